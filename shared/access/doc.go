@@ -1,0 +1,28 @@
+// Package access answers one question: may this caller touch this entry?
+//
+// It knows no users and no rights. It asks the application that keeps the
+// journals, with the caller's own Authorization header:
+//
+//	GET {application}/journals/{journal}/entries/{entry}
+//
+// 200, and nothing but 200, means that the caller may read, add and delete the
+// files of that entry. Every other answer, and every kind of silence, is a
+// [Denied]: trouble closes the door, it never opens it.
+//
+// # What is done with the caller's token
+//
+// It is sent to the application and to nobody else. No redirect is followed,
+// whatever its target. Proxies named by environment variables (HTTP_PROXY and
+// its kin) are not used: they would silently put one more party between the
+// caller and the application that sees every token, and they are the usual way
+// in which such a setting leaks from a developer's shell into a deployment. An
+// application that can only be reached by a proxy needs a gateway address of
+// its own as base URL. Nothing is logged or kept here: no token, no answer, no
+// grant, so a right that the application takes away is gone with the next call.
+//
+// # What a grant proves
+//
+// It is a grant for the pair. An application may look an entry up by its id
+// alone, so a 200 for (A, E) says nothing about (B, E): whoever stores files
+// must key them by journal and entry, both.
+package access

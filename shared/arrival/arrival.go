@@ -1,0 +1,101 @@
+// Package arrival reads and writes the messages by which S3 says that an object has arrived.
+//
+// Two forms are read: the notification that S3 itself puts into an SQS message, and the event that S3 sends through
+// EventBridge. One form is written: S3's own, so that an embedded S3 can speak to the same readers as the real one.
+//
+// A message is data from outside. Each of its records is read apart from the others, so that one record that cannot
+// be read never takes its neighbours with it. S3 delivers at least once and in no order: the same arrival may be read
+// any number of times, and the pair of key and VersionID, not the message, says which bytes are meant.
+//
+// The form follows "Event message structure" and "EventBridge event message structure" in the Amazon S3 user guide.
+package arrival
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	// MaxBody is the longest message body that Parse reads, in bytes: the largest message that SQS carries.
+	MaxBody = 1 << 20
+	// MaxRecords is the largest number of records that Parse and Format take in one message. S3 sends one.
+	MaxRecords = 1000
+
+	maxKey        = 1024 // bytes, S3's own limit for a key
+	maxBucket     = 255  // bytes, the longest bucket name that S3 ever allowed
+	maxIdentifier = 1024 // bytes; version ids, ETags and sequencers are shorter than this by far
+)
+
+// createdPrefix begins the names of all events that mean "there is a new object (or a new version of one)".
+const createdPrefix = "ObjectCreated:"
+
+// ErrNotNotification is wrapped by Parse when the body as a whole is not a notification of S3.
+var ErrNotNotification = errors.New("not an S3 notification")
+
+// Created is one object, or one new version of an object, that has arrived in a bucket.
+type Created struct {
+	// Name is the kind of event as S3 writes it in a record: "ObjectCreated:Put", ":Post", ":Copy" or
+	// ":CompleteMultipartUpload". A kind that S3 adds later is passed on as it stands.
+	Name string
+	// Time is when S3 finished the request, in UTC. S3 writes milliseconds, EventBridge seconds.
+	Time time.Time
+	// Region is the bucket's region.
+	Region string
+	// Bucket is the bucket's name, never empty.
+	Bucket string
+	// Key is the object's key, decoded: 1 to 1024 bytes of UTF-8.
+	Key string
+	// VersionID is empty when the bucket has never had versioning.
+	VersionID string
+	// ETag has no quotes. After a multipart upload it ends in "-N" and is not an MD5.
+	ETag string
+	// Sequencer is equal for repeated deliveries of one event. Nothing else should be read into it.
+	Sequencer string
+	// Size is the object's length in bytes.
+	Size int64
+}
+
+// check says what makes a Created unusable; it holds for what is read as well as for what is written.
+func (c Created) check() error {
+	switch {
+	case !strings.HasPrefix(c.Name, createdPrefix) || len(c.Name) > maxIdentifier:
+		return fmt.Errorf("event name %s: want one that begins with %q", quote(c.Name), createdPrefix)
+	case c.Bucket == "":
+		return errors.New("the bucket's name is missing")
+	case len(c.Bucket) > maxBucket:
+		return fmt.Errorf("the bucket's name has %d bytes, at most %d are allowed", len(c.Bucket), maxBucket)
+	case c.Key == "":
+		return errors.New("the object's key is missing")
+	case len(c.Key) > maxKey:
+		return fmt.Errorf("the object's key has %d bytes, at most %d are allowed", len(c.Key), maxKey)
+	case !utf8.ValidString(c.Key):
+		return fmt.Errorf("the object's key %s is not UTF-8", quote(c.Key))
+	case c.Size < 0:
+		return fmt.Errorf("object %s has the size %d, which is below zero", quote(c.Key), c.Size)
+	case c.Time.IsZero():
+		return fmt.Errorf("object %s has no event time", quote(c.Key))
+	case c.Time.UTC().Year() < 1 || c.Time.UTC().Year() > 9999:
+		return fmt.Errorf("object %s has an event time in the year %d, want 1 to 9999", quote(c.Key), c.Time.UTC().Year())
+	}
+	for _, id := range []struct{ what, value string }{
+		{"version id", c.VersionID}, {"ETag", c.ETag}, {"sequencer", c.Sequencer}, {"region", c.Region},
+	} {
+		if len(id.value) > maxIdentifier {
+			return fmt.Errorf("object %s has a %s of %d bytes, at most %d are allowed",
+				quote(c.Key), id.what, len(id.value), maxIdentifier)
+		}
+	}
+	return nil
+}
+
+// quote shows a string from a message in an error: escaped, and cut to a length that a log line can bear.
+func quote(s string) string {
+	const most = 120
+	if len(s) > most {
+		return fmt.Sprintf("%q… (%d bytes)", s[:most], len(s))
+	}
+	return fmt.Sprintf("%q", s)
+}

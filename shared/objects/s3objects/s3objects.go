@@ -1,0 +1,266 @@
+// Package s3objects keeps the bytes of uploads in one versioned S3 bucket.
+//
+// It asks S3 for guarantees instead of checking beforehand: writes and copies are
+// create-only (If-None-Match: *), reads and copies name a version id, and the
+// copy's SHA-256 is computed by S3 over the whole object.
+package s3objects
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"hatchery/shared/upload"
+)
+
+// Store is the bucket. Its methods may be called concurrently.
+type Store struct {
+	client *s3.Client
+	bucket string
+	o      Options
+}
+
+var (
+	_ upload.Objects   = (*Store)(nil)
+	_ upload.Downloads = (*Store)(nil)
+	_ upload.Forms     = (*Store)(nil)
+)
+
+// Options of a Store; the zero value has the defaults.
+type Options struct {
+	// CallTimeout bounds a call that moves no bytes through this process,
+	// retries included. Default 15 s; much lower and a slow minute of S3 becomes
+	// dead letters, much higher and a caller waits in vain.
+	CallTimeout time.Duration
+	// StallTimeout ends a read or write that makes no progress. Default 20 s.
+	StallTimeout time.Duration
+	// CopyTimeout bounds a copy, in which S3 moves all bytes itself. Default
+	// 5 min, for 5 GB.
+	CopyTimeout time.Duration
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+}
+
+// New makes a Store of a bucket. The client's own retries apply.
+func New(client *s3.Client, bucket string, o Options) *Store {
+	o.CallTimeout = orDefault(o.CallTimeout, 15*time.Second)
+	o.StallTimeout = orDefault(o.StallTimeout, 20*time.Second)
+	o.CopyTimeout = orDefault(o.CopyTimeout, 5*time.Minute)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Store{client: client, bucket: bucket, o: o}
+}
+
+func orDefault(d, def time.Duration) time.Duration {
+	if d <= 0 {
+		return def
+	}
+	return d
+}
+
+// Put writes an object, create-only.
+func (s *Store) Put(ctx context.Context, key upload.Key, body io.ReadSeeker, size int64) error {
+	ctx, watch := s.watchStall(ctx)
+	defer watch.stop()
+	_, err := s.client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: &s.bucket, Key: aws.String(string(key)), IfNoneMatch: aws.String("*"),
+		Body: &watchedSeeker{ReadSeeker: body, watch: watch}, ContentLength: &size,
+		// Nothing is known of the bytes yet, and the name is data: neither goes in.
+		ContentType: aws.String("application/octet-stream"),
+	})
+	return s.fault(err, "put")
+}
+
+// Open reads one version, or the newest.
+func (s *Store) Open(ctx context.Context, key upload.Key, version upload.Version) (upload.Object, error) {
+	out, body, err := s.get(ctx, key, version, "")
+	if err != nil {
+		return upload.Object{}, err
+	}
+	return upload.Object{Version: upload.Version(aws.ToString(out.VersionId)), Size: aws.ToInt64(out.ContentLength), Body: body}, nil
+}
+
+// ReadRange reads part of one version.
+func (s *Store) ReadRange(ctx context.Context, key upload.Key, version upload.Version, offset, length int64) (io.ReadCloser, error) {
+	span := ""
+	switch {
+	case length == 0:
+		return http.NoBody, nil
+	case length > 0:
+		span = fmt.Sprintf("bytes=%d-%d", offset, offset+length-1)
+	case offset > 0:
+		span = fmt.Sprintf("bytes=%d-", offset)
+	}
+	_, body, err := s.get(ctx, key, version, span)
+	return body, err
+}
+
+func (s *Store) get(ctx context.Context, key upload.Key, version upload.Version, span string) (*s3.GetObjectOutput, io.ReadCloser, error) {
+	ctx, watch := s.watchStall(ctx)
+	in := &s3.GetObjectInput{Bucket: &s.bucket, Key: aws.String(string(key))}
+	if version != "" {
+		in.VersionId = aws.String(string(version))
+	}
+	if span != "" {
+		in.Range = &span
+	}
+	out, err := s.client.GetObject(ctx, in)
+	if err != nil {
+		watch.stop()
+		return nil, nil, s.fault(err, "get")
+	}
+	return out, &watchedBody{ReadCloser: out.Body, watch: watch}, nil
+}
+
+// sourceVersion is the user metadata that says which quarantine version a copy
+// was made of.
+const sourceVersion = "source-version"
+
+// Promote copies one version, create-only.
+func (s *Store) Promote(ctx context.Context, p upload.Promotion) (upload.Copy, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.o.CopyTimeout)
+	defer cancel()
+	source := s.bucket + "/" + escapeKey(string(p.From)) + "?versionId=" + url.QueryEscape(string(p.Version))
+	out, err := s.client.CopyObject(ctx, &s3.CopyObjectInput{
+		Bucket: &s.bucket, Key: aws.String(string(p.To)), CopySource: &source, IfNoneMatch: aws.String("*"),
+		MetadataDirective: types.MetadataDirectiveReplace, Metadata: map[string]string{sourceVersion: string(p.Version)},
+		TaggingDirective: types.TaggingDirectiveReplace,
+		ContentType:      &p.ContentType, ContentDisposition: &p.Disposition,
+		ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
+	})
+	if err != nil {
+		return upload.Copy{}, s.fault(err, "copy")
+	}
+	made := upload.Copy{Version: upload.Version(aws.ToString(out.VersionId)), Source: p.Version}
+	if out.CopyObjectResult != nil {
+		made.SHA256, err = hexOf(aws.ToString(out.CopyObjectResult.ChecksumSHA256))
+	}
+	if err != nil || made.SHA256 == "" || made.Version == "" {
+		// A store that answers without them still knows them.
+		return s.Stat(ctx, p.To)
+	}
+	return made, nil
+}
+
+// Stat describes the newest version of a promoted object.
+func (s *Store) Stat(ctx context.Context, key upload.Key) (upload.Copy, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.o.CallTimeout)
+	defer cancel()
+	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: aws.String(string(key)), ChecksumMode: types.ChecksumModeEnabled})
+	if err != nil {
+		return upload.Copy{}, s.fault(err, "head")
+	}
+	sum, err := hexOf(aws.ToString(out.ChecksumSHA256))
+	if err != nil {
+		return upload.Copy{}, fmt.Errorf("s3 head: %w", err)
+	}
+	return upload.Copy{Version: upload.Version(aws.ToString(out.VersionId)), Source: upload.Version(out.Metadata[sourceVersion]),
+		Size: aws.ToInt64(out.ContentLength), SHA256: sum}, nil
+}
+
+// Remove removes one version for good.
+func (s *Store) Remove(ctx context.Context, key upload.Key, version upload.Version) error {
+	if version == "" {
+		// Without an id S3 would only add a delete marker over the newest.
+		return errors.New("s3 delete: no version id was given")
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.o.CallTimeout)
+	defer cancel()
+	_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: aws.String(string(key)), VersionId: aws.String(string(version))})
+	if err = s.fault(err, "delete"); errors.Is(err, upload.ErrGone) {
+		return nil
+	}
+	return err
+}
+
+// Versions lists every version and delete marker of one key.
+func (s *Store) Versions(ctx context.Context, key upload.Key) ([]upload.Version, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.o.CallTimeout)
+	defer cancel()
+	var versions []upload.Version
+	pages := s3.NewListObjectVersionsPaginator(s.client, &s3.ListObjectVersionsInput{Bucket: &s.bucket, Prefix: aws.String(string(key))})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, s.fault(err, "list versions")
+		}
+		// Keys come in order, so that those that merely begin alike follow.
+		further := false
+		for _, v := range page.Versions {
+			if aws.ToString(v.Key) == string(key) {
+				versions = append(versions, upload.Version(aws.ToString(v.VersionId)))
+			} else {
+				further = true
+			}
+		}
+		for _, m := range page.DeleteMarkers {
+			if aws.ToString(m.Key) == string(key) {
+				versions = append(versions, upload.Version(aws.ToString(m.VersionId)))
+			} else {
+				further = true
+			}
+		}
+		if further {
+			break
+		}
+	}
+	return versions, nil
+}
+
+// fault turns an SDK error into what the contract names. The SDK's text names the
+// operation, the request id and S3's own code, and no secret.
+func (s *Store) fault(err error, what string) error {
+	if err == nil {
+		return nil
+	}
+	status := 0
+	if response, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
+		status = response.HTTPStatusCode()
+	}
+	code := ""
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		code = api.ErrorCode()
+	}
+	switch {
+	case status == http.StatusPreconditionFailed:
+		return fmt.Errorf("s3 %s: %w", what, upload.ErrExists)
+	case code == "NoSuchKey" || code == "NoSuchVersion" || code == "NotFound",
+		// A delete marker answers 405 when it is asked for by its id, and an id
+		// that S3 never gave is an invalid argument.
+		status == http.StatusMethodNotAllowed,
+		status == http.StatusBadRequest && code == "InvalidArgument" && strings.Contains(strings.ToLower(err.Error()), "version id"):
+		return fmt.Errorf("s3 %s: %w", what, upload.ErrGone)
+	}
+	return fmt.Errorf("s3 %s: %w", what, err)
+}
+
+func hexOf(sum string) (string, error) {
+	raw, err := base64.StdEncoding.DecodeString(sum)
+	if err != nil {
+		return "", fmt.Errorf("checksum %q is not base64: %w", sum, err)
+	}
+	return hex.EncodeToString(raw), nil
+}
+
+// escapeKey escapes a key for a copy source, segment by segment.
+func escapeKey(key string) string {
+	segments := strings.Split(key, "/")
+	for i, segment := range segments {
+		segments[i] = url.PathEscape(segment)
+	}
+	return strings.Join(segments, "/")
+}

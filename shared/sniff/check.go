@@ -1,0 +1,177 @@
+package sniff
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/h2non/filetype/matchers"
+)
+
+// Limits is what the policy of a kind of upload allows a picture to be. In the three numbers 0 means no bound.
+type Limits struct {
+	MaxPixels int64 // width times height of one picture; all frames of an animation together may be maxDrawn times as many
+	MaxSide   int64 // pixels of width, and of height
+
+	// What may follow the end of a picture. Everything else that follows it is refused.
+	MPF   bool // JPEG: the further complete pictures that the first one's MPF index announces
+	Zeros bool // zero bytes, as some tools write for alignment
+	Video bool // JPEG: one MP4 or QuickTime video (a motion photo)
+
+	// MaxAncillaryBytes bounds what a picture carries beside its pixels: the data of PNG's ancillary chunks, JPEG's
+	// APPn and COM segments, GIF's comments, texts and application blocks, BMP's colour profile and unused room.
+	MaxAncillaryBytes int64
+}
+
+// Found is what the bytes of an allowed picture are. All of it was measured; nothing was taken from the caller.
+type Found struct {
+	ContentType   string // image/png, image/jpeg, image/gif or image/bmp
+	Width, Height int64  // pixels, as the picture declares them; of a JPEG with further pictures: the first one's
+	Size          int64  // bytes read, up to the end of the reader
+	SHA256        [sha256.Size]byte
+}
+
+// ErrUnsupported says that no checker exists for the extension asked about: a fault of the caller's set-up, not of the picture.
+var ErrUnsupported = errors.New("no checker for this extension")
+
+// kind is what the package knows about one type of picture.
+type kind struct {
+	name        string // as people call it, for messages
+	contentType string
+	signature   []string // the full beginnings, of which the matcher looks at a part only
+	matches     func([]byte) bool
+	walk        func(*walker) error
+}
+
+// kindOf returns the type that an extension claims.
+func kindOf(extension string) (kind, bool) {
+	switch strings.ToLower(extension) {
+	case "png":
+		return kind{"PNG", "image/png", []string{pngSignature}, matchers.Png, (*walker).png}, true
+	case "jpg", "jpeg":
+		return kind{"JPEG", "image/jpeg", []string{"\xff\xd8\xff"}, matchers.Jpeg, (*walker).jpeg}, true
+	case "gif":
+		return kind{"GIF", "image/gif", []string{"GIF87a", "GIF89a"}, matchers.Gif, (*walker).gif}, true
+	case "bmp":
+		return kind{"BMP", "image/bmp", []string{"BM"}, matchers.Bmp, (*walker).bmp}, true
+	}
+	return kind{}, false
+}
+
+// Extensions lists the extensions that Check knows, without a dot, in lower case. jpg and jpeg are the same type.
+func Extensions() []string { return []string{"png", "jpg", "jpeg", "gif", "bmp"} }
+
+// Supported reports whether Check knows the extension (without a dot, in any case).
+func Supported(extension string) bool {
+	_, ok := kindOf(extension)
+	return ok
+}
+
+// Check reads r to its end, once and forward, and reports what the bytes are when they are one whole picture of the
+// type that extension claims, within l. It keeps one block of fixed size in memory, whatever the length of r.
+//
+// A picture that is not allowed gives a *Refusal (errors.As), with a Found that holds what was learned before it:
+// the type if the signature was right, the dimensions if they were read; never Size or SHA256. Check may stop reading
+// there. Every other error is trouble and says nothing about the picture: an error of r other than io.EOF (an
+// io.ErrUnexpectedEOF of r too) or of ctx, both wrapped, or ErrUnsupported. ctx is looked at once a block.
+func Check(ctx context.Context, r io.Reader, extension string, l Limits) (Found, error) {
+	k, ok := kindOf(extension)
+	if !ok {
+		return Found{}, fmt.Errorf("check a picture named .%q: %w", extension, ErrUnsupported)
+	}
+	w := &walker{stream: newStream(ctx, r), kind: k, limits: l}
+	if err := w.check(); err != nil {
+		if errors.Is(err, errShort) {
+			err = w.truncated()
+		}
+		return w.found, err
+	}
+	w.found.Size = w.offset()
+	w.sum.Sum(w.found.SHA256[:0])
+	return w.found, nil
+}
+
+// walker is one Check under way. The methods that know a type are in that type's file.
+type walker struct {
+	*stream
+	kind   kind
+	limits Limits
+	found  Found
+
+	ancillary int64   // bytes counted against limits.MaxAncillaryBytes
+	drawn     float64 // pixels that showing all frames takes; a float, because the product of three hostile numbers may not fit an int64
+}
+
+// check is Check without the bookkeeping: it returns errShort where the bytes end too early.
+func (w *walker) check() error {
+	if err := w.signature(); err != nil {
+		return err
+	}
+	w.found.ContentType = w.kind.contentType
+	if err := w.kind.walk(w); err != nil {
+		return err
+	}
+	return w.tail()
+}
+
+// signature asks the claimed type's one matcher about the first bytes, then compares the whole signature, of which
+// the matchers read two to four bytes only. It consumes nothing.
+func (w *walker) signature() error {
+	head, err := w.peek(sniffed)
+	if err != nil {
+		return err
+	}
+	for _, s := range w.kind.signature {
+		if len(head) < len(s) && strings.HasPrefix(s, string(head)) {
+			return errShort // empty, or the first bytes of what it should be
+		}
+		if strings.HasPrefix(string(head), s) && w.kind.matches(head) {
+			return nil
+		}
+	}
+	return w.mismatch(head)
+}
+
+// maxDrawn is how many times Limits.MaxPixels the frames of one animation, or the pictures in one JPEG file, may take
+// together. Under the default of 50 million pixels that is 1.6 thousand million: 770 frames of a 1920 x 1080 screen
+// recording pass, but a few kilobytes cannot ask a viewer to draw a hundred frames of 50 million pixels each.
+const maxDrawn = 32
+
+// dimensions checks a declared size, found at byte at, against the limits.
+func (w *walker) dimensions(at, width, height int64) error {
+	if width <= 0 || height <= 0 {
+		return w.corrupt(at, "the picture claims to be %d x %d pixels", width, height)
+	}
+	l := w.limits
+	if l.MaxSide > 0 && (width > l.MaxSide || height > l.MaxSide) {
+		return refusef(TooManyPixels, "The picture is %d x %d pixels, and no side may be longer than %d; scale it down and upload that.", width, height, l.MaxSide)
+	}
+	if l.MaxPixels > 0 && width > l.MaxPixels/height {
+		return refusef(TooManyPixels, "The picture is %d x %d pixels, more than the %d pixels allowed; scale it down and upload that.", width, height, l.MaxPixels)
+	}
+	return nil
+}
+
+// draw counts one frame against the bound of all frames together. A viewer that composes an animation touches the
+// whole canvas for each frame, so the canvas counts, not the frame's own size.
+func (w *walker) draw(width, height int64) error {
+	w.drawn += float64(width) * float64(height)
+	if w.limits.MaxPixels > 0 && w.drawn > maxDrawn*float64(w.limits.MaxPixels) {
+		return refusef(TooManyPixels, "The frames of the picture up to byte %d take more than %d times the %d pixels allowed for one; use fewer or smaller frames and upload that.",
+			w.offset(), maxDrawn, w.limits.MaxPixels)
+	}
+	return nil
+}
+
+// extra counts n bytes that are not pixels against Limits.MaxAncillaryBytes, before they are read.
+func (w *walker) extra(n int64) error {
+	w.ancillary += n
+	if limit := w.limits.MaxAncillaryBytes; limit > 0 && w.ancillary > limit {
+		return refusef(NotAllowed, "The %s picture carries more than %d bytes of metadata, seen at byte %d; export it without metadata and upload that.",
+			w.kind.name, limit, w.offset())
+	}
+	return nil
+}

@@ -1,0 +1,24 @@
+// Package sniff says what the bytes of a picture are, and whether they are one whole picture and nothing else.
+//
+// Check reads a picture once, forward, and promises of what it allows:
+//
+//   - It begins with the signature of the type that its extension claims. That type's one matcher of
+//     github.com/h2non/filetype is asked, never its registry, whose order is random.
+//   - Its container was walked to the end marker by the rules of its format: each PNG chunk with its checksum, each
+//     JPEG segment and scan, each GIF block and frame, each BMP header, row and run.
+//   - Nothing follows the end but what Limits allows: further pictures that a JPEG's MPF index announces (gain maps and
+//     previews, as phones append them; each is walked too), zero bytes, or the video of a motion photo (its boxes are
+//     walked too).
+//   - Every declared size is within Limits, and so is what all frames together ask of a viewer.
+//   - SHA256 is of exactly these bytes.
+//
+// Nothing is decoded or inflated: pixels may still be rubbish, and text in a comment may still be a script. So serve
+// what is stored with the type that was found, and with nosniff.
+//
+// Memory does not grow with the picture: one block of 128 KiB, and at most a JPEG segment's worth of announced pictures.
+// Every loop is bounded by the input. Checks share nothing and may run at the same time.
+//
+// One file per type holds its walk (png.go, jpeg.go with jpegscan.go and mpf.go, gif.go, bmp.go with bmprle.go); tail.go
+// decides about what follows, stream.go reads and hashes, refusal.go and lookalike.go word the refusals.
+// testdata/manifest.tsv lists real pictures of many encoders, and liars, with the verdict on each.
+package sniff

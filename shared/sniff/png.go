@@ -1,0 +1,262 @@
+package sniff
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"math"
+)
+
+const pngSignature = "\x89PNG\r\n\x1a\n"
+
+// pngKept is the longest chunk whose content is looked at: a palette of 256 colours. Longer ones are only summed.
+const pngKept = 3 * 256
+
+// pngWalk is what has been seen of a PNG so far.
+type pngWalk struct {
+	*walker
+	depth, colour byte
+	palette       bool
+	image         int // 0 before the first IDAT, 1 among them, 2 after the last
+	imageBytes    int64
+
+	// Animated PNG (https://www.w3.org/TR/png-3/#apng-frame-based-animation)
+	animated bool   // acTL was seen
+	next     uint32 // the next sequence number of fcTL and fdAT, which share one count
+	frame    int    // 0 no frame yet, 1 after an fcTL, 2 after data of that frame
+}
+
+// chunk is one chunk's place, size and name.
+type chunk struct {
+	at     int64
+	length int64
+	name   string
+}
+
+// png walks a PNG by the rules of https://www.w3.org/TR/png-3/ chunk by chunk to IEND. Every checksum is compared.
+func (w *walker) png() error {
+	if err := w.skip(int64(len(pngSignature))); err != nil {
+		return err
+	}
+	p := &pngWalk{walker: w}
+	for first := true; ; first = false {
+		c, err := p.chunkHead()
+		if err != nil {
+			return err
+		}
+		if first != (c.name == "IHDR") {
+			return p.corrupt(c.at, "chunk %s stands where %s", c.name, map[bool]string{true: "the first chunk, IHDR, must be", false: "it may not be"}[first])
+		}
+		if err := p.order(c); err != nil {
+			return err
+		}
+		if err := p.chunk(c); err != nil {
+			return err
+		}
+		if c.name == "IEND" {
+			return p.complete(c.at)
+		}
+	}
+}
+
+// chunkHead reads a chunk's length and name.
+func (p *pngWalk) chunkHead() (chunk, error) {
+	at := p.offset()
+	b, err := p.take(4)
+	if err != nil {
+		return chunk{}, err
+	}
+	length := binary.BigEndian.Uint32(b)
+	if length > math.MaxInt32 {
+		return chunk{}, p.corrupt(at, "a chunk claims to be %d bytes long", length)
+	}
+	if b, err = p.peek(4); err != nil {
+		return chunk{}, err
+	}
+	for i, c := range b {
+		upper, lower := c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z'
+		if !upper && (!lower || i == 2) { // the third letter is reserved: a capital in every chunk there is
+			return chunk{}, p.corrupt(at, "a chunk has the illegal name %q", b)
+		}
+	}
+	if len(b) < 4 {
+		return chunk{}, errShort
+	}
+	return chunk{at, int64(length), string(b)}, nil
+}
+
+// order checks that a chunk may stand where it does, and that its length is legal, before its content is read.
+func (p *pngWalk) order(c chunk) error {
+	if p.image == 1 && c.name != "IDAT" {
+		p.image = 2
+	}
+	legal, place := true, true
+	switch c.name {
+	case "IHDR":
+		legal = c.length == 13
+	case "PLTE":
+		legal = c.length > 0 && c.length%3 == 0 && c.length <= pngKept
+		place = !p.palette && p.image == 0
+	case "IDAT":
+		place = p.image < 2 && (p.colour != 3 || p.palette)
+		if p.image == 0 && p.frame == 1 {
+			p.frame = 2 // the still picture is the first frame of the animation
+		}
+		p.image = 1
+		p.imageBytes += c.length
+	case "IEND":
+		legal = c.length == 0
+	case "acTL":
+		legal, place = c.length == 8, !p.animated && p.image == 0
+		p.animated = true
+	case "fcTL":
+		legal, place = c.length == 26, p.animated && p.frame != 1
+	case "fdAT":
+		legal, place = c.length > 4, p.frame != 0 && p.image == 2
+		p.frame = 2
+	default:
+		if c.name[0] < 'a' {
+			return p.corrupt(c.at, "chunk %s is not one that viewers know, but claims to be needed", c.name)
+		}
+		return p.extra(c.length)
+	}
+	if !legal {
+		return p.corrupt(c.at, "chunk %s has the illegal length %d", c.name, c.length)
+	}
+	if !place {
+		return p.corrupt(c.at, "chunk %s stands where it may not be", c.name)
+	}
+	return nil
+}
+
+// chunk walks over a chunk's name, content and checksum, and looks at the content of those that say how big something is.
+func (p *pngWalk) chunk(c chunk) error {
+	var content []byte
+	var crc uint32
+	if c.length <= pngKept {
+		b, err := p.take(4 + int(c.length))
+		if err != nil {
+			return err
+		}
+		crc, content = crc32.ChecksumIEEE(b), append(content, b[4:]...)
+	} else {
+		lead := int64(0)
+		if c.name == "fdAT" {
+			lead = 4
+		}
+		b, err := p.take(int(4 + lead))
+		if err != nil {
+			return err
+		}
+		crc, content = crc32.ChecksumIEEE(b), append(content, b[4:]...)
+		for left := c.length - lead; left > 0; {
+			b, err := p.window()
+			if err != nil {
+				return err
+			}
+			b = b[:min(int64(len(b)), left)]
+			crc = crc32.Update(crc, crc32.IEEETable, b)
+			p.advance(len(b))
+			left -= int64(len(b))
+		}
+	}
+	b, err := p.take(4)
+	if err != nil {
+		return err
+	}
+	if binary.BigEndian.Uint32(b) != crc {
+		return p.corrupt(c.at, "chunk %s does not match its checksum", c.name)
+	}
+	return p.content(c, content)
+}
+
+// content checks what a chunk says.
+func (p *pngWalk) content(c chunk, b []byte) error {
+	switch c.name {
+	case "IHDR":
+		return p.header(c.at, b)
+	case "PLTE":
+		if p.colour == 0 || p.colour == 4 || p.colour == 3 && len(b) > 3<<p.depth {
+			return p.corrupt(c.at, "its palette of %d colours does not fit a picture of its kind", len(b)/3)
+		}
+		p.palette = true
+	case "acTL":
+		// The number of frames is not compared: ffmpeg leaves 4,294,967,295 there when it cannot seek back in its output.
+		if binary.BigEndian.Uint32(b) == 0 {
+			return p.corrupt(c.at, "its animation has no frames")
+		}
+	case "fcTL":
+		return p.frameControl(c.at, b)
+	case "fdAT":
+		return p.sequence(c, b)
+	}
+	return nil
+}
+
+// header checks IHDR (13 bytes).
+func (p *pngWalk) header(at int64, b []byte) error {
+	width, height := int64(binary.BigEndian.Uint32(b)), int64(binary.BigEndian.Uint32(b[4:]))
+	if err := p.dimensions(at, width, height); err != nil {
+		return err
+	}
+	if width > math.MaxInt32 || height > math.MaxInt32 {
+		return p.corrupt(at, "the picture claims to be %d x %d pixels", width, height)
+	}
+	p.found.Width, p.found.Height = width, height
+	p.depth, p.colour = b[8], b[9]
+	depths := ""
+	switch p.colour {
+	case 0:
+		depths = "\x01\x02\x04\x08\x10"
+	case 3:
+		depths = "\x01\x02\x04\x08"
+	case 2, 4, 6:
+		depths = "\x08\x10"
+	}
+	known := false
+	for _, d := range []byte(depths) {
+		known = known || d == p.depth
+	}
+	if !known || b[10] != 0 || b[11] != 0 || b[12] > 1 {
+		return p.corrupt(at, "its header names %s", fmt.Sprintf("depth %d, colour type %d, compression %d, filter %d, interlace %d, which do not exist together",
+			p.depth, p.colour, b[10], b[11], b[12]))
+	}
+	return nil
+}
+
+// frameControl checks fcTL (26 bytes).
+func (p *pngWalk) frameControl(at int64, b []byte) error {
+	if err := p.sequence(chunk{at: at, name: "fcTL"}, b); err != nil {
+		return err
+	}
+	u := func(i int) int64 { return int64(binary.BigEndian.Uint32(b[i:])) }
+	width, height, x, y := u(4), u(8), u(12), u(16)
+	whole := width == p.found.Width && height == p.found.Height
+	if width == 0 || height == 0 || x+width > p.found.Width || y+height > p.found.Height || p.image == 0 && !whole || b[24] > 2 || b[25] > 1 {
+		return p.corrupt(at, "a frame of %d x %d pixels at %d, %d does not fit the picture of %d x %d", width, height, x, y, p.found.Width, p.found.Height)
+	}
+	p.frame = 1
+	return p.draw(p.found.Width, p.found.Height)
+}
+
+// sequence checks the number with which an fcTL and an fdAT begin.
+func (p *pngWalk) sequence(c chunk, b []byte) error {
+	if got := binary.BigEndian.Uint32(b); got != p.next {
+		return p.corrupt(c.at, "chunk %s has the number %d in place of %d", c.name, got, p.next)
+	}
+	p.next++
+	return nil
+}
+
+// complete checks at IEND that nothing is missing.
+func (p *pngWalk) complete(at int64) error {
+	switch {
+	case p.imageBytes == 0:
+		return p.corrupt(at, "it has no pixel data (IDAT)")
+	case p.animated && p.frame == 0:
+		return p.corrupt(at, "its animation has no frames")
+	case p.frame == 1:
+		return p.corrupt(at, "the last frame of its animation has no data")
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package sniff
+
+import "fmt"
+
+// Code is why a picture is refused, for programs. Codes are stable.
+type Code string
+
+// The codes that Check gives.
+const (
+	TypeMismatch  Code = "type_mismatch"   // the bytes do not begin as the claimed type does
+	Truncated     Code = "truncated"       // the bytes end before the picture does
+	Corrupt       Code = "corrupt"         // the structure breaks the rules of its format
+	TrailingData  Code = "trailing_data"   // something follows the picture that the limits do not allow there
+	TooManyPixels Code = "too_many_pixels" // the declared size, or that of all frames together, is beyond the limits
+	NotAllowed    Code = "not_allowed"     // more metadata than the limits allow, or a BMP that points to a file elsewhere
+)
+
+// Refusal is a verdict: these bytes are not a picture that the limits allow.
+type Refusal struct {
+	Code    Code
+	Message string // one sentence for the uploader: what was found and what to do; never bytes of the file unescaped
+}
+
+// Error returns the code and the message.
+func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Message }
+
+func refusef(code Code, format string, args ...any) error {
+	return &Refusal{code, fmt.Sprintf(format, args...)}
+}
+
+// corrupt refuses for what is wrong at a byte of the input.
+func (w *walker) corrupt(at int64, format string, args ...any) error {
+	return refusef(Corrupt, "The %s picture is damaged at byte %d: %s; export the picture again as %[1]s and upload that.",
+		w.kind.name, at, fmt.Sprintf(format, args...))
+}
+
+// truncated refuses input that has been read to its end.
+func (w *walker) truncated() error {
+	size := w.base + int64(w.end)
+	if size == 0 {
+		return refusef(Truncated, "The file is empty (0 bytes); choose the picture again and upload the whole file.")
+	}
+	return refusef(Truncated, "The %s picture breaks off after %d bytes, before its end; the file was cut short, so upload the whole file again.",
+		w.kind.name, size)
+}
+
+// trailing refuses what follows the picture at the walk's position.
+func (w *walker) trailing() error {
+	at := w.offset()
+	head, err := w.peek(sniffed)
+	if err != nil {
+		return err
+	}
+	return refusef(TrailingData, "The %s picture ends at byte %d, but more follows it, which looks like %s; export the picture again as %[1]s and upload that.",
+		w.kind.name, at, lookalike(head))
+}
+
+// mismatch refuses a file for its first bytes.
+func (w *walker) mismatch(head []byte) error {
+	name := w.kind.name
+	if name == "PNG" && mangledPNG(head) {
+		return w.corrupt(0, "its line ends were changed, as happens when a picture is sent as text")
+	}
+	return refusef(TypeMismatch, "The name says that this is a %s picture, but its first bytes look like %s; export the picture as %[1]s and upload that.",
+		name, lookalike(head))
+}

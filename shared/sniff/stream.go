@@ -1,0 +1,176 @@
+package sniff
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+)
+
+// blockSize is how much is read and hashed at a time, and the longest run of bytes that can be looked at as one. It
+// holds a whole JPEG segment (65,535 bytes), is long enough for SHA-256 to run at its full speed, and short enough
+// that the walk over a block finds it in the processor's cache.
+const blockSize = 128 << 10
+
+// maxEmptyReads is how often in a row a reader may return nothing and no error, as bufio has it.
+const maxEmptyReads = 100
+
+// errShort says that the bytes ended before what was asked for. Check turns it into a Refusal.
+var errShort = errors.New("the bytes end too early")
+
+// stream reads a reader once, block by block, hashing what it reads, and shows the block to the walker.
+// It always fills the block before showing it, so that a walk does not depend on how the reader cuts its bytes.
+type stream struct {
+	ctx      context.Context
+	r        io.Reader
+	sum      hash.Hash
+	buf      []byte
+	pos, end int   // buf[pos:end] is read, hashed and not yet walked
+	base     int64 // where in the input buf[0] is
+	err      error // why nothing more can be read: io.EOF, or trouble
+}
+
+func newStream(ctx context.Context, r io.Reader) *stream {
+	return &stream{ctx: ctx, r: r, sum: sha256.New(), buf: make([]byte, blockSize)}
+}
+
+// offset is where the walk is, in bytes from the start of the input.
+func (s *stream) offset() int64 { return s.base + int64(s.pos) }
+
+// fill makes n bytes (at most blockSize) available to look at. errShort: the input ends before that.
+// Trouble is only told once the bytes before it have run out, so the same bytes always get the same verdict.
+func (s *stream) fill(n int) error {
+	if s.end-s.pos >= n {
+		return nil
+	}
+	if s.err == nil {
+		copy(s.buf, s.buf[s.pos:s.end])
+		s.base += int64(s.pos)
+		s.end -= s.pos
+		s.pos = 0
+		s.read()
+	}
+	if s.end-s.pos >= n {
+		return nil
+	}
+	if s.err == io.EOF {
+		return errShort
+	}
+	return s.err
+}
+
+// read fills the rest of the block, and hashes what came.
+func (s *stream) read() {
+	from, empty := s.end, 0
+	if err := s.ctx.Err(); err != nil {
+		s.err = fmt.Errorf("read the picture at byte %d: %w", s.base+int64(s.end), err)
+		return
+	}
+	for s.end < len(s.buf) && s.err == nil {
+		n, err := s.r.Read(s.buf[s.end:])
+		if n < 0 || n > len(s.buf)-s.end {
+			n, err = 0, errors.New("the reader returned an impossible count")
+		}
+		s.end += n
+		if n > 0 {
+			empty = 0
+		} else if empty++; empty >= maxEmptyReads && err == nil {
+			err = io.ErrNoProgress
+		}
+		switch {
+		case err == io.EOF:
+			s.err = io.EOF
+		case err != nil:
+			s.err = fmt.Errorf("read the picture at byte %d: %w", s.base+int64(s.end), err)
+		}
+	}
+	s.sum.Write(s.buf[from:s.end])
+}
+
+// window returns all that is in the block and not yet walked: at least one byte, or an error.
+// It stays valid until the next call that reads; advance says how much of it was walked.
+func (s *stream) window() ([]byte, error) {
+	if err := s.fill(1); err != nil {
+		return nil, err
+	}
+	return s.buf[s.pos:s.end], nil
+}
+
+func (s *stream) advance(n int) { s.pos += n }
+
+// take walks over n bytes (at most blockSize) and returns them; they stay valid until the next call that reads.
+func (s *stream) take(n int) ([]byte, error) {
+	if err := s.fill(n); err != nil {
+		return nil, err
+	}
+	b := s.buf[s.pos : s.pos+n]
+	s.pos += n
+	return b, nil
+}
+
+// one walks over one byte and returns it.
+func (s *stream) one() (byte, error) {
+	b, err := s.take(1)
+	if err != nil {
+		return 0, err
+	}
+	return b[0], nil
+}
+
+// peek returns the next n bytes without walking over them, or fewer at the end of the input.
+func (s *stream) peek(n int) ([]byte, error) {
+	if err := s.fill(n); err != nil && err != errShort {
+		return nil, err
+	}
+	return s.buf[s.pos:min(s.end, s.pos+n)], nil
+}
+
+// skip walks over n bytes.
+func (s *stream) skip(n int64) error {
+	for n > 0 {
+		b, err := s.window()
+		if err != nil {
+			return err
+		}
+		step := min(int64(len(b)), n)
+		s.advance(int(step))
+		n -= step
+	}
+	return nil
+}
+
+// zeros walks over zero bytes, at most limit of them, and returns how many there were.
+func (s *stream) zeros(limit int64) (int64, error) {
+	var n int64
+	for n < limit {
+		b, err := s.window()
+		if err == errShort {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+		b = b[:min(int64(len(b)), limit-n)]
+		i := 0
+		for i < len(b) && b[i] == 0 {
+			i++
+		}
+		s.advance(i)
+		n += int64(i)
+		if i < len(b) {
+			return n, nil
+		}
+	}
+	return n, nil
+}
+
+// atEnd reports whether the input ends here.
+func (s *stream) atEnd() (bool, error) {
+	err := s.fill(1)
+	if err == errShort {
+		return true, nil
+	}
+	return false, err
+}

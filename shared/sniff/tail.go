@@ -1,0 +1,108 @@
+package sniff
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// tail decides about what follows the picture's end: zero bytes, then for a JPEG a video, then zero bytes again, each
+// if the limits allow it, and then nothing.
+func (w *walker) tail() error {
+	video := w.limits.Video && w.kind.name == "JPEG"
+	// The length of a video's first box is a number below 256 in four bytes, so three zeros may be the video's own.
+	limit := int64(0)
+	switch {
+	case w.limits.Zeros:
+		limit = math.MaxInt64
+	case video:
+		limit = 3
+	}
+	n, err := w.zeros(limit)
+	if err != nil {
+		return err
+	}
+	head, err := w.peek(5)
+	if err != nil {
+		return err
+	}
+	if video && n >= 3 && len(head) == 5 && string(head[1:]) == "ftyp" {
+		if err := w.video(); err != nil {
+			return err
+		}
+		if n, err = w.zeros(limit); err != nil {
+			return err
+		}
+	}
+	if n > 0 && !w.limits.Zeros {
+		return w.trailing()
+	}
+	if end, err := w.atEnd(); err != nil || end {
+		return err
+	}
+	return w.trailing()
+}
+
+// video walks the boxes of an ISO base media file (ISO/IEC 14496-12, 4.2: length, type, content), from the last byte
+// of its first box's length on, to its end: the end of the input, or the first thing that is no box. Every box must be
+// whole and both the index (moov) and the media (mdat) there. What is in the boxes is not looked at.
+func (w *walker) video() error {
+	start := w.offset() - 3
+	head, err := w.take(5)
+	if err != nil {
+		return err
+	}
+	length := int64(head[0])
+	if length < 16 {
+		return w.corrupt(start, "the video after the picture has a first box of %d bytes", length)
+	}
+	if err := w.skip(length - 8); err != nil {
+		return err
+	}
+	var moov, mdat bool
+	for {
+		at := w.offset()
+		head, err := w.peek(16)
+		if err != nil {
+			return err
+		}
+		if len(head) < 8 || !isBoxType(head[4:8]) {
+			if moov && mdat {
+				return nil
+			}
+			if len(head) < 8 {
+				return errShort
+			}
+			return w.corrupt(at, "the video after the picture has no box there")
+		}
+		length, used := int64(binary.BigEndian.Uint32(head)), int64(8)
+		if length == 1 { // the true length follows the type
+			if len(head) < 16 {
+				return errShort
+			}
+			length, used = int64(binary.BigEndian.Uint64(head[8:])), 16
+		}
+		// A length of 0 means "to the end of the file", behind which anything could be hidden. No camera writes it.
+		if length < used {
+			return w.corrupt(at, "the video after the picture has a box of impossible length")
+		}
+		switch string(head[4:8]) {
+		case "moov":
+			moov = true
+		case "mdat":
+			mdat = true
+		}
+		if err := w.skip(length); err != nil {
+			return err
+		}
+	}
+}
+
+// isBoxType reports whether b are four printable ASCII characters.
+func isBoxType(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,43 @@
+"""Makes the pictures of this folder and manifest.tsv. make.sh installs what it needs and runs it.
+
+genuine.py calls the encoders, liars.py spoils what they made. Both add rows through add() below.
+"""
+import os
+import pathlib
+import shutil
+import tempfile
+
+import genuine
+import liars
+
+HERE = pathlib.Path(__file__).resolve().parent
+LICENCE = "Apache-2.0 (made by make.sh from a picture that genuine.py computes)"
+
+
+def main():
+    rows = {}
+
+    def add(name, data, how, verdict="ok", size="-"):
+        """Writes a file and its row. size is WxH as the picture declares it, of those that pass."""
+        if name in rows:
+            raise SystemExit(f"{name} is made twice")
+        (HERE / name).write_bytes(data)
+        rows[name] = (name, how, LICENCE, verdict, size)
+
+    for old in HERE.iterdir():
+        if old.suffix in (".png", ".jpg", ".jpeg", ".gif", ".bmp"):
+            old.unlink()
+    work = pathlib.Path(tempfile.mkdtemp())
+    try:
+        os.chdir(work)
+        genuine.make(add, work, HERE)
+        liars.make(add, HERE)
+    finally:
+        shutil.rmtree(work)
+    lines = ["\t".join(rows[name]) for name in sorted(rows)]
+    (HERE / "manifest.tsv").write_text("\n".join(["file\thow made\tlicence\tverdict\tsize"] + lines) + "\n")
+    total = sum((HERE / name).stat().st_size for name in rows)
+    print(f"{len(rows)} files, {total} bytes")
+
+
+main()

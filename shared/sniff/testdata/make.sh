@@ -1,0 +1,15 @@
+#!/bin/sh
+# Makes the pictures of this folder, and manifest.tsv, anew. Run it as root on a Debian system with Go; it installs the
+# encoders from Debian's and PyPI's packages. The files change with the encoders' versions; the verdicts must not.
+set -eu
+cd "$(dirname "$0")"
+apt-get update
+DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+  apngasm ffmpeg gifsicle graphicsmagick guetzli imagemagick jhead jpegoptim libimage-exiftool-perl libjpeg-tools \
+  libjpeg-turbo-progs libvips-tools netpbm optipng php-cli php-gd pngcrush pngquant python3-venv zopfli
+tools=$(mktemp -d)
+trap 'rm -rf "$tools"' EXIT
+python3 -m venv "$tools/venv"
+"$tools/venv/bin/pip" install --quiet pillow imagecodecs numpy opencv-python-headless pypng apng \
+  mozjpeg-lossless-optimization pygame-ce
+"$tools/venv/bin/python" make.py

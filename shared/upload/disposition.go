@@ -1,0 +1,51 @@
+package upload
+
+import (
+	"fmt"
+	"strings"
+)
+
+// inline are the types that a browser may show in place. Everything else is
+// offered for saving.
+var inline = map[string]bool{"image/png": true, "image/jpeg": true, "image/gif": true, "image/bmp": true}
+
+// Inline says whether bytes of this found type may be shown in place.
+func Inline(contentType string) bool { return inline[contentType] }
+
+// Disposition writes a Content-Disposition by RFC 6266: a plain filename for old
+// clients and, where that loses something, the exact one by RFC 8187. The name
+// comes from a caller: whatever it holds, the value is one line of ASCII and
+// ends where it should.
+func Disposition(contentType, filename string) string {
+	form := "attachment"
+	if Inline(contentType) {
+		form = "inline"
+	}
+	plain := strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e || strings.ContainsRune(`"\%;`, r) {
+			return '_'
+		}
+		return r
+	}, filename)
+	if plain == filename {
+		return fmt.Sprintf(`%s; filename="%s"`, form, plain)
+	}
+	return fmt.Sprintf(`%s; filename="%s"; filename*=UTF-8''%s`, form, plain, extValue(filename))
+}
+
+// extValue percent-encodes all but RFC 8187's attr-char.
+func extValue(s string) string {
+	const hexDigits = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$&+-.^_`|~", c) >= 0 {
+			b.WriteByte(c)
+			continue
+		}
+		b.WriteByte('%')
+		b.WriteByte(hexDigits[c>>4])
+		b.WriteByte(hexDigits[c&15])
+	}
+	return b.String()
+}

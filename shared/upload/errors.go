@@ -1,0 +1,65 @@
+package upload
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Sentinels that stores return and callers branch on, always through errors.Is.
+var (
+	// ErrNotFound: there is no such record.
+	ErrNotFound = errors.New("no such record")
+	// ErrExists: the record or the object is there already (for an object: 412
+	// on a create-only write).
+	ErrExists = errors.New("exists already")
+	// ErrGone: the object, or the version that was asked for, is not there.
+	ErrGone = errors.New("object is gone")
+	// ErrConflict: the record is not in the state that the change starts from.
+	ErrConflict = errors.New("record has changed")
+	// ErrKeyReused: an idempotency key was used before for something else.
+	ErrKeyReused = errors.New("idempotency key was used for a different upload")
+	// ErrBadCursor: the cursor was not given by this store for this list.
+	ErrBadCursor = errors.New("cursor is not one that this list gave")
+	// ErrDuplicate: the same bytes are stored in the same entry and kind.
+	// DuplicateError carries which record has them.
+	ErrDuplicate = errors.New("same bytes are stored already")
+	// ErrOverQuota: the entry holds as many files or bytes as its kind allows.
+	ErrOverQuota = errors.New("entry is full")
+)
+
+// DuplicateError says which earlier upload owns the same bytes. It is an
+// ErrDuplicate.
+type DuplicateError struct{ Earlier ID }
+
+func (e *DuplicateError) Error() string { return fmt.Sprintf("%v: %s", ErrDuplicate, e.Earlier) }
+
+// Is makes errors.Is(err, ErrDuplicate) true.
+func (e *DuplicateError) Is(target error) bool { return target == ErrDuplicate }
+
+// Problem names what was wrong with a request to upload.
+type Problem string
+
+// The problems that a request can have.
+const (
+	ProblemName      Problem = "name"
+	ProblemExtension Problem = "extension"
+	ProblemSize      Problem = "size"
+	ProblemType      Problem = "type"
+	ProblemChecksum  Problem = "checksum"
+	ProblemKind      Problem = "kind"
+	ProblemQuota     Problem = "quota"
+)
+
+// Refusal is what a caller is told when an upload is not accepted: one sentence
+// that says what was wrong and what would be right. It holds nothing that the
+// caller did not send or may not know.
+type Refusal struct {
+	Problem Problem
+	Message string
+}
+
+func (r *Refusal) Error() string { return r.Message }
+
+func refuse(p Problem, format string, args ...any) *Refusal {
+	return &Refusal{Problem: p, Message: fmt.Sprintf(format, args...)}
+}

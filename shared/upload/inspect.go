@@ -1,0 +1,57 @@
+package upload
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"hatchery/shared/sniff"
+)
+
+// Facts is what was found in the bytes.
+type Facts struct {
+	Size          int64
+	ContentType   string
+	Width, Height int64
+	SHA256        string // lower-case hex
+}
+
+// Inspect judges bytes as the validator does: a file of the given extension and
+// size, under one kind's policy, against what was declared of it. It reads body
+// once, to its end unless it refuses.
+//
+// The reason is nil when the bytes are allowed. The error is trouble with
+// reading: it says nothing about the bytes.
+func (k Kind) Inspect(ctx context.Context, body io.Reader, extension string, size int64, d Declared) (Facts, *Reason, error) {
+	known := Facts{Size: size}
+	switch {
+	case !k.AllowsExtension(extension):
+		return known, &Reason{NotAllowed, fmt.Sprintf("Files ending in .%s are not accepted here: use one of %s.", extension, strings.Join(k.Extensions, ", "))}, nil
+	case size > k.MaxBytes:
+		return known, &Reason{TooLarge, fmt.Sprintf("The file has %d bytes and at most %d are accepted: make it smaller and upload it again.", size, k.MaxBytes)}, nil
+	case size < k.MinBytes:
+		return known, &Reason{TooSmall, fmt.Sprintf("The file has %d bytes and at least %d are needed: check that it was saved completely and upload it again.", size, k.MinBytes)}, nil
+	case d.Size != 0 && d.Size != size:
+		return known, &Reason{ChecksumMismatch, fmt.Sprintf("The file has %d bytes but %d were announced: upload it again as a whole.", size, d.Size)}, nil
+	}
+	found, err := sniff.Check(ctx, body, extension, k.limits())
+	if refusal, ok := errors.AsType[*sniff.Refusal](err); ok {
+		return known, &Reason{Code(refusal.Code), refusal.Message}, nil
+	}
+	if err != nil {
+		return known, nil, err
+	}
+	if found.Size != size {
+		// The store announced another length than it sent: its trouble, not the
+		// file's.
+		return known, nil, fmt.Errorf("read %d bytes of %d: %w", found.Size, size, io.ErrUnexpectedEOF)
+	}
+	facts := Facts{Size: found.Size, ContentType: found.ContentType, Width: found.Width, Height: found.Height, SHA256: hex.EncodeToString(found.SHA256[:])}
+	if d.SHA256 != "" && d.SHA256 != facts.SHA256 {
+		return facts, &Reason{ChecksumMismatch, "The bytes that arrived do not have the announced SHA-256: upload the file again."}, nil
+	}
+	return facts, nil, nil
+}

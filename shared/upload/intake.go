@@ -1,0 +1,154 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Request is what a caller says of an upload. Nothing in it is believed.
+type Request struct {
+	Journal  Journal
+	Entry    Entry
+	Kind     KindName
+	Filename string
+	Declared Declared
+	// FormExpires is set when the bytes will come by a signed form.
+	FormExpires time.Time
+}
+
+var sha256Form = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// Draft checks a request against the policy and makes the pending record that
+// Begin would create. It touches no store. The error is a *Refusal, or trouble
+// with making an id.
+func (p *Pipeline) Draft(q Request) (Record, error) {
+	kind, err := p.Policy.Kind(q.Kind)
+	if err != nil {
+		return Record{}, err
+	}
+	name, extension, err := ParseName(q.Filename)
+	if err != nil {
+		return Record{}, err
+	}
+	if !kind.AllowsExtension(extension) {
+		return Record{}, refuse(ProblemExtension, "Files ending in %q are not accepted as %s: use %s.", "."+extension, q.Kind, strings.Join(kind.Extensions, ", "))
+	}
+	d := q.Declared
+	d.SHA256 = strings.ToLower(d.SHA256)
+	if d.SHA256 != "" && !sha256Form.MatchString(d.SHA256) {
+		return Record{}, refuse(ProblemChecksum, "The declared sha256 is not 64 hexadecimal digits.")
+	}
+	if d.Type != "" && !slices.Contains(declaredTypes[extension], strings.ToLower(d.Type)) {
+		return Record{}, refuse(ProblemType, "The declared type %q does not belong to the extension %q: send %s or no type.", d.Type, extension, declaredTypes[extension][0])
+	}
+	if d.Size != 0 {
+		if err := kind.CheckSize(d.Size); err != nil {
+			return Record{}, err
+		}
+	}
+	id, err := p.NewID()
+	if err != nil {
+		return Record{}, err
+	}
+	return Record{ID: id, Journal: q.Journal, Entry: q.Entry, Kind: q.Kind, Name: name, Extension: extension,
+		CreatedAt: timeOf(p.Now()), Status: Pending, Declared: d, FormExpires: timeOfOptional(q.FormExpires)}, nil
+}
+
+// CheckSize refuses a size that the kind does not take.
+func (k Kind) CheckSize(size int64) error {
+	switch {
+	case size > k.MaxBytes:
+		return refuse(ProblemSize, "The file has %d bytes: at most %d are accepted.", size, k.MaxBytes)
+	case size < k.MinBytes:
+		return refuse(ProblemSize, "The file has %d bytes: at least %d are needed.", size, k.MinBytes)
+	}
+	return nil
+}
+
+// declaredTypes are the media types that a caller may name for an extension, the
+// proper one first.
+var declaredTypes = map[string][]string{
+	"png": {"image/png", "image/x-png"}, "jpg": {"image/jpeg", "image/jpg", "image/pjpeg"}, "jpeg": {"image/jpeg", "image/jpg", "image/pjpeg"},
+	"gif": {"image/gif"}, "bmp": {"image/bmp", "image/x-ms-bmp", "image/x-bmp"},
+}
+
+// ExpectedType is the media type that bytes of this extension should have. A form
+// is signed for it; what is stored is what the validator finds.
+func ExpectedType(extension string) string {
+	if types := declaredTypes[extension]; len(types) > 0 {
+		return types[0]
+	}
+	return "application/octet-stream"
+}
+
+// Begin creates the record of a draft. With once, a repeated request gets the
+// record of the first one. The error is a *Refusal when the entry is full,
+// ErrKeyReused, or trouble; after trouble the record may exist, and nothing
+// deletes it: a pending record without bytes is the reconciler's.
+func (p *Pipeline) Begin(ctx context.Context, draft Record, once *Once) (Record, error) {
+	kind, err := p.Policy.Kind(draft.Kind)
+	if err != nil {
+		return Record{}, err
+	}
+	if kind.MaxFiles > 0 || kind.MaxTotalBytes > 0 {
+		if err := p.checkRoom(ctx, draft, kind); err != nil {
+			return Record{}, err
+		}
+	}
+	r, err := p.Records.Create(ctx, draft, once)
+	if err != nil {
+		return Record{}, fmt.Errorf("create record %s: %w", draft.Ref(), err)
+	}
+	return r, nil
+}
+
+// checkRoom refuses early what Settle would refuse with certainty. Two requests
+// at once may both pass here; the bound itself is kept by Settle.
+func (p *Pipeline) checkRoom(ctx context.Context, draft Record, kind Kind) error {
+	used, err := p.Records.Usage(ctx, draft.Journal, draft.Entry, draft.Kind)
+	if err != nil {
+		return fmt.Errorf("sum what entry %s/%s holds: %w", draft.Journal, draft.Entry, err)
+	}
+	if kind.MaxFiles > 0 && used.Files >= kind.MaxFiles {
+		return refuse(ProblemQuota, "The entry holds %d files of this kind: at most %d are accepted. Delete one first.", used.Files, kind.MaxFiles)
+	}
+	if kind.MaxTotalBytes > 0 && used.Bytes+draft.Declared.Size > kind.MaxTotalBytes {
+		return refuse(ProblemQuota, "The entry holds %d bytes of this kind: at most %d are accepted in all. Delete a file first.", used.Bytes, kind.MaxTotalBytes)
+	}
+	return nil
+}
+
+// Accept creates the record of a draft and puts the bytes into quarantine under
+// it: then, and only then, the upload is accepted. A repeated request under the
+// same idempotency key writes the bytes under the first record's key while that
+// is pending, so a first attempt that broke off is made whole.
+//
+// An object that is there already is success: a retry of our own write, or a
+// repeated request. What it is, the validator will see.
+func (p *Pipeline) Accept(ctx context.Context, draft Record, once *Once, body io.ReadSeeker, size int64) (Record, error) {
+	r, err := p.Begin(ctx, draft, once)
+	if err != nil {
+		return Record{}, err
+	}
+	if r.Status != Pending {
+		return r, nil
+	}
+	key := p.Layout.QuarantineKey(r.Ref())
+	if err := p.Objects.Put(ctx, key, body, size); err != nil && !errors.Is(err, ErrExists) {
+		return Record{}, fmt.Errorf("put object %q: %w", key, err)
+	}
+	return r, nil
+}
+
+func timeOfOptional(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return timeOf(t)
+}

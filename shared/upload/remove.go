@@ -1,0 +1,68 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Delete turns an upload into a tombstone, then removes every version of its
+// objects. The tombstone comes first: whatever arrives or is promoted later
+// finds it and is removed too. ErrNotFound: there is no such upload, or it was
+// deleted before; in the second case what an interrupted deletion left is
+// removed now.
+func (p *Pipeline) Delete(ctx context.Context, ref Ref) (Record, error) {
+	now := p.Now()
+	deleted, err := p.Records.Delete(ctx, ref, now, now.Add(p.TombstoneLife))
+	if errors.Is(err, ErrNotFound) {
+		if there, err := p.Records.Get(ctx, ref); err == nil && there.Status == Deleted {
+			if err := p.removeBoth(ctx, ref); err != nil {
+				return Record{}, err
+			}
+		}
+		return Record{}, fmt.Errorf("delete record %s: %w", ref, ErrNotFound)
+	}
+	if err != nil {
+		return Record{}, fmt.Errorf("delete record %s: %w", ref, err)
+	}
+	if err := p.removeBoth(ctx, ref); err != nil {
+		return Record{}, err
+	}
+	return deleted, nil
+}
+
+func (p *Pipeline) removeBoth(ctx context.Context, ref Ref) error {
+	return errors.Join(p.removeAll(ctx, p.Layout.QuarantineKey(ref)), p.removeAll(ctx, p.Layout.FilesKey(ref)))
+}
+
+// removeAll removes every version and delete marker of a key.
+func (p *Pipeline) removeAll(ctx context.Context, key Key) error {
+	versions, err := p.Objects.Versions(ctx, key)
+	if err != nil {
+		return fmt.Errorf("list versions of object %q: %w", key, err)
+	}
+	for _, version := range versions {
+		if err := p.Objects.Remove(ctx, key, version); err != nil {
+			return fmt.Errorf("remove object %q version %s: %w", key, version, err)
+		}
+	}
+	return nil
+}
+
+// Owes says whether a version in quarantine still has work to do: its upload is
+// pending, or its bytes should have been removed. The sweep for lost events asks
+// it. A version without a record is nobody's: false.
+func (p *Pipeline) Owes(ctx context.Context, key Key, version Version) (bool, error) {
+	ref, ok := p.Layout.ParseQuarantineKey(key)
+	if !ok {
+		return false, nil
+	}
+	record, err := p.Records.Get(ctx, ref)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("get record %s: %w", ref, err)
+	}
+	return record.Status != Rejected || record.JudgedVersion != version, nil
+}

@@ -1,0 +1,193 @@
+// Package validator turns a batch of queue messages into verdicts: each message
+// holds S3 notifications, each of them names one version of a quarantine object,
+// and the pipeline decides about it. Only trouble fails a message; a rejection is
+// a result.
+package validator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"golang.org/x/sync/errgroup"
+
+	"hatchery/shared/arrival"
+	"hatchery/shared/upload"
+)
+
+// Pipeline is what the validator needs of upload.Pipeline.
+type Pipeline interface {
+	Validate(ctx context.Context, key upload.Key, version upload.Version) (upload.Outcome, error)
+}
+
+// Failures keeps why an upload's validation failed, for whoever looks at the dead
+// letter later. upload.Records is one.
+type Failures interface {
+	NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error
+}
+
+// Validator handles batches. Handle may be called concurrently.
+type Validator struct {
+	Pipeline Pipeline
+	Failures Failures
+	// Bucket that notifications must speak of.
+	Bucket string
+	// Concurrency is how many messages of a batch are handled at once; at least 1.
+	// Each needs well under a megabyte.
+	Concurrency int
+	// Margin is kept free before the deadline for the answer and for notes of
+	// failure.
+	Margin time.Duration
+	// ReadRate is how many bytes a second are counted on when judging whether a
+	// file can be read before the deadline.
+	ReadRate int64
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// DefaultMargin is enough to note failures and to answer.
+const DefaultMargin = 3 * time.Second
+
+// DefaultReadRate is a cautious figure for one stream from S3 in its region.
+const DefaultReadRate = 20_000_000
+
+// Handle judges every message of the batch. The answer lists the messages that
+// have to come again, in the form of SQS partial batch responses; the list is
+// never nil, and the error is always nil, because an error would fail the whole
+// batch.
+func (v *Validator) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
+	answer := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
+	whole := v.remaining(ctx)
+	failed := make([]bool, len(batch.Records))
+	var group errgroup.Group
+	group.SetLimit(max(v.Concurrency, 1))
+	for i, message := range batch.Records {
+		group.Go(func() error {
+			failed[i] = !v.handle(ctx, message, whole)
+			return nil
+		})
+	}
+	_ = group.Wait() // every function returns nil
+	for i, message := range batch.Records {
+		if failed[i] {
+			answer.BatchItemFailures = append(answer.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: message.MessageId})
+		}
+	}
+	return answer, nil
+}
+
+// handle does all of one message and says whether it has done its work. Records
+// that can be handled are, whatever is wrong with their neighbours.
+func (v *Validator) handle(ctx context.Context, message events.SQSMessage, whole time.Duration) (done bool) {
+	log := v.Log.With("message_id", message.MessageId, "receive_count", message.Attributes["ApproximateReceiveCount"])
+	defer func() {
+		if p := recover(); p != nil {
+			log.ErrorContext(ctx, "validation panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			done = false
+		}
+	}()
+	parsed, err := arrival.Parse([]byte(message.Body))
+	if err != nil {
+		log.ErrorContext(ctx, "message cannot be read", "error", err)
+		return false
+	}
+	done = true
+	for _, fault := range parsed.Faults {
+		log.ErrorContext(ctx, "record of a message cannot be read", "error", fault)
+		done = false
+	}
+	for _, name := range parsed.Ignored {
+		log.WarnContext(ctx, "event is not about a new object", "event", name)
+	}
+	for _, created := range parsed.Created {
+		if !v.validate(ctx, log, created, whole) {
+			done = false
+		}
+	}
+	return done
+}
+
+var errNoTime = errors.New("not enough time is left before the deadline")
+
+// validate handles one S3 record and says whether its work is done.
+func (v *Validator) validate(ctx context.Context, log *slog.Logger, created arrival.Created, whole time.Duration) bool {
+	log = log.With("event", created.Name)
+	if created.Bucket != v.Bucket {
+		// The deployment is wired wrongly. Acknowledging would lose the event.
+		log.ErrorContext(ctx, "event is about another bucket", "bucket", created.Bucket)
+		return false
+	}
+	began := v.Now()
+	outcome, err := v.inTime(ctx, created, whole)
+	log = log.With("upload_id", string(outcome.Ref.ID), "upload", outcome.Ref.String(), "version", string(outcome.Version))
+	if err != nil {
+		log.ErrorContext(ctx, "validation failed", "error", err)
+		v.note(ctx, log, outcome.Ref, err)
+		return false
+	}
+	attrs := []any{"result", string(outcome.Result), "took_ms", v.Now().Sub(began).Milliseconds()}
+	if r := outcome.Record; r.ID != "" {
+		attrs = append(attrs, "status", string(r.Status), "name", r.FullName(), "size", r.Size)
+		if r.ContentType != "" {
+			attrs = append(attrs, "content_type", r.ContentType)
+		}
+		if r.Reason != nil {
+			attrs = append(attrs, "code", string(r.Reason.Code), "reason", r.Reason.Message)
+		}
+		if !r.SettledAt.IsZero() {
+			attrs = append(attrs, "since_accepted_ms", r.SettledAt.Sub(r.CreatedAt).Milliseconds())
+		}
+	}
+	level := slog.LevelInfo
+	if outcome.Result == upload.ResultForeign {
+		level = slog.LevelWarn
+	}
+	log.Log(ctx, level, "validated", attrs...)
+	return true
+}
+
+// inTime validates if the rest of the invocation allows it. What cannot finish is
+// failed at once, so that it comes again with a whole invocation before it.
+func (v *Validator) inTime(ctx context.Context, created arrival.Created, whole time.Duration) (upload.Outcome, error) {
+	deadline, bounded := ctx.Deadline()
+	if bounded {
+		need := v.Margin
+		if v.ReadRate > 0 {
+			need += time.Duration(float64(max(created.Size, 0)) / float64(v.ReadRate) * float64(time.Second))
+		}
+		// A whole invocation is all that there ever is: with that it is tried.
+		if v.remaining(ctx) < min(need, whole-v.Margin) {
+			return upload.Outcome{}, errNoTime
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-v.Margin))
+		defer cancel()
+	}
+	return v.Pipeline.Validate(ctx, upload.Key(created.Key), upload.Version(created.VersionID))
+}
+
+// remaining is the time until the deadline, or a day when there is none.
+func (v *Validator) remaining(ctx context.Context) time.Duration {
+	if deadline, ok := ctx.Deadline(); ok {
+		return deadline.Sub(v.Now())
+	}
+	return 24 * time.Hour
+}
+
+// note keeps the failure on the record. It is best effort: the message is retried
+// either way.
+func (v *Validator) note(ctx context.Context, log *slog.Logger, ref upload.Ref, cause error) {
+	if ref.ID == "" || v.Failures == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.Margin/2)
+	defer cancel()
+	err := v.Failures.NoteFailure(ctx, ref, upload.Failure{At: v.Now(), Message: cause.Error()})
+	if err != nil && !errors.Is(err, upload.ErrNotFound) {
+		log.WarnContext(ctx, "failure could not be noted", "error", err)
+	}
+}
