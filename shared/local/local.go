@@ -1,0 +1,277 @@
+// Package local runs what AWS runs, in one process on one machine: an S3 server on
+// disk, an SQS endpoint on SQLite, the event source mapping between the queue and
+// the validator, and an application to ask for permission.
+//
+// It knows nothing of the pipeline: it is handed the API as an http.Handler and the
+// validator as the function that Lambda would call, and both reach the servers
+// through the AWS SDK over loopback as they would reach AWS.
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"hatchery/shared/arrival"
+	"hatchery/shared/local/demoapp"
+	"hatchery/shared/local/locals3"
+	"hatchery/shared/local/localsqs"
+	"hatchery/shared/local/mapping"
+)
+
+// Names inside the stack.
+const (
+	Region      = "us-east-1"
+	Bucket      = "hatchery-uploads"
+	Queue       = "hatchery-uploads"
+	DeadLetters = "hatchery-dead-letters"
+	account     = "000000000000"
+)
+
+// Options of a stack.
+type Options struct {
+	// Data is the folder that everything is kept in; it is made when missing.
+	Data string
+	// Listen, S3Listen and SQSListen are addresses; of the last two a port 0 is
+	// chosen at the first start, kept, and used again.
+	Listen, S3Listen, SQSListen string
+	// AppURL is the application to ask. When it is empty the demo application is
+	// started.
+	AppURL string
+	// QuarantinePrefix is what the bucket notifies the queue about.
+	QuarantinePrefix string
+	// CORSOrigins of the bucket.
+	CORSOrigins []string
+	// FunctionTimeout is the validator's. The queue's visibility timeout follows
+	// from it.
+	FunctionTimeout time.Duration
+	// SweepEvery is how often quarantine is swept for lost events.
+	SweepEvery time.Duration
+	Log        *slog.Logger
+}
+
+// Stack is the running servers. It is opened once a process: the S3 server changes
+// the working directory.
+type Stack struct {
+	o       Options
+	folder  *folder
+	state   state
+	s3      *locals3.Server
+	sqs     *localsqs.Server
+	app     *demoapp.Server
+	api     net.Listener
+	closers []func(context.Context) error
+}
+
+const (
+	batchSize      = 10
+	mappingWorkers = 4
+	maxReceives    = 5
+	// A message may be received again this long after the validator took it and
+	// did not acknowledge it. AWS asks for six time-outs, because its pollers can
+	// be throttled; here nothing stands between queue and function, and a person
+	// waits for the retry.
+	visibilitySlack = 30 * time.Second
+)
+
+// Open takes the folder and starts the servers, without the API and without
+// reading the queue: that begins with Run. The caller closes the stack.
+func Open(ctx context.Context, o Options) (_ *Stack, err error) {
+	s := &Stack{o: o}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	if s.folder, err = takeFolder(o.Data); err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, func(context.Context) error { return s.folder.release() })
+	if s.state, err = s.folder.loadState(); err != nil {
+		return nil, err
+	}
+	if s.api, err = listen(ctx, o.Listen); err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, func(context.Context) error {
+		if err := s.api.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	if err = s.openQueue(ctx); err != nil {
+		return nil, err
+	}
+	if err = s.openBucket(ctx); err != nil {
+		return nil, err
+	}
+	if o.AppURL == "" {
+		if s.app, err = demoapp.Open(ctx, "127.0.0.1:0"); err != nil {
+			return nil, fmt.Errorf("start the demo application: %w", err)
+		}
+		s.closers = append(s.closers, func(context.Context) error { return s.app.Close() })
+	}
+	return s, s.folder.saveState(s.state)
+}
+
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	var c net.ListenConfig
+	l, err := c.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the API on %s: %w (choose another with --listen, 127.0.0.1:0 for any free port)", address, err)
+	}
+	return l, nil
+}
+
+func (s *Stack) openQueue(ctx context.Context) error {
+	var err error
+	address := kept(s.o.SQSListen, s.state.SQSListen)
+	s.sqs, err = localsqs.Open(ctx, localsqs.Options{Path: s.folder.path("queue.db"), Listen: address, Region: Region,
+		AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey, Log: s.o.Log})
+	if err != nil {
+		return fmt.Errorf("start the SQS endpoint: %w (choose another address with --sqs-listen)", err)
+	}
+	s.closers = append(s.closers, s.sqs.Close)
+	s.state.SQSListen = strings.TrimPrefix(s.sqs.URL(), "http://")
+	const day = 24 * 60 * 60
+	if err := s.sqs.CreateQueue(ctx, DeadLetters, map[string]string{"MessageRetentionPeriod": fmt.Sprint(14 * day)}); err != nil {
+		return fmt.Errorf("create queue %s: %w", DeadLetters, err)
+	}
+	redrive, err := json.Marshal(map[string]string{"deadLetterTargetArn": arn(DeadLetters), "maxReceiveCount": fmt.Sprint(maxReceives)})
+	if err != nil {
+		return fmt.Errorf("write the redrive policy: %w", err)
+	}
+	visibility := s.o.FunctionTimeout + visibilitySlack
+	if err := s.sqs.CreateQueue(ctx, Queue, map[string]string{"MessageRetentionPeriod": fmt.Sprint(4 * day),
+		"VisibilityTimeout": fmt.Sprint(int(visibility.Seconds())), "RedrivePolicy": string(redrive)}); err != nil {
+		return fmt.Errorf("create queue %s: %w", Queue, err)
+	}
+	if _, err := s.sqs.Release(ctx); err != nil {
+		return fmt.Errorf("release the messages that were being handled when the last run ended: %w", err)
+	}
+	return nil
+}
+
+func arn(queue string) string { return "arn:aws:sqs:" + Region + ":" + account + ":" + queue }
+
+func (s *Stack) openBucket(ctx context.Context) error {
+	var err error
+	address := kept(s.o.S3Listen, s.state.S3Listen)
+	s.s3, err = locals3.Open(ctx, locals3.Options{Dir: s.folder.path("s3"), Listen: address, Region: Region,
+		AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey, Bucket: Bucket, QuarantinePrefix: s.o.QuarantinePrefix,
+		CORSOrigins: s.o.CORSOrigins, Created: s.notify, Log: s.o.Log})
+	if err != nil {
+		return fmt.Errorf("start the S3 server: %w (choose another address with --s3-listen)", err)
+	}
+	s.closers = append(s.closers, s.s3.Close)
+	s.state.S3Listen = strings.TrimPrefix(s.s3.URL(), "http://")
+	return nil
+}
+
+// kept gives the address of the last start when the wanted one leaves the port
+// open and names the same host.
+func kept(wanted, last string) string {
+	host, port, err := net.SplitHostPort(wanted)
+	if err != nil || port != "0" {
+		return wanted
+	}
+	if lastHost, _, err := net.SplitHostPort(last); err == nil && lastHost == host {
+		return last
+	}
+	return wanted
+}
+
+// notify puts what S3 would have sent into the queue.
+func (s *Stack) notify(ctx context.Context, c arrival.Created) error {
+	body, err := arrival.Format(c)
+	if err != nil {
+		return fmt.Errorf("write the notification for %q: %w", c.Key, err)
+	}
+	return s.sqs.Send(ctx, Queue, string(body), tag(c))
+}
+
+func tag(c arrival.Created) string { return c.Key + "@" + c.VersionID }
+
+// Endpoints is where everything is and how to sign for it.
+type Endpoints struct {
+	API, S3, SQS, App               string
+	Bucket, QueueURL, DeadLetterURL string
+	Region, AccessKey, SecretKey    string
+}
+
+// Endpoints of the running stack.
+func (s *Stack) Endpoints() Endpoints {
+	e := Endpoints{API: "http://" + s.api.Addr().String(), S3: s.s3.URL(), SQS: s.sqs.URL(), App: s.o.AppURL,
+		Bucket: Bucket, QueueURL: s.sqs.QueueURL(Queue), DeadLetterURL: s.sqs.QueueURL(DeadLetters),
+		Region: Region, AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey}
+	if s.app != nil {
+		e.App = s.app.URL()
+	}
+	return e
+}
+
+// Path gives the absolute path of a file in the data folder.
+func (s *Stack) Path(name string) string { return s.folder.path(name) }
+
+// Close stops what Open started, in reverse, and gives the folder free.
+func (s *Stack) Close(ctx context.Context) error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i](ctx))
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
+
+func (s *Stack) mapping(handler Function) *mapping.Mapping {
+	e := s.Endpoints()
+	client := sqs.New(sqs.Options{Region: e.Region, BaseEndpoint: aws.String(e.SQS),
+		Credentials: credentials.NewStaticCredentialsProvider(e.AccessKey, e.SecretKey, "")})
+	return &mapping.Mapping{Queue: client, QueueURL: e.QueueURL, QueueARN: arn(Queue), Region: e.Region, BatchSize: batchSize,
+		Concurrency: mappingWorkers, FunctionTimeout: s.o.FunctionTimeout, Handler: mapping.Handler(handler), Log: s.o.Log}
+}
+
+// folder is the data folder, held by a lock that dies with its process.
+type folder struct {
+	dir  string
+	lock interface{ Unlock() error }
+}
+
+func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
+
+func (f *folder) release() error { return f.lock.Unlock() }
+
+// state is what a stack remembers from start to start.
+type state struct {
+	AccessKey string `json:"access_key"`
+	SecretKey string `json:"secret_key"`
+	S3Listen  string `json:"s3_listen"`
+	SQSListen string `json:"sqs_listen"`
+}
+
+func (f *folder) saveState(st state) error {
+	data, err := json.MarshalIndent(st, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write down the addresses: %w", err)
+	}
+	// Written beside and renamed, so that a kill leaves the old one or the new one.
+	beside := f.path(stateFile + ".new")
+	if err := os.WriteFile(beside, append(data, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write down the addresses: %w", err)
+	}
+	if err := os.Rename(beside, f.path(stateFile)); err != nil {
+		return fmt.Errorf("write down the addresses: %w", err)
+	}
+	return nil
+}

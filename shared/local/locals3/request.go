@@ -1,0 +1,44 @@
+package locals3
+
+import (
+	"context"
+	"strings"
+
+	"github.com/gofiber/fiber/v3"
+)
+
+// requestKey is the key under which a request's facts that versitygw does not hand to its backend are kept.
+type requestKey struct{}
+
+// requestFacts are strings of their own: those of the framework are reused for the next request.
+type requestFacts struct {
+	form      bool // a signed form, not a PUT
+	match     *string
+	noneMatch *string
+}
+
+// noteRequest is the middleware in front of versitygw's routes.
+func noteRequest(c fiber.Ctx) error {
+	facts := requestFacts{form: c.Method() == fiber.MethodPost}
+	if value := c.Get(conditionMatch); value != "" {
+		facts.match = new(strings.Clone(value))
+	}
+	if value := c.Get(conditionNoneMatch); value != "" {
+		facts.noneMatch = new(strings.Clone(value))
+	}
+	c.RequestCtx().SetUserValue(requestKey{}, facts)
+	return c.Next()
+}
+
+func origin(ctx context.Context) string {
+	if facts, _ := ctx.Value(requestKey{}).(requestFacts); facts.form {
+		return "Post"
+	}
+	return "Put"
+}
+
+// writeConditions are the conditions on the target of a copy.
+func writeConditions(ctx context.Context) (match, noneMatch *string) {
+	facts, _ := ctx.Value(requestKey{}).(requestFacts)
+	return facts.match, facts.noneMatch
+}

@@ -1,0 +1,387 @@
+package locals3
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/gofiber/fiber/v3"
+	"github.com/versity/versitygw/auth"
+	"github.com/versity/versitygw/backend/meta"
+	"github.com/versity/versitygw/backend/posix"
+	"github.com/versity/versitygw/s3api"
+	"github.com/versity/versitygw/s3api/middlewares"
+
+	"hatchery/shared/arrival"
+)
+
+var (
+	// ErrAlreadyOpen is returned by Open while another Server of the process is open.
+	ErrAlreadyOpen = errors.New("an embedded S3 server is already open in this process")
+	// ErrForeignFolder is wrapped by Open when Options.Dir holds something that it cannot read.
+	ErrForeignFolder = errors.New("the folder does not belong to this S3 server")
+)
+
+// opened is process-wide because what it guards is: versitygw changes the working directory and addresses buckets
+// relative to it, so a second server would take the first one's buckets away.
+var opened atomic.Bool
+
+// Options say what a Server serves. All fields without a word about their default are required.
+type Options struct {
+	// Dir is the folder of the data: absolute, made if missing. Nothing else may be kept in it, and only one process
+	// may have it open; the caller sees to that.
+	Dir string
+	// Listen is the address to serve on, "127.0.0.1:9000". Port 0 takes a free one, see URL.
+	Listen string
+	// Region is the bucket's region; requests must be signed for it.
+	Region string
+	// AccessKey and SecretKey are the one pair of credentials that is accepted.
+	AccessKey, SecretKey string
+	// Bucket is the name of the one bucket. It is made, with versioning, if missing.
+	Bucket string
+	// QuarantinePrefix selects the keys whose arrival Created is told of.
+	QuarantinePrefix string
+	// CORSOrigins may use the bucket from a browser (PUT, POST, GET, HEAD). Default: none.
+	CORSOrigins []string
+	// Created is called after an object was stored under QuarantinePrefix and before the client has its answer. Its
+	// error is logged, and the client has its success all the same: Quarantined finds the object again. It may be
+	// called at the same time for several objects, and may use the Server. Its ctx ends with Close.
+	Created func(ctx context.Context, c arrival.Created) error
+	// Log takes what goes wrong without a client to tell. Default: nowhere.
+	Log *slog.Logger
+	// Now is the clock of the arrivals. Default: time.Now.
+	Now func() time.Time
+}
+
+// Server is an S3 server in this process. It is safe for concurrent use.
+type Server struct {
+	opts      Options
+	url       string
+	store     *guarded
+	api       *s3api.S3ApiServer
+	served    chan error // the end of serving
+	ctx       context.Context
+	cancel    context.CancelFunc
+	sequence  atomic.Uint32
+	closeOnce sync.Once
+	closed    error
+	workedIn  string // the working directory before versitygw changed it
+}
+
+// Open makes or opens the folder, undoes what a process that died left unfinished, and serves until Close.
+//
+// It changes the working directory of the process for as long as the Server is open: relative paths mean something
+// else afterwards. It also takes os.Stdout away for a moment, because versitygw prints to it while it starts.
+// ctx bounds the opening alone.
+func Open(ctx context.Context, opts Options) (_ *Server, err error) {
+	if err := opts.check(); err != nil {
+		return nil, err
+	}
+	if !opened.CompareAndSwap(false, true) {
+		return nil, ErrAlreadyOpen
+	}
+	s := &Server{opts: opts, served: make(chan error, 1)}
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	defer func() {
+		if err != nil {
+			s.cancel()
+			if s.store != nil {
+				s.store.Posix.Shutdown()
+				err = errors.Join(err, os.Chdir(s.workedIn))
+			}
+			opened.Store(false)
+		}
+	}()
+	if err := s.openStore(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.serve(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (o *Options) check() error {
+	var faults []error
+	for _, field := range []struct{ name, value string }{
+		{"Dir", o.Dir}, {"Listen", o.Listen}, {"Region", o.Region}, {"AccessKey", o.AccessKey},
+		{"SecretKey", o.SecretKey}, {"Bucket", o.Bucket}, {"QuarantinePrefix", o.QuarantinePrefix},
+	} {
+		if field.value == "" {
+			faults = append(faults, fmt.Errorf("%s is empty", field.name))
+		}
+	}
+	if o.Dir != "" && !filepath.IsAbs(o.Dir) {
+		faults = append(faults, fmt.Errorf("Dir %q is not absolute", o.Dir))
+	}
+	if o.Created == nil {
+		faults = append(faults, errors.New("Created is nil"))
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("open the embedded S3 server: %w", errors.Join(faults...))
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Dir = filepath.Clean(o.Dir)
+	return nil
+}
+
+func (s *Server) openStore(ctx context.Context) error {
+	l := newLayout(s.opts.Dir)
+	if err := l.prepare(); err != nil {
+		return err
+	}
+	undo := &undoLog{layout: l}
+	undone, err := undo.recover()
+	if err != nil {
+		return fmt.Errorf("open the S3 folder %s: %w", l.dir, err)
+	}
+	if undone > 0 {
+		s.opts.Log.Info("undid unfinished changes of the embedded S3", "count", undone)
+	}
+	if err := l.sweepTemporary(s.opts.Bucket); err != nil {
+		return err
+	}
+	attributes, err := meta.NewSideCar(l.meta)
+	if err != nil {
+		return fmt.Errorf("open the S3 folder %s: %w", l.meta, err)
+	}
+	if s.workedIn, err = os.Getwd(); err != nil {
+		return fmt.Errorf("open the embedded S3 server: %w", err)
+	}
+	files, err := quietly(func() (*posix.Posix, error) {
+		return posix.New(l.root, attributes, posix.PosixOpts{
+			SideCarDir:          l.meta,
+			VersioningDir:       l.versions,
+			ValidateBucketNames: true,
+			CopyObjectThreshold: 5 << 30, // its zero value means no bytes at all
+			ForceNoObjLockFile:  true,    // this process is alone on the folder
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("open the S3 folder %s: %w", l.root, err)
+	}
+	s.store = &guarded{Posix: files, layout: l, attributes: attributes, undo: undo, arrived: s.arrived}
+	if err := s.prepareBucket(ctx); err != nil {
+		return fmt.Errorf("prepare bucket %q: %w", s.opts.Bucket, err)
+	}
+	return nil
+}
+
+// quietly runs open with the standard output closed off: versitygw has no option against its greeting.
+func quietly(open func() (*posix.Posix, error)) (*posix.Posix, error) {
+	nowhere, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer nowhere.Close()
+	stdout := os.Stdout
+	os.Stdout = nowhere
+	defer func() { os.Stdout = stdout }()
+	return open()
+}
+
+// prepareBucket sets everything about the bucket at every start, so that a start that was cut short does no harm.
+func (s *Server) prepareBucket(ctx context.Context) error {
+	bucket := s.opts.Bucket
+	acl, err := json.Marshal(auth.ACL{Owner: s.opts.AccessKey})
+	if err != nil {
+		return err
+	}
+	if exists(s.store.layout.object(bucket, ".")) {
+		err = s.store.PutBucketAcl(ctx, bucket, acl)
+	} else {
+		err = s.store.CreateBucket(ctx, &s3.CreateBucketInput{
+			Bucket:                    &bucket,
+			CreateBucketConfiguration: &types.CreateBucketConfiguration{},
+			ObjectOwnership:           types.ObjectOwnershipBucketOwnerEnforced,
+		}, acl)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.store.PutBucketOwnershipControls(ctx, bucket, types.ObjectOwnershipBucketOwnerEnforced); err != nil {
+		return err
+	}
+	if err := s.store.PutBucketVersioning(ctx, bucket, types.BucketVersioningStatusEnabled); err != nil {
+		return err
+	}
+	if len(s.opts.CORSOrigins) == 0 {
+		return s.store.DeleteBucketCors(ctx, bucket)
+	}
+	rules, err := corsRules(s.opts.CORSOrigins)
+	if err != nil {
+		return err
+	}
+	return s.store.PutBucketCors(ctx, bucket, rules)
+}
+
+func corsRules(origins []string) ([]byte, error) {
+	rule := auth.CORSRule{
+		AllowedMethods: []auth.CORSHTTPMethod{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost},
+		AllowedHeaders: []auth.CORSHeader{"*"},
+		ExposeHeaders:  []auth.CORSHeader{"ETag", "Location", "x-amz-version-id"},
+		MaxAgeSeconds:  new(int32(600)),
+	}
+	for _, origin := range origins {
+		rule.AllowedOrigins = append(rule.AllowedOrigins, auth.CORSOrigin(origin))
+	}
+	config := auth.CORSConfiguration{Rules: []auth.CORSRule{rule}}
+	if err := config.Validate(); err != nil {
+		return nil, fmt.Errorf("CORSOrigins %q: %w", origins, err)
+	}
+	text, err := xml.Marshal(config)
+	if err != nil {
+		return nil, fmt.Errorf("CORSOrigins %q: %w", origins, err)
+	}
+	return text, nil
+}
+
+// serve binds the address and returns once requests are answered.
+func (s *Server) serve(ctx context.Context) error {
+	address, err := freeAddress(ctx, s.opts.Listen)
+	if err != nil {
+		return err
+	}
+	listening := make(chan struct{})
+	primed := make(chan struct{})
+	var prime sync.Once
+	s.api, err = s3api.New(s.store, middlewares.RootUserConfig{Access: s.opts.AccessKey, Secret: s.opts.SecretKey},
+		s.opts.Region, auth.NewIAMServiceSingle(auth.Account{Access: s.opts.AccessKey, Secret: s.opts.SecretKey, Role: auth.RoleAdmin}),
+		nil, nil, nil, nil,
+		s3api.WithQuiet(), s3api.WithKeepAlive(), s3api.WithConcurrencyLimiter(4096, 4096), s3api.WithMpMaxParts(10000),
+		s3api.WithOnListen(func() { close(listening) }),
+		s3api.WithMiddleware("/", func(c fiber.Ctx) error {
+			// The web server parses forms before any handler sees them, the whole file in memory, unless this is
+			// set; it looks at the field for each request, and there is no option that would set it sooner.
+			prime.Do(func() {
+				c.App().Server().DisablePreParseMultipartForm = true
+				close(primed)
+			})
+			return noteRequest(c)
+		}))
+	if err != nil {
+		return fmt.Errorf("start the embedded S3 server: %w", err)
+	}
+	go func() { s.served <- s.api.ServeMultiPort([]string{address}) }()
+	select {
+	case <-listening:
+	case err := <-s.served:
+		return fmt.Errorf("listen on %s: %w", address, err)
+	case <-ctx.Done():
+		return fmt.Errorf("listen on %s: %w", address, ctx.Err())
+	}
+	s.url = "http://" + address
+	// The request that primes the web server, before anyone else knows the address.
+	if err := s.prime(ctx, primed); err != nil {
+		return errors.Join(fmt.Errorf("start the embedded S3 server on %s: %w", address, err), s.api.ShutDown())
+	}
+	return nil
+}
+
+func (s *Server) prime(ctx context.Context, primed <-chan struct{}) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodHead, s.url+"/", nil)
+	if err != nil {
+		return err
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // and no proxy
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		return err
+	}
+	if err := response.Body.Close(); err != nil {
+		return err
+	}
+	select {
+	case <-primed:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// freeAddress says that an address can be bound, and gives port 0 a number. versitygw binds it a moment later: it
+// takes an address only, and would not tell the port it got.
+func freeAddress(ctx context.Context, address string) (string, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return "", fmt.Errorf("listen on %s: %w", address, err)
+	}
+	defer listener.Close()
+	return listener.Addr().String(), nil
+}
+
+// URL is the endpoint for clients, which must use the path style: "http://127.0.0.1:9000".
+func (s *Server) URL() string { return s.url }
+
+// Close stops serving: requests under way may end until ctx is done. The working directory is again what it was.
+// Closing twice gives the same result.
+func (s *Server) Close(ctx context.Context) error {
+	s.closeOnce.Do(func() { s.closed = s.close(ctx) })
+	return s.closed
+}
+
+func (s *Server) close(ctx context.Context) error {
+	ended := make(chan error, 1)
+	go func() {
+		err := s.api.ShutDown()
+		<-s.served // says no more than that the listener was closed
+		ended <- err
+	}()
+	var err error
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	s.cancel()
+	s.store.Posix.Shutdown()
+	if err := errors.Join(err, os.Chdir(s.workedIn)); err != nil {
+		return fmt.Errorf("close the embedded S3 server: %w", err)
+	}
+	opened.Store(false)
+	return nil
+}
+
+// arrived tells Created of a new object in quarantine.
+func (s *Server) arrived(_ context.Context, how string, o object) {
+	if o.bucket != s.opts.Bucket || !strings.HasPrefix(o.key, s.opts.QuarantinePrefix) {
+		return
+	}
+	now := s.opts.Now()
+	created := arrival.Created{
+		Name: "ObjectCreated:" + how, Time: now, Region: s.opts.Region,
+		// The framework reuses the memory of its strings for the next request.
+		Bucket: strings.Clone(o.bucket), Key: strings.Clone(o.key),
+		VersionID: o.version, ETag: o.etag, Size: o.size,
+		Sequencer: arrival.Sequencer(now, s.sequence.Add(1)),
+	}
+	if err := s.opts.Created(s.ctx, created); err != nil {
+		s.opts.Log.Warn("an arrival was not announced; the next sweep of quarantine will find it",
+			"key", created.Key, "version_id", created.VersionID, "error", err)
+	}
+}

@@ -1,0 +1,173 @@
+package localsqs
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// settings are a queue's attributes, read. They are never changed in place: a queue swaps its pointer.
+type settings struct {
+	raw map[string]string // as given, for GetQueueAttributes
+
+	delay, visibility, retention, wait time.Duration
+	maxBytes                           int
+	redrive                            *redrivePolicy // nil: no dead letters
+	allow                              redriveAllow
+}
+
+type redrivePolicy struct {
+	targetARN   string
+	maxReceives int64
+}
+
+// redriveAllow says which queues may use this one for dead letters.
+type redriveAllow struct {
+	Permission string   `json:"redrivePermission"`
+	Sources    []string `json:"sourceQueueArns"`
+}
+
+func (a redriveAllow) permits(sourceARN string) bool {
+	switch a.Permission {
+	case "denyAll":
+		return false
+	case "byQueue":
+		return slices.Contains(a.Sources, sourceARN)
+	}
+	return true
+}
+
+// numericAttributes are the attributes that hold a number, with SQS's defaults and bounds. Times are in seconds.
+var numericAttributes = map[string]struct{ byDefault, least, most int64 }{
+	"DelaySeconds":                  {0, 0, 900},
+	"MaximumMessageSize":            {maxMessageBytes, 1024, maxMessageBytes},
+	"MessageRetentionPeriod":        {345600, 60, 1209600},
+	"ReceiveMessageWaitTimeSeconds": {0, 0, 20},
+	"VisibilityTimeout":             {30, 0, 43200},
+}
+
+// parseSettings reads attributes as CreateQueue and SetQueueAttributes take them. An empty RedrivePolicy,
+// RedriveAllowPolicy or Policy removes it, as in SQS.
+func parseSettings(given map[string]string) (*settings, error) {
+	s := &settings{raw: map[string]string{}}
+	numbers := map[string]int64{}
+	for name, n := range numericAttributes {
+		numbers[name] = n.byDefault
+	}
+	for name, value := range given {
+		if n, ok := numericAttributes[name]; ok {
+			v, err := strconv.ParseInt(value, 10, 64)
+			if err != nil || v < n.least || v > n.most {
+				return nil, errInvalidAttribute(name, value)
+			}
+			numbers[name] = v
+			s.raw[name] = value
+			continue
+		}
+		if err := s.parseText(name, value); err != nil {
+			return nil, err
+		}
+	}
+	s.delay = time.Duration(numbers["DelaySeconds"]) * time.Second
+	s.visibility = time.Duration(numbers["VisibilityTimeout"]) * time.Second
+	s.retention = time.Duration(numbers["MessageRetentionPeriod"]) * time.Second
+	s.wait = time.Duration(numbers["ReceiveMessageWaitTimeSeconds"]) * time.Second
+	s.maxBytes = int(numbers["MaximumMessageSize"])
+	return s, nil
+}
+
+func errInvalidAttribute(name, value string) *apiError {
+	return plain("InvalidAttributeValue", "Invalid value for the parameter %s: %.100q.", name, value)
+}
+
+// parseText reads one attribute that is not a number.
+func (s *settings) parseText(name, value string) error {
+	switch name {
+	case "SqsManagedSseEnabled":
+		if value != "true" && value != "false" {
+			return errInvalidAttribute(name, value)
+		}
+	case "Policy":
+		if value != "" && !json.Valid([]byte(value)) {
+			return errInvalidAttribute(name, value)
+		}
+	case "RedrivePolicy":
+		if value == "" {
+			return nil
+		}
+		p, ok := parseRedrive(value)
+		if !ok {
+			return errInvalidParameter("Value %.200q for parameter RedrivePolicy is invalid. Reason: it must be JSON "+
+				"with deadLetterTargetArn and a maxReceiveCount from 1 to 1000.", value)
+		}
+		s.redrive = p
+	case "RedriveAllowPolicy":
+		if value == "" {
+			return nil
+		}
+		err := json.Unmarshal([]byte(value), &s.allow)
+		known := slices.Contains([]string{"allowAll", "denyAll", "byQueue"}, s.allow.Permission)
+		if err != nil || !known || len(s.allow.Sources) > 10 || (s.allow.Permission == "byQueue") != (len(s.allow.Sources) > 0) {
+			return errInvalidParameter("Value %.200q for parameter RedriveAllowPolicy is invalid.", value)
+		}
+	case "FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit",
+		"KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds":
+		return modelled("UnsupportedOperation", "This endpoint has standard queues without KMS only; attribute %s is not supported.", name)
+	default:
+		return plain("InvalidAttributeName", "Unknown Attribute %.100q.", name)
+	}
+	if value != "" {
+		s.raw[name] = value
+	}
+	return nil
+}
+
+// parseRedrive accepts maxReceiveCount as a number or as a string; AWS's own tools write both.
+func parseRedrive(value string) (*redrivePolicy, bool) {
+	var p struct {
+		Target string `json:"deadLetterTargetArn"`
+		Max    any    `json:"maxReceiveCount"`
+	}
+	d := json.NewDecoder(strings.NewReader(value))
+	d.UseNumber()
+	if err := d.Decode(&p); err != nil || p.Target == "" {
+		return nil, false
+	}
+	text, _ := p.Max.(string)
+	if n, ok := p.Max.(json.Number); ok {
+		text = n.String()
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 1 || n > 1000 {
+		return nil, false
+	}
+	return &redrivePolicy{targetARN: p.Target, maxReceives: n}, true
+}
+
+// merge is what SetQueueAttributes makes of the attributes a queue has.
+func merge(old, given map[string]string) map[string]string {
+	all := maps.Clone(old)
+	maps.Copy(all, given)
+	return all
+}
+
+// attribute is the value of one attribute as GetQueueAttributes shows it; "" is one that is not set.
+func (s *settings) attribute(name string) string {
+	if v, ok := s.raw[name]; ok {
+		return v
+	}
+	if n, ok := numericAttributes[name]; ok {
+		return strconv.FormatInt(n.byDefault, 10)
+	}
+	if name == "SqsManagedSseEnabled" {
+		return "true"
+	}
+	return ""
+}
+
+// settingNames are the attributes that can be set here, for GetQueueAttributes with All.
+var settingNames = []string{"DelaySeconds", "MaximumMessageSize", "MessageRetentionPeriod", "ReceiveMessageWaitTimeSeconds",
+	"VisibilityTimeout", "Policy", "RedrivePolicy", "RedriveAllowPolicy", "SqsManagedSseEnabled"}

@@ -1,0 +1,164 @@
+package localsqs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// accountID is the account that every queue here belongs to, as it appears in queue URLs and ARNs.
+const accountID = "000000000000"
+
+// Options say what Open is to serve.
+type Options struct {
+	// Path of the SQLite file; required and absolute, because the process's working directory may change.
+	// It is made when it is not there; its folder must be.
+	Path string
+	// Listen is the TCP address, "127.0.0.1:0" for any free port. Required.
+	Listen string
+	// Region, AccessKey and SecretKey are what requests must be signed with. Required.
+	Region, AccessKey, SecretKey string
+	// Now is the clock for visibility, delay, retention, long polls and signatures; nil is time.Now.
+	// Whoever moves it must call Wake.
+	Now func() time.Time
+	// Log receives what the server cannot tell a caller, failures of the storage above all; nil drops it.
+	Log *slog.Logger
+}
+
+// Server is a running endpoint. Its methods may be called by several goroutines at once.
+type Server struct {
+	options  Options
+	log      *slog.Logger
+	listener net.Listener
+	http     *http.Server
+	db       *database
+	ops      map[string]operation
+
+	mu      sync.RWMutex // guards queues, deleted and the making and changing of queues
+	queues  map[string]*queue
+	deleted map[string]int64 // when a queue of that name was deleted, for as long as SQS forbids to make it again
+
+	stop    context.CancelFunc // ends long polls and move tasks
+	stopped context.Context
+	tasks   taskRunner
+	running sync.WaitGroup // the accept loop and the move tasks
+}
+
+// Open opens the file, listens on the address and serves until Close. The error names the address when that is taken
+// (it is a syscall.EADDRINUSE) and is ErrFileInUse when another server has the file.
+func Open(ctx context.Context, options Options) (*Server, error) {
+	if !filepath.IsAbs(options.Path) {
+		return nil, fmt.Errorf("open the queue: the path %q is not absolute", options.Path)
+	}
+	if options.Listen == "" || options.Region == "" || options.AccessKey == "" || options.SecretKey == "" {
+		return nil, errors.New("open the queue: listen address, region, access key and secret key are required")
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	if options.Log == nil {
+		options.Log = slog.New(slog.DiscardHandler)
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", options.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("open the queue: listen on %s: %w", options.Listen, err)
+	}
+	db, err := openDatabase(ctx, options.Path)
+	if err != nil {
+		listener.Close()
+		return nil, fmt.Errorf("open the queue: file %q: %w", options.Path, err)
+	}
+	s := &Server{options: options, log: options.Log, listener: listener, db: db,
+		queues: map[string]*queue{}, deleted: map[string]int64{}}
+	s.stopped, s.stop = context.WithCancel(context.Background())
+	s.ops = operations()
+	if err := s.loadQueues(); err == nil {
+		err = s.resumeTasks()
+	}
+	if err != nil {
+		s.stop()
+		listener.Close()
+		return nil, errors.Join(fmt.Errorf("open the queue: read %q: %w", options.Path, err), db.close())
+	}
+	s.http = &http.Server{
+		Handler:           http.HandlerFunc(s.serveHTTP),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       requestTimeout,
+		WriteTimeout:      requestTimeout,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(options.Log.Handler(), slog.LevelDebug),
+	}
+	s.running.Go(func() {
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			s.log.Error("the queue endpoint stopped serving", "error", err)
+		}
+	})
+	return s, nil
+}
+
+// URL is the endpoint for a client on this machine.
+func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
+
+// QueueURL is the URL of the queue of that name, whether it exists or not.
+func (s *Server) QueueURL(name string) string { return s.URL() + "/" + accountID + "/" + name }
+
+// QueueARN is the ARN of the queue of that name, whether it exists or not.
+func (s *Server) QueueARN(name string) string {
+	return "arn:aws:sqs:" + s.options.Region + ":" + accountID + ":" + name
+}
+
+// Wake makes every waiting receive look again at once. Call it after moving the clock.
+func (s *Server) Wake() {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, q := range s.queues {
+		q.waiters.wakeAll()
+	}
+	s.tasks.wakeAll()
+}
+
+// Release makes every message that was handed out and not deleted visible again, and returns how many there were.
+// Call it at start, before anything receives: whoever held them is dead. Their receive counts stay as they are: the
+// receive happened, and a message that kills its receiver must still reach the dead letters in the end.
+func (s *Server) Release(context.Context) (int, error) {
+	var released int64
+	err := s.db.write(func() error {
+		result, err := s.db.release.Exec(s.now())
+		if err != nil {
+			return err
+		}
+		released, err = result.RowsAffected()
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("release held messages: %w", err)
+	}
+	s.Wake()
+	return int(released), nil
+}
+
+// Close ends long polls (with an empty answer) and move tasks (they go on at the next Open), lets requests finish
+// until ctx ends, then closes the file.
+func (s *Server) Close(ctx context.Context) error {
+	s.stop()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("close the queue: %w", err), s.http.Close())
+	}
+	s.running.Wait()
+	if closing := s.db.close(); closing != nil {
+		err = errors.Join(err, fmt.Errorf("close the queue file: %w", closing))
+	}
+	return err
+}
+
+// now is the clock in milliseconds.
+func (s *Server) now() int64 { return s.options.Now().UnixMilli() }
