@@ -1,0 +1,239 @@
+// Package shared_test keeps the walls between the rooms of the project: who may
+// import whom is the two tables below, and nowhere else.
+package shared_test
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// module is the name that go.mod gives.
+const module = "hatchery"
+
+// A room is one folder of Go files (or several, by pattern) and what its files
+// may import. Patterns are import paths; "x/..." is x and everything below it,
+// "x/*" is every folder directly in x, and "..." is everything. Paths within the
+// project are written without its name.
+type room struct {
+	path    string
+	may     []string // besides the standard library
+	mayNot  []string // wins over may and over the standard library
+	inTests []string // what its _test.go files may import besides
+	why     string
+}
+
+// The rooms. Every folder with Go files is in exactly one of them.
+var rooms = []room{
+	{path: "shared", why: "holds this test alone"},
+
+	// Words and decisions.
+	{path: "shared/upload", may: []string{"shared/sniff", "golang.org/x/text/unicode/norm", "github.com/google/uuid"},
+		mayNot: []string{"net/http/...", "log/...", "database/sql/..."},
+		why:    "the domain decides and returns an Outcome: what serves, logs or stores is somebody else's, so that every store and door shares one set of rules"},
+	{path: "shared/sniff", may: []string{"github.com/h2non/filetype/matchers/..."},
+		mayNot: []string{"net/...", "log/...", "database/sql/...", "image/..."},
+		why:    "pure: bytes in, verdict out; it decodes no picture, and takes the one matcher it names, never the library's registry"},
+	{path: "shared/arrival", mayNot: []string{"net/http/...", "log/...", "database/sql/..."},
+		why: "reads and writes notifications with the standard library alone"},
+	{path: "shared/access", may: []string{"shared/upload"},
+		why: "one question over net/http needs no library"},
+	{path: "shared/config", may: []string{"shared/upload"},
+		why: "the only table of settings knows the domain's words and nothing that it configures"},
+
+	// Halls: what happens on a request, a message, a schedule.
+	{path: "shared/api", may: hall(), inTests: []string{"shared/lambdahttp", "github.com/aws/aws-lambda-go/events"},
+		why: whyHall},
+	{path: "shared/validator", may: hall("github.com/aws/aws-lambda-go/events"), why: whyHall},
+	{path: "shared/reconcile", may: hall("shared/queue"), why: whyHall},
+	{path: "shared/deadletter", may: hall("shared/queue"), why: whyHall},
+	{path: "shared/migrate", may: hall(), why: whyHall},
+	{path: "shared/lambdahttp", may: []string{"github.com/aws/aws-lambda-go/events"}, inTests: []string{"shared/api"},
+		why: "turns events into requests for any http.Handler, so it knows none"},
+
+	// Implementations: the domain's interfaces, each with one vendor's library.
+	{path: "shared/records/sqliterecords", may: []string{"shared/upload", "modernc.org/sqlite/..."}, why: whyStore},
+	{path: "shared/records/dynamorecords", may: aws("shared/upload"), why: whyStore},
+	{path: "shared/records/bugoutrecords", may: []string{"shared/upload", "golang.org/x/sync/..."}, why: whyStore},
+	{path: "shared/objects/s3objects", may: aws("shared/upload"), inTests: []string{"shared/arrival"}, why: whyStore},
+	{path: "shared/queue", may: []string{"shared/upload"}, why: "an interface and its words: no queue in particular"},
+	{path: "shared/queue/sqsqueue", may: aws("shared/upload", "shared/queue"), why: whyStore},
+
+	// Fakes and suites.
+	{path: "shared/uploadtest", may: []string{"shared/upload", "shared/sniff", "shared/arrival", "github.com/google/uuid", "golang.org/x/sync/..."},
+		why: "fakes and suites know the contract, not those who keep it"},
+	{path: "shared/queue/queuetest", may: []string{"shared/queue", "shared/upload", "golang.org/x/sync/..."},
+		why: "fakes and suites know the contract, not those who keep it"},
+
+	// The embedded stack.
+	{path: "shared/local/locals3", may: aws("shared/arrival", "github.com/versity/versitygw/...", "github.com/gofiber/fiber/v3/...", "github.com/valyala/fasthttp/..."),
+		why: "a stand-in for S3 knows S3's words, not the product's"},
+	{path: "shared/local/localsqs", may: aws("modernc.org/sqlite/...", "github.com/google/uuid"),
+		why: "a stand-in for SQS knows SQS's words, not the product's"},
+	{path: "shared/local/mapping", may: aws("github.com/aws/aws-lambda-go/events", "github.com/aws/aws-lambda-go/lambdacontext", "github.com/google/uuid", "golang.org/x/sync/..."),
+		why: "a stand-in for Lambda's event source mapping: it is handed the function that it calls"},
+	{path: "shared/local/demoapp", inTests: []string{"shared/access"},
+		why: "a stand-in for the application needs the standard library alone"},
+	{path: "shared/local", may: aws("shared/local/...", "shared/arrival", "shared/upload", "shared/objects/s3objects", "shared/queue/...", "shared/records/...",
+		"github.com/aws/aws-lambda-go/events", "github.com/gofrs/flock", "golang.org/x/sync/..."),
+		mayNot: []string{"shared/queue/queuetest"},
+		why:    "puts the stand-ins together and is handed the handlers: it knows no hall, so that local mode cannot grow a second set of rules"},
+
+	// Doors.
+	{path: "lambdas/*", may: []string{"..."},
+		mayNot: []string{"shared/local/...", "shared/records/sqliterecords", "shared/deadletter", "net/http/pprof", "expvar"},
+		why:    "a function's zip stays small and starts fast: nothing of the embedded stack or of the operator's tools, and nothing that opens a debugging route"},
+	{path: "cmd/hatchery", may: []string{"..."}, mayNot: []string{"net/http/pprof", "expvar"},
+		why: "the door that builds everything; it opens no debugging route"},
+	{path: "acceptance", may: []string{"..."}, why: "proves the deployed whole, from outside and inside"},
+}
+
+const (
+	whyHall  = "a hall speaks to interfaces: it knows no other hall (a door wires them), no store and no vendor's client"
+	whyStore = "an implementation knows the contract and one vendor's library: so it can be replaced, and tested, alone"
+)
+
+// hall is what every hall may import, and more.
+func hall(more ...string) []string {
+	return append(more, "shared/upload", "shared/arrival", "shared/access", "golang.org/x/sync/...")
+}
+
+// aws is the AWS SDK, and more.
+func aws(more ...string) []string {
+	return append(more, "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...")
+}
+
+// A reservation is a package for few: whatever else the rooms may import.
+type reservation struct {
+	packages []string
+	rooms    []string // who may, in all their files
+	tests    bool     // whether every _test.go file may, too
+	why      string
+}
+
+var reservations = []reservation{
+	{packages: []string{"C"}, why: "the product builds without a C compiler and cross-compiles"},
+	{packages: []string{"github.com/versity/versitygw/...", "github.com/gofiber/...", "github.com/valyala/fasthttp/..."}, rooms: []string{"shared/local/locals3"},
+		why: "the embedded S3 server changes the working directory and may be replaced: one room knows it"},
+	{packages: []string{"modernc.org/sqlite/..."}, rooms: []string{"shared/records/sqliterecords", "shared/local/localsqs"},
+		why: "SQL stays behind the two rooms that keep a database"},
+	{packages: []string{"shared/uploadtest", "shared/queue/queuetest"}, rooms: []string{"shared/uploadtest", "shared/queue/queuetest", "acceptance"}, tests: true,
+		why: "fakes and suites are for tests"},
+	{packages: []string{"testing/...", "net/http/httptest", "github.com/rogpeppe/go-internal/..."}, rooms: []string{"shared/uploadtest", "shared/queue/queuetest", "acceptance"}, tests: true,
+		why: "what tests need stays out of the product"},
+}
+
+// testsMay is what the _test.go files of every room may import besides.
+var testsMay = []string{"shared/uploadtest", "shared/queue/queuetest", "shared/local/...", "github.com/rogpeppe/go-internal/..."}
+
+// refusal is why a file of the room may not import imported, or "".
+func refusal(r room, imported string, inTest bool) string {
+	imported = strings.TrimPrefix(imported, module+"/")
+	in := func(patterns []string) bool {
+		return slices.ContainsFunc(patterns, func(p string) bool { return matches(p, imported) })
+	}
+	for _, res := range reservations {
+		if in(res.packages) && !(inTest && res.tests) && !slices.Contains(res.rooms, r.path) {
+			return res.why
+		}
+	}
+	switch {
+	case imported == r.path:
+		return "" // an external test of the room itself
+	case inTest && (in(testsMay) || in(r.inTests)):
+		return ""
+	case in(r.mayNot) && !(inTest && isStd(imported)): // tests may use all of the standard library
+		return r.why
+	case isStd(imported) || in(r.may):
+		return ""
+	default:
+		return r.why
+	}
+}
+
+// isStd tells whether an import path, with the project's name taken off, is of
+// the standard library: its first part has no dot, and it is no room of ours.
+func isStd(imported string) bool {
+	first, _, _ := strings.Cut(imported, "/")
+	return !strings.Contains(first, ".") && !slices.Contains([]string{"shared", "lambdas", "cmd", "acceptance", module}, first)
+}
+
+// matches tells whether name fits a pattern of the tables.
+func matches(pattern, name string) bool {
+	if pattern == "..." {
+		return true
+	}
+	if base, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return name == base || strings.HasPrefix(name, base+"/")
+	}
+	ok, err := path.Match(pattern, name)
+	return ok && err == nil
+}
+
+// faults reads every Go file of a tree, whatever its build tags, and says in
+// which lines it breaks the rules. Folders that the go command ignores are
+// ignored here, too.
+func faults(tree fs.FS) ([]string, error) {
+	var found []string
+	unlisted := map[string]bool{}
+	err := fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir():
+			if base := path.Base(name); name != "." && (strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || base == "testdata") {
+				return fs.SkipDir
+			}
+			return nil
+		case path.Ext(name) != ".go":
+			return nil
+		}
+		folder := path.Dir(name)
+		covering := slices.DeleteFunc(slices.Clone(rooms), func(r room) bool { return !matches(r.path, folder) })
+		if len(covering) != 1 {
+			if !unlisted[folder] {
+				found = append(found, fmt.Sprintf("%s: %d rows of the table in shared/imports_test.go are about this folder, want one: add a row that says what it may import, and why", folder, len(covering)))
+			}
+			unlisted[folder] = true
+			return nil
+		}
+		source, err := fs.ReadFile(tree, name)
+		if err != nil {
+			return err
+		}
+		files := token.NewFileSet()
+		file, err := parser.ParseFile(files, name, source, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return fmt.Errorf("%s: %w", files.Position(spec.Pos()), err)
+			}
+			if why := refusal(covering[0], imported, strings.HasSuffix(name, "_test.go")); why != "" {
+				at := files.Position(spec.Pos())
+				found = append(found, fmt.Sprintf("%s:%d: %s may not import %s: %s", at.Filename, at.Line, folder, imported, why))
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+func TestImportsKeepToTheirRooms(t *testing.T) {
+	found, err := faults(os.DirFS(".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fault := range found {
+		t.Error(fault)
+	}
+}
