@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"hatchery/shared/upload"
+)
+
+func checkCommand(d door) *cobra.Command {
+	var c checker
+	var policyFile, kind string
+	command := &cobra.Command{
+		Use:   "check FILE... | DIR",
+		Short: "Say what the validator would say about files, and why",
+		Long: `Check reads each file exactly as the validator does, with the same code, and says
+whether it would be stored. Of a folder it reads every file below it.
+
+It exits 0 when all are allowed, 1 when one is refused, and 2 when it was used
+wrongly or a file cannot be read.`,
+		Example: `  hatchery check cat.png
+  hatchery check --json holiday/ | grep '"allowed":false'
+  hatchery check --policy policy.json --kind scans scan.bmp`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage("check needs at least one file or folder, as in: hatchery check cat.png")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			policy, err := loadPolicy(policyFile, d.getenv, upload.LargestObject)
+			if err != nil {
+				return err
+			}
+			if c.kind, err = policy.Kind(upload.KindName(kind)); err != nil {
+				return usage("--kind: %w", err)
+			}
+			c.out, c.err = d.out, d.err
+			return c.run(cmd.Context(), args)
+		},
+	}
+	command.Flags().StringVar(&policyFile, "policy", "", "read the policy from this JSON `file` (default: HATCHERY_POLICY, or images as the README says)")
+	command.Flags().StringVar(&kind, "kind", "images", "the `kind` of the policy that the files would be uploaded as")
+	command.Flags().BoolVar(&c.json, "json", false, "print one JSON object a line for each file")
+	return command
+}
+
+// loadPolicy reads the policy from a file, from the environment, or takes the
+// default.
+func loadPolicy(file string, getenv func(string) string, readable int64) (upload.Policy, error) {
+	data := []byte(getenv("HATCHERY_POLICY"))
+	if file != "" {
+		var err error
+		if data, err = os.ReadFile(file); err != nil {
+			return upload.Policy{}, usage("--policy: %w", err)
+		}
+	}
+	if len(data) == 0 {
+		return upload.DefaultPolicy(), nil
+	}
+	policy, err := upload.ParsePolicy(data, readable)
+	if err != nil {
+		return upload.Policy{}, usage("the policy has faults:\n%w", err)
+	}
+	return policy, nil
+}
+
+type checker struct {
+	kind     upload.Kind
+	json     bool
+	out, err io.Writer
+
+	refused, unread int
+}
+
+// checked is one line of --json.
+type checked struct {
+	File        string `json:"file"`
+	Allowed     bool   `json:"allowed"`
+	Code        string `json:"code"`
+	Message     string `json:"message"`
+	ContentType string `json:"content_type"`
+	Width       int64  `json:"width"`
+	Height      int64  `json:"height"`
+	Size        int64  `json:"size"`
+	SHA256      string `json:"sha256"`
+}
+
+func (c *checker) run(ctx context.Context, args []string) error {
+	for _, arg := range args {
+		err := filepath.WalkDir(arg, func(path string, entry fs.DirEntry, err error) error {
+			switch {
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case err != nil:
+				c.cannotRead(path, err)
+				return nil
+			case entry.IsDir():
+				return nil
+			case path != arg && !entry.Type().IsRegular():
+				// A link or a device below a folder was not asked for by name.
+				return nil
+			}
+			return c.file(ctx, path)
+		})
+		if err != nil {
+			return &exitError{exitUsage, fmt.Errorf("check %s: %w", shown(arg), err)}
+		}
+	}
+	switch {
+	case c.unread > 0:
+		return &exitError{code: exitUsage}
+	case c.refused > 0:
+		return &exitError{code: exitNo}
+	}
+	return nil
+}
+
+func (c *checker) cannotRead(path string, err error) {
+	c.unread++
+	cause := err
+	if wrapped, ok := errors.AsType[*fs.PathError](err); ok {
+		cause = wrapped.Err
+	}
+	fmt.Fprintf(c.err, "hatchery: cannot read %s: %v\n", shown(path), cause)
+}
+
+func (c *checker) file(ctx context.Context, path string) error {
+	result, err := c.judge(ctx, path)
+	if err != nil {
+		c.cannotRead(path, err)
+		return nil
+	}
+	if !result.Allowed {
+		c.refused++
+	}
+	return c.print(result)
+}
+
+// judge says of one file what the API and then the validator would say.
+func (c *checker) judge(ctx context.Context, path string) (checked, error) {
+	result := checked{File: path}
+	f, err := os.Open(path)
+	if err != nil {
+		return result, err
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	info, err := f.Stat()
+	if err != nil {
+		return result, err
+	}
+	if !info.Mode().IsRegular() {
+		return result, errors.New("it is not a regular file")
+	}
+	result.Size = info.Size()
+	_, extension, err := upload.ParseName(filepath.Base(path))
+	if refusal, ok := errors.AsType[*upload.Refusal](err); ok {
+		result.Code, result.Message = string(upload.NotAllowed), refusal.Message
+		return result, nil
+	}
+	facts, reason, err := c.kind.Inspect(ctx, f, extension, info.Size(), upload.Declared{})
+	if err != nil {
+		return result, err
+	}
+	result.ContentType, result.SHA256 = facts.ContentType, facts.SHA256
+	result.Width, result.Height = facts.Width, facts.Height
+	if reason != nil {
+		result.Code, result.Message = string(reason.Code), reason.Message
+		return result, nil
+	}
+	result.Allowed = true
+	return result, nil
+}
+
+func (c *checker) print(r checked) error {
+	if c.json {
+		line, err := json.Marshal(r)
+		if err != nil {
+			return fmt.Errorf("write the result for %s: %w", shown(r.File), err)
+		}
+		_, err = fmt.Fprintf(c.out, "%s\n", line)
+		return err
+	}
+	var err error
+	if r.Allowed {
+		_, err = fmt.Fprintf(c.out, "allowed  %s  %s, %d x %d, %s bytes\n", shown(r.File), r.ContentType, r.Width, r.Height, grouped(r.Size))
+	} else {
+		_, err = fmt.Fprintf(c.out, "refused  %s  %s: %s\n", shown(r.File), r.Code, r.Message)
+	}
+	return err
+}
+
+// shown makes a file's name safe for a terminal.
+func shown(name string) string {
+	for _, r := range name {
+		if !unicode.IsPrint(r) {
+			return strconv.Quote(name)
+		}
+	}
+	return name
+}
+
+// grouped writes 1234567 as 1,234,567.
+func grouped(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	var b strings.Builder
+	for i, d := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(d)
+	}
+	return b.String()
+}

@@ -1,0 +1,99 @@
+// Command hatchery runs the upload pipeline on one machine and answers what it
+// would say about a file.
+//
+// Exit codes: 0 done, 1 the answer is no, 2 used wrongly, 3 another system failed.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	// The first signal asks for the end; a second one, with the handler gone, kills.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], door{out: os.Stdout, err: os.Stderr, getenv: os.Getenv}))
+}
+
+// door is what a command has of the world outside.
+type door struct {
+	out, err io.Writer
+	getenv   func(string) string
+}
+
+// The exit codes.
+const (
+	exitDone   = 0
+	exitNo     = 1
+	exitUsage  = 2
+	exitSystem = 3
+)
+
+// exitError ends the command with a code. Without an error of its own everything
+// has been said already.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func usage(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+func system(err error) error { return &exitError{exitSystem, err} }
+
+// run is the whole program; it gives the exit code.
+func run(ctx context.Context, args []string, d door) int {
+	root := &cobra.Command{
+		Use:   "hatchery",
+		Short: "Take files from people nobody has vetted, and serve only what was read and allowed",
+		Long: `Hatchery takes an upload into quarantine, reads its bytes, and promotes what the
+policy allows to where an application may serve it from.
+
+On this machine:
+  hatchery dev            the whole pipeline in one process, nothing else needed
+  hatchery check FILE     what the validator would say about a file, and why`,
+		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetArgs(args)
+	root.SetOut(d.out)
+	root.SetErr(d.err)
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usage("%w\nSee '%s --help'.", err, c.CommandPath())
+	})
+	root.AddCommand(devCommand(d), checkCommand(d))
+
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	exit, decided := errors.AsType[*exitError](err)
+	if !decided {
+		// What cobra itself refuses, an unknown command for instance, is misuse.
+		exit = &exitError{exitUsage, err}
+	}
+	if exit.err != nil {
+		fmt.Fprintf(d.err, "hatchery: %s\n", strings.TrimSpace(exit.err.Error()))
+	}
+	return exit.code
+}

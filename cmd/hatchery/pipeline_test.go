@@ -1,0 +1,319 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"image"
+	"image/jpeg"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// samples gives the files of sniff's manifest by their expected verdict.
+func samples(t *testing.T) map[string][]string {
+	t.Helper()
+	folder := sourceFile(t, "shared", "sniff", "testdata")
+	manifest, err := os.ReadFile(filepath.Join(folder, "manifest.tsv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	byVerdict := map[string][]string{}
+	for line := range strings.Lines(string(manifest)) {
+		columns := strings.Split(strings.TrimSpace(line), "\t")
+		if len(columns) < 4 || columns[0] == "file" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		verdict := columns[3]
+		byVerdict[verdict] = append(byVerdict[verdict], filepath.Join(folder, columns[0]))
+	}
+	return byVerdict
+}
+
+func readFile(t testing.TB, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestRealPicturesComeBackByteForByteAndGoWhenDeleted(t *testing.T) {
+	h := startHatchery(t, t.TempDir())
+	seen := map[string]bool{}
+	for _, file := range samples(t)["ok"] {
+		extension := strings.TrimPrefix(filepath.Ext(file), ".")
+		seen[extension] = true
+		data := readFile(t, file)
+		posted := h.mustPost(images, "My.Cat."+strings.ToUpper(extension), data)
+		if posted.Status != "pending" || posted.Name != "my_cat" || posted.Extension != extension || posted.Size != nil {
+			t.Fatalf("the answer to POST is %+v", posted)
+		}
+		settled := h.mustSettle(images, posted.ID)
+		if settled.Status != "stored" || settled.Size == nil || *settled.Size != int64(len(data)) {
+			t.Errorf("%s: %+v", filepath.Base(file), settled)
+			continue
+		}
+		got := h.do(http.MethodGet, images+"/"+posted.ID, "", nil)
+		if got.status != http.StatusOK || !bytes.Equal(got.body, data) {
+			t.Errorf("%s: answered %d with %d bytes of %d", filepath.Base(file), got.status, len(got.body), len(data))
+		}
+		for name, want := range map[string]string{"Content-Type": *settled.ContentType, "X-Content-Type-Options": "nosniff",
+			"x-bugout-image-fullname": "my_cat." + extension, "Etag": `"` + *settled.SHA256 + `"`} {
+			if got.header.Get(name) != want {
+				t.Errorf("%s: header %s is %q, want %q", filepath.Base(file), name, got.header.Get(name), want)
+			}
+		}
+	}
+	for _, extension := range []string{"png", "jpg", "gif", "bmp"} {
+		if !seen[extension] {
+			t.Errorf("there is no real .%s among the samples", extension)
+		}
+	}
+
+	var list struct{ Images []record }
+	if err := json.Unmarshal(h.do(http.MethodGet, images, "", nil).body, &list); err != nil || len(list.Images) == 0 {
+		t.Fatalf("list: %v, %d images", err, len(list.Images))
+	}
+	newest := list.Images[0].ID
+	if deleted := h.do(http.MethodDelete, images+"/"+newest, "", nil); deleted.status != http.StatusOK || deleted.record(t).ID != newest {
+		t.Errorf("DELETE: %d %s", deleted.status, deleted.body)
+	}
+	for _, method := range []string{http.MethodGet, http.MethodDelete} {
+		if again := h.do(method, images+"/"+newest, "", nil); again.status != http.StatusNotFound {
+			t.Errorf("%s of a deleted picture is answered %d", method, again.status)
+		}
+	}
+	if code := h.interrupt(); code != exitDone {
+		t.Errorf("after an interrupt the exit code is %d: %s", code, h.errors)
+	}
+}
+
+func TestEveryLiarIsAcceptedAndThenRefusedWithItsReason(t *testing.T) {
+	h := startHatchery(t, t.TempDir())
+	for verdict, files := range samples(t) {
+		if verdict == "ok" {
+			continue
+		}
+		for _, file := range files {
+			data := readFile(t, file)
+			if len(data) == 0 {
+				continue // an empty body is refused at once
+			}
+			posted := h.mustPost(images, "liar"+filepath.Ext(file), data)
+			settled := h.mustSettle(images, posted.ID)
+			if settled.Status != "rejected" || settled.Reason == nil || settled.Reason.Code != verdict || settled.Reason.Message == "" {
+				t.Errorf("%s: want %s, got %+v", filepath.Base(file), verdict, settled)
+			}
+			if got := h.do(http.MethodGet, images+"/"+posted.ID, "", nil); got.status != http.StatusGone || !bytes.Contains(got.body, []byte(verdict)) {
+				t.Errorf("%s: GET is answered %d %s", filepath.Base(file), got.status, got.body)
+			}
+		}
+	}
+}
+
+// bucketClient signs with the credentials that dev prints.
+func (h *hatchery) bucketClient() *s3.Client {
+	return s3.New(s3.Options{Region: h.env["AWS_REGION"], BaseEndpoint: aws.String(h.env["AWS_ENDPOINT_URL_S3"]), UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider(h.env["AWS_ACCESS_KEY_ID"], h.env["AWS_SECRET_ACCESS_KEY"], "")})
+}
+
+func TestRefusalsThatTheBytesAloneDoNotDecideAreSeenFromOutside(t *testing.T) {
+	policy := filepath.Join(t.TempDir(), "policy.json")
+	if err := os.WriteFile(policy, []byte(`{"kinds":{"images":{"min_bytes":60,"max_bytes":5000,"duplicates":"refuse"},
+		"few":{"extensions":["png"],"max_total_bytes":150,"max_bytes":150}}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := startHatchery(t, t.TempDir(), "--policy", policy)
+	small := pngOf(t, 4, 1)
+
+	// direct writes past the form, as a holder of the bucket's credentials could.
+	direct := func(data []byte) string {
+		f, err := h.askForm(images, map[string]any{"name": "direct.png"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		key := f.Form.Fields["key"]
+		if _, err := h.bucketClient().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(h.env["HATCHERY_BUCKET"]), Key: &key, Body: bytes.NewReader(data)}); err != nil {
+			t.Fatal(err)
+		}
+		return f.Record.ID
+	}
+	expect := func(path, id, code string) {
+		t.Helper()
+		r := h.mustSettle(path, id)
+		if r.Status != "rejected" || r.Reason == nil || r.Reason.Code != code || r.Reason.Message == "" {
+			t.Errorf("want %s, got %+v", code, r)
+		}
+	}
+	expect(images, direct(pngOf(t, 64, 2)), "too_large")
+	expect(images, direct(small[:50]), "too_small")
+
+	announced, err := h.askForm(images, map[string]any{"name": "a.png", "sha256": strings.Repeat("0", 64)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := h.sendForm(context.Background(), announced, small); err != nil || a.status != http.StatusCreated {
+		t.Fatalf("form: %v %d %s", err, a.status, a.body)
+	}
+	expect(images, announced.Record.ID, "checksum_mismatch")
+
+	first := h.mustPost(images, "first.png", small)
+	if r := h.mustSettle(images, first.ID); r.Status != "stored" {
+		t.Fatalf("first: %+v", r)
+	}
+	expect(images, h.mustPost(images, "second.png", small).ID, "duplicate")
+
+	const few = "/files/j1/entries/e1/few"
+	one, err := h.askForm(few, map[string]any{"name": "one.png"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := h.askForm(few, map[string]any{"name": "two.png"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range []form{one, two} {
+		if a, err := h.sendForm(context.Background(), f, pngOf(t, 4, uint64(10+i))); err != nil || a.status != http.StatusCreated {
+			t.Fatalf("form: %v %d %s", err, a.status, a.body)
+		}
+		r := h.mustSettle(few, f.Record.ID)
+		if i == 0 && r.Status != "stored" {
+			t.Errorf("the first file of the entry: %+v", r)
+		}
+	}
+	expect(few, two.Record.ID, "not_allowed")
+}
+
+func TestTheSizeBoundIsExactOnBothWaysIn(t *testing.T) {
+	h := startHatchery(t, t.TempDir())
+	exact := jpegOf(t, 5_500_000)
+	over := append(bytes.Clone(exact), 0)
+
+	posted, err := h.post(context.Background(), images, "over.jpg", over)
+	if err != nil || posted.status != http.StatusNotAcceptable {
+		t.Errorf("5,500,001 bytes by POST: %v, %d %s", err, posted.status, posted.body)
+	}
+	raw, err := h.try(context.Background(), http.MethodPost, images+"?image_name=over.jpg", "image/jpeg", bytes.NewReader(over))
+	if err != nil || raw.status != http.StatusNotAcceptable {
+		t.Errorf("5,500,001 bytes by raw POST: %v, %d %s", err, raw.status, raw.body)
+	}
+	if r := h.mustSettle(images, h.mustPost(images, "exact.jpg", exact).ID); r.Status != "stored" {
+		t.Errorf("5,500,000 bytes by POST: %+v", r)
+	}
+
+	refused, err := h.askForm(images, map[string]any{"name": "over.jpg"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := h.sendForm(context.Background(), refused, over); err != nil || a.status != http.StatusBadRequest || !bytes.Contains(a.body, []byte("EntityTooLarge")) {
+		t.Errorf("5,500,001 bytes by form: %v, %d %s", err, a.status, a.body)
+	}
+	// A form that was refused may be used again.
+	if a, err := h.sendForm(context.Background(), refused, exact); err != nil || a.status != http.StatusCreated {
+		t.Fatalf("5,500,000 bytes by form: %v, %d %s", err, a.status, a.body)
+	}
+	if r := h.mustSettle(images, refused.Record.ID); r.Status != "stored" {
+		t.Errorf("5,500,000 bytes by form: %+v", r)
+	}
+}
+
+// jpegOf makes a real picture of exactly size bytes, with comments for ballast.
+func jpegOf(t testing.TB, size int) []byte {
+	t.Helper()
+	var small bytes.Buffer
+	if err := jpeg.Encode(&small, image.NewGray(image.Rect(0, 0, 8, 8)), nil); err != nil {
+		t.Fatal(err)
+	}
+	const startOfImage, commentFrame, longest = 2, 4, 65000
+	data := append(make([]byte, 0, size), small.Bytes()[:startOfImage]...)
+	for missing := size - small.Len(); missing > 0; {
+		n := min(missing, longest)
+		if rest := missing - n; 0 < rest && rest < commentFrame {
+			n -= commentFrame
+		}
+		data = append(data, 0xff, 0xfe, byte((n-2)>>8), byte(n-2))
+		data = append(data, bytes.Repeat([]byte(" "), n-commentFrame)...)
+		missing -= n
+	}
+	return append(data, small.Bytes()[startOfImage:]...)
+}
+
+func TestTheSameFolderGoesOnWhereItEnded(t *testing.T) {
+	data := t.TempDir()
+	h := startHatchery(t, data)
+	picture := pngOf(t, 16, 7)
+	id := h.mustPost(images, "kept.png", picture).ID
+	h.mustSettle(images, id)
+	s3Before, sqsBefore := h.env["AWS_ENDPOINT_URL_S3"], h.env["AWS_ENDPOINT_URL_SQS"]
+	if code := h.interrupt(); code != exitDone {
+		t.Fatalf("exit code %d: %s", code, h.errors)
+	}
+	h = startHatchery(t, data)
+	if h.env["AWS_ENDPOINT_URL_S3"] != s3Before || h.env["AWS_ENDPOINT_URL_SQS"] != sqsBefore {
+		t.Errorf("the ports changed: %s %s, were %s %s", h.env["AWS_ENDPOINT_URL_S3"], h.env["AWS_ENDPOINT_URL_SQS"], s3Before, sqsBefore)
+	}
+	if got := h.do(http.MethodGet, images+"/"+id, "", nil); !bytes.Equal(got.body, picture) {
+		t.Errorf("after a new start the picture is answered %d", got.status)
+	}
+}
+
+// fails runs the command to its end and gives exit code and standard error.
+func fails(t *testing.T, args ...string) (int, string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code := run(t.Context(), args, door{out: &out, err: &errs, getenv: func(string) string { return "" }})
+	return code, errs.String()
+}
+
+func TestStartsThatCannotWorkSayWhyAndWhatToDo(t *testing.T) {
+	data := t.TempDir()
+	h := startHatchery(t, data)
+	address := strings.TrimPrefix(h.base, "http://")
+
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	broken := filepath.Join(t.TempDir(), "policy.json")
+	if err := os.WriteFile(broken, []byte(`{"kinds":{"images":{"extensions":["exe"],"max_bytes":-1}}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		says []string
+	}{
+		{"a second instance on the same folder", []string{"dev", "--data", data, "--listen", "127.0.0.1:0"}, exitSystem, []string{"another hatchery is running", "--data"}},
+		{"a busy port", []string{"dev", "--data", t.TempDir(), "--listen", address}, exitSystem, []string{address, "address already in use", "--listen"}},
+		{"a folder that cannot be made", []string{"dev", "--data", filepath.Join(file, "below"), "--listen", "127.0.0.1:0"}, exitSystem, []string{"not a directory", "--data"}},
+		{"a policy with faults", []string{"dev", "--policy", broken}, exitUsage, []string{`"exe"`, "max_bytes", "accepted"}},
+		{"an application that is no URL", []string{"dev", "--app", "journals"}, exitUsage, []string{"--app"}},
+		{"an unknown flag", []string{"dev", "--lisen", "x"}, exitUsage, []string{"--lisen", "--help"}},
+		{"an argument", []string{"dev", "now"}, exitUsage, []string{`"now"`}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			code, errs := fails(t, c.args...)
+			if code != c.code {
+				t.Errorf("exit code %d, want %d: %s", code, c.code, errs)
+			}
+			for _, says := range c.says {
+				if !strings.Contains(errs, says) {
+					t.Errorf("the error does not say %q: %s", says, errs)
+				}
+			}
+		})
+	}
+	if r := h.mustSettle(images, h.mustPost(images, "still.png", pngOf(t, 4, 3)).ID); r.Status != "stored" {
+		t.Errorf("the first instance was disturbed: %+v", r)
+	}
+}

@@ -1,0 +1,214 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"hatchery/shared/upload"
+)
+
+// call is one request on its way through the handler.
+type call struct {
+	target
+	w         *answer
+	r         *http.Request
+	requestID string
+	route     *route
+	incoming  *incoming // set once the body is being read
+
+	// For the log.
+	uploadID upload.ID
+	code     code
+	err      error
+}
+
+// answer is the response being written. It counts, and it moves the connection's
+// write deadline along: a client that stops reading is given up.
+type answer struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	idle    time.Duration
+	status  int
+	bytes   int64
+}
+
+// Unwrap lets http.ResponseController find the connection.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// extend moves the write deadline. Where there is no connection (a test, a
+// Lambda) there is no deadline to set either. The wall clock is used because it
+// is the one that the kernel measures with.
+func (a *answer) extend() { _ = a.control.SetWriteDeadline(time.Now().Add(a.idle)) }
+
+func (a *answer) WriteHeader(status int) {
+	if a.status == 0 {
+		a.status = status
+		a.extend()
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answer) Write(p []byte) (int, error) {
+	if a.status == 0 {
+		a.WriteHeader(http.StatusOK)
+	}
+	a.extend()
+	n, err := a.ResponseWriter.Write(p)
+	a.bytes += int64(n)
+	return n, err
+}
+
+// ServeHTTP answers one request.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	started := h.Now()
+	c := &call{r: r, requestID: h.RequestID(r),
+		w: &answer{ResponseWriter: w, control: http.NewResponseController(w), idle: h.BodyIdle}}
+	// The deadline of the answer before, on the same connection, must not cut
+	// this one: "100 Continue" is written before any answer.
+	c.w.extend()
+	if r.ContentLength != 0 {
+		// A body that nobody reads is passed over by net/http: not for ever.
+		_ = c.w.control.SetReadDeadline(time.Now().Add(h.BodyIdle))
+	}
+
+	defer func() {
+		thrown := recover()
+		abort := h.recovered(c, thrown)
+		h.logCall(c, started, abort)
+		if abort {
+			panic(http.ErrAbortHandler)
+		}
+	}()
+	if err := h.dispatch(c); err != nil {
+		h.refuse(c, err)
+	}
+}
+
+// recovered answers after a panic. It says whether the connection must be
+// broken off, because what was sent of an answer cannot be completed.
+func (h *handler) recovered(c *call, thrown any) (abort bool) {
+	switch {
+	case thrown == nil:
+		return false
+	case thrown == http.ErrAbortHandler: //nolint:errorlint // the sentinel itself is thrown
+		return true
+	}
+	c.err = fmt.Errorf("panic: %v\n%s", thrown, debug.Stack())
+	if c.w.status != 0 {
+		return true
+	}
+	cause := c.err
+	h.refuse(c, &problem{code: internal, detail: "Something went wrong here. The request id names it in the log.", cause: cause})
+	return false
+}
+
+// dispatch finds the route, asks the gate and runs the action.
+func (h *handler) dispatch(c *call) error {
+	header := c.w.Header()
+	header.Set("X-Request-Id", c.requestID)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cache-Control", "no-store")
+	h.allowOrigin(c)
+
+	rt, t, ok := match(c.r.URL, h.Pipeline.Policy)
+	if !ok {
+		return nothingHere()
+	}
+	c.route, c.target, c.uploadID = rt, t, t.ID
+	if c.r.Method == http.MethodOptions {
+		h.options(c)
+		return nil
+	}
+	act := rt.action(c.r.Method)
+	if act == nil {
+		header.Set("Allow", rt.allow())
+		return &problem{code: wrongMethod, detail: "This address answers " + rt.allow() + "."}
+	}
+	if !rt.open {
+		if err := h.authorize(c); err != nil {
+			return err
+		}
+	}
+	return act(h, c)
+}
+
+// authorize asks the gate. Nothing of the body has been read by then.
+func (h *handler) authorize(c *call) error {
+	values := c.r.Header.Values("Authorization")
+	if len(values) != 1 || values[0] == "" {
+		return &problem{code: unauthorized, detail: "Send exactly one Authorization header: the application decides by it."}
+	}
+	return h.Gate.Allow(c.r.Context(), values[0], string(c.Journal), string(c.Entry))
+}
+
+func (h *handler) ping(c *call) error {
+	c.write("application/json", http.StatusOK, []byte(`{"status":"ok"}`))
+	return nil
+}
+
+// json answers with a value.
+func (c *call) json(status int, value any) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encode an answer: %w", err)
+	}
+	c.write("application/json", status, body)
+	return nil
+}
+
+// write sends a whole body. A failure to write is the client's hang-up: nobody
+// is left to be told.
+func (c *call) write(contentType string, status int, body []byte) {
+	header := c.w.Header()
+	header.Set("Content-Type", contentType)
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	c.w.WriteHeader(status)
+	if c.r.Method != http.MethodHead {
+		_, _ = c.w.Write(body)
+	}
+}
+
+// knownMethods are the methods that a log line may name.
+var knownMethods = map[string]bool{http.MethodGet: true, http.MethodHead: true, http.MethodPost: true, http.MethodPut: true,
+	http.MethodPatch: true, http.MethodDelete: true, http.MethodOptions: true}
+
+// logCall writes the one line of a request. What a caller can put anything into
+// (headers, queries, names, unknown paths and methods) is not in it.
+func (h *handler) logCall(c *call, started time.Time, aborted bool) {
+	pattern, method := "", "other"
+	if c.route != nil {
+		pattern = c.route.pattern
+	}
+	if knownMethods[c.r.Method] {
+		method = c.r.Method
+	}
+	attributes := []slog.Attr{
+		slog.String("request_id", c.requestID), slog.String("method", method), slog.String("route", pattern),
+		slog.Int("status", c.w.status), slog.Int64("bytes", c.w.bytes), slog.Float64("ms", float64(h.Now().Sub(started).Microseconds())/1000),
+	}
+	if c.uploadID != "" {
+		attributes = append(attributes, slog.String("upload_id", string(c.uploadID)))
+	}
+	if c.code != "" {
+		attributes = append(attributes, slog.String("code", string(c.code)))
+	}
+	level := slog.LevelInfo
+	if aborted {
+		attributes = append(attributes, slog.Bool("aborted", true))
+	}
+	if c.err != nil {
+		level = slog.LevelError
+		attributes = append(attributes, slog.String("error", c.err.Error()))
+	}
+	if c.r.Context().Err() != nil && c.code != internal {
+		// Whoever asked is gone: what failed then is nobody's trouble.
+		attributes = append(attributes, slog.Bool("client_gone", true))
+		level = slog.LevelInfo
+	}
+	h.Log.LogAttrs(c.r.Context(), level, "request", attributes...)
+}

@@ -1,0 +1,94 @@
+package api
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+)
+
+// incoming reads the body of a request and bounds the time that it takes: a
+// silence, and the whole. Its errors are problems, or io.EOF.
+type incoming struct {
+	body    io.Reader
+	control *http.ResponseController
+	idle    time.Duration
+	until   time.Time
+	// ended: nothing is left to read. failure: why nothing more can be read; who
+	// reads through others (multipart) may not get it back from them.
+	ended   bool
+	failure error
+}
+
+// receive begins to read a request's body. The wall clock is used because it is
+// the one that the kernel measures deadlines with.
+func (h *handler) receive(c *call) *incoming {
+	if c.r.Body == nil {
+		c.r.Body = http.NoBody
+	}
+	c.incoming = &incoming{body: c.r.Body, control: c.w.control, idle: h.BodyIdle, until: time.Now().Add(h.BodyTime)}
+	return c.incoming
+}
+
+func (b *incoming) Read(p []byte) (int, error) {
+	if b.failure != nil {
+		return 0, b.failure
+	}
+	deadline := time.Now().Add(b.idle)
+	if deadline.After(b.until) {
+		deadline = b.until
+	}
+	// Where there is no connection (a Lambda) the body is here already.
+	_ = b.control.SetReadDeadline(deadline)
+	n, err := b.body.Read(p)
+	switch {
+	case err == nil:
+		return n, nil
+	case errors.Is(err, io.EOF):
+		b.ended = true
+		// From here on net/http watches the connection for a hang-up; a deadline
+		// left behind would look like one.
+		_ = b.control.SetReadDeadline(time.Time{})
+		return n, io.EOF
+	}
+	b.failure = &problem{code: badRequest, detail: "The body ended before it was complete."}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		b.failure = &problem{code: tooSlow, detail: "The body stopped arriving, or took too long in all: send it again, or a smaller one."}
+	}
+	return n, b.failure
+}
+
+// Bounds of what is read of a body that was refused.
+const (
+	drainBytes = 8 << 20
+	drainTime  = 5 * time.Second
+)
+
+// answerBeforeBody prepares an answer that is given while the caller may still
+// be sending. What it returns is called once the answer is written: it reads on
+// for a bounded while, because many clients send all they have before they look
+// for an answer, and one whose connection is reset then never sees it. The
+// connection is not used again.
+func (c *call) answerBeforeBody() (leave func()) {
+	nothing := func() {}
+	if c.r.Body == nil || c.r.Body == http.NoBody || c.incoming != nil && c.incoming.ended {
+		return nothing
+	}
+	c.w.Header().Set("Connection", "close")
+	asksFirst := strings.EqualFold(c.r.Header.Get("Expect"), "100-continue")
+	if c.incoming == nil && asksFirst || c.incoming != nil && c.incoming.failure != nil {
+		return nothing
+	}
+	if err := c.w.control.EnableFullDuplex(); err != nil {
+		return nothing // no connection: the body is here already
+	}
+	return func() {
+		if err := c.w.control.Flush(); err != nil {
+			return
+		}
+		_ = c.w.control.SetReadDeadline(time.Now().Add(drainTime))
+		_, _ = io.CopyN(io.Discard, c.r.Body, drainBytes)
+	}
+}

@@ -1,0 +1,45 @@
+package api
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"hatchery/shared/upload"
+)
+
+// onceLife is how long an idempotency key is remembered.
+const onceLife = 24 * time.Hour
+
+// onceKey reads the Idempotency-Key: 1 to 255 visible ASCII characters, or "".
+func onceKey(r *http.Request) (string, error) {
+	values := r.Header.Values("Idempotency-Key")
+	if len(values) == 0 {
+		return "", nil
+	}
+	invisible := func(r rune) bool { return r < 0x21 || r > 0x7e }
+	if len(values) > 1 || values[0] == "" || len(values[0]) > 255 || strings.ContainsFunc(values[0], invisible) {
+		return "", &problem{code: badKey, detail: "Idempotency-Key is one header of 1 to 255 visible ASCII characters."}
+	}
+	return values[0], nil
+}
+
+// claim makes the claim on an idempotency key, nil without a key. What the
+// request says is its fingerprint.
+func (h *handler) claim(c *call, key, route string, says ...any) *upload.Once {
+	if key == "" {
+		return nil
+	}
+	text, err := json.Marshal(says)
+	if err != nil { // strings and numbers: it cannot fail
+		return nil
+	}
+	sum := sha256.Sum256(text)
+	return &upload.Once{
+		Scope: strings.Join([]string{string(c.Journal), string(c.Entry), string(c.Kind), route}, "/"),
+		Key:   key, Fingerprint: hex.EncodeToString(sum[:]), Expires: h.Now().Add(onceLife),
+	}
+}

@@ -1,0 +1,132 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"hatchery/shared/upload"
+)
+
+// route is one path with what it answers.
+type route struct {
+	pattern string
+	// open: it needs no Authorization.
+	open bool
+	// methods: GET answers HEAD too.
+	methods map[string]action
+}
+
+// action answers one request. An error becomes a problem by the table in
+// errors.go.
+type action func(*handler, *call) error
+
+// The patterns. What stands in braces is one segment of the path.
+const (
+	pathPing   = "/ping"
+	pathFiles  = "/files/{journal}/entries/{entry}/{kind}"
+	pathForms  = pathFiles + "/uploads"
+	pathFile   = pathFiles + "/{id}"
+	pathStatus = pathFile + "/status"
+)
+
+// routes are all routes. The first whose pattern fits is taken: "uploads" is no
+// id.
+var routes = []route{
+	{pattern: pathPing, open: true, methods: map[string]action{http.MethodGet: (*handler).ping}},
+	{pattern: pathFiles, methods: map[string]action{http.MethodGet: (*handler).list, http.MethodPost: (*handler).post}},
+	{pattern: pathForms, methods: map[string]action{http.MethodPost: (*handler).form}},
+	{pattern: pathFile, methods: map[string]action{http.MethodGet: (*handler).serve, http.MethodDelete: (*handler).remove}},
+	{pattern: pathStatus, methods: map[string]action{http.MethodGet: (*handler).status}},
+}
+
+// allow lists the methods that a route answers, as the Allow header has them.
+func (rt *route) allow() string {
+	allowed := []string{http.MethodOptions}
+	for method := range rt.methods {
+		allowed = append(allowed, method)
+		if method == http.MethodGet {
+			allowed = append(allowed, http.MethodHead)
+		}
+	}
+	slices.Sort(allowed)
+	return strings.Join(allowed, ", ")
+}
+
+// action finds what answers a method, or nil.
+func (rt *route) action(method string) action {
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	return rt.methods[method]
+}
+
+// target is what a path names.
+type target struct {
+	upload.Ref
+	kind upload.Kind
+}
+
+// maxPath bounds a path that is looked at; the longest real one is far shorter.
+const maxPath = 1024
+
+// match finds the route of a URL and what it names. One slash at the end does
+// not matter. A path is split before it is unescaped, so %2F is never a
+// separator; and nothing is cleaned, so "//" and ".." are segments that fit
+// nothing.
+func match(u *url.URL, policy upload.Policy) (*route, target, bool) {
+	path := u.EscapedPath()
+	if len(path) > maxPath {
+		return nil, target{}, false
+	}
+	segments := strings.Split(strings.TrimSuffix(path, "/"), "/")
+	for i := range segments {
+		var err error
+		if segments[i], err = url.PathUnescape(segments[i]); err != nil {
+			return nil, target{}, false
+		}
+	}
+	for i := range routes {
+		if t, ok := fit(routes[i].pattern, segments, policy); ok {
+			return &routes[i], t, true
+		}
+	}
+	return nil, target{}, false
+}
+
+// fit holds the segments of a path against a pattern.
+func fit(pattern string, segments []string, policy upload.Policy) (target, bool) {
+	var t target
+	parts := strings.Split(pattern, "/")
+	if len(parts) != len(segments) {
+		return t, false
+	}
+	for i, part := range parts {
+		ok, segment := true, segments[i]
+		switch part {
+		case "{journal}":
+			t.Journal, ok = upload.Journal(segment), upload.ValidPathID(segment)
+		case "{entry}":
+			t.Entry, ok = upload.Entry(segment), upload.ValidPathID(segment)
+		case "{kind}":
+			t.Kind = upload.KindName(segment)
+			t.kind, ok = policy.Kinds[t.Kind]
+		case "{id}":
+			id, err := upload.ParseID(segment)
+			t.ID, ok = id, err == nil
+		default:
+			ok = part == segment
+		}
+		if !ok {
+			return target{}, false
+		}
+	}
+	return t, true
+}
+
+// path fills a pattern for a reference: what Location and the like hold.
+func path(pattern string, ref upload.Ref) string {
+	return strings.NewReplacer("{journal}", string(ref.Journal), "{entry}", string(ref.Entry),
+		"{kind}", string(ref.Kind), "{id}", string(ref.ID)).Replace(pattern)
+}

@@ -1,0 +1,118 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"time"
+)
+
+// spoolMemory is how much of a body is kept in memory before it goes to a file.
+const spoolMemory = 256 << 10
+
+// spool keeps a body until it is stored: small ones in memory, others in a file
+// that has no name any more, so that nothing is left behind however the process
+// ends.
+type spool struct {
+	dir    string
+	memory bytes.Buffer
+	file   *os.File
+	size   int64
+	sum    hash.Hash
+}
+
+func newSpool(dir string) *spool { return &spool{dir: dir, sum: sha256.New()} }
+
+// errBeyond: the body is longer than it may be.
+var errBeyond = errors.New("body is longer than it may be")
+
+// fill reads all of body, at most limit bytes.
+func (s *spool) fill(body io.Reader, limit int64) error {
+	// io.CopyBuffer with plain readers and writers on both sides: one buffer.
+	n, err := io.CopyBuffer(struct{ io.Writer }{s}, io.LimitReader(body, limit+1), make([]byte, 32<<10))
+	if err != nil {
+		return err
+	}
+	if n > limit {
+		return errBeyond
+	}
+	return nil
+}
+
+// Write adds to the spool.
+func (s *spool) Write(p []byte) (int, error) {
+	if s.file == nil && s.memory.Len()+len(p) > spoolMemory {
+		if err := s.toFile(); err != nil {
+			return 0, err
+		}
+	}
+	if s.file != nil {
+		if _, err := s.file.Write(p); err != nil {
+			return 0, fmt.Errorf("spool a body: %w", err)
+		}
+	} else {
+		s.memory.Write(p)
+	}
+	s.sum.Write(p)
+	s.size += int64(len(p))
+	return len(p), nil
+}
+
+func (s *spool) toFile() error {
+	file, err := os.CreateTemp(s.dir, "hatchery-upload-*")
+	if err != nil {
+		return fmt.Errorf("spool a body: %w", err)
+	}
+	s.file = file
+	// Where an open file cannot be removed, Close does it.
+	_ = os.Remove(file.Name())
+	if _, err := file.Write(s.memory.Bytes()); err != nil {
+		return fmt.Errorf("spool a body: %w", err)
+	}
+	s.memory = bytes.Buffer{}
+	return nil
+}
+
+// reader reads the spool from its beginning.
+func (s *spool) reader() (io.ReadSeeker, error) {
+	if s.file == nil {
+		return bytes.NewReader(s.memory.Bytes()), nil
+	}
+	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
+		return nil, fmt.Errorf("read a spooled body: %w", err)
+	}
+	// Without its other methods: what is given away cannot close or write it.
+	return io.NewSectionReader(s.file, 0, s.size), nil
+}
+
+// sha256 is the lower-case hex of what was written.
+func (s *spool) sha256() string { return hex.EncodeToString(s.sum.Sum(nil)) }
+
+// Close forgets the body. It may be called at any time, once.
+func (s *spool) Close() {
+	if s.file != nil {
+		_ = s.file.Close()
+		_ = os.Remove(s.file.Name())
+	}
+}
+
+// turn waits until a body may be received, and gives its place back with done.
+func (h *handler) turn(ctx context.Context) (done func(), err error) {
+	timer := time.NewTimer(h.SlotWait)
+	defer timer.Stop()
+	select {
+	case h.uploads <- struct{}{}:
+		return func() { <-h.uploads }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait to receive a body: %w", ctx.Err())
+	case <-timer.C:
+		return nil, &problem{code: busy, detail: "As many uploads as fit are under way: try again in a moment.", retryAfter: time.Second,
+			cause: fmt.Errorf("%d uploads at once", cap(h.uploads))}
+	}
+}

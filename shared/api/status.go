@@ -1,0 +1,95 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"hatchery/shared/upload"
+)
+
+// Bounds of waiting for a verdict. A longer wait= means maxWait: the caller asks
+// again anyway.
+const (
+	maxWait   = 20 * time.Second
+	firstLook = 50 * time.Millisecond
+	lastLook  = time.Second
+)
+
+// status answers with the record, a tombstone's too. With wait= it waits for the
+// verdict.
+func (h *handler) status(c *call) error {
+	wait, err := waitOf(c)
+	if err != nil {
+		return err
+	}
+	record, err := h.record(c)
+	if err != nil {
+		return err
+	}
+	if record.Status == upload.Pending && wait > 0 {
+		if record, err = h.await(c, record, wait); err != nil {
+			return err
+		}
+	}
+	return c.json(http.StatusOK, record)
+}
+
+func waitOf(c *call) (time.Duration, error) {
+	values, err := parseQuery(c.r.URL)
+	if err != nil || !values.Has("wait") {
+		return 0, err
+	}
+	seconds, err := strconv.ParseUint(values.Get("wait"), 10, 31)
+	if err != nil {
+		return 0, &problem{code: badRequest, detail: "wait is a number of seconds, 0 to 20."}
+	}
+	return min(time.Duration(seconds)*time.Second, maxWait), nil
+}
+
+// record finds the record of the path.
+func (h *handler) record(c *call) (upload.Record, error) {
+	record, err := h.Pipeline.Records.Get(c.r.Context(), c.Ref)
+	if err != nil {
+		return upload.Record{}, fmt.Errorf("get record %s: %w", c.Ref, err)
+	}
+	return record, nil
+}
+
+// await looks at a pending record again and again, ever more seldom, until it
+// has its verdict or the time is over. It ends early when the caller hangs up,
+// when the handler is stopping, and at once when too many wait already.
+func (h *handler) await(c *call, record upload.Record, wait time.Duration) (upload.Record, error) {
+	select {
+	case h.waiters <- struct{}{}:
+		defer func() { <-h.waiters }()
+	default:
+		return record, nil
+	}
+	ctx, cancel := context.WithCancel(c.r.Context())
+	defer cancel()
+	if h.Stopping != nil {
+		go func() {
+			select {
+			case <-h.Stopping:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+	}
+	// What was slept is summed up, so that a clock that jumps ends nothing early.
+	for look := firstLook; record.Status == upload.Pending && wait > 0; look = min(look*2, lastLook) {
+		look = min(look, wait)
+		wait -= look
+		if err := h.Sleep(ctx, look); err != nil {
+			return record, nil //nolint:nilerr // the wait was cut short: the record as it stands is the answer
+		}
+		var err error
+		if record, err = h.record(c); err != nil {
+			return upload.Record{}, err
+		}
+	}
+	return record, nil
+}

@@ -1,0 +1,118 @@
+package api_test
+
+import (
+	"context"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"hatchery/shared/upload"
+)
+
+const pendingStatus = files + "/" + idPending + "/status"
+
+func (w *world) settlePending() {
+	w.settle(ref("e", idPending), upload.Verdict{Status: upload.Rejected, Version: "q", At: start, Reason: &upload.Reason{Code: upload.Corrupt, Message: "Broken."}})
+}
+
+// untilCancelled is a Sleep that says when it began and ends with its context.
+func untilCancelled(begun chan<- struct{}) func(context.Context, time.Duration) error {
+	return func(ctx context.Context, _ time.Duration) error {
+		begun <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	}
+}
+
+func TestWaitingEndsWithTheVerdict(t *testing.T) {
+	var slept []time.Duration
+	var w *world
+	w = newWorld(t, func(w2 *world) {
+		w2.config.Sleep = func(_ context.Context, d time.Duration) error {
+			if slept = append(slept, d); len(slept) == 3 {
+				w.settlePending()
+			}
+			return nil
+		}
+	})
+	got := w.do("GET", pendingStatus+"?wait=20", nil)
+	if got.status != 200 || got.member(t, "status") != "rejected" {
+		t.Errorf("answered %d %s", got.status, got.body)
+	}
+	if want := []time.Duration{50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond}; !slices.Equal(slept, want) {
+		t.Errorf("slept %v, want %v", slept, want)
+	}
+}
+
+func TestWaitingIsBounded(t *testing.T) {
+	for wait, want := range map[string]time.Duration{"0": 0, "1": time.Second, "20": 20 * time.Second, "21": 20 * time.Second, "2000000000": 20 * time.Second} {
+		var slept time.Duration
+		w := newWorld(t, func(w *world) {
+			w.config.Sleep = func(_ context.Context, d time.Duration) error { slept += d; return nil }
+		})
+		got := w.do("GET", pendingStatus+"?wait="+wait, nil)
+		if got.status != 200 || got.member(t, "status") != "pending" || slept != want {
+			t.Errorf("wait=%s: %d after %s, want 200 after %s", wait, got.status, slept, want)
+		}
+	}
+	w := newWorld(t)
+	if got := w.do("GET", pendingStatus+"?wait=99999999999999999999", nil); got.status != 400 {
+		t.Errorf("a number beyond all numbers: %d", got.status)
+	}
+}
+
+func TestWaitingEndsWhenTheClientHangsUp(t *testing.T) {
+	begun := make(chan struct{}, 1)
+	w := newWorld(t, func(w *world) { w.config.Sleep = untilCancelled(begun) })
+	ctx, hangUp := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.handler.ServeHTTP(httptest.NewRecorder(), request(t, "GET", pendingStatus+"?wait=20", nil).WithContext(ctx))
+	}()
+	<-begun
+	hangUp()
+	<-ended
+	if !strings.Contains(w.log.String(), `"client_gone":true`) {
+		t.Errorf("the log does not say so: %s", w.log.String())
+	}
+}
+
+func TestWaitingEndsWhenTheHandlerStops(t *testing.T) {
+	begun, stopping := make(chan struct{}, 1), make(chan struct{})
+	w := newWorld(t, func(w *world) { w.config.Sleep, w.config.Stopping = untilCancelled(begun), stopping })
+	answers := make(chan reply)
+	go func() { answers <- w.do("GET", pendingStatus+"?wait=20", nil) }()
+	<-begun
+	close(stopping)
+	if got := <-answers; got.status != 200 || got.member(t, "status") != "pending" {
+		t.Errorf("answered %d %s", got.status, got.body)
+	}
+}
+
+func TestNoMoreWaitThanMay(t *testing.T) {
+	begun, stopping := make(chan struct{}, 1), make(chan struct{})
+	w := newWorld(t, func(w *world) {
+		w.config.Sleep, w.config.Stopping, w.config.MaxWaiters = untilCancelled(begun), stopping, 1
+	})
+	answers := make(chan reply)
+	go func() { answers <- w.do("GET", pendingStatus+"?wait=20", nil) }()
+	<-begun
+	if got := w.do("GET", pendingStatus+"?wait=20", nil); got.status != 200 {
+		t.Errorf("beyond the bound: %d", got.status)
+	}
+	close(stopping)
+	<-answers
+}
+
+func TestTroubleWhileWaitingIsTold(t *testing.T) {
+	var w *world
+	w = newWorld(t, func(w2 *world) {
+		w2.config.Sleep = func(context.Context, time.Duration) error { brokenRecords(w); return nil }
+	})
+	if got := w.do("GET", pendingStatus+"?wait=20", nil); got.status != 503 {
+		t.Errorf("status %d", got.status)
+	}
+}

@@ -1,0 +1,99 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+var (
+	bucketForm     = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	tableForm      = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
+	tokenForm      = regexp.MustCompile(`^(?i:[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$`)
+	secretNameForm = regexp.MustCompile(`^[A-Za-z0-9/_+=.@:-]{1,512}$`)
+	prefixForm     = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$`)
+	hostForm       = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
+)
+
+// maxShown bounds how much of a wrong value a fault repeats, in bytes.
+const maxShown = 100
+
+// unless gives what was found, quoted and cut, unless it is right.
+func unless(right bool, found string) string {
+	if right {
+		return ""
+	}
+	return quoted(found)
+}
+
+func quoted(found string) string {
+	if len(found) > maxShown {
+		return fmt.Sprintf("%q… (%d bytes)", found[:maxShown], len(found))
+	}
+	return strconv.Quote(found)
+}
+
+func parseNumber(v string, least, most int64) (int64, string) {
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n < least || n > most || strings.HasPrefix(v, "+") {
+		return 0, quoted(v)
+	}
+	return n, ""
+}
+
+const acceptedURL = "an http or https URL with a host, perhaps a path, and no user, query or fragment"
+
+// parseURL reads the base of another service. What may hold a secret (a user, a
+// query, a text that is no URL) is not repeated in a fault.
+func parseURL(v string) (string, string) {
+	u, err := url.Parse(v)
+	if err != nil {
+		return "", "a text that is no URL (not shown)"
+	}
+	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
+	switch {
+	case u.User != nil:
+		return "", quoted(shown.String()) + " with a user"
+	case u.RawQuery != "" || u.ForceQuery:
+		return "", quoted(shown.String()) + " with a query"
+	case strings.Contains(v, "#"):
+		return "", quoted(shown.String()) + " with a fragment"
+	case u.Scheme != "http" && u.Scheme != "https", !hostForm.MatchString(u.Host):
+		return "", quoted(shown.String())
+	}
+	return strings.TrimRight(v, "/"), ""
+}
+
+// parseOrigins reads a list of origins as browsers send them.
+func parseOrigins(v string) ([]string, string) {
+	origins := strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\t' })
+	if slices.Equal(origins, []string{"*"}) {
+		return origins, ""
+	}
+	for _, o := range origins {
+		if o == "*" {
+			return nil, `"*" among others`
+		}
+		u, err := url.Parse(o)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || !hostForm.MatchString(u.Host) || o != strings.ToLower(u.Scheme+"://"+u.Host) {
+			return nil, quoted(o)
+		}
+		if u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80" {
+			return nil, quoted(o) + ", which browsers send without its port"
+		}
+	}
+	if len(origins) == 0 {
+		return nil, quoted(v)
+	}
+	return origins, ""
+}
+
+// parseLegacyPrefix reads a prefix as the replaced service was given it, with or
+// without a slash at its end.
+func parseLegacyPrefix(v string) (string, string) {
+	prefix := strings.TrimSuffix(v, "/")
+	return prefix, unless(len(prefix) <= 200 && prefixForm.MatchString(prefix), v)
+}

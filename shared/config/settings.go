@@ -1,0 +1,212 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"hatchery/shared/upload"
+)
+
+// Setting is one environment variable.
+type Setting struct {
+	// Name is the variable; Aliases are older names for the same.
+	Name    string
+	Aliases []string
+	Meaning string
+	// Default is what an unset variable means, in words where it is no value.
+	Default string
+	// Accepted says in words what is taken.
+	Accepted string
+	// Secret: no fault shows what was found.
+	Secret bool
+
+	// set reads a value that is not empty into the configuration. It gives a
+	// description of what was found when that is not accepted, else "".
+	set func(c *Config, value string) (found string)
+}
+
+// Records stores.
+const (
+	RecordsDynamoDB = "dynamodb"
+	RecordsBugout   = "bugout"
+	RecordsSQLite   = "sqlite"
+)
+
+// What is known of the validator, for how much it can read.
+const (
+	defaultValidatorTime = 300 * time.Second
+	defaultReadRate      = 20_000_000
+	// ValidatorMargin is the part of the validator's time that is not for
+	// reading: starting, copying, settling.
+	ValidatorMargin = 30 * time.Second
+)
+
+// Config is what a deployment is set to.
+type Config struct {
+	Bucket string
+	Layout upload.Layout
+	// Records is one of RecordsDynamoDB, RecordsBugout and RecordsSQLite.
+	Records string
+	// Table is DynamoDB's; for RecordsDynamoDB.
+	Table          string
+	ApplicationURL string
+	Policy         upload.Policy
+	CORSOrigins    []string
+	// PostBytes is the largest file that POST takes; 0 is each kind's own bound.
+	PostBytes int64
+	// RedirectBytes: larger files are redirected; 0 is never.
+	RedirectBytes int64
+	// ValidatorTime is how long one validation may take; ReadRate is how many
+	// bytes a second the validator is trusted to read.
+	ValidatorTime time.Duration
+	ReadRate      int64
+
+	Bugout Bugout
+	Legacy Legacy
+}
+
+// Bugout is where records are kept for RecordsBugout.
+type Bugout struct {
+	URL           string
+	ApplicationID string
+	// Token is the deployment's own; TokenName is the name of a secret that has
+	// it. One of them is set.
+	Token     Secret
+	TokenName string
+}
+
+// Legacy is where files of the replaced service lie: under
+// {prefix}/{journal}/entries/{entry}/images/{id} in a bucket that is only read
+// and deleted from. Both are empty where there are none.
+type Legacy struct {
+	Bucket string
+	Prefix string // without slashes at its ends; "" is the bucket's root
+}
+
+// Readable is how many bytes the validator can read before its deadline.
+func (c Config) Readable() int64 {
+	return int64((c.ValidatorTime-ValidatorMargin)/time.Second) * c.ReadRate
+}
+
+// Settings is the table of all settings, in the order in which a person would
+// read them.
+func Settings() []Setting { return slices.Clone(settings) }
+
+var settings = []Setting{
+	{Name: "HATCHERY_BUCKET",
+		Meaning:  "The versioned bucket that holds quarantine and stored files.",
+		Default:  "none: it must be set",
+		Accepted: "3 to 63 characters of a-z, 0-9, - and ., beginning and ending with a letter or digit",
+		set:      func(c *Config, v string) string { c.Bucket = v; return unless(bucketForm.MatchString(v), v) }},
+	{Name: "HATCHERY_QUARANTINE_PREFIX",
+		Meaning:  "Where in the bucket bytes arrive.",
+		Default:  upload.DefaultLayout.Quarantine,
+		Accepted: `1 to 200 characters of A-Z a-z 0-9 _ - . /, not beginning with "/" and ending in "/"; neither prefix begins with the other`,
+		set:      func(c *Config, v string) string { c.Layout.Quarantine = v; return "" }},
+	{Name: "HATCHERY_FILES_PREFIX",
+		Meaning:  "Where in the bucket stored files lie.",
+		Default:  upload.DefaultLayout.Files,
+		Accepted: "as HATCHERY_QUARANTINE_PREFIX",
+		set:      func(c *Config, v string) string { c.Layout.Files = v; return "" }},
+	{Name: "HATCHERY_RECORDS",
+		Meaning:  "What keeps the records.",
+		Default:  "none: it must be set",
+		Accepted: "dynamodb, bugout or sqlite",
+		set: func(c *Config, v string) string {
+			c.Records = v
+			return unless(v == RecordsDynamoDB || v == RecordsBugout || v == RecordsSQLite, v)
+		}},
+	{Name: "HATCHERY_TABLE",
+		Meaning:  "The DynamoDB table. Needed with HATCHERY_RECORDS=dynamodb.",
+		Default:  "none",
+		Accepted: "3 to 255 characters of A-Z a-z 0-9 _ - .",
+		set:      func(c *Config, v string) string { c.Table = v; return unless(tableForm.MatchString(v), v) }},
+	{Name: "HATCHERY_APPLICATION_URL", Aliases: []string{"MY_APP_JOURNALS_URL"},
+		Meaning:  "The application that decides who may touch which entry: GET {url}/journals/{journal}/entries/{entry}. Needed by what answers callers.",
+		Default:  "none: it must be set",
+		Accepted: acceptedURL,
+		set:      func(c *Config, v string) (found string) { c.ApplicationURL, found = parseURL(v); return found }},
+	{Name: "HATCHERY_POLICY",
+		Meaning:  "Which kinds of file are taken, as JSON.",
+		Default:  "images: png, jpg, jpeg, bmp and gif up to 5,500,000 bytes",
+		Accepted: `a JSON object like {"kinds":{"images":{"extensions":["png"],"max_bytes":5500000}}}; what a kind leaves out has the default's value, and max_bytes is at most what the validator can read in its time`,
+		set:      func(*Config, string) string { return "" }}, // read last: it depends on two others
+	{Name: "HATCHERY_CORS_ORIGINS",
+		Meaning:  "The origins whose pages may read answers.",
+		Default:  "none",
+		Accepted: "origins like https://notes.example.com, separated by commas or spaces, or * alone",
+		set:      func(c *Config, v string) (found string) { c.CORSOrigins, found = parseOrigins(v); return found }},
+	{Name: "HATCHERY_POST_BYTES",
+		Meaning:  "The largest file that POST takes; larger ones need a form.",
+		Default:  "each kind's max_bytes",
+		Accepted: fmt.Sprintf("a number from 1 to %d", upload.LargestObject),
+		set: func(c *Config, v string) (found string) {
+			c.PostBytes, found = parseNumber(v, 1, upload.LargestObject)
+			return found
+		}},
+	{Name: "HATCHERY_REDIRECT_BYTES",
+		Meaning:  "Stored files larger than this are not sent but redirected to a signed link.",
+		Default:  "0: never",
+		Accepted: fmt.Sprintf("a number from 0 to %d", upload.LargestObject),
+		set: func(c *Config, v string) (found string) {
+			c.RedirectBytes, found = parseNumber(v, 0, upload.LargestObject)
+			return found
+		}},
+	{Name: "HATCHERY_VALIDATOR_SECONDS",
+		Meaning:  "How long one validation may take: the time-out of what runs the validator.",
+		Default:  "300",
+		Accepted: "a number from 60 to 900",
+		set: func(c *Config, v string) string {
+			n, found := parseNumber(v, 60, 900)
+			c.ValidatorTime = time.Duration(n) * time.Second
+			return found
+		}},
+	{Name: "HATCHERY_READ_RATE",
+		Meaning:  "How many bytes a second the validator is trusted to read. With the time above, less 30 seconds, it bounds a kind's max_bytes.",
+		Default:  "20000000",
+		Accepted: "a number from 100000 to 10000000000",
+		set: func(c *Config, v string) (found string) {
+			c.ReadRate, found = parseNumber(v, 100_000, 10_000_000_000)
+			return found
+		}},
+	{Name: "HATCHERY_BUGOUT_URL", Aliases: []string{"BUGOUT_AUTH_URL"},
+		Meaning:  "Bugout's auth server (Brood). Needed with HATCHERY_RECORDS=bugout.",
+		Default:  "none",
+		Accepted: acceptedURL,
+		set:      func(c *Config, v string) (found string) { c.Bugout.URL, found = parseURL(v); return found }},
+	{Name: "HATCHERY_BUGOUT_APPLICATION_ID", Aliases: []string{"BUGOUT_FILES_APPLICATION_ID"},
+		Meaning:  "The Bugout application that owns the resources. Needed with HATCHERY_RECORDS=bugout.",
+		Default:  "none",
+		Accepted: "a UUID with dashes",
+		set: func(c *Config, v string) string {
+			id, err := upload.ParseID(v)
+			c.Bugout.ApplicationID = string(id)
+			return unless(err == nil, v)
+		}},
+	{Name: "HATCHERY_BUGOUT_TOKEN", Secret: true,
+		Meaning:  "The deployment's own Bugout token, or the name of a secret that holds it. Needed with HATCHERY_RECORDS=bugout.",
+		Default:  "none",
+		Accepted: "a UUID, dashes optional; or the name or ARN of a secret, 1 to 512 characters of A-Z a-z 0-9 / _ + = . @ : -",
+		set: func(c *Config, v string) string {
+			if tokenForm.MatchString(v) {
+				c.Bugout.Token = NewSecret(v)
+				return ""
+			}
+			c.Bugout.TokenName = v
+			return unless(secretNameForm.MatchString(v), v)
+		}},
+	{Name: "HATCHERY_LEGACY_BUCKET", Aliases: []string{"FILES_S3_BUCKET_NAME"},
+		Meaning:  "The bucket of the replaced service, from which its images are still served.",
+		Default:  "none: there are no such images",
+		Accepted: "as HATCHERY_BUCKET, and another bucket than that",
+		set:      func(c *Config, v string) string { c.Legacy.Bucket = v; return unless(bucketForm.MatchString(v), v) }},
+	{Name: "HATCHERY_LEGACY_PREFIX", Aliases: []string{"FILES_S3_BUCKET_PREFIX"},
+		Meaning:  "The prefix of the replaced service's keys, {prefix}/{journal}/entries/{entry}/images/{id}.",
+		Default:  "none: its keys begin with the journal",
+		Accepted: "1 to 200 characters of A-Z a-z 0-9 _ - . and / between them",
+		set: func(c *Config, v string) (found string) {
+			c.Legacy.Prefix, found = parseLegacyPrefix(v)
+			return found
+		}},
+}
