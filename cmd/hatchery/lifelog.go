@@ -86,7 +86,11 @@ func lifeOf(message string, v map[string]string) telling {
 	case message == "validated" && v["result"] == "rejected":
 		return telling{fmt.Sprintf("rejected  %s  %s  %s: %s", v["upload_id"], v["name"], v["code"], v["reason"]), true}
 	case message == "validated":
-		return telling{fmt.Sprintf("%-8s  %s  %s", v["result"], v["upload_id"], v["name"]), true}
+		what := v["upload_id"] + "  " + v["name"]
+		if v["upload_id"] == "" {
+			what = v["key"]
+		}
+		return telling{fmt.Sprintf("%-8s  %s", v["result"], what), true}
 	case message == "request" && v["status"] == "202":
 		return telling{"accepted  " + v["upload_id"], true}
 	case message == "request" && v["status"] != "":

@@ -37,21 +37,37 @@ func (k Kind) Inspect(ctx context.Context, body io.Reader, extension string, siz
 	case d.Size != 0 && d.Size != size:
 		return known, &Reason{ChecksumMismatch, fmt.Sprintf("The file has %d bytes but %d were announced: upload it again as a whole.", size, d.Size)}, nil
 	}
-	found, err := sniff.Check(ctx, body, extension, k.limits())
+	found, err := sniff.Check(ctx, &measured{body, size, size}, extension, k.limits())
 	if refusal, ok := errors.AsType[*sniff.Refusal](err); ok {
 		return known, &Reason{Code(refusal.Code), refusal.Message}, nil
 	}
 	if err != nil {
 		return known, nil, err
 	}
-	if found.Size != size {
-		// The store announced another length than it sent: its trouble, not the
-		// file's.
-		return known, nil, fmt.Errorf("read %d bytes of %d: %w", found.Size, size, io.ErrUnexpectedEOF)
-	}
 	facts := Facts{Size: found.Size, ContentType: found.ContentType, Width: found.Width, Height: found.Height, SHA256: hex.EncodeToString(found.SHA256[:])}
 	if d.SHA256 != "" && d.SHA256 != facts.SHA256 {
 		return facts, &Reason{ChecksumMismatch, "The bytes that arrived do not have the announced SHA-256: upload the file again."}, nil
 	}
 	return facts, nil, nil
+}
+
+// measured reads a body that has to have exactly size bytes. A store that sends
+// another length than it announced is in trouble: without this, a picture that
+// was cut short on its way from the store would be refused as if the uploader
+// had cut it.
+type measured struct {
+	body       io.Reader
+	size, left int64
+}
+
+func (m *measured) Read(p []byte) (int, error) {
+	n, err := m.body.Read(p)
+	if int64(n) > m.left {
+		return int(m.left), fmt.Errorf("read more than the %d bytes that were announced", m.size)
+	}
+	m.left -= int64(n)
+	if errors.Is(err, io.EOF) && m.left > 0 {
+		err = fmt.Errorf("read %d bytes of %d: %w", m.size-m.left, m.size, io.ErrUnexpectedEOF)
+	}
+	return n, err
 }

@@ -28,6 +28,10 @@ var sha256Form = regexp.MustCompile(`^[0-9a-f]{64}$`)
 // Begin would create. It touches no store. The error is a *Refusal, or trouble
 // with making an id.
 func (p *Pipeline) Draft(q Request) (Record, error) {
+	if !ValidPathID(string(q.Journal)) || !ValidPathID(string(q.Entry)) {
+		// Its key would be foreign to Validate. The API answers 404 long before.
+		return Record{}, fmt.Errorf("draft a record: journal %q or entry %q is no id", q.Journal, q.Entry)
+	}
 	kind, err := p.Policy.Kind(q.Kind)
 	if err != nil {
 		return Record{}, err
@@ -96,7 +100,9 @@ func (p *Pipeline) Begin(ctx context.Context, draft Record, once *Once) (Record,
 	if err != nil {
 		return Record{}, err
 	}
-	if kind.MaxFiles > 0 || kind.MaxTotalBytes > 0 {
+	// A request under an idempotency key may be a repetition, whose own first record
+	// counts: it must not be refused for that. Settle keeps the bound in any case.
+	if once == nil && (kind.MaxFiles > 0 || kind.MaxTotalBytes > 0) {
 		if err := p.checkRoom(ctx, draft, kind); err != nil {
 			return Record{}, err
 		}

@@ -42,9 +42,16 @@ func ParseName(filename string) (name, extension string, err error) {
 	if dot == len(filename)-1 {
 		return "", "", refuse(ProblemExtension, "The file's name ends in a dot: give it an extension, cat.png for instance.")
 	}
-	name = strings.ReplaceAll(strings.ToLower(filename[:dot]), ".", "_")
-	return name, strings.ToLower(filename[dot+1:]), nil
+	name = lower(strings.ReplaceAll(filename[:dot], ".", "_"))
+	extension = lower(filename[dot+1:])
+	if n := len(name) + 1 + len(extension); n > maxNameBytes {
+		return "", "", refuse(ProblemName, "The file's name is %d bytes long in lower case: at most %d are accepted.", n, maxNameBytes)
+	}
+	return name, extension, nil
 }
+
+// lower keeps NFC: a few letters have a composed form in lower case only.
+func lower(s string) string { return norm.NFC.String(strings.ToLower(s)) }
 
 // The two joiners are needed to write Persian and many emoji; every other
 // format character only hides or reorders what a person reads.

@@ -223,7 +223,7 @@ func (l Layout) Check() []Fault {
 	var faults []Fault
 	for _, p := range []struct{ setting, value string }{
 		{"HATCHERY_QUARANTINE_PREFIX", l.Quarantine}, {"HATCHERY_FILES_PREFIX", l.Files}} {
-		if !prefixForm.MatchString(p.value) || strings.Contains(p.value, "//") {
+		if !prefixForm.MatchString(p.value) || len(p.value) > 200 {
 			faults = append(faults, Fault{Setting: p.setting, Found: fmt.Sprintf("%q", p.value),
 				Accepted: `1 to 200 characters of A-Z a-z 0-9 _ - . /, not beginning with "/" and ending in "/"`})
 		}

@@ -15,7 +15,11 @@ func (p *Pipeline) Delete(ctx context.Context, ref Ref) (Record, error) {
 	now := p.Now()
 	deleted, err := p.Records.Delete(ctx, ref, now, now.Add(p.TombstoneLife))
 	if errors.Is(err, ErrNotFound) {
-		if there, err := p.Records.Get(ctx, ref); err == nil && there.Status == Deleted {
+		there, err := p.Records.Get(ctx, ref)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return Record{}, fmt.Errorf("get record %s: %w", ref, err)
+		}
+		if err == nil && there.Status == Deleted {
 			if err := p.removeBoth(ctx, ref); err != nil {
 				return Record{}, err
 			}

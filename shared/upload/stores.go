@@ -7,7 +7,7 @@ import (
 )
 
 // Records keeps the records of uploads. Every implementation passes the suite
-// uploadtest.Records.
+// uploadtest.RunRecords.
 //
 // # Contract
 //
@@ -40,11 +40,13 @@ type Records interface {
 	// a record under the same id with another journal, entry or kind is none.
 	Get(ctx context.Context, ref Ref) (Record, error)
 
-	// List gives one entry's records of one kind, newest first.
+	// List gives one entry's records of one kind and status, newest first; records
+	// of the same instant come by descending id. ErrBadCursor for a cursor that
+	// another list gave; a limit outside 1 to MaxPage is an error.
 	List(ctx context.Context, q Query) (Page, error)
 
-	// Settle gives a pending record its verdict and returns it as it then
-	// stands. ErrConflict: it is not pending (any more); the record is
+	// Settle gives a pending record its verdict, Stored or Rejected and nothing
+	// else, and returns it as it then stands. ErrConflict: it is not pending (any more); the record is
 	// unchanged. ErrNotFound: there is none. For Stored with Unique, a
 	// *DuplicateError names the record of the same journal, entry and kind that
 	// holds the claim on the same SHA-256; the claim is taken in the same step as
@@ -184,7 +186,7 @@ func (r Record) Reopened() Record {
 }
 
 // Objects keeps the bytes, in one versioned bucket. Every implementation passes
-// the suite uploadtest.Objects.
+// the suite uploadtest.RunObjects.
 //
 // # Contract
 //
@@ -197,7 +199,8 @@ type Objects interface {
 	Put(ctx context.Context, key Key, body io.ReadSeeker, size int64) error
 
 	// Open reads one version; version "" is the newest. The caller closes the
-	// body. ErrGone when it is not there. The facts come from the store's answer,
+	// body. ErrGone when it is not there, or when the id is none that the store
+	// ever gave. The facts come from the store's answer,
 	// Version included.
 	Open(ctx context.Context, key Key, version Version) (Object, error)
 
@@ -210,7 +213,8 @@ type Objects interface {
 	// ErrGone when there is none.
 	Stat(ctx context.Context, key Key) (Copy, error)
 
-	// Remove removes one version for good; it is no error when it is not there.
+	// Remove removes one version for good; it is no error when it is not there. An
+	// empty version is an error: it would only hide the object.
 	Remove(ctx context.Context, key Key, version Version) error
 
 	// Versions lists every version and delete marker of exactly this key.
@@ -239,7 +243,6 @@ type Copy struct {
 	// Source is the quarantine version that it was copied from, "" when the
 	// object was not made by Promote.
 	Source Version
-	Size   int64
 	SHA256 string // lower-case hex, computed by the store over the whole object
 }
 

@@ -84,12 +84,7 @@ func (v *Validator) Handle(ctx context.Context, batch events.SQSEvent) (events.S
 // that can be handled are, whatever is wrong with their neighbours.
 func (v *Validator) handle(ctx context.Context, message events.SQSMessage, whole time.Duration) (done bool) {
 	log := v.Log.With("message_id", message.MessageId, "receive_count", message.Attributes["ApproximateReceiveCount"])
-	defer func() {
-		if p := recover(); p != nil {
-			log.ErrorContext(ctx, "validation panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			done = false
-		}
-	}()
+	defer failOnPanic(ctx, log, &done)
 	parsed, err := arrival.Parse([]byte(message.Body))
 	if err != nil {
 		log.ErrorContext(ctx, "message cannot be read", "error", err)
@@ -111,11 +106,20 @@ func (v *Validator) handle(ctx context.Context, message events.SQSMessage, whole
 	return done
 }
 
+// failOnPanic is deferred: a panic fails what was being done, and nothing else.
+func failOnPanic(ctx context.Context, log *slog.Logger, done *bool) {
+	if p := recover(); p != nil {
+		log.ErrorContext(ctx, "validation panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		*done = false
+	}
+}
+
 var errNoTime = errors.New("not enough time is left before the deadline")
 
 // validate handles one S3 record and says whether its work is done.
-func (v *Validator) validate(ctx context.Context, log *slog.Logger, created arrival.Created, whole time.Duration) bool {
-	log = log.With("event", created.Name)
+func (v *Validator) validate(ctx context.Context, log *slog.Logger, created arrival.Created, whole time.Duration) (done bool) {
+	log = log.With("event", created.Name, "key", created.Key)
+	defer failOnPanic(ctx, log, &done)
 	if created.Bucket != v.Bucket {
 		// The deployment is wired wrongly. Acknowledging would lose the event.
 		log.ErrorContext(ctx, "event is about another bucket", "bucket", created.Bucket)
@@ -123,7 +127,7 @@ func (v *Validator) validate(ctx context.Context, log *slog.Logger, created arri
 	}
 	began := v.Now()
 	outcome, err := v.inTime(ctx, created, whole)
-	log = log.With("upload_id", string(outcome.Ref.ID), "upload", outcome.Ref.String(), "version", string(outcome.Version))
+	log = log.With("upload_id", string(outcome.Ref.ID), "version", string(outcome.Version))
 	if err != nil {
 		log.ErrorContext(ctx, "validation failed", "error", err)
 		v.note(ctx, log, outcome.Ref, err)
@@ -157,7 +161,7 @@ func (v *Validator) inTime(ctx context.Context, created arrival.Created, whole t
 	if bounded {
 		need := v.Margin
 		if v.ReadRate > 0 {
-			need += time.Duration(float64(max(created.Size, 0)) / float64(v.ReadRate) * float64(time.Second))
+			need += time.Duration(float64(min(max(created.Size, 0), upload.LargestObject)) / float64(v.ReadRate) * float64(time.Second))
 		}
 		// A whole invocation is all that there ever is: with that it is tried.
 		if v.remaining(ctx) < min(need, whole-v.Margin) {

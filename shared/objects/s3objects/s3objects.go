@@ -168,8 +168,7 @@ func (s *Store) Stat(ctx context.Context, key upload.Key) (upload.Copy, error) {
 	if err != nil {
 		return upload.Copy{}, fmt.Errorf("s3 head: %w", err)
 	}
-	return upload.Copy{Version: upload.Version(aws.ToString(out.VersionId)), Source: upload.Version(out.Metadata[sourceVersion]),
-		Size: aws.ToInt64(out.ContentLength), SHA256: sum}, nil
+	return upload.Copy{Version: upload.Version(aws.ToString(out.VersionId)), Source: upload.Version(out.Metadata[sourceVersion]), SHA256: sum}, nil
 }
 
 // Remove removes one version for good.
