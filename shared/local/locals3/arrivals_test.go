@@ -23,7 +23,7 @@ import (
 // wantArrival checks that a key arrived exactly once, as what is stored now.
 func wantArrival(t *testing.T, key, name string) {
 	t.Helper()
-	head, err := sharedClient().HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(bucket), Key: &key})
+	head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(bucket), Key: &key})
 	if err != nil {
 		t.Fatalf("head %q: %v", key, err)
 	}
@@ -64,7 +64,7 @@ func TestEachWayInIsAnnouncedBeforeTheClientHasItsAnswer(t *testing.T) {
 	t.Run("copy", func(t *testing.T) {
 		from, to := filed("arrive/source"), in("arrive/copy")
 		version := *put(t, from, "copied bytes").VersionId
-		if _, err := sharedClient().CopyObject(t.Context(), promotion(from, version, to)); err != nil {
+		if _, err := client.CopyObject(t.Context(), promotion(from, version, to)); err != nil {
 			t.Fatal(err)
 		}
 		wantArrival(t, to, "ObjectCreated:Copy")
@@ -87,7 +87,7 @@ func TestEachWayInIsAnnouncedBeforeTheClientHasItsAnswer(t *testing.T) {
 
 func multipartUpload(t *testing.T, key string, parts ...string) string {
 	t.Helper()
-	upload, err := sharedClient().CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{
+	upload, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{
 		Bucket: aws.String(bucket), Key: &key, ChecksumAlgorithm: types.ChecksumAlgorithmCrc32})
 	if err != nil {
 		t.Fatal(err)
@@ -95,14 +95,14 @@ func multipartUpload(t *testing.T, key string, parts ...string) string {
 	var done []types.CompletedPart
 	for i, part := range parts {
 		number := aws.Int32(int32(i + 1))
-		out, err := sharedClient().UploadPart(t.Context(), &s3.UploadPartInput{Bucket: aws.String(bucket), Key: &key,
+		out, err := client.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: aws.String(bucket), Key: &key,
 			UploadId: upload.UploadId, PartNumber: number, Body: strings.NewReader(part), ChecksumAlgorithm: types.ChecksumAlgorithmCrc32})
 		if err != nil {
 			t.Fatal(err)
 		}
 		done = append(done, types.CompletedPart{PartNumber: number, ETag: out.ETag, ChecksumCRC32: out.ChecksumCRC32})
 	}
-	if _, err := sharedClient().CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{Bucket: aws.String(bucket), Key: &key,
+	if _, err := client.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{Bucket: aws.String(bucket), Key: &key,
 		UploadId: upload.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: done}}); err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestASweepYieldsEveryVersionUnderQuarantineAndNothingElse(t *testing.T) {
 	}
 	hidden := in("sweep/hidden")
 	want = append(want, hidden+" "+*put(t, hidden, "x").VersionId)
-	if _, err := sharedClient().DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &hidden}); err != nil {
+	if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &hidden}); err != nil {
 		t.Fatal(err)
 	}
 	put(t, filed("sweep/1"), "x")
@@ -191,7 +191,7 @@ func signedForm(t *testing.T, key string, life time.Duration) *s3.PresignedPostR
 
 func signedFormUpTo(t *testing.T, key string, life time.Duration, limit int64) *s3.PresignedPostRequest {
 	t.Helper()
-	form, err := s3.NewPresignClient(sharedClient()).PresignPostObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: &key},
+	form, err := s3.NewPresignClient(client).PresignPostObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: &key},
 		func(o *s3.PresignPostOptions) {
 			o.Expires = life
 			o.Conditions = []any{

@@ -29,12 +29,12 @@ const (
 	conditionMatch     = "If-Match"
 )
 
-// guarded is versitygw's file backend with what it lacks beside sidecar attributes: each change of a key is one step
-// for readers (a lock) and for the next process (the undo log), and conditions hold for copies too.
+// guarded is versitygw's file backend with what it lacks: each change of a key is one step for readers (a lock) and for
+// the next process (the undo log), and conditions hold for copies too.
 type guarded struct {
 	*posix.Posix
 	layout     layout
-	attributes meta.SideCar
+	attributes *attributes
 	locks      keyLocks
 	undo       *undoLog
 	stuck      atomic.Pointer[error] // why a change could not be undone; nothing is changed any more
@@ -50,8 +50,8 @@ type object struct {
 	size                       int64
 }
 
-// current reads the current version of a key. The key must be locked.
-func (g *guarded) current(bucket, key string) (object, error) {
+// look reads the current version of a key. The key must be locked.
+func (g *guarded) look(bucket, key string) (object, error) {
 	info, err := os.Stat(g.layout.object(bucket, key))
 	if err != nil {
 		return object{}, fmt.Errorf("look at object %q: %w", key, err)
@@ -136,7 +136,7 @@ func (g *guarded) CopyObject(ctx context.Context, in s3response.CopyObjectInput)
 	if err != nil {
 		return s3response.CopyObjectOutput{}, err
 	}
-	fromBucket, fromKey, fromVersion, err := backend.ParseCopySource(*in.CopySource)
+	fromBucket, fromKey, _, err := backend.ParseCopySource(*in.CopySource)
 	if err != nil {
 		return s3response.CopyObjectOutput{}, err
 	}
@@ -152,9 +152,6 @@ func (g *guarded) CopyObject(ctx context.Context, in s3response.CopyObjectInput)
 	if err := g.condition(bucket, key, match, noneMatch); err != nil {
 		return s3response.CopyObjectOutput{}, err
 	}
-	// A copy of the current version onto itself only changes some of its attributes.
-	c.keepOld = fromBucket == bucket && fromKey == key &&
-		(fromVersion == "" || fromVersion == g.attribute(bucket, key, versionAttribute))
 	out, err := g.Posix.CopyObject(ctx, in)
 	if err != nil {
 		return s3response.CopyObjectOutput{}, err
@@ -201,12 +198,14 @@ func target(bucket, key *string) (string, string, error) {
 	if bucket == nil || key == nil || *key == "" {
 		return "", "", s3err.GetAPIError(s3err.ErrNoSuchKey)
 	}
-	clean := path.Clean(*key)
-	if !filepath.IsLocal(filepath.FromSlash(*key)) || clean == "." || clean == stagingName || strings.HasPrefix(clean, stagingName+"/") {
+	if clean := path.Clean(*key); !filepath.IsLocal(filepath.FromSlash(*key)) || clean == "." || isStaging(clean) {
 		return "", "", s3err.GetAPIError(s3err.ErrInvalidURI)
 	}
 	return *bucket, *key, nil
 }
+
+// isStaging says that a key is in the folder in which versitygw stages bytes and multipart uploads.
+func isStaging(key string) bool { return key == stagingName || strings.HasPrefix(key, stagingName+"/") }
 
 // lockName is one name for all spellings of a key that are the same file.
 func lockName(bucket, key string) string { return bucket + "/" + path.Clean(key) }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 )
 
 // errNoVersion says that there is no such version to delete.
@@ -15,39 +14,34 @@ type change struct {
 	g           *guarded
 	bucket, key string
 	current     string // the version id of the key before the change
-	touched     string // in a deletion, the version that changes its place
+	successor   string // in a deletion of the current version, the earlier one that takes its place
 	release     func()
-	entry       *undoEntry
-	before      map[string]os.FileInfo // the attribute files as they were
-	keepOld     bool                   // attributes that the change does not write are meant to stay
+	entry       entry
+	staged      []string // the attribute files that are held back
 	ended       bool
 }
 
-// begin locks a key, and the keys it reads from, and saves what a new version of it can touch.
+// begin locks a key, and the keys it reads from, and saves what a new version or a delete marker touches: the current
+// version, and the place where it is put aside.
 func (g *guarded) begin(bucket, key string, reads ...string) (*change, error) {
 	c := g.lock(bucket, key, reads...)
-	return c.save(c.current) // which a new version puts aside
+	return c.save(c.current)
 }
 
-// beginDelete is begin for the deletion of a version; without one, a delete marker takes the place of the current
-// version. It gives errNoVersion when the version is not there.
+// beginDelete is begin for the deletion of a version. It gives errNoVersion when the version is not there.
 func (g *guarded) beginDelete(bucket, key, version string) (*change, error) {
-	c := g.lock(bucket, key)
-	c.touched = version
-	switch version {
-	case "":
-		c.touched = c.current // is put aside
-	case c.current:
-		c.touched = g.layout.newestVersion(bucket, key) // becomes the current one
-	default:
-		if !exists(g.layout.version(bucket, key, version)) {
-			c.release()
-			return nil, errNoVersion
+	c, l := g.lock(bucket, key), g.layout
+	if version == c.current {
+		if c.successor = l.newestVersion(bucket, key); c.successor != "" {
+			return c.save(c.successor)
 		}
+		return c.saved(g.undo.beginRemoval(l.object(bucket, key), l.objectMeta(bucket, key)))
 	}
-	// A deletion writes no attributes but those of a marker.
-	c.keepOld = true
-	return c.save(c.touched)
+	if !exists(l.version(bucket, key, version)) {
+		c.release()
+		return nil, errNoVersion
+	}
+	return c.saved(g.undo.beginRemoval(l.version(bucket, key, version), l.versionMeta(bucket, key, version)))
 }
 
 func (g *guarded) lock(bucket, key string, reads ...string) *change {
@@ -55,27 +49,29 @@ func (g *guarded) lock(bucket, key string, reads ...string) *change {
 	return &change{g: g, bucket: bucket, key: key, current: g.attribute(bucket, key, versionAttribute), release: release}
 }
 
-// save saves the current version and, if it is named, an earlier one. It gives c itself, or unlocks and gives an error.
-func (c *change) save(earlier string) (_ *change, err error) {
-	defer func() {
-		if err != nil {
-			c.release()
-		}
-	}()
+// save saves the current version and, if it is named, an earlier one.
+func (c *change) save(earlier string) (*change, error) {
 	l := c.g.layout
-	files, folders := []string{l.object(c.bucket, c.key)}, []string{l.objectMeta(c.bucket, c.key)}
+	c.staged = []string{l.objectMeta(c.bucket, c.key)}
+	files := []string{l.object(c.bucket, c.key), l.objectMeta(c.bucket, c.key)}
 	if isVersionID(earlier) {
-		files = append(files, l.version(c.bucket, c.key, earlier))
-		folders = append(folders, l.versionMeta(c.bucket, c.key, earlier))
+		c.staged = append(c.staged, l.versionMeta(c.bucket, c.key, earlier))
+		files = append(files, l.version(c.bucket, c.key, earlier), l.versionMeta(c.bucket, c.key, earlier))
 	}
-	if stuck := c.g.stuck.Load(); stuck != nil {
-		return nil, fmt.Errorf("nothing is changed any more until the next start: %w", *stuck)
-	}
-	if c.before, err = attributeFiles(c.g.layout.objectMeta(c.bucket, c.key)); err != nil {
-		return nil, fmt.Errorf("begin a change of %q: %w", c.key, err)
-	}
-	if c.entry, err = c.g.undo.begin(files, folders); err != nil {
+	return c.saved(c.g.undo.begin(files...))
+}
+
+// saved gives c itself, or unlocks and gives an error.
+func (c *change) saved(e entry, err error) (*change, error) {
+	if err != nil {
+		c.release()
 		return nil, err
+	}
+	c.entry = e
+	c.g.attributes.stage(c.staged...)
+	if stuck := c.g.stuck.Load(); stuck != nil {
+		c.close()
+		return nil, fmt.Errorf("nothing is changed any more until the next start: %w", *stuck)
 	}
 	return c, nil
 }
@@ -87,28 +83,25 @@ func (c *change) close() {
 	}
 	c.ended = true
 	defer c.release()
-	if err := c.entry.rollback(); err != nil {
-		// The entry is still there, so the next start would undo whatever came after it: nothing may.
+	if err := c.g.undo.rollback(c.entry); err != nil {
+		// The log still has the entry, so the next start would undo whatever came after it: nothing may.
 		c.g.stuck.Store(&err)
 	}
+	c.g.attributes.drop(append(c.staged, c.g.layout.objectMeta(c.bucket, c.key))...)
 }
 
-// finish makes the change stand, unlocks the key, and says what it is now.
+// finish writes the attributes, makes the change stand, unlocks the key, and says what it is now.
 func (c *change) finish() (object, error) {
-	folder := c.g.layout.objectMeta(c.bucket, c.key)
-	o, err := c.g.current(c.bucket, c.key)
-	switch {
-	case isAbsent(err):
-		err = removeAttributes(folder, nil)
-	case err == nil && !c.keepOld:
-		// Attributes are files of their own, so those that the new version does not have are still the ones of the
-		// version before: its tags, its disposition, even its delete marker.
-		err = removeAttributes(folder, c.before)
+	for _, file := range c.staged {
+		if err := c.g.attributes.publish(file); err != nil {
+			return object{}, err
+		}
 	}
-	if err != nil {
+	o, err := c.g.look(c.bucket, c.key)
+	if err != nil && !isAbsent(err) {
 		return object{}, err
 	}
-	if err := c.entry.commit(); err != nil {
+	if err := c.g.undo.commit(c.entry); err != nil {
 		return object{}, err
 	}
 	c.ended = true
@@ -123,44 +116,4 @@ func (l layout) newestVersion(bucket, key string) string {
 		return ""
 	}
 	return entries[len(entries)-1].Name()
-}
-
-// attributeFiles gives the attribute files in a folder, to tell later which of them were written anew.
-func attributeFiles(folder string) (map[string]os.FileInfo, error) {
-	names, err := regularFiles(folder)
-	if err != nil {
-		return nil, err
-	}
-	files := make(map[string]os.FileInfo, len(names))
-	for _, name := range names {
-		info, err := os.Lstat(filepath.Join(folder, name))
-		if err != nil {
-			return nil, err
-		}
-		files[name] = info
-	}
-	return files, nil
-}
-
-// removeAttributes removes the attribute files that are still those in old; with old nil, all of them.
-// The undo log holds a link to each old file, so a new file cannot pass for an old one by having its inode number.
-func removeAttributes(folder string, old map[string]os.FileInfo) error {
-	now, err := attributeFiles(folder)
-	if err != nil {
-		return fmt.Errorf("remove attributes: %w", err)
-	}
-	for name, info := range now {
-		if was, known := old[name]; old == nil || known && os.SameFile(was, info) {
-			if err := os.Remove(filepath.Join(folder, name)); err != nil {
-				return fmt.Errorf("remove attributes: %w", err)
-			}
-		}
-	}
-	if old == nil {
-		// The folder and the one that is named after the key (or after the version) go, if nothing else is in them.
-		if os.Remove(folder) == nil {
-			_ = os.Remove(filepath.Dir(folder))
-		}
-	}
-	return nil
 }

@@ -8,65 +8,79 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 )
 
 // layout says where everything is under Options.Dir. All paths are absolute: versitygw changes the working directory.
 type layout struct {
 	dir      string
-	root     string // objects as they stand: root/<bucket>/<key>
-	meta     string // sidecar files: meta/<bucket>/<key>/meta/<attribute>
-	versions string // earlier versions: versions/<bucket>/<hash of the key>/<version id>
-	undo     string // what to put back after a crash, one folder for each change under way
+	root     string // the bytes of current versions: root/<bucket>/<key>
+	versions string // the bytes of earlier versions: versions/<bucket>/aa/bb/cc/<hash of the key>/<version id>
+	meta     string // sidecar files: meta/<bucket>/aa/<hash of the key>[.<version id>].json
+	parts    string // sidecar files of multipart uploads under way, in versitygw's own form
+	undo     string // what to put back after a crash
 }
 
 func newLayout(dir string) layout {
 	return layout{
 		dir:      dir,
 		root:     filepath.Join(dir, "root"),
-		meta:     filepath.Join(dir, "meta"),
 		versions: filepath.Join(dir, "versions"),
+		meta:     filepath.Join(dir, "meta"),
+		parts:    filepath.Join(dir, "parts"),
 		undo:     filepath.Join(dir, "undo"),
 	}
 }
 
-// object is the file with the current bytes of a key.
+// object is the file with the bytes of the current version of a key.
 func (l layout) object(bucket, key string) string {
 	return filepath.Join(l.root, bucket, filepath.FromSlash(key))
 }
 
-// objectMeta is the folder with one file for each attribute of the current version of a key.
+// objectMeta is the sidecar file of the current version of a key.
 func (l layout) objectMeta(bucket, key string) string {
-	return filepath.Join(l.meta, bucket, filepath.FromSlash(key), "meta")
+	return l.attributesOf(bucket, keyHash(path.Clean(key)), "")
 }
 
-// versionFolder holds the earlier versions of a key, each a file named after its version id.
+// versionFolder holds the earlier versions of a key. versitygw chose the form.
 func (l layout) versionFolder(bucket, key string) string {
-	sum := sha256.Sum256([]byte(key))
-	name := hex.EncodeToString(sum[:])
-	return filepath.Join(l.versions, bucket, name[:2], name[2:4], name[4:6], name)
+	hash := keyHash(key)
+	return filepath.Join(l.versions, bucket, hash[:2], hash[2:4], hash[4:6], hash)
 }
 
 func (l layout) version(bucket, key, id string) string {
 	return filepath.Join(l.versionFolder(bucket, key), id)
 }
 
-// versionMeta is the attribute folder of an earlier version: versitygw files it under the version's absolute path.
+// versionMeta is the sidecar file of an earlier version.
 func (l layout) versionMeta(bucket, key, id string) string {
-	path := l.version(bucket, key, id)
-	return filepath.Join(l.meta, path[len(filepath.VolumeName(path)):], "meta")
+	return l.attributesOf(bucket, keyHash(key), id)
+}
+
+func (l layout) attributesOf(bucket, hash, version string) string {
+	name := hash
+	if version != "" {
+		name += "." + version
+	}
+	return filepath.Join(l.meta, bucket, hash[:min(2, len(hash))], name+".json")
+}
+
+func keyHash(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:])
 }
 
 // marker is the content of store.json. It keeps a folder from being opened by a program that would read it wrongly.
 type marker struct {
 	Format   int    `json:"format"`
 	Metadata string `json:"metadata"` // where attributes are: only "sidecar" is read
-	Versions string `json:"versions"` // absolute path of the versions, which is part of where their attributes are
 }
 
 const (
-	markerName   = "store.json"
-	markerFormat = 1
+	markerName     = "store.json"
+	markerFormat   = 1
+	markerMetadata = "sidecar"
 )
 
 // prepare makes the folders, or checks that the folders that are there can be read.
@@ -74,21 +88,15 @@ func (l layout) prepare() error {
 	if err := os.MkdirAll(l.dir, 0o755); err != nil {
 		return fmt.Errorf("make the S3 folder %s: %w", l.dir, err)
 	}
-	was, err := l.readMarker()
-	if err != nil {
+	if err := l.checkMarker(); err != nil {
 		return err
 	}
-	if was.Versions != "" && was.Versions != l.versions {
-		if err := l.moveVersionMeta(was.Versions); err != nil {
-			return err
-		}
-	}
-	for _, dir := range []string{l.root, l.meta, l.versions, l.undo} {
+	for _, dir := range []string{l.root, l.meta, l.versions, l.parts, l.undo} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return fmt.Errorf("make the S3 folder %s: %w", dir, err)
 		}
 	}
-	text, err := json.Marshal(marker{Format: markerFormat, Metadata: "sidecar", Versions: l.versions})
+	text, err := json.Marshal(marker{Format: markerFormat, Metadata: markerMetadata})
 	if err != nil {
 		return fmt.Errorf("write %s: %w", markerName, err)
 	}
@@ -98,43 +106,26 @@ func (l layout) prepare() error {
 	return nil
 }
 
-func (l layout) readMarker() (marker, error) {
+func (l layout) checkMarker() error {
 	text, err := os.ReadFile(filepath.Join(l.dir, markerName))
 	if errors.Is(err, fs.ErrNotExist) {
 		for _, dir := range []string{l.root, l.meta, l.versions} {
 			if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-				return marker{}, fmt.Errorf("%w: %s is not empty, but %s is missing", ErrForeignFolder, dir, markerName)
+				return fmt.Errorf("%w: %s is not empty, but %s is missing", ErrForeignFolder, dir, markerName)
 			}
 		}
-		return marker{}, nil
+		return nil
 	}
 	if err != nil {
-		return marker{}, fmt.Errorf("read the S3 folder %s: %w", l.dir, err)
+		return fmt.Errorf("read the S3 folder %s: %w", l.dir, err)
 	}
 	var m marker
 	if err := json.Unmarshal(text, &m); err != nil {
-		return marker{}, fmt.Errorf("%w: read %s: %w", ErrForeignFolder, filepath.Join(l.dir, markerName), err)
+		return fmt.Errorf("%w: read %s: %w", ErrForeignFolder, filepath.Join(l.dir, markerName), err)
 	}
-	if m.Format != markerFormat || m.Metadata != "sidecar" {
-		return marker{}, fmt.Errorf("%w: %s has format %d with metadata %q, want %d with %q", ErrForeignFolder,
-			filepath.Join(l.dir, markerName), m.Format, m.Metadata, markerFormat, "sidecar")
-	}
-	return m, nil
-}
-
-// moveVersionMeta follows a folder that was moved since it was last open: the attributes of earlier versions are filed
-// under the absolute path that the versions had.
-func (l layout) moveVersionMeta(was string) error {
-	from := filepath.Join(l.meta, was[len(filepath.VolumeName(was)):])
-	to := filepath.Join(l.meta, l.versions[len(filepath.VolumeName(l.versions)):])
-	if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return fmt.Errorf("follow the S3 folder that was moved from %s: %w", was, err)
-	}
-	if err := os.Rename(from, to); err != nil {
-		return fmt.Errorf("follow the S3 folder that was moved from %s: %w", was, err)
+	if m.Format != markerFormat || m.Metadata != markerMetadata {
+		return fmt.Errorf("%w: %s has format %d with metadata %q, want %d with %q", ErrForeignFolder,
+			filepath.Join(l.dir, markerName), m.Format, m.Metadata, markerFormat, markerMetadata)
 	}
 	return nil
 }
@@ -159,11 +150,13 @@ func (l layout) sweepTemporary(bucket string) error {
 	return nil
 }
 
+// newSuffix ends the name of a small file while it is being written.
+const newSuffix = ".new"
+
 // writeWhole writes a small file so that it is there with all of its bytes or not at all, when the process dies.
 func writeWhole(path string, text []byte) error {
-	temporary := path + ".new"
-	if err := os.WriteFile(temporary, text, 0o644); err != nil {
+	if err := os.WriteFile(path+newSuffix, text, 0o644); err != nil {
 		return err
 	}
-	return os.Rename(temporary, path)
+	return os.Rename(path+newSuffix, path)
 }

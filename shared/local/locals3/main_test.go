@@ -33,9 +33,12 @@ const (
 	site      = "http://localhost:5173"
 )
 
-// One server for all tests: there can be only one in a process. Each test uses keys of its own.
+// One server for all tests: there can be only one in a process. Each test uses keys of its own, or a folder of its own
+// with elsewhere.
 var (
 	server *locals3.Server
+	client *s3.Client
+	home   string
 	seen   = new(recorder)
 	logged = new(lockedBuffer)
 )
@@ -54,18 +57,58 @@ func withServer(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	if server, err = locals3.Open(context.Background(), options(filepath.Join(dir, "s3"))); err != nil {
+	home = filepath.Join(dir, "s3")
+	if err := open(home); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	code := m.Run()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := server.Close(ctx); err != nil {
+	if err := shut(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return code
+}
+
+func open(dir string) (err error) {
+	if server, err = locals3.Open(context.Background(), options(dir)); err == nil {
+		client = clientFor(server.URL(), secretKey)
+	}
+	return err
+}
+
+func shut() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return server.Close(ctx)
+}
+
+// elsewhere runs fn with the common server closed, and opens it again.
+func elsewhere(t testing.TB, fn func()) {
+	t.Helper()
+	if err := shut(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := open(home); err != nil {
+			t.Fatal(err)
+		}
+	}()
+	fn()
+}
+
+// during runs fn with the server open on dir.
+func during(t testing.TB, dir string, fn func()) {
+	t.Helper()
+	if err := open(dir); err != nil {
+		t.Fatalf("open %s: %v", dir, err)
+	}
+	defer func() {
+		if err := shut(); err != nil {
+			t.Fatal(err)
+		}
+	}()
+	fn()
 }
 
 func options(dir string) locals3.Options {
@@ -103,6 +146,11 @@ func (r *recorder) of(key string) []arrival.Created {
 	return append([]arrival.Created(nil), r.byKey[key]...)
 }
 
+func (r *recorder) last(key string) arrival.Created {
+	all := r.of(key)
+	return all[len(all)-1]
+}
+
 type lockedBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -131,28 +179,26 @@ func clientFor(url, secret string) *s3.Client {
 	}, func(o *s3.Options) { o.UsePathStyle = true })
 }
 
-var sharedClient = sync.OnceValue(func() *s3.Client { return clientFor(server.URL(), secretKey) })
-
-func put(t *testing.T, key, body string, more ...func(*s3.PutObjectInput)) *s3.PutObjectOutput {
+func put(t testing.TB, key, body string, more ...func(*s3.PutObjectInput)) *s3.PutObjectOutput {
 	t.Helper()
 	in := &s3.PutObjectInput{Bucket: aws.String(bucket), Key: &key, Body: strings.NewReader(body)}
 	for _, change := range more {
 		change(in)
 	}
-	out, err := sharedClient().PutObject(t.Context(), in)
+	out, err := client.PutObject(t.Context(), in)
 	if err != nil {
 		t.Fatalf("put %q: %v", key, err)
 	}
 	return out
 }
 
-func get(t *testing.T, key, version string) (string, *s3.GetObjectOutput) {
+func get(t testing.TB, key, version string) (string, *s3.GetObjectOutput) {
 	t.Helper()
 	in := &s3.GetObjectInput{Bucket: aws.String(bucket), Key: &key}
 	if version != "" {
 		in.VersionId = &version
 	}
-	out, err := sharedClient().GetObject(t.Context(), in)
+	out, err := client.GetObject(t.Context(), in)
 	if err != nil {
 		t.Fatalf("get %q version %q: %v", key, version, err)
 	}
@@ -174,13 +220,13 @@ func code(err error) string {
 }
 
 // gone says that neither the key nor, when given, the version can be read.
-func gone(t *testing.T, key, version string) bool {
+func gone(t testing.TB, key, version string) bool {
 	t.Helper()
 	in := &s3.HeadObjectInput{Bucket: aws.String(bucket), Key: &key}
 	if version != "" {
 		in.VersionId = &version
 	}
-	_, err := sharedClient().HeadObject(t.Context(), in)
+	_, err := client.HeadObject(t.Context(), in)
 	if err != nil && code(err) != "NotFound" {
 		t.Fatalf("head %q: %v", key, err)
 	}

@@ -39,7 +39,7 @@ func TestACreateOnlyPutOntoAKeyThatIsThereIsRefused(t *testing.T) {
 	in, _ := places()
 	key := in("create-only/a")
 	first := put(t, key, "first", createOnly)
-	_, err := sharedClient().PutObject(t.Context(), &s3.PutObjectInput{
+	_, err := client.PutObject(t.Context(), &s3.PutObjectInput{
 		Bucket: aws.String(bucket), Key: &key, Body: strings.NewReader("second"), IfNoneMatch: aws.String("*")})
 	if code(err) != "PreconditionFailed" {
 		t.Fatalf("second put: %v, want PreconditionFailed", err)
@@ -66,7 +66,7 @@ func TestACreateOnlyPutWorksAgainAfterTheLastVersionWasDeleted(t *testing.T) {
 				in.Tagging = aws.String("first=yes")
 				in.ContentDisposition = aws.String("attachment")
 			})
-			if _, err := sharedClient().DeleteObject(t.Context(), &s3.DeleteObjectInput{
+			if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{
 				Bucket: aws.String(bucket), Key: &key, VersionId: version(*out.VersionId)}); err != nil {
 				t.Fatal(err)
 			}
@@ -96,9 +96,9 @@ func TestOfManyCreateOnlyPutsAndCopiesExactlyOneWins(t *testing.T) {
 			wg.Go(func() {
 				var err error
 				if n%2 == 0 {
-					_, err = sharedClient().CopyObject(t.Context(), promotion(source, version, to))
+					_, err = client.CopyObject(t.Context(), promotion(source, version, to))
 				} else {
-					_, err = sharedClient().PutObject(t.Context(), &s3.PutObjectInput{
+					_, err = client.PutObject(t.Context(), &s3.PutObjectInput{
 						Bucket: aws.String(bucket), Key: &to, Body: strings.NewReader("bytes"), IfNoneMatch: aws.String("*")})
 				}
 				mu.Lock()
@@ -133,7 +133,7 @@ func TestAPromotionCarriesOnlyWhatItNames(t *testing.T) {
 	}).VersionId
 	put(t, from, "a later version")
 
-	out, err := sharedClient().CopyObject(t.Context(), promotion(from, wanted, to))
+	out, err := client.CopyObject(t.Context(), promotion(from, wanted, to))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestAPromotionCarriesOnlyWhatItNames(t *testing.T) {
 	if aws.ToString(out.CopySourceVersionId) != wanted || aws.ToString(out.VersionId) == "" {
 		t.Errorf("the copy answers source %v version %v, want source %s", out.CopySourceVersionId, out.VersionId, wanted)
 	}
-	head, err := sharedClient().HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(bucket), Key: &to, ChecksumMode: types.ChecksumModeEnabled})
+	head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(bucket), Key: &to, ChecksumMode: types.ChecksumModeEnabled})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestAPromotionCarriesOnlyWhatItNames(t *testing.T) {
 	if *head.ContentType != "image/png" || *head.ContentDisposition != `inline; filename="a.png"` || aws.ToString(head.CacheControl) != "" {
 		t.Errorf("head: type %q disposition %q cache %q", *head.ContentType, *head.ContentDisposition, aws.ToString(head.CacheControl))
 	}
-	if tags, err := sharedClient().GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: aws.String(bucket), Key: &to}); err != nil || len(tags.TagSet) != 0 {
+	if tags, err := client.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: aws.String(bucket), Key: &to}); err != nil || len(tags.TagSet) != 0 {
 		t.Errorf("tags %v (%v), want none", tags, err)
 	}
 	if body, _ := get(t, to, ""); body != bytes {
@@ -174,10 +174,10 @@ func TestACopyOfAVersionThatIsGoneIsRefused(t *testing.T) {
 	in, filed := places()
 	from := in("copy-gone")
 	version := *put(t, from, "x").VersionId
-	if _, err := sharedClient().DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &from, VersionId: &version}); err != nil {
+	if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &from, VersionId: &version}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := sharedClient().CopyObject(t.Context(), promotion(from, version, filed("copy-gone")))
+	_, err := client.CopyObject(t.Context(), promotion(from, version, filed("copy-gone")))
 	if c := code(err); c != "NoSuchKey" && c != "NoSuchVersion" {
 		t.Errorf("copy: %v, want NoSuchKey or NoSuchVersion", err)
 	}
@@ -193,7 +193,7 @@ func TestVersionsAreListedAndDeletedOneByOne(t *testing.T) {
 	for _, body := range []string{"one", "two", "three"} {
 		ids = append(ids, *put(t, key, body).VersionId)
 	}
-	marker, err := sharedClient().DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &key})
+	marker, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &key})
 	if err != nil || marker.DeleteMarker == nil || !*marker.DeleteMarker {
 		t.Fatalf("delete without version: %+v, %v", marker, err)
 	}
@@ -201,7 +201,7 @@ func TestVersionsAreListedAndDeletedOneByOne(t *testing.T) {
 		t.Error("the key can be read behind its delete marker")
 	}
 	list := func() (versions, markers []string) {
-		out, err := sharedClient().ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String(bucket), Prefix: aws.String(in("versions/"))})
+		out, err := client.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String(bucket), Prefix: aws.String(in("versions/"))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -219,7 +219,7 @@ func TestVersionsAreListedAndDeletedOneByOne(t *testing.T) {
 	}
 	// From the newest to the oldest: each takes the place of the one before, with its own bytes.
 	remove := func(id string) {
-		if _, err := sharedClient().DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &key, VersionId: &id}); err != nil {
+		if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &key, VersionId: &id}); err != nil {
 			t.Fatalf("delete version %s: %v", id, err)
 		}
 	}
@@ -236,13 +236,42 @@ func TestVersionsAreListedAndDeletedOneByOne(t *testing.T) {
 	}
 }
 
+func TestAReaderNeverGetsTheBytesOfOneVersionWithTheAttributesOfAnother(t *testing.T) {
+	in, _ := places()
+	key := in("torn")
+	put(t, key, "0", func(in *s3.PutObjectInput) { in.Metadata = map[string]string{"body": "0"} })
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		for n := range 60 {
+			body := strings.Repeat(fmt.Sprint(n), 1+n*100)
+			_, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: &key,
+				Body: strings.NewReader(body), Metadata: map[string]string{"body": fmt.Sprint(sha(body))}})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	for reading := true; reading; {
+		select {
+		case <-written:
+			reading = false
+		default:
+		}
+		if body, out := get(t, key, ""); out.Metadata["body"] != body && out.Metadata["body"] != sha(body) {
+			t.Fatalf("%d bytes came with the metadata %v", len(body), out.Metadata)
+		}
+	}
+}
+
 func TestAnEarlierVersionIsDeletedWithoutTouchingTheCurrentOne(t *testing.T) {
 	in, _ := places()
 	key := in("versions-middle")
 	first := *put(t, key, "one").VersionId
 	put(t, key, "two")
 	for range 2 {
-		if _, err := sharedClient().DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &key, VersionId: &first}); err != nil {
+		if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &key, VersionId: &first}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -255,7 +284,7 @@ func TestABatchDeletesVersions(t *testing.T) {
 	in, _ := places()
 	a, b := in("batch/a"), in("batch/b")
 	va, vb := put(t, a, "a").VersionId, put(t, b, "b").VersionId
-	out, err := sharedClient().DeleteObjects(t.Context(), &s3.DeleteObjectsInput{Bucket: aws.String(bucket), Delete: &types.Delete{
+	out, err := client.DeleteObjects(t.Context(), &s3.DeleteObjectsInput{Bucket: aws.String(bucket), Delete: &types.Delete{
 		Objects: []types.ObjectIdentifier{{Key: &a, VersionId: va}, {Key: &b, VersionId: vb}}}})
 	if err != nil || len(out.Errors) != 0 || len(out.Deleted) != 2 {
 		t.Fatalf("got %+v, %v", out, err)
@@ -270,7 +299,7 @@ func TestAPresignedGetWorksUntilItIsChanged(t *testing.T) {
 	_, filed := places()
 	key := filed("presigned")
 	version := put(t, key, "shared").VersionId
-	signed, err := s3.NewPresignClient(sharedClient()).PresignGetObject(t.Context(), &s3.GetObjectInput{
+	signed, err := s3.NewPresignClient(client).PresignGetObject(t.Context(), &s3.GetObjectInput{
 		Bucket: aws.String(bucket), Key: &key, VersionId: version, ResponseContentType: aws.String("image/png")}, s3.WithPresignExpires(time.Minute))
 	if err != nil {
 		t.Fatal(err)
@@ -305,7 +334,7 @@ func TestAWrongSecretIsRefused(t *testing.T) {
 
 func TestAKeyThatLeadsOutOfTheBucketIsRefused(t *testing.T) {
 	for _, key := range []string{"quarantine/../../outside", ".sgwtmp/x"} {
-		if _, err := sharedClient().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: &key, Body: strings.NewReader("x")}); err == nil {
+		if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: &key, Body: strings.NewReader("x")}); err == nil {
 			t.Errorf("%q was stored", key)
 		}
 	}
@@ -314,7 +343,7 @@ func TestAKeyThatLeadsOutOfTheBucketIsRefused(t *testing.T) {
 func TestABodyWithAnotherChecksumIsNotStored(t *testing.T) {
 	in, _ := places()
 	key := in("checksum")
-	_, err := sharedClient().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: &key,
+	_, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: &key,
 		Body: strings.NewReader("bytes"), ChecksumSHA256: aws.String(sha("other bytes"))})
 	if code(err) != "BadDigest" || !gone(t, key, "") {
 		t.Errorf("got %v, want BadDigest and nothing stored", err)

@@ -17,7 +17,7 @@ type requestFacts struct {
 	noneMatch *string
 }
 
-// noteRequest is the middleware in front of versitygw's routes.
+// noteRequest is the middleware around versitygw's routes.
 func noteRequest(c fiber.Ctx) error {
 	facts := requestFacts{form: c.Method() == fiber.MethodPost}
 	if value := c.Get(conditionMatch); value != "" {
@@ -27,7 +27,11 @@ func noteRequest(c fiber.Ctx) error {
 		facts.noneMatch = new(strings.Clone(value))
 	}
 	c.RequestCtx().SetUserValue(requestKey{}, facts)
-	return c.Next()
+	err := c.Next()
+	if err != nil || c.Response().StatusCode() >= fiber.StatusBadRequest {
+		drain(c)
+	}
+	return err
 }
 
 func origin(ctx context.Context) string {

@@ -21,7 +21,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/gofiber/fiber/v3"
 	"github.com/versity/versitygw/auth"
-	"github.com/versity/versitygw/backend/meta"
 	"github.com/versity/versitygw/backend/posix"
 	"github.com/versity/versitygw/s3api"
 	"github.com/versity/versitygw/s3api/middlewares"
@@ -72,6 +71,7 @@ type Server struct {
 	opts      Options
 	url       string
 	store     *guarded
+	conns     *connections
 	api       *s3api.S3ApiServer
 	served    chan error // the end of serving
 	ctx       context.Context
@@ -94,14 +94,13 @@ func Open(ctx context.Context, opts Options) (_ *Server, err error) {
 	if !opened.CompareAndSwap(false, true) {
 		return nil, ErrAlreadyOpen
 	}
-	s := &Server{opts: opts, served: make(chan error, 1)}
+	s := &Server{opts: opts, served: make(chan error, 1), conns: newConnections()}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
 			s.cancel()
 			if s.store != nil {
-				s.store.Posix.Shutdown()
-				err = errors.Join(err, os.Chdir(s.workedIn))
+				err = errors.Join(err, s.closeStore())
 			}
 			opened.Store(false)
 		}
@@ -144,32 +143,36 @@ func (o *Options) check() error {
 	return nil
 }
 
-func (s *Server) openStore(ctx context.Context) error {
+func (s *Server) openStore(ctx context.Context) (err error) {
 	l := newLayout(s.opts.Dir)
 	if err := l.prepare(); err != nil {
 		return err
 	}
 	undo := &undoLog{layout: l}
-	undone, err := undo.recover()
+	settled, err := undo.open()
 	if err != nil {
 		return fmt.Errorf("open the S3 folder %s: %w", l.dir, err)
 	}
-	if undone > 0 {
-		s.opts.Log.Info("undid unfinished changes of the embedded S3", "count", undone)
+	defer func() {
+		if s.store == nil {
+			err = errors.Join(err, undo.close())
+		}
+	}()
+	if settled > 0 {
+		s.opts.Log.Info("settled the changes that the last process left unfinished", "count", settled)
 	}
 	if err := l.sweepTemporary(s.opts.Bucket); err != nil {
 		return err
 	}
-	attributes, err := meta.NewSideCar(l.meta)
+	attributes, err := newAttributes(l)
 	if err != nil {
-		return fmt.Errorf("open the S3 folder %s: %w", l.meta, err)
+		return fmt.Errorf("open the S3 folder %s: %w", l.parts, err)
 	}
 	if s.workedIn, err = os.Getwd(); err != nil {
 		return fmt.Errorf("open the embedded S3 server: %w", err)
 	}
 	files, err := quietly(func() (*posix.Posix, error) {
 		return posix.New(l.root, attributes, posix.PosixOpts{
-			SideCarDir:          l.meta,
 			VersioningDir:       l.versions,
 			ValidateBucketNames: true,
 			CopyObjectThreshold: 5 << 30, // its zero value means no bytes at all
@@ -274,6 +277,7 @@ func (s *Server) serve(ctx context.Context) error {
 			// set; it looks at the field for each request, and there is no option that would set it sooner.
 			prime.Do(func() {
 				c.App().Server().DisablePreParseMultipartForm = true
+				c.App().Server().ConnState = s.conns.changed
 				close(primed)
 			})
 			return noteRequest(c)
@@ -338,7 +342,7 @@ func freeAddress(ctx context.Context, address string) (string, error) {
 // URL is the endpoint for clients, which must use the path style: "http://127.0.0.1:9000".
 func (s *Server) URL() string { return s.url }
 
-// Close stops serving: requests under way may end until ctx is done. The working directory is again what it was.
+// Close stops serving: requests under way may end until ctx is done, and for 3 s at most. The working directory is again what it was.
 // Closing twice gives the same result.
 func (s *Server) Close(ctx context.Context) error {
 	s.closeOnce.Do(func() { s.closed = s.close(ctx) })
@@ -352,6 +356,9 @@ func (s *Server) close(ctx context.Context) error {
 		<-s.served // says no more than that the listener was closed
 		ended <- err
 	}()
+	s.conns.closeUnused()
+	breakOff := time.AfterFunc(closeTime, s.conns.closeAll)
+	defer breakOff.Stop()
 	var err error
 	select {
 	case err = <-ended:
@@ -359,12 +366,19 @@ func (s *Server) close(ctx context.Context) error {
 		err = ctx.Err()
 	}
 	s.cancel()
-	s.store.Posix.Shutdown()
-	if err := errors.Join(err, os.Chdir(s.workedIn)); err != nil {
+	if err := errors.Join(err, s.closeStore()); err != nil {
 		return fmt.Errorf("close the embedded S3 server: %w", err)
 	}
 	opened.Store(false)
 	return nil
+}
+
+// closeTime is how long requests may go on after Close was called.
+const closeTime = 3 * time.Second
+
+func (s *Server) closeStore() error {
+	s.store.Posix.Shutdown()
+	return errors.Join(s.store.undo.close(), os.Chdir(s.workedIn))
 }
 
 // arrived tells Created of a new object in quarantine.

@@ -1,6 +1,8 @@
 package locals3
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,207 +10,268 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 )
 
-// undoLog makes a change of several files look like one step to the next process: before the change it saves what it
-// is about to touch, and whatever was not committed when the process died is put back as it was.
+// undoLog makes a change of several files look like one step to the next process. Before a change it notes in a log
+// what the change is about to touch, with a hard link to each file that is there; after it, that the change stands.
+// What was not noted to stand when the process died is put back as it was. The removal of files needs no links: it is
+// not put back but completed.
 //
-// A saved file is a hard link, so saving costs no bytes; that is sound because versitygw never writes into a file that
-// has its final name, it renames a new one over it. An entry counts from the moment its intent file has its name, and
-// no longer when that file is removed: both are one system call. Nothing is flushed to the disk: what is guarded
-// against is the death of the process, not of the machine.
+// A link is a sound copy because nothing writes into a file that has its final name: a new one is renamed over it.
+// Nothing is flushed to the disk: what is guarded against is the death of the process, not of the machine.
 type undoLog struct {
 	layout layout
-	next   atomic.Uint64
+	mu     sync.Mutex
+	file   *os.File
+	next   uint64
+	active int   // changes that were begun and have not ended
+	size   int64 // of the log
 }
 
-const intentName = "intent.json"
+const (
+	logName = "log"
+	mostLog = 1 << 20 // bytes, after which the log is begun anew as soon as no change is under way
+)
 
-// saved is what was at one path before a change. A path is a file or a folder of attributes.
+// entry is a line of the log.
+type entry struct {
+	ID     uint64   `json:"id"`
+	Paths  []saved  `json:"paths,omitempty"`  // to put back
+	Remove []string `json:"remove,omitempty"` // to remove
+	Done   bool     `json:"done,omitempty"`   // the change stands
+}
+
+// saved is what was at a path, relative to the folder of the layout, before a change.
 type saved struct {
-	Path   string `json:"path"`   // relative to the folder of the layout
-	Folder bool   `json:"folder"` // a folder of attributes: the regular files in it are meant, nothing below it
-	There  bool   `json:"there"`
+	Path  string `json:"path"`
+	There bool   `json:"there"`
 }
 
-// undoEntry is one change under way.
-type undoEntry struct {
-	log   *undoLog
-	dir   string
-	paths []saved
-}
-
-// begin saves the files and the attribute folders that a change is going to touch.
-func (u *undoLog) begin(files, folders []string) (*undoEntry, error) {
-	entry := &undoEntry{log: u, dir: filepath.Join(u.layout.undo, strconv.FormatUint(u.next.Add(1), 36))}
-	if err := os.Mkdir(entry.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("begin a change: %w", err)
-	}
-	for _, path := range files {
-		if err := entry.save(path, false); err != nil {
-			return nil, errors.Join(fmt.Errorf("begin a change: %w", err), os.RemoveAll(entry.dir))
+// begin saves the files that a change is going to touch.
+func (u *undoLog) begin(files ...string) (entry, error) {
+	e := entry{ID: u.take()}
+	for i, file := range files {
+		relative, err := filepath.Rel(u.layout.dir, file)
+		if err != nil {
+			return entry{}, errors.Join(fmt.Errorf("begin a change: %w", err), u.end(e))
+		}
+		err = linkOrCopy(file, u.copyOf(e, i))
+		e.Paths = append(e.Paths, saved{Path: relative, There: err == nil})
+		if err != nil && !isAbsent(err) {
+			return entry{}, errors.Join(fmt.Errorf("begin a change: %w", err), u.end(e))
 		}
 	}
-	for _, path := range folders {
-		if err := entry.save(path, true); err != nil {
-			return nil, errors.Join(fmt.Errorf("begin a change: %w", err), os.RemoveAll(entry.dir))
-		}
+	if err := u.note(e); err != nil {
+		return entry{}, errors.Join(fmt.Errorf("begin a change: %w", err), u.end(e))
 	}
-	text, err := json.Marshal(entry.paths)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("begin a change: %w", err), os.RemoveAll(entry.dir))
-	}
-	if err := writeWhole(filepath.Join(entry.dir, intentName), text); err != nil {
-		return nil, errors.Join(fmt.Errorf("begin a change: %w", err), os.RemoveAll(entry.dir))
-	}
-	return entry, nil
+	return e, nil
 }
 
-func (e *undoEntry) save(path string, folder bool) error {
-	relative, err := filepath.Rel(e.log.layout.dir, path)
+// beginRemoval notes files that are going to be removed; should it not come to that, the next process does it.
+func (u *undoLog) beginRemoval(files ...string) (entry, error) {
+	e := entry{ID: u.take()}
+	for _, file := range files {
+		relative, err := filepath.Rel(u.layout.dir, file)
+		if err != nil {
+			return entry{}, errors.Join(fmt.Errorf("begin a removal: %w", err), u.end(e))
+		}
+		e.Remove = append(e.Remove, relative)
+	}
+	if err := u.note(e); err != nil {
+		return entry{}, errors.Join(fmt.Errorf("begin a removal: %w", err), u.end(e))
+	}
+	return e, nil
+}
+
+// commit ends a change: it stands from now on, also after a crash.
+func (u *undoLog) commit(e entry) error {
+	if err := u.note(entry{ID: e.ID, Done: true}); err != nil {
+		return fmt.Errorf("commit a change: %w", err)
+	}
+	return u.end(e)
+}
+
+// rollback does what the next process would do: it puts everything back, or completes a removal.
+func (u *undoLog) rollback(e entry) error {
+	if err := u.settle(e); err != nil {
+		return err
+	}
+	return u.commit(e)
+}
+
+func (u *undoLog) take() uint64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.next++
+	u.active++
+	return u.next
+}
+
+// note appends a line. A line that was cut short is told from the next by the line feed that each begins with.
+func (u *undoLog) note(e entry) error {
+	text, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
-	s := saved{Path: relative, Folder: folder}
-	copyTo := e.copyOf(len(e.paths))
-	if folder {
-		names, err := regularFiles(path)
-		if err != nil {
-			return err
+	line := slices.Concat([]byte("\n"), text, []byte("\n"))
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.size += int64(len(line))
+	_, err = u.file.Write(line)
+	return err
+}
+
+// end removes the links of a change and, now and then, the log.
+func (u *undoLog) end(e entry) error {
+	for i, s := range e.Paths {
+		if !s.There {
+			continue
 		}
-		s.There = len(names) > 0
-		if s.There {
-			if err := os.Mkdir(copyTo, 0o755); err != nil {
-				return err
-			}
+		if err := removeIfThere(u.copyOf(e, i)); err != nil {
+			return fmt.Errorf("end a change: %w", err)
 		}
-		for _, name := range names {
-			if err := linkOrCopy(filepath.Join(path, name), filepath.Join(copyTo, name)); err != nil {
-				return err
-			}
-		}
-	} else {
-		err := linkOrCopy(path, copyTo)
-		if err != nil && !isAbsent(err) {
-			return err
-		}
-		s.There = err == nil
 	}
-	e.paths = append(e.paths, s)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.active--
+	if u.active > 0 || u.size < mostLog {
+		return nil
+	}
+	if err := u.file.Truncate(0); err != nil {
+		return fmt.Errorf("begin the undo log anew: %w", err)
+	}
+	u.size = 0
 	return nil
 }
 
-func (e *undoEntry) copyOf(i int) string { return filepath.Join(e.dir, strconv.Itoa(i)) }
-
-// commit ends the change: it stands from now on, also after a crash.
-func (e *undoEntry) commit() error {
-	if err := os.Remove(filepath.Join(e.dir, intentName)); err != nil {
-		return fmt.Errorf("commit a change: %w", err)
-	}
-	// What is left of the entry means nothing any more, and recover removes it should this fail.
-	_ = os.RemoveAll(e.dir)
-	return nil
+func (u *undoLog) copyOf(e entry, i int) string {
+	return filepath.Join(u.layout.undo, strconv.FormatUint(e.ID, 36)+"."+strconv.Itoa(i))
 }
 
-// rollback puts everything back as it was. It can be repeated.
-func (e *undoEntry) rollback() error {
-	for i, s := range e.paths {
-		if err := e.restore(i, s); err != nil {
+// settle puts back or removes what an entry names. It can be repeated.
+func (u *undoLog) settle(e entry) error {
+	for i, s := range e.Paths {
+		if err := u.restore(filepath.Join(u.layout.dir, s.Path), u.copyOf(e, i), s.There); err != nil {
 			return fmt.Errorf("undo a change of %s: %w", s.Path, err)
 		}
 	}
-	return e.commit()
-}
-
-func (e *undoEntry) restore(i int, s saved) error {
-	path := filepath.Join(e.log.layout.dir, s.Path)
-	if !s.Folder {
-		if err := removeHalfLinked(path); err != nil {
-			return err
-		}
-		// A folder in this place holds other keys, and was never touched.
-		if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
-			if err := os.Remove(path); err != nil {
-				return err
-			}
-		} else if err != nil && !isAbsent(err) {
-			return err
-		}
-		if !s.There {
-			return nil
-		}
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		return linkOrCopy(e.copyOf(i), path)
-	}
-	names, err := regularFiles(path)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if err := os.Remove(filepath.Join(path, name)); err != nil {
-			return err
-		}
-	}
-	if !s.There {
-		_ = os.Remove(path)
-		return nil
-	}
-	if err := os.MkdirAll(path, 0o755); err != nil {
-		return err
-	}
-	if names, err = regularFiles(e.copyOf(i)); err != nil {
-		return err
-	}
-	for _, name := range names {
-		if err := linkOrCopy(filepath.Join(e.copyOf(i), name), filepath.Join(path, name)); err != nil {
-			return err
+	for _, path := range e.Remove {
+		if err := removeIfThere(filepath.Join(u.layout.dir, path)); err != nil {
+			return fmt.Errorf("complete the removal of %s: %w", path, err)
 		}
 	}
 	return nil
 }
 
-// recover undoes every change that was under way when the last process died, and says how many there were. It must
-// run before anything else touches the folders.
-func (u *undoLog) recover() (undone int, err error) {
-	dirs, err := os.ReadDir(u.layout.undo)
-	if err != nil {
-		return 0, fmt.Errorf("undo unfinished changes: %w", err)
+func (u *undoLog) restore(path, from string, there bool) error {
+	if err := errors.Join(removeHalfLinked(path), removeIfThere(path+newSuffix)); err != nil {
+		return err
 	}
-	for _, dir := range dirs {
-		entry := &undoEntry{log: u, dir: filepath.Join(u.layout.undo, dir.Name())}
-		text, err := os.ReadFile(filepath.Join(entry.dir, intentName))
-		if errors.Is(err, fs.ErrNotExist) {
-			// Not begun yet, or committed already: nothing to put back.
-			if err := os.RemoveAll(entry.dir); err != nil {
-				return undone, fmt.Errorf("undo unfinished changes: %w", err)
-			}
-			continue
+	info, err := os.Lstat(path)
+	if err != nil && !isAbsent(err) {
+		return err
+	}
+	// A folder in this place holds other keys, and was never touched.
+	if err == nil && info.Mode().IsRegular() {
+		if err := os.Remove(path); err != nil {
+			return err
 		}
-		if err != nil {
-			return undone, fmt.Errorf("undo unfinished changes: %w", err)
+	}
+	if !there {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return linkOrCopy(from, path)
+}
+
+// open settles every change that was under way when the last process died, says how many there were, and begins the
+// log anew. It must be called before anything else touches the folders.
+func (u *undoLog) open() (settled int, err error) {
+	path := filepath.Join(u.layout.undo, logName)
+	unfinished, err := readLog(path)
+	if err != nil {
+		return 0, fmt.Errorf("read the undo log %s: %w", path, err)
+	}
+	for _, e := range unfinished {
+		if err := u.settle(e); err != nil {
+			return settled, err
 		}
-		if err := json.Unmarshal(text, &entry.paths); err != nil {
-			return undone, fmt.Errorf("undo unfinished changes: read %s: %w", filepath.Join(entry.dir, intentName), err)
-		}
-		for _, s := range entry.paths {
-			if !filepath.IsLocal(s.Path) {
-				return undone, fmt.Errorf("undo unfinished changes: %s names %q, which is outside", entry.dir, s.Path)
-			}
-		}
-		if err := entry.rollback(); err != nil {
-			return undone, fmt.Errorf("undo unfinished changes: %w", err)
-		}
-		for _, s := range entry.paths {
+		for _, s := range e.Paths {
 			u.removeEmptyParents(filepath.Join(u.layout.dir, s.Path))
 		}
-		undone++
+		settled++
 	}
-	return undone, nil
+	u.file, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|os.O_TRUNC, 0o644)
+	if err != nil {
+		return settled, fmt.Errorf("begin the undo log: %w", err)
+	}
+	links, err := regularFiles(u.layout.undo)
+	if err != nil {
+		return settled, fmt.Errorf("begin the undo log: %w", err)
+	}
+	for _, name := range links {
+		if name == logName {
+			continue
+		}
+		if err := os.Remove(filepath.Join(u.layout.undo, name)); err != nil {
+			return settled, fmt.Errorf("begin the undo log: %w", err)
+		}
+	}
+	return settled, nil
+}
+
+func (u *undoLog) close() error { return u.file.Close() }
+
+// readLog gives the entries that were begun and not done, in the order of their beginning.
+func readLog(path string) ([]entry, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	var unfinished []entry
+	for lines := bufio.NewReader(file); ; {
+		line, err := lines.ReadBytes('\n')
+		if err != nil && err != io.EOF {
+			return nil, err
+		}
+		var e entry
+		// What cannot be read was cut short, so the change it would have announced was not begun.
+		if json.Unmarshal(bytes.TrimSpace(line), &e) == nil {
+			unfinished = slices.DeleteFunc(unfinished, func(begun entry) bool { return begun.ID == e.ID })
+			if !e.Done {
+				unfinished = append(unfinished, e)
+			}
+		}
+		if err == io.EOF {
+			return unfinished, checkLocal(unfinished)
+		}
+	}
+}
+
+// checkLocal refuses entries that name files elsewhere.
+func checkLocal(entries []entry) error {
+	for _, e := range entries {
+		paths := slices.Clone(e.Remove)
+		for _, s := range e.Paths {
+			paths = append(paths, s.Path)
+		}
+		for _, path := range paths {
+			if !filepath.IsLocal(path) {
+				return fmt.Errorf("%q is outside of the folder", path)
+			}
+		}
+	}
+	return nil
 }
 
 // removeEmptyParents removes the folders above path that nothing is in: an empty folder in the place of a key would
@@ -217,7 +280,7 @@ func (u *undoLog) recover() (undone int, err error) {
 func (u *undoLog) removeEmptyParents(path string) {
 	for dir := filepath.Dir(path); len(dir) > len(u.layout.dir); dir = filepath.Dir(dir) {
 		// The buckets and what is above them stay.
-		if parent := filepath.Dir(dir); parent == u.layout.root || parent == u.layout.dir || parent == u.layout.versions {
+		if parent := filepath.Dir(dir); parent == u.layout.dir || filepath.Dir(parent) == u.layout.dir {
 			return
 		}
 		if os.Remove(dir) != nil {

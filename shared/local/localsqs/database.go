@@ -49,7 +49,7 @@ CREATE TABLE message (
 );
 CREATE INDEX message_due ON message (queue, due);
 CREATE INDEX message_sent ON message (queue, sent);
-CREATE INDEX message_tag ON message (tag) WHERE tag IS NOT NULL;
+CREATE INDEX message_tag ON message (queue, tag) WHERE tag IS NOT NULL;
 CREATE TABLE move_task (
 	id          INTEGER PRIMARY KEY AUTOINCREMENT,
 	handle      TEXT NOT NULL UNIQUE,
@@ -66,16 +66,28 @@ CREATE TABLE move_task (
 CREATE INDEX move_task_source ON move_task (source, id);
 `
 
+// The queries that run for every message or poll; each has its index. SQLite, which has no statistics here, would look
+// for a tag among all messages of the queue, so that index is named.
+const (
+	sqlVisible = `SELECT id, message_id, body, body_md5, attributes, trace, sent, receives, first_received, source
+		FROM message WHERE queue = ? AND due <= ? AND sent > ? ORDER BY due, id LIMIT ?`
+	sqlNextDue = `SELECT min(due) FROM message WHERE queue = ?`
+	sqlExpire  = `DELETE FROM message WHERE queue = ? AND sent <= ?`
+	sqlHolds   = `SELECT EXISTS (SELECT 1 FROM message INDEXED BY message_tag WHERE tag = ? AND queue = ? AND sent > ?)`
+)
+
+// uninterrupted is the context of every statement: each takes well under a millisecond, and a caller that hangs up must
+// not leave a transaction half done.
+var uninterrupted = context.Background()
+
 // database is the SQLite file behind one connection: SQLite has a single writer anyway, and with one connection the
 // mutex is the only queue that callers stand in, and every statement is prepared once.
-//
-// Statements run under context.Background(): each takes well under a millisecond, and a caller that hangs up must not
-// leave a transaction half done.
 type database struct {
 	pool *sql.DB
 	mu   sync.Mutex // guards conn and the statements
 	conn *sql.Conn
 
+	prepared                []*sql.Stmt // all of those below, to be closed
 	begin, commit, rollback *sql.Stmt
 	insert                  *sql.Stmt
 	visible, hold, bury     *sql.Stmt
@@ -91,7 +103,7 @@ func openDatabase(ctx context.Context, path string) (*database, error) {
 	}
 	// In this order: with exclusive locking chosen before WAL, SQLite needs no shared memory beside the file.
 	query := url.Values{"_pragma": {
-		"busy_timeout(2000)", "locking_mode(exclusive)", "journal_mode(wal)", "synchronous(normal)", "foreign_keys(1)",
+		"busy_timeout(500)", "locking_mode(exclusive)", "journal_mode(wal)", "synchronous(normal)", "foreign_keys(1)",
 	}}
 	pool, err := sql.Open("sqlite", (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: query.Encode()}).String())
 	if err != nil {
@@ -100,11 +112,10 @@ func openDatabase(ctx context.Context, path string) (*database, error) {
 	pool.SetMaxOpenConns(1)
 	d := &database{pool: pool}
 	if err := d.prepare(ctx); err != nil {
-		pool.Close()
 		if isBusy(err) {
-			return nil, fmt.Errorf("%w by another process: %w", ErrFileInUse, err)
+			err = fmt.Errorf("%w: %w", ErrFileInUse, err)
 		}
-		return nil, err
+		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
 }
@@ -137,13 +148,12 @@ func (d *database) prepare(ctx context.Context) (err error) {
 		{&d.rollback, `ROLLBACK`},
 		{&d.insert, `INSERT INTO message (queue, message_id, body, body_md5, attributes, trace, tag, sent, due)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`},
-		{&d.visible, `SELECT id, message_id, body, body_md5, attributes, trace, sent, receives, first_received, source
-			FROM message WHERE queue = ? AND due <= ? AND sent > ? ORDER BY due, id LIMIT ?`},
+		{&d.visible, sqlVisible},
 		{&d.hold, `UPDATE message SET receives = receives + 1, received = ?1, due = ?2,
 			first_received = coalesce(first_received, ?1) WHERE id IN (SELECT value FROM json_each(?3))`},
 		{&d.bury, `UPDATE message SET queue = ?, source = ?, due = ?, received = NULL WHERE id = ?`},
-		{&d.nextDue, `SELECT min(due) FROM message WHERE queue = ?`},
-		{&d.expire, `DELETE FROM message WHERE queue = ? AND sent <= ?`},
+		{&d.nextDue, sqlNextDue},
+		{&d.expire, sqlExpire},
 		{&d.purge, `DELETE FROM message WHERE queue = ?`},
 		{&d.remove, `DELETE FROM message WHERE id = ? AND queue = ? AND message_id = ? AND receives = ?`},
 		{&d.held, `SELECT received, due FROM message WHERE id = ? AND queue = ? AND message_id = ? AND receives = ?
@@ -151,12 +161,14 @@ func (d *database) prepare(ctx context.Context) (err error) {
 		{&d.rehide, `UPDATE message SET due = ? WHERE id = ?`},
 		{&d.counts, `SELECT count(*) FILTER (WHERE due <= ?2), count(*) FILTER (WHERE due > ?2 AND received IS NOT NULL),
 			count(*) FILTER (WHERE due > ?2 AND received IS NULL) FROM message WHERE queue = ?1 AND sent > ?3`},
-		{&d.holds, `SELECT EXISTS (SELECT 1 FROM message WHERE tag = ? AND queue = ? AND sent > ?)`},
+		{&d.holds, sqlHolds},
 		{&d.release, `UPDATE message SET due = ?1 WHERE received IS NOT NULL AND due > ?1`},
 	} {
-		if *p.to, err = d.conn.PrepareContext(ctx, p.sql); err != nil {
+		statement, err := d.conn.PrepareContext(ctx, p.sql) //nolint:sqlclosecheck // it lives as long as the connection; close closes it
+		if err != nil {
 			return fmt.Errorf("prepare %q: %w", strings.Join(strings.Fields(p.sql), " "), err)
 		}
+		*p.to, d.prepared = statement, append(d.prepared, statement)
 	}
 	return nil
 }
@@ -180,31 +192,50 @@ func (d *database) migrate(ctx context.Context) error {
 func (d *database) write(fn func() error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, err := d.begin.Exec(); err != nil {
+	if _, err := d.begin.ExecContext(uninterrupted); err != nil {
 		return err
 	}
 	err := fn()
 	if err == nil {
-		_, err = d.commit.Exec()
+		_, err = d.commit.ExecContext(uninterrupted)
 	}
 	if err != nil {
-		if _, undo := d.rollback.Exec(); undo != nil {
+		if _, undo := d.rollback.ExecContext(uninterrupted); undo != nil {
 			return errors.Join(err, undo)
 		}
 	}
 	return err
 }
 
-// read runs fn, which only reads, alone on the connection.
-func (d *database) read(fn func() error) error {
+// statement runs fn, which reads or makes one change (a transaction of its own), alone on the connection.
+func (d *database) statement(fn func() error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return fn()
 }
 
-// close releases the file; SQLite folds the log into it.
+// eachRow scans the rows one by one, and closes them.
+func eachRow(rows *sql.Rows, scan func() error) (err error) {
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := scan(); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// close releases the file; SQLite folds the log into it. SQLite keeps a file, and its lock, for as long as a statement
+// is prepared on it, so these go first.
 func (d *database) close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return errors.Join(d.conn.Close(), d.pool.Close())
+	var err error
+	for _, statement := range d.prepared {
+		err = errors.Join(err, statement.Close())
+	}
+	if d.conn != nil {
+		err = errors.Join(err, d.conn.Close())
+	}
+	return errors.Join(err, d.pool.Close())
 }

@@ -41,9 +41,11 @@ func (c *clock) Now() time.Time {
 	return c.now
 }
 
-// SignHTTP signs at the clock's time, so that a client follows it.
-func (c *clock) SignHTTP(ctx context.Context, who aws.Credentials, r *http.Request, hash, service, region string, _ time.Time, o ...func(*v4.SignerOptions)) error {
-	return v4.NewSigner().SignHTTP(ctx, who, r, hash, service, region, c.Now(), o...)
+// signer signs at a clock's time, so that a client follows the server's.
+type signer struct{ now func() time.Time }
+
+func (c signer) SignHTTP(ctx context.Context, who aws.Credentials, r *http.Request, hash, service, region string, _ time.Time, o ...func(*v4.SignerOptions)) error {
+	return v4.NewSigner().SignHTTP(ctx, who, r, hash, service, region, c.now(), o...)
 }
 
 // stack is a server with its clock and a client.
@@ -61,11 +63,19 @@ func open(t testing.TB) *stack {
 
 func openAt(t testing.TB, path string, c *clock) *stack {
 	t.Helper()
-	server, err := localsqs.Open(t.Context(), options(t, path, c))
+	s := serveWith(t, options(t, path, c))
+	s.clock = c
+	return s
+}
+
+// serveWith opens a server with a client that signs by the server's clock.
+func serveWith(t testing.TB, o localsqs.Options) *stack {
+	t.Helper()
+	server, err := localsqs.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stack{client(server.URL(), c, secretKey), t, server, c}
+	s := &stack{Client: client(server.URL(), signer{o.Now}, secretKey), t: t, server: server}
 	t.Cleanup(s.close)
 	return s
 }
@@ -88,7 +98,7 @@ func options(t testing.TB, path string, c *clock) localsqs.Options {
 		Now: c.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 }
 
-func client(url string, c *clock, secret string) *sqs.Client {
+func client(url string, c signer, secret string) *sqs.Client {
 	return sqs.New(sqs.Options{
 		BaseEndpoint: aws.String(url), Region: region, RetryMaxAttempts: 1, HTTPSignerV4: c,
 		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secret, ""),
@@ -204,11 +214,12 @@ func isError[E error](t testing.TB, err error) E {
 // eventually waits until the condition holds, a few seconds at most. It is for what another goroutine is about to do.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for !condition() {
-		if time.Now().After(deadline) {
+	deadline := time.After(20 * time.Second)
+	for again := time.Tick(time.Millisecond); !condition(); {
+		select {
+		case <-again:
+		case <-deadline:
 			t.Fatalf("%s did not happen", what)
 		}
-		time.Sleep(time.Millisecond)
 	}
 }

@@ -3,10 +3,6 @@ package localsqs
 import (
 	"context"
 	"database/sql"
-	"encoding/base64"
-	"encoding/json"
-	"errors"
-	"strings"
 	"sync"
 	"time"
 
@@ -66,85 +62,18 @@ func (t *taskRunner) wakeAll() {
 	}
 }
 
-type startTaskInput struct {
-	SourceArn                    string
-	DestinationArn               string
-	MaxNumberOfMessagesPerSecond *int64
-}
-
-type taskHandleOutput struct{ TaskHandle string }
-
-// startMessageMoveTask: the refusals and their words are those that AWS gives.
-func (s *Server) startMessageMoveTask(_ context.Context, _ *request, in *startTaskInput) (*taskHandleOutput, error) {
-	source, err := s.resource("SourceArn", in.SourceArn)
-	if err != nil {
-		return nil, err
-	}
-	if in.DestinationArn != "" {
-		if _, err := s.resource("DestinationArn", in.DestinationArn); err != nil {
-			return nil, err
-		}
-		if in.DestinationArn == in.SourceArn {
-			return nil, errInvalidParameter("Source and destination queues cannot be the same.")
-		}
-	}
-	if len(s.sources(source)) == 0 {
-		return nil, errInvalidParameter("Source queue must be configured as a Dead Letter Queue.")
-	}
-	rate, err := bounded("MaxNumberOfMessagesPerSecond", in.MaxNumberOfMessagesPerSecond, 0, 1, maxTaskRate)
-	if err != nil {
-		return nil, err
-	}
-	s.tasks.mu.Lock()
-	defer s.tasks.mu.Unlock()
-	if s.tasks.active[source.arn] != nil {
-		return nil, errInvalidParameter("There is already a task running. Only one active task is allowed for a source queue arn at a given time.")
-	}
-	handle, err := json.Marshal(taskHandle{uuid.NewString(), source.arn})
-	if err != nil {
-		return nil, err
-	}
-	t := &moveTask{handle: base64.RawURLEncoding.EncodeToString(handle), source: source.arn, destination: in.DestinationArn,
-		rate: rate, status: taskRunning, started: s.now()}
-	if err := s.recordTask(t, source); err != nil {
-		return nil, err
-	}
-	s.startLocked(t, source)
-	return &taskHandleOutput{t.handle}, nil
-}
-
-// taskHandle is what a task's handle says, in base64.
-type taskHandle struct {
-	TaskID    string `json:"taskId"`
-	SourceARN string `json:"sourceArn"`
-}
-
-// resource finds the queue of an ARN parameter.
-func (s *Server) resource(parameter, arn string) (*queue, error) {
-	if arn == "" {
-		return nil, errMissingParameter(parameter)
-	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if q := s.byARN(arn); q != nil {
-		return q, nil
-	}
-	return nil, errNotFound("The resource that you specified for the %s parameter doesn't exist.", parameter)
-}
-
 // recordTask writes a new task and forgets the oldest of its source.
 //
 // last bounds the task to the messages that are there now: one that fails again while the task runs comes back to the
 // dead letters as a younger row, and is not sent round and round.
 func (s *Server) recordTask(t *moveTask, source *queue) error {
-	ctx := context.Background()
 	return s.db.write(func() error {
-		err := s.db.conn.QueryRowContext(ctx, `SELECT coalesce(max(id), 0), count(*) FILTER (WHERE due <= ? AND sent > ?)
+		err := s.db.conn.QueryRowContext(uninterrupted, `SELECT coalesce(max(id), 0), count(*) FILTER (WHERE due <= ? AND sent > ?)
 			FROM message WHERE queue = ?`, t.started, source.cutoff(t.started), source.id).Scan(&t.last, &t.toMove)
 		if err != nil {
 			return err
 		}
-		result, err := s.db.conn.ExecContext(ctx, `INSERT INTO move_task (handle, source, destination, rate, last, to_move, status, started)
+		result, err := s.db.conn.ExecContext(uninterrupted, `INSERT INTO move_task (handle, source, destination, rate, last, to_move, status, started)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, t.handle, t.source, t.destination, t.rate, t.last, t.toMove, t.status, t.started)
 		if err != nil {
 			return err
@@ -152,7 +81,7 @@ func (s *Server) recordTask(t *moveTask, source *queue) error {
 		if t.id, err = result.LastInsertId(); err != nil {
 			return err
 		}
-		_, err = s.db.conn.ExecContext(ctx, `DELETE FROM move_task WHERE source = ?1 AND id NOT IN
+		_, err = s.db.conn.ExecContext(uninterrupted, `DELETE FROM move_task WHERE source = ?1 AND id NOT IN
 			(SELECT id FROM move_task WHERE source = ?1 ORDER BY id DESC LIMIT ?2)`, t.source, taskHistory)
 		return err
 	})
@@ -163,9 +92,10 @@ func (s *Server) startLocked(t *moveTask, source *queue) {
 	ctx, cancel := context.WithCancel(s.stopped)
 	a := &activeTask{t.handle, cancel, make(chan struct{}, 1)}
 	s.tasks.active[t.source] = a
+	begun := s.now()
 	s.running.Go(func() {
 		defer cancel()
-		s.runTask(ctx, t, source, a.wake)
+		s.runTask(ctx, t, source, begun, a.wake)
 	})
 }
 
@@ -196,39 +126,30 @@ func (s *Server) resumeTasks() error {
 }
 
 // runTask moves messages until there are none, the task fails, is cancelled or the server closes; in the last case it
-// stays RUNNING for the next server.
-func (s *Server) runTask(ctx context.Context, t *moveTask, source *queue, wake <-chan struct{}) {
-	begun, before := s.now(), t.moved
-	status, reason := taskCompleted, ""
-	for {
-		if ctx.Err() != nil {
-			if s.stopped.Err() != nil {
-				return
-			}
-			status = taskCancelled
-			break
-		}
+// stays RUNNING for the next server. The rate counts from begun.
+func (s *Server) runTask(ctx context.Context, t *moveTask, source *queue, begun int64, wake <-chan struct{}) {
+	before := t.moved
+	status, reason := "", ""
+	for status == "" {
 		batch := int64(taskBatch)
 		if t.rate > 0 {
-			allowed := 1 + t.rate*(s.now()-begun)/1000 - (t.moved - before)
-			if allowed <= 0 {
-				pause(ctx, wake, time.Second/time.Duration(t.rate))
-				continue
-			}
-			batch = min(batch, allowed)
+			batch = min(batch, 1+t.rate*(s.now()-begun)/1000-(t.moved-before))
 		}
-		some, failure, err := s.moveSome(t, source, batch)
+		var err error
+		status, reason, err = s.stepTask(t, source, batch)
 		if err != nil {
 			s.log.Error("a message move task failed", "source", t.source, "error", err)
-			failure = reasonStorage
+			status, reason = taskFailed, reasonStorage
 		}
-		if failure != "" {
-			status, reason = taskFailed, failure
-			break
+		if status == "" && batch <= 0 {
+			pause(ctx, wake, time.Second/time.Duration(t.rate))
 		}
-		if !some {
-			break
+		if status == "" && ctx.Err() != nil {
+			status = taskCancelled
 		}
+	}
+	if status == taskCancelled && s.stopped.Err() != nil {
+		return
 	}
 	// Under the lock, so that a cancel is never written over an end, nor two tasks shown as running.
 	s.tasks.mu.Lock()
@@ -237,6 +158,25 @@ func (s *Server) runTask(ctx context.Context, t *moveTask, source *queue, wake <
 		s.log.Error("the end of a message move task was not recorded", "source", t.source, "error", err)
 	}
 	delete(s.tasks.active, t.source)
+}
+
+// stepTask moves up to batch messages, none when batch is not positive. The status is "" while there is more to do.
+func (s *Server) stepTask(t *moveTask, source *queue, batch int64) (status, reason string, err error) {
+	found, err := s.candidates(t, source, max(batch, 1))
+	if err != nil {
+		return "", "", err
+	}
+	if len(found) == 0 {
+		return taskCompleted, "", nil
+	}
+	if batch <= 0 {
+		return "", "", nil
+	}
+	failure, err := s.moveAll(t, source, found)
+	if failure != "" {
+		return taskFailed, failure, err
+	}
+	return "", "", err
 }
 
 // pause waits for d, or until woken or ended.
@@ -256,13 +196,9 @@ type candidate struct {
 	source sql.NullString
 }
 
-// moveSome moves up to n messages; some is false when there are no more. failure is why AWS would fail the task.
-func (s *Server) moveSome(t *moveTask, source *queue, n int64) (some bool, failure string, err error) {
+// moveAll moves the messages that were found. failure is why AWS would fail the task; what can be moved before is.
+func (s *Server) moveAll(t *moveTask, source *queue, found []candidate) (failure string, err error) {
 	now := s.now()
-	found, err := s.candidates(t, source, now, n)
-	if err != nil || len(found) == 0 {
-		return false, "", err
-	}
 	moves := map[int64]*queue{}
 	for _, c := range found {
 		arn := t.destination
@@ -294,37 +230,37 @@ func (s *Server) moveSome(t *moveTask, source *queue, n int64) (some bool, failu
 				t.moved++
 			}
 		}
-		_, err := s.db.conn.ExecContext(context.Background(), `UPDATE move_task SET moved = ? WHERE id = ?`, t.moved, t.id)
+		_, err := s.db.conn.ExecContext(uninterrupted, `UPDATE move_task SET moved = ? WHERE id = ?`, t.moved, t.id)
 		return err
 	})
 	if isForeignKey(err) {
-		return false, reasonNoQueue, nil
+		return reasonNoQueue, nil
 	}
 	for to, n := range moved {
 		to.waiters.wake(n)
 	}
-	return true, failure, err
+	return failure, err
 }
 
 // candidates reads the messages of the task's bound that can be had now.
-func (s *Server) candidates(t *moveTask, source *queue, now, n int64) ([]candidate, error) {
+func (s *Server) candidates(t *moveTask, source *queue, n int64) ([]candidate, error) {
 	var found []candidate
-	err := s.db.read(func() error {
-		rows, err := s.db.conn.QueryContext(context.Background(), `SELECT id, source FROM message
+	now := s.now()
+	err := s.db.statement(func() error {
+		rows, err := s.db.conn.QueryContext(uninterrupted, `SELECT id, source FROM message
 			WHERE queue = ? AND due <= ? AND sent > ? AND id <= ? ORDER BY due, id LIMIT ?`,
 			source.id, now, source.cutoff(now), t.last, n)
 		if err != nil {
 			return err
 		}
-		defer rows.Close()
-		for rows.Next() {
+		return eachRow(rows, func() error {
 			var c candidate
 			if err := rows.Scan(&c.row, &c.source); err != nil {
 				return err
 			}
 			found = append(found, c)
-		}
-		return rows.Err()
+			return nil
+		})
 	})
 	return found, err
 }
@@ -332,8 +268,7 @@ func (s *Server) candidates(t *moveTask, source *queue, now, n int64) ([]candida
 // moveOne makes a new message of an old one: another id, another enqueue time, no receives, as AWS documents for a
 // redrive. It is false when somebody received or deleted the old one meanwhile. It wants the connection.
 func (s *Server) moveOne(row int64, from, to *queue, now int64) (bool, error) {
-	ctx := context.Background()
-	result, err := s.db.conn.ExecContext(ctx, `INSERT INTO message (queue, message_id, body, body_md5, attributes, trace, tag, sent, due)
+	result, err := s.db.conn.ExecContext(uninterrupted, `INSERT INTO message (queue, message_id, body, body_md5, attributes, trace, tag, sent, due)
 		SELECT ?1, ?2, body, body_md5, attributes, trace, tag, ?3, ?3 FROM message WHERE id = ?4 AND queue = ?5 AND due <= ?3`,
 		to.id, uuid.NewString(), now, row, from.id)
 	if err != nil {
@@ -342,111 +277,33 @@ func (s *Server) moveOne(row int64, from, to *queue, now int64) (bool, error) {
 	if n, err := result.RowsAffected(); err != nil || n == 0 {
 		return false, err
 	}
-	_, err = s.db.conn.ExecContext(ctx, `DELETE FROM message WHERE id = ?`, row)
+	_, err = s.db.conn.ExecContext(uninterrupted, `DELETE FROM message WHERE id = ?`, row)
 	return true, err
 }
 
 func (s *Server) endTask(t *moveTask, status, reason string) error {
 	return s.db.write(func() error {
-		_, err := s.db.conn.ExecContext(context.Background(), `UPDATE move_task SET status = ?, reason = ? WHERE id = ?`, status, reason, t.id)
+		_, err := s.db.conn.ExecContext(uninterrupted, `UPDATE move_task SET status = ?, reason = ? WHERE id = ?`, status, reason, t.id)
 		return err
 	})
 }
 
 func (s *Server) readTasks(where string, args ...any) ([]*moveTask, error) {
 	var tasks []*moveTask
-	err := s.db.read(func() error {
-		rows, err := s.db.conn.QueryContext(context.Background(), `SELECT id, handle, source, destination, rate, last, to_move,
+	err := s.db.statement(func() error {
+		rows, err := s.db.conn.QueryContext(uninterrupted, `SELECT id, handle, source, destination, rate, last, to_move,
 			moved, status, reason, started FROM move_task `+where, args...)
 		if err != nil {
 			return err
 		}
-		defer rows.Close()
-		for rows.Next() {
+		return eachRow(rows, func() error {
 			t := &moveTask{}
 			if err := rows.Scan(&t.id, &t.handle, &t.source, &t.destination, &t.rate, &t.last, &t.toMove, &t.moved, &t.status, &t.reason, &t.started); err != nil {
 				return err
 			}
 			tasks = append(tasks, t)
-		}
-		return rows.Err()
+			return nil
+		})
 	})
 	return tasks, err
-}
-
-type listTasksInput struct {
-	SourceArn  string
-	MaxResults *int64
-}
-
-type taskResult struct {
-	TaskHandle                        string `json:",omitempty"` // only while the task runs
-	Status                            string
-	SourceArn                         string
-	DestinationArn                    string `json:",omitempty"`
-	MaxNumberOfMessagesPerSecond      int64  `json:",omitempty"`
-	ApproximateNumberOfMessagesMoved  int64
-	ApproximateNumberOfMessagesToMove int64
-	FailureReason                     string `json:",omitempty"`
-	StartedTimestamp                  int64
-}
-
-type listTasksOutput struct{ Results []taskResult }
-
-func (s *Server) listMessageMoveTasks(_ context.Context, _ *request, in *listTasksInput) (*listTasksOutput, error) {
-	if _, err := s.resource("SourceArn", in.SourceArn); err != nil {
-		return nil, err
-	}
-	most, err := bounded("MaxResults", in.MaxResults, 1, 1, taskHistory)
-	if err != nil {
-		return nil, err
-	}
-	tasks, err := s.readTasks(`WHERE source = ? ORDER BY id DESC LIMIT ?`, in.SourceArn, most)
-	if err != nil {
-		return nil, err
-	}
-	out := &listTasksOutput{Results: []taskResult{}}
-	for _, t := range tasks {
-		handle := t.handle
-		if t.status != taskRunning {
-			handle = ""
-		}
-		out.Results = append(out.Results, taskResult{handle, t.status, t.source, t.destination, t.rate, t.moved, t.toMove, t.reason, t.started})
-	}
-	return out, nil
-}
-
-type cancelTaskOutput struct{ ApproximateNumberOfMessagesMoved int64 }
-
-// cancelMessageMoveTask stops a task; what it has moved stays moved.
-func (s *Server) cancelMessageMoveTask(_ context.Context, _ *request, in *taskHandleOutput) (*cancelTaskOutput, error) {
-	if in.TaskHandle == "" {
-		return nil, errMissingParameter("TaskHandle")
-	}
-	var handle taskHandle
-	text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(in.TaskHandle, "="))
-	if err = errors.Join(err, json.Unmarshal(text, &handle)); err != nil || handle.TaskID == "" || handle.SourceARN == "" {
-		return nil, errInvalidParameter("Value for parameter TaskHandle is invalid.")
-	}
-	if _, err := s.resource("SourceArn", handle.SourceARN); err != nil {
-		return nil, err
-	}
-	s.tasks.mu.Lock()
-	defer s.tasks.mu.Unlock()
-	tasks, err := s.readTasks(`WHERE handle = ?`, in.TaskHandle)
-	if err != nil {
-		return nil, err
-	}
-	if len(tasks) == 0 {
-		return nil, errNotFound("Task does not exist.")
-	}
-	a := s.tasks.active[handle.SourceARN]
-	if a == nil || a.handle != in.TaskHandle || tasks[0].status != taskRunning {
-		return nil, modelled("UnsupportedOperation", "Only a task that is running can be cancelled.")
-	}
-	if err := s.endTask(tasks[0], taskCancelling, ""); err != nil {
-		return nil, err
-	}
-	a.cancel()
-	return &cancelTaskOutput{tasks[0].moved}, nil
 }

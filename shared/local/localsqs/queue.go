@@ -39,13 +39,12 @@ const (
 )
 
 func (s *Server) loadQueues() error {
-	return s.db.read(func() error {
-		rows, err := s.db.conn.QueryContext(context.Background(), `SELECT id, name, attributes, created, modified FROM queue`)
+	return s.db.statement(func() error {
+		rows, err := s.db.conn.QueryContext(uninterrupted, `SELECT id, name, attributes, created, modified FROM queue`) //nolint:sqlclosecheck // eachRow closes them
 		if err != nil {
 			return err
 		}
-		defer rows.Close()
-		for rows.Next() {
+		return eachRow(rows, func() error {
 			var id, created, modified int64
 			var name, attributes string
 			if err := rows.Scan(&id, &name, &attributes, &created, &modified); err != nil {
@@ -60,8 +59,8 @@ func (s *Server) loadQueues() error {
 				return fmt.Errorf("attributes of queue %q: %w", name, err)
 			}
 			s.queues[name] = s.newQueue(id, name, set, created, modified)
-		}
-		return rows.Err()
+			return nil
+		})
 	})
 }
 
@@ -104,7 +103,7 @@ func (s *Server) makeQueue(name string, attributes map[string]string) (*queue, e
 	}
 	var id int64
 	err = s.db.write(func() error {
-		result, err := s.db.conn.ExecContext(context.Background(),
+		result, err := s.db.conn.ExecContext(uninterrupted,
 			`INSERT INTO queue (name, attributes, created, modified) VALUES (?, ?, ?, ?)`, name, raw, now, now)
 		if err != nil {
 			return err
@@ -129,7 +128,7 @@ func (s *Server) changeQueue(q *queue, attributes map[string]string) error {
 	}
 	now := s.now()
 	err = s.db.write(func() error {
-		_, err := s.db.conn.ExecContext(context.Background(),
+		_, err := s.db.conn.ExecContext(uninterrupted,
 			`UPDATE queue SET attributes = ?, modified = ? WHERE id = ?`, raw, now, q.id)
 		return err
 	})

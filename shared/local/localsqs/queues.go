@@ -170,7 +170,7 @@ func (s *Server) deleteQueue(_ context.Context, _ *request, in *queueInput) (*st
 		return nil, errQueueDoesNotExist()
 	}
 	err = s.db.write(func() error {
-		_, err := s.db.conn.ExecContext(context.Background(), `DELETE FROM queue WHERE id = ?`, q.id)
+		_, err := s.db.conn.ExecContext(uninterrupted, `DELETE FROM queue WHERE id = ?`, q.id)
 		return err
 	})
 	if err != nil {
@@ -193,8 +193,8 @@ func (s *Server) purgeQueue(_ context.Context, _ *request, in *queueInput) (*str
 	if last != 0 && now < last+purgeAgain.Milliseconds() || !q.purged.CompareAndSwap(last, now) {
 		return nil, modelled("PurgeQueueInProgress", "Only one PurgeQueue operation on %s is allowed every 60 seconds.", q.name)
 	}
-	return &struct{}{}, s.db.read(func() error {
-		_, err := s.db.purge.Exec(q.id)
+	return &struct{}{}, s.db.statement(func() error {
+		_, err := s.db.purge.ExecContext(uninterrupted, q.id)
 		return err
 	})
 }
@@ -248,8 +248,8 @@ func unsupportedAttribute(name string) bool {
 func (s *Server) measured(q *queue) (map[string]string, error) {
 	now := s.now()
 	var visible, held, delayed int64
-	err := s.db.read(func() error {
-		return s.db.counts.QueryRow(q.id, now, q.cutoff(now)).Scan(&visible, &held, &delayed)
+	err := s.db.statement(func() error {
+		return s.db.counts.QueryRowContext(uninterrupted, q.id, now, q.cutoff(now)).Scan(&visible, &held, &delayed)
 	})
 	if err != nil {
 		return nil, err

@@ -48,7 +48,7 @@ func parseReceipt(handle string) (receipt, error) {
 }
 
 type deleteMessageInput struct {
-	QueueURL      string  `json:"QueueUrl"`
+	QueueURL      string `json:"QueueUrl"`
 	ReceiptHandle *string
 }
 
@@ -65,7 +65,7 @@ func (s *Server) deleteMessage(_ context.Context, _ *request, in *deleteMessageI
 	if err != nil {
 		return nil, err
 	}
-	return &struct{}{}, s.db.read(func() error { return s.remove(r) })
+	return &struct{}{}, s.db.statement(func() error { return s.remove(r) })
 }
 
 // requiredReceipt reads a handle that must be there and be of this queue.
@@ -82,7 +82,7 @@ func requiredReceipt(q *queue, handle *string) (receipt, error) {
 
 // remove wants the connection.
 func (s *Server) remove(r receipt) error {
-	_, err := s.db.remove.Exec(r.row, r.queue, r.id, r.receive)
+	_, err := s.db.remove.ExecContext(uninterrupted, r.row, r.queue, r.id, r.receive)
 	return err
 }
 
@@ -127,7 +127,7 @@ func (in *changeVisibilityInput) read(q *queue) (receipt, time.Duration, error) 
 func (s *Server) rehide(q *queue, r receipt, now int64, timeout time.Duration) error {
 	var received sql.NullInt64
 	var due int64
-	err := s.db.held.QueryRow(r.row, r.queue, r.id, r.receive, q.cutoff(now)).Scan(&received, &due)
+	err := s.db.held.QueryRowContext(uninterrupted, r.row, r.queue, r.id, r.receive, q.cutoff(now)).Scan(&received, &due)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && (!received.Valid || due <= now) {
 		return modelled("MessageNotInflight", "The message is not in flight: it was deleted, received again, or is visible.")
 	}
@@ -138,7 +138,7 @@ func (s *Server) rehide(q *queue, r receipt, now int64, timeout time.Duration) e
 	if until > received.Int64+(12*time.Hour).Milliseconds() {
 		return errInvalidParameter("Value %d for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is beyond the limit [43200 seconds].", timeout/time.Second)
 	}
-	_, err = s.db.rehide.Exec(until, r.row)
+	_, err = s.db.rehide.ExecContext(uninterrupted, until, r.row)
 	return err
 }
 

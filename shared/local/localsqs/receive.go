@@ -152,7 +152,7 @@ func (s *Server) take(q *queue, count int, visibility time.Duration) (found []*s
 			var held []int64
 			for _, m := range seen {
 				if dead != nil && m.receives >= limit {
-					if _, err := s.db.bury.Exec(dead.id, q.arn, now, m.row); err != nil {
+					if _, err := s.db.bury.ExecContext(uninterrupted, dead.id, q.arn, now, m.row); err != nil {
 						return err
 					}
 					buried++
@@ -173,7 +173,7 @@ func (s *Server) take(q *queue, count int, visibility time.Duration) (found []*s
 			return nil
 		}
 		var soonest sql.NullInt64
-		err := s.db.nextDue.QueryRow(q.id).Scan(&soonest)
+		err := s.db.nextDue.QueryRowContext(uninterrupted, q.id).Scan(&soonest)
 		next = soonest.Int64
 		return err
 	})
@@ -191,20 +191,20 @@ func (s *Server) take(q *queue, count int, visibility time.Duration) (found []*s
 
 // visible reads up to n messages that can be received. It wants the connection.
 func (s *Server) visible(q *queue, now int64, n int) ([]*stored, error) {
-	rows, err := s.db.visible.Query(q.id, now, q.cutoff(now), n)
+	rows, err := s.db.visible.QueryContext(uninterrupted, q.id, now, q.cutoff(now), n)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
 	var seen []*stored
-	for rows.Next() {
+	err = eachRow(rows, func() error {
 		m := &stored{}
 		if err := rows.Scan(&m.row, &m.id, &m.body, &m.bodyMD5, &m.attributes, &m.trace, &m.sent, &m.receives, &m.firstReceived, &m.from); err != nil {
-			return nil, err
+			return err
 		}
 		seen = append(seen, m)
-	}
-	return seen, rows.Err()
+		return nil
+	})
+	return seen, err
 }
 
 // hold marks messages as received now and hidden until due. It wants the connection.
@@ -216,7 +216,7 @@ func (s *Server) hold(messages []int64, now, due int64) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.db.hold.Exec(now, due, string(list))
+	_, err = s.db.hold.ExecContext(uninterrupted, now, due, string(list))
 	return err
 }
 
@@ -227,7 +227,7 @@ func (s *Server) expire(q *queue, now int64) error {
 		return nil
 	}
 	q.expired.Store(now)
-	_, err := s.db.expire.Exec(q.id, q.cutoff(now))
+	_, err := s.db.expire.ExecContext(uninterrupted, q.id, q.cutoff(now))
 	return err
 }
 

@@ -116,9 +116,9 @@ func (s *Server) Holds(_ context.Context, queue, tag string) (bool, error) {
 		places = append(places, &queueAt{dead, dead.cutoff(s.now())})
 	}
 	var found bool
-	err = s.db.read(func() error {
+	err = s.db.statement(func() error {
 		for _, p := range places {
-			if err := s.db.holds.QueryRow(tag, p.queue.id, p.cutoff).Scan(&found); err != nil || found {
+			if err := s.db.holds.QueryRowContext(uninterrupted, tag, p.queue.id, p.cutoff).Scan(&found); err != nil || found {
 				return err
 			}
 		}
@@ -154,7 +154,7 @@ func (s *Server) send(q *queue, messages []*outgoing) error {
 	}
 	var err error
 	if len(rows) == 1 {
-		err = s.db.read(rows[0].into(s.db)) // one statement is a transaction of its own
+		err = s.db.statement(rows[0].into(s.db))
 	} else {
 		err = s.db.write(func() error {
 			for _, r := range rows {
@@ -191,7 +191,7 @@ type insertion struct {
 
 func (r insertion) into(d *database) func() error {
 	return func() error {
-		_, err := d.insert.Exec(r.queue, r.id, r.body, r.bodyMD5, r.attributes, r.trace, r.tag, r.sent, r.due)
+		_, err := d.insert.ExecContext(uninterrupted, r.queue, r.id, r.body, r.bodyMD5, r.attributes, r.trace, r.tag, r.sent, r.due)
 		return err
 	}
 }

@@ -70,22 +70,9 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the queue: listen on %s: %w", options.Listen, err)
 	}
-	db, err := openDatabase(ctx, options.Path)
+	s, err := start(ctx, options, listener)
 	if err != nil {
-		listener.Close()
-		return nil, fmt.Errorf("open the queue: file %q: %w", options.Path, err)
-	}
-	s := &Server{options: options, log: options.Log, listener: listener, db: db,
-		queues: map[string]*queue{}, deleted: map[string]int64{}}
-	s.stopped, s.stop = context.WithCancel(context.Background())
-	s.ops = operations()
-	if err := s.loadQueues(); err == nil {
-		err = s.resumeTasks()
-	}
-	if err != nil {
-		s.stop()
-		listener.Close()
-		return nil, errors.Join(fmt.Errorf("open the queue: read %q: %w", options.Path, err), db.close())
+		return nil, errors.Join(fmt.Errorf("open the queue: file %q: %w", options.Path, err), listener.Close())
 	}
 	s.http = &http.Server{
 		Handler:           http.HandlerFunc(s.serveHTTP),
@@ -101,6 +88,24 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 			s.log.Error("the queue endpoint stopped serving", "error", err)
 		}
 	})
+	return s, nil
+}
+
+// start is a server without its HTTP side: the file, the queues in it, and the tasks that were running.
+func start(ctx context.Context, options Options, listener net.Listener) (*Server, error) {
+	db, err := openDatabase(ctx, options.Path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{options: options, log: options.Log, listener: listener, db: db, ops: operations(),
+		queues: map[string]*queue{}, deleted: map[string]int64{}}
+	s.stopped, s.stop = context.WithCancel(context.Background())
+	if err = s.loadQueues(); err == nil {
+		err = s.resumeTasks()
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.finish())
+	}
 	return s, nil
 }
 
@@ -131,7 +136,7 @@ func (s *Server) Wake() {
 func (s *Server) Release(context.Context) (int, error) {
 	var released int64
 	err := s.db.write(func() error {
-		result, err := s.db.release.Exec(s.now())
+		result, err := s.db.release.ExecContext(uninterrupted, s.now())
 		if err != nil {
 			return err
 		}
@@ -151,13 +156,19 @@ func (s *Server) Close(ctx context.Context) error {
 	s.stop()
 	err := s.http.Shutdown(ctx)
 	if err != nil {
-		err = errors.Join(fmt.Errorf("close the queue: %w", err), s.http.Close())
+		err = errors.Join(err, s.http.Close())
 	}
+	if err = errors.Join(err, s.finish()); err != nil {
+		return fmt.Errorf("close the queue: %w", err)
+	}
+	return nil
+}
+
+// finish ends the tasks and closes the file.
+func (s *Server) finish() error {
+	s.stop()
 	s.running.Wait()
-	if closing := s.db.close(); closing != nil {
-		err = errors.Join(err, fmt.Errorf("close the queue file: %w", closing))
-	}
-	return err
+	return s.db.close()
 }
 
 // now is the clock in milliseconds.

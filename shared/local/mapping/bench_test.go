@@ -17,11 +17,39 @@ import (
 	"hatchery/shared/local/mapping"
 )
 
-// serve opens a queue server on a real clock, with a client.
+// movedClock is a time that stands until a test moves it.
+type movedClock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *movedClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *movedClock) move(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// serve opens a queue server on the machine's clock, with a client.
 func serve(t testing.TB) (*localsqs.Server, *sqs.Client) {
 	t.Helper()
-	server, err := localsqs.Open(t.Context(), localsqs.Options{Path: filepath.Join(t.TempDir(), "queue.db"), Listen: "127.0.0.1:0",
-		Region: "us-east-1", AccessKey: "AKIDTEST", SecretKey: "secret"})
+	return serveOn(t, filepath.Join(t.TempDir(), "queue.db"), nil)
+}
+
+// serveOn opens a queue server on a clock; nil is the machine's. The clock must stay within a few minutes of the
+// machine's, by which the client signs.
+func serveOn(t testing.TB, path string, clock *movedClock) (*localsqs.Server, *sqs.Client) {
+	t.Helper()
+	options := localsqs.Options{Path: path, Listen: "127.0.0.1:0", Region: "us-east-1", AccessKey: "AKIDTEST", SecretKey: "secret"}
+	if clock != nil {
+		options.Now = clock.Now
+	}
+	server, err := localsqs.Open(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,10 +82,8 @@ func (m *Mapping) Run(ctx context.Context) error {
 	if err := run.complete(); err != nil {
 		return fmt.Errorf("map queue %q to a function: %w", m.QueueURL, err)
 	}
-	if err := run.checkQueue(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
+	// When ctx has ended the workers return at once, whatever the queue said.
+	if err := run.checkQueue(ctx); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("map queue %q to a function: %w", m.QueueURL, err)
 	}
 	p := &poller{Mapping: run, receiving: health{log: run.Log, what: "receiving from the queue"}, deleting: health{log: run.Log, what: "deleting from the queue"}}
