@@ -1,0 +1,369 @@
+package uploadtest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"hatchery/shared/upload"
+)
+
+// Scenario is a few actors that work on the same uploads at the same time.
+// [Explore] runs them in every order.
+type Scenario struct {
+	Name string
+	// Swap: the records are compare-and-swap (RecordsOptions.Swap).
+	Swap bool
+	// Unique: the policy refuses the same bytes twice in an entry.
+	Unique bool
+	// MaxFiles is the policy's bound for the entry; 0 is no bound.
+	MaxFiles int64
+	// Uploads are there before the actors start. Actors name them by their index.
+	Uploads []Upload
+	// Actors; every Accept among them makes one more upload, with the next index.
+	Actors []Actor
+	// Bound says how far Explore goes.
+	Bound Bound
+	// Wrap, when set, stands between the pipeline and the stores: a fault that
+	// is planted on purpose, or a store's peculiarity. Every call that it makes to
+	// the Stores it was given is a step of its own.
+	Wrap func(Stores, Memory) Stores
+}
+
+// Upload is an upload that exists before the actors start: a record made for a
+// form, and what was posted with the form so far.
+type Upload struct {
+	Declared upload.Declared
+	Posted   []Body
+	// Settled: the events of what was posted were handled already.
+	Settled bool
+}
+
+// Stores are what a pipeline works on.
+type Stores struct {
+	Records upload.Records
+	Objects upload.Objects
+}
+
+// Memory is the fakes under Stores. What is done to them directly is no step:
+// nothing happens in between, and nothing fails.
+type Memory struct {
+	Records *Records
+	Objects *Objects
+}
+
+// Bound limits which schedules are run. Within it, all are.
+type Bound struct {
+	// Faults is the most faults in one schedule.
+	Faults int
+	// Preemptions is the most switches away from an actor that could have gone on;
+	// Unbounded for no limit.
+	Preemptions int
+}
+
+// Unbounded is a Bound.Preemptions without a limit.
+const Unbounded = 1 << 20
+
+func (b Bound) String() string {
+	if b.Preemptions >= Unbounded {
+		return fmt.Sprintf("faults ≤ %d, any preemptions", b.Faults)
+	}
+	return fmt.Sprintf("faults ≤ %d, preemptions ≤ %d", b.Faults, b.Preemptions)
+}
+
+// Report says what Explore or Wander did.
+type Report struct {
+	Scenario string
+	How      string // the bound, or the seed
+	// Schedules were run; Complete of them up to the end of every actor, the others
+	// up to a state that had been seen.
+	Schedules, Complete int
+	// States are the different states that were met, actors' memories included.
+	States int
+	// Violation is nil when every rule held.
+	Violation *Violation
+}
+
+func (r Report) String() string {
+	s := fmt.Sprintf("%s: %d schedules (%d to the end), %d states, %s", r.Scenario, r.Schedules, r.Complete, r.States, r.How)
+	if r.Violation != nil {
+		s += "\n" + r.Violation.String()
+	}
+	return s
+}
+
+// Violation is a broken rule and the shortest schedule found that breaks it:
+// with the fewest faults and preemptions, and among those the fewest steps.
+type Violation struct {
+	Rule string
+	// Cost is how many faults and preemptions it takes.
+	Cost  int
+	Steps []string
+}
+
+func (v *Violation) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "BROKEN: %s\n", v.Rule)
+	for i, s := range v.Steps {
+		fmt.Fprintf(&b, "%3d. %s\n", i+1, s)
+	}
+	return b.String()
+}
+
+// Explore runs every schedule of s within its bound: every order of the actors'
+// calls to the stores, with every fault at every call. A schedule ends early at
+// a state that another one led to, since what can follow is the same. At each
+// step, and after recovery from each end, the rules are checked. Explore stops at
+// the first broken rule and then looks for the shortest schedule that breaks one.
+//
+// It is deterministic. It may run at the same time as other explorations.
+func Explore(s Scenario) Report {
+	report := Report{Scenario: s.Name, How: s.Bound.String()}
+	x := exploration{origin: prepared(s), bound: s.Bound, cost: 2 * Unbounded, report: &report, seen: map[state]int{}}
+	broken := x.search(false)
+	if broken == nil {
+		return report
+	}
+	// The same again, allowing one fault or preemption more each time.
+	for cost := 0; ; cost++ {
+		var ignored Report
+		x := exploration{origin: prepared(s), bound: s.Bound, cost: cost, report: &ignored, seen: map[state]int{}}
+		if shortest := x.search(true); shortest != nil {
+			broken = shortest
+			break
+		}
+	}
+	report.Violation = x.origin.tell(broken)
+	return report
+}
+
+// exploration is a depth-first search by running schedules again and again,
+// each time with another choice at the last place that has one left.
+type exploration struct {
+	origin *world
+	bound  Bound
+	cost   int // the most faults and preemptions together
+	report *Report
+	// seen has each state with the fewest preemptions that led to it; nil turns
+	// pruning off.
+	seen map[state]int
+	// visit, when set, is called with every state, seen before or not.
+	visit func(state)
+}
+
+// node is a place in a schedule: what could be chosen there, and what is.
+type node struct {
+	choices []choice
+	at      int
+}
+
+// search gives the choices of a schedule that breaks a rule: the first, or of
+// all of them the shortest.
+func (x *exploration) search(shortest bool) []choice {
+	var path []node
+	var broken []choice
+	for {
+		var rule string
+		path, rule = x.run(path)
+		if rule != "" && (broken == nil || len(path) < len(broken)) {
+			broken = make([]choice, len(path))
+			for i, n := range path {
+				broken[i] = n.choices[n.at]
+			}
+			if !shortest {
+				return broken
+			}
+		}
+		for len(path) > 0 && path[len(path)-1].at+1 == len(path[len(path)-1].choices) {
+			path = path[:len(path)-1]
+		}
+		if len(path) == 0 {
+			return broken
+		}
+		path[len(path)-1].at++
+	}
+}
+
+// run follows path and goes on from its end, always by the first choice, until
+// all actors have ended, the state was seen before, or a rule is broken. It
+// gives the path it went.
+func (x *exploration) run(path []node) ([]node, string) {
+	x.report.Schedules++
+	w := x.origin.start()
+	defer w.stop()
+	// All but the last step of the path were taken, and checked, by an earlier
+	// schedule. The check before the last only notes what that changes.
+	known := len(path) - 1
+	for depth := 0; ; depth++ {
+		if depth == len(path) {
+			if x.wasSeen(w) {
+				return path, ""
+			}
+			choices := w.choices(x.bound, x.cost)
+			if len(choices) == 0 {
+				x.report.Complete++
+				return path, w.checkRecovery()
+			}
+			path = append(path, node{choices: choices})
+		}
+		w.take(path[depth].choices[path[depth].at])
+		if depth < known-1 {
+			continue
+		}
+		if rule := w.check(); rule != "" && depth >= known {
+			return path[:depth+1], rule
+		}
+	}
+}
+
+// wasSeen says whether everything that can follow here was run before.
+func (x *exploration) wasSeen(w *world) bool {
+	key := w.state()
+	if x.visit != nil {
+		x.visit(key)
+	}
+	if x.seen == nil {
+		return false
+	}
+	fewest, seen := x.seen[key]
+	if seen && fewest <= w.preemptions {
+		return true
+	}
+	x.seen[key] = w.preemptions
+	x.report.States = len(x.seen)
+	return false
+}
+
+// Wander runs n schedules of s by chance, beyond any bound on preemptions and
+// with up to s.Bound.Faults faults each. The same seed gives the same schedules.
+func Wander(s Scenario, seed uint64, n int) Report {
+	report := Report{Scenario: s.Name, How: fmt.Sprintf("random, seed %d, faults ≤ %d", seed, s.Bound.Faults)}
+	random := rand.New(rand.NewPCG(seed, 0))
+	bound := Bound{Faults: s.Bound.Faults, Preemptions: Unbounded}
+	seen := map[state]bool{}
+	origin := prepared(s)
+	for range n {
+		report.Schedules++
+		report.Complete++
+		if broken := wanderOnce(origin, bound, random, seen); broken != nil {
+			report.Violation = origin.tell(origin.shorten(broken))
+			break
+		}
+	}
+	report.States = len(seen)
+	return report
+}
+
+// wanderOnce runs one schedule and gives its choices if it breaks a rule.
+func wanderOnce(origin *world, bound Bound, random *rand.Rand, seen map[state]bool) []choice {
+	w := origin.start()
+	defer w.stop()
+	var taken []choice
+	for {
+		seen[w.state()] = true
+		choices := w.choices(bound, 2*Unbounded)
+		if len(choices) == 0 {
+			if w.checkRecovery() != "" {
+				return taken
+			}
+			return nil
+		}
+		// One step in eight is a fault while any are left.
+		sound, faulty := sortOut(choices)
+		pick := sound
+		if len(faulty) > 0 && random.IntN(8) == 0 {
+			pick = faulty
+		}
+		c := pick[random.IntN(len(pick))]
+		taken = append(taken, c)
+		w.take(c)
+		if w.check() != "" {
+			return taken
+		}
+	}
+}
+
+func sortOut(choices []choice) (sound, faulty []choice) {
+	for _, c := range choices {
+		if c.fate == goesWell {
+			sound = append(sound, c)
+		} else {
+			faulty = append(faulty, c)
+		}
+	}
+	return sound, faulty
+}
+
+// shorten leaves out of a broken schedule what is not needed to break a rule.
+func (origin *world) shorten(broken []choice) []choice {
+	_, cost, _ := origin.breaks(broken)
+	for i := 0; i < len(broken); i++ {
+		for _, other := range simpler(broken, i) {
+			if taken, c, ok := origin.breaks(other); ok && c < cost {
+				broken, cost, i = taken, c, -1
+				break
+			}
+		}
+	}
+	return broken
+}
+
+// simpler gives schedules in which step i goes well, is left out, or is taken
+// before the step ahead of it.
+func simpler(choices []choice, i int) [][]choice {
+	sound := slices.Clone(choices)
+	sound[i].fate = goesWell
+	out := [][]choice{sound, slices.Delete(slices.Clone(choices), i, i+1)}
+	if i > 0 {
+		earlier := slices.Clone(choices)
+		earlier[i-1], earlier[i] = earlier[i], earlier[i-1]
+		out = append(out, earlier)
+	}
+	return out
+}
+
+// breaks takes those of the choices that are possible, then lets the actors
+// finish one by one. It gives what was taken and its cost: first faults and
+// preemptions, then steps.
+func (origin *world) breaks(choices []choice) (taken []choice, cost int, broken bool) {
+	w := origin.start()
+	defer w.stop()
+	for {
+		possible := w.choices(Bound{Faults: origin.scenario.Bound.Faults, Preemptions: Unbounded}, 2*Unbounded)
+		cost = (w.faults+w.preemptions)<<16 + len(taken)
+		if len(possible) == 0 {
+			return taken, cost, w.checkRecovery() != ""
+		}
+		c := possible[0]
+		if len(choices) > 0 {
+			c, choices = choices[0], choices[1:]
+			if !slices.Contains(possible, c) {
+				continue
+			}
+		}
+		taken = append(taken, c)
+		w.take(c)
+		if w.check() != "" {
+			return taken, (w.faults+w.preemptions)<<16 + len(taken), true
+		}
+	}
+}
+
+// tell runs a schedule once more and writes down what happens.
+func (origin *world) tell(choices []choice) *Violation {
+	w := origin.start()
+	defer w.stop()
+	w.trace = &[]string{}
+	rule := ""
+	for _, c := range choices {
+		w.take(c)
+		if rule = w.check(); rule != "" {
+			break
+		}
+	}
+	if rule == "" {
+		rule = w.checkRecovery()
+	}
+	return &Violation{Rule: rule, Cost: w.faults + w.preemptions, Steps: *w.trace}
+}

@@ -1,0 +1,210 @@
+package uploadtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"hatchery/shared/upload"
+)
+
+// Actor is one that does something with an upload of a scenario. Uploads are
+// named by their index.
+type Actor struct {
+	name string
+	run  func(*script)
+	// accepts: it makes an upload of its own.
+	accepts bool
+	// deletes and rechecks tell the rules to allow for it.
+	deletes, rechecks bool
+	upload            int
+}
+
+// script is what an actor works with.
+type script struct {
+	world    *world
+	actor    *actor
+	pipeline *upload.Pipeline
+}
+
+// Deliver is a validator that gets the event of what was posted to an upload
+// first (arrival 0), second (1) and so on, before the actors started. Several
+// of them are one event delivered several times; where it was handled before, it
+// is a replay.
+func Deliver(target, arrival int) Actor {
+	return Actor{name: fmt.Sprintf("validator of upload %d, arrival %d", target, arrival), upload: target, run: func(s *script) {
+		key := s.world.quarantineKey(target)
+		s.deliver(key, s.world.ledger.arrivals[key][arrival].version)
+	}}
+}
+
+// DeliverUnversioned is a validator that gets an event which names no version.
+func DeliverUnversioned(target int) Actor {
+	return Actor{name: fmt.Sprintf("validator of upload %d, no version", target), upload: target, run: func(s *script) {
+		s.deliver(s.world.quarantineKey(target), "")
+	}}
+}
+
+// Post is a client that posts the form of an upload (again), then a validator
+// that gets the event of it.
+func Post(target int, b Body) Actor {
+	return Actor{name: fmt.Sprintf("client that posts %s to upload %d", b.Name, target), upload: target, run: func(s *script) {
+		key := s.world.quarantineKey(target)
+		s.actor.halt(call{"post", b.Name + " to " + short(key), clientFates})
+		how := s.actor.fate
+		s.world.ledger.know(b)
+		version := s.world.memory.Objects.Post(key, b.Data)
+		if how == crashesAfter {
+			panic(crash{})
+		}
+		s.actor.remember("posted " + string(version))
+		s.deliver(key, version)
+	}}
+}
+
+// Accept is a caller of the API that sends a body with the request, then a
+// validator that gets the event of it. Several with the same once (not "") are
+// one request that is repeated under its idempotency key.
+func Accept(b Body, d upload.Declared, once string) Actor {
+	return Actor{name: "caller that sends " + b.Name, accepts: true, run: func(s *script) {
+		s.world.ledger.know(b)
+		draft, err := s.pipeline.Draft(upload.Request{Journal: journal, Entry: entry, Kind: kind, Filename: filename, Declared: d})
+		if err != nil {
+			panic(fmt.Sprintf("scenario %s: %v", s.world.scenario.Name, err))
+		}
+		var claim *upload.Once
+		if once != "" {
+			claim = &upload.Once{Scope: "s", Key: once, Fingerprint: sumOf(b.Data), Expires: start.Add(24 * time.Hour)}
+		}
+		r, err := s.pipeline.Accept(context.Background(), draft, claim, bytes.NewReader(b.Data), int64(len(b.Data)))
+		if err == nil {
+			s.world.ledger.answered[r.Ref()] = true
+			s.actor.remember("accepted")
+		}
+		// The event comes whether or not the caller got an answer.
+		for _, e := range s.world.events {
+			if e.cause == s.actor {
+				s.deliver(e.key, e.version)
+				return
+			}
+		}
+	}}
+}
+
+// Delete is a caller who deletes an upload, and who repeats that in recovery
+// until there is an answer.
+func Delete(target int) Actor {
+	return Actor{name: fmt.Sprintf("deleter of upload %d", target), upload: target, deletes: true, run: func(s *script) {
+		d := &deletion{ref: s.world.places[target].ref}
+		s.world.deletes = append(s.world.deletes, d)
+		d.try(s.pipeline)
+		s.actor.remember(fmt.Sprint("deletion answered ", d.answered))
+	}}
+}
+
+// try asks for the deletion once. "Not found" is an answer, too.
+func (d *deletion) try(p *upload.Pipeline) {
+	_, err := p.Delete(context.Background(), d.ref)
+	d.deleted = d.deleted || err == nil
+	d.answered = err == nil || errors.Is(err, upload.ErrNotFound)
+}
+
+// Recheck is an operator who reopens a rejected upload and has its bytes judged
+// again.
+func Recheck(target int) Actor {
+	return Actor{name: fmt.Sprintf("re-check of upload %d", target), upload: target, rechecks: true, run: func(s *script) {
+		ref := s.world.places[target].ref
+		r, err := s.pipeline.Records.Get(context.Background(), ref)
+		if err != nil || r.Status != upload.Rejected {
+			return
+		}
+		if _, err := s.pipeline.Records.Reopen(context.Background(), ref); err == nil {
+			s.deliver(s.world.quarantineKey(target), r.JudgedVersion)
+		}
+	}}
+}
+
+// deliver hands an event to a validator. It stays to be redelivered unless the
+// validator acknowledges it.
+func (s *script) deliver(key upload.Key, version upload.Version) {
+	w := s.world
+	for _, e := range w.events {
+		if e.key == key && e.version == version && !e.delivered {
+			e.done = true // this delivery is the event from now on
+		}
+	}
+	e := &event{key: key, version: version, delivered: true}
+	w.events = append(w.events, e)
+	_, err := s.pipeline.Validate(context.Background(), key, version)
+	e.done = err == nil
+	if err != nil {
+		w.note("%s: message fails: %v", s.actor.name, err)
+	}
+}
+
+// Where all uploads of a scenario belong.
+const (
+	journal  = upload.Journal("journal")
+	entry    = upload.Entry("entry")
+	kind     = upload.KindName("images")
+	filename = "cat.png"
+)
+
+func (w *world) quarantineKey(target int) upload.Key { return w.places[target].quarantine }
+
+// pipeline makes the pipeline of one process. Its first new id is that of the
+// upload with the index.
+func (w *world) pipeline(stores Stores, m Memory, next upload.ID) *upload.Pipeline {
+	if w.scenario.Wrap != nil {
+		stores = w.scenario.Wrap(stores, m)
+	}
+	policy := upload.DefaultPolicy()
+	images := policy.Kinds[kind]
+	images.MaxFiles = w.scenario.MaxFiles
+	if w.scenario.Unique {
+		images.Duplicates = upload.DuplicatesRefuse
+	}
+	policy.Kinds[kind] = images
+	return &upload.Pipeline{Policy: policy, Layout: upload.DefaultLayout, Records: stores.Records, Objects: stores.Objects,
+		Now: func() time.Time { return start }, NewID: func() (upload.ID, error) { return next, nil },
+		TombstoneLife: upload.DefaultTombstoneLife}
+}
+
+func idOf(index int) upload.ID {
+	return upload.ID(fmt.Sprintf("00000000-0000-7000-8000-%012d", index))
+}
+
+// prepare makes the uploads that are there before the actors start.
+func (w *world) prepare() {
+	ctx := context.Background()
+	for index, u := range w.scenario.Uploads {
+		w.places = append(w.places, placeOf(index))
+		p := w.pipeline(w.stepped(nil), w.memory, idOf(index))
+		draft, err := p.Draft(upload.Request{Journal: journal, Entry: entry, Kind: kind, Filename: filename,
+			Declared: u.Declared, FormExpires: start.Add(15 * time.Minute)})
+		if err == nil {
+			_, err = p.Records.Create(ctx, draft, nil)
+		}
+		for _, b := range u.Posted {
+			w.ledger.know(b)
+			v := w.memory.Objects.Post(w.quarantineKey(index), b.Data)
+			if u.Settled && err == nil {
+				_, err = p.Validate(ctx, w.quarantineKey(index), v)
+				w.events[len(w.events)-1].done = true
+			}
+		}
+		if err != nil {
+			panic(fmt.Sprintf("scenario %s: prepare upload %d: %v", w.scenario.Name, index, err))
+		}
+	}
+	for _, a := range w.scenario.Actors {
+		if a.accepts {
+			w.places = append(w.places, placeOf(len(w.places)))
+		}
+	}
+}
+
+// String is the actor's name.
+func (a Actor) String() string { return a.name }

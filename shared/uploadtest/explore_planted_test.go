@@ -1,0 +1,177 @@
+package uploadtest_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"hatchery/shared/upload"
+	"hatchery/shared/uploadtest"
+)
+
+// planted is a fault that stands between a pipeline that is right and stores
+// that are right, and makes them wrong together.
+type planted struct {
+	upload.Records
+	upload.Objects
+	memory uploadtest.Memory
+}
+
+// files and quarantine are where an upload is.
+func (p planted) files(key upload.Key) upload.Key {
+	ref, _ := upload.DefaultLayout.ParseQuarantineKey(key)
+	return upload.DefaultLayout.FilesKey(ref)
+}
+
+// promotesBeforeJudging copies what it opens before anybody has read it.
+type promotesBeforeJudging struct{ planted }
+
+func (p promotesBeforeJudging) Open(ctx context.Context, key upload.Key, version upload.Version) (upload.Object, error) {
+	object, err := p.Objects.Open(ctx, key, version)
+	if err != nil {
+		return object, err
+	}
+	_, err = p.Objects.Promote(ctx, upload.Promotion{From: key, Version: object.Version, To: p.files(key), ContentType: "image/png"})
+	if errors.Is(err, upload.ErrExists) || errors.Is(err, upload.ErrGone) {
+		err = nil
+	}
+	return object, err
+}
+
+// pinsTheETag copies whatever is newest if it has the ETag of what was judged.
+type pinsTheETag struct{ planted }
+
+func (p pinsTheETag) Promote(ctx context.Context, c upload.Promotion) (upload.Copy, error) {
+	judged, _ := p.memory.Objects.ETag(c.From, c.Version)
+	if newest, ok := p.memory.Objects.ETag(c.From, ""); ok && newest == judged {
+		versions, err := p.Objects.Versions(ctx, c.From)
+		if err != nil {
+			return upload.Copy{}, err
+		}
+		c.Version = versions[len(versions)-1]
+	}
+	return p.Objects.Promote(ctx, c)
+}
+
+// settlesWithoutSwap writes its verdict over whatever is there.
+type settlesWithoutSwap struct{ planted }
+
+func (p settlesWithoutSwap) Settle(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
+	settled, err := p.Records.Settle(ctx, ref, v)
+	if !errors.Is(err, upload.ErrConflict) {
+		return settled, err
+	}
+	there, err := p.Records.Get(ctx, ref)
+	if err != nil {
+		return there, err
+	}
+	settled = v.Apply(there)
+	p.memory.Records.Overwrite(settled)
+	return settled, nil
+}
+
+// deletesBeforeSettling removes what it promoted before the verdict stands.
+type deletesBeforeSettling struct{ planted }
+
+func (p deletesBeforeSettling) Settle(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
+	if v.Status == upload.Stored {
+		if err := p.Objects.Remove(ctx, upload.DefaultLayout.QuarantineKey(ref), v.Version); err != nil {
+			return upload.Record{}, err
+		}
+	}
+	return p.Records.Settle(ctx, ref, v)
+}
+
+// takes412AsSuccess answers for a copy that is there as if it had just made it.
+type takes412AsSuccess struct{ planted }
+
+func (p takes412AsSuccess) Promote(ctx context.Context, c upload.Promotion) (upload.Copy, error) {
+	copied, err := p.Objects.Promote(ctx, c)
+	if !errors.Is(err, upload.ErrExists) {
+		return copied, err
+	}
+	there, err := p.Objects.Stat(ctx, c.To)
+	if err != nil {
+		return there, err
+	}
+	opened, err := p.Objects.Open(ctx, c.From, c.Version)
+	if err != nil {
+		return upload.Copy{}, err
+	}
+	data, err := io.ReadAll(opened.Body)
+	if err != nil {
+		return upload.Copy{}, err
+	}
+	sum := fmt.Sprintf("%x", sha256.Sum256(data))
+	there.Source, there.SHA256 = c.Version, sum
+	return there, opened.Body.Close()
+}
+
+func TestEveryPlantedFaultIsFound(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []struct {
+		name  string
+		rule  string // how the report begins
+		plant func(planted) uploadtest.Stores
+		// start and actors are among whom it must be found.
+		start  uploadtest.Upload
+		actors []uploadtest.Actor
+		// cost is how few faults and preemptions break a rule.
+		cost int
+	}{
+		{"promote before judging", "rule 1", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: p.Records, Objects: promotesBeforeJudging{p}}
+		},
+			posted(broken), []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.Delete(0)}, 0},
+		{"ETag instead of version", "rule 1", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: p.Records, Objects: pinsTheETag{p}}
+		},
+			posted(first), []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.Post(0, broken)}, 1},
+		{"settle without swap", "rule 2", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: settlesWithoutSwap{p}, Objects: p.Objects}
+		},
+			posted(first), []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.Delete(0)}, 1},
+		{"delete before settle", "rule 2", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: deletesBeforeSettling{p}, Objects: p.Objects}
+		},
+			posted(first), []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.Delete(0)}, 0},
+		{"412 taken as success", "rule 1", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: p.Records, Objects: takes412AsSuccess{p}}
+		},
+			posted(first, second), []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.Deliver(0, 1)}, 1},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			t.Parallel()
+			s := uploadtest.Scenario{Name: fault.name, Swap: true, Uploads: []uploadtest.Upload{fault.start}, Actors: fault.actors,
+				Bound: uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded},
+				Wrap: func(s uploadtest.Stores, m uploadtest.Memory) uploadtest.Stores {
+					return fault.plant(planted{s.Records, s.Objects, m})
+				}}
+			report := uploadtest.Explore(s)
+			t.Log(report)
+			if report.Violation == nil {
+				t.Fatal("it was not found")
+			}
+			if !strings.HasPrefix(report.Violation.Rule, fault.rule) {
+				t.Errorf("it was found as %q, want %s", report.Violation.Rule, fault.rule)
+			}
+			if report.Violation.Cost > fault.cost {
+				t.Errorf("the schedule has %d faults and preemptions, one with %d breaks the rule", report.Violation.Cost, fault.cost)
+			}
+			sound := s
+			sound.Wrap = nil
+			if report := uploadtest.Explore(sound); report.Violation != nil {
+				t.Errorf("without the fault: %v", report)
+			}
+			// By chance, too, and again by the same seed.
+			once, again := uploadtest.Wander(s, 7, 5000), uploadtest.Wander(s, 7, 5000)
+			if once.Violation == nil || again.Violation == nil || once.String() != again.String() {
+				t.Errorf("by chance: %v\nby the same seed: %v", once, again)
+			}
+		})
+	}
+}

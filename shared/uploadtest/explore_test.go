@@ -1,0 +1,201 @@
+package uploadtest_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"flag"
+	"fmt"
+	"testing"
+
+	"hatchery/shared/upload"
+	"hatchery/shared/uploadtest"
+)
+
+var (
+	preemptions = flag.Int("explore.preemptions", 2, "most preemptions of three and more actors")
+	wanderings  = flag.Int("explore.random", 100, "random schedules to run of each scenario beyond the complete ones")
+	seed        = flag.Uint64("explore.seed", 1, "seed of the random schedules")
+)
+
+var (
+	first  = uploadtest.Picture(1)
+	second = uploadtest.Picture(2)       // same ETag as first
+	broken = uploadtest.BrokenPicture(1) // same ETag as first
+	script = uploadtest.Script()
+)
+
+func posted(bodies ...uploadtest.Body) uploadtest.Upload { return uploadtest.Upload{Posted: bodies} }
+
+func settled(b uploadtest.Body) uploadtest.Upload {
+	return uploadtest.Upload{Posted: []uploadtest.Body{b}, Settled: true}
+}
+
+// starts are the states in which actors meet an upload.
+var starts = []struct {
+	name   string
+	upload uploadtest.Upload
+}{
+	{"good bytes wait", posted(first)},
+	{"bad bytes wait", posted(broken)},
+	{"two good versions wait", posted(first, second)},
+	{"a good and a bad version wait", posted(first, broken)},
+	{"stored before", settled(first)},
+	{"rejected before", settled(broken)},
+	{"size was misdeclared", uploadtest.Upload{Posted: []uploadtest.Body{first}, Declared: upload.Declared{Size: 3}}},
+	{"the SHA-256 of the second version was declared", uploadtest.Upload{Posted: []uploadtest.Body{first, second},
+		Declared: upload.Declared{SHA256: fmt.Sprintf("%x", sha256.Sum256(second.Data))}}},
+}
+
+// cast is everybody who may do something with an upload that exists.
+func cast(u uploadtest.Upload) []uploadtest.Actor {
+	actors := []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.DeliverUnversioned(0), uploadtest.Delete(0),
+		uploadtest.Post(0, second), uploadtest.Post(0, broken), uploadtest.Recheck(0)}
+	if len(u.Posted) > 1 {
+		actors = append(actors, uploadtest.Deliver(0, 1))
+	}
+	return actors
+}
+
+// mustHold explores scenarios with compare-and-swap and without, and fails for
+// each broken rule.
+func mustHold(t *testing.T, scenarios []uploadtest.Scenario) {
+	t.Helper()
+	for _, swap := range []bool{true, false} {
+		name := "compare-and-swap"
+		if !swap {
+			name = "no compare-and-swap"
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var total uploadtest.Report
+			for _, s := range scenarios {
+				s.Swap = swap
+				report := uploadtest.Explore(s)
+				t.Log(report)
+				if report.Violation != nil {
+					t.Fail()
+				}
+				total.Schedules += report.Schedules
+				total.Complete += report.Complete
+				total.States += report.States
+			}
+			t.Logf("all %d scenarios: %d schedules (%d to the end), %d states", len(scenarios), total.Schedules, total.Complete, total.States)
+		})
+	}
+}
+
+func TestEveryPairOfActorsKeepsTheRulesWithOneFault(t *testing.T) {
+	t.Parallel()
+	bound := uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded}
+	for _, start := range starts {
+		t.Run(start.name, func(t *testing.T) {
+			t.Parallel()
+			var scenarios []uploadtest.Scenario
+			actors := cast(start.upload)
+			for i, a := range actors {
+				for _, b := range actors[i:] { // also two of the same
+					scenarios = append(scenarios, uploadtest.Scenario{Name: fmt.Sprintf("%s; %s", a, b),
+						Uploads: []uploadtest.Upload{start.upload}, Actors: []uploadtest.Actor{a, b}, Bound: bound})
+				}
+			}
+			mustHold(t, scenarios)
+		})
+	}
+}
+
+// meetings are scenarios of more uploads or more actors than a pair on one.
+func meetings() []uploadtest.Scenario {
+	type actors = []uploadtest.Actor
+	type uploads = []uploadtest.Upload
+	deliver, del, post := uploadtest.Deliver(0, 0), uploadtest.Delete(0), uploadtest.Post
+	send := func(b uploadtest.Body) uploadtest.Actor { return uploadtest.Accept(b, upload.Declared{}, "") }
+	repeat := uploadtest.Accept(first, upload.Declared{Size: int64(len(first.Data))}, "key")
+	return []uploadtest.Scenario{
+		{Name: "three validators of one version", Uploads: uploads{posted(first)}, Actors: actors{deliver, deliver, deliver}},
+		{Name: "two validators and a deleter", Uploads: uploads{posted(first)}, Actors: actors{deliver, deliver, del}},
+		{Name: "validators of two good versions and a deleter", Uploads: uploads{posted(first, second)}, Actors: actors{deliver, uploadtest.Deliver(0, 1), del}},
+		{Name: "validators of a good and a bad version and a deleter", Uploads: uploads{posted(first, broken)}, Actors: actors{deliver, uploadtest.Deliver(0, 1), del}},
+		{Name: "validators of a good, a bad and again the good version", Uploads: uploads{posted(first, broken)}, Actors: actors{deliver, uploadtest.Deliver(0, 1), deliver}},
+		{Name: "validator, second good post, deleter", Uploads: uploads{posted(first)}, Actors: actors{deliver, post(0, second), del}},
+		{Name: "validator, second bad post, deleter", Uploads: uploads{posted(first)}, Actors: actors{deliver, post(0, broken), del}},
+		{Name: "validator, a script posted, replay", Uploads: uploads{posted(first)}, Actors: actors{deliver, post(0, script), deliver}},
+		{Name: "replay, second post, deleter once stored", Uploads: uploads{settled(first)}, Actors: actors{deliver, post(0, second), del}},
+		{Name: "replay, second post, re-check once rejected", Uploads: uploads{settled(broken)}, Actors: actors{deliver, post(0, second), uploadtest.Recheck(0)}},
+		{Name: "re-check, second post, deleter once rejected", Uploads: uploads{settled(broken)}, Actors: actors{uploadtest.Recheck(0), post(0, second), del}},
+		{Name: "first posts meet", Uploads: uploads{{}}, Actors: actors{post(0, broken), post(0, second), del}},
+		{Name: "request with a body, deleter", Actors: actors{send(first), del}},
+		{Name: "request with a bad body, deleter", Actors: actors{send(script), del}},
+		{Name: "request with a body and an early event", Actors: actors{send(first), uploadtest.DeliverUnversioned(0)}},
+		{Name: "repeated request, deleter", Actors: actors{repeat, repeat, del}},
+		{Name: "thrice repeated request", Actors: actors{repeat, repeat, repeat}},
+		{Name: "same bytes twice where that is refused", Unique: true, Uploads: uploads{posted(first), posted(first)}, Actors: actors{deliver, uploadtest.Deliver(1, 0)}},
+		{Name: "same bytes twice, a replay", Unique: true, Uploads: uploads{posted(first), posted(first)}, Actors: actors{deliver, uploadtest.Deliver(1, 0), uploadtest.Deliver(1, 0)}},
+		{Name: "same bytes twice, the owner deleted", Unique: true, Uploads: uploads{posted(first), posted(first)}, Actors: actors{deliver, uploadtest.Deliver(1, 0), del}},
+		{Name: "same bytes and other bytes, second of the one version", Unique: true, Uploads: uploads{posted(first), settled(first)}, Actors: actors{deliver, post(0, second), uploadtest.Delete(1)}},
+		{Name: "two files where one is allowed", MaxFiles: 1, Uploads: uploads{posted(first), posted(second)}, Actors: actors{deliver, uploadtest.Deliver(1, 0), del}},
+		{Name: "two requests where one file is allowed", MaxFiles: 1, Actors: actors{send(first), send(second)}},
+		{Name: "four at once", Uploads: uploads{posted(first, broken)}, Actors: actors{deliver, uploadtest.Deliver(0, 1), post(0, second), del}},
+	}
+}
+
+func TestMoreActorsKeepTheRulesWithOneFaultAndFewPreemptions(t *testing.T) {
+	t.Parallel()
+	scenarios := meetings()
+	for i := range scenarios {
+		scenarios[i].Bound = uploadtest.Bound{Faults: 1, Preemptions: *preemptions}
+		switch len(scenarios[i].Actors) {
+		case 2:
+			scenarios[i].Bound.Preemptions = uploadtest.Unbounded
+		case 4:
+			scenarios[i].Bound.Preemptions = *preemptions - 1
+		}
+	}
+	mustHold(t, scenarios)
+}
+
+func TestRandomSchedulesWithManyFaultsKeepTheRules(t *testing.T) {
+	t.Parallel()
+	for _, swap := range []bool{true, false} {
+		for _, s := range meetings() {
+			s.Swap, s.Bound.Faults = swap, 4
+			report := uploadtest.Wander(s, *seed, *wanderings)
+			t.Logf("swap %t: %v", swap, report)
+			if report.Violation != nil {
+				t.Fail()
+			}
+		}
+	}
+}
+
+// answersExistsFirst is a bucket that looks at the target of a copy before its
+// source: which of the two a real one tells first is nowhere said.
+type answersExistsFirst struct{ upload.Objects }
+
+func (o answersExistsFirst) Promote(ctx context.Context, p upload.Promotion) (upload.Copy, error) {
+	copied, err := o.Objects.Promote(ctx, p)
+	if errors.Is(err, upload.ErrGone) {
+		if _, err := o.Stat(ctx, p.To); err == nil {
+			return upload.Copy{}, upload.ErrExists
+		}
+	}
+	return copied, err
+}
+
+func TestTheRulesHoldWhicheverAnswerACopyGivesFirst(t *testing.T) {
+	t.Parallel()
+	var scenarios []uploadtest.Scenario
+	for _, actors := range [][]uploadtest.Actor{
+		{uploadtest.Deliver(0, 0), uploadtest.Deliver(0, 0)},
+		{uploadtest.Deliver(0, 0), uploadtest.Deliver(0, 1)},
+		{uploadtest.Deliver(0, 0), uploadtest.Delete(0)},
+	} {
+		scenarios = append(scenarios, uploadtest.Scenario{Name: fmt.Sprint(actors), Actors: actors,
+			Uploads: []uploadtest.Upload{posted(first, second)}, Bound: uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded},
+			Wrap: func(s uploadtest.Stores, _ uploadtest.Memory) uploadtest.Stores {
+				s.Objects = answersExistsFirst{s.Objects}
+				return s
+			}})
+	}
+	mustHold(t, scenarios)
+}

@@ -1,0 +1,352 @@
+package uploadtest
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"hatchery/shared/upload"
+)
+
+// Records keeps records in memory. It may be used concurrently.
+type Records struct {
+	options RecordsOptions
+
+	mu      sync.Mutex
+	records map[upload.Ref]upload.Record
+	once    map[onceKey]onceClaim
+	// removed are the records that a deletion left no tombstone of: what was
+	// removed never comes back, not by a late retry of its creation either.
+	removed map[upload.Ref]bool
+}
+
+var _ upload.Records = (*Records)(nil)
+
+// RecordsOptions says how a Records behaves.
+type RecordsOptions struct {
+	// Swap makes Create, Settle and Delete compare-and-swap, with tombstones.
+	// Without it the store behaves as upload.Records allows where Atomic is
+	// false: Settle reads in one step and writes in another, Create claims its
+	// idempotency key in a step of its own, Delete removes the record.
+	Swap bool
+	// Now is the clock that idempotency keys expire by. When it is nil the time
+	// is the CreatedAt of the record that is being created.
+	Now func() time.Time
+	// Between, when set, is called between the steps of a method that has several
+	// (only without Swap), holding no lock. The explorer switches actors there.
+	Between func(ctx context.Context, step string)
+}
+
+type onceKey struct{ scope, key string }
+
+type onceClaim struct {
+	fingerprint string
+	expires     time.Time
+	owner       upload.Ref
+}
+
+// NewRecords makes an empty store.
+func NewRecords(o RecordsOptions) *Records {
+	if o.Between == nil {
+		o.Between = func(context.Context, string) {}
+	}
+	return &Records{options: o, records: map[upload.Ref]upload.Record{},
+		once: map[onceKey]onceClaim{}, removed: map[upload.Ref]bool{}}
+}
+
+// Clone copies the store with all it holds.
+func (s *Records) Clone() *Records {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// Stored records are never changed in place, so a shallow copy is enough.
+	return &Records{options: s.options, records: maps.Clone(s.records),
+		once: maps.Clone(s.once), removed: maps.Clone(s.removed)}
+}
+
+// Atomic is what RecordsOptions.Swap says.
+func (s *Records) Atomic() bool { return s.options.Swap }
+
+// Create implements upload.Records.
+func (s *Records) Create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return upload.Record{}, err
+	}
+	earlier, found, err := s.createAfterClaim(r, once)
+	if err != nil || found {
+		return earlier, err
+	}
+	if once != nil && !s.options.Swap {
+		s.options.Between(ctx, "claim the idempotency key")
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.claim(r.Ref(), once)
+	}
+	return r, nil
+}
+
+// createAfterClaim looks for an earlier claim and, when there is none, creates r
+// and, if that is to be one step, claims.
+func (s *Records) createAfterClaim(r upload.Record, once *upload.Once) (earlier upload.Record, found bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if once != nil {
+		now := r.CreatedAt
+		if s.options.Now != nil {
+			now = s.options.Now()
+		}
+		c, claimed := s.once[onceKey{once.Scope, once.Key}]
+		if claimed && now.Before(c.expires) {
+			if c.fingerprint != once.Fingerprint {
+				return upload.Record{}, false, upload.ErrKeyReused
+			}
+			// The owner is missing only where a deletion leaves no tombstone: then
+			// there is nothing to repeat.
+			if owner, ok := s.records[c.owner]; ok {
+				return detach(owner), true, nil
+			}
+		}
+	}
+	if _, exists := s.records[r.Ref()]; exists || s.removed[r.Ref()] {
+		return upload.Record{}, false, upload.ErrExists
+	}
+	s.records[r.Ref()] = detach(r)
+	if once != nil && s.options.Swap {
+		s.claim(r.Ref(), once)
+	}
+	return upload.Record{}, false, nil
+}
+
+func (s *Records) claim(owner upload.Ref, once *upload.Once) {
+	s.once[onceKey{once.Scope, once.Key}] = onceClaim{once.Fingerprint, once.Expires, owner}
+}
+
+// Get implements upload.Records.
+func (s *Records) Get(ctx context.Context, ref upload.Ref) (upload.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return upload.Record{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.get(ref)
+}
+
+func (s *Records) get(ref upload.Ref) (upload.Record, error) {
+	r, ok := s.records[ref]
+	if !ok {
+		return upload.Record{}, upload.ErrNotFound
+	}
+	return detach(r), nil
+}
+
+// Settle implements upload.Records.
+func (s *Records) Settle(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return upload.Record{}, err
+	}
+	if v.Status != upload.Stored && v.Status != upload.Rejected {
+		return upload.Record{}, fmt.Errorf("verdict %q is neither stored nor rejected", v.Status)
+	}
+	if s.options.Swap {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		found, err := s.settleable(ref, v)
+		if err != nil {
+			return upload.Record{}, err
+		}
+		return s.settle(found, v), nil
+	}
+	found, err := s.readSettleable(ref, v)
+	if err != nil {
+		return upload.Record{}, err
+	}
+	s.options.Between(ctx, "write the verdict")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// Whatever verdict came in between is overwritten; a record that was removed
+	// in between does not come back.
+	if _, err := s.get(ref); err != nil {
+		return upload.Record{}, err
+	}
+	return s.settle(found, v), nil
+}
+
+func (s *Records) readSettleable(ref upload.Ref, v upload.Verdict) (upload.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.settleable(ref, v)
+}
+
+// settle writes what v makes of r.
+func (s *Records) settle(r upload.Record, v upload.Verdict) upload.Record {
+	settled := v.Apply(r)
+	s.records[r.Ref()] = detach(settled)
+	return settled
+}
+
+// settleable gives the record that v may be applied to.
+func (s *Records) settleable(ref upload.Ref, v upload.Verdict) (upload.Record, error) {
+	r, err := s.get(ref)
+	if err != nil {
+		return upload.Record{}, err
+	}
+	if r.Status != upload.Pending {
+		return upload.Record{}, upload.ErrConflict
+	}
+	if v.Status != upload.Stored {
+		return r, nil
+	}
+	var owner *upload.Record
+	files, bytes := int64(1), v.Size
+	for _, other := range s.records {
+		if other.Status != upload.Stored || !sameEntry(other, ref.Journal, ref.Entry, ref.Kind) {
+			continue
+		}
+		files, bytes = files+1, bytes+other.Size
+		if v.Unique && other.SHA256 == v.SHA256 && (owner == nil || older(other, *owner)) {
+			owner = &other
+		}
+	}
+	switch {
+	case owner != nil:
+		return upload.Record{}, &upload.DuplicateError{Earlier: owner.ID}
+	case v.MaxFiles > 0 && files > v.MaxFiles, v.MaxTotalBytes > 0 && bytes > v.MaxTotalBytes:
+		return upload.Record{}, upload.ErrOverQuota
+	}
+	return r, nil
+}
+
+// older orders records by creation.
+func older(a, b upload.Record) bool {
+	return position{At: a.CreatedAt, Ref: a.Ref()}.compare(position{At: b.CreatedAt, Ref: b.Ref()}) < 0
+}
+
+func sameEntry(r upload.Record, j upload.Journal, e upload.Entry, k upload.KindName) bool {
+	return r.Journal == j && r.Entry == e && r.Kind == k
+}
+
+// Delete implements upload.Records.
+func (s *Records) Delete(ctx context.Context, ref upload.Ref, at, forget time.Time) (upload.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return upload.Record{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, err := s.get(ref)
+	if err != nil || r.Status == upload.Deleted {
+		return upload.Record{}, upload.ErrNotFound
+	}
+	tombstone := r.Tombstone(at, forget)
+	if s.options.Swap {
+		s.records[ref] = detach(tombstone)
+	} else {
+		delete(s.records, ref)
+		s.removed[ref] = true
+	}
+	return tombstone, nil
+}
+
+// Reopen implements upload.Records.
+func (s *Records) Reopen(ctx context.Context, ref upload.Ref) (upload.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return upload.Record{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, err := s.get(ref)
+	if err != nil {
+		return upload.Record{}, err
+	}
+	if r.Status != upload.Rejected {
+		return upload.Record{}, upload.ErrConflict
+	}
+	r = r.Reopened()
+	s.records[ref] = r
+	return detach(r), nil
+}
+
+// NoteFailure implements upload.Records.
+func (s *Records) NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, err := s.get(ref)
+	if err != nil {
+		return err
+	}
+	if r.Status == upload.Pending {
+		f.At = f.At.UTC().Truncate(time.Microsecond)
+		r.Failures, r.LastFailure = r.Failures+1, &f
+		s.records[ref] = r
+	}
+	return nil
+}
+
+// Overwrite puts a record in place whatever is there: for a test that begins
+// with records nobody could create now, or that plants a fault.
+func (s *Records) Overwrite(r upload.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.records[r.Ref()] = detach(r)
+}
+
+// peek looks at a record without going through the store's methods. What it
+// points to must not be changed.
+func (s *Records) peek(ref upload.Ref) (upload.Record, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, found := s.records[ref]
+	return r, found
+}
+
+// Digest is equal for two stores that hold the same.
+func (s *Records) Digest() [sha256.Size]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lines := make([]string, 0, len(s.records)+len(s.once))
+	for ref, r := range s.records {
+		lines = append(lines, "record "+ref.String()+" "+factsOf(r))
+	}
+	for k, c := range s.once {
+		lines = append(lines, fmt.Sprintf("once %q %q %q %s %d", k.scope, k.key, c.fingerprint, c.owner, c.expires.UnixNano()))
+	}
+	for ref := range s.removed {
+		lines = append(lines, "removed "+ref.String())
+	}
+	slices.Sort(lines)
+	return sha256.Sum256([]byte(strings.Join(lines, "\n")))
+}
+
+// factsOf writes what can change about a record in one line.
+func factsOf(r upload.Record) string {
+	var reason, failure string
+	if r.Reason != nil {
+		reason = string(r.Reason.Code) + ":" + r.Reason.Message
+	}
+	if r.LastFailure != nil {
+		failure = strconv.Itoa(r.Failures) + ":" + r.LastFailure.Message
+	}
+	return strings.Join([]string{string(r.Status), string(r.JudgedVersion), string(r.ServedVersion), strconv.FormatInt(r.Size, 10),
+		r.ContentType, r.SHA256, reason, failure, r.CreatedAt.Format(time.RFC3339Nano), r.SettledAt.Format(time.RFC3339Nano), r.DeletedAt.Format(time.RFC3339Nano)}, " ")
+}
+
+// detach copies what a record points to, so that nobody shares memory with the
+// store.
+func detach(r upload.Record) upload.Record {
+	if r.Reason != nil {
+		reason := *r.Reason
+		r.Reason = &reason
+	}
+	if r.LastFailure != nil {
+		failure := *r.LastFailure
+		r.LastFailure = &failure
+	}
+	return r
+}

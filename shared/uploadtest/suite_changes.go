@@ -1,0 +1,174 @@
+package uploadtest
+
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"hatchery/shared/upload"
+)
+
+var deleteCases = []recordsCase{
+	{"any record becomes a tombstone that keeps its facts", func(s *recordsSuite) {
+		at, forget := s.clock.now(), s.clock.now().Add(time.Hour)
+		for _, r := range []upload.Record{s.pending(), s.stored(10), s.rejected()} {
+			got, err := s.store.Delete(s.ctx, r.Ref(), at, forget)
+			s.must(err, "delete a %s record", r.Status)
+			s.same(got, r.Tombstone(at, forget))
+			s.stands(r.Tombstone(at, forget))
+		}
+	}},
+	{"the second time it is not found and the tombstone stays", func(s *recordsSuite) {
+		tombstone := s.deleted()
+		later := s.clock.now().Add(time.Minute)
+		_, err := s.store.Delete(s.ctx, tombstone.Ref(), later, later)
+		s.is(err, upload.ErrNotFound, "delete again")
+		s.stands(tombstone)
+	}},
+	{"what is not there cannot be deleted", func(s *recordsSuite) {
+		r := s.draft()
+		_, err := s.store.Delete(s.ctx, r.Ref(), s.clock.now(), s.clock.now())
+		s.is(err, upload.ErrNotFound, "delete")
+		_, err = s.store.Get(s.ctx, r.Ref())
+		s.is(err, upload.ErrNotFound, "get")
+	}},
+	{"of deletions at once one wins", func(s *recordsSuite) {
+		r := s.stored(10)
+		s.winners(race(6, func(int) error {
+			_, err := s.store.Delete(s.ctx, r.Ref(), s.clock.now(), s.clock.now().Add(time.Hour))
+			return err
+		}), upload.ErrNotFound)
+		s.stands(r.Tombstone(s.clock.now(), s.clock.now().Add(time.Hour)))
+	}},
+	{"a neighbour is not touched", func(s *recordsSuite) {
+		neighbour := s.stored(10)
+		s.delete(s.stored(10).Ref())
+		s.stands(neighbour)
+	}},
+}
+
+var reopenCases = []recordsCase{
+	{"a rejected record is pending again without its verdict", func(s *recordsSuite) {
+		r := s.pending()
+		s.must(s.store.NoteFailure(s.ctx, r.Ref(), upload.Failure{At: s.clock.now(), Message: "slow"}), "note a failure")
+		rejected := s.settle(r.Ref(), s.rejecting())
+		got, err := s.store.Reopen(s.ctx, r.Ref())
+		s.must(err, "reopen")
+		s.same(got, rejected.Reopened())
+		s.stands(r)
+		s.settle(r.Ref(), s.storing())
+	}},
+	{"a pending, stored or deleted record is not reopened", func(s *recordsSuite) {
+		for _, r := range []upload.Record{s.pending(), s.stored(10), s.deleted()} {
+			want := upload.ErrConflict
+			if r.Status == upload.Deleted {
+				want = s.gone()
+			}
+			_, err := s.store.Reopen(s.ctx, r.Ref())
+			s.is(err, want, "reopen a %s record", r.Status)
+			s.stands(r)
+		}
+	}},
+	{"what is not there cannot be reopened", func(s *recordsSuite) {
+		_, err := s.store.Reopen(s.ctx, s.draft().Ref())
+		s.is(err, upload.ErrNotFound, "reopen")
+	}},
+}
+
+var failureCases = []recordsCase{
+	{"failures of a pending record are counted and the last is kept", func(s *recordsSuite) {
+		r := s.pending()
+		for i, message := range []string{"slow", "", "the store was away"} {
+			f := upload.Failure{At: s.clock.now().Add(time.Duration(i) * time.Minute), Message: message}
+			s.must(s.store.NoteFailure(s.ctx, r.Ref(), f), "note a failure")
+			r.Failures, r.LastFailure = i+1, &f
+			s.stands(r)
+		}
+		v := s.storing()
+		s.same(s.settle(r.Ref(), v), v.Apply(r))
+		s.stands(v.Apply(r))
+	}},
+	{"nothing changes in a record that is not pending", func(s *recordsSuite) {
+		for _, r := range []upload.Record{s.stored(10), s.rejected(), s.deleted()} {
+			err := s.store.NoteFailure(s.ctx, r.Ref(), upload.Failure{At: s.clock.now(), Message: "late"})
+			if r.Status == upload.Deleted && !s.atomic {
+				s.is(err, upload.ErrNotFound, "note a failure of what was removed")
+			} else {
+				s.must(err, "note a failure of a %s record", r.Status)
+			}
+			s.stands(r)
+		}
+	}},
+	{"what is not there has no failures", func(s *recordsSuite) {
+		s.is(s.store.NoteFailure(s.ctx, s.draft().Ref(), upload.Failure{At: s.clock.now(), Message: "no"}), upload.ErrNotFound, "note a failure")
+	}},
+	{"a message without end is kept from its beginning in whole characters", func(s *recordsSuite) {
+		for _, message := range []string{strings.Repeat("é", 100_000), "x" + strings.Repeat("€", 70_000)} {
+			r := s.pending()
+			s.must(s.store.NoteFailure(s.ctx, r.Ref(), upload.Failure{At: s.clock.now(), Message: message}), "note a failure")
+			got, err := s.store.Get(s.ctx, r.Ref())
+			s.must(err, "get")
+			if got.LastFailure == nil {
+				s.Fatal("no failure was kept")
+			}
+			kept := got.LastFailure.Message
+			if len(kept) < 200 || !strings.HasPrefix(message, kept) || !utf8.ValidString(kept) {
+				s.Errorf("%d bytes were kept, beginning with %.20q and ending in %q", len(kept), kept, kept[max(0, len(kept)-4):])
+			}
+		}
+	}},
+	{"failures at once are all counted", func(s *recordsSuite) {
+		r := s.pending()
+		for i, err := range race(8, func(int) error {
+			return s.store.NoteFailure(s.ctx, r.Ref(), upload.Failure{At: s.clock.now(), Message: "slow"})
+		}) {
+			s.must(err, "note failure %d", i)
+		}
+		got, err := s.store.Get(s.ctx, r.Ref())
+		s.must(err, "get")
+		if got.Failures < 1 || got.Failures > 8 || s.atomic && got.Failures != 8 {
+			s.Errorf("%d failures are counted of 8", got.Failures)
+		}
+	}},
+}
+
+var usageCases = []recordsCase{
+	{"pending records count as files and stored ones with their bytes", func(s *recordsSuite) {
+		s.uses(upload.Usage{})
+		s.pending()
+		s.uses(upload.Usage{Files: 1})
+		s.stored(10)
+		first := s.stored(32)
+		s.uses(upload.Usage{Files: 3, Bytes: 42})
+		s.rejected()
+		s.deleted()
+		s.uses(upload.Usage{Files: 3, Bytes: 42})
+		s.delete(first.Ref())
+		s.uses(upload.Usage{Files: 2, Bytes: 10})
+	}},
+	{"the declared size of a pending record is no usage", func(s *recordsSuite) {
+		r := s.draft()
+		r.Declared.Size = 5_000_000
+		s.create(r)
+		s.uses(upload.Usage{Files: 1})
+	}},
+	{"other journals, entries and kinds do not count", func(s *recordsSuite) {
+		s.stored(10)
+		for _, ref := range elsewhere(s.draft().Ref())[:3] {
+			r := s.draft()
+			r.Journal, r.Entry, r.Kind = ref.Journal, ref.Entry, ref.Kind
+			s.create(r)
+			s.settle(r.Ref(), s.storing())
+		}
+		s.uses(upload.Usage{Files: 1, Bytes: 10})
+	}},
+}
+
+func (s *recordsSuite) uses(want upload.Usage) {
+	s.Helper()
+	got, err := s.store.Usage(s.ctx, suiteJournal, suiteEntry, suiteKind)
+	s.must(err, "sum what the entry holds")
+	if got != want {
+		s.Errorf("the entry holds %+v, want %+v", got, want)
+	}
+}
