@@ -105,7 +105,7 @@ func New(c Config) (http.Handler, error) {
 func newHandler(c Config) (*handler, error) {
 	var faults []error
 	if c.Pipeline == nil || c.Downloads == nil || c.Forms == nil || c.Gate == nil {
-		faults = append(faults, errors.New("Pipeline, Downloads, Forms and Gate are all required"))
+		faults = append(faults, errors.New("one of Pipeline, Downloads, Forms and Gate is missing"))
 	}
 	if c.FormLifetime > MaxFormLifetime {
 		faults = append(faults, fmt.Errorf("FormLifetime %s is above %s", c.FormLifetime, MaxFormLifetime))

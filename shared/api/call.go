@@ -92,10 +92,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // recovered answers after a panic. It says whether the connection must be
 // broken off, because what was sent of an answer cannot be completed.
 func (h *handler) recovered(c *call, thrown any) (abort bool) {
-	switch {
-	case thrown == nil:
+	switch thrown {
+	case nil:
 		return false
-	case thrown == http.ErrAbortHandler: //nolint:errorlint // the sentinel itself is thrown
+	case http.ErrAbortHandler:
 		return true
 	}
 	c.err = fmt.Errorf("panic: %v\n%s", thrown, debug.Stack())
@@ -157,7 +157,7 @@ func (c *call) json(status int, value any) error {
 	if err != nil {
 		return fmt.Errorf("encode an answer: %w", err)
 	}
-	c.write("application/json", status, body)
+	c.write("application/json", status, append(body, '\n')) // a terminal's prompt follows on a line of its own
 	return nil
 }
 

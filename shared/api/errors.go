@@ -183,7 +183,7 @@ func (h *handler) refuse(c *call, err error) {
 		body = []byte(`{"status":500}`)
 	}
 	leaveBody := c.answerBeforeBody()
-	c.write("application/problem+json", status, body)
+	c.write("application/problem+json", status, append(body, '\n'))
 	leaveBody()
 }
 

@@ -42,8 +42,8 @@ func of(t *testing.T, method, path, query string, body io.Reader) *http.Request 
 		return nil
 	}
 	u.RawQuery = query
-	r := request(t, method, "/", body)
-	r.URL = u
+	r := request(t, http.MethodGet, "/", body)
+	r.Method, r.URL = method, u
 	return r
 }
 

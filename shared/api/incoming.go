@@ -16,8 +16,10 @@ type incoming struct {
 	control *http.ResponseController
 	idle    time.Duration
 	until   time.Time
-	// ended: nothing is left to read. failure: why nothing more can be read; who
-	// reads through others (multipart) may not get it back from them.
+	// begun: it was read from. ended: nothing is left to read. failure: why
+	// nothing more can be read; who reads through others (multipart) may not get
+	// it back from them.
+	begun   bool
 	ended   bool
 	failure error
 }
@@ -36,6 +38,7 @@ func (b *incoming) Read(p []byte) (int, error) {
 	if b.failure != nil {
 		return 0, b.failure
 	}
+	b.begun = true
 	deadline := time.Now().Add(b.idle)
 	if deadline.After(b.until) {
 		deadline = b.until
@@ -77,9 +80,14 @@ func (c *call) answerBeforeBody() (leave func()) {
 		return nothing
 	}
 	c.w.Header().Set("Connection", "close")
-	asksFirst := strings.EqualFold(c.r.Header.Get("Expect"), "100-continue")
-	if c.incoming == nil && asksFirst || c.incoming != nil && c.incoming.failure != nil {
-		return nothing
+	if c.incoming != nil && c.incoming.failure != nil {
+		return nothing // nothing more will come
+	}
+	begun := c.incoming != nil && c.incoming.begun
+	if !begun && strings.EqualFold(c.r.Header.Get("Expect"), "100-continue") {
+		// The client was never told to send it, so net/http must not wait for it
+		// either when it tidies up.
+		return func() { _ = c.w.control.SetReadDeadline(time.Now()) }
 	}
 	if err := c.w.control.EnableFullDuplex(); err != nil {
 		return nothing // no connection: the body is here already

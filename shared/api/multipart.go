@@ -41,9 +41,9 @@ func spoolPart(body io.Reader, boundary string, into *spool, limit int64) error 
 	for parts := 0; ; parts++ {
 		// Raw: what was sent is what is stored, with no transfer encoding undone.
 		part, err := reader.NextRawPart()
-		// Only the bare io.EOF is the last boundary; wrapped, it is a body that was
-		// cut off.
-		if err == io.EOF { //nolint:errorlint // see above
+		// Only the bare io.EOF is the last boundary: wrapped, it is a body that was
+		// cut off, so errors.Is would be wrong here.
+		if err == io.EOF {
 			break
 		}
 		if err != nil {

@@ -103,7 +103,8 @@ func fit(pattern string, segments []string, policy upload.Policy) (target, bool)
 		return t, false
 	}
 	for i, part := range parts {
-		ok, segment := true, segments[i]
+		segment := segments[i]
+		var ok bool
 		switch part {
 		case "{journal}":
 			t.Journal, ok = upload.Journal(segment), upload.ValidPathID(segment)

@@ -42,6 +42,9 @@ func TestOnlyTheSpanThatWasAskedForIsReadAndOnce(t *testing.T) {
 func TestAFileThatCannotBeSentWholeBreaksTheConnection(t *testing.T) {
 	for name, misbehave := range map[string]func(*watchedDownloads){
 		"too short": func(d *watchedDownloads) { d.instead = shortBody },
+		"silent at once": func(d *watchedDownloads) {
+			d.instead = func(ctx context.Context) (io.ReadCloser, error) { return &silentBody{ctx: ctx, begun: true}, nil }
+		},
 		"silent": func(d *watchedDownloads) {
 			d.instead = func(ctx context.Context) (io.ReadCloser, error) { return &silentBody{ctx: ctx}, nil }
 		},
@@ -63,7 +66,7 @@ func TestAFileThatCannotBeSentWholeBreaksTheConnection(t *testing.T) {
 				t.Error("a file that was cut looks whole")
 			}
 			eventually(t, "it is logged", func() bool {
-				return strings.Contains(w.log.String(), "3 of 20 bytes") && strings.Contains(w.log.String(), `"level":"ERROR"`)
+				return strings.Contains(w.log.String(), " of 20 bytes") && strings.Contains(w.log.String(), `"level":"ERROR"`)
 			})
 		})
 	}
@@ -161,4 +164,15 @@ func TestDeletingRemovesTheBytes(t *testing.T) {
 	if got := w.do("DELETE", files+"/"+idStored, nil); got.status != 404 {
 		t.Errorf("DELETE afterwards: %d", got.status)
 	}
+}
+
+func TestAFileThatIsCutIsNeverHandedOnAsWhole(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.config.Downloads = &watchedDownloads{Downloads: w.objects, instead: shortBody} })
+	defer func() {
+		// Whatever carries the answer must be told, not only a server that counts.
+		if recover() != http.ErrAbortHandler { //nolint:errorlint // the sentinel itself is thrown
+			t.Error("the handler returned as if the answer were complete")
+		}
+	}()
+	w.do("GET", files+"/"+idStored, nil)
 }

@@ -84,7 +84,7 @@ func (h *handler) await(c *call, record upload.Record, wait time.Duration) (uplo
 		look = min(look, wait)
 		wait -= look
 		if err := h.Sleep(ctx, look); err != nil {
-			return record, nil //nolint:nilerr // the wait was cut short: the record as it stands is the answer
+			return record, nil // cut short: the record as it stands is the answer
 		}
 		var err error
 		if record, err = h.record(c); err != nil {

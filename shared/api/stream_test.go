@@ -137,6 +137,13 @@ func TestExpectContinueIsAnsweredOnlyOnceTheHeadersPass(t *testing.T) {
 	refused := dial(t, server)
 	refused.head(named("cat.exe"), 5, "Expect: 100-continue")
 	refused.wantStatus(406)
+	// Nothing is waited for that was never asked for.
+	if err := refused.conn.SetDeadline(time.Now().Add(3 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := refused.in.ReadByte(); !errors.Is(err, io.EOF) {
+		t.Errorf("the connection is still open: %v", err)
+	}
 
 	accepted := dial(t, server)
 	accepted.head(named("cat.png"), 5, "Expect: 100-continue")

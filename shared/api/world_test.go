@@ -229,7 +229,7 @@ type reply struct {
 
 func readReply(t testing.TB, response *http.Response) reply {
 	t.Helper()
-	defer response.Body.Close() //nolint:errcheck // it was only read
+	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatalf("read the answer: %v", err)
@@ -254,9 +254,17 @@ func (r reply) member(t testing.TB, way ...string) any {
 	return value
 }
 
-// wantClean checks that no spooled body is left and that no secret was logged.
+// wantClean checks that no spooled body is left, neither by name nor (where the
+// system tells) held open, and that no secret was logged.
 func (w *world) wantClean() {
 	w.t.Helper()
+	const open = "/proc/self/fd/"
+	held, _ := os.ReadDir(open) // Linux alone has it
+	for _, fd := range held {
+		if file, err := os.Readlink(open + fd.Name()); err == nil && strings.HasPrefix(file, w.config.SpoolDir+"/") {
+			w.t.Errorf("%s is still open", file)
+		}
+	}
 	entries, err := os.ReadDir(w.config.SpoolDir)
 	if err != nil {
 		w.t.Fatal(err)

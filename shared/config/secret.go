@@ -17,7 +17,7 @@ func (s Secret) IsZero() bool { return s.value == "" }
 
 const hidden = "[hidden]"
 
-// String, GoString, MarshalText and LogValue all hide the value.
+// String hides the value from fmt.
 func (s Secret) String() string { return hidden }
 
 // GoString hides the value from %#v.

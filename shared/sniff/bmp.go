@@ -59,7 +59,8 @@ func (w *walker) bmp() error {
 		return err
 	}
 	// A profile after the pixels begins where they end, or after alignment.
-	gap := h.profile - w.offset()
+	end := w.offset()
+	gap := h.profile - end
 	if gap < 0 {
 		return w.corrupt(w.offset(), "its colour profile at byte %d overlaps its pixels", h.profile)
 	}
@@ -69,12 +70,12 @@ func (w *walker) bmp() error {
 		}
 	}
 	if w.offset() < h.profile {
-		if end, err := w.atEnd(); err != nil {
+		if done, err := w.atEnd(); err != nil {
 			return err
-		} else if end {
+		} else if done {
 			return errShort
 		}
-		return w.trailing()
+		return w.trailing(end)
 	}
 	return w.skip(h.profileTo - h.profile)
 }
@@ -170,8 +171,8 @@ func (w *walker) bmpProfile(h *bmpHeader, full [124]byte) error {
 		size := int64(le.Uint32(full[116:]))
 		h.profile = bmpFileHeader + int64(le.Uint32(full[112:]))
 		h.profileTo = h.profile + size
-		if size == 0 || h.profile < bmpFileHeader+h.length {
-			return w.corrupt(126, "its colour profile (%d bytes at byte %d) cannot be there", size, h.profile)
+		if size == 0 {
+			return w.corrupt(130, "its colour profile has no bytes")
 		}
 		return w.extra(size)
 	}

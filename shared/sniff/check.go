@@ -19,7 +19,10 @@ type Limits struct {
 	// What may follow the end of a picture. Everything else that follows it is refused.
 	MPF   bool // JPEG: the further complete pictures that the first one's MPF index announces
 	Zeros bool // zero bytes, as some tools write for alignment
-	Video bool // JPEG: one MP4 or QuickTime video (a motion photo)
+	// JPEG: the small trailer of notes that Samsung's phones write behind every photo.
+	Samsung bool
+	// JPEG: one MP4 or QuickTime video (a motion photo), bare or in Samsung's trailer.
+	Video bool
 
 	// MaxAncillaryBytes bounds what a picture carries beside its pixels: the data of PNG's ancillary chunks, JPEG's
 	// APPn and COM segments, GIF's comments, texts and application blocks, BMP's colour profile and unused room.
@@ -83,6 +86,7 @@ func Check(ctx context.Context, r io.Reader, extension string, l Limits) (Found,
 		return Found{}, fmt.Errorf("check a picture named .%q: %w", extension, ErrUnsupported)
 	}
 	w := &walker{stream: newStream(ctx, r), kind: k, limits: l}
+	defer w.close()
 	if err := w.check(); err != nil {
 		if errors.Is(err, errShort) {
 			err = w.truncated()

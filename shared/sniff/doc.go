@@ -8,7 +8,7 @@
 //     JPEG segment and scan, each GIF block and frame, each BMP header, row and run.
 //   - Nothing follows the end but what Limits allows: further pictures that a JPEG's MPF index announces (gain maps and
 //     previews, as phones append them; each is walked too), zero bytes, or the video of a motion photo (its boxes are
-//     walked too).
+//     walked too), be it in Samsung's trailer.
 //   - Every declared size is within Limits, and so is what all frames together ask of a viewer.
 //   - SHA256 is of exactly these bytes.
 //
@@ -19,6 +19,6 @@
 // Every loop is bounded by the input. Checks share nothing and may run at the same time.
 //
 // One file per type holds its walk (png.go, jpeg.go with jpegscan.go and mpf.go, gif.go, bmp.go with bmprle.go); tail.go
-// decides about what follows, stream.go reads and hashes, refusal.go and lookalike.go word the refusals.
+// and samsung.go decide about what follows, stream.go reads and hashes, refusal.go and lookalike.go word the refusals.
 // testdata/manifest.tsv lists real pictures of many encoders, and liars, with the verdict on each.
 package sniff

@@ -130,7 +130,7 @@ func (j *jpegWalk) segment(at int64, marker byte) error {
 	case mDHT:
 		legal = legalDHT(b)
 	case mDAC:
-		legal = length > 0 && length%2 == 0
+		legal = length%2 == 0 // none at all: progressive pictures of T. Richter's libjpeg
 	case mDRI:
 		legal = length == 2
 		j.restarts = legal && (b[0] != 0 || b[1] != 0)

@@ -25,7 +25,7 @@ func lookalike(head []byte) string {
 	}
 	for _, p := range markup() {
 		if strings.Contains(text, p.bytes) {
-			return "bytes that contain " + strings.TrimPrefix(p.is, "")
+			return "data that contains " + p.is
 		}
 	}
 	switch {
@@ -59,6 +59,7 @@ func beginnings() []pattern {
 		{4, "ftyphev", "a HEIC picture"},
 		{4, "ftypmif1", "a HEIC picture"},
 		{4, "ftyp", "an MP4 or QuickTime video"},
+		{1, "ftyp", "an MP4 or QuickTime video"}, // behind three zeros that were taken for padding
 		{0, "\x00\x00\x00\x0cjP  \r\n\x87\n", "a JPEG 2000 picture"},
 		{0, "\x00\x00\x00\x0cJXL \r\n\x87\n", "a JPEG XL picture"},
 		{0, "\xff\x0a", "a JPEG XL picture"},

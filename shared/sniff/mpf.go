@@ -78,6 +78,7 @@ func (w *walker) announced(further []picture) error {
 		if p.at < w.offset() {
 			return w.corrupt(w.offset(), "its index of pictures announces one at byte %d, inside another", p.at)
 		}
+		last := w.offset()
 		if w.limits.Zeros {
 			if _, err := w.zeros(p.at - w.offset()); err != nil {
 				return err
@@ -89,7 +90,7 @@ func (w *walker) announced(further []picture) error {
 			return errShort
 		}
 		if p.at > w.offset() {
-			return w.trailing()
+			return w.trailing(last)
 		}
 		head, err := w.peek(sniffed)
 		if err != nil {
@@ -99,7 +100,7 @@ func (w *walker) announced(further []picture) error {
 			return errShort
 		}
 		if !w.kind.matches(head) {
-			return w.trailing()
+			return w.trailing(last)
 		}
 		j := jpegWalk{walker: w, indexed: true} // only the first picture's index counts
 		if err := j.picture(); err != nil {

@@ -2,9 +2,9 @@ package sniff
 
 import (
 	"encoding/binary"
-	"fmt"
 	"hash/crc32"
 	"math"
+	"strings"
 )
 
 const pngSignature = "\x89PNG\r\n\x1a\n"
@@ -44,8 +44,11 @@ func (w *walker) png() error {
 		if err != nil {
 			return err
 		}
-		if first != (c.name == "IHDR") {
-			return p.corrupt(c.at, "chunk %s stands where %s", c.name, map[bool]string{true: "the first chunk, IHDR, must be", false: "it may not be"}[first])
+		if first && c.name != "IHDR" {
+			return p.corrupt(c.at, "chunk %s stands where the first chunk, IHDR, must be", c.name)
+		}
+		if !first && c.name == "IHDR" {
+			return p.corrupt(c.at, "it has a second header, IHDR")
 		}
 		if err := p.order(c); err != nil {
 			return err
@@ -81,6 +84,9 @@ func (p *pngWalk) chunkHead() (chunk, error) {
 	}
 	if len(b) < 4 {
 		return chunk{}, errShort
+	}
+	if string(b) == "IDAT" { // there may be millions, and a string made of b is allocated
+		return chunk{at, int64(length), "IDAT"}, nil
 	}
 	return chunk{at, int64(length), string(b)}, nil
 }
@@ -213,13 +219,9 @@ func (p *pngWalk) header(at int64, b []byte) error {
 	case 2, 4, 6:
 		depths = "\x08\x10"
 	}
-	known := false
-	for _, d := range []byte(depths) {
-		known = known || d == p.depth
-	}
-	if !known || b[10] != 0 || b[11] != 0 || b[12] > 1 {
-		return p.corrupt(at, "its header names %s", fmt.Sprintf("depth %d, colour type %d, compression %d, filter %d, interlace %d, which do not exist together",
-			p.depth, p.colour, b[10], b[11], b[12]))
+	if strings.IndexByte(depths, p.depth) < 0 || b[10] != 0 || b[11] != 0 || b[12] > 1 {
+		return p.corrupt(at, "its header names depth %d, colour type %d, compression %d, filter %d and interlace %d, which do not exist together",
+			p.depth, p.colour, b[10], b[11], b[12])
 	}
 	return nil
 }
@@ -232,8 +234,11 @@ func (p *pngWalk) frameControl(at int64, b []byte) error {
 	u := func(i int) int64 { return int64(binary.BigEndian.Uint32(b[i:])) }
 	width, height, x, y := u(4), u(8), u(12), u(16)
 	whole := width == p.found.Width && height == p.found.Height
-	if width == 0 || height == 0 || x+width > p.found.Width || y+height > p.found.Height || p.image == 0 && !whole || b[24] > 2 || b[25] > 1 {
+	if width == 0 || height == 0 || x+width > p.found.Width || y+height > p.found.Height || p.image == 0 && !whole {
 		return p.corrupt(at, "a frame of %d x %d pixels at %d, %d does not fit the picture of %d x %d", width, height, x, y, p.found.Width, p.found.Height)
+	}
+	if b[24] > 2 || b[25] > 1 {
+		return p.corrupt(at, "a frame asks to be put up or taken down in a way (%d, %d) that does not exist", b[25], b[24])
 	}
 	p.frame = 1
 	return p.draw(p.found.Width, p.found.Height)

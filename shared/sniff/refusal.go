@@ -44,15 +44,14 @@ func (w *walker) truncated() error {
 		w.kind.name, size)
 }
 
-// trailing refuses what follows the picture at the walk's position.
-func (w *walker) trailing() error {
-	at := w.offset()
+// trailing refuses what stands at the walk's position, behind a picture, or padding behind it, that ended at a byte.
+func (w *walker) trailing(end int64) error {
 	head, err := w.peek(sniffed)
 	if err != nil {
 		return err
 	}
 	return refusef(TrailingData, "The %s picture ends at byte %d, but more follows it, which looks like %s; export the picture again as %[1]s and upload that.",
-		w.kind.name, at, lookalike(head))
+		w.kind.name, end, lookalike(head))
 }
 
 // mismatch refuses a file for its first bytes.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"sync"
 )
 
 // blockSize is how much is read and hashed at a time, and the longest run of bytes that can be looked at as one. It
@@ -17,7 +18,7 @@ const blockSize = 128 << 10
 // maxEmptyReads is how often in a row a reader may return nothing and no error, as bufio has it.
 const maxEmptyReads = 100
 
-// errShort says that the bytes ended before what was asked for. Check turns it into a Refusal.
+// errShort says that the input ended before what was asked for. Check turns it into a Refusal.
 var errShort = errors.New("the bytes end too early")
 
 // stream reads a reader once, block by block, hashing what it reads, and shows the block to the walker.
@@ -26,15 +27,23 @@ type stream struct {
 	ctx      context.Context
 	r        io.Reader
 	sum      hash.Hash
-	buf      []byte
-	pos, end int   // buf[pos:end] is read, hashed and not yet walked
-	base     int64 // where in the input buf[0] is
-	err      error // why nothing more can be read: io.EOF, or trouble
+	block    *[blockSize]byte
+	buf      []byte // all of block
+	pos, end int    // buf[pos:end] is read, hashed and not yet walked
+	base     int64  // where in the input buf[0] is
+	err      error  // why nothing more can be read: errShort at the end, or trouble
 }
 
+// blocks keeps blocks from one check for the next: for a small picture, making one takes longer than the check.
+var blocks = sync.Pool{New: func() any { return new([blockSize]byte) }}
+
+// newStream begins to read r. The caller gives the block back with close, after which nothing of it may be used.
 func newStream(ctx context.Context, r io.Reader) *stream {
-	return &stream{ctx: ctx, r: r, sum: sha256.New(), buf: make([]byte, blockSize)}
+	block := blocks.Get().(*[blockSize]byte)
+	return &stream{ctx: ctx, r: r, sum: sha256.New(), block: block, buf: block[:]}
 }
+
+func (s *stream) close() { blocks.Put(s.block) }
 
 // offset is where the walk is, in bytes from the start of the input.
 func (s *stream) offset() int64 { return s.base + int64(s.pos) }
@@ -54,9 +63,6 @@ func (s *stream) fill(n int) error {
 	}
 	if s.end-s.pos >= n {
 		return nil
-	}
-	if s.err == io.EOF {
-		return errShort
 	}
 	return s.err
 }
@@ -80,8 +86,8 @@ func (s *stream) read() {
 			err = io.ErrNoProgress
 		}
 		switch {
-		case err == io.EOF:
-			s.err = io.EOF
+		case err == io.EOF: //nolint:errorlint // a wrapped EOF is not the end that io.Reader promises, but another's trouble
+			s.err = errShort
 		case err != nil:
 			s.err = fmt.Errorf("read the picture at byte %d: %w", s.base+int64(s.end), err)
 		}
@@ -121,7 +127,7 @@ func (s *stream) one() (byte, error) {
 
 // peek returns the next n bytes without walking over them, or fewer at the end of the input.
 func (s *stream) peek(n int) ([]byte, error) {
-	if err := s.fill(n); err != nil && err != errShort {
+	if err := s.fill(n); err != nil && !errors.Is(err, errShort) {
 		return nil, err
 	}
 	return s.buf[s.pos:min(s.end, s.pos+n)], nil
@@ -146,7 +152,7 @@ func (s *stream) zeros(limit int64) (int64, error) {
 	var n int64
 	for n < limit {
 		b, err := s.window()
-		if err == errShort {
+		if errors.Is(err, errShort) {
 			return n, nil
 		}
 		if err != nil {
@@ -169,7 +175,7 @@ func (s *stream) zeros(limit int64) (int64, error) {
 // atEnd reports whether the input ends here.
 func (s *stream) atEnd() (bool, error) {
 	err := s.fill(1)
-	if err == errShort {
+	if errors.Is(err, errShort) {
 		return true, nil
 	}
 	return false, err

@@ -5,45 +5,55 @@ import (
 	"math"
 )
 
-// tail decides about what follows the picture's end: zero bytes, then for a JPEG a video, then zero bytes again, each
-// if the limits allow it, and then nothing.
+// tail decides about what follows the picture's end: zero bytes, then for a JPEG a video or Samsung's trailer, then zero
+// bytes again, each if the limits allow it, and then nothing.
 func (w *walker) tail() error {
 	video := w.limits.Video && w.kind.name == "JPEG"
-	// The length of a video's first box is a number below 256 in four bytes, so three zeros may be the video's own.
+	samsung := video || w.limits.Samsung && w.kind.name == "JPEG"
+	// A video begins with a length below 256 in four bytes, Samsung's block with two zeros: these are not padding.
 	limit := int64(0)
 	switch {
 	case w.limits.Zeros:
 		limit = math.MaxInt64
-	case video:
+	case samsung:
 		limit = 3
 	}
+	end := w.offset()
 	n, err := w.zeros(limit)
 	if err != nil {
 		return err
 	}
-	head, err := w.peek(5)
+	head, err := w.peek(samsungHead)
 	if err != nil {
 		return err
 	}
-	if video && n >= 3 && len(head) == 5 && string(head[1:]) == "ftyp" {
-		if err := w.video(); err != nil {
+	var follow func() error
+	switch {
+	case video && n >= 3 && len(head) >= 5 && string(head[1:5]) == "ftyp":
+		follow = w.video
+	case samsung && n >= 2 && isSamsung(head) && (n == 2 || w.limits.Zeros):
+		follow = w.samsung
+	}
+	if follow != nil {
+		if err := follow(); err != nil {
 			return err
 		}
+		end = w.offset()
 		if n, err = w.zeros(limit); err != nil {
 			return err
 		}
 	}
 	if n > 0 && !w.limits.Zeros {
-		return w.trailing()
+		return w.trailing(end)
 	}
-	if end, err := w.atEnd(); err != nil || end {
+	if done, err := w.atEnd(); err != nil || done {
 		return err
 	}
-	return w.trailing()
+	return w.trailing(end)
 }
 
 // video walks the boxes of an ISO base media file (ISO/IEC 14496-12, 4.2: length, type, content), from the last byte
-// of its first box's length on, to its end: the end of the input, or the first thing that is no box. Every box must be
+// of its first box's length on, to its end: the end of the input, or the first thing that is no known box. Every box must be
 // whole and both the index (moov) and the media (mdat) there. What is in the boxes is not looked at.
 func (w *walker) video() error {
 	start := w.offset() - 3
@@ -97,12 +107,12 @@ func (w *walker) video() error {
 	}
 }
 
-// isBoxType reports whether b are four printable ASCII characters.
+// isBoxType reports whether b is the type of a box that stands at the top of MP4 and QuickTime files. Others are not
+// stepped over: what claims to be one may be anything.
 func isBoxType(b []byte) bool {
-	for _, c := range b {
-		if c < ' ' || c > '~' {
-			return false
-		}
+	switch string(b) {
+	case "ftyp", "moov", "mdat", "free", "skip", "wide", "uuid", "udta", "meta", "meco", "moof", "mfra", "styp", "sidx", "ssix", "prft", "pdin", "emsg", "pnot":
+		return true
 	}
-	return true
+	return false
 }

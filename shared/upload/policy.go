@@ -65,7 +65,8 @@ type Kind struct {
 	// Duplicates: "allow", or "refuse" the same bytes twice in one entry and kind.
 	Duplicates string `json:"duplicates"`
 	// AfterEnd: what may follow a picture's end: "mpf" (further pictures that the
-	// first one announces), "zeros" (padding), "video" (a motion photo's clip).
+	// first one announces), "zeros" (padding), "samsung" (the small trailer of notes
+	// behind every photo of Samsung's phones), "video" (a motion photo's clip).
 	AfterEnd []string `json:"after_end"`
 	// MaxFiles and MaxTotalBytes bound what one entry may hold; 0 is no bound.
 	MaxFiles      int64 `json:"max_files,omitempty"`
@@ -85,7 +86,7 @@ const LargestObject = 5_000_000_000
 
 func defaultKind() Kind {
 	return Kind{Extensions: []string{"png", "jpg", "jpeg", "bmp", "gif"}, MinBytes: 1, MaxBytes: 5_500_000,
-		MaxPixels: 50_000_000, MaxSide: 16_384, Duplicates: DuplicatesAllow, AfterEnd: []string{"mpf", "zeros"}}
+		MaxPixels: 50_000_000, MaxSide: 16_384, Duplicates: DuplicatesAllow, AfterEnd: []string{"mpf", "zeros", "samsung"}}
 }
 
 // DefaultPolicy takes what the replaced service took.
@@ -186,17 +187,20 @@ func (k Kind) faults(where string, readable int64) Faults {
 		fault("duplicates", fmt.Sprintf("%q", k.Duplicates), `"allow" or "refuse"`)
 	}
 	for _, a := range k.AfterEnd {
-		if a != "mpf" && a != "zeros" && a != "video" {
-			fault("after_end", fmt.Sprintf("%q", a), `"mpf", "zeros", "video"`)
+		if !slices.Contains(afterEnd, a) {
+			fault("after_end", fmt.Sprintf("%q", a), `"`+strings.Join(afterEnd, `", "`)+`"`)
 		}
 	}
 	return fs
 }
 
+// afterEnd are the words of AfterEnd.
+var afterEnd = []string{"mpf", "zeros", "samsung", "video"}
+
 // limits are the kind's bounds in the words of the checkers.
 func (k Kind) limits() sniff.Limits {
 	return sniff.Limits{MaxPixels: k.MaxPixels, MaxSide: k.MaxSide, MaxAncillaryBytes: k.MaxAncillaryBytes,
-		MPF: slices.Contains(k.AfterEnd, "mpf"), Zeros: slices.Contains(k.AfterEnd, "zeros"), Video: slices.Contains(k.AfterEnd, "video")}
+		MPF: slices.Contains(k.AfterEnd, "mpf"), Zeros: slices.Contains(k.AfterEnd, "zeros"), Samsung: slices.Contains(k.AfterEnd, "samsung"), Video: slices.Contains(k.AfterEnd, "video")}
 }
 
 // AllowsExtension says whether a file may have this extension.

@@ -16,7 +16,7 @@ import (
 const readable = 1_140_000_000
 
 func TestTheDefaultPolicyIsTheDocumentedOne(t *testing.T) {
-	const documented = `{"kinds":{"images":{"extensions":["png","jpg","jpeg","bmp","gif"],"min_bytes":1,"max_bytes":5500000,"max_pixels":50000000,"max_side":16384,"duplicates":"allow","after_end":["mpf","zeros"]}}}`
+	const documented = `{"kinds":{"images":{"extensions":["png","jpg","jpeg","bmp","gif"],"min_bytes":1,"max_bytes":5500000,"max_pixels":50000000,"max_side":16384,"duplicates":"allow","after_end":["mpf","zeros","samsung"]}}}`
 	got, err := json.Marshal(upload.DefaultPolicy())
 	if err != nil || string(got) != documented {
 		t.Errorf("the default policy is\n%s (%v), want\n%s", got, err, documented)
@@ -91,7 +91,7 @@ func TestAPolicyIsRefusedForEachFault(t *testing.T) {
 		{kind(`"max_ancillary_bytes":-1`), "HATCHERY_POLICY kinds.images.max_ancillary_bytes", "-1", "0 or more"},
 		{kind(`"duplicates":"deny"`), "HATCHERY_POLICY kinds.images.duplicates", `"deny"`, `"allow" or "refuse"`},
 		{kind(`"duplicates":""`), "HATCHERY_POLICY kinds.images.duplicates", `""`, `"allow" or "refuse"`},
-		{kind(`"after_end":["mpf","anything"]`), "HATCHERY_POLICY kinds.images.after_end", `"anything"`, `"mpf", "zeros", "video"`},
+		{kind(`"after_end":["mpf","anything"]`), "HATCHERY_POLICY kinds.images.after_end", `"anything"`, `"mpf", "zeros", "samsung", "video"`},
 	} {
 		t.Run(fmt.Sprintf("%.60s", c.policy), func(t *testing.T) {
 			_, err := upload.ParsePolicy([]byte(c.policy), readable)

@@ -1,6 +1,6 @@
 """Makes the pictures of this folder and manifest.tsv. make.sh installs what it needs and runs it.
 
-genuine.py calls the encoders, liars.py spoils what they made. Both add rows through add() below.
+genuine.py calls the encoders, liars.py spoils what they made. Both add files through add() below.
 """
 import os
 import pathlib
@@ -21,22 +21,23 @@ def main():
         """Writes a file and its row. size is WxH as the picture declares it, of those that pass."""
         if name in rows:
             raise SystemExit(f"{name} is made twice")
-        (HERE / name).write_bytes(data)
-        rows[name] = (name, how, LICENCE, verdict, size)
+        file = ("genuine/" if verdict == "ok" else "liars/") + name
+        (HERE / file).write_bytes(data)
+        rows[name] = (file, how, LICENCE, verdict, size)
 
-    for old in HERE.iterdir():
-        if old.suffix in (".png", ".jpg", ".jpeg", ".gif", ".bmp"):
-            old.unlink()
+    for folder in ("genuine", "liars"):
+        shutil.rmtree(HERE / folder, ignore_errors=True)
+        (HERE / folder).mkdir()
     work = pathlib.Path(tempfile.mkdtemp())
     try:
         os.chdir(work)
         genuine.make(add, work, HERE)
-        liars.make(add, HERE)
+        liars.make(add, HERE / "genuine")
     finally:
         shutil.rmtree(work)
-    lines = ["\t".join(rows[name]) for name in sorted(rows)]
+    lines = sorted("\t".join(row) for row in rows.values())
     (HERE / "manifest.tsv").write_text("\n".join(["file\thow made\tlicence\tverdict\tsize"] + lines) + "\n")
-    total = sum((HERE / name).stat().st_size for name in rows)
+    total = sum((HERE / row[0]).stat().st_size for row in rows.values())
     print(f"{len(rows)} files, {total} bytes")
 
 

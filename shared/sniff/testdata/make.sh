@@ -12,4 +12,4 @@ trap 'rm -rf "$tools"' EXIT
 python3 -m venv "$tools/venv"
 "$tools/venv/bin/pip" install --quiet pillow imagecodecs numpy opencv-python-headless pypng apng \
   mozjpeg-lossless-optimization pygame-ce
-"$tools/venv/bin/python" make.py
+PYTHONDONTWRITEBYTECODE=1 "$tools/venv/bin/python" make.py

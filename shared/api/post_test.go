@@ -1,0 +1,72 @@
+package api_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	"hatchery/shared/upload"
+)
+
+func TestWhatIsStoredIsTheFileAlone(t *testing.T) {
+	large := strings.Repeat("0123456789", 60_000) // beyond what is kept in memory
+	contentType, small := form("a", "1", "file@", "by\r\nte--s", "b", "2")
+	_, spooled := form("file", large)
+	encoded := "------boundary\r\nContent-Disposition: form-data; name=\"file\"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\na=3Db=\r\n------boundary--\r\n"
+	for _, c := range []struct{ name, contentType, body, want string }{
+		{"raw", "image/png", "bytes", "bytes"},
+		{"raw, spooled", "", large, large},
+		{"raw, as curl sends it", "application/x-www-form-urlencoded", "a=b&c", "a=b&c"},
+		{"multipart", contentType, small, "by\r\nte--s"},
+		{"multipart, spooled", contentType, spooled, large},
+		{"multipart, a transfer encoding is not undone", contentType, encoded, "a=3Db="},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			got := w.do("POST", named("cat.png"), strings.NewReader(c.body), "Content-Type", c.contentType)
+			if got.status != 202 {
+				t.Fatalf("status %d: %s", got.status, got.body)
+			}
+			kept, _ := w.objects.Bytes(w.pipeline.Layout.QuarantineKey(ref("e", idSecond)), "")
+			if string(kept) != c.want {
+				t.Errorf("quarantine holds %d bytes %.20q, want %d %.20q", len(kept), kept, len(c.want), c.want)
+			}
+			record, err := w.records.Get(t.Context(), ref("e", idSecond))
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum := sha256.Sum256([]byte(c.want))
+			if want := (upload.Declared{Size: int64(len(c.want)), SHA256: hex.EncodeToString(sum[:])}); record.Declared != want {
+				t.Errorf("the validator is to compare with %+v, want %+v", record.Declared, want)
+			}
+			w.wantClean()
+		})
+	}
+}
+
+func TestASpooledBodyHasNoNameThatAKilledProcessCouldLeaveBehind(t *testing.T) {
+	w := newWorld(t)
+	held := &heldPut{Objects: w.objects, begun: make(chan struct{}), letGo: make(chan struct{})}
+	w.pipeline.Objects = held
+	answers := make(chan reply)
+	go func() {
+		answers <- w.do("POST", named("cat.png"), strings.NewReader(strings.Repeat("x", 300_000)))
+	}()
+	<-held.begun
+	entries, err := os.ReadDir(w.config.SpoolDir)
+	if err != nil {
+		t.Error(err)
+	}
+	// Windows removes no open file: there it goes when the request ends.
+	if runtime.GOOS != "windows" && len(entries) != 0 {
+		t.Errorf("the spool folder has %v while the body is stored", entries)
+	}
+	close(held.letGo)
+	if got := <-answers; got.status != 202 {
+		t.Errorf("status %d: %s", got.status, got.body)
+	}
+	w.wantClean()
+}

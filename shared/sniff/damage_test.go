@@ -1,0 +1,208 @@
+package sniff_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"hatchery/shared/sniff"
+)
+
+func TestAPictureThatIsCutNeverPasses(t *testing.T) {
+	for _, s := range genuine(t) {
+		step := 1
+		if testing.Short() {
+			step = 7
+		}
+		for n := 0; n < len(s.data); n += step {
+			got := verdict(t, s.data[:n], s.extension(), everything())
+			if got == "ok" && !optional(s.data[n:]) {
+				t.Errorf("%s, the first %d of %d bytes: ok", s.file, n, len(s.data))
+			}
+		}
+	}
+}
+
+// optional reports whether a picture may do without these bytes at its end: zeros, then perhaps a video or Samsung's trailer.
+func optional(rest []byte) bool {
+	rest = bytes.TrimLeft(rest, "\x00")
+	return len(rest) == 0 || bytes.HasPrefix(rest, []byte("\x01\x0a\x0e\x00\x00\x00Image_UTC_Data")) || bytes.HasPrefix(rest, []byte("ftyp")) || bytes.HasPrefix(rest[1:], []byte("ftyp"))
+}
+
+func TestOneByteMoreIsTrailingData(t *testing.T) {
+	for _, s := range genuine(t) {
+		for _, b := range []byte{1, '\n', ';', '<', 0xff} {
+			if got := verdict(t, append(slices.Clone(s.data), b), s.extension(), everything()); got != "trailing_data" {
+				t.Errorf("%s and a byte 0x%02x: %s", s.file, b, got)
+			}
+		}
+	}
+}
+
+// Checksums cover all of a PNG but its signature and its lengths, so any flip shows.
+func TestAFlippedBitAnywhereInAPNGIsRefused(t *testing.T) {
+	for _, s := range genuine(t) {
+		if s.extension() != "png" {
+			continue
+		}
+		data := slices.Clone(s.data)
+		for i := range data {
+			data[i] ^= 1 << (i % 8)
+			if got := verdict(t, data, "png", everything()); got == "ok" {
+				t.Errorf("%s, bit %d of byte %d flipped: ok", s.file, i%8, i)
+			}
+			data[i] = s.data[i]
+		}
+	}
+}
+
+// The markers and lengths of a JPEG's headers lead from one to the next.
+func TestAFlippedBitInAJPEGsMarkersOrLengthsIsRefused(t *testing.T) {
+	for _, s := range genuine(t) {
+		if s.extension() != "jpg" || strings.Contains(s.file, "fill-bytes") {
+			continue
+		}
+		data := slices.Clone(s.data)
+		for at := 2; data[at+1] != 0xda; at += 2 + int(binary.BigEndian.Uint16(s.data[at+2:])) {
+			for _, i := range []int{at, at + 2, at + 3} {
+				for bit := range 8 {
+					data[i] ^= 1 << bit
+					next := at + 2 + int(binary.BigEndian.Uint16(data[at+2:]))
+					luck := next < len(data) && data[next] == 0xff // it leads to the marker of a later segment
+					if got := verdict(t, data, "jpg", everything()); got == "ok" && (i == at || !luck) {
+						t.Errorf("%s, bit %d of byte %d flipped: ok", s.file, bit, i)
+					}
+					data[i] = s.data[i]
+				}
+			}
+		}
+	}
+}
+
+// A GIF's sizes of blocks lead from one to the next; a flip in them loses the way, in most pictures at once.
+func TestAFlippedBitInAGIFsFirstBlocksIsRefused(t *testing.T) {
+	for _, s := range genuine(t) {
+		if s.extension() != "gif" {
+			continue
+		}
+		at := 13
+		if s.data[10]&0x80 != 0 {
+			at += 3 << (s.data[10]&7 + 1)
+		}
+		data := slices.Clone(s.data)
+		for bit := range 8 {
+			data[at] ^= 1 << bit
+			if got := verdict(t, data, "gif", everything()); got == "ok" {
+				t.Errorf("%s, bit %d of byte %d flipped: ok", s.file, bit, at)
+			}
+			data[at] = s.data[at]
+		}
+	}
+}
+
+// uneven reads r in pieces of random lengths, now and then none at all.
+type uneven struct {
+	r   io.Reader
+	rnd *rand.Rand
+}
+
+func (u uneven) Read(p []byte) (int, error) {
+	if u.rnd.IntN(9) == 0 {
+		return 0, nil
+	}
+	return u.r.Read(p[:min(len(p), 1+u.rnd.IntN(300))])
+}
+
+func TestTheVerdictDoesNotDependOnHowTheBytesCome(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for _, s := range samples(t) {
+		want, wantErr := sniff.Check(t.Context(), bytes.NewReader(s.data), s.extension(), everything())
+		for name, r := range map[string]io.Reader{
+			"byte by byte":           iotest.OneByteReader(bytes.NewReader(s.data)),
+			"half by half":           iotest.HalfReader(bytes.NewReader(s.data)),
+			"with the end":           iotest.DataErrReader(bytes.NewReader(s.data)),
+			"unevenly":               uneven{bytes.NewReader(s.data), rnd},
+			"unevenly, with the end": uneven{iotest.DataErrReader(bytes.NewReader(s.data)), rnd},
+		} {
+			got, err := sniff.Check(t.Context(), r, s.extension(), everything())
+			if got != want || !same(err, wantErr) {
+				t.Errorf("%s, read %s: %+v %v; read at once: %+v %v", s.file, name, got, err, want, wantErr)
+			}
+		}
+	}
+}
+
+// same reports whether two results of Check are the same verdict.
+func same(a, b error) bool {
+	var ra, rb *sniff.Refusal
+	if errors.As(a, &ra) && errors.As(b, &rb) {
+		return *ra == *rb
+	}
+	return a == nil && b == nil
+}
+
+// The block that is looked at must not show at its edges: every structure is moved across one.
+func TestNothingHappensAtTheEdgesOfABlock(t *testing.T) {
+	const block = 128 << 10
+	for _, test := range []struct {
+		file, extension string
+		at              int // where a segment of padding goes
+		padding         func(n int) []byte
+	}{
+		{"mpf-script.jpg", "jpg", 2, comment}, {"cjpeg-progressive-restart.jpg", "jpg", 2, comment}, {"motion.jpg", "jpg", 2, comment},
+		{"pillow-frames.gif", "gif", -1, gifComment}, {"netpbm.gif", "gif", -1, gifComment},
+	} {
+		data := named(t, "genuine/"+test.file)
+		at := test.at
+		if at < 0 {
+			at = 13 + 3<<(data[10]&7+1)
+		}
+		for shift := 1; shift < len(data)+2; shift += 3 {
+			padding := test.padding(block - shift)
+			moved := slices.Concat(data[:at], padding, data[at:])
+			found, err := sniff.Check(t.Context(), bytes.NewReader(moved), test.extension, everything())
+			if err != nil || found.Size != int64(len(moved)) || found.SHA256 != sha256.Sum256(moved) {
+				t.Fatalf("%s, moved by %d bytes: %+v, %v", test.file, len(padding), found, err)
+			}
+			if got := verdict(t, append(moved, 1), test.extension, everything()); got != "trailing_data" {
+				t.Fatalf("%s, moved by %d bytes, and a byte more: %s", test.file, len(padding), got)
+			}
+		}
+	}
+}
+
+// comment is JPEG comments of n bytes in all.
+func comment(n int) []byte {
+	var b []byte
+	for n > 0 {
+		size := min(n, 60000)
+		if left := n - size; left > 0 && left < 4 {
+			size -= 4
+		}
+		b = append(b, 0xff, 0xfe, byte((size-2)>>8), byte(size-2))
+		b = append(b, make([]byte, size-4)...)
+		n -= size
+	}
+	return b
+}
+
+// gifComment is a GIF comment of n bytes in all.
+func gifComment(n int) []byte {
+	b := []byte{0x21, 0xfe}
+	for n -= 3; n > 0; {
+		size := min(n, 256)
+		if n-size == 1 {
+			size -= 2
+		}
+		b = append(append(b, byte(size-1)), bytes.Repeat([]byte{'.'}, size-1)...)
+		n -= size
+	}
+	return append(b, 0)
+}

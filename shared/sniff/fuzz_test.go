@@ -1,0 +1,106 @@
+package sniff_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"hatchery/shared/sniff"
+)
+
+func FuzzPNG(f *testing.F) {
+	fuzz(f, "png", func(b []byte) (int, int, error) {
+		c, err := png.DecodeConfig(bytes.NewReader(b))
+		return c.Width, c.Height, err
+	})
+}
+
+func FuzzJPEG(f *testing.F) {
+	fuzz(f, "jpg", func(b []byte) (int, int, error) {
+		c, err := jpeg.DecodeConfig(bytes.NewReader(b))
+		if c.Height == 0 { // DNL says it later, which Go does not read
+			err = errors.New("unknown height")
+		}
+		return c.Width, c.Height, err
+	})
+}
+
+func FuzzGIF(f *testing.F) {
+	fuzz(f, "gif", func(b []byte) (int, int, error) {
+		c, err := gif.DecodeConfig(bytes.NewReader(b))
+		return c.Width, c.Height, err
+	})
+}
+
+// Go has no decoder for BMP: here the size is read from where every header but the oldest has it.
+func FuzzBMP(f *testing.F) {
+	fuzz(f, "bmp", func(b []byte) (int, int, error) {
+		if len(b) < 26 || b[14] == 12 {
+			return 0, 0, errors.New("an old header")
+		}
+		height := int(int32(uint32(b[22]) | uint32(b[23])<<8 | uint32(b[24])<<16 | uint32(b[25])<<24))
+		return int(b[18]) | int(b[19])<<8 | int(b[20])<<16 | int(b[21])<<24, max(height, -height), nil
+	})
+}
+
+// greedy counts what is asked of a reader after its end, and how often.
+type greedy struct {
+	r          io.Reader
+	calls, end int
+}
+
+func (g *greedy) Read(p []byte) (int, error) {
+	g.calls++
+	n, err := g.r.Read(p)
+	if err == io.EOF {
+		g.end++
+	}
+	return n, err
+}
+
+// fuzz checks, for any bytes: there is a verdict; it is the same however the bytes come; the reader is read to its end
+// once; and of what is allowed, that size, checksum and dimensions are right and that not one byte more may follow.
+func fuzz(f *testing.F, extension string, dimensions func([]byte) (int, int, error)) {
+	for _, s := range samples(f) {
+		if e := s.extension(); e == extension || e == "jpeg" && extension == "jpg" {
+			f.Add(s.data, uint64(1))
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte, seed uint64) {
+		r := &greedy{r: bytes.NewReader(data)}
+		found, err := sniff.Check(t.Context(), r, extension, everything())
+		var refusal *sniff.Refusal
+		if err != nil && !errors.As(err, &refusal) {
+			t.Fatalf("trouble in place of a verdict: %v", err)
+		}
+		if r.end > 1 || r.calls > 2+len(data)/1000 {
+			t.Fatalf("%d calls of Read for %d bytes, %d after the end", r.calls, len(data), r.end)
+		}
+		again, errAgain := sniff.Check(t.Context(), uneven{bytes.NewReader(data), rand.New(rand.NewPCG(seed, 0))}, extension, everything())
+		if again != found || !same(err, errAgain) {
+			t.Fatalf("at once: %+v %v; in pieces: %+v %v", found, err, again, errAgain)
+		}
+		if err != nil {
+			return
+		}
+		if found.Size != int64(len(data)) || found.SHA256 != sha256.Sum256(data) || found.Width <= 0 || found.Height <= 0 ||
+			found.Width > 16384 || found.Height > 16384 || found.Width*found.Height > 50_000_000 {
+			t.Fatalf("allowed with %+v", found)
+		}
+		if w, h, err := dimensions(data); err == nil && (int64(w) != found.Width || int64(h) != found.Height) {
+			t.Fatalf("%d x %d pixels, but a decoder sees %d x %d", found.Width, found.Height, w, h)
+		}
+		for _, more := range []string{"\x01", "\xff", "<?php", "PK\x03\x04"} {
+			if got := verdict(t, append(slices.Clip(data), more...), extension, everything()); got == "ok" {
+				t.Fatalf("allowed with %q behind it", more)
+			}
+		}
+	})
+}

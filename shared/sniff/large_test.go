@@ -1,0 +1,183 @@
+package sniff_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"hash/crc32"
+	"io"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+	"time"
+
+	"hatchery/shared/sniff"
+)
+
+// large is a picture of any size, made of a piece that repeats, so that it need not be stored.
+type large struct {
+	name, extension    string
+	head, piece, after []byte
+}
+
+// reader returns a picture of about size bytes.
+func (l large) reader(size int64) io.Reader {
+	return io.MultiReader(bytes.NewReader(l.head), &repeat{piece: l.piece, times: max(1, size/int64(len(l.piece)))}, bytes.NewReader(l.after))
+}
+
+// repeat reads a piece so many times.
+type repeat struct {
+	piece []byte
+	times int64
+	at    int
+}
+
+func (r *repeat) Read(p []byte) (int, error) {
+	if r.times == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.piece[r.at:])
+	if r.at += n; r.at == len(r.piece) {
+		r.at, r.times = 0, r.times-1
+	}
+	return n, nil
+}
+
+// larges makes one picture per walk, as hard to walk as real ones get: libpng's chunks of 8 KiB, JPEG entropy data with
+// its one 0xFF in 256 bytes and restart markers or not, GIF's blocks of 255 bytes, BMP's rows, BMP's runs.
+func larges(t testing.TB, size int64) []large {
+	random := make([]byte, 1<<20)
+	rnd := rand.New(rand.NewPCG(3, 4))
+	for i := range random {
+		random[i] = byte(rnd.Uint32())
+	}
+	jpeg := named(t, "genuine/cjpeg.jpg")
+	start := bytes.Index(jpeg, []byte("\xff\xda"))
+	gif := named(t, "genuine/no-tables.gif")
+	runs := []byte{}
+	for range 100 {
+		runs = append(runs, bytes.Repeat([]byte{10, 1}, 100)...)
+		runs = append(runs, 0, 0)
+	}
+	bitmap := func(depth, compression uint32, width, height int64, colours int) []byte {
+		b := []byte("BM\x00\x00\x00\x00\x00\x00\x00\x00")
+		for _, v := range []uint32{uint32(54 + 4*colours), 40, uint32(width), uint32(height), 1 | depth<<16, compression, 0, 0, 0, 0, 0} {
+			b = binary.LittleEndian.AppendUint32(b, v)
+		}
+		return append(b, make([]byte, 4*colours)...)
+	}
+	rows := size / (64 << 10)
+	lines := size / int64(len(runs)) * 100
+	const png = "\x89PNG\r\n\x1a\n"
+	return []large{
+		{"PNG", "png", append([]byte(png), chunk("IHDR", []byte("\x00\x00\x40\x00\x00\x00\x40\x00\x08\x02\x00\x00\x00"))...), chunk("IDAT", random[:8<<10]), chunk("IEND", nil)},
+		{"JPEG", "jpg", jpeg[:start+2+int(binary.BigEndian.Uint16(jpeg[start+2:]))], bytes.ReplaceAll(random, []byte{0xff}, []byte{0xff, 0}), []byte("\xff\xd9")},
+		{"GIF", "gif", gif[:len(gif)-5], append([]byte{255}, random[:255]...), []byte("\x00;")},
+		{"BMP", "bmp", bitmap(32, 0, 16<<10, rows, 0), random[:64<<10], nil},
+		{"BMPRuns", "bmp", bitmap(8, 1, 1000, lines, 256), runs, []byte{0, 1}},
+	}
+}
+
+// chunk is one PNG chunk.
+func chunk(name string, content []byte) []byte {
+	b := append(binary.BigEndian.AppendUint32(nil, uint32(len(content))), name...)
+	b = append(b, content...)
+	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b[4:]))
+}
+
+// BenchmarkCheck reports, as x-sha256, how many times as long a check takes as the bare checksum of the same bytes from
+// the same reader, both timed in turn within one run.
+func BenchmarkCheck(b *testing.B) {
+	const size = 32 << 20
+	for _, l := range larges(b, size) {
+		b.Run(l.name, func(b *testing.B) {
+			data, err := io.ReadAll(l.reader(size))
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(int64(len(data)))
+			var check, bare time.Duration
+			block := make([]byte, 128<<10)
+			for b.Loop() {
+				begin := time.Now()
+				if _, err := sniff.Check(b.Context(), bytes.NewReader(data), l.extension, sniff.Limits{}); err != nil {
+					b.Fatal(err)
+				}
+				middle := time.Now()
+				sum := sha256.New()
+				if _, err := io.CopyBuffer(struct{ io.Writer }{sum}, struct{ io.Reader }{bytes.NewReader(data)}, block); err != nil {
+					b.Fatal(err)
+				}
+				check, bare = check+middle.Sub(begin), bare+time.Since(middle)
+			}
+			b.ReportMetric(float64(check)/float64(bare), "x-sha256")
+		})
+	}
+}
+
+// watch samples the heap while it is read.
+type watch struct {
+	r    io.Reader
+	seen int
+	peak uint64
+}
+
+func (w *watch) Read(p []byte) (int, error) {
+	if w.seen++; w.seen%128 == 1 {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		w.peak = max(w.peak, m.HeapAlloc)
+	}
+	return w.r.Read(p)
+}
+
+// memory checks a picture of about size bytes and returns the highest heap seen and all that was ever allocated for it.
+func memory(t testing.TB, l large, size int64) (peak, allocated uint64) {
+	var before, after runtime.MemStats
+	runtime.GC()
+	r := &watch{r: l.reader(size)}
+	runtime.ReadMemStats(&before)
+	found, err := sniff.Check(t.Context(), r, l.extension, sniff.Limits{})
+	runtime.ReadMemStats(&after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found.Size < size*9/10 {
+		t.Fatalf("%s: %d bytes read, want about %d", l.name, found.Size, size)
+	}
+	return r.peak - min(before.HeapAlloc, r.peak), after.TotalAlloc - before.TotalAlloc
+}
+
+// All that is allocated during a check bounds its peak from above, and no collector's timing shows in it.
+func TestMemoryDoesNotGrowWithThePicture(t *testing.T) {
+	const small, big = 1 << 20, 64 << 20
+	few, many := larges(t, small), larges(t, big)
+	for i := range few {
+		_, one := memory(t, few[i], small)
+		_, other := memory(t, many[i], big)
+		if other > one+1<<20 {
+			t.Errorf("%s: %d bytes allocated for 1 MiB, %d for 64 MiB", few[i].name, one, other)
+		}
+	}
+}
+
+// BenchmarkMemory streams 1 GiB through each walk, and reports how much higher than for 1 MiB the heap's peak was.
+func BenchmarkMemory(b *testing.B) {
+	const small, big = 1 << 20, 1 << 30
+	few, many := larges(b, small), larges(b, big)
+	for i := range few {
+		b.Run(few[i].name, func(b *testing.B) {
+			b.SetBytes(big)
+			var most int64
+			for b.Loop() {
+				one, _ := memory(b, few[i], small)
+				other, _ := memory(b, many[i], big)
+				most = max(most, int64(other)-int64(one))
+			}
+			b.ReportMetric(float64(most), "peak-B-more")
+			if most > 1<<20 {
+				b.Errorf("the heap's peak is %d bytes higher for 1 GiB than for 1 MiB", most)
+			}
+		})
+	}
+}

@@ -1,0 +1,118 @@
+package sniff
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"slices"
+)
+
+// Samsung's phones put a trailer of blocks behind a photo, and the video of a motion photo is one of them. ExifTool
+// documents the layout
+// (Image::ExifTool::Samsung): each begins with two zeros, a type (2 bytes), the length of its name (4) and the name;
+// behind them stand "SEFH", a version, the number of blocks, 12 bytes on each (two zeros, type, distance back from
+// "SEFH" to its start, length), the length of all that, and "SEFT". All numbers are little endian.
+const (
+	samsungHead  = 12 // from the type on: as much of the first block as tells it from other things
+	samsungVideo = "MotionPhoto_Data"
+	// samsungSmall bounds all blocks but the video: the time, the phone's country, the camera's mode.
+	samsungSmall = 64 << 10
+)
+
+// isSamsung reports whether b, behind two zeros, goes on as a block does: a type, a name of 4 to 64 letters.
+func isSamsung(b []byte) bool {
+	if len(b) < samsungHead {
+		return false
+	}
+	name := binary.LittleEndian.Uint32(b[2:])
+	for _, c := range b[6:10] {
+		if c != '_' && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return name >= 4 && name <= 64
+}
+
+// samsung walks such a trailer from its first block's type on. The blocks that the directory lists must fill it without
+// a gap; a video among them is walked box by box, and all the others together are small. Photos without a video have
+// such a trailer too, and it is walked alike.
+func (w *walker) samsung() error {
+	start := w.offset() - 2
+	small := int64(0)
+	var video, videoEnd int64
+	for {
+		b, err := w.peek(samsungSmall)
+		if err != nil {
+			return err
+		}
+		i, name := bytes.Index(b, []byte("SEFH")), bytes.Index(b, []byte(samsungVideo))
+		isVideo := name >= 0 && (i < 0 || name < i)
+		if isVideo {
+			i = name + len(samsungVideo)
+		}
+		if small += int64(max(i, 0)); small > samsungSmall || i < 0 && len(b) == samsungSmall || isVideo && (video > 0 || !w.limits.Video) {
+			return w.trailing(start)
+		}
+		if i < 0 {
+			return errShort
+		}
+		if err := w.extra(int64(i)); err != nil {
+			return err
+		}
+		if err := w.skip(int64(i)); err != nil {
+			return err
+		}
+		if !isVideo {
+			return w.samsungDirectory(start, video, videoEnd)
+		}
+		video = w.offset() - int64(8+len(samsungVideo))
+		if head, err := w.peek(8); err != nil {
+			return err
+		} else if len(head) < 8 {
+			return errShort
+		} else if !bytes.HasPrefix(head, make([]byte, 3)) || string(head[4:]) != "ftyp" {
+			return w.corrupt(w.offset(), "there is no video where Samsung's trailer announces one")
+		}
+		if err := w.skip(3); err != nil {
+			return err
+		}
+		if err := w.video(); err != nil {
+			return err
+		}
+		videoEnd = w.offset()
+	}
+}
+
+// samsungDirectory walks the directory of a trailer that began at start and whose video is at video to videoEnd.
+func (w *walker) samsungDirectory(start, video, videoEnd int64) error {
+	type block struct{ from, to int64 }
+	at := w.offset()
+	b, err := w.take(12)
+	if err != nil {
+		return err
+	}
+	count := int64(binary.LittleEndian.Uint32(b[8:]))
+	if count > samsungSmall/12 {
+		return w.corrupt(at, "Samsung's trailer claims to have %d blocks", count)
+	}
+	if b, err = w.take(int(12*count) + 8); err != nil {
+		return err
+	}
+	var listed []block
+	for ; len(b) > 8; b = b[12:] {
+		from := at - int64(binary.LittleEndian.Uint32(b[4:]))
+		listed = append(listed, block{from, from + int64(binary.LittleEndian.Uint32(b[8:]))})
+	}
+	legal := int64(binary.LittleEndian.Uint32(b)) == 12+12*count && string(b[4:]) == "SEFT" &&
+		(video == 0 || slices.Contains(listed, block{video, videoEnd}))
+	slices.SortFunc(listed, func(a, b block) int { return cmp.Compare(a.from, b.from) })
+	end := start
+	for _, l := range listed {
+		legal = legal && l.from == end
+		end = l.to
+	}
+	if !legal || end != at {
+		return w.corrupt(at, "the directory of Samsung's trailer does not fit its blocks")
+	}
+	return nil
+}
