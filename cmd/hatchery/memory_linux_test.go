@@ -83,7 +83,7 @@ func (h *hatchery) sendFormFile(t *testing.T, f form, path string) (answer, erro
 	if err != nil {
 		return answer{}, err
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
 		return answer{}, err

@@ -228,7 +228,7 @@ func (h *hatchery) send(req *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	defer res.Body.Close() //nolint:errcheck // read to its end below
+	defer res.Body.Close()
 	data, err := io.ReadAll(res.Body)
 	return answer{res.StatusCode, res.Header, data}, err
 }

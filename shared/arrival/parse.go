@@ -166,7 +166,7 @@ func parseBridged(body []byte, detailType string) (Message, error) {
 	// before have none.
 	if detail.EventVersion != "" {
 		if err := checkVersion(detail.EventVersion, 1, 0); err != nil {
-			return Message{Faults: []error{err}}, nil
+			return Message{Faults: []error{err}}, nil //nolint:nilerr // the fault is the record's, not the message's
 		}
 	}
 	created, err := newCreated(bridgedName(detail.Reason), event.Time, detail.Object.Size, Created{

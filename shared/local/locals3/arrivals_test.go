@@ -176,7 +176,7 @@ func TestASweepEndsWithTheErrorOfItsCaller(t *testing.T) {
 	stop := errors.New("stop")
 	calls := 0
 	err := server.Quarantined(t.Context(), func(arrival.Created) error { calls++; return stop })
-	if err != stop || calls != 1 {
+	if !errors.Is(err, stop) || calls != 1 {
 		t.Errorf("got %v after %d calls, want the error itself after 1", err, calls)
 	}
 }

@@ -146,11 +146,6 @@ func (r *recorder) of(key string) []arrival.Created {
 	return append([]arrival.Created(nil), r.byKey[key]...)
 }
 
-func (r *recorder) last(key string) arrival.Created {
-	all := r.of(key)
-	return all[len(all)-1]
-}
-
 type lockedBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

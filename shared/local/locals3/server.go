@@ -125,10 +125,10 @@ func (o *Options) check() error {
 		}
 	}
 	if o.Dir != "" && !filepath.IsAbs(o.Dir) {
-		faults = append(faults, fmt.Errorf("Dir %q is not absolute", o.Dir))
+		faults = append(faults, fmt.Errorf("option Dir %q is not absolute", o.Dir))
 	}
 	if o.Created == nil {
-		faults = append(faults, errors.New("Created is nil"))
+		faults = append(faults, errors.New("option Created is nil"))
 	}
 	if len(faults) > 0 {
 		return fmt.Errorf("open the embedded S3 server: %w", errors.Join(faults...))
@@ -195,7 +195,7 @@ func quietly(open func() (*posix.Posix, error)) (*posix.Posix, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer nowhere.Close()
+	defer nowhere.Close() //nolint:errcheck // nothing was written that could be lost
 	stdout := os.Stdout
 	os.Stdout = nowhere
 	defer func() { os.Stdout = stdout }()
@@ -335,7 +335,7 @@ func freeAddress(ctx context.Context, address string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("listen on %s: %w", address, err)
 	}
-	defer listener.Close()
+	defer listener.Close() //nolint:errcheck // nothing was written that could be lost
 	return listener.Addr().String(), nil
 }
 

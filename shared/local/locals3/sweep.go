@@ -41,7 +41,7 @@ func (s *Server) sweep(ctx context.Context, folder string, yield func(arrival.Cr
 	if err != nil {
 		return fmt.Errorf("sweep quarantine: %w", err)
 	}
-	defer dir.Close()
+	defer dir.Close() //nolint:errcheck // nothing was written that could be lost
 	for {
 		entries, err := dir.ReadDir(sweepBatch)
 		for _, entry := range entries {

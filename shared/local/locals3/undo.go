@@ -237,7 +237,7 @@ func readLog(path string) ([]entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer file.Close() //nolint:errcheck // nothing was written that could be lost
 	var unfinished []entry
 	for lines := bufio.NewReader(file); ; {
 		line, err := lines.ReadBytes('\n')
@@ -342,7 +342,7 @@ func linkOrCopy(from, to string) error {
 	if err != nil {
 		return err
 	}
-	defer source.Close()
+	defer source.Close() //nolint:errcheck // nothing was written that could be lost
 	target, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return err

@@ -45,7 +45,7 @@ func withServer(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // the system's temporary folder is emptied anyway
+	defer os.RemoveAll(dir)
 	ctx := context.Background()
 	server, err := locals3.Open(ctx, locals3.Options{Dir: dir, Listen: "127.0.0.1:0", Region: region, AccessKey: accessKey, SecretKey: secretKey,
 		Bucket: bucket, QuarantinePrefix: "quarantine/", Log: slog.New(slog.DiscardHandler),
@@ -109,7 +109,7 @@ func do(t *testing.T, req *http.Request) (int, http.Header, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close() //nolint:errcheck // read to its end
+	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -277,7 +277,7 @@ func TestAReadThatMakesNoProgressEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer object.Body.Close() //nolint:errcheck // the read below decides
+	defer object.Body.Close()
 	data, err := io.ReadAll(object.Body)
 	if err == nil || string(data) != "half-" {
 		t.Errorf("read %q, %v", data, err)
