@@ -43,6 +43,8 @@ func takeFolder(dir string) (*folder, error) {
 	return f, nil
 }
 
+const anew = "remove the file to begin with new addresses and credentials"
+
 // loadState reads what the last start wrote down, or begins anew.
 func (f *folder) loadState() (state, error) {
 	data, err := os.ReadFile(f.path(stateFile))
@@ -53,8 +55,11 @@ func (f *folder) loadState() (state, error) {
 		return state{}, fmt.Errorf("read %s: %w", f.path(stateFile), err)
 	}
 	var st state
-	if err := json.Unmarshal(data, &st); err != nil || st.AccessKey == "" || st.SecretKey == "" {
-		return state{}, fmt.Errorf("read %s: it is not what hatchery writes there; remove it to begin with new addresses and credentials (%w)", f.path(stateFile), errors.Join(err))
+	if err := json.Unmarshal(data, &st); err != nil {
+		return state{}, fmt.Errorf("read %s: %w; %s", f.path(stateFile), err, anew)
+	}
+	if st.AccessKey == "" || st.SecretKey == "" {
+		return state{}, fmt.Errorf("read %s: it has no credentials; %s", f.path(stateFile), anew)
 	}
 	return st, nil
 }
