@@ -1,53 +1,58 @@
 package locals3
 
 import (
+	"context"
 	"io"
-	"net"
 	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v3"
-	"github.com/valyala/fasthttp"
 )
 
-// connections are the open ones, so that the server can end. The web server's own
-// shutdown closes only those that rest between two requests: one on which nothing
-// was ever asked (HTTP clients open them in advance) would keep it waiting in vain.
-type connections struct {
-	mu   sync.Mutex
-	open map[net.Conn]fasthttp.ConnState
+// requests counts what is under way, so that the server can end. The web server's
+// own shutdown waits for connections instead, and one on which nothing was ever
+// asked (HTTP clients open them in advance) would keep it waiting in vain.
+type requests struct {
+	mu    sync.Mutex
+	n     int
+	ended bool
+	none  chan struct{} // closed when the end was asked for and nothing is under way
 }
 
-func newConnections() *connections {
-	return &connections{open: map[net.Conn]fasthttp.ConnState{}}
-}
+func newRequests() *requests { return &requests{none: make(chan struct{})} }
 
-// changed is the web server's hook.
-func (o *connections) changed(conn net.Conn, state fasthttp.ConnState) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if state == fasthttp.StateClosed || state == fasthttp.StateHijacked {
-		delete(o.open, conn)
-		return
+// begin is false when the server is ending: nothing may begin any more.
+func (r *requests) begin() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		return false
 	}
-	o.open[conn] = state
+	r.n++
+	return true
 }
 
-// closeUnused closes the connections on which no request is under way; closeAll
-// those as well on which one is.
-func (o *connections) closeUnused() {
-	o.close(func(s fasthttp.ConnState) bool { return s != fasthttp.StateActive })
+func (r *requests) done() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.n--; r.n == 0 && r.ended {
+		close(r.none)
+	}
 }
 
-func (o *connections) closeAll() { o.close(func(fasthttp.ConnState) bool { return true }) }
-
-func (o *connections) close(which func(fasthttp.ConnState) bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for conn, state := range o.open {
-		if which(state) {
-			_ = conn.Close() // whoever is at the other end is being left anyway
+// end lets nothing begin any more, and waits for what is under way.
+func (r *requests) end(ctx context.Context) {
+	r.mu.Lock()
+	if !r.ended {
+		r.ended = true
+		if r.n == 0 {
+			close(r.none)
 		}
+	}
+	r.mu.Unlock()
+	select {
+	case <-r.none:
+	case <-ctx.Done():
 	}
 }
 

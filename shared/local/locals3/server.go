@@ -71,7 +71,7 @@ type Server struct {
 	opts      Options
 	url       string
 	store     *guarded
-	conns     *connections
+	requests  *requests
 	api       *s3api.S3ApiServer
 	served    chan error // the end of serving
 	ctx       context.Context
@@ -94,7 +94,7 @@ func Open(ctx context.Context, opts Options) (_ *Server, err error) {
 	if !opened.CompareAndSwap(false, true) {
 		return nil, ErrAlreadyOpen
 	}
-	s := &Server{opts: opts, served: make(chan error, 1), conns: newConnections()}
+	s := &Server{opts: opts, served: make(chan error, 1), requests: newRequests()}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -277,9 +277,13 @@ func (s *Server) serve(ctx context.Context) error {
 			// set; it looks at the field for each request, and there is no option that would set it sooner.
 			prime.Do(func() {
 				c.App().Server().DisablePreParseMultipartForm = true
-				c.App().Server().ConnState = s.conns.changed
 				close(primed)
 			})
+			if !s.requests.begin() {
+				c.Response().Header.SetConnectionClose()
+				return c.SendStatus(fiber.StatusServiceUnavailable)
+			}
+			defer s.requests.done()
 			return noteRequest(c)
 		}))
 	if err != nil {
@@ -350,31 +354,41 @@ func (s *Server) Close(ctx context.Context) error {
 }
 
 func (s *Server) close(ctx context.Context) error {
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	go func() {
-		err := s.api.ShutDown()
-		<-s.served // says no more than that the listener was closed
-		ended <- err
+		// It gives up on connections that stay open after ten seconds, and says so:
+		// what counts is below.
+		_ = s.api.ShutDown()
+		close(ended)
 	}()
-	s.conns.closeUnused()
-	breakOff := time.AfterFunc(closeTime, s.conns.closeAll)
-	defer breakOff.Stop()
-	var err error
+	working, cancel := context.WithTimeout(ctx, closeTime)
+	defer cancel()
+	s.requests.end(working)
 	select {
-	case err = <-ended:
-	case <-ctx.Done():
-		err = ctx.Err()
+	case <-s.served: // the listener is closed: the address is free
+	case <-working.Done():
+	}
+	// The last answers are on their way.
+	answering, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	select {
+	case <-ended:
+	case <-answering.Done():
 	}
 	s.cancel()
-	if err := errors.Join(err, s.closeStore()); err != nil {
+	if err := s.closeStore(); err != nil {
 		return fmt.Errorf("close the embedded S3 server: %w", err)
 	}
 	opened.Store(false)
 	return nil
 }
 
-// closeTime is how long requests may go on after Close was called.
-const closeTime = 3 * time.Second
+// closeTime is how long requests may go on after Close was called, answerTime how
+// long their answers may take to leave.
+const (
+	closeTime  = 3 * time.Second
+	answerTime = 500 * time.Millisecond
+)
 
 func (s *Server) closeStore() error {
 	s.store.Posix.Shutdown()
