@@ -56,17 +56,25 @@ var transports = map[string]transport{
 			return response
 		}
 	},
+	viaAPI:      lambda{}.transport,
+	viaURL:      lambda{functionURL: true}.transport,
+	viaBalancer: lambda{balancer: true, multiValue: true}.transport,
+	viaSingle:   lambda{balancer: true}.transport,
+}
+
+func wholeTable() []exchange {
+	return slices.Concat(readTable(), writeTable(), onceTable(), generalTable())
 }
 
 func TestRequestsAndAnswers(t *testing.T) {
-	table := slices.Concat(readTable(), writeTable(), onceTable(), generalTable())
+	table := wholeTable()
 	seen := map[string]bool{}
 	for name, way := range transports {
 		t.Run(name, func(t *testing.T) {
 			for _, e := range table {
 				t.Run(e.name, func(t *testing.T) {
-					e.run(t, way)
 					seen[e.operation()] = true
+					e.through(name).run(t, way)
 				})
 			}
 		})

@@ -387,7 +387,7 @@ func (s *Server) close(ctx context.Context) error {
 // long their answers may take to leave.
 const (
 	closeTime  = 3 * time.Second
-	answerTime = 500 * time.Millisecond
+	answerTime = 200 * time.Millisecond
 )
 
 func (s *Server) closeStore() error {
