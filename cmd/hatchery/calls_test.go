@@ -56,7 +56,7 @@ func (b *countingBody) Read(p []byte) (int, error) {
 // wire what is paid for in AWS. The calls to the records are counted beside the
 // pipeline, in shared/upload.
 func TestOneStoredUploadCostsFourCallsToTheBucketAndReadsItsBytesOnce(t *testing.T) {
-	settings, err := devSettings(devFlags{}, door{getenv: func(string) string { return "" }})
+	settings, err := devSettings(devFlags{data: "any", records: "sqlite"}, door{getenv: func(string) string { return "" }})
 	if err != nil {
 		t.Fatal(err)
 	}

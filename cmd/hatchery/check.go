@@ -59,19 +59,19 @@ wrongly or a file cannot be read.`,
 // loadPolicy reads the policy from a file, from the environment, or takes the
 // default.
 func loadPolicy(file string, getenv func(string) string, readable int64) (upload.Policy, error) {
-	data := []byte(getenv("HATCHERY_POLICY"))
+	data, from := []byte(getenv("HATCHERY_POLICY")), "HATCHERY_POLICY"
 	if file != "" {
 		var err error
 		if data, err = os.ReadFile(file); err != nil {
 			return upload.Policy{}, usage("--policy: %w", err)
 		}
-	}
-	if len(data) == 0 {
+		from = file
+	} else if len(data) == 0 {
 		return upload.DefaultPolicy(), nil
 	}
 	policy, err := upload.ParsePolicy(data, readable)
 	if err != nil {
-		return upload.Policy{}, usage("the policy has faults:\n%w", err)
+		return upload.Policy{}, usage("the policy in %s has faults:\n%w", from, err)
 	}
 	return policy, nil
 }
@@ -99,16 +99,20 @@ type checked struct {
 
 func (c *checker) run(ctx context.Context, args []string) error {
 	for _, arg := range args {
-		err := filepath.WalkDir(arg, func(path string, entry fs.DirEntry, err error) error {
+		root := arg
+		if info, err := os.Stat(arg); err == nil && info.IsDir() {
+			// With the separator a link to a folder is followed.
+			root = filepath.Clean(arg) + string(filepath.Separator)
+		}
+		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 			switch {
 			case ctx.Err() != nil:
 				return ctx.Err()
 			case err != nil:
-				c.cannotRead(path, err)
-				return nil
+				return c.cannotRead(path, err)
 			case entry.IsDir():
 				return nil
-			case path != arg && !entry.Type().IsRegular():
+			case path != root && !entry.Type().IsRegular():
 				// A link or a device below a folder was not asked for by name.
 				return nil
 			}
@@ -127,20 +131,24 @@ func (c *checker) run(ctx context.Context, args []string) error {
 	return nil
 }
 
-func (c *checker) cannotRead(path string, err error) {
+// cannotRead says so, and goes on with the next file.
+func (c *checker) cannotRead(path string, err error) error {
 	c.unread++
 	cause := err
 	if wrapped, ok := errors.AsType[*fs.PathError](err); ok {
 		cause = wrapped.Err
 	}
 	fmt.Fprintf(c.err, "hatchery: cannot read %s: %v\n", shown(path), cause)
+	if !c.json {
+		return nil
+	}
+	return c.print(checked{File: path, Message: fmt.Sprintf("cannot be read: %v", cause)})
 }
 
 func (c *checker) file(ctx context.Context, path string) error {
 	result, err := c.judge(ctx, path)
 	if err != nil {
-		c.cannotRead(path, err)
-		return nil
+		return c.cannotRead(path, err)
 	}
 	if !result.Allowed {
 		c.refused++
@@ -151,18 +159,19 @@ func (c *checker) file(ctx context.Context, path string) error {
 // judge says of one file what the API and then the validator would say.
 func (c *checker) judge(ctx context.Context, path string) (checked, error) {
 	result := checked{File: path}
-	f, err := os.Open(path)
-	if err != nil {
-		return result, err
-	}
-	defer f.Close() //nolint:errcheck // it was only read
-	info, err := f.Stat()
+	// Asked before it is opened: a pipe would keep the opening waiting.
+	info, err := os.Stat(path)
 	if err != nil {
 		return result, err
 	}
 	if !info.Mode().IsRegular() {
 		return result, errors.New("it is not a regular file")
 	}
+	f, err := os.Open(path)
+	if err != nil {
+		return result, err
+	}
+	defer f.Close() //nolint:errcheck // it was only read
 	result.Size = info.Size()
 	_, extension, err := upload.ParseName(filepath.Base(path))
 	if refusal, ok := errors.AsType[*upload.Refusal](err); ok {

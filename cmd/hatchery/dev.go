@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -27,7 +28,7 @@ import (
 // devFlags are what a person may say of `hatchery dev`.
 type devFlags struct {
 	listen, s3Listen, sqsListen string
-	data, app, policy           string
+	data, app, policy, records  string
 	json                        bool
 }
 
@@ -62,6 +63,7 @@ HATCHERY_POST_BYTES, HATCHERY_REDIRECT_BYTES and the prefixes apply as in AWS.`,
 	command.Flags().StringVar(&f.sqsListen, "sqs-listen", "127.0.0.1:0", "the SQS endpoint's `address`; port 0 is chosen once and kept")
 	command.Flags().StringVar(&f.data, "data", ".hatchery", "the `folder` to keep everything in")
 	command.Flags().StringVar(&f.app, "app", "", "the `URL` of the application to ask for permission (default: the demo application)")
+	command.Flags().StringVar(&f.records, "records", "sqlite", "what keeps the records: `sqlite`, in the data folder")
 	command.Flags().StringVar(&f.policy, "policy", "", "read the policy from this JSON `file`")
 	command.Flags().BoolVar(&f.json, "json", false, "print the endpoints and the log as JSON, one object a line")
 	return command
@@ -118,8 +120,18 @@ func dev(ctx context.Context, f devFlags, d door) (err error) {
 // devSettings reads the settings as a Lambda would, with what the embedded stack
 // provides in their places.
 func devSettings(f devFlags, d door) (config.Config, error) {
+	if f.records != "sqlite" {
+		return config.Config{}, usage("--records: found %q; accepted: sqlite", f.records)
+	}
+	if f.data == "" {
+		return config.Config{}, usage("--data: found nothing; accepted: a folder to keep everything in")
+	}
 	policy := d.getenv("HATCHERY_POLICY")
 	if f.policy != "" {
+		// Looked at on its own first, so that a fault names the file.
+		if _, err := loadPolicy(f.policy, d.getenv, upload.LargestObject); err != nil {
+			return config.Config{}, err
+		}
 		data, err := os.ReadFile(f.policy)
 		if err != nil {
 			return config.Config{}, usage("--policy: %w", err)
@@ -132,17 +144,11 @@ func devSettings(f devFlags, d door) (config.Config, error) {
 	} else if _, err := access.New(app, nil); err != nil {
 		return config.Config{}, usage("--app: %w", err)
 	}
-	// In AWS a message that failed may rest for half an hour; here a person waits
-	// for the retry, and a minute reads a gigabyte.
-	seconds := d.getenv("HATCHERY_VALIDATOR_SECONDS")
-	if seconds == "" {
-		seconds = "60"
-	}
-	given := map[string]string{"HATCHERY_VALIDATOR_SECONDS": seconds,
+	given := map[string]string{
 		"HATCHERY_BUCKET": local.Bucket, "HATCHERY_RECORDS": "sqlite", "HATCHERY_APPLICATION_URL": app, "HATCHERY_POLICY": policy}
 	kept := map[string]bool{"HATCHERY_QUARANTINE_PREFIX": true, "HATCHERY_FILES_PREFIX": true, "HATCHERY_CORS_ORIGINS": true,
 		"HATCHERY_POST_BYTES": true, "HATCHERY_REDIRECT_BYTES": true, "HATCHERY_READ_RATE": true}
-	settings, err := config.Load(func(name string) string {
+	get := func(name string) string {
 		if value, ok := given[name]; ok {
 			return value
 		}
@@ -150,7 +156,24 @@ func devSettings(f devFlags, d door) (config.Config, error) {
 			return d.getenv(name)
 		}
 		return ""
-	}, config.Callers)
+	}
+	load := func(seconds string) (config.Config, error) {
+		given["HATCHERY_VALIDATOR_SECONDS"] = seconds
+		return config.Load(get, config.Callers)
+	}
+	if seconds := d.getenv("HATCHERY_VALIDATOR_SECONDS"); seconds != "" {
+		return faultless(load(seconds))
+	}
+	// A message that failed rests until the validator's time is over. A person waits
+	// for the retry here, so that time is short, unless the policy needs the longer
+	// one that is the default in AWS.
+	if settings, err := load("60"); err == nil {
+		return settings, nil
+	}
+	return faultless(load("300"))
+}
+
+func faultless(settings config.Config, err error) (config.Config, error) {
 	if err != nil {
 		return config.Config{}, usage("the settings have faults:\n%w", err)
 	}
@@ -181,7 +204,7 @@ func buildHandlers(settings config.Config, stack *local.Stack, records *sqlitere
 		return local.Handlers{}, fmt.Errorf("the application %s: %w", at.App, err)
 	}
 	spool := stack.Path("spool")
-	if err := emptyFolder(spool); err != nil {
+	if err := spoolFolder(spool); err != nil {
 		return local.Handlers{}, err
 	}
 	handler, err := api.New(api.Config{Pipeline: pipeline, Downloads: objects, Forms: objects, Gate: application,
@@ -198,14 +221,20 @@ func buildHandlers(settings config.Config, stack *local.Stack, records *sqlitere
 		}}, nil
 }
 
-// emptyFolder makes a folder without anything in it: what a killed run spooled is
-// nobody's.
-func emptyFolder(dir string) error {
-	if err := os.RemoveAll(dir); err != nil {
-		return fmt.Errorf("empty the spool folder: %w", err)
-	}
+// spoolFolder makes the folder for bodies on their way in, and removes those that a
+// killed run left. Nothing else in it is touched: it may be a person's.
+func spoolFolder(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the spool folder: %w", err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, api.SpoolPattern))
+	if err != nil {
+		return fmt.Errorf("look into the spool folder: %w", err)
+	}
+	for _, file := range left {
+		if err := os.Remove(file); err != nil {
+			return fmt.Errorf("clear the spool folder: %w", err)
+		}
 	}
 	return nil
 }
@@ -213,6 +242,7 @@ func emptyFolder(dir string) error {
 // announce says where everything is and what to try first.
 func announce(d door, f devFlags, at local.Endpoints, data string) error {
 	exports := [][2]string{{"AWS_ENDPOINT_URL_S3", at.S3}, {"AWS_ENDPOINT_URL_SQS", at.SQS}, {"AWS_REGION", at.Region},
+		{"AWS_DEFAULT_REGION", at.Region}, // what boto3 reads
 		{"AWS_ACCESS_KEY_ID", at.AccessKey}, {"AWS_SECRET_ACCESS_KEY", at.SecretKey},
 		{"HATCHERY_BUCKET", at.Bucket}, {"HATCHERY_QUEUE_URL", at.QueueURL}, {"HATCHERY_DEAD_LETTER_URL", at.DeadLetterURL}}
 	if f.json {

@@ -51,7 +51,7 @@ func readFile(t testing.TB, path string) []byte {
 func openPolicy(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "policy.json")
-	if err := os.WriteFile(path, []byte(`{"kinds":{"images":{"after_end":["mpf","zeros","video"]}}}`), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(`{"kinds":{"images":{"after_end":["mpf","zeros","samsung","video"]}}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -303,12 +303,19 @@ func TestStartsThatCannotWorkSayWhyAndWhatToDo(t *testing.T) {
 	if err := os.WriteFile(broken, []byte(`{"kinds":{"images":{"extensions":["exe"],"max_bytes":-1}}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	theirs := t.TempDir()
+	if err := os.WriteFile(filepath.Join(theirs, "theirs.txt"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name string
 		args []string
 		code int
 		says []string
 	}{
+		{"somebody's folder", []string{"dev", "--data", theirs, "--listen", "127.0.0.1:0"}, exitSystem, []string{theirs, "not empty", "--data"}},
+		{"no folder", []string{"dev", "--data", ""}, exitUsage, []string{"--data", "accepted"}},
+		{"records that are not kept here", []string{"dev", "--records", "bugout"}, exitUsage, []string{"--records", "accepted: sqlite"}},
 		{"a second instance on the same folder", []string{"dev", "--data", data, "--listen", "127.0.0.1:0"}, exitSystem, []string{"another hatchery is running", "--data"}},
 		{"a busy port", []string{"dev", "--data", t.TempDir(), "--listen", address}, exitSystem, []string{address, "address already in use", "--listen"}},
 		{"a folder that cannot be made", []string{"dev", "--data", filepath.Join(file, "below"), "--listen", "127.0.0.1:0"}, exitSystem, []string{"not a directory", "--data"}},
@@ -328,6 +335,9 @@ func TestStartsThatCannotWorkSayWhyAndWhatToDo(t *testing.T) {
 				}
 			}
 		})
+	}
+	if left, err := os.ReadDir(theirs); err != nil || len(left) != 1 {
+		t.Errorf("somebody's folder now holds %v, %v", left, err)
 	}
 	if r := h.mustSettle(images, h.mustPost(images, "still.png", pngOf(t, 4, 3)).ID); r.Status != "stored" {
 		t.Errorf("the first instance was disturbed: %+v", r)

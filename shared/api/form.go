@@ -48,6 +48,9 @@ func (h *handler) form(c *call) error {
 		if err := c.kind.CheckSize(*says.Size); err != nil {
 			return err
 		}
+		if *says.Size < 1 {
+			return &problem{code: badSize, detail: "The announced size is no file's: send the size in bytes, or none."}
+		}
 		request.Declared.Size = *says.Size
 	}
 	draft, err := h.Pipeline.Draft(request)

@@ -67,7 +67,7 @@ func (h *handler) list(c *call) error {
 		}
 		_, _ = fmt.Fprintf(out, `,"next_cursor":%s`, next)
 	}
-	_, _ = out.WriteString("}")
+	_, _ = out.WriteString("}\n")
 	if err := out.Flush(); err != nil {
 		return h.breakOff(c, fmt.Errorf("send a list: %w", err))
 	}

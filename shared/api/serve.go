@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/textproto"
+	"regexp"
 	"strings"
 	"time"
 
@@ -115,8 +116,13 @@ func plan(header http.Header, r *http.Request, record upload.Record) (offset int
 	ranges := asked.Header.Get("Range")
 	// Ranges mean nothing but for GET; a unit that is not known and several
 	// ranges at once may be ignored, and are: the whole file is the answer.
-	if r.Method != http.MethodGet || !strings.HasPrefix(ranges, "bytes=") || strings.Contains(ranges, ",") {
+	// So is one that is no range (RFC 9110, 14.1.1 and 14.2).
+	if r.Method != http.MethodGet || strings.Contains(ranges, ",") || !rangeForm.MatchString(ranges) || endsBeforeItBegins(ranges) {
 		asked.Header.Del("Range")
+	}
+	if suffixForm.MatchString(ranges) && strings.Trim(ranges, "bytes=-0") == "" && asked.Header.Get("Range") != "" {
+		// The last no bytes: net/http would send a 206 that has none.
+		asked.Header.Set("Range", fmt.Sprintf("bytes=%d-", record.Size))
 	}
 	asked.Method = http.MethodHead // the bytes are sent by send
 	modified := record.SettledAt
@@ -127,6 +133,17 @@ func plan(header http.Header, r *http.Request, record upload.Record) (offset int
 	extent := &extent{size: record.Size}
 	http.ServeContent(sketch, &asked, "", modified, extent)
 	return extent.offset, sketch.status
+}
+
+var (
+	rangeForm  = regexp.MustCompile(`^bytes=(\d{1,18}-\d{0,18}|-\d{1,18})$`)
+	suffixForm = regexp.MustCompile(`^bytes=-\d+$`)
+)
+
+func endsBeforeItBegins(ranges string) bool {
+	var first, last int64
+	n, _ := fmt.Sscanf(ranges, "bytes=%d-%d", &first, &last)
+	return n == 2 && first >= 0 && last >= 0 && last < first
 }
 
 // sketch is a response that is only planned.

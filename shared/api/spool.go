@@ -27,6 +27,10 @@ type spool struct {
 	sum    hash.Hash
 }
 
+// SpoolPattern matches the files that wait in Config.SpoolDir. They have no name for
+// longer than a moment, but a process can be killed in that moment.
+const SpoolPattern = "hatchery-upload-*"
+
 func newSpool(dir string) *spool { return &spool{dir: dir, sum: sha256.New()} }
 
 // errBeyond: the body is longer than it may be.
@@ -65,7 +69,7 @@ func (s *spool) Write(p []byte) (int, error) {
 }
 
 func (s *spool) toFile() error {
-	file, err := os.CreateTemp(s.dir, "hatchery-upload-*")
+	file, err := os.CreateTemp(s.dir, SpoolPattern)
 	if err != nil {
 		return fmt.Errorf("spool a body: %w", err)
 	}

@@ -37,6 +37,8 @@ func readTable() []exchange {
 		{name: "a range to the end", method: "GET", path: file, header: []string{"Range", "bytes=15-"}, status: 206, exact: exactly("fghij")},
 		{name: "a range from the end", method: "GET", path: file, header: []string{"Range", "bytes=-3"}, status: 206, exact: exactly("hij"), want: []string{"Content-Range", "bytes 17-19/20"}},
 		{name: "a range beyond the end is cut", method: "GET", path: file, header: []string{"Range", "bytes=18-99"}, status: 206, exact: exactly("ij")},
+		{name: "a range that ends before it begins is none", method: "GET", path: file, header: []string{"Range", "bytes=5-2"}, status: 200},
+		{name: "the last no bytes", method: "GET", path: file, header: []string{"Range", "bytes=-0"}, status: 416, code: "range_not_satisfiable", want: []string{"Content-Range", "bytes */20"}},
 		{name: "a range outside", method: "GET", path: file, header: []string{"Range", "bytes=20-"}, status: 416, code: "range_not_satisfiable", want: []string{"Content-Range", "bytes */20", "ETag", "-"}},
 		{name: "several ranges are ignored", method: "GET", path: file, header: []string{"Range", "bytes=0-1,5-6"}, status: 200, exact: exactly(stored), want: []string{"Content-Range", "-"}},
 		{name: "an unknown unit is ignored", method: "GET", path: file, header: []string{"Range", "lines=0-1"}, status: 200, exact: exactly(stored)},

@@ -152,6 +152,7 @@ func formTable() []exchange {
 		ask("a name", `{"name":"My.Cat.JPG"}`, exchange{status: 201, want: []string{"Location", files + "/" + idNew + "/status"}, holds: []string{
 			`{"record":{"id":"` + idNew + `"`, `"name":"my_cat"`, `"form":{"method":"POST","url":"https://bucket.test/","fields":{`, `"key":"` + key + `"`, `"Content-Type":"image/jpeg"`,
 			key + " image/jpeg 1-5500000 until 2026-03-01T12:15:00Z", `"expires_at":"2026-03-01T12:15:00Z"}}`}}),
+		ask("no bytes at all", `{"name":"cat.png","size":0}`, exchange{status: 406, code: "size"}),
 		ask("all members", `{"name":"cat.png","size":1234,"type":"image/png","sha256":"`+storedHash+`"}`, exchange{status: 201, header: []string{"Content-Type", "application/json; charset=utf-8"}, holds: []string{key + " image/png 1234-1234 until"}}),
 		ask("5,500,000 bytes", `{"name":"cat.png","size":5500000}`, exchange{status: 201}),
 		ask("5,500,000 bytes although POST takes less", `{"name":"cat.png","size":5500000}`, exchange{status: 201, change: postBytes(1000)}),

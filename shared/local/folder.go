@@ -12,7 +12,10 @@ import (
 	"github.com/gofrs/flock"
 )
 
-const stateFile = "dev.json"
+const (
+	stateFile = "dev.json"
+	lockFile  = "hatchery.lock"
+)
 
 // ErrInUse: another process holds the data folder.
 var ErrInUse = errors.New("another hatchery is running on this folder")
@@ -24,23 +27,69 @@ func takeFolder(dir string) (*folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data folder %s: %w", dir, err)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("data folder %s: %w (choose another with --data)", dir, err)
+	trouble := func(err error) error {
+		return fmt.Errorf("data folder %s: %w (choose another with --data)", dir, err)
 	}
-	lock := flock.New(filepath.Join(dir, "lock"))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, trouble(err)
+	}
+	if err := ours(dir); err != nil {
+		return nil, trouble(err)
+	}
+	lock := flock.New(filepath.Join(dir, lockFile))
 	held, err := lock.TryLock()
 	if err != nil {
-		return nil, fmt.Errorf("data folder %s: %w (choose another with --data)", dir, err)
+		return nil, trouble(err)
 	}
 	if !held {
 		return nil, fmt.Errorf("data folder %s: %w: stop it, or choose another with --data", dir, ErrInUse)
 	}
 	f := &folder{dir: dir, lock: lock}
-	// The folder lies in a checkout more often than not.
-	if err := os.WriteFile(f.path(".gitignore"), []byte("*\n"), 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("data folder %s: %w (choose another with --data)", dir, err), lock.Unlock())
+	if err := f.prepare(); err != nil {
+		return nil, errors.Join(trouble(err), lock.Unlock())
 	}
 	return f, nil
+}
+
+// ErrForeign: the folder holds things that no hatchery put there.
+var ErrForeign = errors.New("the folder is not empty, and not one that hatchery made")
+
+// ours refuses a folder in which somebody keeps other things.
+func ours(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if entry.Name() == lockFile {
+			return nil
+		}
+	}
+	if len(entries) > 0 {
+		return ErrForeign
+	}
+	return nil
+}
+
+// prepare sees that the folder can be written, and keeps it out of the checkout
+// that it lies in more often than not.
+func (f *folder) prepare() error {
+	probe, err := os.CreateTemp(f.dir, "probe-*")
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+		return err
+	}
+	ignore, err := os.OpenFile(f.path(".gitignore"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = ignore.WriteString("*\n")
+	return errors.Join(err, ignore.Close())
 }
 
 const anew = "remove the file to begin with new addresses and credentials"

@@ -140,7 +140,7 @@ func (s *Stack) openQueue(ctx context.Context) error {
 	s.sqs, err = localsqs.Open(ctx, localsqs.Options{Path: s.folder.path("queue.db"), Listen: address, Region: Region,
 		AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey, Log: s.o.Log})
 	if err != nil {
-		return fmt.Errorf("start the SQS endpoint: %w (choose another address with --sqs-listen)", err)
+		return fmt.Errorf("start the SQS endpoint: %w%s", err, hint(err, "--sqs-listen"))
 	}
 	s.closers = append(s.closers, s.sqs.Close)
 	s.state.SQSListen = strings.TrimPrefix(s.sqs.URL(), "http://")
@@ -163,6 +163,14 @@ func (s *Stack) openQueue(ctx context.Context) error {
 	return nil
 }
 
+// hint names the flag that helps when an address cannot be had.
+func hint(err error, flag string) string {
+	if _, network := errors.AsType[*net.OpError](err); network {
+		return " (choose another address with " + flag + ")"
+	}
+	return ""
+}
+
 func arn(queue string) string { return "arn:aws:sqs:" + Region + ":" + account + ":" + queue }
 
 func (s *Stack) openBucket(ctx context.Context) error {
@@ -172,7 +180,7 @@ func (s *Stack) openBucket(ctx context.Context) error {
 		AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey, Bucket: Bucket, QuarantinePrefix: s.o.QuarantinePrefix,
 		CORSOrigins: s.o.CORSOrigins, Created: s.notify, Log: s.o.Log})
 	if err != nil {
-		return fmt.Errorf("start the S3 server: %w (choose another address with --s3-listen)", err)
+		return fmt.Errorf("start the S3 server: %w%s", err, hint(err, "--s3-listen"))
 	}
 	s.closers = append(s.closers, s.s3.Close)
 	s.state.S3Listen = strings.TrimPrefix(s.s3.URL(), "http://")

@@ -211,8 +211,10 @@ func TestTheFolderIsHeldByOneProcessAndFreeAgainAfterClose(t *testing.T) {
 
 func TestAStateFileOfSomethingElseIsRefusedByName(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "dev.json"), []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{"hatchery.lock": "", "dev.json": "{"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, err := local.Open(t.Context(), options(dir)); err == nil || !strings.Contains(err.Error(), filepath.Join(dir, "dev.json")) {
 		t.Errorf("error %v", err)

@@ -39,6 +39,9 @@ func ParseName(filename string) (name, extension string, err error) {
 	if dot < 0 {
 		return "", "", refuse(ProblemName, "The file's name has no extension: name it like cat.png.")
 	}
+	if strings.TrimSpace(filename[:dot]) == "" {
+		return "", "", refuse(ProblemName, "The file's name is blank before its extension: name it like cat.png.")
+	}
 	if dot == len(filename)-1 {
 		return "", "", refuse(ProblemExtension, "The file's name ends in a dot: give it an extension, cat.png for instance.")
 	}
@@ -60,6 +63,14 @@ const (
 	zeroWidthJoiner    = '\u200d'
 )
 
+const (
+	// Fraction and division slashes, full-width and set-minus forms: they show as a
+	// path where there is none.
+	lookAlikes = "\u2044\u2215\u29f8\uff0f\u2216\u29f5\uff3c"
+	// Letters by category, nothing to the eye.
+	fillers = "\u115f\u1160\u3164\uffa0"
+)
+
 // forbidden names what is wrong with a rune in a file's name, or is empty.
 func forbidden(r rune) string {
 	switch {
@@ -67,6 +78,10 @@ func forbidden(r rune) string {
 		return "a NUL"
 	case r == '/' || r == '\\':
 		return "a path separator"
+	case strings.ContainsRune(lookAlikes, r):
+		return "what looks like a path separator"
+	case strings.ContainsRune(fillers, r):
+		return "an invisible filler"
 	case unicode.IsControl(r):
 		return "a control character"
 	case unicode.Is(unicode.Bidi_Control, r):

@@ -26,7 +26,6 @@ func TestANameIsSplitAsTheReplacedServiceSplitIt(t *testing.T) {
 		{"o'brien & co (1) #2 100%.bmp", "o'brien & co (1) #2 100%", "bmp"},
 		{"<script>.png", "<script>", "png"},
 		{"-rf.png", "-rf", "png"},
-		{"\u3000.png", "\u3000", "png"},
 		{"cat.png ", "cat", "png "}, // an extension that no policy has
 		// In lower case these compose: the result is NFC like all names.
 		{"J\u030c.png", "\u01f0", "png"},
@@ -61,6 +60,12 @@ func TestADangerousNameIsRefusedAndNotCleaned(t *testing.T) {
 		{"a/b.png", named, "path separator (U+002F)"},
 		{`a\b.png`, named, "path separator (U+005C)"},
 		{`C:\cat.png`, named, "path separator (U+005C)"},
+		{"a\uff0fb.png", named, "looks like a path separator (U+FF0F)"},
+		{"a\u2215b.png", named, "looks like a path separator (U+2215)"},
+		{"a\u3164.png", named, "invisible filler (U+3164)"},
+		{" .png", named, "blank"},
+		{"\u3000.png", named, "blank"},
+		{"\u00a0.png", named, "blank"},
 		{"cat.png\x00.exe", named, "NUL (U+0000)"},
 		{"cat\x00.png", named, "NUL (U+0000)"},
 		{"cat\r\nX-Evil: 1.png", named, "control character (U+000D)"},

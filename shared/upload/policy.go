@@ -86,7 +86,7 @@ const LargestObject = 5_000_000_000
 
 func defaultKind() Kind {
 	return Kind{Extensions: []string{"png", "jpg", "jpeg", "bmp", "gif"}, MinBytes: 1, MaxBytes: 5_500_000,
-		MaxPixels: 50_000_000, MaxSide: 16_384, Duplicates: DuplicatesAllow, AfterEnd: []string{"mpf", "zeros", "samsung"}}
+		MaxPixels: 50_000_000, MaxSide: 16_384, Duplicates: DuplicatesAllow, AfterEnd: []string{"mpf", "zeros"}}
 }
 
 // DefaultPolicy takes what the replaced service took.
@@ -169,7 +169,7 @@ func (k Kind) faults(where string, readable int64) Faults {
 	if k.MaxBytes < 1 || k.MaxBytes > LargestObject {
 		fault("max_bytes", fmt.Sprint(k.MaxBytes), fmt.Sprintf("1 to %d, as far as one form and one copy reach", LargestObject))
 	} else if k.MaxBytes > readable {
-		fault("max_bytes", fmt.Sprint(k.MaxBytes), fmt.Sprintf("at most %d, what the validator can read before its deadline", readable))
+		fault("max_bytes", fmt.Sprint(k.MaxBytes), fmt.Sprintf("at most %d, what the validator can read before its deadline (HATCHERY_VALIDATOR_SECONDS times HATCHERY_READ_RATE)", readable))
 	}
 	if k.MinBytes > k.MaxBytes {
 		fault("min_bytes", fmt.Sprintf("%d, above max_bytes %d", k.MinBytes, k.MaxBytes), "at most max_bytes")

@@ -1,10 +1,12 @@
 package locals3
 
 import (
+	"bytes"
 	"context"
 	"strings"
 
 	"github.com/gofiber/fiber/v3"
+	"github.com/valyala/fasthttp"
 )
 
 // requestKey is the key under which a request's facts that versitygw does not hand to its backend are kept.
@@ -30,8 +32,20 @@ func noteRequest(c fiber.Ctx) error {
 	err := c.Next()
 	if err != nil || c.Response().StatusCode() >= fiber.StatusBadRequest {
 		drain(c)
+		asS3Says(c.Response())
 	}
 	return err
+}
+
+// asS3Says mends the one refusal that has another status and code here than in S3: a
+// client would take an unknown access key for an object that is not there.
+func asS3Says(r *fasthttp.Response) {
+	if r.StatusCode() != fiber.StatusNotFound || !bytes.Contains(r.Body(), []byte("<Code>XAdminUserNotFound</Code>")) {
+		return
+	}
+	body := bytes.Replace(r.Body(), []byte("XAdminUserNotFound"), []byte("InvalidAccessKeyId"), 1)
+	r.SetStatusCode(fiber.StatusForbidden)
+	r.SetBody(body)
 }
 
 func origin(ctx context.Context) string {

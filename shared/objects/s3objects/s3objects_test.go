@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
 
 	"hatchery/shared/arrival"
 	"hatchery/shared/local/locals3"
@@ -244,6 +245,15 @@ func TestTroubleIsNeverTakenForAbsence(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestAnUnknownAccessKeyIsRefusedAsS3RefusesIt(t *testing.T) {
+	c := s3.New(s3.Options{Region: region, BaseEndpoint: &endpoint, UsePathStyle: true, RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider("NOBODY", secretKey, "")})
+	_, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String("files/x")})
+	if api, ok := errors.AsType[smithy.APIError](err); !ok || api.ErrorCode() != "InvalidAccessKeyId" || !strings.Contains(err.Error(), "403") {
+		t.Errorf("%v", err)
 	}
 }
 
