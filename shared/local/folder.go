@@ -33,7 +33,9 @@ func takeFolder(dir string) (*folder, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, trouble(err)
 	}
-	if err := ours(dir); err != nil {
+	// Looked at before anything is written: other things may lie here, and stay.
+	entries, err := os.ReadDir(dir)
+	if err != nil {
 		return nil, trouble(err)
 	}
 	lock := flock.New(filepath.Join(dir, lockFile))
@@ -45,51 +47,24 @@ func takeFolder(dir string) (*folder, error) {
 		return nil, fmt.Errorf("data folder %s: %w: stop it, or choose another with --data", dir, ErrInUse)
 	}
 	f := &folder{dir: dir, lock: lock}
-	if err := f.prepare(); err != nil {
+	if err := f.prepare(len(entries) == 0); err != nil {
 		return nil, errors.Join(trouble(err), lock.Unlock())
 	}
 	return f, nil
 }
 
-// ErrForeign: the folder holds things that no hatchery put there.
-var ErrForeign = errors.New("the folder is not empty, and not one that hatchery made")
-
-// ours refuses a folder in which somebody keeps other things.
-func ours(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, entry := range entries {
-		if entry.Name() == lockFile {
-			return nil
-		}
-	}
-	if len(entries) > 0 {
-		return ErrForeign
-	}
-	return nil
-}
-
-// prepare sees that the folder can be written, and keeps it out of the checkout
-// that it lies in more often than not.
-func (f *folder) prepare() error {
+// prepare sees that the folder can be written. One that is its own is kept out of
+// the checkout that it lies in more often than not; in one where somebody keeps
+// other things, what git ignores is theirs to say.
+func (f *folder) prepare(own bool) error {
 	probe, err := os.CreateTemp(f.dir, "probe-*")
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil || !own {
 		return err
 	}
-	ignore, err := os.OpenFile(f.path(".gitignore"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	_, err = ignore.WriteString("*\n")
-	return errors.Join(err, ignore.Close())
+	return os.WriteFile(f.path(".gitignore"), []byte("*\n"), 0o600)
 }
 
 const anew = "remove the file to begin with new addresses and credentials"

@@ -48,9 +48,9 @@ type Records interface {
 	// Settle gives a pending record its verdict, Stored or Rejected and nothing
 	// else, and returns it as it then stands. ErrConflict: it is not pending (any more); the record is
 	// unchanged. ErrNotFound: there is none. For Stored with Unique, a
-	// *DuplicateError names the record of the same journal, entry and kind that
-	// holds the claim on the same SHA-256; the claim is taken in the same step as
-	// the settlement, and released when its owner is deleted. ErrOverQuota: with
+	// *DuplicateError names a stored record of the same journal, entry and kind
+	// with the same SHA-256, whether or not that was stored with Unique; of several
+	// settled at once one wins, and a deleted one no longer counts. ErrOverQuota: with
 	// this file the entry would hold more than the verdict's bounds.
 	Settle(ctx context.Context, ref Ref, v Verdict) (Record, error)
 
