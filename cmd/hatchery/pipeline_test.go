@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"image"
 	"image/jpeg"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -279,6 +281,26 @@ func TestTheSameFolderGoesOnWhereItEnded(t *testing.T) {
 	}
 	if got := h.do(http.MethodGet, images+"/"+id, "", nil); !bytes.Equal(got.body, picture) {
 		t.Errorf("after a new start the picture is answered %d", got.status)
+	}
+}
+
+func TestConnectionsOnWhichNothingIsAskedDoNotHoldUpTheEnd(t *testing.T) {
+	h := startHatchery(t, t.TempDir())
+	for _, url := range []string{h.base, h.env["AWS_ENDPOINT_URL_S3"], h.env["AWS_ENDPOINT_URL_SQS"]} {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	// Answered after the connections were accepted, which are taken in their order.
+	h.do(http.MethodGet, "/ping", "", nil)
+	began := time.Now()
+	if code := h.interrupt(); code != exitDone {
+		t.Errorf("exit code %d: %s", code, h.errors)
+	}
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("the end took %v", took)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -54,9 +55,12 @@ func (s *Stack) serve(ctx context.Context, api http.Handler) error {
 	defer endRequests()
 	server := &http.Server{Handler: api, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: 32 << 10, BaseContext: func(net.Listener) context.Context { return requests }}
+	unused := &unusedConns{open: map[net.Conn]bool{}}
+	server.ConnState = unused.changed
 	ended := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
+		unused.close()
 		// First the waiting ones are let go, then the working ones are waited for.
 		endWaiting := time.AfterFunc(drainTime, endRequests)
 		defer endWaiting.Stop()
@@ -73,6 +77,36 @@ func (s *Stack) serve(ctx context.Context, api http.Handler) error {
 		return fmt.Errorf("serve the API: %w", err)
 	}
 	return <-ended
+}
+
+// unusedConns are connections on which nothing was asked yet, as browsers open them
+// in advance: net/http would wait five seconds for their first word at the end.
+type unusedConns struct {
+	mu     sync.Mutex
+	open   map[net.Conn]bool
+	ending bool
+}
+
+func (u *unusedConns) changed(conn net.Conn, state http.ConnState) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if state != http.StateNew {
+		delete(u.open, conn)
+		return
+	}
+	u.open[conn] = true
+	if u.ending {
+		_ = conn.Close() // nobody has asked anything
+	}
+}
+
+func (u *unusedConns) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.ending = true
+	for conn := range u.open {
+		_ = conn.Close() // nobody has asked anything
+	}
 }
 
 // sweepForever sweeps at once and then every SweepEvery.

@@ -150,13 +150,20 @@ func (s *Server) Release(context.Context) (int, error) {
 	return int(released), nil
 }
 
+// finishTime is how long requests may go on after Close was called.
+const finishTime = time.Second
+
 // Close ends long polls (with an empty answer) and move tasks (they go on at the next Open), lets requests finish
-// until ctx ends, then closes the file.
+// until ctx ends and for a second at most, then closes the file.
 func (s *Server) Close(ctx context.Context) error {
 	s.stop()
-	err := s.http.Shutdown(ctx)
-	if err != nil {
-		err = errors.Join(err, s.http.Close())
+	finishing, cancel := context.WithTimeout(ctx, finishTime)
+	defer cancel()
+	var err error
+	if s.http.Shutdown(finishing) != nil {
+		// A request that takes longer, or a connection on which nothing was asked yet:
+		// net/http would wait five seconds for its first word.
+		err = s.http.Close()
 	}
 	if err = errors.Join(err, s.finish()); err != nil {
 		return fmt.Errorf("close the queue: %w", err)
