@@ -39,7 +39,7 @@ wrongly or a file cannot be read.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			policy, err := loadPolicy(policyFile, d.getenv, upload.LargestObject)
+			policy, _, err := readPolicy(policyFile, d.getenv, upload.LargestObject)
 			if err != nil {
 				return err
 			}
@@ -56,24 +56,24 @@ wrongly or a file cannot be read.`,
 	return command
 }
 
-// loadPolicy reads the policy from a file, from the environment, or takes the
-// default.
-func loadPolicy(file string, getenv func(string) string, readable int64) (upload.Policy, error) {
+// readPolicy reads the policy from a file, from the environment, or takes the
+// default. It gives the text too, which is empty for the default.
+func readPolicy(file string, getenv func(string) string, readable int64) (upload.Policy, string, error) {
 	data, from := []byte(getenv("HATCHERY_POLICY")), "HATCHERY_POLICY"
 	if file != "" {
 		var err error
 		if data, err = os.ReadFile(file); err != nil {
-			return upload.Policy{}, usage("--policy: %w", err)
+			return upload.Policy{}, "", usage("--policy: %w", err)
 		}
 		from = file
 	} else if len(data) == 0 {
-		return upload.DefaultPolicy(), nil
+		return upload.DefaultPolicy(), "", nil
 	}
 	policy, err := upload.ParsePolicy(data, readable)
 	if err != nil {
-		return upload.Policy{}, usage("the policy in %s has faults:\n%w", from, err)
+		return upload.Policy{}, "", usage("the policy in %s has faults:\n%w", from, err)
 	}
-	return policy, nil
+	return policy, string(data), nil
 }
 
 type checker struct {

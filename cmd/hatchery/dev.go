@@ -126,17 +126,10 @@ func devSettings(f devFlags, d door) (config.Config, error) {
 	if f.data == "" {
 		return config.Config{}, usage("--data: found nothing; accepted: a folder to keep everything in")
 	}
-	policy := d.getenv("HATCHERY_POLICY")
-	if f.policy != "" {
-		// Looked at on its own first, so that a fault names the file.
-		if _, err := loadPolicy(f.policy, d.getenv, upload.LargestObject); err != nil {
-			return config.Config{}, err
-		}
-		data, err := os.ReadFile(f.policy)
-		if err != nil {
-			return config.Config{}, usage("--policy: %w", err)
-		}
-		policy = string(data)
+	// Looked at on its own first, so that a fault names where it stands.
+	_, policy, err := readPolicy(f.policy, d.getenv, upload.LargestObject)
+	if err != nil {
+		return config.Config{}, err
 	}
 	app := f.app
 	if app == "" {

@@ -28,8 +28,12 @@ func options(dir string) local.Options {
 		FunctionTimeout: 10 * time.Second, SweepEvery: time.Hour, Log: slog.New(slog.DiscardHandler)}
 }
 
+func something() bool { return true }
+
+func nothing() bool { return false }
+
 // running is a stack with its handlers, until stop.
-func running(t *testing.T, dir string, validate local.Function, owes bool) (at local.Endpoints, stop func()) {
+func running(t *testing.T, dir string, validate local.Function, owes func() bool) (at local.Endpoints, stop func()) {
 	t.Helper()
 	stack, err := local.Open(t.Context(), options(dir))
 	if err != nil {
@@ -39,7 +43,7 @@ func running(t *testing.T, dir string, validate local.Function, owes bool) (at l
 	ended := make(chan error, 1)
 	go func() {
 		ended <- stack.Run(ctx, local.Handlers{API: http.NotFoundHandler(), Validate: validate,
-			Owes: func(context.Context, string, string) (bool, error) { return owes, nil }})
+			Owes: func(context.Context, string, string) (bool, error) { return owes(), nil }})
 	}()
 	return stack.Endpoints(), func() {
 		t.Helper()
@@ -95,7 +99,7 @@ func wait(t *testing.T, from <-chan arrival.Created) arrival.Created {
 
 func TestAnObjectInQuarantineReachesTheValidatorAsAnEvent(t *testing.T) {
 	arrived := make(chan arrival.Created, 10)
-	at, stop := running(t, t.TempDir(), told(arrived, true), false)
+	at, stop := running(t, t.TempDir(), told(arrived, true), nothing)
 	version := put(t, at)
 	if c := wait(t, arrived); c.Key != key || c.VersionID != version || c.Bucket != at.Bucket || c.Size != 5 {
 		t.Errorf("told about %+v, want version %s of %s", c, version, key)
@@ -105,12 +109,12 @@ func TestAnObjectInQuarantineReachesTheValidatorAsAnEvent(t *testing.T) {
 
 func TestAMessageThatWasHeldAtTheEndComesAgainAtTheNextStart(t *testing.T) {
 	dir, arrived := t.TempDir(), make(chan arrival.Created, 10)
-	at, stop := running(t, dir, told(arrived, false), false)
+	at, stop := running(t, dir, told(arrived, false), nothing)
 	version := put(t, at)
 	wait(t, arrived)
 	stop()
 	// Its visibility timeout is far from over.
-	_, stop = running(t, dir, told(arrived, true), false)
+	_, stop = running(t, dir, told(arrived, true), nothing)
 	if c := wait(t, arrived); c.VersionID != version {
 		t.Errorf("told about %+v", c)
 	}
@@ -119,7 +123,7 @@ func TestAMessageThatWasHeldAtTheEndComesAgainAtTheNextStart(t *testing.T) {
 
 func TestALostEventIsFoundByTheSweepWhereSomethingIsOwed(t *testing.T) {
 	dir, arrived := t.TempDir(), make(chan arrival.Created, 10)
-	at, stop := running(t, dir, told(arrived, true), false)
+	at, stop := running(t, dir, told(arrived, true), nothing)
 	version := put(t, at)
 	wait(t, arrived)
 	stop()
@@ -132,7 +136,7 @@ func TestALostEventIsFoundByTheSweepWhereSomethingIsOwed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, stop = running(t, dir, told(arrived, true), true)
+	_, stop = running(t, dir, told(arrived, true), something)
 	if c := wait(t, arrived); c.Key != key || c.VersionID != version || c.Size != 5 {
 		t.Errorf("told about %+v", c)
 	}
@@ -141,7 +145,7 @@ func TestALostEventIsFoundByTheSweepWhereSomethingIsOwed(t *testing.T) {
 
 func TestTheSweepSendsNoSecondMessageForWhatTheQueueHolds(t *testing.T) {
 	dir, arrived := t.TempDir(), make(chan arrival.Created, 10)
-	at, stop := running(t, dir, told(arrived, false), false)
+	at, stop := running(t, dir, told(arrived, false), nothing)
 	put(t, at)
 	wait(t, arrived)
 	stop()
@@ -149,36 +153,23 @@ func TestTheSweepSendsNoSecondMessageForWhatTheQueueHolds(t *testing.T) {
 	// sweep runs beside it.
 	var calls atomic.Int32
 	swept := make(chan struct{}, 1)
-	stack, err := local.Open(t.Context(), options(dir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() {
-		ended <- stack.Run(ctx, local.Handlers{API: http.NotFoundHandler(),
-			Validate: func(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
-				calls.Add(int32(len(batch.Records)))
-				return told(arrived, false)(ctx, batch)
-			},
-			Owes: func(context.Context, string, string) (bool, error) {
-				select {
-				case swept <- struct{}{}:
-				default:
-				}
-				return true, nil
-			}})
-	}()
+	_, stop = running(t, dir, func(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
+		calls.Add(int32(len(batch.Records)))
+		return told(arrived, false)(ctx, batch)
+	}, func() bool {
+		select {
+		case swept <- struct{}{}:
+		default:
+		}
+		return true
+	})
 	wait(t, arrived)
 	select {
 	case <-swept:
 	case <-time.After(20 * time.Second):
 		t.Fatal("there was no sweep")
 	}
-	cancel()
-	if err := errors.Join(<-ended, stack.Close(context.Background())); err != nil {
-		t.Fatal(err)
-	}
+	stop()
 	if n := calls.Load(); n != 1 {
 		t.Errorf("the validator was called for %d messages, want 1", n)
 	}

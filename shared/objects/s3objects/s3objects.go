@@ -82,7 +82,7 @@ func (s *Store) Put(ctx context.Context, key upload.Key, body io.ReadSeeker, siz
 		// Nothing is known of the bytes yet, and the name is data: neither goes in.
 		ContentType: aws.String("application/octet-stream"),
 	})
-	return s.fault(err, "put")
+	return fault(err, "put")
 }
 
 // Open reads one version, or the newest.
@@ -121,7 +121,7 @@ func (s *Store) get(ctx context.Context, key upload.Key, version upload.Version,
 	out, err := s.client.GetObject(ctx, in)
 	if err != nil {
 		watch.stop()
-		return nil, nil, s.fault(err, "get")
+		return nil, nil, fault(err, "get")
 	}
 	return out, &watchedBody{ReadCloser: out.Body, watch: watch}, nil
 }
@@ -143,7 +143,7 @@ func (s *Store) Promote(ctx context.Context, p upload.Promotion) (upload.Copy, e
 		ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
 	})
 	if err != nil {
-		return upload.Copy{}, s.fault(err, "copy")
+		return upload.Copy{}, fault(err, "copy")
 	}
 	made := upload.Copy{Version: upload.Version(aws.ToString(out.VersionId)), Source: p.Version}
 	if out.CopyObjectResult != nil {
@@ -162,7 +162,7 @@ func (s *Store) Stat(ctx context.Context, key upload.Key) (upload.Copy, error) {
 	defer cancel()
 	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: aws.String(string(key)), ChecksumMode: types.ChecksumModeEnabled})
 	if err != nil {
-		return upload.Copy{}, s.fault(err, "head")
+		return upload.Copy{}, fault(err, "head")
 	}
 	sum, err := hexOf(aws.ToString(out.ChecksumSHA256))
 	if err != nil {
@@ -180,7 +180,7 @@ func (s *Store) Remove(ctx context.Context, key upload.Key, version upload.Versi
 	ctx, cancel := context.WithTimeout(ctx, s.o.CallTimeout)
 	defer cancel()
 	_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: aws.String(string(key)), VersionId: aws.String(string(version))})
-	if err = s.fault(err, "delete"); errors.Is(err, upload.ErrGone) {
+	if err = fault(err, "delete"); errors.Is(err, upload.ErrGone) {
 		return nil
 	}
 	return err
@@ -195,7 +195,7 @@ func (s *Store) Versions(ctx context.Context, key upload.Key) ([]upload.Version,
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, s.fault(err, "list versions")
+			return nil, fault(err, "list versions")
 		}
 		// Keys come in order, so that those that merely begin alike follow.
 		further := false
@@ -222,7 +222,7 @@ func (s *Store) Versions(ctx context.Context, key upload.Key) ([]upload.Version,
 
 // fault turns an SDK error into what the contract names. The SDK's text names the
 // operation, the request id and S3's own code, and no secret.
-func (s *Store) fault(err error, what string) error {
+func fault(err error, what string) error {
 	if err == nil {
 		return nil
 	}
