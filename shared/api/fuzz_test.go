@@ -21,7 +21,8 @@ func send(t *testing.T, dir string, r *http.Request) (*world, reply) {
 	recorder := httptest.NewRecorder()
 	w.handler.ServeHTTP(recorder, r)
 	got := readReply(t, recorder.Result())
-	if got.status == http.StatusInternalServerError {
+	// The record whose object is lost is meant to be trouble.
+	if got.status == http.StatusInternalServerError && !strings.Contains(strings.ToLower(r.URL.Path), idLost) {
 		t.Fatalf("%s %s: %s", r.Method, r.URL, w.log.String())
 	}
 	if got.status >= 400 && r.Method != http.MethodHead {
@@ -99,7 +100,7 @@ func FuzzForm(f *testing.F) {
 // FuzzRead: whatever is asked of any path, nothing panics, and no bytes come but
 // those of a stored file at its own address.
 func FuzzRead(f *testing.F) {
-	for _, seed := range []string{"/ping", files, files + "/" + idStored, files + "/" + idPending + "/status", "/files/%2e%2e/entries/e/images", "//", "/files/j/entries/e/images/uploads"} {
+	for _, seed := range []string{"/ping", files, files + "/" + idStored, files + "/" + idLost, files + "/" + idPending + "/status", "/files/%2e%2e/entries/e/images", "//", "/files/j/entries/e/images/uploads"} {
 		f.Add("GET", seed, "limit=1&cursor=x&status=stored&wait=0", "bytes=0-3", `"x"`)
 	}
 	f.Add("HEAD", files, "cursor=AAAA&limit=1000", "bytes=-1", "*")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"hatchery/shared/upload"
 )
@@ -15,6 +16,8 @@ type Need int
 const (
 	// Callers: the program answers callers, so it must ask the application.
 	Callers Need = iota
+	// Messages: the program sends messages to the validator's queue.
+	Messages
 )
 
 // Load reads the configuration. Everything that is wrong with it is reported at
@@ -23,7 +26,8 @@ const (
 //
 // getenv is os.Getenv or stands in for it; an empty value is an unset one.
 func Load(getenv func(string) string, needs ...Need) (Config, error) {
-	c := Config{Layout: upload.DefaultLayout, ValidatorTime: defaultValidatorTime, ReadRate: defaultReadRate}
+	c := Config{Layout: upload.DefaultLayout, ValidatorTime: defaultValidatorTime, ReadRate: defaultReadRate,
+		QuarantineDays: 60, FormTime: 15 * time.Minute, VisibilityTime: 6*defaultValidatorTime + defaultWindow, MaxReceives: 5}
 	var faults upload.Faults
 	broken := map[string]bool{}
 	for _, s := range settings {
@@ -109,8 +113,11 @@ func (c *Config) missing(broken map[string]bool, needs []Need) upload.Faults {
 	need("HATCHERY_BUCKET", c.Bucket != "", why)
 	need("HATCHERY_RECORDS", c.Records != "", "")
 	for _, n := range needs {
-		if n == Callers {
+		switch n {
+		case Callers:
 			need("HATCHERY_APPLICATION_URL", c.ApplicationURL != "", "")
+		case Messages:
+			need("HATCHERY_QUEUE_URL", c.QueueURL != "", "")
 		}
 	}
 	switch c.Records {

@@ -42,7 +42,8 @@ func TestTheLeastEnvironmentMeansTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Config{Bucket: "bucket", Layout: upload.DefaultLayout, Records: "sqlite", ApplicationURL: "https://notes.example.com",
-		Policy: upload.DefaultPolicy(), ValidatorTime: 300 * time.Second, ReadRate: 20_000_000}
+		Policy: upload.DefaultPolicy(), ValidatorTime: 300 * time.Second, ReadRate: 20_000_000,
+		QuarantineDays: 60, FormTime: 15 * time.Minute, VisibilityTime: 1801 * time.Second, MaxReceives: 5}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
@@ -58,6 +59,8 @@ func TestEverySettingIsRead(t *testing.T) {
 		"HATCHERY_CORS_ORIGINS": "https://a.example.com, http://localhost:3000", "HATCHERY_POST_BYTES": "4400000", "HATCHERY_REDIRECT_BYTES": "4000000",
 		"HATCHERY_VALIDATOR_SECONDS": "60", "HATCHERY_READ_RATE": "100000", "HATCHERY_BUGOUT_URL": "https://auth.example.com", "HATCHERY_BUGOUT_APPLICATION_ID": strings.ToUpper(uuid),
 		"HATCHERY_BUGOUT_TOKEN": strings.ReplaceAll(uuid, "-", ""), "HATCHERY_LEGACY_BUCKET": "hatchery-files", "HATCHERY_LEGACY_PREFIX": "dev/",
+		"HATCHERY_FORM_SECONDS": "3600", "HATCHERY_QUARANTINE_DAYS": "35", "HATCHERY_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/uploads",
+		"HATCHERY_VISIBILITY_SECONDS": "361", "HATCHERY_MAX_RECEIVES": "7", "HATCHERY_EVENT_BUS": "default",
 	}.get)
 	if err != nil {
 		t.Fatal(err)
@@ -69,6 +72,8 @@ func TestEverySettingIsRead(t *testing.T) {
 	want := config.Config{Bucket: "my.bucket-1", Layout: upload.Layout{Quarantine: "q/", Files: "f/g/"}, Records: "bugout", Table: "table",
 		ApplicationURL: "https://notes.example.com/api", Policy: policy, CORSOrigins: []string{"https://a.example.com", "http://localhost:3000"},
 		PostBytes: 4_400_000, RedirectBytes: 4_000_000, ValidatorTime: time.Minute, ReadRate: 100_000,
+		FormTime: time.Hour, QuarantineDays: 35, QueueURL: "https://sqs.eu-central-1.amazonaws.com/123456789012/uploads", VisibilityTime: 361 * time.Second,
+		MaxReceives: 7, EventBus: "default",
 		Bugout: config.Bugout{URL: "https://auth.example.com", ApplicationID: uuid, Token: config.NewSecret(strings.ReplaceAll(uuid, "-", ""))},
 		Legacy: config.Legacy{Bucket: "hatchery-files", Prefix: "dev"}}
 	if !reflect.DeepEqual(c, want) {

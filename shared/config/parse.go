@@ -15,6 +15,7 @@ var (
 	tokenForm      = regexp.MustCompile(`^(?i:[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$`)
 	secretNameForm = regexp.MustCompile(`^[A-Za-z0-9/_+=.@:-]{1,512}$`)
 	prefixForm     = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$`)
+	busForm        = regexp.MustCompile(`^[A-Za-z0-9/_.:-]{1,400}$`)
 	hostForm       = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
 )
 

@@ -40,6 +40,8 @@ const (
 	// ValidatorMargin is the part of the validator's time that is not for
 	// reading: starting, copying, settling.
 	ValidatorMargin = 30 * time.Second
+	// defaultWindow is how long the event source mapping may gather a batch.
+	defaultWindow = time.Second
 )
 
 // Config is what a deployment is set to.
@@ -61,6 +63,20 @@ type Config struct {
 	// bytes a second the validator is trusted to read.
 	ValidatorTime time.Duration
 	ReadRate      int64
+	// QuarantineDays is after how many days the bucket removes what is left in
+	// quarantine.
+	QuarantineDays int
+	// FormTime is how long a signed form may be used.
+	FormTime time.Duration
+
+	// QueueURL is the validator's queue; for Messages. VisibilityTime and
+	// MaxReceives are the queue's: a message is given up after their product.
+	QueueURL       string
+	VisibilityTime time.Duration
+	MaxReceives    int
+	// EventBus is the name or ARN of the EventBridge bus that is told of verdicts;
+	// "" is none.
+	EventBus string
 
 	Bugout Bugout
 	Legacy Legacy
@@ -170,6 +186,52 @@ var settings = []Setting{
 			c.ReadRate, found = parseNumber(v, 100_000, 10_000_000_000)
 			return found
 		}},
+	{Name: "HATCHERY_FORM_SECONDS",
+		Meaning:  "How long a signed form may be used.",
+		Default:  "900",
+		Accepted: "a number from 60 to 3600: a function's session, with which forms are signed, ends too",
+		set: func(c *Config, v string) string {
+			n, found := parseNumber(v, 60, 3600)
+			c.FormTime = time.Duration(n) * time.Second
+			return found
+		}},
+	{Name: "HATCHERY_QUARANTINE_DAYS",
+		Meaning:  "After how many days the bucket removes what is left in quarantine. Deleted records are remembered for 31 days more.",
+		Default:  "60",
+		Accepted: "a number from 35 to 3650: quarantine outlives every message (4 days in the queue, 14 in the dead letters, 14 after a redrive)",
+		set: func(c *Config, v string) string {
+			n, found := parseNumber(v, 35, 3650)
+			c.QuarantineDays = int(n)
+			return found
+		}},
+	{Name: "HATCHERY_QUEUE_URL",
+		Meaning:  "The validator's queue. Needed by what sends messages again.",
+		Default:  "none",
+		Accepted: acceptedURL,
+		set:      func(c *Config, v string) (found string) { c.QueueURL, found = parseURL(v); return found }},
+	{Name: "HATCHERY_VISIBILITY_SECONDS",
+		Meaning:  "The queue's visibility timeout.",
+		Default:  "1801: six times the validator's 300 seconds and the second in which a batch is gathered",
+		Accepted: "a number from 1 to 43200",
+		set: func(c *Config, v string) string {
+			n, found := parseNumber(v, 1, 43_200)
+			c.VisibilityTime = time.Duration(n) * time.Second
+			return found
+		}},
+	{Name: "HATCHERY_MAX_RECEIVES",
+		Meaning:  "After how many receptions the queue gives a message to the dead letters.",
+		Default:  "5",
+		Accepted: "a number from 5 to 1000",
+		set: func(c *Config, v string) string {
+			n, found := parseNumber(v, 5, 1000)
+			c.MaxReceives = int(n)
+			return found
+		}},
+	{Name: "HATCHERY_EVENT_BUS",
+		Meaning:  "The EventBridge bus that is told of every verdict.",
+		Default:  "none: nobody is told",
+		Accepted: "the name or ARN of a bus, 1 to 400 characters of A-Z a-z 0-9 / _ . : -",
+		set:      func(c *Config, v string) string { c.EventBus = v; return unless(busForm.MatchString(v), v) }},
 	{Name: "HATCHERY_BUGOUT_URL", Aliases: []string{"BUGOUT_AUTH_URL"},
 		Meaning:  "Bugout's auth server (Brood). Needed with HATCHERY_RECORDS=bugout.",
 		Default:  "none",

@@ -1,6 +1,10 @@
 package upload
 
-import "time"
+import (
+	"context"
+	"fmt"
+	"time"
+)
 
 // Pipeline decides about uploads: it accepts, validates and deletes them. Its
 // fields are set once and only read afterwards; its methods may be called
@@ -10,6 +14,8 @@ type Pipeline struct {
 	Layout  Layout
 	Records Records
 	Objects Objects
+	// Teller, when set, is told of every verdict.
+	Teller Teller
 	// Now is the clock.
 	Now func() time.Time
 	// NewID makes an id for a new upload.
@@ -18,6 +24,24 @@ type Pipeline struct {
 	// than an object can lie in quarantine plus the longest life of a message, or
 	// a late event finds nothing and its bytes stay.
 	TombstoneLife time.Duration
+}
+
+// tell tells of a verdict, where anybody wants to know.
+func (p *Pipeline) tell(ctx context.Context, settled Record) error {
+	if p.Teller == nil {
+		return nil
+	}
+	if err := p.Teller.Tell(ctx, settled); err != nil {
+		return fmt.Errorf("tell that upload %s is %s: %w", settled.Ref(), settled.Status, err)
+	}
+	return nil
+}
+
+// TombstoneLife is long enough for a bucket whose quarantine is emptied after the
+// given number of days: the longest that a message can live, dead letters and one
+// redrive included, and some more.
+func TombstoneLife(quarantineDays int) time.Duration {
+	return time.Duration(quarantineDays+31) * 24 * time.Hour
 }
 
 // DefaultTombstoneLife is the default quarantine of 60 days and 31 more.

@@ -163,6 +163,9 @@ func (v *validation) promote(ctx context.Context, record Record, kind Kind, fact
 	case err != nil:
 		return v.lost(ctx, err, copied.Version)
 	}
+	if err := v.tell(ctx, settled); err != nil {
+		return "", Record{}, err // the message comes again and finds it settled
+	}
 	if err := v.Objects.Remove(ctx, v.key, v.version); err != nil {
 		return "", Record{}, fmt.Errorf("remove object %q version %s after it was stored: %w", v.key, v.version, err)
 	}
@@ -205,6 +208,9 @@ func (v *validation) reject(ctx context.Context, facts Facts, reason *Reason, ou
 		if err := v.takeBack(ctx, ours); err != nil {
 			return "", Record{}, err
 		}
+	}
+	if err := v.tell(ctx, settled); err != nil {
+		return "", Record{}, err
 	}
 	return ResultRejected, settled, nil
 }
@@ -254,6 +260,12 @@ func (v *validation) settledBefore(ctx context.Context, record Record, ours Vers
 		}
 	case judged:
 		result = ResultSettledBefore
+	}
+	if result == ResultSettledBefore {
+		// Whoever settled it may have ended before telling.
+		if err := v.tell(ctx, record); err != nil {
+			return "", Record{}, err
+		}
 	}
 	if !keep {
 		if err := v.Objects.Remove(ctx, v.key, v.version); err != nil {

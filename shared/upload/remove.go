@@ -70,3 +70,36 @@ func (p *Pipeline) Owes(ctx context.Context, key Key, version Version) (bool, er
 	}
 	return record.Status != Rejected || record.JudgedVersion != version, nil
 }
+
+// GiveUp rejects a pending upload whose bytes never came, and returns its record.
+// ErrConflict: it is not pending (any more), or bytes are there. The caller knows
+// that none can come any more: whatever does is late and removed.
+//
+// The application is told first: no message stands behind this verdict that would
+// come again if telling failed after it.
+func (p *Pipeline) GiveUp(ctx context.Context, ref Ref) (Record, error) {
+	record, err := p.Records.Get(ctx, ref)
+	if err != nil {
+		return Record{}, fmt.Errorf("get record %s: %w", ref, err)
+	}
+	if record.Status != Pending {
+		return record, fmt.Errorf("give up record %s, which is %s: %w", ref, record.Status, ErrConflict)
+	}
+	there, err := p.Objects.Versions(ctx, p.Layout.QuarantineKey(ref))
+	if err != nil {
+		return Record{}, fmt.Errorf("list versions of object %q: %w", p.Layout.QuarantineKey(ref), err)
+	}
+	if len(there) > 0 {
+		return record, fmt.Errorf("give up record %s, whose bytes are there: %w", ref, ErrConflict)
+	}
+	verdict := Verdict{Status: Rejected, At: p.Now(),
+		Reason: &Reason{NeverArrived, "The file never arrived: upload it again."}}
+	if err := p.tell(ctx, verdict.Apply(record)); err != nil {
+		return Record{}, err
+	}
+	settled, err := p.Records.Settle(ctx, ref, verdict)
+	if err != nil {
+		return Record{}, fmt.Errorf("settle record %s: %w", ref, err)
+	}
+	return settled, nil
+}

@@ -68,6 +68,12 @@ type Records interface {
 	// record is not pending. ErrNotFound when there is none.
 	NoteFailure(ctx context.Context, ref Ref, f Failure) error
 
+	// NoteReenqueue counts that an upload's message is about to be sent once more,
+	// whatever the record's status, and returns the record: the count goes from
+	// seen to seen+1. ErrConflict: the count is not seen, because another
+	// reconciler was faster; nothing is changed. ErrNotFound when there is none.
+	NoteReenqueue(ctx context.Context, ref Ref, seen int, at time.Time) (Record, error)
+
 	// Usage sums what an entry holds of one kind: pending records count as
 	// files, stored ones with their bytes.
 	Usage(ctx context.Context, journal Journal, entry Entry, kind KindName) (Usage, error)
@@ -86,6 +92,13 @@ type Records interface {
 	// of leaving a tombstone; a removed record never comes back. The pipeline
 	// then takes no copy back while a record stands.
 	Atomic() bool
+}
+
+// Teller tells the application of verdicts. Tell is called at least once for each
+// of them: a crash or an ambiguous answer repeats it, so what it sends is
+// identified by the upload and the judged version. An error is trouble.
+type Teller interface {
+	Tell(ctx context.Context, settled Record) error
 }
 
 // Once is a claim on an idempotency key.
@@ -182,6 +195,14 @@ func (r Record) Reopened() Record {
 	r.JudgedVersion, r.ServedVersion = "", ""
 	r.Size, r.ContentType, r.SHA256, r.Reason = 0, "", "", nil
 	r.Failures, r.LastFailure = 0, nil
+	r.Reenqueued, r.ReenqueuedAt = 0, time.Time{}
+	return r
+}
+
+// SentAgain gives the record that one more message for r makes of it.
+func (r Record) SentAgain(at time.Time) Record {
+	r.Reenqueued++
+	r.ReenqueuedAt = timeOf(at)
 	return r
 }
 
@@ -219,6 +240,31 @@ type Objects interface {
 
 	// Versions lists every version and delete marker of exactly this key.
 	Versions(ctx context.Context, key Key) ([]Version, error)
+}
+
+// Inventory lists what the bucket holds, for whoever compares it with the
+// records. It passes the suite uploadtest.RunInventory.
+type Inventory interface {
+	// Under lists the versions of all objects whose keys begin with prefix, in the
+	// order of their keys, newest version first; delete markers are left out. The
+	// limit is 1 to MaxPage, a page may hold fewer and have a next one, and the
+	// list need not be of one moment. ErrBadCursor as with records.
+	Under(ctx context.Context, prefix string, cursor Cursor, limit int) (InventoryPage, error)
+}
+
+// InventoryPage is part of an inventory.
+type InventoryPage struct {
+	Versions []Kept
+	// Next is "" on the last page.
+	Next Cursor
+}
+
+// Kept is one version that the bucket holds.
+type Kept struct {
+	Key     Key
+	Version Version
+	Size    int64
+	At      time.Time // when it was written
 }
 
 // Object is one version, being read.

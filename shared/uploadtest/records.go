@@ -289,6 +289,25 @@ func (s *Records) NoteFailure(ctx context.Context, ref upload.Ref, f upload.Fail
 	return nil
 }
 
+// NoteReenqueue implements upload.Records.
+func (s *Records) NoteReenqueue(ctx context.Context, ref upload.Ref, seen int, at time.Time) (upload.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return upload.Record{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, err := s.get(ref)
+	if err != nil {
+		return upload.Record{}, err
+	}
+	if r.Reenqueued != seen {
+		return upload.Record{}, upload.ErrConflict
+	}
+	r = r.SentAgain(at)
+	s.records[ref] = r
+	return detach(r), nil
+}
+
 // Overwrite puts a record in place whatever is there: for a test that begins
 // with records nobody could create now, or that plants a fault.
 func (s *Records) Overwrite(r upload.Record) {
@@ -333,8 +352,9 @@ func factsOf(r upload.Record) string {
 	if r.LastFailure != nil {
 		failure = strconv.Itoa(r.Failures) + ":" + r.LastFailure.Message
 	}
+	again := strconv.Itoa(r.Reenqueued) + "@" + r.ReenqueuedAt.Format(time.RFC3339Nano)
 	return strings.Join([]string{string(r.Status), string(r.JudgedVersion), string(r.ServedVersion), strconv.FormatInt(r.Size, 10),
-		r.ContentType, r.SHA256, reason, failure, r.CreatedAt.Format(time.RFC3339Nano), r.SettledAt.Format(time.RFC3339Nano), r.DeletedAt.Format(time.RFC3339Nano)}, " ")
+		r.ContentType, r.SHA256, reason, failure, again, r.CreatedAt.Format(time.RFC3339Nano), r.SettledAt.Format(time.RFC3339Nano), r.DeletedAt.Format(time.RFC3339Nano)}, " ")
 }
 
 // detach copies what a record points to, so that nobody shares memory with the

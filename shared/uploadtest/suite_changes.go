@@ -132,6 +132,62 @@ var failureCases = []recordsCase{
 	}},
 }
 
+var reenqueueCases = []recordsCase{
+	{"messages sent again are counted, whatever the status", func(s *recordsSuite) {
+		for _, r := range []upload.Record{s.pending(), s.stored(10), s.rejected()} {
+			for seen := range 2 {
+				at := s.clock.now().Add(time.Duration(seen) * time.Hour)
+				got, err := s.store.NoteReenqueue(s.ctx, r.Ref(), seen, at)
+				s.must(err, "count a further message of a %s record", r.Status)
+				r = r.SentAgain(at)
+				s.same(got, r)
+				s.stands(r)
+			}
+		}
+	}},
+	{"a count that another has raised is a conflict and changes nothing", func(s *recordsSuite) {
+		r := s.pending()
+		first := s.reenqueue(r, s.clock.now())
+		for _, seen := range []int{0, 2, -1} {
+			_, err := s.store.NoteReenqueue(s.ctx, r.Ref(), seen, s.clock.now().Add(time.Hour))
+			s.is(err, upload.ErrConflict, "count a further message after %d", seen)
+			s.stands(first)
+		}
+	}},
+	{"of several at once one counts", func(s *recordsSuite) {
+		r := s.pending()
+		s.winners(race(6, func(int) error {
+			_, err := s.store.NoteReenqueue(s.ctx, r.Ref(), 0, s.clock.now())
+			return err
+		}), upload.ErrConflict)
+		s.stands(r.SentAgain(s.clock.now()))
+	}},
+	{"a verdict and failures leave the count, a re-check begins anew", func(s *recordsSuite) {
+		r := s.reenqueue(s.pending(), s.clock.now())
+		s.must(s.store.NoteFailure(s.ctx, r.Ref(), upload.Failure{At: s.clock.now(), Message: "slow"}), "note a failure")
+		rejected := s.settle(r.Ref(), s.rejecting())
+		if rejected.Reenqueued != 1 || rejected.Failures != 1 {
+			s.Errorf("after its verdict: %d messages, %d failures", rejected.Reenqueued, rejected.Failures)
+		}
+		got, err := s.store.Reopen(s.ctx, r.Ref())
+		s.must(err, "reopen")
+		s.same(got, rejected.Reopened())
+		s.reenqueue(got, s.clock.now())
+	}},
+	{"what is not there is not counted", func(s *recordsSuite) {
+		_, err := s.store.NoteReenqueue(s.ctx, s.draft().Ref(), 0, s.clock.now())
+		s.is(err, upload.ErrNotFound, "count a further message")
+	}},
+}
+
+func (s *recordsSuite) reenqueue(r upload.Record, at time.Time) upload.Record {
+	s.Helper()
+	got, err := s.store.NoteReenqueue(s.ctx, r.Ref(), r.Reenqueued, at)
+	s.must(err, "count a further message of %s", r.Ref())
+	s.same(got, r.SentAgain(at))
+	return got
+}
+
 var usageCases = []recordsCase{
 	{"pending records count as files and stored ones with their bytes", func(s *recordsSuite) {
 		s.uses(upload.Usage{})

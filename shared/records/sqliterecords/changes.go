@@ -164,6 +164,19 @@ func (s *Store) NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failur
 	return s.trouble(err, "note a failure of %s", ref)
 }
 
+// NoteReenqueue implements upload.Records.
+func (s *Store) NoteReenqueue(ctx context.Context, ref upload.Ref, seen int, at time.Time) (upload.Record, error) {
+	noted, err := write(ctx, s, func(w *writer) (upload.Record, error) {
+		return w.change(ref, func(r upload.Record) (upload.Record, error) {
+			if r.Reenqueued != seen {
+				return r, upload.ErrConflict
+			}
+			return r.SentAgain(at), nil
+		})
+	})
+	return noted, s.trouble(err, "count a further message of %s", ref)
+}
+
 // cut makes s valid UTF-8 of at most limit bytes, without half a character at
 // its end.
 func cut(s string, limit int) string {

@@ -19,7 +19,7 @@ type row struct {
 const columns = `seq, journal, entry, kind, id, name, extension, created_at, status,
 	size, content_type, sha256, reason_code, reason_message, settled_at,
 	declared_size, declared_type, declared_sha256, form_expires, judged_version, served_version,
-	failures, last_failure_at, last_failure_message, deleted_at, forget_after`
+	failures, last_failure_at, last_failure_message, deleted_at, forget_after, reenqueued, reenqueued_at`
 
 // The statements that the writer and the readers share, and the writer's own.
 // insertSQL and updateSQL take what identity and state give.
@@ -28,11 +28,11 @@ const (
 	insertSQL = `INSERT INTO uploads (journal, entry, kind, id, name, extension, created_at,
 		declared_size, declared_type, declared_sha256, form_expires, status,
 		size, content_type, sha256, reason_code, reason_message, settled_at, judged_version, served_version,
-		failures, last_failure_at, last_failure_message, deleted_at, forget_after)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (journal, entry, kind, id) DO NOTHING`
+		failures, last_failure_at, last_failure_message, deleted_at, forget_after, reenqueued, reenqueued_at)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (journal, entry, kind, id) DO NOTHING`
 	updateSQL = `UPDATE uploads SET status = ?,
 		size = ?, content_type = ?, sha256 = ?, reason_code = ?, reason_message = ?, settled_at = ?, judged_version = ?, served_version = ?,
-		failures = ?, last_failure_at = ?, last_failure_message = ?, deleted_at = ?, forget_after = ? WHERE seq = ?`
+		failures = ?, last_failure_at = ?, last_failure_message = ?, deleted_at = ?, forget_after = ?, reenqueued = ?, reenqueued_at = ? WHERE seq = ?`
 )
 
 // identity are the columns that never change after Create.
@@ -51,25 +51,25 @@ func state(r upload.Record) []any {
 		failedAt, failure = r.LastFailure.At.UnixMicro(), r.LastFailure.Message
 	}
 	return []any{r.Status, r.Size, r.ContentType, r.SHA256, code, message, micros(r.SettledAt), r.JudgedVersion, r.ServedVersion,
-		r.Failures, failedAt, failure, micros(r.DeletedAt), micros(r.ForgetAfter)}
+		r.Failures, failedAt, failure, micros(r.DeletedAt), micros(r.ForgetAfter), r.Reenqueued, micros(r.ReenqueuedAt)}
 }
 
 // scan reads columns.
 func scan(from interface{ Scan(...any) error }) (row, error) {
 	var r row
 	var created int64
-	var settled, expires, failed, deleted, forget sql.NullInt64
+	var settled, expires, failed, deleted, forget, reenqueued sql.NullInt64
 	var code, message, failure sql.NullString
 	err := from.Scan(&r.seq, &r.Journal, &r.Entry, &r.Kind, &r.ID, &r.Name, &r.Extension, &created, &r.Status,
 		&r.Size, &r.ContentType, &r.SHA256, &code, &message, &settled,
 		&r.Declared.Size, &r.Declared.Type, &r.Declared.SHA256, &expires, &r.JudgedVersion, &r.ServedVersion,
-		&r.Failures, &failed, &failure, &deleted, &forget)
+		&r.Failures, &failed, &failure, &deleted, &forget, &r.Reenqueued, &reenqueued)
 	if err != nil {
 		return row{}, err
 	}
 	r.CreatedAt = time.UnixMicro(created).UTC()
 	r.SettledAt, r.FormExpires = timeOf(settled), timeOf(expires)
-	r.DeletedAt, r.ForgetAfter = timeOf(deleted), timeOf(forget)
+	r.DeletedAt, r.ForgetAfter, r.ReenqueuedAt = timeOf(deleted), timeOf(forget), timeOf(reenqueued)
 	if code.Valid {
 		r.Reason = &upload.Reason{Code: upload.Code(code.String), Message: message.String}
 	}

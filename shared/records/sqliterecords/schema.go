@@ -67,6 +67,9 @@ var migrations = []string{
 		PRIMARY KEY (scope, key)
 	) STRICT, WITHOUT ROWID;
 	CREATE INDEX once_expires ON once (expires);`,
+
+	`ALTER TABLE uploads ADD COLUMN reenqueued INTEGER NOT NULL DEFAULT 0;
+	ALTER TABLE uploads ADD COLUMN reenqueued_at INTEGER;`,
 }
 
 // prepareFile makes sure that the file is ours and brings its schema up to date.
