@@ -191,7 +191,7 @@ func buildHandlers(settings config.Config, stack *local.Stack, records *sqlitere
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported})
 	objects := s3objects.New(client, at.Bucket, s3objects.Options{Now: time.Now})
 	pipeline := &upload.Pipeline{Policy: settings.Policy, Layout: settings.Layout, Records: records, Objects: objects,
-		Now: time.Now, NewID: upload.NewID, TombstoneLife: upload.DefaultTombstoneLife}
+		Now: time.Now, NewID: upload.NewID, TombstoneLife: upload.TombstoneLife(settings.QuarantineDays)}
 	application, err := access.New(at.App, nil)
 	if err != nil {
 		return local.Handlers{}, fmt.Errorf("the application %s: %w", at.App, err)
@@ -202,7 +202,7 @@ func buildHandlers(settings config.Config, stack *local.Stack, records *sqlitere
 	}
 	handler, err := api.New(api.Config{Pipeline: pipeline, Downloads: objects, Forms: objects, Gate: application,
 		CORSOrigins: settings.CORSOrigins, PostBytes: settings.PostBytes, RedirectBytes: settings.RedirectBytes,
-		SpoolDir: spool, Now: time.Now, Log: log, Stopping: w.stopping})
+		FormLifetime: settings.FormTime, SpoolDir: spool, Now: time.Now, Log: log, Stopping: w.stopping})
 	if err != nil {
 		return local.Handlers{}, fmt.Errorf("build the API: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -84,6 +85,13 @@ func (v *Validator) Handle(ctx context.Context, batch events.SQSEvent) (events.S
 // that can be handled are, whatever is wrong with their neighbours.
 func (v *Validator) handle(ctx context.Context, message events.SQSMessage, whole time.Duration) (done bool) {
 	log := v.Log.With("message_id", message.MessageId, "receive_count", message.Attributes["ApproximateReceiveCount"])
+	if _, again := message.MessageAttributes[arrival.ReenqueuedAttribute]; again {
+		log = log.With("reenqueued", true)
+		if receptions(message) > reenqueuedReceptions {
+			log.ErrorContext(ctx, "a message that was sent again has come to nothing: the upload stays as it is", "body_bytes", len(message.Body))
+			return true
+		}
+	}
 	defer failOnPanic(ctx, log, &done)
 	parsed, err := arrival.Parse([]byte(message.Body))
 	if err != nil {
@@ -104,6 +112,22 @@ func (v *Validator) handle(ctx context.Context, message events.SQSMessage, whole
 		}
 	}
 	return done
+}
+
+// reenqueuedReceptions is how often a message that the reconciler sent is tried. It
+// is acknowledged afterwards, untried: fewer than any queue's maxReceiveCount here,
+// so that such a message never becomes one more dead letter, not even when trying
+// it ends the whole function.
+const reenqueuedReceptions = 3
+
+// receptions is how often the queue has handed a message out, this time included;
+// 0 when it does not say.
+func receptions(m events.SQSMessage) int {
+	n, err := strconv.Atoi(m.Attributes["ApproximateReceiveCount"])
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // failOnPanic is deferred: a panic fails what was being done, and nothing else.
