@@ -17,6 +17,8 @@ type Scenario struct {
 	Swap bool
 	// Unique: the policy refuses the same bytes twice in an entry.
 	Unique bool
+	// Told: the application is told of verdicts, which is one more call.
+	Told bool
 	// MaxFiles is the policy's bound for the entry; 0 is no bound.
 	MaxFiles int64
 	// Uploads are there before the actors start. Actors name them by their index.
@@ -44,6 +46,7 @@ type Upload struct {
 type Stores struct {
 	Records upload.Records
 	Objects upload.Objects
+	Teller  upload.Teller // nil unless the scenario is told
 }
 
 // Memory is the fakes under Stores. What is done to them directly is no step:

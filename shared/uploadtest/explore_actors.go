@@ -167,7 +167,7 @@ func (w *world) pipeline(stores Stores, m Memory, next upload.ID) *upload.Pipeli
 		images.Duplicates = upload.DuplicatesRefuse
 	}
 	policy.Kinds[kind] = images
-	return &upload.Pipeline{Policy: policy, Layout: upload.DefaultLayout, Records: stores.Records, Objects: stores.Objects,
+	return &upload.Pipeline{Policy: policy, Layout: upload.DefaultLayout, Records: stores.Records, Objects: stores.Objects, Teller: stores.Teller,
 		Now: func() time.Time { return start }, NewID: func() (upload.ID, error) { return next, nil },
 		TombstoneLife: upload.DefaultTombstoneLife}
 }

@@ -111,6 +111,31 @@ func (p takes412AsSuccess) Promote(ctx context.Context, c upload.Promotion) (upl
 	return there, opened.Body.Close()
 }
 
+// tellsOnceAtMost takes an error of telling for an answer.
+type tellsOnceAtMost struct{ upload.Teller }
+
+func (f tellsOnceAtMost) Tell(ctx context.Context, r upload.Record) error {
+	_ = f.Teller.Tell(ctx, r)
+	return nil
+}
+
+func TestAVerdictThatIsNotToldIsFound(t *testing.T) {
+	t.Parallel()
+	for _, start := range []uploadtest.Upload{posted(first), posted(broken)} {
+		report := uploadtest.Explore(uploadtest.Scenario{Name: "an error of telling is taken for an answer", Swap: true, Told: true,
+			Uploads: []uploadtest.Upload{start}, Actors: []uploadtest.Actor{uploadtest.Deliver(0, 0)},
+			Bound: uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded},
+			Wrap: func(s uploadtest.Stores, _ uploadtest.Memory) uploadtest.Stores {
+				s.Teller = tellsOnceAtMost{s.Teller}
+				return s
+			}})
+		t.Log(report)
+		if report.Violation == nil || !strings.HasPrefix(report.Violation.Rule, "telling") || report.Violation.Cost != 1 {
+			t.Error("it was not found")
+		}
+	}
+}
+
 func TestEveryPlantedFaultIsFound(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []struct {

@@ -15,8 +15,18 @@ type ledger struct {
 	arrivals map[upload.Key][]arrived     // all that ever came into quarantine
 	read     map[string]bool              // SHA-256 of bytes that were read to their end
 	answered map[upload.Ref]bool          // uploads that a caller was told are accepted
+	told     map[verdict]bool             // what the application was told
 	before   map[upload.Ref]upload.Record // records at the step before
 }
+
+// verdict is one verdict, as the application tells them apart.
+type verdict struct {
+	ref     upload.Ref
+	version upload.Version
+	status  upload.Status
+}
+
+func verdictOn(r upload.Record) verdict { return verdict{r.Ref(), r.JudgedVersion, r.Status} }
 
 type arrived struct {
 	version upload.Version
@@ -25,12 +35,12 @@ type arrived struct {
 
 func newLedger() *ledger {
 	return &ledger{bodies: map[string]Body{}, arrivals: map[upload.Key][]arrived{}, read: map[string]bool{},
-		answered: map[upload.Ref]bool{}, before: map[upload.Ref]upload.Record{}}
+		answered: map[upload.Ref]bool{}, told: map[verdict]bool{}, before: map[upload.Ref]upload.Record{}}
 }
 
 func (l *ledger) clone() *ledger {
 	return &ledger{bodies: maps.Clone(l.bodies), arrivals: maps.Clone(l.arrivals), read: maps.Clone(l.read),
-		answered: maps.Clone(l.answered), before: maps.Clone(l.before)}
+		answered: maps.Clone(l.answered), told: maps.Clone(l.told), before: maps.Clone(l.before)}
 }
 
 func (l *ledger) know(b Body) { l.bodies[sumOf(b.Data)] = b }
@@ -45,7 +55,7 @@ func (l *ledger) append(text []byte) []byte {
 	for _, sum := range slices.Sorted(maps.Keys(l.read)) {
 		text = append(append(text, sum...), '\n')
 	}
-	return fmt.Appendf(text, "answered %d\n", len(l.answered))
+	return fmt.Appendf(text, "answered %d told %v\n", len(l.answered), l.told) // fmt sorts a map by its keys
 }
 
 // checkStep gives the rule that does not hold now, "" when all do. These rules
@@ -286,6 +296,9 @@ func (l *ledger) checkQuiet(w *world, how recovery) string {
 		if broken := l.checkTidy(w, at, r, found, how); broken != "" {
 			return broken
 		}
+		if broken := l.checkTold(w, r, found, how); broken != "" {
+			return broken
+		}
 	}
 	return ""
 }
@@ -335,6 +348,16 @@ func (l *ledger) checkTidy(w *world, at place, r upload.Record, found bool, how 
 	}
 	if how.redeliver && !slices.Equal(files, keptInFiles) {
 		return fmt.Sprintf("rule 2: upload %s is %s and has %v under files/ instead of %v", r.ID, r.Status, files, keptInFiles)
+	}
+	return ""
+}
+
+// checkTold: the application was told of the verdict that stands. When all messages
+// are lost for good, nothing comes back to a rejected upload.
+func (l *ledger) checkTold(w *world, r upload.Record, found bool, how recovery) string {
+	settled := found && (r.Status == upload.Stored || r.Status == upload.Rejected && how.redeliver)
+	if w.scenario.Told && settled && !l.told[verdictOn(r)] {
+		return fmt.Sprintf("telling: upload %s is %s, and the application was never told", r.ID, r.Status)
 	}
 	return ""
 }

@@ -15,7 +15,26 @@ import (
 // stepped gives an actor's way to the stores: every call halts first. For a nil
 // actor, which is recovery, nothing halts and nothing fails.
 func (w *world) stepped(a *actor) Stores {
-	return Stores{&steppedRecords{w.memory.Records, w, a}, &steppedObjects{w.memory.Objects, w, a}}
+	s := Stores{Records: &steppedRecords{w.memory.Records, w, a}, Objects: &steppedObjects{w.memory.Objects, w, a}}
+	if w.scenario.Told {
+		s.Teller = &steppedTeller{w, a}
+	}
+	return s
+}
+
+// steppedTeller is one actor's way to the application.
+type steppedTeller struct {
+	world *world
+	actor *actor
+}
+
+func (s *steppedTeller) Tell(_ context.Context, r upload.Record) error {
+	c := writeCall("tell of record", fmt.Sprintf("%s as %s by version %s", brief(r.ID), r.Status, r.JudgedVersion))
+	_, err := perform(s.world, s.actor, c, showDone, func() (struct{}, error) {
+		s.world.ledger.told[verdictOn(r)] = true
+		return struct{}{}, nil
+	})
+	return err
 }
 
 // halt stops the actor before a call until its next step.

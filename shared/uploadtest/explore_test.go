@@ -168,6 +168,25 @@ func TestRandomSchedulesWithManyFaultsKeepTheRules(t *testing.T) {
 	}
 }
 
+// TestVerdictsAreToldWhateverHappens: pairs with a validator among them, and an
+// application that is told.
+func TestVerdictsAreToldWhateverHappens(t *testing.T) {
+	t.Parallel()
+	deliver := uploadtest.Deliver(0, 0)
+	for _, start := range starts[:6] {
+		t.Run(start.name, func(t *testing.T) {
+			t.Parallel()
+			var scenarios []uploadtest.Scenario
+			for _, other := range cast(start.upload) {
+				scenarios = append(scenarios, uploadtest.Scenario{Name: fmt.Sprintf("told; %s; %s", deliver, other), Told: true,
+					Uploads: []uploadtest.Upload{start.upload}, Actors: []uploadtest.Actor{deliver, other},
+					Bound: uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded}})
+			}
+			mustHold(t, scenarios)
+		})
+	}
+}
+
 // answersExistsFirst is a bucket that looks at the target of a copy before its
 // source: which of the two a real one tells first is nowhere said.
 type answersExistsFirst struct{ upload.Objects }
