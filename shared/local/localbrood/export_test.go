@@ -1,0 +1,38 @@
+package localbrood
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Calls is how many requests have come in.
+func (s *Server) Calls() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls
+}
+
+// Settle waits until no request is under way.
+func (s *Server) Settle() {
+	for {
+		s.mu.Lock()
+		busy := s.busy
+		s.mu.Unlock()
+		if busy == 0 {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// Normal is what comes back of JSON.
+func Normal(data []byte) ([]byte, error) {
+	v, err := parseJSON(data)
+	if err != nil {
+		return nil, err
+	}
+	if o, ok := v.(object); ok {
+		return o.MarshalJSON()
+	}
+	return json.Marshal(v)
+}

@@ -1,0 +1,163 @@
+package localbrood
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// object is the data of a resource as PostgreSQL's jsonb keeps it: without the
+// order of keys, without duplicates, floating-point numbers as Python writes them.
+// A value is nil, bool, number, string, []any or object.
+type object map[string]any
+
+// number is a JSON number in the text that jsonb gives back.
+type number string
+
+var (
+	errNotJSON = errors.New("not JSON")
+	// errNotJSONB: JSON to Python, but nothing that jsonb can hold.
+	errNotJSONB = errors.New("not for jsonb")
+)
+
+// parseJSON reads one JSON value. Python also takes NaN and Infinity, which jsonb
+// then cannot hold.
+func parseJSON(body []byte) (any, error) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		if bytes.Contains(body, []byte("NaN")) || bytes.Contains(body, []byte("Infinity")) {
+			return nil, errNotJSONB
+		}
+		return nil, errNotJSON
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errNotJSON
+	}
+	return normal(v)
+}
+
+func normal(v any) (any, error) {
+	switch v := v.(type) {
+	case string:
+		if strings.ContainsRune(v, 0) {
+			return nil, errNotJSONB
+		}
+		return v, nil
+	case json.Number:
+		return normalNumber(string(v))
+	case []any:
+		for i := range v {
+			var err error
+			if v[i], err = normal(v[i]); err != nil {
+				return nil, err
+			}
+		}
+		return v, nil
+	case map[string]any:
+		o := object{}
+		for key, value := range v {
+			kept, err := normal(value)
+			if err != nil || strings.ContainsRune(key, 0) {
+				return nil, errNotJSONB
+			}
+			o[key] = kept
+		}
+		return o, nil
+	}
+	return v, nil // nil or bool
+}
+
+// normalNumber: integers are exact, everything else is a float64 that Python
+// writes.
+func normalNumber(text string) (any, error) {
+	if !strings.ContainsAny(text, ".eE") {
+		if text == "-0" {
+			text = "0"
+		}
+		return number(text), nil
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsInf(f, 0) {
+		return nil, errNotJSONB
+	}
+	text = strconv.FormatFloat(f, 'f', -1, 64)
+	if !strings.Contains(text, ".") {
+		text += ".0"
+	}
+	return number(text), nil
+}
+
+// write writes a value; the separators are those of jsonb's text or of an answer.
+func write(b *strings.Builder, v any, comma, colon string) {
+	switch v := v.(type) {
+	case nil:
+		b.WriteString("null")
+	case bool:
+		b.WriteString(strconv.FormatBool(v))
+	case number:
+		b.WriteString(string(v))
+	case string:
+		quoted, _ := json.Marshal(v) // a string always marshals
+		b.Write(quoted)
+	case []any:
+		b.WriteByte('[')
+		for i, element := range v {
+			if i > 0 {
+				b.WriteString(comma)
+			}
+			write(b, element, comma, colon)
+		}
+		b.WriteByte(']')
+	case object:
+		b.WriteByte('{')
+		for i, key := range v.keys() {
+			if i > 0 {
+				b.WriteString(comma)
+			}
+			write(b, key, comma, colon)
+			b.WriteString(colon)
+			write(b, v[key], comma, colon)
+		}
+		b.WriteByte('}')
+	}
+}
+
+// keys in jsonb's order: the shorter first.
+func (o object) keys() []string {
+	return slices.SortedFunc(maps.Keys(o), func(a, b string) int {
+		if len(a) != len(b) {
+			return len(a) - len(b)
+		}
+		return strings.Compare(a, b)
+	})
+}
+
+// MarshalJSON implements json.Marshaler.
+func (o object) MarshalJSON() ([]byte, error) {
+	var b strings.Builder
+	write(&b, o, ",", ":")
+	return []byte(b.String()), nil
+}
+
+// matches says whether the text of a top-level key is as asked, as in SQL
+// resource_data ->> key = text: null matches nothing.
+func (o object) matches(key, text string) bool {
+	v, found := o[key]
+	if !found || v == nil {
+		return false
+	}
+	if s, ok := v.(string); ok {
+		return s == text
+	}
+	var b strings.Builder
+	write(&b, v, ", ", ": ")
+	return b.String() == text
+}
