@@ -1,0 +1,237 @@
+package bugoutrecords
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/google/uuid"
+
+	"hatchery/shared/upload"
+)
+
+// Errors that say what kind of trouble there is with Brood.
+var (
+	// ErrToken: Brood does not know the deployment's token, or not any more.
+	ErrToken = errors.New("Bugout does not accept the deployment's token: set HATCHERY_BUGOUT_TOKEN to a valid one (hatchery bugout check tells whether it is)")
+	// ErrRefused: Brood understood and said no. Asking again is of no use.
+	ErrRefused = errors.New("Bugout refuses the request")
+
+	errNonsense = errors.New("Bugout's answer is not what its API gives")
+)
+
+// ambiguous is an error after which a change may have been made or not.
+type ambiguous struct{ error }
+
+func (e ambiguous) Unwrap() error { return e.error }
+
+func (o Options) withDefaults() Options {
+	if o.AtOnce == 0 {
+		o.AtOnce = 4
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 10 * time.Second
+	}
+	if o.MaxBody == 0 {
+		o.MaxBody = 64 << 20
+	}
+	if o.Attempts == 0 {
+		o.Attempts = 3
+	}
+	if o.Pause == nil {
+		o.Pause = func(n int) time.Duration { return time.Duration(n) * 100 * time.Millisecond }
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Nonce == nil {
+		o.Nonce = uuid.NewString
+	}
+	if o.Transport == nil {
+		o.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+			TLSHandshakeTimeout: 5 * time.Second, MaxResponseHeaderBytes: 64 << 10, MaxConnsPerHost: o.AtOnce, MaxIdleConnsPerHost: o.AtOnce,
+			IdleConnTimeout: 30 * time.Second, ForceAttemptHTTP2: true}
+	}
+	return o
+}
+
+// attempts does something until it is decided: an ambiguous error leads to another
+// attempt, as long as there are some and ctx goes on. do is told which one it is,
+// from 1.
+func (s *Store) attempts(ctx context.Context, do func(n int) error) error {
+	for n := 1; ; n++ {
+		err := do(n)
+		if _, again := errors.AsType[ambiguous](err); !again || n >= s.o.Attempts || ctx.Err() != nil {
+			return err
+		}
+		pause := time.NewTimer(s.o.Pause(n))
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return err
+		}
+	}
+}
+
+// do makes one request and reads a 200 into answer. ErrNotFound is Brood's word
+// that there is no such resource (or none that the token may see). An ambiguous
+// error is one after which the request may be made again, if what it does allows
+// for that.
+func (s *Store) do(ctx context.Context, method, path string, query url.Values, body, answer any) error {
+	token, err := s.o.Token(ctx)
+	if err != nil {
+		return fmt.Errorf("find the Bugout token: %w", err)
+	}
+	// Waiting for a place is not part of the request's time.
+	if err := s.requests.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer s.requests.Release(1)
+	whole := ctx
+	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
+	defer cancel()
+
+	target := s.base + path
+	if query != nil {
+		target += "?" + query.Encode()
+	}
+	var content io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return fmt.Errorf("write a request for Bugout: %w", err)
+		}
+		content = bytes.NewReader(text)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, target, content)
+	if err != nil {
+		return fmt.Errorf("make a request for Bugout: %w", err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	request.Header.Set("Accept", "application/json")
+	if content != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	response, err := s.client.Do(request)
+	if err != nil {
+		if whole.Err() != nil {
+			return whole.Err()
+		}
+		return ambiguous{fmt.Errorf("Bugout does not answer %s %s: %w", method, path, withoutURL(err))}
+	}
+	defer response.Body.Close() //nolint:errcheck // what there was to read is read
+	text, err := io.ReadAll(io.LimitReader(response.Body, s.o.MaxBody+1))
+	switch {
+	case err != nil && whole.Err() != nil:
+		return whole.Err()
+	case err != nil:
+		return ambiguous{fmt.Errorf("Bugout's answer to %s %s breaks off: %w", method, path, err)}
+	case int64(len(text)) > s.o.MaxBody:
+		return fmt.Errorf("Bugout's answer to %s %s has more than %d bytes", method, path, s.o.MaxBody)
+	}
+	return judge(method, path, response.StatusCode, text, answer)
+}
+
+// withoutURL takes the request's URL out of an error: its query holds what is kept
+// in records.
+func withoutURL(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
+	}
+	return err
+}
+
+// judge decides what an answer means.
+func judge(method, path string, status int, text []byte, answer any) error {
+	said := detailOf(text)
+	switch {
+	case status == http.StatusOK:
+		if answer == nil {
+			if !json.Valid(text) {
+				return ambiguous{fmt.Errorf("%s %s: %w", method, path, errNonsense)}
+			}
+			return nil
+		}
+		if err := json.Unmarshal(text, answer); err != nil {
+			return ambiguous{fmt.Errorf("%s %s: %w: %w", method, path, errNonsense, err)}
+		}
+		return nil
+	case status == http.StatusNotFound && (said == "Access token not found" || said == "Access token not active"), status == http.StatusUnauthorized:
+		return ErrToken
+	case status == http.StatusNotFound && path != "/resources/" && said == "Not Found":
+		return upload.ErrNotFound
+	case status == http.StatusNotFound && path == "/resources/" && said == "Not found":
+		return fmt.Errorf("%w: it does not know the application; set HATCHERY_BUGOUT_APPLICATION_ID to one of the token's group (hatchery bugout register makes one)", ErrRefused)
+	case status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests || status == http.StatusNotFound || status < 200:
+		// A 404 in other words comes from something in between.
+		return ambiguous{fmt.Errorf("Bugout answers %s %s with %d %q", method, path, status, said)}
+	case status < 400:
+		return ambiguous{fmt.Errorf("Bugout answers %s %s with %d, and a redirect is never followed with a token: check HATCHERY_BUGOUT_URL", method, path, status)}
+	default:
+		return fmt.Errorf("%w: %s %s gives %d %q", ErrRefused, method, path, status, said)
+	}
+}
+
+// detailOf reads the detail of an error: a text, or of a 422 a list.
+func detailOf(text []byte) string {
+	var body struct {
+		Detail json.RawMessage `json:"detail"`
+	}
+	if len(text) > 64<<10 || json.Unmarshal(text, &body) != nil {
+		return ""
+	}
+	var said string
+	if json.Unmarshal(body.Detail, &said) == nil {
+		return cut(said, 300)
+	}
+	var list []struct {
+		Where []any  `json:"loc"`
+		What  string `json:"msg"`
+	}
+	if json.Unmarshal(body.Detail, &list) != nil || len(list) == 0 {
+		return ""
+	}
+	return cut(fmt.Sprintf("%v: %s", list[0].Where, list[0].What), 300)
+}
+
+// wireList reads resources one at a time and keeps those that match.
+type wireList struct {
+	match func(resource) bool
+	found []resource
+	read  bool
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *wireList) UnmarshalJSON(text []byte) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if first, err := d.Token(); err != nil || first != json.Delim('[') {
+		return errNonsense
+	}
+	for d.More() {
+		var w wireResource
+		if err := d.Decode(&w); err != nil {
+			return err
+		}
+		if r, ok := w.resource(); ok && l.match(r) {
+			l.found = append(l.found, r)
+		}
+	}
+	l.read = true
+	return nil
+}
+
+// wrap says what was being done.
+func wrap(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), err)
+}

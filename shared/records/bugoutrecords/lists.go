@@ -1,0 +1,204 @@
+package bugoutrecords
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"hatchery/shared/upload"
+)
+
+// filter names texts that members of resource_data must equal.
+type filter map[string]string
+
+// list gives the resources that match, as far as they are uploads.
+func (s *Store) list(ctx context.Context, f filter, match func(resource) bool) ([]resource, error) {
+	query := url.Values{"application_id": {s.o.Application}}
+	for key, value := range f {
+		query.Set(key, value)
+	}
+	var found []resource
+	err := s.attempts(ctx, func(int) error {
+		var answer struct {
+			Resources *wireList `json:"resources"`
+		}
+		list := &wireList{match: match}
+		answer.Resources = list
+		if err := s.do(ctx, http.MethodGet, "/resources/", query, nil, &answer); err != nil {
+			return err
+		}
+		if !list.read {
+			return errNonsense
+		}
+		found = list.found
+		return nil
+	})
+	return found, err
+}
+
+// entry gives everything of one kind that an entry holds, one resource an upload.
+func (s *Store) entry(ctx context.Context, j upload.Journal, e upload.Entry, k upload.KindName) ([]resource, error) {
+	there, err := s.list(ctx, filter{keyJournal: string(j), keyEntry: string(e)}, func(r resource) bool {
+		return r.Journal == j && r.Entry == e && r.Kind == k
+	})
+	return onePerUpload(there), err
+}
+
+// onePerUpload leaves out the resources that do not count.
+func onePerUpload(all []resource) []resource {
+	sortByRank(all)
+	seen := map[upload.Ref]bool{}
+	return slices.DeleteFunc(all, func(r resource) bool {
+		again := seen[r.Ref()]
+		seen[r.Ref()] = true
+		return again
+	})
+}
+
+// Usage implements upload.Records.
+func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry, kind upload.KindName) (upload.Usage, error) {
+	there, err := s.entry(ctx, journal, entry, kind)
+	if err != nil {
+		return upload.Usage{}, wrap(err, "sum what %s/entries/%s/%s holds", journal, entry, kind)
+	}
+	var u upload.Usage
+	for _, r := range there {
+		switch r.Status {
+		case upload.Pending:
+			u.Files++
+		case upload.Stored:
+			u.Files, u.Bytes = u.Files+1, u.Bytes+r.Size
+		}
+	}
+	return u, nil
+}
+
+// List implements upload.Records. An empty Status means any.
+func (s *Store) List(ctx context.Context, q upload.Query) (upload.Page, error) {
+	name := listName("list", string(q.Journal), string(q.Entry), string(q.Kind), string(q.Status))
+	page, err := s.page(name, true, q.Cursor, q.Limit, func() ([]resource, error) {
+		there, err := s.entry(ctx, q.Journal, q.Entry, q.Kind)
+		return slices.DeleteFunc(there, func(r resource) bool { return q.Status != "" && r.Status != q.Status }), err
+	})
+	return page, wrap(err, "list %s/entries/%s/%s", q.Journal, q.Entry, q.Kind)
+}
+
+// PendingBefore implements upload.Records.
+func (s *Store) PendingBefore(ctx context.Context, t time.Time, cursor upload.Cursor, limit int) (upload.Page, error) {
+	page, err := s.page(listName("pending"), false, cursor, limit, func() ([]resource, error) {
+		there, err := s.list(ctx, filter{keyStatus: string(upload.Pending)}, func(r resource) bool {
+			return r.Status == upload.Pending && r.CreatedAt.Before(t)
+		})
+		return onePerUpload(there), err
+	})
+	return page, wrap(err, "list the pending records")
+}
+
+// ByStatus implements upload.Records. There are no deleted ones.
+func (s *Store) ByStatus(ctx context.Context, status upload.Status, cursor upload.Cursor, limit int) (upload.Page, error) {
+	f := filter{keyStatus: string(status)}
+	if status == upload.Stored {
+		f = nil // what the replaced service recorded says nothing of a status
+	}
+	page, err := s.page(listName("status", string(status)), false, cursor, limit, func() ([]resource, error) {
+		there, err := s.list(ctx, f, func(r resource) bool { return r.Status == status })
+		return onePerUpload(there), err
+	})
+	return page, wrap(err, "list the %s records", status)
+}
+
+// All implements upload.Records.
+func (s *Store) All(ctx context.Context, cursor upload.Cursor, limit int) (upload.Page, error) {
+	page, err := s.page(listName("all"), false, cursor, limit, func() ([]resource, error) {
+		there, err := s.list(ctx, nil, func(resource) bool { return true })
+		return onePerUpload(there), err
+	})
+	return page, wrap(err, "list all records")
+}
+
+// page cuts one page out of what fetch gives, by creation.
+func (s *Store) page(name listID, newestFirst bool, cursor upload.Cursor, limit int, fetch func() ([]resource, error)) (upload.Page, error) {
+	if limit < 1 || limit > upload.MaxPage {
+		return upload.Page{}, fmt.Errorf("the limit is %d, not 1 to %d", limit, upload.MaxPage)
+	}
+	var after position
+	if cursor != "" {
+		var err error
+		if after, err = name.position(cursor); err != nil {
+			return upload.Page{}, err
+		}
+	}
+	order := position.compare
+	if newestFirst {
+		order = func(p, q position) int { return q.compare(p) }
+	}
+	there, err := fetch()
+	if err != nil {
+		return upload.Page{}, err
+	}
+	there = slices.DeleteFunc(there, func(r resource) bool { return cursor != "" && order(positionOf(r), after) <= 0 })
+	slices.SortFunc(there, func(a, b resource) int { return order(positionOf(a), positionOf(b)) })
+	var page upload.Page
+	for _, r := range there[:min(limit, len(there))] {
+		page.Records = append(page.Records, r.Record)
+	}
+	if len(there) > limit {
+		page.Next = name.cursor(positionOf(there[limit-1]))
+	}
+	return page, nil
+}
+
+// position is a place in a list: right after the record that it describes.
+type position struct {
+	at  int64 // created_at in microseconds
+	ref string
+}
+
+func positionOf(r resource) position {
+	return position{r.CreatedAt.UnixMicro(), string(r.ID) + " " + r.Ref().String()}
+}
+
+func (p position) compare(q position) int {
+	return cmp.Or(cmp.Compare(p.at, q.at), strings.Compare(p.ref, q.ref))
+}
+
+// listID tells lists apart, so that a cursor works only in the list that gave it.
+type listID [8]byte
+
+func listName(parts ...string) listID {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q", parts))
+	return listID(sum[:8])
+}
+
+// maxCursorBytes is far more than a cursor has that this store gave.
+const maxCursorBytes = 2048
+
+var cursorForm = base64.RawURLEncoding
+
+func (l listID) cursor(p position) upload.Cursor {
+	raw := binary.BigEndian.AppendUint64(append([]byte(nil), l[:]...), uint64(p.at))
+	return upload.Cursor(cursorForm.EncodeToString(append(raw, p.ref...)))
+}
+
+// position reads a cursor of this list. A made-up one can at most point somewhere
+// else in the same list.
+func (l listID) position(c upload.Cursor) (position, error) {
+	if len(c) > maxCursorBytes {
+		return position{}, upload.ErrBadCursor
+	}
+	raw, err := cursorForm.DecodeString(string(c))
+	// Written again it must be the same: the decoder passes over line breaks and
+	// stray bits at the end.
+	if err != nil || cursorForm.EncodeToString(raw) != string(c) || len(raw) <= len(l)+8 || listID(raw[:len(l)]) != l {
+		return position{}, upload.ErrBadCursor
+	}
+	return position{int64(binary.BigEndian.Uint64(raw[len(l) : len(l)+8])), string(raw[len(l)+8:])}, nil
+}

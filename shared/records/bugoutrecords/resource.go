@@ -1,0 +1,245 @@
+package bugoutrecords
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"hatchery/shared/upload"
+)
+
+// The keys of resource_data. The first six are the replaced service's. All values
+// are strings, so that Brood's filters, which compare text, match them.
+const (
+	keyID        = "id"
+	keyJournal   = "journal_id"
+	keyEntry     = "entry_id"
+	keyName      = "name"
+	keyExtension = "extension"
+	keyCreatedAt = "created_at"
+
+	keyKind            = "kind"
+	keyStatus          = "status"
+	keySize            = "size"
+	keyContentType     = "content_type"
+	keySHA256          = "sha256"
+	keyReasonCode      = "reason_code"
+	keyReasonMessage   = "reason_message"
+	keySettledAt       = "settled_at"
+	keyDeclaredSize    = "declared_size"
+	keyDeclaredType    = "declared_type"
+	keyDeclaredSHA256  = "declared_sha256"
+	keyFormExpires     = "form_expires"
+	keyJudgedVersion   = "judged_version"
+	keyServedVersion   = "served_version"
+	keyFailures        = "failures"
+	keyFailedAt        = "failed_at"
+	keyFailure         = "failure"
+	keyReenqueued      = "reenqueued"
+	keyReenqueuedAt    = "reenqueued_at"
+	keyNonce           = "creation"
+	keyOnce            = "once"
+	keyOnceFingerprint = "once_fingerprint"
+	keyOnceExpires     = "once_expires"
+)
+
+// The keys that one kind of change writes.
+var (
+	verdictKeys   = []string{keyStatus, keyKind, keySize, keyContentType, keySHA256, keyReasonCode, keyReasonMessage, keySettledAt, keyJudgedVersion, keyServedVersion}
+	failureKeys   = []string{keyFailures, keyFailedAt, keyFailure}
+	reenqueueKeys = []string{keyReenqueued, keyReenqueuedAt}
+)
+
+// oldKind is the kind of what the replaced service recorded.
+const oldKind = upload.KindName("images")
+
+// createdForm is how the replaced service wrote created_at: Python's str of a
+// datetime, which leaves the fraction out when it is zero.
+const (
+	createdForm     = "2006-01-02 15:04:05.000000"
+	createdFormRead = "2006-01-02 15:04:05.999999"
+)
+
+// wireResource is a resource in an answer.
+type wireResource struct {
+	ID        string                     `json:"id"`
+	Data      map[string]json.RawMessage `json:"resource_data"`
+	CreatedAt time.Time                  `json:"created_at"`
+}
+
+// resource is a record and how it is kept.
+type resource struct {
+	upload.Record
+	id    string    // the resource's, not the upload's
+	made  time.Time // by Brood's clock
+	nonce string
+
+	onceFingerprint string
+	onceExpires     time.Time
+}
+
+// before orders resources by how Brood made them.
+func (r resource) before(other resource) bool {
+	return cmp.Or(r.made.Compare(other.made), strings.Compare(r.id, other.id)) < 0
+}
+
+// sortByRank puts the resource that counts first: one with a verdict before one
+// without, which a late repetition of the creation may have left.
+func sortByRank(all []resource) {
+	slices.SortFunc(all, func(a, b resource) int {
+		waits := func(r resource) int {
+			if r.Status == upload.Pending {
+				return 1
+			}
+			return 0
+		}
+		return cmp.Or(cmp.Compare(waits(a), waits(b)), a.made.Compare(b.made), strings.Compare(a.id, b.id))
+	})
+}
+
+// onceOf makes one plain text of a claim, whatever its scope and key hold.
+func onceOf(once *upload.Once) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", once.Scope, once.Key))
+	return hex.EncodeToString(sum[:])
+}
+
+// newData is resource_data of a new record.
+func newData(r upload.Record, once *upload.Once, nonce string) map[string]string {
+	data := dataOf(r)
+	data[keyNonce] = nonce
+	if once != nil {
+		data[keyOnce] = onceOf(once)
+		data[keyOnceFingerprint] = clean(once.Fingerprint)
+		data[keyOnceExpires] = written(once.Expires)
+	}
+	return data
+}
+
+// dataOf writes a record. What is not known is left out.
+func dataOf(r upload.Record) map[string]string {
+	data := map[string]string{
+		keyID: string(r.ID), keyJournal: string(r.Journal), keyEntry: string(r.Entry), keyName: r.Name, keyExtension: r.Extension,
+		keyCreatedAt: r.CreatedAt.UTC().Format(createdForm), keyKind: string(r.Kind), keyStatus: string(r.Status),
+		keyContentType: r.ContentType, keySHA256: r.SHA256, keySettledAt: written(r.SettledAt),
+		keyDeclaredType: r.Declared.Type, keyDeclaredSHA256: r.Declared.SHA256, keyFormExpires: written(r.FormExpires),
+		keyJudgedVersion: string(r.JudgedVersion), keyServedVersion: string(r.ServedVersion), keyReenqueuedAt: written(r.ReenqueuedAt),
+	}
+	for key, n := range map[string]int64{keySize: r.Size, keyDeclaredSize: r.Declared.Size, keyFailures: int64(r.Failures), keyReenqueued: int64(r.Reenqueued)} {
+		if n != 0 {
+			data[key] = strconv.FormatInt(n, 10)
+		}
+	}
+	if r.Reason != nil {
+		data[keyReasonCode], data[keyReasonMessage] = string(r.Reason.Code), r.Reason.Message
+	}
+	if r.LastFailure != nil {
+		data[keyFailedAt], data[keyFailure] = written(r.LastFailure.At), r.LastFailure.Message
+	}
+	for key, value := range data {
+		if value = clean(value); value == "" && key != keyReasonMessage && key != keyFailure {
+			delete(data, key)
+		} else {
+			data[key] = value
+		}
+	}
+	return data
+}
+
+// bodyOfChange is the request that writes some keys of a record: those that have a
+// value, and that the others have none.
+func bodyOfChange(after upload.Record, keys []string) map[string]any {
+	data, update, drop := dataOf(after), map[string]string{}, []string{}
+	for _, key := range keys {
+		if value, found := data[key]; found {
+			update[key] = value
+		} else {
+			drop = append(drop, key)
+		}
+	}
+	return map[string]any{"update": update, "drop_keys": drop}
+}
+
+// resource reads what Brood answered. It is false for what is no upload's: others
+// may keep resources under the same application.
+func (w wireResource) resource() (resource, bool) {
+	text := func(key string) string {
+		var s string
+		if json.Unmarshal(w.Data[key], &s) == nil {
+			return s
+		}
+		return strings.Trim(string(w.Data[key]), `"`) // a number that somebody wrote as one
+	}
+	number := func(key string) int64 {
+		n, err := strconv.ParseInt(text(key), 10, 64)
+		if err != nil {
+			return 0
+		}
+		return n
+	}
+	id, err := upload.ParseID(text(keyID))
+	created, timeErr := time.Parse(createdFormRead, text(keyCreatedAt))
+	if err != nil || timeErr != nil || text(keyJournal) == "" || text(keyEntry) == "" || w.ID == "" {
+		return resource{}, false
+	}
+	r := resource{id: w.ID, made: w.CreatedAt, nonce: text(keyNonce),
+		onceFingerprint: text(keyOnceFingerprint), onceExpires: readTime(text(keyOnceExpires))}
+	r.Record = upload.Record{ID: id, Journal: upload.Journal(text(keyJournal)), Entry: upload.Entry(text(keyEntry)),
+		Kind: upload.KindName(cmp.Or(text(keyKind), string(oldKind))), Name: text(keyName), Extension: text(keyExtension), CreatedAt: created.UTC(),
+		Size: number(keySize), ContentType: text(keyContentType), SHA256: text(keySHA256), SettledAt: readTime(text(keySettledAt)),
+		Declared:      upload.Declared{Size: number(keyDeclaredSize), Type: text(keyDeclaredType), SHA256: text(keyDeclaredSHA256)},
+		FormExpires:   readTime(text(keyFormExpires)),
+		JudgedVersion: upload.Version(text(keyJudgedVersion)), ServedVersion: upload.Version(text(keyServedVersion)),
+		Failures: int(number(keyFailures)), Reenqueued: int(number(keyReenqueued)), ReenqueuedAt: readTime(text(keyReenqueuedAt))}
+	if r.Status, err = upload.ParseStatus(cmp.Or(text(keyStatus), string(upload.Stored))); err != nil {
+		return resource{}, false
+	}
+	if code := text(keyReasonCode); code != "" {
+		r.Reason = &upload.Reason{Code: upload.Code(code), Message: text(keyReasonMessage)}
+	}
+	if at := readTime(text(keyFailedAt)); !at.IsZero() {
+		r.LastFailure = &upload.Failure{At: at, Message: text(keyFailure)}
+	}
+	return r, true
+}
+
+// same says whether two records are kept alike.
+func same(a, b upload.Record) bool { return maps.Equal(dataOf(a), dataOf(b)) }
+
+// timeOf gives t as records keep it.
+func timeOf(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+func written(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return timeOf(t).Format(time.RFC3339Nano)
+}
+
+func readTime(s string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// clean leaves out what PostgreSQL's jsonb cannot hold.
+func clean(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", "")
+}
+
+// cut makes s valid UTF-8 of at most limit bytes, without half a character at its
+// end.
+func cut(s string, limit int) string {
+	if len(s) > limit {
+		s = s[:limit]
+	}
+	return clean(s)
+}

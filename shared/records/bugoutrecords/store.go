@@ -1,0 +1,239 @@
+// Package bugoutrecords keeps records of uploads as Bugout resources, one for each
+// upload, where the replaced service kept its images and in the same form: its six
+// members of resource_data keep their names and formats, the others stand beside
+// them. An image that it recorded is a stored record here.
+//
+// The wire is described by the tests of hatchery/shared/local/localbrood, which
+// behaves as Bugout's server (Brood) was seen to behave.
+package bugoutrecords
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"hatchery/shared/upload"
+)
+
+// Store is upload.Records on Bugout resources. It may be used concurrently.
+//
+// Brood has no uniqueness, no conditions and no locks, so this store is not
+// Atomic, and what may happen is this:
+//
+//   - Of two verdicts on one upload at the same time the later stands. Both are
+//     verdicts about bytes that were judged; whoever reads another one back than
+//     its own is told ErrConflict.
+//   - Two uploads at the same time may pass a bound on files, bytes or duplicates
+//     that only one of them should.
+//   - A creation that timed out may have happened, also twice. Creating looks
+//     before it repeats itself; of several resources for one upload the one with a
+//     verdict counts, among equals the one with the lowest (created_at, id), and
+//     the others are deleted by the next change.
+//   - A creation that Brood finishes only after the upload was deleted leaves a
+//     pending record without bytes, which the reconciler gives up after a day.
+//   - Deletion removes the resource and leaves nothing; whoever changes the record
+//     at that moment finds it gone (ErrNotFound), because every verdict is read
+//     back.
+//   - Failures and further messages counted at the same time may be counted once.
+//
+// A bad token is answered like an absent resource by Brood (404). Only the detail
+// tells them apart, and the first is trouble here, never absence.
+//
+// Every list reads all resources that the filter gives and cuts its page out of
+// them, because Brood knows no paging: an entry's lists are short, but
+// PendingBefore, ByStatus and All read much, page by page again. They are for the
+// reconciler and for operators.
+type Store struct {
+	o        Options
+	base     string
+	client   *http.Client
+	requests *semaphore.Weighted
+}
+
+// Options of a Store.
+type Options struct {
+	// URL is Brood's base URL, without a slash at its end.
+	URL string
+	// Application is the id of the application that owns the resources.
+	Application string
+	// Token gives the deployment's own token, a UUID. It is asked before every
+	// request and may keep what it found out.
+	Token func(context.Context) (string, error)
+	// AtOnce is how many requests may be under way; 0 is 4. Brood stops answering
+	// anything when it gets more than about ten from all its clients together.
+	AtOnce int
+	// Timeout is for one request and its answer; 0 is 10 s.
+	Timeout time.Duration
+	// MaxBody bounds an answer in bytes; 0 is 64 MiB. Lists come in one piece.
+	MaxBody int64
+	// Attempts is how often a request is made that may be repeated; 0 is 3.
+	Attempts int
+	// Pause is how long to wait before attempt n+1; nil is 100 ms, 200 ms, ….
+	Pause func(n int) time.Duration
+	// Now is the clock that idempotency keys expire by; nil is time.Now.
+	Now func() time.Time
+	// Nonce makes what marks one creation's resources; nil is a random UUID.
+	Nonce func() string
+	// Transport carries the requests; nil is one of the store's own.
+	Transport http.RoundTripper
+}
+
+var _ upload.Records = (*Store)(nil)
+
+// New makes a Store. It does not connect.
+func New(o Options) (*Store, error) {
+	u, err := url.Parse(o.URL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
+		return nil, errors.New("Bugout's URL is not an http or https URL without user and query")
+	}
+	if _, err := upload.ParseID(o.Application); err != nil {
+		return nil, fmt.Errorf("the Bugout application: %w", err)
+	}
+	if o.Token == nil {
+		return nil, errors.New("there is no Bugout token")
+	}
+	o = o.withDefaults()
+	return &Store{o: o, base: o.URL, requests: semaphore.NewWeighted(int64(o.AtOnce)),
+		client: &http.Client{Transport: o.Transport,
+			// The token goes to no other place than the one that was configured.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
+}
+
+// Atomic is false: see Store.
+func (s *Store) Atomic() bool { return false }
+
+// Create implements upload.Records.
+func (s *Store) Create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
+	if r.Status != upload.Pending {
+		return upload.Record{}, fmt.Errorf("create the record of %s: its status is %q, not pending", r.Ref(), r.Status)
+	}
+	created, err := s.create(ctx, r, once)
+	return created, wrap(err, "create the record of %s", r.Ref())
+}
+
+func (s *Store) create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
+	if once != nil {
+		first, err := s.claimed(ctx, once)
+		if !errors.Is(err, upload.ErrNotFound) {
+			return first, err
+		}
+	}
+	// The nonce tells our own resources, of which an ambiguous answer may have left
+	// several, from those of somebody else.
+	nonce := s.o.Nonce()
+	if err := s.post(ctx, r, once, nonce); err != nil {
+		return upload.Record{}, err
+	}
+	if once != nil {
+		// Another request under the same key may have come between.
+		first, err := s.claimed(ctx, once)
+		if err == nil && first.ID != r.ID || errors.Is(err, upload.ErrKeyReused) {
+			return first, errors.Join(err, s.withdraw(ctx, r.Ref(), nonce))
+		}
+		if err != nil && !errors.Is(err, upload.ErrNotFound) {
+			return upload.Record{}, err
+		}
+	}
+	there, err := s.under(ctx, r.Ref())
+	if err != nil {
+		return upload.Record{}, err
+	}
+	if len(there) > 0 && there[0].nonce != nonce {
+		return upload.Record{}, errors.Join(upload.ErrExists, s.withdraw(ctx, r.Ref(), nonce))
+	}
+	return r, nil
+}
+
+// post creates the resource of r. After an answer that leaves it open whether it
+// was done, it looks before it does it again.
+func (s *Store) post(ctx context.Context, r upload.Record, once *upload.Once, nonce string) error {
+	body := map[string]any{"application_id": s.o.Application, "resource_data": newData(r, once, nonce)}
+	return s.attempts(ctx, func(n int) error {
+		if n > 1 {
+			there, err := s.under(ctx, r.Ref())
+			if err != nil {
+				return err
+			}
+			for _, resource := range there {
+				if resource.nonce == nonce {
+					return nil
+				}
+			}
+		}
+		return s.do(ctx, http.MethodPost, "/resources/", nil, body, nil)
+	})
+}
+
+// withdraw deletes the resources of one creation that came too late.
+func (s *Store) withdraw(ctx context.Context, ref upload.Ref, nonce string) error {
+	there, err := s.under(ctx, ref)
+	if err != nil {
+		return err
+	}
+	for _, resource := range there {
+		if resource.nonce != nonce {
+			continue
+		}
+		if err := s.remove(ctx, resource.id); err != nil && !errors.Is(err, upload.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// claimed finds the record that was created first under an idempotency key.
+// ErrNotFound: the key is free.
+func (s *Store) claimed(ctx context.Context, once *upload.Once) (upload.Record, error) {
+	there, err := s.list(ctx, filter{keyOnce: onceOf(once)}, func(r resource) bool {
+		return s.o.Now().Before(r.onceExpires)
+	})
+	if err != nil {
+		return upload.Record{}, err
+	}
+	if len(there) == 0 {
+		return upload.Record{}, upload.ErrNotFound
+	}
+	// The first one made, whatever became of it.
+	first := there[0]
+	for _, r := range there[1:] {
+		if r.before(first) {
+			first = r
+		}
+	}
+	if first.onceFingerprint != once.Fingerprint {
+		return upload.Record{}, upload.ErrKeyReused
+	}
+	return first.Record, nil
+}
+
+// Get implements upload.Records.
+func (s *Store) Get(ctx context.Context, ref upload.Ref) (upload.Record, error) {
+	found, err := s.find(ctx, ref)
+	return found.Record, wrap(err, "get the record of %s", ref)
+}
+
+// find gives the resource that counts for an upload.
+func (s *Store) find(ctx context.Context, ref upload.Ref) (resource, error) {
+	there, err := s.under(ctx, ref)
+	if err != nil {
+		return resource{}, err
+	}
+	if len(there) == 0 {
+		return resource{}, upload.ErrNotFound
+	}
+	return there[0], nil
+}
+
+// under gives all resources of one upload, the one that counts first.
+func (s *Store) under(ctx context.Context, ref upload.Ref) ([]resource, error) {
+	// The kind is no filter: what the replaced service recorded has none.
+	there, err := s.list(ctx, filter{keyID: string(ref.ID), keyJournal: string(ref.Journal), keyEntry: string(ref.Entry)},
+		func(r resource) bool { return r.Ref() == ref })
+	sortByRank(there)
+	return there, err
+}

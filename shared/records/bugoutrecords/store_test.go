@@ -1,0 +1,252 @@
+package bugoutrecords_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"hatchery/shared/local/localbrood"
+	"hatchery/shared/records/bugoutrecords"
+	"hatchery/shared/upload"
+	"hatchery/shared/uploadtest"
+)
+
+const (
+	application = "4bf67555-b4f3-4a2e-95ff-7142d49d167b"
+	token       = "11111111-1111-4111-8111-111111111111"
+)
+
+var noon = time.Date(2026, 3, 4, 12, 0, 0, 123456000, time.UTC)
+
+// brood starts a stand-in that makes trouble when it is told to.
+func brood(t *testing.T, trouble func(localbrood.Call) localbrood.Trouble) *localbrood.Server {
+	t.Helper()
+	s, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", Application: application,
+		Tokens: map[string]localbrood.Role{token: localbrood.Member}, Trouble: trouble})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if s.Stalled() {
+			t.Error("the store made more requests at once than Brood bears")
+		}
+	})
+	return s
+}
+
+func storeOn(t *testing.T, s *localbrood.Server, change func(*bugoutrecords.Options)) *bugoutrecords.Store {
+	t.Helper()
+	o := bugoutrecords.Options{URL: s.URL(), Application: application, Token: func(context.Context) (string, error) { return token, nil },
+		Pause: func(int) time.Duration { return 0 }}
+	if change != nil {
+		change(&o)
+	}
+	store, err := bugoutrecords.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+func TestStoreKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	uploadtest.RunRecords(t, func(t *testing.T, now func() time.Time) upload.Records {
+		return storeOn(t, brood(t, nil), func(o *bugoutrecords.Options) { o.Now = now })
+	}, uploadtest.RecordsTraits{})
+}
+
+// TestStoreKeepsTheContractWhileBroodMisbehaves: every third call goes wrong, each
+// in another way.
+func TestStoreKeepsTheContractWhileBroodMisbehaves(t *testing.T) {
+	t.Parallel()
+	uploadtest.RunRecords(t, func(t *testing.T, now func() time.Time) upload.Records {
+		return storeOn(t, brood(t, everyThirdCall()), func(o *bugoutrecords.Options) {
+			o.Now, o.Timeout, o.Attempts = now, time.Second, 6
+		})
+	}, uploadtest.RecordsTraits{})
+}
+
+func everyThirdCall() func(localbrood.Call) localbrood.Trouble {
+	troubles := []localbrood.Trouble{localbrood.FailsBefore, localbrood.FailsAfter, localbrood.BreaksOff, localbrood.Nonsense, localbrood.HappensTwice, localbrood.Redirects}
+	return func(c localbrood.Call) localbrood.Trouble {
+		if c.Number%3 != 0 {
+			return localbrood.None
+		}
+		trouble := troubles[c.Number/3%len(troubles)]
+		if trouble == localbrood.HappensTwice && c.Method != http.MethodPost {
+			return localbrood.FailsAfter // a repeated deletion looks like somebody else's
+		}
+		return trouble
+	}
+}
+
+// pending makes the draft of a record.
+func pending() upload.Record {
+	return upload.Record{ID: "019a0000-0000-7000-8000-000000000001", Journal: "j", Entry: "e", Kind: "images", Name: "cat", Extension: "png",
+		CreatedAt: noon, Status: upload.Pending}
+}
+
+func storing() upload.Verdict {
+	return upload.Verdict{Status: upload.Stored, Version: "q1", At: noon.Add(time.Second), Size: 5, ContentType: "image/png", SHA256: strings.Repeat("a", 64), Served: "f1"}
+}
+
+// script makes trouble with the calls of one method, in order.
+type script struct {
+	mu       sync.Mutex
+	method   string
+	troubles []localbrood.Trouble
+	calls    []string
+}
+
+func (s *script) trouble(c localbrood.Call) localbrood.Trouble {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, c.Method)
+	if c.Method != s.method || len(s.troubles) == 0 {
+		return localbrood.None
+	}
+	next := s.troubles[0]
+	s.troubles = s.troubles[1:]
+	return next
+}
+
+func TestSilenceIsGivenUpAndLookedAfter(t *testing.T) {
+	for _, method := range []string{"POST", "PUT", "GET", "DELETE"} {
+		for name, silence := range map[string]localbrood.Trouble{"before": localbrood.SilentBefore, "after": localbrood.SilentAfter} {
+			t.Run(method+" silent "+name, func(t *testing.T) {
+				t.Parallel()
+				plan := &script{method: method, troubles: []localbrood.Trouble{silence}}
+				store := storeOn(t, brood(t, plan.trouble), func(o *bugoutrecords.Options) { o.Timeout = 300 * time.Millisecond; o.Attempts = 10 })
+				r := pending()
+				if _, err := store.Create(t.Context(), r, nil); err != nil {
+					t.Fatal(err)
+				}
+				if got, err := store.Settle(t.Context(), r.Ref(), storing()); err != nil || got.Status != upload.Stored {
+					t.Fatalf("%+v, %v", got, err)
+				}
+				page, err := store.All(t.Context(), "", 10)
+				if err != nil || len(page.Records) != 1 {
+					t.Errorf("%d records, %v", len(page.Records), err)
+				}
+				if _, err := store.Delete(t.Context(), r.Ref(), noon, noon); err != nil {
+					t.Error(err)
+				}
+				if _, err := store.Get(t.Context(), r.Ref()); !errors.Is(err, upload.ErrNotFound) {
+					t.Errorf("after its deletion: %v", err)
+				}
+			})
+		}
+	}
+}
+
+func TestABadTokenIsTroubleNeverAbsence(t *testing.T) {
+	s := brood(t, nil)
+	store := storeOn(t, s, nil)
+	r := pending()
+	if _, err := store.Create(t.Context(), r, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, role := range []localbrood.Role{localbrood.Revoked, 0} {
+		s.SetRole(token, role)
+		for name, call := range map[string]func() error{
+			"Create": func() error { _, err := store.Create(t.Context(), r, nil); return err },
+			"Get":    func() error { _, err := store.Get(t.Context(), r.Ref()); return err },
+			"Settle": func() error { _, err := store.Settle(t.Context(), r.Ref(), storing()); return err },
+			"Delete": func() error { _, err := store.Delete(t.Context(), r.Ref(), noon, noon); return err },
+			"All":    func() error { _, err := store.All(t.Context(), "", 1); return err },
+		} {
+			err := call()
+			if !errors.Is(err, bugoutrecords.ErrToken) || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), "HATCHERY_BUGOUT_TOKEN") {
+				t.Errorf("%s: %v", name, err)
+			}
+			if strings.Contains(err.Error(), token) {
+				t.Errorf("%s shows the token: %v", name, err)
+			}
+		}
+	}
+}
+
+// TestATokenThatIsForgottenWhileAVerdictIsWritten: the reading back meets the 404
+// of a token; that is no word about the record.
+func TestATokenThatIsForgottenWhileAVerdictIsWritten(t *testing.T) {
+	var s *localbrood.Server
+	put := false
+	s = brood(t, func(c localbrood.Call) localbrood.Trouble {
+		if put {
+			return localbrood.TokenForgotten
+		}
+		put = c.Method == http.MethodPut
+		return localbrood.None
+	})
+	store := storeOn(t, s, nil)
+	r := pending()
+	if _, err := store.Create(t.Context(), r, nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err := store.Settle(t.Context(), r.Ref(), storing())
+	if !errors.Is(err, bugoutrecords.ErrToken) || errors.Is(err, upload.ErrNotFound) || errors.Is(err, upload.ErrConflict) {
+		t.Errorf("Settle: %v", err)
+	}
+}
+
+func TestAnUnknownApplicationIsSaid(t *testing.T) {
+	store := storeOn(t, brood(t, nil), func(o *bugoutrecords.Options) { o.Application = "00000000-0000-4000-8000-000000000000" })
+	_, err := store.Create(t.Context(), pending(), nil)
+	if !errors.Is(err, bugoutrecords.ErrRefused) || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), "HATCHERY_BUGOUT_APPLICATION_ID") {
+		t.Errorf("Create: %v", err)
+	}
+}
+
+func TestARedirectIsNeverFollowedWithTheToken(t *testing.T) {
+	followed := make(chan string, 10)
+	store := storeOn(t, brood(t, func(localbrood.Call) localbrood.Trouble { return localbrood.Redirects }), func(o *bugoutrecords.Options) {
+		inner := http.DefaultTransport
+		o.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+			followed <- r.URL.Host
+			return inner.RoundTrip(r)
+		})
+	})
+	if _, err := store.Get(t.Context(), pending().Ref()); err == nil || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), "HATCHERY_BUGOUT_URL") {
+		t.Errorf("Get: %v", err)
+	}
+	close(followed)
+	for host := range followed {
+		if strings.HasSuffix(host, ":1") {
+			t.Error("it was followed")
+		}
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestAnAnswerWithoutEndIsGivenUp(t *testing.T) {
+	store := storeOn(t, brood(t, nil), func(o *bugoutrecords.Options) { o.MaxBody = 200 })
+	r := pending()
+	// What the creation makes is more than that.
+	if _, err := store.Create(t.Context(), r, nil); err == nil || !strings.Contains(err.Error(), "more than 200 bytes") {
+		t.Errorf("Create: %v", err)
+	}
+}
+
+func TestTroubleThatLastsIsAnError(t *testing.T) {
+	for _, trouble := range []localbrood.Trouble{localbrood.FailsBefore, localbrood.FailsAfter, localbrood.BreaksOff, localbrood.Nonsense} {
+		plan := &script{}
+		store := storeOn(t, brood(t, func(c localbrood.Call) localbrood.Trouble { plan.trouble(c); return trouble }), nil)
+		_, err := store.Get(t.Context(), pending().Ref())
+		if err == nil || errors.Is(err, upload.ErrNotFound) {
+			t.Errorf("trouble %d: %v", trouble, err)
+		}
+		if len(plan.calls) != 3 {
+			t.Errorf("trouble %d: %d attempts, want 3", trouble, len(plan.calls))
+		}
+	}
+}
