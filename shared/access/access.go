@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -38,8 +39,9 @@ const (
 
 // Defaults of [Options].
 const (
-	DefaultTimeout = 5 * time.Second
-	DefaultMaxBody = 64 << 10
+	DefaultTimeout   = 5 * time.Second
+	DefaultMaxBody   = 64 << 10
+	DefaultMaxGrants = 10_000
 )
 
 // Options are what [New] can be told; the zero value of each field means its default.
@@ -56,8 +58,20 @@ type Options struct {
 	// RootCAs are the certificate authorities that may vouch for an https
 	// application. Default nil: the system's.
 	RootCAs *x509.CertPool
-	// Now is the clock that a Retry-After date is measured with. Default time.Now.
+	// Now is the clock that a Retry-After date is measured with, and the life of
+	// grants. Default time.Now.
 	Now func() time.Time
+	// Brood is the base URL of Bugout's auth server, for an application that is
+	// Bugout's own (Spire): that answers 500 for a bad token. With it, a 500 leads to
+	// one more question, GET {brood}/auth with the same Authorization, and a token
+	// that Brood does not know is 401. Default "": callers' tokens go to the
+	// application alone.
+	Brood string
+	// GrantLife is how long a grant is believed without asking again. A right that
+	// the application takes away ends that much later. Default 0: it is always asked.
+	GrantLife time.Duration
+	// MaxGrants bounds how many grants are kept. Default 10,000.
+	MaxGrants int
 }
 
 // Application asks one application about access. It is safe for concurrent use;
@@ -68,6 +82,8 @@ type Application struct {
 	maxBody   int64
 	now       func() time.Time
 	transport *http.Transport
+	brood     string // as prefix; "" when nobody but the application is asked
+	grants    *grants
 }
 
 // New returns an Application at baseURL, for example "https://notes.example.com/api".
@@ -88,10 +104,15 @@ func New(baseURL string, o *Options) (*Application, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	if o.Timeout < 0 || o.MaxBody < 0 {
-		return nil, fmt.Errorf("application options: Timeout %s and MaxBody %d must not be negative", o.Timeout, o.MaxBody)
+	if o.Timeout < 0 || o.MaxBody < 0 || o.GrantLife < 0 || o.MaxGrants < 0 {
+		return nil, fmt.Errorf("application options: Timeout %s, MaxBody %d, GrantLife %s and MaxGrants %d must not be negative", o.Timeout, o.MaxBody, o.GrantLife, o.MaxGrants)
 	}
 	a := &Application{prefix: prefix, timeout: o.Timeout, maxBody: o.MaxBody, now: o.Now}
+	if o.Brood != "" {
+		if a.brood, err = parseBase(o.Brood); err != nil {
+			return nil, fmt.Errorf("Bugout's auth server: %w", err)
+		}
+	}
 	if a.timeout == 0 {
 		a.timeout = DefaultTimeout
 	}
@@ -100,6 +121,11 @@ func New(baseURL string, o *Options) (*Application, error) {
 	}
 	if a.now == nil {
 		a.now = time.Now
+	}
+	if o.GrantLife > 0 {
+		if a.grants, err = newGrants(o.GrantLife, cmp.Or(o.MaxGrants, DefaultMaxGrants), a.now); err != nil {
+			return nil, err
+		}
 	}
 	// Connecting goes on behind a question that gave up, so it has time-outs of its
 	// own; all the rest is bounded by the question's.
@@ -200,11 +226,31 @@ func (a *Application) ask(ctx context.Context, authorization, journal, entry str
 		return &Denied{Status: http.StatusNotFound, Message: "There is no such journal or entry."}
 	}
 
+	if a.grants.has(authorization, journal, entry) {
+		return nil
+	}
+	status, header, denied := a.get(ctx, a.question(journal, entry), authorization, "the application")
+	if denied != nil {
+		return denied
+	}
+	if status == http.StatusInternalServerError && a.brood != "" {
+		return a.whyInternal(ctx, authorization)
+	}
+	denied = verdict(status, header, a.now())
+	if denied == nil {
+		a.grants.add(authorization, journal, entry)
+	}
+	return denied
+}
+
+// get asks one question with the caller's Authorization and gives the status line's
+// code and the header; a Denied when there is no answer.
+func (a *Application) get(ctx context.Context, target, authorization, whom string) (int, http.Header, *Denied) {
 	asking, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(asking, http.MethodGet, a.question(journal, entry), nil)
+	req, err := http.NewRequestWithContext(asking, http.MethodGet, target, nil)
 	if err != nil {
-		return unavailable("the question could not be put into a URL", nil)
+		return 0, nil, unavailable("the question could not be put into a URL", nil)
 	}
 	req.Header.Set("Authorization", authorization)
 	req.Header.Set("Accept", "application/json")
@@ -215,11 +261,10 @@ func (a *Application) ask(ctx context.Context, authorization, journal, entry str
 	resp, err := a.transport.RoundTrip(req)
 	if err != nil {
 		if ctx.Err() != nil {
-			return unavailable("the caller gave up before the application answered", ctx.Err())
+			return 0, nil, unavailable("the caller gave up before "+whom+" answered", ctx.Err())
 		}
-		return unavailable(a.trouble(err), nil)
+		return 0, nil, unavailable(a.trouble(err, whom), nil)
 	}
-	denied := verdict(resp.StatusCode, resp.Header, a.now())
 
 	// Drop the body, so that the connection is used again, but within a bound of
 	// bytes and of time. One byte more than allowed is asked for, because only
@@ -229,7 +274,7 @@ func (a *Application) ask(ctx context.Context, authorization, journal, entry str
 	defer giveUp.Stop()
 	_, _ = io.CopyN(io.Discard, resp.Body, a.maxBody+1)
 	_ = resp.Body.Close()
-	return denied
+	return resp.StatusCode, resp.Header, nil
 }
 
 // question is the URL that asks about an entry.
@@ -253,7 +298,7 @@ func hasControl(s string) bool {
 // trouble says in fixed words what kept an answer from coming. The error's own
 // text is not used: net/http quotes there what the other side sent, and that may
 // be the caller's token sent back.
-func (a *Application) trouble(err error) string {
+func (a *Application) trouble(err error, whom string) string {
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	var alert tls.AlertError
@@ -262,18 +307,18 @@ func (a *Application) trouble(err error) string {
 	var timeout interface{ Timeout() bool }
 	switch {
 	case errors.As(err, &lookup):
-		return "the application's host name could not be resolved"
+		return whom + "'s host name could not be resolved"
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Sprintf("the application did not answer within %s", a.timeout)
+		return fmt.Sprintf("%s did not answer within %s", whom, a.timeout)
 	case errors.As(err, &certificate):
-		return "the application's TLS certificate is not trusted"
+		return whom + "'s TLS certificate is not trusted"
 	case errors.As(err, &record), errors.As(err, &alert):
-		return "the application does not speak TLS as it should"
+		return whom + " does not speak TLS as it should"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "the application refused the connection"
+		return whom + " refused the connection"
 	case errors.As(err, &network) && network.Op == "dial":
-		return "the application could not be reached"
+		return whom + " could not be reached"
 	default:
-		return "the application broke off, or sent what is not HTTP or too long a header"
+		return whom + " broke off, or sent what is not HTTP or too long a header"
 	}
 }

@@ -11,14 +11,18 @@
 //
 // # What is done with the caller's token
 //
-// It is sent to the application and to nobody else. No redirect is followed,
+// It is sent to the application and to nobody else, with one exception: where the
+// application is Bugout's own (Options.Brood), which answers 500 for a bad token,
+// Bugout's auth server, whose token it is, is asked after such a 500. No redirect is followed,
 // whatever its target. Proxies named by environment variables (HTTP_PROXY and
 // its kin) are not used: they would silently put one more party between the
 // caller and the application that sees every token, and they are the usual way
 // in which such a setting leaks from a developer's shell into a deployment. An
 // application that can only be reached by a proxy needs a gateway address of
 // its own as base URL. Nothing is logged or kept here: no token, no answer, no
-// grant, so a right that the application takes away is gone with the next call.
+// grant, so a right that the application takes away is gone with the next call. Whoever
+// wants grants to be remembered for some seconds says so (Options.GrantLife); then a
+// keyed hash of the token is kept, never the token.
 //
 // # What a grant proves
 //

@@ -1,0 +1,40 @@
+package access
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"hatchery/shared/upload"
+)
+
+// whyInternal finds out what the 500 of Bugout's own application means: a token that
+// is not valid, or an outage. Bugout's auth server answers 404 for a token that it
+// does not know, and 500 for one that is no UUID, which is not sent there at all.
+func (a *Application) whyInternal(ctx context.Context, authorization string) *Denied {
+	invalid := &Denied{Status: http.StatusUnauthorized, Message: "The token in the Authorization header is not valid (any more)."}
+	_, token, two := strings.Cut(strings.TrimSpace(authorization), " ")
+	if !two || !isToken(token) {
+		return invalid
+	}
+	status, _, denied := a.get(ctx, a.brood+"/auth", authorization, "Bugout's auth server")
+	switch {
+	case denied != nil:
+		return denied
+	case status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusNotFound:
+		return invalid
+	default:
+		// The token is good (200), or nobody knows: either way the application is at
+		// fault.
+		return unavailable("the application answers 500 for a token that Bugout's auth server does not call invalid", nil)
+	}
+}
+
+// isToken tells whether s is a UUID, with dashes or without.
+func isToken(s string) bool {
+	if len(s) == 32 {
+		s = s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+	}
+	_, err := upload.ParseID(s)
+	return err == nil
+}
