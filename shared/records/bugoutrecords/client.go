@@ -86,6 +86,18 @@ func (s *Store) attempts(ctx context.Context, do func(n int) error) error {
 // error is one after which the request may be made again, if what it does allows
 // for that.
 func (s *Store) do(ctx context.Context, method, path string, query url.Values, body, answer any) error {
+	if body == nil {
+		return s.send(ctx, method, path, query, "", nil, answer)
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("write a request for Bugout: %w", err)
+	}
+	return s.send(ctx, method, path, query, "application/json", text, answer)
+}
+
+// send is do with a body in any form; contentType "" is none.
+func (s *Store) send(ctx context.Context, method, path string, query url.Values, contentType string, body []byte, answer any) error {
 	token, err := s.o.Token(ctx)
 	if err != nil {
 		return fmt.Errorf("find the Bugout token: %w", err)
@@ -104,12 +116,8 @@ func (s *Store) do(ctx context.Context, method, path string, query url.Values, b
 		target += "?" + query.Encode()
 	}
 	var content io.Reader
-	if body != nil {
-		text, err := json.Marshal(body)
-		if err != nil {
-			return fmt.Errorf("write a request for Bugout: %w", err)
-		}
-		content = bytes.NewReader(text)
+	if contentType != "" {
+		content = bytes.NewReader(body)
 	}
 	request, err := http.NewRequestWithContext(ctx, method, target, content)
 	if err != nil {
@@ -117,8 +125,8 @@ func (s *Store) do(ctx context.Context, method, path string, query url.Values, b
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
 	request.Header.Set("Accept", "application/json")
-	if content != nil {
-		request.Header.Set("Content-Type", "application/json")
+	if contentType != "" {
+		request.Header.Set("Content-Type", contentType)
 	}
 	response, err := s.client.Do(request)
 	if err != nil {

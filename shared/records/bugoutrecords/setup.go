@@ -1,0 +1,123 @@
+package bugoutrecords
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"hatchery/shared/upload"
+)
+
+// Application is what owns resources in Bugout.
+type Application struct {
+	ID          string `json:"id"`
+	GroupID     string `json:"group_id"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+}
+
+// Register makes an application in a group of the token's owner. Of o the
+// Application is not used. After an ambiguous error there may be one: it is not made
+// a second time.
+func Register(ctx context.Context, o Options, group, name, description string) (Application, error) {
+	if _, err := upload.ParseID(group); err != nil {
+		return Application{}, fmt.Errorf("the group: %w", err)
+	}
+	if name == "" {
+		return Application{}, errors.New("the application has no name")
+	}
+	o.Application = group // any id: the store is not used for records
+	s, err := New(o)
+	if err != nil {
+		return Application{}, err
+	}
+	form := url.Values{"group_id": {group}, "name": {name}, "description": {description}}
+	var made Application
+	if err := s.send(ctx, http.MethodPost, "/applications", nil, "application/x-www-form-urlencoded", []byte(form.Encode()), &made); err != nil {
+		return Application{}, wrap(err, "register the application %q", name)
+	}
+	if _, err := upload.ParseID(made.ID); err != nil {
+		return Application{}, fmt.Errorf("register the application %q: %w", name, errNonsense)
+	}
+	return made, nil
+}
+
+// Step is one thing that Check tried.
+type Step struct {
+	Name string
+	Err  error // nil when it works
+}
+
+// Check tries everything that the store needs of Brood, with a resource of its own
+// that is no upload's and that it deletes in the end. It stops at the first step
+// that does not work, except that it deletes what it made.
+func (s *Store) Check(ctx context.Context) []Step {
+	var steps []Step
+	try := func(name string, do func() error) bool {
+		err := do()
+		steps = append(steps, Step{name, err})
+		return err == nil
+	}
+	if !try("reach Bugout", func() error { return s.do(ctx, http.MethodGet, "/ping", nil, nil, nil) }) ||
+		!try("be known by the token", func() error { return s.do(ctx, http.MethodGet, "/auth", nil, nil, nil) }) {
+		return steps
+	}
+	const probe = "hatchery_probe"
+	mark := s.o.Nonce()
+	var made wireResource
+	if !try("create a resource of the application", func() error {
+		body := map[string]any{"application_id": s.o.Application, "resource_data": map[string]string{probe: mark}}
+		return s.do(ctx, http.MethodPost, "/resources/", nil, body, &made)
+	}) {
+		return steps
+	}
+	path := "/resources/" + url.PathEscape(made.ID)
+	_ = try("read it", func() error { return s.expect(ctx, path, probe, mark) }) &&
+		try("find it by what it holds", func() error { return s.expectFound(ctx, made.ID, probe, mark) }) &&
+		try("update it", func() error {
+			body := map[string]any{"update": map[string]string{probe: mark + " again"}, "drop_keys": []string{}}
+			if err := s.do(ctx, http.MethodPut, path, nil, body, nil); err != nil {
+				return err
+			}
+			return s.expect(ctx, path, probe, mark+" again")
+		})
+	try("delete it", func() error {
+		if err := s.do(ctx, http.MethodDelete, path, nil, nil, nil); err != nil {
+			return err
+		}
+		if err := s.do(ctx, http.MethodGet, path, nil, nil, nil); !errors.Is(err, upload.ErrNotFound) {
+			return fmt.Errorf("it is still there: %w", errors.Join(errNonsense, err))
+		}
+		return nil
+	})
+	return steps
+}
+
+// expect reads a resource that must hold a text.
+func (s *Store) expect(ctx context.Context, path, key, text string) error {
+	var there wireResource
+	if err := s.do(ctx, http.MethodGet, path, nil, nil, &there); err != nil {
+		return err
+	}
+	if got := string(there.Data[key]); got != `"`+text+`"` {
+		return fmt.Errorf("%w: it holds %.100s", errNonsense, got)
+	}
+	return nil
+}
+
+// expectFound lists with a filter that one resource matches.
+func (s *Store) expectFound(ctx context.Context, id, key, text string) error {
+	var answer struct {
+		Resources []wireResource `json:"resources"`
+	}
+	query := url.Values{"application_id": {s.o.Application}, key: {text}}
+	if err := s.do(ctx, http.MethodGet, "/resources/", query, nil, &answer); err != nil {
+		return err
+	}
+	if len(answer.Resources) != 1 || answer.Resources[0].ID != id {
+		return fmt.Errorf("%w: the filter found %d resources", errNonsense, len(answer.Resources))
+	}
+	return nil
+}
