@@ -81,7 +81,7 @@ On this machine:
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%w\nSee '%s --help'.", err, c.CommandPath())
 	})
-	root.AddCommand(devCommand(d), checkCommand(d))
+	root.AddCommand(devCommand(d), checkCommand(d), bugoutCommand(d))
 
 	err := root.ExecuteContext(ctx)
 	if err == nil {
