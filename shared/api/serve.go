@@ -39,6 +39,11 @@ func (h *handler) serve(c *call) error {
 	default:
 		return nothingHere()
 	}
+	if record.Old() {
+		if record, err = h.lookAt(c, record); err != nil {
+			return err
+		}
+	}
 
 	describe(c.w.Header(), record)
 	offset, status := plan(c.w.Header(), c.r, record)
@@ -181,8 +186,13 @@ func contentLength(header http.Header) int64 {
 // is refused by the bucket.
 func (h *handler) redirect(c *call, record upload.Record) error {
 	expires := h.Now().Add(h.LinkLifetime).UTC().Truncate(time.Second)
-	link, err := h.Downloads.Link(c.r.Context(), upload.Link{Key: h.Pipeline.Layout.FilesKey(c.Ref), Version: record.ServedVersion,
-		ContentType: c.w.Header().Get("Content-Type"), Disposition: c.w.Header().Get("Content-Disposition"), Lifetime: h.LinkLifetime})
+	ask := upload.Link{Key: h.Pipeline.Layout.FilesKey(c.Ref), Version: record.ServedVersion,
+		ContentType: c.w.Header().Get("Content-Type"), Disposition: c.w.Header().Get("Content-Disposition"), Lifetime: h.LinkLifetime}
+	sign := func() (string, error) { return h.Downloads.Link(c.r.Context(), ask) }
+	if record.Old() {
+		sign = func() (string, error) { return h.Pipeline.OldImages.LinkOld(c.r.Context(), c.Ref, ask) }
+	}
+	link, err := sign()
 	if err != nil {
 		return fmt.Errorf("sign a link to %s: %w", c.Ref, err)
 	}
@@ -229,7 +239,13 @@ func (h *handler) send(c *call, record upload.Record, status int, offset, length
 	silence := time.AfterFunc(h.BodyIdle, cancel)
 	defer silence.Stop()
 	key := h.Pipeline.Layout.FilesKey(c.Ref)
-	body, err := h.Downloads.ReadRange(ctx, key, record.ServedVersion, offset, length)
+	read := func() (io.ReadCloser, error) {
+		return h.Downloads.ReadRange(ctx, key, record.ServedVersion, offset, length)
+	}
+	if record.Old() {
+		read = func() (io.ReadCloser, error) { return h.Pipeline.OldImages.Read(ctx, c.Ref, offset, length) }
+	}
+	body, err := read()
 	if errors.Is(err, upload.ErrGone) {
 		// Never so unless somebody removed it behind our back, or a deletion came
 		// in between. The second is an ordinary 404.

@@ -98,6 +98,21 @@ func Check(ctx context.Context, r io.Reader, extension string, l Limits) (Found,
 	return w.found, nil
 }
 
+// Looks gives the type of extension when head, the first bytes of a file (512 are enough), begin as a file of that type
+// does, else "". That is all it says: nothing is walked.
+func Looks(extension string, head []byte) (contentType string) {
+	k, ok := kindOf(extension)
+	if !ok {
+		return ""
+	}
+	for _, s := range k.signature {
+		if strings.HasPrefix(string(head), s) && k.matches(head) {
+			return k.contentType
+		}
+	}
+	return ""
+}
+
 // walker is one Check under way. The methods that know a type are in that type's file.
 type walker struct {
 	*stream

@@ -16,6 +16,8 @@ type Pipeline struct {
 	Objects Objects
 	// Teller, when set, is told of every verdict.
 	Teller Teller
+	// OldImages, when set, are the replaced service's; a deletion removes them, too.
+	OldImages OldImages
 	// Now is the clock.
 	Now func() time.Time
 	// NewID makes an id for a new upload.

@@ -20,7 +20,7 @@ func (p *Pipeline) Delete(ctx context.Context, ref Ref) (Record, error) {
 			return Record{}, fmt.Errorf("get record %s: %w", ref, err)
 		}
 		if err == nil && there.Status == Deleted {
-			if err := p.removeBoth(ctx, ref); err != nil {
+			if err := p.removeBytes(ctx, there); err != nil {
 				return Record{}, err
 			}
 		}
@@ -29,14 +29,22 @@ func (p *Pipeline) Delete(ctx context.Context, ref Ref) (Record, error) {
 	if err != nil {
 		return Record{}, fmt.Errorf("delete record %s: %w", ref, err)
 	}
-	if err := p.removeBoth(ctx, ref); err != nil {
+	if err := p.removeBytes(ctx, deleted); err != nil {
 		return Record{}, err
 	}
 	return deleted, nil
 }
 
-func (p *Pipeline) removeBoth(ctx context.Context, ref Ref) error {
-	return errors.Join(p.removeAll(ctx, p.Layout.QuarantineKey(ref)), p.removeAll(ctx, p.Layout.FilesKey(ref)))
+// removeBytes removes all that there is of a deleted upload.
+func (p *Pipeline) removeBytes(ctx context.Context, deleted Record) error {
+	ref := deleted.Ref()
+	err := errors.Join(p.removeAll(ctx, p.Layout.QuarantineKey(ref)), p.removeAll(ctx, p.Layout.FilesKey(ref)))
+	if p.OldImages != nil && deleted.neverJudged() {
+		if old := p.OldImages.RemoveOld(ctx, ref); old != nil {
+			err = errors.Join(err, fmt.Errorf("remove the old image of %s: %w", ref, old))
+		}
+	}
+	return err
 }
 
 // removeAll removes every version and delete marker of a key.

@@ -1,0 +1,30 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+
+	"hatchery/shared/upload"
+)
+
+// lookAt completes the record of an image that the replaced service stored, for
+// serving it: with its size, and with its type where its first bytes are what its
+// extension says. Otherwise it has none, and is served as a download of unknown
+// type: nobody has ever validated it.
+func (h *handler) lookAt(c *call, record upload.Record) (upload.Record, error) {
+	if h.Pipeline.OldImages == nil {
+		return record, &problem{code: internal, detail: "The file is recorded but its bytes are not to be found. The request id names it in the log.",
+			cause: fmt.Errorf("upload %s is an image of the replaced service, and HATCHERY_LEGACY_BUCKET is not set", record.Ref())}
+	}
+	image, err := h.Pipeline.OldImages.Look(c.r.Context(), c.Ref)
+	if errors.Is(err, upload.ErrGone) {
+		return record, &problem{code: internal, detail: "The file is recorded but its bytes are not to be found. The request id names it in the log.",
+			cause: fmt.Errorf("look at the old image of %s: %w", record.Ref(), err)}
+	}
+	if err != nil {
+		return record, fmt.Errorf("look at the old image of %s: %w", record.Ref(), err)
+	}
+	record.Size = image.Size
+	record.ContentType = upload.TypeOf(record.Extension, image.Head)
+	return record, nil
+}

@@ -1,0 +1,89 @@
+package s3objects
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"hatchery/shared/upload"
+)
+
+// OldImages is the bucket of the replaced service, which is only read and deleted
+// from. Its methods may be called concurrently.
+type OldImages struct {
+	store  *Store
+	prefix string // "" or ending in "/"
+}
+
+var _ upload.OldImages = (*OldImages)(nil)
+
+// NewOldImages makes an OldImages of a bucket in which images lie under
+// {prefix}/{journal}/entries/{entry}/images/{id}; prefix "" is the bucket's root.
+func NewOldImages(client *s3.Client, bucket, prefix string, o Options) *OldImages {
+	if prefix != "" {
+		prefix = strings.TrimSuffix(prefix, "/") + "/"
+	}
+	return &OldImages{store: New(client, bucket, o), prefix: prefix}
+}
+
+func (o *OldImages) key(ref upload.Ref) upload.Key { return upload.Key(o.prefix + ref.String()) }
+
+// Look reads the first bytes of an image; what else there is, S3 says with them.
+func (o *OldImages) Look(ctx context.Context, ref upload.Ref) (upload.OldImage, error) {
+	out, body, err := o.store.get(ctx, o.key(ref), "", fmt.Sprintf("bytes=0-%d", upload.OldHead-1))
+	if response, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && response.HTTPStatusCode() == http.StatusRequestedRangeNotSatisfiable {
+		return upload.OldImage{}, nil // no bytes at all
+	}
+	if err != nil {
+		return upload.OldImage{}, err
+	}
+	head, err := io.ReadAll(io.LimitReader(body, upload.OldHead))
+	err = errors.Join(err, body.Close())
+	if err != nil {
+		return upload.OldImage{}, fmt.Errorf("s3 get: %w", err)
+	}
+	size := int64(len(head))
+	if _, total, ok := strings.Cut(aws.ToString(out.ContentRange), "/"); ok {
+		if size, err = strconv.ParseInt(total, 10, 64); err != nil || size < int64(len(head)) {
+			return upload.OldImage{}, fmt.Errorf("s3 get: the range %q says no size", aws.ToString(out.ContentRange))
+		}
+	}
+	return upload.OldImage{Size: size, Head: head}, nil
+}
+
+// Read reads part of an image.
+func (o *OldImages) Read(ctx context.Context, ref upload.Ref, offset, length int64) (io.ReadCloser, error) {
+	return o.store.ReadRange(ctx, o.key(ref), "", offset, length)
+}
+
+// LinkOld signs a URL that reads an image.
+func (o *OldImages) LinkOld(ctx context.Context, ref upload.Ref, l upload.Link) (string, error) {
+	signed, err := s3.NewPresignClient(o.store.client).PresignGetObject(ctx, &s3.GetObjectInput{
+		Bucket: &o.store.bucket, Key: aws.String(string(o.key(ref))),
+		ResponseContentType: &l.ContentType, ResponseContentDisposition: &l.Disposition,
+	}, s3.WithPresignExpires(l.Lifetime))
+	if err != nil {
+		return "", fmt.Errorf("sign a link to the old image %s: %w", ref, err)
+	}
+	return signed.URL, nil
+}
+
+// RemoveOld removes an image. In a bucket that is versioned after all it stays as an
+// old version.
+func (o *OldImages) RemoveOld(ctx context.Context, ref upload.Ref) error {
+	ctx, cancel := context.WithTimeout(ctx, o.store.o.CallTimeout)
+	defer cancel()
+	_, err := o.store.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &o.store.bucket, Key: aws.String(string(o.key(ref)))})
+	if err = fault(err, "delete"); errors.Is(err, upload.ErrGone) {
+		return nil
+	}
+	return err
+}
