@@ -54,7 +54,7 @@ var rooms = []room{
 	{path: "shared/validator", may: hall("github.com/aws/aws-lambda-go/events"), why: whyHall},
 	{path: "shared/reconcile", may: hall("shared/queue"), why: whyHall},
 	{path: "shared/deadletter", may: hall("shared/queue"), why: whyHall},
-	{path: "shared/migrate", may: hall(), why: whyHall},
+	{path: "shared/migrate", may: hall(), inTests: []string{"shared/records/..."}, why: whyHall},
 	{path: "shared/lambdahttp", may: []string{"github.com/aws/aws-lambda-go/events"}, inTests: []string{"shared/api"},
 		why: "turns events into requests for any http.Handler, so it knows none"},
 
@@ -92,6 +92,13 @@ var rooms = []room{
 		"github.com/aws/aws-lambda-go/events", "github.com/gofrs/flock", "golang.org/x/sync/..."),
 		mayNot: []string{"shared/queue/queuetest"},
 		why:    "puts the stand-ins together and is handed the handlers: it knows no hall, so that local mode cannot grow a second set of rules"},
+
+	{path: "shared/local/localdynamo/dynamotest", may: aws(),
+		why: "asks a DynamoDB of any make the same questions: it knows the SDK alone"},
+	{path: "shared/local/samples", may: []string{"shared/upload"},
+		why: "reads the folder of sample events for whoever plays them"},
+	{path: "events", inTests: []string{"shared/...", "github.com/aws/aws-lambda-go/..."},
+		why: "sample events, and the test that plays each of them through the handlers"},
 
 	// Doors.
 	{path: "lambdas/*", may: []string{"..."},
@@ -133,7 +140,7 @@ var reservations = []reservation{
 		why: "SQL stays behind the rooms that keep a database"},
 	{packages: []string{"shared/uploadtest", "shared/queue/queuetest"}, rooms: []string{"shared/uploadtest", "shared/queue/queuetest", "acceptance"}, tests: true,
 		why: "fakes and suites are for tests"},
-	{packages: []string{"testing/...", "net/http/httptest", "github.com/rogpeppe/go-internal/..."}, rooms: []string{"shared/uploadtest", "shared/queue/queuetest", "acceptance"}, tests: true,
+	{packages: []string{"testing/...", "net/http/httptest", "github.com/rogpeppe/go-internal/..."}, rooms: []string{"shared/uploadtest", "shared/queue/queuetest", "shared/local/localdynamo/dynamotest", "acceptance"}, tests: true,
 		why: "what tests need stays out of the product"},
 }
 

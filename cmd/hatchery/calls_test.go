@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"maps"
@@ -52,17 +53,25 @@ func (b *countingBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestOneStoredUploadCostsFourCallsToTheBucketAndReadsItsBytesOnce counts on the
-// wire what is paid for in AWS. The calls to the records are counted beside the
-// pipeline, in shared/upload.
-func TestOneStoredUploadCostsFourCallsToTheBucketAndReadsItsBytesOnce(t *testing.T) {
+// counted is what one upload took.
+type counted struct {
+	calls  map[string]int // to the bucket, by the API and the validator
+	read   int            // bytes of objects
+	logged int            // bytes of its log: one line for each request and for the verdict
+}
+
+// countUpload sends one picture, waits until it is stored and counts on the wire
+// what is paid for in AWS. A form's own POST is the client's call: it is not in it.
+func countUpload(t *testing.T, picture []byte, byForm bool) counted {
+	t.Helper()
 	settings, err := devSettings(devFlags{data: "any", records: "sqlite"}, door{getenv: func(string) string { return "" }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := slog.New(slog.DiscardHandler)
+	var logged bytes.Buffer
+	log := slog.New(slog.NewJSONHandler(&logged, nil)) // one line is one Write, made under its lock
 	stack, err := local.Open(t.Context(), local.Options{Data: filepath.Join(t.TempDir(), "data"), Listen: "127.0.0.1:0", S3Listen: "127.0.0.1:0",
-		SQSListen: "127.0.0.1:0", QuarantinePrefix: settings.Layout.Quarantine, FunctionTimeout: time.Minute, SweepEvery: time.Hour, Log: log})
+		SQSListen: "127.0.0.1:0", QuarantinePrefix: settings.Layout.Quarantine, FunctionTimeout: time.Minute, SweepEvery: time.Hour, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,8 +79,8 @@ func TestOneStoredUploadCostsFourCallsToTheBucketAndReadsItsBytesOnce(t *testing
 	if err != nil {
 		t.Fatal(err)
 	}
-	counted := &countingClient{calls: map[string]int{}}
-	handlers, err := buildHandlers(settings, stack, records, log, wiring{client: counted})
+	client := &countingClient{calls: map[string]int{}}
+	handlers, err := buildHandlers(settings, stack, records, log, wiring{client: client})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,9 +89,20 @@ func TestOneStoredUploadCostsFourCallsToTheBucketAndReadsItsBytesOnce(t *testing
 	go func() { ended <- stack.Run(ctx, handlers) }()
 
 	h := &hatchery{t: t, base: stack.Endpoints().API, errors: new(bytes.Buffer), log: new(lines), client: &http.Client{}}
-	picture := pngOf(t, 100, 1)
-	posted := h.mustPost(images, "cat.png", picture)
-	if r := h.mustSettle(images, posted.ID); r.Status != "stored" {
+	var sent record
+	if byForm {
+		form, err := h.askForm(images, map[string]any{"name": "cat.jpg"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, err := h.sendForm(t.Context(), form, picture); err != nil || a.status/100 != 2 {
+			t.Fatalf("form: %v, %d %s", err, a.status, a.body)
+		}
+		sent = form.Record
+	} else {
+		sent = h.mustPost(images, "cat.jpg", picture)
+	}
+	if r := h.mustSettle(images, sent.ID); r.Status != "stored" {
 		t.Fatalf("%+v", r)
 	}
 	h.client.CloseIdleConnections()
@@ -91,17 +111,54 @@ func TestOneStoredUploadCostsFourCallsToTheBucketAndReadsItsBytesOnce(t *testing
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	counted.mu.Lock()
-	want := map[string]int{http.MethodPut: 1, http.MethodGet: 1, "COPY": 1, http.MethodDelete: 1}
-	if !maps.Equal(counted.calls, want) || counted.read != len(picture) {
-		t.Errorf("calls %v and %d bytes read; want %v and %d", counted.calls, counted.read, want, len(picture))
-	}
-	counted.mu.Unlock()
-	counted.CloseIdleConnections()
+	client.mu.Lock()
+	c := counted{calls: maps.Clone(client.calls), read: client.read, logged: lengthOfLines(&logged)}
+	client.mu.Unlock()
+	client.CloseIdleConnections()
 	if err := records.Close(); err != nil {
 		t.Error(err)
 	}
 	if err := stack.Close(context.Background()); err != nil {
 		t.Error(err)
+	}
+	return c
+}
+
+// lengthOfLines sums the longest line of each kind: how often a client asks for the
+// verdict depends on the machine.
+func lengthOfLines(log *bytes.Buffer) int {
+	longest := map[string]int{}
+	for line := range bytes.Lines(log.Bytes()) {
+		var kind struct {
+			Message string `json:"msg"`
+			Route   string `json:"route"`
+		}
+		if json.Unmarshal(line, &kind) == nil {
+			longest[kind.Message+kind.Route] = max(longest[kind.Message+kind.Route], len(line))
+		}
+	}
+	sum := 0
+	for _, n := range longest {
+		sum += n
+	}
+	return sum
+}
+
+// The calls to the records are counted beside the pipeline, in shared/upload.
+func TestOneStoredUploadCostsFourCallsToTheBucketAndReadsItsBytesOnce(t *testing.T) {
+	picture := jpegOf(t, 100_000)
+	c := countUpload(t, picture, false)
+	want := map[string]int{http.MethodPut: 1, http.MethodGet: 1, "COPY": 1, http.MethodDelete: 1}
+	if !maps.Equal(c.calls, want) || c.read != len(picture) {
+		t.Errorf("calls %v and %d bytes read; want %v and %d", c.calls, c.read, want, len(picture))
+	}
+}
+
+func TestAnUploadByFormCostsTheFunctionsThreeCallsToTheBucket(t *testing.T) {
+	picture := jpegOf(t, 5_000_000)
+	c := countUpload(t, picture, true)
+	want := map[string]int{http.MethodGet: 1, "COPY": 1, http.MethodDelete: 1}
+	if !maps.Equal(c.calls, want) || c.read != len(picture) {
+		t.Errorf("calls %v and %d bytes read; want %v and %d", c.calls, c.read, want, len(picture))
 	}
 }

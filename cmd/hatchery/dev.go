@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,17 +18,18 @@ import (
 	"hatchery/shared/api"
 	"hatchery/shared/config"
 	"hatchery/shared/local"
+	"hatchery/shared/local/samples"
 	"hatchery/shared/objects/s3objects"
-	"hatchery/shared/records/sqliterecords"
 	"hatchery/shared/upload"
 	"hatchery/shared/validator"
 )
 
 // devFlags are what a person may say of `hatchery dev`.
 type devFlags struct {
-	listen, s3Listen, sqsListen string
-	data, app, policy, records  string
-	json                        bool
+	listen, s3Listen, sqsListen, dynamoDBListen string
+	containers, containersHost                  string
+	data, app, policy, records, samples         string
+	json, noValidator                           bool
 }
 
 func devCommand(d door) *cobra.Command {
@@ -39,17 +39,22 @@ func devCommand(d door) *cobra.Command {
 		Short: "Run the whole pipeline in this process",
 		Long: `Dev runs everything that Hatchery has in AWS on this machine: the API, an S3
 bucket, an SQS queue with its dead letters, the validator behind it, and records
-in SQLite. The handlers are the ones that run in Lambda.
+in SQLite or in a DynamoDB table. The handlers are the ones that run in Lambda.
 
 Without --app a demo application is asked for permission: the token demo may do
 everything, any other token nothing.
 
 Everything is kept in the data folder. Ctrl-C ends it, and the next start goes on
 with whatever was accepted. The settings HATCHERY_POLICY, HATCHERY_CORS_ORIGINS,
-HATCHERY_POST_BYTES, HATCHERY_REDIRECT_BYTES and the prefixes apply as in AWS.`,
+HATCHERY_POST_BYTES, HATCHERY_REDIRECT_BYTES and the prefixes apply as in AWS.
+
+Everything listens on this machine alone. With --containers there is one more
+address, for functions that run in containers under sam local: see
+docs/sam-local.md.`,
 		Example: `  hatchery dev
   hatchery dev --listen 127.0.0.1:9000 --data /tmp/try
-  hatchery dev --app https://journals.example.com --policy policy.json`,
+  hatchery dev --app https://journals.example.com --policy policy.json
+  hatchery dev --records dynamodb --containers 172.17.0.1:9000`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usage("dev takes no arguments, but got %q", args[0])
@@ -61,9 +66,14 @@ HATCHERY_POST_BYTES, HATCHERY_REDIRECT_BYTES and the prefixes apply as in AWS.`,
 	command.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8080", "the API's `address`")
 	command.Flags().StringVar(&f.s3Listen, "s3-listen", "127.0.0.1:0", "the S3 server's `address`; port 0 is chosen once and kept")
 	command.Flags().StringVar(&f.sqsListen, "sqs-listen", "127.0.0.1:0", "the SQS endpoint's `address`; port 0 is chosen once and kept")
+	command.Flags().StringVar(&f.dynamoDBListen, "dynamodb-listen", "", "also serve DynamoDB on this `address` (default: only with --records dynamodb, on 127.0.0.1:0)")
+	command.Flags().StringVar(&f.containers, "containers", "", "also serve S3, SQS, DynamoDB and the application's answer at this `address`, which containers can reach (default: none)")
+	command.Flags().StringVar(&f.containersHost, "containers-host", "", "what containers call this machine: a `host` (default: the one of --containers, or "+local.DockersHost+" when that is 0.0.0.0)")
+	command.Flags().StringVar(&f.samples, "samples", "", "put the uploads that the sample events in this `folder` are about into bucket and records")
+	command.Flags().BoolVar(&f.noValidator, "no-validator", false, "leave what arrives in the queue, for a validator somewhere else")
 	command.Flags().StringVar(&f.data, "data", ".hatchery", "the `folder` to keep everything in")
 	command.Flags().StringVar(&f.app, "app", "", "the `URL` of the application to ask for permission (default: the demo application)")
-	command.Flags().StringVar(&f.records, "records", "sqlite", "what keeps the records: `sqlite`, in the data folder")
+	command.Flags().StringVar(&f.records, "records", "sqlite", "what keeps the records: `sqlite`, in the data folder, or dynamodb, in a table that dev serves from there")
 	command.Flags().StringVar(&f.policy, "policy", "", "read the policy from this JSON `file`")
 	command.Flags().BoolVar(&f.json, "json", false, "print the endpoints and the log as JSON, one object a line")
 	return command
@@ -77,11 +87,22 @@ func dev(ctx context.Context, f devFlags, d door) (err error) {
 	if err != nil {
 		return err
 	}
+	if f.dynamoDBListen == "" && settings.Records == config.RecordsDynamoDB {
+		f.dynamoDBListen = "127.0.0.1:0"
+	}
+	var uploads samples.Uploads
+	if f.samples != "" {
+		// Read before the stack opens, which changes the working directory.
+		if uploads, err = samples.ReadUploads(os.DirFS(f.samples)); err != nil {
+			return usage("--samples: %w", err)
+		}
+	}
 	log := slog.New(newLifeLog(d.out))
 	if f.json {
 		log = slog.New(slog.NewJSONHandler(d.out, nil))
 	}
 	stack, err := local.Open(ctx, local.Options{Data: f.data, Listen: f.listen, S3Listen: f.s3Listen, SQSListen: f.sqsListen,
+		DynamoDBListen: f.dynamoDBListen, Containers: f.containers, ContainersHost: f.containersHost,
 		AppURL: f.app, QuarantinePrefix: settings.Layout.Quarantine, CORSOrigins: settings.CORSOrigins,
 		FunctionTimeout: settings.ValidatorTime, SweepEvery: sweepEvery, Log: log})
 	if err != nil {
@@ -92,12 +113,12 @@ func dev(ctx context.Context, f devFlags, d door) (err error) {
 			err = errors.Join(err, system(closeErr))
 		}
 	}()
-	records, err := sqliterecords.Open(ctx, stack.Path("records.db"), sqliterecords.Options{Now: time.Now})
+	records, closeRecords, err := openRecords(ctx, settings, stack)
 	if err != nil {
 		return system(err)
 	}
 	defer func() {
-		if closeErr := records.Close(); closeErr != nil {
+		if closeErr := closeRecords(); closeErr != nil {
 			err = errors.Join(err, system(closeErr))
 		}
 	}()
@@ -105,7 +126,14 @@ func dev(ctx context.Context, f devFlags, d door) (err error) {
 	if err != nil {
 		return system(err)
 	}
-	if err := announce(d, f, stack.Endpoints(), stack.Path("")); err != nil {
+	pipeline, _ := buildPipeline(settings, stack.Endpoints(), records, wiring{})
+	if err := uploads.Put(ctx, pipeline); err != nil {
+		return system(err)
+	}
+	if f.noValidator {
+		handlers.Validate = nil
+	}
+	if err := announce(d, f, settings, stack); err != nil {
 		return system(err)
 	}
 	if err := stack.Run(ctx, handlers); err != nil {
@@ -120,8 +148,11 @@ func dev(ctx context.Context, f devFlags, d door) (err error) {
 // devSettings reads the settings as a Lambda would, with what the embedded stack
 // provides in their places.
 func devSettings(f devFlags, d door) (config.Config, error) {
-	if f.records != "sqlite" {
-		return config.Config{}, usage("--records: found %q; accepted: sqlite", f.records)
+	if f.records != config.RecordsSQLite && f.records != config.RecordsDynamoDB {
+		return config.Config{}, usage("--records: found %q; accepted: sqlite, dynamodb", f.records)
+	}
+	if f.containers != "" && f.records != config.RecordsDynamoDB {
+		return config.Config{}, usage("--containers: functions keep their records in DynamoDB, so that dev must keep them there, too: add --records dynamodb")
 	}
 	if f.data == "" {
 		return config.Config{}, usage("--data: found nothing; accepted: a folder to keep everything in")
@@ -138,7 +169,8 @@ func devSettings(f devFlags, d door) (config.Config, error) {
 		return config.Config{}, usage("--app: %w", err)
 	}
 	given := map[string]string{
-		"HATCHERY_BUCKET": local.Bucket, "HATCHERY_RECORDS": "sqlite", "HATCHERY_APPLICATION_URL": app, "HATCHERY_POLICY": policy}
+		"HATCHERY_BUCKET": local.Bucket, "HATCHERY_RECORDS": f.records, "HATCHERY_TABLE": local.Table,
+		"HATCHERY_APPLICATION_URL": app, "HATCHERY_POLICY": policy}
 	kept := map[string]bool{"HATCHERY_QUARANTINE_PREFIX": true, "HATCHERY_FILES_PREFIX": true, "HATCHERY_CORS_ORIGINS": true,
 		"HATCHERY_POST_BYTES": true, "HATCHERY_REDIRECT_BYTES": true, "HATCHERY_READ_RATE": true}
 	get := func(name string) string {
@@ -181,9 +213,8 @@ type wiring struct {
 	client s3.HTTPClient
 }
 
-// buildHandlers wires what would run in Lambda to the stack's endpoints.
-func buildHandlers(settings config.Config, stack *local.Stack, records *sqliterecords.Store, log *slog.Logger, w wiring) (local.Handlers, error) {
-	at := stack.Endpoints()
+// buildPipeline wires the domain to the stack's endpoints.
+func buildPipeline(settings config.Config, at local.Endpoints, records upload.Records, w wiring) (*upload.Pipeline, *s3objects.Store) {
 	client := s3.New(s3.Options{Region: at.Region, BaseEndpoint: aws.String(at.S3), UsePathStyle: true,
 		HTTPClient:                 w.client,
 		Credentials:                credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, ""),
@@ -192,6 +223,13 @@ func buildHandlers(settings config.Config, stack *local.Stack, records *sqlitere
 	objects := s3objects.New(client, at.Bucket, s3objects.Options{Now: time.Now})
 	pipeline := &upload.Pipeline{Policy: settings.Policy, Layout: settings.Layout, Records: records, Objects: objects,
 		Now: time.Now, NewID: upload.NewID, TombstoneLife: upload.TombstoneLife(settings.QuarantineDays)}
+	return pipeline, objects
+}
+
+// buildHandlers wires what would run in Lambda to the stack's endpoints.
+func buildHandlers(settings config.Config, stack *local.Stack, records upload.Records, log *slog.Logger, w wiring) (local.Handlers, error) {
+	at := stack.Endpoints()
+	pipeline, objects := buildPipeline(settings, at, records, w)
 	application, err := access.New(at.App, nil)
 	if err != nil {
 		return local.Handlers{}, fmt.Errorf("the application %s: %w", at.App, err)
@@ -230,49 +268,4 @@ func spoolFolder(dir string) error {
 		}
 	}
 	return nil
-}
-
-// announce says where everything is and what to try first.
-func announce(d door, f devFlags, at local.Endpoints, data string) error {
-	exports := [][2]string{{"AWS_ENDPOINT_URL_S3", at.S3}, {"AWS_ENDPOINT_URL_SQS", at.SQS}, {"AWS_REGION", at.Region},
-		{"AWS_DEFAULT_REGION", at.Region}, // what boto3 reads
-		{"AWS_ACCESS_KEY_ID", at.AccessKey}, {"AWS_SECRET_ACCESS_KEY", at.SecretKey},
-		{"HATCHERY_BUCKET", at.Bucket}, {"HATCHERY_QUEUE_URL", at.QueueURL}, {"HATCHERY_DEAD_LETTER_URL", at.DeadLetterURL}}
-	if f.json {
-		line := map[string]any{"msg": "ready", "api": at.API, "s3": at.S3, "sqs": at.SQS, "application": at.App, "data": data}
-		env := map[string]string{}
-		for _, e := range exports {
-			env[e[0]] = e[1]
-		}
-		line["env"] = env
-		return json.NewEncoder(d.out).Encode(line)
-	}
-	application := at.App
-	if f.app == "" {
-		application += "  (a demo: the token demo may do everything, any other nothing)"
-	}
-	_, err := fmt.Fprintf(d.out, `Hatchery is running. All it keeps is in %s
-
-  API          %s
-  S3           %s  (bucket %s, path style)
-  SQS          %s  (queue %s, dead letters %s)
-  application  %s
-
-`, data, at.API, at.S3, at.Bucket, at.SQS, local.Queue, local.DeadLetters, application)
-	if err != nil {
-		return err
-	}
-	for _, e := range exports {
-		if _, err := fmt.Fprintf(d.out, "export %s=%s\n", e[0], e[1]); err != nil {
-			return err
-		}
-	}
-	_, err = fmt.Fprintf(d.out, `
-Try it with a picture of yours:
-  curl -i -H 'Authorization: demo' -F file=@cat.png '%s/files/demo/entries/1/images?image_name=cat.png'
-
-Ctrl-C ends it.
-
-`, at.API)
-	return err
 }

@@ -29,9 +29,9 @@ type promise struct {
 // moments while clients post pictures and liars, send forms and delete, starts it
 // again on the same folder, and asks about everything that was promised.
 //
-// HATCHERY_KILLS sets how often (20), HATCHERY_SEED repeats a run's choices.
+// HATCHERY_KILLS sets how often on each store (10), HATCHERY_SEED repeats a run's choices.
 func TestKilledUnderLoadEveryAcceptedUploadIsSettled(t *testing.T) {
-	kills, err := strconv.Atoi(envOr("HATCHERY_KILLS", "20"))
+	kills, err := strconv.Atoi(envOr("HATCHERY_KILLS", "10"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,16 +39,20 @@ func TestKilledUnderLoadEveryAcceptedUploadIsSettled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	onEveryStore(t, func(t *testing.T, store string) { killUnderLoad(t, store, kills, seed) })
+}
+
+func killUnderLoad(t *testing.T, store string, kills int, seed uint64) {
 	t.Logf("%d kills, HATCHERY_SEED=%d", kills, seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	data := t.TempDir()
 
 	var all []*promise
 	slowest := time.Duration(0)
-	h := startHatchery(t, data)
+	h := startHatchery(t, data, "--records", store)
 	for round := range kills {
 		made := loadUntilKilled(t, h, random, round)
-		h = startHatchery(t, data)
+		h = startHatchery(t, data, "--records", store)
 		began := time.Now()
 		// This round's promises, and a few old ones that nothing may have disturbed.
 		asked := append([]*promise{}, made...)

@@ -70,7 +70,10 @@ policy allows to where an application may serve it from.
 
 On this machine:
   hatchery dev            the whole pipeline in one process, nothing else needed
-  hatchery check FILE     what the validator would say about a file, and why`,
+  hatchery check FILE     what the validator would say about a file, and why
+
+On a deployment, in AWS or here:
+  hatchery reconcile      bring lost uploads to their end, and say what does not fit`,
 		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -81,7 +84,7 @@ On this machine:
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%w\nSee '%s --help'.", err, c.CommandPath())
 	})
-	root.AddCommand(devCommand(d), checkCommand(d), bugoutCommand(d))
+	root.AddCommand(devCommand(d), checkCommand(d), reconcileCommand(d), bugoutCommand(d), migrateCommand(d))
 
 	err := root.ExecuteContext(ctx)
 	if err == nil {

@@ -19,24 +19,24 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// samples gives the files of sniff's manifest by their expected verdict.
-func samples(t *testing.T) map[string][]string {
+// byVerdict gives the files of sniff's manifest by their expected verdict.
+func byVerdict(t *testing.T) map[string][]string {
 	t.Helper()
 	folder := sourceFile(t, "shared", "sniff", "testdata")
 	manifest, err := os.ReadFile(filepath.Join(folder, "manifest.tsv"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	byVerdict := map[string][]string{}
+	files := map[string][]string{}
 	for line := range strings.Lines(string(manifest)) {
 		columns := strings.Split(strings.TrimSpace(line), "\t")
 		if len(columns) < 4 || columns[0] == "file" || strings.HasPrefix(line, "#") {
 			continue
 		}
 		verdict := columns[3]
-		byVerdict[verdict] = append(byVerdict[verdict], filepath.Join(folder, columns[0]))
+		files[verdict] = append(files[verdict], filepath.Join(folder, columns[0]))
 	}
-	return byVerdict
+	return files
 }
 
 func readFile(t testing.TB, path string) []byte {
@@ -59,83 +59,95 @@ func openPolicy(t *testing.T) string {
 	return path
 }
 
-func TestRealPicturesComeBackByteForByteAndGoWhenDeleted(t *testing.T) {
-	h := startHatchery(t, t.TempDir(), "--policy", openPolicy(t))
-	seen := map[string]bool{}
-	files := samples(t)["ok"]
-	posted := make([]record, len(files))
-	for i, file := range files {
-		extension := strings.ToLower(strings.TrimPrefix(filepath.Ext(file), "."))
-		seen[extension] = true
-		posted[i] = h.mustPost(images, "My.Cat."+strings.ToUpper(extension), readFile(t, file))
-		if p := posted[i]; p.Status != "pending" || p.Name != "my_cat" || p.Extension != extension || p.Size != nil {
-			t.Fatalf("the answer to POST is %+v", p)
-		}
-	}
-	for i, file := range files {
-		data, id := readFile(t, file), posted[i].ID
-		settled := h.mustSettle(images, id)
-		if settled.Status != "stored" || settled.Size == nil || *settled.Size != int64(len(data)) {
-			t.Errorf("%s: %+v", filepath.Base(file), settled)
-			continue
-		}
-		got := h.do(http.MethodGet, images+"/"+id, "", nil)
-		if got.status != http.StatusOK || !bytes.Equal(got.body, data) {
-			t.Errorf("%s: answered %d with %d bytes of %d", filepath.Base(file), got.status, len(got.body), len(data))
-		}
-		for name, want := range map[string]string{"Content-Type": *settled.ContentType, "X-Content-Type-Options": "nosniff",
-			"x-bugout-image-fullname": "my_cat." + settled.Extension, "Etag": `"` + *settled.SHA256 + `"`} {
-			if got.header.Get(name) != want {
-				t.Errorf("%s: header %s is %q, want %q", filepath.Base(file), name, got.header.Get(name), want)
-			}
-		}
-	}
-	for _, extension := range []string{"png", "jpg", "gif", "bmp"} {
-		if !seen[extension] {
-			t.Errorf("there is no real .%s among the samples", extension)
-		}
-	}
-
-	var list struct{ Images []record }
-	if err := json.Unmarshal(h.do(http.MethodGet, images, "", nil).body, &list); err != nil || len(list.Images) == 0 {
-		t.Fatalf("list: %v, %d images", err, len(list.Images))
-	}
-	newest := list.Images[0].ID
-	if deleted := h.do(http.MethodDelete, images+"/"+newest, "", nil); deleted.status != http.StatusOK || deleted.record(t).ID != newest {
-		t.Errorf("DELETE: %d %s", deleted.status, deleted.body)
-	}
-	for _, method := range []string{http.MethodGet, http.MethodDelete} {
-		if again := h.do(method, images+"/"+newest, "", nil); again.status != http.StatusNotFound {
-			t.Errorf("%s of a deleted picture is answered %d", method, again.status)
-		}
-	}
-	if code := h.interrupt(); code != exitDone {
-		t.Errorf("after an interrupt the exit code is %d: %s", code, h.errors)
+// onEveryStore runs a test on each of the stores that dev can keep records in.
+func onEveryStore(t *testing.T, test func(t *testing.T, store string)) {
+	t.Helper()
+	for _, store := range []string{"sqlite", "dynamodb"} {
+		t.Run(store, func(t *testing.T) { test(t, store) })
 	}
 }
 
-func TestEveryLiarIsAcceptedAndThenRefusedWithItsReason(t *testing.T) {
-	h := startHatchery(t, t.TempDir(), "--policy", openPolicy(t))
-	type liar struct{ file, id, verdict string }
-	var liars []liar
-	for verdict, files := range samples(t) {
-		for _, file := range files {
-			data := readFile(t, file)
-			if verdict == "ok" || verdict == "not_allowed" || len(data) == 0 {
-				continue // an extension that is not allowed and an empty body are refused at once
+func TestRealPicturesComeBackByteForByteAndGoWhenDeleted(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, store string) {
+		h := startHatchery(t, t.TempDir(), "--policy", openPolicy(t), "--records", store)
+		seen := map[string]bool{}
+		files := byVerdict(t)["ok"]
+		posted := make([]record, len(files))
+		for i, file := range files {
+			extension := strings.ToLower(strings.TrimPrefix(filepath.Ext(file), "."))
+			seen[extension] = true
+			posted[i] = h.mustPost(images, "My.Cat."+strings.ToUpper(extension), readFile(t, file))
+			if p := posted[i]; p.Status != "pending" || p.Name != "my_cat" || p.Extension != extension || p.Size != nil {
+				t.Fatalf("the answer to POST is %+v", p)
 			}
-			liars = append(liars, liar{file, h.mustPost(images, "liar"+filepath.Ext(file), data).ID, verdict})
 		}
-	}
-	for _, l := range liars {
-		settled := h.mustSettle(images, l.id)
-		if settled.Status != "rejected" || settled.Reason == nil || settled.Reason.Code != l.verdict || settled.Reason.Message == "" {
-			t.Errorf("%s: want %s, got %+v", filepath.Base(l.file), l.verdict, settled)
+		for i, file := range files {
+			data, id := readFile(t, file), posted[i].ID
+			settled := h.mustSettle(images, id)
+			if settled.Status != "stored" || settled.Size == nil || *settled.Size != int64(len(data)) {
+				t.Errorf("%s: %+v", filepath.Base(file), settled)
+				continue
+			}
+			got := h.do(http.MethodGet, images+"/"+id, "", nil)
+			if got.status != http.StatusOK || !bytes.Equal(got.body, data) {
+				t.Errorf("%s: answered %d with %d bytes of %d", filepath.Base(file), got.status, len(got.body), len(data))
+			}
+			for name, want := range map[string]string{"Content-Type": *settled.ContentType, "X-Content-Type-Options": "nosniff",
+				"x-bugout-image-fullname": "my_cat." + settled.Extension, "Etag": `"` + *settled.SHA256 + `"`} {
+				if got.header.Get(name) != want {
+					t.Errorf("%s: header %s is %q, want %q", filepath.Base(file), name, got.header.Get(name), want)
+				}
+			}
 		}
-		if got := h.do(http.MethodGet, images+"/"+l.id, "", nil); got.status != http.StatusGone || !bytes.Contains(got.body, []byte(l.verdict)) {
-			t.Errorf("%s: GET is answered %d %s", filepath.Base(l.file), got.status, got.body)
+		for _, extension := range []string{"png", "jpg", "gif", "bmp"} {
+			if !seen[extension] {
+				t.Errorf("there is no real .%s among the samples", extension)
+			}
 		}
-	}
+
+		var list struct{ Images []record }
+		if err := json.Unmarshal(h.do(http.MethodGet, images, "", nil).body, &list); err != nil || len(list.Images) == 0 {
+			t.Fatalf("list: %v, %d images", err, len(list.Images))
+		}
+		newest := list.Images[0].ID
+		if deleted := h.do(http.MethodDelete, images+"/"+newest, "", nil); deleted.status != http.StatusOK || deleted.record(t).ID != newest {
+			t.Errorf("DELETE: %d %s", deleted.status, deleted.body)
+		}
+		for _, method := range []string{http.MethodGet, http.MethodDelete} {
+			if again := h.do(method, images+"/"+newest, "", nil); again.status != http.StatusNotFound {
+				t.Errorf("%s of a deleted picture is answered %d", method, again.status)
+			}
+		}
+		if code := h.interrupt(); code != exitDone {
+			t.Errorf("after an interrupt the exit code is %d: %s", code, h.errors)
+		}
+	})
+}
+
+func TestEveryLiarIsAcceptedAndThenRefusedWithItsReason(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, store string) {
+		h := startHatchery(t, t.TempDir(), "--policy", openPolicy(t), "--records", store)
+		type liar struct{ file, id, verdict string }
+		var liars []liar
+		for verdict, files := range byVerdict(t) {
+			for _, file := range files {
+				data := readFile(t, file)
+				if verdict == "ok" || verdict == "not_allowed" || len(data) == 0 {
+					continue // an extension that is not allowed and an empty body are refused at once
+				}
+				liars = append(liars, liar{file, h.mustPost(images, "liar"+filepath.Ext(file), data).ID, verdict})
+			}
+		}
+		for _, l := range liars {
+			settled := h.mustSettle(images, l.id)
+			if settled.Status != "rejected" || settled.Reason == nil || settled.Reason.Code != l.verdict || settled.Reason.Message == "" {
+				t.Errorf("%s: want %s, got %+v", filepath.Base(l.file), l.verdict, settled)
+			}
+			if got := h.do(http.MethodGet, images+"/"+l.id, "", nil); got.status != http.StatusGone || !bytes.Contains(got.body, []byte(l.verdict)) {
+				t.Errorf("%s: GET is answered %d %s", filepath.Base(l.file), got.status, got.body)
+			}
+		}
+	})
 }
 
 // bucketClient signs with the credentials that dev prints.
@@ -145,103 +157,107 @@ func (h *hatchery) bucketClient() *s3.Client {
 }
 
 func TestRefusalsThatTheBytesAloneDoNotDecideAreSeenFromOutside(t *testing.T) {
-	policy := filepath.Join(t.TempDir(), "policy.json")
-	if err := os.WriteFile(policy, []byte(`{"kinds":{"images":{"min_bytes":60,"max_bytes":5000,"duplicates":"refuse"},
-		"few":{"extensions":["png"],"max_total_bytes":150,"max_bytes":150}}}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	h := startHatchery(t, t.TempDir(), "--policy", policy)
-	small := pngOf(t, 4, 1)
+	onEveryStore(t, func(t *testing.T, store string) {
+		policy := filepath.Join(t.TempDir(), "policy.json")
+		if err := os.WriteFile(policy, []byte(`{"kinds":{"images":{"min_bytes":60,"max_bytes":5000,"duplicates":"refuse"},
+			"few":{"extensions":["png"],"max_total_bytes":150,"max_bytes":150}}}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		h := startHatchery(t, t.TempDir(), "--policy", policy, "--records", store)
+		small := pngOf(t, 4, 1)
 
-	// direct writes past the form, as a holder of the bucket's credentials could.
-	direct := func(data []byte) string {
-		f, err := h.askForm(images, map[string]any{"name": "direct.png"})
+		// direct writes past the form, as a holder of the bucket's credentials could.
+		direct := func(data []byte) string {
+			f, err := h.askForm(images, map[string]any{"name": "direct.png"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			key := f.Form.Fields["key"]
+			if _, err := h.bucketClient().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(h.env["HATCHERY_BUCKET"]), Key: &key, Body: bytes.NewReader(data)}); err != nil {
+				t.Fatal(err)
+			}
+			return f.Record.ID
+		}
+		expect := func(path, id, code string) {
+			t.Helper()
+			r := h.mustSettle(path, id)
+			if r.Status != "rejected" || r.Reason == nil || r.Reason.Code != code || r.Reason.Message == "" {
+				t.Errorf("want %s, got %+v", code, r)
+			}
+		}
+		expect(images, direct(pngOf(t, 64, 2)), "too_large")
+		expect(images, direct(small[:50]), "too_small")
+
+		announced, err := h.askForm(images, map[string]any{"name": "a.png", "sha256": strings.Repeat("0", 64)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		key := f.Form.Fields["key"]
-		if _, err := h.bucketClient().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(h.env["HATCHERY_BUCKET"]), Key: &key, Body: bytes.NewReader(data)}); err != nil {
-			t.Fatal(err)
-		}
-		return f.Record.ID
-	}
-	expect := func(path, id, code string) {
-		t.Helper()
-		r := h.mustSettle(path, id)
-		if r.Status != "rejected" || r.Reason == nil || r.Reason.Code != code || r.Reason.Message == "" {
-			t.Errorf("want %s, got %+v", code, r)
-		}
-	}
-	expect(images, direct(pngOf(t, 64, 2)), "too_large")
-	expect(images, direct(small[:50]), "too_small")
-
-	announced, err := h.askForm(images, map[string]any{"name": "a.png", "sha256": strings.Repeat("0", 64)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a, err := h.sendForm(context.Background(), announced, small); err != nil || a.status != http.StatusCreated {
-		t.Fatalf("form: %v %d %s", err, a.status, a.body)
-	}
-	expect(images, announced.Record.ID, "checksum_mismatch")
-
-	first := h.mustPost(images, "first.png", small)
-	if r := h.mustSettle(images, first.ID); r.Status != "stored" {
-		t.Fatalf("first: %+v", r)
-	}
-	expect(images, h.mustPost(images, "second.png", small).ID, "duplicate")
-
-	const few = "/files/j1/entries/e1/few"
-	one, err := h.askForm(few, map[string]any{"name": "one.png"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	two, err := h.askForm(few, map[string]any{"name": "two.png"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, f := range []form{one, two} {
-		if a, err := h.sendForm(context.Background(), f, pngOf(t, 4, uint64(10+i))); err != nil || a.status != http.StatusCreated {
+		if a, err := h.sendForm(context.Background(), announced, small); err != nil || a.status != http.StatusCreated {
 			t.Fatalf("form: %v %d %s", err, a.status, a.body)
 		}
-		r := h.mustSettle(few, f.Record.ID)
-		if i == 0 && r.Status != "stored" {
-			t.Errorf("the first file of the entry: %+v", r)
+		expect(images, announced.Record.ID, "checksum_mismatch")
+
+		first := h.mustPost(images, "first.png", small)
+		if r := h.mustSettle(images, first.ID); r.Status != "stored" {
+			t.Fatalf("first: %+v", r)
 		}
-	}
-	expect(few, two.Record.ID, "not_allowed")
+		expect(images, h.mustPost(images, "second.png", small).ID, "duplicate")
+
+		const few = "/files/j1/entries/e1/few"
+		one, err := h.askForm(few, map[string]any{"name": "one.png"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		two, err := h.askForm(few, map[string]any{"name": "two.png"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, f := range []form{one, two} {
+			if a, err := h.sendForm(context.Background(), f, pngOf(t, 4, uint64(10+i))); err != nil || a.status != http.StatusCreated {
+				t.Fatalf("form: %v %d %s", err, a.status, a.body)
+			}
+			r := h.mustSettle(few, f.Record.ID)
+			if i == 0 && r.Status != "stored" {
+				t.Errorf("the first file of the entry: %+v", r)
+			}
+		}
+		expect(few, two.Record.ID, "not_allowed")
+	})
 }
 
 func TestTheSizeBoundIsExactOnBothWaysIn(t *testing.T) {
-	h := startHatchery(t, t.TempDir())
-	exact := jpegOf(t, 5_500_000)
-	over := append(bytes.Clone(exact), 0)
+	onEveryStore(t, func(t *testing.T, store string) {
+		h := startHatchery(t, t.TempDir(), "--records", store)
+		exact := jpegOf(t, 5_500_000)
+		over := append(bytes.Clone(exact), 0)
 
-	posted, err := h.post(context.Background(), images, "over.jpg", over)
-	if err != nil || posted.status != http.StatusNotAcceptable {
-		t.Errorf("5,500,001 bytes by POST: %v, %d %s", err, posted.status, posted.body)
-	}
-	raw, err := h.try(context.Background(), http.MethodPost, images+"?image_name=over.jpg", "image/jpeg", bytes.NewReader(over))
-	if err != nil || raw.status != http.StatusNotAcceptable {
-		t.Errorf("5,500,001 bytes by raw POST: %v, %d %s", err, raw.status, raw.body)
-	}
-	if r := h.mustSettle(images, h.mustPost(images, "exact.jpg", exact).ID); r.Status != "stored" {
-		t.Errorf("5,500,000 bytes by POST: %+v", r)
-	}
+		posted, err := h.post(context.Background(), images, "over.jpg", over)
+		if err != nil || posted.status != http.StatusNotAcceptable {
+			t.Errorf("5,500,001 bytes by POST: %v, %d %s", err, posted.status, posted.body)
+		}
+		raw, err := h.try(context.Background(), http.MethodPost, images+"?image_name=over.jpg", "image/jpeg", bytes.NewReader(over))
+		if err != nil || raw.status != http.StatusNotAcceptable {
+			t.Errorf("5,500,001 bytes by raw POST: %v, %d %s", err, raw.status, raw.body)
+		}
+		if r := h.mustSettle(images, h.mustPost(images, "exact.jpg", exact).ID); r.Status != "stored" {
+			t.Errorf("5,500,000 bytes by POST: %+v", r)
+		}
 
-	refused, err := h.askForm(images, map[string]any{"name": "over.jpg"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a, err := h.sendForm(context.Background(), refused, over); err != nil || a.status != http.StatusBadRequest || !bytes.Contains(a.body, []byte("EntityTooLarge")) {
-		t.Errorf("5,500,001 bytes by form: %v, %d %s", err, a.status, a.body)
-	}
-	// A form that was refused may be used again.
-	if a, err := h.sendForm(context.Background(), refused, exact); err != nil || a.status != http.StatusCreated {
-		t.Fatalf("5,500,000 bytes by form: %v, %d %s", err, a.status, a.body)
-	}
-	if r := h.mustSettle(images, refused.Record.ID); r.Status != "stored" {
-		t.Errorf("5,500,000 bytes by form: %+v", r)
-	}
+		refused, err := h.askForm(images, map[string]any{"name": "over.jpg"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, err := h.sendForm(context.Background(), refused, over); err != nil || a.status != http.StatusBadRequest || !bytes.Contains(a.body, []byte("EntityTooLarge")) {
+			t.Errorf("5,500,001 bytes by form: %v, %d %s", err, a.status, a.body)
+		}
+		// A form that was refused may be used again.
+		if a, err := h.sendForm(context.Background(), refused, exact); err != nil || a.status != http.StatusCreated {
+			t.Fatalf("5,500,000 bytes by form: %v, %d %s", err, a.status, a.body)
+		}
+		if r := h.mustSettle(images, refused.Record.ID); r.Status != "stored" {
+			t.Errorf("5,500,000 bytes by form: %+v", r)
+		}
+	})
 }
 
 // jpegOf makes a real picture of exactly size bytes, with comments for ballast.
@@ -266,22 +282,24 @@ func jpegOf(t testing.TB, size int) []byte {
 }
 
 func TestTheSameFolderGoesOnWhereItEnded(t *testing.T) {
-	data := t.TempDir()
-	h := startHatchery(t, data)
-	picture := pngOf(t, 16, 7)
-	id := h.mustPost(images, "kept.png", picture).ID
-	h.mustSettle(images, id)
-	s3Before, sqsBefore := h.env["AWS_ENDPOINT_URL_S3"], h.env["AWS_ENDPOINT_URL_SQS"]
-	if code := h.interrupt(); code != exitDone {
-		t.Fatalf("exit code %d: %s", code, h.errors)
-	}
-	h = startHatchery(t, data)
-	if h.env["AWS_ENDPOINT_URL_S3"] != s3Before || h.env["AWS_ENDPOINT_URL_SQS"] != sqsBefore {
-		t.Errorf("the ports changed: %s %s, were %s %s", h.env["AWS_ENDPOINT_URL_S3"], h.env["AWS_ENDPOINT_URL_SQS"], s3Before, sqsBefore)
-	}
-	if got := h.do(http.MethodGet, images+"/"+id, "", nil); !bytes.Equal(got.body, picture) {
-		t.Errorf("after a new start the picture is answered %d", got.status)
-	}
+	onEveryStore(t, func(t *testing.T, store string) {
+		data := t.TempDir()
+		h := startHatchery(t, data, "--records", store)
+		picture := pngOf(t, 16, 7)
+		id := h.mustPost(images, "kept.png", picture).ID
+		h.mustSettle(images, id)
+		s3Before, sqsBefore := h.env["AWS_ENDPOINT_URL_S3"], h.env["AWS_ENDPOINT_URL_SQS"]
+		if code := h.interrupt(); code != exitDone {
+			t.Fatalf("exit code %d: %s", code, h.errors)
+		}
+		h = startHatchery(t, data, "--records", store)
+		if h.env["AWS_ENDPOINT_URL_S3"] != s3Before || h.env["AWS_ENDPOINT_URL_SQS"] != sqsBefore {
+			t.Errorf("the ports changed: %s %s, were %s %s", h.env["AWS_ENDPOINT_URL_S3"], h.env["AWS_ENDPOINT_URL_SQS"], s3Before, sqsBefore)
+		}
+		if got := h.do(http.MethodGet, images+"/"+id, "", nil); !bytes.Equal(got.body, picture) {
+			t.Errorf("after a new start the picture is answered %d", got.status)
+		}
+	})
 }
 
 func TestConnectionsOnWhichNothingIsAskedDoNotHoldUpTheEnd(t *testing.T) {
@@ -360,7 +378,11 @@ func TestStartsThatCannotWorkSayWhyAndWhatToDo(t *testing.T) {
 		says []string
 	}{
 		{"no folder", []string{"dev", "--data", ""}, exitUsage, []string{"--data", "accepted"}},
-		{"records that are not kept here", []string{"dev", "--records", "bugout"}, exitUsage, []string{"--records", "accepted: sqlite"}},
+		{"records that are not kept here", []string{"dev", "--records", "bugout"}, exitUsage, []string{"--records", "accepted: sqlite, dynamodb"}},
+		{"containers without a table", []string{"dev", "--containers", "127.0.0.1:0"}, exitUsage, []string{"--containers", "add --records dynamodb"}},
+		{"a busy address for containers", []string{"dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--records", "dynamodb", "--containers", address}, exitSystem, []string{address, "--containers"}},
+		{"a busy address for DynamoDB", []string{"dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--dynamodb-listen", address}, exitSystem, []string{address, "--dynamodb-listen"}},
+		{"samples that are not there", []string{"dev", "--samples", file}, exitUsage, []string{"--samples", "uploads.json"}},
 		{"a second instance on the same folder", []string{"dev", "--data", data, "--listen", "127.0.0.1:0"}, exitSystem, []string{"another hatchery is running", "--data"}},
 		{"a busy port", []string{"dev", "--data", t.TempDir(), "--listen", address}, exitSystem, []string{address, "address already in use", "--listen"}},
 		{"a folder that cannot be made", []string{"dev", "--data", filepath.Join(file, "below"), "--listen", "127.0.0.1:0"}, exitSystem, []string{"not a directory", "--data"}},

@@ -62,11 +62,13 @@ type hatchery struct {
 	t       testing.TB
 	command *exec.Cmd
 	base    string
-	env     map[string]string
-	errors  *bytes.Buffer
-	ended   chan error
-	client  *http.Client
-	log     *lines
+	// containers is the URL for functions in containers, "" when there is none.
+	containers string
+	env        map[string]string
+	errors     *bytes.Buffer
+	ended      chan error
+	client     *http.Client
+	log        *lines
 }
 
 // lines keeps what a process printed.
@@ -135,16 +137,17 @@ func (h *hatchery) read(out io.Reader, ready chan<- error) {
 			continue
 		}
 		var at struct {
-			Message string            `json:"msg"`
-			API     string            `json:"api"`
-			Env     map[string]string `json:"env"`
+			Message    string            `json:"msg"`
+			API        string            `json:"api"`
+			Containers string            `json:"containers"`
+			Env        map[string]string `json:"env"`
 		}
 		if err := json.Unmarshal(scanner.Bytes(), &at); err != nil || at.Message != "ready" {
 			h.log.add(scanner.Text())
 			continue
 		}
 		announced = true
-		h.base, h.env = at.API, at.Env
+		h.base, h.containers, h.env = at.API, at.Containers, at.Env
 		ready <- nil
 	}
 	if !announced {

@@ -83,6 +83,11 @@ type Config struct {
 	// RequestID names a request in the log and in an answer about trouble. It must
 	// not be taken from what a caller sent. Default: random.
 	RequestID func(*http.Request) string
+	// Accepted, when set, hears of each new upload: by POST once its bytes are in
+	// quarantine, by a form once its record is made. A request that repeats another
+	// under its Idempotency-Key makes none, whatever became of the first. It may be
+	// called concurrently.
+	Accepted func(upload.Record)
 	// Log gets one line per request. Default: nothing is logged.
 	Log *slog.Logger
 	// Stopping ends waits for a verdict when it is closed. Default nil: never.
@@ -135,6 +140,9 @@ func newHandler(c Config) (*handler, error) {
 	}
 	if c.RequestID == nil {
 		c.RequestID = func(*http.Request) string { return rand.Text() }
+	}
+	if c.Accepted == nil {
+		c.Accepted = func(upload.Record) {}
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -64,7 +64,7 @@ func (h *handler) form(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.uploadID = record.ID
+	h.accepted(c, draft, record)
 	c.w.Header().Set("Location", path(pathStatus, record.Ref()))
 	if record.Status != upload.Pending {
 		return c.json(http.StatusOK, formAnswer{Record: record})

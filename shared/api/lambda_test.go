@@ -4,10 +4,14 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -29,10 +33,7 @@ type lambda struct {
 func (l lambda) transport(t *testing.T, h http.Handler) func(*http.Request) *http.Response {
 	adapter := lambdahttp.New(h, lambdahttp.Options{InvocationID: func(context.Context) string { return "request-1" }})
 	return func(r *http.Request) *http.Response {
-		payload, err := json.Marshal(l.event(t, r))
-		if err != nil {
-			t.Fatal(err)
-		}
+		payload := l.sampled(t, l.event(t, r))
 		reply, err := adapter.Invoke(t.Context(), payload)
 		if err != nil {
 			t.Fatal(err)
@@ -83,6 +84,62 @@ func (l lambda) event(t *testing.T, r *http.Request) any {
 			RequestContext: events.APIGatewayV2HTTPRequestContext{RouteKey: "$default", Stage: "$default", RequestID: "request-1", DomainName: "abc.execute-api.eu-central-1.amazonaws.com",
 				HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{Method: r.Method, Path: path, Protocol: "HTTP/1.1", SourceIP: "192.0.2.7"}}}
 	}
+}
+
+// sampled gives an event with all that AWS's own sample of its shape has beside the
+// request: authorizers, stage variables, forwarding headers.
+func (l lambda) sampled(t *testing.T, event any) []byte {
+	file := "httpapi.json"
+	switch {
+	case l.balancer && l.multiValue:
+		file = "alb-multi-value.json"
+	case l.balancer:
+		file = "alb.json"
+	case l.functionURL:
+		file = "functionurl.json"
+	}
+	text, err := os.ReadFile(filepath.Join("..", "lambdahttp", "testdata", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := json.Marshal(event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sample, own map[string]any
+	if err := errors.Join(json.Unmarshal(text, &sample), json.Unmarshal(ours, &own)); err != nil {
+		t.Fatal(err)
+	}
+	for _, ofRequest := range []string{"rawPath", "rawQueryString", "cookies", "queryStringParameters", "multiValueQueryStringParameters", "body", "isBase64Encoded"} {
+		delete(sample, ofRequest)
+	}
+	for _, headers := range []string{"headers", "multiValueHeaders"} {
+		if of, ok := sample[headers].(map[string]any); ok {
+			maps.DeleteFunc(of, func(name string, _ any) bool { return !strings.HasPrefix(name, "x-") && name != "user-agent" })
+		}
+	}
+	merged, err := json.Marshal(laidOver(sample, own))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return merged
+}
+
+// laidOver puts the members of top over those of base, objects member by member. A
+// null says nothing.
+func laidOver(base, top map[string]any) map[string]any {
+	for name, value := range top {
+		under, _ := base[name].(map[string]any)
+		over, isObject := value.(map[string]any)
+		switch {
+		case value == nil:
+		case isObject && under != nil:
+			base[name] = laidOver(under, over)
+		default:
+			base[name] = value
+		}
+	}
+	return base
 }
 
 // eventBody is a body as an event has it: base64 but for text.

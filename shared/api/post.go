@@ -67,9 +67,17 @@ func (h *handler) post(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.uploadID = record.ID
+	h.accepted(c, draft, record)
 	c.w.Header().Set("Location", path(pathStatus, record.Ref()))
 	return c.json(http.StatusAccepted, record)
+}
+
+// accepted counts an upload when it is new.
+func (h *handler) accepted(c *call, draft, record upload.Record) {
+	c.uploadID = record.ID
+	if record.ID == draft.ID {
+		h.Accepted(record)
+	}
 }
 
 // How long storing may take: storeTime, and a second per storeRate bytes.

@@ -27,7 +27,8 @@ const (
 // getenv is os.Getenv or stands in for it; an empty value is an unset one.
 func Load(getenv func(string) string, needs ...Need) (Config, error) {
 	c := Config{Layout: upload.DefaultLayout, ValidatorTime: defaultValidatorTime, ReadRate: defaultReadRate,
-		QuarantineDays: 60, FormTime: 15 * time.Minute, VisibilityTime: 6*defaultValidatorTime + defaultWindow, MaxReceives: 5}
+		QuarantineDays: 60, FormTime: 15 * time.Minute, VisibilityTime: 6*defaultValidatorTime + defaultWindow, MaxReceives: 5,
+		Stack: defaultStack}
 	var faults upload.Faults
 	broken := map[string]bool{}
 	for _, s := range settings {
@@ -119,6 +120,9 @@ func (c *Config) missing(broken map[string]bool, needs []Need) upload.Faults {
 		case Messages:
 			need("HATCHERY_QUEUE_URL", c.QueueURL != "", "")
 		}
+	}
+	if c.Spire && c.Records != RecordsBugout {
+		need("HATCHERY_BUGOUT_URL", c.Bugout.URL != "", " with HATCHERY_APPLICATION=spire")
 	}
 	switch c.Records {
 	case RecordsDynamoDB:

@@ -43,7 +43,7 @@ func TestTheLeastEnvironmentMeansTheDefaults(t *testing.T) {
 	}
 	want := config.Config{Bucket: "bucket", Layout: upload.DefaultLayout, Records: "sqlite", ApplicationURL: "https://notes.example.com",
 		Policy: upload.DefaultPolicy(), ValidatorTime: 300 * time.Second, ReadRate: 20_000_000,
-		QuarantineDays: 60, FormTime: 15 * time.Minute, VisibilityTime: 1801 * time.Second, MaxReceives: 5}
+		QuarantineDays: 60, FormTime: 15 * time.Minute, VisibilityTime: 1801 * time.Second, MaxReceives: 5, Stack: "hatchery"}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
@@ -58,9 +58,9 @@ func TestEverySettingIsRead(t *testing.T) {
 		"HATCHERY_APPLICATION_URL": "https://notes.example.com/api/", "HATCHERY_POLICY": `{"kinds":{"pictures":{"extensions":["png"],"max_bytes":77}}}`,
 		"HATCHERY_CORS_ORIGINS": "https://a.example.com, http://localhost:3000", "HATCHERY_POST_BYTES": "4400000", "HATCHERY_REDIRECT_BYTES": "4000000",
 		"HATCHERY_VALIDATOR_SECONDS": "60", "HATCHERY_READ_RATE": "100000", "HATCHERY_BUGOUT_URL": "https://auth.example.com", "HATCHERY_BUGOUT_APPLICATION_ID": strings.ToUpper(uuid),
-		"HATCHERY_BUGOUT_TOKEN": strings.ReplaceAll(uuid, "-", ""), "HATCHERY_LEGACY_BUCKET": "hatchery-files", "HATCHERY_LEGACY_PREFIX": "dev/",
+		"HATCHERY_BUGOUT_TOKEN": strings.ReplaceAll(uuid, "-", ""), "HATCHERY_LEGACY_BUCKET": "hatchery-files", "HATCHERY_LEGACY_PREFIX": "dev/", "HATCHERY_APPLICATION": "spire", "HATCHERY_GRANT_SECONDS": "10",
 		"HATCHERY_FORM_SECONDS": "3600", "HATCHERY_QUARANTINE_DAYS": "35", "HATCHERY_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/uploads",
-		"HATCHERY_VISIBILITY_SECONDS": "361", "HATCHERY_MAX_RECEIVES": "7", "HATCHERY_EVENT_BUS": "default",
+		"HATCHERY_VISIBILITY_SECONDS": "361", "HATCHERY_MAX_RECEIVES": "7", "HATCHERY_EVENT_BUS": "default", "HATCHERY_STACK": "uploads-prod",
 	}.get)
 	if err != nil {
 		t.Fatal(err)
@@ -71,9 +71,9 @@ func TestEverySettingIsRead(t *testing.T) {
 	}
 	want := config.Config{Bucket: "my.bucket-1", Layout: upload.Layout{Quarantine: "q/", Files: "f/g/"}, Records: "bugout", Table: "table",
 		ApplicationURL: "https://notes.example.com/api", Policy: policy, CORSOrigins: []string{"https://a.example.com", "http://localhost:3000"},
-		PostBytes: 4_400_000, RedirectBytes: 4_000_000, ValidatorTime: time.Minute, ReadRate: 100_000,
+		Spire: true, GrantLife: 10 * time.Second, PostBytes: 4_400_000, RedirectBytes: 4_000_000, ValidatorTime: time.Minute, ReadRate: 100_000,
 		FormTime: time.Hour, QuarantineDays: 35, QueueURL: "https://sqs.eu-central-1.amazonaws.com/123456789012/uploads", VisibilityTime: 361 * time.Second,
-		MaxReceives: 7, EventBus: "default",
+		MaxReceives: 7, EventBus: "default", Stack: "uploads-prod",
 		Bugout: config.Bugout{URL: "https://auth.example.com", ApplicationID: uuid, Token: config.NewSecret(strings.ReplaceAll(uuid, "-", ""))},
 		Legacy: config.Legacy{Bucket: "hatchery-files", Prefix: "dev"}}
 	if !reflect.DeepEqual(c, want) {
@@ -147,7 +147,16 @@ func TestWhatIsNotAcceptedIsAFault(t *testing.T) {
 		"HATCHERY_BUGOUT_APPLICATION_ID": {"4bf67555", strings.ReplaceAll(uuid, "-", ""), "{" + uuid + "}"},
 		"HATCHERY_BUGOUT_TOKEN":          {secret + " " + secret, strings.Repeat("a", 513), secret + "\n"},
 		"HATCHERY_LEGACY_BUCKET":         {"No", "bucket"},
+		"HATCHERY_STACK":                 {"1stack", "my_stack", "a b", "größe", long},
 		"HATCHERY_LEGACY_PREFIX":         {"/", "/dev", "a//b", "../x", long},
+		"HATCHERY_APPLICATION":           {"Spire", "bugout", "1", long},
+		"HATCHERY_GRANT_SECONDS":         {"-1", "301", "1.5", "+1", "x"},
+		"HATCHERY_FORM_SECONDS":          {"59", "3601", "x"},
+		"HATCHERY_QUARANTINE_DAYS":       {"34", "3651", "x"},
+		"HATCHERY_QUEUE_URL":             {"sqs", "https://sqs.example.com/1/q?x=1", "ftp://sqs.example.com/1/q"},
+		"HATCHERY_VISIBILITY_SECONDS":    {"0", "43201", "x"},
+		"HATCHERY_MAX_RECEIVES":          {"4", "1001", "x"},
+		"HATCHERY_EVENT_BUS":             {"a b", "größe", strings.Repeat("a", 401)},
 	} {
 		for _, value := range values {
 			_, err := config.Load(with(setting, value).get, config.Callers)
@@ -209,6 +218,23 @@ func TestOnlyWhatAnswersCallersNeedsTheApplication(t *testing.T) {
 	}
 	_, err := config.Load(without.get, config.Callers)
 	wantFault(t, err, "HATCHERY_APPLICATION_URL")
+}
+
+func TestSpireNeedsBugoutsAuthServer(t *testing.T) {
+	_, err := config.Load(with("HATCHERY_APPLICATION", "spire").get, config.Callers)
+	wantFault(t, err, "HATCHERY_BUGOUT_URL")
+	c, err := config.Load(with("HATCHERY_APPLICATION", "spire", "HATCHERY_BUGOUT_URL", "https://auth.example.com").get, config.Callers)
+	if err != nil || !c.Spire {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if c, err := config.Load(with("HATCHERY_APPLICATION", "journals").get, config.Callers); err != nil || c.Spire {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+func TestWhatSendsMessagesNeedsTheQueue(t *testing.T) {
+	_, err := config.Load(with().get, config.Messages)
+	wantFault(t, err, "HATCHERY_QUEUE_URL")
 }
 
 func TestASecretIsNeverShown(t *testing.T) {

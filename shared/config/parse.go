@@ -16,6 +16,7 @@ var (
 	secretNameForm = regexp.MustCompile(`^[A-Za-z0-9/_+=.@:-]{1,512}$`)
 	prefixForm     = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$`)
 	busForm        = regexp.MustCompile(`^[A-Za-z0-9/_.:-]{1,400}$`)
+	stackForm      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,127}$`)
 	hostForm       = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
 )
 

@@ -42,6 +42,7 @@ const (
 	ValidatorMargin = 30 * time.Second
 	// defaultWindow is how long the event source mapping may gather a batch.
 	defaultWindow = time.Second
+	defaultStack  = "hatchery"
 )
 
 // Config is what a deployment is set to.
@@ -53,8 +54,13 @@ type Config struct {
 	// Table is DynamoDB's; for RecordsDynamoDB.
 	Table          string
 	ApplicationURL string
-	Policy         upload.Policy
-	CORSOrigins    []string
+	// Spire says that the application is Bugout's own: a 500 of it is looked into at
+	// Bugout.URL.
+	Spire bool
+	// GrantLife is how long the application's grants are believed; 0 is not at all.
+	GrantLife   time.Duration
+	Policy      upload.Policy
+	CORSOrigins []string
 	// PostBytes is the largest file that POST takes; 0 is each kind's own bound.
 	PostBytes int64
 	// RedirectBytes: larger files are redirected; 0 is never.
@@ -77,6 +83,8 @@ type Config struct {
 	// EventBus is the name or ARN of the EventBridge bus that is told of verdicts;
 	// "" is none.
 	EventBus string
+	// Stack names the deployment in its metrics.
+	Stack string
 
 	Bugout Bugout
 	Legacy Legacy
@@ -143,6 +151,23 @@ var settings = []Setting{
 		Default:  "none: it must be set",
 		Accepted: acceptedURL,
 		set:      func(c *Config, v string) (found string) { c.ApplicationURL, found = parseURL(v); return found }},
+	{Name: "HATCHERY_APPLICATION",
+		Meaning:  "What answers under HATCHERY_APPLICATION_URL. Bugout's own application (spire) answers 500 for a bad token: with spire, Bugout's auth server (HATCHERY_BUGOUT_URL) is asked about the same token after a 500, so that the caller sees 401.",
+		Default:  "journals: it answers 401 itself, and callers' tokens go to it alone",
+		Accepted: "journals or spire",
+		set: func(c *Config, v string) string {
+			c.Spire = v == "spire"
+			return unless(v == "spire" || v == "journals", v)
+		}},
+	{Name: "HATCHERY_GRANT_SECONDS",
+		Meaning:  "How long a grant of the application is believed without asking again. A right that it takes away ends that much later.",
+		Default:  "0: it is always asked",
+		Accepted: "a number from 0 to 300",
+		set: func(c *Config, v string) string {
+			n, found := parseNumber(v, 0, 300)
+			c.GrantLife = time.Duration(n) * time.Second
+			return found
+		}},
 	{Name: "HATCHERY_POLICY",
 		Meaning:  "Which kinds of file are taken, as JSON.",
 		Default:  "images: png, jpg, jpeg, bmp and gif up to 5,500,000 bytes",
@@ -232,6 +257,11 @@ var settings = []Setting{
 		Default:  "none: nobody is told",
 		Accepted: "the name or ARN of a bus, 1 to 400 characters of A-Z a-z 0-9 / _ . : -",
 		set:      func(c *Config, v string) string { c.EventBus = v; return unless(busForm.MatchString(v), v) }},
+	{Name: "HATCHERY_STACK",
+		Meaning:  "What the deployment is called in its metrics, so that two of one account can be told apart: the stack's name.",
+		Default:  defaultStack,
+		Accepted: "1 to 128 characters of A-Z a-z 0-9 and -, beginning with a letter",
+		set:      func(c *Config, v string) string { c.Stack = v; return unless(stackForm.MatchString(v), v) }},
 	{Name: "HATCHERY_BUGOUT_URL", Aliases: []string{"BUGOUT_AUTH_URL"},
 		Meaning:  "Bugout's auth server (Brood). Needed with HATCHERY_RECORDS=bugout.",
 		Default:  "none",

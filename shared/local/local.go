@@ -25,6 +25,7 @@ import (
 
 	"hatchery/shared/arrival"
 	"hatchery/shared/local/demoapp"
+	"hatchery/shared/local/localdynamo"
 	"hatchery/shared/local/locals3"
 	"hatchery/shared/local/localsqs"
 	"hatchery/shared/local/mapping"
@@ -36,6 +37,7 @@ const (
 	Bucket      = "hatchery-uploads"
 	Queue       = "hatchery-uploads"
 	DeadLetters = "hatchery-dead-letters"
+	Table       = "hatchery-records"
 	account     = "000000000000"
 )
 
@@ -46,6 +48,14 @@ type Options struct {
 	// Listen, S3Listen and SQSListen are addresses; of the last two a port 0 is
 	// chosen at the first start, kept, and used again.
 	Listen, S3Listen, SQSListen string
+	// DynamoDBListen is the address of DynamoDB, with the records' table; empty: it
+	// is not served. A port 0 is kept, too.
+	DynamoDBListen string
+	// Containers is one more address, for functions in containers: S3, SQS and
+	// DynamoDB at once, and the application's one question. Empty: none. A port 0
+	// is kept, too. ContainersHost is what containers call this machine; empty: the
+	// address's host, or DockersHost when that is every address.
+	Containers, ContainersHost string
 	// AppURL is the application to ask. When it is empty the demo application is
 	// started.
 	AppURL string
@@ -64,14 +74,16 @@ type Options struct {
 // Stack is the running servers. It is opened once a process: the S3 server changes
 // the working directory.
 type Stack struct {
-	o       Options
-	folder  *folder
-	state   state
-	s3      *locals3.Server
-	sqs     *localsqs.Server
-	app     *demoapp.Server
-	api     net.Listener
-	closers []func(context.Context) error
+	o          Options
+	folder     *folder
+	state      state
+	s3         *locals3.Server
+	sqs        *localsqs.Server
+	dynamodb   *localdynamo.Server
+	app        *demoapp.Server
+	api        net.Listener
+	containers *containerDoor
+	closers    []func(context.Context) error
 }
 
 const (
@@ -113,6 +125,11 @@ func Open(ctx context.Context, o Options) (_ *Stack, err error) {
 	if err = s.openQueue(ctx); err != nil {
 		return nil, err
 	}
+	if o.DynamoDBListen != "" {
+		if err = s.openTable(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if err = s.openBucket(ctx); err != nil {
 		return nil, err
 	}
@@ -121,6 +138,11 @@ func Open(ctx context.Context, o Options) (_ *Stack, err error) {
 			return nil, fmt.Errorf("start the demo application: %w", err)
 		}
 		s.closers = append(s.closers, func(context.Context) error { return s.app.Close() })
+	}
+	if o.Containers != "" {
+		if err = s.openContainers(ctx); err != nil {
+			return nil, err
+		}
 	}
 	return s, s.folder.saveState(s.state)
 }
@@ -152,7 +174,7 @@ func (s *Stack) openQueue(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("write the redrive policy: %w", err)
 	}
-	visibility := s.o.FunctionTimeout + visibilitySlack
+	visibility := s.visibility()
 	if err := s.sqs.CreateQueue(ctx, Queue, map[string]string{"MessageRetentionPeriod": fmt.Sprint(4 * day),
 		"VisibilityTimeout": fmt.Sprint(int(visibility.Seconds())), "RedrivePolicy": string(redrive)}); err != nil {
 		return fmt.Errorf("create queue %s: %w", Queue, err)
@@ -187,6 +209,9 @@ func (s *Stack) openBucket(ctx context.Context) error {
 	return nil
 }
 
+// visibility is the queue's visibility timeout.
+func (s *Stack) visibility() time.Duration { return s.o.FunctionTimeout + visibilitySlack }
+
 // kept gives the address of the last start when the wanted one leaves the port
 // open and names the same host.
 func kept(wanted, last string) string {
@@ -216,15 +241,30 @@ type Endpoints struct {
 	API, S3, SQS, App               string
 	Bucket, QueueURL, DeadLetterURL string
 	Region, AccessKey, SecretKey    string
+	// Visibility and MaxReceives are the queue's.
+	Visibility  time.Duration
+	MaxReceives int
+	// DynamoDB is "" when it is not served; Table is the records' in it.
+	DynamoDB, Table string
+	// Containers is the one URL for functions in containers, and ContainersListen
+	// the address behind it. Both are "" when there is none.
+	Containers, ContainersListen string
 }
 
 // Endpoints of the running stack.
 func (s *Stack) Endpoints() Endpoints {
 	e := Endpoints{API: "http://" + s.api.Addr().String(), S3: s.s3.URL(), SQS: s.sqs.URL(), App: s.o.AppURL,
 		Bucket: Bucket, QueueURL: s.sqs.QueueURL(Queue), DeadLetterURL: s.sqs.QueueURL(DeadLetters),
-		Region: Region, AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey}
+		Region: Region, AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey,
+		Visibility: s.visibility(), MaxReceives: maxReceives, Table: Table}
+	if s.dynamodb != nil {
+		e.DynamoDB = s.dynamodb.URL()
+	}
 	if s.app != nil {
 		e.App = s.app.URL()
+	}
+	if s.containers != nil {
+		e.Containers, e.ContainersListen = s.containers.url, s.state.Containers
 	}
 	return e
 }
@@ -262,10 +302,12 @@ func (f *folder) release() error { return f.lock.Unlock() }
 
 // state is what a stack remembers from start to start.
 type state struct {
-	AccessKey string `json:"access_key"`
-	SecretKey string `json:"secret_key"`
-	S3Listen  string `json:"s3_listen"`
-	SQSListen string `json:"sqs_listen"`
+	AccessKey      string `json:"access_key"`
+	SecretKey      string `json:"secret_key"`
+	S3Listen       string `json:"s3_listen"`
+	SQSListen      string `json:"sqs_listen"`
+	DynamoDBListen string `json:"dynamodb_listen,omitempty"`
+	Containers     string `json:"containers,omitempty"`
 }
 
 func (f *folder) saveState(st state) error {

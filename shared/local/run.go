@@ -20,7 +20,9 @@ type Function func(context.Context, events.SQSEvent) (events.SQSEventResponse, e
 
 // Handlers is what runs on a stack.
 type Handlers struct {
-	API      http.Handler
+	API http.Handler
+	// Validate is called with what the queue holds; nil leaves it there, for a
+	// validator somewhere else.
 	Validate Function
 	// Owes says whether a version in quarantine still has work to do.
 	Owes func(ctx context.Context, key, version string) (bool, error)
@@ -40,14 +42,19 @@ const (
 func (s *Stack) Run(ctx context.Context, h Handlers) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.serve(ctx, h.API) })
-	group.Go(func() error {
-		if err := s.mapping(h.Validate).Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			return fmt.Errorf("hand messages to the validator: %w", err)
-		}
-		return nil
-	})
+	if h.Validate != nil {
+		group.Go(func() error { return s.validate(ctx, h.Validate) })
+	}
 	group.Go(func() error { return s.sweepForever(ctx, h) })
 	return group.Wait()
+}
+
+// validate hands the queue's messages to the validator until ctx ends.
+func (s *Stack) validate(ctx context.Context, handler Function) error {
+	if err := s.mapping(handler).Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("hand messages to the validator: %w", err)
+	}
+	return nil
 }
 
 func (s *Stack) serve(ctx context.Context, api http.Handler) error {

@@ -28,18 +28,22 @@ type Objects struct {
 	made     map[upload.Key]int       // versions ever made under a key
 	arrivals []Arrival
 	notify   func(Arrival)
+	now      func() time.Time
 }
 
 var (
 	_ upload.Objects   = (*Objects)(nil)
 	_ upload.Downloads = (*Objects)(nil)
 	_ upload.Forms     = (*Objects)(nil)
+	_ upload.Inventory = (*Objects)(nil)
 )
 
 // version is one version of an object; it is never changed.
 type version struct {
 	id          upload.Version
-	marker      bool // a delete marker: no bytes
+	number      int       // of those ever made under its key, from 1
+	at          time.Time // when it was written; zero without a clock
+	marker      bool      // a delete marker: no bytes
 	body        []byte
 	sha256      string
 	source      upload.Version
@@ -63,7 +67,7 @@ func NewObjects() *Objects {
 func (o *Objects) Clone() *Objects {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	c := &Objects{keys: make(map[upload.Key][]version, len(o.keys)), made: maps.Clone(o.made), arrivals: slices.Clone(o.arrivals)}
+	c := &Objects{keys: make(map[upload.Key][]version, len(o.keys)), made: maps.Clone(o.made), arrivals: slices.Clone(o.arrivals), now: o.now}
 	for k, versions := range o.keys {
 		c.keys[k] = slices.Clone(versions)
 	}
@@ -76,6 +80,14 @@ func (o *Objects) Notify(f func(Arrival)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.notify = f
+}
+
+// SetClock tells the bucket the time from now on. Without a clock everything is
+// written at the zero time.
+func (o *Objects) SetClock(now func() time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.now = now
 }
 
 // Arrivals lists what Put and Post brought, in order. What Promote copied is not
@@ -142,6 +154,10 @@ func (o *Objects) add(key upload.Key, v version) upload.Version {
 	h := fnv.New32a()
 	io.WriteString(h, string(key)) //nolint:errcheck // a hash takes everything
 	v.id = upload.Version(fmt.Sprintf("v%d-%08x", o.made[key], h.Sum32()))
+	v.number = o.made[key]
+	if o.now != nil {
+		v.at = o.now()
+	}
 	o.keys[key] = append(o.keys[key], v)
 	return v.id
 }

@@ -46,8 +46,18 @@ type Validator struct {
 	// ReadRate is how many bytes a second are counted on when judging whether a
 	// file can be read before the deadline.
 	ReadRate int64
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Observe, when set, hears once of each S3 record what became of it, and of each
+	// message or record that cannot be read. An error means that the message comes
+	// again. It may be called concurrently.
+	Observe func(upload.Outcome, error)
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+func (v *Validator) observe(o upload.Outcome, err error) {
+	if v.Observe != nil {
+		v.Observe(o, err)
+	}
 }
 
 // DefaultMargin is enough to note failures and to answer.
@@ -92,15 +102,17 @@ func (v *Validator) handle(ctx context.Context, message events.SQSMessage, whole
 			return true
 		}
 	}
-	defer failOnPanic(ctx, log, &done)
+	defer v.failOnPanic(ctx, log, &done)
 	parsed, err := arrival.Parse([]byte(message.Body))
 	if err != nil {
 		log.ErrorContext(ctx, "message cannot be read", "error", err)
+		v.observe(upload.Outcome{}, err)
 		return false
 	}
 	done = true
 	for _, fault := range parsed.Faults {
 		log.ErrorContext(ctx, "record of a message cannot be read", "error", fault)
+		v.observe(upload.Outcome{}, fault)
 		done = false
 	}
 	for _, name := range parsed.Ignored {
@@ -131,26 +143,33 @@ func receptions(m events.SQSMessage) int {
 }
 
 // failOnPanic is deferred: a panic fails what was being done, and nothing else.
-func failOnPanic(ctx context.Context, log *slog.Logger, done *bool) {
+func (v *Validator) failOnPanic(ctx context.Context, log *slog.Logger, done *bool) {
 	if p := recover(); p != nil {
 		log.ErrorContext(ctx, "validation panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		*done = false
+		v.observe(upload.Outcome{}, errPanicked)
 	}
 }
 
-var errNoTime = errors.New("not enough time is left before the deadline")
+var (
+	errNoTime      = errors.New("not enough time is left before the deadline")
+	errPanicked    = errors.New("the validation panicked")
+	errOtherBucket = errors.New("the event is about another bucket")
+)
 
 // validate handles one S3 record and says whether its work is done.
 func (v *Validator) validate(ctx context.Context, log *slog.Logger, created arrival.Created, whole time.Duration) (done bool) {
 	log = log.With("event", created.Name, "key", created.Key)
-	defer failOnPanic(ctx, log, &done)
+	defer v.failOnPanic(ctx, log, &done)
 	if created.Bucket != v.Bucket {
 		// The deployment is wired wrongly. Acknowledging would lose the event.
 		log.ErrorContext(ctx, "event is about another bucket", "bucket", created.Bucket)
+		v.observe(upload.Outcome{}, errOtherBucket)
 		return false
 	}
 	began := v.Now()
 	outcome, err := v.inTime(ctx, created, whole)
+	v.observe(outcome, err)
 	log = log.With("upload_id", string(outcome.Ref.ID), "version", string(outcome.Version))
 	if err != nil {
 		log.ErrorContext(ctx, "validation failed", "error", err)

@@ -105,6 +105,17 @@ func (a *attributes) has(file, attribute string) bool {
 	return ok && err == nil
 }
 
+// get gives an attribute of a file, "" when it has none.
+func (a *attributes) get(file, attribute string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	content, err := a.read(file)
+	if err != nil {
+		return ""
+	}
+	return string(content[attribute])
+}
+
 // merged is what a file will hold: a new version has nothing from the one before it, neither its tags nor its
 // disposition nor its delete marker.
 func (a *attributes) merged(file string, d *draft) (noted, error) {

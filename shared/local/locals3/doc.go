@@ -11,12 +11,12 @@
 //   - A new version has nothing of the version before it: no tags, no disposition, no delete marker.
 //   - Deleting a version also deletes its attributes, and deleting one that is not there is no error.
 //   - A reader gets the bytes and the attributes of one version, whatever is being written meanwhile.
+//   - A listing of versions is in the order of keys and goes on where its page ended, without repeating a version.
 //   - A form is streamed to the disk, however large.
 //   - All attributes of a version are in one sidecar file.
 //
 // What remains: keys that are a folder of another key ("a" beside "a/b") cannot both exist, a part of a key between two
-// slashes has at most 255 bytes, headers 8 KiB in all; an empty folder stays when its last key is deleted; pages of a
-// listing of versions repeat a version, and need to have more than one.
+// slashes has at most 255 bytes, headers 8 KiB in all; an empty folder stays when its last key is deleted.
 //
 // # What a crash leaves
 //

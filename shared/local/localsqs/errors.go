@@ -71,10 +71,6 @@ func errUnknownOperation(target string) *apiError {
 		fmt.Sprintf("The action %q is not valid for this endpoint.", target)}
 }
 
-func errForbidden(shape, code, message string) *apiError {
-	return &apiError{http.StatusForbidden, coralShapes + shape, code, message}
-}
-
 func errInternal() *apiError {
 	return &apiError{http.StatusInternalServerError, coralShapes + "InternalFailure", "InternalFailure",
 		"The queue's storage failed; the server's log says why."}

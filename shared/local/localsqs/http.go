@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"hatchery/shared/local/sigv4"
 )
 
 const (
@@ -127,6 +129,10 @@ func (s *Server) describe(r *http.Request, err error) *apiError {
 	if errors.As(err, &failure) {
 		return failure
 	}
+	var refusal *sigv4.Refusal
+	if errors.As(err, &refusal) {
+		return &apiError{http.StatusForbidden, coralShapes + refusal.Shape, refusal.Code, refusal.Message}
+	}
 	if r.Context().Err() == nil {
 		s.log.Error("a queue request failed", "target", r.Header.Get("X-Amz-Target"), "error", err)
 	}
@@ -136,7 +142,7 @@ func (s *Server) describe(r *http.Request, err error) *apiError {
 // call checks, reads and runs one request. Nothing of the body is read before the header names a known key, a known
 // action and the right time; nothing of it is decoded before the signature over it is right.
 func (s *Server) call(w http.ResponseWriter, r *http.Request) (any, error) {
-	claim, err := s.readAuthorization(r)
+	claim, err := s.signatures.Read(r)
 	if err != nil {
 		return nil, err
 	}
@@ -147,9 +153,8 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, errSerialization("The request body cannot be read, or is longer than the limit.")
 	}
-	if !claim.matches(r, body, s.options.SecretKey) {
-		return nil, errForbidden("InvalidSignatureException", "SignatureDoesNotMatch",
-			"The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.")
+	if err := s.signatures.Verify(claim, r, body); err != nil {
+		return nil, err
 	}
 	target := r.Header.Get("X-Amz-Target")
 	run, ok := s.ops[strings.TrimPrefix(target, targetPrefix)]

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"hatchery/shared/local/sigv4"
 )
 
 // accountID is the account that every queue here belongs to, as it appears in queue URLs and ARNs.
@@ -39,6 +41,8 @@ type Server struct {
 	http     *http.Server
 	db       *database
 	ops      map[string]operation
+
+	signatures sigv4.Checker
 
 	mu      sync.RWMutex // guards queues, deleted and the making and changing of queues
 	queues  map[string]*queue
@@ -98,7 +102,8 @@ func start(ctx context.Context, options Options, listener net.Listener) (*Server
 		return nil, err
 	}
 	s := &Server{options: options, log: options.Log, listener: listener, db: db, ops: operations(),
-		queues: map[string]*queue{}, deleted: map[string]int64{}}
+		signatures: sigv4.Checker{AccessKey: options.AccessKey, SecretKey: options.SecretKey, Region: options.Region, Service: "sqs", Now: options.Now},
+		queues:     map[string]*queue{}, deleted: map[string]int64{}}
 	s.stopped, s.stop = context.WithCancel(context.Background())
 	if err = s.loadQueues(); err == nil {
 		err = s.resumeTasks()

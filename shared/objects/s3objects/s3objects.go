@@ -37,6 +37,7 @@ var (
 	_ upload.Objects   = (*Store)(nil)
 	_ upload.Downloads = (*Store)(nil)
 	_ upload.Forms     = (*Store)(nil)
+	_ upload.Inventory = (*Store)(nil)
 )
 
 // Options of a Store; the zero value has the defaults.
@@ -196,6 +197,9 @@ func (s *Store) Versions(ctx context.Context, key upload.Key) ([]upload.Version,
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, fault(err, "list versions")
+		}
+		if err := answered(page); err != nil {
+			return nil, err
 		}
 		// Keys come in order, so that those that merely begin alike follow.
 		further := false

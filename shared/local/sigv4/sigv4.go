@@ -1,4 +1,6 @@
-package localsqs
+// Package sigv4 checks AWS signatures, version 4, in their header form, for the embedded endpoints that speak AWS's JSON
+// protocols. The rules are those of "Create a signed AWS API request" in the IAM user guide.
+package sigv4
 
 import (
 	"crypto/hmac"
@@ -13,26 +15,45 @@ import (
 	"time"
 )
 
-// Signature version 4 as AWS describes it ("Create a signed AWS API request", IAM user guide), for the header form.
 const (
-	signatureAlgorithm = "AWS4-HMAC-SHA256"
-	signatureTime      = "20060102T150405Z"
-	signatureService   = "sqs"
-	signatureSkew      = 15 * time.Minute
-	maxSignedHeaders   = 64
+	algorithm        = "AWS4-HMAC-SHA256"
+	timeLayout       = "20060102T150405Z"
+	maxSkew          = 15 * time.Minute
+	maxSignedHeaders = 64
 )
 
-// authorization is a well-formed Authorization header: what the caller claims, before the signature is checked.
-type authorization struct {
+// Checker knows the one signature that an endpoint accepts. It is not changed after it was made, and may be used by
+// several goroutines at once.
+type Checker struct {
+	AccessKey, SecretKey string
+	Region               string
+	Service              string // as in the credential's scope: "sqs", "dynamodb"
+	// Now is the clock that a signature's time may differ from by 15 minutes. Required.
+	Now func() time.Time
+}
+
+// Refusal says why a request was not accepted, in AWS's words. It holds no secret.
+type Refusal struct {
+	Shape   string // the error's name in JSON protocols
+	Code    string // and in the older query protocol
+	Message string
+}
+
+func (r *Refusal) Error() string { return r.Code + ": " + r.Message }
+
+func refuse(shape, code, message string) error { return &Refusal{shape, code, message} }
+
+// Claim is a well-formed Authorization header: what the caller claims, before the signature is checked.
+type Claim struct {
 	accessKey, date, region, service string
 	headers                          []string // lower case, sorted, without duplicates
 	signature                        []byte
 	time                             string // of X-Amz-Date
 }
 
-// parseAuthorization reads the header's value; ok is false for anything but its one proper form.
-func parseAuthorization(value string) (a authorization, ok bool) {
-	rest, found := strings.CutPrefix(value, signatureAlgorithm+" ")
+// parse reads the header's value; ok is false for anything but its one proper form.
+func parse(value string) (a Claim, ok bool) {
+	rest, found := strings.CutPrefix(value, algorithm+" ")
 	if !found {
 		return a, false
 	}
@@ -60,22 +81,22 @@ func parseAuthorization(value string) (a authorization, ok bool) {
 	return a, err == nil && len(a.signature) == sha256.Size
 }
 
-// readAuthorization checks all of a request's signature that needs no body: who signs, for what, when, and that the
-// signature covers the address, the time and the action.
-func (s *Server) readAuthorization(r *http.Request) (authorization, error) {
+// Read checks all of a request's signature that needs no body: who signs, for what, when, and that the
+// signature covers the address, the time and the action. Every error is a *Refusal.
+func (c *Checker) Read(r *http.Request) (Claim, error) {
 	value := r.Header.Get("Authorization")
 	if value == "" {
-		return authorization{}, errForbidden("MissingAuthenticationTokenException", "MissingAuthenticationToken", "Request is missing Authentication Token")
+		return Claim{}, refuse("MissingAuthenticationTokenException", "MissingAuthenticationToken", "Request is missing Authentication Token")
 	}
 	incomplete := func(what string) error {
-		return errForbidden("IncompleteSignatureException", "IncompleteSignature", what)
+		return refuse("IncompleteSignatureException", "IncompleteSignature", what)
 	}
-	a, ok := parseAuthorization(value)
+	a, ok := parse(value)
 	if !ok || len(r.Header["Authorization"]) != 1 {
 		return a, incomplete("The Authorization header is not a proper AWS signature version 4.")
 	}
-	if subtle.ConstantTimeCompare([]byte(a.accessKey), []byte(s.options.AccessKey)) != 1 {
-		return a, errForbidden("UnrecognizedClientException", "InvalidClientTokenId", "The security token included in the request is invalid.")
+	if subtle.ConstantTimeCompare([]byte(a.accessKey), []byte(c.AccessKey)) != 1 {
+		return a, refuse("UnrecognizedClientException", "InvalidClientTokenId", "The security token included in the request is invalid.")
 	}
 	for _, name := range []string{"host", "x-amz-date", "x-amz-target"} {
 		if !slices.Contains(a.headers, name) {
@@ -83,26 +104,35 @@ func (s *Server) readAuthorization(r *http.Request) (authorization, error) {
 		}
 	}
 	a.time = r.Header.Get("X-Amz-Date")
-	at, err := time.Parse(signatureTime, a.time)
+	at, err := time.Parse(timeLayout, a.time)
 	if err != nil || !strings.HasPrefix(a.time, a.date+"T") {
-		return a, incomplete("X-Amz-Date must be a time like " + signatureTime + " on the day of the credential.")
+		return a, incomplete("X-Amz-Date must be a time like " + timeLayout + " on the day of the credential.")
 	}
-	if skew := s.options.Now().Sub(at); skew > signatureSkew || skew < -signatureSkew {
-		return a, errForbidden("InvalidSignatureException", "SignatureDoesNotMatch",
+	if skew := c.Now().Sub(at); skew > maxSkew || skew < -maxSkew {
+		return a, refuse("InvalidSignatureException", "SignatureDoesNotMatch",
 			"Signature expired or not yet current: "+a.time+" is more than 15 minutes from this server's time.")
 	}
-	if a.region != s.options.Region || a.service != signatureService {
-		return a, errForbidden("InvalidSignatureException", "SignatureDoesNotMatch",
-			"Credential should be scoped to region '"+s.options.Region+"' and service 'sqs'.")
+	if a.region != c.Region || a.service != c.Service {
+		return a, refuse("InvalidSignatureException", "SignatureDoesNotMatch",
+			"Credential should be scoped to region '"+c.Region+"' and service '"+c.Service+"'.")
 	}
 	return a, nil
 }
 
+// Verify tells whether the request, with this body, is what the claim's signature is over. The error is a *Refusal.
+func (c *Checker) Verify(a Claim, r *http.Request, body []byte) error {
+	if a.matches(r, body, c.SecretKey) {
+		return nil
+	}
+	return refuse("InvalidSignatureException", "SignatureDoesNotMatch",
+		"The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.")
+}
+
 // matches computes the signature of the request with its real body and compares in constant time.
-func (a *authorization) matches(r *http.Request, body []byte, secretKey string) bool {
+func (a *Claim) matches(r *http.Request, body []byte, secretKey string) bool {
 	hash := sha256.Sum256([]byte(a.canonical(r, body)))
 	scope := strings.Join([]string{a.date, a.region, a.service, "aws4_request"}, "/")
-	text := strings.Join([]string{signatureAlgorithm, a.time, scope, hex.EncodeToString(hash[:])}, "\n")
+	text := strings.Join([]string{algorithm, a.time, scope, hex.EncodeToString(hash[:])}, "\n")
 	key := []byte("AWS4" + secretKey)
 	for _, part := range []string{a.date, a.region, a.service, "aws4_request", text} {
 		mac := hmac.New(sha256.New, key)
@@ -113,7 +143,7 @@ func (a *authorization) matches(r *http.Request, body []byte, secretKey string) 
 }
 
 // canonical is the canonical request: method, path, query, signed headers and the body's hash.
-func (a *authorization) canonical(r *http.Request, body []byte) string {
+func (a *Claim) canonical(r *http.Request, body []byte) string {
 	hash := sha256.Sum256(body)
 	var b strings.Builder
 	b.WriteString(r.Method + "\n" + canonicalPath(r.URL) + "\n" + canonicalQuery(r.URL) + "\n")

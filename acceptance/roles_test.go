@@ -1,0 +1,86 @@
+//go:build acceptance
+
+package acceptance
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// statement is one statement of a role's policy.
+type statement map[string]any
+
+// rolePolicy is a role's inline policy as it is deployed.
+type rolePolicy struct {
+	role, name string // physical
+	Version    string
+	Statement  []statement
+}
+
+// rights gives a role's one inline policy.
+func (s *stack) rights(t testing.TB, logical string) rolePolicy {
+	t.Helper()
+	role := s.physical(t, logical)
+	var listed struct {
+		Names []string `xml:"ListRolePoliciesResult>PolicyNames>member"`
+	}
+	s.form(t, "iam", "ListRolePolicies", map[string]string{"RoleName": role}, &listed)
+	if len(listed.Names) != 1 {
+		t.Fatalf("%s has the policies %v, want one", logical, listed.Names)
+	}
+	var found struct {
+		Document string `xml:"GetRolePolicyResult>PolicyDocument"`
+	}
+	s.form(t, "iam", "GetRolePolicy", map[string]string{"RoleName": role, "PolicyName": listed.Names[0]}, &found)
+	text, err := url.QueryUnescape(found.Document)
+	check(t, err)
+	p := rolePolicy{role: role, name: listed.Names[0]}
+	check(t, json.Unmarshal([]byte(text), &p))
+	return p
+}
+
+// grant puts a role's policy in place.
+func (s *stack) grant(t testing.TB, p rolePolicy) {
+	t.Helper()
+	text, err := json.Marshal(map[string]any{"Version": p.Version, "Statement": p.Statement})
+	check(t, err)
+	s.form(t, "iam", "PutRolePolicy", map[string]string{"RoleName": p.role, "PolicyName": p.name, "PolicyDocument": string(text)}, nil)
+}
+
+// without takes a statement away from a role until restore is called, or the test
+// ends.
+func (s *stack) without(t testing.TB, logical, sid string) (restore func()) {
+	t.Helper()
+	p := s.rights(t, logical)
+	whole := p.Statement
+	p.Statement = slices.DeleteFunc(slices.Clone(whole), func(st statement) bool { return st["Sid"] == sid })
+	if len(p.Statement) != len(whole)-1 {
+		t.Fatalf("%s has %d statements %s", logical, len(whole)-len(p.Statement), sid)
+	}
+	s.grant(t, p)
+	p.Statement = whole
+	restore = sync.OnceFunc(func() { s.grant(t, p) })
+	t.Cleanup(restore)
+	return restore
+}
+
+// as gives credentials of a role. Lambda alone may take the product's roles, so the
+// account's owner is let in for a moment.
+func (s *stack) as(t testing.TB, logical string) aws.Credentials {
+	t.Helper()
+	role := s.physical(t, logical)
+	var answer struct {
+		Key     string `xml:"AssumeRoleResult>Credentials>AccessKeyId"`
+		Secret  string `xml:"AssumeRoleResult>Credentials>SecretAccessKey"`
+		Session string `xml:"AssumeRoleResult>Credentials>SessionToken"`
+	}
+	const trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":%s,"Action":"sts:AssumeRole"}]}`
+	_ = trust
+	s.form(t, "sts", "AssumeRole", map[string]string{"RoleArn": "arn:aws:iam::000000000000:role/" + role, "RoleSessionName": "acceptance"}, &answer)
+	return aws.Credentials{AccessKeyID: answer.Key, SecretAccessKey: answer.Secret, SessionToken: answer.Session}
+}

@@ -1,0 +1,280 @@
+package acceptance
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// policyStatement is one statement of a policy in the template.
+type policyStatement struct {
+	sid, effect        string
+	actions, resources []string
+	condition          map[string]any
+	principal          any
+}
+
+// policyStatements reads a policy document.
+func policyStatements(document any) []policyStatement {
+	var all []policyStatement
+	list, _ := at(document, "Statement").([]any)
+	for _, s := range list {
+		condition, _ := at(s, "Condition").(map[string]any)
+		sid, _ := at(s, "Sid").(string)
+		effect, _ := at(s, "Effect").(string)
+		all = append(all, policyStatement{sid: sid, effect: effect, condition: condition, principal: at(s, "Principal"),
+			actions: texts(at(s, "Action")), resources: texts(at(s, "Resource"))})
+	}
+	return all
+}
+
+// role gives the statements of a function's role.
+func (d deployment) role(function string) []policyStatement {
+	d.t.Helper()
+	role := strings.TrimSuffix(strings.TrimPrefix(at(d.properties(function), "Role").(string), "<"), ".Arn>")
+	policies := at(d.properties(role), "Policies").([]any)
+	if len(policies) != 1 || at(d.properties(role), "ManagedPolicyArns") != nil {
+		d.t.Errorf("%s has other policies than its own one", role)
+	}
+	return policyStatements(at(policies[0], "PolicyDocument"))
+}
+
+// may lists what a function may do, as "action resource", sorted.
+func (d deployment) may(function string) []string {
+	d.t.Helper()
+	var all []string
+	for _, s := range d.role(function) {
+		for _, action := range s.actions {
+			for _, resource := range s.resources {
+				all = append(all, action+" "+resource)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Everything that can be switched on by a parameter.
+var everything = []string{"AllowedOrigins=https://a.example.com", "TellBus=" + someBus, "KmsKeyArn=" + someKey, "OperatorRoleArn=" + someOperator,
+	"Tracing=Active", "AlarmEmail=ops@example.com", "DomainName=files.example.com", "HostedZoneId=Z123",
+	"CertificateArn=arn:aws:acm:eu-central-1:123456789012:certificate/c", "ApiConcurrency=50"}
+
+const (
+	someBus      = "arn:aws:events:eu-central-1:123456789012:event-bus/verdicts"
+	someKey      = "arn:aws:kms:eu-central-1:123456789012:key/k"
+	someOperator = "arn:aws:iam::123456789012:role/ops"
+	bucketArn    = "arn:aws:s3:::hatchery-uploads-123456789012-eu-central-1"
+	quarantine   = bucketArn + "/quarantine/*"
+	files        = bucketArn + "/files/*"
+	table        = "<RecordsTable.Arn>"
+	queue        = "<UploadsQueue.Arn>"
+)
+
+// Each line of what the roles allow. A new one needs a reason, and a step of the
+// acceptance run that fails without it.
+func TestEachFunctionMayDoItsWorkAndNothingElse(t *testing.T) {
+	records := func(actions ...string) []string {
+		var all []string
+		for _, a := range actions {
+			all = append(all, "dynamodb:"+a+" "+table)
+		}
+		return all
+	}
+	logs := func(group string) []string {
+		return []string{"logs:CreateLogStream <" + group + ".Arn>", "logs:PutLogEvents <" + group + ".Arn>"}
+	}
+	d := deploy(t)
+	for function, want := range map[string][]string{
+		"ApiFunction": slices.Concat([]string{
+			"s3:PutObject " + quarantine,
+			"s3:GetObjectVersion " + files,
+			"s3:DeleteObjectVersion " + quarantine, "s3:DeleteObjectVersion " + files,
+			"s3:ListBucketVersions " + bucketArn,
+			"dynamodb:Query " + table + "/index/by-list", "dynamodb:Query " + table + "/index/by-bytes",
+		}, records("GetItem", "PutItem", "DeleteItem"), logs("ApiLogs")),
+		"ValidatorFunction": slices.Concat([]string{
+			"sqs:ReceiveMessage " + queue, "sqs:DeleteMessage " + queue, "sqs:GetQueueAttributes " + queue,
+			"s3:GetObject " + quarantine, "s3:GetObjectVersion " + quarantine,
+			"s3:PutObject " + files, "s3:GetObject " + files,
+			"s3:DeleteObjectVersion " + quarantine, "s3:DeleteObjectVersion " + files,
+			"s3:ListBucket " + bucketArn, "s3:ListBucketVersions " + bucketArn,
+			"dynamodb:Query " + table + "/index/by-bytes",
+		}, records("GetItem", "BatchGetItem", "PutItem"), logs("ValidatorLogs")),
+		"ReconcilerFunction": slices.Concat([]string{
+			"s3:ListBucketVersions " + bucketArn,
+			"sqs:SendMessage " + queue,
+			"dynamodb:Query " + table + "/index/by-status",
+		}, records("GetItem", "BatchGetItem", "PutItem"), logs("ReconcilerLogs")),
+	} {
+		slices.Sort(want)
+		if got := d.may(function); !slices.Equal(got, want) {
+			t.Errorf("%s may\n  %s\nwant\n  %s", function, strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+		}
+	}
+}
+
+func TestAParameterAddsItsOwnGrantAlone(t *testing.T) {
+	plain := deploy(t)
+	for parameter, want := range map[string]map[string][]string{
+		"TellBus=" + someBus: {
+			"ValidatorFunction":  {"events:PutEvents " + someBus},
+			"ReconcilerFunction": {"events:PutEvents " + someBus}},
+		"KmsKeyArn=" + someKey: {
+			"ApiFunction":       {"kms:Decrypt " + someKey, "kms:GenerateDataKey " + someKey},
+			"ValidatorFunction": {"kms:Decrypt " + someKey, "kms:GenerateDataKey " + someKey}},
+		"Tracing=Active": { // X-Ray knows no resources
+			"ApiFunction":        {"xray:PutTelemetryRecords *", "xray:PutTraceSegments *"},
+			"ValidatorFunction":  {"xray:PutTelemetryRecords *", "xray:PutTraceSegments *"},
+			"ReconcilerFunction": {"xray:PutTelemetryRecords *", "xray:PutTraceSegments *"}},
+		"OperatorRoleArn=" + someOperator: {},
+	} {
+		d := deploy(t, parameter)
+		for function := range functions {
+			var added []string
+			before := plain.may(function)
+			for _, may := range d.may(function) {
+				if !slices.Contains(before, may) {
+					added = append(added, may)
+				}
+			}
+			if !slices.Equal(added, want[function]) || len(d.may(function)) != len(before)+len(added) {
+				t.Errorf("%s adds to %s %v, want %v", parameter, function, added, want[function])
+			}
+		}
+	}
+	for _, function := range []string{"ApiFunction", "ValidatorFunction"} {
+		for _, s := range deploy(t, "KmsKeyArn="+someKey).role(function) {
+			if strings.HasPrefix(s.actions[0], "kms:") && at(s.condition, "StringEquals", "kms:ViaService") != "s3.eu-central-1.amazonaws.com" {
+				t.Errorf("%s may use the key without S3", function)
+			}
+		}
+	}
+}
+
+func TestNoStatementIsWiderThanItReads(t *testing.T) {
+	d := deploy(t, everything...)
+	for function := range functions {
+		seen := map[string]bool{}
+		for _, s := range d.role(function) {
+			if s.sid == "" || seen[s.sid] || s.effect != "Allow" {
+				t.Errorf("%s: statement %q has no name of its own, or does not allow", function, s.sid)
+			}
+			seen[s.sid] = true
+			for _, action := range s.actions {
+				if strings.Contains(action, "*") {
+					t.Errorf("%s %s: action %s", function, s.sid, action)
+				}
+			}
+			for _, resource := range s.resources {
+				wide := strings.Contains(resource, "*") && resource != quarantine && resource != files
+				if wide && !(s.sid == "Trace" && resource == "*") {
+					t.Errorf("%s %s: resource %s", function, s.sid, resource)
+				}
+			}
+		}
+	}
+	for _, role := range d.ofType("AWS::IAM::Role") {
+		trust := policyStatements(at(d.properties(role), "AssumeRolePolicyDocument"))
+		if len(trust) != 1 || at(trust[0].principal, "Service") != "lambda.amazonaws.com" || !slices.Equal(trust[0].actions, []string{"sts:AssumeRole"}) {
+			t.Errorf("%s trusts %v", role, trust)
+		}
+	}
+}
+
+func TestTheRolesAreOnlyTheFunctions(t *testing.T) {
+	d := deploy(t, everything...)
+	if roles := d.ofType("AWS::IAM::Role"); !slices.Equal(roles, []string{"ApiRole", "ReconcilerRole", "ValidatorRole"}) {
+		t.Errorf("roles %v", roles)
+	}
+	if all, want := d.ofType("AWS::Lambda::Function"), slices.Sorted(maps.Keys(functions)); !slices.Equal(all, want) {
+		t.Errorf("functions %v", all)
+	}
+	if others := slices.Concat(d.ofType("AWS::IAM::Policy"), d.ofType("AWS::IAM::ManagedPolicy")); len(others) > 0 {
+		t.Errorf("policies beside the roles: %v", others)
+	}
+}
+
+// --- Policies of the resources themselves ------------------------------------------
+
+func policyOf(d deployment, id string) map[string]policyStatement {
+	d.t.Helper()
+	all := map[string]policyStatement{}
+	for _, s := range policyStatements(at(d.properties(id), "PolicyDocument")) {
+		if _, twice := all[s.sid]; twice || s.sid == "" {
+			d.t.Errorf("%s: statement %q has no name of its own", id, s.sid)
+		}
+		all[s.sid] = s
+	}
+	return all
+}
+
+func TestNothingIsSpokenToWithoutTLS(t *testing.T) {
+	d := deploy(t)
+	for id, want := range map[string][]string{
+		"UploadsBucketPolicy":   {"s3:*", bucketArn, bucketArn + "/*"},
+		"UploadsQueuePolicy":    {"sqs:*", queue},
+		"DeadLetterQueuePolicy": {"sqs:*", "<DeadLetterQueue.Arn>"},
+		"AlarmTopicPolicy":      {"sns:Publish", "<AlarmTopic>"},
+	} {
+		s := policyOf(d, id)["TlsOnly"]
+		if got := slices.Concat(s.actions, s.resources); s.effect != "Deny" || s.principal != "*" || !slices.Equal(got, want) || at(s.condition, "Bool", "aws:SecureTransport") != false || len(s.condition) != 1 {
+			t.Errorf("%s: %+v", id, s)
+		}
+	}
+}
+
+func TestQuarantineIsReadByTheValidatorAndTheOperatorAlone(t *testing.T) {
+	for operator, readers := range map[string][]string{
+		"":           {"<ValidatorRole.Arn>"},
+		someOperator: {"<ValidatorRole.Arn>", someOperator},
+	} {
+		d := deploy(t, "OperatorRoleArn="+operator)
+		policy := policyOf(d, "UploadsBucketPolicy")
+		deny := policy["QuarantineIsNotRead"]
+		if deny.effect != "Deny" || deny.principal != "*" || !slices.Equal(deny.actions, []string{"s3:GetObject", "s3:GetObjectVersion"}) || !slices.Equal(deny.resources, []string{quarantine}) {
+			t.Errorf("%+v", deny)
+		}
+		if got := texts(at(deny.condition, "ArnNotEquals", "aws:PrincipalArn")); !slices.Equal(got, readers) || len(deny.condition) != 1 {
+			t.Errorf("readers %v, want %v", got, readers)
+		}
+		allow, there := policy["OperatorReadsQuarantine"]
+		if there != (operator != "") {
+			t.Errorf("with the operator %q something is allowed: %v", operator, there)
+		}
+		if there && (at(allow.principal, "AWS") != operator || !slices.Equal(allow.actions, deny.actions) || !slices.Equal(allow.resources, deny.resources)) {
+			t.Errorf("%+v", allow)
+		}
+		if want := 2 + len(readers) - 1; len(policy) != want {
+			t.Errorf("%d statements, want %d", len(policy), want)
+		}
+	}
+}
+
+func TestTheBucketAloneSendsToTheQueue(t *testing.T) {
+	d := deploy(t)
+	policy := policyOf(d, "UploadsQueuePolicy")
+	s := policy["BucketNotifies"]
+	if s.effect != "Allow" || at(s.principal, "Service") != "s3.amazonaws.com" || !slices.Equal(s.actions, []string{"sqs:SendMessage"}) || !slices.Equal(s.resources, []string{queue}) ||
+		at(s.condition, "ArnEquals", "aws:SourceArn") != bucketArn || at(s.condition, "StringEquals", "aws:SourceAccount") != "123456789012" {
+		t.Errorf("%+v", s)
+	}
+	for _, id := range []string{"UploadsQueuePolicy", "DeadLetterQueuePolicy"} {
+		for sid, s := range policyOf(d, id) {
+			if s.effect == "Allow" && sid != "BucketNotifies" {
+				t.Errorf("%s allows %s", id, sid)
+			}
+		}
+	}
+	if got := texts(at(d.properties("UploadsQueuePolicy"), "Queues")); !slices.Equal(got, []string{"prod-uploads"}) {
+		t.Errorf("the policy is of %v", got)
+	}
+}
+
+func TestAlarmsAloneArePublished(t *testing.T) {
+	s := policyOf(deploy(t), "AlarmTopicPolicy")["AlarmsPublish"]
+	if at(s.principal, "Service") != "cloudwatch.amazonaws.com" || at(s.condition, "StringEquals", "aws:SourceAccount") != "123456789012" ||
+		at(s.condition, "ArnLike", "aws:SourceArn") != "arn:aws:cloudwatch:eu-central-1:123456789012:alarm:*" {
+		t.Errorf("%+v", s)
+	}
+}

@@ -1,0 +1,293 @@
+package acceptance
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"hatchery/shared/config"
+)
+
+const (
+	templateFile = "../template.yaml"
+	day          = 24 * 60 * 60 // seconds
+)
+
+func TestWhatTheseTestsReadWasMadeOfTheTemplateAsItIs(t *testing.T) {
+	text, err := os.ReadFile(templateFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(text)
+	if _, made := golden(t); made != hex.EncodeToString(sum[:]) {
+		t.Errorf("template.yaml has changed since %s was made of it; after a look: go test -tags acceptance ./acceptance -run Transformed -update", goldenFile)
+	}
+}
+
+// --- Parameters ---------------------------------------------------------------
+
+func TestEveryParameterSaysWhatItIsAndIsBounded(t *testing.T) {
+	of, _ := golden(t)
+	for name, p := range of.Parameters {
+		if p.Description == "" || p.ConstraintDescription == "" || p.Default == nil {
+			t.Errorf("%s lacks a description, a default or a description of what is accepted", name)
+		}
+		if p.AllowedPattern == "" && p.AllowedValues == nil && (p.MinValue == nil || p.MaxValue == nil) {
+			t.Errorf("%s takes anything", name)
+		}
+		if fault := p.fault(fmt.Sprint(p.Default)); fault != "" {
+			t.Errorf("%s: the default is %s", name, fault)
+		}
+	}
+}
+
+// fault says what is wrong with a value, as CloudFormation would.
+func (p parameter) fault(value string) string {
+	values := texts(valueOf(p, value))
+	if len(values) == 0 {
+		values = []string{""}
+	}
+	for _, v := range values {
+		if p.AllowedPattern != "" && !regexp.MustCompile(p.AllowedPattern).MatchString(v) {
+			return fmt.Sprintf("%q, which the pattern does not take", v)
+		}
+		if p.AllowedValues != nil && !slices.Contains(texts(p.AllowedValues), v) {
+			return fmt.Sprintf("%q, which is none of %v", v, p.AllowedValues)
+		}
+		if p.MinValue != nil {
+			var n float64
+			if _, err := fmt.Sscan(v, &n); err != nil || n < *p.MinValue || n > *p.MaxValue {
+				return fmt.Sprintf("%q, which is not from %v to %v", v, *p.MinValue, *p.MaxValue)
+			}
+		}
+	}
+	return ""
+}
+
+func TestEveryParameterIsShownOnceAndUsed(t *testing.T) {
+	of, _ := golden(t)
+	var shown []string
+	for _, group := range of.Metadata.Interface.ParameterGroups {
+		shown = append(shown, group.Parameters...)
+	}
+	slices.Sort(shown)
+	if all := slices.Sorted(maps.Keys(of.Parameters)); !slices.Equal(shown, all) {
+		t.Errorf("the groups show %v\nthere are %v", shown, all)
+	}
+	text, err := os.ReadFile(goldenFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range of.Parameters {
+		if !strings.Contains(string(text), `"Ref": "`+name+`"`) && !strings.Contains(string(text), "${"+name+"}") {
+			t.Errorf("nothing uses %s", name)
+		}
+	}
+}
+
+func TestAValueThatTheFunctionsWouldRefuseIsRefusedBeforeAnythingIsMade(t *testing.T) {
+	of, _ := golden(t)
+	for name, values := range map[string][]string{
+		"ApplicationUrl":   {"", "app.example.com", "ftp://app.example.com", "https://", "https://user@app.example.com", "https://app.example.com?x=1", "https://app.example.com/#x", "https://app.example.com/a b"},
+		"AllowedOrigins":   {"https://a.example.com/", "https://a.example.com,*.example.com", "HTTPS://a.example.com", "null", "a.example.com"},
+		"Policy":           {"images", "[]"},
+		"TellBus":          {"arn:aws:sqs:us-east-1:123456789012:q", "arn:aws:events:us-east-1:123456789012:event-bus/*", "*"},
+		"BucketPrefix":     {"", "Uploads", "-a", "a-", "a.b", strings.Repeat("a", 35)},
+		"QuarantinePrefix": {"", "/", "/quarantine/", "quarantine", "a*/", "${aws:username}/", "a b/"},
+		"FilesPrefix":      {"", "/", "/files/", "files", "a?/"},
+		"KmsKeyArn":        {"*", "alias/aws/s3", "arn:aws:kms:eu-central-1:123456789012:alias/x", "arn:aws:kms:eu-central-1:123456789012:key/*"},
+		"OperatorRoleArn":  {"*", "arn:aws:iam::123456789012:user/u", "arn:aws:iam::123456789012:role/*", "arn:aws:iam::123456789012:root"},
+		"DomainName":       {"files", "*.example.com", "https://files.example.com", "files.example.com/"},
+		"CertificateArn":   {"arn:aws:iam::123456789012:server-certificate/c"},
+		"HostedZoneId":     {"/hostedzone/Z1"},
+		"AlarmEmail":       {"ops", "ops@example", "a b@example.com"},
+		"ValidatorSeconds": {"30", "301", "901"},
+		"MaxReceives":      {"4", "1001"},
+		"QuarantineDays":   {"34"},
+		"FormSeconds":      {"59", "3601"},
+		"PostBytes":        {"0", "4400001"},
+		"RedirectBytes":    {"0", "4400001"}, // never to redirect would be answers that a function cannot give
+		"Records":          {"bugout", "sqlite", ""},
+		"Architecture":     {"amd64"},
+	} {
+		for _, value := range values {
+			if of.Parameters[name].fault(value) == "" {
+				t.Errorf("%s takes %q", name, value)
+			}
+		}
+	}
+}
+
+func TestValuesThatPeopleGiveAreTaken(t *testing.T) {
+	of, _ := golden(t)
+	for name, values := range map[string][]string{
+		"ApplicationUrl":   {"https://app.example.com", "http://127.0.0.1:8080", "http://[::1]:8080/base/", "https://App.example.com/a/b"},
+		"AllowedOrigins":   {"", "*", "https://a.example.com", "https://a.example.com, http://localhost:3000", "http://[::1]:3000"},
+		"Policy":           {`{"kinds":{"images":{"max_bytes":100}}}`, "{\n  \"kinds\": {}\n}\n"},
+		"TellBus":          {"arn:aws:events:us-east-1:123456789012:event-bus/default", "arn:aws-us-gov:events:us-gov-west-1:123456789012:event-bus/team/bus-1"},
+		"BucketPrefix":     {"a", "team-7", strings.Repeat("a", 34)},
+		"QuarantinePrefix": {"q/", "tenant_1/quarantine/"},
+		"KmsKeyArn":        {"arn:aws:kms:eu-central-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"},
+		"OperatorRoleArn":  {"arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/eu-central-1/AWSReservedSSO_Ops_0123456789abcdef"},
+		"DomainName":       {"files.example.com", "a-b.example.co.uk"},
+		"AlarmEmail":       {"ops+alarms@example.com"},
+	} {
+		for _, value := range values {
+			if fault := of.Parameters[name].fault(value); fault != "" {
+				t.Errorf("%s: %s", name, fault)
+			}
+		}
+	}
+}
+
+func TestTheBucketsNameFitsWhateverTheRegion(t *testing.T) {
+	const longestRegion, account, longest = "us-isof-south-1", "123456789012", 63
+	if n := len(strings.Repeat("a", 34) + "-" + account + "-" + longestRegion); n > longest {
+		t.Errorf("the longest name has %d characters", n)
+	}
+}
+
+// --- Settings -------------------------------------------------------------------
+
+// notSet are the settings that the template does not set, with the reason.
+var notSet = map[string]string{
+	"HATCHERY_GRANT_SECONDS":         "the api function asks the application about every request",
+	"HATCHERY_APPLICATION":           "for Bugout's own application, whose auth server is another setting; as HATCHERY_BUGOUT_URL",
+	"HATCHERY_BUGOUT_URL":            "for records kept by Bugout, which Records does not offer",
+	"HATCHERY_BUGOUT_APPLICATION_ID": "as HATCHERY_BUGOUT_URL",
+	"HATCHERY_BUGOUT_TOKEN":          "as HATCHERY_BUGOUT_URL",
+	"HATCHERY_LEGACY_BUCKET":         "for a bucket of the replaced service, to which no role here has access",
+	"HATCHERY_LEGACY_PREFIX":         "as HATCHERY_LEGACY_BUCKET",
+}
+
+// environment gives the variables of a function.
+func (d deployment) environment(function string) map[string]string {
+	d.t.Helper()
+	env := map[string]string{}
+	for name, value := range at(d.properties(function), "Environment", "Variables").(map[string]any) {
+		env[name] = fmt.Sprint(value)
+	}
+	// What these tests cannot know of a resource, in the form that AWS gives it.
+	for name, value := range map[string]string{"HATCHERY_TABLE": "prod-RecordsTable-1ABC", "HATCHERY_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/prod-uploads"} {
+		if _, ok := env[name]; ok {
+			env[name] = value
+		}
+	}
+	return env
+}
+
+var functions = map[string][]config.Need{
+	"ApiFunction":        {config.Callers},
+	"ValidatorFunction":  nil,
+	"ReconcilerFunction": {config.Messages},
+}
+
+func TestEverySettingIsSetByTheTemplateOrHasAReason(t *testing.T) {
+	d := deploy(t)
+	known := map[string]bool{}
+	for _, s := range config.Settings() {
+		known[s.Name] = true
+		set := false
+		for function := range functions {
+			_, ok := d.environment(function)[s.Name]
+			set = set || ok
+		}
+		if reason := notSet[s.Name]; set == (reason != "") {
+			t.Errorf("%s: set by the template: %v; reason why not: %q", s.Name, set, reason)
+		}
+	}
+	for function := range functions {
+		for name, value := range d.environment(function) {
+			// `sam local` can change no variable that is not there.
+			if !known[name] && (name != "AWS_ENDPOINT_URL" || value != "") {
+				t.Errorf("%s is given %s=%s, which is no setting", function, name, value)
+			}
+		}
+	}
+	for name := range notSet {
+		if !known[name] {
+			t.Errorf("%s is no setting any more", name)
+		}
+	}
+}
+
+func TestEveryFunctionStartsWithWhatTheTemplateAllows(t *testing.T) {
+	of, _ := golden(t)
+	try := []string{"BucketPrefix=" + strings.Repeat("a", 34), "AllowedOrigins=https://a.example.com, http://localhost:3000", "AllowedOrigins=*",
+		"TellBus=arn:aws:events:us-east-1:123456789012:event-bus/team/bus-1", "QuarantinePrefix=tenant_1/quarantine/"}
+	for name, p := range of.Parameters {
+		for _, v := range texts(p.AllowedValues) {
+			try = append(try, name+"="+v)
+		}
+		if p.MinValue != nil {
+			try = append(try, fmt.Sprintf("%s=%.0f", name, *p.MinValue), fmt.Sprintf("%s=%.0f", name, *p.MaxValue))
+		}
+	}
+	for _, override := range slices.Concat([]string{"Tracing=Active"}, try) {
+		d := deploy(t, override)
+		for function, needs := range functions {
+			env := d.environment(function)
+			if _, err := config.Load(func(name string) string { return env[name] }, needs...); err != nil {
+				t.Errorf("with %s %s does not start: %v", override, function, err)
+			}
+		}
+	}
+}
+
+func TestTheSettingsAreWhatTheTemplateBuilds(t *testing.T) {
+	d := deploy(t, "AllowedOrigins=https://a.example.com,https://b.example.com", "TellBus=arn:aws:events:us-east-1:123456789012:event-bus/default", "ValidatorSeconds=120", "MaxReceives=7", "QuarantineDays=40")
+	env := d.environment("ApiFunction")
+	c, err := config.Load(func(name string) string { return env[name] }, config.Callers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	queue := d.properties("UploadsQueue")
+	for _, same := range [][2]any{
+		{c.Bucket, d.properties("UploadsBucket")["BucketName"]},
+		{strings.Join(c.CORSOrigins, " "), "https://a.example.com https://b.example.com"},
+		{int(c.ValidatorTime.Seconds()), number(t, d.properties("ValidatorFunction")["Timeout"])},
+		{int(c.VisibilityTime.Seconds()), number(t, queue["VisibilityTimeout"])},
+		{c.MaxReceives, number(t, at(queue, "RedrivePolicy", "maxReceiveCount"))},
+		{c.QuarantineDays, 40}, {c.EventBus, "arn:aws:events:us-east-1:123456789012:event-bus/default"}, {c.Stack, "prod"},
+		{c.Layout.Quarantine, "quarantine/"}, {c.Layout.Files, "files/"},
+		{c.PostBytes, int64(4_400_000)}, {c.RedirectBytes, int64(4_000_000)}, {c.ApplicationURL, "https://application.invalid"},
+	} {
+		if same[0] != same[1] {
+			t.Errorf("the functions are told %v, and it is %v", same[0], same[1])
+		}
+	}
+}
+
+// --- samconfig.toml -----------------------------------------------------------
+
+func TestTheEnvironmentsOfSAMGiveValuesThatTheTemplateTakes(t *testing.T) {
+	of, _ := golden(t)
+	text, err := os.ReadFile(filepath.Join("..", "samconfig.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, environment := range []string{"default", "dev", "prod", "acceptance"} {
+		if !strings.Contains(string(text), "\n["+environment+".deploy.parameters]\n") {
+			t.Errorf("there is no environment %s", environment)
+		}
+	}
+	overrides := regexp.MustCompile(`"([A-Za-z]+)=([^"]*)"`).FindAllStringSubmatch(string(text), -1)
+	if len(overrides) < 5 {
+		t.Errorf("only %d values were found", len(overrides))
+	}
+	for _, o := range overrides {
+		p, ok := of.Parameters[o[1]]
+		if !ok {
+			t.Errorf("%s is no parameter", o[1])
+		} else if fault := p.fault(o[2]); fault != "" {
+			t.Errorf("%s is %s", o[1], fault)
+		}
+	}
+}

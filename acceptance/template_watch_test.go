@@ -1,0 +1,147 @@
+package acceptance
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestEachAlarmWatchesWhatItSays(t *testing.T) {
+	d := deploy(t, "ApiErrors=8", "OldestMessageSeconds=1200")
+	want := map[string]string{
+		"DeadLettersVisible":  "AWS/SQS ApproximateNumberOfMessagesVisible QueueName=<DeadLetterQueue.QueueName>: Maximum of 300 s, 1 times GreaterThanThreshold 0, else notBreaching",
+		"DeadLettersInFlight": "AWS/SQS ApproximateNumberOfMessagesNotVisible QueueName=<DeadLetterQueue.QueueName>: Maximum of 300 s, 1 times GreaterThanThreshold 0, else notBreaching",
+		"QueueIsOld":          "AWS/SQS ApproximateAgeOfOldestMessage QueueName=<UploadsQueue.QueueName>: Maximum of 60 s, 3 times GreaterThanThreshold 1200, else notBreaching",
+		"ApiFails":            "AWS/ApiGateway 5xx ApiId=<HttpApi>: Sum of 300 s, 1 times GreaterThanOrEqualToThreshold 8, else notBreaching",
+		"ValidatorFails":      "AWS/Lambda Errors FunctionName=<ValidatorFunction>: Sum of 300 s, 1 times GreaterThanThreshold 0, else notBreaching",
+		"PendingTooLong":      "Hatchery PendingTooLong Stack=prod: Maximum of 3600 s, 1 times GreaterThanThreshold 0, else ignore",
+		"FilesAreMissing":     "Hatchery LostRecords Stack=prod: Maximum of 3600 s, 1 times GreaterThanThreshold 0, else ignore",
+		"ReconcilerFails":     "AWS/Lambda Errors FunctionName=<ReconcilerFunction>: Sum of 3600 s, 1 times GreaterThanThreshold 0, else notBreaching",
+		"ReconcilerIsSilent":  "AWS/Lambda Invocations FunctionName=<ReconcilerFunction>: Sum of 3600 s, 3 times LessThanThreshold 1, else breaching",
+	}
+	got := map[string]string{}
+	for _, id := range d.ofType("AWS::CloudWatch::Alarm") {
+		p := d.properties(id)
+		dimensions := p["Dimensions"].([]any)
+		got[id] = fmt.Sprintf("%v %v %v=%v: %v of %v s, %v times %v %v, else %v", p["Namespace"], p["MetricName"], at(dimensions, 0, "Name"), at(dimensions, 0, "Value"),
+			p["Statistic"], p["Period"], p["EvaluationPeriods"], p["ComparisonOperator"], p["Threshold"], p["TreatMissingData"])
+		if len(dimensions) != 1 || !slices.Equal(texts(p["AlarmActions"]), []string{"<AlarmTopic>"}) || !slices.Equal(texts(p["OKActions"]), []string{"<AlarmTopic>"}) || p["AlarmDescription"] == nil {
+			t.Errorf("%s is not told, or says not what it is: %v", id, p)
+		}
+	}
+	for id := range want {
+		if got[id] != want[id] {
+			t.Errorf("%s\n got %s\nwant %s", id, got[id], want[id])
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("alarms %v", d.ofType("AWS::CloudWatch::Alarm"))
+	}
+}
+
+func TestEveryAlarmIsExplainedToWhoeverIsWoken(t *testing.T) {
+	text, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range deploy(t).ofType("AWS::CloudWatch::Alarm") {
+		if !strings.Contains(string(text), "\n### "+id+"\n") {
+			t.Errorf("docs/operations.md has no chapter on %s", id)
+		}
+	}
+}
+
+func TestAnAddressIsSubscribedIfOneIsGiven(t *testing.T) {
+	if got := deploy(t).ofType("AWS::SNS::Subscription"); len(got) > 0 {
+		t.Errorf("without an address: %v", got)
+	}
+	p := deploy(t, "AlarmEmail=ops@example.com").properties("AlarmSubscription")
+	if p["Endpoint"] != "ops@example.com" || p["Protocol"] != "email" || p["TopicArn"] != "<AlarmTopic>" {
+		t.Errorf("%v", p)
+	}
+}
+
+func TestTheDashboardShowsTheAlarmsAndWhatTheFunctionsCount(t *testing.T) {
+	d := deploy(t)
+	text := d.properties("Dashboard")["DashboardBody"].(string)
+	var body struct {
+		Widgets []struct {
+			Type                string
+			X, Y, Width, Height int
+			Properties          struct {
+				Title, Region string
+				Alarms        []string
+				Metrics       [][]any
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &body); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	if strings.Contains(text, "${") {
+		t.Error("something was not filled in")
+	}
+	for _, w := range body.Widgets {
+		if w.Properties.Title == "" || w.X+w.Width > 24 || w.Type == "metric" && (len(w.Properties.Metrics) == 0 || w.Properties.Region != "eu-central-1") {
+			t.Errorf("widget %+v", w)
+		}
+	}
+	for _, id := range d.ofType("AWS::CloudWatch::Alarm") {
+		if !slices.Contains(body.Widgets[0].Properties.Alarms, "<"+id+".Arn>") {
+			t.Errorf("%s is not shown", id)
+		}
+	}
+	for _, metric := range []string{"Accepted", "Stored", "Rejected", "Late", "Orphan", "Failed", "Bytes", "SecondsToVerdict", "Reenqueued", "NeverArrived", "PendingTooLong", "OrphanObjects", "LostRecords"} {
+		if !strings.Contains(text, `"`+metric+`"`) {
+			t.Errorf("%s is not shown", metric)
+		}
+	}
+}
+
+func TestEachLogIsItsFunctionsOwnAndEnds(t *testing.T) {
+	d := deploy(t, "LogDays=7")
+	names := map[any]bool{}
+	for function, group := range map[string]string{"ApiFunction": "ApiLogs", "ValidatorFunction": "ValidatorLogs", "ReconcilerFunction": "ReconcilerLogs"} {
+		name := d.properties(group)["LogGroupName"]
+		if got := d.properties(function)["LoggingConfig"]; at(got, "LogGroup") != name || len(got.(map[string]any)) != 1 {
+			t.Errorf("%s writes into %v, want %v as text: its lines are JSON already", function, got, name)
+		}
+		names[name] = true
+	}
+	names[d.properties("AccessLogs")["LogGroupName"]] = true
+	groups := d.ofType("AWS::Logs::LogGroup")
+	if len(names) != 4 || len(groups) != 4 {
+		t.Errorf("groups %v, names %v", groups, names)
+	}
+	for _, group := range groups {
+		if d.properties(group)["RetentionInDays"] != "7" {
+			t.Errorf("%s is kept for %v days", group, d.properties(group)["RetentionInDays"])
+		}
+	}
+}
+
+func TestTheOutputsAreWhatAPersonNeedsNext(t *testing.T) {
+	d := deploy(t)
+	want := map[string]string{
+		"ApiUrl":             "<HttpApi.ApiEndpoint>",
+		"FirstCall":          "curl <HttpApi.ApiEndpoint>/ping",
+		"FirstUpload":        `curl -H "Authorization: Bearer $TOKEN" -F file=@cat.png "<HttpApi.ApiEndpoint>/files/demo/entries/1/images?image_name=cat.png"`,
+		"Bucket":             strings.TrimPrefix(bucketArn, "arn:aws:s3:::"),
+		"Table":              "<RecordsTable>",
+		"QueueUrl":           "prod-uploads", // Ref is its URL
+		"DeadLetterQueueUrl": "<DeadLetterQueue>",
+		"AlarmTopicArn":      "<AlarmTopic>",
+		"DashboardUrl":       "https://eu-central-1.console.aws.amazon.com/cloudwatch/home?region=eu-central-1#dashboards/dashboard/<Dashboard>",
+	}
+	for name, output := range d.Outputs {
+		if got := d.resolve(output.Value); got != want[name] || output.Description == "" {
+			t.Errorf("%s is %v, want %s", name, got, want[name])
+		}
+	}
+	if len(d.Outputs) != len(want) {
+		t.Errorf("%d outputs, want %d", len(d.Outputs), len(want))
+	}
+}

@@ -1,0 +1,140 @@
+"""Starts the emulator of AWS, ministack, with what it does otherwise than AWS put right.
+
+Each function below is one difference. The emulator's version is pinned: when a name
+that is used here is gone, starting it fails.
+"""
+
+import re
+import threading
+from importlib.metadata import version
+
+from ministack import app
+from ministack.core import iam_evaluator
+from ministack.services import apigateway, lambda_svc, s3
+from ministack.services.cloudformation import provisioners
+
+KNOWN = "1.5.33"
+
+
+def a_role_is_named_not_its_session():
+    """aws:PrincipalArn of somebody in a role is the role's ARN; here it was the session's."""
+    plain = iam_evaluator._resolve_condition_key
+
+    def resolve(key, ctx):
+        value = plain(key, ctx)
+        if key.lower() == "aws:principalarn" and ctx.principal_type == "AssumedRole":
+            account, _, rest = value.removeprefix("arn:aws:sts::").partition(":assumed-role/")
+            return f"arn:aws:iam::{account}:role/{rest.partition('/')[0]}"
+        return value
+
+    iam_evaluator._resolve_condition_key = resolve
+
+
+def copies_are_conditional_and_have_checksums():
+    """CopyObject heeds If-None-Match, and computes and answers the checksum that is asked for."""
+    plain, precondition = s3._copy_object, s3._check_put_preconditions
+    one_at_a_time = threading.Lock()
+
+    def copy(bucket, key, headers):
+        with one_at_a_time:
+            there = s3._ensure_bucket(bucket)
+            refused = precondition(headers, there["objects"].get(key)) if there else None
+            if refused is not None:
+                return refused
+            algorithm = headers.get("x-amz-checksum-algorithm", "")
+            if algorithm:
+                headers = {**headers, "x-amz-sdk-checksum-algorithm": algorithm}
+            status, answer, body = plain(bucket, key, headers)
+            if status == 200 and algorithm:
+                sums = s3._ensure_bucket(bucket)["objects"][key]["checksums"]
+                name = "Checksum" + algorithm.upper()
+                element = f"<{name}>{sums[algorithm.upper()]}</{name}></CopyObjectResult>"
+                body = body.replace(b"</CopyObjectResult>", element.encode())
+            return status, answer, body
+
+    s3._copy_object = copy
+
+
+def a_part_of_a_version_is_read():
+    """GetObject heeds Range for a version that is named, too: one range, as the product asks for it."""
+    plain = s3._get_object
+
+    def get(bucket, key, headers, query, *rest):
+        status, answer, body = plain(bucket, key, headers, query, *rest)
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get("range", ""))
+        if status != 200 or not wanted or not query.get("versionId"):
+            return status, answer, body
+        first, last = int(wanted[1]), min(int(wanted[2] or len(body)), len(body) - 1)
+        if first > last:
+            return s3._error("InvalidRange", "The requested range is not satisfiable", 416)
+        answer = {**answer, "Content-Range": f"bytes {first}-{last}/{len(body)}", "Content-Length": str(last - first + 1)}
+        return 206, answer, body[first : last + 1]
+
+    s3._get_object = get
+
+
+def a_mapping_is_bounded_by_a_number():
+    """CloudFormation's parameters are text; the bound of an event source mapping is a number all the same."""
+    plain = lambda_svc._sqs_esm_concurrency
+
+    def concurrency(esm, *rest):
+        scaling = dict(esm.get("ScalingConfig") or {})
+        if "MaximumConcurrency" in scaling:
+            scaling["MaximumConcurrency"] = int(scaling["MaximumConcurrency"])
+        return plain({**esm, "ScalingConfig": scaling}, *rest)
+
+    lambda_svc._sqs_esm_concurrency = concurrency
+
+
+def an_api_has_the_routes_of_its_definition():
+    """SAM writes an HTTP API's routes into its Body, which was passed over."""
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::ApiGatewayV2::Api"]
+    plain = handlers["create"]
+
+    def create(logical_id, props, stack_name):
+        api, attributes = plain(logical_id, props, stack_name)
+        for path, methods in (props.get("Body") or {}).get("paths", {}).items():
+            for method, operation in methods.items():
+                said = operation["x-amazon-apigateway-integration"]
+                apigateway._create_integration(api, {
+                    "integrationType": said["type"].upper(), "integrationUri": said["uri"],
+                    "integrationMethod": said["httpMethod"], "payloadFormatVersion": said["payloadFormatVersion"]})
+                made = list(apigateway._integrations[api])[-1]
+                verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
+                route = "$default" if operation.get("isDefaultRoute") else f"{verb} {path}"
+                apigateway._create_route(api, {"routeKey": route, "target": f"integrations/{made}"})
+        return api, attributes
+
+    handlers["create"] = create
+
+
+def a_preflight_is_the_functions_to_answer():
+    """An HTTP API without CORS of its own hands OPTIONS on, like any other method."""
+    plain = apigateway._handle_execute_in_scope
+
+    class Unanswered(str):
+        """A method that the gateway does not know for its own."""
+
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            return False
+
+    async def execute(api, stage, path, method, *rest):
+        if method == "OPTIONS" and not apigateway._apis.get(api, {}).get("corsConfiguration"):
+            method = Unanswered(method)
+        return await plain(api, stage, path, method, *rest)
+
+    apigateway._handle_execute_in_scope = execute
+
+
+if __name__ == "__main__":
+    if version("ministack") != KNOWN:
+        raise SystemExit(f"ministack {version('ministack')} is installed; this was written for {KNOWN}")
+    a_role_is_named_not_its_session()
+    copies_are_conditional_and_have_checksums()
+    a_part_of_a_version_is_read()
+    a_mapping_is_bounded_by_a_number()
+    an_api_has_the_routes_of_its_definition()
+    a_preflight_is_the_functions_to_answer()
+    app.main()

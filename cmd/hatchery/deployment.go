@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"hatchery/shared/config"
+	"hatchery/shared/local"
+	"hatchery/shared/objects/s3objects"
+	"hatchery/shared/queue/sqsqueue"
+	"hatchery/shared/records/bugoutrecords"
+	"hatchery/shared/records/dynamorecords"
+	"hatchery/shared/records/sqliterecords"
+	"hatchery/shared/teller/eventbridgeteller"
+	"hatchery/shared/upload"
+)
+
+// deployment is what an operator's command works on: one in AWS, or the one that
+// dev runs on this machine.
+type deployment struct {
+	settings config.Config
+	region   string
+	records  upload.Records
+	objects  *s3objects.Store
+	queue    *sqsqueue.Queue
+	pipeline *upload.Pipeline
+	// close lets go of what was opened.
+	close func() error
+}
+
+// where says which deployment is meant.
+type where struct {
+	// data is the folder of a running dev; "" is the deployment of the environment.
+	data string
+	// records is what that dev keeps its records in.
+	records string
+}
+
+// openDeployment builds what a command works with. Nothing is asked of AWS yet.
+func openDeployment(ctx context.Context, w where, d door) (*deployment, error) {
+	if w.data != "" {
+		return localDeployment(ctx, w, d)
+	}
+	settings, err := config.Load(d.getenv, config.Messages)
+	if err != nil {
+		return nil, usage("the settings of the deployment have faults (or --data names the folder of a running hatchery dev):\n%w", err)
+	}
+	cloud, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, usage("the settings of AWS: %w", err)
+	}
+	if cloud.Region == "" {
+		return nil, usage("the settings of AWS: found no region; set AWS_REGION, or choose a profile with AWS_PROFILE")
+	}
+	var records upload.Records
+	switch settings.Records {
+	case config.RecordsDynamoDB:
+		records = dynamorecords.New(dynamodb.NewFromConfig(cloud), settings.Table, dynamorecords.Options{Now: time.Now})
+	case config.RecordsBugout:
+		if settings.Bugout.Token.IsZero() {
+			return nil, usage("HATCHERY_BUGOUT_TOKEN names a secret, which is read in AWS alone: give the token itself")
+		}
+		records, err = bugoutrecords.New(bugoutrecords.Options{URL: settings.Bugout.URL, Application: settings.Bugout.ApplicationID, Now: time.Now,
+			Token: func(context.Context) (string, error) { return settings.Bugout.Token.Reveal(), nil }})
+		if err != nil {
+			return nil, usage("%w", err)
+		}
+	default:
+		return nil, usage("HATCHERY_RECORDS: found %q; accepted here: dynamodb, bugout; for a hatchery dev name its folder with --data", settings.Records)
+	}
+	dep := assemble(settings, cloud, records)
+	if settings.EventBus != "" {
+		dep.pipeline.Teller = eventbridgeteller.New(eventbridge.NewFromConfig(cloud), settings.EventBus, settings.Bucket, settings.Layout, eventbridgeteller.Options{})
+	}
+	return dep, nil
+}
+
+// localDeployment is the one that dev runs beside this process.
+func localDeployment(ctx context.Context, w where, d door) (*deployment, error) {
+	settings, err := devSettings(devFlags{data: w.data, records: w.records}, d)
+	if err != nil {
+		return nil, err
+	}
+	at, err := local.Running(ctx, w.data)
+	if errors.Is(err, local.ErrNotRunning) {
+		return nil, system(fmt.Errorf("%w: start it with: hatchery dev --data %s", err, shown(w.data)))
+	}
+	if err != nil {
+		return nil, system(err)
+	}
+	settings.Bucket, settings.QueueURL, settings.VisibilityTime, settings.MaxReceives = at.Bucket, at.QueueURL, at.Visibility, at.MaxReceives
+	machine := aws.Config{Region: at.Region, Credentials: credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")}
+	records, done, err := besideDev(ctx, w, at, machine)
+	if err != nil {
+		return nil, err
+	}
+	dep := assemble(settings, machine, records, at)
+	dep.close = done
+	return dep, nil
+}
+
+// besideDev opens the records that a running dev has open, too.
+func besideDev(ctx context.Context, w where, at local.Endpoints, machine aws.Config) (upload.Records, func() error, error) {
+	nothing := func() error { return nil }
+	if w.records == config.RecordsDynamoDB {
+		if at.DynamoDB == "" {
+			return nil, nothing, usage("--records: the hatchery dev on %s serves no DynamoDB", shown(w.data))
+		}
+		client := dynamodb.NewFromConfig(machine, func(o *dynamodb.Options) { o.BaseEndpoint = &at.DynamoDB })
+		return dynamorecords.New(client, at.Table, dynamorecords.Options{Now: time.Now}), nothing, nil
+	}
+	// Opening would make the file.
+	path := filepath.Join(w.data, "records.db")
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, nothing, usage("--records: the hatchery dev on %s keeps no records in SQLite; name what it was started with, as in --records dynamodb", shown(w.data))
+	}
+	store, err := sqliterecords.Open(ctx, path, sqliterecords.Options{Now: time.Now})
+	if err != nil {
+		return nil, nothing, system(err)
+	}
+	return store, store.Close, nil
+}
+
+// assemble builds the rest. On this machine the endpoints are at.
+func assemble(settings config.Config, cloud aws.Config, records upload.Records, at ...local.Endpoints) *deployment {
+	bucket := s3.NewFromConfig(cloud, func(o *s3.Options) {
+		for _, e := range at {
+			o.BaseEndpoint = &e.S3
+		}
+		// Another endpoint than AWS's may have no name for each bucket.
+		o.UsePathStyle = o.BaseEndpoint != nil
+	})
+	messages := sqs.NewFromConfig(cloud, func(o *sqs.Options) {
+		for _, e := range at {
+			o.BaseEndpoint = &e.SQS
+		}
+	})
+	objects := s3objects.New(bucket, settings.Bucket, s3objects.Options{Now: time.Now})
+	return &deployment{settings: settings, region: cloud.Region, records: records, objects: objects,
+		queue: sqsqueue.New(messages, settings.QueueURL, sqsqueue.Options{}),
+		pipeline: &upload.Pipeline{Policy: settings.Policy, Layout: settings.Layout, Records: records, Objects: objects,
+			Now: time.Now, NewID: upload.NewID, TombstoneLife: upload.TombstoneLife(settings.QuarantineDays)},
+		close: func() error { return nil }}
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"hatchery/shared/config"
+	"hatchery/shared/local"
+)
+
+// containersFile is what dev writes into its data folder for `sam local --env-vars`.
+const containersFile = "sam-local.json"
+
+// announce says where everything is and what to try first.
+func announce(d door, f devFlags, settings config.Config, stack *local.Stack) error {
+	at, data := stack.Endpoints(), stack.Path("")
+	exports := [][2]string{{"AWS_ENDPOINT_URL_S3", at.S3}, {"AWS_ENDPOINT_URL_SQS", at.SQS}, {"AWS_REGION", at.Region},
+		{"AWS_DEFAULT_REGION", at.Region}, // what boto3 reads
+		{"AWS_ACCESS_KEY_ID", at.AccessKey}, {"AWS_SECRET_ACCESS_KEY", at.SecretKey},
+		{"HATCHERY_BUCKET", at.Bucket}, {"HATCHERY_QUEUE_URL", at.QueueURL}, {"HATCHERY_DEAD_LETTER_URL", at.DeadLetterURL}}
+	if at.DynamoDB != "" {
+		exports = append(exports, [2]string{"AWS_ENDPOINT_URL_DYNAMODB", at.DynamoDB}, [2]string{"HATCHERY_TABLE", at.Table})
+	}
+	if at.Containers != "" {
+		if err := writeContainersFile(stack.Path(containersFile), settings, at); err != nil {
+			return err
+		}
+	}
+	if f.json {
+		line := map[string]any{"msg": "ready", "api": at.API, "s3": at.S3, "sqs": at.SQS, "application": at.App, "data": data}
+		if at.DynamoDB != "" {
+			line["dynamodb"] = at.DynamoDB
+		}
+		if at.Containers != "" {
+			line["containers"] = at.Containers
+		}
+		env := map[string]string{}
+		for _, e := range exports {
+			env[e[0]] = e[1]
+		}
+		line["env"] = env
+		return json.NewEncoder(d.out).Encode(line)
+	}
+	return announceText(d, f, announcement{at: at, data: data, exports: exports})
+}
+
+// announcement is what a person reads at the start.
+type announcement struct {
+	at      local.Endpoints
+	data    string // the folder
+	exports [][2]string
+}
+
+func announceText(d door, f devFlags, a announcement) error {
+	at := a.at
+	var b bytes.Buffer
+	application := at.App
+	if f.app == "" {
+		application += "  (a demo: the token demo may do everything, any other nothing)"
+	}
+	_, _ = fmt.Fprintf(&b, `Hatchery is running. All it keeps is in %s
+
+  API          %s
+  S3           %s  (bucket %s, path style)
+  SQS          %s  (queue %s, dead letters %s)
+`, a.data, at.API, at.S3, at.Bucket, at.SQS, local.Queue, local.DeadLetters)
+	if at.DynamoDB != "" {
+		_, _ = fmt.Fprintf(&b, "  DynamoDB     %s  (table %s)\n", at.DynamoDB, at.Table)
+	}
+	_, _ = fmt.Fprintf(&b, "  application  %s\n", application)
+	if at.Containers != "" {
+		_, _ = fmt.Fprintf(&b, "  containers   %s  (S3, SQS, DynamoDB and the application)\n", at.Containers)
+	}
+	b.WriteString("\n")
+	for _, e := range a.exports {
+		_, _ = fmt.Fprintf(&b, "export %s=%s\n", e[0], e[1])
+	}
+	if at.Containers != "" {
+		_, _ = fmt.Fprintf(&b, containersText, at.ContainersListen, filepath.Join(a.data, containersFile))
+	}
+	if f.noValidator {
+		b.WriteString("\nThe validator is somewhere else (--no-validator): what arrives stays pending until it is invoked.\n")
+	}
+	_, _ = fmt.Fprintf(&b, `
+Try it with a picture of yours:
+  curl -i -H 'Authorization: demo' -F file=@cat.png '%s/files/demo/entries/1/images?image_name=cat.png'
+
+Ctrl-C ends it.
+
+`, at.API)
+	_, err := d.out.Write(b.Bytes())
+	return err
+}
+
+const containersText = `
+WARNING: %s can be reached from beyond this machine, unless it is an address
+of a container network alone. Every call to S3, SQS and DynamoDB must be signed with
+the keys above; the application's answer is behind its own token.
+
+Run functions in containers on this (docs/sam-local.md):
+  sam local start-api --env-vars %s
+`
+
+// writeContainersFile writes what functions under sam local are to be told, in the
+// form of its --env-vars. No secret is in it: the SAM CLI hands on the credentials of
+// its own environment.
+func writeContainersFile(path string, settings config.Config, at local.Endpoints) error {
+	policy, err := json.Marshal(settings.Policy)
+	if err != nil {
+		return fmt.Errorf("write the policy: %w", err)
+	}
+	queue, err := atContainers(at.QueueURL, at.Containers)
+	if err != nil {
+		return err
+	}
+	variables := map[string]string{
+		"AWS_ENDPOINT_URL": at.Containers, "HATCHERY_BUCKET": at.Bucket, "HATCHERY_QUEUE_URL": queue, "HATCHERY_TABLE": at.Table,
+		"HATCHERY_RECORDS": config.RecordsDynamoDB, "HATCHERY_APPLICATION_URL": at.Containers, "HATCHERY_POLICY": string(policy),
+		"HATCHERY_QUARANTINE_PREFIX": settings.Layout.Quarantine, "HATCHERY_FILES_PREFIX": settings.Layout.Files,
+		"HATCHERY_CORS_ORIGINS":       strings.Join(settings.CORSOrigins, ","),
+		"HATCHERY_VISIBILITY_SECONDS": strconv.Itoa(int(at.Visibility.Seconds())),
+	}
+	text, err := json.MarshalIndent(map[string]any{"Parameters": variables}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.WriteFile(path, append(text, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write down what functions in containers need: %w", err)
+	}
+	return nil
+}
+
+// atContainers is a URL as containers reach it.
+func atContainers(of, containers string) (string, error) {
+	u, err := url.Parse(of)
+	if err != nil {
+		return "", fmt.Errorf("%q: %w", of, err)
+	}
+	door, err := url.Parse(containers)
+	if err != nil {
+		return "", fmt.Errorf("%q: %w", containers, err)
+	}
+	u.Host = door.Host
+	return u.String(), nil
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"hatchery/shared/local"
+	"hatchery/shared/records/dynamorecords"
+	"hatchery/shared/upload"
+)
+
+// containersEnv reads what dev wrote for functions in containers.
+func containersEnv(t *testing.T, data string) map[string]string {
+	t.Helper()
+	var file struct{ Parameters map[string]string }
+	if err := json.Unmarshal(readFile(t, filepath.Join(data, containersFile)), &file); err != nil {
+		t.Fatal(err)
+	}
+	return file.Parameters
+}
+
+func TestFunctionsInContainersAreToldAllThatTheyNeedAndNoSecret(t *testing.T) {
+	data := t.TempDir()
+	h := startHatchery(t, data, "--records", "dynamodb", "--containers", "127.0.0.1:0")
+	stored := h.mustSettle(images, h.mustPost(images, "cat.png", pngOf(t, 4, 1)).ID)
+	env := containersEnv(t, data)
+	keys := credentials.NewStaticCredentialsProvider(h.env["AWS_ACCESS_KEY_ID"], h.env["AWS_SECRET_ACCESS_KEY"], "")
+	region, endpoint, bucket, queue := h.env["AWS_REGION"], env["AWS_ENDPOINT_URL"], env["HATCHERY_BUCKET"], env["HATCHERY_QUEUE_URL"]
+
+	// The record that dev keeps is the one that a function finds.
+	records := dynamorecords.New(dynamodb.New(dynamodb.Options{Region: region, BaseEndpoint: &endpoint, Credentials: keys}),
+		env["HATCHERY_TABLE"], dynamorecords.Options{})
+	record, err := records.Get(t.Context(), upload.Ref{Journal: "j1", Entry: "e1", Kind: "images", ID: upload.ID(stored.ID)})
+	if err != nil || record.Status != upload.Stored {
+		t.Errorf("%v, %+v", err, record)
+	}
+	if _, err := s3.New(s3.Options{Region: region, BaseEndpoint: &endpoint, UsePathStyle: true, Credentials: keys}).
+		HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: &bucket}); err != nil {
+		t.Error(err)
+	}
+	if _, err := sqs.New(sqs.Options{Region: region, BaseEndpoint: &endpoint, Credentials: keys}).
+		SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &queue, MessageBody: aws.String(`{"Event":"s3:TestEvent"}`)}); err != nil {
+		t.Error(err)
+	}
+	if !strings.HasPrefix(queue, endpoint+"/") || env["HATCHERY_APPLICATION_URL"] != endpoint || env["HATCHERY_RECORDS"] != "dynamodb" {
+		t.Errorf("%v", env)
+	}
+	policy, err := upload.ParsePolicy([]byte(env["HATCHERY_POLICY"]), upload.LargestObject)
+	if err != nil || policy.Kinds["images"].MaxBytes != 5_500_000 {
+		t.Errorf("%v, %+v", err, policy)
+	}
+	file := string(readFile(t, filepath.Join(data, containersFile)))
+	for _, secret := range []string{h.env["AWS_ACCESS_KEY_ID"], h.env["AWS_SECRET_ACCESS_KEY"]} {
+		if strings.Contains(file, secret) {
+			t.Errorf("%s is in %s", secret, file)
+		}
+	}
+}
+
+func TestWhatCanBeReachedFromBeyondThisMachineIsSaid(t *testing.T) {
+	h := startHatchery(t, t.TempDir(), "--records", "dynamodb", "--containers", "0.0.0.0:0", "--containers-host", "host.containers.internal")
+	if !strings.HasPrefix(h.containers, "http://host.containers.internal:") {
+		t.Errorf("containers are told to call %q", h.containers)
+	}
+	for _, address := range []string{h.base, h.env["AWS_ENDPOINT_URL_S3"], h.env["AWS_ENDPOINT_URL_SQS"], h.env["AWS_ENDPOINT_URL_DYNAMODB"]} {
+		if !strings.HasPrefix(address, "http://127.0.0.1:") {
+			t.Errorf("%s is not on the loopback", address)
+		}
+	}
+	var text bytes.Buffer
+	if err := announceText(door{out: &text}, devFlags{}, announcement{at: local.Endpoints{Containers: "http://c:9000", ContainersListen: "0.0.0.0:9000"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, says := range []string{"WARNING: 0.0.0.0:9000 can be reached from beyond this machine", "--env-vars", containersFile} {
+		if !strings.Contains(text.String(), says) {
+			t.Errorf("%q is not said: %s", says, text.String())
+		}
+	}
+}
+
+func TestSamplesAreThereForFunctionsToWorkOn(t *testing.T) {
+	data := t.TempDir()
+	folder, err := filepath.Rel(workingFolder(t), sourceFile(t, "events"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const samples = "/files/samples/entries/"
+	for range 2 { // the second time they are there
+		h := startHatchery(t, data, "--records", "dynamodb", "--samples", folder, "--no-validator")
+		for path, want := range map[string]string{
+			"get/images/0199d1c4-5a00-7000-8000-000000000003":    "stored",
+			"status/images/0199d1c4-5a00-7000-8000-000000000004": "rejected",
+			"queue/images/0199d1c4-5a00-7000-8000-000000000021":  "pending",
+		} {
+			if r := h.do(http.MethodGet, samples+path+"/status", "", nil).record(t); r.Status != want {
+				t.Errorf("%s is %q, want %s", path, r.Status, want)
+			}
+		}
+		if code := h.interrupt(); code != exitDone {
+			t.Errorf("exit code %d: %s", code, h.errors)
+		}
+	}
+	// With a validator what was pending is judged.
+	h := startHatchery(t, data, "--records", "dynamodb")
+	if r := h.mustSettle(samples+"queue/images", "0199d1c4-5a00-7000-8000-000000000021"); r.Status != "stored" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func workingFolder(t *testing.T) string {
+	t.Helper()
+	folder, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}

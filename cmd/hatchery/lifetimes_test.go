@@ -1,0 +1,162 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"hatchery/shared/api"
+	"hatchery/shared/config"
+	"hatchery/shared/reconcile"
+	"hatchery/shared/upload"
+)
+
+const day = 24 * time.Hour
+
+// TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode makes the table of
+// docs/operations.md from template.yaml and the code, and checks what has to hold
+// between them.
+func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
+	x := readTemplate(t)
+	seconds := func(path ...string) time.Duration { return time.Duration(x.number(t, path...)) * time.Second }
+	days := func(n int) time.Duration { return time.Duration(n) * day }
+	parameter := func(name string) int { return x.number(t, "Parameters", name, "Default") }
+	rule := func(id, field string) int { return x.ruleNumber(t, id, field) }
+
+	form := seconds("Parameters", "FormSeconds", "Default")
+	source := seconds("Resources", "UploadsQueue", "Properties", "MessageRetentionPeriod")
+	dead := seconds("Resources", "DeadLetterQueue", "Properties", "MessageRetentionPeriod")
+	validator := parameter("ValidatorSeconds")
+	visibility := time.Duration(x.visibility(t, validator)) * time.Second
+	receives := parameter("MaxReceives")
+	quarantine, noncurrent := days(rule("quarantine", "ExpirationInDays")), days(rule("quarantine", "NoncurrentDays"))
+	tombstone := upload.TombstoneLife(int(quarantine / day))
+	limits := reconcile.DefaultLimits(receives, visibility)
+	once := codeNumber(t, `onceLife = (\d+) \* time\.Hour`, "shared", "api", "once.go")
+	again := codeNumber(t, `reenqueuedReceptions = (\d+)`, "shared", "validator", "validator.go")
+
+	rows := [][3]string{
+		{"signed form", words(form), "`FormSeconds`, at most 60 minutes"},
+		{"signed link", words(api.DefaultLinkLifetime), "shared/api"},
+		{"idempotency key", words(time.Duration(once) * time.Hour), "shared/api; then removed by the table's `forget`"},
+		{"message in the queue", words(source), "`UploadsQueue`"},
+		{"rest of a message after a failed try", words(visibility), "the mapping of `ValidatorSeconds`: six times that, and the batch window"},
+		{"tries of a message", fmt.Sprintf("%d receptions, then the dead letters", receives), "`MaxReceives`"},
+		{"dead letter", words(dead) + " since S3 sent it", "`DeadLetterQueue`"},
+		{"message after a redrive", "as a new message", "SQS: a redrive begins anew"},
+		{"pending upload with its bytes, until its message is sent again", words(limits.Overdue), "`MaxReceives` times the rest"},
+		{"re-enqueues", fmt.Sprintf("%d an upload, %d receptions each", limits.Reenqueues, again), "shared/reconcile, shared/validator"},
+		{"pending upload without bytes", words(limits.Missing) + " after its form expired, then `never_arrived`", "shared/reconcile"},
+		{"run of the reconciler", fmt.Sprintf("every %d minutes", parameter("ReconcileMinutes")), "`ReconcileMinutes`"},
+		{"bytes in quarantine", words(quarantine), "`QuarantineDays`, at least 35"},
+		{"noncurrent version in quarantine", words(noncurrent), "the bucket's rule `quarantine`"},
+		{"noncurrent version of a file", words(days(rule("files", "NoncurrentDays"))), "`FilesNoncurrentDays`"},
+		{"unfinished multipart upload", words(days(rule("leftovers", "DaysAfterInitiation"))), "the bucket's rule `leftovers`"},
+		{"delete marker with nothing behind it", "until the bucket's next look", "the bucket's rule `leftovers`"},
+		{"tombstone of a deleted upload", words(tombstone), "`QuarantineDays` and 31 days; then removed by the table's `forget`"},
+		{"history of the table", "35 days", "DynamoDB's point-in-time recovery"},
+		{"logs", words(days(parameter("LogDays"))), "`LogDays`"},
+	}
+	var table strings.Builder
+	table.WriteString("| what | lives | set in |\n|---|---|---|\n")
+	for _, row := range rows {
+		fmt.Fprintf(&table, "| %s | %s | %s |\n", row[0], row[1], row[2])
+	}
+	compareBlocks(t, sourceFile(t, "docs", "operations.md"), map[string]string{"lifetimes": table.String()})
+
+	holds := func(what string, ok bool) {
+		if !ok {
+			t.Errorf("it does not hold that %s", what)
+		}
+	}
+	least := days(x.number(t, "Parameters", "QuarantineDays", "MinValue"))
+	holds("quarantine outlives a message, its time as a dead letter and after a redrive", source+2*dead < least && least <= quarantine)
+	holds("a tombstone outlives quarantine with its noncurrent versions and S3's two roundings to midnight", tombstone > quarantine+noncurrent+2*day)
+	holds("a form ends before its upload is given up", form < limits.Missing)
+	holds("no form outlives the session of its function", x.number(t, "Parameters", "FormSeconds", "MaxValue") <= int(api.MaxFormLifetime/time.Second))
+	holds("dead letters live longer than messages", dead > source)
+	holds("a message is tried to its end before the queue drops it", limits.Overdue < source)
+	holds("what is sent again never becomes a dead letter", again < x.number(t, "Parameters", "MaxReceives", "MinValue"))
+	holds("the table removes by the attribute that the store writes", strings.Contains(x.at(t, "Resources", "RecordsTable", "Properties"), "TimeToLiveSpecification: {AttributeName: forget, Enabled: true}"))
+	window := x.number(t, "Resources", "ValidatorFunction", "Properties", "Events", "Arrived", "Properties", "MaximumBatchingWindowInSeconds")
+	for _, choice := range []int{60, 120, 180, 300, 600, 900} {
+		holds(fmt.Sprintf("with %d seconds the visibility is six times that and the window", choice), x.visibility(t, choice) == 6*choice+window)
+	}
+
+	// What the settings mean when nobody sets them is what the template sets.
+	settings, err := config.Load(func(name string) string {
+		return map[string]string{"HATCHERY_BUCKET": "bucket", "HATCHERY_RECORDS": "sqlite"}[name]
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	holds("the settings' defaults are the template's", settings.FormTime == form && settings.VisibilityTime == visibility && settings.MaxReceives == receives &&
+		days(settings.QuarantineDays) == quarantine && settings.ValidatorTime == time.Duration(validator)*time.Second)
+}
+
+// visibility is what the template maps a validator's time-out to.
+func (x template) visibility(t *testing.T, seconds int) int {
+	t.Helper()
+	text := x.at(t, "Mappings", "ByValidatorSeconds", fmt.Sprintf("'%d'", seconds))
+	n, err := strconv.Atoi(strings.Trim(strings.TrimPrefix(text, "{Visibility:"), " '}"))
+	if err != nil {
+		t.Fatalf("template.yaml maps %d seconds to %q", seconds, text)
+	}
+	return n
+}
+
+// ruleNumber is a number in one of the bucket's lifecycle rules.
+func (x template) ruleNumber(t *testing.T, id, field string) int {
+	t.Helper()
+	rules := x.at(t, "Resources", "UploadsBucket", "Properties", "LifecycleConfiguration", "Rules")
+	_, rest, found := strings.Cut(rules, "- Id: "+id+"\n")
+	one, _, _ := strings.Cut(rest, "- Id: ")
+	value := regexp.MustCompile(`\b` + field + `: (?:!Ref (\w+)|(\d+))`).FindStringSubmatch(one)
+	if !found || value == nil {
+		t.Fatalf("template.yaml's rule %s has no %s", id, field)
+	}
+	if value[1] != "" {
+		return x.number(t, "Parameters", value[1], "Default")
+	}
+	n, _ := strconv.Atoi(value[2]) // digits
+	return n
+}
+
+// codeNumber is a number that the code keeps to itself.
+func codeNumber(t *testing.T, pattern string, file ...string) int {
+	t.Helper()
+	found := regexp.MustCompile(pattern).FindSubmatch(readFile(t, sourceFile(t, file...)))
+	if found == nil {
+		t.Fatalf("%s has no %s", strings.Join(file, "/"), pattern)
+	}
+	n, err := strconv.Atoi(string(found[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// words writes a duration as people do.
+func words(d time.Duration) string {
+	var parts []string
+	for _, unit := range []struct {
+		of   time.Duration
+		name string
+	}{{day, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"}} {
+		if unit.name == "day" && d < 2*day {
+			continue // 24 hours say more than a day
+		}
+		n := int(d / unit.of)
+		d %= unit.of
+		switch {
+		case n == 1:
+			parts = append(parts, "1 "+unit.name)
+		case n > 1:
+			parts = append(parts, fmt.Sprintf("%d %ss", n, unit.name))
+		}
+	}
+	return strings.Join(parts, " ")
+}

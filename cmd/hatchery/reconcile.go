@@ -1,0 +1,166 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hatchery/shared/config"
+	"hatchery/shared/reconcile"
+	"hatchery/shared/upload"
+)
+
+// reconcileFlags are what a person may say of `hatchery reconcile`.
+type reconcileFlags struct {
+	where
+	dryRun, json           bool
+	resume                 string
+	maxRecords, maxObjects int
+	olderThan, within      time.Duration
+}
+
+func reconcileCommand(d door) *cobra.Command {
+	var f reconcileFlags
+	command := &cobra.Command{
+		Use:   "reconcile",
+		Short: "Bring uploads to their end whose messages were lost, and say what does not fit",
+		Long: `Reconcile compares the records with the bucket, with the same code as the function
+that does so on a schedule. It sends uploads to the validator again whose messages
+came to nothing, twice at most; it gives up those whose bytes never came; and it
+reports, without touching anything, what does not fit together: objects without a
+record, copies that no record serves, stored records without their bytes.
+
+The deployment is that of the environment (the settings HATCHERY_… of its functions,
+and AWS's own), or the hatchery dev that runs on the folder --data.
+
+It exits 0 when nothing needs a person, 1 when something does, 2 when it was used
+wrongly, and 3 when another system failed; what was found is printed all the same.`,
+		Example: `  hatchery reconcile --dry-run
+  hatchery reconcile --json | jq '.findings[] | select(.what == "orphan_object")'
+  hatchery reconcile --data .hatchery --older-than 1m`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage("reconcile takes no arguments, but got %q", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.records != "" && f.data == "" {
+				return usage("--records belongs to --data: the environment says it with HATCHERY_RECORDS")
+			}
+			f.records = cmp.Or(f.records, config.RecordsSQLite)
+			if f.maxRecords < 0 || f.maxObjects < 0 || f.within < 0 {
+				return usage("--max-records, --max-objects and --within: found a number below 0; accepted: 0 (no bound) and above")
+			}
+			if cmd.Flags().Changed("older-than") && f.olderThan < 0 {
+				return usage("--older-than: found %v; accepted: a duration like 90m or 0s", f.olderThan)
+			}
+			return reconcileNow(cmd.Context(), f, d, cmd.Flags().Changed("older-than"))
+		},
+	}
+	command.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be done, and do nothing")
+	command.Flags().BoolVar(&f.json, "json", false, "print the report as one JSON object")
+	command.Flags().StringVar(&f.data, "data", "", "the data `folder` of a running hatchery dev (default: the deployment of the environment)")
+	command.Flags().StringVar(&f.records, "records", "", "with --data: what that dev keeps its records in, `sqlite` or dynamodb (default sqlite)")
+	command.Flags().StringVar(&f.resume, "resume", "", "go on where an earlier run ended: the `text` that it printed")
+	command.Flags().IntVar(&f.maxRecords, "max-records", 0, "look at no more than `n` pending and as many stored records")
+	command.Flags().IntVar(&f.maxObjects, "max-objects", 0, "look at no more than `n` versions in the bucket")
+	command.Flags().DurationVar(&f.olderThan, "older-than", 0, "send again what is older than this `duration` (default: as long as a message can be tried, HATCHERY_MAX_RECEIVES times HATCHERY_VISIBILITY_SECONDS)")
+	command.Flags().DurationVar(&f.within, "within", 0, "end within this `duration`, done or not")
+	return command
+}
+
+// reconcileNow does one run and prints its report.
+func reconcileNow(ctx context.Context, f reconcileFlags, d door, olderThan bool) (err error) {
+	dep, err := openDeployment(ctx, f.where, d)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := dep.close(); closeErr != nil {
+			err = errors.Join(err, system(closeErr))
+		}
+	}()
+	limits := reconcile.DefaultLimits(dep.settings.MaxReceives, dep.settings.VisibilityTime)
+	if olderThan {
+		limits.Overdue = f.olderThan
+	}
+	r := &reconcile.Reconciler{Records: dep.records, Inventory: dep.objects, Pipeline: dep.pipeline, Queue: dep.queue,
+		Layout: dep.settings.Layout, Bucket: dep.settings.Bucket, Region: dep.region, Limits: limits, Now: time.Now,
+		Log: slog.New(slog.DiscardHandler)} // the report says it all
+	o := reconcile.Options{DryRun: f.dryRun, Resume: f.resume, MaxRecords: f.maxRecords, MaxObjects: f.maxObjects}
+	if f.within > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, f.within)
+		defer cancel()
+		o.Margin = min(reconcile.DefaultMargin, f.within/4)
+	}
+	report, err := r.Run(ctx, o)
+	if errors.Is(err, upload.ErrBadCursor) && f.resume != "" {
+		return usage("--resume: this is no text that an earlier run of this deployment printed: %w", err)
+	}
+	if printErr := printReport(d.out, report, f.json); printErr != nil {
+		return system(printErr)
+	}
+	switch {
+	case err != nil:
+		return system(err)
+	case report.NeedsPerson():
+		return &exitError{code: exitNo}
+	}
+	return nil
+}
+
+// printReport prints a report for a program or for a person.
+func printReport(out io.Writer, report reconcile.Report, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(out).Encode(report)
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	if len(report.Findings) > 0 {
+		fmt.Fprintln(w, "WHAT\tSTATUS\tWHERE\tWHY")
+		for _, finding := range report.Findings {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", finding.What, cmp.Or(string(finding.Status), "-"), shown(string(finding.Key)), finding.Detail)
+		}
+		if report.FindingsLeftOut > 0 {
+			fmt.Fprintf(w, "and %s more, which are counted below\n", grouped(int64(report.FindingsLeftOut)))
+		}
+		fmt.Fprintln(w)
+	}
+	again, givenUp := "sent again", "given up, as their bytes never came"
+	if report.DryRun {
+		again, givenUp = "would be sent again", "would be given up, as their bytes never came"
+	}
+	for _, line := range []struct {
+		n    int
+		what string
+	}{
+		{report.Reenqueued, "uploads " + again},
+		{report.NeverArrived, "uploads " + givenUp},
+		{report.PendingTooLong, "uploads pending for too long: sent again as often as may be"},
+		{report.UnfinishedTooLong, "settled uploads whose bytes are still in quarantine: sent again as often as may be"},
+		{report.OrphanObjects, "objects in quarantine without a record"},
+		{report.StrayFiles, "copies that no stored record serves"},
+		{report.ForeignObjects, "objects under keys that Hatchery never makes"},
+		{report.LostRecords, "stored records whose bytes are not there"},
+		{report.Failed, "failures"},
+	} {
+		if line.n > 0 {
+			fmt.Fprintf(w, "%s  %s\n", grouped(int64(line.n)), line.what)
+		}
+	}
+	fmt.Fprintf(w, "Looked at %s pending uploads, %s versions in the bucket and %s stored records.\n",
+		grouped(int64(report.PendingSeen)), grouped(int64(report.ObjectsSeen)), grouped(int64(report.StoredSeen)))
+	if !report.Complete {
+		fmt.Fprintf(w, "Not all has been looked at. Go on with: --resume %s\n", report.Resume)
+	}
+	return w.Flush()
+}

@@ -1,0 +1,82 @@
+package door
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"time"
+
+	"hatchery/shared/emf"
+	"hatchery/shared/reconcile"
+	"hatchery/shared/upload"
+)
+
+// Namespace of all metrics. Each of them has the dimension Stack, from
+// HATCHERY_STACK; docs/operations.md says what to do about which.
+const Namespace = "Hatchery"
+
+// Counts is what the functions count. Its methods may be called concurrently.
+type Counts struct {
+	metrics *emf.Writer
+	log     *slog.Logger
+}
+
+func newCounts(stdout io.Writer, stack string, log *slog.Logger) Counts {
+	return Counts{log: log, metrics: emf.New(stdout, emf.Options{Namespace: Namespace,
+		Dimensions: []emf.Dimension{{Name: "Stack", Value: stack}}, Now: time.Now})}
+}
+
+// count is one more of something, gauge a number of them.
+func count(name string) emf.Metric { return gauge(name, 1) }
+
+func gauge(name string, n int) emf.Metric {
+	return emf.Metric{Name: name, Unit: emf.Count, Value: float64(n)}
+}
+
+// emit writes metrics. That they cannot be written is logged: nothing that a
+// function does depends on them.
+func (c Counts) emit(metrics ...emf.Metric) {
+	if err := c.metrics.Emit(metrics...); err != nil {
+		c.log.LogAttrs(context.Background(), slog.LevelError, "metrics are lost", slog.String("error", err.Error()))
+	}
+}
+
+// Accepted counts a new upload; it is for api.Config.
+func (c Counts) Accepted(upload.Record) { c.emit(count("Accepted")) }
+
+// Validated counts what became of an S3 record; it is for validator.Validator.
+// Verdicts alone are measured: whatever is repeated or removed was measured before,
+// or never will be.
+func (c Counts) Validated(o upload.Outcome, err error) {
+	if err != nil {
+		c.emit(count("Failed"))
+		return
+	}
+	seconds := emf.Metric{Name: "SecondsToVerdict", Unit: emf.Seconds, Value: o.Record.SettledAt.Sub(o.Record.CreatedAt).Seconds()}
+	switch o.Result {
+	case upload.ResultStored:
+		c.emit(count("Stored"), emf.Metric{Name: "Bytes", Unit: emf.Bytes, Value: float64(o.Record.Size)}, seconds)
+	case upload.ResultRejected:
+		rejected := count("Rejected")
+		if o.Record.Reason != nil {
+			rejected.Also = []emf.Dimension{{Name: "Code", Value: string(o.Record.Reason.Code)}}
+		}
+		c.emit(rejected, seconds)
+	case upload.ResultLate:
+		c.emit(count("Late"))
+	case upload.ResultOrphan:
+		c.emit(count("Orphan"))
+	case upload.ResultSettledBefore, upload.ResultDeleted, upload.ResultGone, upload.ResultForeign:
+	}
+}
+
+// Reconciled counts what one run of the reconciler did and found.
+func (c Counts) Reconciled(r reconcile.Report, err error) {
+	metrics := []emf.Metric{gauge("Reenqueued", r.Reenqueued), gauge("NeverArrived", r.NeverArrived),
+		gauge("OrphanObjects", r.OrphanObjects+r.StrayFiles), gauge("LostRecords", r.LostRecords)}
+	// A run with trouble has not seen all: a zero of it would end the alarm.
+	if err == nil || r.PendingTooLong > 0 {
+		metrics = append(metrics, gauge("PendingTooLong", r.PendingTooLong))
+	}
+	c.emit(metrics...)
+}

@@ -1,0 +1,43 @@
+package door
+
+import (
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+
+	"hatchery/shared/config"
+	"hatchery/shared/objects/s3objects"
+	"hatchery/shared/records/dynamorecords"
+	"hatchery/shared/teller/eventbridgeteller"
+	"hatchery/shared/upload"
+)
+
+// Parts are what every function is built of.
+type Parts struct {
+	Settings config.Config
+	// AWS makes the clients that one function alone needs.
+	AWS      aws.Config
+	Records  *dynamorecords.Store
+	Objects  *s3objects.Store
+	Pipeline *upload.Pipeline
+	Counts   Counts
+	Log      *slog.Logger
+}
+
+// newParts connects to nothing yet: the first call does.
+func newParts(settings config.Config, getenv func(string) string, stdout io.Writer, log *slog.Logger) *Parts {
+	p := &Parts{Settings: settings, AWS: awsConfig(getenv), Counts: newCounts(stdout, settings.Stack, log), Log: log}
+	p.Records = dynamorecords.New(dynamodb.NewFromConfig(p.AWS), settings.Table, dynamorecords.Options{Now: time.Now})
+	p.Objects = s3objects.New(s3Client(p.AWS), settings.Bucket, s3objects.Options{Now: time.Now})
+	p.Pipeline = &upload.Pipeline{Policy: settings.Policy, Layout: settings.Layout, Records: p.Records, Objects: p.Objects,
+		Now: time.Now, NewID: upload.NewID, TombstoneLife: upload.TombstoneLife(settings.QuarantineDays)}
+	if settings.EventBus != "" {
+		p.Pipeline.Teller = eventbridgeteller.New(eventbridge.NewFromConfig(p.AWS), settings.EventBus, settings.Bucket,
+			settings.Layout, eventbridgeteller.Options{})
+	}
+	return p
+}

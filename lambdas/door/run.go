@@ -1,0 +1,114 @@
+package door
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"hatchery/shared/config"
+	"hatchery/shared/upload"
+)
+
+// Process is what a function's process has around it.
+type Process struct {
+	Getenv         func(string) string
+	Stdout, Stderr io.Writer
+	// Serve hands events to the handler until the process ends.
+	Serve func(handler any)
+}
+
+// OfLambda is the process that Lambda starts.
+func OfLambda() Process {
+	return Process{Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr, Serve: lambda.Start}
+}
+
+// Run builds a function and serves events with it. It gives the process's exit
+// code: 1 when the function cannot start, which is then said in one line of the
+// log and to Lambda, with all faults of the settings at once.
+func Run(p Process, build func(*Parts) (handler any, err error), needs ...config.Need) (exitCode int) {
+	log := newLog(p.Stderr, p.Getenv("AWS_LAMBDA_LOG_LEVEL"))
+	handler, err := p.assemble(log, build, needs)
+	if err != nil {
+		p.refuse(log, err)
+		return 1
+	}
+	p.Serve(handler)
+	return 0
+}
+
+func (p Process) assemble(log *slog.Logger, build func(*Parts) (any, error), needs []config.Need) (any, error) {
+	settings, err := load(p.Getenv, needs)
+	if err != nil {
+		return nil, err
+	}
+	return build(newParts(settings, p.Getenv, p.Stdout, log))
+}
+
+// load reads the settings, and adds what only a function demands of them.
+func load(getenv func(string) string, needs []config.Need) (config.Config, error) {
+	settings, err := config.Load(getenv, needs...)
+	faults, ok := errors.AsType[upload.Faults](err)
+	if err != nil && !ok {
+		return config.Config{}, fmt.Errorf("read the settings: %w", err)
+	}
+	if kept := getenv("HATCHERY_RECORDS"); kept == config.RecordsSQLite || kept == config.RecordsBugout {
+		faults = append(faults, upload.Fault{Setting: "HATCHERY_RECORDS", Found: fmt.Sprintf("%q", kept), Accepted: config.RecordsDynamoDB + " in a function"})
+	}
+	for _, name := range []string{"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
+		if getenv(name) == "" {
+			faults = append(faults, upload.Fault{Setting: name, Found: "nothing", Accepted: "what Lambda sets it to"})
+		}
+	}
+	return settings, faults.Err()
+}
+
+// refuse says why the function cannot start. No fault shows a secret.
+func (p Process) refuse(log *slog.Logger, cause error) {
+	log.LogAttrs(context.Background(), slog.LevelError, "the function cannot start", slog.Any("faults", strings.Split(cause.Error(), "\n")))
+	runtime := p.Getenv("AWS_LAMBDA_RUNTIME_API")
+	if runtime == "" {
+		return // nobody stands behind this process
+	}
+	if err := reportInit(runtime, cause); err != nil {
+		log.LogAttrs(context.Background(), slog.LevelWarn, "Lambda could not be told", slog.String("error", err.Error()))
+	}
+}
+
+// reportInit tells Lambda why the function cannot start, so that whoever invokes
+// it reads that and not "exit status 1".
+// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-initerror
+func reportInit(runtime string, cause error) error {
+	const kind = "Hatchery.Configuration"
+	body, err := json.Marshal(map[string]any{"errorType": kind, "errorMessage": "the function cannot start: " + cause.Error(), "stackTrace": []string{}})
+	if err != nil {
+		return fmt.Errorf("write an init error: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+runtime+"/2018-06-01/runtime/init/error", bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("report an init error: %w", err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Lambda-Runtime-Function-Error-Type", kind)
+	// A transport of its own has no proxy: the runtime is next door.
+	response, err := (&http.Transport{}).RoundTrip(request)
+	if err != nil {
+		return fmt.Errorf("report an init error: %w", err)
+	}
+	defer response.Body.Close() //nolint:errcheck // the process ends
+	if response.StatusCode != http.StatusAccepted {
+		return fmt.Errorf("report an init error: the runtime answered %s", response.Status)
+	}
+	return nil
+}

@@ -1,0 +1,41 @@
+// Command reconciler is the Lambda function on a schedule: it compares records and
+// bucket, and brings to an end what got lost between them. Its settings are in
+// docs/settings.md.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"hatchery/lambdas/door"
+	"hatchery/shared/config"
+	"hatchery/shared/queue/sqsqueue"
+	"hatchery/shared/reconcile"
+)
+
+func main() { os.Exit(door.Run(door.OfLambda(), build, config.Messages)) }
+
+func build(p *door.Parts) (any, error) {
+	reconciler := &reconcile.Reconciler{Records: p.Records, Inventory: p.Objects, Pipeline: p.Pipeline,
+		Queue:  sqsqueue.New(sqs.NewFromConfig(p.AWS), p.Settings.QueueURL, sqsqueue.Options{}),
+		Layout: p.Settings.Layout, Bucket: p.Settings.Bucket, Region: p.AWS.Region,
+		Limits: reconcile.DefaultLimits(p.Settings.MaxReceives, p.Settings.VisibilityTime),
+		Now:    time.Now, Log: p.Log}
+	// What the schedule says does not matter: it is time.
+	return func(ctx context.Context, _ json.RawMessage) (reconcile.Report, error) {
+		report, err := reconciler.Scheduled(ctx, p.Records, reconcile.Options{})
+		p.Counts.Reconciled(report, err)
+		summary := report
+		summary.Findings = nil // each has a line of its own
+		p.Log.InfoContext(ctx, "reconciled", "report", summary)
+		if err != nil {
+			return report, fmt.Errorf("reconcile: %w", err)
+		}
+		return report, nil
+	}, nil
+}

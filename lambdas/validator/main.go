@@ -1,0 +1,20 @@
+// Command validator is the Lambda function behind the queue: it judges what
+// arrived in quarantine. Its settings are in docs/settings.md.
+package main
+
+import (
+	"os"
+	"time"
+
+	"hatchery/lambdas/door"
+	"hatchery/shared/validator"
+)
+
+func main() { os.Exit(door.Run(door.OfLambda(), build)) }
+
+func build(p *door.Parts) (any, error) {
+	judge := &validator.Validator{Pipeline: p.Pipeline, Failures: p.Records, Bucket: p.Settings.Bucket,
+		Concurrency: 4, Margin: validator.DefaultMargin, ReadRate: p.Settings.ReadRate,
+		Observe: p.Counts.Validated, Now: time.Now, Log: p.Log}
+	return judge.Handle, nil
+}

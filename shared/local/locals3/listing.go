@@ -1,0 +1,189 @@
+package locals3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/versity/versitygw/s3err"
+	"github.com/versity/versitygw/s3response"
+)
+
+// mostListed is the most versions in a page: S3's own bound.
+const mostListed = 1000
+
+// ListObjectVersions lists versions and delete markers in the order of their keys, the newest of a key first, and goes
+// on exactly where a page ended, also when what it ended with is not there any more.
+//
+// (versitygw's own repeats a version between pages and reads all that comes before a page again. It is still asked
+// where a delimiter gathers keys.)
+func (g *guarded) ListObjectVersions(ctx context.Context, in *s3.ListObjectVersionsInput) (s3response.ListVersionsResult, error) {
+	if aws.ToString(in.Delimiter) != "" {
+		return g.Posix.ListObjectVersions(ctx, in)
+	}
+	bucket := aws.ToString(in.Bucket)
+	l := lister{g: g, bucket: bucket, prefix: aws.ToString(in.Prefix), afterKey: aws.ToString(in.KeyMarker), afterVersion: aws.ToString(in.VersionIdMarker), room: mostListed}
+	if in.MaxKeys != nil {
+		l.room = min(int(*in.MaxKeys), mostListed)
+	}
+	if v := l.afterVersion; v != "" && (l.afterKey == "" || v != nullVersion && !isVersionID(v)) {
+		return s3response.ListVersionsResult{}, s3err.GetInvalidArgumentErr(s3err.InvalidArgVersionId, v)
+	}
+	result := s3response.ListVersionsResult{Name: in.Bucket, Prefix: &l.prefix, Delimiter: aws.String(""), KeyMarker: &l.afterKey,
+		VersionIdMarker: &l.afterVersion, MaxKeys: aws.Int32(int32(l.room)), NextKeyMarker: aws.String(""), NextVersionIdMarker: aws.String(""), IsTruncated: aws.Bool(false)}
+	if !exists(g.layout.object(bucket, "")) {
+		return s3response.ListVersionsResult{}, s3err.GetBucketErr(s3err.ErrNoSuchBucket, bucket)
+	}
+	if l.room == 0 {
+		return result, nil
+	}
+	err := l.folder(ctx, "")
+	if err != nil && !errors.Is(err, errFull) {
+		return s3response.ListVersionsResult{}, fmt.Errorf("list versions under %q: %w", l.prefix, err)
+	}
+	for _, v := range l.found {
+		if v.marker {
+			result.DeleteMarkers = append(result.DeleteMarkers, types.DeleteMarkerEntry{Key: &v.key, VersionId: &v.id, LastModified: &v.at, IsLatest: &v.latest})
+		} else {
+			result.Versions = append(result.Versions, s3response.ObjectVersion{Key: &v.key, VersionId: &v.id, LastModified: &v.at, IsLatest: &v.latest,
+				Size: &v.size, ETag: &v.etag, StorageClass: types.ObjectVersionStorageClassStandard})
+		}
+	}
+	if err != nil {
+		last := &l.found[len(l.found)-1]
+		result.IsTruncated, result.NextKeyMarker, result.NextVersionIdMarker = aws.Bool(true), &last.key, &last.id
+	}
+	return result, nil
+}
+
+// nullVersion is the id of what was written without versioning: folders, here.
+const nullVersion = "null"
+
+// errFull ends a walk when there is more than a page holds.
+var errFull = errors.New("the page is full")
+
+// lister walks the folders of a bucket in the order of keys.
+type lister struct {
+	g                      *guarded
+	bucket, prefix         string
+	afterKey, afterVersion string
+	room                   int
+	found                  []listed
+}
+
+// listed is one version or delete marker.
+type listed struct {
+	key, id, etag  string
+	at             time.Time
+	size           int64
+	marker, latest bool
+}
+
+// folder lists what lies below a folder, whose name is empty or ends in a slash.
+func (l *lister) folder(ctx context.Context, name string) error {
+	entries, err := os.ReadDir(l.g.layout.object(l.bucket, name))
+	if isAbsent(err) {
+		return nil // removed meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	// A folder sorts as the keys in it do: with its slash.
+	keys := make([]string, 0, len(entries))
+	for _, entry := range entries {
+		key := name + entry.Name()
+		switch {
+		case isStaging(key):
+		case entry.IsDir():
+			keys = append(keys, key+"/")
+		case entry.Type().IsRegular():
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := l.entry(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entry lists one key, or one folder and what is below it.
+func (l *lister) entry(ctx context.Context, key string) error {
+	folder := strings.HasSuffix(key, "/")
+	within := strings.HasPrefix(key, l.prefix)
+	if !within && !(folder && strings.HasPrefix(l.prefix, key)) {
+		return nil
+	}
+	if within && (key > l.afterKey || key == l.afterKey && l.afterVersion != "") {
+		versions, err := l.versions(key)
+		if err != nil {
+			return fmt.Errorf("look at %q: %w", key, err)
+		}
+		for _, v := range versions {
+			if len(l.found) == l.room {
+				return errFull
+			}
+			l.found = append(l.found, v)
+		}
+	}
+	if !folder || key < l.afterKey && !strings.HasPrefix(l.afterKey, key) {
+		return nil // everything below it comes before the page, too
+	}
+	return l.folder(ctx, key)
+}
+
+// versions gives those of one key that belong after the page before, newest first.
+func (l *lister) versions(key string) ([]listed, error) {
+	defer l.g.share(&l.bucket, &key)()
+	layout := l.g.layout
+	current := l.describe(key, nullVersion, layout.object(l.bucket, key), layout.objectMeta(l.bucket, key))
+	if current == nil {
+		return nil, nil // removed meanwhile, or a folder that nobody stored
+	}
+	current.latest = true
+	if id := l.g.attribute(l.bucket, key, versionAttribute); id != "" {
+		current.id = id
+	}
+	all := []listed{*current}
+	if !strings.HasSuffix(key, "/") {
+		earlier, err := regularFiles(layout.versionFolder(l.bucket, key))
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range slices.Backward(earlier) {
+			if v := l.describe(key, id, layout.version(l.bucket, key, id), layout.versionMeta(l.bucket, key, id)); v != nil {
+				all = append(all, *v)
+			}
+		}
+	}
+	if key == l.afterKey {
+		// The ids of versions grow with time.
+		all = slices.DeleteFunc(all, func(v listed) bool { return v.id >= l.afterVersion })
+	}
+	return all, nil
+}
+
+// describe reads what is known of one version, or nothing when it is not there.
+func (l *lister) describe(key, id, file, sidecar string) *listed {
+	info, err := os.Stat(file)
+	if err != nil || info.IsDir() && !l.g.attributes.has(sidecar, etagAttribute) {
+		return nil
+	}
+	v := &listed{key: key, id: id, at: info.ModTime(), etag: l.g.attributes.get(sidecar, etagAttribute), marker: l.g.attributes.has(sidecar, markerAttribute)}
+	if !info.IsDir() {
+		v.size = info.Size()
+	}
+	return v
+}

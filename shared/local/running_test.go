@@ -1,0 +1,46 @@
+package local_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hatchery/shared/local"
+)
+
+func TestARunningStackIsFoundByItsFolder(t *testing.T) {
+	for name, dynamoDB := range map[string]string{"without DynamoDB": "", "with DynamoDB": "127.0.0.1:0"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			o := options(dir)
+			o.DynamoDBListen = dynamoDB
+			stack, err := local.Open(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := stack.Endpoints()
+			want.API, want.App = "", ""
+			if got, err := local.Running(t.Context(), dir); err != nil || got != want {
+				t.Errorf("found %+v, %v; want %+v", got, err, want)
+			}
+			if err := stack.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := local.Running(t.Context(), dir); !errors.Is(err, local.ErrNotRunning) || !strings.Contains(err.Error(), want.SQS) {
+				t.Errorf("after its end: %v, want ErrNotRunning and where nothing answers", err)
+			}
+		})
+	}
+}
+
+func TestAFolderOfNoStackStaysAsItIs(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "missing")
+	if _, err := local.Running(t.Context(), dir); !errors.Is(err, local.ErrNotRunning) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("%v, want ErrNotRunning", err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder was made: %v", err)
+	}
+}

@@ -1,0 +1,32 @@
+package queuetest_test
+
+import (
+	"testing"
+
+	"hatchery/shared/queue"
+	"hatchery/shared/queue/queuetest"
+)
+
+func TestTheQueueInMemoryKeepsTheContract(t *testing.T) {
+	queuetest.RunSender(t, func(*testing.T) queuetest.SenderHarness {
+		q := &queuetest.Memory{}
+		return queuetest.SenderHarness{Sender: q, Take: func(*testing.T) []queue.Message { return q.Take() }}
+	})
+}
+
+func TestWhatTheQueueInMemoryHoldsIsNobodyElses(t *testing.T) {
+	q := &queuetest.Memory{}
+	sent := queue.Message{Body: "body", Attributes: map[string]queue.Attribute{"a": {Type: "Binary", Binary: []byte("b")}}}
+	if err := q.Send(t.Context(), sent); err != nil {
+		t.Fatal(err)
+	}
+	sent.Attributes["a"].Binary[0] = 'x'
+	seen := q.Messages()
+	seen[0].Attributes["a"].Binary[0] = 'y'
+	if got := q.Take(); string(got[0].Attributes["a"].Binary) != "b" {
+		t.Errorf("the queue holds %q", got[0].Attributes["a"].Binary)
+	}
+	if got := q.Messages(); len(got) != 0 {
+		t.Errorf("after taking it still holds %+v", got)
+	}
+}

@@ -1,0 +1,106 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"hatchery/shared/arrival"
+	"hatchery/shared/queue"
+	"hatchery/shared/upload"
+)
+
+// owed gives the versions in quarantine that the validator has work with: all of
+// them, but for the one that a rejection is about. (upload.Pipeline.Owes says the
+// same of one version.)
+func owed(record upload.Record, versions []upload.Kept) []upload.Kept {
+	var out []upload.Kept
+	for _, v := range versions {
+		if record.Status != upload.Rejected || v.Version != record.JudgedVersion {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// again sends the messages of an upload again, when none that was sent before can
+// still be on its way.
+//
+// Every version gets a message of its own, newest first, under one count: which of
+// them was promoted by a validator that died is not known here, and only the message
+// of that one can bring the upload to its end.
+func (x *run) again(ctx context.Context, record upload.Record, versions []upload.Kept) {
+	versions = owed(record, versions)
+	if len(versions) == 0 {
+		return
+	}
+	versions = versions[:min(len(versions), x.Limits.Versions)]
+	// Whoever settled or deleted it removes its bytes afterwards.
+	since := newest(versions[0].At, record.ReenqueuedAt, record.SettledAt, record.DeletedAt)
+	if x.now.Sub(since) <= x.Limits.Overdue {
+		return
+	}
+	f := Finding{What: Reenqueued, Key: versions[0].Key, Version: versions[0].Version, Upload: record.ID, Status: record.Status}
+	if record.Reenqueued >= x.Limits.Reenqueues {
+		f.What = UnfinishedTooLong
+		if record.Status == upload.Pending {
+			f.What = PendingTooLong
+		}
+		f.Detail = fmt.Sprintf("sent again %d times, last at %s, and still there%s", record.Reenqueued, stamp(record.ReenqueuedAt), lastFailure(record))
+		x.found(ctx, f)
+		return
+	}
+	f.Detail = fmt.Sprintf("in quarantine since %s, message %d of %d%s", stamp(versions[0].At), record.Reenqueued+1, x.Limits.Reenqueues, lastFailure(record))
+	if !x.o.DryRun {
+		sent, err := x.send(ctx, record, versions)
+		if err != nil {
+			x.failed(ctx, fmt.Sprintf("send upload %s again", record.Ref()), err)
+		}
+		if !sent {
+			return
+		}
+	}
+	x.found(ctx, f)
+}
+
+// send counts on the record and then sends a message for each version. It is false
+// when none was sent: by an error, or because another reconciler was faster.
+func (x *run) send(ctx context.Context, record upload.Record, versions []upload.Kept) (bool, error) {
+	counted, err := x.Records.NoteReenqueue(ctx, record.Ref(), record.Reenqueued, x.Now())
+	if errors.Is(err, upload.ErrConflict) || errors.Is(err, upload.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("count it on the record: %w", err)
+	}
+	for i, v := range versions {
+		body, err := arrival.Format(arrival.Created{Name: "ObjectCreated:Put", Time: v.At, Region: x.Region, Bucket: x.Bucket,
+			Key: string(v.Key), VersionID: string(v.Version), Size: v.Size, Sequencer: arrival.Sequencer(v.At, 0)})
+		if err == nil {
+			err = x.Queue.Send(ctx, queue.Message{Body: string(body),
+				Attributes: map[string]queue.Attribute{arrival.ReenqueuedAttribute: queue.Number(counted.Reenqueued)}})
+		}
+		if err != nil {
+			return i > 0, fmt.Errorf("send a message for version %s: %w", v.Version, err)
+		}
+	}
+	return true, nil
+}
+
+func newest(times ...time.Time) (t time.Time) {
+	for _, u := range times {
+		if u.After(t) {
+			t = u
+		}
+	}
+	return t
+}
+
+// lastFailure tells of the last trouble that the validator had, if any.
+func lastFailure(r upload.Record) string {
+	if r.LastFailure == nil {
+		return ""
+	}
+	return fmt.Sprintf("; %d failures, the last at %s: %.300q", r.Failures, stamp(r.LastFailure.At), r.LastFailure.Message)
+}

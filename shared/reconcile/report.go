@@ -1,0 +1,134 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"hatchery/shared/upload"
+)
+
+// Report is what one run did and found. In a dry run, what is counted as done is
+// what would be.
+type Report struct {
+	DryRun    bool      `json:"dry_run"`
+	StartedAt time.Time `json:"started_at"`
+	EndedAt   time.Time `json:"ended_at"`
+	// Complete: the walk over the pending uploads and the survey came to their ends
+	// in this run. Resume is "" then, else it is where to go on.
+	Complete bool   `json:"complete"`
+	Resume   string `json:"resume"`
+
+	// What was looked at: pending uploads older than the limits, versions in the
+	// bucket, stored records.
+	PendingSeen int `json:"pending_seen"`
+	ObjectsSeen int `json:"objects_seen"`
+	StoredSeen  int `json:"stored_seen"`
+
+	// Uploads that were sent again, and that were given up.
+	Reenqueued   int `json:"reenqueued"`
+	NeverArrived int `json:"never_arrived"`
+
+	// What a person should look at. The first two were sent again as often as may
+	// be: pending uploads, and others whose bytes are still in quarantine.
+	PendingTooLong    int `json:"pending_too_long"`
+	UnfinishedTooLong int `json:"unfinished_too_long"`
+	// Keys in quarantine without a record; versions of files that no stored record
+	// serves; keys that Hatchery never makes; stored records without their version.
+	OrphanObjects  int `json:"orphan_objects"`
+	StrayFiles     int `json:"stray_files"`
+	ForeignObjects int `json:"foreign_objects"`
+	LostRecords    int `json:"lost_records"`
+
+	// Failed counts the uploads and lists with which something failed.
+	Failed int `json:"failed"`
+
+	// Findings are what the counts from Reenqueued to LostRecords are about, in
+	// order; at most MaxFindings, FindingsLeftOut more are counted only.
+	Findings        []Finding `json:"findings"`
+	FindingsLeftOut int       `json:"findings_left_out"`
+}
+
+// MaxFindings bounds the list in a report, and what a run logs of it.
+const MaxFindings = 1000
+
+// NeedsPerson says that something was found that no later run will mend.
+func (r Report) NeedsPerson() bool {
+	return r.PendingTooLong+r.UnfinishedTooLong+r.OrphanObjects+r.StrayFiles+r.ForeignObjects+r.LostRecords > 0
+}
+
+// What a finding is.
+type What string
+
+// The findings. The names are part of the report's JSON.
+const (
+	Reenqueued        What = "reenqueued"
+	NeverArrived      What = "never_arrived"
+	PendingTooLong    What = "pending_too_long"
+	UnfinishedTooLong What = "unfinished_too_long"
+	OrphanObject      What = "orphan_object"
+	StrayFile         What = "stray_file"
+	ForeignObject     What = "foreign_object"
+	LostRecord        What = "lost_record"
+)
+
+// Finding is one upload or object that was done something about, or that is
+// reported.
+type Finding struct {
+	What What `json:"what"`
+	// Key is where in the bucket.
+	Key upload.Key `json:"key"`
+	// Version is the version that it is about, where it is about one.
+	Version upload.Version `json:"version,omitempty"`
+	// Upload and Status are of the record, empty where there is none.
+	Upload upload.ID     `json:"upload_id,omitempty"`
+	Status upload.Status `json:"status,omitempty"`
+	// Detail says in a sentence what was seen.
+	Detail string `json:"detail"`
+}
+
+// finish puts the findings in order: they come in as their uploads are done with.
+func (r *Report) finish(now time.Time) {
+	r.EndedAt = now.UTC()
+	if r.Findings == nil {
+		r.Findings = []Finding{}
+	}
+	slices.SortFunc(r.Findings, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.What, b.What), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Version, b.Version))
+	})
+}
+
+// found counts and logs a finding.
+func (x *run) found(ctx context.Context, f Finding) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	level, count := slog.LevelWarn, &x.report.Reenqueued
+	switch f.What {
+	case Reenqueued:
+		level = slog.LevelInfo
+	case NeverArrived:
+		level, count = slog.LevelInfo, &x.report.NeverArrived
+	case PendingTooLong:
+		level, count = slog.LevelError, &x.report.PendingTooLong
+	case UnfinishedTooLong:
+		count = &x.report.UnfinishedTooLong
+	case OrphanObject:
+		count = &x.report.OrphanObjects
+	case StrayFile:
+		count = &x.report.StrayFiles
+	case ForeignObject:
+		count = &x.report.ForeignObjects
+	case LostRecord:
+		level, count = slog.LevelError, &x.report.LostRecords
+	}
+	*count++
+	if len(x.report.Findings) == MaxFindings {
+		x.report.FindingsLeftOut++
+		return
+	}
+	x.report.Findings = append(x.report.Findings, f)
+	x.Log.Log(ctx, level, "reconcile: "+f.Detail, "finding", string(f.What), "dry_run", x.o.DryRun,
+		"upload_id", string(f.Upload), "status", string(f.Status), "key", string(f.Key), "version", string(f.Version))
+}

@@ -1,0 +1,232 @@
+package reconcile_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"hatchery/shared/reconcile"
+	"hatchery/shared/upload"
+	"hatchery/shared/uploadtest"
+)
+
+func TestAPendingUploadWithBytesIsSentAgainOnceItIsOverdue(t *testing.T) {
+	w := newWorld(t)
+	body := uploadtest.Picture(1)
+	ref := w.accepted(body)
+	at := w.clock()
+	w.later(overdue)
+	w.runs(counts{})
+	if got := w.messages(); len(got) != 0 {
+		t.Fatalf("sent at the limit: %+v", got)
+	}
+	w.later(time.Microsecond)
+	report := w.runs(counts{reenqueued: 1})
+	got := w.messages()
+	if len(got) != 1 || got[0].number != 1 {
+		t.Fatalf("sent %+v, want one message, number 1", got)
+	}
+	c, key := got[0].created, upload.DefaultLayout.QuarantineKey(ref)
+	version := c.VersionID
+	if c.Key != string(key) || c.Bucket != bucket || c.Region != "eu-central-1" || c.Size != int64(len(body.Data)) || !c.Time.Equal(at.Truncate(time.Millisecond)) {
+		t.Errorf("the message is about %+v", c)
+	}
+	if data, ok := w.objects.Bytes(key, upload.Version(version)); !ok || len(data) != len(body.Data) {
+		t.Errorf("the message is about version %q, which is not there", version)
+	}
+	if r := w.record(ref); r.Reenqueued != 1 || !r.ReenqueuedAt.Equal(w.clock()) || r.Status != upload.Pending {
+		t.Errorf("the record counts %d at %v", r.Reenqueued, r.ReenqueuedAt)
+	}
+	f := report.Findings[0]
+	if f.What != reconcile.Reenqueued || f.Key != key || f.Upload != ref.ID || f.Status != upload.Pending || string(f.Version) != version || f.Detail == "" {
+		t.Errorf("the finding is %+v", f)
+	}
+	if out := w.validate(ref, upload.Version(version)); out.Result != upload.ResultStored {
+		t.Errorf("validated: %s", out.Result)
+	}
+	w.later(overdue + day)
+	w.runs(counts{})
+}
+
+func TestItIsSentAgainTwiceAndThenReported(t *testing.T) {
+	w := newWorld(t)
+	ref := w.accepted(uploadtest.Picture(1))
+	version := upload.Version(w.versionsOf(ref)[0])
+	for number := 1; number <= 2; number++ {
+		// Measured from the last time that it was sent.
+		w.later(overdue)
+		w.runs(counts{})
+		w.later(time.Microsecond)
+		w.runs(counts{reenqueued: 1})
+		w.holds(number, ref, version)
+		w.runs(counts{})
+	}
+	w.later(overdue)
+	w.runs(counts{})
+	if err := w.records.NoteFailure(t.Context(), ref, upload.Failure{At: w.clock(), Message: "the bucket did not answer"}); err != nil {
+		t.Fatal(err)
+	}
+	w.later(time.Microsecond)
+	for range 2 {
+		report := w.runs(counts{pendingTooLong: 1})
+		if !report.NeedsPerson() || !strings.Contains(report.Findings[0].Detail, "the bucket did not answer") {
+			t.Errorf("%+v: want that a person looks at the last failure", report.Findings)
+		}
+		w.later(10 * day)
+	}
+	if got := w.messages(); len(got) != 0 {
+		t.Errorf("sent again: %+v", got)
+	}
+	if !strings.Contains(w.log.String(), "level=ERROR") || !strings.Contains(w.log.String(), string(ref.ID)) {
+		t.Errorf("logged %s", &w.log)
+	}
+	// An operator who has it judged again begins anew.
+	w.objects.Post(quarantineKey(ref), uploadtest.Script().Data)
+	w.validate(ref, "")
+	if _, err := w.records.Reopen(t.Context(), ref); err != nil {
+		t.Fatal(err)
+	}
+	w.later(overdue + time.Second)
+	w.runs(counts{reenqueued: 1})
+}
+
+func (w *world) versionsOf(ref upload.Ref) []upload.Version {
+	w.Helper()
+	versions, err := w.objects.Versions(w.Context(), upload.DefaultLayout.QuarantineKey(ref))
+	if err != nil {
+		w.Fatal(err)
+	}
+	return versions
+}
+
+func TestBytesThatCameLateAreGivenTheirTime(t *testing.T) {
+	w := newWorld(t)
+	ref := w.announced(15 * time.Minute)
+	w.later(10 * time.Minute)
+	first := w.post(ref, uploadtest.Script())
+	w.later(time.Minute)
+	second := w.post(ref, uploadtest.Picture(1))
+	w.later(overdue)
+	w.runs(counts{}) // the first is overdue, the second is not
+	w.later(time.Microsecond)
+	w.runs(counts{reenqueued: 1})
+	w.holds(1, ref, second, first)
+}
+
+// TestEveryVersionGetsItsMessage: a validator died after it had promoted the first
+// version, and only the message of that one can settle the upload.
+func TestEveryVersionGetsItsMessage(t *testing.T) {
+	w := newWorld(t)
+	ref := w.announced(15 * time.Minute)
+	key := upload.DefaultLayout.QuarantineKey(ref)
+	first := w.post(ref, uploadtest.Picture(1))
+	second := w.post(ref, uploadtest.Picture(2))
+	if _, err := w.objects.Promote(t.Context(), upload.Promotion{From: key, Version: first, To: upload.DefaultLayout.FilesKey(ref)}); err != nil {
+		t.Fatal(err)
+	}
+	w.later(overdue + time.Second)
+	w.runs(counts{reenqueued: 1})
+	w.holds(1, ref, second, first)
+	if _, err := w.pipeline.Validate(t.Context(), key, second); err == nil {
+		t.Fatal("the second version was judged beside the first one's copy")
+	}
+	w.validate(ref, first)
+	w.validate(ref, second)
+	if r := w.record(ref); r.Status != upload.Stored || r.JudgedVersion != first || len(w.versionsOf(ref)) != 0 {
+		t.Errorf("it ends %s by version %s", r.Status, r.JudgedVersion)
+	}
+}
+
+func TestAFormThatWasPostedManyTimesIsSentAgainInPart(t *testing.T) {
+	for name, settled := range map[string]bool{"pending": false, "settled": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.r.Limits.Versions = 3
+			ref := w.announced(15 * time.Minute)
+			if settled {
+				w.validate(ref, w.post(ref, uploadtest.Picture(1)))
+			}
+			var versions []upload.Version
+			for range 5 {
+				versions = append(versions, w.post(ref, uploadtest.Script()))
+			}
+			w.later(overdue + time.Second)
+			w.runs(counts{reenqueued: 1})
+			w.holds(1, ref, versions[4], versions[3], versions[2])
+		})
+	}
+}
+
+func TestAKeyThatBeginsAlikeIsAnotherObject(t *testing.T) {
+	w := newWorld(t)
+	missing, there := w.announced(0), w.accepted(uploadtest.Picture(1))
+	version := w.versionsOf(there)[0]
+	w.later(day)
+	for _, ref := range []upload.Ref{missing, there} {
+		w.objects.Post(quarantineKey(ref)+"0", []byte("foreign, and young"))
+	}
+	w.later(time.Second)
+	w.runs(counts{reenqueued: 1, neverArrived: 1, foreign: 2})
+	w.holds(1, there, version)
+}
+
+func TestAnUploadBehindADeleteMarkerStillHasBytes(t *testing.T) {
+	w := newWorld(t)
+	w.r.Limits.Versions = 1 // so that the marker fills a page of its own
+	ref := w.accepted(uploadtest.Picture(1))
+	version := w.versionsOf(ref)[0]
+	w.objects.Mark(upload.DefaultLayout.QuarantineKey(ref))
+	w.later(30 * day)
+	w.runs(counts{reenqueued: 1})
+	w.holds(1, ref, version)
+}
+
+func TestAnUploadWhoseBytesNeverCameIsGivenUpADayAfterTheyCould(t *testing.T) {
+	for name, c := range map[string]struct{ form, after time.Duration }{
+		"by a form":            {15 * time.Minute, 15*time.Minute + day},
+		"with the request":     {0, day},
+		"by a form of an hour": {time.Hour, time.Hour + day},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			ref := w.announced(c.form)
+			w.later(c.after)
+			w.runs(counts{})
+			w.later(time.Microsecond)
+			report := w.runs(counts{neverArrived: 1})
+			if report.NeedsPerson() {
+				t.Error("nobody has to look at it")
+			}
+			r := w.record(ref)
+			if r.Status != upload.Rejected || r.Reason == nil || r.Reason.Code != upload.NeverArrived {
+				t.Errorf("the record is %+v", r)
+			}
+			if len(w.told) != 1 || w.told[0].ID != ref.ID {
+				t.Errorf("told of %+v", w.told)
+			}
+			w.later(day)
+			w.runs(counts{})
+			if got := w.messages(); len(got) != 0 {
+				t.Errorf("sent %+v", got)
+			}
+		})
+	}
+}
+
+func TestOnlyPendingUploadsAreWalkedOver(t *testing.T) {
+	w := newWorld(t)
+	stored, rejected, deleted := w.accepted(uploadtest.Picture(1)), w.accepted(uploadtest.Script()), w.accepted(uploadtest.Picture(2))
+	w.validate(stored, "")
+	w.validate(rejected, "")
+	if _, err := w.pipeline.Delete(t.Context(), deleted); err != nil {
+		t.Fatal(err)
+	}
+	w.later(30 * day)
+	report := w.runs(counts{})
+	if report.PendingSeen != 0 || report.StoredSeen != 1 || report.ObjectsSeen != 2 {
+		t.Errorf("saw %+v", report)
+	}
+	if got := w.messages(); len(got) != 0 {
+		t.Errorf("sent %+v", got)
+	}
+}

@@ -1,0 +1,124 @@
+package dynamorecords
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// errChanged: a condition did not hold, because somebody has written meanwhile,
+// or because our own write has arrived and its answer was lost. Whoever gets it
+// reads again and decides anew.
+var errChanged = errors.New("the item has changed meanwhile")
+
+// The waits before something is asked again: a random part of a bound that
+// doubles from the first to the last.
+const (
+	firstWait = 25 * time.Millisecond
+	lastWait  = time.Second
+)
+
+// pause waits before attempt n+1, counted from 0. It gives up at once when the
+// deadline comes before the wait ends.
+func (s *Store) pause(ctx context.Context, n int, because error) error {
+	longest := min(firstWait<<min(n, 10), lastWait)
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < longest {
+		return fmt.Errorf("no time is left to try again (after %d attempts): %w", n+1, because)
+	}
+	if err := s.o.Wait(ctx, longest); err != nil {
+		return errors.Join(err, because)
+	}
+	return nil
+}
+
+// patient bounds a method.
+func (s *Store) patient(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, s.o.Patience)
+}
+
+// ask makes one request until it is answered. A request that is sent again is
+// the same one, so whoever writes conditionally may find its own write in the
+// way.
+func ask[In, Out any](ctx context.Context, s *Store, call func(context.Context, *In, ...func(*dynamodb.Options)) (*Out, error), in *In) (*Out, error) {
+	for n := 0; ; n++ {
+		out, err := attempt(ctx, s, call, in)
+		switch {
+		case err == nil:
+			return out, nil
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("%w (%w)", ctx.Err(), err)
+		case conditionFailed(err):
+			return nil, errChanged
+		case !passing(err):
+			return nil, err
+		}
+		if err := s.pause(ctx, n, err); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func attempt[In, Out any](ctx context.Context, s *Store, call func(context.Context, *In, ...func(*dynamodb.Options)) (*Out, error), in *In) (*Out, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	one, cancel := context.WithTimeout(ctx, s.o.CallTimeout)
+	defer cancel()
+	return call(one, in, func(o *dynamodb.Options) { o.Retryer = aws.NopRetryer{} })
+}
+
+const conditionalCheckFailed = "ConditionalCheckFailed"
+
+// conditionFailed says whether a condition of a write did not hold. In a
+// transaction that counts more than whatever else came in its way.
+//
+// A mismatch says that a transaction with our token was carried out before. It
+// was this one: only its text may differ, as maps are written in any order.
+func conditionFailed(err error) bool {
+	if _, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*types.IdempotentParameterMismatchException](err); ok {
+		return true
+	}
+	if canceled, ok := errors.AsType[*types.TransactionCanceledException](err); ok {
+		for _, reason := range canceled.CancellationReasons {
+			if aws.ToString(reason.Code) == conditionalCheckFailed {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// passing says whether the same request may succeed later: no answer in time,
+// trouble on the way or within DynamoDB, too many requests, another transaction
+// on the same item.
+func passing(err error) bool {
+	if canceled, ok := errors.AsType[*types.TransactionCanceledException](err); ok {
+		for _, reason := range canceled.CancellationReasons {
+			switch aws.ToString(reason.Code) {
+			case "None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded":
+			default: // an item that is too large, a validation error
+				return false
+			}
+		}
+		return len(canceled.CancellationReasons) > 0
+	}
+	if _, ok := errors.AsType[*types.TransactionConflictException](err); ok {
+		return true
+	}
+	// One attempt's own time-out (the caller's context has been looked at before),
+	// or an answer that broke off.
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return true
+	}
+	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) == aws.TrueTernary
+}

@@ -1,0 +1,92 @@
+package dynamorecords
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"hatchery/shared/upload"
+)
+
+// listID tells lists apart, so that a cursor works only in the list that gave
+// it.
+type listID [8]byte
+
+// listName makes the id of a list from what was asked for.
+func listName(parts ...string) listID {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q", parts))
+	return listID(sum[:8])
+}
+
+// maxCursorBytes is more than a cursor has that this store gave.
+const maxCursorBytes = 5000
+
+var cursorForm = base64.RawURLEncoding
+
+// cursor writes a place as text, after the id of its list.
+func (l listID) cursor(place string) upload.Cursor {
+	return upload.Cursor(cursorForm.EncodeToString(append(l[:], place...)))
+}
+
+// itemCursor is a cursor of a list whose places are keys of items.
+func (l listID) itemCursor(k itemKey) upload.Cursor {
+	return l.cursor(k.pk + "\x00" + k.sk) // the keys are escaped: no NUL is in them
+}
+
+// read gives what a cursor of this list holds, "" for its start.
+func (l listID) read(c upload.Cursor, limit int) (string, error) {
+	if limit < 1 || limit > upload.MaxPage {
+		return "", fmt.Errorf("the limit is %d, not 1 to %d", limit, upload.MaxPage)
+	}
+	if c == "" {
+		return "", nil
+	}
+	if len(c) > maxCursorBytes {
+		return "", upload.ErrBadCursor
+	}
+	raw, err := cursorForm.DecodeString(string(c))
+	// Written again it must be the same: the decoder passes over line breaks and
+	// stray bits at the end.
+	if err != nil || cursorForm.EncodeToString(raw) != string(c) || len(raw) <= len(l) || listID(raw[:len(l)]) != l || !utf8.Valid(raw[len(l):]) {
+		return "", upload.ErrBadCursor
+	}
+	return string(raw[len(l):]), nil
+}
+
+// place reads a cursor: a time, and what follows it in a sort key. A made-up one
+// can at most point somewhere else in the same list.
+func (l listID) place(c upload.Cursor, limit int) (string, error) {
+	place, err := l.read(c, limit)
+	if err != nil || place == "" {
+		return "", err
+	}
+	at, rest, cutThere := strings.Cut(place, "#")
+	if _, err := time.Parse(instant, at); err != nil || len(at) != len(instant) || !cutThere || rest == "" || len(place) > maxSortBytes/2 {
+		return "", upload.ErrBadCursor
+	}
+	return place, nil
+}
+
+// item reads a cursor that itemCursor wrote; nil is the list's start.
+func (l listID) item(c upload.Cursor, limit int) (map[string]types.AttributeValue, error) {
+	raw, err := l.read(c, limit)
+	if err != nil || raw == "" {
+		return nil, err
+	}
+	pk, sk, both := strings.Cut(raw, "\x00")
+	k := itemKey{pk, sk}
+	if !both || sk == "" || !k.possible() || !isPartition(pk) {
+		return nil, upload.ErrBadCursor
+	}
+	return k.attributes(), nil
+}
+
+// isPartition says whether a key is one of those that something may lie under.
+func isPartition(pk string) bool {
+	return strings.HasPrefix(pk, entryPrefix) || strings.HasPrefix(pk, oncePrefix) || strings.HasPrefix(pk, notePrefix)
+}

@@ -1,0 +1,243 @@
+package dynamorecords
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"hatchery/shared/upload"
+)
+
+// item is what lies in the table under one key.
+type item map[string]types.AttributeValue
+
+// maxItemBytes bounds an item far below DynamoDB's 400 KB. A usual record has
+// 700 to 900 bytes: up to 1 KB is one unit to write.
+const maxItemBytes = 64 << 10
+
+// by is the attribute that says which writes made an item what it is: the newest
+// token first. A writer whose answer was lost finds its own token there, also
+// when a few others have written since.
+const by = "by"
+
+const (
+	tokenLength = 13
+	tokensKept  = 4
+)
+
+// signed puts a token before those that an item has.
+func signed(token, earlier string) string {
+	tokens := strings.Fields(token + " " + earlier)
+	return strings.Join(tokens[:min(len(tokens), tokensKept)], " ")
+}
+
+// held is a record as the table holds it.
+type held struct {
+	upload.Record
+	// by is the item's by: it is different after every write.
+	by string
+	// claims: the record was stored with Unique, and so has the claim on its
+	// bytes.
+	claims bool
+	// forget is when DynamoDB may remove it; 0 is never.
+	forget int64
+}
+
+// gone says whether the record is a tombstone that has expired: it may linger
+// for days, and counts as not there.
+func (h held) gone(now time.Time) bool { return h.forget > 0 && h.forget <= now.Unix() }
+
+// wrote says whether one of the last writes was signed with the token.
+func (h held) wrote(token string) bool { return strings.Contains(" "+h.by+" ", " "+token+" ") }
+
+func (i item) text(name, value string) {
+	if value != "" {
+		i[name] = &types.AttributeValueMemberS{Value: value}
+	}
+}
+
+func (i item) number(name string, value int64) {
+	if value != 0 {
+		i[name] = &types.AttributeValueMemberN{Value: strconv.FormatInt(value, 10)}
+	}
+}
+
+func (i item) instant(name string, t time.Time) {
+	if !t.IsZero() {
+		i.text(name, textOf(t))
+	}
+}
+
+// keyed begins an item.
+func keyed(k itemKey) item {
+	i := item{}
+	i.text(partitionKey, k.pk)
+	i.text(sortKey, k.sk)
+	return i
+}
+
+// itemOf writes a record. Zero values are left out.
+func (s *Store) itemOf(h held) (item, error) {
+	r := h.Record
+	i := keyed(keyOf(r.Ref()))
+	i.text(listKey, listKeyOf(r))
+	i.text(statusShard, shardKey(r.Status, s.shardOf(r)))
+	i.text(statusAt, statusAtOf(r))
+	if r.Status == upload.Stored {
+		i.text(bytesKey, bytesKeyOf(r))
+	}
+	i.text(by, h.by)
+
+	i.text("name", r.Name)
+	i.text("extension", r.Extension)
+	i.text("created_at", textOf(r.CreatedAt))
+	i.text("status", string(r.Status))
+	i.number("declared_size", r.Declared.Size)
+	i.text("declared_type", r.Declared.Type)
+	i.text("declared_sha256", r.Declared.SHA256)
+	i.instant("form_expires", r.FormExpires)
+
+	i.number("size", r.Size)
+	i.text("content_type", r.ContentType)
+	i.text("sha256", r.SHA256)
+	i.text("judged_version", string(r.JudgedVersion))
+	i.text("served_version", string(r.ServedVersion))
+	i.instant("settled_at", r.SettledAt)
+	if r.Reason != nil {
+		// Also an empty code says that there is a reason.
+		i["reason_code"] = &types.AttributeValueMemberS{Value: string(r.Reason.Code)}
+		i.text("reason_message", r.Reason.Message)
+	}
+	if h.claims && r.Status == upload.Stored {
+		i["claims"] = &types.AttributeValueMemberBOOL{Value: true}
+	}
+
+	i.number("failures", int64(r.Failures))
+	if r.LastFailure != nil {
+		i.text("failed_at", textOf(r.LastFailure.At))
+		i.text("failure", r.LastFailure.Message)
+	}
+	i.number("reenqueued", int64(r.Reenqueued))
+	i.instant("reenqueued_at", r.ReenqueuedAt)
+	i.instant("deleted_at", r.DeletedAt)
+	i.instant("forget_after", r.ForgetAfter)
+	if !r.ForgetAfter.IsZero() {
+		i.number(forget, ceilSecond(r.ForgetAfter))
+	}
+	if n := i.bytes(); n > maxItemBytes {
+		return nil, fmt.Errorf("the record has %d bytes, more than %d", n, maxItemBytes)
+	}
+	return i, nil
+}
+
+// bytes is about how large DynamoDB takes the item to be.
+func (i item) bytes() int {
+	n := 0
+	for name, value := range i {
+		n += len(name)
+		switch v := value.(type) {
+		case *types.AttributeValueMemberS:
+			n += len(v.Value)
+		case *types.AttributeValueMemberN:
+			n += len(v.Value)/2 + 2
+		default:
+			n++
+		}
+	}
+	return n
+}
+
+// reading takes an item apart and keeps the first thing that is wrong with it.
+type reading struct {
+	item
+	err error
+}
+
+func (r *reading) text(name string) string {
+	switch v := r.item[name].(type) {
+	case *types.AttributeValueMemberS:
+		return v.Value
+	case nil:
+		return ""
+	default:
+		r.wrong(fmt.Errorf("attribute %s is a %T, not text", name, v))
+		return ""
+	}
+}
+
+func (r *reading) number(name string) int64 {
+	switch v := r.item[name].(type) {
+	case *types.AttributeValueMemberN:
+		n, err := strconv.ParseInt(v.Value, 10, 64)
+		if err != nil {
+			r.wrong(fmt.Errorf("attribute %s: %w", name, err))
+		}
+		return n
+	case nil:
+		return 0
+	default:
+		r.wrong(fmt.Errorf("attribute %s is a %T, not a number", name, v))
+		return 0
+	}
+}
+
+func (r *reading) instant(name string) time.Time {
+	text := r.text(name)
+	if text == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(instant, text)
+	if err != nil {
+		r.wrong(fmt.Errorf("attribute %s: %w", name, err))
+	}
+	return t.UTC()
+}
+
+func (r *reading) wrong(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+// key is where the item lies.
+func (i item) key() itemKey {
+	r := reading{item: i}
+	return itemKey{r.text(partitionKey), r.text(sortKey)}
+}
+
+// heldOf reads what itemOf wrote.
+func heldOf(i item) (held, error) {
+	ref, err := i.key().ref()
+	if err != nil {
+		return held{}, err
+	}
+	r := &reading{item: i}
+	h := held{by: r.text(by), forget: r.number(forget), claims: i["claims"] != nil, Record: upload.Record{
+		ID: ref.ID, Journal: ref.Journal, Entry: ref.Entry, Kind: ref.Kind,
+		Name: r.text("name"), Extension: r.text("extension"), CreatedAt: r.instant("created_at"),
+		Size: r.number("size"), ContentType: r.text("content_type"), SHA256: r.text("sha256"), SettledAt: r.instant("settled_at"),
+		Declared:      upload.Declared{Size: r.number("declared_size"), Type: r.text("declared_type"), SHA256: r.text("declared_sha256")},
+		FormExpires:   r.instant("form_expires"),
+		JudgedVersion: upload.Version(r.text("judged_version")), ServedVersion: upload.Version(r.text("served_version")),
+		Failures: int(r.number("failures")), Reenqueued: int(r.number("reenqueued")), ReenqueuedAt: r.instant("reenqueued_at"),
+		DeletedAt: r.instant("deleted_at"), ForgetAfter: r.instant("forget_after"),
+	}}
+	if i["reason_code"] != nil {
+		h.Reason = &upload.Reason{Code: upload.Code(r.text("reason_code")), Message: r.text("reason_message")}
+	}
+	if i["failed_at"] != nil {
+		h.LastFailure = &upload.Failure{At: r.instant("failed_at"), Message: r.text("failure")}
+	}
+	status, err := upload.ParseStatus(r.text("status"))
+	if err != nil {
+		r.wrong(err)
+	}
+	h.Status = status
+	if r.err != nil {
+		return held{}, fmt.Errorf("the item of %s is damaged: %w", ref, r.err)
+	}
+	return h, nil
+}

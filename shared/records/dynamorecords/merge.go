@@ -1,0 +1,105 @@
+package dynamorecords
+
+import (
+	"context"
+	"strings"
+)
+
+// strand is a span that is read in order, page by page, and merged with others.
+type strand struct {
+	span
+	// prefix is what its sort keys begin with; what follows is the place, by which
+	// strands are merged.
+	prefix string
+	// after is the place where a list goes on; what lies exactly there was given
+	// before.
+	after string
+	ready []located
+	ended bool
+}
+
+// located is an item and its place in the list.
+type located struct {
+	item  item
+	place string
+}
+
+// newStrand reads the part of q whose sort keys begin with prefix, up to the place
+// to ("" is the end), going on after a place ("" is the start).
+func newStrand(q span, prefix, after, to string) *strand {
+	if to == "" {
+		to = lastOfAll
+	}
+	q.from, q.to = prefix+"0", prefix+to // places begin with a year
+	t := &strand{span: q, prefix: prefix, after: after}
+	t.goOn()
+	return t
+}
+
+// goOn has the next query begin where after is.
+func (t *strand) goOn() {
+	if t.after == "" {
+		return
+	}
+	if t.newestFirst {
+		t.to = t.prefix + t.after
+	} else {
+		t.from = t.prefix + t.after
+	}
+}
+
+// head gives the next item of a strand without taking it; false at its end.
+func (t *strand) head(ctx context.Context, s *Store, chunk int) (located, bool, error) {
+	for len(t.ready) == 0 && !t.ended {
+		t.limit = chunk + 1 // one may be what lies at after
+		out, err := s.query(ctx, t.span)
+		if err != nil {
+			return located{}, false, err
+		}
+		for _, i := range out.items {
+			r := reading{item: i}
+			place := strings.TrimPrefix(r.text(t.sortName), t.prefix)
+			if r.err != nil {
+				return located{}, false, r.err
+			}
+			if place != t.after {
+				t.ready = append(t.ready, located{i, place})
+			}
+		}
+		t.ended, t.start = out.end == nil, out.end
+		if len(t.ready) > 0 {
+			t.after = t.ready[len(t.ready)-1].place
+			t.start = nil
+			t.goOn()
+		}
+	}
+	if len(t.ready) == 0 {
+		return located{}, false, nil
+	}
+	return t.ready[0], true, nil
+}
+
+// merge gives the first n items of all strands together.
+func (s *Store) merge(ctx context.Context, strands []*strand, n int) ([]located, error) {
+	chunk := n/len(strands) + 1
+	var merged []located
+	for len(merged) < n {
+		var next *strand
+		var best located
+		for _, t := range strands {
+			head, there, err := t.head(ctx, s, chunk)
+			if err != nil {
+				return nil, err
+			}
+			if there && (next == nil || (head.place < best.place) != t.newestFirst) {
+				next, best = t, head
+			}
+		}
+		if next == nil {
+			return merged, nil
+		}
+		merged = append(merged, best)
+		next.ready = next.ready[1:]
+	}
+	return merged, nil
+}
