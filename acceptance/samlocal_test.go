@@ -58,7 +58,13 @@ var samFunctions = map[string]string{"api": "ApiFunction", "validator": "Validat
 // atOnce is how many containers run at once.
 const atOnce = 2
 
-func TestSAMLocalInvokesTheFunctionsWithEveryEvent(t *testing.T) {
+func TestSAMLocal(t *testing.T) {
+	s := startSAMLocal(t)
+	t.Run("invokes the functions with every event", func(t *testing.T) { invokeEveryEvent(t, s) })
+	t.Run("serves the API", func(t *testing.T) { serveAPI(t, s) })
+}
+
+func invokeEveryEvent(t *testing.T, s samLocal) {
 	folder := filepath.Join(moduleRoot(t), "events")
 	events, err := samples.Events(os.DirFS(folder))
 	if err != nil {
@@ -68,7 +74,6 @@ func TestSAMLocalInvokesTheFunctionsWithEveryEvent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := startSAMLocal(t)
 	began := time.Now()
 	queue := make(chan samples.Event)
 	var workers sync.WaitGroup
@@ -101,8 +106,7 @@ func TestSAMLocalInvokesTheFunctionsWithEveryEvent(t *testing.T) {
 	}
 }
 
-func TestSAMLocalServesTheAPI(t *testing.T) {
-	s := startSAMLocal(t)
+func serveAPI(t *testing.T, s samLocal) {
 	port := freePort(t)
 	args, env := s.command(t, "start-api", "--warm-containers", "LAZY", "--port", fmt.Sprint(port))
 	served := serve(t, "start-api", env, args...)

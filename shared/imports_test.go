@@ -97,7 +97,7 @@ var rooms = []room{
 		why: "asks a DynamoDB of any make the same questions: it knows the SDK alone"},
 	{path: "shared/local/samples", may: []string{"shared/upload"},
 		why: "reads the folder of sample events for whoever plays them"},
-	{path: "events", inTests: []string{"shared/...", "github.com/aws/aws-lambda-go/..."},
+	{path: "events", inTests: aws("shared/...", "github.com/aws/aws-lambda-go/..."),
 		why: "sample events, and the test that plays each of them through the handlers"},
 
 	// Doors.

@@ -86,35 +86,50 @@ func TestTheWalkIsDoneInEveryRun(t *testing.T) {
 
 // TestARunStopsBeforeItsDeadline: every listing takes a second.
 func TestARunStopsBeforeItsDeadline(t *testing.T) {
-	w := newWorld(t)
-	const uploads = 60
-	for range uploads {
-		w.accepted(uploadtest.Picture(1))
-	}
-	w.later(overdue + time.Second)
-	w.r.Concurrency = 1
-	w.r.Inventory = inventoryFunc{smallPages{w.objects, 5}, func(string) error { w.later(time.Second); return nil }}
-	end := w.clock().Add(50 * time.Second)
-	ctx, cancel := context.WithDeadline(t.Context(), end)
-	defer cancel()
-	report, err := w.r.Run(ctx, reconcile.Options{Margin: 10 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Half of the forty seconds is the walk's, the other half the survey's.
-	if report.Complete || report.Resume == "" || report.PendingSeen != 20 || report.Reenqueued != 20 || report.ObjectsSeen < 50 {
-		t.Errorf("within forty seconds: %d walked over, %d sent again, %d objects: %+v", report.PendingSeen, report.Reenqueued, report.ObjectsSeen, report)
-	}
-	if now := w.clock(); now.After(end.Add(-9 * time.Second)) {
-		t.Errorf("it stopped %v before the deadline", end.Sub(now))
-	}
-	// The walk was cut within a page, which is done again: nothing is sent twice.
-	w.r = w.reconciler()
-	if report := w.run(reconcile.Options{Resume: report.Resume}); report.Reenqueued != uploads-20 || !report.Complete {
-		t.Errorf("the rest: %+v", report)
-	}
-	if n := len(w.messages()); n != uploads {
-		t.Errorf("%d messages, want %d", n, uploads)
+	for name, c := range map[string]struct {
+		margin        time.Duration
+		walked, pages int
+	}{
+		// Half of the time is the walk's, the other half the survey's.
+		"with a margin":             {10 * time.Second, 20, 10},
+		"with the margin of twenty": {0, 15, 8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			const uploads = 120
+			for range uploads {
+				w.accepted(uploadtest.Picture(1))
+			}
+			w.later(overdue + time.Second)
+			w.r.Concurrency = 1
+			lists := 0
+			w.r.Inventory = inventoryFunc{smallPages{w.objects, 5}, func(prefix string) error {
+				w.later(time.Second)
+				if prefix == upload.DefaultLayout.Quarantine {
+					lists++
+				}
+				return nil
+			}}
+			end := w.clock().Add(50 * time.Second)
+			ctx, cancel := context.WithDeadline(t.Context(), end)
+			defer cancel()
+			report, err := w.r.Run(ctx, reconcile.Options{Margin: c.margin})
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Each page ends with one more listing, of the key that it may have cut.
+			if report.Complete || report.Resume == "" || report.PendingSeen != c.walked || report.Reenqueued != c.walked || lists != c.pages {
+				t.Errorf("%d walked over, %d sent again, %d pages: %+v", report.PendingSeen, report.Reenqueued, lists, report)
+			}
+			// The walk was cut within a page, which is done again: nothing is sent twice.
+			w.r = w.reconciler()
+			if report := w.run(reconcile.Options{Resume: report.Resume}); report.Reenqueued != uploads-c.walked || !report.Complete {
+				t.Errorf("the rest: %+v", report)
+			}
+			if n := len(w.messages()); n != uploads {
+				t.Errorf("%d messages, want %d", n, uploads)
+			}
+		})
 	}
 }
 

@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -29,9 +28,6 @@ const (
 
 var beginning = place{Survey: surveyQuarantine}
 
-// maxPlace is far more than a place has that was given out, in characters.
-const maxPlace = 16 << 10
-
 var placeForm = base64.RawURLEncoding
 
 func (p place) String() string {
@@ -48,17 +44,12 @@ func parsePlace(s string) (place, error) {
 	if s == "" {
 		return beginning, nil
 	}
-	if len(s) > maxPlace {
-		return place{}, fmt.Errorf("%w: %d characters", upload.ErrBadCursor, len(s))
-	}
 	text, err := placeForm.DecodeString(s)
 	if err != nil {
 		return place{}, fmt.Errorf("%w: %w", upload.ErrBadCursor, err)
 	}
 	var p place
-	strict := json.NewDecoder(bytes.NewReader(text))
-	strict.DisallowUnknownFields()
-	if err := strict.Decode(&p); err != nil {
+	if err := json.Unmarshal(text, &p); err != nil {
 		return place{}, fmt.Errorf("%w: %w", upload.ErrBadCursor, err)
 	}
 	switch p.Survey {

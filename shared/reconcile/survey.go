@@ -178,7 +178,7 @@ func (x *run) kept(ctx context.Context, listed upload.Record) {
 	case errors.Is(err, upload.ErrNotFound):
 	case err != nil:
 		x.failed(ctx, fmt.Sprintf("look at upload %s", ref), fmt.Errorf("get record %s: %w", ref, err))
-	case record.Status == upload.Stored && record.ServedVersion == listed.ServedVersion:
+	case record.Status == upload.Stored:
 		x.found(ctx, Finding{What: LostRecord, Key: key, Version: record.ServedVersion, Upload: record.ID, Status: record.Status,
 			Detail: fmt.Sprintf("stored at %s, and the version that it serves is not there", stamp(record.SettledAt))})
 	}

@@ -253,6 +253,44 @@ func TestACopyIsNotStrayWhileItMayBeTakenBack(t *testing.T) {
 	w.runs(counts{strays: 1})
 }
 
+func TestACopyThatIsYoungIsNotStray(t *testing.T) {
+	w := newWorld(t)
+	ref := w.accepted(uploadtest.Picture(1))
+	w.validate(ref, "")
+	w.later(day)
+	w.objects.Post(filesKey(ref), []byte("put there by hand"))
+	w.later(time.Hour)
+	w.runs(counts{})
+	w.later(time.Microsecond)
+	w.runs(counts{strays: 1})
+}
+
+// TestTheCopyOfADeletedUploadIsStray: the deletion ended after its first step.
+func TestTheCopyOfADeletedUploadIsStray(t *testing.T) {
+	w := newWorld(t)
+	ref := w.accepted(uploadtest.Picture(1))
+	w.validate(ref, "")
+	if _, err := w.records.Delete(t.Context(), ref, w.clock(), w.clock().Add(91*day)); err != nil {
+		t.Fatal(err)
+	}
+	w.later(time.Hour + time.Second)
+	report := w.runs(counts{strays: 1})
+	if f := report.Findings[0]; f.Version != w.record(ref).ServedVersion || f.Status != upload.Deleted {
+		t.Errorf("the finding is %+v", f)
+	}
+}
+
+// TestWhatTheReplacedServiceStoredIsNotLost: its records name no version.
+func TestWhatTheReplacedServiceStoredIsNotLost(t *testing.T) {
+	w := newWorld(t)
+	ref := w.announced(0)
+	if _, err := w.records.Settle(t.Context(), ref, upload.Verdict{Status: upload.Stored, At: w.clock()}); err != nil {
+		t.Fatal(err)
+	}
+	w.later(30 * day)
+	w.runs(counts{})
+}
+
 func TestStoredRecordsWithoutTheirVersionAreReported(t *testing.T) {
 	w := newWorld(t)
 	kept, lost, replaced := w.accepted(uploadtest.Picture(1)), w.accepted(uploadtest.Picture(2)), w.accepted(uploadtest.Picture(3))

@@ -30,7 +30,7 @@ func TestPagesAreFoundByIndex(t *testing.T) {
 	} {
 		c.listing.table = table
 		query, args := c.listing.sql()
-		rows, err := s.db.conn.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
+		rows, err := s.db.conn.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...) //nolint:sqlclosecheck // eachRow closes them
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,6 @@
 package s3objects
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -50,9 +49,7 @@ func parseMarker(c upload.Cursor, prefix string) (marker, error) {
 		return marker{}, upload.ErrBadCursor
 	}
 	var m marker
-	strict := json.NewDecoder(bytes.NewReader(text))
-	strict.DisallowUnknownFields()
-	if strict.Decode(&m) != nil || m.Prefix != prefix || m.Key == "" || !strings.HasPrefix(m.Key, prefix) {
+	if json.Unmarshal(text, &m) != nil || m.Prefix != prefix || m.Key == "" || !strings.HasPrefix(m.Key, prefix) {
 		return marker{}, upload.ErrBadCursor
 	}
 	if again, err := m.cursor(); err != nil || again != c {
