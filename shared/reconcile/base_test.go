@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -182,6 +183,11 @@ func (w *world) counted(report reconcile.Report, want counts) {
 	}
 	if total := want.reenqueued + want.neverArrived + want.pendingTooLong + want.unfinishedTooLong + want.orphans + want.strays + want.foreign + want.lost; len(report.Findings) != total {
 		w.Errorf("%d findings, want %d: %+v", len(report.Findings), total, report.Findings)
+	}
+	if !slices.IsSortedFunc(report.Findings, func(a, b reconcile.Finding) int {
+		return cmp.Or(cmp.Compare(a.What, b.What), cmp.Compare(a.Key, b.Key))
+	}) {
+		w.Errorf("the findings are in no order: %+v", report.Findings)
 	}
 }
 

@@ -12,7 +12,7 @@ type part struct {
 	operand   operand
 }
 
-// parseCondition reads the expression of the parameter; "" of a pointer that is nil is the caller's business.
+// parseCondition reads a ConditionExpression, FilterExpression or KeyConditionExpression, as the parameter says.
 func parseCondition(parameter, text string, ph *placeholders) (condition, error) {
 	p, err := newParser(parameter, text, ph)
 	if err != nil {

@@ -69,11 +69,14 @@ func (s step) in(v value) (value, bool) {
 	return v.list[s.index], true
 }
 
-// sortedPaths are the paths with the indexes of each list in order.
+// compare orders paths by their names, and by the indexes of each list.
+func (p path) compare(q path) int {
+	return slices.CompareFunc(p, q, func(s, t step) int { return cmp.Or(cmp.Compare(s.name, t.name), cmp.Compare(s.index, t.index)) })
+}
+
+// sortedPaths are the paths in their order.
 func sortedPaths(paths []path) []path {
-	return slices.SortedStableFunc(slices.Values(paths), func(p, q path) int {
-		return slices.CompareFunc(p, q, func(s, t step) int { return cmp.Or(cmp.Compare(s.name, t.name), cmp.Compare(s.index, t.index)) })
-	})
+	return slices.SortedFunc(slices.Values(paths), path.compare)
 }
 
 // graft puts the value at the path's place in a document of what is shown: maps are made on the way, and lists that

@@ -1,7 +1,6 @@
 package localdynamo
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 )
@@ -92,7 +91,8 @@ func errUpdatePath() *apiError {
 // apply is the item after the update; old stays as it is.
 func (u *update) apply(old item) (item, error) {
 	doc := value{kind: kindMap, fields: maps.Clone(old)}
-	for _, a := range slices.SortedStableFunc(slices.Values(u.sets), func(a, b setAction) int { return lastIndex(a.path, b.path) }) {
+	// In the order of each list, so that what is beyond its end is appended in that order.
+	for _, a := range slices.SortedFunc(slices.Values(u.sets), func(a, b setAction) int { return a.path.compare(b.path) }) {
 		v, err := a.value.from(old)
 		if err != nil {
 			return nil, err
@@ -109,9 +109,17 @@ func (u *update) apply(old item) (item, error) {
 		return nil, err
 	}
 	// From the end of each list, so that what goes does not move what else is named.
-	for _, p := range slices.SortedStableFunc(slices.Values(u.removes), func(p, q path) int { return lastIndex(q, p) }) {
-		if doc, err = doc.remove(p); err != nil {
+	for _, p := range slices.Backward(sortedPaths(u.removes)) {
+		from := doc
+		_, ok := p.in(old)
+		if !ok { // nothing goes, but the way there must be right; SET may have put something in its place
+			from = value{kind: kindMap, fields: old}
+		}
+		if from, err = from.remove(p); err != nil {
 			return nil, err
+		}
+		if ok {
+			doc = from
 		}
 	}
 	if depth(doc) > maxDepth {
@@ -142,9 +150,6 @@ func (v value) combine(old item, actions []setAction, with func(before value, ok
 	}
 	return v, nil
 }
-
-// lastIndex orders paths by the indexes that they end in.
-func lastIndex(p, q path) int { return cmp.Compare(p[len(p)-1].index, q[len(q)-1].index) }
 
 // depth is how many maps and lists are in one another.
 func depth(v value) int {

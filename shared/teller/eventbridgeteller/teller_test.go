@@ -183,9 +183,9 @@ func TestAnEventThatWasNotTakenIsTrouble(t *testing.T) {
 		"the role may not":          {answers(400, `{"__type":"AccessDeniedException","message":"no"}`), 1, "AccessDenied"},
 		"no such bus":               {answers(400, `{"__type":"ResourceNotFoundException","message":"no bus"}`), 1, "ResourceNotFound"},
 		"the call fails as a whole": {answers(503, `{"__type":"InternalFailure"}`), 1, "503"},
-		"a message of great length": {answers(200, failed(strings.Repeat("x", 100_000))), 1, "refused"},
-		"reasons of great length":   {answers(200, `{"FailedEntryCount":1,"Entries":[{"ErrorCode":"Odd","ErrorMessage":"`+strings.Repeat("x", 100_000)+`"}]}`), 1, "refused"},
-		"throttled at great length": {answers(200, `{"FailedEntryCount":1,"Entries":[{"ErrorCode":"ThrottlingException","ErrorMessage":"`+strings.Repeat("x", 100_000)+`"}]}`), 3, "ThrottlingException"},
+		"a message of great length": {answers(200, failed(strings.Repeat("x", 2_000))), 1, "refused"},
+		"reasons of great length":   {answers(200, `{"FailedEntryCount":1,"Entries":[{"ErrorCode":"Odd","ErrorMessage":"`+strings.Repeat("x", 2_000)+`"}]}`), 1, "refused"},
+		"throttled at great length": {answers(200, `{"FailedEntryCount":1,"Entries":[{"ErrorCode":"ThrottlingException","ErrorMessage":"`+strings.Repeat("x", 2_000)+`"}]}`), 3, "ThrottlingException"},
 		"the connection breaks":     {func(int, http.ResponseWriter) (bool, bool) { panic(http.ErrAbortHandler) }, 1, "put an event"},
 	} {
 		t.Run(name, func(t *testing.T) {
