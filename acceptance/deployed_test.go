@@ -8,7 +8,7 @@ import "testing"
 // operators and attackers do, and takes it down again.
 func TestTheDeployedStack(t *testing.T) {
 	e := startEmulator(t)
-	b := builtFunctions(t, "x86_64")
+	b := builtFunctions(t, thisMachine)
 	s := deployStack(t, e, "hatchery", builtTemplate(t, b), b, parameters("hatchery"))
 	t.Run("an upload by POST is stored, served, listed and deleted", func(t *testing.T) { check(t, uploadsByPost(t.Context(), s, picture(t))) })
 	t.Run("an upload by a signed form is stored, served, listed and deleted", func(t *testing.T) { check(t, uploadsByForm(t.Context(), s, picture(t))) })

@@ -12,14 +12,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// statement is one statement of a role's policy.
-type statement map[string]any
+// right is one statement of a role's policy.
+type right map[string]any
 
 // rolePolicy is a role's inline policy as it is deployed.
 type rolePolicy struct {
 	role, name string // physical
 	Version    string
-	Statement  []statement
+	Statement  []right
 }
 
 // rights gives a role's one inline policy.
@@ -58,7 +58,7 @@ func (s *stack) without(t testing.TB, logical, sid string) (restore func()) {
 	t.Helper()
 	p := s.rights(t, logical)
 	whole := p.Statement
-	p.Statement = slices.DeleteFunc(slices.Clone(whole), func(st statement) bool { return st["Sid"] == sid })
+	p.Statement = slices.DeleteFunc(slices.Clone(whole), func(st right) bool { return st["Sid"] == sid })
 	if len(p.Statement) != len(whole)-1 {
 		t.Fatalf("%s has %d statements %s", logical, len(whole)-len(p.Statement), sid)
 	}

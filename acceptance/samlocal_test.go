@@ -38,7 +38,7 @@ func (s samLocal) command(t testing.TB, args ...string) (command []string, env [
 	return command, bareEnvironment(t, "DOCKER_HOST=unix://"+s.engine.socket,
 		"AWS_ACCESS_KEY_ID="+s.dev.env["AWS_ACCESS_KEY_ID"], "AWS_SECRET_ACCESS_KEY="+s.dev.env["AWS_SECRET_ACCESS_KEY"],
 		// It asks whose keys these are, and goes on when nobody says.
-		"AWS_ENDPOINT_URL_STS=http://127.0.0.1:1")
+		"AWS_ENDPOINT_URL_STS=http://127.0.0.1:1", "AWS_MAX_ATTEMPTS=1")
 }
 
 // invoke has a function answer an event.

@@ -116,7 +116,7 @@ const policy = `{"kinds":{"images":{"extensions":["png","jpg","jpeg","bmp","gif"
 
 // parameters are what the acceptance deployment sets beside samconfig.toml.
 func parameters(name string) map[string]string {
-	return map[string]string{"Architecture": "x86_64", "ApplicationUrl": application().URL,
+	return map[string]string{"Architecture": thisMachine, "ApplicationUrl": application().URL,
 		"AllowedOrigins": allowedOrigin, "BucketPrefix": name, "DeletionProtection": "false",
 		"Policy": policy, "ValidatorSeconds": "60", "TellBus": "arn:aws:events:" + region + ":000000000000:event-bus/default"}
 }

@@ -83,7 +83,7 @@ func deploy(t *testing.T, uploads samples.Uploads) deployment {
 		"api":       adapter.Invoke,
 		"validator": of(judge.Handle),
 		"reconciler": of(func(ctx context.Context, _ json.RawMessage) (reconcile.Report, error) {
-			return reconciler.Run(ctx, reconcile.Options{})
+			return reconciler.Scheduled(ctx, records, reconcile.Options{})
 		}),
 	}}
 }

@@ -21,7 +21,6 @@ import (
 	"hatchery/shared/local"
 	"hatchery/shared/objects/s3objects"
 	"hatchery/shared/queue/sqsqueue"
-	"hatchery/shared/records/bugoutrecords"
 	"hatchery/shared/records/dynamorecords"
 	"hatchery/shared/records/sqliterecords"
 	"hatchery/shared/teller/eventbridgeteller"
@@ -70,13 +69,8 @@ func openDeployment(ctx context.Context, w where, d door) (*deployment, error) {
 	case config.RecordsDynamoDB:
 		records = dynamorecords.New(dynamodb.NewFromConfig(cloud), settings.Table, dynamorecords.Options{Now: time.Now})
 	case config.RecordsBugout:
-		if settings.Bugout.Token.IsZero() {
-			return nil, usage("HATCHERY_BUGOUT_TOKEN names a secret, which is read in AWS alone: give the token itself")
-		}
-		records, err = bugoutrecords.New(bugoutrecords.Options{URL: settings.Bugout.URL, Application: settings.Bugout.ApplicationID, Now: time.Now,
-			Token: func(context.Context) (string, error) { return settings.Bugout.Token.Reveal(), nil }})
-		if err != nil {
-			return nil, usage("%w", err)
+		if records, err = bugoutStore(settings.Bugout); err != nil {
+			return nil, err
 		}
 	default:
 		return nil, usage("HATCHERY_RECORDS: found %q; accepted here: dynamodb, bugout; for a hatchery dev name its folder with --data", settings.Records)
@@ -121,6 +115,13 @@ func besideDev(ctx context.Context, w where, at local.Endpoints, machine aws.Con
 		}
 		client := dynamodb.NewFromConfig(machine, func(o *dynamodb.Options) { o.BaseEndpoint = &at.DynamoDB })
 		return dynamorecords.New(client, at.Table, dynamorecords.Options{Now: time.Now}), nothing, nil
+	}
+	if w.records == config.RecordsBugout {
+		if at.Bugout.URL == "" {
+			return nil, nothing, usage("--records: the hatchery dev on %s serves no stand-in for Bugout; with a real one, leave --data out and set what it exports", shown(w.data))
+		}
+		store, err := bugoutStore(standIn(at))
+		return store, nothing, err
 	}
 	// Opening would make the file.
 	path := filepath.Join(w.data, "records.db")

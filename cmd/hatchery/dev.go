@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -28,6 +29,7 @@ import (
 type devFlags struct {
 	listen, s3Listen, sqsListen, dynamoDBListen string
 	containers, containersHost                  string
+	bugout, bugoutListen, bugoutTokenFile       string
 	data, app, policy, records, samples         string
 	json, noValidator                           bool
 }
@@ -39,14 +41,20 @@ func devCommand(d door) *cobra.Command {
 		Short: "Run the whole pipeline in this process",
 		Long: `Dev runs everything that Hatchery has in AWS on this machine: the API, an S3
 bucket, an SQS queue with its dead letters, the validator behind it, and records
-in SQLite or in a DynamoDB table. The handlers are the ones that run in Lambda.
+in SQLite, in a DynamoDB table or as resources of Bugout. The handlers are the ones
+that run in Lambda.
 
 Without --app a demo application is asked for permission: the token demo may do
 everything, any other token nothing.
 
 Everything is kept in the data folder. Ctrl-C ends it, and the next start goes on
 with whatever was accepted. The settings HATCHERY_POLICY, HATCHERY_CORS_ORIGINS,
-HATCHERY_POST_BYTES, HATCHERY_REDIRECT_BYTES and the prefixes apply as in AWS.
+HATCHERY_POST_BYTES, HATCHERY_REDIRECT_BYTES, HATCHERY_APPLICATION,
+HATCHERY_GRANT_SECONDS and the prefixes apply as in AWS; HATCHERY_LEGACY_BUCKET is a
+bucket of the S3 server here.
+
+With --records bugout a stand-in for Bugout's auth server keeps the records; with
+--bugout a real one does.
 
 Everything listens on this machine alone. With --containers there is one more
 address, for functions that run in containers under sam local: see
@@ -54,7 +62,8 @@ docs/sam-local.md.`,
 		Example: `  hatchery dev
   hatchery dev --listen 127.0.0.1:9000 --data /tmp/try
   hatchery dev --app https://journals.example.com --policy policy.json
-  hatchery dev --records dynamodb --containers 172.17.0.1:9000`,
+  hatchery dev --records dynamodb --containers 172.17.0.1:9000
+  hatchery dev --records bugout --bugout https://auth.example.com --bugout-token-file token`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usage("dev takes no arguments, but got %q", args[0])
@@ -67,13 +76,16 @@ docs/sam-local.md.`,
 	command.Flags().StringVar(&f.s3Listen, "s3-listen", "127.0.0.1:0", "the S3 server's `address`; port 0 is chosen once and kept")
 	command.Flags().StringVar(&f.sqsListen, "sqs-listen", "127.0.0.1:0", "the SQS endpoint's `address`; port 0 is chosen once and kept")
 	command.Flags().StringVar(&f.dynamoDBListen, "dynamodb-listen", "", "also serve DynamoDB on this `address` (default: only with --records dynamodb, on 127.0.0.1:0)")
+	command.Flags().StringVar(&f.bugoutListen, "bugout-listen", "", "also serve a stand-in for Bugout's auth server on this `address` (default: only with --records bugout, on 127.0.0.1:0)")
+	command.Flags().StringVar(&f.bugout, "bugout", "", "with --records bugout: the `URL` of Bugout's auth server (default: the stand-in)")
+	command.Flags().StringVar(&f.bugoutTokenFile, "bugout-token-file", "", "with --bugout: read the deployment's own token from this `file`, - for the standard input (default: HATCHERY_BUGOUT_TOKEN)")
 	command.Flags().StringVar(&f.containers, "containers", "", "also serve S3, SQS, DynamoDB and the application's answer at this `address`, which containers can reach (default: none)")
 	command.Flags().StringVar(&f.containersHost, "containers-host", "", "what containers call this machine: a `host` (default: the one of --containers, or "+local.DockersHost+" when that is 0.0.0.0)")
 	command.Flags().StringVar(&f.samples, "samples", "", "put the uploads that the sample events in this `folder` are about into bucket and records")
 	command.Flags().BoolVar(&f.noValidator, "no-validator", false, "leave what arrives in the queue, for a validator somewhere else")
 	command.Flags().StringVar(&f.data, "data", ".hatchery", "the `folder` to keep everything in")
 	command.Flags().StringVar(&f.app, "app", "", "the `URL` of the application to ask for permission (default: the demo application)")
-	command.Flags().StringVar(&f.records, "records", "sqlite", "what keeps the records: `sqlite`, in the data folder, or dynamodb, in a table that dev serves from there")
+	command.Flags().StringVar(&f.records, "records", "sqlite", "what keeps the records: `sqlite`, in the data folder, dynamodb, in a table that dev serves from there, or bugout")
 	command.Flags().StringVar(&f.policy, "policy", "", "read the policy from this JSON `file`")
 	command.Flags().BoolVar(&f.json, "json", false, "print the endpoints and the log as JSON, one object a line")
 	return command
@@ -90,6 +102,9 @@ func dev(ctx context.Context, f devFlags, d door) (err error) {
 	if f.dynamoDBListen == "" && settings.Records == config.RecordsDynamoDB {
 		f.dynamoDBListen = "127.0.0.1:0"
 	}
+	if f.bugoutListen == "" && settings.Records == config.RecordsBugout && f.bugout == "" {
+		f.bugoutListen = "127.0.0.1:0"
+	}
 	var uploads samples.Uploads
 	if f.samples != "" {
 		// Read before the stack opens, which changes the working directory.
@@ -102,7 +117,7 @@ func dev(ctx context.Context, f devFlags, d door) (err error) {
 		log = slog.New(slog.NewJSONHandler(d.out, nil))
 	}
 	stack, err := local.Open(ctx, local.Options{Data: f.data, Listen: f.listen, S3Listen: f.s3Listen, SQSListen: f.sqsListen,
-		DynamoDBListen: f.dynamoDBListen, Containers: f.containers, ContainersHost: f.containersHost,
+		DynamoDBListen: f.dynamoDBListen, BugoutListen: f.bugoutListen, Containers: f.containers, ContainersHost: f.containersHost,
 		AppURL: f.app, QuarantinePrefix: settings.Layout.Quarantine, CORSOrigins: settings.CORSOrigins,
 		FunctionTimeout: settings.ValidatorTime, SweepEvery: sweepEvery, Log: log})
 	if err != nil {
@@ -113,6 +128,14 @@ func dev(ctx context.Context, f devFlags, d door) (err error) {
 			err = errors.Join(err, system(closeErr))
 		}
 	}()
+	if settings.Records == config.RecordsBugout && f.bugout == "" {
+		settings.Bugout = standIn(stack.Endpoints())
+	}
+	if settings.Legacy.Bucket != "" {
+		if err := openLegacy(ctx, bucketClient(stack.Endpoints(), wiring{}), settings.Legacy.Bucket); err != nil {
+			return system(err)
+		}
+	}
 	records, closeRecords, err := openRecords(ctx, settings, stack)
 	if err != nil {
 		return system(err)
@@ -148,8 +171,8 @@ func dev(ctx context.Context, f devFlags, d door) (err error) {
 // devSettings reads the settings as a Lambda would, with what the embedded stack
 // provides in their places.
 func devSettings(f devFlags, d door) (config.Config, error) {
-	if f.records != config.RecordsSQLite && f.records != config.RecordsDynamoDB {
-		return config.Config{}, usage("--records: found %q; accepted: sqlite, dynamodb", f.records)
+	if f.records != config.RecordsSQLite && f.records != config.RecordsDynamoDB && f.records != config.RecordsBugout {
+		return config.Config{}, usage("--records: found %q; accepted: sqlite, dynamodb, bugout", f.records)
 	}
 	if f.containers != "" && f.records != config.RecordsDynamoDB {
 		return config.Config{}, usage("--containers: functions keep their records in DynamoDB, so that dev must keep them there, too: add --records dynamodb")
@@ -171,8 +194,16 @@ func devSettings(f devFlags, d door) (config.Config, error) {
 	given := map[string]string{
 		"HATCHERY_BUCKET": local.Bucket, "HATCHERY_RECORDS": f.records, "HATCHERY_TABLE": local.Table,
 		"HATCHERY_APPLICATION_URL": app, "HATCHERY_POLICY": policy}
+	bugout, err := bugoutGiven(f, d)
+	if err != nil {
+		return config.Config{}, err
+	}
+	maps.Copy(given, bugout)
 	kept := map[string]bool{"HATCHERY_QUARANTINE_PREFIX": true, "HATCHERY_FILES_PREFIX": true, "HATCHERY_CORS_ORIGINS": true,
-		"HATCHERY_POST_BYTES": true, "HATCHERY_REDIRECT_BYTES": true, "HATCHERY_READ_RATE": true}
+		"HATCHERY_POST_BYTES": true, "HATCHERY_REDIRECT_BYTES": true, "HATCHERY_READ_RATE": true,
+		"HATCHERY_APPLICATION": true, "HATCHERY_GRANT_SECONDS": true,
+		"HATCHERY_BUGOUT_URL": true, "BUGOUT_AUTH_URL": true, "HATCHERY_BUGOUT_APPLICATION_ID": true, "BUGOUT_FILES_APPLICATION_ID": true, "HATCHERY_BUGOUT_TOKEN": true,
+		"HATCHERY_LEGACY_BUCKET": true, "FILES_S3_BUCKET_NAME": true, "HATCHERY_LEGACY_PREFIX": true, "FILES_S3_BUCKET_PREFIX": true}
 	get := func(name string) string {
 		if value, ok := given[name]; ok {
 			return value
@@ -213,16 +244,24 @@ type wiring struct {
 	client s3.HTTPClient
 }
 
-// buildPipeline wires the domain to the stack's endpoints.
-func buildPipeline(settings config.Config, at local.Endpoints, records upload.Records, w wiring) (*upload.Pipeline, *s3objects.Store) {
-	client := s3.New(s3.Options{Region: at.Region, BaseEndpoint: aws.String(at.S3), UsePathStyle: true,
+// bucketClient asks the stack's S3 server.
+func bucketClient(at local.Endpoints, w wiring) *s3.Client {
+	return s3.New(s3.Options{Region: at.Region, BaseEndpoint: aws.String(at.S3), UsePathStyle: true,
 		HTTPClient:                 w.client,
 		Credentials:                credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, ""),
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported})
+}
+
+// buildPipeline wires the domain to the stack's endpoints.
+func buildPipeline(settings config.Config, at local.Endpoints, records upload.Records, w wiring) (*upload.Pipeline, *s3objects.Store) {
+	client := bucketClient(at, w)
 	objects := s3objects.New(client, at.Bucket, s3objects.Options{Now: time.Now})
 	pipeline := &upload.Pipeline{Policy: settings.Policy, Layout: settings.Layout, Records: records, Objects: objects,
 		Now: time.Now, NewID: upload.NewID, TombstoneLife: upload.TombstoneLife(settings.QuarantineDays)}
+	if settings.Legacy.Bucket != "" {
+		pipeline.OldImages = s3objects.NewOldImages(client, settings.Legacy.Bucket, settings.Legacy.Prefix, s3objects.Options{Now: time.Now})
+	}
 	return pipeline, objects
 }
 
@@ -230,7 +269,7 @@ func buildPipeline(settings config.Config, at local.Endpoints, records upload.Re
 func buildHandlers(settings config.Config, stack *local.Stack, records upload.Records, log *slog.Logger, w wiring) (local.Handlers, error) {
 	at := stack.Endpoints()
 	pipeline, objects := buildPipeline(settings, at, records, w)
-	application, err := access.New(at.App, nil)
+	application, err := gate(settings, at.App)
 	if err != nil {
 		return local.Handlers{}, fmt.Errorf("the application %s: %w", at.App, err)
 	}

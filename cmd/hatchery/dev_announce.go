@@ -27,6 +27,10 @@ func announce(d door, f devFlags, settings config.Config, stack *local.Stack) er
 	if at.DynamoDB != "" {
 		exports = append(exports, [2]string{"AWS_ENDPOINT_URL_DYNAMODB", at.DynamoDB}, [2]string{"HATCHERY_TABLE", at.Table})
 	}
+	if at.Bugout.URL != "" {
+		exports = append(exports, [2]string{"HATCHERY_BUGOUT_URL", at.Bugout.URL}, [2]string{"HATCHERY_BUGOUT_APPLICATION_ID", at.Bugout.Application},
+			[2]string{"HATCHERY_BUGOUT_TOKEN", at.Bugout.Token})
+	}
 	if at.Containers != "" {
 		if err := writeContainersFile(stack.Path(containersFile), settings, at); err != nil {
 			return err
@@ -36,6 +40,9 @@ func announce(d door, f devFlags, settings config.Config, stack *local.Stack) er
 		line := map[string]any{"msg": "ready", "api": at.API, "s3": at.S3, "sqs": at.SQS, "application": at.App, "data": data}
 		if at.DynamoDB != "" {
 			line["dynamodb"] = at.DynamoDB
+		}
+		if at.Bugout.URL != "" {
+			line["bugout"] = at.Bugout.URL
 		}
 		if at.Containers != "" {
 			line["containers"] = at.Containers
@@ -72,6 +79,12 @@ func announceText(d door, f devFlags, a announcement) error {
 `, a.data, at.API, at.S3, at.Bucket, at.SQS, local.Queue, local.DeadLetters)
 	if at.DynamoDB != "" {
 		_, _ = fmt.Fprintf(&b, "  DynamoDB     %s  (table %s)\n", at.DynamoDB, at.Table)
+	}
+	if at.Bugout.URL != "" {
+		_, _ = fmt.Fprintf(&b, "  Bugout       %s  (a stand-in, application %s)\n", at.Bugout.URL, at.Bugout.Application)
+	}
+	if f.bugout != "" {
+		_, _ = fmt.Fprintf(&b, "  records      in Bugout, %s\n", f.bugout)
 	}
 	_, _ = fmt.Fprintf(&b, "  application  %s\n", application)
 	if at.Containers != "" {

@@ -24,6 +24,10 @@ func openRecords(ctx context.Context, settings config.Config, stack *local.Stack
 			Credentials: credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")})
 		return dynamorecords.New(client, at.Table, dynamorecords.Options{Now: time.Now}), func() error { return nil }, nil
 	}
+	if settings.Records == config.RecordsBugout {
+		store, err := checkedStore(ctx, settings.Bugout)
+		return store, func() error { return nil }, err
+	}
 	store, err := sqliterecords.Open(ctx, stack.Path("records.db"), sqliterecords.Options{Now: time.Now})
 	if err != nil {
 		return nil, nil, err

@@ -126,3 +126,61 @@ func workingFolder(t *testing.T) string {
 	}
 	return folder
 }
+
+// fails runs the command to its end and gives exit code and standard error.
+func fails(t *testing.T, args ...string) (int, string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code := run(t.Context(), args, door{out: &out, err: &errs, getenv: func(string) string { return "" }})
+	return code, errs.String()
+}
+
+func TestStartsThatCannotWorkSayWhyAndWhatToDo(t *testing.T) {
+	data := t.TempDir()
+	h := startHatchery(t, data)
+	address := strings.TrimPrefix(h.base, "http://")
+
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	broken := filepath.Join(t.TempDir(), "policy.json")
+	if err := os.WriteFile(broken, []byte(`{"kinds":{"images":{"extensions":["exe"],"max_bytes":-1}}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		says []string
+	}{
+		{"no folder", []string{"dev", "--data", ""}, exitUsage, []string{"--data", "accepted"}},
+		{"records that are not kept here", []string{"dev", "--records", "bugout"}, exitUsage, []string{"--records", "accepted: sqlite, dynamodb"}},
+		{"containers without a table", []string{"dev", "--containers", "127.0.0.1:0"}, exitUsage, []string{"--containers", "add --records dynamodb"}},
+		{"a busy address for containers", []string{"dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--records", "dynamodb", "--containers", address}, exitSystem, []string{address, "--containers"}},
+		{"a busy address for DynamoDB", []string{"dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--dynamodb-listen", address}, exitSystem, []string{address, "--dynamodb-listen"}},
+		{"samples that are not there", []string{"dev", "--samples", file}, exitUsage, []string{"--samples", "uploads.json"}},
+		{"a second instance on the same folder", []string{"dev", "--data", data, "--listen", "127.0.0.1:0"}, exitSystem, []string{"another hatchery is running", "--data"}},
+		{"a busy port", []string{"dev", "--data", t.TempDir(), "--listen", address}, exitSystem, []string{address, "address already in use", "--listen"}},
+		{"a folder that cannot be made", []string{"dev", "--data", filepath.Join(file, "below"), "--listen", "127.0.0.1:0"}, exitSystem, []string{"not a directory", "--data"}},
+		{"a policy with faults", []string{"dev", "--policy", broken}, exitUsage, []string{`"exe"`, "max_bytes", "accepted"}},
+		{"an application that is no URL", []string{"dev", "--app", "journals"}, exitUsage, []string{"--app"}},
+		{"an unknown flag", []string{"dev", "--lisen", "x"}, exitUsage, []string{"--lisen", "--help"}},
+		{"an argument", []string{"dev", "now"}, exitUsage, []string{`"now"`}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			code, errs := fails(t, c.args...)
+			if code != c.code {
+				t.Errorf("exit code %d, want %d: %s", code, c.code, errs)
+			}
+			for _, says := range c.says {
+				if !strings.Contains(errs, says) {
+					t.Errorf("the error does not say %q: %s", says, errs)
+				}
+			}
+		})
+	}
+	if r := h.mustSettle(images, h.mustPost(images, "still.png", pngOf(t, 4, 3)).ID); r.Status != "stored" {
+		t.Errorf("the first instance was disturbed: %+v", r)
+	}
+}

@@ -69,7 +69,7 @@ wrongly, and 3 when another system failed; what was found is printed all the sam
 	command.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be done, and do nothing")
 	command.Flags().BoolVar(&f.json, "json", false, "print the report as one JSON object")
 	command.Flags().StringVar(&f.data, "data", "", "the data `folder` of a running hatchery dev (default: the deployment of the environment)")
-	command.Flags().StringVar(&f.records, "records", "", "with --data: what that dev keeps its records in, `sqlite` or dynamodb (default sqlite)")
+	command.Flags().StringVar(&f.records, "records", "", "with --data: what that dev keeps its records in, `sqlite`, dynamodb or bugout (default sqlite)")
 	command.Flags().StringVar(&f.resume, "resume", "", "go on where an earlier run ended: the `text` that it printed")
 	command.Flags().IntVar(&f.maxRecords, "max-records", 0, "look at no more than `n` pending and as many stored records")
 	command.Flags().IntVar(&f.maxObjects, "max-objects", 0, "look at no more than `n` versions in the bucket")

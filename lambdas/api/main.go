@@ -18,7 +18,11 @@ import (
 func main() { os.Exit(door.Run(door.OfLambda(), build, config.Callers)) }
 
 func build(p *door.Parts) (any, error) {
-	application, err := access.New(p.Settings.ApplicationURL, nil)
+	options := &access.Options{GrantLife: p.Settings.GrantLife}
+	if p.Settings.Spire {
+		options.Brood = p.Settings.Bugout.URL
+	}
+	application, err := access.New(p.Settings.ApplicationURL, options)
 	if err != nil {
 		return nil, fmt.Errorf("HATCHERY_APPLICATION_URL: %w", err)
 	}

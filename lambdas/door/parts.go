@@ -32,9 +32,13 @@ type Parts struct {
 func newParts(settings config.Config, getenv func(string) string, stdout io.Writer, log *slog.Logger) *Parts {
 	p := &Parts{Settings: settings, AWS: awsConfig(getenv), Counts: newCounts(stdout, settings.Stack, log), Log: log}
 	p.Records = dynamorecords.New(dynamodb.NewFromConfig(p.AWS), settings.Table, dynamorecords.Options{Now: time.Now})
-	p.Objects = s3objects.New(s3Client(p.AWS), settings.Bucket, s3objects.Options{Now: time.Now})
+	bucket := s3Client(p.AWS)
+	p.Objects = s3objects.New(bucket, settings.Bucket, s3objects.Options{Now: time.Now})
 	p.Pipeline = &upload.Pipeline{Policy: settings.Policy, Layout: settings.Layout, Records: p.Records, Objects: p.Objects,
 		Now: time.Now, NewID: upload.NewID, TombstoneLife: upload.TombstoneLife(settings.QuarantineDays)}
+	if settings.Legacy.Bucket != "" {
+		p.Pipeline.OldImages = s3objects.NewOldImages(bucket, settings.Legacy.Bucket, settings.Legacy.Prefix, s3objects.Options{Now: time.Now})
+	}
 	if settings.EventBus != "" {
 		p.Pipeline.Teller = eventbridgeteller.New(eventbridge.NewFromConfig(p.AWS), settings.EventBus, settings.Bucket,
 			settings.Layout, eventbridgeteller.Options{})

@@ -213,7 +213,9 @@ func TestAtTheAddressForContainersNothingGoesUnsigned(t *testing.T) {
 }
 
 func TestTheAddressForContainersHandsOnlyOnWhatIsThere(t *testing.T) {
-	at := forContainers(t, func(o *local.Options) { o.DynamoDBListen, o.ContainersHost, o.AppURL = "", "localhost", "http://127.0.0.1:1/below" })
+	at := forContainers(t, func(o *local.Options) {
+		o.DynamoDBListen, o.ContainersHost, o.AppURL = "", "localhost", "http://127.0.0.1:1/below"
+	})
 	if !strings.HasPrefix(at.Containers, "http://localhost:") {
 		t.Errorf("containers are told to call %s", at.Containers)
 	}

@@ -25,6 +25,7 @@ import (
 
 	"hatchery/shared/arrival"
 	"hatchery/shared/local/demoapp"
+	"hatchery/shared/local/localbrood"
 	"hatchery/shared/local/localdynamo"
 	"hatchery/shared/local/locals3"
 	"hatchery/shared/local/localsqs"
@@ -51,6 +52,9 @@ type Options struct {
 	// DynamoDBListen is the address of DynamoDB, with the records' table; empty: it
 	// is not served. A port 0 is kept, too.
 	DynamoDBListen string
+	// BugoutListen is the address of a stand-in for Bugout's auth server; empty: it
+	// is not served. A port 0 is kept, too.
+	BugoutListen string
 	// Containers is one more address, for functions in containers: S3, SQS and
 	// DynamoDB at once, and the application's one question. Empty: none. A port 0
 	// is kept, too. ContainersHost is what containers call this machine; empty: the
@@ -80,6 +84,7 @@ type Stack struct {
 	s3         *locals3.Server
 	sqs        *localsqs.Server
 	dynamodb   *localdynamo.Server
+	brood      *localbrood.Server
 	app        *demoapp.Server
 	api        net.Listener
 	containers *containerDoor
@@ -127,6 +132,11 @@ func Open(ctx context.Context, o Options) (_ *Stack, err error) {
 	}
 	if o.DynamoDBListen != "" {
 		if err = s.openTable(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if o.BugoutListen != "" {
+		if err = s.openBrood(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -246,6 +256,7 @@ type Endpoints struct {
 	MaxReceives int
 	// DynamoDB is "" when it is not served; Table is the records' in it.
 	DynamoDB, Table string
+	Bugout          Bugout
 	// Containers is the one URL for functions in containers, and ContainersListen
 	// the address behind it. Both are "" when there is none.
 	Containers, ContainersListen string
@@ -259,6 +270,9 @@ func (s *Stack) Endpoints() Endpoints {
 		Visibility: s.visibility(), MaxReceives: maxReceives, Table: Table}
 	if s.dynamodb != nil {
 		e.DynamoDB = s.dynamodb.URL()
+	}
+	if s.brood != nil {
+		e.Bugout = s.state.bugout()
 	}
 	if s.app != nil {
 		e.App = s.app.URL()
@@ -308,6 +322,10 @@ type state struct {
 	SQSListen      string `json:"sqs_listen"`
 	DynamoDBListen string `json:"dynamodb_listen,omitempty"`
 	Containers     string `json:"containers,omitempty"`
+
+	BugoutListen      string `json:"bugout_listen,omitempty"`
+	BugoutApplication string `json:"bugout_application,omitempty"`
+	BugoutToken       string `json:"bugout_token,omitempty"`
 }
 
 func (f *folder) saveState(st state) error {

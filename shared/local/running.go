@@ -44,6 +44,7 @@ func Running(ctx context.Context, dir string) (Endpoints, error) {
 		Region: Region, AccessKey: st.AccessKey, SecretKey: st.SecretKey}
 	at.QueueURL = at.SQS + "/" + account + "/" + Queue
 	at.DeadLetterURL = at.SQS + "/" + account + "/" + DeadLetters
+	at.Bugout = st.bugout()
 	if st.DynamoDBListen != "" {
 		at.DynamoDB = "http://" + st.DynamoDBListen
 	}

@@ -8,9 +8,18 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"hatchery/shared/upload"
 )
+
+// SetClock tells the bucket the time from now on. Without a clock everything is
+// written at the zero time.
+func (o *Objects) SetClock(now func() time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.now = now
+}
 
 // listedTo is what an inventory's cursor holds: which list it continues, and after
 // which version of which key.

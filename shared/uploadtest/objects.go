@@ -82,14 +82,6 @@ func (o *Objects) Notify(f func(Arrival)) {
 	o.notify = f
 }
 
-// SetClock tells the bucket the time from now on. Without a clock everything is
-// written at the zero time.
-func (o *Objects) SetClock(now func() time.Time) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.now = now
-}
-
 // Arrivals lists what Put and Post brought, in order. What Promote copied is not
 // among it: a bucket notifies for quarantine alone.
 func (o *Objects) Arrivals() []Arrival {

@@ -191,3 +191,6 @@ func (s *Server) Close() error {
 	}
 	return nil
 }
+
+// NewID makes an id as Brood makes them, at random: for an application, or a token.
+func NewID() string { return uuid.NewString() }

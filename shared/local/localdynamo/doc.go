@@ -30,7 +30,8 @@
 //   - Refused, not ignored: provisioned capacity, streams, PartiQL, backups, global tables, tags, UpdateTable, and the
 //     parameters that expressions replaced (Expected, AttributeUpdates, KeyConditions, QueryFilter, ScanFilter,
 //     ConditionalOperator, AttributesToGet). Tables are addressed by name, not by ARN.
-//   - Encryption settings, table classes and tags of a CreateTable are not kept: the file is in clear.
+//   - Encryption settings, table classes and tags of a CreateTable are not kept: the file is in clear. Item collections
+//     are not measured, nor the items of an index counted.
 //   - Where DynamoDB Local and DynamoDB differ, this follows the latter's documentation: an update that fits an item badly
 //     cancels its transaction with the reason ValidationError, UPDATED_NEW and UPDATED_OLD of a document path give that
 //     part of the document alone, and SIZE is a reserved word.

@@ -38,9 +38,6 @@ func (g *guarded) ListObjectVersions(ctx context.Context, in *s3.ListObjectVersi
 	}
 	result := s3response.ListVersionsResult{Name: in.Bucket, Prefix: &l.prefix, Delimiter: aws.String(""), KeyMarker: &l.afterKey,
 		VersionIdMarker: &l.afterVersion, MaxKeys: aws.Int32(int32(l.room)), NextKeyMarker: aws.String(""), NextVersionIdMarker: aws.String(""), IsTruncated: aws.Bool(false)}
-	if !exists(g.layout.object(bucket, "")) {
-		return s3response.ListVersionsResult{}, s3err.GetBucketErr(s3err.ErrNoSuchBucket, bucket)
-	}
 	if l.room == 0 {
 		return result, nil
 	}

@@ -168,3 +168,30 @@ func TestAStoredFolderIsListedWithItsSlash(t *testing.T) {
 		t.Errorf("listed %q, want %q as null and then %q", lines, folder, file)
 	}
 }
+
+func TestWhatIsStillBeingUploadedIsNotListed(t *testing.T) {
+	in, _ := places()
+	key := in("unfinished/a")
+	made, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: aws.String(bucket), Key: &key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: aws.String(bucket), Key: &key, UploadId: made.UploadId, PartNumber: aws.Int32(1), Body: strings.NewReader("part")}); err != nil {
+		t.Fatal(err)
+	}
+	there := put(t, in("unfinished/b"), "b")
+	lines, _ := listVersions(t, "", 1000)
+	found := false
+	for _, l := range lines {
+		found = found || strings.Contains(l, aws.ToString(there.VersionId))
+		if strings.HasPrefix(l, ".") || strings.HasPrefix(l, key) {
+			t.Errorf("listed %q", l)
+		}
+	}
+	if !found {
+		t.Errorf("%d lines, and not the one of what is there", len(lines))
+	}
+	if _, err := client.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{Bucket: aws.String(bucket), Key: &key, UploadId: made.UploadId}); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -142,7 +142,7 @@ func refusedMessages(t *testing.T, h SenderHarness) {
 		"no value": with("a", queue.Text("")), "no number": with("a", queue.Attribute{Type: "Number", Text: "two"}),
 		"no type": with("a", queue.Attribute{Text: "b"}), "an unknown type": with("a", queue.Attribute{Type: "Boolean", Text: "true"}),
 		"a NUL in a value": with("a", queue.Text("\x00")), "no bytes": with("a", queue.Attribute{Type: "Binary"}),
-		"text in a Binary": with("a", queue.Attribute{Type: "Binary", Text: "b"}), "bytes in a String": with("a", queue.Attribute{Type: "String", Text: "b", Binary: []byte("c")}),
+		"text in a Binary": with("a", queue.Attribute{Type: "Binary", Text: "b"}), "text beside bytes": with("a", queue.Attribute{Type: "Binary", Text: "b", Binary: []byte("c")}), "bytes in a String": with("a", queue.Attribute{Type: "String", Text: "b", Binary: []byte("c")}),
 		"a long type": with("a", queue.Attribute{Type: "String." + strings.Repeat("t", 257), Text: "b"}),
 	} {
 		if err := h.Sender.Send(t.Context(), m); !errors.Is(err, queue.ErrRefused) {

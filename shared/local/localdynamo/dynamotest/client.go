@@ -108,6 +108,10 @@ func (c *client) errors() {
 	if failed := is[*types.ConditionalCheckFailedException](c, err); len(failed.Item) != 3 {
 		c.t.Errorf("the item with the refusal is %v", failed.Item)
 	}
+	_, err = c.PutItem(c.t.Context(), &dynamodb.PutItemInput{TableName: c.table, Item: key("a", 1), ConditionExpression: absent})
+	if failed := is[*types.ConditionalCheckFailedException](c, err); failed.Item != nil {
+		c.t.Errorf("nobody asked for the item %v", failed.Item)
+	}
 	_, err = c.GetItem(c.t.Context(), &dynamodb.GetItemInput{TableName: aws.String("no-such-table"), Key: key("a", 1)})
 	_ = is[*types.ResourceNotFoundException](c, err)
 	_, err = c.CreateTable(c.t.Context(), &dynamodb.CreateTableInput{TableName: c.table, BillingMode: types.BillingModePayPerRequest,
@@ -126,11 +130,12 @@ func (c *client) transact(token string, items ...types.TransactWriteItem) error 
 
 func (c *client) reasons() {
 	c.put(item{"pk": text("a"), "sk": number(1), "x": text("kept")})
+	c.put(key("c", 1))
 	err := c.transact("",
 		types.TransactWriteItem{Put: &types.Put{TableName: c.table, Item: key("b", 1)}},
 		types.TransactWriteItem{Put: &types.Put{TableName: c.table, Item: key("a", 1), ConditionExpression: absent,
 			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld}},
-		types.TransactWriteItem{Delete: &types.Delete{TableName: c.table, Key: key("c", 1), ConditionExpression: aws.String("attribute_exists(pk)")}})
+		types.TransactWriteItem{Delete: &types.Delete{TableName: c.table, Key: key("c", 1), ConditionExpression: absent}})
 	reasons := is[*types.TransactionCanceledException](c, err).CancellationReasons
 	if len(reasons) != 3 || *reasons[0].Code != "None" || *reasons[1].Code != "ConditionalCheckFailed" || *reasons[2].Code != "ConditionalCheckFailed" {
 		c.t.Fatalf("reasons %+v", reasons)

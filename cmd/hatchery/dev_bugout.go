@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"hatchery/shared/access"
+	"hatchery/shared/config"
+	"hatchery/shared/local"
+	"hatchery/shared/records/bugoutrecords"
+)
+
+// anyID stands where the stand-in's application and token come, until it is open.
+const anyID = "00000000-0000-4000-8000-000000000000"
+
+// bugoutGiven are the settings of Bugout as dev's flags and the environment say
+// them. With records in Bugout they are those of --bugout, or hold the place of the
+// stand-in's.
+func bugoutGiven(f devFlags, d door) (map[string]string, error) {
+	switch {
+	case f.records != config.RecordsBugout && (f.bugout != "" || f.bugoutTokenFile != ""):
+		return nil, usage("--bugout and --bugout-token-file say where records are kept with --records bugout: add that")
+	case f.records != config.RecordsBugout:
+		// Callers' tokens may be asked about there (HATCHERY_APPLICATION=spire).
+		return nil, nil
+	case f.bugout == "" && f.bugoutTokenFile != "":
+		return nil, usage("--bugout-token-file: dev's own stand-in for Bugout makes its own token: name a real one with --bugout")
+	case f.bugout == "":
+		return map[string]string{"HATCHERY_BUGOUT_URL": "http://127.0.0.1:1", "HATCHERY_BUGOUT_APPLICATION_ID": anyID, "HATCHERY_BUGOUT_TOKEN": anyID,
+			"BUGOUT_AUTH_URL": "", "BUGOUT_FILES_APPLICATION_ID": ""}, nil
+	}
+	token, err := (&bugoutFlags{tokenFile: f.bugoutTokenFile}).token(d)
+	if err != nil {
+		return nil, err
+	}
+	given := map[string]string{"HATCHERY_BUGOUT_URL": f.bugout, "BUGOUT_AUTH_URL": ""}
+	if token != "" {
+		given["HATCHERY_BUGOUT_TOKEN"] = token
+	}
+	return given, nil
+}
+
+// standIn is how the stand-in is reached.
+func standIn(at local.Endpoints) config.Bugout {
+	return config.Bugout{URL: at.Bugout.URL, ApplicationID: at.Bugout.Application, Token: config.NewSecret(at.Bugout.Token)}
+}
+
+// bugoutStore keeps records in Bugout.
+func bugoutStore(b config.Bugout) (*bugoutrecords.Store, error) {
+	if b.Token.IsZero() {
+		return nil, usage("HATCHERY_BUGOUT_TOKEN names a secret, which is read in AWS alone: give the token itself")
+	}
+	store, err := bugoutrecords.New(bugoutrecords.Options{URL: b.URL, Application: b.ApplicationID, Now: time.Now,
+		Token: func(context.Context) (string, error) { return b.Token.Reveal(), nil }})
+	if err != nil {
+		return nil, usage("%w", err)
+	}
+	return store, nil
+}
+
+// checkedStore is a bugoutStore with which everything works that is needed.
+func checkedStore(ctx context.Context, b config.Bugout) (*bugoutrecords.Store, error) {
+	store, err := bugoutStore(b)
+	if err != nil {
+		return nil, err
+	}
+	for _, step := range store.Check(ctx) {
+		if step.Err != nil {
+			return nil, fmt.Errorf("keep records in Bugout at %s: %s: %w", b.URL, step.Name, step.Err)
+		}
+	}
+	return store, nil
+}
+
+// gate asks the application as the settings say.
+func gate(settings config.Config, app string) (*access.Application, error) {
+	o := &access.Options{GrantLife: settings.GrantLife}
+	if settings.Spire {
+		o.Brood = settings.Bugout.URL
+	}
+	return access.New(app, o)
+}
+
+// openLegacy makes the bucket of the replaced service's images, which dev serves
+// like its own: whoever wants to see some puts them there.
+func openLegacy(ctx context.Context, client *s3.Client, bucket string) error {
+	_, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket})
+	if _, there := errors.AsType[*types.BucketAlreadyOwnedByYou](err); there {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("make the bucket %s of HATCHERY_LEGACY_BUCKET: %w", bucket, err)
+	}
+	return nil
+}
