@@ -13,7 +13,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"testing"
 	"time"
 
@@ -117,10 +116,4 @@ func (e *emulator) speakJSON(t testing.TB, service, method, path string, header 
 	if err := json.Unmarshal(text, out); err != nil {
 		t.Fatalf("%s %s answered %v:\n%s", method, path, err, text)
 	}
-}
-
-// refused says whether AWS refused a call for want of permission.
-func refused(err error) bool {
-	return err != nil && (strings.Contains(err.Error(), "AccessDenied") || strings.Contains(err.Error(), "not authorized") ||
-		strings.Contains(err.Error(), "403") && strings.Contains(err.Error(), "Forbidden"))
 }

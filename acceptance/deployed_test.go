@@ -23,5 +23,9 @@ func TestTheDeployedStack(t *testing.T) {
 	t.Run("poison comes to the dead letters", func(t *testing.T) { check(t, poisonComesToTheDeadLetters(t.Context(), s, picture(t))) })
 	t.Run("trouble ends among the dead letters, and can be sent back", func(t *testing.T) { troubleIsSurvived(t, s) })
 	t.Run("lost messages are sent again", func(t *testing.T) { reconcilesLostMessages(t, s) })
+	t.Run("every statement of every role is needed", func(t *testing.T) { needsEveryStatement(t, s) })
+	t.Run("every role is refused what is not its own", func(t *testing.T) { refusesWhatIsNotTheirs(t, s) })
+	t.Run("other clients", func(t *testing.T) { otherClients(t, s) })
 	t.Run("nothing else became a dead letter", func(t *testing.T) { check(t, s.noDeadLetters(t.Context())) })
+	t.Run("the stack is deleted, and nothing is left", func(t *testing.T) { takesDown(t, s) })
 }

@@ -120,11 +120,7 @@ func (e entry) promoted(ctx context.Context, r record, want []byte) error {
 		return fmt.Errorf("the promoted object is %d bytes of %s with %v, want %d", len(got), aws.ToString(object.ContentType), object.Metadata, len(want))
 	}
 	// The validator acknowledges only when quarantine is empty, a moment after the verdict.
-	err = waitFor(ctx, e.patience, "quarantine is emptied", func() (bool, string) {
-		versions, err := e.versions(ctx, e.quarantineKey(r))
-		return err == nil && len(versions) == 0, fmt.Sprint(versions, err)
-	})
-	if err != nil {
+	if err := e.emptied(ctx, r); err != nil {
 		return err
 	}
 	item, err := e.item(ctx, r)

@@ -69,18 +69,36 @@ func (s *stack) without(t testing.TB, logical, sid string) (restore func()) {
 	return restore
 }
 
-// as gives credentials of a role. Lambda alone may take the product's roles, so the
-// account's owner is let in for a moment.
+// as gives credentials of a role.
 func (s *stack) as(t testing.TB, logical string) aws.Credentials {
 	t.Helper()
-	role := s.physical(t, logical)
+	return s.assume(t, s.physical(t, logical))
+}
+
+// administrator gives credentials of a role that may do everything: what it is
+// refused, a resource's own policy refuses. The emulator passes those policies over
+// for the account's root.
+func (s *stack) administrator(t testing.TB) aws.Credentials {
+	t.Helper()
+	const role = "administrator"
+	s.form(t, "iam", "CreateRole", map[string]string{"RoleName": role,
+		"AssumeRolePolicyDocument": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:root"},"Action":"sts:AssumeRole"}]}`}, nil)
+	all := rolePolicy{role: role, name: "all", Version: "2012-10-17", Statement: []right{{"Effect": "Allow", "Action": "*", "Resource": "*"}}}
+	s.grant(t, all)
+	t.Cleanup(func() {
+		s.form(t, "iam", "DeleteRolePolicy", map[string]string{"RoleName": role, "PolicyName": all.name}, nil)
+		s.form(t, "iam", "DeleteRole", map[string]string{"RoleName": role}, nil)
+	})
+	return s.assume(t, role)
+}
+
+func (s *stack) assume(t testing.TB, role string) aws.Credentials {
+	t.Helper()
 	var answer struct {
 		Key     string `xml:"AssumeRoleResult>Credentials>AccessKeyId"`
 		Secret  string `xml:"AssumeRoleResult>Credentials>SecretAccessKey"`
 		Session string `xml:"AssumeRoleResult>Credentials>SessionToken"`
 	}
-	const trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":%s,"Action":"sts:AssumeRole"}]}`
-	_ = trust
 	s.form(t, "sts", "AssumeRole", map[string]string{"RoleArn": "arn:aws:iam::000000000000:role/" + role, "RoleSessionName": "acceptance"}, &answer)
 	return aws.Credentials{AccessKeyID: answer.Key, SecretAccessKey: answer.Secret, SessionToken: answer.Session}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"encoding/json"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -116,5 +117,27 @@ func TestMessagesSayOfTheObjectsWhatIsTrue(t *testing.T) {
 	}
 	if seen < 6 {
 		t.Errorf("%d messages are about uploads that are there, want 6 at least", seen)
+	}
+}
+
+func TestTheReadMeNamesEveryEventAndEveryPlaceholder(t *testing.T) {
+	all, _ := read(t)
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range all {
+		name := e.Name
+		if words := strings.SplitN(e.Name, "-", 3); words[0] == "api" {
+			name = "…-" + words[2]
+		}
+		if !bytes.Contains(text, []byte("`"+name+"`")) {
+			t.Errorf("README.md does not say what %s is", e.Name)
+		}
+	}
+	for _, name := range samples.Placeholders() {
+		if !bytes.Contains(text, []byte("`{{"+name+"}}`")) {
+			t.Errorf("README.md does not say what {{%s}} stands for", name)
+		}
 	}
 }

@@ -155,7 +155,11 @@ func TestStartsThatCannotWorkSayWhyAndWhatToDo(t *testing.T) {
 		says []string
 	}{
 		{"no folder", []string{"dev", "--data", ""}, exitUsage, []string{"--data", "accepted"}},
-		{"records that are not kept here", []string{"dev", "--records", "bugout"}, exitUsage, []string{"--records", "accepted: sqlite, dynamodb"}},
+		{"records that are not kept here", []string{"dev", "--records", "postgres"}, exitUsage, []string{"--records", "accepted: sqlite, dynamodb, bugout"}},
+		{"another Bugout for other records", []string{"dev", "--bugout", "https://auth.example.com"}, exitUsage, []string{"--bugout", "--records bugout"}},
+		{"Bugout without a token", []string{"dev", "--records", "bugout", "--bugout", "https://auth.example.com"}, exitUsage, []string{"HATCHERY_BUGOUT_TOKEN", "HATCHERY_BUGOUT_APPLICATION_ID"}},
+		{"a token for the stand-in", []string{"dev", "--records", "bugout", "--bugout-token-file", file}, exitUsage, []string{"--bugout-token-file", "--bugout"}},
+		{"a busy address for Bugout", []string{"dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--bugout-listen", address}, exitSystem, []string{address, "--bugout-listen"}},
 		{"containers without a table", []string{"dev", "--containers", "127.0.0.1:0"}, exitUsage, []string{"--containers", "add --records dynamodb"}},
 		{"a busy address for containers", []string{"dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--records", "dynamodb", "--containers", address}, exitSystem, []string{address, "--containers"}},
 		{"a busy address for DynamoDB", []string{"dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--dynamodb-listen", address}, exitSystem, []string{address, "--dynamodb-listen"}},

@@ -59,10 +59,18 @@ func openPolicy(t *testing.T) string {
 	return path
 }
 
-// onEveryStore runs a test on each of the stores that dev can keep records in.
+// stores are what dev can keep records in.
+var stores = []string{"sqlite", "dynamodb", "bugout"}
+
+// remembersDeleted says whether a store keeps tombstones. Bugout knows no conditions,
+// so that a deleted record is removed there: its status is not "deleted", there is
+// none (404).
+func remembersDeleted(store string) bool { return store != "bugout" }
+
+// onEveryStore runs a test on each of the stores.
 func onEveryStore(t *testing.T, test func(t *testing.T, store string)) {
 	t.Helper()
-	for _, store := range []string{"sqlite", "dynamodb"} {
+	for _, store := range stores {
 		t.Run(store, func(t *testing.T) { test(t, store) })
 	}
 }
@@ -117,6 +125,11 @@ func TestRealPicturesComeBackByteForByteAndGoWhenDeleted(t *testing.T) {
 			if again := h.do(method, images+"/"+newest, "", nil); again.status != http.StatusNotFound {
 				t.Errorf("%s of a deleted picture is answered %d", method, again.status)
 			}
+		}
+		switch status := h.do(http.MethodGet, images+"/"+newest+"/status", "", nil); {
+		case remembersDeleted(store) && (status.status != http.StatusOK || status.record(t).Status != "deleted"),
+			!remembersDeleted(store) && status.status != http.StatusNotFound:
+			t.Errorf("the status of a deleted picture is answered %d %s", status.status, status.body)
 		}
 		if code := h.interrupt(); code != exitDone {
 			t.Errorf("after an interrupt the exit code is %d: %s", code, h.errors)

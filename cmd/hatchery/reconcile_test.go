@@ -137,7 +137,7 @@ type report struct {
 }
 
 func TestReconcileBesideDevSendsTwiceAndThenAsksForAPerson(t *testing.T) {
-	for _, records := range []string{"sqlite", "dynamodb"} {
+	for _, records := range stores {
 		t.Run(records, func(t *testing.T) {
 			data := filepath.Join(t.TempDir(), "data")
 			h := startHatchery(t, data, "--no-validator", "--records", records)

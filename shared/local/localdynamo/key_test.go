@@ -37,3 +37,23 @@ func TestKeysSortAsNumbers(t *testing.T) {
 		last = n.key()
 	}
 }
+
+// The developer guide's "item sizes and formats", by which items are bounded and calls are priced.
+func TestItemsHaveTheSizeThatTheirPriceGoesBy(t *testing.T) {
+	for document, want := range map[string]int{
+		`{"ab":{"S":"é"}}`:                                2 + 2,
+		`{"ab":{"B":"AAAA"}}`:                             2 + 3,
+		`{"ab":{"N":"0"}}`:                                2 + 1,
+		`{"ab":{"N":"12345"}}`:                            2 + 4,
+		`{"ab":{"N":"-1.50E100"}}`:                        2 + 3,
+		`{"ab":{"BOOL":false},"c":{"NULL":true}}`:         2 + 1 + 1 + 1,
+		`{"ab":{"SS":["a","bc"]}}`:                        2 + 3,
+		`{"ab":{"L":[]}}`:                                 2 + 3,
+		`{"ab":{"L":[{"S":"a"},{"M":{"key":{"S":""}}}]}}`: 2 + 3 + (1 + 1) + (3 + 3 + 1 + 1),
+	} {
+		it, err := decodeItem([]byte(document))
+		if err != nil || itemSize(it) != want {
+			t.Errorf("%s has the size %d, want %d: %v", document, itemSize(it), want, err)
+		}
+	}
+}

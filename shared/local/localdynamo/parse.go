@@ -89,7 +89,7 @@ func (p *parser) syntax() error {
 // operator counts an operator or function.
 func (p *parser) operator() error {
 	if p.operators++; p.operators > maxOperators {
-		return p.fail("The expression contains too many operators or functions; operator count: %d", p.operators)
+		return p.fail("The expression contains too many operators; operator count: %d", p.operators)
 	}
 	return nil
 }

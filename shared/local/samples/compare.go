@@ -29,6 +29,9 @@ var placeholders = map[string]string{
 	"number":     `\d+`,
 }
 
+// Placeholders are the names of what Compare knows.
+func Placeholders() []string { return slices.Sorted(maps.Keys(placeholders)) }
+
 var placeholderForm = regexp.MustCompile(`\{\{([a-z_0-9]+)((?:\.[0-9]+)?)\}\}`)
 
 // Compare says how a reply differs from what is expected of it; nil when it does

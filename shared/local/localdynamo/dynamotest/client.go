@@ -162,7 +162,7 @@ func (c *client) pages() {
 		pages := dynamodb.NewQueryPaginator(c, &dynamodb.QueryInput{TableName: c.table, IndexName: aws.String("by-rank"), Limit: aws.Int32(3),
 			KeyConditionExpression: aws.String("#g = :g"), ExpressionAttributeNames: map[string]string{"#g": "group"},
 			ExpressionAttributeValues: item{":g": text("g")}, ScanIndexForward: &forward})
-		for pages.HasMorePages() {
+		for pages.HasMorePages() && len(seen) <= 2*len(want) { // pages that go round must end, too
 			page, err := pages.NextPage(c.t.Context())
 			c.ok(err)
 			for _, it := range page.Items {
@@ -194,7 +194,7 @@ func (c *client) segments() {
 	for segment := range int32(3) {
 		pages := dynamodb.NewScanPaginator(c, &dynamodb.ScanInput{TableName: c.table, Segment: &segment, TotalSegments: aws.Int32(3), Limit: aws.Int32(7)})
 		found := 0
-		for pages.HasMorePages() {
+		for pages.HasMorePages() && found <= 80 { // pages that go round must end, too
 			page, err := pages.NextPage(c.t.Context())
 			c.ok(err)
 			found += len(page.Items)
