@@ -62,11 +62,11 @@ assert [v["VersionId"] for v in s3.list_object_versions(Bucket=bucket, Prefix=ke
 		var got struct {
 			Messages []struct{ Body, ReceiptHandle string }
 		}
-		check(t, json.Unmarshal([]byte(cli("sqs", "receive-message", "--queue-url", s.dead, "--output", "json")), &got))
+		check(t, json.Unmarshal([]byte(cli("sqs", "receive-message", "--endpoint-url", s.endpoint, "--queue-url", s.dead, "--output", "json")), &got))
 		if len(got.Messages) != 1 || got.Messages[0].Body != note {
 			t.Fatalf("the dead letters are %+v, want %q", got, note)
 		}
-		cli("sqs", "delete-message", "--queue-url", s.dead, "--receipt-handle", got.Messages[0].ReceiptHandle)
+		cli("sqs", "delete-message", "--endpoint-url", s.endpoint, "--queue-url", s.dead, "--receipt-handle", got.Messages[0].ReceiptHandle)
 	})
 	t.Run("the SAM CLI invokes a function, and shows logs and endpoints", func(t *testing.T) {
 		sam := func(args ...string) string {
@@ -83,6 +83,6 @@ assert [v["VersionId"] for v in s3.list_object_versions(Bucket=bucket, Prefix=ke
 		if logs := sam("logs", "-n", "ApiFunction"); len(logs) == 0 {
 			t.Error("there are no logs")
 		}
-		sam("list", "endpoints", "--output", "json")
+		sam("list", "endpoints", "--output", "json", "--template-file", filepath.Join(moduleRoot(t), "template.yaml"))
 	})
 }

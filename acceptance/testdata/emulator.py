@@ -4,12 +4,13 @@ Each function below is one difference. The emulator's version is pinned: when a 
 that is used here is gone, starting it fails.
 """
 
+import json
 import re
 import threading
 from importlib.metadata import version
 
 from ministack import app
-from ministack.core import iam_evaluator
+from ministack.core import iam_actions, iam_evaluator
 from ministack.services import apigateway, lambda_svc, s3
 from ministack.services.cloudformation import provisioners
 
@@ -86,6 +87,32 @@ def a_mapping_is_bounded_by_a_number():
     lambda_svc._sqs_esm_concurrency = concurrency
 
 
+def a_table_is_protected_by_a_boolean():
+    """The same for a table's protection against deletion: "false" is not true."""
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]
+    plain = handlers["create"]
+
+    def create(logical_id, props, stack_name):
+        protected = str(props.get("DeletionProtectionEnabled", False)).lower() == "true"
+        return plain(logical_id, {**props, "DeletionProtectionEnabled": protected}, stack_name)
+
+    handlers["create"] = create
+
+
+def logs_are_written_to_streams():
+    """What is written to a log lies in one of its streams, GROUP:log-stream:NAME, not in the group itself."""
+    plain = iam_actions.extract_resource_arn
+
+    def extract(service, method, path, headers, body, *rest, **named):
+        arn = plain(service, method, path, headers, body, *rest, **named)
+        action = headers.get("x-amz-target", "").rpartition(".")[2]
+        if service == "logs" and action in ("CreateLogStream", "PutLogEvents"):
+            arn += ":log-stream:" + json.loads(body).get("logStreamName", "")
+        return arn
+
+    iam_actions.extract_resource_arn = extract
+
+
 def an_api_has_the_routes_of_its_definition():
     """SAM writes an HTTP API's routes into its Body, which was passed over."""
     handlers = provisioners._RESOURCE_HANDLERS["AWS::ApiGatewayV2::Api"]
@@ -135,6 +162,8 @@ if __name__ == "__main__":
     copies_are_conditional_and_have_checksums()
     a_part_of_a_version_is_read()
     a_mapping_is_bounded_by_a_number()
+    a_table_is_protected_by_a_boolean()
+    logs_are_written_to_streams()
     an_api_has_the_routes_of_its_definition()
     a_preflight_is_the_functions_to_answer()
     app.main()

@@ -11,16 +11,20 @@ import (
 )
 
 func TestARunningStackIsFoundByItsFolder(t *testing.T) {
-	for name, dynamoDB := range map[string]string{"without DynamoDB": "", "with DynamoDB": "127.0.0.1:0"} {
+	const anywhere = "127.0.0.1:0"
+	for name, records := range map[string]struct{ dynamoDB, bugout string }{"with neither": {}, "with DynamoDB": {dynamoDB: anywhere}, "with Bugout": {bugout: anywhere}} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			o := options(dir)
-			o.DynamoDBListen = dynamoDB
+			o.DynamoDBListen, o.BugoutListen = records.dynamoDB, records.bugout
 			stack, err := local.Open(t.Context(), o)
 			if err != nil {
 				t.Fatal(err)
 			}
 			want := stack.Endpoints()
+			if (want.DynamoDB != "") != (records.dynamoDB != "") || (want.Bugout != local.Bugout{}) != (records.bugout != "") {
+				t.Errorf("served are DynamoDB %q and Bugout %q", want.DynamoDB, want.Bugout.URL)
+			}
 			want.API, want.App = "", ""
 			if got, err := local.Running(t.Context(), dir); err != nil || got != want {
 				t.Errorf("found %+v, %v; want %+v", got, err, want)

@@ -117,7 +117,7 @@ func checkIndexes(t *testing.T, s *Server) {
 // FuzzExpressions gives the parsers hostile text: they must parse or refuse, and what was parsed must work on any item.
 func FuzzExpressions(f *testing.F) {
 	for _, text := range []string{"a = :v", "NOT (a.b[3] <> :v AND size(#n) IN (:v, b)) OR a BETWEEN :v AND :w", "attribute_type(a, :s)", "contains(a, :v)",
-		"SET a = if_not_exists(b, :v) + :v, l[1] = list_append(l, :l) REMOVE c, d.e ADD n :v DELETE s :ss", "a, b.c, #n[0][1]", "((((a", "pk = :s AND begins_with(sk, :s)", "é☃\x00"} {
+		"SET a = if_not_exists(b, :v) + :v, l[1] = list_append(l, :l) REMOVE c, d.e ADD n :v DELETE s :ss", "SET l[0] = :v, b.c = :v", "a, b.c, #n[0][1]", "((((a", "pk = :s AND begins_with(sk, :s)", "é☃\x00"} {
 		f.Add(text, `{"a":{"N":"1"},"b":{"M":{"c":{"L":[]}}},"l":{"L":[{"S":"x"}]},"s":{"SS":["a","b"]},"n":{"N":"2"}}`)
 	}
 	values := boundValues{}

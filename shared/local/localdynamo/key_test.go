@@ -57,3 +57,18 @@ func TestItemsHaveTheSizeThatTheirPriceGoesBy(t *testing.T) {
 		}
 	}
 }
+
+func TestADeletedTableLeavesNothingInTheFile(t *testing.T) {
+	s := silent(t)
+	for _, call := range [][2]string{{"CreateTable", fuzzTable}, {"PutItem", `{"TableName":"things","Item":{"pk":{"S":"a"},"sk":{"N":"1"},"g":{"B":"AA=="}}}`},
+		{"DeleteTable", `{"TableName":"things"}`}} {
+		if _, err := s.ops[call[0]](t.Context(), s, []byte(call[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var left int
+	row := s.db.conn.QueryRowContext(t.Context(), `SELECT (SELECT count(*) FROM item) + (SELECT count(*) FROM entry) + (SELECT count(*) FROM tab)`)
+	if err := row.Scan(&left); err != nil || left != 0 {
+		t.Errorf("%d rows are left, %v", left, err)
+	}
+}

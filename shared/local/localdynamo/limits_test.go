@@ -39,7 +39,6 @@ func TestRefusalsNameWhatIsNotSupported(t *testing.T) {
 	s := open(t)
 	in := tableInput()
 	in.TableName, in.BillingMode = aws.String("provisioned"), types.BillingModeProvisioned
-	in.ProvisionedThroughput = &types.ProvisionedThroughput{ReadCapacityUnits: aws.Int64(1), WriteCapacityUnits: aws.Int64(1)}
 	for name, call := range map[string]func() error{
 		"BillingMode": func() error {
 			_, err := s.CreateTable(t.Context(), in)
@@ -63,6 +62,19 @@ func TestRefusalsNameWhatIsNotSupported(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+func TestAProtectedTableIsNotDeleted(t *testing.T) {
+	s := open(t)
+	in := tableInput()
+	in.TableName, in.DeletionProtectionEnabled = aws.String("protected"), aws.Bool(true)
+	_, err := s.CreateTable(t.Context(), in)
+	s.ok(err)
+	if _, err = s.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: in.TableName}); err == nil {
+		t.Error("the protected table was deleted")
+	}
+	_, err = s.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: in.TableName})
+	s.ok(err)
 }
 
 func TestADeletedTableTakesItsItemsAlong(t *testing.T) {

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+
+	"hatchery/shared/local/localbrood"
+)
+
+// applicationOf answers every question with one status, and counts them.
+func applicationOf(t *testing.T, status int) (url string, asked *atomic.Int64) {
+	t.Helper()
+	asked = new(atomic.Int64)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(status)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL, asked
+}
+
+func TestATokenThatBugoutDoesNotKnowIs401WithSpireAlone(t *testing.T) {
+	brood, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = brood.Close() })
+	application, _ := applicationOf(t, http.StatusInternalServerError)
+	for kind, want := range map[string]int{"": http.StatusServiceUnavailable, "spire": http.StatusUnauthorized} {
+		f := start(t, "HATCHERY_APPLICATION_URL", application, "HATCHERY_APPLICATION", kind, "HATCHERY_BUGOUT_URL", brood.URL())
+		got := f.invoke(t, "api-http-list.json", func(e map[string]any) {
+			headers, _ := e["headers"].(map[string]any)
+			headers["authorization"] = "Bearer ca9a47b1-51c0-4fee-93d7-0badcafe0001"
+		})
+		if got.StatusCode != want {
+			t.Errorf("with %q: %d, want %d", kind, got.StatusCode, want)
+		}
+	}
+}
+
+func TestAGrantIsBelievedForAsLongAsTheSettingSays(t *testing.T) {
+	for seconds, want := range map[string]int64{"": 2, "60": 1} {
+		application, asked := applicationOf(t, http.StatusOK)
+		f := start(t, "HATCHERY_APPLICATION_URL", application, "HATCHERY_GRANT_SECONDS", seconds)
+		for range 2 {
+			if got := f.invoke(t, "api-http-list.json", nil); got.StatusCode != http.StatusOK {
+				t.Fatalf("%+v", got)
+			}
+		}
+		if asked.Load() != want {
+			t.Errorf("with %q seconds the application was asked %d times, want %d", seconds, asked.Load(), want)
+		}
+	}
+}
+
+func TestOldImagesAreThereWhereTheirBucketIsSet(t *testing.T) {
+	for name, want := range map[string]bool{"": false, "hatchery-files": true} {
+		f := start(t, "HATCHERY_LEGACY_BUCKET", name)
+		if is := f.parts.Pipeline.OldImages != nil; is != want {
+			t.Errorf("with the bucket %q: %t", name, is)
+		}
+	}
+}
