@@ -62,7 +62,7 @@ func (e *emulator) signedCall(ctx context.Context, who aws.Credentials, service,
 }
 
 // apiVersions are those of the services that are called with forms.
-var apiVersions = map[string]string{"iam": "2010-05-08", "sts": "2011-06-15", "cloudformation": "2010-05-15"}
+var apiVersions = map[string]string{"iam": "2010-05-08", "sts": "2011-06-15", "cloudformation": "2010-05-15", "sns": "2010-03-31", "monitoring": "2010-08-01"}
 
 // form calls an action with form fields and reads the XML answer into out, which
 // may be nil.

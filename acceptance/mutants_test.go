@@ -81,8 +81,8 @@ func TestMutantsOfTheTemplateAreFound(t *testing.T) {
 			r := samDeploy(t, e, name, mutant, b, parameters(name))
 			switch {
 			case m.refused:
-				if r.code == 0 || !strings.Contains(r.stdout+r.stderr, m.found) {
-					t.Errorf("deployed: %s", r)
+				if why := e.reasons(t, name); r.code == 0 || !strings.Contains(why, m.found) {
+					t.Errorf("sam deploy ended with %d; the stack's reasons: %s", r.code, why)
 				}
 			case r.code != 0:
 				t.Fatal(r)
@@ -94,6 +94,16 @@ func TestMutantsOfTheTemplateAreFound(t *testing.T) {
 			}
 		})
 	}
+}
+
+// reasons are those that a stack's events give.
+func (e *emulator) reasons(t testing.TB, name string) string {
+	t.Helper()
+	var events struct {
+		Reasons []string `xml:"DescribeStackEventsResult>StackEvents>member>ResourceStatusReason"`
+	}
+	e.form(t, "cloudformation", "DescribeStackEvents", map[string]string{"StackName": name}, &events)
+	return strings.Join(events.Reasons, "\n")
 }
 
 // hasty is a stack whose failed messages come back at once, and that is not waited

@@ -3,6 +3,7 @@
 package acceptance
 
 import (
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,12 +14,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
 // takesDown deletes the stack as docs say: bucket and table outlive it, and are
 // emptied and removed by hand.
 func takesDown(t *testing.T, s *stack) {
 	ctx := t.Context()
+	for kind, names := range s.belongings(t) {
+		if len(names) == 0 {
+			t.Errorf("before it is deleted the stack has no %s: so nothing is known of them afterwards", kind)
+		}
+	}
 	mustRun(t, command{args: []string{tool(t, "sam"), "delete", "--config-file", filepath.Join(moduleRoot(t), "samconfig.toml"), "--config-env", "acceptance",
 		"--stack-name", s.name, "--no-prompts"}, env: s.environment(t), limit: 2 * time.Minute})
 
@@ -46,23 +53,86 @@ func takesDown(t *testing.T, s *stack) {
 	check(t, err)
 	_, err = s.database.DeleteTable(ctx, &dynamodb.DeleteTableInput{TableName: &s.table})
 	check(t, err)
-	if left := s.left(t); len(left) > 0 {
-		t.Errorf("after all that there are still %v", left)
+	for kind, names := range s.belongings(t) {
+		if len(names) > 0 {
+			t.Errorf("after all that these %s are left: %v", kind, names)
+		}
 	}
 }
 
-// left is what the account has that belongs to the stack, by its names.
-func (s *stack) left(t testing.TB) []string {
+// belongings are the names of all that the account has of the stack, by kind.
+func (s *stack) belongings(t testing.TB) map[string][]string {
 	t.Helper()
-	var found struct {
-		Resources []struct{ ResourceARN string } `json:"ResourceTagMappingList"`
+	ctx, found := t.Context(), map[string][]string{}
+	add := func(kind string, names ...string) {
+		found[kind] = slices.DeleteFunc(names, func(name string) bool { return !strings.Contains(name, s.name) })
 	}
-	s.target(t, "tagging", "ResourceGroupsTaggingAPI_20170126.GetResources", map[string]any{}, &found)
-	var left []string
-	for _, r := range found.Resources {
-		if strings.Contains(r.ResourceARN, s.name+"-") || strings.Contains(r.ResourceARN, "/"+s.name+"/") {
-			left = append(left, r.ResourceARN)
-		}
+
+	var lambdas struct {
+		Functions []struct{ FunctionName string }
 	}
-	return left
+	s.rest(t, "lambda", http.MethodGet, "/2015-03-31/functions/", nil, &lambdas)
+	add("functions", each(lambdas.Functions, func(f struct{ FunctionName string }) string { return f.FunctionName })...)
+
+	type api struct{ Name string }
+	var apis struct{ Items []api }
+	s.rest(t, "apigateway", http.MethodGet, "/v2/apis", nil, &apis)
+	add("APIs", each(apis.Items, func(a api) string { return a.Name })...)
+
+	var groups struct {
+		LogGroups []struct{ LogGroupName string }
+	}
+	s.target(t, "logs", "Logs_20140328.DescribeLogGroups", map[string]any{}, &groups)
+	add("logs", each(groups.LogGroups, func(g struct{ LogGroupName string }) string { return g.LogGroupName })...)
+
+	var rules struct{ Rules []api }
+	s.target(t, "events", "AWSEvents.ListRules", map[string]any{}, &rules)
+	add("rules", each(rules.Rules, func(r api) string { return r.Name })...)
+
+	for kind, list := range map[string]struct{ service, action, member string }{
+		"roles":  {"iam", "ListRoles", "RoleName"},
+		"topics": {"sns", "ListTopics", "TopicArn"},
+		"alarms": {"monitoring", "DescribeAlarms", "AlarmName"},
+	} {
+		add(kind, s.listed(t, list.service, list.action, list.member)...)
+	}
+
+	queues, err := s.queues.ListQueues(ctx, &sqs.ListQueuesInput{})
+	check(t, err)
+	add("queues", queues.QueueUrls...)
+	tables, err := s.database.ListTables(ctx, &dynamodb.ListTablesInput{})
+	check(t, err)
+	add("tables", tables.TableNames...)
+	buckets, err := s.objects.ListBuckets(ctx, &s3.ListBucketsInput{})
+	check(t, err)
+	add("buckets", each(buckets.Buckets, func(b types.Bucket) string { return aws.ToString(b.Name) })...)
+	return found
+}
+
+// listed gives the texts of all elements of one name in an answer; fields of the call
+// are pairs.
+func (s *stack) listed(t testing.TB, service, action, member string, fields ...string) []string {
+	t.Helper()
+	asked := map[string]string{}
+	for i := 0; i+1 < len(fields); i += 2 {
+		asked[fields[i]] = fields[i+1]
+	}
+	var answer struct {
+		Inner []byte `xml:",innerxml"`
+	}
+	s.form(t, service, action, asked, &answer)
+	var names []string
+	for _, part := range strings.Split(string(answer.Inner), "<"+member+">")[1:] {
+		name, _, _ := strings.Cut(part, "<")
+		names = append(names, name)
+	}
+	return names
+}
+
+func each[T any](list []T, name func(T) string) []string {
+	names := make([]string, len(list))
+	for i := range list {
+		names[i] = name(list[i])
+	}
+	return names
 }

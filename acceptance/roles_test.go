@@ -22,7 +22,24 @@ type rolePolicy struct {
 	Statement  []right
 }
 
-// rights gives a role's one inline policy.
+// roles are the logical names of all roles that the deployed template makes.
+func (s *stack) roles(t testing.TB) []string {
+	t.Helper()
+	var found []string
+	resources, _ := s.template["Resources"].(map[string]any)
+	for name, r := range resources {
+		if at(r, "Type") == "AWS::IAM::Role" {
+			found = append(found, name)
+		}
+	}
+	if len(found) == 0 {
+		t.Fatal("the deployed template has no roles")
+	}
+	slices.Sort(found)
+	return found
+}
+
+// rights gives a role's one inline policy; it has no other.
 func (s *stack) rights(t testing.TB, logical string) rolePolicy {
 	t.Helper()
 	role := s.physical(t, logical)
@@ -32,6 +49,9 @@ func (s *stack) rights(t testing.TB, logical string) rolePolicy {
 	s.form(t, "iam", "ListRolePolicies", map[string]string{"RoleName": role}, &listed)
 	if len(listed.Names) != 1 {
 		t.Fatalf("%s has the policies %v, want one", logical, listed.Names)
+	}
+	if attached := s.listed(t, "iam", "ListAttachedRolePolicies", "PolicyArn", "RoleName", role); len(attached) > 0 {
+		t.Fatalf("%s has also the policies %v: take each away here, too", logical, attached)
 	}
 	var found struct {
 		Document string `xml:"GetRolePolicyResult>PolicyDocument"`

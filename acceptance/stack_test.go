@@ -49,19 +49,6 @@ type stack struct {
 // document is a CloudFormation template as JSON.
 type document map[string]any
 
-// at walks down a template; nil when there is nothing.
-func (d document) at(path ...string) any {
-	var at any = map[string]any(d)
-	for _, name := range path {
-		members, ok := at.(map[string]any)
-		if !ok {
-			return nil
-		}
-		at = members[name]
-	}
-	return at
-}
-
 // clone is a copy that shares nothing.
 func (d document) clone(t testing.TB) document {
 	t.Helper()

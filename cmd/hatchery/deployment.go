@@ -118,7 +118,7 @@ func besideDev(ctx context.Context, w where, at local.Endpoints, machine aws.Con
 	}
 	if w.records == config.RecordsBugout {
 		if at.Bugout.URL == "" {
-			return nil, nothing, usage("--records: the hatchery dev on %s serves no stand-in for Bugout; with a real one, leave --data out and set what it exports", shown(w.data))
+			return nil, nothing, usage("--records: the hatchery dev on %s serves no stand-in for Bugout; with a real one, leave --data out and set HATCHERY_RECORDS=bugout and what dev exports", shown(w.data))
 		}
 		store, err := bugoutStore(standIn(at))
 		return store, nothing, err

@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"hatchery/shared/local/localbrood"
 )
 
 func TestBugoutsStandInIsKeptFromStartToStart(t *testing.T) {
@@ -37,5 +41,36 @@ func TestBugoutsStandInIsKeptFromStartToStart(t *testing.T) {
 		if code := h.interrupt(); code != exitDone {
 			t.Errorf("exit code %d: %s", code, h.errors)
 		}
+	}
+}
+
+func TestRecordsMayBeKeptInBugoutItself(t *testing.T) {
+	brood := startBrood(t)
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(broodToken+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("BUGOUT_FILES_APPLICATION_ID", broodApplication)
+	data := filepath.Join(t.TempDir(), "data")
+	args := []string{"--records", "bugout", "--bugout", brood.URL(), "--bugout-token-file", file}
+	h := startHatchery(t, data, args...)
+	id := h.mustPost(images, "cat.png", pngOf(t, 4, 1)).ID
+	if r := h.mustSettle(images, id); r.Status != "stored" {
+		t.Errorf("%+v", r)
+	}
+	if h.env["HATCHERY_BUGOUT_TOKEN"] != "" {
+		t.Error("the deployment's own token is shown")
+	}
+	if _, complaints, code := command(t, "reconcile", "--data", data, "--records", "bugout"); code != exitUsage || !strings.Contains(complaints, "no stand-in") {
+		t.Errorf("reconcile: %d %s", code, complaints)
+	}
+	if code := h.interrupt(); code != exitDone {
+		t.Errorf("exit code %d: %s", code, h.errors)
+	}
+	// A start that could keep no record says so at once.
+	brood.SetRole(broodToken, localbrood.Revoked)
+	_, complaints, code := command(t, append([]string{"dev", "--data", data, "--listen", "127.0.0.1:0"}, args...)...)
+	if code != exitSystem || !strings.Contains(complaints, "HATCHERY_BUGOUT_TOKEN") || strings.Contains(complaints, broodToken) {
+		t.Errorf("with a revoked token: %d %s", code, complaints)
 	}
 }

@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -130,8 +132,11 @@ func workingFolder(t *testing.T) string {
 // fails runs the command to its end and gives exit code and standard error.
 func fails(t *testing.T, args ...string) (int, string) {
 	t.Helper()
+	// What should fail and does not would run for ever.
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
 	var out, errs bytes.Buffer
-	code := run(t.Context(), args, door{out: &out, err: &errs, getenv: func(string) string { return "" }})
+	code := run(ctx, args, door{out: &out, err: &errs, getenv: func(string) string { return "" }})
 	return code, errs.String()
 }
 

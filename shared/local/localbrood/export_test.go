@@ -21,7 +21,7 @@ func (s *Server) Settle() {
 		if busy == 0 {
 			return
 		}
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 	}
 }
 

@@ -309,7 +309,7 @@ func TestTrouble(t *testing.T) {
 				// Given up as soon as it is being handled.
 				go func() {
 					for b.Calls() == 0 {
-						time.Sleep(time.Millisecond)
+						<-time.After(time.Millisecond)
 					}
 					cancel()
 				}()
@@ -345,7 +345,7 @@ func TestMoreAtOnceThanConnectionsIsSilence(t *testing.T) {
 		})
 	}
 	for !b.Stalled() {
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 	}
 	pinged := make(chan error, 1)
 	go func() { _, err := b.ask(ctx, "GET", "/ping", ""); pinged <- err }()
