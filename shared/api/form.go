@@ -69,6 +69,14 @@ func (h *handler) form(c *call) error {
 	if record.Status != upload.Pending {
 		return c.json(http.StatusOK, formAnswer{Record: record})
 	}
+	// A repeated request gets a new form for the first one's record. It must end well
+	// before that upload is given up, a day after its first form.
+	if latest := record.FormExpires.Add(renewable); expires.After(latest) {
+		expires = latest
+	}
+	if expires.Sub(h.Now()) < time.Minute {
+		return &problem{code: keyReused, detail: "The upload under this Idempotency-Key waits for its file too long to get another form: ask for one under a new key."}
+	}
 	least, most := c.kind.MinBytes, c.kind.MaxBytes
 	if size := record.Declared.Size; size > 0 {
 		least, most = size, size
@@ -80,6 +88,9 @@ func (h *handler) form(c *call) error {
 	}
 	return c.json(http.StatusCreated, formAnswer{Record: record, Form: &signed})
 }
+
+// renewable is how long after its first form's end an upload's form can be renewed.
+const renewable = 20 * time.Hour
 
 // readFormRequest reads the JSON strictly: a member that is not known is a
 // mistake that the caller should hear of.

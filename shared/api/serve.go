@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -246,9 +247,8 @@ func (h *handler) send(c *call, record upload.Record, status int, offset, length
 		read = func() (io.ReadCloser, error) { return h.Pipeline.OldImages.Read(ctx, c.Ref, offset, length) }
 	}
 	body, err := read()
-	if errors.Is(err, upload.ErrGone) {
-		// Never so unless somebody removed it behind our back, or a deletion came
-		// in between. The second is an ordinary 404.
+	if err != nil {
+		// A deletion may have come in between, which is an ordinary 404.
 		again, readErr := h.record(c)
 		if readErr != nil {
 			return readErr
@@ -256,6 +256,9 @@ func (h *handler) send(c *call, record upload.Record, status int, offset, length
 		if again.Status != upload.Stored {
 			return nothingHere()
 		}
+	}
+	if errors.Is(err, upload.ErrGone) || err != nil && !record.Old() && h.removed(c, key, record.ServedVersion) {
+		// Somebody removed it behind our back.
 		return &problem{code: internal, detail: "The file is recorded but its bytes are not to be found. The request id names it in the log.",
 			cause: fmt.Errorf("read object %q version %s of a stored record: %w", key, record.ServedVersion, err)}
 	}
@@ -269,6 +272,13 @@ func (h *handler) send(c *call, record upload.Record, status int, offset, length
 		return h.breakOff(c, fmt.Errorf("send object %q version %s: %d of %d bytes: %w", key, record.ServedVersion, sent, length, err))
 	}
 	return nil
+}
+
+// removed says whether a version is not there any more. S3 says "forbidden" of what is
+// not there to whoever may not list the bucket, so that an error alone does not tell.
+func (h *handler) removed(c *call, key upload.Key, version upload.Version) bool {
+	versions, err := h.Pipeline.Objects.Versions(c.r.Context(), key)
+	return err == nil && !slices.Contains(versions, version)
 }
 
 // progress puts the moment of giving up off whenever bytes come.

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -175,4 +176,41 @@ func TestAFileThatIsCutIsNeverHandedOnAsWhole(t *testing.T) {
 		}
 	}()
 	w.do("GET", files+"/"+idStored, nil)
+}
+
+// forbidding answers reading with trouble that says nothing about what is there, as S3
+// does to whoever may not list its bucket.
+type forbidding struct {
+	upload.Downloads
+	before func()
+}
+
+func (d forbidding) ReadRange(context.Context, upload.Key, upload.Version, int64, int64) (io.ReadCloser, error) {
+	d.before()
+	return nil, errors.New("forbidden")
+}
+
+func TestTroubleWithReadingIsLookedInto(t *testing.T) {
+	for name, c := range map[string]struct {
+		id     string
+		before func(*world)
+		status int
+	}{
+		"deleted meanwhile": {idStored, func(w *world) {
+			if _, err := w.pipeline.Delete(w.t.Context(), ref("e", idStored)); err != nil {
+				w.t.Fatal(err)
+			}
+		}, 404},
+		"the version is not there": {idLost, func(*world) {}, 500},
+		"the version is there":     {idStored, func(*world) {}, 503},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, func(w *world) {
+				w.config.Downloads = forbidding{w.objects, func() { c.before(w) }}
+			})
+			if got := w.do("GET", files+"/"+c.id, nil); got.status != c.status {
+				t.Errorf("%d %s, want %d", got.status, got.body, c.status)
+			}
+		})
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"time"
 )
 
 // Options adjust an [Adapter]. Every zero value is a default.
@@ -42,6 +43,9 @@ func New(h http.Handler, o Options) *Adapter {
 // wired to something else.
 var ErrUnknownEvent = errors.New("no event of an HTTP API (payload format 2.0), a Function URL or an Application Load Balancer")
 
+// margin is what of an invocation is kept for encoding an answer and sending it.
+const margin = time.Second
+
 // Invoke answers one event; it is what lambda.StartHandler wants. Its error is
 // always an [ErrUnknownEvent]. All that is wrong with a request of a known shape
 // is an answer to whoever sent it.
@@ -57,6 +61,13 @@ func (a *Adapter) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	who := identity{requestID: cleanID(id), source: sourceOf(e, front)}
 	method := e.method(front)
 
+	// What is still under way when the function's time is up is answered by nobody: the
+	// handler has to end a little before.
+	if end, bounded := ctx.Deadline(); bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, end.Add(-margin))
+		defer cancel()
+	}
 	given, fault := a.answer(withIdentity(ctx, who), e, front, len(payload))
 	for range 2 {
 		if fault != nil {

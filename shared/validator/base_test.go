@@ -70,7 +70,7 @@ type bench struct {
 
 func newBench(p validator.Pipeline) *bench {
 	b := &bench{log: new(bytes.Buffer), notes: new(notebook)}
-	b.Validator = &validator.Validator{Pipeline: p, Failures: b.notes, Bucket: bucket, Concurrency: 4,
+	b.Validator = &validator.Validator{Pipeline: p, Failures: b.notes, Bucket: bucket, Layout: upload.DefaultLayout, Concurrency: 4,
 		Margin: validator.DefaultMargin, ReadRate: validator.DefaultReadRate,
 		Now: func() time.Time { return noon }, Log: slog.New(slog.NewJSONHandler(b.log, nil))}
 	return b

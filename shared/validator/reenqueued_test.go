@@ -41,7 +41,8 @@ func TestAMessageThatWasSentAgainNeverBecomesADeadLetter(t *testing.T) {
 			}
 			if over {
 				line := b.line(t, "a message that was sent again has come to nothing: the upload stays as it is")
-				if line["level"] != "ERROR" || line["reenqueued"] != true || line["receive_count"] != receptions {
+				if line["level"] != "ERROR" || line["reenqueued"] != true || line["receive_count"] != receptions ||
+					line["upload_id"] != string(refNumber(1).ID) || line["key"] != arrived(1).Key {
 					t.Errorf("logged as %v", line)
 				}
 			}
@@ -61,4 +62,55 @@ func TestAMessageThatWasSentAgainDoesItsWork(t *testing.T) {
 	if line := b.line(t, "validated"); line["reenqueued"] != true || line["result"] != "stored" {
 		t.Errorf("logged as %v", line)
 	}
+}
+
+// recordsFunc answers every question for a record with the same.
+type recordsFunc func(ref upload.Ref) (upload.Record, error)
+
+func (f recordsFunc) Get(_ context.Context, ref upload.Ref) (upload.Record, error) { return f(ref) }
+
+// TestARejectionIsToldHoweverOftenItTakes: nothing but this message would come back to
+// an upload that is rejected, so that it is tried as any other is.
+func TestARejectionIsToldHoweverOftenItTakes(t *testing.T) {
+	for name, c := range map[string]struct {
+		record upload.Record
+		err    error
+		tried  bool
+	}{
+		"rejected with this version": {upload.Record{Status: upload.Rejected, JudgedVersion: upload.Version(arrived(1).VersionID)}, nil, true},
+		"rejected with another":      {upload.Record{Status: upload.Rejected, JudgedVersion: "another"}, nil, false},
+		"pending":                    {upload.Record{Status: upload.Pending}, nil, false},
+		"stored":                     {upload.Record{Status: upload.Stored, JudgedVersion: upload.Version(arrived(1).VersionID)}, nil, false},
+		"the records do not answer":  {upload.Record{}, errTrouble, false},
+		"there is no record":         {upload.Record{}, upload.ErrNotFound, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tried := false
+			b := newBench(pipelineFunc(func(context.Context, upload.Key, upload.Version) (upload.Outcome, error) {
+				tried = true
+				return upload.Outcome{}, errTrouble
+			}))
+			b.Layout = upload.DefaultLayout
+			b.Records = recordsFunc(func(ref upload.Ref) (upload.Record, error) {
+				if ref != refNumber(1) {
+					t.Errorf("asked for %s", ref)
+				}
+				return c.record, c.err
+			})
+			var want []string
+			if c.tried {
+				want = []string{"again"}
+			}
+			b.wantFailed(t, t.Context(), []events.SQSMessage{sentAgain(t, "4")}, want...)
+			if tried != c.tried {
+				t.Errorf("tried: %v", tried)
+			}
+		})
+	}
+}
+
+func TestASpentMessageThatCannotBeReadIsAcknowledged(t *testing.T) {
+	m := sentAgain(t, "4")
+	m.Body = "{"
+	newBench(all("", errTrouble)).wantFailed(t, t.Context(), []events.SQSMessage{m})
 }

@@ -31,10 +31,20 @@ type Failures interface {
 	NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error
 }
 
+// Records finds records. upload.Records is one.
+type Records interface {
+	Get(ctx context.Context, ref upload.Ref) (upload.Record, error)
+}
+
 // Validator handles batches. Handle may be called concurrently.
 type Validator struct {
 	Pipeline Pipeline
 	Failures Failures
+	// Records, when set, is asked whether a message that was sent again and tried often
+	// enough still has a rejection to tell of.
+	Records Records
+	// Layout is where quarantine is, for Records and for the log.
+	Layout upload.Layout
 	// Bucket that notifications must speak of.
 	Bucket string
 	// Concurrency is how many messages of a batch are handled at once; at least 1.
@@ -95,30 +105,34 @@ func (v *Validator) Handle(ctx context.Context, batch events.SQSEvent) (events.S
 // that can be handled are, whatever is wrong with their neighbours.
 func (v *Validator) handle(ctx context.Context, message events.SQSMessage, whole time.Duration) (done bool) {
 	log := v.Log.With("message_id", message.MessageId, "receive_count", message.Attributes["ApproximateReceiveCount"])
+	spent := false
 	if _, again := message.MessageAttributes[arrival.ReenqueuedAttribute]; again {
 		log = log.With("reenqueued", true)
-		if receptions(message) > reenqueuedReceptions {
-			log.ErrorContext(ctx, "a message that was sent again has come to nothing: the upload stays as it is", "body_bytes", len(message.Body))
-			return true
-		}
+		spent = receptions(message) > reenqueuedReceptions
 	}
 	defer v.failOnPanic(ctx, log, &done)
 	parsed, err := arrival.Parse([]byte(message.Body))
 	if err != nil {
 		log.ErrorContext(ctx, "message cannot be read", "error", err)
 		v.observe(upload.Outcome{}, err)
-		return false
+		return spent
 	}
 	done = true
 	for _, fault := range parsed.Faults {
 		log.ErrorContext(ctx, "record of a message cannot be read", "error", fault)
 		v.observe(upload.Outcome{}, fault)
-		done = false
+		done = spent
 	}
 	for _, name := range parsed.Ignored {
 		log.WarnContext(ctx, "event is not about a new object", "event", name)
 	}
 	for _, created := range parsed.Created {
+		if spent && !v.refusedWith(ctx, created) {
+			ref, _ := v.Layout.ParseQuarantineKey(upload.Key(created.Key))
+			log.ErrorContext(ctx, "a message that was sent again has come to nothing: the upload stays as it is",
+				"key", created.Key, "upload_id", string(ref.ID), "version", created.VersionID)
+			continue
+		}
 		if !v.validate(ctx, log, created, whole) {
 			done = false
 		}
@@ -128,9 +142,22 @@ func (v *Validator) handle(ctx context.Context, message events.SQSMessage, whole
 
 // reenqueuedReceptions is how often a message that the reconciler sent is tried. It
 // is acknowledged afterwards, untried: fewer than any queue's maxReceiveCount here,
-// so that such a message never becomes one more dead letter, not even when trying
-// it ends the whole function.
+// so that such a message does not become one more dead letter, though trying it ends
+// the whole function every time. (A neighbour in its batch that ends the function, or
+// a function that cannot start, still counts receptions of it.)
 const reenqueuedReceptions = 3
+
+// refusedWith says whether the upload was rejected because of this very version.
+// What may be left to do then is to tell the application, and no later message would:
+// so it is tried as often as any other, and its dead letter says that nobody was told.
+func (v *Validator) refusedWith(ctx context.Context, created arrival.Created) bool {
+	ref, ours := v.Layout.ParseQuarantineKey(upload.Key(created.Key))
+	if !ours || v.Records == nil || created.Bucket != v.Bucket {
+		return false
+	}
+	record, err := v.Records.Get(ctx, ref)
+	return err == nil && record.Status == upload.Rejected && record.JudgedVersion == upload.Version(created.VersionID)
+}
 
 // receptions is how often the queue has handed a message out, this time included;
 // 0 when it does not say.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
@@ -82,8 +83,17 @@ func (s *Store) Put(ctx context.Context, key upload.Key, body io.ReadSeeker, siz
 		Body: &watchedSeeker{ReadSeeker: body, watch: watch}, ContentLength: &size,
 		// Nothing is known of the bytes yet, and the name is data: neither goes in.
 		ContentType: aws.String("application/octet-stream"),
-	})
+	}, retryConflicts)
 	return fault(err, "put")
+}
+
+// retryConflicts lets the client's retries include S3's word for a create-only write
+// that met another one to the same key: 409, to be tried again.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+func retryConflicts(o *s3.Options) {
+	if o.Retryer != nil {
+		o.Retryer = retry.AddWithErrorCodes(o.Retryer, "ConditionalRequestConflict")
+	}
 }
 
 // Open reads one version, or the newest.
@@ -142,7 +152,7 @@ func (s *Store) Promote(ctx context.Context, p upload.Promotion) (upload.Copy, e
 		TaggingDirective: types.TaggingDirectiveReplace,
 		ContentType:      &p.ContentType, ContentDisposition: &p.Disposition,
 		ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
-	})
+	}, retryConflicts)
 	if err != nil {
 		return upload.Copy{}, fault(err, "copy")
 	}

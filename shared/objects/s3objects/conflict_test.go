@@ -1,0 +1,58 @@
+package s3objects_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"hatchery/shared/objects/s3objects"
+	"hatchery/shared/upload"
+)
+
+// TestTwoCreateOnlyWritesThatMeetAreTriedAgain: S3 answers the one that comes second
+// 409 while the first is under way.
+func TestTwoCreateOnlyWritesThatMeetAreTriedAgain(t *testing.T) {
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if asked.Add(1)%2 == 1 {
+			w.WriteHeader(http.StatusConflict)
+			fmt.Fprint(w, "<Error><Code>ConditionalRequestConflict</Code><Message>try again</Message></Error>")
+			return
+		}
+		w.Header().Set("x-amz-version-id", "v1")
+		if r.Header.Get("x-amz-copy-source") != "" {
+			fmt.Fprint(w, "<CopyObjectResult><ChecksumSHA256>47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=</ChecksumSHA256></CopyObjectResult>")
+		}
+	}))
+	defer server.Close()
+	client := s3.New(s3.Options{Region: region, BaseEndpoint: aws.String(server.URL), UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider("k", "s", ""),
+		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
+			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
+		})})
+	store := s3objects.New(client, bucket, s3objects.Options{})
+	for name, write := range map[string]func(context.Context) error{
+		"put": func(ctx context.Context) error { return store.Put(ctx, "quarantine/x", strings.NewReader("x"), 1) },
+		"copy": func(ctx context.Context) error {
+			_, err := store.Promote(ctx, upload.Promotion{From: "quarantine/x", Version: "v", To: "files/x"})
+			return err
+		},
+	} {
+		before := asked.Load()
+		if err := write(t.Context()); err != nil || asked.Load()-before != 2 {
+			t.Errorf("%s: %d requests, %v", name, asked.Load()-before, err)
+		}
+	}
+}
