@@ -199,13 +199,13 @@ func (v *Validator) validate(ctx context.Context, log *slog.Logger, created arri
 	v.observe(outcome, err)
 	log = log.With("upload_id", string(outcome.Ref.ID), "version", string(outcome.Version))
 	if err != nil {
-		log.ErrorContext(ctx, "validation failed", "error", err)
+		log.ErrorContext(ctx, "validation failed", "error", err, "cause", causeOf(err))
 		v.note(ctx, log, outcome.Ref, err)
 		return false
 	}
 	attrs := []any{"result", string(outcome.Result), "took_ms", v.Now().Sub(began).Milliseconds()}
 	if r := outcome.Record; r.ID != "" {
-		attrs = append(attrs, "status", string(r.Status), "name", r.FullName(), "size", r.Size)
+		attrs = append(attrs, "status", string(r.Status), "size", r.Size)
 		if r.ContentType != "" {
 			attrs = append(attrs, "content_type", r.ContentType)
 		}
@@ -222,6 +222,26 @@ func (v *Validator) validate(ctx context.Context, log *slog.Logger, created arri
 	}
 	log.Log(ctx, level, "validated", attrs...)
 	return true
+}
+
+// causeOf is the innermost error's text, which names no key and no version: by it a
+// log's failures can be grouped.
+func causeOf(err error) string {
+	for {
+		switch outer := err.(type) { //nolint:errorlint // it is the unwrapping itself
+		case interface{ Unwrap() error }:
+			if inner := outer.Unwrap(); inner != nil {
+				err = inner
+				continue
+			}
+		case interface{ Unwrap() []error }:
+			if inner := outer.Unwrap(); len(inner) > 0 {
+				err = inner[0]
+				continue
+			}
+		}
+		return err.Error()
+	}
 }
 
 // inTime validates if the rest of the invocation allows it. What cannot finish is
