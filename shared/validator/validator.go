@@ -205,7 +205,7 @@ func (v *Validator) validate(ctx context.Context, log *slog.Logger, created arri
 	}
 	attrs := []any{"result", string(outcome.Result), "took_ms", v.Now().Sub(began).Milliseconds()}
 	if r := outcome.Record; r.ID != "" {
-		attrs = append(attrs, "status", string(r.Status), "size", r.Size)
+		attrs = append(attrs, "status", string(r.Status), "name", r.FullName(), "size", r.Size)
 		if r.ContentType != "" {
 			attrs = append(attrs, "content_type", r.ContentType)
 		}

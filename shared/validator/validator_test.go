@@ -274,7 +274,7 @@ func TestARejectionIsNoFailure(t *testing.T) {
 		t.Errorf("notes %+v", b.notes.notes)
 	}
 	line := b.line(t, "validated")
-	for name, want := range map[string]any{"level": "INFO", "result": "rejected", "status": "rejected", "code": "type_mismatch", "reason": "Not a PNG.", "name": nil,
+	for name, want := range map[string]any{"level": "INFO", "result": "rejected", "status": "rejected", "code": "type_mismatch", "reason": "Not a PNG.", "name": "cat.png",
 		"size": 9.0, "upload_id": string(refNumber(1).ID), "version": "v1", "message_id": "m", "event": "ObjectCreated:Put", "since_accepted_ms": 1500.0, "took_ms": 0.0} {
 		if line[name] != want {
 			t.Errorf("%s is logged as %v, want %v", name, line[name], want)

@@ -56,3 +56,37 @@ func TestTwoCreateOnlyWritesThatMeetAreTriedAgain(t *testing.T) {
 		}
 	}
 }
+
+func TestAStoreThatPassesOverARangeIsTrouble(t *testing.T) {
+	given := ""
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if given != "" {
+			w.Header().Set("Content-Range", given)
+			w.WriteHeader(http.StatusPartialContent)
+		}
+		fmt.Fprint(w, "0123456789")
+	}))
+	defer server.Close()
+	client := s3.New(s3.Options{Region: region, BaseEndpoint: aws.String(server.URL), UsePathStyle: true, Credentials: credentials.NewStaticCredentialsProvider("k", "s", "")})
+	store := s3objects.New(client, bucket, s3objects.Options{})
+	for _, c := range []struct {
+		given          string
+		offset, length int64
+		right          bool
+	}{
+		{"", 2, 3, false}, {"", 2, -1, false}, {"bytes 0-9/10", 2, 3, false}, {"bytes 2-5/10", 2, 3, false},
+		{"bytes 2-45/100", 2, 3, false}, {"bytes 20-29/30", 2, -1, false},
+		{"bytes 2-4/10", 2, 3, true}, {"bytes 2-9/10", 2, -1, true}, {"", 0, -1, true},
+	} {
+		given = c.given
+		body, err := store.ReadRange(t.Context(), "files/x", "v", c.offset, c.length)
+		if (err == nil) != c.right {
+			t.Errorf("%d bytes from %d, given %q: %v", c.length, c.offset, c.given, err)
+		}
+		if err == nil {
+			if err := body.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}

@@ -116,8 +116,19 @@ func (s *Store) ReadRange(ctx context.Context, key upload.Key, version upload.Ve
 	case offset > 0:
 		span = fmt.Sprintf("bytes=%d-", offset)
 	}
-	_, body, err := s.get(ctx, key, version, span)
-	return body, err
+	out, body, err := s.get(ctx, key, version, span)
+	if err != nil {
+		return nil, err
+	}
+	want := strings.Replace(span, "=", " ", 1)
+	if length > 0 {
+		want += "/" // the size follows
+	}
+	if span != "" && !strings.HasPrefix(aws.ToString(out.ContentRange), want) {
+		// A store that passes over a range would have us send the wrong bytes.
+		return nil, errors.Join(fmt.Errorf("s3 get: asked for %s and got the range %q", span, aws.ToString(out.ContentRange)), body.Close())
+	}
+	return body, nil
 }
 
 func (s *Store) get(ctx context.Context, key upload.Key, version upload.Version, span string) (*s3.GetObjectOutput, io.ReadCloser, error) {
