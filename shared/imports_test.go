@@ -64,6 +64,7 @@ var rooms = []room{
 	{path: "shared/records/bugoutrecords", may: []string{"shared/upload", "golang.org/x/sync/...", "github.com/google/uuid"}, why: whyStore},
 	{path: "shared/objects/s3objects", may: aws("shared/upload"), inTests: []string{"shared/arrival"}, why: whyStore},
 	{path: "shared/teller/eventbridgeteller", may: aws("shared/upload"), why: whyStore},
+	{path: "shared/secrets/smsecrets", may: aws(), why: whyStore},
 	{path: "shared/emf", why: "CloudWatch's embedded metrics are JSON on a stream: the standard library is enough, and it knows nothing of what is counted"},
 	{path: "shared/queue", may: []string{"shared/upload"}, why: "an interface and its words: no queue in particular"},
 	{path: "shared/queue/sqsqueue", may: aws("shared/upload", "shared/queue"), why: whyStore},

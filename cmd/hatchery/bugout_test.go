@@ -86,7 +86,7 @@ func TestWhatDoesNotWorkWithBugoutIsSaid(t *testing.T) {
 		"a token of another":     {whole("HATCHERY_BUGOUT_TOKEN", "22222222-2222-4222-8222-222222222222"), []string{"bugout", "check"}, 1, "HATCHERY_BUGOUT_TOKEN"},
 		"the name of a secret":   {whole("HATCHERY_BUGOUT_TOKEN", "prod/bugout"), []string{"bugout", "check"}, 2, "--token-file"},
 		"another application":    {whole(), []string{"bugout", "check", "--application", broodGroup}, 1, "does not know the application"},
-		"nobody is there":        {whole("HATCHERY_BUGOUT_URL", "http://127.0.0.1:1"), []string{"bugout", "check"}, 3, "does not answer"},
+		"nobody is there":        {whole("HATCHERY_BUGOUT_URL", "http://127.0.0.1:1"), []string{"bugout", "check"}, 3, "no answer"},
 		"no such file":           {whole(), []string{"bugout", "check", "--token-file", "nowhere"}, 2, "--token-file"},
 		"an empty first line":    {whole(), []string{"bugout", "check", "--token-file", empty}, 2, "first line"},
 		"a group is missing":     {whole(), []string{"bugout", "register", "--name", "n"}, 2, "--group"},

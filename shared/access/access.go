@@ -110,7 +110,7 @@ func New(baseURL string, o *Options) (*Application, error) {
 	a := &Application{prefix: prefix, timeout: o.Timeout, maxBody: o.MaxBody, now: o.Now}
 	if o.Brood != "" {
 		if a.brood, err = parseBase(o.Brood); err != nil {
-			return nil, fmt.Errorf("Bugout's auth server: %w", err)
+			return nil, fmt.Errorf("the auth server of Bugout: %w", err)
 		}
 	}
 	if a.timeout == 0 {

@@ -20,11 +20,11 @@ import (
 // Errors that say what kind of trouble there is with Brood.
 var (
 	// ErrToken: Brood does not know the deployment's token, or not any more.
-	ErrToken = errors.New("Bugout does not accept the deployment's token: set HATCHERY_BUGOUT_TOKEN to a valid one (hatchery bugout check tells whether it is)")
+	ErrToken = errors.New("the deployment's token is not accepted by Bugout: set HATCHERY_BUGOUT_TOKEN to a valid one (hatchery bugout check tells whether it is)")
 	// ErrRefused: Brood understood and said no. Asking again is of no use.
-	ErrRefused = errors.New("Bugout refuses the request")
+	ErrRefused = errors.New("refused by Bugout")
 
-	errNonsense = errors.New("Bugout's answer is not what its API gives")
+	errNonsense = errors.New("the answer is not what Bugout's API gives")
 )
 
 // ambiguous is an error after which a change may have been made or not.
@@ -102,6 +102,20 @@ func (s *Store) send(ctx context.Context, method, path string, query url.Values,
 	if err != nil {
 		return fmt.Errorf("find the Bugout token: %w", err)
 	}
+	err = s.sendAs(ctx, token, method, path, query, contentType, body, answer)
+	if !errors.Is(err, ErrToken) || s.o.Renew == nil {
+		return err
+	}
+	// Brood has done nothing: whatever it was can be sent again.
+	another, renewErr := s.o.Renew(ctx, token)
+	if renewErr != nil {
+		return fmt.Errorf("%w: %w", err, renewErr)
+	}
+	return s.sendAs(ctx, another, method, path, query, contentType, body, answer)
+}
+
+// sendAs is send with a token.
+func (s *Store) sendAs(ctx context.Context, token, method, path string, query url.Values, contentType string, body []byte, answer any) error {
 	// Waiting for a place is not part of the request's time.
 	if err := s.requests.Acquire(ctx, 1); err != nil {
 		return err
@@ -133,7 +147,7 @@ func (s *Store) send(ctx context.Context, method, path string, query url.Values,
 		if whole.Err() != nil {
 			return whole.Err()
 		}
-		return ambiguous{fmt.Errorf("Bugout does not answer %s %s: %w", method, path, withoutURL(err))}
+		return ambiguous{fmt.Errorf("no answer from Bugout to %s %s: %w", method, path, withoutURL(err))}
 	}
 	defer response.Body.Close() //nolint:errcheck // what there was to read is read
 	text, err := io.ReadAll(io.LimitReader(response.Body, s.o.MaxBody+1))
@@ -141,9 +155,9 @@ func (s *Store) send(ctx context.Context, method, path string, query url.Values,
 	case err != nil && whole.Err() != nil:
 		return whole.Err()
 	case err != nil:
-		return ambiguous{fmt.Errorf("Bugout's answer to %s %s breaks off: %w", method, path, err)}
+		return ambiguous{fmt.Errorf("the answer of Bugout to %s %s breaks off: %w", method, path, err)}
 	case int64(len(text)) > s.o.MaxBody:
-		return fmt.Errorf("Bugout's answer to %s %s has more than %d bytes", method, path, s.o.MaxBody)
+		return fmt.Errorf("the answer of Bugout to %s %s has more than %d bytes", method, path, s.o.MaxBody)
 	}
 	return judge(method, path, response.StatusCode, text, answer)
 }
@@ -180,9 +194,9 @@ func judge(method, path string, status int, text []byte, answer any) error {
 		return fmt.Errorf("%w: it does not know the application; set HATCHERY_BUGOUT_APPLICATION_ID to one of the token's group (hatchery bugout register makes one)", ErrRefused)
 	case status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests || status == http.StatusNotFound || status < 200:
 		// A 404 in other words comes from something in between.
-		return ambiguous{fmt.Errorf("Bugout answers %s %s with %d %q", method, path, status, said)}
+		return ambiguous{fmt.Errorf("answer of Bugout to %s %s: %d %q", method, path, status, said)}
 	case status < 400:
-		return ambiguous{fmt.Errorf("Bugout answers %s %s with %d, and a redirect is never followed with a token: check HATCHERY_BUGOUT_URL", method, path, status)}
+		return ambiguous{fmt.Errorf("answer of Bugout to %s %s: %d, and a redirect is never followed with a token: check HATCHERY_BUGOUT_URL", method, path, status)}
 	default:
 		return fmt.Errorf("%w: %s %s gives %d %q", ErrRefused, method, path, status, said)
 	}

@@ -74,6 +74,15 @@ type wireResource struct {
 	CreatedAt time.Time                  `json:"created_at"`
 }
 
+// text gives a member as text, "" when it is not there.
+func (w wireResource) text(key string) string {
+	var s string
+	if json.Unmarshal(w.Data[key], &s) == nil {
+		return s
+	}
+	return strings.Trim(string(w.Data[key]), `"`) // a number that somebody wrote as one
+}
+
 // resource is a record and how it is kept.
 type resource struct {
 	upload.Record
@@ -169,13 +178,7 @@ func bodyOfChange(after upload.Record, keys []string) map[string]any {
 // resource reads what Brood answered. It is false for what is no upload's: others
 // may keep resources under the same application.
 func (w wireResource) resource() (resource, bool) {
-	text := func(key string) string {
-		var s string
-		if json.Unmarshal(w.Data[key], &s) == nil {
-			return s
-		}
-		return strings.Trim(string(w.Data[key]), `"`) // a number that somebody wrote as one
-	}
+	text := w.text
 	number := func(key string) int64 {
 		n, err := strconv.ParseInt(text(key), 10, 64)
 		if err != nil {

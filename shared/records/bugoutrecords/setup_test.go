@@ -57,7 +57,7 @@ func TestACheckSaysWhatWorks(t *testing.T) {
 		tried   int    // 0: as many as work, and one
 	}{
 		"all is well":            {works: 7, tried: 7},
-		"nobody is there":        {change: func(o *bugoutrecords.Options) { o.URL = "http://127.0.0.1:1" }, says: "does not answer"},
+		"nobody is there":        {change: func(o *bugoutrecords.Options) { o.URL = "http://127.0.0.1:1" }, says: "no answer"},
 		"a bad token":            {role: localbrood.Revoked, works: 1, says: "HATCHERY_BUGOUT_TOKEN"},
 		"an unknown application": {change: func(o *bugoutrecords.Options) { o.Application = group }, works: 2, says: "HATCHERY_BUGOUT_APPLICATION_ID"},
 		"outside of the group":   {role: localbrood.Stranger, works: 2, says: "Forbidden"},

@@ -64,6 +64,9 @@ type Options struct {
 	// Token gives the deployment's own token, a UUID. It is asked before every
 	// request and may keep what it found out.
 	Token func(context.Context) (string, error)
+	// Renew, when set, is asked for another token than one that Brood has refused. What
+	// it gives is tried once, in the place of the refusal.
+	Renew func(ctx context.Context, refused string) (string, error)
 	// AtOnce is how many requests may be under way; 0 is 4. Brood stops answering
 	// anything when it gets more than about ten from all its clients together.
 	AtOnce int
@@ -89,7 +92,7 @@ var _ upload.Records = (*Store)(nil)
 func New(o Options) (*Store, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
-		return nil, errors.New("Bugout's URL is not an http or https URL without user and query")
+		return nil, errors.New("the URL of Bugout is not an http or https URL without user and query")
 	}
 	if _, err := upload.ParseID(o.Application); err != nil {
 		return nil, fmt.Errorf("the Bugout application: %w", err)

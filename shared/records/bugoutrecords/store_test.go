@@ -68,7 +68,7 @@ func TestStoreKeepsTheContractWhileBroodMisbehaves(t *testing.T) {
 	t.Parallel()
 	uploadtest.RunRecords(t, func(t *testing.T, now func() time.Time) upload.Records {
 		return storeOn(t, brood(t, everyThirdCall()), func(o *bugoutrecords.Options) {
-			o.Now, o.Timeout, o.Attempts = now, time.Second, 6
+			o.Now, o.Timeout, o.Attempts = now, time.Second, 20
 		})
 	}, uploadtest.RecordsTraits{})
 }

@@ -1,0 +1,76 @@
+package bugoutrecords
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"hatchery/shared/upload"
+)
+
+// A note is a resource of its own, which has nothing of an upload's.
+const (
+	keyNote     = "hatchery_note" // its name
+	keyNoteText = "text"
+)
+
+// Note gives the text that SetNote kept last under a name, "" when there is none.
+func (s *Store) Note(ctx context.Context, name string) (string, error) {
+	there, err := s.notes(ctx, name)
+	if err != nil || len(there) == 0 {
+		return "", wrap(err, "read the note %q", name)
+	}
+	return there[0].text(keyNoteText), nil
+}
+
+// SetNote keeps a short text under a name, in the place of whatever is there. Of two
+// at once the last one stands, or the first one that was ever made.
+func (s *Store) SetNote(ctx context.Context, name, text string) error {
+	return wrap(s.setNote(ctx, name, text), "keep the note %q", name)
+}
+
+func (s *Store) setNote(ctx context.Context, name, text string) error {
+	// Everything here may be repeated: a note that was made twice heals to one.
+	return s.attempts(ctx, func(int) error {
+		there, err := s.notes(ctx, name)
+		if err != nil {
+			return err
+		}
+		data := map[string]string{keyNote: name, keyNoteText: clean(text)}
+		if len(there) == 0 {
+			return s.do(ctx, http.MethodPost, "/resources/", nil, map[string]any{"application_id": s.o.Application, "resource_data": data}, nil)
+		}
+		for _, surplus := range there[1:] {
+			if err := s.remove(ctx, surplus.ID); err != nil && !errors.Is(err, upload.ErrNotFound) {
+				return err
+			}
+		}
+		return s.do(ctx, http.MethodPut, "/resources/"+url.PathEscape(there[0].ID), nil, map[string]any{"update": data, "drop_keys": []string{}}, nil)
+	})
+}
+
+// notes gives the resources of one note, the one that counts first.
+func (s *Store) notes(ctx context.Context, name string) ([]wireResource, error) {
+	var answer struct {
+		Resources []wireResource `json:"resources"`
+	}
+	query := url.Values{"application_id": {s.o.Application}, keyNote: {name}}
+	err := s.attempts(ctx, func(int) error {
+		answer.Resources = nil
+		if err := s.do(ctx, http.MethodGet, "/resources/", query, nil, &answer); err != nil {
+			return err
+		}
+		if answer.Resources == nil {
+			return errNonsense
+		}
+		return nil
+	})
+	slices.SortFunc(answer.Resources, func(a, b wireResource) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
+	})
+	return answer.Resources, err
+}
