@@ -10,6 +10,7 @@ func TestTheDeployedStack(t *testing.T) {
 	e := startEmulator(t)
 	b := builtFunctions(t, thisMachine)
 	s := deployStack(t, e, "hatchery", builtTemplate(t, b), b, parameters("hatchery"))
+	check(t, s.hurry(t.Context()))
 	t.Run("an upload by POST is stored, served, listed and deleted", func(t *testing.T) { check(t, uploadsByPost(t.Context(), s, picture(t))) })
 	t.Run("an upload by a signed form is stored, served, listed and deleted", func(t *testing.T) { check(t, uploadsByForm(t.Context(), s, picture(t))) })
 	if t.Failed() {
@@ -20,7 +21,6 @@ func TestTheDeployedStack(t *testing.T) {
 	t.Run("CORS", func(t *testing.T) { pagesOfAllowedOriginsOnly(t, s) })
 	t.Run("the application is told", func(t *testing.T) { tellsTheApplication(t, s) })
 	t.Run("from accepted to stored", func(t *testing.T) { measures(t, s) })
-	check(t, s.hurry(t.Context()))
 	t.Run("poison comes to the dead letters", func(t *testing.T) { check(t, poisonComesToTheDeadLetters(t.Context(), s, picture(t))) })
 	t.Run("trouble ends among the dead letters, and can be sent back", func(t *testing.T) { troubleIsSurvived(t, s) })
 	t.Run("lost messages are sent again", func(t *testing.T) { reconcilesLostMessages(t, s) })

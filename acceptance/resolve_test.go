@@ -28,10 +28,20 @@ type template struct {
 	}
 	Mappings   map[string]map[string]map[string]any
 	Conditions map[string]any
+	Rules      map[string]rule
 	Resources  map[string]resource
 	Outputs    map[string]struct {
-		Description string
-		Value       any
+		Description, Condition string
+		Value                  any
+	}
+}
+
+// rule is what values have to fulfil together.
+type rule struct {
+	RuleCondition any // nil holds always
+	Assertions    []struct {
+		Assert            any
+		AssertDescription string
 	}
 }
 
@@ -40,6 +50,7 @@ type parameter struct {
 	Default                                                  any
 	AllowedValues                                            []any
 	MinValue, MaxValue                                       *float64
+	MaxLength                                                int
 }
 
 type resource struct {
@@ -176,6 +187,16 @@ func (d deployment) call(name string, argument any) (result any, ok bool) {
 	case "Fn::Join":
 		parts := argument.([]any)
 		return strings.Join(texts(d.resolve(parts[1])), parts[0].(string)), true
+	case "Fn::Split":
+		parts := argument.([]any)
+		var list []any
+		for _, part := range strings.Split(fmt.Sprint(d.resolve(parts[1])), parts[0].(string)) {
+			list = append(list, part)
+		}
+		return list, true
+	case "Fn::Select":
+		parts := argument.([]any)
+		return at(d.resolve(parts[1]), number(d.t, parts[0])), true
 	case "Fn::FindInMap":
 		keys := texts(d.resolve(argument))
 		value, ok := d.Mappings[keys[0]][keys[1]][keys[2]]
@@ -269,6 +290,23 @@ func (d deployment) truth(condition any) bool {
 		}
 	}
 	return false
+}
+
+// faults says which rules the values break, in order.
+func (d deployment) faults() []string {
+	var all []string
+	for _, r := range d.Rules {
+		if r.RuleCondition != nil && !d.truth(r.RuleCondition) {
+			continue
+		}
+		for _, a := range r.Assertions {
+			if !d.truth(a.Assert) {
+				all = append(all, a.AssertDescription)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // properties gives a resource's properties.

@@ -157,7 +157,7 @@ func describe(t testing.TB, e *emulator, name string) *stack {
 	if err := json.Unmarshal([]byte(body.Text), &s.template); err != nil {
 		t.Fatalf("the deployed template: %v\n%.500s", err, body.Text)
 	}
-	s.bucket, s.table = s.physical(t, "UploadsBucket"), s.physical(t, "RecordsTable")
+	s.bucket, s.table = s.physical(t, "UploadsBucket"), s.resources["RecordsTable"] // "" where Bugout keeps the records
 	s.queue, s.dead = s.physical(t, "UploadsQueue"), s.physical(t, "DeadLetterQueue")
 	config := e.config(root())
 	s.objects, s.queues, s.database = s3Client(config), sqs.NewFromConfig(config), dynamodb.NewFromConfig(config)

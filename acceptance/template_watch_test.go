@@ -18,6 +18,7 @@ func TestEachAlarmWatchesWhatItSays(t *testing.T) {
 		"ApiFails":            "AWS/ApiGateway 5xx ApiId=<HttpApi>: Sum of 300 s, 1 times GreaterThanOrEqualToThreshold 8, else notBreaching",
 		"ValidatorFails":      "AWS/Lambda Errors FunctionName=<ValidatorFunction>: Sum of 300 s, 1 times GreaterThanThreshold 0, else notBreaching",
 		"PendingTooLong":      "Hatchery PendingTooLong Stack=prod: Maximum of 3600 s, 1 times GreaterThanThreshold 0, else ignore",
+		"UnfinishedTooLong":   "Hatchery UnfinishedTooLong Stack=prod: Maximum of 3600 s, 1 times GreaterThanThreshold 0, else ignore",
 		"FilesAreMissing":     "Hatchery LostRecords Stack=prod: Maximum of 3600 s, 1 times GreaterThanThreshold 0, else ignore",
 		"ReconcilerFails":     "AWS/Lambda Errors FunctionName=<ReconcilerFunction>: Sum of 3600 s, 1 times GreaterThanThreshold 0, else notBreaching",
 		"ReconcilerIsSilent":  "AWS/Lambda Invocations FunctionName=<ReconcilerFunction>: Sum of 3600 s, 3 times LessThanThreshold 1, else breaching",
@@ -94,7 +95,7 @@ func TestTheDashboardShowsTheAlarmsAndWhatTheFunctionsCount(t *testing.T) {
 			t.Errorf("%s is not shown", id)
 		}
 	}
-	for _, metric := range []string{"Accepted", "Stored", "Rejected", "Late", "Orphan", "Failed", "Bytes", "SecondsToVerdict", "Reenqueued", "NeverArrived", "PendingTooLong", "OrphanObjects", "LostRecords"} {
+	for _, metric := range []string{"Accepted", "Stored", "Rejected", "Late", "Orphan", "Failed", "Bytes", "SecondsToVerdict", "Reenqueued", "NeverArrived", "PendingTooLong", "UnfinishedTooLong", "OrphanObjects", "LostRecords"} {
 		if !strings.Contains(text, `"`+metric+`"`) {
 			t.Errorf("%s is not shown", metric)
 		}

@@ -100,9 +100,9 @@ func removesLateCopies(ctx context.Context, s *stack, bytes []byte) error {
 	return e.emptied(ctx, f.Record)
 }
 
-// reconciles: a run of the reconciler ends well.
+// reconciles: a run of the reconciler ends well, with a survey.
 func reconciles(ctx context.Context, s *stack, _ []byte) error {
-	text, err := s.signedCall(ctx, root(), "lambda", http.MethodPost, "/2015-03-31/functions/"+s.resources["ReconcilerFunction"]+"/invocations", nil, []byte(`{}`))
+	text, err := s.signedCall(ctx, root(), "lambda", http.MethodPost, "/2015-03-31/functions/"+s.resources["ReconcilerFunction"]+"/invocations", nil, []byte(`{"survey":true}`))
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
 from ministack.services import apigateway, lambda_svc, s3
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
 
 KNOWN = "1.5.33"
 
@@ -155,6 +155,27 @@ def a_preflight_is_the_functions_to_answer():
     apigateway._handle_execute_in_scope = execute
 
 
+def a_condition_may_split_a_text():
+    """Fn::Split in a condition is resolved as anywhere else."""
+    plain = engine._evaluate_conditions
+
+    def resolved(value, params):
+        if isinstance(value, list):
+            return [resolved(member, params) for member in value]
+        if not isinstance(value, dict):
+            return value
+        if "Fn::Split" in value:
+            separator, text = value["Fn::Split"]
+            return str(params[text["Ref"]]["Value"] if isinstance(text, dict) else text).split(separator)
+        return {name: resolved(member, params) for name, member in value.items()}
+
+    def evaluate(template, params):
+        return plain({**template, "Conditions": resolved(template.get("Conditions", {}), params)}, params)
+
+    for module in (engine, changesets, handlers, stacks):
+        module._evaluate_conditions = evaluate
+
+
 if __name__ == "__main__":
     if version("ministack") != KNOWN:
         raise SystemExit(f"ministack {version('ministack')} is installed; this was written for {KNOWN}")
@@ -166,4 +187,5 @@ if __name__ == "__main__":
     logs_are_written_to_streams()
     an_api_has_the_routes_of_its_definition()
     a_preflight_is_the_functions_to_answer()
+    a_condition_may_split_a_text()
     app.main()

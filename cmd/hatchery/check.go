@@ -50,7 +50,7 @@ wrongly or a file cannot be read.`,
 			return c.run(cmd.Context(), args)
 		},
 	}
-	command.Flags().StringVar(&policyFile, "policy", "", "read the policy from this JSON `file` (default: HATCHERY_POLICY, or images as the README says)")
+	command.Flags().StringVar(&policyFile, "policy", "", "read the policy from this JSON `file` (default: HATCHERY_POLICY, or the default in docs/policy.md)")
 	command.Flags().StringVar(&kind, "kind", "images", "the `kind` of the policy that the files would be uploaded as")
 	command.Flags().BoolVar(&c.json, "json", false, "print one JSON object a line for each file")
 	return command

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hatchery/shared/emf"
+	"hatchery/shared/reconcile"
 )
 
 // The two uploads that docs/costs.md is about: a picture that POST takes, and one
@@ -33,7 +34,7 @@ func TestTheCostsInTheDocsAreThoseOfTheCountedCalls(t *testing.T) {
 	shares := sharesOf(t, template, small, large, records)
 	compareBlocks(t, sourceFile(t, "docs", "costs.md"), map[string]string{
 		"prices": pricesTable(), "counted": countedTable(shares), "dollars": dollarsTable(shares, float64(template.ruleNumber(t, "quarantine", "ExpirationInDays")+template.ruleNumber(t, "quarantine", "NoncurrentDays"))),
-		"assumed": assumedTable(small, large), "month": monthTable(t, template), "scanners": scannersTable(shares)})
+		"assumed": assumedTable(small, large), "month": monthTable(t, template), "scanners": scannersTable(shares), "survey": surveyTable(t, template, countSurvey(t))})
 	if dollars, _ := sum(shares); !strings.Contains(string(readFile(t, sourceFile(t, "README.md"))), fmt.Sprintf("a million pictures cost about $%.0f ", dollars)) {
 		t.Errorf("README.md does not say that a million pictures cost about $%.0f", dollars)
 	}
@@ -229,8 +230,8 @@ func monthTable(t *testing.T, x template) string {
 	t.Helper()
 	alarms := float64(strings.Count(string(x), "Type: AWS::CloudWatch::Alarm\n"))
 	dashboards := float64(strings.Count(string(x), "Type: AWS::CloudWatch::Dashboard\n"))
-	// 13 metrics, and Rejected once more for each of the 12 reasons.
-	const metrics, hours, pollers, pollsAMinute = 13 + 12, 730, 5, 3
+	// 14 metrics, and Rejected once more for each of the 12 reasons.
+	const metrics, hours, pollers, pollsAMinute = 14 + 12, 730, 5, 3
 	polls := float64(pollers * pollsAMinute * 60 * hours)
 	var b strings.Builder
 	b.WriteString("| what | how many | a month |\n|---|---|---|\n")
@@ -295,6 +296,11 @@ func scaleTable(t *testing.T, x template, w work, r recordCalls) string {
 		}
 		return "none"
 	})
+	// Its time, but for the margin at the end; the listing is for records whose file an
+	// earlier run has seen.
+	run := float64(x.number(t, "Resources", "ReconcilerFunction", "Properties", "Timeout")) - reconcile.DefaultMargin.Seconds()
+	const each, atOnce = assumedRecordsCall + assumedBucketCall, 8
+	row("runs of the reconciler that a survey of one day's files takes", fmt.Sprintf("λ × 86,400 × %.3f s ÷ %d ÷ %.0f s", each, atOnce, run), times(86400*each/atOnce/run))
 	row("logs, GB a day", fmt.Sprintf("λ × %.0f bytes × 86,400 s", w.logBytes()), func(rate float64) string { return count(math.Ceil(rate * w.logBytes() * 86400 / 1e9)) })
 	return b.String()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -48,7 +49,8 @@ type where struct {
 	records string
 }
 
-// openDeployment builds what a command works with. Nothing is asked of AWS yet.
+// openDeployment builds what a command works with. Of AWS it asks for
+// credentials alone.
 func openDeployment(ctx context.Context, w where, d door) (*deployment, error) {
 	if w.data != "" {
 		return localDeployment(ctx, w, d)
@@ -67,7 +69,7 @@ func openDeployment(ctx context.Context, w where, d door) (*deployment, error) {
 	var records upload.Records
 	switch settings.Records {
 	case config.RecordsDynamoDB:
-		records = dynamorecords.New(dynamodb.NewFromConfig(cloud), settings.Table, dynamorecords.Options{Now: time.Now})
+		records = dynamorecords.New(dynamodb.NewFromConfig(cloud), settings.Table, operatorsOptions(d))
 	case config.RecordsBugout:
 		if records, err = bugoutStore(settings.Bugout); err != nil {
 			return nil, err
@@ -75,11 +77,27 @@ func openDeployment(ctx context.Context, w where, d door) (*deployment, error) {
 	default:
 		return nil, usage("HATCHERY_RECORDS: found %q; accepted here: dynamodb, bugout; for a hatchery dev name its folder with --data", settings.Records)
 	}
+	if err := haveCredentials(ctx, cloud); err != nil {
+		return nil, err
+	}
 	dep := assemble(settings, cloud, records)
 	if settings.EventBus != "" {
 		dep.pipeline.Teller = eventbridgeteller.New(eventbridge.NewFromConfig(cloud), settings.EventBus, settings.Bucket, settings.Layout, eventbridgeteller.Options{})
 	}
 	return dep, nil
+}
+
+// credentialsWithin bounds the search for credentials: some are fetched.
+const credentialsWithin = 20 * time.Second
+
+// haveCredentials says what to set when there are none. Every call would fail.
+func haveCredentials(ctx context.Context, cloud aws.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, credentialsWithin)
+	defer cancel()
+	if _, err := cloud.Credentials.Retrieve(ctx); err != nil {
+		return usage("the settings of AWS: found no credentials that can be used; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: %w", err)
+	}
+	return nil
 }
 
 // localDeployment is the one that dev runs beside this process.
@@ -97,7 +115,7 @@ func localDeployment(ctx context.Context, w where, d door) (*deployment, error) 
 	}
 	settings.Bucket, settings.QueueURL, settings.VisibilityTime, settings.MaxReceives = at.Bucket, at.QueueURL, at.Visibility, at.MaxReceives
 	machine := aws.Config{Region: at.Region, Credentials: credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")}
-	records, done, err := besideDev(ctx, w, at, machine)
+	records, done, err := besideDev(ctx, w, at, machine, d)
 	if err != nil {
 		return nil, err
 	}
@@ -107,14 +125,14 @@ func localDeployment(ctx context.Context, w where, d door) (*deployment, error) 
 }
 
 // besideDev opens the records that a running dev has open, too.
-func besideDev(ctx context.Context, w where, at local.Endpoints, machine aws.Config) (upload.Records, func() error, error) {
+func besideDev(ctx context.Context, w where, at local.Endpoints, machine aws.Config, d door) (upload.Records, func() error, error) {
 	nothing := func() error { return nil }
 	if w.records == config.RecordsDynamoDB {
 		if at.DynamoDB == "" {
 			return nil, nothing, usage("--records: the hatchery dev on %s serves no DynamoDB", shown(w.data))
 		}
 		client := dynamodb.NewFromConfig(machine, func(o *dynamodb.Options) { o.BaseEndpoint = &at.DynamoDB })
-		return dynamorecords.New(client, at.Table, dynamorecords.Options{Now: time.Now}), nothing, nil
+		return dynamorecords.New(client, at.Table, operatorsOptions(d)), nothing, nil
 	}
 	if w.records == config.RecordsBugout {
 		if at.Bugout.URL == "" {
@@ -133,6 +151,12 @@ func besideDev(ctx context.Context, w where, at local.Endpoints, machine aws.Con
 		return nil, nothing, system(err)
 	}
 	return store, store.Close, nil
+}
+
+// operatorsOptions are those of records in DynamoDB: a damaged one is said at once,
+// besides the report.
+func operatorsOptions(d door) dynamorecords.Options {
+	return dynamorecords.Options{Now: time.Now, Damaged: dynamorecords.LogDamaged(slog.New(newLifeLog(d.err)))}
 }
 
 // assemble builds the rest. On this machine the endpoints are at.

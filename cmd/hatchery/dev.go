@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/spf13/cobra"
 
-	"hatchery/shared/access"
 	"hatchery/shared/api"
 	"hatchery/shared/config"
 	"hatchery/shared/local"
@@ -48,17 +46,31 @@ Without --app a demo application is asked for permission: the token demo may do
 everything, any other token nothing.
 
 Everything is kept in the data folder. Ctrl-C ends it, and the next start goes on
-with whatever was accepted. The settings HATCHERY_POLICY, HATCHERY_CORS_ORIGINS,
+with whatever was accepted.
+
+These settings apply as in AWS: HATCHERY_POLICY, HATCHERY_CORS_ORIGINS,
 HATCHERY_POST_BYTES, HATCHERY_REDIRECT_BYTES, HATCHERY_APPLICATION,
-HATCHERY_GRANT_SECONDS and the prefixes apply as in AWS; HATCHERY_LEGACY_BUCKET is a
-bucket of the S3 server here.
+HATCHERY_GRANT_SECONDS, HATCHERY_FORM_SECONDS, HATCHERY_VALIDATOR_SECONDS,
+HATCHERY_READ_RATE, HATCHERY_QUARANTINE_DAYS (for how long deletions are remembered),
+HATCHERY_QUARANTINE_PREFIX, HATCHERY_FILES_PREFIX, HATCHERY_LEGACY_PREFIX and, with
+Bugout, HATCHERY_BUGOUT_URL, HATCHERY_BUGOUT_APPLICATION_ID and
+HATCHERY_BUGOUT_TOKEN. HATCHERY_LEGACY_BUCKET is a bucket of the S3 server here.
+
+These are looked at for faults, but have no effect, because dev has its own or does
+without: HATCHERY_BUCKET, HATCHERY_RECORDS, HATCHERY_TABLE, HATCHERY_APPLICATION_URL,
+HATCHERY_QUEUE_URL, HATCHERY_VISIBILITY_SECONDS, HATCHERY_MAX_RECEIVES,
+HATCHERY_SURVEY_DAYS, HATCHERY_EVENT_BUS and HATCHERY_STACK.
 
 With --records bugout a stand-in for Bugout's auth server keeps the records; with
 --bugout a real one does.
 
-Everything listens on this machine alone. With --containers there is one more
+Everything listens on 127.0.0.1 alone, where no other machine reaches it, unless
+--listen or another address says otherwise. With --containers there is one more
 address, for functions that run in containers under sam local: see
-docs/sam-local.md.`,
+docs/sam-local.md.
+
+It exits 0 when it was asked to end, 2 when it was used wrongly or a setting has a
+fault, and 3 when another system failed, or an address or the folder is taken.`,
 		Example: `  hatchery dev
   hatchery dev --listen 127.0.0.1:9000 --data /tmp/try
   hatchery dev --app https://journals.example.com --policy policy.json
@@ -85,7 +97,7 @@ docs/sam-local.md.`,
 	command.Flags().BoolVar(&f.noValidator, "no-validator", false, "leave what arrives in the queue, for a validator somewhere else")
 	command.Flags().StringVar(&f.data, "data", ".hatchery", "the `folder` to keep everything in")
 	command.Flags().StringVar(&f.app, "app", "", "the `URL` of the application to ask for permission (default: the demo application)")
-	command.Flags().StringVar(&f.records, "records", "sqlite", "what keeps the records: `sqlite`, in the data folder, dynamodb, in a table that dev serves from there, or bugout")
+	command.Flags().StringVar(&f.records, "records", "sqlite", "the `store` that keeps the records: sqlite, in the data folder, dynamodb, in a table that dev serves from there, or bugout")
 	command.Flags().StringVar(&f.policy, "policy", "", "read the policy from this JSON `file`")
 	command.Flags().BoolVar(&f.json, "json", false, "print the endpoints and the log as JSON, one object a line")
 	return command
@@ -95,6 +107,9 @@ const sweepEvery = time.Minute
 
 // dev builds the pipeline on the embedded stack and runs it until ctx ends.
 func dev(ctx context.Context, f devFlags, d door) (err error) {
+	if err := f.check(); err != nil {
+		return err
+	}
 	settings, err := devSettings(f, d)
 	if err != nil {
 		return err
@@ -109,7 +124,7 @@ func dev(ctx context.Context, f devFlags, d door) (err error) {
 	if f.samples != "" {
 		// Read before the stack opens, which changes the working directory.
 		if uploads, err = samples.ReadUploads(os.DirFS(f.samples)); err != nil {
-			return usage("--samples: %w", err)
+			return usage("--samples %s: %w", shown(f.samples), err)
 		}
 	}
 	log := slog.New(newLifeLog(d.out))
@@ -166,74 +181,6 @@ func dev(ctx context.Context, f devFlags, d door) (err error) {
 		fmt.Fprintln(d.out, "\nEnded. What was accepted goes on at the next start.")
 	}
 	return nil
-}
-
-// devSettings reads the settings as a Lambda would, with what the embedded stack
-// provides in their places.
-func devSettings(f devFlags, d door) (config.Config, error) {
-	if f.records != config.RecordsSQLite && f.records != config.RecordsDynamoDB && f.records != config.RecordsBugout {
-		return config.Config{}, usage("--records: found %q; accepted: sqlite, dynamodb, bugout", f.records)
-	}
-	if f.containers != "" && f.records != config.RecordsDynamoDB {
-		return config.Config{}, usage("--containers: functions keep their records in DynamoDB, so that dev must keep them there, too: add --records dynamodb")
-	}
-	if f.data == "" {
-		return config.Config{}, usage("--data: found nothing; accepted: a folder to keep everything in")
-	}
-	// Looked at on its own first, so that a fault names where it stands.
-	_, policy, err := readPolicy(f.policy, d.getenv, upload.LargestObject)
-	if err != nil {
-		return config.Config{}, err
-	}
-	app := f.app
-	if app == "" {
-		app = "http://127.0.0.1:1" // replaced by the demo application's own
-	} else if _, err := access.New(app, nil); err != nil {
-		return config.Config{}, usage("--app: %w", err)
-	}
-	given := map[string]string{
-		"HATCHERY_BUCKET": local.Bucket, "HATCHERY_RECORDS": f.records, "HATCHERY_TABLE": local.Table,
-		"HATCHERY_APPLICATION_URL": app, "HATCHERY_POLICY": policy}
-	bugout, err := bugoutGiven(f, d)
-	if err != nil {
-		return config.Config{}, err
-	}
-	maps.Copy(given, bugout)
-	kept := map[string]bool{"HATCHERY_QUARANTINE_PREFIX": true, "HATCHERY_FILES_PREFIX": true, "HATCHERY_CORS_ORIGINS": true,
-		"HATCHERY_POST_BYTES": true, "HATCHERY_REDIRECT_BYTES": true, "HATCHERY_READ_RATE": true,
-		"HATCHERY_APPLICATION": true, "HATCHERY_GRANT_SECONDS": true,
-		"HATCHERY_BUGOUT_URL": true, "BUGOUT_AUTH_URL": true, "HATCHERY_BUGOUT_APPLICATION_ID": true, "BUGOUT_FILES_APPLICATION_ID": true, "HATCHERY_BUGOUT_TOKEN": true,
-		"HATCHERY_LEGACY_BUCKET": true, "FILES_S3_BUCKET_NAME": true, "HATCHERY_LEGACY_PREFIX": true, "FILES_S3_BUCKET_PREFIX": true}
-	get := func(name string) string {
-		if value, ok := given[name]; ok {
-			return value
-		}
-		if kept[name] {
-			return d.getenv(name)
-		}
-		return ""
-	}
-	load := func(seconds string) (config.Config, error) {
-		given["HATCHERY_VALIDATOR_SECONDS"] = seconds
-		return config.Load(get, config.Callers)
-	}
-	if seconds := d.getenv("HATCHERY_VALIDATOR_SECONDS"); seconds != "" {
-		return faultless(load(seconds))
-	}
-	// A message that failed rests until the validator's time is over. A person waits
-	// for the retry here, so that time is short, unless the policy needs the longer
-	// one that is the default in AWS.
-	if settings, err := load("60"); err == nil {
-		return settings, nil
-	}
-	return faultless(load("300"))
-}
-
-func faultless(settings config.Config, err error) (config.Config, error) {
-	if err != nil {
-		return config.Config{}, usage("the settings have faults:\n%w", err)
-	}
-	return settings, nil
 }
 
 // wiring is what only this process knows.

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -23,9 +25,13 @@ func announce(d door, f devFlags, settings config.Config, stack *local.Stack) er
 	exports := [][2]string{{"AWS_ENDPOINT_URL_S3", at.S3}, {"AWS_ENDPOINT_URL_SQS", at.SQS}, {"AWS_REGION", at.Region},
 		{"AWS_DEFAULT_REGION", at.Region}, // what boto3 reads
 		{"AWS_ACCESS_KEY_ID", at.AccessKey}, {"AWS_SECRET_ACCESS_KEY", at.SecretKey},
-		{"HATCHERY_BUCKET", at.Bucket}, {"HATCHERY_QUEUE_URL", at.QueueURL}, {"HATCHERY_DEAD_LETTER_URL", at.DeadLetterURL}}
+		{"HATCHERY_BUCKET", at.Bucket}, {"HATCHERY_QUEUE_URL", at.QueueURL}, {"HATCHERY_DEAD_LETTER_URL", at.DeadLetterURL},
+		{"HATCHERY_VISIBILITY_SECONDS", strconv.Itoa(int(at.Visibility.Seconds()))}, {"HATCHERY_RECORDS", settings.Records}}
 	if at.DynamoDB != "" {
-		exports = append(exports, [2]string{"AWS_ENDPOINT_URL_DYNAMODB", at.DynamoDB}, [2]string{"HATCHERY_TABLE", at.Table})
+		exports = append(exports, [2]string{"AWS_ENDPOINT_URL_DYNAMODB", at.DynamoDB})
+	}
+	if settings.Records == config.RecordsDynamoDB {
+		exports = append(exports, [2]string{"HATCHERY_TABLE", at.Table})
 	}
 	if at.Bugout.URL != "" {
 		exports = append(exports, [2]string{"HATCHERY_BUGOUT_URL", at.Bugout.URL}, [2]string{"HATCHERY_BUGOUT_APPLICATION_ID", at.Bugout.Application},
@@ -46,6 +52,9 @@ func announce(d door, f devFlags, settings config.Config, stack *local.Stack) er
 		}
 		if at.Containers != "" {
 			line["containers"] = at.Containers
+		}
+		if warning := apiWarning(f, at); warning != "" {
+			line["warning"] = strings.ReplaceAll(warning, "\n", " ")
 		}
 		env := map[string]string{}
 		for _, e := range exports {
@@ -78,7 +87,11 @@ func announceText(d door, f devFlags, a announcement) error {
   SQS          %s  (queue %s, dead letters %s)
 `, a.data, at.API, at.S3, at.Bucket, at.SQS, local.Queue, local.DeadLetters)
 	if at.DynamoDB != "" {
-		_, _ = fmt.Fprintf(&b, "  DynamoDB     %s  (table %s)\n", at.DynamoDB, at.Table)
+		kept := "table " + at.Table
+		if f.records != config.RecordsDynamoDB {
+			kept = "nothing is kept there: the records are in " + f.records + ", unless you add --records dynamodb"
+		}
+		_, _ = fmt.Fprintf(&b, "  DynamoDB     %s  (%s)\n", at.DynamoDB, kept)
 	}
 	if at.Bugout.URL != "" {
 		_, _ = fmt.Fprintf(&b, "  Bugout       %s  (a stand-in, application %s)\n", at.Bugout.URL, at.Bugout.Application)
@@ -90,25 +103,56 @@ func announceText(d door, f devFlags, a announcement) error {
 	if at.Containers != "" {
 		_, _ = fmt.Fprintf(&b, "  containers   %s  (S3, SQS, DynamoDB and the application)\n", at.Containers)
 	}
-	b.WriteString("\n")
-	for _, e := range a.exports {
-		_, _ = fmt.Fprintf(&b, "export %s=%s\n", e[0], e[1])
-	}
-	if at.Containers != "" {
-		_, _ = fmt.Fprintf(&b, containersText, at.ContainersListen, filepath.Join(a.data, containersFile))
-	}
-	if f.noValidator {
-		b.WriteString("\nThe validator is somewhere else (--no-validator): what arrives stays pending until it is invoked.\n")
+	if warning := apiWarning(f, at); warning != "" {
+		_, _ = fmt.Fprintf(&b, "\nWARNING: %s\n", warning)
 	}
 	_, _ = fmt.Fprintf(&b, `
 Try it with a picture of yours:
   curl -i -H 'Authorization: demo' -F file=@cat.png '%s/files/demo/entries/1/images?image_name=cat.png'
-
-Ctrl-C ends it.
-
 `, at.API)
+	if at.Containers != "" {
+		_, _ = fmt.Fprintf(&b, containersText, at.ContainersListen, shellWord(filepath.Join(a.data, containersFile)))
+	}
+	if f.noValidator {
+		b.WriteString("\nThe validator is somewhere else (--no-validator): what arrives stays pending until it is invoked.\n")
+	}
+	b.WriteString("\nFor other programs that are to work on this (aws, an SDK, hatchery reconcile), in their shell:\n")
+	for _, e := range a.exports {
+		_, _ = fmt.Fprintf(&b, "export %s=%s\n", e[0], e[1])
+	}
+	b.WriteString("\nCtrl-C ends it.\n\n")
 	_, err := d.out.Write(b.Bytes())
 	return err
+}
+
+// apiWarning is what a person must know when the API can be reached from beyond this
+// machine, else "".
+func apiWarning(f devFlags, at local.Endpoints) string {
+	if at.APIBeyond == "" {
+		return ""
+	}
+	warning := "the API on " + at.APIBeyond + " can be reached from beyond this machine. "
+	if f.app == "" {
+		warning += "Anybody who\nreaches it may use the token demo, which may do everything."
+	} else {
+		warning += "Whoever\nreaches it needs a token that the application takes."
+	}
+	if u, err := url.Parse(at.S3); err == nil {
+		if ip, err := netip.ParseAddr(u.Hostname()); err == nil && ip.IsLoopback() {
+			warning += "\nForms and links point to " + u.Host + " and work on this machine only."
+		}
+	}
+	return warning
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./-]+$`)
+
+// shellWord writes a path as a shell reads it.
+func shellWord(path string) string {
+	if plainWord.MatchString(path) {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
 const containersText = `
@@ -117,7 +161,7 @@ of a container network alone. Every call to S3, SQS and DynamoDB must be signed 
 the keys above; the application's answer is behind its own token.
 
 Run functions in containers on this (docs/sam-local.md):
-  sam local start-api --env-vars %s
+  sam local start-api --config-env dev --env-vars %s
 `
 
 // writeContainersFile writes what functions under sam local are to be told, in the

@@ -81,10 +81,10 @@ func TestWhatCanBeReachedFromBeyondThisMachineIsSaid(t *testing.T) {
 		}
 	}
 	var text bytes.Buffer
-	if err := announceText(door{out: &text}, devFlags{}, announcement{at: local.Endpoints{Containers: "http://c:9000", ContainersListen: "0.0.0.0:9000"}}); err != nil {
+	if err := announceText(door{out: &text}, devFlags{}, announcement{data: "/a folder", at: local.Endpoints{Containers: "http://c:9000", ContainersListen: "0.0.0.0:9000"}}); err != nil {
 		t.Fatal(err)
 	}
-	for _, says := range []string{"WARNING: 0.0.0.0:9000 can be reached from beyond this machine", "--env-vars", containersFile} {
+	for _, says := range []string{"WARNING: 0.0.0.0:9000 can be reached from beyond this machine", "sam local start-api --config-env dev --env-vars '/a folder/" + containersFile + "'"} {
 		if !strings.Contains(text.String(), says) {
 			t.Errorf("%q is not said: %s", says, text.String())
 		}
@@ -168,7 +168,16 @@ func TestStartsThatCannotWorkSayWhyAndWhatToDo(t *testing.T) {
 		{"containers without a table", []string{"dev", "--containers", "127.0.0.1:0"}, exitUsage, []string{"--containers", "add --records dynamodb"}},
 		{"a busy address for containers", []string{"dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--records", "dynamodb", "--containers", address}, exitSystem, []string{address, "--containers"}},
 		{"a busy address for DynamoDB", []string{"dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--dynamodb-listen", address}, exitSystem, []string{address, "--dynamodb-listen"}},
-		{"samples that are not there", []string{"dev", "--samples", file}, exitUsage, []string{"--samples", "uploads.json"}},
+		{"samples that are not there", []string{"dev", "--samples", file}, exitUsage, []string{"--samples " + file, "uploads.json"}},
+		{"an address without a host", []string{"dev", "--listen", "8080"}, exitUsage, []string{`--listen: found "8080"; want HOST:PORT, as 127.0.0.1:8080`}},
+		{"an address without a port", []string{"dev", "--s3-listen", "127.0.0.1"}, exitUsage, []string{"--s3-listen", "want HOST:PORT"}},
+		{"an address with too high a port", []string{"dev", "--sqs-listen", "127.0.0.1:65536"}, exitUsage, []string{"--sqs-listen", "want HOST:PORT"}},
+		{"an empty address", []string{"dev", "--listen", ""}, exitUsage, []string{"--listen", "want HOST:PORT"}},
+		{"an address for DynamoDB with a strange host", []string{"dev", "--dynamodb-listen", "a b:1"}, exitUsage, []string{"--dynamodb-listen", "want HOST:PORT"}},
+		{"an address for Bugout without a host", []string{"dev", "--bugout-listen", "1"}, exitUsage, []string{"--bugout-listen", "want HOST:PORT"}},
+		{"an address for containers without a host", []string{"dev", "--records", "dynamodb", "--containers", "9000"}, exitUsage, []string{`--containers: found "9000"; want HOST:PORT, as 127.0.0.1:8080`}},
+		{"what containers call without containers", []string{"dev", "--containers-host", "foo"}, exitUsage, []string{"--containers-host", "add --containers"}},
+		{"a strange host for containers", []string{"dev", "--records", "dynamodb", "--containers", "127.0.0.1:0", "--containers-host", "a b"}, exitUsage, []string{`--containers-host: found "a b"`}},
 		{"a second instance on the same folder", []string{"dev", "--data", data, "--listen", "127.0.0.1:0"}, exitSystem, []string{"another hatchery is running", "--data"}},
 		{"a busy port", []string{"dev", "--data", t.TempDir(), "--listen", address}, exitSystem, []string{address, "address already in use", "--listen"}},
 		{"a folder that cannot be made", []string{"dev", "--data", filepath.Join(file, "below"), "--listen", "127.0.0.1:0"}, exitSystem, []string{"not a directory", "--data"}},

@@ -51,7 +51,8 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 		{"re-enqueues", fmt.Sprintf("%d an upload, %d receptions each", limits.Reenqueues, again), "shared/reconcile, shared/validator"},
 		{"pending upload without bytes", words(limits.Missing) + " after its form expired, then `never_arrived`", "shared/reconcile"},
 		{"run of the reconciler", fmt.Sprintf("every %d minutes", parameter("ReconcileMinutes")), "`ReconcileMinutes`"},
-		{"bytes in quarantine", words(quarantine), "`QuarantineDays`, at least 35"},
+		{"survey of all objects and records", fmt.Sprintf("every %d days", parameter("SurveyDays")), "`SurveyDays`"},
+		{"bytes in quarantine", fmt.Sprintf("%s, then hidden; removed %d to %s later", words(quarantine), noncurrent/day, words(noncurrent+2*day)), "`QuarantineDays`, at least 35; the bucket's rule `quarantine`"},
 		{"noncurrent version in quarantine", words(noncurrent), "the bucket's rule `quarantine`"},
 		{"noncurrent version of a file", words(days(rule("files", "NoncurrentDays"))), "`FilesNoncurrentDays`"},
 		{"unfinished multipart upload", words(days(rule("leftovers", "DaysAfterInitiation"))), "the bucket's rule `leftovers`"},
@@ -93,7 +94,7 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	holds("the settings' defaults are the template's", settings.FormTime == form && settings.VisibilityTime == visibility && settings.MaxReceives == receives &&
+	holds("the settings' defaults are the template's", settings.FormTime == form && settings.VisibilityTime == visibility && settings.MaxReceives == receives && settings.SurveyTime == days(parameter("SurveyDays")) &&
 		days(settings.QuarantineDays) == quarantine && settings.ValidatorTime == time.Duration(validator)*time.Second)
 }
 

@@ -49,7 +49,8 @@ time: what was copied before is passed over; with --state it goes on where it wa
 Copy once while the old deployment runs, then stop it and copy what came since.
 
 It exits 0 when the target has everything, 1 when something differs or a file is
-missing, 2 when it was used wrongly, and 3 when a store failed.`,
+missing, 2 when it was used wrongly, and 3 when a store failed or a record
+of the source is damaged: that one is said and passed over.`,
 		Example: `  hatchery migrate --from bugout --to dynamodb:hatchery-RecordsTable-1ABC --dry-run
   hatchery migrate --from bugout --to dynamodb --state migration.json --check-objects
   hatchery migrate --from sqlite:.hatchery/records.db --to dynamodb`,
@@ -234,7 +235,19 @@ func openStore(ctx context.Context, flag, store string, source bool, d door) (up
 		if err != nil || cloud.Region == "" {
 			return nil, nil, usage("%s: AWS is not set up: set AWS_REGION and credentials, or choose a profile with AWS_PROFILE (%v)", flag, err)
 		}
-		return dynamorecords.New(dynamodb.NewFromConfig(cloud), table, dynamorecords.Options{Now: time.Now}), nil, nil
+		// Only a source is listed. What its lists pass over is not copied.
+		options, passedOver := operatorsOptions(d), 0
+		tell := options.Damaged
+		options.Damaged = func(ctx context.Context, key string, err error) {
+			passedOver++ // its lists are read one after the other
+			tell(ctx, key, err)
+		}
+		return dynamorecords.New(dynamodb.NewFromConfig(cloud), table, options), func() error {
+			if passedOver > 0 {
+				return fmt.Errorf("damaged records of table %q that were not copied: %d", table, passedOver)
+			}
+			return nil
+		}, nil
 	case store == config.RecordsBugout:
 		options, err := (&bugoutFlags{}).options(d, true)
 		if err != nil {

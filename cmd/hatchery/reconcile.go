@@ -69,7 +69,7 @@ wrongly, and 3 when another system failed; what was found is printed all the sam
 	command.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be done, and do nothing")
 	command.Flags().BoolVar(&f.json, "json", false, "print the report as one JSON object")
 	command.Flags().StringVar(&f.data, "data", "", "the data `folder` of a running hatchery dev (default: the deployment of the environment)")
-	command.Flags().StringVar(&f.records, "records", "", "with --data: what that dev keeps its records in, `sqlite`, dynamodb or bugout (default sqlite)")
+	command.Flags().StringVar(&f.records, "records", "", "with --data: the `store` that keeps that dev's records, sqlite, dynamodb or bugout (default sqlite)")
 	command.Flags().StringVar(&f.resume, "resume", "", "go on where an earlier run ended: the `text` that it printed")
 	command.Flags().IntVar(&f.maxRecords, "max-records", 0, "look at no more than `n` pending and as many stored records")
 	command.Flags().IntVar(&f.maxObjects, "max-objects", 0, "look at no more than `n` versions in the bucket")
@@ -159,7 +159,12 @@ func printReport(out io.Writer, report reconcile.Report, asJSON bool) error {
 	}
 	fmt.Fprintf(w, "Looked at %s pending uploads, %s versions in the bucket and %s stored records.\n",
 		grouped(int64(report.PendingSeen)), grouped(int64(report.ObjectsSeen)), grouped(int64(report.StoredSeen)))
-	if !report.Complete {
+	switch {
+	case report.Complete:
+	case report.Failed > 0 && report.PendingSeen+report.ObjectsSeen+report.StoredSeen == 0:
+		// Where to go on is where this run began.
+		fmt.Fprintln(w, "Nothing could be looked at.")
+	default:
 		fmt.Fprintf(w, "Not all has been looked at. Go on with: --resume %s\n", report.Resume)
 	}
 	return w.Flush()

@@ -241,6 +241,14 @@ Looked at 12 pending uploads, 1,234,567 versions in the bucket and 3 stored reco
 Looked at 0 pending uploads, 0 versions in the bucket and 0 stored records.
 Not all has been looked at. Go on with: --resume abc
 `},
+		{reconcile.Report{Resume: "abc", Failed: 1, StoredSeen: 1}, `1  failures
+Looked at 0 pending uploads, 0 versions in the bucket and 1 stored records.
+Not all has been looked at. Go on with: --resume abc
+`},
+		{reconcile.Report{Resume: "abc", Failed: 2}, `2  failures
+Looked at 0 pending uploads, 0 versions in the bucket and 0 stored records.
+Nothing could be looked at.
+`},
 		{reconcile.Report{Complete: true}, "Looked at 0 pending uploads, 0 versions in the bucket and 0 stored records.\n"},
 	} {
 		var out bytes.Buffer

@@ -31,31 +31,36 @@ type consumed struct {
 	calls                                   string
 }
 
-// countRecords counts, at a DynamoDB endpoint in this process, what creating,
-// reading and settling a record consume. DynamoDB counts by documented rules, which
-// the endpoint follows.
-func countRecords(t *testing.T) recordCalls {
+// meteredRecords are records in a DynamoDB endpoint in this process. DynamoDB counts
+// by documented rules, which the endpoint follows.
+func meteredRecords(t *testing.T) (*dynamorecords.Store, *meter) {
 	t.Helper()
 	const region, key, secret = "us-east-1", "counted", "a secret of this test"
 	server, err := localdynamo.Open(t.Context(), localdynamo.Options{Listen: "127.0.0.1:0", Region: region, AccessKey: key, SecretKey: secret})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		if err := server.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
-	}()
-	var m meter
+	})
+	m := &meter{}
 	client := dynamodb.New(dynamodb.Options{Region: region, BaseEndpoint: aws.String(server.URL()),
 		Credentials: credentials.NewStaticCredentialsProvider(key, secret, ""),
 		APIOptions: []func(*middleware.Stack) error{func(stack *middleware.Stack) error {
-			return stack.Initialize.Add(&m, middleware.After)
+			return stack.Initialize.Add(m, middleware.After)
 		}}})
 	if _, err := client.CreateTable(t.Context(), dynamorecords.TableInput("records")); err != nil {
 		t.Fatal(err)
 	}
-	store := dynamorecords.New(client, "records", dynamorecords.Options{Now: time.Now})
+	return dynamorecords.New(client, "records", dynamorecords.Options{Now: time.Now}), m
+}
+
+// countRecords counts what creating, reading and settling a record consume.
+func countRecords(t *testing.T) recordCalls {
+	t.Helper()
+	store, m := meteredRecords(t)
 	p := upload.Pipeline{Policy: upload.DefaultPolicy(), Layout: upload.DefaultLayout, Records: store, Now: time.Now, NewID: upload.NewID}
 	// Names and ids as long as they usually are.
 	draft, err := p.Draft(upload.Request{Journal: "6f1c9a52-6f0e-4a43-9d4c-1b6a2f0f7c11", Entry: "0c2d7c1e-53b1-4d0a-9a5c-3a1f0a9b8d22", Kind: "images", Filename: "holiday-2026-08-14-0042.jpg"})

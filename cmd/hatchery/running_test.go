@@ -64,11 +64,13 @@ type hatchery struct {
 	base    string
 	// containers is the URL for functions in containers, "" when there is none.
 	containers string
-	env        map[string]string
-	errors     *bytes.Buffer
-	ended      chan error
-	client     *http.Client
-	log        *lines
+	// warning is what was said of the API's address.
+	warning string
+	env     map[string]string
+	errors  *bytes.Buffer
+	ended   chan error
+	client  *http.Client
+	log     *lines
 }
 
 // lines keeps what a process printed.
@@ -140,6 +142,7 @@ func (h *hatchery) read(out io.Reader, ready chan<- error) {
 			Message    string            `json:"msg"`
 			API        string            `json:"api"`
 			Containers string            `json:"containers"`
+			Warning    string            `json:"warning"`
 			Env        map[string]string `json:"env"`
 		}
 		if err := json.Unmarshal(scanner.Bytes(), &at); err != nil || at.Message != "ready" {
@@ -147,7 +150,7 @@ func (h *hatchery) read(out io.Reader, ready chan<- error) {
 			continue
 		}
 		announced = true
-		h.base, h.containers, h.env = at.API, at.Containers, at.Env
+		h.base, h.containers, h.warning, h.env = at.API, at.Containers, at.Warning, at.Env
 		ready <- nil
 	}
 	if !announced {

@@ -70,13 +70,19 @@ func (c Counts) Validated(o upload.Outcome, err error) {
 	}
 }
 
-// Reconciled counts what one run of the reconciler did and found.
-func (c Counts) Reconciled(r reconcile.Report, err error) {
-	metrics := []emf.Metric{gauge("Reenqueued", r.Reenqueued), gauge("NeverArrived", r.NeverArrived),
-		gauge("OrphanObjects", r.OrphanObjects+r.StrayFiles), gauge("LostRecords", r.LostRecords)}
-	// A run with trouble has not seen all: a zero of it would end the alarm.
-	if err == nil || r.PendingTooLong > 0 {
-		metrics = append(metrics, gauge("PendingTooLong", r.PendingTooLong))
+// Reconciled counts what one run of the reconciler did, and what the walk and the
+// survey found that it is a part of.
+func (c Counts) Reconciled(r reconcile.Report) {
+	metrics := []emf.Metric{gauge("Reenqueued", r.Reenqueued), gauge("NeverArrived", r.NeverArrived)}
+	// What has not seen all knows of no zero, and a zero would end an alarm.
+	seen := func(total reconcile.Total, name string, n int) {
+		if n > 0 || total.Whole {
+			metrics = append(metrics, gauge(name, n))
+		}
 	}
+	seen(r.Walk, "PendingTooLong", r.Walk.Stuck)
+	seen(r.Survey, "UnfinishedTooLong", r.Survey.Stuck)
+	seen(r.Survey, "OrphanObjects", r.Survey.Orphans)
+	seen(r.Survey, "LostRecords", r.Survey.Lost)
 	c.emit(metrics...)
 }

@@ -69,7 +69,7 @@ func TestWhatHappensIsCounted(t *testing.T) {
 	outcome := func(result upload.Result, r upload.Record, err error) func(door.Counts) {
 		return func(c door.Counts) { c.Validated(upload.Outcome{Result: result, Record: r}, err) }
 	}
-	report := reconcile.Report{Reenqueued: 1, NeverArrived: 2, PendingTooLong: 3, OrphanObjects: 4, StrayFiles: 5, LostRecords: 6}
+	whole := reconcile.Total{Whole: true}
 	for name, c := range map[string]struct {
 		count func(door.Counts)
 		want  []string
@@ -86,10 +86,17 @@ func TestWhatHappensIsCounted(t *testing.T) {
 		"deleted": {outcome(upload.ResultDeleted, settled, nil), nil},
 		"gone":    {outcome(upload.ResultGone, upload.Record{}, nil), nil},
 		"foreign": {outcome(upload.ResultForeign, upload.Record{}, nil), nil},
-		"reconciled": {func(c door.Counts) { c.Reconciled(report, nil) }, []string{"Hatchery/LostRecords{Stack=hatchery} 6 Count", "Hatchery/NeverArrived{Stack=hatchery} 2 Count",
-			"Hatchery/OrphanObjects{Stack=hatchery} 9 Count", "Hatchery/PendingTooLong{Stack=hatchery} 3 Count", "Hatchery/Reenqueued{Stack=hatchery} 1 Count"}},
-		"reconciled in part": {func(c door.Counts) { c.Reconciled(reconcile.Report{Reenqueued: 1}, errors.New("trouble")) }, []string{"Hatchery/LostRecords{Stack=hatchery} 0 Count",
-			"Hatchery/NeverArrived{Stack=hatchery} 0 Count", "Hatchery/OrphanObjects{Stack=hatchery} 0 Count", "Hatchery/Reenqueued{Stack=hatchery} 1 Count"}},
+		"reconciled": {reconciled(reconcile.Report{Reenqueued: 1, NeverArrived: 2, Walk: whole, Survey: whole}), []string{"Hatchery/LostRecords{Stack=hatchery} 0 Count",
+			"Hatchery/NeverArrived{Stack=hatchery} 2 Count", "Hatchery/OrphanObjects{Stack=hatchery} 0 Count", "Hatchery/PendingTooLong{Stack=hatchery} 0 Count",
+			"Hatchery/Reenqueued{Stack=hatchery} 1 Count", "Hatchery/UnfinishedTooLong{Stack=hatchery} 0 Count"}},
+		// The counts of one run are no gauges.
+		"reconciled without a survey": {reconciled(reconcile.Report{PendingTooLong: 9, LostRecords: 9, Walk: whole}),
+			[]string{"Hatchery/NeverArrived{Stack=hatchery} 0 Count", "Hatchery/PendingTooLong{Stack=hatchery} 0 Count", "Hatchery/Reenqueued{Stack=hatchery} 0 Count"}},
+		"reconciled in part, and nothing found": {reconciled(reconcile.Report{Reenqueued: 1}),
+			[]string{"Hatchery/NeverArrived{Stack=hatchery} 0 Count", "Hatchery/Reenqueued{Stack=hatchery} 1 Count"}},
+		"reconciled in part, and something found": {reconciled(reconcile.Report{Walk: reconcile.Total{Stuck: 3}, Survey: reconcile.Total{Stuck: 4, Orphans: 5, Lost: 6}}),
+			[]string{"Hatchery/LostRecords{Stack=hatchery} 6 Count", "Hatchery/NeverArrived{Stack=hatchery} 0 Count", "Hatchery/OrphanObjects{Stack=hatchery} 5 Count",
+				"Hatchery/PendingTooLong{Stack=hatchery} 3 Count", "Hatchery/Reenqueued{Stack=hatchery} 0 Count", "Hatchery/UnfinishedTooLong{Stack=hatchery} 4 Count"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := counted(t, nil, c.count); !slices.Equal(got, c.want) {
@@ -97,6 +104,10 @@ func TestWhatHappensIsCounted(t *testing.T) {
 			}
 		})
 	}
+}
+
+func reconciled(r reconcile.Report) func(door.Counts) {
+	return func(c door.Counts) { c.Reconciled(r) }
 }
 
 func TestMetricsNameTheirStack(t *testing.T) {

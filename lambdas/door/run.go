@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,7 +52,11 @@ func (p Process) assemble(log *slog.Logger, build func(*Parts) (any, error), nee
 	if err != nil {
 		return nil, err
 	}
-	return build(newParts(settings, p.Getenv, p.Stdout, log))
+	parts, err := newParts(settings, p.Getenv, p.Stdout, log, slices.Contains(needs, config.Callers))
+	if err != nil {
+		return nil, err
+	}
+	return build(parts)
 }
 
 // load reads the settings, and adds what only a function demands of them.
@@ -61,8 +66,9 @@ func load(getenv func(string) string, needs []config.Need) (config.Config, error
 	if err != nil && !ok {
 		return config.Config{}, fmt.Errorf("read the settings: %w", err)
 	}
-	if kept := getenv("HATCHERY_RECORDS"); kept == config.RecordsSQLite || kept == config.RecordsBugout {
-		faults = append(faults, upload.Fault{Setting: "HATCHERY_RECORDS", Found: fmt.Sprintf("%q", kept), Accepted: config.RecordsDynamoDB + " in a function"})
+	if kept := getenv("HATCHERY_RECORDS"); kept == config.RecordsSQLite {
+		faults = append(faults, upload.Fault{Setting: "HATCHERY_RECORDS", Found: fmt.Sprintf("%q", kept),
+			Accepted: config.RecordsDynamoDB + " or " + config.RecordsBugout + " in a function"})
 	}
 	for _, name := range []string{"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
 		if getenv(name) == "" {

@@ -26,10 +26,9 @@ func build(p *door.Parts) (any, error) {
 		Layout: p.Settings.Layout, Bucket: p.Settings.Bucket, Region: p.AWS.Region,
 		Limits: reconcile.DefaultLimits(p.Settings.MaxReceives, p.Settings.VisibilityTime),
 		Now:    time.Now, Log: p.Log}
-	// What the schedule says does not matter: it is time.
-	return func(ctx context.Context, _ json.RawMessage) (reconcile.Report, error) {
-		report, err := reconciler.Scheduled(ctx, p.Records, reconcile.Options{})
-		p.Counts.Reconciled(report, err)
+	return func(ctx context.Context, event json.RawMessage) (reconcile.Report, error) {
+		report, err := reconciler.Scheduled(ctx, p.Notes, reconcile.Options{SurveyEvery: surveyEvery(event, p.Settings.SurveyTime)})
+		p.Counts.Reconciled(report)
 		summary := report
 		summary.Findings = nil // each has a line of its own
 		p.Log.InfoContext(ctx, "reconciled", "report", summary)
@@ -38,4 +37,16 @@ func build(p *door.Parts) (any, error) {
 		}
 		return report, nil
 	}, nil
+}
+
+// surveyEvery is the setting, or 0 for a person who does not want to wait so long:
+// {"survey": true}. Whatever else the event says does not matter: it is time.
+func surveyEvery(event json.RawMessage, setting time.Duration) time.Duration {
+	var asked struct {
+		Survey bool `json:"survey"`
+	}
+	if json.Unmarshal(event, &asked) == nil && asked.Survey {
+		return 0
+	}
+	return setting
 }

@@ -135,13 +135,32 @@ func TestTheScheduleBringsLostUploadsToTheirEnd(t *testing.T) {
 	if _, marked := got.Messages[0].MessageAttributes[arrival.ReenqueuedAttribute]; !marked {
 		t.Error("the message does not say that it was sent again")
 	}
-	for _, want := range []string{`"Reenqueued":1`, `"NeverArrived":1`, `"PendingTooLong":0`, `"OrphanObjects":0`, `"LostRecords":0`} {
+	for _, want := range []string{`"Reenqueued":1`, `"NeverArrived":1`, `"PendingTooLong":0`, `"UnfinishedTooLong":0`, `"OrphanObjects":0`, `"LostRecords":0`} {
 		if !strings.Contains(w.stdout.String(), want) {
 			t.Errorf("not counted: %s in %s", want, w.stdout.String())
 		}
 	}
 	if log := w.stderr.String(); !strings.Contains(log, `"message":"reconciled"`) || strings.Contains(log, secretKey) {
 		t.Errorf("logged %s", log)
+	}
+}
+
+func TestTheScheduleSurveysOnceAWeekAndAPersonAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.makeTable(t)
+	for n, c := range []struct {
+		event  string
+		survey bool
+	}{{schedule, true}, {schedule, false}, {`{}`, false}, {`"text"`, false}, {`{"survey":true}`, true}, {schedule, false}} {
+		w.stdout.Reset()
+		reply, err := w.Invoke(t.Context(), []byte(c.event))
+		var report reconcile.Report
+		if err != nil || json.Unmarshal(reply, &report) != nil || !report.Complete || (report.ObjectsSeen == 1) != c.survey {
+			t.Errorf("run %d, %s: %v, %s", n, c.event, err, reply)
+		}
+		if got := w.stdout.String(); strings.Contains(got, `"LostRecords"`) != c.survey || !strings.Contains(got, `"PendingTooLong":0`) {
+			t.Errorf("run %d, %s, counted %s", n, c.event, got)
+		}
 	}
 }
 

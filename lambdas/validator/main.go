@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hatchery/lambdas/door"
+	"hatchery/shared/config"
 	"hatchery/shared/validator"
 )
 
@@ -16,5 +17,8 @@ func build(p *door.Parts) (any, error) {
 	judge := &validator.Validator{Pipeline: p.Pipeline, Failures: p.Records, Records: p.Records, Layout: p.Settings.Layout, Bucket: p.Settings.Bucket,
 		Concurrency: 4, Margin: validator.DefaultMargin, ReadRate: p.Settings.ReadRate,
 		Observe: p.Counts.Validated, Now: time.Now, Log: p.Log}
+	if p.Settings.Records == config.RecordsBugout {
+		judge.Concurrency = 1 // Brood does not bear more
+	}
 	return judge.Handle, nil
 }

@@ -28,7 +28,7 @@ const (
 func Load(getenv func(string) string, needs ...Need) (Config, error) {
 	c := Config{Layout: upload.DefaultLayout, ValidatorTime: defaultValidatorTime, ReadRate: defaultReadRate,
 		QuarantineDays: 60, FormTime: 15 * time.Minute, VisibilityTime: 6*defaultValidatorTime + defaultWindow, MaxReceives: 5,
-		Stack: defaultStack}
+		SurveyTime: 7 * 24 * time.Hour, Stack: defaultStack}
 	var faults upload.Faults
 	broken := map[string]bool{}
 	for _, s := range settings {

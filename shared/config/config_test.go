@@ -43,7 +43,7 @@ func TestTheLeastEnvironmentMeansTheDefaults(t *testing.T) {
 	}
 	want := config.Config{Bucket: "bucket", Layout: upload.DefaultLayout, Records: "sqlite", ApplicationURL: "https://notes.example.com",
 		Policy: upload.DefaultPolicy(), ValidatorTime: 300 * time.Second, ReadRate: 20_000_000,
-		QuarantineDays: 60, FormTime: 15 * time.Minute, VisibilityTime: 1801 * time.Second, MaxReceives: 5, Stack: "hatchery"}
+		QuarantineDays: 60, FormTime: 15 * time.Minute, VisibilityTime: 1801 * time.Second, MaxReceives: 5, SurveyTime: 7 * 24 * time.Hour, Stack: "hatchery"}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
@@ -60,7 +60,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"HATCHERY_VALIDATOR_SECONDS": "60", "HATCHERY_READ_RATE": "100000", "HATCHERY_BUGOUT_URL": "https://auth.example.com", "HATCHERY_BUGOUT_APPLICATION_ID": strings.ToUpper(uuid),
 		"HATCHERY_BUGOUT_TOKEN": strings.ReplaceAll(uuid, "-", ""), "HATCHERY_LEGACY_BUCKET": "hatchery-files", "HATCHERY_LEGACY_PREFIX": "dev/", "HATCHERY_APPLICATION": "spire", "HATCHERY_GRANT_SECONDS": "10",
 		"HATCHERY_FORM_SECONDS": "3600", "HATCHERY_QUARANTINE_DAYS": "35", "HATCHERY_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/uploads",
-		"HATCHERY_VISIBILITY_SECONDS": "361", "HATCHERY_MAX_RECEIVES": "7", "HATCHERY_EVENT_BUS": "default", "HATCHERY_STACK": "uploads-prod",
+		"HATCHERY_VISIBILITY_SECONDS": "361", "HATCHERY_MAX_RECEIVES": "7", "HATCHERY_SURVEY_DAYS": "30", "HATCHERY_EVENT_BUS": "default", "HATCHERY_STACK": "uploads-prod",
 	}.get)
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		ApplicationURL: "https://notes.example.com/api", Policy: policy, CORSOrigins: []string{"https://a.example.com", "http://localhost:3000"},
 		Spire: true, GrantLife: 10 * time.Second, PostBytes: 4_400_000, RedirectBytes: 4_000_000, ValidatorTime: time.Minute, ReadRate: 100_000,
 		FormTime: time.Hour, QuarantineDays: 35, QueueURL: "https://sqs.eu-central-1.amazonaws.com/123456789012/uploads", VisibilityTime: 361 * time.Second,
-		MaxReceives: 7, EventBus: "default", Stack: "uploads-prod",
+		MaxReceives: 7, SurveyTime: 30 * 24 * time.Hour, EventBus: "default", Stack: "uploads-prod",
 		Bugout: config.Bugout{URL: "https://auth.example.com", ApplicationID: uuid, Token: config.NewSecret(strings.ReplaceAll(uuid, "-", ""))},
 		Legacy: config.Legacy{Bucket: "hatchery-files", Prefix: "dev"}}
 	if !reflect.DeepEqual(c, want) {
@@ -156,6 +156,7 @@ func TestWhatIsNotAcceptedIsAFault(t *testing.T) {
 		"HATCHERY_QUEUE_URL":             {"sqs", "https://sqs.example.com/1/q?x=1", "ftp://sqs.example.com/1/q"},
 		"HATCHERY_VISIBILITY_SECONDS":    {"0", "43201", "x"},
 		"HATCHERY_MAX_RECEIVES":          {"4", "1001", "x"},
+		"HATCHERY_SURVEY_DAYS":           {"0", "91", "x"},
 		"HATCHERY_EVENT_BUS":             {"a b", "größe", strings.Repeat("a", 401)},
 	} {
 		for _, value := range values {

@@ -69,8 +69,8 @@ type Config struct {
 	// bytes a second the validator is trusted to read.
 	ValidatorTime time.Duration
 	ReadRate      int64
-	// QuarantineDays is after how many days the bucket removes what is left in
-	// quarantine.
+	// QuarantineDays is after how many days the bucket hides what is left in
+	// quarantine: it expires, and its versions are removed 28 to 30 days later.
 	QuarantineDays int
 	// FormTime is how long a signed form may be used.
 	FormTime time.Duration
@@ -80,6 +80,9 @@ type Config struct {
 	QueueURL       string
 	VisibilityTime time.Duration
 	MaxReceives    int
+	// SurveyTime is how long after the beginning of one survey of everything the
+	// schedule begins the next.
+	SurveyTime time.Duration
 	// EventBus is the name or ARN of the EventBridge bus that is told of verdicts;
 	// "" is none.
 	EventBus string
@@ -221,7 +224,7 @@ var settings = []Setting{
 			return found
 		}},
 	{Name: "HATCHERY_QUARANTINE_DAYS",
-		Meaning:  "After how many days the bucket removes what is left in quarantine. Deleted records are remembered for 31 days more.",
+		Meaning:  "After how many days the bucket hides what is left in quarantine; its versions are removed 28 to 30 days later. Deleted records are remembered for 31 days more.",
 		Default:  "60",
 		Accepted: "a number from 35 to 3650: quarantine outlives every message (4 days in the queue, 14 in the dead letters, 14 after a redrive)",
 		set: func(c *Config, v string) string {
@@ -252,6 +255,15 @@ var settings = []Setting{
 			c.MaxReceives = int(n)
 			return found
 		}},
+	{Name: "HATCHERY_SURVEY_DAYS",
+		Meaning:  "After how many days the scheduled reconciler surveys everything again. What is pending it looks at in every run.",
+		Default:  "7",
+		Accepted: "a number from 1 to 90",
+		set: func(c *Config, v string) string {
+			n, found := parseNumber(v, 1, 90)
+			c.SurveyTime = time.Duration(n) * 24 * time.Hour
+			return found
+		}},
 	{Name: "HATCHERY_EVENT_BUS",
 		Meaning:  "The EventBridge bus that is told of every verdict.",
 		Default:  "none: nobody is told",
@@ -277,7 +289,7 @@ var settings = []Setting{
 			return unless(err == nil, v)
 		}},
 	{Name: "HATCHERY_BUGOUT_TOKEN", Secret: true,
-		Meaning:  "The deployment's own Bugout token, or the name of a secret that holds it. Needed with HATCHERY_RECORDS=bugout.",
+		Meaning:  "The deployment's own Bugout token, or the name of a secret in AWS Secrets Manager that holds it: a function reads that at first use, again after five minutes, and when Bugout refuses the token. Needed with HATCHERY_RECORDS=bugout.",
 		Default:  "none",
 		Accepted: "a UUID, dashes optional; or the name or ARN of a secret, 1 to 512 characters of A-Z a-z 0-9 / _ + = . @ : -",
 		set: func(c *Config, v string) string {

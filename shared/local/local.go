@@ -14,8 +14,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -248,7 +250,10 @@ func tag(c arrival.Created) string { return c.Key + "@" + c.VersionID }
 
 // Endpoints is where everything is and how to sign for it.
 type Endpoints struct {
-	API, S3, SQS, App               string
+	API, S3, SQS, App string
+	// APIBeyond is the address of the API when it can be reached from beyond this
+	// machine, else "".
+	APIBeyond                       string
 	Bucket, QueueURL, DeadLetterURL string
 	Region, AccessKey, SecretKey    string
 	// Visibility and MaxReceives are the queue's.
@@ -264,7 +269,8 @@ type Endpoints struct {
 
 // Endpoints of the running stack.
 func (s *Stack) Endpoints() Endpoints {
-	e := Endpoints{API: "http://" + s.api.Addr().String(), S3: s.s3.URL(), SQS: s.sqs.URL(), App: s.o.AppURL,
+	api, beyond := s.apiAt()
+	e := Endpoints{API: api, APIBeyond: beyond, S3: s.s3.URL(), SQS: s.sqs.URL(), App: s.o.AppURL,
 		Bucket: Bucket, QueueURL: s.sqs.QueueURL(Queue), DeadLetterURL: s.sqs.QueueURL(DeadLetters),
 		Region: Region, AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey,
 		Visibility: s.visibility(), MaxReceives: maxReceives, Table: Table}
@@ -281,6 +287,22 @@ func (s *Stack) Endpoints() Endpoints {
 		e.Containers, e.ContainersListen = s.containers.url, s.state.Containers
 	}
 	return e
+}
+
+// apiAt gives the API's URL on this machine, and its address if others reach it.
+func (s *Stack) apiAt() (url, beyond string) {
+	address := s.api.Addr().String()
+	at, err := netip.ParseAddrPort(address)
+	if err != nil || at.Addr().IsLoopback() {
+		return "http://" + address, ""
+	}
+	if !at.Addr().IsUnspecified() {
+		return "http://" + address, address
+	}
+	// As it was asked for: "0.0.0.0" listens as "::". Nobody can call it by either.
+	host, _, _ := net.SplitHostPort(s.o.Listen) // it was listened on
+	port := strconv.Itoa(int(at.Port()))
+	return "http://" + net.JoinHostPort("127.0.0.1", port), net.JoinHostPort(host, port)
 }
 
 // Path gives the absolute path of a file in the data folder.

@@ -55,7 +55,7 @@ func (x *run) again(ctx context.Context, record upload.Record, versions []upload
 	if !x.o.DryRun {
 		sent, err := x.send(ctx, record, versions)
 		if err != nil {
-			x.failed(ctx, fmt.Sprintf("send upload %s again", record.Ref()), err)
+			x.failedOn(ctx, "send again upload", record.ID, f.Key, err)
 		}
 		if !sent {
 			return
@@ -102,5 +102,5 @@ func lastFailure(r upload.Record) string {
 	if r.LastFailure == nil {
 		return ""
 	}
-	return fmt.Sprintf("; %d failures, the last at %s: %.300q", r.Failures, stamp(r.LastFailure.At), r.LastFailure.Message)
+	return fmt.Sprintf("; %d failures, the last at %s: %.2000q", r.Failures, stamp(r.LastFailure.At), r.LastFailure.Message)
 }

@@ -15,7 +15,8 @@
 //     never_arrived.
 //
 // The survey goes over everything else, as far as one run comes, and goes on from
-// there in the next:
+// there in the next. Scheduled runs begin one once in [Options.SurveyEvery], because
+// it costs calls for all that is kept:
 //
 //   - Quarantine. Bytes of an upload that has its verdict or is deleted, which
 //     should have been removed, are sent again under the same count: the validator
@@ -23,7 +24,8 @@
 //     Objects without a record and keys that Hatchery never makes are reported.
 //   - Files. Objects without a stored record, or in another version than their
 //     record serves, are reported.
-//   - Stored records whose version is not there are reported.
+//   - Stored records whose version is not there are reported. Whose version the same
+//     run has seen among the files needs no call.
 //
 // What is reported is never touched: to have no record may be the mistake of a
 // store, and to remove the last copy of something is a person's decision.

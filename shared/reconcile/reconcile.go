@@ -71,6 +71,9 @@ type Options struct {
 	// survey does; MaxObjects bounds the versions that the survey looks at. 0 is no
 	// bound.
 	MaxRecords, MaxObjects int
+	// SurveyEvery is how long after the beginning of one survey Scheduled begins the
+	// next; 0 is as soon as the one before is done. Run does not look at it.
+	SurveyEvery time.Duration
 	// Margin is kept free before ctx's deadline; 0 is DefaultMargin. Half of it is
 	// for calls that are under way.
 	Margin time.Duration
@@ -87,7 +90,8 @@ func (r *Reconciler) Run(ctx context.Context, o Options) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("resume: %w", err)
 	}
-	return r.run(ctx, o, at, false)
+	report, _, err := r.run(ctx, o, at, false)
+	return report, err
 }
 
 // Notes keeps a short text by name, for the next run.
@@ -97,12 +101,14 @@ type Notes interface {
 	SetNote(ctx context.Context, name, text string) error
 }
 
-// NoteName is the name of the note that says how far scheduled runs came.
+// NoteName is the name of the note that says how far scheduled runs came, and when
+// they began the last survey.
 const NoteName = "reconcile"
 
-// Scheduled is Run from where the last scheduled run ended; Options.Resume is not
-// looked at. A note that is lost or cannot be read costs a survey its progress and
-// nothing else. A dry run leaves the note as it is.
+// Scheduled is Run from where the last scheduled run ended, and with a survey only
+// as often as Options.SurveyEvery; Options.Resume is not looked at. A note that is
+// lost or cannot be read costs one more survey and nothing else. A dry run leaves the
+// note as it is.
 func (r *Reconciler) Scheduled(ctx context.Context, notes Notes, o Options) (Report, error) {
 	var faults []error
 	text, err := notes.Note(ctx, NoteName)
@@ -114,10 +120,10 @@ func (r *Reconciler) Scheduled(ctx context.Context, notes Notes, o Options) (Rep
 		r.Log.WarnContext(ctx, "the note of how far the last run came cannot be read: the survey begins anew", "error", err)
 		at = beginning
 	}
-	report, err := r.run(ctx, o, at, true)
+	report, at, err := r.run(ctx, o, at.begin(r.Now(), o.SurveyEvery), true)
 	faults = append(faults, err)
 	if !o.DryRun {
-		if err := notes.SetNote(ctx, NoteName, report.Resume); err != nil {
+		if err := notes.SetNote(ctx, NoteName, at.String()); err != nil {
 			faults = append(faults, fmt.Errorf("note how far this run came: %w", err))
 		}
 	}
@@ -136,9 +142,13 @@ type run struct {
 	mu     sync.Mutex
 	report Report
 	errs   []error
+	// missed counts what could not be looked at, and is looked at no more.
+	missed int
+	// shown are the served versions that this run has seen in the bucket.
+	shown shown
 }
 
-func (r *Reconciler) run(ctx context.Context, o Options, at place, anew bool) (Report, error) {
+func (r *Reconciler) run(ctx context.Context, o Options, at place, anew bool) (Report, place, error) {
 	x := &run{Reconciler: r, o: o, anew: anew, now: r.Now()}
 	x.report = Report{DryRun: o.DryRun, StartedAt: x.now.UTC()}
 	asked := ctx
@@ -152,9 +162,25 @@ func (r *Reconciler) run(ctx context.Context, o Options, at place, anew bool) (R
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-margin/2))
 		defer cancel()
 	}
+	if at.Pending == "" {
+		at.Walked = tally{} // it begins
+	}
 	var walked bool
 	at.Pending, walked = x.walk(ctx, at.Pending)
-	at = x.survey(ctx, at)
+	at.Walked.Stuck += x.report.PendingTooLong
+	at.Walked.Missed += x.missed
+	x.report.Walk = Total{Whole: walked && at.Walked.Missed == 0, Stuck: at.Walked.Stuck}
+	x.missed = 0
+
+	if at.Survey != surveyDone {
+		at = x.survey(ctx, at)
+		found := &at.Surveyed
+		found.Stuck += x.report.UnfinishedTooLong
+		found.Orphans += x.report.OrphanObjects + x.report.StrayFiles
+		found.Lost += x.report.LostRecords
+		found.Missed += x.missed
+		x.report.Survey = Total{Whole: at.Survey == surveyDone && found.Missed == 0, Stuck: found.Stuck, Orphans: found.Orphans, Lost: found.Lost}
+	}
 
 	report := x.report
 	report.Complete = walked && at.Survey == surveyDone
@@ -169,7 +195,7 @@ func (r *Reconciler) run(ctx context.Context, o Options, at place, anew bool) (R
 	if report.Failed > len(x.errs) {
 		err = fmt.Errorf("%d failures, among them: %w", report.Failed, err)
 	}
-	return report, err
+	return report, at, err
 }
 
 // stopped says that nothing new may be begun: the margin before the deadline has
@@ -181,13 +207,28 @@ func (x *run) stopped(ctx context.Context, at time.Time) bool {
 // maxErrors is how many failures the error of a run tells of; all are logged.
 const maxErrors = 5
 
-// failed counts a failure, and the rest goes on.
+// failed counts a failure with a list, which goes on there in the next run.
 func (x *run) failed(ctx context.Context, what string, err error) {
 	x.Log.ErrorContext(ctx, "reconcile: "+what+" failed", "error", err)
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.count(fmt.Errorf("%s: %w", what, err))
+}
+
+// failedOn counts a failure with one key, and the rest goes on. id is empty where the
+// key is none that Hatchery makes.
+func (x *run) failedOn(ctx context.Context, what string, id upload.ID, key upload.Key, err error) {
+	x.Log.ErrorContext(ctx, "reconcile: "+what+" failed", "upload_id", string(id), "key", string(key), "error", err)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.missed++
+	x.count(fmt.Errorf("%s %q: %w", what, key, err))
+}
+
+// count is for whoever holds mu.
+func (x *run) count(err error) {
 	x.report.Failed++
 	if len(x.errs) < maxErrors {
-		x.errs = append(x.errs, fmt.Errorf("%s: %w", what, err))
+		x.errs = append(x.errs, err)
 	}
 }

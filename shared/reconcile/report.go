@@ -16,8 +16,8 @@ type Report struct {
 	DryRun    bool      `json:"dry_run"`
 	StartedAt time.Time `json:"started_at"`
 	EndedAt   time.Time `json:"ended_at"`
-	// Complete: the walk over the pending uploads and the survey came to their ends
-	// in this run. Resume is "" then, else it is where to go on.
+	// Complete: the walk over the pending uploads came to its end in this run, and
+	// the survey is at its end, in this run or since an earlier scheduled one. Resume is "" then, else it is where to go on.
 	Complete bool   `json:"complete"`
 	Resume   string `json:"resume"`
 
@@ -49,6 +49,22 @@ type Report struct {
 	// order; at most MaxFindings, FindingsLeftOut more are counted only.
 	Findings        []Finding `json:"findings"`
 	FindingsLeftOut int       `json:"findings_left_out"`
+
+	// Walk and Survey are for gauges: what the walk and the survey found over all
+	// the runs that they took so far. Survey is zero when this run had none to do.
+	Walk   Total `json:"-"`
+	Survey Total `json:"-"`
+}
+
+// Total is what was found since the beginning of a walk or a survey.
+type Total struct {
+	// Whole: it is at its end, and there was nothing that could not be looked at. A
+	// zero means something then alone.
+	Whole bool
+	// Stuck were sent again as often as may be: pending uploads for the walk, others
+	// for the survey. Orphans and Lost are the survey's alone; Orphans has the stray
+	// files in it.
+	Stuck, Orphans, Lost int
 }
 
 // MaxFindings bounds the list in a report, and what a run logs of it.

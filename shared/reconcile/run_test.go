@@ -218,8 +218,8 @@ func TestWhatFailsIsCountedAndTheRestGoesOn(t *testing.T) {
 			if w.counted(report, want); !report.Complete {
 				t.Errorf("the rest did not go on: %+v", report)
 			}
-			if !strings.Contains(w.log.String(), string(broken.ID)) {
-				t.Errorf("not logged: %s", &w.log)
+			if where := fmt.Sprintf("upload_id=%s key=%s error=", broken.ID, quarantineKey(broken)); strings.Count(w.log.String(), where) != want.failed {
+				t.Errorf("logged not %d times with %s: %s", want.failed, where, &w.log)
 			}
 		})
 	}
@@ -361,10 +361,12 @@ func TestAnEndedRunSaysSo(t *testing.T) {
 	}
 }
 
+// encoded is a place as it is written.
+func encoded(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+
 func TestAPlaceThatNoReportGaveIsABadCursor(t *testing.T) {
 	w := newWorld(t)
 	w.oneOfEach()
-	encoded := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 	for _, resume := range []string{"x", "!", encoded(`{}`), encoded(`{"s":"elsewhere"}`), encoded(`{"s":"done","x":1}`), encoded(`{"s":"done"} `),
 		strings.Repeat("A", 20_000), encoded(`{"s":"files","c":"made up"}`), encoded(`{"p":"made up","s":"files"}`)} {
 		if report, err := w.r.Run(t.Context(), reconcile.Options{Resume: resume}); !errors.Is(err, upload.ErrBadCursor) {
@@ -374,7 +376,8 @@ func TestAPlaceThatNoReportGaveIsABadCursor(t *testing.T) {
 }
 
 func FuzzAPlaceIsTakenOrRefused(f *testing.F) {
-	f.Add(base64.RawURLEncoding.EncodeToString([]byte(`{"p":"a","s":"files","c":"b"}`)))
+	f.Add(encoded(`{"p":"a","s":"files","c":"b"}`))
+	f.Add(encoded(`{"s":"stored","b":4922000000,"w":{"s":1},"f":{"o":2,"l":3,"m":4}}`))
 	f.Fuzz(func(t *testing.T, resume string) {
 		w := newWorld(t)
 		if _, err := w.r.Run(t.Context(), reconcile.Options{Resume: resume}); err != nil && !errors.Is(err, upload.ErrBadCursor) {

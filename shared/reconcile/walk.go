@@ -117,9 +117,10 @@ func (x *run) do(ctx context.Context, p pages, tasks []task) (done int, whole bo
 // pending looks at one pending upload of the list.
 func (x *run) pending(ctx context.Context, listed upload.Record) {
 	ref := listed.Ref()
-	versions, err := x.versions(ctx, x.Layout.QuarantineKey(ref))
+	key := x.Layout.QuarantineKey(ref)
+	versions, err := x.versions(ctx, key)
 	if err != nil {
-		x.failed(ctx, fmt.Sprintf("look at upload %s", ref), err)
+		x.failedOn(ctx, "look at upload", ref.ID, key, err)
 		return
 	}
 	// The list may be some moments old.
@@ -128,7 +129,7 @@ func (x *run) pending(ctx context.Context, listed upload.Record) {
 	case errors.Is(err, upload.ErrNotFound):
 		return
 	case err != nil:
-		x.failed(ctx, fmt.Sprintf("look at upload %s", ref), err)
+		x.failedOn(ctx, "look at upload", ref.ID, key, fmt.Errorf("get record %s: %w", ref, err))
 	case record.Status != upload.Pending:
 		// What it leaves in quarantine is the survey's.
 	case len(versions) > 0:
@@ -147,17 +148,18 @@ func (x *run) missing(ctx context.Context, record upload.Record) {
 	if x.now.Sub(since) <= x.Limits.Missing {
 		return
 	}
+	key := x.Layout.QuarantineKey(record.Ref())
 	if !x.o.DryRun {
 		_, err := x.Pipeline.GiveUp(ctx, record.Ref())
 		if errors.Is(err, upload.ErrConflict) || errors.Is(err, upload.ErrNotFound) {
 			return // its bytes or its verdict came, or it was deleted
 		}
 		if err != nil {
-			x.failed(ctx, fmt.Sprintf("give up upload %s", record.Ref()), err)
+			x.failedOn(ctx, "give up upload", record.ID, key, err)
 			return
 		}
 	}
-	x.found(ctx, Finding{What: NeverArrived, Key: x.Layout.QuarantineKey(record.Ref()), Upload: record.ID, Status: record.Status,
+	x.found(ctx, Finding{What: NeverArrived, Key: key, Upload: record.ID, Status: record.Status,
 		Detail: fmt.Sprintf("no bytes came by %s", stamp(since.Add(x.Limits.Missing)))})
 }
 

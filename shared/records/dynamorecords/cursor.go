@@ -65,14 +65,21 @@ func (l listID) place(c upload.Cursor, limit int) (string, error) {
 	if err != nil || place == "" {
 		return "", err
 	}
-	at, rest, cutThere := strings.Cut(place, "#")
-	if _, err := time.Parse(instant, at); err != nil || len(at) != len(instant) || !cutThere || rest == "" || len(place) > maxSortBytes/2 {
+	if !isPlace(place) {
 		return "", upload.ErrBadCursor
 	}
 	return place, nil
 }
 
-// item reads a cursor that itemCursor wrote; nil is the list's start.
+// isPlace says whether a list may end at a text and go on after it.
+func isPlace(text string) bool {
+	at, rest, both := strings.Cut(text, "#")
+	_, err := time.Parse(instant, at)
+	return err == nil && len(at) == len(instant) && both && rest != "" && len(text) <= maxSortBytes/2
+}
+
+// item reads a cursor that itemCursor wrote; nil is the list's start. Any key will
+// do: a scan may also end at what somebody else has put into the table.
 func (l listID) item(c upload.Cursor, limit int) (map[string]types.AttributeValue, error) {
 	raw, err := l.read(c, limit)
 	if err != nil || raw == "" {
@@ -80,13 +87,8 @@ func (l listID) item(c upload.Cursor, limit int) (map[string]types.AttributeValu
 	}
 	pk, sk, both := strings.Cut(raw, "\x00")
 	k := itemKey{pk, sk}
-	if !both || sk == "" || !k.possible() || !isPartition(pk) {
+	if !both || sk == "" || pk == "" || !k.possible() {
 		return nil, upload.ErrBadCursor
 	}
 	return k.attributes(), nil
-}
-
-// isPartition says whether a key is one of those that something may lie under.
-func isPartition(pk string) bool {
-	return strings.HasPrefix(pk, entryPrefix) || strings.HasPrefix(pk, oncePrefix) || strings.HasPrefix(pk, notePrefix)
 }

@@ -77,6 +77,13 @@
 // them wait for one another. An entry of 100 files costs 6 RRU a file; bounds of
 // many thousand files want something else.
 //
+// # Damaged items
+//
+// An item that lies where a record does and is none, because somebody wrote it by
+// hand, or a later version of this store did, is an error to whoever asks for that
+// one; never ErrNotFound. Lists pass over it and tell Options.Damaged: it keeps
+// nobody from the others.
+//
 // # Faults
 //
 // Throttling, conflicts with other transactions, faults within DynamoDB and

@@ -129,12 +129,12 @@ func TestCursorsLeadToWhatTheyWereMadeOf(t *testing.T) {
 	if got, err := list.place(list.cursor(place), 1); err != nil || got != place {
 		t.Errorf("%q, %v", got, err)
 	}
-	for _, k := range []itemKey{keyOf(everything().Ref()), claimOnce(&upload.Once{Scope: "s"}), keyOfNote("n"), {strings.Repeat("e#x", 600), "r#x"}} {
+	for _, k := range []itemKey{keyOf(everything().Ref()), claimOnce(&upload.Once{Scope: "s"}), keyOfNote("n"), {"x#y", "r#x"}, {strings.Repeat("e#x", 600), "r#x"}} {
 		if got, err := all.item(all.itemCursor(k), 1); err != nil || item(got).key() != k {
 			t.Errorf("%v, %v", got, err)
 		}
 	}
-	for _, bad := range []upload.Cursor{all.itemCursor(itemKey{"x#y", "r#x"}), all.itemCursor(itemKey{"e#x", ""}), all.cursor("e#x"),
+	for _, bad := range []upload.Cursor{all.itemCursor(itemKey{"", "r#x"}), all.itemCursor(itemKey{"e#x", ""}), all.cursor("e#x"),
 		all.itemCursor(itemKey{"e#x", strings.Repeat("x", 1100)})} {
 		if got, err := all.item(bad, 1); !errors.Is(err, upload.ErrBadCursor) {
 			t.Errorf("cursor %q leads to %v, %v", bad, got, err)

@@ -18,6 +18,9 @@ type item map[string]types.AttributeValue
 // 700 to 900 bytes: up to 1 KB is one unit to write.
 const maxItemBytes = 64 << 10
 
+// maxFaultBytes bounds what is said about a damaged item.
+const maxFaultBytes = 500
+
 // by is the attribute that says which writes made an item what it is: the newest
 // token first. A writer whose answer was lost finds its own token there, also
 // when a few others have written since.
@@ -237,7 +240,8 @@ func heldOf(i item) (held, error) {
 	}
 	h.Status = status
 	if r.err != nil {
-		return held{}, fmt.Errorf("the item of %s is damaged: %w", ref, r.err)
+		// Whatever is wrong with it may be quoted, and be long.
+		return held{}, fmt.Errorf("the item of %s is damaged: %s", ref, cut(r.err.Error(), maxFaultBytes))
 	}
 	return h, nil
 }

@@ -64,7 +64,11 @@ func (k itemKey) ref() (upload.Ref, error) {
 			return upload.Ref{}, fmt.Errorf("key %q, %q: %w", k.pk, k.sk, err)
 		}
 	}
-	return upload.Ref{Journal: upload.Journal(parts[0]), Entry: upload.Entry(parts[1]), Kind: upload.KindName(parts[2]), ID: upload.ID(parts[3])}, nil
+	ref := upload.Ref{Journal: upload.Journal(parts[0]), Entry: upload.Entry(parts[1]), Kind: upload.KindName(parts[2]), ID: upload.ID(parts[3])}
+	if keyOf(ref) != k {
+		return upload.Ref{}, fmt.Errorf("key %q, %q is not where the record of %s lies", k.pk, k.sk, ref) // escaped otherwise: Get would not find it
+	}
+	return ref, nil
 }
 
 // claimKey is where the claim on bytes lies, within their entry.

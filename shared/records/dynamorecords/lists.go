@@ -71,7 +71,19 @@ func (s *Store) count(ctx context.Context, pk string, status upload.Status) (int
 	}
 }
 
-// List implements upload.Records. An empty Status means any.
+// listed reads an item for a list; false is left out. One that is damaged must not
+// keep the others from whoever lists them.
+func (s *Store) listed(ctx context.Context, i item) (held, bool) {
+	h, err := heldOf(i)
+	if err != nil {
+		s.tellDamaged(ctx, i, err)
+		return held{}, false
+	}
+	return h, !h.gone(s.o.Now())
+}
+
+// List implements upload.Records. An empty Status means any. A page may hold fewer
+// than the query's limit, or none, and have a next one.
 func (s *Store) List(ctx context.Context, q upload.Query) (upload.Page, error) {
 	ctx, cancel := s.patient(ctx)
 	defer cancel()
@@ -105,11 +117,7 @@ func (s *Store) list(ctx context.Context, q upload.Query) (upload.Page, error) {
 		page.Next = name.cursor(found[q.Limit-1].place)
 	}
 	for _, f := range found {
-		h, err := heldOf(f.item)
-		if err != nil {
-			return upload.Page{}, err
-		}
-		if !h.gone(s.o.Now()) {
+		if h, ok := s.listed(ctx, f.item); ok {
 			page.Records = append(page.Records, h.Record)
 		}
 	}
@@ -166,11 +174,7 @@ func (s *Store) ofStatus(ctx context.Context, status upload.Status, to string, n
 		if items[k] == nil {
 			continue // forgotten since
 		}
-		h, err := heldOf(items[k])
-		if err != nil {
-			return upload.Page{}, err
-		}
-		if h.Status == status && !h.gone(s.o.Now()) {
+		if h, ok := s.listed(ctx, items[k]); ok && h.Status == status {
 			page.Records = append(page.Records, h.Record)
 		}
 	}
@@ -217,11 +221,7 @@ func (s *Store) all(ctx context.Context, cursor upload.Cursor, limit int) (uploa
 				page.Next = name.itemCursor(keyOf(page.Records[limit-1].Ref()))
 				return page, nil
 			}
-			h, err := heldOf(i)
-			if err != nil {
-				return upload.Page{}, err
-			}
-			if !h.gone(s.o.Now()) {
+			if h, ok := s.listed(ctx, i); ok {
 				page.Records = append(page.Records, h.Record)
 			}
 		}

@@ -2,6 +2,7 @@ package dynamorecords
 
 import (
 	"context"
+	"fmt"
 	"strings"
 )
 
@@ -61,6 +62,11 @@ func (t *strand) head(ctx context.Context, s *Store, chunk int) (located, bool, 
 			place := strings.TrimPrefix(r.text(t.sortName), t.prefix)
 			if r.err != nil {
 				return located{}, false, r.err
+			}
+			if !isPlace(place) {
+				// No page could end at it.
+				s.tellDamaged(ctx, i, fmt.Errorf("attribute %s is not one that Hatchery writes: %.100q", t.sortName, place))
+				continue
 			}
 			if place != t.after {
 				t.ready = append(t.ready, located{i, place})

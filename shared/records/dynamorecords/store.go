@@ -45,6 +45,11 @@ type Options struct {
 	// Wait waits before something is asked again, until ctx ends at most.
 	// Default: a random part of longest.
 	Wait func(ctx context.Context, longest time.Duration) error
+	// Damaged is told of each item that a list passes over because it cannot be
+	// read as a record: key is the item's key in the JSON that DynamoDB's tools take,
+	// err says what is wrong with it. It is told at every list that comes upon it,
+	// and may be called concurrently. Nil: nobody is told. LogDamaged logs it.
+	Damaged func(ctx context.Context, key string, err error)
 	// Token gives short texts that never come twice. Default: 64 random bits.
 	Token func() string
 }

@@ -1,0 +1,53 @@
+package door
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"hatchery/shared/records/bugoutrecords"
+	"hatchery/shared/secrets/smsecrets"
+)
+
+const (
+	// bugoutAtOnce: Brood stops answering anything at about ten requests, from all its
+	// clients together. So a process makes one at a time, and the template bounds how
+	// many processes there are.
+	bugoutAtOnce = 1
+	// callersTimeout bounds one request to Brood while a caller waits. An upload makes
+	// one, looks whether it happened, and asks the application before: all of that has
+	// to come to an end within the 29 seconds of the api function.
+	callersTimeout, callersAttempts = 5 * time.Second, 2
+	// patientTimeout is for the others. The reconciler's lists come in one piece.
+	patientTimeout, patientAttempts = 20 * time.Second, 3
+)
+
+// bugout makes the store that keeps records with Bugout.
+func (p *Parts) bugout(callers bool) (*bugoutrecords.Store, error) {
+	store, err := bugoutrecords.New(p.bugoutOptions(callers))
+	if err != nil {
+		return nil, fmt.Errorf("records kept by Bugout: %w", err)
+	}
+	return store, nil
+}
+
+func (p *Parts) bugoutOptions(callers bool) bugoutrecords.Options {
+	o := bugoutrecords.Options{URL: p.Settings.Bugout.URL, Application: p.Settings.Bugout.ApplicationID, AtOnce: bugoutAtOnce,
+		Timeout: patientTimeout, Attempts: patientAttempts, Now: time.Now,
+		Token: func(context.Context) (string, error) { return p.Settings.Bugout.Token.Reveal(), nil }}
+	if callers {
+		o.Timeout, o.Attempts = callersTimeout, callersAttempts
+	}
+	if p.Settings.Bugout.Token.IsZero() {
+		secret := smsecrets.New(secretsmanager.NewFromConfig(p.AWS), p.Settings.Bugout.TokenName,
+			smsecrets.Options{Accept: tokenForm.MatchString, Now: time.Now, Log: p.Log})
+		o.Token, o.Renew = secret.Value, secret.Renew
+	}
+	return o
+}
+
+// tokenForm is a UUID, with dashes or without.
+var tokenForm = regexp.MustCompile(`^(?i:[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$`)
