@@ -54,7 +54,7 @@ var rooms = []room{
 	{path: "shared/validator", may: hall("github.com/aws/aws-lambda-go/events"), why: whyHall},
 	{path: "shared/reconcile", may: hall("shared/queue"), why: whyHall},
 	{path: "shared/deadletter", may: hall("shared/queue"), why: whyHall},
-	{path: "shared/migrate", may: hall(), inTests: []string{"shared/records/..."}, why: whyHall},
+	{path: "shared/migrate", may: hall(), inTests: aws("shared/records/..."), why: whyHall},
 	{path: "shared/lambdahttp", may: []string{"github.com/aws/aws-lambda-go/events"}, inTests: []string{"shared/api"},
 		why: "turns events into requests for any http.Handler, so it knows none"},
 

@@ -29,6 +29,7 @@ import (
 type migrateFlags struct {
 	from, to, state           string
 	dryRun, json, checkObject bool
+	validate                  bool
 	atOnce                    int
 }
 
@@ -43,6 +44,10 @@ func migrateCommand(d door) *cobra.Command {
   bugout           Bugout resources (HATCHERY_BUGOUT_URL, _APPLICATION_ID, _TOKEN)
   sqlite:FILE      a file, that of a hatchery dev that does not run for instance
 
+With --validate the images that the replaced service stored (HATCHERY_LEGACY_BUCKET)
+are read, as the validator reads, and those that the policy allows are promoted: they
+are uploads as any other from then on. The others stay what they were, and are told.
+
 The files stay in their bucket. Nothing is changed in the source, and what differs in
 the target is reported and left alone. It may be broken off and begun again at any
 time: what was copied before is passed over; with --state it goes on where it was.
@@ -53,14 +58,15 @@ missing, 2 when it was used wrongly, and 3 when a store failed or a record
 of the source is damaged: that one is said and passed over.`,
 		Example: `  hatchery migrate --from bugout --to dynamodb:hatchery-RecordsTable-1ABC --dry-run
   hatchery migrate --from bugout --to dynamodb --state migration.json --check-objects
+  hatchery migrate --from bugout --to bugout --validate --dry-run
   hatchery migrate --from sqlite:.hatchery/records.db --to dynamodb`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.from == "" || f.to == "" {
 				return usage("migrate needs --from and --to, each one of dynamodb:TABLE, bugout and sqlite:FILE")
 			}
-			if f.from == f.to {
-				return usage("--from and --to are the same store")
+			if f.from == f.to && !f.validate {
+				return usage("--from and --to are the same store, which only --validate has a use for")
 			}
 			if f.atOnce < 1 || f.atOnce > 64 {
 				return usage("--at-once: found %d; accepted: 1 to 64", f.atOnce)
@@ -73,6 +79,7 @@ of the source is damaged: that one is said and passed over.`,
 	command.Flags().BoolVar(&f.dryRun, "dry-run", false, "change nothing: say what is missing and what differs")
 	command.Flags().BoolVar(&f.json, "json", false, "print the report as one JSON object")
 	command.Flags().BoolVar(&f.checkObject, "check-objects", false, "look whether the bucket (HATCHERY_BUCKET) holds what stored records serve")
+	command.Flags().BoolVar(&f.validate, "validate", false, "judge the replaced service's images and promote what is allowed (HATCHERY_BUCKET, HATCHERY_LEGACY_BUCKET)")
 	command.Flags().StringVar(&f.state, "state", "", "keep in this `file` how far it came, and go on from there")
 	command.Flags().IntVar(&f.atOnce, "at-once", 4, "how many records are copied at once; Bugout bears no more than `n`=4")
 	return command
@@ -105,9 +112,17 @@ func migrateNow(ctx context.Context, f migrateFlags, d door) (err error) {
 	if m.To, err = open("--to", f.to, false); err != nil {
 		return err
 	}
-	if f.checkObject {
-		if m.Objects, m.Layout, err = openBucket(ctx, d); err != nil {
+	if f.checkObject || f.validate {
+		settings, client, err := openBucket(ctx, f, d)
+		if err != nil {
 			return err
+		}
+		objects := s3objects.New(client, settings.Bucket, s3objects.Options{Now: time.Now})
+		if m.Layout = settings.Layout; f.checkObject {
+			m.Objects = objects
+		}
+		if f.validate {
+			m.Adopt = adopter(settings, client, objects, m.To)
 		}
 	}
 	began := time.Now()
@@ -145,15 +160,16 @@ func printMigration(d door, f migrateFlags, r migrate.Report) error {
 	for _, finding := range r.Findings {
 		fmt.Fprintf(&b, "%s  %s\n", finding.Upload, shown(finding.What))
 	}
-	copied := "copied"
+	copied, adopted := "copied", "images of the replaced service were judged and promoted"
 	if f.dryRun {
-		copied = "would be copied"
+		copied, adopted = "would be copied", "images of the replaced service would be promoted"
 	}
 	for _, line := range []struct {
 		n    int
 		what string
 	}{{r.Copied, copied}, {r.Same, "are the same in both"}, {r.Different, "differ in the target, and are left alone"},
-		{r.Forgotten, "were deleted, and the target keeps no deleted ones"}, {r.Unserved, "are stored, but their file is not to be found"}, {r.Failed, "failed"}} {
+		{r.Forgotten, "were deleted, and the target keeps no deleted ones"}, {r.Adopted, adopted}, {r.Refused, "are images of the replaced service that the policy does not allow, and stay what they were"},
+		{r.Unserved, "are stored, but their file is not to be found"}, {r.Failed, "failed"}} {
 		if line.n > 0 {
 			fmt.Fprintf(&b, "%s  %s\n", grouped(int64(line.n)), line.what)
 		}
@@ -262,8 +278,27 @@ func openStore(ctx context.Context, flag, store string, source bool, d door) (up
 	return nil, nil, usage("%s: found %q; accepted: dynamodb:TABLE, bugout, sqlite:FILE", flag, store)
 }
 
-// openBucket opens the deployment's bucket, for looking into it.
-func openBucket(ctx context.Context, d door) (upload.Objects, upload.Layout, error) {
+// adopter judges and promotes old images for one store.
+func adopter(settings config.Config, client *s3.Client, objects *s3objects.Store, records upload.Records) func(context.Context, upload.Record, bool) (*upload.Reason, error) {
+	old := s3objects.NewOldImages(client, settings.Legacy.Bucket, settings.Legacy.Prefix, s3objects.Options{Now: time.Now}).Promoting(objects)
+	p := &upload.Pipeline{Policy: settings.Policy, Layout: settings.Layout, Records: records, Objects: objects, OldImages: old, Now: time.Now}
+	return func(ctx context.Context, r upload.Record, dry bool) (*upload.Reason, error) {
+		if dry {
+			_, reason, err := p.JudgeOld(ctx, r)
+			return reason, err
+		}
+		_, reason, err := p.AdoptOld(ctx, r)
+		return reason, err
+	}
+}
+
+// openBucket reads the settings of the deployment's buckets and makes a client for
+// them.
+func openBucket(ctx context.Context, f migrateFlags, d door) (config.Config, *s3.Client, error) {
+	flag := "--check-objects"
+	if f.validate {
+		flag = "--validate"
+	}
 	settings, err := config.Load(func(name string) string {
 		if name == "HATCHERY_RECORDS" {
 			return config.RecordsSQLite // which store is meant, the flags say
@@ -271,12 +306,14 @@ func openBucket(ctx context.Context, d door) (upload.Objects, upload.Layout, err
 		return d.getenv(name)
 	})
 	if err != nil {
-		return nil, upload.Layout{}, usage("--check-objects: the settings have faults:\n%w", err)
+		return config.Config{}, nil, usage("%s: the settings have faults:\n%w", flag, err)
+	}
+	if f.validate && settings.Legacy.Bucket == "" {
+		return config.Config{}, nil, usage("--validate: HATCHERY_LEGACY_BUCKET is not set: it is where the images of the replaced service lie")
 	}
 	cloud, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil || cloud.Region == "" {
-		return nil, upload.Layout{}, usage("--check-objects: AWS is not set up: set AWS_REGION and credentials, or choose a profile with AWS_PROFILE (%v)", err)
+		return config.Config{}, nil, usage("%s: AWS is not set up: set AWS_REGION and credentials, or choose a profile with AWS_PROFILE (%v)", flag, err)
 	}
-	client := s3.NewFromConfig(cloud, func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil })
-	return s3objects.New(client, settings.Bucket, s3objects.Options{Now: time.Now}), settings.Layout, nil
+	return settings, s3.NewFromConfig(cloud, func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil }), nil
 }

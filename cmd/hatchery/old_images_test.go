@@ -97,3 +97,63 @@ func TestImagesOfTheReplacedServiceAreListedServedAndDeleted(t *testing.T) {
 		t.Errorf("listed are %v", listed)
 	}
 }
+
+// TestImagesOfTheReplacedServiceAreValidated: what the policy allows is an upload as
+// any other from then on, the rest stays what it was.
+func TestImagesOfTheReplacedServiceAreValidated(t *testing.T) {
+	const bucket, path = "hatchery-files", "/files/3f0c/entries/old/images"
+	const good, liar = "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a01", "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a02"
+	t.Setenv("FILES_S3_BUCKET_NAME", bucket)
+	t.Setenv("FILES_S3_BUCKET_PREFIX", "dev")
+	h := startHatchery(t, t.TempDir(), "--records", "bugout")
+	picture := pngOf(t, 12, 5)
+	key := func(id string) *string { return aws.String("dev/3f0c/entries/old/images/" + id) }
+	for id, body := range map[string][]byte{good: picture, liar: []byte("<script>alert(1)</script>")} {
+		h.askBrood(t, http.MethodPost, "/resources/", map[string]any{"application_id": h.env["HATCHERY_BUGOUT_APPLICATION_ID"],
+			"resource_data": map[string]string{"id": id, "journal_id": "3f0c", "entry_id": "old", "name": "my_cat", "extension": "png", "created_at": "2021-09-19 15:15:00.437163"}})
+		if _, err := h.bucketClient().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: key(id), Body: bytes.NewReader(body)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	env := maps.Clone(h.env)
+	env["HATCHERY_LEGACY_BUCKET"], env["HATCHERY_LEGACY_PREFIX"] = bucket, "dev"
+	for name, value := range h.env {
+		if strings.HasPrefix(name, "AWS_") {
+			t.Setenv(name, value)
+		}
+	}
+	for _, step := range []struct {
+		args []string
+		says []string
+	}{
+		{[]string{"--dry-run"}, []string{"1  images of the replaced service would be promoted", "is not promoted: type_mismatch"}},
+		{nil, []string{"1  images of the replaced service were judged and promoted", "is not promoted: type_mismatch"}},
+		{nil, []string{"2  are the same in both", "is not promoted: type_mismatch"}},
+	} {
+		code, out, errs := typed(t, env, append([]string{"migrate", "--from", "bugout", "--to", "bugout", "--validate"}, step.args...)...)
+		for _, want := range step.says {
+			if code != 0 || !strings.Contains(out, want) {
+				t.Fatalf("%v: %d %s %s; want %q", step.args, code, out, errs, want)
+			}
+		}
+	}
+	// The promoted one is served from its own place, whatever becomes of the old one.
+	if _, err := h.bucketClient().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: key(good), Body: strings.NewReader("changed")}); err != nil {
+		t.Fatal(err)
+	}
+	c := oldClient{t, h, ""}
+	if a := c.get(path + "/" + good); a.status != http.StatusOK || !bytes.Equal(a.body, picture) || !strings.Contains(strings.ToLower(a.header), "\r\netag: ") {
+		t.Errorf("%d %s %q", a.status, a.header, a.body)
+	}
+	if a := c.get(path + "/" + liar); a.status != http.StatusOK || !strings.Contains(a.header, "Content-Disposition: attachment") {
+		t.Errorf("%d %s", a.status, a.header)
+	}
+	// Its deletion removes the old image, too.
+	if a := c.call(http.MethodDelete, path+"/"+good, "", demoToken, "", nil); a.status != http.StatusOK {
+		t.Errorf("DELETE: %d %s", a.status, a.body)
+	}
+	left, err := h.bucketClient().ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(bucket)})
+	if err != nil || len(left.Contents) != 1 || *left.Contents[0].Key != *key(liar) {
+		t.Errorf("in the bucket are %v, %v", left, err)
+	}
+}

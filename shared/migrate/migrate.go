@@ -27,6 +27,10 @@ type Migration struct {
 	// served. The bucket stays where it is in any case.
 	Objects upload.Objects
 	Layout  upload.Layout
+	// Adopt, when set, judges an image of the replaced service and, unless dry, makes
+	// the target's record of it one as any other. With a reason it may not be served
+	// as one, and stays what it was.
+	Adopt func(ctx context.Context, target upload.Record, dry bool) (*upload.Reason, error)
 	// DryRun changes nothing and reports what would be done.
 	DryRun bool
 	// AtOnce is how many records are under way; 0 is 4.
@@ -48,6 +52,10 @@ type Report struct {
 	Different int `json:"different"`
 	// Forgotten are tombstones that the target has no place for.
 	Forgotten int `json:"forgotten"`
+	// Adopted are images of the replaced service that were judged and promoted;
+	// Refused are those that were judged and may not be, which stay what they were.
+	Adopted int `json:"adopted"`
+	Refused int `json:"refused"`
 	// Unserved are stored records whose file is not in the bucket.
 	Unserved int `json:"unserved"`
 	// Failed could not be copied.
@@ -119,6 +127,8 @@ type result struct {
 	// unserved says why a stored record's file is not there; "" when it is.
 	unserved string
 	detail   string // for different and failed
+	adopted  bool
+	refused  string // why an old image was not adopted; "" when it was, or is none
 }
 
 type outcome int
@@ -147,6 +157,13 @@ func (r *Report) add(record upload.Record, got result) {
 		r.Failed++
 		r.find(record, got.detail)
 	}
+	if got.adopted {
+		r.Adopted++
+	}
+	if got.refused != "" {
+		r.Refused++
+		r.find(record, got.refused)
+	}
 	if got.unserved != "" {
 		r.Unserved++
 		r.find(record, got.unserved)
@@ -168,12 +185,43 @@ func (m *Migration) migrate(ctx context.Context, source upload.Record) result {
 		both.Go(func() { got.unserved = m.checkServed(ctx, source) })
 	}
 	done, detail, err := m.copy(ctx, source)
+	if err == nil && m.Adopt != nil && source.Old() && done != different {
+		got.adopted, got.refused, err = m.adopt(ctx, source)
+	}
 	both.Wait()
 	got.outcome, got.detail = done, detail
 	if err != nil {
 		got.outcome, got.detail = failed, err.Error()
 	}
 	return got
+}
+
+// adopt has the target's record of an old image judged, unless it was before.
+func (m *Migration) adopt(ctx context.Context, source upload.Record) (adopted bool, refused string, err error) {
+	there, err := m.To.Get(ctx, source.Ref())
+	if m.DryRun && errors.Is(err, upload.ErrNotFound) {
+		there, err = source, nil
+	}
+	if err != nil {
+		return false, "", fmt.Errorf("look for it in the target: %w", err)
+	}
+	if !there.Old() {
+		return false, "", nil
+	}
+	reason, err := m.Adopt(ctx, there, m.DryRun)
+	switch {
+	case err != nil:
+		return false, "", fmt.Errorf("judge and promote it: %w", err)
+	case reason != nil:
+		return false, fmt.Sprintf("is not promoted: %s: %s", reason.Code, reason.Message), nil
+	}
+	return true, "", nil
+}
+
+// adoptedOf says whether there is what Adopt makes of an old source.
+func adoptedOf(source, there upload.Record) bool {
+	return source.Old() && there.Status == upload.Stored && there.JudgedVersion == upload.OldVersion &&
+		len(differences(begun(source), begun(there))) == 0
 }
 
 // checkServed looks for the version that a stored record serves.
@@ -203,7 +251,7 @@ func (m *Migration) copy(ctx context.Context, source upload.Record) (outcome, st
 	}
 	missing := err != nil
 	if !missing {
-		if fields := differences(source, there); len(fields) == 0 {
+		if fields := differences(source, there); len(fields) == 0 || adoptedOf(source, there) {
 			return alike, "", nil
 		}
 		if !onTheWay(there, source) {

@@ -11,9 +11,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
 	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localdynamo"
 	"hatchery/shared/migrate"
 	"hatchery/shared/records/bugoutrecords"
+	"hatchery/shared/records/dynamorecords"
 	"hatchery/shared/records/sqliterecords"
 	"hatchery/shared/upload"
 	"hatchery/shared/uploadtest"
@@ -35,6 +41,23 @@ var stores = map[string]func(t *testing.T) upload.Records{
 			}
 		})
 		return s
+	},
+	"dynamodb": func(t *testing.T) upload.Records {
+		const region, key, secret = "us-east-1", "KEY", "secret"
+		server, err := localdynamo.Open(t.Context(), localdynamo.Options{Listen: "127.0.0.1:0", Region: region, AccessKey: key, SecretKey: secret})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := server.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+		client := dynamodb.New(dynamodb.Options{Region: region, BaseEndpoint: aws.String(server.URL()), Credentials: credentials.NewStaticCredentialsProvider(key, secret, "")})
+		if _, err := client.CreateTable(t.Context(), dynamorecords.TableInput("uploads")); err != nil {
+			t.Fatal(err)
+		}
+		return dynamorecords.New(client, "uploads", dynamorecords.Options{Now: func() time.Time { return noon }})
 	},
 	"bugout": func(t *testing.T) upload.Records {
 		const application, token = "4bf67555-b4f3-4a2e-95ff-7142d49d167b", "11111111-1111-4111-8111-111111111111"
@@ -294,5 +317,53 @@ func TestItGoesOnFromACursorAndEndsWithItsContext(t *testing.T) {
 	m.Progress = nil
 	if report, err := m.Run(t.Context(), at); err != nil || report.Read != 14 || report.Copied != 14 {
 		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// TestOldImagesAreAdoptedInEveryTarget: in the target of a migration, and in place.
+func TestOldImagesAreAdoptedInEveryTarget(t *testing.T) {
+	for name, open := range stores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			source, target := stores["memory"](t), open(t)
+			fill(t, source)
+			refuse := false
+			var judged []upload.ID
+			adopt := func(to upload.Records) func(context.Context, upload.Record, bool) (*upload.Reason, error) {
+				return func(ctx context.Context, r upload.Record, dry bool) (*upload.Reason, error) {
+					judged = append(judged, r.ID)
+					if refuse {
+						return &upload.Reason{Code: upload.Corrupt, Message: "Broken."}, nil
+					}
+					if dry {
+						return nil, nil
+					}
+					_, err := to.Adopt(ctx, r.Ref(), upload.Verdict{Status: upload.Stored, Version: upload.OldVersion, Served: "f", At: noon, Size: 3, ContentType: "image/png", SHA256: strings.Repeat("b", 64)})
+					return nil, err
+				}
+			}
+			m := &migrate.Migration{From: source, To: target, AtOnce: 1, Adopt: adopt(target)}
+			dry := *m
+			dry.DryRun = true
+			if r, err := dry.Run(t.Context(), ""); err != nil || r.Adopted != 2 || len(judged) != 2 || len(all(t, target)) != 0 {
+				t.Fatalf("a dry run: %+v, %v", r, err)
+			}
+			refuse = true
+			if r, err := m.Run(t.Context(), ""); err != nil || r.Refused != 2 || r.Adopted != 0 || !strings.Contains(r.Findings[0].What, "corrupt: Broken.") {
+				t.Fatalf("refused: %+v, %v", r, err)
+			}
+			refuse = false
+			if r, err := m.Run(t.Context(), ""); err != nil || r.Adopted != 2 || r.Refused != 0 || r.Different != 0 {
+				t.Fatalf("%+v, %v", r, err)
+			}
+			judged = nil
+			if r, err := m.Run(t.Context(), ""); err != nil || r.Adopted != 0 || r.Different != 0 || r.Copied != 0 || len(judged) != 0 {
+				t.Fatalf("again: %+v, %v", r, err)
+			}
+			in := &migrate.Migration{From: source, To: source, AtOnce: 1, Adopt: adopt(source)}
+			if r, err := in.Run(t.Context(), ""); err != nil || r.Adopted != 2 || r.Same != r.Read {
+				t.Fatalf("in place: %+v, %v", r, err)
+			}
+		})
 	}
 }

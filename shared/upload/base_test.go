@@ -237,6 +237,10 @@ func (s watchedRecords) Delete(ctx context.Context, ref upload.Ref, at, forget t
 	return watched(s.w, "Delete", func() (upload.Record, error) { return s.Records.Delete(ctx, ref, at, forget) })
 }
 
+func (s watchedRecords) Adopt(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
+	return watched(s.w, "Adopt", func() (upload.Record, error) { return s.Records.Adopt(ctx, ref, v) })
+}
+
 func (s watchedRecords) Reopen(ctx context.Context, ref upload.Ref) (upload.Record, error) {
 	return watched(s.w, "Reopen", func() (upload.Record, error) { return s.Records.Reopen(ctx, ref) })
 }

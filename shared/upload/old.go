@@ -2,6 +2,8 @@ package upload
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 
 	"hatchery/shared/sniff"
@@ -31,6 +33,10 @@ type OldImages interface {
 	// LinkOld signs a URL that reads it, with the type and disposition of l signed in;
 	// key and version of l are not looked at.
 	LinkOld(ctx context.Context, ref Ref, l Link) (url string, err error)
+	// PromoteOld copies it to p.To, create-only as Objects.Promote does, noting
+	// p.Version as its source; p.From is not looked at. ErrGone when it is not there,
+	// ErrExists when an object is there already.
+	PromoteOld(ctx context.Context, ref Ref, p Promotion) (Copy, error)
 	// RemoveOld removes it. It is no error when it is not there.
 	RemoveOld(ctx context.Context, ref Ref) error
 }
@@ -39,6 +45,65 @@ type OldImages interface {
 type OldImage struct {
 	Size int64
 	Head []byte
+}
+
+// OldVersion stands for the version of an old image that was judged after all: its
+// bucket has none. Such an upload is served as any other, and its deletion removes
+// the old image, too.
+const OldVersion Version = "old-image"
+
+// JudgeOld reads an old image whole, as Validate reads what is in quarantine, and
+// gives why it may not be served, nil when it may. Nothing is changed.
+func (p *Pipeline) JudgeOld(ctx context.Context, record Record) (Facts, *Reason, error) {
+	ref := record.Ref()
+	kind, known := p.Policy.Kinds[record.Kind]
+	if !known {
+		return Facts{}, &Reason{NotAllowed, fmt.Sprintf("Files of the kind %s are no longer accepted here.", record.Kind)}, nil
+	}
+	image, err := p.OldImages.Look(ctx, ref)
+	if err != nil {
+		return Facts{}, nil, fmt.Errorf("look at the old image of %s: %w", ref, err)
+	}
+	body, err := p.OldImages.Read(ctx, ref, 0, -1)
+	if err != nil {
+		return Facts{}, nil, fmt.Errorf("read the old image of %s: %w", ref, err)
+	}
+	defer body.Close() //nolint:errcheck // reading is over; there is nothing to lose
+	facts, reason, err := kind.Inspect(ctx, body, record.Extension, image.Size, Declared{})
+	if err != nil {
+		return Facts{}, nil, fmt.Errorf("inspect the old image of %s: %w", ref, err)
+	}
+	return facts, reason, nil
+}
+
+// AdoptOld judges an old image and promotes it: from then on it is an upload as any
+// other. With a reason it may not be, and stays what it was. It may be repeated after
+// any error.
+func (p *Pipeline) AdoptOld(ctx context.Context, record Record) (Record, *Reason, error) {
+	ref := record.Ref()
+	facts, reason, err := p.JudgeOld(ctx, record)
+	if err != nil || reason != nil {
+		return record, reason, err
+	}
+	to := p.Layout.FilesKey(ref)
+	copied, err := p.OldImages.PromoteOld(ctx, ref, Promotion{Version: OldVersion, To: to, ContentType: facts.ContentType,
+		Disposition: Disposition(facts.ContentType, record.FullName())})
+	if errors.Is(err, ErrExists) {
+		copied, err = p.Objects.Stat(ctx, to)
+	}
+	if err != nil {
+		return record, nil, fmt.Errorf("promote the old image of %s: %w", ref, err)
+	}
+	if copied.Source != OldVersion || copied.SHA256 != facts.SHA256 {
+		// Its bucket has no versions: what was copied need not be what was read.
+		return record, nil, fmt.Errorf("promote the old image of %s: %q holds a copy of version %q with the SHA-256 %q, and %q was read", ref, to, copied.Source, copied.SHA256, facts.SHA256)
+	}
+	adopted, err := p.Records.Adopt(ctx, ref, Verdict{Status: Stored, Version: OldVersion, At: p.Now(), Size: facts.Size,
+		ContentType: facts.ContentType, SHA256: facts.SHA256, Served: copied.Version})
+	if err != nil {
+		return record, nil, fmt.Errorf("adopt record %s: %w", ref, err)
+	}
+	return adopted, nil, nil
 }
 
 // OldHead is how many first bytes of an old image are looked at.

@@ -39,7 +39,7 @@ func (p *Pipeline) Delete(ctx context.Context, ref Ref) (Record, error) {
 func (p *Pipeline) removeBytes(ctx context.Context, deleted Record) error {
 	ref := deleted.Ref()
 	err := errors.Join(p.removeAll(ctx, p.Layout.QuarantineKey(ref)), p.removeAll(ctx, p.Layout.FilesKey(ref)))
-	if p.OldImages != nil && deleted.neverJudged() {
+	if p.OldImages != nil && (deleted.neverJudged() || deleted.JudgedVersion == OldVersion) {
 		if old := p.OldImages.RemoveOld(ctx, ref); old != nil {
 			err = errors.Join(err, fmt.Errorf("remove the old image of %s: %w", ref, old))
 		}

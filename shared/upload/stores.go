@@ -63,6 +63,12 @@ type Records interface {
 	// re-check. ErrConflict when it is not rejected, ErrNotFound when not there.
 	Reopen(ctx context.Context, ref Ref) (Record, error)
 
+	// Adopt gives a record that is Old (stored by the replaced service, and never
+	// judged) a verdict of Stored, whose Version is OldVersion, and returns it.
+	// ErrConflict when the record is anything else, ErrNotFound when not there. No
+	// bound and no uniqueness is asked of what was stored long ago.
+	Adopt(ctx context.Context, ref Ref, v Verdict) (Record, error)
+
 	// NoteFailure counts one more failure of a pending record and keeps the last
 	// one. It changes nothing else, and nothing at all (without an error) when the
 	// record is not pending. ErrNotFound when there is none.

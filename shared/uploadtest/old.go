@@ -3,6 +3,7 @@ package uploadtest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"sync"
 
@@ -13,6 +14,7 @@ import (
 type OldImages struct {
 	mu     sync.Mutex
 	images map[upload.Ref][]byte
+	into   *Objects
 }
 
 var _ upload.OldImages = (*OldImages)(nil)
@@ -59,6 +61,24 @@ func (o *OldImages) Read(ctx context.Context, ref upload.Ref, offset, length int
 // LinkOld implements upload.OldImages with a URL that nobody serves.
 func (o *OldImages) LinkOld(_ context.Context, ref upload.Ref, _ upload.Link) (string, error) {
 	return "https://old.example.com/" + ref.String(), nil
+}
+
+// Promoting makes PromoteOld copy into a bucket.
+func (o *OldImages) Promoting(into *Objects) *OldImages {
+	o.into = into
+	return o
+}
+
+// PromoteOld implements upload.OldImages. Without Promoting it fails.
+func (o *OldImages) PromoteOld(ctx context.Context, ref upload.Ref, p upload.Promotion) (upload.Copy, error) {
+	body, err := o.get(ctx, ref)
+	if err != nil {
+		return upload.Copy{}, err
+	}
+	if o.into == nil {
+		return upload.Copy{}, errors.New("old images are not promoted here")
+	}
+	return o.into.promote(p.To, body, p.Version)
 }
 
 // RemoveOld implements upload.OldImages.

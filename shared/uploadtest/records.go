@@ -270,6 +270,23 @@ func (s *Records) Reopen(ctx context.Context, ref upload.Ref) (upload.Record, er
 	return detach(r), nil
 }
 
+// Adopt implements upload.Records.
+func (s *Records) Adopt(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return upload.Record{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, err := s.get(ref)
+	if err != nil {
+		return upload.Record{}, err
+	}
+	if !r.Old() {
+		return upload.Record{}, upload.ErrConflict
+	}
+	return s.settle(r, v), nil
+}
+
 // NoteFailure implements upload.Records.
 func (s *Records) NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error {
 	if err := ctx.Err(); err != nil {

@@ -75,6 +75,40 @@ var reopenCases = []recordsCase{
 	}},
 }
 
+var adoptCases = []recordsCase{
+	{"what the replaced service stored takes a verdict and is as any other", func(s *recordsSuite) {
+		r := s.pending()
+		old := s.settle(r.Ref(), upload.Verdict{Status: upload.Stored})
+		if !old.Old() {
+			s.Fatalf("%+v is not old", old)
+		}
+		v := s.storing()
+		v.Version = upload.OldVersion
+		got, err := s.store.Adopt(s.ctx, r.Ref(), v)
+		s.must(err, "adopt")
+		s.same(got, v.Apply(old))
+		s.stands(v.Apply(old))
+		s.gives(s.list(upload.Stored), v.Apply(old))
+		s.uses(upload.Usage{Files: 1, Bytes: v.Size})
+		s.refusedAsDuplicate(s.pending(), s.unique(v.SHA256), r.ID)
+		_, err = s.store.Adopt(s.ctx, r.Ref(), v)
+		s.is(err, upload.ErrConflict, "adopt again")
+	}},
+	{"nothing else is adopted", func(s *recordsSuite) {
+		for _, r := range []upload.Record{s.pending(), s.stored(10), s.rejected(), s.deleted()} {
+			want := upload.ErrConflict
+			if r.Status == upload.Deleted {
+				want = s.gone()
+			}
+			_, err := s.store.Adopt(s.ctx, r.Ref(), s.storing())
+			s.is(err, want, "adopt a %s record", r.Status)
+			s.stands(r)
+		}
+		_, err := s.store.Adopt(s.ctx, s.draft().Ref(), s.storing())
+		s.is(err, upload.ErrNotFound, "adopt what is not there")
+	}},
+}
+
 var failureCases = []recordsCase{
 	{"failures of a pending record are counted and the last is kept", func(s *recordsSuite) {
 		r := s.pending()

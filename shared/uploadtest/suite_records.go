@@ -29,7 +29,7 @@ func RunRecords(t *testing.T, open func(t *testing.T, now func() time.Time) uplo
 		cases []recordsCase
 	}{
 		{"Create", createCases}, {"Once", onceCases}, {"Settle", settleCases}, {"Unique", uniqueCases}, {"Quota", quotaCases},
-		{"Delete", deleteCases}, {"Reopen", reopenCases}, {"NoteFailure", failureCases}, {"NoteReenqueue", reenqueueCases},
+		{"Delete", deleteCases}, {"Reopen", reopenCases}, {"Adopt", adoptCases}, {"NoteFailure", failureCases}, {"NoteReenqueue", reenqueueCases},
 		{"Usage", usageCases}, {"List", listCases}, {"Scans", scanCases}, {"Every method", everyCases},
 	} {
 		t.Run(group.name, func(t *testing.T) {

@@ -21,6 +21,20 @@ import (
 type OldImages struct {
 	store  *Store
 	prefix string // "" or ending in "/"
+	into   *Store // nil when nothing is promoted
+}
+
+// Promoting makes PromoteOld copy into a bucket.
+func (o *OldImages) Promoting(into *Store) *OldImages {
+	return &OldImages{store: o.store, prefix: o.prefix, into: into}
+}
+
+// PromoteOld copies an image into the bucket of Promoting, create-only.
+func (o *OldImages) PromoteOld(ctx context.Context, ref upload.Ref, p upload.Promotion) (upload.Copy, error) {
+	if o.into == nil {
+		return upload.Copy{}, errors.New("old images are not promoted here")
+	}
+	return o.into.copyFrom(ctx, o.store.bucket+"/"+escapeKey(string(o.key(ref))), p)
 }
 
 var _ upload.OldImages = (*OldImages)(nil)

@@ -2,6 +2,7 @@ package s3objects_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"testing"
@@ -56,5 +57,36 @@ func TestALinkToAnOldImageSaysItsTypeAndDisposition(t *testing.T) {
 	body, err := io.ReadAll(response.Body)
 	if err != nil || string(body) != "meow" || response.Header.Get("Content-Type") != "application/octet-stream" || response.Header.Get("Content-Disposition") != "attachment" {
 		t.Errorf("%s %v %q, %v", response.Status, response.Header, body, err)
+	}
+}
+
+func TestAnOldImageIsPromotedOnceWithItsSource(t *testing.T) {
+	open(t)
+	c := client(endpoint, secretKey)
+	into := s3objects.New(c, bucket, s3objects.Options{})
+	ref := upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a10"}
+	if _, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String("dev/" + ref.String()), Body: bytes.NewReader([]byte("meow")),
+		Metadata: map[string]string{"by": "the uploader"}}); err != nil {
+		t.Fatal(err)
+	}
+	old := s3objects.NewOldImages(c, bucket, "dev", s3objects.Options{})
+	p := upload.Promotion{To: upload.DefaultLayout.FilesKey(ref), Version: upload.OldVersion, ContentType: "image/png", Disposition: "inline"}
+	if _, err := old.PromoteOld(t.Context(), ref, p); err == nil {
+		t.Error("promoted without a bucket to promote into")
+	}
+	made, err := old.Promoting(into).PromoteOld(t.Context(), ref, p)
+	if err != nil || made.Source != upload.OldVersion || made.SHA256 != "404cdd7bc109c432f8cc2443b45bcfe95980f5107215c645236e577929ac3e52" || made.Version == "" {
+		t.Fatalf("%+v, %v", made, err)
+	}
+	if there, err := into.Stat(t.Context(), p.To); err != nil || there != made {
+		t.Errorf("there is %+v, %v", there, err)
+	}
+	if _, err := old.Promoting(into).PromoteOld(t.Context(), ref, p); !errors.Is(err, upload.ErrExists) {
+		t.Errorf("again: %v", err)
+	}
+	ref.ID = "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a11"
+	p.To = upload.DefaultLayout.FilesKey(ref)
+	if _, err := old.Promoting(into).PromoteOld(t.Context(), ref, p); !errors.Is(err, upload.ErrGone) {
+		t.Errorf("what is not there: %v", err)
 	}
 }

@@ -113,6 +113,19 @@ func (s *Store) Reopen(ctx context.Context, ref upload.Ref) (upload.Record, erro
 	return reopened, wrap(err, "reopen the record of %s", ref)
 }
 
+// Adopt implements upload.Records.
+func (s *Store) Adopt(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
+	adopted, err := s.change(ctx, ref, change{keys: verdictKeys,
+		to: func(r upload.Record) (upload.Record, error) {
+			if !r.Old() {
+				return r, upload.ErrConflict
+			}
+			return v.Apply(r), nil
+		},
+		stands: func(r upload.Record) bool { return same(r, v.Apply(r)) }})
+	return adopted, wrap(err, "adopt the record of %s", ref)
+}
+
 // maxFailureBytes bounds the message that NoteFailure keeps.
 const maxFailureBytes = 2000
 

@@ -176,6 +176,18 @@ func (s *Store) Reopen(ctx context.Context, ref upload.Ref) (upload.Record, erro
 	return reopened, s.trouble(err, "reopen the record of %s", ref)
 }
 
+// Adopt implements upload.Records.
+func (s *Store) Adopt(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
+	adopted, err := s.change(ctx, ref, func(h *held, _ string) ([]change, error) {
+		if !h.Old() {
+			return nil, upload.ErrConflict
+		}
+		h.Record = v.Apply(h.Record)
+		return nil, nil
+	})
+	return adopted, s.trouble(err, "adopt the record of %s", ref)
+}
+
 // maxFailureBytes bounds the message that NoteFailure keeps.
 const maxFailureBytes = 2000
 

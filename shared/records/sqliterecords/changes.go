@@ -145,6 +145,19 @@ func (s *Store) Reopen(ctx context.Context, ref upload.Ref) (upload.Record, erro
 	return reopened, s.trouble(err, "reopen the record of %s", ref)
 }
 
+// Adopt implements upload.Records.
+func (s *Store) Adopt(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
+	adopted, err := write(ctx, s, func(w *writer) (upload.Record, error) {
+		return w.change(ref, func(r upload.Record) (upload.Record, error) {
+			if !r.Old() {
+				return r, upload.ErrConflict
+			}
+			return v.Apply(r), nil
+		})
+	})
+	return adopted, s.trouble(err, "adopt the record of %s", ref)
+}
+
 // maxFailureBytes bounds the message that NoteFailure keeps.
 const maxFailureBytes = 2000
 

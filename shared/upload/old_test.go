@@ -1,0 +1,117 @@
+package upload_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"hatchery/shared/upload"
+	"hatchery/shared/uploadtest"
+)
+
+// changing is old images of which one changes after it was read.
+type changing struct {
+	upload.OldImages
+	change func()
+}
+
+func (c changing) PromoteOld(ctx context.Context, ref upload.Ref, p upload.Promotion) (upload.Copy, error) {
+	c.change()
+	return c.OldImages.PromoteOld(ctx, ref, p)
+}
+
+// oldDesk has one image that the replaced service stored.
+func oldDesk(t *testing.T, body []byte) (*desk, *uploadtest.OldImages, upload.Record) {
+	t.Helper()
+	d := newDesk()
+	old := uploadtest.NewOldImages().Promoting(d.objects)
+	d.OldImages = old
+	r := upload.Record{ID: idNumber(77), Journal: "j1", Entry: "e1", Kind: "images", Name: "my_cat", Extension: "png", CreatedAt: noon, Status: upload.Stored}
+	d.records.Overwrite(r)
+	old.Put(r.Ref(), body)
+	return d, old, r
+}
+
+func TestAnOldImageThatIsAllowedIsAnUploadAsAnyOther(t *testing.T) {
+	body := picture(t, "png", 1)
+	d, old, r := oldDesk(t, body)
+	got, reason, err := d.AdoptOld(t.Context(), r)
+	if err != nil || reason != nil {
+		t.Fatalf("%v, %v", reason, err)
+	}
+	kept := d.wantStatus(t, r, upload.Stored)
+	if kept != got || kept.Old() || kept.Size != int64(len(body)) || kept.ContentType != "image/png" || kept.JudgedVersion != upload.OldVersion || kept.ServedVersion == "" {
+		t.Errorf("adopted as %+v", kept)
+	}
+	d.wantVersions(t, d.files(r), kept.ServedVersion)
+	// Late bytes are late.
+	d.validate(t, r, d.objects.Post(d.quarantine(r), body), upload.ResultLate)
+	if _, err := d.Delete(t.Context(), r.Ref()); err != nil {
+		t.Fatal(err)
+	}
+	d.wantVersions(t, d.files(r))
+	if _, err := old.Look(t.Context(), r.Ref()); !errors.Is(err, upload.ErrGone) {
+		t.Errorf("the old image after the deletion: %v", err)
+	}
+}
+
+func TestAnOldImageThatIsNotAllowedStaysWhatItWas(t *testing.T) {
+	d, _, r := oldDesk(t, []byte("<script>"))
+	_, reason, err := d.AdoptOld(t.Context(), r)
+	if err != nil || reason == nil || reason.Code != upload.TypeMismatch {
+		t.Fatalf("%v, %v", reason, err)
+	}
+	if kept := d.wantStatus(t, r, upload.Stored); !kept.Old() {
+		t.Errorf("it is %+v", kept)
+	}
+	d.wantVersions(t, d.files(r))
+}
+
+// TestAdoptingMayBeBrokenOffAndRepeated: after trouble with any call, the next time
+// ends well, with one copy.
+func TestAdoptingMayBeBrokenOffAndRepeated(t *testing.T) {
+	d, _, r := oldDesk(t, picture(t, "png", 1))
+	d.before["Adopt"] = func() error { return errTrouble }
+	if _, _, err := d.AdoptOld(t.Context(), r); !errors.Is(err, errTrouble) {
+		t.Fatal(err)
+	}
+	d.heal()
+	got, reason, err := d.AdoptOld(t.Context(), r)
+	if err != nil || reason != nil {
+		t.Fatalf("%v, %v", reason, err)
+	}
+	d.wantVersions(t, d.files(r), got.ServedVersion)
+}
+
+func TestAnOldImageThatChangesWhileItIsCopiedIsTrouble(t *testing.T) {
+	d, old, r := oldDesk(t, picture(t, "png", 1))
+	d.OldImages = changing{old, func() { old.Put(r.Ref(), picture(t, "png", 2)) }}
+	if _, _, err := d.AdoptOld(t.Context(), r); err == nil || !strings.Contains(err.Error(), "SHA-256") {
+		t.Errorf("adopted: %v", err)
+	}
+	if kept := d.wantStatus(t, r, upload.Stored); !kept.Old() {
+		t.Errorf("it is %+v", kept)
+	}
+}
+
+func TestAnotherCopyInItsPlaceIsTrouble(t *testing.T) {
+	d, _, r := oldDesk(t, picture(t, "png", 1))
+	d.objects.Post(d.files(r), picture(t, "png", 1))
+	if _, _, err := d.AdoptOld(t.Context(), r); err == nil || !d.wantStatus(t, r, upload.Stored).Old() {
+		t.Errorf("adopted: %v", err)
+	}
+}
+
+func TestADeletionOfAnUploadTouchesNoOldImage(t *testing.T) {
+	d, old, _ := oldDesk(t, picture(t, "png", 1))
+	r, v := d.accept(t, "cat.png", picture(t, "png", 1))
+	d.validate(t, r, v, upload.ResultStored)
+	old.Put(r.Ref(), []byte("somebody's"))
+	if _, err := d.Delete(t.Context(), r.Ref()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := old.Look(t.Context(), r.Ref()); err != nil {
+		t.Errorf("what lies in the old bucket: %v", err)
+	}
+}
