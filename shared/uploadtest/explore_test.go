@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	preemptions = flag.Int("explore.preemptions", 2, "most preemptions of three and more actors")
+	preemptions = flag.Int("explore.preemptions", 1, "most preemptions of three and more actors; 2 takes a minute")
 	wanderings  = flag.Int("explore.random", 100, "random schedules to run of each scenario beyond the complete ones")
 	seed        = flag.Uint64("explore.seed", 1, "seed of the random schedules")
 )

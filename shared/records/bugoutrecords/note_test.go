@@ -37,7 +37,7 @@ func TestANoteThatWasMadeTwiceHeals(t *testing.T) {
 			t.Errorf("the note is %q, %v; want %q", got, err, text)
 		}
 	}
-	calls := strings.Join(plan.calls, " ")
+	calls := strings.Join(plan.list(), " ")
 	if strings.Count(calls, http.MethodPost) != 1 || strings.Count(calls, http.MethodDelete) != 1 {
 		t.Errorf("asked %s; want it made once, and the one too many deleted", calls)
 	}

@@ -37,8 +37,8 @@ func TestARegistrationIsRefusedOrTriedOnce(t *testing.T) {
 			t.Errorf("%s was taken", name)
 		}
 	}
-	if _, err := bugoutrecords.Register(t.Context(), options(s), group, "n", ""); err == nil || len(plan.calls) != 1 {
-		t.Errorf("after an ambiguous answer: %v, %d calls", err, len(plan.calls))
+	if _, err := bugoutrecords.Register(t.Context(), options(s), group, "n", ""); err == nil || plan.asked() != 1 {
+		t.Errorf("after an ambiguous answer: %v, %d calls", err, plan.asked())
 	}
 	s.SetRole(token, localbrood.Revoked)
 	if _, err := bugoutrecords.Register(t.Context(), options(s), group, "n", ""); !errors.Is(err, bugoutrecords.ErrToken) {
