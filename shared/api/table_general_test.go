@@ -18,6 +18,8 @@ type brokenStores struct {
 
 var errInternals = errors.New("secret internals of a store")
 
+func (brokenStores) Atomic() bool { return true }
+
 func (brokenStores) Get(context.Context, upload.Ref) (upload.Record, error) {
 	return upload.Record{}, errInternals
 }

@@ -101,9 +101,28 @@ func (p *Pipeline) AdoptOld(ctx context.Context, record Record) (Record, *Reason
 	adopted, err := p.Records.Adopt(ctx, ref, Verdict{Status: Stored, Version: OldVersion, At: p.Now(), Size: facts.Size,
 		ContentType: facts.ContentType, SHA256: facts.SHA256, Served: copied.Version})
 	if err != nil {
-		return record, nil, fmt.Errorf("adopt record %s: %w", ref, err)
+		return record, nil, p.notAdopted(ctx, ref, copied, err)
 	}
 	return adopted, nil, nil
+}
+
+// notAdopted handles a copy whose record took no verdict: when that was deleted
+// meanwhile, nobody will come back for the copy.
+func (p *Pipeline) notAdopted(ctx context.Context, ref Ref, copied Copy, cause error) error {
+	cause = fmt.Errorf("adopt record %s: %w", ref, cause)
+	if !errors.Is(cause, ErrNotFound) && !errors.Is(cause, ErrConflict) {
+		return cause
+	}
+	there, err := p.Records.Get(ctx, ref)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return errors.Join(cause, fmt.Errorf("get record %s: %w", ref, err))
+	}
+	if err != nil || there.Status == Deleted {
+		if err := p.Objects.Remove(ctx, p.Layout.FilesKey(ref), copied.Version); err != nil {
+			return errors.Join(cause, fmt.Errorf("take back the copy of %s: %w", ref, err))
+		}
+	}
+	return cause
 }
 
 // OldHead is how many first bytes of an old image are looked at.

@@ -115,3 +115,61 @@ func TestADeletionOfAnUploadTouchesNoOldImage(t *testing.T) {
 		t.Errorf("what lies in the old bucket: %v", err)
 	}
 }
+
+// failingOld is old images whose removal fails.
+type failingOld struct {
+	upload.OldImages
+	left int
+}
+
+func (f *failingOld) RemoveOld(ctx context.Context, ref upload.Ref) error {
+	if f.left--; f.left >= 0 {
+		return errTrouble
+	}
+	return f.OldImages.RemoveOld(ctx, ref)
+}
+
+// TestADeletionOfAnOldImageThatFailsIsFinishedByTheNext, where a store keeps no
+// tombstones, too: the record goes last.
+func TestADeletionOfAnOldImageThatFailsIsFinishedByTheNext(t *testing.T) {
+	for _, swap := range []bool{true, false} {
+		d := deskOn(uploadtest.RecordsOptions{Swap: swap})
+		old := uploadtest.NewOldImages()
+		d.OldImages = &failingOld{old, 1}
+		r := upload.Record{ID: idNumber(77), Journal: "j1", Entry: "e1", Kind: "images", Name: "my_cat", Extension: "png", CreatedAt: noon, Status: upload.Stored}
+		d.records.Overwrite(r)
+		old.Put(r.Ref(), picture(t, "png", 1))
+		if _, err := d.Delete(t.Context(), r.Ref()); !errors.Is(err, errTrouble) {
+			t.Fatalf("swap %t: %v", swap, err)
+		}
+		d.wantStatus(t, r, upload.Stored)
+		if _, err := d.Delete(t.Context(), r.Ref()); err != nil {
+			t.Fatalf("swap %t: again: %v", swap, err)
+		}
+		if _, err := old.Look(t.Context(), r.Ref()); !errors.Is(err, upload.ErrGone) {
+			t.Errorf("swap %t: the old image: %v", swap, err)
+		}
+	}
+}
+
+func TestAnOldImageWhoseBucketIsNotKnownIsNotDeleted(t *testing.T) {
+	d := deskOn(uploadtest.RecordsOptions{})
+	r := upload.Record{ID: idNumber(77), Journal: "j1", Entry: "e1", Kind: "images", Name: "my_cat", Extension: "png", CreatedAt: noon, Status: upload.Stored}
+	d.records.Overwrite(r)
+	if _, err := d.Delete(t.Context(), r.Ref()); err == nil || !strings.Contains(err.Error(), "HATCHERY_LEGACY_BUCKET") {
+		t.Errorf("deleted: %v", err)
+	}
+	d.wantStatus(t, r, upload.Stored)
+}
+
+func TestACopyOfAnOldImageThatIsDeletedMeanwhileIsTakenBack(t *testing.T) {
+	d, _, r := oldDesk(t, picture(t, "png", 1))
+	d.before["Adopt"] = func() error {
+		_, err := d.records.Delete(t.Context(), r.Ref(), noon, noon)
+		return err
+	}
+	if _, _, err := d.AdoptOld(t.Context(), r); !errors.Is(err, upload.ErrConflict) {
+		t.Errorf("adopted: %v", err)
+	}
+	d.wantVersions(t, d.files(r))
+}

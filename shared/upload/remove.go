@@ -11,7 +11,13 @@ import (
 // finds it and is removed too. ErrNotFound: there is no such upload, or it was
 // deleted before; in the second case what an interrupted deletion left is
 // removed now.
+//
+// The bytes of an old image go before its record: none can arrive later, and where a
+// store keeps no tombstones nobody would find them again.
 func (p *Pipeline) Delete(ctx context.Context, ref Ref) (Record, error) {
+	if err := p.removeOld(ctx, ref); err != nil {
+		return Record{}, err
+	}
 	now := p.Now()
 	deleted, err := p.Records.Delete(ctx, ref, now, now.Add(p.TombstoneLife))
 	if errors.Is(err, ErrNotFound) {
@@ -35,16 +41,34 @@ func (p *Pipeline) Delete(ctx context.Context, ref Ref) (Record, error) {
 	return deleted, nil
 }
 
-// removeBytes removes all that there is of a deleted upload.
+// removeBytes removes all versions that there are of a deleted upload.
 func (p *Pipeline) removeBytes(ctx context.Context, deleted Record) error {
 	ref := deleted.Ref()
-	err := errors.Join(p.removeAll(ctx, p.Layout.QuarantineKey(ref)), p.removeAll(ctx, p.Layout.FilesKey(ref)))
-	if p.OldImages != nil && (deleted.neverJudged() || deleted.JudgedVersion == OldVersion) {
-		if old := p.OldImages.RemoveOld(ctx, ref); old != nil {
-			err = errors.Join(err, fmt.Errorf("remove the old image of %s: %w", ref, old))
-		}
+	return errors.Join(p.removeAll(ctx, p.Layout.QuarantineKey(ref)), p.removeAll(ctx, p.Layout.FilesKey(ref)))
+}
+
+// removeOld removes the replaced service's object of an upload that has one. Where old
+// images may be recorded and their bucket is not known, it is an error: the record is
+// all that says where the bytes are.
+func (p *Pipeline) removeOld(ctx context.Context, ref Ref) error {
+	if p.OldImages == nil && p.Records.Atomic() {
+		return nil // records with old images among them are kept with their bucket
 	}
-	return err
+	record, err := p.Records.Get(ctx, ref)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("get record %s: %w", ref, err)
+	case !record.Old() && record.JudgedVersion != OldVersion:
+		return nil
+	case p.OldImages == nil:
+		return fmt.Errorf("delete upload %s: it is an image of the replaced service, whose bucket is not known here (HATCHERY_LEGACY_BUCKET)", ref)
+	}
+	if err := p.OldImages.RemoveOld(ctx, ref); err != nil {
+		return fmt.Errorf("remove the old image of %s: %w", ref, err)
+	}
+	return nil
 }
 
 // removeAll removes every version and delete marker of a key.
@@ -80,7 +104,8 @@ func (p *Pipeline) Owes(ctx context.Context, key Key, version Version) (bool, er
 }
 
 // GiveUp rejects a pending upload whose bytes never came, and returns its record.
-// ErrConflict: it is not pending (any more), or bytes are there. The caller knows
+// ErrConflict: it is not pending (any more), or bytes are there, in quarantine or
+// promoted (a store without compare-and-swap may have lost a verdict). The caller knows
 // that none can come any more: whatever does is late and removed.
 //
 // The application is told first: no message stands behind this verdict that would
@@ -93,12 +118,14 @@ func (p *Pipeline) GiveUp(ctx context.Context, ref Ref) (Record, error) {
 	if record.Status != Pending {
 		return record, fmt.Errorf("give up record %s, which is %s: %w", ref, record.Status, ErrConflict)
 	}
-	there, err := p.Objects.Versions(ctx, p.Layout.QuarantineKey(ref))
-	if err != nil {
-		return Record{}, fmt.Errorf("list versions of object %q: %w", p.Layout.QuarantineKey(ref), err)
-	}
-	if len(there) > 0 {
-		return record, fmt.Errorf("give up record %s, whose bytes are there: %w", ref, ErrConflict)
+	for _, key := range []Key{p.Layout.QuarantineKey(ref), p.Layout.FilesKey(ref)} {
+		there, err := p.Objects.Versions(ctx, key)
+		if err != nil {
+			return Record{}, fmt.Errorf("list versions of object %q: %w", key, err)
+		}
+		if len(there) > 0 {
+			return record, fmt.Errorf("give up record %s, of which there is %q: %w", ref, key, ErrConflict)
+		}
 	}
 	verdict := Verdict{Status: Rejected, At: p.Now(),
 		Reason: &Reason{NeverArrived, "The file never arrived: upload it again."}}

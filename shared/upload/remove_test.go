@@ -31,6 +31,9 @@ func TestADeletionEmptiesBothKeysAfterTheTombstone(t *testing.T) {
 		d.wantVersions(t, d.quarantine(r))
 		d.wantVersions(t, d.files(r))
 		calls := d.seen()
+		if !swap && calls[0] == "Get" {
+			calls = calls[1:] // whether it is an old image, of which there would be no tombstone
+		}
 		if calls[0] != "Delete" || slices.Contains(calls[1:], "Delete") || slices.Contains(calls, "Settle") {
 			t.Errorf("calls %v, want the tombstone first, once", calls)
 		}

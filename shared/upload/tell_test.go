@@ -139,6 +139,14 @@ func TestNothingIsGivenUpWhileItMayStillEndWell(t *testing.T) {
 			r, _ := d.accept(t, "cat.png", picture(t, "png", 1))
 			return r.Ref(), upload.ErrConflict
 		},
+		"a copy was promoted": func(t *testing.T, d *desk) (upload.Ref, error) {
+			r, err := d.Begin(t.Context(), d.draft(t, request("cat.png")), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.objects.Post(d.files(r), picture(t, "png", 1))
+			return r.Ref(), upload.ErrConflict
+		},
 		"it is settled": func(t *testing.T, d *desk) (upload.Ref, error) {
 			r, v := d.accept(t, "cat.png", picture(t, "png", 1))
 			d.validate(t, r, v, upload.ResultStored)
