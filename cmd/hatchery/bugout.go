@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -137,7 +138,8 @@ func (f *bugoutFlags) options(d door, application bool) (bugoutrecords.Options, 
 		return bugoutrecords.Options{}, usage("HATCHERY_BUGOUT_TOKEN names a secret, which is read in AWS alone: give the token itself, or --token-file")
 	}
 	return bugoutrecords.Options{URL: settings.URL, Application: settings.ApplicationID,
-		Token: func(context.Context) (string, error) { return settings.Token.Reveal(), nil }}, nil
+		Damaged: bugoutrecords.LogDamaged(slog.New(newLifeLog(d.err))),
+		Token:   func(context.Context) (string, error) { return settings.Token.Reveal(), nil }}, nil
 }
 
 // maxTokenFile is far more than a token has.

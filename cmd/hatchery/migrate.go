@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -53,8 +54,8 @@ the target is reported and left alone. It may be broken off and begun again at a
 time: what was copied before is passed over; with --state it goes on where it was.
 Copy once while the old deployment runs, then stop it and copy what came since.
 
-It exits 0 when the target has everything, 1 when something differs or a file is
-missing, 2 when it was used wrongly, and 3 when a store failed or a record
+It exits 0 when the target has everything and nothing else that Bugout lost, 1 when
+something differs or a file is missing, 2 when it was used wrongly, and 3 when a store failed or a record
 of the source is damaged: that one is said and passed over.`,
 		Example: `  hatchery migrate --from bugout --to dynamodb:hatchery-RecordsTable-1ABC --dry-run
   hatchery migrate --from bugout --to dynamodb --state migration.json --check-objects
@@ -109,8 +110,10 @@ func migrateNow(ctx context.Context, f migrateFlags, d door) (err error) {
 	if m.From, err = open("--from", f.from, true); err != nil {
 		return err
 	}
-	if m.To, err = open("--to", f.to, false); err != nil {
-		return err
+	if m.To = m.From; f.to != f.from {
+		if m.To, err = open("--to", f.to, false); err != nil {
+			return err
+		}
 	}
 	if f.checkObject || f.validate {
 		settings, client, err := openBucket(ctx, f, d)
@@ -130,7 +133,10 @@ func migrateNow(ctx context.Context, f migrateFlags, d door) (err error) {
 		if !f.json {
 			_, _ = fmt.Fprintf(d.err, "\r%s records read, %s copied, %s", grouped(int64(r.Read)), grouped(int64(r.Copied)), time.Since(began).Round(time.Second))
 		}
-		place.Cursor = next
+		// What there is trouble with is met again by the next run: the place stays before it.
+		if r.Failed+r.Different+r.Unserved == 0 {
+			place.Cursor = next
+		}
 		return place.save(f)
 	}
 	report, err := m.Run(ctx, place.Cursor)
@@ -146,7 +152,7 @@ func migrateNow(ctx context.Context, f migrateFlags, d door) (err error) {
 	switch {
 	case err != nil:
 		return system(err)
-	case report.Different > 0 || report.Unserved > 0:
+	case report.Different > 0 || report.Unserved > 0 || report.Alone > 0:
 		return &exitError{code: exitNo}
 	}
 	return nil
@@ -168,6 +174,7 @@ func printMigration(d door, f migrateFlags, r migrate.Report) error {
 		n    int
 		what string
 	}{{r.Copied, copied}, {r.Same, "are the same in both"}, {r.Different, "differ in the target, and are left alone"},
+		{r.Alone, "are in the target alone: deleted in the source since, or uploaded to the target"},
 		{r.Forgotten, "were deleted, and the target keeps no deleted ones"}, {r.Adopted, adopted}, {r.Refused, "are images of the replaced service that the policy does not allow, and stay what they were"},
 		{r.Unserved, "are stored, but their file is not to be found"}, {r.Failed, "failed"}} {
 		if line.n > 0 {
@@ -181,14 +188,15 @@ func printMigration(d door, f migrateFlags, r migrate.Report) error {
 
 // place is what --state keeps: how far a migration came.
 type place struct {
-	From   string        `json:"from"`
-	To     string        `json:"to"`
-	Cursor upload.Cursor `json:"cursor"`
+	From     string        `json:"from"`
+	To       string        `json:"to"`
+	Validate bool          `json:"validate,omitempty"`
+	Cursor   upload.Cursor `json:"cursor"`
 }
 
 func loadPlace(f migrateFlags) (place, error) {
-	p := place{From: f.from, To: f.to}
-	if f.state == "" {
+	p := place{From: f.from, To: f.to, Validate: f.validate}
+	if f.state == "" || f.dryRun { // a dry run tells of all
 		return p, nil
 	}
 	text, err := os.ReadFile(f.state)
@@ -202,7 +210,7 @@ func loadPlace(f migrateFlags) (place, error) {
 	if err := json.Unmarshal(text, &kept); err != nil {
 		return p, usage("--state: %s is not what an earlier run wrote: %w", f.state, err)
 	}
-	if kept.From != f.from || kept.To != f.to {
+	if kept.From != f.from || kept.To != f.to || kept.Validate != f.validate {
 		return p, usage("--state: %s is of a migration from %s to %s", f.state, shown(kept.From), shown(kept.To))
 	}
 	return kept, nil
@@ -269,11 +277,26 @@ func openStore(ctx context.Context, flag, store string, source bool, d door) (up
 		if err != nil {
 			return nil, nil, err
 		}
+		var mu sync.Mutex
+		passedOver, tell := map[string]bool{}, options.Damaged
+		options.Damaged = func(ctx context.Context, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if !passedOver[err.Error()] { // each page reads all of them again
+				passedOver[err.Error()] = true
+				tell(ctx, err)
+			}
+		}
 		s, err := bugoutrecords.New(options)
 		if err != nil {
 			return nil, nil, usage("%s: %w", flag, err)
 		}
-		return s, nil, nil
+		return s, func() error {
+			if len(passedOver) > 0 {
+				return fmt.Errorf("damaged records in Bugout that were not copied: %d", len(passedOver))
+			}
+			return nil
+		}, nil
 	}
 	return nil, nil, usage("%s: found %q; accepted: dynamodb:TABLE, bugout, sqlite:FILE", flag, store)
 }

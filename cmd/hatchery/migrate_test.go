@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,5 +91,31 @@ func TestAMigrationThatCannotBeginSaysWhy(t *testing.T) {
 	}
 	if _, err := os.Stat("nowhere.db"); err == nil {
 		t.Error("a source was made")
+	}
+}
+
+func TestADamagedRecordInBugoutIsSaidAndPassedOver(t *testing.T) {
+	brood := startBrood(t)
+	env := map[string]string{"HATCHERY_BUGOUT_URL": brood.URL(), "HATCHERY_BUGOUT_APPLICATION_ID": broodApplication, "HATCHERY_BUGOUT_TOKEN": broodToken}
+	if code, out, errs := typed(t, env, "migrate", "--from", "sqlite:"+recordsFile(t, 2), "--to", "bugout"); code != 0 {
+		t.Fatalf("%d %s %s", code, out, errs)
+	}
+	body := `{"application_id":"` + broodApplication + `","resource_data":{"id":"019a0000-0000-7000-8000-00000000dead","journal_id":"j","entry_id":"e","created_at":"yesterday"}}`
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, brood.URL()+"/resources/", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+broodToken)
+	r.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(r)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("%+v, %v", response, err)
+	}
+	if err := response.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := typed(t, env, "migrate", "--from", "bugout", "--to", "sqlite:"+filepath.Join(t.TempDir(), "to.db"))
+	if code != 3 || !strings.Contains(out, "2  copied") || !strings.Contains(errs, "not copied: 1") {
+		t.Errorf("%d %s %s", code, out, errs)
 	}
 }

@@ -36,7 +36,7 @@ func (p *Parts) bugout(callers bool) (*bugoutrecords.Store, error) {
 
 func (p *Parts) bugoutOptions(callers bool) bugoutrecords.Options {
 	o := bugoutrecords.Options{URL: p.Settings.Bugout.URL, Application: p.Settings.Bugout.ApplicationID, AtOnce: bugoutAtOnce,
-		Timeout: patientTimeout, Attempts: patientAttempts, Now: time.Now,
+		Timeout: patientTimeout, Attempts: patientAttempts, Now: time.Now, Damaged: bugoutrecords.LogDamaged(p.Log),
 		Token: func(context.Context) (string, error) { return p.Settings.Bugout.Token.Reveal(), nil }}
 	if callers {
 		o.Timeout, o.Attempts = callersTimeout, callersAttempts

@@ -5,7 +5,8 @@
 // Nothing is changed in the source, and nothing that differs is changed in the
 // target. What was copied before is found and passed over, so that a migration may
 // be broken off at any moment and begun again. Records that change while they are
-// copied are found by a second run.
+// copied are found by a second run, deletions included: by their tombstones, and where
+// the source keeps none, as records that the target has alone.
 package migrate
 
 import (
@@ -50,6 +51,9 @@ type Report struct {
 	Same int `json:"same"`
 	// Different are in the target, but otherwise: they are left alone.
 	Different int `json:"different"`
+	// Alone are records that the target has and the source, which keeps no tombstones,
+	// has not: deleted there since they were copied, or uploaded to the target.
+	Alone int `json:"alone"`
 	// Forgotten are tombstones that the target has no place for.
 	Forgotten int `json:"forgotten"`
 	// Adopted are images of the replaced service that were judged and promoted;
@@ -115,10 +119,41 @@ func (m *Migration) Run(ctx context.Context, from upload.Cursor) (Report, error)
 			break
 		}
 	}
+	if !m.From.Atomic() && m.From != m.To {
+		if err := m.compareBack(ctx, pageSize, &report); err != nil {
+			return report, err
+		}
+	}
 	if report.Failed > 0 {
 		return report, fmt.Errorf("%d of %d records could not be copied", report.Failed, report.Read)
 	}
 	return report, nil
+}
+
+// compareBack looks for records that the target has alone.
+func (m *Migration) compareBack(ctx context.Context, pageSize int, report *Report) error {
+	for from := upload.Cursor(""); ; {
+		page, err := m.To.All(ctx, from, pageSize)
+		if err != nil {
+			return fmt.Errorf("list the records of the target: %w", err)
+		}
+		for _, there := range page.Records {
+			if there.Status == upload.Deleted {
+				continue
+			}
+			_, err := m.From.Get(ctx, there.Ref())
+			switch {
+			case errors.Is(err, upload.ErrNotFound):
+				report.Alone++
+				report.find(there, "is in the target alone: deleted in the source since it was copied, or uploaded to the target")
+			case err != nil:
+				return fmt.Errorf("look for a record of the target in the source: %w", err)
+			}
+		}
+		if from = page.Next; from == "" {
+			return nil
+		}
+	}
 }
 
 // result is what became of one record.
@@ -243,7 +278,7 @@ func (m *Migration) checkServed(ctx context.Context, r upload.Record) string {
 // copy makes the target's record as the source's is.
 func (m *Migration) copy(ctx context.Context, source upload.Record) (outcome, string, error) {
 	if source.Status == upload.Deleted && !m.To.Atomic() {
-		return forgotten, "", nil
+		return m.forget(ctx, source)
 	}
 	there, err := m.To.Get(ctx, source.Ref())
 	if err != nil && !errors.Is(err, upload.ErrNotFound) {
@@ -275,6 +310,26 @@ func (m *Migration) copy(ctx context.Context, source upload.Record) (outcome, st
 	return copied, "", nil
 }
 
+// forget deletes what an earlier run copied of a record that is deleted by now, in a
+// target that keeps no tombstones.
+func (m *Migration) forget(ctx context.Context, source upload.Record) (outcome, string, error) {
+	there, err := m.To.Get(ctx, source.Ref())
+	switch {
+	case errors.Is(err, upload.ErrNotFound):
+		return forgotten, "", nil
+	case err != nil:
+		return failed, "", fmt.Errorf("look for it in the target: %w", err)
+	case len(differences(begun(there), begun(source))) > 0:
+		return different, describe(source, there), nil
+	case m.DryRun:
+		return copied, "", nil
+	}
+	if _, err := m.To.Delete(ctx, source.Ref(), source.DeletedAt, source.ForgetAfter); err != nil && !errors.Is(err, upload.ErrNotFound) {
+		return failed, "", fmt.Errorf("delete it in the target: %w", err)
+	}
+	return copied, "", nil
+}
+
 // begun is the record as it was when it was created.
 func begun(r upload.Record) upload.Record {
 	return upload.Record{ID: r.ID, Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Name: r.Name, Extension: r.Extension,
@@ -287,6 +342,9 @@ func onTheWay(there, source upload.Record) bool {
 	if len(differences(begun(there), begun(source))) > 0 {
 		return false
 	}
+	if neverArrived(there) && !neverArrived(source) {
+		return true
+	}
 	switch there.Status {
 	case upload.Pending:
 		return there.Failures <= source.Failures && there.Reenqueued <= source.Reenqueued
@@ -298,11 +356,22 @@ func onTheWay(there, source upload.Record) bool {
 	}
 }
 
+// neverArrived says whether a record was given up. In a target that is in use, the
+// reconciler does that to what a broken-off migration has begun.
+func neverArrived(r upload.Record) bool {
+	return r.Status == upload.Rejected && r.JudgedVersion == "" && r.Reason != nil && r.Reason.Code == upload.NeverArrived
+}
+
 // advance makes of the record that is there what the source's is, in the order in
 // which it came about.
 func (m *Migration) advance(ctx context.Context, there, source upload.Record) (upload.Record, error) {
 	ref := source.Ref()
 	var err error
+	if neverArrived(there) && !neverArrived(source) {
+		if there, err = m.To.Reopen(ctx, ref); err != nil {
+			return there, fmt.Errorf("reopen it in the target: %w", err)
+		}
+	}
 	if there.Status == upload.Pending {
 		for there.Reenqueued < source.Reenqueued {
 			if there, err = m.To.NoteReenqueue(ctx, ref, there.Reenqueued, source.ReenqueuedAt); err != nil {

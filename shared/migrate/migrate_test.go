@@ -367,3 +367,69 @@ func TestOldImagesAreAdoptedInEveryTarget(t *testing.T) {
 		})
 	}
 }
+
+// TestADeletionBetweenTwoRunsIsFound, whichever of the stores keeps no tombstones.
+func TestADeletionBetweenTwoRunsIsFound(t *testing.T) {
+	ref := upload.Ref{Journal: "j", Entry: "e1", Kind: "images", ID: "019a0000-0000-7000-8000-000000000010"}
+	for _, c := range []struct {
+		from, to        string
+		copied, alone   int
+		thereAfterwards bool
+	}{
+		{"memory", "sqlite", 1, 0, false},
+		{"memory", "bugout", 1, 0, false},
+		{"bugout", "memory", 0, 1, true}, // told, and a person decides
+	} {
+		t.Run(c.from+" to "+c.to, func(t *testing.T) {
+			t.Parallel()
+			source, target := stores[c.from](t), stores[c.to](t)
+			fill(t, source)
+			m := &migrate.Migration{From: source, To: target}
+			if _, err := m.Run(t.Context(), ""); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := source.Delete(t.Context(), ref, noon.Add(5*time.Hour), noon.Add(6*time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			dry := *m
+			dry.DryRun = true
+			would, err := dry.Run(t.Context(), "")
+			if err != nil || would.Copied != c.copied || would.Alone != c.alone {
+				t.Fatalf("a dry run: %+v, %v", would, err)
+			}
+			if r, err := m.Run(t.Context(), ""); err != nil || r.Copied != c.copied || r.Alone != c.alone || r.Different != 0 {
+				t.Fatalf("%+v, %v", r, err)
+			}
+			got, err := target.Get(t.Context(), ref)
+			if there := err == nil && got.Status != upload.Deleted; there != c.thereAfterwards {
+				t.Errorf("in the target: %+v, %v", got, err)
+			}
+		})
+	}
+}
+
+// TestWhatTheReconcilerGaveUpMeanwhileIsFinished: a run ended within a record, and the
+// target's reconciler found it pending without bytes.
+func TestWhatTheReconcilerGaveUpMeanwhileIsFinished(t *testing.T) {
+	source, target := stores["memory"](t), stores["memory"](t)
+	fill(t, source)
+	want := all(t, source)
+	broken := &migrate.Migration{From: source, To: &limited{target, 1}, AtOnce: 1}
+	if _, err := broken.Run(t.Context(), ""); err == nil {
+		t.Fatal("it was not broken off")
+	}
+	pending, err := target.ByStatus(t.Context(), upload.Pending, "", 10)
+	if err != nil || len(pending.Records) != 1 {
+		t.Fatalf("%+v, %v", pending, err)
+	}
+	given := upload.Verdict{Status: upload.Rejected, At: noon, Reason: &upload.Reason{Code: upload.NeverArrived, Message: "It never came."}}
+	if _, err := target.Settle(t.Context(), pending.Records[0].Ref(), given); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := (&migrate.Migration{From: source, To: target}).Run(t.Context(), ""); err != nil || r.Different != 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if got := all(t, target); !slices.Equal(got, want) {
+		t.Errorf("copied\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}

@@ -222,7 +222,7 @@ func (s *Store) change(ctx context.Context, ref upload.Ref, c change) (upload.Re
 	return now.Record, nil
 }
 
-// read reads one resource. ErrNotFound: it was deleted, or is none of ours.
+// read reads one resource. ErrNotFound: it was deleted.
 func (s *Store) read(ctx context.Context, id string) (resource, error) {
 	var found wireResource
 	err := s.attempts(ctx, func(int) error {
@@ -232,9 +232,9 @@ func (s *Store) read(ctx context.Context, id string) (resource, error) {
 	if err != nil {
 		return resource{}, err
 	}
-	r, ok := found.resource()
-	if !ok {
-		return resource{}, upload.ErrNotFound
+	r, ok, err := found.resource()
+	if err == nil && (!ok || r.id != id) {
+		err = errNonsense // it is not what was asked for
 	}
-	return r, nil
+	return r, err
 }

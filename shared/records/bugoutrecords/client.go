@@ -24,6 +24,9 @@ var (
 	// ErrRefused: Brood understood and said no. Asking again is of no use.
 	ErrRefused = errors.New("refused by Bugout")
 
+	// ErrDamaged: a resource is an upload's, and holds what no upload has.
+	ErrDamaged = errors.New("resource of an upload cannot be read: mend or delete it in Bugout")
+
 	errNonsense = errors.New("the answer is not what Bugout's API gives")
 )
 
@@ -55,7 +58,7 @@ func (o Options) withDefaults() Options {
 		o.Nonce = uuid.NewString
 	}
 	if o.Transport == nil {
-		o.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+		o.Transport = &http.Transport{DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 			TLSHandshakeTimeout: 5 * time.Second, MaxResponseHeaderBytes: 64 << 10, MaxConnsPerHost: o.AtOnce, MaxIdleConnsPerHost: o.AtOnce,
 			IdleConnTimeout: 30 * time.Second, ForceAttemptHTTP2: true}
 	}
@@ -226,9 +229,10 @@ func detailOf(text []byte) string {
 
 // wireList reads resources one at a time and keeps those that match.
 type wireList struct {
-	match func(resource) bool
-	found []resource
-	read  bool
+	match   func(resource) bool
+	found   []resource
+	damaged []error
+	read    bool
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -242,7 +246,11 @@ func (l *wireList) UnmarshalJSON(text []byte) error {
 		if err := d.Decode(&w); err != nil {
 			return err
 		}
-		if r, ok := w.resource(); ok && l.match(r) {
+		r, ok, err := w.resource()
+		switch {
+		case err != nil:
+			l.damaged = append(l.damaged, err)
+		case ok && l.match(r):
 			l.found = append(l.found, r)
 		}
 	}

@@ -21,11 +21,21 @@ type filter map[string]string
 
 // list gives the resources that match, as far as they are uploads.
 func (s *Store) list(ctx context.Context, f filter, match func(resource) bool) ([]resource, error) {
+	return s.listAnd(ctx, f, match, func(err error) {
+		if s.o.Damaged != nil {
+			s.o.Damaged(ctx, err)
+		}
+	})
+}
+
+// listAnd is list, and tells of each resource of an upload that cannot be read.
+func (s *Store) listAnd(ctx context.Context, f filter, match func(resource) bool, damaged func(error)) ([]resource, error) {
 	query := url.Values{"application_id": {s.o.Application}}
 	for key, value := range f {
 		query.Set(key, value)
 	}
 	var found []resource
+	var broken []error
 	err := s.attempts(ctx, func(int) error {
 		var answer struct {
 			Resources *wireList `json:"resources"`
@@ -38,9 +48,12 @@ func (s *Store) list(ctx context.Context, f filter, match func(resource) bool) (
 		if !list.read {
 			return errNonsense
 		}
-		found = list.found
+		found, broken = list.found, list.damaged
 		return nil
 	})
+	for _, fault := range broken {
+		damaged(fault)
+	}
 	return found, err
 }
 

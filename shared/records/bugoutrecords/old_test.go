@@ -1,7 +1,9 @@
 package bugoutrecords_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"hatchery/shared/local/localbrood"
+	"hatchery/shared/records/bugoutrecords"
 	"hatchery/shared/upload"
 )
 
@@ -116,8 +119,6 @@ func TestWhatIsNoUploadIsPassedOver(t *testing.T) {
 		func(d map[string]any) { d["id"] = 17 },
 		func(d map[string]any) { delete(d, "journal_id") },
 		func(d map[string]any) { d["entry_id"] = nil },
-		func(d map[string]any) { d["created_at"] = "yesterday" },
-		func(d map[string]any) { d["status"] = "lost" },
 		func(d map[string]any) { d["journal_id"] = map[string]any{"x": 1}; d["id"] = []any{oldID} },
 	} {
 		data := oldImage(fmt.Sprintf("8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a%02d", i))
@@ -162,5 +163,40 @@ func TestSeveralResourcesOfOneUploadHeal(t *testing.T) {
 				t.Errorf("left is %s", left)
 			}
 		})
+	}
+}
+
+// TestADamagedRecordIsTroubleAndLeftOutOfLists: it is never taken for absent.
+func TestADamagedRecordIsTroubleAndLeftOutOfLists(t *testing.T) {
+	for key, value := range map[string]string{"created_at": "yesterday", "status": "lost"} {
+		s := brood(t, nil)
+		var told []error
+		store := storeOn(t, s, func(o *bugoutrecords.Options) {
+			o.Damaged = func(_ context.Context, err error) { told = append(told, err) }
+		})
+		data := oldImage(oldID)
+		data[key] = value
+		create(t, s, data)
+		ref := upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: oldID}
+		if _, err := store.Get(t.Context(), ref); !errors.Is(err, bugoutrecords.ErrDamaged) || errors.Is(err, upload.ErrNotFound) {
+			t.Errorf("%s: get: %v", key, err)
+		}
+		if _, err := store.Delete(t.Context(), ref, noon, noon); !errors.Is(err, bugoutrecords.ErrDamaged) {
+			t.Errorf("%s: delete: %v", key, err)
+		}
+		page, err := store.All(t.Context(), "", 10)
+		if err != nil || len(page.Records) != 0 || len(told) != 1 || !errors.Is(told[0], bugoutrecords.ErrDamaged) {
+			t.Errorf("%s: all are %+v, %v; told of %v", key, page, err, told)
+		}
+	}
+}
+
+func TestPlainHTTPIsForPlacesNearBy(t *testing.T) {
+	for url, taken := range map[string]bool{"https://auth.bugout.dev": true, "http://127.0.0.1:7474": true, "http://brood:7474": true, "http://10.0.0.7": true,
+		"http://auth.bugout.dev": false, "http://203.0.113.7": false} {
+		_, err := bugoutrecords.New(bugoutrecords.Options{URL: url, Application: application, Token: func(context.Context) (string, error) { return token, nil }})
+		if (err == nil) != taken {
+			t.Errorf("%s: %v", url, err)
+		}
 	}
 }

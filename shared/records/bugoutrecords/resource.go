@@ -176,8 +176,9 @@ func bodyOfChange(after upload.Record, keys []string) map[string]any {
 }
 
 // resource reads what Brood answered. It is false for what is no upload's: others
-// may keep resources under the same application.
-func (w wireResource) resource() (resource, bool) {
+// may keep resources under the same application. With the id, journal and entry of an
+// upload and something else that cannot be, it is ErrDamaged.
+func (w wireResource) resource() (resource, bool, error) {
 	text := w.text
 	number := func(key string) int64 {
 		n, err := strconv.ParseInt(text(key), 10, 64)
@@ -187,9 +188,12 @@ func (w wireResource) resource() (resource, bool) {
 		return n
 	}
 	id, err := upload.ParseID(text(keyID))
-	created, timeErr := time.Parse(createdFormRead, text(keyCreatedAt))
-	if err != nil || timeErr != nil || text(keyJournal) == "" || text(keyEntry) == "" || w.ID == "" {
-		return resource{}, false
+	if err != nil || text(keyJournal) == "" || text(keyEntry) == "" || w.ID == "" {
+		return resource{}, false, nil
+	}
+	created, err := time.Parse(createdFormRead, text(keyCreatedAt))
+	if err != nil {
+		return resource{}, false, fmt.Errorf("resource %s of upload %s: %w: created_at is %.60q", w.ID, id, ErrDamaged, text(keyCreatedAt))
 	}
 	r := resource{id: w.ID, made: w.CreatedAt, nonce: text(keyNonce),
 		onceFingerprint: text(keyOnceFingerprint), onceExpires: readTime(text(keyOnceExpires))}
@@ -201,7 +205,7 @@ func (w wireResource) resource() (resource, bool) {
 		JudgedVersion: upload.Version(text(keyJudgedVersion)), ServedVersion: upload.Version(text(keyServedVersion)),
 		Failures: int(number(keyFailures)), Reenqueued: int(number(keyReenqueued)), ReenqueuedAt: readTime(text(keyReenqueuedAt))}
 	if r.Status, err = upload.ParseStatus(cmp.Or(text(keyStatus), string(upload.Stored))); err != nil {
-		return resource{}, false
+		return resource{}, false, fmt.Errorf("resource %s of upload %s: %w: status is %.60q", w.ID, id, ErrDamaged, text(keyStatus))
 	}
 	if code := text(keyReasonCode); code != "" {
 		r.Reason = &upload.Reason{Code: upload.Code(code), Message: text(keyReasonMessage)}
@@ -209,7 +213,7 @@ func (w wireResource) resource() (resource, bool) {
 	if at := readTime(text(keyFailedAt)); !at.IsZero() {
 		r.LastFailure = &upload.Failure{At: at, Message: text(keyFailure)}
 	}
-	return r, true
+	return r, true, nil
 }
 
 // same says whether two records are kept alike.

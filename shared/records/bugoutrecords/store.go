@@ -12,7 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -78,6 +80,9 @@ type Options struct {
 	Attempts int
 	// Pause is how long to wait before attempt n+1; nil is 100 ms, 200 ms, ….
 	Pause func(n int) time.Duration
+	// Damaged hears of an upload's resource that cannot be read, which lists pass over;
+	// nil: nobody.
+	Damaged func(ctx context.Context, err error)
 	// Now is the clock that idempotency keys expire by; nil is time.Now.
 	Now func() time.Time
 	// Nonce makes what marks one creation's resources; nil is a random UUID.
@@ -94,6 +99,9 @@ func New(o Options) (*Store, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
 		return nil, errors.New("the URL of Bugout is not an http or https URL without user and query")
 	}
+	if u.Scheme == "http" && !nearBy(u.Hostname()) {
+		return nil, errors.New("plain http would show the deployment's token to the network: use https for Bugout (http is for loopback and private addresses)")
+	}
 	if _, err := upload.ParseID(o.Application); err != nil {
 		return nil, fmt.Errorf("the Bugout application: %w", err)
 	}
@@ -105,6 +113,15 @@ func New(o Options) (*Store, error) {
 		client: &http.Client{Transport: o.Transport,
 			// The token goes to no other place than the one that was configured.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
+}
+
+// nearBy tells whether a host can only be a place that is not on the public internet.
+func nearBy(host string) bool {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.IsLoopback() || ip.IsPrivate()
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost") || strings.HasSuffix(host, ".internal") || strings.HasSuffix(host, ".local")
 }
 
 // Atomic is false: see Store.
@@ -211,6 +228,13 @@ func (s *Store) claimed(ctx context.Context, once *upload.Once) (upload.Record, 
 	if first.onceFingerprint != once.Fingerprint {
 		return upload.Record{}, upload.ErrKeyReused
 	}
+	// As it stands now: of several resources of that upload another one may count.
+	sortByRank(there)
+	for _, r := range there {
+		if r.Ref() == first.Ref() {
+			return r.Record, nil
+		}
+	}
 	return first.Record, nil
 }
 
@@ -235,8 +259,12 @@ func (s *Store) find(ctx context.Context, ref upload.Ref) (resource, error) {
 // under gives all resources of one upload, the one that counts first.
 func (s *Store) under(ctx context.Context, ref upload.Ref) ([]resource, error) {
 	// The kind is no filter: what the replaced service recorded has none.
-	there, err := s.list(ctx, filter{keyID: string(ref.ID), keyJournal: string(ref.Journal), keyEntry: string(ref.Entry)},
-		func(r resource) bool { return r.Ref() == ref })
+	var damaged error
+	there, err := s.listAnd(ctx, filter{keyID: string(ref.ID), keyJournal: string(ref.Journal), keyEntry: string(ref.Entry)},
+		func(r resource) bool { return r.Ref() == ref }, func(err error) { damaged = err })
+	if err == nil && len(there) == 0 {
+		err = damaged // it is there, and nobody can say what it is
+	}
 	sortByRank(there)
 	return there, err
 }
