@@ -189,7 +189,7 @@ func (w wireResource) resource() (resource, bool, error) {
 	}
 	id, err := upload.ParseID(text(keyID))
 	if err != nil || text(keyJournal) == "" || text(keyEntry) == "" || w.ID == "" {
-		return resource{}, false, nil
+		return resource{}, false, nil //nolint:nilerr // somebody else's resource is no fault
 	}
 	created, err := time.Parse(createdFormRead, text(keyCreatedAt))
 	if err != nil {
