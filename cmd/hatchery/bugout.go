@@ -1,11 +1,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"strings"
 
@@ -134,12 +132,7 @@ func (f *bugoutFlags) options(d door, application bool) (bugoutrecords.Options, 
 	if err != nil {
 		return bugoutrecords.Options{}, usage("the settings have faults:\n%w", err)
 	}
-	if settings.Token.IsZero() {
-		return bugoutrecords.Options{}, usage("HATCHERY_BUGOUT_TOKEN names a secret, which is read in AWS alone: give the token itself, or --token-file")
-	}
-	return bugoutrecords.Options{URL: settings.URL, Application: settings.ApplicationID,
-		Damaged: bugoutrecords.LogDamaged(slog.New(newLifeLog(d.err))),
-		Token:   func(context.Context) (string, error) { return settings.Token.Reveal(), nil }}, nil
+	return operatorsBugout(settings, d)
 }
 
 // maxTokenFile is far more than a token has.

@@ -71,7 +71,7 @@ func openDeployment(ctx context.Context, w where, d door) (*deployment, error) {
 	case config.RecordsDynamoDB:
 		records = dynamorecords.New(dynamodb.NewFromConfig(cloud), settings.Table, operatorsOptions(d))
 	case config.RecordsBugout:
-		if records, err = bugoutStore(settings.Bugout); err != nil {
+		if records, err = bugoutStore(operatorsBugout(settings.Bugout, d)); err != nil {
 			return nil, err
 		}
 	default:
@@ -138,7 +138,7 @@ func besideDev(ctx context.Context, w where, at local.Endpoints, machine aws.Con
 		if at.Bugout.URL == "" {
 			return nil, nothing, usage("--records: the hatchery dev on %s serves no stand-in for Bugout; with a real one, leave --data out and set HATCHERY_RECORDS=bugout and what dev exports", shown(w.data))
 		}
-		store, err := bugoutStore(standIn(at))
+		store, err := bugoutStore(operatorsBugout(standIn(at), d))
 		return store, nothing, err
 	}
 	// Opening would make the file.

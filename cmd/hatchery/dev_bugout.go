@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -50,13 +51,29 @@ func standIn(at local.Endpoints) config.Bugout {
 	return config.Bugout{URL: at.Bugout.URL, ApplicationID: at.Bugout.Application, Token: config.NewSecret(at.Bugout.Token)}
 }
 
-// bugoutStore keeps records in Bugout.
-func bugoutStore(b config.Bugout) (*bugoutrecords.Store, error) {
+// bugoutOptions are those of records in Bugout.
+func bugoutOptions(b config.Bugout) (bugoutrecords.Options, error) {
 	if b.Token.IsZero() {
-		return nil, usage("HATCHERY_BUGOUT_TOKEN names a secret, which is read in AWS alone: give the token itself")
+		return bugoutrecords.Options{}, usage("HATCHERY_BUGOUT_TOKEN names a secret, which is read in AWS alone: give the token itself (or --token-file, where there is that flag)")
 	}
-	store, err := bugoutrecords.New(bugoutrecords.Options{URL: b.URL, Application: b.ApplicationID, Now: time.Now,
-		Token: func(context.Context) (string, error) { return b.Token.Reveal(), nil }})
+	return bugoutrecords.Options{URL: b.URL, Application: b.ApplicationID, Now: time.Now,
+		Token: func(context.Context) (string, error) { return b.Token.Reveal(), nil }}, nil
+}
+
+// operatorsBugout are bugoutOptions for an operator, who is told of a damaged record
+// at once, besides the report.
+func operatorsBugout(b config.Bugout, d door) (bugoutrecords.Options, error) {
+	o, err := bugoutOptions(b)
+	o.Damaged = bugoutrecords.LogDamaged(slog.New(newLifeLog(d.err)))
+	return o, err
+}
+
+// bugoutStore keeps records in Bugout.
+func bugoutStore(options bugoutrecords.Options, err error) (*bugoutrecords.Store, error) {
+	if err != nil {
+		return nil, err
+	}
+	store, err := bugoutrecords.New(options)
 	if err != nil {
 		return nil, usage("%w", err)
 	}
@@ -65,7 +82,7 @@ func bugoutStore(b config.Bugout) (*bugoutrecords.Store, error) {
 
 // checkedStore is a bugoutStore with which everything works that is needed.
 func checkedStore(ctx context.Context, b config.Bugout) (*bugoutrecords.Store, error) {
-	store, err := bugoutStore(b)
+	store, err := bugoutStore(bugoutOptions(b))
 	if err != nil {
 		return nil, err
 	}

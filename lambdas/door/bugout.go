@@ -3,11 +3,11 @@ package door
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"hatchery/shared/config"
 	"hatchery/shared/records/bugoutrecords"
 	"hatchery/shared/secrets/smsecrets"
 )
@@ -43,11 +43,8 @@ func (p *Parts) bugoutOptions(callers bool) bugoutrecords.Options {
 	}
 	if p.Settings.Bugout.Token.IsZero() {
 		secret := smsecrets.New(secretsmanager.NewFromConfig(p.AWS), p.Settings.Bugout.TokenName,
-			smsecrets.Options{Accept: tokenForm.MatchString, Now: time.Now, Log: p.Log})
+			smsecrets.Options{Accept: config.IsToken, Now: time.Now, Log: p.Log})
 		o.Token, o.Renew = secret.Value, secret.Renew
 	}
 	return o
 }
-
-// tokenForm is a UUID, with dashes or without.
-var tokenForm = regexp.MustCompile(`^(?i:[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$`)

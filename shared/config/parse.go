@@ -20,6 +20,9 @@ var (
 	hostForm       = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
 )
 
+// IsToken tells whether s has the form of a Bugout token: a UUID, dashes optional.
+func IsToken(s string) bool { return tokenForm.MatchString(s) }
+
 // maxShown bounds how much of a wrong value a fault repeats, in bytes.
 const maxShown = 100
 

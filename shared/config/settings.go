@@ -293,7 +293,7 @@ var settings = []Setting{
 		Default:  "none",
 		Accepted: "a UUID, dashes optional; or the name or ARN of a secret, 1 to 512 characters of A-Z a-z 0-9 / _ + = . @ : -",
 		set: func(c *Config, v string) string {
-			if tokenForm.MatchString(v) {
+			if IsToken(v) {
 				c.Bugout.Token = NewSecret(v)
 				return ""
 			}

@@ -26,7 +26,7 @@ func (p *Pipeline) Delete(ctx context.Context, ref Ref) (Record, error) {
 			return Record{}, fmt.Errorf("get record %s: %w", ref, err)
 		}
 		if err == nil && there.Status == Deleted {
-			if err := p.removeBytes(ctx, there); err != nil {
+			if err := p.removeBoth(ctx, ref); err != nil {
 				return Record{}, err
 			}
 		}
@@ -35,15 +35,13 @@ func (p *Pipeline) Delete(ctx context.Context, ref Ref) (Record, error) {
 	if err != nil {
 		return Record{}, fmt.Errorf("delete record %s: %w", ref, err)
 	}
-	if err := p.removeBytes(ctx, deleted); err != nil {
+	if err := p.removeBoth(ctx, ref); err != nil {
 		return Record{}, err
 	}
 	return deleted, nil
 }
 
-// removeBytes removes all versions that there are of a deleted upload.
-func (p *Pipeline) removeBytes(ctx context.Context, deleted Record) error {
-	ref := deleted.Ref()
+func (p *Pipeline) removeBoth(ctx context.Context, ref Ref) error {
 	return errors.Join(p.removeAll(ctx, p.Layout.QuarantineKey(ref)), p.removeAll(ctx, p.Layout.FilesKey(ref)))
 }
 

@@ -251,8 +251,8 @@ func (s *Records) Delete(ctx context.Context, ref upload.Ref, at, forget time.Ti
 	return tombstone, nil
 }
 
-// Reopen implements upload.Records.
-func (s *Records) Reopen(ctx context.Context, ref upload.Ref) (upload.Record, error) {
+// change makes something else of a record that is there. Nothing comes between.
+func (s *Records) change(ctx context.Context, ref upload.Ref, to func(upload.Record) (upload.Record, error)) (upload.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return upload.Record{}, err
 	}
@@ -262,67 +262,54 @@ func (s *Records) Reopen(ctx context.Context, ref upload.Ref) (upload.Record, er
 	if err != nil {
 		return upload.Record{}, err
 	}
-	if r.Status != upload.Rejected {
-		return upload.Record{}, upload.ErrConflict
+	changed, err := to(r)
+	if err != nil {
+		return upload.Record{}, err
 	}
-	r = r.Reopened()
-	s.records[ref] = r
-	return detach(r), nil
+	s.records[ref] = changed
+	return detach(changed), nil
+}
+
+// Reopen implements upload.Records.
+func (s *Records) Reopen(ctx context.Context, ref upload.Ref) (upload.Record, error) {
+	return s.change(ctx, ref, func(r upload.Record) (upload.Record, error) {
+		if r.Status != upload.Rejected {
+			return r, upload.ErrConflict
+		}
+		return r.Reopened(), nil
+	})
 }
 
 // Adopt implements upload.Records.
 func (s *Records) Adopt(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
-	if err := ctx.Err(); err != nil {
-		return upload.Record{}, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r, err := s.get(ref)
-	if err != nil {
-		return upload.Record{}, err
-	}
-	if !r.Old() {
-		return upload.Record{}, upload.ErrConflict
-	}
-	return s.settle(r, v), nil
+	return s.change(ctx, ref, func(r upload.Record) (upload.Record, error) {
+		if !r.Old() {
+			return r, upload.ErrConflict
+		}
+		return detach(v.Apply(r)), nil
+	})
 }
 
 // NoteFailure implements upload.Records.
 func (s *Records) NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r, err := s.get(ref)
-	if err != nil {
-		return err
-	}
-	if r.Status == upload.Pending {
-		f.At = f.At.UTC().Truncate(time.Microsecond)
-		r.Failures, r.LastFailure = r.Failures+1, &f
-		s.records[ref] = r
-	}
-	return nil
+	f.At = f.At.UTC().Truncate(time.Microsecond)
+	_, err := s.change(ctx, ref, func(r upload.Record) (upload.Record, error) {
+		if r.Status == upload.Pending {
+			r.Failures, r.LastFailure = r.Failures+1, &f
+		}
+		return r, nil
+	})
+	return err
 }
 
 // NoteReenqueue implements upload.Records.
 func (s *Records) NoteReenqueue(ctx context.Context, ref upload.Ref, seen int, at time.Time) (upload.Record, error) {
-	if err := ctx.Err(); err != nil {
-		return upload.Record{}, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r, err := s.get(ref)
-	if err != nil {
-		return upload.Record{}, err
-	}
-	if r.Reenqueued != seen {
-		return upload.Record{}, upload.ErrConflict
-	}
-	r = r.SentAgain(at)
-	s.records[ref] = r
-	return detach(r), nil
+	return s.change(ctx, ref, func(r upload.Record) (upload.Record, error) {
+		if r.Reenqueued != seen {
+			return r, upload.ErrConflict
+		}
+		return r.SentAgain(at), nil
+	})
 }
 
 // Overwrite puts a record in place whatever is there: for a test that begins

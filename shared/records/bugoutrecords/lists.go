@@ -3,8 +3,6 @@ package bugoutrecords
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"net/http"
@@ -183,35 +181,23 @@ func (p position) compare(q position) int {
 	return cmp.Or(cmp.Compare(p.at, q.at), strings.Compare(p.ref, q.ref))
 }
 
-// listID tells lists apart, so that a cursor works only in the list that gave it.
-type listID [8]byte
+// listID is a list of this store.
+type listID struct{ upload.ListName }
 
-func listName(parts ...string) listID {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q", parts))
-	return listID(sum[:8])
-}
+func listName(parts ...string) listID { return listID{upload.NameList(parts...)} }
 
 // maxCursorBytes is far more than a cursor has that this store gave.
 const maxCursorBytes = 2048
 
-var cursorForm = base64.RawURLEncoding
-
 func (l listID) cursor(p position) upload.Cursor {
-	raw := binary.BigEndian.AppendUint64(append([]byte(nil), l[:]...), uint64(p.at))
-	return upload.Cursor(cursorForm.EncodeToString(append(raw, p.ref...)))
+	return l.Cursor(append(binary.BigEndian.AppendUint64(nil, uint64(p.at)), p.ref...))
 }
 
-// position reads a cursor of this list. A made-up one can at most point somewhere
-// else in the same list.
+// position reads a cursor of this list.
 func (l listID) position(c upload.Cursor) (position, error) {
-	if len(c) > maxCursorBytes {
+	raw, err := l.Place(c, maxCursorBytes)
+	if err != nil || len(raw) <= 8 {
 		return position{}, upload.ErrBadCursor
 	}
-	raw, err := cursorForm.DecodeString(string(c))
-	// Written again it must be the same: the decoder passes over line breaks and
-	// stray bits at the end.
-	if err != nil || cursorForm.EncodeToString(raw) != string(c) || len(raw) <= len(l)+8 || listID(raw[:len(l)]) != l {
-		return position{}, upload.ErrBadCursor
-	}
-	return position{int64(binary.BigEndian.Uint64(raw[len(l) : len(l)+8])), string(raw[len(l)+8:])}, nil
+	return position{int64(binary.BigEndian.Uint64(raw[:8])), string(raw[8:])}, nil
 }

@@ -1,8 +1,6 @@
 package dynamorecords
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"strings"
 	"time"
@@ -13,25 +11,16 @@ import (
 	"hatchery/shared/upload"
 )
 
-// listID tells lists apart, so that a cursor works only in the list that gave
-// it.
-type listID [8]byte
+// listID is a list of this store.
+type listID struct{ upload.ListName }
 
-// listName makes the id of a list from what was asked for.
-func listName(parts ...string) listID {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q", parts))
-	return listID(sum[:8])
-}
+func listName(parts ...string) listID { return listID{upload.NameList(parts...)} }
 
 // maxCursorBytes is more than a cursor has that this store gave.
 const maxCursorBytes = 5000
 
-var cursorForm = base64.RawURLEncoding
-
-// cursor writes a place as text, after the id of its list.
-func (l listID) cursor(place string) upload.Cursor {
-	return upload.Cursor(cursorForm.EncodeToString(append(l[:], place...)))
-}
+// cursor writes a place as text.
+func (l listID) cursor(place string) upload.Cursor { return l.Cursor([]byte(place)) }
 
 // itemCursor is a cursor of a list whose places are keys of items.
 func (l listID) itemCursor(k itemKey) upload.Cursor {
@@ -46,16 +35,11 @@ func (l listID) read(c upload.Cursor, limit int) (string, error) {
 	if c == "" {
 		return "", nil
 	}
-	if len(c) > maxCursorBytes {
+	raw, err := l.Place(c, maxCursorBytes)
+	if err != nil || !utf8.Valid(raw) {
 		return "", upload.ErrBadCursor
 	}
-	raw, err := cursorForm.DecodeString(string(c))
-	// Written again it must be the same: the decoder passes over line breaks and
-	// stray bits at the end.
-	if err != nil || cursorForm.EncodeToString(raw) != string(c) || len(raw) <= len(l) || listID(raw[:len(l)]) != l || !utf8.Valid(raw[len(l):]) {
-		return "", upload.ErrBadCursor
-	}
-	return string(raw[len(l):]), nil
+	return string(raw), nil
 }
 
 // place reads a cursor: a time, and what follows it in a sort key. A made-up one

@@ -1,10 +1,7 @@
 package sqliterecords
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
-	"fmt"
 	"math"
 
 	"hatchery/shared/upload"
@@ -23,42 +20,27 @@ var (
 	oldest = position{at: math.MinInt64, seq: math.MinInt64}
 )
 
-// listID tells lists apart, so that a cursor works only in the list that gave
-// it.
-type listID [8]byte
+// listID is a list of this store.
+type listID struct{ upload.ListName }
 
-// listName makes the id of a list from what was asked for.
-func listName(parts ...string) listID {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q", parts))
-	return listID(sum[:8])
-}
+func listName(parts ...string) listID { return listID{upload.NameList(parts...)} }
 
 // maxCursorBytes is far more than a cursor has that this store gave.
 const maxCursorBytes = 1024
 
-var cursorForm = base64.RawURLEncoding
-
-// cursor writes a position as text: the list, the two numbers, and the id.
+// cursor writes a position as text: the two numbers, and the id.
 func (l listID) cursor(p position) upload.Cursor {
-	raw := append([]byte(nil), l[:]...)
-	raw = binary.BigEndian.AppendUint64(raw, uint64(p.at))
+	raw := binary.BigEndian.AppendUint64(nil, uint64(p.at))
 	raw = binary.BigEndian.AppendUint64(raw, uint64(p.seq))
-	raw = append(raw, p.id...)
-	return upload.Cursor(cursorForm.EncodeToString(raw))
+	return l.Cursor(append(raw, p.id...))
 }
 
-// position reads a cursor of this list. A made-up one can at most point
-// somewhere else in the same list.
+// position reads a cursor of this list.
 func (l listID) position(c upload.Cursor) (position, error) {
-	if len(c) > maxCursorBytes {
+	raw, err := l.Place(c, maxCursorBytes)
+	if err != nil || len(raw) <= 16 {
 		return position{}, upload.ErrBadCursor
 	}
-	raw, err := cursorForm.DecodeString(string(c))
-	// Written again it must be the same: the decoder passes over line breaks and
-	// stray bits at the end.
-	if err != nil || cursorForm.EncodeToString(raw) != string(c) || len(raw) <= len(l)+16 || listID(raw[:len(l)]) != l {
-		return position{}, upload.ErrBadCursor
-	}
-	numbers, id := raw[len(l):len(l)+16], raw[len(l)+16:]
+	numbers, id := raw[:16], raw[16:]
 	return position{at: int64(binary.BigEndian.Uint64(numbers[:8])), seq: int64(binary.BigEndian.Uint64(numbers[8:])), id: upload.ID(id)}, nil
 }
