@@ -47,11 +47,15 @@ func (x *run) again(ctx context.Context, record upload.Record, versions []upload
 		if record.Status == upload.Pending {
 			f.What = PendingTooLong
 		}
-		f.Detail = fmt.Sprintf("sent again %d times, last at %s, and still there%s", record.Reenqueued, stamp(record.ReenqueuedAt), lastFailure(record))
+		f.Detail = fmt.Sprintf("sent again %d times, last at %s, and still as it was%s", record.Reenqueued, stamp(record.ReenqueuedAt), lastFailure(record))
 		x.found(ctx, f)
 		return
 	}
-	f.Detail = fmt.Sprintf("in quarantine since %s, message %d of %d%s", stamp(versions[0].At), record.Reenqueued+1, x.Limits.Reenqueues, lastFailure(record))
+	what := "in quarantine"
+	if versions[0].Version == "" {
+		what = "promoted, without a verdict,"
+	}
+	f.Detail = fmt.Sprintf("%s since %s, message %d of %d%s", what, stamp(versions[0].At), record.Reenqueued+1, x.Limits.Reenqueues, lastFailure(record))
 	if !x.o.DryRun {
 		sent, err := x.send(ctx, record, versions)
 		if err != nil {

@@ -139,7 +139,8 @@ func (x *run) pending(ctx context.Context, listed upload.Record) {
 	}
 }
 
-// missing gives up an upload without bytes once none can come any more.
+// missing gives up an upload without bytes once none can come any more, unless they
+// were promoted: then the validator settles it with its copy.
 func (x *run) missing(ctx context.Context, record upload.Record) {
 	since := record.CreatedAt
 	if !record.FormExpires.IsZero() {
@@ -149,6 +150,16 @@ func (x *run) missing(ctx context.Context, record upload.Record) {
 		return
 	}
 	key := x.Layout.QuarantineKey(record.Ref())
+	copies, err := x.versions(ctx, x.Layout.FilesKey(record.Ref()))
+	if err != nil {
+		x.failedOn(ctx, "look at upload", record.ID, key, err)
+		return
+	}
+	if len(copies) > 0 {
+		// Which version it is a copy of, only the validator may see.
+		x.again(ctx, record, []upload.Kept{{Key: key, Size: copies[0].Size, At: copies[0].At}})
+		return
+	}
 	if !x.o.DryRun {
 		_, err := x.Pipeline.GiveUp(ctx, record.Ref())
 		if errors.Is(err, upload.ErrConflict) || errors.Is(err, upload.ErrNotFound) {

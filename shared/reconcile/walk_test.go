@@ -232,3 +232,30 @@ func TestOnlyPendingUploadsAreWalkedOver(t *testing.T) {
 		t.Errorf("sent %+v", got)
 	}
 }
+
+// TestAnUploadThatLostItsVerdictIsSettledWithItsCopy: a store without compare-and-swap
+// may lose what the validator settled, after the bytes left quarantine.
+func TestAnUploadThatLostItsVerdictIsSettledWithItsCopy(t *testing.T) {
+	w := newWorld(t)
+	ref := w.accepted(uploadtest.Picture(1))
+	pending := w.record(ref)
+	w.validate(ref, "")
+	stored := w.record(ref)
+	w.records.Overwrite(pending)
+
+	w.later(day)
+	w.runs(counts{})
+	w.later(time.Microsecond)
+	w.runs(counts{reenqueued: 1})
+	w.holds(1, ref, "")
+	if out := w.validate(ref, ""); out.Result != upload.ResultStored {
+		t.Errorf("the validator says %s", out.Result)
+	}
+	again := w.record(ref)
+	again.SettledAt, again.Reenqueued, again.ReenqueuedAt = stored.SettledAt, stored.Reenqueued, stored.ReenqueuedAt
+	if again != stored {
+		t.Errorf("it was\n%+v, and is\n%+v", stored, again)
+	}
+	w.later(day)
+	w.runs(counts{})
+}

@@ -79,6 +79,32 @@ func TestTheOutcomeTable(t *testing.T) {
 			s.version = "gone"
 			return s
 		}, upload.ResultGone, upload.ResultGone, upload.Pending},
+		{"pending, the version is gone and its copy was promoted", func(t *testing.T, d *desk) scene {
+			r, s := pending(t, d, picture(t, "png", 1))
+			s.quarantine, s.files = nil, []upload.Version{d.promoteByHand(t, r, s.version)}
+			d.removed(t, s.key, s.version)
+			return s
+		}, upload.ResultStored, upload.ResultSettledBefore, upload.Stored},
+		{"pending, no version id, no object, and a promoted copy", func(t *testing.T, d *desk) scene {
+			r, s := pending(t, d, picture(t, "png", 1))
+			s.quarantine, s.files = nil, []upload.Version{d.promoteByHand(t, r, s.version)}
+			d.removed(t, s.key, s.version)
+			s.version = ""
+			return s
+		}, upload.ResultStored, upload.ResultGone, upload.Stored},
+		{"pending, allowed bytes, and the promoted version is gone", func(t *testing.T, d *desk) scene {
+			r, s := pending(t, d, picture(t, "png", 1))
+			s.quarantine, s.files = nil, []upload.Version{d.promoteByHand(t, r, s.version)}
+			d.removed(t, s.key, s.version)
+			s.version = d.objects.Post(s.key, picture(t, "png", 2))
+			return s
+		}, upload.ResultLate, upload.ResultLate, upload.Stored},
+		{"pending, the version is gone and a copy of another was promoted", func(t *testing.T, d *desk) scene {
+			r, s := pending(t, d, picture(t, "png", 1))
+			s.files = []upload.Version{d.promoteByHand(t, r, s.version)}
+			s.version = "gone"
+			return s
+		}, upload.ResultGone, upload.ResultGone, upload.Pending},
 		{"pending, no version id, no object", func(t *testing.T, d *desk) scene {
 			r := d.draft(t, request("cat.png"))
 			if _, err := d.Begin(t.Context(), r, nil); err != nil {
@@ -250,6 +276,14 @@ func (d *desk) promoteByHand(t testing.TB, r upload.Record, v upload.Version) up
 		t.Fatal(err)
 	}
 	return copied.Version
+}
+
+// removed takes a version out of the bucket.
+func (d *desk) removed(t testing.TB, key upload.Key, v upload.Version) {
+	t.Helper()
+	if err := d.objects.Remove(t.Context(), key, v); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestAForeignKeyIsLeftAlone(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Result names what Validate did with one version of a quarantine object.
@@ -102,7 +103,7 @@ func (v *validation) resolve(ctx context.Context) (gone bool, err error) {
 func (v *validation) judge(ctx context.Context, record Record) (Result, Record, error) {
 	object, err := v.Objects.Open(ctx, v.key, v.version)
 	if errors.Is(err, ErrGone) {
-		return ResultGone, record, nil
+		return v.gone(ctx, record)
 	}
 	if err != nil {
 		return "", Record{}, fmt.Errorf("open object %q version %s: %w", v.key, v.version, err)
@@ -135,13 +136,14 @@ func (v *validation) promote(ctx context.Context, record Record, kind Kind, fact
 		// Whoever removed it had settled or deleted the upload first.
 		return ResultGone, record, nil
 	case errors.Is(err, ErrExists):
-		copied, err = v.Objects.Stat(ctx, to)
+		there, err := v.Objects.Stat(ctx, to)
 		if err != nil {
 			return "", Record{}, fmt.Errorf("look at object %q, which was there and may be taken back: %w", to, err)
 		}
-		if copied.Source != v.version {
-			return v.promotedAnother(ctx, to, copied)
+		if there.Source != v.version {
+			return v.promotedAnother(ctx, to, there)
 		}
+		copied = there.Copy
 		// Our own copy from before a crash, or another validator's of the same
 		// version.
 	case err != nil:
@@ -182,7 +184,14 @@ func duplicateReason(err error) *Reason {
 
 // promotedAnother handles a files key that is taken by a copy of another
 // version: the first that was promoted wins.
-func (v *validation) promotedAnother(ctx context.Context, to Key, copied Copy) (Result, Record, error) {
+func (v *validation) promotedAnother(ctx context.Context, to Key, copied Promoted) (Result, Record, error) {
+	there, err := v.Objects.Versions(ctx, v.key)
+	if err != nil {
+		return "", Record{}, fmt.Errorf("list versions of object %q: %w", v.key, err)
+	}
+	if !slices.Contains(there, copied.Source) {
+		return v.settlePromoted(ctx, copied)
+	}
 	record, err := v.Records.Get(ctx, v.ref)
 	if errors.Is(err, ErrNotFound) {
 		return ResultOrphan, Record{}, nil
@@ -194,6 +203,57 @@ func (v *validation) promotedAnother(ctx context.Context, to Key, copied Copy) (
 		return "", Record{}, fmt.Errorf("promote object %q version %s: %q holds a copy of version %q, which is about to be settled; trying again later", v.key, v.version, to, copied.Source)
 	}
 	return v.settledBefore(ctx, record, "")
+}
+
+// gone handles a version that is not there, of an upload that was pending a moment
+// ago.
+func (v *validation) gone(ctx context.Context, record Record) (Result, Record, error) {
+	to := v.Layout.FilesKey(v.ref)
+	copied, err := v.Objects.Stat(ctx, to)
+	switch {
+	case errors.Is(err, ErrGone):
+		return ResultGone, record, nil
+	case err != nil:
+		return "", Record{}, fmt.Errorf("look at object %q: %w", to, err)
+	case v.version != "" && v.version != copied.Source:
+		return ResultGone, record, nil
+	}
+	v.version = copied.Source
+	return v.settlePromoted(ctx, copied)
+}
+
+// settlePromoted gives a pending upload the verdict that its promoted copy tells of,
+// when the version that it was made from is not in quarantine any more. That one was
+// removed after its verdict, which a store without compare-and-swap has lost since; or
+// it lay there, judged and promoted, until quarantine forgot it.
+//
+// No bound is asked: the verdict that was lost was asked. And the application is told
+// first: no message need come again that finds this verdict.
+func (v *validation) settlePromoted(ctx context.Context, copied Promoted) (Result, Record, error) {
+	record, err := v.Records.Get(ctx, v.ref)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return ResultOrphan, Record{}, nil
+	case err != nil:
+		return "", Record{}, fmt.Errorf("get record %s: %w", v.ref, err)
+	case record.Status != Pending:
+		return v.settledBefore(ctx, record, "")
+	case copied.Source == "" || copied.SHA256 == "":
+		return "", Record{}, fmt.Errorf("settle record %s: %q holds what no validator promoted: look at it, and remove it", v.ref, v.Layout.FilesKey(v.ref))
+	}
+	verdict := Verdict{Status: Stored, Version: copied.Source, At: v.Now(), Size: copied.Size, ContentType: copied.ContentType,
+		SHA256: copied.SHA256, Served: copied.Version}
+	if err := v.tell(ctx, verdict.Apply(record)); err != nil {
+		return "", Record{}, err
+	}
+	settled, err := v.Records.Settle(ctx, v.ref, verdict)
+	if err != nil {
+		return v.lost(ctx, err, "")
+	}
+	if v.version == copied.Source {
+		return ResultStored, settled, nil
+	}
+	return v.settledBefore(ctx, settled, "")
 }
 
 // reject settles a refusal. ours is the copy that was made on the way, if one

@@ -331,3 +331,48 @@ func TestACancelledValidationIsTrouble(t *testing.T) {
 	d.wantStatus(t, r, upload.Pending)
 	d.wantVersions(t, d.quarantine(r), v)
 }
+
+// TestALostVerdictIsGivenAgainAsItWas: of what was promoted everything is known.
+func TestALostVerdictIsGivenAgainAsItWas(t *testing.T) {
+	for _, swap := range []bool{true, false} {
+		d := deskOn(uploadtest.RecordsOptions{Swap: swap})
+		r, v := d.accept(t, "cat.png", picture(t, "png", 1))
+		stored := d.validate(t, r, v, upload.ResultStored).Record
+		d.records.Overwrite(r)
+		if got := d.validate(t, r, v, upload.ResultStored).Record; got != stored {
+			t.Errorf("swap %t: it was\n%+v, and is\n%+v", swap, stored, got)
+		}
+		if kept := d.wantStatus(t, r, upload.Stored); kept != stored {
+			t.Errorf("swap %t: kept as %+v", swap, kept)
+		}
+	}
+}
+
+// TestALostVerdictIsToldBeforeItIsGivenAgain: no message need come that would tell it.
+func TestALostVerdictIsToldBeforeItIsGivenAgain(t *testing.T) {
+	d, told := tellingDesk()
+	r, v := d.accept(t, "cat.png", picture(t, "png", 1))
+	d.validate(t, r, v, upload.ResultStored)
+	d.records.Overwrite(r)
+	d.fail("Tell")
+	d.validateInTrouble(t, r, "")
+	d.wantStatus(t, r, upload.Pending)
+	d.heal()
+	d.validate(t, r, "", upload.ResultStored)
+	if len(told.heard) != 2 || told.heard[1].Status != upload.Stored || told.heard[1].JudgedVersion != v {
+		t.Errorf("told of %+v", told.heard)
+	}
+}
+
+func TestWhatNoValidatorPromotedSettlesNothing(t *testing.T) {
+	d := newDesk()
+	r, v := d.accept(t, "cat.png", picture(t, "png", 1))
+	planted := d.objects.Post(d.files(r), picture(t, "png", 2))
+	if err := d.validateInTrouble(t, r, v); !strings.Contains(err.Error(), "no validator promoted") {
+		t.Error(err)
+	}
+	d.removed(t, d.quarantine(r), v)
+	d.validateInTrouble(t, r, "")
+	d.wantStatus(t, r, upload.Pending)
+	d.wantVersions(t, d.files(r), planted)
+}

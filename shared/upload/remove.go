@@ -103,8 +103,8 @@ func (p *Pipeline) Owes(ctx context.Context, key Key, version Version) (bool, er
 
 // GiveUp rejects a pending upload whose bytes never came, and returns its record.
 // ErrConflict: it is not pending (any more), or bytes are there, in quarantine or
-// promoted (a store without compare-and-swap may have lost a verdict). The caller knows
-// that none can come any more: whatever does is late and removed.
+// promoted (Validate settles it with those). The caller knows that none can come any
+// more: whatever does is late and removed.
 //
 // The application is told first: no message stands behind this verdict that would
 // come again if telling failed after it.

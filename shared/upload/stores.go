@@ -25,7 +25,8 @@ import (
 //	stored or rejected   another        late bytes: deletes that version
 //	deleted              any            removes our copy and that version
 //	not there            any            touches nothing
-//	anything             is gone        leaves a pending record to the reconciler
+//	anything             is gone        settles a pending record with the copy of it that
+//	                                    was promoted; else leaves it to the reconciler
 type Records interface {
 	// Create adds a pending record. ErrExists: there is one under this Ref.
 	//
@@ -238,7 +239,7 @@ type Objects interface {
 
 	// Stat describes the newest version of key: what Promote made of it.
 	// ErrGone when there is none.
-	Stat(ctx context.Context, key Key) (Copy, error)
+	Stat(ctx context.Context, key Key) (Promoted, error)
 
 	// Remove removes one version for good; it is no error when it is not there. An
 	// empty version is an error: it would only hide the object.
@@ -289,13 +290,20 @@ type Promotion struct {
 	Disposition string // stored with the copy, for signed links
 }
 
-// Copy is a promoted object: what Promote made, or what Stat finds later.
+// Copy is a promoted object.
 type Copy struct {
 	Version Version
 	// Source is the quarantine version that it was copied from, "" when the
 	// object was not made by Promote.
 	Source Version
 	SHA256 string // lower-case hex, computed by the store over the whole object
+}
+
+// Promoted is what Stat finds of a copy: what Promote made, and what it was told.
+type Promoted struct {
+	Copy
+	Size        int64 // in bytes
+	ContentType string
 }
 
 // Downloads reads promoted objects for callers.

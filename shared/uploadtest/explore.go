@@ -15,6 +15,9 @@ type Scenario struct {
 	Name string
 	// Swap: the records are compare-and-swap (RecordsOptions.Swap).
 	Swap bool
+	// WritesBack: a change of a record writes all that it read (the RecordsOptions'
+	// of that name). A verdict that was undone by it is found by recovery.
+	WritesBack bool
 	// Unique: the policy refuses the same bytes twice in an entry.
 	Unique bool
 	// Told: the application is told of verdicts, which is one more call.

@@ -126,6 +126,37 @@ func Recheck(target int) Actor {
 	}}
 }
 
+// Fail is the hall of a validator that had trouble with an upload, and counts it.
+func Fail(target int) Actor {
+	return Actor{name: fmt.Sprintf("failure of upload %d", target), upload: target, run: func(s *script) {
+		err := s.pipeline.Records.NoteFailure(context.Background(), s.world.places[target].ref, upload.Failure{At: start, Message: "trouble"})
+		s.actor.remember(fmt.Sprint(err))
+	}}
+}
+
+// SendAgain is a reconciler that counts one more message for an upload, whose first
+// arrival is then delivered.
+func SendAgain(target int) Actor {
+	return Actor{name: fmt.Sprintf("reconciler that sends upload %d again", target), upload: target, run: func(s *script) {
+		at := s.world.places[target]
+		r, err := s.pipeline.Records.Get(context.Background(), at.ref)
+		if err != nil || r.Status != upload.Pending {
+			return
+		}
+		if _, err := s.pipeline.Records.NoteReenqueue(context.Background(), at.ref, r.Reenqueued, start); err == nil {
+			s.deliver(at.quarantine, s.world.ledger.arrivals[at.quarantine][0].version)
+		}
+	}}
+}
+
+// GiveUp is a reconciler that gives up an upload, although its bytes came.
+func GiveUp(target int) Actor {
+	return Actor{name: fmt.Sprintf("reconciler that gives up upload %d", target), upload: target, run: func(s *script) {
+		_, err := s.pipeline.GiveUp(context.Background(), s.world.places[target].ref)
+		s.actor.remember(fmt.Sprint(err))
+	}}
+}
+
 // deliver hands an event to a validator. It stays to be redelivered unless the
 // validator acknowledges it.
 func (s *script) deliver(key upload.Key, version upload.Version) {

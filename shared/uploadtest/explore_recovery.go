@@ -111,7 +111,7 @@ func (w *world) redeliver(p *upload.Pipeline, trouble *[]string) {
 }
 
 // sweep makes up for lost events: what quarantine holds and is owed, is
-// validated.
+// validated, and so is a pending upload of which there is a copy alone.
 func (w *world) sweep(p *upload.Pipeline, trouble *[]string) {
 	w.eachOwed(p, func(key upload.Key, version upload.Version) bool {
 		outcome, err := p.Validate(context.Background(), key, version)
@@ -121,6 +121,17 @@ func (w *world) sweep(p *upload.Pipeline, trouble *[]string) {
 		}
 		return true
 	})
+	for _, at := range w.places {
+		r, found := w.memory.Records.peek(at.ref)
+		if !found || r.Status != upload.Pending || len(w.memory.Objects.ids(at.quarantine)) > 0 || len(w.memory.Objects.ids(at.files)) == 0 {
+			continue
+		}
+		outcome, err := p.Validate(context.Background(), at.quarantine, "")
+		w.note("recovery: validate %s, of which there is a copy = %s, %v", short(at.quarantine), outcome.Result, err)
+		if err != nil {
+			*trouble = append(*trouble, err.Error())
+		}
+	}
 }
 
 func (w *world) owes(p *upload.Pipeline) bool {

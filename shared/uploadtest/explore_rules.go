@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"hatchery/shared/upload"
 )
@@ -109,12 +110,14 @@ func (l *ledger) checkChange(w *world, ref upload.Ref, before upload.Record, was
 		return fmt.Sprintf("rule 2: record %s appeared as %s", ref.ID, after.Status)
 	case was && !is && (w.scenario.Swap || !w.mayDelete(ref)):
 		return fmt.Sprintf("rule 2: record %s vanished", ref.ID)
-	case !was || !is || before.Status == after.Status && factsOf(before) == factsOf(after):
+	case !was || !is || before.Status == after.Status && factsOf(uncounted(before)) == factsOf(uncounted(after)):
 		return ""
 	case after.Status == upload.Deleted:
 		if !w.mayDelete(ref) {
 			return fmt.Sprintf("rule 2: record %s was deleted by nobody", ref.ID)
 		}
+	case after.Status == upload.Pending && w.scenario.WritesBack:
+		// Recovery gives it a verdict again.
 	case after.Status == upload.Pending:
 		if before.Status != upload.Rejected || !w.mayRecheck(ref) {
 			return fmt.Sprintf("rule 2: record %s went from %s to pending", ref.ID, before.Status)
@@ -126,6 +129,12 @@ func (l *ledger) checkChange(w *world, ref upload.Ref, before upload.Record, was
 			ref.ID, before.Status, before.JudgedVersion, after.Status, after.JudgedVersion)
 	}
 	return ""
+}
+
+// uncounted leaves out what may be counted at any time.
+func uncounted(r upload.Record) upload.Record {
+	r.Failures, r.LastFailure, r.Reenqueued, r.ReenqueuedAt = 0, nil, 0, time.Time{}
+	return r
 }
 
 // checkRecord compares a record with what really arrived.
@@ -143,7 +152,10 @@ func (l *ledger) checkRecord(w *world, at place, r upload.Record, found bool) st
 		if r.Size != 0 || r.SHA256 != "" || r.ContentType != "" {
 			return fmt.Sprintf("rule 4: pending record %s states facts", ref.ID)
 		}
-		if w.mayRecheck(ref) {
+		if w.scenario.WritesBack && len(w.memory.Objects.ids(at.files)) > 0 {
+			return "" // its verdict was undone, and is made anew of what was promoted
+		}
+		if w.mayRecheck(ref) || w.scenario.WritesBack {
 			// Late versions were removed while it had its verdict; the judged one,
 			// which is judged again, stays.
 			if len(there) == 0 && len(arrivals) > 0 {

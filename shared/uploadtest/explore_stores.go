@@ -136,6 +136,19 @@ func (s *steppedRecords) Reopen(ctx context.Context, ref upload.Ref) (upload.Rec
 	})
 }
 
+func (s *steppedRecords) NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error {
+	_, err := perform(s.world, s.actor, writeCall("note failure of record", brief(ref.ID)), showDone, func() (struct{}, error) {
+		return struct{}{}, s.Records.NoteFailure(ctx, ref, f)
+	})
+	return err
+}
+
+func (s *steppedRecords) NoteReenqueue(ctx context.Context, ref upload.Ref, seen int, at time.Time) (upload.Record, error) {
+	return perform(s.world, s.actor, writeCall("count message of record", brief(ref.ID)), showRecord, func() (upload.Record, error) {
+		return s.Records.NoteReenqueue(ctx, ref, seen, at)
+	})
+}
+
 func (s *steppedRecords) Usage(ctx context.Context, j upload.Journal, e upload.Entry, k upload.KindName) (upload.Usage, error) {
 	return perform(s.world, s.actor, readCall("sum usage", string(e)), showUsage, func() (upload.Usage, error) {
 		return s.Records.Usage(ctx, j, e, k)
@@ -216,8 +229,8 @@ func (s *steppedObjects) Promote(ctx context.Context, p upload.Promotion) (uploa
 	return perform(s.world, s.actor, c, showCopy, func() (upload.Copy, error) { return s.Objects.Promote(ctx, p) })
 }
 
-func (s *steppedObjects) Stat(ctx context.Context, key upload.Key) (upload.Copy, error) {
-	return perform(s.world, s.actor, readCall("stat object", short(key)), showCopy, func() (upload.Copy, error) {
+func (s *steppedObjects) Stat(ctx context.Context, key upload.Key) (upload.Promoted, error) {
+	return perform(s.world, s.actor, readCall("stat object", short(key)), showPromoted, func() (upload.Promoted, error) {
 		return s.Objects.Stat(ctx, key)
 	})
 }
@@ -225,6 +238,8 @@ func (s *steppedObjects) Stat(ctx context.Context, key upload.Key) (upload.Copy,
 func showCopy(c upload.Copy) string {
 	return fmt.Sprintf("version %s, a copy of version %s, SHA-256 %.8s", c.Version, c.Source, c.SHA256)
 }
+
+func showPromoted(p upload.Promoted) string { return showCopy(p.Copy) }
 
 func (s *steppedObjects) Remove(ctx context.Context, key upload.Key, version upload.Version) error {
 	c := writeCall("remove object", fmt.Sprintf("%s version %s", short(key), version))

@@ -187,6 +187,27 @@ func TestVerdictsAreToldWhateverHappens(t *testing.T) {
 	}
 }
 
+// TestCountingAndGivingUpKeepTheRules: a hall that counts a failure, and a reconciler,
+// meet the others, also in a store where a count undoes a verdict.
+func TestCountingAndGivingUpKeepTheRules(t *testing.T) {
+	t.Parallel()
+	for _, start := range starts[:6] {
+		var scenarios []uploadtest.Scenario
+		counting := []uploadtest.Actor{uploadtest.Fail(0), uploadtest.SendAgain(0), uploadtest.GiveUp(0)}
+		for i, one := range counting {
+			for _, other := range append(cast(start.upload), counting[i:]...) {
+				scenarios = append(scenarios, uploadtest.Scenario{Name: fmt.Sprintf("%s; %s", one, other), Told: true, WritesBack: true,
+					Uploads: []uploadtest.Upload{start.upload}, Actors: []uploadtest.Actor{one, other},
+					Bound: uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded}})
+			}
+		}
+		t.Run(start.name, func(t *testing.T) {
+			t.Parallel()
+			mustHold(t, scenarios)
+		})
+	}
+}
+
 // answersExistsFirst is a bucket that looks at the target of a copy before its
 // source: which of the two a real one tells first is nowhere said.
 type answersExistsFirst struct{ upload.Objects }

@@ -127,7 +127,7 @@ var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 // prepared makes the world before the actors start.
 func prepared(s Scenario) *world {
 	w := &world{scenario: s, ledger: newLedger()}
-	w.memory = Memory{NewRecords(RecordsOptions{Swap: s.Swap}), NewObjects()}
+	w.memory = Memory{NewRecords(RecordsOptions{Swap: s.Swap, WritesBack: s.WritesBack}), NewObjects()}
 	w.memory.Objects.Notify(w.arrive)
 	w.prepare()
 	for _, p := range w.places {

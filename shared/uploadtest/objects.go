@@ -233,14 +233,14 @@ func (o *Objects) Promote(ctx context.Context, p upload.Promotion) (upload.Copy,
 }
 
 // promote is Promote of bytes that lie elsewhere.
-func (o *Objects) promote(to upload.Key, body []byte, source upload.Version) (upload.Copy, error) {
+func (o *Objects) promote(body []byte, p upload.Promotion) (upload.Copy, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.newest(to) != nil {
+	if o.newest(p.To) != nil {
 		return upload.Copy{}, upload.ErrExists
 	}
-	o.add(to, version{body: body, sha256: sumOf(body), source: source})
-	return o.newest(to).copied(), nil
+	o.add(p.To, version{body: body, sha256: sumOf(body), source: p.Version, contentType: p.ContentType, disposition: p.Disposition})
+	return o.newest(p.To).copied(), nil
 }
 
 func (v *version) copied() upload.Copy {
@@ -248,17 +248,17 @@ func (v *version) copied() upload.Copy {
 }
 
 // Stat implements upload.Objects.
-func (o *Objects) Stat(ctx context.Context, key upload.Key) (upload.Copy, error) {
+func (o *Objects) Stat(ctx context.Context, key upload.Key) (upload.Promoted, error) {
 	if err := ctx.Err(); err != nil {
-		return upload.Copy{}, err
+		return upload.Promoted{}, err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	v := o.newest(key)
 	if v == nil {
-		return upload.Copy{}, upload.ErrGone
+		return upload.Promoted{}, upload.ErrGone
 	}
-	return v.copied(), nil
+	return upload.Promoted{Copy: v.copied(), Size: int64(len(v.body)), ContentType: v.contentType}, nil
 }
 
 // Remove implements upload.Objects.

@@ -78,7 +78,7 @@ func (o *OldImages) PromoteOld(ctx context.Context, ref upload.Ref, p upload.Pro
 	if o.into == nil {
 		return upload.Copy{}, errors.New("old images are not promoted here")
 	}
-	return o.into.promote(p.To, body, p.Version)
+	return o.into.promote(body, p)
 }
 
 // RemoveOld implements upload.OldImages.

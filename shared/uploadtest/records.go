@@ -35,6 +35,10 @@ type RecordsOptions struct {
 	// false: Settle reads in one step and writes in another, Create claims its
 	// idempotency key in a step of its own, Delete removes the record.
 	Swap bool
+	// WritesBack makes NoteFailure, NoteReenqueue and Reopen, without Swap, read in one
+	// step and write all that they read in another, as a store may whose update is a
+	// read, a merge and a write: a verdict that came between is undone.
+	WritesBack bool
 	// Now is the clock that idempotency keys expire by. When it is nil the time
 	// is the CreatedAt of the record that is being created.
 	Now func() time.Time
@@ -251,11 +255,25 @@ func (s *Records) Delete(ctx context.Context, ref upload.Ref, at, forget time.Ti
 	return tombstone, nil
 }
 
-// change makes something else of a record that is there. Nothing comes between.
+// change makes something else of a record that is there: in one step, unless the
+// store writes back what it read.
 func (s *Records) change(ctx context.Context, ref upload.Ref, to func(upload.Record) (upload.Record, error)) (upload.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return upload.Record{}, err
 	}
+	if s.options.WritesBack && !s.options.Swap {
+		read, err := s.Get(ctx, ref)
+		if err != nil {
+			return upload.Record{}, err
+		}
+		s.options.Between(ctx, "write back")
+		return s.write(ref, func(upload.Record) (upload.Record, error) { return to(read) })
+	}
+	return s.write(ref, to)
+}
+
+// write replaces a record that is there.
+func (s *Records) write(ref upload.Ref, to func(upload.Record) (upload.Record, error)) (upload.Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, err := s.get(ref)

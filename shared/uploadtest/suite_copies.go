@@ -74,7 +74,7 @@ var promoteCases = []objectsCase{
 			copies[i], err = s.Objects.Promote(s.ctx, s.promotion(from, versions[i], to))
 			return err
 		}))
-		s.stats(to, copies[winner])
+		s.stats(to, copies[winner], len(bodies[winner]))
 		if copies[winner].Source != versions[winner] {
 			s.Errorf("the winner's source is %q, want %q", copies[winner].Source, versions[winner])
 		}
@@ -108,11 +108,12 @@ var promoteCases = []objectsCase{
 	}},
 }
 
-func (s *objectsSuite) stats(key upload.Key, want upload.Copy) {
+// stats checks what is found of a copy that a suite's promotion made.
+func (s *objectsSuite) stats(key upload.Key, made upload.Copy, size int) {
 	s.Helper()
 	got, err := s.Objects.Stat(s.ctx, key)
 	s.must(err, "stat %q", key)
-	if got != want {
+	if want := (upload.Promoted{Copy: made, Size: int64(size), ContentType: "image/png"}); got != want {
 		s.Errorf("%q is %+v, want %+v", key, got, want)
 	}
 }
@@ -130,9 +131,9 @@ var statCases = []objectsCase{
 	{"what Promote said is found later", func(s *objectsSuite) {
 		from, to, version := s.put([]byte("bytes"))
 		made := s.promote(from, version, to, []byte("bytes"))
-		s.stats(to, made)
+		s.stats(to, made, 5)
 		s.must(s.Objects.Remove(s.ctx, from, version), "remove the source")
-		s.stats(to, made)
+		s.stats(to, made, 5)
 	}},
 	{"an object that Promote did not make has no source", func(s *objectsSuite) {
 		key, _, version := s.put([]byte("bytes"))

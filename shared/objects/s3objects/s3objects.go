@@ -180,24 +180,26 @@ func (s *Store) copyFrom(ctx context.Context, source string, p upload.Promotion)
 	}
 	if err != nil || made.SHA256 == "" || made.Version == "" {
 		// A store that answers without them still knows them.
-		return s.Stat(ctx, p.To)
+		there, err := s.Stat(ctx, p.To)
+		return there.Copy, err
 	}
 	return made, nil
 }
 
 // Stat describes the newest version of a promoted object.
-func (s *Store) Stat(ctx context.Context, key upload.Key) (upload.Copy, error) {
+func (s *Store) Stat(ctx context.Context, key upload.Key) (upload.Promoted, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.CallTimeout)
 	defer cancel()
 	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: aws.String(string(key)), ChecksumMode: types.ChecksumModeEnabled})
 	if err != nil {
-		return upload.Copy{}, fault(err, "head")
+		return upload.Promoted{}, fault(err, "head")
 	}
 	sum, err := hexOf(aws.ToString(out.ChecksumSHA256))
 	if err != nil {
-		return upload.Copy{}, fmt.Errorf("s3 head: %w", err)
+		return upload.Promoted{}, fmt.Errorf("s3 head: %w", err)
 	}
-	return upload.Copy{Version: upload.Version(aws.ToString(out.VersionId)), Source: upload.Version(out.Metadata[sourceVersion]), SHA256: sum}, nil
+	copied := upload.Copy{Version: upload.Version(aws.ToString(out.VersionId)), Source: upload.Version(out.Metadata[sourceVersion]), SHA256: sum}
+	return upload.Promoted{Copy: copied, Size: aws.ToInt64(out.ContentLength), ContentType: aws.ToString(out.ContentType)}, nil
 }
 
 // Remove removes one version for good.
