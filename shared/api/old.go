@@ -18,6 +18,9 @@ func (h *handler) lookAt(c *call, record upload.Record) (upload.Record, error) {
 	}
 	image, err := h.Pipeline.OldImages.Look(c.r.Context(), c.Ref)
 	if errors.Is(err, upload.ErrGone) {
+		if err := h.stillStored(c); err != nil {
+			return record, err
+		}
 		return record, &problem{code: internal, detail: "The file is recorded but its bytes are not to be found. The request id names it in the log.",
 			cause: fmt.Errorf("look at the old image of %s: %w", record.Ref(), err)}
 	}

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -119,5 +120,42 @@ func TestAnOldImageThatIsNotThereIsTroubleThatTheLogNames(t *testing.T) {
 	w.pipeline.OldImages = nil
 	if got := w.do("GET", files+"/"+idOld, nil); got.status != 500 || !strings.Contains(w.log.String(), "HATCHERY_LEGACY_BUCKET") {
 		t.Errorf("%d, the log: %s", got.status, w.log)
+	}
+}
+
+// deletedFirst is old images of which one is deleted, with its record, just before it
+// is looked at.
+type deletedFirst struct {
+	*uploadtest.OldImages
+	delete func()
+}
+
+func (d deletedFirst) Look(ctx context.Context, r upload.Ref) (upload.OldImage, error) {
+	d.delete()
+	return d.OldImages.Look(ctx, r)
+}
+
+func TestAnOldImageThatIsDeletedMeanwhileIsNotThere(t *testing.T) {
+	for name, whole := range map[string]bool{"with its record": true, "alone": false} {
+		t.Run(name, func(t *testing.T) {
+			w, old := oldWorld(t, "png", pngHead)
+			w.pipeline.OldImages = deletedFirst{old, func() {
+				if err := old.RemoveOld(t.Context(), ref("e", idOld)); err != nil {
+					t.Error(err)
+				}
+				if whole {
+					if _, err := w.records.Delete(t.Context(), ref("e", idOld), start, start); err != nil {
+						t.Error(err)
+					}
+				}
+			}}
+			want := 500 // somebody removed it behind our back
+			if whole {
+				want = 404
+			}
+			if got := w.do("GET", files+"/"+idOld, nil); got.status != want {
+				t.Errorf("%d %s", got.status, got.body)
+			}
+		})
 	}
 }

@@ -228,6 +228,16 @@ func acceptsJSON(r *http.Request) bool {
 	return false
 }
 
+// stillStored is an error when a deletion has come in between, which is an ordinary
+// 404.
+func (h *handler) stillStored(c *call) error {
+	again, err := h.record(c)
+	if err == nil && again.Status != upload.Stored {
+		return nothingHere()
+	}
+	return err
+}
+
 // send reads exactly the span that was asked for and passes it on.
 func (h *handler) send(c *call, record upload.Record, status int, offset, length int64) error {
 	if length == 0 {
@@ -248,13 +258,8 @@ func (h *handler) send(c *call, record upload.Record, status int, offset, length
 	}
 	body, err := read()
 	if err != nil {
-		// A deletion may have come in between, which is an ordinary 404.
-		again, readErr := h.record(c)
-		if readErr != nil {
-			return readErr
-		}
-		if again.Status != upload.Stored {
-			return nothingHere()
+		if err := h.stillStored(c); err != nil {
+			return err
 		}
 	}
 	if errors.Is(err, upload.ErrGone) || err != nil && !record.Old() && h.removed(c, key, record.ServedVersion) {

@@ -97,8 +97,9 @@ func (p *Pipeline) AdoptOld(ctx context.Context, record Record) (Record, *Reason
 		return record, nil, fmt.Errorf("promote the old image of %s: %w", ref, err)
 	}
 	if copied.Source != OldVersion || copied.SHA256 != facts.SHA256 {
-		// Its bucket has no versions: what was copied need not be what was read.
-		return record, nil, fmt.Errorf("promote the old image of %s: %q holds a copy of version %q with the SHA-256 %q, and %q was read", ref, to, copied.Source, copied.SHA256, facts.SHA256)
+		// Its bucket has no versions: what was copied need not be what was read. Nothing
+		// serves that copy, and another run may be about to, so a person removes it.
+		return record, nil, fmt.Errorf("promote the old image of %s: %q holds a copy of version %q with the SHA-256 %q, and %q was read: remove its version %s when no other run is under way, and try again", ref, to, copied.Source, copied.SHA256, facts.SHA256, copied.Version)
 	}
 	adopted, err := p.Records.Adopt(ctx, ref, Verdict{Status: Stored, Version: OldVersion, At: p.Now(), Size: facts.Size,
 		ContentType: facts.ContentType, SHA256: facts.SHA256, Served: copied.Version})

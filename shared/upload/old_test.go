@@ -87,11 +87,18 @@ func TestAdoptingMayBeBrokenOffAndRepeated(t *testing.T) {
 func TestAnOldImageThatChangesWhileItIsCopiedIsTrouble(t *testing.T) {
 	d, old, r := oldDesk(t, picture(t, "png", 1))
 	d.OldImages = changing{old, func() { old.Put(r.Ref(), picture(t, "png", 2)) }}
-	if _, _, err := d.AdoptOld(t.Context(), r); err == nil || !strings.Contains(err.Error(), "SHA-256") {
+	_, _, err := d.AdoptOld(t.Context(), r)
+	if err == nil || !strings.Contains(err.Error(), "SHA-256") || !strings.Contains(err.Error(), string(firstVersion(d.files(r)))) {
 		t.Errorf("adopted: %v", err)
 	}
 	if kept := d.wantStatus(t, r, upload.Stored); !kept.Old() {
 		t.Errorf("it is %+v", kept)
+	}
+	// What it says to do helps.
+	d.OldImages = old
+	d.removed(t, d.files(r), firstVersion(d.files(r)))
+	if got, reason, err := d.AdoptOld(t.Context(), r); err != nil || reason != nil || got.Old() {
+		t.Errorf("then: %+v, %v, %v", got, reason, err)
 	}
 }
 
