@@ -101,3 +101,17 @@ func TestATombstoneKeepsTheFactsAndSaysWhenItMayBeForgotten(t *testing.T) {
 		t.Errorf("tombstone\n%+v, want\n%+v", got, want)
 	}
 }
+
+func TestAFailureIsKeptInWholeCharactersOfBoundedLength(t *testing.T) {
+	long := strings.Repeat("a", 1999)
+	for in, want := range map[string]string{"": "", "slow": "slow", long + "ab": long + "a", long + "é": long, "a\xffb": "ab"} {
+		at := noon.Add(time.Nanosecond).In(time.FixedZone("", 3600))
+		got := upload.Record{Status: upload.Pending, Failures: 2}.Failed(upload.Failure{At: at, Message: in})
+		if got.Failures != 3 || *got.LastFailure != (upload.Failure{At: noon, Message: want}) {
+			t.Errorf("%.20q…: %d, %.20q… of %d bytes at %s", in, got.Failures, got.LastFailure.Message, len(got.LastFailure.Message), got.LastFailure.At)
+		}
+	}
+	if r := (upload.Record{Status: upload.Stored}).Failed(upload.Failure{At: noon}); r.Failures != 0 || r.LastFailure != nil {
+		t.Errorf("a stored record has %+v", r.LastFailure)
+	}
+}

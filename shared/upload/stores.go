@@ -3,6 +3,7 @@ package upload
 import (
 	"context"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -71,7 +72,7 @@ type Records interface {
 	Adopt(ctx context.Context, ref Ref, v Verdict) (Record, error)
 
 	// NoteFailure counts one more failure of a pending record and keeps the last
-	// one. It changes nothing else, and nothing at all (without an error) when the
+	// one, as Record.Failed says. It changes nothing else, and nothing at all (without an error) when the
 	// record is not pending. ErrNotFound when there is none.
 	NoteFailure(ctx context.Context, ref Ref, f Failure) error
 
@@ -203,6 +204,24 @@ func (r Record) Reopened() Record {
 	r.Size, r.ContentType, r.SHA256, r.Reason = 0, "", "", nil
 	r.Failures, r.LastFailure = 0, nil
 	r.Reenqueued, r.ReenqueuedAt = 0, time.Time{}
+	return r
+}
+
+// maxFailureBytes bounds the message of a failure that a record keeps.
+const maxFailureBytes = 2000
+
+// Failed gives the record that one more failure makes of a pending one. A message of
+// more than 2,000 bytes is cut.
+func (r Record) Failed(f Failure) Record {
+	if r.Status != Pending {
+		return r
+	}
+	if len(f.Message) > maxFailureBytes {
+		f.Message = f.Message[:maxFailureBytes]
+	}
+	f.Message = strings.ToValidUTF8(f.Message, "") // nor half a character at its end
+	f.At = timeOf(f.At)
+	r.Failures, r.LastFailure = r.Failures+1, &f
 	return r
 }
 

@@ -310,13 +310,7 @@ func (s *Records) Adopt(ctx context.Context, ref upload.Ref, v upload.Verdict) (
 
 // NoteFailure implements upload.Records.
 func (s *Records) NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error {
-	f.At = f.At.UTC().Truncate(time.Microsecond)
-	_, err := s.change(ctx, ref, func(r upload.Record) (upload.Record, error) {
-		if r.Status == upload.Pending {
-			r.Failures, r.LastFailure = r.Failures+1, &f
-		}
-		return r, nil
-	})
+	_, err := s.change(ctx, ref, func(r upload.Record) (upload.Record, error) { return r.Failed(f), nil })
 	return err
 }
 

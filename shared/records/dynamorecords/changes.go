@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -188,31 +187,16 @@ func (s *Store) Adopt(ctx context.Context, ref upload.Ref, v upload.Verdict) (up
 	return adopted, s.trouble(err, "adopt the record of %s", ref)
 }
 
-// maxFailureBytes bounds the message that NoteFailure keeps.
-const maxFailureBytes = 2000
-
-// NoteFailure implements upload.Records. A message of more than 2,000 bytes is
-// cut.
+// NoteFailure implements upload.Records.
 func (s *Store) NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error {
-	f.Message = cut(f.Message, maxFailureBytes)
 	_, err := s.change(ctx, ref, func(h *held, _ string) ([]change, error) {
 		if h.Status != upload.Pending {
 			return nil, errSame
 		}
-		h.Failures++
-		h.LastFailure = &f
+		h.Record = h.Failed(f)
 		return nil, nil
 	})
 	return s.trouble(err, "note a failure of %s", ref)
-}
-
-// cut makes s valid UTF-8 of at most limit bytes, without half a character at
-// its end.
-func cut(s string, limit int) string {
-	if len(s) > limit {
-		s = s[:limit]
-	}
-	return strings.ToValidUTF8(s, "")
 }
 
 // NoteReenqueue implements upload.Records.

@@ -18,9 +18,6 @@ type item map[string]types.AttributeValue
 // 700 to 900 bytes: up to 1 KB is one unit to write.
 const maxItemBytes = 64 << 10
 
-// maxFaultBytes bounds what is said about a damaged item.
-const maxFaultBytes = 500
-
 // by is the attribute that says which writes made an item what it is: the newest
 // token first. A writer whose answer was lost finds its own token there, also
 // when a few others have written since.
@@ -241,7 +238,7 @@ func heldOf(i item) (held, error) {
 	h.Status = status
 	if r.err != nil {
 		// Whatever is wrong with it may be quoted, and be long.
-		return held{}, fmt.Errorf("the item of %s is damaged: %s", ref, cut(r.err.Error(), maxFaultBytes))
+		return held{}, fmt.Errorf("the item of %s is damaged: %.500s", ref, r.err.Error())
 	}
 	return h, nil
 }

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"hatchery/shared/upload"
@@ -158,20 +157,11 @@ func (s *Store) Adopt(ctx context.Context, ref upload.Ref, v upload.Verdict) (up
 	return adopted, s.trouble(err, "adopt the record of %s", ref)
 }
 
-// maxFailureBytes bounds the message that NoteFailure keeps.
-const maxFailureBytes = 2000
-
-// NoteFailure implements upload.Records. A message of more than 2,000 bytes is
-// cut.
+// NoteFailure implements upload.Records.
 func (s *Store) NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error {
-	f.Message = cut(f.Message, maxFailureBytes)
 	_, err := write(ctx, s, func(w *writer) (upload.Record, error) {
 		return w.change(ref, func(r upload.Record) (upload.Record, error) {
-			if r.Status == upload.Pending {
-				r.Failures++
-				r.LastFailure = &f
-			}
-			return r, nil
+			return r.Failed(f), nil
 		})
 	})
 	return s.trouble(err, "note a failure of %s", ref)
@@ -188,15 +178,6 @@ func (s *Store) NoteReenqueue(ctx context.Context, ref upload.Ref, seen int, at 
 		})
 	})
 	return noted, s.trouble(err, "count a further message of %s", ref)
-}
-
-// cut makes s valid UTF-8 of at most limit bytes, without half a character at
-// its end.
-func cut(s string, limit int) string {
-	if len(s) > limit {
-		s = s[:limit]
-	}
-	return strings.ToValidUTF8(s, "")
 }
 
 // change reads a record, asks what to make of it, and writes that. The write

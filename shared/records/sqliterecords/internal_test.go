@@ -256,18 +256,6 @@ func plan(t *testing.T, w *writer, statement string) (steps []string) {
 	return steps
 }
 
-func TestCutLeavesWholeCharacters(t *testing.T) {
-	for _, c := range []struct {
-		in    string
-		limit int
-		want  string
-	}{{"", 3, ""}, {"abc", 3, "abc"}, {"abcd", 3, "abc"}, {"aé", 2, "a"}, {"aé", 3, "aé"}, {"€€", 5, "€"}, {"a\xffb", 9, "ab"}, {"😀", 3, ""}} {
-		if got := cut(c.in, c.limit); got != c.want {
-			t.Errorf("cut(%q, %d) is %q, want %q", c.in, c.limit, got, c.want)
-		}
-	}
-}
-
 func TestACursorCarriesItsPosition(t *testing.T) {
 	list := listName("list", "a", "b")
 	for _, p := range []position{newest, oldest, {at: -1, seq: 1}, {at: 1767322800000000, seq: 12345, id: "019a0000-0000-7000-8000-000000000001"}} {
