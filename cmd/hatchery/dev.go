@@ -230,7 +230,7 @@ func buildHandlers(settings config.Config, stack *local.Stack, records upload.Re
 	if err != nil {
 		return local.Handlers{}, fmt.Errorf("build the API: %w", err)
 	}
-	judge := &validator.Validator{Pipeline: pipeline, Failures: records, Records: records, Layout: settings.Layout, Bucket: at.Bucket, Concurrency: 4,
+	judge := &validator.Validator{Pipeline: pipeline, Records: records, Layout: settings.Layout, Bucket: at.Bucket, Concurrency: 4,
 		Margin: validator.DefaultMargin, ReadRate: settings.ReadRate, Now: time.Now, Log: log}
 	return local.Handlers{API: handler, Validate: judge.Handle,
 		Owes: func(ctx context.Context, key, version string) (bool, error) {

@@ -14,7 +14,7 @@ import (
 func main() { os.Exit(door.Run(door.OfLambda(), build)) }
 
 func build(p *door.Parts) (any, error) {
-	judge := &validator.Validator{Pipeline: p.Pipeline, Failures: p.Records, Records: p.Records, Layout: p.Settings.Layout, Bucket: p.Settings.Bucket,
+	judge := &validator.Validator{Pipeline: p.Pipeline, Records: p.Records, Layout: p.Settings.Layout, Bucket: p.Settings.Bucket,
 		Concurrency: 4, Margin: validator.DefaultMargin, ReadRate: p.Settings.ReadRate,
 		Observe: p.Counts.Validated, Now: time.Now, Log: p.Log}
 	if p.Settings.Records == config.RecordsBugout {

@@ -47,11 +47,19 @@ type note struct {
 	ctx     error // the state of the context that it was noted under
 }
 
-// notebook keeps failures; its answer is err.
+// notebook keeps failures; its answer is err. It has no records but what find gives.
 type notebook struct {
 	mu    sync.Mutex
 	notes []note
 	err   error
+	find  func(upload.Ref) (upload.Record, error)
+}
+
+func (n *notebook) Get(_ context.Context, ref upload.Ref) (upload.Record, error) {
+	if n.find == nil {
+		return upload.Record{}, upload.ErrNotFound
+	}
+	return n.find(ref)
 }
 
 func (n *notebook) NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error {
@@ -70,7 +78,7 @@ type bench struct {
 
 func newBench(p validator.Pipeline) *bench {
 	b := &bench{log: new(bytes.Buffer), notes: new(notebook)}
-	b.Validator = &validator.Validator{Pipeline: p, Failures: b.notes, Bucket: bucket, Layout: upload.DefaultLayout, Concurrency: 4,
+	b.Validator = &validator.Validator{Pipeline: p, Records: b.notes, Bucket: bucket, Layout: upload.DefaultLayout, Concurrency: 4,
 		Margin: validator.DefaultMargin, ReadRate: validator.DefaultReadRate,
 		Now: func() time.Time { return noon }, Log: slog.New(slog.NewJSONHandler(b.log, nil))}
 	return b

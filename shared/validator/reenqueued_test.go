@@ -64,11 +64,6 @@ func TestAMessageThatWasSentAgainDoesItsWork(t *testing.T) {
 	}
 }
 
-// recordsFunc answers every question for a record with the same.
-type recordsFunc func(ref upload.Ref) (upload.Record, error)
-
-func (f recordsFunc) Get(_ context.Context, ref upload.Ref) (upload.Record, error) { return f(ref) }
-
 // TestARejectionIsToldHoweverOftenItTakes: nothing but this message would come back to
 // an upload that is rejected, so that it is tried as any other is.
 func TestARejectionIsToldHoweverOftenItTakes(t *testing.T) {
@@ -91,12 +86,12 @@ func TestARejectionIsToldHoweverOftenItTakes(t *testing.T) {
 				return upload.Outcome{}, errTrouble
 			}))
 			b.Layout = upload.DefaultLayout
-			b.Records = recordsFunc(func(ref upload.Ref) (upload.Record, error) {
+			b.notes.find = func(ref upload.Ref) (upload.Record, error) {
 				if ref != refNumber(1) {
 					t.Errorf("asked for %s", ref)
 				}
 				return c.record, c.err
-			})
+			}
 			var want []string
 			if c.tried {
 				want = []string{"again"}

@@ -25,24 +25,20 @@ type Pipeline interface {
 	Validate(ctx context.Context, key upload.Key, version upload.Version) (upload.Outcome, error)
 }
 
-// Failures keeps why an upload's validation failed, for whoever looks at the dead
-// letter later. upload.Records is one.
-type Failures interface {
-	NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error
-}
-
-// Records finds records. upload.Records is one.
+// Records is what the validator itself needs of upload.Records.
 type Records interface {
+	// Get is asked whether a message that was sent again, and tried often enough, still
+	// has a rejection to tell of.
 	Get(ctx context.Context, ref upload.Ref) (upload.Record, error)
+	// NoteFailure keeps why a validation failed, for whoever looks at the dead letter
+	// later.
+	NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error
 }
 
 // Validator handles batches. Handle may be called concurrently.
 type Validator struct {
 	Pipeline Pipeline
-	Failures Failures
-	// Records, when set, is asked whether a message that was sent again and tried often
-	// enough still has a rejection to tell of.
-	Records Records
+	Records  Records
 	// Layout is where quarantine is, for Records and for the log.
 	Layout upload.Layout
 	// Bucket that notifications must speak of.
@@ -152,7 +148,7 @@ const reenqueuedReceptions = 3
 // so it is tried as often as any other, and its dead letter says that nobody was told.
 func (v *Validator) refusedWith(ctx context.Context, created arrival.Created) bool {
 	ref, ours := v.Layout.ParseQuarantineKey(upload.Key(created.Key))
-	if !ours || v.Records == nil || created.Bucket != v.Bucket {
+	if !ours || created.Bucket != v.Bucket {
 		return false
 	}
 	record, err := v.Records.Get(ctx, ref)
@@ -275,12 +271,12 @@ func (v *Validator) remaining(ctx context.Context) time.Duration {
 // note keeps the failure on the record. It is best effort: the message is retried
 // either way.
 func (v *Validator) note(ctx context.Context, log *slog.Logger, ref upload.Ref, cause error) {
-	if ref.ID == "" || v.Failures == nil {
+	if ref.ID == "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.Margin/2)
 	defer cancel()
-	err := v.Failures.NoteFailure(ctx, ref, upload.Failure{At: v.Now(), Message: cause.Error()})
+	err := v.Records.NoteFailure(ctx, ref, upload.Failure{At: v.Now(), Message: cause.Error()})
 	if err != nil && !errors.Is(err, upload.ErrNotFound) {
 		log.WarnContext(ctx, "failure could not be noted", "error", err)
 	}
