@@ -17,10 +17,13 @@ func (h *handler) lookAt(c *call, record upload.Record) (upload.Record, error) {
 			cause: fmt.Errorf("upload %s is an image of the replaced service, and HATCHERY_LEGACY_BUCKET is not set", record.Ref())}
 	}
 	image, err := h.Pipeline.OldImages.Look(c.r.Context(), c.Ref)
-	if errors.Is(err, upload.ErrGone) {
+	if err != nil {
+		// A bucket that may not be listed says "denied" of what is not there.
 		if err := h.stillStored(c); err != nil {
 			return record, err
 		}
+	}
+	if errors.Is(err, upload.ErrGone) {
 		return record, &problem{code: internal, detail: "The file is recorded but its bytes are not to be found. The request id names it in the log.",
 			cause: fmt.Errorf("look at the old image of %s: %w", record.Ref(), err)}
 	}

@@ -128,32 +128,42 @@ func TestAnOldImageThatIsNotThereIsTroubleThatTheLogNames(t *testing.T) {
 type deletedFirst struct {
 	*uploadtest.OldImages
 	delete func()
+	denied bool
 }
 
 func (d deletedFirst) Look(ctx context.Context, r upload.Ref) (upload.OldImage, error) {
 	d.delete()
-	return d.OldImages.Look(ctx, r)
+	image, err := d.OldImages.Look(ctx, r)
+	if d.denied {
+		err = errors.New("access denied")
+	}
+	return image, err
 }
 
 func TestAnOldImageThatIsDeletedMeanwhileIsNotThere(t *testing.T) {
-	for name, whole := range map[string]bool{"with its record": true, "alone": false} {
-		t.Run(name, func(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		whole, denied bool
+		want          int
+	}{
+		{"with its record", true, false, 404},
+		{"with its record, from a bucket that may not be listed", true, true, 404},
+		{"alone, behind our back", false, false, 500},
+		{"alone, from a bucket that may not be listed", false, true, 503},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			w, old := oldWorld(t, "png", pngHead)
 			w.pipeline.OldImages = deletedFirst{old, func() {
 				if err := old.RemoveOld(t.Context(), ref("e", idOld)); err != nil {
 					t.Error(err)
 				}
-				if whole {
+				if c.whole {
 					if _, err := w.records.Delete(t.Context(), ref("e", idOld), start, start); err != nil {
 						t.Error(err)
 					}
 				}
-			}}
-			want := 500 // somebody removed it behind our back
-			if whole {
-				want = 404
-			}
-			if got := w.do("GET", files+"/"+idOld, nil); got.status != want {
+			}, c.denied}
+			if got := w.do("GET", files+"/"+idOld, nil); got.status != c.want {
 				t.Errorf("%d %s", got.status, got.body)
 			}
 		})
