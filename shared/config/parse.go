@@ -41,12 +41,16 @@ func quoted(found string) string {
 	return strconv.Quote(found)
 }
 
-func parseNumber(v string, least, most int64) (int64, string) {
-	n, err := strconv.ParseInt(v, 10, 64)
-	if err != nil || n < least || n > most || strings.HasPrefix(v, "+") {
-		return 0, quoted(v)
+// number gives what reads a number of units, from least to most, into a field.
+func number[N ~int | ~int64](field func(*Config) *N, least, most int64, unit N) func(*Config, string) string {
+	return func(c *Config, v string) string {
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil || n < least || n > most || strings.HasPrefix(v, "+") {
+			return quoted(v)
+		}
+		*field(c) = N(n) * unit
+		return ""
 	}
-	return n, ""
 }
 
 const acceptedURL = "an http or https URL with a host, perhaps a path, and no user, query or fragment"

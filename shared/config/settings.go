@@ -166,11 +166,7 @@ var settings = []Setting{
 		Meaning:  "How long a grant of the application is believed without asking again. A right that it takes away ends that much later.",
 		Default:  "0: it is always asked",
 		Accepted: "a number from 0 to 300",
-		set: func(c *Config, v string) string {
-			n, found := parseNumber(v, 0, 300)
-			c.GrantLife = time.Duration(n) * time.Second
-			return found
-		}},
+		set:      number(func(c *Config) *time.Duration { return &c.GrantLife }, 0, 300, time.Second)},
 	{Name: "HATCHERY_POLICY",
 		Meaning:  "Which kinds of file are taken, as JSON.",
 		Default:  "images: png, jpg, jpeg, bmp and gif up to 5,500,000 bytes",
@@ -185,53 +181,32 @@ var settings = []Setting{
 		Meaning:  "The largest file that POST takes; larger ones need a form.",
 		Default:  "each kind's max_bytes",
 		Accepted: fmt.Sprintf("a number from 1 to %d", upload.LargestObject),
-		set: func(c *Config, v string) (found string) {
-			c.PostBytes, found = parseNumber(v, 1, upload.LargestObject)
-			return found
-		}},
+		set:      number(func(c *Config) *int64 { return &c.PostBytes }, 1, upload.LargestObject, 1)},
 	{Name: "HATCHERY_REDIRECT_BYTES",
 		Meaning:  "Stored files larger than this are not sent but redirected to a signed link.",
 		Default:  "0: never",
 		Accepted: fmt.Sprintf("a number from 0 to %d", upload.LargestObject),
-		set: func(c *Config, v string) (found string) {
-			c.RedirectBytes, found = parseNumber(v, 0, upload.LargestObject)
-			return found
-		}},
+		set:      number(func(c *Config) *int64 { return &c.RedirectBytes }, 0, upload.LargestObject, 1)},
 	{Name: "HATCHERY_VALIDATOR_SECONDS",
 		Meaning:  "How long one validation may take: the time-out of what runs the validator.",
 		Default:  "300",
 		Accepted: "a number from 60 to 900",
-		set: func(c *Config, v string) string {
-			n, found := parseNumber(v, 60, 900)
-			c.ValidatorTime = time.Duration(n) * time.Second
-			return found
-		}},
+		set:      number(func(c *Config) *time.Duration { return &c.ValidatorTime }, 60, 900, time.Second)},
 	{Name: "HATCHERY_READ_RATE",
 		Meaning:  "How many bytes a second the validator is trusted to read. With the time above, less 30 seconds, it bounds a kind's max_bytes.",
 		Default:  "20000000",
 		Accepted: "a number from 100000 to 10000000000",
-		set: func(c *Config, v string) (found string) {
-			c.ReadRate, found = parseNumber(v, 100_000, 10_000_000_000)
-			return found
-		}},
+		set:      number(func(c *Config) *int64 { return &c.ReadRate }, 100_000, 10_000_000_000, 1)},
 	{Name: "HATCHERY_FORM_SECONDS",
 		Meaning:  "How long a signed form may be used.",
 		Default:  "900",
 		Accepted: "a number from 60 to 3600: a function's session, with which forms are signed, ends too",
-		set: func(c *Config, v string) string {
-			n, found := parseNumber(v, 60, 3600)
-			c.FormTime = time.Duration(n) * time.Second
-			return found
-		}},
+		set:      number(func(c *Config) *time.Duration { return &c.FormTime }, 60, 3600, time.Second)},
 	{Name: "HATCHERY_QUARANTINE_DAYS",
 		Meaning:  "After how many days the bucket hides what is left in quarantine; its versions are removed 28 to 30 days later. Deleted records are remembered for 31 days more.",
 		Default:  "60",
 		Accepted: "a number from 35 to 3650: quarantine outlives every message (4 days in the queue, 14 in the dead letters, 14 after a redrive)",
-		set: func(c *Config, v string) string {
-			n, found := parseNumber(v, 35, 3650)
-			c.QuarantineDays = int(n)
-			return found
-		}},
+		set:      number(func(c *Config) *int { return &c.QuarantineDays }, 35, 3650, 1)},
 	{Name: "HATCHERY_QUEUE_URL",
 		Meaning:  "The validator's queue. Needed by what sends messages again.",
 		Default:  "none",
@@ -241,29 +216,17 @@ var settings = []Setting{
 		Meaning:  "The queue's visibility timeout.",
 		Default:  "1801: six times the validator's 300 seconds and the second in which a batch is gathered",
 		Accepted: "a number from 1 to 43200",
-		set: func(c *Config, v string) string {
-			n, found := parseNumber(v, 1, 43_200)
-			c.VisibilityTime = time.Duration(n) * time.Second
-			return found
-		}},
+		set:      number(func(c *Config) *time.Duration { return &c.VisibilityTime }, 1, 43_200, time.Second)},
 	{Name: "HATCHERY_MAX_RECEIVES",
 		Meaning:  "After how many receptions the queue gives a message to the dead letters.",
 		Default:  "5",
 		Accepted: "a number from 5 to 1000",
-		set: func(c *Config, v string) string {
-			n, found := parseNumber(v, 5, 1000)
-			c.MaxReceives = int(n)
-			return found
-		}},
+		set:      number(func(c *Config) *int { return &c.MaxReceives }, 5, 1000, 1)},
 	{Name: "HATCHERY_SURVEY_DAYS",
 		Meaning:  "After how many days the scheduled reconciler surveys everything again. What is pending it looks at in every run.",
 		Default:  "7",
 		Accepted: "a number from 1 to 90",
-		set: func(c *Config, v string) string {
-			n, found := parseNumber(v, 1, 90)
-			c.SurveyTime = time.Duration(n) * 24 * time.Hour
-			return found
-		}},
+		set:      number(func(c *Config) *time.Duration { return &c.SurveyTime }, 1, 90, 24*time.Hour)},
 	{Name: "HATCHERY_EVENT_BUS",
 		Meaning:  "The EventBridge bus that is told of every verdict.",
 		Default:  "none: nobody is told",

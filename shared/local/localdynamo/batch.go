@@ -32,9 +32,17 @@ type batchGetItemOutput struct {
 	ConsumedCapacity []*capacity `json:",omitempty"`
 }
 
-// itemID tells items of all tables apart.
-func itemID(t *table, k key) string {
-	return t.name + "\x00" + string(k.hash) + "\x00" + string(k.sort)
+// itemSet is the items, of all tables, that a request named.
+type itemSet map[itemID]bool
+
+type itemID struct{ table, hash, sort string }
+
+// again tells whether the item was named before, and adds it.
+func (s itemSet) again(t *table, k key) bool {
+	id := itemID{t.name, string(k.hash), string(k.sort)}
+	was := s[id]
+	s[id] = true
+	return was
 }
 
 func (s *Server) batchGetItem(_ context.Context, in *batchGetItemInput) (*batchGetItemOutput, error) {
@@ -48,7 +56,7 @@ func (s *Server) batchGetItem(_ context.Context, in *batchGetItemInput) (*batchG
 		if total += len(keys.Keys); total > maxBatchGets {
 			return nil, invalid("Too many items requested for the BatchGetItem call")
 		}
-		seen := map[string]bool{}
+		seen := itemSet{}
 		for _, k := range keys.Keys {
 			r, err := s.prepareGet(&getItemInput{Key: k, readInput: readInput{TableName: name, ProjectionExpression: keys.ProjectionExpression,
 				expressionInput:        expressionInput{ExpressionAttributeNames: keys.ExpressionAttributeNames},
@@ -57,11 +65,9 @@ func (s *Server) batchGetItem(_ context.Context, in *batchGetItemInput) (*batchG
 			if err != nil {
 				return nil, err
 			}
-			id := itemID(r.table, r.key)
-			if seen[id] {
+			if seen.again(r.table, r.key) {
 				return nil, invalid("Provided list of item keys contains duplicates")
 			}
-			seen[id] = true
 			readings[name] = append(readings[name], r)
 		}
 	}
@@ -69,7 +75,7 @@ func (s *Server) batchGetItem(_ context.Context, in *batchGetItemInput) (*batchG
 		return nil, invalid("1 validation error detected: Value '{}' at 'requestItems' failed to satisfy constraint: Member must have length greater than or equal to 1")
 	}
 	out := &batchGetItemOutput{Responses: map[string][]item{}, UnprocessedKeys: map[string]keysInput{}}
-	err := s.db.read(func() error { return s.batchGet(in, readings, out) })
+	err := s.db.Alone(func() error { return s.batchGet(in, readings, out) })
 	return out, err
 }
 
@@ -122,7 +128,7 @@ type batchWriteItemOutput struct {
 
 func (s *Server) batchWriteItem(_ context.Context, in *batchWriteItemInput) (*batchWriteItemOutput, error) {
 	var actions []*action
-	seen := map[string]bool{}
+	seen := itemSet{}
 	for _, name := range sortedKeys(in.RequestItems) {
 		requests := in.RequestItems[name]
 		if len(requests) == 0 {
@@ -136,18 +142,16 @@ func (s *Server) batchWriteItem(_ context.Context, in *batchWriteItemInput) (*ba
 			if err != nil {
 				return nil, err
 			}
-			id := itemID(a.table, a.key)
-			if seen[id] {
+			if seen.again(a.table, a.key) {
 				return nil, invalid("Provided list of item keys contains duplicates")
 			}
-			seen[id] = true
 			actions = append(actions, a)
 		}
 	}
 	if len(actions) == 0 {
 		return nil, invalid("1 validation error detected: Value '{}' at 'requestItems' failed to satisfy constraint: Member must have length greater than or equal to 1")
 	}
-	err := s.db.write(func() error {
+	err := s.db.Write(func() error {
 		for _, a := range actions {
 			if err := a.run(s.db); err != nil {
 				return err

@@ -1,14 +1,15 @@
 package localdynamo
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+
+	"hatchery/shared/local/sqlitefile"
 )
 
 // ErrFileInUse is returned by Open when another process, or another Server of this one, serves the same file.
-var ErrFileInUse = errors.New("the table file is in use")
+var ErrFileInUse = sqlitefile.ErrInUse
 
 // apiError is an error in DynamoDB's own words.
 type apiError struct {

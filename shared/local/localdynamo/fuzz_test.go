@@ -6,22 +6,16 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
-	"net"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-// nowhere is the listener of a server that serves nobody.
-type nowhere struct{ net.Listener }
-
-func (nowhere) Addr() net.Addr { return &net.TCPAddr{} }
-
 // silent is a server in memory without its HTTP side, with a table that has indexes of both kinds.
 func silent(t testing.TB) *Server {
 	t.Helper()
-	s, err := start(t.Context(), Options{Region: "us-east-1", Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}, nowhere{})
+	s, err := start(t.Context(), Options{Region: "us-east-1", Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}, "http://127.0.0.1:9")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +99,7 @@ func checkIndexes(t *testing.T, s *Server) {
 		}
 		for _, x := range table.indexes {
 			var got int
-			err := s.db.conn.QueryRowContext(t.Context(), `SELECT count(*) FROM entry JOIN item ON item.id = entry.item
+			err := s.db.Conn().QueryRowContext(t.Context(), `SELECT count(*) FROM entry JOIN item ON item.id = entry.item
 				AND item.tab = entry.tab AND item.hash = entry.pk AND item.sort = entry.sk WHERE entry.tab = ? AND number = ?`, table.id, x.number).Scan(&got)
 			if err != nil || got != want[x.number] {
 				t.Fatalf("index %s has %d items, want %d: %v", x.name, got, want[x.number], err)

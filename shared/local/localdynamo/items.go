@@ -187,7 +187,7 @@ func (s *Server) prepareUpdate(in *updateItemInput) (*action, error) {
 	return a, nil
 }
 
-// run looks at the item, checks the condition and makes the change. To be called in a database's write.
+// run looks at the item, checks the condition and makes the change. To be called in a database's Write.
 func (a *action) run(d *database) error {
 	if a.refusal != nil {
 		return a.refusal
@@ -217,7 +217,7 @@ func (a *action) run(d *database) error {
 
 // writeOne runs one action as an operation of its own.
 func (s *Server) writeOne(a *action, in *writeInput) (*writeOutput, error) {
-	if err := s.db.write(func() error { return a.run(s.db) }); err != nil {
+	if err := s.db.Write(func() error { return a.run(s.db) }); err != nil {
 		return nil, err
 	}
 	out := &writeOutput{}
@@ -356,7 +356,7 @@ func (s *Server) getItem(_ context.Context, in *getItemInput) (*getItemOutput, e
 	}
 	out := &getItemOutput{}
 	size := 0
-	err = s.db.read(func() error {
+	err = s.db.Alone(func() error {
 		shown, n, err := r.run(s.db)
 		if shown != nil {
 			out.Item, size = &shown, n

@@ -67,8 +67,22 @@ func TestADeletedTableLeavesNothingInTheFile(t *testing.T) {
 		}
 	}
 	var left int
-	row := s.db.conn.QueryRowContext(t.Context(), `SELECT (SELECT count(*) FROM item) + (SELECT count(*) FROM entry) + (SELECT count(*) FROM tab)`)
+	row := s.db.Conn().QueryRowContext(t.Context(), `SELECT (SELECT count(*) FROM item) + (SELECT count(*) FROM entry) + (SELECT count(*) FROM tab)`)
 	if err := row.Scan(&left); err != nil || left != 0 {
 		t.Errorf("%d rows are left, %v", left, err)
+	}
+}
+
+// A key may hold any byte, so none can stand between its parts.
+func TestARequestNamesAnItemTwiceOnlyByItsWholeKey(t *testing.T) {
+	seen := itemSet{}
+	one, other := &table{name: "one"}, &table{name: "other"}
+	for i, k := range []key{{[]byte("a"), []byte("b\x00c")}, {[]byte("a\x00b"), []byte("c")}, {[]byte("a"), nil}} {
+		if seen.again(one, k) || seen.again(other, k) {
+			t.Errorf("key %d is taken for another one", i)
+		}
+		if !seen.again(one, k) || !seen.again(other, k) {
+			t.Errorf("key %d is not known again", i)
+		}
 	}
 }

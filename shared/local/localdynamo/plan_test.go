@@ -1,6 +1,7 @@
 package localdynamo
 
 import (
+	"database/sql"
 	"strings"
 	"testing"
 )
@@ -30,15 +31,11 @@ func TestPagesAreFoundByIndex(t *testing.T) {
 	} {
 		c.listing.table = table
 		query, args := c.listing.sql()
-		rows, err := s.db.conn.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...) //nolint:sqlclosecheck // eachRow closes them
-		if err != nil {
-			t.Fatal(err)
-		}
 		var plan []string
-		err = eachRow(rows, func() (bool, error) {
+		err := s.db.Each("EXPLAIN QUERY PLAN "+query, args, func(row *sql.Rows) (bool, error) {
 			var id, parent, unused int
 			var detail string
-			err := rows.Scan(&id, &parent, &unused, &detail)
+			err := row.Scan(&id, &parent, &unused, &detail)
 			plan = append(plan, detail)
 			return true, err
 		})

@@ -260,7 +260,7 @@ func (s *Server) list(l *listing, in *listInput, ph *placeholders) (*listOutput,
 	items := []item{}
 	size := 0
 	var fetched cost
-	err := s.db.read(func() error {
+	err := s.db.Alone(func() error {
 		return s.db.list(l, func(it item) bool {
 			shown := l.table.through(l.index, it)
 			size += itemSize(shown)

@@ -1,17 +1,16 @@
 package localdynamo
 
-import "strings"
+import (
+	"database/sql"
+	"strings"
+)
 
 // list reads the items of a listing in its order, until found says that is enough.
 func (d *database) list(l *listing, found func(it item) bool) error {
 	query, args := l.sql()
-	rows, err := d.conn.QueryContext(uninterrupted, query, args...) //nolint:sqlclosecheck // eachRow closes them
-	if err != nil {
-		return err
-	}
-	return eachRow(rows, func() (bool, error) {
+	return d.Each(query, args, func(row *sql.Rows) (bool, error) {
 		var hash, data []byte
-		if err := rows.Scan(&hash, &data); err != nil {
+		if err := row.Scan(&hash, &data); err != nil {
 			return false, err
 		}
 		if l.segment != nil && !l.segment(hash) {

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"hatchery/shared/local/httpserver"
 	"hatchery/shared/local/sigv4"
 )
 
@@ -38,8 +38,8 @@ type Options struct {
 type Server struct {
 	options    Options
 	log        *slog.Logger
-	listener   net.Listener
-	http       *http.Server
+	url        string
+	http       *httpserver.Server
 	db         *database
 	ops        map[string]operation
 	signatures sigv4.Checker
@@ -68,26 +68,17 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", options.Listen)
+	door, err := httpserver.Listen(ctx, options.Listen, requestTimeout, options.Log)
 	if err != nil {
-		return nil, fmt.Errorf("open the tables: listen on %s: %w", options.Listen, err)
+		return nil, fmt.Errorf("open the tables: %w", err)
 	}
-	s, err := start(ctx, options, listener)
+	s, err := start(ctx, options, door.URL())
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open the tables: file %q: %w", options.Path, err), listener.Close())
+		return nil, errors.Join(fmt.Errorf("open the tables: file %q: %w", options.Path, err), door.Close(ctx))
 	}
-	s.http = &http.Server{
-		Handler:           http.HandlerFunc(s.serveHTTP),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       requestTimeout,
-		WriteTimeout:      requestTimeout,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(options.Log.Handler(), slog.LevelDebug),
-	}
+	s.http = door
 	s.running.Go(func() {
-		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := door.Serve(http.HandlerFunc(s.serveHTTP)); err != nil {
 			s.log.Error("the table endpoint stopped serving", "error", err)
 		}
 	})
@@ -97,39 +88,28 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	return s, nil
 }
 
-// start is a server without its HTTP side: the file and the tables in it.
-func start(ctx context.Context, options Options, listener net.Listener) (*Server, error) {
+// start is a server without its HTTP side, which is at url: the file and the tables in it.
+func start(ctx context.Context, options Options, url string) (*Server, error) {
 	db, err := openDatabase(ctx, options.Path)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: options, log: options.Log, listener: listener, db: db, ops: operations(), tables: map[string]*table{},
+	s := &Server{options: options, log: options.Log, url: url, db: db, ops: operations(), tables: map[string]*table{},
 		signatures: sigv4.Checker{AccessKey: options.AccessKey, SecretKey: options.SecretKey, Region: options.Region, Service: "dynamodb", Now: options.Now}}
 	s.stopped, s.stop = context.WithCancel(context.Background())
-	if err := s.loadTables(ctx); err != nil {
+	if err := s.loadTables(); err != nil {
 		return nil, errors.Join(err, s.finish())
 	}
 	return s, nil
 }
 
 // URL is the endpoint for a client on this machine.
-func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
-
-// finishTime is how long requests may go on after Close was called.
-const finishTime = time.Second
+func (s *Server) URL() string { return s.url }
 
 // Close lets requests finish until ctx ends and for a second at most, then closes the file.
 func (s *Server) Close(ctx context.Context) error {
 	s.stop()
-	finishing, cancel := context.WithTimeout(ctx, finishTime)
-	defer cancel()
-	var err error
-	if s.http.Shutdown(finishing) != nil {
-		// A request that takes longer, or a connection on which nothing was asked yet:
-		// net/http would wait five seconds for its first word.
-		err = s.http.Close()
-	}
-	if err = errors.Join(err, s.finish()); err != nil {
+	if err := errors.Join(s.http.Close(ctx), s.finish()); err != nil {
 		return fmt.Errorf("close the tables: %w", err)
 	}
 	return nil
@@ -139,7 +119,7 @@ func (s *Server) Close(ctx context.Context) error {
 func (s *Server) finish() error {
 	s.stop()
 	s.running.Wait()
-	return s.db.close()
+	return s.db.Close()
 }
 
 // now is the clock in milliseconds.

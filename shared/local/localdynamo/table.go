@@ -2,6 +2,7 @@ package localdynamo
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"regexp"
 	"slices"
@@ -232,8 +233,8 @@ func (s *Server) createTable(_ context.Context, in *createTableInput) (*tableOut
 	if err != nil {
 		return nil, err
 	}
-	err = s.db.write(func() error {
-		return s.db.conn.QueryRowContext(uninterrupted, `INSERT INTO tab (name, input, created) VALUES (?, ?, ?) RETURNING id`,
+	err = s.db.Write(func() error {
+		return s.db.Conn().QueryRowContext(uninterrupted, `INSERT INTO tab (name, input, created) VALUES (?, ?, ?) RETURNING id`,
 			t.name, string(definition), t.created).Scan(&t.id)
 	})
 	if err != nil {
@@ -274,8 +275,8 @@ func (s *Server) describe(_ context.Context, in *tableNameInput) (*describeTable
 		return nil, err
 	}
 	d := s.describeTable(t)
-	err = s.db.read(func() error {
-		return s.db.conn.QueryRowContext(uninterrupted, `SELECT count(*), coalesce(sum(length(data)), 0) FROM item WHERE tab = ?`, t.id).
+	err = s.db.Alone(func() error {
+		return s.db.Conn().QueryRowContext(uninterrupted, `SELECT count(*), coalesce(sum(length(data)), 0) FROM item WHERE tab = ?`, t.id).
 			Scan(&d.ItemCount, &d.TableSizeBytes)
 	})
 	return &describeTableOutput{d}, err
@@ -289,9 +290,9 @@ func (s *Server) deleteTable(_ context.Context, in *tableNameInput) (*tableOutpu
 	if t.input.DeletionProtectionEnabled {
 		return nil, invalid("Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.")
 	}
-	err = s.db.write(func() error {
+	err = s.db.Write(func() error {
 		for _, from := range []string{`DELETE FROM entry WHERE tab = ?`, `DELETE FROM item WHERE tab = ?`, `DELETE FROM tab WHERE id = ?`} {
-			if _, err := s.db.conn.ExecContext(uninterrupted, from, t.id); err != nil {
+			if _, err := s.db.Conn().ExecContext(uninterrupted, from, t.id); err != nil {
 				return err
 			}
 		}
@@ -339,28 +340,26 @@ func (s *Server) listTables(_ context.Context, in *listTablesInput) (*listTables
 }
 
 // loadTables reads the definitions of all tables.
-func (s *Server) loadTables(ctx context.Context) error {
-	rows, err := s.db.conn.QueryContext(ctx, `SELECT id, input, ttl, created FROM tab`)
-	if err != nil {
-		return err
-	}
-	return eachRow(rows, func() (bool, error) {
-		var id, created int64
-		var definition []byte
-		var ttl string
-		if err := rows.Scan(&id, &definition, &ttl, &created); err != nil {
-			return false, err
-		}
-		var in createTableInput
-		if err := json.Unmarshal(definition, &in); err != nil {
-			return false, err
-		}
-		t, err := newTable(in)
-		if err != nil {
-			return false, err
-		}
-		t.id, t.ttl, t.created = id, ttl, created
-		s.tables[t.name] = t
-		return true, nil
+func (s *Server) loadTables() error {
+	return s.db.Alone(func() error {
+		return s.db.Each(`SELECT id, input, ttl, created FROM tab`, nil, func(row *sql.Rows) (bool, error) {
+			var id, created int64
+			var definition []byte
+			var ttl string
+			if err := row.Scan(&id, &definition, &ttl, &created); err != nil {
+				return false, err
+			}
+			var in createTableInput
+			if err := json.Unmarshal(definition, &in); err != nil {
+				return false, err
+			}
+			t, err := newTable(in)
+			if err != nil {
+				return false, err
+			}
+			t.id, t.ttl, t.created = id, ttl, created
+			s.tables[t.name] = t
+			return true, nil
+		})
 	})
 }

@@ -76,21 +76,19 @@ func (s *Server) transactWriteItems(_ context.Context, in *transactWriteItemsInp
 		return nil, err
 	}
 	var actions []*action
-	seen := map[string]bool{}
+	seen := itemSet{}
 	for _, each := range in.TransactItems {
 		a, err := s.prepareTransact(each)
 		if err != nil {
 			return nil, err
 		}
-		id := itemID(a.table, a.key)
-		if seen[id] {
+		if seen.again(a.table, a.key) {
 			return nil, invalid("Transaction request cannot include multiple operations on one item")
 		}
-		seen[id] = true
 		actions = append(actions, a)
 	}
 	done := false
-	err := s.db.write(func() (err error) {
+	err := s.db.Write(func() (err error) {
 		if done, err = s.repeated(in); done || err != nil {
 			return err
 		}
@@ -238,7 +236,7 @@ func (s *Server) transactGetItems(_ context.Context, in *transactGetItemsInput) 
 		return nil, err
 	}
 	var readings []*reading
-	seen := map[string]bool{}
+	seen := itemSet{}
 	for i, each := range in.TransactItems {
 		if each.Get == nil {
 			return nil, invalid("TransactItems member %d has no Get", i+1)
@@ -247,17 +245,15 @@ func (s *Server) transactGetItems(_ context.Context, in *transactGetItemsInput) 
 		if err != nil {
 			return nil, err
 		}
-		id := itemID(r.table, r.key)
-		if seen[id] {
+		if seen.again(r.table, r.key) {
 			return nil, invalid("Transaction request cannot include multiple operations on one item")
 		}
-		seen[id] = true
 		readings = append(readings, r)
 	}
 	out := &transactGetItemsOutput{Responses: make([]itemResponse, len(readings))}
 	spent := map[*table]*cost{}
 	size := 0
-	err := s.db.read(func() error {
+	err := s.db.Alone(func() error {
 		reasons := make([]cancellationReason, len(readings))
 		for i, r := range readings {
 			shown, n, err := r.run(s.db)

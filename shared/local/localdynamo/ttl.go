@@ -2,6 +2,7 @@ package localdynamo
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strconv"
 	"time"
@@ -49,7 +50,7 @@ func (s *Server) updateTimeToLive(_ context.Context, in *updateTimeToLiveInput) 
 	if *want.Enabled {
 		changed.ttl = want.AttributeName
 	}
-	if err := s.db.write(func() error { return s.db.setTTL(&changed) }); err != nil {
+	if err := s.db.Write(func() error { return s.db.setTTL(&changed) }); err != nil {
 		return nil, err
 	}
 	s.tables[t.name] = &changed
@@ -93,7 +94,7 @@ func (t *table) expiry(it item) any {
 
 // setTTL keeps the table's attribute of time to live, and finds out again when each of its items expires.
 func (d *database) setTTL(t *table) error {
-	if _, err := d.conn.ExecContext(uninterrupted, `UPDATE tab SET ttl = ? WHERE id = ?`, t.ttl, t.id); err != nil {
+	if _, err := d.Conn().ExecContext(uninterrupted, `UPDATE tab SET ttl = ? WHERE id = ?`, t.ttl, t.id); err != nil {
 		return err
 	}
 	expiries := map[int64]any{}
@@ -104,7 +105,7 @@ func (d *database) setTTL(t *table) error {
 		return err
 	}
 	for id, at := range expiries {
-		if _, err := d.conn.ExecContext(uninterrupted, `UPDATE item SET expires = ? WHERE id = ?`, at, id); err != nil {
+		if _, err := d.Conn().ExecContext(uninterrupted, `UPDATE item SET expires = ? WHERE id = ?`, at, id); err != nil {
 			return err
 		}
 	}
@@ -113,14 +114,10 @@ func (d *database) setTTL(t *table) error {
 
 // each reads items with their ids.
 func (d *database) each(query string, found func(id int64, it item), args ...any) error {
-	rows, err := d.conn.QueryContext(uninterrupted, query, args...) //nolint:sqlclosecheck // eachRow closes them
-	if err != nil {
-		return err
-	}
-	return eachRow(rows, func() (bool, error) {
+	return d.Each(query, args, func(row *sql.Rows) (bool, error) {
 		var id int64
 		var data []byte
-		if err := rows.Scan(&id, &data); err != nil {
+		if err := row.Scan(&id, &data); err != nil {
 			return false, err
 		}
 		it, err := decodeItem(data)
@@ -141,7 +138,7 @@ func (s *Server) Expire(ctx context.Context, now time.Time) (int, error) {
 		if err := ctx.Err(); err != nil {
 			return removed, fmt.Errorf("expire items: %w", err)
 		}
-		err := s.db.write(func() error {
+		err := s.db.Write(func() error {
 			n, err := s.db.expire(t, now)
 			removed += n
 			return err

@@ -186,7 +186,7 @@ func (s *Server) receiptBatch(in *receiptBatchInput, do func(*queue, *receiptEnt
 		return nil, err
 	}
 	out := &batchOutput[batchResult]{Successful: []batchResult{}}
-	err = s.db.write(func() error {
+	err = s.db.Write(func() error {
 		for i := range in.Entries {
 			entry := &in.Entries[i]
 			if err := do(q, entry); err != nil {

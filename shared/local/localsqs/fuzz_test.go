@@ -31,7 +31,7 @@ func FuzzOperations(f *testing.F) {
 			f.Add(uint8(i), []byte(body))
 		}
 	}
-	s, err := start(f.Context(), Options{Path: filepath.Join(f.TempDir(), "queue.db"), Region: "us-east-1", Now: time.Now}, nowhere{})
+	s, err := start(f.Context(), Options{Path: filepath.Join(f.TempDir(), "queue.db"), Region: "us-east-1", Now: time.Now}, nowhere)
 	if err != nil {
 		f.Fatal(err)
 	}

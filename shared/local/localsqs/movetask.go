@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"hatchery/shared/local/sqlitefile"
 )
 
 // States of a message move task, and the reasons of a failed one, as AWS names them.
@@ -67,13 +69,13 @@ func (t *taskRunner) wakeAll() {
 // last bounds the task to the messages that are there now: one that fails again while the task runs comes back to the
 // dead letters as a younger row, and is not sent round and round.
 func (s *Server) recordTask(t *moveTask, source *queue) error {
-	return s.db.write(func() error {
-		err := s.db.conn.QueryRowContext(uninterrupted, `SELECT coalesce(max(id), 0), count(*) FILTER (WHERE due <= ? AND sent > ?)
+	return s.db.Write(func() error {
+		err := s.db.Conn().QueryRowContext(uninterrupted, `SELECT coalesce(max(id), 0), count(*) FILTER (WHERE due <= ? AND sent > ?)
 			FROM message WHERE queue = ?`, t.started, source.cutoff(t.started), source.id).Scan(&t.last, &t.toMove)
 		if err != nil {
 			return err
 		}
-		result, err := s.db.conn.ExecContext(uninterrupted, `INSERT INTO move_task (handle, source, destination, rate, last, to_move, status, started)
+		result, err := s.db.Conn().ExecContext(uninterrupted, `INSERT INTO move_task (handle, source, destination, rate, last, to_move, status, started)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, t.handle, t.source, t.destination, t.rate, t.last, t.toMove, t.status, t.started)
 		if err != nil {
 			return err
@@ -81,7 +83,7 @@ func (s *Server) recordTask(t *moveTask, source *queue) error {
 		if t.id, err = result.LastInsertId(); err != nil {
 			return err
 		}
-		_, err = s.db.conn.ExecContext(uninterrupted, `DELETE FROM move_task WHERE source = ?1 AND id NOT IN
+		_, err = s.db.Conn().ExecContext(uninterrupted, `DELETE FROM move_task WHERE source = ?1 AND id NOT IN
 			(SELECT id FROM move_task WHERE source = ?1 ORDER BY id DESC LIMIT ?2)`, t.source, taskHistory)
 		return err
 	})
@@ -219,7 +221,7 @@ func (s *Server) moveAll(t *moveTask, source *queue, found []candidate) (failure
 		moves[c.row] = to
 	}
 	moved := map[*queue]int{}
-	err = s.db.write(func() error {
+	err = s.db.Write(func() error {
 		for row, to := range moves {
 			done, err := s.moveOne(row, source, to, now)
 			if err != nil {
@@ -230,10 +232,10 @@ func (s *Server) moveAll(t *moveTask, source *queue, found []candidate) (failure
 				t.moved++
 			}
 		}
-		_, err := s.db.conn.ExecContext(uninterrupted, `UPDATE move_task SET moved = ? WHERE id = ?`, t.moved, t.id)
+		_, err := s.db.Conn().ExecContext(uninterrupted, `UPDATE move_task SET moved = ? WHERE id = ?`, t.moved, t.id)
 		return err
 	})
-	if isForeignKey(err) {
+	if sqlitefile.IsForeignKey(err) {
 		return reasonNoQueue, nil
 	}
 	for to, n := range moved {
@@ -246,21 +248,17 @@ func (s *Server) moveAll(t *moveTask, source *queue, found []candidate) (failure
 func (s *Server) candidates(t *moveTask, source *queue, n int64) ([]candidate, error) {
 	var found []candidate
 	now := s.now()
-	err := s.db.statement(func() error {
-		rows, err := s.db.conn.QueryContext(uninterrupted, `SELECT id, source FROM message
+	err := s.db.Alone(func() error {
+		return s.db.Each(`SELECT id, source FROM message
 			WHERE queue = ? AND due <= ? AND sent > ? AND id <= ? ORDER BY due, id LIMIT ?`,
-			source.id, now, source.cutoff(now), t.last, n)
-		if err != nil {
-			return err
-		}
-		return eachRow(rows, func() error {
-			var c candidate
-			if err := rows.Scan(&c.row, &c.source); err != nil {
-				return err
-			}
-			found = append(found, c)
-			return nil
-		})
+			[]any{source.id, now, source.cutoff(now), t.last, n}, func(row *sql.Rows) (bool, error) {
+				var c candidate
+				if err := row.Scan(&c.row, &c.source); err != nil {
+					return false, err
+				}
+				found = append(found, c)
+				return true, nil
+			})
 	})
 	return found, err
 }
@@ -268,7 +266,7 @@ func (s *Server) candidates(t *moveTask, source *queue, n int64) ([]candidate, e
 // moveOne makes a new message of an old one: another id, another enqueue time, no receives, as AWS documents for a
 // redrive. It is false when somebody received or deleted the old one meanwhile. It wants the connection.
 func (s *Server) moveOne(row int64, from, to *queue, now int64) (bool, error) {
-	result, err := s.db.conn.ExecContext(uninterrupted, `INSERT INTO message (queue, message_id, body, body_md5, attributes, trace, tag, sent, due)
+	result, err := s.db.Conn().ExecContext(uninterrupted, `INSERT INTO message (queue, message_id, body, body_md5, attributes, trace, tag, sent, due)
 		SELECT ?1, ?2, body, body_md5, attributes, trace, tag, ?3, ?3 FROM message WHERE id = ?4 AND queue = ?5 AND due <= ?3`,
 		to.id, uuid.NewString(), now, row, from.id)
 	if err != nil {
@@ -277,32 +275,28 @@ func (s *Server) moveOne(row int64, from, to *queue, now int64) (bool, error) {
 	if n, err := result.RowsAffected(); err != nil || n == 0 {
 		return false, err
 	}
-	_, err = s.db.conn.ExecContext(uninterrupted, `DELETE FROM message WHERE id = ?`, row)
+	_, err = s.db.Conn().ExecContext(uninterrupted, `DELETE FROM message WHERE id = ?`, row)
 	return true, err
 }
 
 func (s *Server) endTask(t *moveTask, status, reason string) error {
-	return s.db.write(func() error {
-		_, err := s.db.conn.ExecContext(uninterrupted, `UPDATE move_task SET status = ?, reason = ? WHERE id = ?`, status, reason, t.id)
+	return s.db.Write(func() error {
+		_, err := s.db.Conn().ExecContext(uninterrupted, `UPDATE move_task SET status = ?, reason = ? WHERE id = ?`, status, reason, t.id)
 		return err
 	})
 }
 
 func (s *Server) readTasks(where string, args ...any) ([]*moveTask, error) {
 	var tasks []*moveTask
-	err := s.db.statement(func() error {
-		rows, err := s.db.conn.QueryContext(uninterrupted, `SELECT id, handle, source, destination, rate, last, to_move,
-			moved, status, reason, started FROM move_task `+where, args...)
-		if err != nil {
-			return err
-		}
-		return eachRow(rows, func() error {
+	err := s.db.Alone(func() error {
+		return s.db.Each(`SELECT id, handle, source, destination, rate, last, to_move,
+			moved, status, reason, started FROM move_task `+where, args, func(row *sql.Rows) (bool, error) {
 			t := &moveTask{}
-			if err := rows.Scan(&t.id, &t.handle, &t.source, &t.destination, &t.rate, &t.last, &t.toMove, &t.moved, &t.status, &t.reason, &t.started); err != nil {
-				return err
+			if err := row.Scan(&t.id, &t.handle, &t.source, &t.destination, &t.rate, &t.last, &t.toMove, &t.moved, &t.status, &t.reason, &t.started); err != nil {
+				return false, err
 			}
 			tasks = append(tasks, t)
-			return nil
+			return true, nil
 		})
 	})
 	return tasks, err

@@ -1,8 +1,7 @@
 package localsqs
 
 import (
-	"context"
-	"errors"
+	"database/sql"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,7 +10,7 @@ import (
 
 // Receiving, looking for a tag and the next due time must not get slower as the queue gets longer.
 func TestHotQueriesUseTheirIndex(t *testing.T) {
-	s, err := start(t.Context(), Options{Path: filepath.Join(t.TempDir(), "queue.db"), Region: "us-east-1", Now: time.Now}, nowhere{})
+	s, err := start(t.Context(), Options{Path: filepath.Join(t.TempDir(), "queue.db"), Region: "us-east-1", Now: time.Now}, nowhere)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,21 +35,14 @@ func TestHotQueriesUseTheirIndex(t *testing.T) {
 
 // explain is how SQLite goes about a query.
 func (s *Server) explain(query string) (plan []string, err error) {
-	err = s.db.statement(func() error {
-		rows, err := s.db.conn.QueryContext(context.Background(), "EXPLAIN QUERY PLAN "+query, make([]any, strings.Count(query, "?"))...)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, rows.Close()) }()
-		for rows.Next() {
+	err = s.db.Alone(func() error {
+		return s.db.Each("EXPLAIN QUERY PLAN "+query, make([]any, strings.Count(query, "?")), func(row *sql.Rows) (bool, error) {
 			var id, parent, unused int
 			var detail string
-			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
-				return err
-			}
+			err := row.Scan(&id, &parent, &unused, &detail)
 			plan = append(plan, detail)
-		}
-		return rows.Err()
+			return true, err
+		})
 	})
 	return plan, err
 }

@@ -2,6 +2,7 @@ package localsqs
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -39,27 +40,23 @@ const (
 )
 
 func (s *Server) loadQueues() error {
-	return s.db.statement(func() error {
-		rows, err := s.db.conn.QueryContext(uninterrupted, `SELECT id, name, attributes, created, modified FROM queue`) //nolint:sqlclosecheck // eachRow closes them
-		if err != nil {
-			return err
-		}
-		return eachRow(rows, func() error {
+	return s.db.Alone(func() error {
+		return s.db.Each(`SELECT id, name, attributes, created, modified FROM queue`, nil, func(row *sql.Rows) (bool, error) {
 			var id, created, modified int64
 			var name, attributes string
-			if err := rows.Scan(&id, &name, &attributes, &created, &modified); err != nil {
-				return err
+			if err := row.Scan(&id, &name, &attributes, &created, &modified); err != nil {
+				return false, err
 			}
 			var raw map[string]string
 			if err := json.Unmarshal([]byte(attributes), &raw); err != nil {
-				return fmt.Errorf("attributes of queue %q: %w", name, err)
+				return false, fmt.Errorf("attributes of queue %q: %w", name, err)
 			}
 			set, err := parseSettings(raw)
 			if err != nil {
-				return fmt.Errorf("attributes of queue %q: %w", name, err)
+				return false, fmt.Errorf("attributes of queue %q: %w", name, err)
 			}
 			s.queues[name] = s.newQueue(id, name, set, created, modified)
-			return nil
+			return true, nil
 		})
 	})
 }
@@ -102,8 +99,8 @@ func (s *Server) makeQueue(name string, attributes map[string]string) (*queue, e
 		return nil, err
 	}
 	var id int64
-	err = s.db.write(func() error {
-		result, err := s.db.conn.ExecContext(uninterrupted,
+	err = s.db.Write(func() error {
+		result, err := s.db.Conn().ExecContext(uninterrupted,
 			`INSERT INTO queue (name, attributes, created, modified) VALUES (?, ?, ?, ?)`, name, raw, now, now)
 		if err != nil {
 			return err
@@ -127,8 +124,8 @@ func (s *Server) changeQueue(q *queue, attributes map[string]string) error {
 		return err
 	}
 	now := s.now()
-	err = s.db.write(func() error {
-		_, err := s.db.conn.ExecContext(uninterrupted,
+	err = s.db.Write(func() error {
+		_, err := s.db.Conn().ExecContext(uninterrupted,
 			`UPDATE queue SET attributes = ?, modified = ? WHERE id = ?`, raw, now, q.id)
 		return err
 	})

@@ -169,8 +169,8 @@ func (s *Server) deleteQueue(_ context.Context, _ *request, in *queueInput) (*st
 	if s.queues[q.name] != q {
 		return nil, errQueueDoesNotExist()
 	}
-	err = s.db.write(func() error {
-		_, err := s.db.conn.ExecContext(uninterrupted, `DELETE FROM queue WHERE id = ?`, q.id)
+	err = s.db.Write(func() error {
+		_, err := s.db.Conn().ExecContext(uninterrupted, `DELETE FROM queue WHERE id = ?`, q.id)
 		return err
 	})
 	if err != nil {
@@ -193,7 +193,7 @@ func (s *Server) purgeQueue(_ context.Context, _ *request, in *queueInput) (*str
 	if last != 0 && now < last+purgeAgain.Milliseconds() || !q.purged.CompareAndSwap(last, now) {
 		return nil, modelled("PurgeQueueInProgress", "Only one PurgeQueue operation on %s is allowed every 60 seconds.", q.name)
 	}
-	return &struct{}{}, s.db.statement(func() error {
+	return &struct{}{}, s.db.Alone(func() error {
 		_, err := s.db.purge.ExecContext(uninterrupted, q.id)
 		return err
 	})
@@ -248,7 +248,7 @@ func unsupportedAttribute(name string) bool {
 func (s *Server) measured(q *queue) (map[string]string, error) {
 	now := s.now()
 	var visible, held, delayed int64
-	err := s.db.statement(func() error {
+	err := s.db.Alone(func() error {
 		return s.db.counts.QueryRowContext(uninterrupted, q.id, now, q.cutoff(now)).Scan(&visible, &held, &delayed)
 	})
 	if err != nil {

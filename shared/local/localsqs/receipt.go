@@ -65,7 +65,7 @@ func (s *Server) deleteMessage(_ context.Context, _ *request, in *deleteMessageI
 	if err != nil {
 		return nil, err
 	}
-	return &struct{}{}, s.db.statement(func() error { return s.remove(r) })
+	return &struct{}{}, s.db.Alone(func() error { return s.remove(r) })
 }
 
 // requiredReceipt reads a handle that must be there and be of this queue.
@@ -102,7 +102,7 @@ func (s *Server) changeMessageVisibility(_ context.Context, _ *request, in *chan
 		return nil, err
 	}
 	now := s.now()
-	if err := s.db.write(func() error { return s.rehide(q, r, now, timeout) }); err != nil {
+	if err := s.db.Write(func() error { return s.rehide(q, r, now, timeout) }); err != nil {
 		return nil, err
 	}
 	s.rehidden(q, now, timeout)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"hatchery/shared/local/sqlitefile"
 )
 
 type receiveMessageInput struct {
@@ -137,7 +139,7 @@ func (s *Server) take(q *queue, count int, visibility time.Duration) (found []*s
 	}
 	buried := 0
 	due := now + visibility.Milliseconds()
-	err = s.db.write(func() error {
+	err = s.db.Write(func() error {
 		if err := s.expire(q, now); err != nil {
 			return err
 		}
@@ -191,18 +193,14 @@ func (s *Server) take(q *queue, count int, visibility time.Duration) (found []*s
 
 // visible reads up to n messages that can be received. It wants the connection.
 func (s *Server) visible(q *queue, now int64, n int) ([]*stored, error) {
-	rows, err := s.db.visible.QueryContext(uninterrupted, q.id, now, q.cutoff(now), n)
-	if err != nil {
-		return nil, err
-	}
 	var seen []*stored
-	err = eachRow(rows, func() error {
+	err := sqlitefile.EachOf(s.db.visible, []any{q.id, now, q.cutoff(now), n}, func(row *sql.Rows) (bool, error) {
 		m := &stored{}
-		if err := rows.Scan(&m.row, &m.id, &m.body, &m.bodyMD5, &m.attributes, &m.trace, &m.sent, &m.receives, &m.firstReceived, &m.from); err != nil {
-			return err
+		if err := row.Scan(&m.row, &m.id, &m.body, &m.bodyMD5, &m.attributes, &m.trace, &m.sent, &m.receives, &m.firstReceived, &m.from); err != nil {
+			return false, err
 		}
 		seen = append(seen, m)
-		return nil
+		return true, nil
 	})
 	return seen, err
 }

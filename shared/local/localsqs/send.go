@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"hatchery/shared/local/sqlitefile"
 )
 
 // outgoing is a checked message on its way into a queue.
@@ -116,7 +118,7 @@ func (s *Server) Holds(_ context.Context, queue, tag string) (bool, error) {
 		places = append(places, &queueAt{dead, dead.cutoff(s.now())})
 	}
 	var found bool
-	err = s.db.statement(func() error {
+	err = s.db.Alone(func() error {
 		for _, p := range places {
 			if err := s.db.holds.QueryRowContext(uninterrupted, tag, p.queue.id, p.cutoff).Scan(&found); err != nil || found {
 				return err
@@ -154,9 +156,9 @@ func (s *Server) send(q *queue, messages []*outgoing) error {
 	}
 	var err error
 	if len(rows) == 1 {
-		err = s.db.statement(rows[0].into(s.db))
+		err = s.db.Alone(rows[0].into(s.db))
 	} else {
-		err = s.db.write(func() error {
+		err = s.db.Write(func() error {
 			for _, r := range rows {
 				if err := r.into(s.db)(); err != nil {
 					return err
@@ -165,7 +167,7 @@ func (s *Server) send(q *queue, messages []*outgoing) error {
 			return nil
 		})
 	}
-	if isForeignKey(err) {
+	if sqlitefile.IsForeignKey(err) {
 		return errQueueDoesNotExist()
 	}
 	if err != nil {

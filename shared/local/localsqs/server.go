@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"hatchery/shared/local/httpserver"
 	"hatchery/shared/local/sigv4"
 )
 
@@ -35,12 +35,12 @@ type Options struct {
 
 // Server is a running endpoint. Its methods may be called by several goroutines at once.
 type Server struct {
-	options  Options
-	log      *slog.Logger
-	listener net.Listener
-	http     *http.Server
-	db       *database
-	ops      map[string]operation
+	options Options
+	log     *slog.Logger
+	url     string
+	http    *httpserver.Server
+	db      *database
+	ops     map[string]operation
 
 	signatures sigv4.Checker
 
@@ -69,39 +69,30 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", options.Listen)
+	door, err := httpserver.Listen(ctx, options.Listen, requestTimeout, options.Log)
 	if err != nil {
-		return nil, fmt.Errorf("open the queue: listen on %s: %w", options.Listen, err)
+		return nil, fmt.Errorf("open the queue: %w", err)
 	}
-	s, err := start(ctx, options, listener)
+	s, err := start(ctx, options, door.URL())
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open the queue: file %q: %w", options.Path, err), listener.Close())
+		return nil, errors.Join(fmt.Errorf("open the queue: file %q: %w", options.Path, err), door.Close(ctx))
 	}
-	s.http = &http.Server{
-		Handler:           http.HandlerFunc(s.serveHTTP),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       requestTimeout,
-		WriteTimeout:      requestTimeout,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(options.Log.Handler(), slog.LevelDebug),
-	}
+	s.http = door
 	s.running.Go(func() {
-		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := door.Serve(http.HandlerFunc(s.serveHTTP)); err != nil {
 			s.log.Error("the queue endpoint stopped serving", "error", err)
 		}
 	})
 	return s, nil
 }
 
-// start is a server without its HTTP side: the file, the queues in it, and the tasks that were running.
-func start(ctx context.Context, options Options, listener net.Listener) (*Server, error) {
+// start is a server without its HTTP side, which is at url: the file, the queues in it, and the tasks that were running.
+func start(ctx context.Context, options Options, url string) (*Server, error) {
 	db, err := openDatabase(ctx, options.Path)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: options, log: options.Log, listener: listener, db: db, ops: operations(),
+	s := &Server{options: options, log: options.Log, url: url, db: db, ops: operations(),
 		signatures: sigv4.Checker{AccessKey: options.AccessKey, SecretKey: options.SecretKey, Region: options.Region, Service: "sqs", Now: options.Now},
 		queues:     map[string]*queue{}, deleted: map[string]int64{}}
 	s.stopped, s.stop = context.WithCancel(context.Background())
@@ -115,7 +106,7 @@ func start(ctx context.Context, options Options, listener net.Listener) (*Server
 }
 
 // URL is the endpoint for a client on this machine.
-func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
+func (s *Server) URL() string { return s.url }
 
 // QueueURL is the URL of the queue of that name, whether it exists or not.
 func (s *Server) QueueURL(name string) string { return s.URL() + "/" + accountID + "/" + name }
@@ -140,7 +131,7 @@ func (s *Server) Wake() {
 // receive happened, and a message that kills its receiver must still reach the dead letters in the end.
 func (s *Server) Release(context.Context) (int, error) {
 	var released int64
-	err := s.db.write(func() error {
+	err := s.db.Write(func() error {
 		result, err := s.db.release.ExecContext(uninterrupted, s.now())
 		if err != nil {
 			return err
@@ -155,22 +146,11 @@ func (s *Server) Release(context.Context) (int, error) {
 	return int(released), nil
 }
 
-// finishTime is how long requests may go on after Close was called.
-const finishTime = time.Second
-
 // Close ends long polls (with an empty answer) and move tasks (they go on at the next Open), lets requests finish
 // until ctx ends and for a second at most, then closes the file.
 func (s *Server) Close(ctx context.Context) error {
 	s.stop()
-	finishing, cancel := context.WithTimeout(ctx, finishTime)
-	defer cancel()
-	var err error
-	if s.http.Shutdown(finishing) != nil {
-		// A request that takes longer, or a connection on which nothing was asked yet:
-		// net/http would wait five seconds for its first word.
-		err = s.http.Close()
-	}
-	if err = errors.Join(err, s.finish()); err != nil {
+	if err := errors.Join(s.http.Close(ctx), s.finish()); err != nil {
 		return fmt.Errorf("close the queue: %w", err)
 	}
 	return nil
@@ -180,7 +160,7 @@ func (s *Server) Close(ctx context.Context) error {
 func (s *Server) finish() error {
 	s.stop()
 	s.running.Wait()
-	return s.db.close()
+	return s.db.Close()
 }
 
 // now is the clock in milliseconds.

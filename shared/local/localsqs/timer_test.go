@@ -2,21 +2,15 @@ package localsqs
 
 import (
 	"context"
-	"io"
 	"log/slog"
-	"net"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-// nowhere is a listener for a server whose HTTP side is not started: a bubble's time stands while a socket waits.
-type nowhere struct{}
-
-func (nowhere) Accept() (net.Conn, error) { return nil, io.EOF }
-func (nowhere) Close() error              { return nil }
-func (nowhere) Addr() net.Addr            { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9} }
+// nowhere is the address of a server whose HTTP side is not started: a bubble's time stands while a socket waits.
+const nowhere = "http://127.0.0.1:9"
 
 // bubble runs a test on a server whose clock and timers are those of a synctest bubble, so that waiting costs nothing
 // and every moment is exact. Nobody calls Wake in it: timers alone must do.
@@ -24,7 +18,7 @@ func bubble(t *testing.T, run func(t *testing.T, s *Server, q *queue)) {
 	path := filepath.Join(t.TempDir(), "queue.db")
 	synctest.Test(t, func(t *testing.T) {
 		options := Options{Path: path, Region: "us-east-1", Now: time.Now, Log: slog.New(slog.DiscardHandler)}
-		s, err := start(context.Background(), options, nowhere{})
+		s, err := start(context.Background(), options, nowhere)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -160,8 +154,8 @@ func TestExpiredMessagesAreRemovedFromTheFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		var rows int
-		err := s.db.statement(func() error {
-			return s.db.conn.QueryRowContext(t.Context(), `SELECT count(*) FROM message`).Scan(&rows)
+		err := s.db.Alone(func() error {
+			return s.db.Conn().QueryRowContext(t.Context(), `SELECT count(*) FROM message`).Scan(&rows)
 		})
 		if err != nil || rows != 0 {
 			t.Errorf("%d rows are left, %v", rows, err)

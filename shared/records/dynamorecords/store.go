@@ -3,7 +3,6 @@ package dynamorecords
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
 	"time"
@@ -96,14 +95,8 @@ func (s *Store) Atomic() bool { return true }
 
 // trouble says what failed, unless err is an answer that callers branch on.
 func (s *Store) trouble(err error, format string, args ...any) error {
-	if err == nil {
-		return nil
-	}
-	for _, answer := range []error{upload.ErrNotFound, upload.ErrExists, upload.ErrConflict, upload.ErrKeyReused,
-		upload.ErrBadCursor, upload.ErrDuplicate, upload.ErrOverQuota} {
-		if errors.Is(err, answer) {
-			return err
-		}
+	if err == nil || upload.IsAnswer(err) {
+		return err
 	}
 	return fmt.Errorf("%s in table %q: %w", fmt.Sprintf(format, args...), s.table, err)
 }

@@ -23,6 +23,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -151,7 +152,11 @@ func openDB(path string, connections int, settings url.Values) (*sql.DB, error) 
 	settings.Set("_dqs", "0")
 	settings.Set("_defensive", "1")
 	settings.Set("_error_rc", "1")
-	name := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: settings.Encode()}
+	path = filepath.ToSlash(path)
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // a Windows drive: SQLite wants file:/C:/…
+	}
+	name := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: settings.Encode()}
 	connector, err := sqlite.NewConnector(name.String())
 	if err != nil {
 		return nil, err
@@ -172,14 +177,8 @@ func (s *Store) Atomic() bool { return true }
 
 // trouble says what failed, unless err is an answer that callers branch on.
 func (s *Store) trouble(err error, format string, args ...any) error {
-	if err == nil {
-		return nil
-	}
-	for _, answer := range []error{upload.ErrNotFound, upload.ErrExists, upload.ErrConflict, upload.ErrKeyReused,
-		upload.ErrBadCursor, upload.ErrDuplicate, upload.ErrOverQuota} {
-		if errors.Is(err, answer) {
-			return err
-		}
+	if err == nil || upload.IsAnswer(err) {
+		return err
 	}
 	return fmt.Errorf("%s in %q: %w", fmt.Sprintf(format, args...), s.path, err)
 }
