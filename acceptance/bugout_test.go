@@ -153,6 +153,7 @@ func TestTheDeployedStackWithBugout(t *testing.T) {
 	t.Run("an old image is listed, served and deleted", func(t *testing.T) { w.servesOldImages(t) })
 	t.Run("without its right nothing is read, and the log names it", func(t *testing.T) { w.needsItsRights(t) })
 	t.Run("the reconciler runs, and notes how far it came", func(t *testing.T) { w.reconciles(t) })
+	t.Run("a verdict that Bugout lost is given again", func(t *testing.T) { w.restoresVerdicts(t) })
 	t.Run("a token that was rotated is found without a redeployment", func(t *testing.T) { w.survivesRotation(t) })
 	t.Run("no message failed for good", func(t *testing.T) { check(t, w.noDeadLetters(t.Context())) })
 	t.Run("no token is written anywhere", func(t *testing.T) { w.showsNoToken(t) })
@@ -342,6 +343,48 @@ func (w *broodStack) reconciles(t *testing.T) {
 	check(t, err)
 	if len(notes) != 1 {
 		t.Errorf("Bugout has the notes %v, want one", notes)
+	}
+}
+
+// restoresVerdicts: a stored upload whose resource says pending again, as after two of
+// Bugout's processes wrote at once, is found by the reconciler and stored as it was.
+func (w *broodStack) restoresVerdicts(t *testing.T) {
+	ctx, e, bytes := t.Context(), w.newEntry(), picture(t)
+	r, err := e.post(ctx, "images", "cat.gif", bytes)
+	check(t, err)
+	r, err = e.stored(ctx, r)
+	check(t, err)
+	check(t, waitFor(ctx, w.patience, "quarantine to be empty", func() (bool, string) {
+		versions, err := w.versions(ctx, e.quarantineKey(r))
+		return err == nil && len(versions) == 0, fmt.Sprint(versions, err)
+	}))
+	var there struct {
+		Resources []struct {
+			ID string `json:"id"`
+		}
+	}
+	check(t, w.ask(ctx, http.MethodGet, "/resources/?"+url.Values{"id": {r.ID}}.Encode(), nil, &there))
+	if len(there.Resources) != 1 {
+		t.Fatalf("Bugout has %+v", there)
+	}
+	long := time.Now().UTC().Add(-25 * time.Hour).Format("2006-01-02 15:04:05.000000")
+	var changed any
+	check(t, w.ask(ctx, http.MethodPut, "/resources/"+there.Resources[0].ID, map[string]any{"update": map[string]string{"status": "pending", "created_at": long},
+		"drop_keys": []string{"size", "content_type", "sha256", "settled_at", "judged_version", "served_version"}}, &changed))
+
+	w.setting(t, "ReconcilerFunction", "HATCHERY_VISIBILITY_SECONDS", "1") // messages are given up after 5 s
+	eventually(t, 2*w.patience, "its message is sent again", func() (bool, string) {
+		var report struct {
+			Reenqueued int `json:"reenqueued"`
+		}
+		w.invoke(t, "ReconcilerFunction", map[string]any{}, &report)
+		return report.Reenqueued == 1, fmt.Sprintf("%+v", report)
+	})
+	again, err := e.stored(ctx, r)
+	check(t, err)
+	check(t, e.served(ctx, again, bytes))
+	if again.SHA256 != r.SHA256 || again.Size == nil || *again.Size != int64(len(bytes)) {
+		t.Errorf("it was %+v, and is %+v", r, again)
 	}
 }
 

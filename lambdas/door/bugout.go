@@ -18,8 +18,9 @@ const (
 	// many processes there are.
 	bugoutAtOnce = 1
 	// callersTimeout bounds one request to Brood while a caller waits. An upload makes
-	// one, looks whether it happened, and asks the application before: all of that has
-	// to come to an end within the 29 seconds of the api function.
+	// one, looks whether it happened, and asks the application before; a list may have to
+	// prove first that nothing is hidden. All of that has to come to an end within the 29
+	// seconds of the api function.
 	callersTimeout, callersAttempts = 5 * time.Second, 2
 	// patientTimeout is for the others. The reconciler's lists come in one piece.
 	patientTimeout, patientAttempts = 20 * time.Second, 3

@@ -10,12 +10,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"hatchery/shared/baseurl"
 )
 
 // Bounds that nobody has needed to change yet.
@@ -88,16 +88,11 @@ type Application struct {
 
 // New returns an Application at baseURL, for example "https://notes.example.com/api".
 //
-// The URL is absolute, https or http, with a host, and without user, query and
-// fragment; it may have a path, and a slash at its end does not matter. Plain
-// http would show every caller's token to the network, so it is accepted only
-// towards a place that cannot be on the public internet: a loopback or private
-// address, or a name that is "localhost", has no dot (a container's or a
-// search-domain name), or ends in .localhost, .internal or .local.
+// The URL is one that [baseurl.Parse] takes; it may have a path.
 //
 // New does not connect. o may be nil.
 func New(baseURL string, o *Options) (*Application, error) {
-	prefix, err := parseBase(baseURL)
+	prefix, err := baseurl.Parse("application", baseURL)
 	if err != nil {
 		return nil, err
 	}
@@ -109,8 +104,8 @@ func New(baseURL string, o *Options) (*Application, error) {
 	}
 	a := &Application{prefix: prefix, timeout: o.Timeout, maxBody: o.MaxBody, now: o.Now}
 	if o.Brood != "" {
-		if a.brood, err = parseBase(o.Brood); err != nil {
-			return nil, fmt.Errorf("the auth server of Bugout: %w", err)
+		if a.brood, err = baseurl.Parse("Bugout", o.Brood); err != nil {
+			return nil, err
 		}
 	}
 	if a.timeout == 0 {
@@ -141,58 +136,6 @@ func New(baseURL string, o *Options) (*Application, error) {
 		DisableCompression:     true, // the body is dropped: nothing is to be inflated
 	}
 	return a, nil
-}
-
-// parseBase checks the application's URL and gives the text that a question's
-// path is appended to. Its errors never quote a password.
-func parseBase(raw string) (string, error) {
-	u, err := url.Parse(raw)
-	if err != nil {
-		// The text of url.Parse's error quotes the whole URL, perhaps with a password.
-		return "", errors.New("application URL: not a URL; want something like https://notes.example.com")
-	}
-	fault := func(format string, args ...any) (string, error) {
-		// What may hold a secret, the user and the query, is not quoted.
-		shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
-		return "", fmt.Errorf("application URL %q: %s", shown.String(), fmt.Sprintf(format, args...))
-	}
-	switch {
-	case u.Scheme != "http" && u.Scheme != "https":
-		return fault("scheme %q; want https, or http to a private address", u.Scheme)
-	case u.Hostname() == "":
-		return fault("no host; want something like https://notes.example.com")
-	case !validPort(u.Port()):
-		return fault("port %s; want 1 to 65535", u.Port())
-	case u.User != nil:
-		return fault("holds a user; the application is asked with the caller's Authorization alone")
-	case u.RawQuery != "" || u.ForceQuery:
-		return fault("holds a query; want scheme, host and perhaps a path")
-	case u.Fragment != "" || strings.Contains(raw, "#"):
-		return fault("holds a fragment; want scheme, host and perhaps a path")
-	case u.Scheme == "http" && !private(u.Hostname()):
-		return fault("plain http would send callers' tokens in clear; use https (http is for loopback and private addresses)")
-	}
-	base := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
-	return strings.TrimRight(base.String(), "/"), nil
-}
-
-// validPort tells whether port, as url.URL.Port gives it, is one or is left out.
-func validPort(port string) bool {
-	n, err := strconv.ParseUint(port, 10, 16)
-	return port == "" || err == nil && n > 0
-}
-
-// private tells whether host can only be a place near by. Link-local addresses
-// are not: that is where clouds keep their metadata services.
-func private(host string) bool {
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.IsLoopback() || ip.IsPrivate()
-	}
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	return !strings.Contains(host, ".") || // "localhost", "app"
-		strings.HasSuffix(host, ".localhost") ||
-		strings.HasSuffix(host, ".internal") ||
-		strings.HasSuffix(host, ".local")
 }
 
 // Allow returns nil when the application grants the caller this entry, which is

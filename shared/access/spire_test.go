@@ -121,7 +121,7 @@ func TestOtherApplicationsTokensStayWithThem(t *testing.T) {
 
 func TestBroodMustBeAPlaceThatTokensMayGoTo(t *testing.T) {
 	for _, url := range []string{"http://auth.example.com", "auth", "https://me@auth.example.com"} {
-		if _, err := access.New("https://notes.example.com", &access.Options{Brood: url}); err == nil || !strings.Contains(err.Error(), "auth server") {
+		if _, err := access.New("https://notes.example.com", &access.Options{Brood: url}); err == nil || !strings.Contains(err.Error(), "Bugout URL") {
 			t.Errorf("%s: %v", url, err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/google/uuid"
 )
@@ -124,8 +125,11 @@ func (s *Server) guarded(do func(*http.Request, Role) reply) http.HandlerFunc {
 	}
 }
 
-// perform does what was asked, twice where that is the trouble.
+// perform does what was asked, twice or too late where that is the trouble.
 func (s *Server) perform(do func(*http.Request, Role) reply, r *http.Request, role Role, trouble Trouble) reply {
+	if trouble == Overtakes && r.Method == http.MethodPut {
+		return s.merge(r, role, s.overtake)
+	}
 	if trouble != HappensTwice {
 		return do(r, role)
 	}
@@ -175,6 +179,20 @@ func (s *Server) silent(r *http.Request, until chan struct{}) bool {
 	case <-s.stopping:
 	}
 	return false
+}
+
+// overtake holds a PUT that has read, until it is let go. It is false when the caller
+// or the server went away before.
+func (s *Server) overtake(r *http.Request) bool {
+	written := make(chan struct{})
+	select {
+	case s.late <- sync.OnceFunc(func() { close(written) }):
+	case <-r.Context().Done():
+		return false
+	case <-s.stopping:
+		return false
+	}
+	return s.silent(r, written)
 }
 
 // authorize finds what the caller may do, or the refusal.

@@ -327,6 +327,77 @@ func TestTrouble(t *testing.T) {
 	}
 }
 
+// TestAPUTThatOvertakesUndoesWhatWasWrittenMeanwhile: as several processes of Brood do.
+func TestAPUTThatOvertakesUndoesWhatWasWrittenMeanwhile(t *testing.T) {
+	first := true
+	b := open(t, func(o *localbrood.Options) {
+		o.Trouble = func(call localbrood.Call) localbrood.Trouble {
+			if call.Method == "PUT" && first {
+				first = false
+				return localbrood.Overtakes
+			}
+			return localbrood.None
+		}
+	})
+	path := "/resources/" + b.create(`{"a":"1","b":"1"}`)
+	slow := make(chan answer)
+	go func() {
+		got, err := b.ask(b.Context(), "PUT", path, `{"update":{"a":"2"}}`)
+		if err != nil {
+			b.Error(err)
+		}
+		slow <- got
+	}()
+	write := <-b.Late()
+	b.want(b.call("PUT", path, `{"update":{"b":"2"},"drop_keys":["a"]}`), 200, `{"b":"2"}`)
+	b.want(b.call("GET", path, ""), 200, `{"b":"2"}`)
+	write()
+	b.want(<-slow, 200, `{"a":"2","b":"1"}`)
+	b.want(b.call("GET", path, ""), 200, `{"a":"2","b":"1"}`)
+	// One that was deleted meanwhile does not come back, and one whose caller is gone is
+	// not written.
+	first = true
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		if _, err := b.ask(ctx, "PUT", path, `{"update":{"a":"3"}}`); err == nil {
+			b.Error("it was answered")
+		}
+		close(slow)
+	}()
+	<-b.Late()
+	cancel()
+	<-slow
+	b.Settle()
+	b.want(b.call("GET", path, ""), 200, `{"a":"2","b":"1"}`)
+	first, slow = true, make(chan answer)
+	go func() {
+		got, err := b.ask(b.Context(), "PUT", path, `{"update":{"a":"3"}}`)
+		if err != nil {
+			b.Error(err)
+		}
+		slow <- got
+	}()
+	write = <-b.Late()
+	b.want(b.call("DELETE", path, ""), 200, "")
+	write()
+	b.want(<-slow, 404, "Not Found")
+	b.want(b.call("GET", path, ""), 404, "Not Found")
+}
+
+// TestAReaderSeesAllAndChangesNothing: a user outside of the group who was given read.
+func TestAReaderSeesAllAndChangesNothing(t *testing.T) {
+	b := open(t, nil)
+	path := "/resources/" + b.create(`{"a":1}`)
+	b.SetRole(stranger, localbrood.Reader)
+	b.token = "Bearer " + stranger
+	b.want(b.call("GET", path, ""), 200, `{"a":1}`)
+	b.want(b.call("GET", "/resources/?a=1", ""), 200, `{"a":1}`)
+	b.want(b.call("POST", "/resources/", `{"application_id":"`+app+`","resource_data":{}}`), 403, `{"detail":"Forbidden"}`)
+	b.want(b.call("PUT", path, `{"update":{"a":2}}`), 404, `{"detail":"Not Found"}`)
+	b.want(b.call("DELETE", path, ""), 404, `{"detail":"Not Found"}`)
+	b.want(b.call("GET", path, ""), 200, `{"a":1}`)
+}
+
 // TestMoreAtOnceThanConnectionsIsSilence: nothing is answered any more, /ping
 // neither, until somebody restarts it.
 func TestMoreAtOnceThanConnectionsIsSilence(t *testing.T) {

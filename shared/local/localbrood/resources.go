@@ -191,7 +191,7 @@ func (s *Server) list(r *http.Request, role Role) reply {
 	defer s.mu.Unlock()
 	found := []resource{}
 	for _, there := range s.resources {
-		if role == Member && (!filtered || there.Application == in) && there.Data.matchesAll(want) {
+		if role.sees() && (!filtered || there.Application == in) && there.Data.matchesAll(want) {
 			found = append(found, *there)
 		}
 	}
@@ -207,15 +207,18 @@ func (o object) matchesAll(want map[string]string) bool {
 	return true
 }
 
-// held finds the resource of the path, for its holders.
-func (s *Server) held(r *http.Request, role Role) (*resource, *reply) {
+// sees says whether lists and single resources are shown to a role.
+func (r Role) sees() bool { return r == Member || r == Reader }
+
+// held finds the resource of the path, for those who may do what they want with it.
+func (s *Server) held(r *http.Request, may bool) (*resource, *reply) {
 	id, err := uuid.Parse(r.PathValue("id"))
 	if err != nil {
 		bad := invalid("path", "resource_id", notAnID, notAnIDType)
 		return nil, &bad
 	}
 	there, found := s.byID[id.String()]
-	if !found || role != Member {
+	if !found || !may {
 		return nil, &notFound
 	}
 	return there, nil
@@ -224,7 +227,7 @@ func (s *Server) held(r *http.Request, role Role) (*resource, *reply) {
 func (s *Server) get(r *http.Request, role Role) reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	there, bad := s.held(r, role)
+	there, bad := s.held(r, role.sees())
 	if bad != nil {
 		return *bad
 	}
@@ -232,6 +235,12 @@ func (s *Server) get(r *http.Request, role Role) reply {
 }
 
 func (s *Server) update(r *http.Request, role Role) reply {
+	return s.merge(r, role, nil)
+}
+
+// merge is update. between, when set, is called after reading, without the lock, and
+// says whether to write.
+func (s *Server) merge(r *http.Request, role Role, between func(*http.Request) bool) reply {
 	body, bad := readBody(r)
 	if bad != nil {
 		return *bad
@@ -246,18 +255,27 @@ func (s *Server) update(r *http.Request, role Role) reply {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	there, bad := s.held(r, role)
+	there, bad := s.held(r, role == Member)
 	if bad != nil {
 		return *bad
 	}
-	changed := *there
-	changed.Data = maps.Clone(there.Data)
+	was := *there
+	if between != nil {
+		s.mu.Unlock()
+		on := between(r)
+		s.mu.Lock()
+		if _, bad = s.held(r, on); bad != nil {
+			return *bad // deleted meanwhile, or nobody waits for an answer
+		}
+	}
+	changed := was
+	changed.Data = maps.Clone(was.Data)
 	maps.Copy(changed.Data, update)
 	for _, key := range drop {
 		name, _ := key.(string)
 		delete(changed.Data, name)
 	}
-	if fmt.Sprint(changed.Data) != fmt.Sprint(there.Data) {
+	if fmt.Sprint(changed.Data) != fmt.Sprint(was.Data) {
 		changed.UpdatedAt = s.options.Now()
 	}
 	if err := s.keep(change{Resource: &changed}); err != nil {
@@ -269,7 +287,7 @@ func (s *Server) update(r *http.Request, role Role) reply {
 func (s *Server) remove(r *http.Request, role Role) reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	there, bad := s.held(r, role)
+	there, bad := s.held(r, role == Member)
 	if bad != nil {
 		return *bad
 	}

@@ -23,6 +23,9 @@ const (
 	Member Role = iota + 1
 	// Stranger is a user outside of the group.
 	Stranger
+	// Reader is a user outside of the group who was given read on every resource: it
+	// sees them all, creates none, and to change one is answered as if it was not there.
+	Reader
 	// Restricted tokens are refused on every resources route.
 	Restricted
 	// Revoked tokens are not active any more.
@@ -85,6 +88,10 @@ const (
 	Nonsense
 	// Redirects: 307 to another host, where nobody should follow with a token.
 	Redirects
+	// Overtakes: a PUT reads the resource and hands itself to Late; let go, it writes
+	// what it makes of that. Whatever was written meanwhile is undone, as where several
+	// of Brood's processes read, merge and write without a lock. Other requests go well.
+	Overtakes
 )
 
 // Server is a running stand-in. Its methods may be called concurrently.
@@ -94,6 +101,7 @@ type Server struct {
 	http     *http.Server
 	done     chan struct{} // closed when serving has ended
 	stopping chan struct{} // closed by Close: silent requests end
+	late     chan func()
 
 	mu           sync.Mutex
 	resources    []*resource // in the order of their creation
@@ -117,7 +125,7 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{options: o, done: make(chan struct{}), stopping: make(chan struct{}),
+	s := &Server{options: o, done: make(chan struct{}), stopping: make(chan struct{}), late: make(chan func()),
 		byID: map[string]*resource{}, applications: map[string]application{}, tokens: map[string]Role{}}
 	for token, role := range o.Tokens {
 		id, err := uuid.Parse(token)
@@ -161,6 +169,10 @@ func (s *Server) SetRole(token string, role Role) {
 	}
 	s.tokens[token] = role
 }
+
+// Late gives each PUT that Overtakes, once it has read: calling what comes lets it
+// write. Whoever lets PUTs overtake has to receive from it.
+func (s *Server) Late() <-chan func() { return s.late }
 
 // Recover ends a silence that too many requests at once brought about.
 func (s *Server) Recover() {

@@ -91,13 +91,19 @@ func (s *Store) delete(ctx context.Context, ref upload.Ref) (upload.Record, erro
 // remove deletes one resource. ErrNotFound: it is not there, and it was not this
 // call that removed it.
 func (s *Store) remove(ctx context.Context, id string) error {
-	return s.attempts(ctx, func(n int) error {
-		err := s.do(ctx, http.MethodDelete, "/resources/"+id, nil, nil, nil)
-		if n > 1 && errors.Is(err, upload.ErrNotFound) {
-			return nil // an earlier attempt did it, though its answer was lost
-		}
-		return err
+	tried := 0
+	err := s.attempts(ctx, func(n int) error {
+		tried = n
+		return s.do(ctx, http.MethodDelete, itemPath(id), nil, nil, nil)
 	})
+	if !errors.Is(err, upload.ErrNotFound) {
+		return err
+	}
+	err = s.absent(ctx, id)
+	if tried > 1 && errors.Is(err, upload.ErrNotFound) {
+		return nil // an earlier attempt did it, though its answer was lost
+	}
+	return err
 }
 
 // Reopen implements upload.Records.
@@ -126,22 +132,19 @@ func (s *Store) Adopt(ctx context.Context, ref upload.Ref, v upload.Verdict) (up
 	return adopted, wrap(err, "adopt the record of %s", ref)
 }
 
-// maxFailureBytes bounds the message that NoteFailure keeps.
-const maxFailureBytes = 2000
-
-// NoteFailure implements upload.Records. A message of more than 2,000 bytes is cut.
+// NoteFailure implements upload.Records.
 func (s *Store) NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error {
-	f.Message, f.At = cut(f.Message, maxFailureBytes), timeOf(f.At)
+	f.Message = clean(f.Message)
+	count := 0
 	_, err := s.change(ctx, ref, change{keys: failureKeys,
 		to: func(r upload.Record) (upload.Record, error) {
-			if r.Status == upload.Pending {
-				r.Failures, r.LastFailure = r.Failures+1, &f
-			}
+			r = r.Failed(f)
+			count = r.Failures
 			return r, nil
 		},
-		stands: func(upload.Record) bool { return true }})
+		stands: func(r upload.Record) bool { return r.Status != upload.Pending || r.Failures >= count }})
 	if errors.Is(err, upload.ErrConflict) {
-		return nil // another failure was noted at the same time
+		return nil // something else was written at the same time
 	}
 	return wrap(err, "note a failure of %s", ref)
 }
@@ -173,7 +176,9 @@ type change struct {
 
 // change reads a record, makes a change of it and reads it back. What another made
 // of the same keys in between is overwritten; what another makes of them before the
-// reading back is ErrConflict, or ErrNotFound.
+// reading back is ErrConflict, or ErrNotFound. With a verdict, and from then on, it
+// heals the upload to one resource; while all wait, any of them may be the one that is
+// given the verdict.
 func (s *Store) change(ctx context.Context, ref upload.Ref, c change) (upload.Record, error) {
 	there, err := s.under(ctx, ref)
 	if err != nil {
@@ -187,9 +192,9 @@ func (s *Store) change(ctx context.Context, ref upload.Ref, c change) (upload.Re
 	if err != nil {
 		return upload.Record{}, err
 	}
-	for _, surplus := range there[1:] {
-		if err := s.remove(ctx, surplus.id); err != nil && !errors.Is(err, upload.ErrNotFound) {
-			return upload.Record{}, fmt.Errorf("delete the surplus resource %s: %w", surplus.id, err)
+	if before.Status != upload.Pending || after.Status != upload.Pending {
+		if err := s.heal(ctx, there[1:]); err != nil {
+			return upload.Record{}, err
 		}
 	}
 	if same(before.Record, after) {
@@ -207,8 +212,11 @@ func (s *Store) change(ctx context.Context, ref upload.Ref, c change) (upload.Re
 				return upload.ErrConflict
 			}
 		}
-		return s.do(ctx, http.MethodPut, "/resources/"+before.id, nil, body, nil)
+		return s.do(ctx, http.MethodPut, itemPath(before.id), nil, body, nil)
 	})
+	if errors.Is(err, upload.ErrNotFound) {
+		err = s.absent(ctx, before.id)
+	}
 	if err != nil {
 		return upload.Record{}, err
 	}
@@ -222,13 +230,29 @@ func (s *Store) change(ctx context.Context, ref upload.Ref, c change) (upload.Re
 	return now.Record, nil
 }
 
+// heal deletes the resources of an upload that do not count. The list that they come
+// from may be old: each is read once more, and one that is not as it was listed, because
+// it was given a verdict for instance, is ErrConflict. The caller comes again and sees
+// what counts by then.
+func (s *Store) heal(ctx context.Context, surplus []resource) error {
+	for _, listed := range surplus {
+		now, err := s.read(ctx, listed.id)
+		if err == nil && !same(now.Record, listed.Record) {
+			err = upload.ErrConflict
+		}
+		if err == nil {
+			err = s.remove(ctx, listed.id)
+		}
+		if err != nil && !errors.Is(err, upload.ErrNotFound) {
+			return fmt.Errorf("delete the surplus resource %s: %w", listed.id, err)
+		}
+	}
+	return nil
+}
+
 // read reads one resource. ErrNotFound: it was deleted.
 func (s *Store) read(ctx context.Context, id string) (resource, error) {
-	var found wireResource
-	err := s.attempts(ctx, func(int) error {
-		found = wireResource{}
-		return s.do(ctx, http.MethodGet, "/resources/"+id, nil, nil, &found)
-	})
+	found, err := s.fetch(ctx, id)
 	if err != nil {
 		return resource{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -89,35 +90,61 @@ func (s *Store) attempts(ctx context.Context, do func(n int) error) error {
 // error is one after which the request may be made again, if what it does allows
 // for that.
 func (s *Store) do(ctx context.Context, method, path string, query url.Values, body, answer any) error {
+	_, err := s.ask(ctx, method, path, query, body, answer)
+	return err
+}
+
+// ask is do, and says with which token it was answered.
+func (s *Store) ask(ctx context.Context, method, path string, query url.Values, body, answer any) (token string, err error) {
 	if body == nil {
 		return s.send(ctx, method, path, query, "", nil, answer)
 	}
-	text, err := json.Marshal(body)
+	text, err := encoded(body)
 	if err != nil {
-		return fmt.Errorf("write a request for Bugout: %w", err)
+		return "", err
 	}
-	return s.send(ctx, method, path, query, "application/json", text, answer)
+	return s.send(ctx, method, path, query, jsonType, text, answer)
 }
 
-// send is do with a body in any form; contentType "" is none.
-func (s *Store) send(ctx context.Context, method, path string, query url.Values, contentType string, body []byte, answer any) error {
-	token, err := s.o.Token(ctx)
+const jsonType = "application/json"
+
+func encoded(body any) ([]byte, error) {
+	text, err := json.Marshal(body)
 	if err != nil {
-		return fmt.Errorf("find the Bugout token: %w", err)
+		return nil, fmt.Errorf("write a request for Bugout: %w", err)
+	}
+	return text, nil
+}
+
+// collection is where resources are listed and created.
+const collection = "/resources/"
+
+func itemPath(id string) string { return collection + url.PathEscape(id) }
+
+// newResource is the request that creates a resource.
+func (s *Store) newResource(data map[string]string) map[string]any {
+	return map[string]any{"application_id": s.o.Application, "resource_data": data}
+}
+
+// send is ask with a body in any form; contentType "" is none.
+func (s *Store) send(ctx context.Context, method, path string, query url.Values, contentType string, body []byte, answer any) (token string, err error) {
+	token, err = s.o.Token(ctx)
+	if err != nil {
+		return "", fmt.Errorf("find the Bugout token: %w", err)
 	}
 	err = s.sendAs(ctx, token, method, path, query, contentType, body, answer)
 	if !errors.Is(err, ErrToken) || s.o.Renew == nil {
-		return err
+		return token, err
 	}
 	// Brood has done nothing: whatever it was can be sent again.
 	another, renewErr := s.o.Renew(ctx, token)
 	if renewErr != nil {
-		return fmt.Errorf("%w: %w", err, renewErr)
+		return token, fmt.Errorf("%w: %w", err, renewErr)
 	}
-	return s.sendAs(ctx, another, method, path, query, contentType, body, answer)
+	return another, s.sendAs(ctx, another, method, path, query, contentType, body, answer)
 }
 
-// sendAs is send with a token.
+// sendAs is send with a token. A creation that went well proves the token's rights.
 func (s *Store) sendAs(ctx context.Context, token, method, path string, query url.Values, contentType string, body []byte, answer any) error {
 	// Waiting for a place is not part of the request's time.
 	if err := s.requests.Acquire(ctx, 1); err != nil {
@@ -162,7 +189,11 @@ func (s *Store) sendAs(ctx context.Context, token, method, path string, query ur
 	case int64(len(text)) > s.o.MaxBody:
 		return fmt.Errorf("the answer of Bugout to %s %s has more than %d bytes", method, path, s.o.MaxBody)
 	}
-	return judge(method, path, response.StatusCode, text, answer)
+	err = judge(method, path, response.StatusCode, text, answer)
+	if err == nil && method == http.MethodPost && path == collection {
+		s.proof.keep(token, s.o.Now().Add(proofLife))
+	}
+	return err
 }
 
 // withoutURL takes the request's URL out of an error: its query holds what is kept
@@ -191,13 +222,19 @@ func judge(method, path string, status int, text []byte, answer any) error {
 		return nil
 	case status == http.StatusNotFound && (said == "Access token not found" || said == "Access token not active"), status == http.StatusUnauthorized:
 		return ErrToken
-	case status == http.StatusNotFound && path != "/resources/" && said == "Not Found":
+	case status == http.StatusNotFound && path != collection && strings.HasPrefix(path, collection) && said == "Not Found":
 		return upload.ErrNotFound
-	case status == http.StatusNotFound && path == "/resources/" && said == "Not found":
+	case status == http.StatusForbidden && path == collection && said == "Forbidden":
+		return fmt.Errorf("%w: the user of the deployment's token is not in the application's group: put the user into that group in Bugout, or set HATCHERY_BUGOUT_TOKEN to a token of a member", ErrRefused)
+	case status == http.StatusForbidden && strings.HasPrefix(said, "Restricted token"):
+		return fmt.Errorf("%w: the deployment's token is restricted: set HATCHERY_BUGOUT_TOKEN to one that is not (%s %s gives 403 %q)", ErrRefused, method, path, said)
+	case status == http.StatusNotFound && path == collection && said == "Not found":
 		return fmt.Errorf("%w: it does not know the application; set HATCHERY_BUGOUT_APPLICATION_ID to one of the token's group (hatchery bugout register makes one)", ErrRefused)
 	case status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests || status == http.StatusNotFound || status < 200:
 		// A 404 in other words comes from something in between.
 		return ambiguous{fmt.Errorf("answer of Bugout to %s %s: %d %q", method, path, status, said)}
+	case status < 300:
+		return ambiguous{fmt.Errorf("%s %s gives %d: %w", method, path, status, errNonsense)}
 	case status < 400:
 		return ambiguous{fmt.Errorf("answer of Bugout to %s %s: %d, and a redirect is never followed with a token: check HATCHERY_BUGOUT_URL", method, path, status)}
 	default:
@@ -215,7 +252,7 @@ func detailOf(text []byte) string {
 	}
 	var said string
 	if json.Unmarshal(body.Detail, &said) == nil {
-		return cut(said, 300)
+		return clean(fmt.Sprintf("%.300s", said))
 	}
 	var list []struct {
 		Where []any  `json:"loc"`
@@ -224,7 +261,7 @@ func detailOf(text []byte) string {
 	if json.Unmarshal(body.Detail, &list) != nil || len(list) == 0 {
 		return ""
 	}
-	return cut(fmt.Sprintf("%v: %s", list[0].Where, list[0].What), 300)
+	return clean(fmt.Sprintf("%.100s: %.200s", fmt.Sprint(list[0].Where), list[0].What))
 }
 
 // wireList reads resources one at a time and keeps those that match.

@@ -26,8 +26,14 @@ func (s *Store) list(ctx context.Context, f filter, match func(resource) bool) (
 	})
 }
 
-// listAnd is list, and tells of each resource of an upload that cannot be read.
+// listAnd is list, and tells of each resource of an upload that cannot be read. That
+// the list is whole is proved.
 func (s *Store) listAnd(ctx context.Context, f filter, match func(resource) bool, damaged func(error)) ([]resource, error) {
+	return s.answered(ctx, f, match, damaged, true)
+}
+
+// answered is listAnd. A list that need not be whole is proved only when it is empty.
+func (s *Store) answered(ctx context.Context, f filter, match func(resource) bool, damaged func(error), whole bool) ([]resource, error) {
 	query := url.Values{"application_id": {s.o.Application}}
 	for key, value := range f {
 		query.Set(key, value)
@@ -40,19 +46,26 @@ func (s *Store) listAnd(ctx context.Context, f filter, match func(resource) bool
 		}
 		list := &wireList{match: match}
 		answer.Resources = list
-		if err := s.do(ctx, http.MethodGet, "/resources/", query, nil, &answer); err != nil {
+		token, err := s.ask(ctx, http.MethodGet, collection, query, nil, &answer)
+		switch {
+		case err != nil:
 			return err
-		}
-		if !list.read {
+		case !list.read:
 			return errNonsense
 		}
 		found, broken = list.found, list.damaged
+		if whole || len(found)+len(broken) == 0 {
+			return s.prove(ctx, token)
+		}
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
 	for _, fault := range broken {
 		damaged(fault)
 	}
-	return found, err
+	return found, nil
 }
 
 // entry gives everything of one kind that an entry holds, one resource an upload.

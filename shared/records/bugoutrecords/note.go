@@ -18,9 +18,13 @@ const (
 	keyNoteText = "text"
 )
 
+type noteList struct {
+	Resources []wireResource `json:"resources"`
+}
+
 // Note gives the text that SetNote kept last under a name, "" when there is none.
 func (s *Store) Note(ctx context.Context, name string) (string, error) {
-	there, err := s.notes(ctx, name)
+	there, err := s.notes(ctx, name, true)
 	if err != nil || len(there) == 0 {
 		return "", wrap(err, "read the note %q", name)
 	}
@@ -36,41 +40,53 @@ func (s *Store) SetNote(ctx context.Context, name, text string) error {
 func (s *Store) setNote(ctx context.Context, name, text string) error {
 	// Everything here may be repeated: a note that was made twice heals to one.
 	return s.attempts(ctx, func(int) error {
-		there, err := s.notes(ctx, name)
+		there, err := s.notes(ctx, name, false) // a creation is refused where it must be
 		if err != nil {
 			return err
 		}
 		data := map[string]string{keyNote: name, keyNoteText: clean(text)}
 		if len(there) == 0 {
-			return s.do(ctx, http.MethodPost, "/resources/", nil, map[string]any{"application_id": s.o.Application, "resource_data": data}, nil)
+			return s.do(ctx, http.MethodPost, collection, nil, s.newResource(data), nil)
 		}
 		for _, surplus := range there[1:] {
 			if err := s.remove(ctx, surplus.ID); err != nil && !errors.Is(err, upload.ErrNotFound) {
 				return err
 			}
 		}
-		return s.do(ctx, http.MethodPut, "/resources/"+url.PathEscape(there[0].ID), nil, map[string]any{"update": data, "drop_keys": []string{}}, nil)
+		err = s.do(ctx, http.MethodPut, itemPath(there[0].ID), nil, map[string]any{"update": data, "drop_keys": []string{}}, nil)
+		if !errors.Is(err, upload.ErrNotFound) {
+			return err
+		}
+		if err = s.absent(ctx, there[0].ID); errors.Is(err, upload.ErrNotFound) {
+			err = ambiguous{errors.New("the note was deleted meanwhile")}
+		}
+		return err
 	})
 }
 
-// notes gives the resources of one note, the one that counts first.
-func (s *Store) notes(ctx context.Context, name string) ([]wireResource, error) {
-	var answer struct {
-		Resources []wireResource `json:"resources"`
-	}
-	query := url.Values{"application_id": {s.o.Application}, keyNote: {name}}
+// notes gives the resources of one note, the one that counts first. sure: that there
+// is none is proved.
+func (s *Store) notes(ctx context.Context, name string, sure bool) ([]wireResource, error) {
+	var there noteList
 	err := s.attempts(ctx, func(int) error {
-		answer.Resources = nil
-		if err := s.do(ctx, http.MethodGet, "/resources/", query, nil, &answer); err != nil {
+		there = noteList{}
+		token, err := s.ask(ctx, http.MethodGet, collection, s.noteQuery(name), nil, &there)
+		switch {
+		case err != nil:
 			return err
-		}
-		if answer.Resources == nil {
+		case there.Resources == nil:
 			return errNonsense
+		case sure && len(there.Resources) == 0:
+			return s.prove(ctx, token)
 		}
 		return nil
 	})
-	slices.SortFunc(answer.Resources, func(a, b wireResource) int {
+	slices.SortFunc(there.Resources, func(a, b wireResource) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
 	})
-	return answer.Resources, err
+	return there.Resources, err
+}
+
+func (s *Store) noteQuery(name string) url.Values {
+	return url.Values{"application_id": {s.o.Application}, keyNote: {name}}
 }

@@ -133,7 +133,7 @@ func TestWhatIsNoUploadIsPassedOver(t *testing.T) {
 }
 
 // TestSeveralResourcesOfOneUploadHeal: the one with a verdict counts, else the
-// first; the next change removes the others.
+// first; the verdict, or the next change after it, removes the others.
 func TestSeveralResourcesOfOneUploadHeal(t *testing.T) {
 	for name, statuses := range map[string][]string{"all pending": {"pending", "pending", "pending"}, "a late repetition": {"pending", "stored", "pending"}} {
 		t.Run(name, func(t *testing.T) {
@@ -155,10 +155,24 @@ func TestSeveralResourcesOfOneUploadHeal(t *testing.T) {
 			if page, err := store.All(t.Context(), "", 10); err != nil || len(page.Records) != 1 {
 				t.Errorf("all are %+v, %v", page.Records, err)
 			}
+			// While all wait, none of them is deleted: any may be the one that is settled.
 			if _, err := store.NoteReenqueue(t.Context(), r.Ref(), 0, noon); err != nil {
 				t.Error(err)
 			}
+			if err := store.NoteFailure(t.Context(), r.Ref(), upload.Failure{At: noon, Message: "no"}); err != nil {
+				t.Error(err)
+			}
 			left := raw(t, s, "GET", "/resources/", nil)
+			if want == upload.Pending {
+				if strings.Count(left, `"resource_data"`) != 3 {
+					t.Errorf("before the verdict, left is %s", left)
+				}
+				counting = "q1"
+				if _, err := store.Settle(t.Context(), r.Ref(), storing()); err != nil {
+					t.Error(err)
+				}
+			}
+			left = raw(t, s, "GET", "/resources/", nil)
 			if strings.Count(left, `"resource_data"`) != 1 || !strings.Contains(left, `"`+counting+`"`) {
 				t.Errorf("left is %s", left)
 			}
@@ -168,7 +182,9 @@ func TestSeveralResourcesOfOneUploadHeal(t *testing.T) {
 
 // TestADamagedRecordIsTroubleAndLeftOutOfLists: it is never taken for absent.
 func TestADamagedRecordIsTroubleAndLeftOutOfLists(t *testing.T) {
-	for key, value := range map[string]string{"created_at": "yesterday", "status": "lost"} {
+	for key, value := range map[string]any{"created_at": "yesterday", "status": "lost", "status ": nil, "status  ": "", "settled_at": "noon", "size": "big", "failures": -1,
+		"form_expires": true, "creation": "of ours, and without a status"} {
+		key = strings.TrimSpace(key)
 		s := brood(t, nil)
 		var told []error
 		store := storeOn(t, s, func(o *bugoutrecords.Options) {
@@ -187,6 +203,36 @@ func TestADamagedRecordIsTroubleAndLeftOutOfLists(t *testing.T) {
 		page, err := store.All(t.Context(), "", 10)
 		if err != nil || len(page.Records) != 0 || len(told) != 1 || !errors.Is(told[0], bugoutrecords.ErrDamaged) {
 			t.Errorf("%s: all are %+v, %v; told of %v", key, page, err, told)
+		}
+	}
+}
+
+// TestAnIDInUpperCaseIsDamaged: Brood's filters would never find it.
+func TestAnIDInUpperCaseIsDamaged(t *testing.T) {
+	s := brood(t, nil)
+	var told []error
+	store := storeOn(t, s, func(o *bugoutrecords.Options) {
+		o.Damaged = func(_ context.Context, err error) { told = append(told, err) }
+	})
+	create(t, s, oldImage(strings.ToUpper(oldID)))
+	create(t, s, oldImage(strings.Replace(oldID, "8", "9", 1)))
+	page, err := store.List(t.Context(), upload.Query{Journal: "j", Entry: "e", Kind: "images", Limit: 10})
+	if err != nil || len(page.Records) != 1 {
+		t.Errorf("listed are %+v, %v", page, err)
+	}
+	if len(told) != 1 || !errors.Is(told[0], bugoutrecords.ErrDamaged) || !strings.Contains(told[0].Error(), "lower-case") || !strings.Contains(told[0].Error(), strings.ToUpper(oldID)) {
+		t.Errorf("told of %v", told)
+	}
+}
+
+func TestTheURLMayEndInASlashAndHasNoFragment(t *testing.T) {
+	s := brood(t, nil)
+	absent(t, storeOn(t, s, func(o *bugoutrecords.Options) { o.URL += "/" }))
+	o := options(s)
+	for _, more := range []string{"#here", "?a=b"} {
+		o.URL = s.URL() + "/" + more
+		if _, err := bugoutrecords.New(o); err == nil {
+			t.Errorf("%s was taken", more)
 		}
 	}
 }

@@ -179,41 +179,92 @@ func bodyOfChange(after upload.Record, keys []string) map[string]any {
 // may keep resources under the same application. With the id, journal and entry of an
 // upload and something else that cannot be, it is ErrDamaged.
 func (w wireResource) resource() (resource, bool, error) {
-	text := w.text
-	number := func(key string) int64 {
-		n, err := strconv.ParseInt(text(key), 10, 64)
-		if err != nil {
-			return 0
-		}
-		return n
-	}
-	id, err := upload.ParseID(text(keyID))
-	if err != nil || text(keyJournal) == "" || text(keyEntry) == "" || w.ID == "" {
+	id, err := upload.ParseID(w.text(keyID))
+	if err != nil || w.text(keyJournal) == "" || w.text(keyEntry) == "" || w.ID == "" {
 		return resource{}, false, nil //nolint:nilerr // somebody else's resource is no fault
 	}
-	created, err := time.Parse(createdFormRead, text(keyCreatedAt))
-	if err != nil {
-		return resource{}, false, fmt.Errorf("resource %s of upload %s: %w: created_at is %.60q", w.ID, id, ErrDamaged, text(keyCreatedAt))
+	d := reading{wireResource: w}
+	if string(id) != w.text(keyID) {
+		// Brood finds an id in its own letters alone, and every id is asked for in these.
+		d.wrong(keyID, "; ids are of lower-case letters")
 	}
-	r := resource{id: w.ID, made: w.CreatedAt, nonce: text(keyNonce),
-		onceFingerprint: text(keyOnceFingerprint), onceExpires: readTime(text(keyOnceExpires))}
-	r.Record = upload.Record{ID: id, Journal: upload.Journal(text(keyJournal)), Entry: upload.Entry(text(keyEntry)),
-		Kind: upload.KindName(cmp.Or(text(keyKind), string(oldKind))), Name: text(keyName), Extension: text(keyExtension), CreatedAt: created.UTC(),
-		Size: number(keySize), ContentType: text(keyContentType), SHA256: text(keySHA256), SettledAt: readTime(text(keySettledAt)),
-		Declared:      upload.Declared{Size: number(keyDeclaredSize), Type: text(keyDeclaredType), SHA256: text(keyDeclaredSHA256)},
-		FormExpires:   readTime(text(keyFormExpires)),
-		JudgedVersion: upload.Version(text(keyJudgedVersion)), ServedVersion: upload.Version(text(keyServedVersion)),
-		Failures: int(number(keyFailures)), Reenqueued: int(number(keyReenqueued)), ReenqueuedAt: readTime(text(keyReenqueuedAt))}
-	if r.Status, err = upload.ParseStatus(cmp.Or(text(keyStatus), string(upload.Stored))); err != nil {
-		return resource{}, false, fmt.Errorf("resource %s of upload %s: %w: status is %.60q", w.ID, id, ErrDamaged, text(keyStatus))
+	r := resource{id: w.ID, made: w.CreatedAt, nonce: d.text(keyNonce), onceFingerprint: d.text(keyOnceFingerprint), onceExpires: d.time(keyOnceExpires)}
+	r.Record = upload.Record{ID: id, Journal: upload.Journal(d.text(keyJournal)), Entry: upload.Entry(d.text(keyEntry)),
+		Kind: upload.KindName(cmp.Or(d.text(keyKind), string(oldKind))), Name: d.text(keyName), Extension: d.text(keyExtension), CreatedAt: d.created(), Status: d.status(),
+		Size: d.number(keySize), ContentType: d.text(keyContentType), SHA256: d.text(keySHA256), SettledAt: d.time(keySettledAt),
+		Declared:      upload.Declared{Size: d.number(keyDeclaredSize), Type: d.text(keyDeclaredType), SHA256: d.text(keyDeclaredSHA256)},
+		FormExpires:   d.time(keyFormExpires),
+		JudgedVersion: upload.Version(d.text(keyJudgedVersion)), ServedVersion: upload.Version(d.text(keyServedVersion)),
+		Failures: int(d.number(keyFailures)), Reenqueued: int(d.number(keyReenqueued)), ReenqueuedAt: d.time(keyReenqueuedAt)}
+	if code := d.text(keyReasonCode); code != "" {
+		r.Reason = &upload.Reason{Code: upload.Code(code), Message: d.text(keyReasonMessage)}
 	}
-	if code := text(keyReasonCode); code != "" {
-		r.Reason = &upload.Reason{Code: upload.Code(code), Message: text(keyReasonMessage)}
+	if at := d.time(keyFailedAt); !at.IsZero() {
+		r.LastFailure = &upload.Failure{At: at, Message: d.text(keyFailure)}
 	}
-	if at := readTime(text(keyFailedAt)); !at.IsZero() {
-		r.LastFailure = &upload.Failure{At: at, Message: text(keyFailure)}
+	if d.fault != "" {
+		return resource{}, false, fmt.Errorf("resource %s of upload %s: %w: %s", w.ID, id, ErrDamaged, d.fault)
 	}
 	return r, true, nil
+}
+
+// reading takes an upload's resource apart and keeps the first thing that is wrong
+// with it.
+type reading struct {
+	wireResource
+	fault string
+}
+
+func (d *reading) wrong(key, why string) {
+	if d.fault == "" {
+		d.fault = fmt.Sprintf("%s is %.60q%s", key, d.text(key), why)
+	}
+}
+
+// number is one that is not there or not negative.
+func (d *reading) number(key string) int64 {
+	text := d.text(key)
+	if text == "" {
+		return 0
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		d.wrong(key, "")
+	}
+	return n
+}
+
+func (d *reading) time(key string) time.Time {
+	text := d.text(key)
+	if text == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		d.wrong(key, "")
+	}
+	return t.UTC()
+}
+
+func (d *reading) created() time.Time {
+	t, err := time.Parse(createdFormRead, d.text(keyCreatedAt))
+	if err != nil {
+		d.wrong(keyCreatedAt, "")
+	}
+	return t.UTC()
+}
+
+// status: what the replaced service recorded has none, and is stored. A record of ours
+// that lost it, or one that has it without a value, says nothing.
+func (d *reading) status() upload.Status {
+	if _, there := d.Data[keyStatus]; !there && d.text(keyNonce) == "" {
+		return upload.Stored
+	}
+	status, err := upload.ParseStatus(d.text(keyStatus))
+	if err != nil {
+		d.wrong(keyStatus, "")
+	}
+	return status
 }
 
 // same says whether two records are kept alike.
@@ -229,24 +280,7 @@ func written(t time.Time) string {
 	return timeOf(t).Format(time.RFC3339Nano)
 }
 
-func readTime(s string) time.Time {
-	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
 // clean leaves out what PostgreSQL's jsonb cannot hold.
 func clean(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", "")
-}
-
-// cut makes s valid UTF-8 of at most limit bytes, without half a character at its
-// end.
-func cut(s string, limit int) string {
-	if len(s) > limit {
-		s = s[:limit]
-	}
-	return clean(s)
 }

@@ -35,7 +35,7 @@ func Register(ctx context.Context, o Options, group, name, description string) (
 	}
 	form := url.Values{"group_id": {group}, "name": {name}, "description": {description}}
 	var made Application
-	if err := s.send(ctx, http.MethodPost, "/applications", nil, "application/x-www-form-urlencoded", []byte(form.Encode()), &made); err != nil {
+	if _, err := s.send(ctx, http.MethodPost, "/applications", nil, "application/x-www-form-urlencoded", []byte(form.Encode()), &made); err != nil {
 		return Application{}, wrap(err, "register the application %q", name)
 	}
 	if _, err := upload.ParseID(made.ID); err != nil {
@@ -68,12 +68,11 @@ func (s *Store) Check(ctx context.Context) []Step {
 	mark := s.o.Nonce()
 	var made wireResource
 	if !try("create a resource of the application", func() error {
-		body := map[string]any{"application_id": s.o.Application, "resource_data": map[string]string{probe: mark}}
-		return s.do(ctx, http.MethodPost, "/resources/", nil, body, &made)
+		return s.do(ctx, http.MethodPost, collection, nil, s.newResource(map[string]string{probe: mark}), &made)
 	}) {
 		return steps
 	}
-	path := "/resources/" + url.PathEscape(made.ID)
+	path := itemPath(made.ID)
 	_ = try("read it", func() error { return s.expect(ctx, path, probe, mark) }) &&
 		try("find it by what it holds", func() error { return s.expectFound(ctx, made.ID, probe, mark) }) &&
 		try("update it", func() error {
@@ -113,7 +112,7 @@ func (s *Store) expectFound(ctx context.Context, id, key, text string) error {
 		Resources []wireResource `json:"resources"`
 	}
 	query := url.Values{"application_id": {s.o.Application}, key: {text}}
-	if err := s.do(ctx, http.MethodGet, "/resources/", query, nil, &answer); err != nil {
+	if err := s.do(ctx, http.MethodGet, collection, query, nil, &answer); err != nil {
 		return err
 	}
 	if len(answer.Resources) != 1 || answer.Resources[0].ID != id {

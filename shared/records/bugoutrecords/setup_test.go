@@ -60,7 +60,7 @@ func TestACheckSaysWhatWorks(t *testing.T) {
 		"nobody is there":        {change: func(o *bugoutrecords.Options) { o.URL = "http://127.0.0.1:1" }, says: "no answer"},
 		"a bad token":            {role: localbrood.Revoked, works: 1, says: "HATCHERY_BUGOUT_TOKEN"},
 		"an unknown application": {change: func(o *bugoutrecords.Options) { o.Application = group }, works: 2, says: "HATCHERY_BUGOUT_APPLICATION_ID"},
-		"outside of the group":   {role: localbrood.Stranger, works: 2, says: "Forbidden"},
+		"outside of the group":   {role: localbrood.Stranger, works: 2, says: "is not in the application's group"},
 		"updates fail": {trouble: func(c localbrood.Call) localbrood.Trouble {
 			if c.Method == http.MethodPut {
 				return localbrood.FailsBefore

@@ -12,13 +12,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
-	"net/url"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
+	"hatchery/shared/baseurl"
 	"hatchery/shared/upload"
 )
 
@@ -30,12 +28,22 @@ import (
 //   - Of two verdicts on one upload at the same time the later stands. Both are
 //     verdicts about bytes that were judged; whoever reads another one back than
 //     its own is told ErrConflict.
+//   - Several processes of Brood read, merge and write without a lock, so that a
+//     change may write back all that was there before another one. A verdict that was
+//     read back is undone in this way by the note of a failure or of a further message
+//     that began before it: the record is pending again, and the file was promoted.
+//     upload.Pipeline settles it again, with the promoted copy, by whichever message
+//     comes next, and the reconciler sends one. A count of failures or messages may be
+//     undone alike.
 //   - Two uploads at the same time may pass a bound on files, bytes or duplicates
 //     that only one of them should.
 //   - A creation that timed out may have happened, also twice. Creating looks
 //     before it repeats itself; of several resources for one upload the one with a
-//     verdict counts, among equals the one with the lowest (created_at, id), and
-//     the others are deleted by the next change.
+//     verdict counts, among equals the one with the lowest (created_at, id). While
+//     all of them wait they are left; the verdict, or the next change after it,
+//     deletes the others, each of which is read again right before. One that is given
+//     a verdict between that reading and its deletion is lost with it, and given again
+//     in the same way.
 //   - A creation that Brood finishes only after the upload was deleted leaves a
 //     pending record without bytes, which the reconciler gives up after a day.
 //   - Deletion removes the resource and leaves nothing; whoever changes the record
@@ -44,7 +52,12 @@ import (
 //   - Failures and further messages counted at the same time may be counted once.
 //
 // A bad token is answered like an absent resource by Brood (404). Only the detail
-// tells them apart, and the first is trouble here, never absence.
+// tells them apart, and the first is trouble here, never absence. A valid token of a
+// user outside of the application's group is shown nothing, or the part that the user
+// was given, without an error. So what is found under its id is believed; that
+// something is absent, or a list whole, is believed only of a token with which
+// something was created in the last 5 minutes. If nothing was, the store creates and
+// deletes a note for that (three requests); a token that may not is ErrRefused.
 //
 // Every list reads all resources that the filter gives and cuts its page out of
 // them, because Brood knows no paging: an entry's lists are short, but
@@ -55,11 +68,12 @@ type Store struct {
 	base     string
 	client   *http.Client
 	requests *semaphore.Weighted
+	proof    proof
 }
 
 // Options of a Store.
 type Options struct {
-	// URL is Brood's base URL, without a slash at its end.
+	// URL is Brood's base URL.
 	URL string
 	// Application is the id of the application that owns the resources.
 	Application string
@@ -95,12 +109,9 @@ var _ upload.Records = (*Store)(nil)
 
 // New makes a Store. It does not connect.
 func New(o Options) (*Store, error) {
-	u, err := url.Parse(o.URL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
-		return nil, errors.New("the URL of Bugout is not an http or https URL without user and query")
-	}
-	if u.Scheme == "http" && !nearBy(u.Hostname()) {
-		return nil, errors.New("plain http would show the deployment's token to the network: use https for Bugout (http is for loopback and private addresses)")
+	base, err := baseurl.Parse("Bugout", o.URL)
+	if err != nil {
+		return nil, err
 	}
 	if _, err := upload.ParseID(o.Application); err != nil {
 		return nil, fmt.Errorf("the Bugout application: %w", err)
@@ -109,19 +120,11 @@ func New(o Options) (*Store, error) {
 		return nil, errors.New("there is no Bugout token")
 	}
 	o = o.withDefaults()
-	return &Store{o: o, base: o.URL, requests: semaphore.NewWeighted(int64(o.AtOnce)),
+	return &Store{o: o, base: base, requests: semaphore.NewWeighted(int64(o.AtOnce)),
+		proof: proof{turn: semaphore.NewWeighted(1)},
 		client: &http.Client{Transport: o.Transport,
 			// The token goes to no other place than the one that was configured.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
-}
-
-// nearBy tells whether a host can only be a place that is not on the public internet.
-func nearBy(host string) bool {
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.IsLoopback() || ip.IsPrivate()
-	}
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	return !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost") || strings.HasSuffix(host, ".internal") || strings.HasSuffix(host, ".local")
 }
 
 // Atomic is false: see Store.
@@ -172,7 +175,7 @@ func (s *Store) create(ctx context.Context, r upload.Record, once *upload.Once) 
 // post creates the resource of r. After an answer that leaves it open whether it
 // was done, it looks before it does it again.
 func (s *Store) post(ctx context.Context, r upload.Record, once *upload.Once, nonce string) error {
-	body := map[string]any{"application_id": s.o.Application, "resource_data": newData(r, once, nonce)}
+	body := s.newResource(newData(r, once, nonce))
 	return s.attempts(ctx, func(n int) error {
 		if n > 1 {
 			there, err := s.under(ctx, r.Ref())
@@ -185,7 +188,7 @@ func (s *Store) post(ctx context.Context, r upload.Record, once *upload.Once, no
 				}
 			}
 		}
-		return s.do(ctx, http.MethodPost, "/resources/", nil, body, nil)
+		return s.do(ctx, http.MethodPost, collection, nil, body, nil)
 	})
 }
 
@@ -260,8 +263,8 @@ func (s *Store) find(ctx context.Context, ref upload.Ref) (resource, error) {
 func (s *Store) under(ctx context.Context, ref upload.Ref) ([]resource, error) {
 	// The kind is no filter: what the replaced service recorded has none.
 	var damaged error
-	there, err := s.listAnd(ctx, filter{keyID: string(ref.ID), keyJournal: string(ref.Journal), keyEntry: string(ref.Entry)},
-		func(r resource) bool { return r.Ref() == ref }, func(err error) { damaged = err })
+	there, err := s.answered(ctx, filter{keyID: string(ref.ID), keyJournal: string(ref.Journal), keyEntry: string(ref.Entry)},
+		func(r resource) bool { return r.Ref() == ref }, func(err error) { damaged = err }, false)
 	if err == nil && len(there) == 0 {
 		err = damaged // it is there, and nobody can say what it is
 	}

@@ -3,6 +3,7 @@ package bugoutrecords_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -64,12 +65,30 @@ func TestStoreKeepsTheContract(t *testing.T) {
 }
 
 // TestStoreKeepsTheContractWhileBroodMisbehaves: every third call goes wrong, each
-// in another way.
+// in another way. Silence is below, because each costs a time-out.
 func TestStoreKeepsTheContractWhileBroodMisbehaves(t *testing.T) {
 	t.Parallel()
 	uploadtest.RunRecords(t, func(t *testing.T, now func() time.Time) upload.Records {
 		return storeOn(t, brood(t, everyThirdCall()), func(o *bugoutrecords.Options) {
 			o.Now, o.Timeout, o.Attempts = now, time.Second, 20
+		})
+	}, uploadtest.RecordsTraits{})
+}
+
+// TestStoreKeepsTheContractWhileBroodIsSilent: every 13th call has no answer, or the
+// answer that the token is not known, which the next call has not.
+func TestStoreKeepsTheContractWhileBroodIsSilent(t *testing.T) {
+	t.Parallel()
+	troubles := []localbrood.Trouble{localbrood.SilentBefore, localbrood.TokenForgotten, localbrood.SilentAfter}
+	uploadtest.RunRecords(t, func(t *testing.T, now func() time.Time) upload.Records {
+		return storeOn(t, brood(t, func(c localbrood.Call) localbrood.Trouble {
+			if c.Number%13 != 0 {
+				return localbrood.None
+			}
+			return troubles[c.Number/13%len(troubles)]
+		}), func(o *bugoutrecords.Options) {
+			o.Now, o.Timeout, o.Attempts = now, 50*time.Millisecond, 20
+			o.Renew = func(context.Context, string) (string, error) { return token, nil }
 		})
 	}, uploadtest.RecordsTraits{})
 }
@@ -156,33 +175,6 @@ func TestSilenceIsGivenUpAndLookedAfter(t *testing.T) {
 	}
 }
 
-func TestABadTokenIsTroubleNeverAbsence(t *testing.T) {
-	s := brood(t, nil)
-	store := storeOn(t, s, nil)
-	r := pending()
-	if _, err := store.Create(t.Context(), r, nil); err != nil {
-		t.Fatal(err)
-	}
-	for _, role := range []localbrood.Role{localbrood.Revoked, 0} {
-		s.SetRole(token, role)
-		for name, call := range map[string]func() error{
-			"Create": func() error { _, err := store.Create(t.Context(), r, nil); return err },
-			"Get":    func() error { _, err := store.Get(t.Context(), r.Ref()); return err },
-			"Settle": func() error { _, err := store.Settle(t.Context(), r.Ref(), storing()); return err },
-			"Delete": func() error { _, err := store.Delete(t.Context(), r.Ref(), noon, noon); return err },
-			"All":    func() error { _, err := store.All(t.Context(), "", 1); return err },
-		} {
-			err := call()
-			if !errors.Is(err, bugoutrecords.ErrToken) || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), "HATCHERY_BUGOUT_TOKEN") {
-				t.Errorf("%s: %v", name, err)
-			}
-			if strings.Contains(err.Error(), token) {
-				t.Errorf("%s shows the token: %v", name, err)
-			}
-		}
-	}
-}
-
 // TestATokenThatIsForgottenWhileAVerdictIsWritten: the reading back meets the 404
 // of a token; that is no word about the record.
 func TestATokenThatIsForgottenWhileAVerdictIsWritten(t *testing.T) {
@@ -203,14 +195,6 @@ func TestATokenThatIsForgottenWhileAVerdictIsWritten(t *testing.T) {
 	_, err := store.Settle(t.Context(), r.Ref(), storing())
 	if !errors.Is(err, bugoutrecords.ErrToken) || errors.Is(err, upload.ErrNotFound) || errors.Is(err, upload.ErrConflict) {
 		t.Errorf("Settle: %v", err)
-	}
-}
-
-func TestAnUnknownApplicationIsSaid(t *testing.T) {
-	store := storeOn(t, brood(t, nil), func(o *bugoutrecords.Options) { o.Application = "00000000-0000-4000-8000-000000000000" })
-	_, err := store.Create(t.Context(), pending(), nil)
-	if !errors.Is(err, bugoutrecords.ErrRefused) || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), "HATCHERY_BUGOUT_APPLICATION_ID") {
-		t.Errorf("Create: %v", err)
 	}
 }
 
@@ -258,5 +242,58 @@ func TestTroubleThatLastsIsAnError(t *testing.T) {
 		if asked := plan.asked(); asked != 3 {
 			t.Errorf("trouble %d: %d attempts, want 3", trouble, asked)
 		}
+	}
+}
+
+// TestAnAnswerThatIsNotBroodsIsTrouble: from a proxy, or under a wrong URL.
+func TestAnAnswerThatIsNotBroodsIsTrouble(t *testing.T) {
+	for name, answer := range map[string]struct {
+		status int
+		body   string
+		says   string
+	}{
+		"not found by another server": {404, "<html>not found</html>", "404"},
+		"not found on a collection":   {404, `{"detail":"Not Found"}`, "404"},
+		"a list as the detail":        {422, `{"detail":[{"loc":["query","x"],"msg":"value is not a valid uuid","type":"type_error.uuid"}]}`, "value is not a valid uuid"},
+		"an object as the detail":     {403, `{"detail":{"a":1}}`, "403"},
+		"created":                     {201, `{"resources":[]}`, "201"},
+		"no list":                     {200, `{}`, "not what Bugout's API gives"},
+		"null":                        {200, `{"resources":null}`, "not what Bugout's API gives"},
+		"something else in the list":  {200, `{"resources":[17]}`, "not what Bugout's API gives"},
+	} {
+		store := storeOn(t, brood(t, nil), func(o *bugoutrecords.Options) {
+			o.Transport = roundTripper(func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: answer.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer.body))}, nil
+			})
+		})
+		if _, err := store.Get(t.Context(), pending().Ref()); err == nil || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), answer.says) || strings.Contains(err.Error(), "redirect") {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, step := range store.Check(t.Context()) {
+			if answer.status == 404 && (step.Err == nil || errors.Is(step.Err, upload.ErrNotFound)) {
+				t.Errorf("%s: %s: %v", name, step.Name, step.Err)
+			}
+		}
+	}
+}
+
+// TestTimesAreReadWithAnyOffset: that of the database session, and with decimals or
+// without.
+func TestTimesAreReadWithAnyOffset(t *testing.T) {
+	resource := func(id, at, version string) string {
+		return `{"id":"` + id + `","application_id":"` + application + `","created_at":"` + at + `","updated_at":"` + at + `","resource_data":{"id":"` + oldID +
+			`","journal_id":"j","entry_id":"e","name":"cat","extension":"png","created_at":"2021-09-19 15:15:00","status":"pending","judged_version":"` + version + `"}}`
+	}
+	// The second was made first.
+	body := `{"resources":[` + resource("e30b33ab-ef4d-4c73-8470-57a324466411", "2026-11-22T23:48:54+00:00", "later") + `,` +
+		resource("e30b33ab-ef4d-4c73-8470-57a324466412", "2026-11-23T01:48:53.999999+02:00", "first") + `]}`
+	store := storeOn(t, brood(t, nil), func(o *bugoutrecords.Options) {
+		o.Transport = roundTripper(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
+		})
+	})
+	got, err := store.Get(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: oldID})
+	if err != nil || got.JudgedVersion != "first" {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -1,0 +1,133 @@
+package bugoutrecords
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"hatchery/shared/upload"
+)
+
+// proof is what is known of the token's rights.
+//
+// Brood lists what the token's user may see, and answers 404 for the rest. So to a
+// user outside of the application's group, and in an application that does not exist,
+// everything looks absent. A creation alone is refused then. So before an absence is
+// believed, or a list to be whole, something was created with the same token.
+type proof struct {
+	// turn lets one at a time prove; the others wait and find it proved.
+	turn *semaphore.Weighted
+
+	mu    sync.Mutex
+	token string // with which something was created last
+	until time.Time
+}
+
+const (
+	// proofLife is how long one creation proves something: so long may an absence be
+	// believed of a user who was put out of the group.
+	proofLife = 5 * time.Minute
+	// noteProof names the note that is created for nothing else. It is deleted at once.
+	noteProof = "membership"
+	// maxLeftProofs bounds how many that others left behind are deleted on the way.
+	maxLeftProofs = 10
+)
+
+func (p *proof) of(token string, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.token == token && now.Before(p.until)
+}
+
+func (p *proof) keep(token string, until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.token, p.until = token, until
+}
+
+// forget makes the next absence be proved anew.
+func (p *proof) forget() { p.keep("", time.Time{}) }
+
+// prove makes sure that the token belongs to a member of the application's group. It
+// makes one attempt; it may be repeated, because one note too many does no harm.
+func (s *Store) prove(ctx context.Context, token string) error {
+	made, err := s.proveNow(ctx, token)
+	if made {
+		s.tidy(ctx)
+	}
+	return err
+}
+
+// proveNow is prove, and says whether a note was made for it.
+func (s *Store) proveNow(ctx context.Context, token string) (made bool, err error) {
+	if s.proof.of(token, s.o.Now()) {
+		return false, nil
+	}
+	if err := s.proof.turn.Acquire(ctx, 1); err != nil {
+		return false, err
+	}
+	defer s.proof.turn.Release(1)
+	if s.proof.of(token, s.o.Now()) {
+		return false, nil
+	}
+	body, err := encoded(s.newResource(map[string]string{keyNote: noteProof}))
+	if err != nil {
+		return false, err
+	}
+	err = s.sendAs(ctx, token, http.MethodPost, collection, nil, jsonType, body, nil)
+	switch {
+	case err == nil:
+		return true, nil // sendAs remembers it
+	case errors.Is(err, ErrToken):
+		// Refused only since it was answered: that answer has to be asked for again.
+		err = ambiguous{err}
+	}
+	return false, fmt.Errorf("make sure that nothing is hidden from the deployment's token: %w", err)
+}
+
+// tidy deletes the notes of proofs, in the time of one request: somebody waits for
+// what was proved. What it leaves behind, the next proof deletes.
+func (s *Store) tidy(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
+	defer cancel()
+	var there noteList
+	if s.do(ctx, http.MethodGet, collection, s.noteQuery(noteProof), nil, &there) != nil {
+		return
+	}
+	for _, note := range there.Resources[:min(maxLeftProofs, len(there.Resources))] {
+		_ = s.do(ctx, http.MethodDelete, itemPath(note.ID), nil, nil, nil)
+	}
+}
+
+// fetch reads one resource. ErrNotFound: it is not there, which is proved anew,
+// because whoever asks has seen it before.
+func (s *Store) fetch(ctx context.Context, id string) (wireResource, error) {
+	var found wireResource
+	err := s.attempts(ctx, func(int) error {
+		found = wireResource{}
+		token, err := s.ask(ctx, http.MethodGet, itemPath(id), nil, nil, &found)
+		if !errors.Is(err, upload.ErrNotFound) {
+			return err
+		}
+		s.proof.forget()
+		if hidden := s.prove(ctx, token); hidden != nil {
+			return hidden
+		}
+		return err
+	})
+	return found, err
+}
+
+// absent says what it means that a change of a resource was answered with 404: it is
+// gone (ErrNotFound), or the token may read it and not change it (ErrRefused).
+func (s *Store) absent(ctx context.Context, id string) error {
+	if _, err := s.fetch(ctx, id); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: the deployment's token may read resource %s and not change it: its user has to belong to the application's group in Bugout", ErrRefused, id)
+}
