@@ -18,6 +18,22 @@ type bugoutFlags struct {
 	url, application, tokenFile string
 }
 
+// textFlags is a command's set of flags.
+type textFlags interface {
+	StringVar(p *string, name, value, usage string)
+}
+
+// addServer adds the flags that say where Bugout is, and with which token it is asked.
+func (f *bugoutFlags) addServer(flags textFlags) {
+	flags.StringVar(&f.url, "url", "", "the `URL` of Bugout's auth server (default: HATCHERY_BUGOUT_URL)")
+	flags.StringVar(&f.tokenFile, "token-file", "", "read Bugout's token from this `file`, - for the standard input (default: HATCHERY_BUGOUT_TOKEN)")
+}
+
+// addApplication adds the flag that says whose resources are meant.
+func (f *bugoutFlags) addApplication(flags textFlags) {
+	flags.StringVar(&f.application, "application", "", "the `id` of the application in Bugout (default: HATCHERY_BUGOUT_APPLICATION_ID)")
+}
+
 func bugoutCommand(d door) *cobra.Command {
 	var f bugoutFlags
 	command := &cobra.Command{
@@ -29,8 +45,7 @@ or the first line of the file that --token-file names.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	command.PersistentFlags().StringVar(&f.url, "url", "", "Bugout's auth server (default: HATCHERY_BUGOUT_URL)")
-	command.PersistentFlags().StringVar(&f.tokenFile, "token-file", "", "read the token from this `file`, - for the standard input (default: HATCHERY_BUGOUT_TOKEN)")
+	f.addServer(command.PersistentFlags())
 	command.AddCommand(registerCommand(d, &f), bugoutCheckCommand(d, &f))
 	return command
 }
@@ -96,7 +111,7 @@ something, and 3 when it does not answer as it should.`,
 			return bugoutError(failed)
 		},
 	}
-	command.Flags().StringVar(&f.application, "application", "", "the application's `id` (default: HATCHERY_BUGOUT_APPLICATION_ID)")
+	f.addApplication(command.Flags())
 	return command
 }
 

@@ -59,12 +59,9 @@ func openDeployment(ctx context.Context, w where, d door) (*deployment, error) {
 	if err != nil {
 		return nil, usage("the settings of the deployment have faults (or --data names the folder of a running hatchery dev):\n%w", err)
 	}
-	cloud, err := awsconfig.LoadDefaultConfig(ctx)
+	cloud, err := loadAWS(ctx)
 	if err != nil {
-		return nil, usage("the settings of AWS: %w", err)
-	}
-	if cloud.Region == "" {
-		return nil, usage("the settings of AWS: found no region; set AWS_REGION, or choose a profile with AWS_PROFILE")
+		return nil, err
 	}
 	var records upload.Records
 	switch settings.Records {
@@ -90,6 +87,19 @@ func openDeployment(ctx context.Context, w where, d door) (*deployment, error) {
 // credentialsWithin bounds the search for credentials: some are fetched.
 const credentialsWithin = 20 * time.Second
 
+// loadAWS reads AWS's own settings. Whether there are credentials is another question,
+// whose answer may take a while.
+func loadAWS(ctx context.Context) (aws.Config, error) {
+	cloud, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return aws.Config{}, usage("the settings of AWS: %w", err)
+	}
+	if cloud.Region == "" {
+		return aws.Config{}, usage("the settings of AWS: found no region; set AWS_REGION, or choose a profile with AWS_PROFILE")
+	}
+	return cloud, nil
+}
+
 // haveCredentials says what to set when there are none. Every call would fail.
 func haveCredentials(ctx context.Context, cloud aws.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, credentialsWithin)
@@ -98,6 +108,17 @@ func haveCredentials(ctx context.Context, cloud aws.Config) error {
 		return usage("the settings of AWS: found no credentials that can be used; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: %w", err)
 	}
 	return nil
+}
+
+// s3Client speaks with S3. On this machine the endpoints are at.
+func s3Client(cloud aws.Config, at ...local.Endpoints) *s3.Client {
+	return s3.NewFromConfig(cloud, func(o *s3.Options) {
+		for _, e := range at {
+			o.BaseEndpoint = &e.S3
+		}
+		// Another endpoint than AWS's may have no name for each bucket.
+		o.UsePathStyle = o.BaseEndpoint != nil
+	})
 }
 
 // localDeployment is the one that dev runs beside this process.
@@ -161,19 +182,12 @@ func operatorsOptions(d door) dynamorecords.Options {
 
 // assemble builds the rest. On this machine the endpoints are at.
 func assemble(settings config.Config, cloud aws.Config, records upload.Records, at ...local.Endpoints) *deployment {
-	bucket := s3.NewFromConfig(cloud, func(o *s3.Options) {
-		for _, e := range at {
-			o.BaseEndpoint = &e.S3
-		}
-		// Another endpoint than AWS's may have no name for each bucket.
-		o.UsePathStyle = o.BaseEndpoint != nil
-	})
 	messages := sqs.NewFromConfig(cloud, func(o *sqs.Options) {
 		for _, e := range at {
 			o.BaseEndpoint = &e.SQS
 		}
 	})
-	objects := s3objects.New(bucket, settings.Bucket, s3objects.Options{Now: time.Now})
+	objects := s3objects.New(s3Client(cloud, at...), settings.Bucket, s3objects.Options{Now: time.Now})
 	return &deployment{settings: settings, region: cloud.Region, records: records, objects: objects,
 		queue: sqsqueue.New(messages, settings.QueueURL, sqsqueue.Options{}),
 		pipeline: &upload.Pipeline{Policy: settings.Policy, Layout: settings.Layout, Records: records, Objects: objects,

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"hatchery/shared/local/localbrood"
 	"hatchery/shared/migrate"
 	"hatchery/shared/records/sqliterecords"
 	"hatchery/shared/upload"
@@ -53,17 +56,30 @@ func TestRecordsGoFromSQLiteToBugoutAndBack(t *testing.T) {
 	to, state := filepath.Join(t.TempDir(), "back.db"), filepath.Join(t.TempDir(), "state.json")
 	code, out, errs = typed(t, env, "migrate", "--from", "bugout", "--to", "sqlite:"+to, "--json", "--state", state)
 	var report migrate.Report
-	if err := json.Unmarshal([]byte(out), &report); err != nil || code != 0 || report.Copied != 7 || errs != "" {
+	if err := json.Unmarshal([]byte(out), &report); err != nil || code != 0 || report.Copied != 7 || errs != "" || !strings.Contains(out, `"findings":[]`) {
 		t.Fatalf("%d %s %s, %v", code, out, errs, err)
 	}
 	if code, out, _ = typed(t, env, "migrate", "--from", "sqlite:"+from, "--to", "sqlite:"+to); code != 0 || !strings.Contains(out, "7  are the same in both") {
 		t.Errorf("%d %s", code, out)
 	}
-	if text, err := os.ReadFile(state); err != nil || !strings.Contains(string(text), `"from":"bugout"`) {
+	if text, err := os.ReadFile(state); err != nil || !strings.Contains(string(text), `"from":"bugout:`+brood.URL()+" "+broodApplication+`"`) {
 		t.Errorf("the state is %s, %v", text, err)
 	}
-	if code, _, errs = typed(t, env, "migrate", "--from", "bugout", "--to", "sqlite:elsewhere.db", "--state", state); code != 2 || !strings.Contains(errs, "is of a migration from") {
-		t.Errorf("another migration's state: %d %s", code, errs)
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere.db")
+	for says, args := range map[string][]string{
+		"is of a migration from":    {"--to", "sqlite:" + elsewhere, "--state", state},
+		"and --check-objects=false": {"--to", "sqlite:" + to, "--state", state, "--check-objects"},
+		"keep how far it came":      {"--to", "sqlite:" + elsewhere, "--state", filepath.Join(t.TempDir(), "nowhere", "state.json")},
+	} {
+		if strings.Contains(says, "objects") {
+			bucketSettings(t, env)
+		}
+		if code, _, errs = typed(t, env, append([]string{"migrate", "--from", "bugout"}, args...)...); code != 2 || !strings.Contains(errs, "--state: ") || !strings.Contains(errs, says) {
+			t.Errorf("%s: %d %s", says, code, errs)
+		}
+	}
+	if _, err := os.Stat(elsewhere); err == nil {
+		t.Error("a target was made")
 	}
 }
 
@@ -75,10 +91,11 @@ func TestAMigrationThatCannotBeginSaysWhy(t *testing.T) {
 	}{
 		"no stores":        {nil, "--from and --to"},
 		"an unknown store": {[]string{"--from", "postgres", "--to", "bugout"}, "accepted: dynamodb:TABLE, bugout, sqlite:FILE"},
-		"the same":         {[]string{"--from", "bugout", "--to", "bugout"}, "the same store"},
-		"no such file":     {[]string{"--from", "sqlite:nowhere.db", "--to", "bugout"}, "nowhere.db"},
+		"the same":         {[]string{"--from", "sqlite:" + from, "--to", "sqlite:" + filepath.Dir(from) + "/./records.db"}, "the same store"},
+		"no such file":     {[]string{"--from", "sqlite:nowhere.db", "--to", "sqlite:" + from}, "nowhere.db"},
 		"no Bugout":        {[]string{"--from", "sqlite:" + from, "--to", "bugout"}, "HATCHERY_BUGOUT_URL"},
 		"no table":         {[]string{"--from", "sqlite:" + from, "--to", "dynamodb"}, "HATCHERY_TABLE"},
+		"flags of Bugout":  {[]string{"--from", "sqlite:" + from, "--to", "sqlite:" + from + ".2", "--token-file", "token"}, "neither --from nor --to is bugout"},
 		"too many at once": {[]string{"--from", "sqlite:" + from, "--to", "bugout", "--at-once", "65"}, "1 to 64"},
 		"no bucket":        {[]string{"--from", "sqlite:" + from, "--to", "sqlite:" + from + ".2", "--check-objects"}, "HATCHERY_BUCKET"},
 	} {
@@ -100,6 +117,104 @@ func TestADamagedRecordInBugoutIsSaidAndPassedOver(t *testing.T) {
 	if code, out, errs := typed(t, env, "migrate", "--from", "sqlite:"+recordsFile(t, 2), "--to", "bugout"); code != 0 {
 		t.Fatalf("%d %s %s", code, out, errs)
 	}
+	damage(t, brood)
+	code, out, errs := typed(t, env, "migrate", "--from", "bugout", "--to", "sqlite:"+filepath.Join(t.TempDir(), "to.db"))
+	if code != 3 || !strings.Contains(out, "2  copied") || !strings.Contains(errs, "damaged records in Bugout that were not copied: 1") {
+		t.Errorf("%d %s %s", code, out, errs)
+	}
+}
+
+// bucketSettings are those of a bucket that nobody asks.
+func bucketSettings(t *testing.T, env map[string]string) {
+	t.Helper()
+	env["HATCHERY_BUCKET"] = "files"
+	for name, value := range map[string]string{"AWS_REGION": "eu-south-1", "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"} {
+		t.Setenv(name, value)
+	}
+}
+
+// TestAStateIsOfTheStoresThatWereMeant: settings name stores, too.
+func TestAStateIsOfTheStoresThatWereMeant(t *testing.T) {
+	here, there, from, state := startBrood(t), startBrood(t), recordsFile(t, 2), filepath.Join(t.TempDir(), "state.json")
+	env := map[string]string{"HATCHERY_BUGOUT_URL": here.URL(), "HATCHERY_BUGOUT_APPLICATION_ID": broodApplication, "HATCHERY_BUGOUT_TOKEN": broodToken}
+	for _, c := range []struct {
+		url  string
+		want int
+	}{{here.URL(), 0}, {there.URL(), 2}, {here.URL(), 0}} {
+		env["HATCHERY_BUGOUT_URL"] = c.url
+		if code, out, errs := typed(t, env, "migrate", "--from", "sqlite:"+from, "--to", "bugout", "--state", state); code != c.want {
+			t.Errorf("to %s: %d %s %s", c.url, code, out, errs)
+		}
+	}
+}
+
+func TestBugoutMayBeNamedByFlags(t *testing.T) {
+	brood, from, token := startBrood(t), recordsFile(t, 2), filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte(broodToken+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flags := []string{"migrate", "--from", "sqlite:" + from, "--to", "bugout", "--url", brood.URL(), "--application", broodApplication, "--token-file", token}
+	// What the variables say is of no account.
+	env := map[string]string{"HATCHERY_BUGOUT_URL": "http://127.0.0.1:1", "HATCHERY_BUGOUT_APPLICATION_ID": broodGroup, "HATCHERY_BUGOUT_TOKEN": "22222222-2222-4222-8222-222222222222"}
+	if code, out, errs := typed(t, env, flags...); code != 0 || !strings.Contains(out, "2  copied") {
+		t.Errorf("%d %s %s", code, out, errs)
+	}
+}
+
+func TestADryRunMakesNoTarget(t *testing.T) {
+	from, folder := recordsFile(t, 2), t.TempDir()
+	t.Setenv("TMPDIR", folder)
+	to := filepath.Join(folder, "to.db")
+	if code, out, errs := typed(t, nil, "migrate", "--from", "sqlite:"+from, "--to", "sqlite:"+to, "--dry-run"); code != 0 || !strings.Contains(out, "2  would be copied") {
+		t.Errorf("%d %s %s", code, out, errs)
+	}
+	if code, _, errs := typed(t, nil, "migrate", "--from", "sqlite:"+from, "--to", "sqlite:"+filepath.Join(folder, "nowhere", "to.db"), "--dry-run"); code != 2 || !strings.Contains(errs, "nowhere") {
+		t.Errorf("%d %s", code, errs)
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) != 0 {
+		t.Errorf("it left %v, %v", left, err)
+	}
+}
+
+func TestABrokenOffMigrationSaysHowToGoOn(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	brood, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", Application: broodApplication, Tokens: map[string]localbrood.Role{broodToken: localbrood.Member},
+		Trouble: func(c localbrood.Call) localbrood.Trouble {
+			if c.Method == http.MethodPost {
+				cancel()
+			}
+			return localbrood.None
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := brood.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	env := map[string]string{"HATCHERY_BUGOUT_URL": brood.URL(), "HATCHERY_BUGOUT_APPLICATION_ID": broodApplication, "HATCHERY_BUGOUT_TOKEN": broodToken}
+	var out, errs bytes.Buffer
+	code := run(ctx, []string{"migrate", "--from", "sqlite:" + recordsFile(t, 20), "--to", "bugout"}, door{out: &out, err: &errs, getenv: func(name string) string { return env[name] }})
+	if code != 3 || !strings.Contains(errs.String(), "broken off; begun again it passes over what was copied") || strings.Contains(out.String(), "failed") {
+		t.Errorf("%d %s %s", code, &out, &errs)
+	}
+}
+
+// TestDamageIsSaidBesideDifferences, and decides how it ends.
+func TestDamageIsSaidBesideDifferences(t *testing.T) {
+	brood, to := startBrood(t), recordsFile(t, 3)
+	env := map[string]string{"HATCHERY_BUGOUT_URL": brood.URL(), "HATCHERY_BUGOUT_APPLICATION_ID": broodApplication, "HATCHERY_BUGOUT_TOKEN": broodToken}
+	damage(t, brood)
+	code, out, errs := typed(t, env, "migrate", "--from", "bugout", "--to", "sqlite:"+to)
+	if code != 3 || !strings.Contains(out, "3  are in the target alone") || strings.Count(errs, "yesterday") != 1 || !strings.Contains(errs, "not copied: 1") {
+		t.Errorf("%d %s %s", code, out, errs)
+	}
+}
+
+// damage puts a resource into Brood that is an upload's, and cannot be read.
+func damage(t *testing.T, brood *localbrood.Server) {
+	t.Helper()
 	body := `{"application_id":"` + broodApplication + `","resource_data":{"id":"019a0000-0000-7000-8000-00000000dead","journal_id":"j","entry_id":"e","created_at":"yesterday"}}`
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, brood.URL()+"/resources/", strings.NewReader(body))
 	if err != nil {
@@ -114,8 +229,19 @@ func TestADamagedRecordInBugoutIsSaidAndPassedOver(t *testing.T) {
 	if err := response.Body.Close(); err != nil {
 		t.Fatal(err)
 	}
-	code, out, errs := typed(t, env, "migrate", "--from", "bugout", "--to", "sqlite:"+filepath.Join(t.TempDir(), "to.db"))
-	if code != 3 || !strings.Contains(out, "2  copied") || !strings.Contains(errs, "not copied: 1") {
-		t.Errorf("%d %s %s", code, out, errs)
+}
+
+func TestADamagedRecordIsToldOfOnce(t *testing.T) {
+	source, target := &passedOver{store: "in Bugout", source: true}, &passedOver{store: "in Bugout"}
+	for _, p := range []*passedOver{source, target} {
+		if err := p.err(); err != nil {
+			t.Error(err)
+		}
+		if first, again, another := p.first("a"), p.first("a"), p.first("b"); !first || again || !another {
+			t.Error(first, again, another)
+		}
+	}
+	if a, b := source.err(), target.err(); a == nil || b == nil || a.Error() != "damaged records in Bugout that were not copied: 2" || b.Error() != "damaged records in Bugout that were passed over: 2" {
+		t.Errorf("%v; %v", a, b)
 	}
 }

@@ -10,11 +10,13 @@
 package migrate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -24,13 +26,15 @@ import (
 // Migration copies records. Its fields are set once.
 type Migration struct {
 	From, To upload.Records
-	// Objects, when set, is asked whether it holds what stored records say that is
-	// served. The bucket stays where it is in any case.
-	Objects upload.Objects
-	Layout  upload.Layout
+	// Objects, when set, is asked whether it holds what the target's stored records
+	// say that is served, and OldImages, when set, the same of the replaced service's
+	// images: without it those are Unchecked. The files stay where they are.
+	Objects   upload.Objects
+	Layout    upload.Layout
+	OldImages upload.OldImages
 	// Adopt, when set, judges an image of the replaced service and, unless dry, makes
 	// the target's record of it one as any other. With a reason it may not be served
-	// as one, and stays what it was.
+	// as one, and stays what it was. ErrGone: the image is not there.
 	Adopt func(ctx context.Context, target upload.Record, dry bool) (*upload.Reason, error)
 	// DryRun changes nothing and reports what would be done.
 	DryRun bool
@@ -38,116 +42,155 @@ type Migration struct {
 	AtOnce int
 	// PageSize is how many records are read at once; 0 is 200.
 	PageSize int
-	// Progress, when set, is called after every page, with where the next begins.
-	Progress func(Report, upload.Cursor) error
+	// Grace is how long records that are under way may take to be finished when the
+	// context ends, so that no call is left to happen later; 0 is 10 s.
+	Grace time.Duration
+	// Keep, when set, is given the place from which another run may go on: after every
+	// page, as long as there was no trouble with a record, and the start at the end.
+	Keep func(Place) error
+	// Progress, when set, is called after every record, one call at a time.
+	Progress func(Progress)
 }
 
-// Report says what a migration did, or would do.
-type Report struct {
-	Read int `json:"read"`
-	// Copied records were missing in the target, or were copied in part before.
-	Copied int `json:"copied"`
-	// Same are in the target as they are in the source.
-	Same int `json:"same"`
-	// Different are in the target, but otherwise: they are left alone.
-	Different int `json:"different"`
-	// Alone are records that the target has and the source, which keeps no tombstones,
-	// has not: deleted there since they were copied, or uploaded to the target.
-	Alone int `json:"alone"`
-	// Forgotten are tombstones that the target has no place for.
-	Forgotten int `json:"forgotten"`
-	// Adopted are images of the replaced service that were judged and promoted;
-	// Refused are those that were judged and may not be, which stay what they were.
-	Adopted int `json:"adopted"`
-	Refused int `json:"refused"`
-	// Unserved are stored records whose file is not in the bucket.
-	Unserved int `json:"unserved"`
-	// Failed could not be copied.
-	Failed int `json:"failed"`
-	// Findings are the first hundred of what is different, unserved or failed.
-	Findings []Finding `json:"findings"`
+// Place is how far a migration came: where it goes on, and what was reported until
+// then. The zero value is the start.
+type Place struct {
+	Cursor upload.Cursor `json:"cursor"`
+	Report Report        `json:"report"`
 }
 
-// Finding is one record that somebody should look at.
-type Finding struct {
-	Upload string `json:"upload"`
-	What   string `json:"what"`
-}
-
-const maxFindings = 100
-
-// Run copies from a cursor of From.All on ("" is the start). Trouble with one record
-// is counted and the others go on; the error says that there was some. Trouble with
-// a list ends the run; the report tells how far it came.
-func (m *Migration) Run(ctx context.Context, from upload.Cursor) (Report, error) {
-	var report Report
-	pageSize, atOnce := m.PageSize, m.AtOnce
-	if pageSize == 0 {
-		pageSize = 200
-	}
-	if atOnce == 0 {
-		atOnce = 4
-	}
+// Run copies from a place on. Trouble with one record is counted and the others go
+// on; the error says that there was some. Trouble with a list, or with many records in
+// a row, ends the run; the report tells how far it came.
+func (m *Migration) Run(ctx context.Context, from Place) (Report, error) {
+	report, cursor := from.Report, from.Cursor
+	report.Findings = append([]Finding{}, report.Findings...) // [] in JSON, and ours alone
+	steps := newSteps(ctx, m.From, Progress{Done: report.Read}, m.Progress)
 	for {
-		page, err := m.From.All(ctx, from, pageSize)
+		page, err := m.From.All(ctx, cursor, m.pageSize())
 		if err != nil {
 			return report, fmt.Errorf("list the records to copy: %w", err)
 		}
 		results := make([]result, len(page.Records))
-		var group errgroup.Group
-		group.SetLimit(atOnce)
+		err = m.together(ctx, page.Records, steps, func(ctx context.Context, i int) error {
+			var err error
+			if results[i], err = m.migrate(ctx, page.Records[i]); err != nil {
+				results[i] = result{outcome: failed, detail: err.Error()}
+			}
+			return err
+		})
 		for i, r := range page.Records {
-			group.Go(func() error {
-				results[i] = m.migrate(ctx, r)
-				return nil
-			})
+			// What fails because whoever runs it ends it is no trouble with the record.
+			if ended := results[i].outcome == failed && ctx.Err() != nil; !ended {
+				report.add(r, results[i])
+			}
 		}
-		_ = group.Wait() // every function returns nil
-		if err := ctx.Err(); err != nil {
+		if err != nil {
 			return report, fmt.Errorf("copy records: %w", err)
 		}
-		for i, r := range page.Records {
-			report.add(r, results[i])
+		if cursor = page.Next; cursor == "" {
+			break
 		}
-		from = page.Next
-		if m.Progress != nil {
-			if err := m.Progress(report, from); err != nil {
+		if m.Keep != nil && report.Failed == 0 {
+			if err := m.Keep(Place{cursor, report}); err != nil {
 				return report, err
 			}
 		}
-		if from == "" {
-			break
-		}
 	}
 	if !m.From.Atomic() && m.From != m.To {
-		if err := m.compareBack(ctx, pageSize, &report); err != nil {
+		if err := m.compareBack(ctx, &report); err != nil {
 			return report, err
 		}
 	}
 	if report.Failed > 0 {
-		return report, fmt.Errorf("%d of %d records could not be copied", report.Failed, report.Read)
+		return report, fmt.Errorf("there was trouble with %d of %d records; another run tries them again", report.Failed, report.Read)
+	}
+	if m.Keep != nil {
+		return report, m.Keep(Place{})
 	}
 	return report, nil
 }
 
+func (m *Migration) pageSize() int { return cmp.Or(m.PageSize, 200) }
+
+// maxFailedInARow is after how much trouble without a success in between a run gives
+// up: the store is away, or a right is missing, and the rest would fare no better.
+const maxFailedInARow = 50
+
+// together handles each record of a page, some at once. Its error is that it was
+// broken off.
+func (m *Migration) together(ctx context.Context, records []upload.Record, steps *steps, handle func(ctx context.Context, i int) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	longer, cancel := outliving(ctx, cmp.Or(m.Grace, 10*time.Second))
+	defer cancel()
+	var inARow atomic.Int64
+	var group errgroup.Group
+	group.SetLimit(cmp.Or(m.AtOnce, 4))
+	for i := range records {
+		group.Go(func() error {
+			if ctx.Err() == nil { // else nothing is begun any more
+				switch err := handle(longer, i); {
+				case err == nil:
+					inARow.Store(0)
+				case inARow.Add(1) == maxFailedInARow:
+					stop(fmt.Errorf("%d records in a row failed, the last of them: %w", maxFailedInARow, err))
+				}
+				steps.step()
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // every function returns nil
+	return context.Cause(ctx)
+}
+
+// outliving gives a context that ends so much later than ctx.
+func outliving(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-longer.Done():
+		}
+	})
+	return longer, func() {
+		stop()
+		cancel()
+	}
+}
+
 // compareBack looks for records that the target has alone.
-func (m *Migration) compareBack(ctx context.Context, pageSize int, report *Report) error {
+func (m *Migration) compareBack(ctx context.Context, report *Report) error {
+	steps := newSteps(ctx, m.To, Progress{Back: true}, m.Progress)
 	for from := upload.Cursor(""); ; {
-		page, err := m.To.All(ctx, from, pageSize)
+		page, err := m.To.All(ctx, from, m.pageSize())
 		if err != nil {
 			return fmt.Errorf("list the records of the target: %w", err)
 		}
-		for _, there := range page.Records {
-			if there.Status == upload.Deleted {
-				continue
+		found := make([]error, len(page.Records))
+		err = m.together(ctx, page.Records, steps, func(ctx context.Context, i int) error {
+			if page.Records[i].Status == upload.Deleted {
+				return nil
 			}
-			_, err := m.From.Get(ctx, there.Ref())
+			if _, found[i] = m.From.Get(ctx, page.Records[i].Ref()); errors.Is(found[i], upload.ErrNotFound) {
+				return nil
+			}
+			return found[i]
+		})
+		if err != nil {
+			return fmt.Errorf("look for the target's records in the source: %w", err)
+		}
+		for i, there := range page.Records {
 			switch {
-			case errors.Is(err, upload.ErrNotFound):
+			case errors.Is(found[i], upload.ErrNotFound):
 				report.Alone++
 				report.find(there, "is in the target alone: deleted in the source since it was copied, or uploaded to the target")
-			case err != nil:
-				return fmt.Errorf("look for a record of the target in the source: %w", err)
+			case found[i] != nil:
+				report.fail(there, fmt.Sprintf("could not be looked for in the source: %v", found[i]))
 			}
 		}
 		if from = page.Next; from == "" {
@@ -156,268 +199,122 @@ func (m *Migration) compareBack(ctx context.Context, pageSize int, report *Repor
 	}
 }
 
-// result is what became of one record.
-type result struct {
-	outcome outcome
-	// unserved says why a stored record's file is not there; "" when it is.
-	unserved string
-	detail   string // for different and failed
-	adopted  bool
-	refused  string // why an old image was not adopted; "" when it was, or is none
-}
-
-type outcome int
-
-const (
-	copied outcome = iota
-	alike
-	different
-	forgotten
-	failed
-)
-
-func (r *Report) add(record upload.Record, got result) {
-	r.Read++
-	switch got.outcome {
-	case copied:
-		r.Copied++
-	case alike:
-		r.Same++
-	case forgotten:
-		r.Forgotten++
-	case different:
-		r.Different++
-		r.find(record, "differs in the target: "+got.detail)
-	case failed:
-		r.Failed++
-		r.find(record, got.detail)
-	}
-	if got.adopted {
-		r.Adopted++
-	}
-	if got.refused != "" {
-		r.Refused++
-		r.find(record, got.refused)
-	}
-	if got.unserved != "" {
-		r.Unserved++
-		r.find(record, got.unserved)
-	}
-}
-
-func (r *Report) find(record upload.Record, what string) {
-	if len(r.Findings) < maxFindings {
-		r.Findings = append(r.Findings, Finding{record.Ref().String(), what})
-	}
-}
-
 // migrate handles one record.
-func (m *Migration) migrate(ctx context.Context, source upload.Record) result {
-	var got result
-	var err error
-	var both sync.WaitGroup
-	if m.Objects != nil && source.Status == upload.Stored {
-		both.Go(func() { got.unserved = m.checkServed(ctx, source) })
-	}
-	done, detail, err := m.copy(ctx, source)
-	if err == nil && m.Adopt != nil && source.Old() && done != different {
-		got.adopted, got.refused, err = m.adopt(ctx, source)
-	}
-	both.Wait()
-	got.outcome, got.detail = done, detail
-	if err != nil {
-		got.outcome, got.detail = failed, err.Error()
-	}
-	return got
-}
-
-// adopt has the target's record of an old image judged, unless it was before.
-func (m *Migration) adopt(ctx context.Context, source upload.Record) (adopted bool, refused string, err error) {
-	there, err := m.To.Get(ctx, source.Ref())
-	if m.DryRun && errors.Is(err, upload.ErrNotFound) {
-		there, err = source, nil
-	}
-	if err != nil {
-		return false, "", fmt.Errorf("look for it in the target: %w", err)
-	}
-	if !there.Old() {
-		return false, "", nil
-	}
-	reason, err := m.Adopt(ctx, there, m.DryRun)
+func (m *Migration) migrate(ctx context.Context, source upload.Record) (result, error) {
+	got, err := m.copy(ctx, source)
 	switch {
 	case err != nil:
-		return false, "", fmt.Errorf("judge and promote it: %w", err)
-	case reason != nil:
-		return false, fmt.Sprintf("is not promoted: %s: %s", reason.Code, reason.Message), nil
+	case m.Adopt != nil && got.outcome != different && got.there.Old():
+		err = m.adopt(ctx, &got) // who judges a file has looked for it
+	case m.Objects != nil && got.there.Status == upload.Stored:
+		err = m.checkServed(ctx, &got)
 	}
-	return true, "", nil
+	return got, err
 }
 
-// adoptedOf says whether there is what Adopt makes of an old source.
-func adoptedOf(source, there upload.Record) bool {
-	return source.Old() && there.Status == upload.Stored && there.JudgedVersion == upload.OldVersion &&
-		len(differences(begun(source), begun(there))) == 0
+// adopt has the target's record of an old image judged.
+func (m *Migration) adopt(ctx context.Context, got *result) error {
+	reason, err := m.Adopt(ctx, got.there, m.DryRun)
+	switch {
+	case errors.Is(err, upload.ErrGone):
+		got.missing = oldImageGone
+	case err != nil:
+		return fmt.Errorf("judge and promote it: %w", err)
+	case reason != nil:
+		got.refused = fmt.Sprintf("is not promoted: %s: %s", reason.Code, reason.Message)
+	default:
+		got.adopted = true
+	}
+	return nil
 }
+
+// oldImageGone says what to do about a record whose image is lost. With a wrong prefix
+// all of them seem to be.
+const oldImageGone = "its file is not in the replaced service's bucket (HATCHERY_LEGACY_BUCKET, HATCHERY_LEGACY_PREFIX): if these are right, it is lost: delete the record through the API"
 
 // checkServed looks for the version that a stored record serves.
-func (m *Migration) checkServed(ctx context.Context, r upload.Record) string {
-	if r.ServedVersion == "" {
-		return "" // it lies where the replaced service put it
-	}
-	key := m.Layout.FilesKey(r.Ref())
-	versions, err := m.Objects.Versions(ctx, key)
+func (m *Migration) checkServed(ctx context.Context, got *result) error {
+	r := got.there
 	switch {
-	case err != nil:
-		return fmt.Sprintf("its file could not be looked for: %v", err)
-	case !slices.Contains(versions, r.ServedVersion):
-		return fmt.Sprintf("its file is not in the bucket: no version %s of %s", r.ServedVersion, key)
+	case r.Old() && m.OldImages == nil:
+		got.unchecked = true
+	case r.Old():
+		_, err := m.OldImages.Look(ctx, r.Ref())
+		if errors.Is(err, upload.ErrGone) {
+			got.missing = oldImageGone
+		} else if err != nil {
+			return fmt.Errorf("look for its file: %w", err)
+		}
+	default:
+		key := m.Layout.FilesKey(r.Ref())
+		versions, err := m.Objects.Versions(ctx, key)
+		if err != nil {
+			return fmt.Errorf("look for its file: %w", err)
+		}
+		if !slices.Contains(versions, r.ServedVersion) {
+			got.missing = fmt.Sprintf("its file is not in the bucket: no version %s of %s", r.ServedVersion, key)
+		}
 	}
-	return ""
+	return nil
 }
 
-// copy makes the target's record as the source's is.
-func (m *Migration) copy(ctx context.Context, source upload.Record) (outcome, string, error) {
+// copy makes the target's record as the source's is. When the record changes at the
+// same time it looks again: a call that was given up, of an earlier run for instance,
+// may happen after all.
+func (m *Migration) copy(ctx context.Context, source upload.Record) (result, error) {
+	for attempt := 1; ; attempt++ {
+		got, err := m.copyOnce(ctx, source)
+		changed := errors.Is(err, upload.ErrExists) || errors.Is(err, upload.ErrConflict) || errors.Is(err, upload.ErrNotFound)
+		if !changed || attempt == 3 {
+			return got, err
+		}
+	}
+}
+
+func (m *Migration) copyOnce(ctx context.Context, source upload.Record) (result, error) {
 	if source.Status == upload.Deleted && !m.To.Atomic() {
 		return m.forget(ctx, source)
 	}
 	there, err := m.To.Get(ctx, source.Ref())
-	if err != nil && !errors.Is(err, upload.ErrNotFound) {
-		return failed, "", fmt.Errorf("look for it in the target: %w", err)
-	}
-	missing := err != nil
-	if !missing {
-		if fields := differences(source, there); len(fields) == 0 || adoptedOf(source, there) {
-			return alike, "", nil
-		}
-		if !onTheWay(there, source) {
-			return different, describe(source, there), nil
-		}
-	}
-	if m.DryRun {
-		return copied, "", nil
-	}
-	if missing {
+	switch missing := errors.Is(err, upload.ErrNotFound); {
+	case err != nil && !missing:
+		return result{}, fmt.Errorf("look for it in the target: %w", err)
+	case !missing && (len(differences(source, there)) == 0 || adoptedOf(source, there)):
+		return result{outcome: alike, there: there}, nil
+	case !missing && !onTheWay(there, source):
+		return result{outcome: different, detail: describe(source, there), there: there}, nil
+	case m.DryRun:
+		return result{outcome: copied, there: source}, nil
+	case missing:
 		if there, err = m.To.Create(ctx, begun(source), nil); err != nil {
-			return failed, "", fmt.Errorf("create it in the target: %w", err)
+			return result{}, fmt.Errorf("create it in the target: %w", err)
 		}
 	}
 	if there, err = m.advance(ctx, there, source); err != nil {
-		return failed, "", err
+		return result{}, err
 	}
-	if fields := differences(source, there); len(fields) > 0 {
-		return different, describe(source, there), nil
+	if len(differences(source, there)) > 0 {
+		return result{outcome: different, detail: describe(source, there), there: there}, nil
 	}
-	return copied, "", nil
+	return result{outcome: copied, there: there}, nil
 }
 
 // forget deletes what an earlier run copied of a record that is deleted by now, in a
 // target that keeps no tombstones.
-func (m *Migration) forget(ctx context.Context, source upload.Record) (outcome, string, error) {
+func (m *Migration) forget(ctx context.Context, source upload.Record) (result, error) {
 	there, err := m.To.Get(ctx, source.Ref())
 	switch {
 	case errors.Is(err, upload.ErrNotFound):
-		return forgotten, "", nil
+		return result{outcome: forgotten}, nil
 	case err != nil:
-		return failed, "", fmt.Errorf("look for it in the target: %w", err)
-	case len(differences(begun(there), begun(source))) > 0:
-		return different, describe(source, there), nil
+		return result{}, fmt.Errorf("look for it in the target: %w", err)
+	case len(differences(begun(source), begun(there))) > 0:
+		return result{outcome: different, detail: describe(source, there), there: there}, nil
 	case m.DryRun:
-		return copied, "", nil
+		return result{outcome: copied, there: source}, nil
 	}
 	if _, err := m.To.Delete(ctx, source.Ref(), source.DeletedAt, source.ForgetAfter); err != nil && !errors.Is(err, upload.ErrNotFound) {
-		return failed, "", fmt.Errorf("delete it in the target: %w", err)
+		return result{}, fmt.Errorf("delete it in the target: %w", err)
 	}
-	return copied, "", nil
-}
-
-// begun is the record as it was when it was created.
-func begun(r upload.Record) upload.Record {
-	return upload.Record{ID: r.ID, Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Name: r.Name, Extension: r.Extension,
-		CreatedAt: r.CreatedAt, Status: upload.Pending, Declared: r.Declared, FormExpires: r.FormExpires}
-}
-
-// onTheWay says whether advance can make there what source is: an earlier run may
-// have ended within it.
-func onTheWay(there, source upload.Record) bool {
-	if len(differences(begun(there), begun(source))) > 0 {
-		return false
-	}
-	if neverArrived(there) && !neverArrived(source) {
-		return true
-	}
-	switch there.Status {
-	case upload.Pending:
-		return there.Failures <= source.Failures && there.Reenqueued <= source.Reenqueued
-	case upload.Stored, upload.Rejected:
-		// Only its deletion is missing.
-		return source.Status == upload.Deleted && len(differences(there.Tombstone(source.DeletedAt, source.ForgetAfter), source)) == 0
-	default:
-		return false
-	}
-}
-
-// neverArrived says whether a record was given up. In a target that is in use, the
-// reconciler does that to what a broken-off migration has begun.
-func neverArrived(r upload.Record) bool {
-	return r.Status == upload.Rejected && r.JudgedVersion == "" && r.Reason != nil && r.Reason.Code == upload.NeverArrived
-}
-
-// advance makes of the record that is there what the source's is, in the order in
-// which it came about.
-func (m *Migration) advance(ctx context.Context, there, source upload.Record) (upload.Record, error) {
-	ref := source.Ref()
-	var err error
-	if neverArrived(there) && !neverArrived(source) {
-		if there, err = m.To.Reopen(ctx, ref); err != nil {
-			return there, fmt.Errorf("reopen it in the target: %w", err)
-		}
-	}
-	if there.Status == upload.Pending {
-		for there.Reenqueued < source.Reenqueued {
-			if there, err = m.To.NoteReenqueue(ctx, ref, there.Reenqueued, source.ReenqueuedAt); err != nil {
-				return there, fmt.Errorf("count its further messages in the target: %w", err)
-			}
-		}
-		for there.Failures < min(source.Failures, maxFailures) && source.LastFailure != nil {
-			if err = m.To.NoteFailure(ctx, ref, *source.LastFailure); err != nil {
-				return there, fmt.Errorf("note its failures in the target: %w", err)
-			}
-			there.Failures++
-		}
-		if v, settled := verdictOf(source); settled {
-			if _, err = m.To.Settle(ctx, ref, v); err != nil {
-				return there, fmt.Errorf("settle it in the target: %w", err)
-			}
-		}
-	}
-	if source.Status == upload.Deleted {
-		if _, err = m.To.Delete(ctx, ref, source.DeletedAt, source.ForgetAfter); err != nil {
-			return there, fmt.Errorf("delete it in the target: %w", err)
-		}
-	}
-	if there, err = m.To.Get(ctx, ref); err != nil {
-		return there, fmt.Errorf("read it back from the target: %w", err)
-	}
-	return there, nil
-}
-
-// maxFailures bounds how many failures are noted again: after so many a message has
-// long been a dead letter.
-const maxFailures = 100
-
-// verdictOf gives the verdict on a record, if it ever had one.
-func verdictOf(r upload.Record) (upload.Verdict, bool) {
-	v := upload.Verdict{Status: r.Status, Version: r.JudgedVersion, At: r.SettledAt, Size: r.Size, ContentType: r.ContentType,
-		SHA256: r.SHA256, Served: r.ServedVersion, Reason: r.Reason}
-	switch {
-	case r.Status == upload.Stored || r.Status == upload.Rejected:
-		return v, true
-	case r.Status == upload.Deleted && r.Reason != nil:
-		v.Status = upload.Rejected
-		return v, true
-	case r.Status == upload.Deleted && (r.ServedVersion != "" || !r.SettledAt.IsZero()):
-		v.Status = upload.Stored
-		return v, true
-	}
-	return v, false
+	return result{outcome: copied, there: source}, nil
 }

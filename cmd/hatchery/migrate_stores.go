@@ -1,0 +1,270 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"hatchery/shared/config"
+	"hatchery/shared/migrate"
+	"hatchery/shared/objects/s3objects"
+	"hatchery/shared/records/bugoutrecords"
+	"hatchery/shared/records/dynamorecords"
+	"hatchery/shared/records/sqliterecords"
+	"hatchery/shared/upload"
+)
+
+// storesAccepted are what --from and --to take.
+const storesAccepted = "dynamodb:TABLE, bugout, sqlite:FILE"
+
+// findStores reads what the flags say of the stores, and opens none.
+func findStores(f migrateFlags, d door) (from, to migrationStore, err error) {
+	if from, err = findStore("--from", f.from, f, d); err != nil {
+		return from, to, err
+	}
+	if to, err = findStore("--to", f.to, f, d); err != nil {
+		return from, to, err
+	}
+	switch {
+	case from.name == to.name && !f.validate && !f.checkObjects:
+		err = usage("--from and --to are the same store, which only --validate and --check-objects have a use for")
+	case f.bugout != (bugoutFlags{}) && f.from != config.RecordsBugout && f.to != config.RecordsBugout:
+		err = usage("--url, --application and --token-file are about Bugout, and neither --from nor --to is bugout")
+	}
+	return from, to, err
+}
+
+// openedStores are the two of a migration, which may be one.
+type openedStores struct {
+	from, to upload.Records
+	closers  []func() error
+}
+
+func openStores(ctx context.Context, from, to migrationStore) (*openedStores, error) {
+	s := &openedStores{}
+	open := func(store migrationStore, source bool) (upload.Records, error) {
+		records, done, err := store.open(ctx, source)
+		if err == nil {
+			s.closers = append(s.closers, done)
+		}
+		return records, err
+	}
+	var err error
+	if s.from, err = open(from, true); err != nil {
+		return nil, err
+	}
+	if s.to = s.from; from.name != to.name {
+		if s.to, err = open(to, false); err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+	}
+	return s, nil
+}
+
+func (s *openedStores) close() error {
+	var all error
+	for _, done := range s.closers {
+		all = errors.Join(all, done())
+	}
+	return all
+}
+
+// migrationStore is a store that a flag names.
+type migrationStore struct {
+	// name tells it from others, also in the state of an earlier run.
+	name string
+	// open also gives what to call when it is done with; its error may say what the
+	// lists of the store passed over.
+	open func(ctx context.Context, source bool) (upload.Records, func() error, error)
+}
+
+func findStore(flag, value string, f migrateFlags, d door) (migrationStore, error) {
+	kind, where, _ := strings.Cut(value, ":")
+	switch {
+	case kind == config.RecordsSQLite && where != "":
+		path, err := filepath.Abs(where)
+		if err != nil {
+			return migrationStore{}, usage("%s: %w", flag, err)
+		}
+		return migrationStore{"sqlite:" + path, func(ctx context.Context, source bool) (upload.Records, func() error, error) {
+			return openFile(ctx, flag, path, source, f.dryRun)
+		}}, nil
+	case kind == config.RecordsDynamoDB:
+		table := cmp.Or(where, d.getenv("HATCHERY_TABLE"))
+		if table == "" {
+			return migrationStore{}, usage("%s: dynamodb needs a table, as in dynamodb:TABLE or with HATCHERY_TABLE", flag)
+		}
+		return migrationStore{"dynamodb:" + table, func(ctx context.Context, source bool) (upload.Records, func() error, error) {
+			return openTable(ctx, table, source, d)
+		}}, nil
+	case value == config.RecordsBugout:
+		options, err := f.bugout.options(d, true)
+		if err != nil {
+			return migrationStore{}, err
+		}
+		return migrationStore{"bugout:" + options.URL + " " + options.Application, func(_ context.Context, source bool) (upload.Records, func() error, error) {
+			return openBugout(options, source)
+		}}, nil
+	}
+	return migrationStore{}, usage("%s: found %q; accepted: %s", flag, value, storesAccepted)
+}
+
+// openFile opens records in SQLite. A source must be there. A target that is not there
+// is made, but not by a dry run: that looks into an empty file of its own.
+func openFile(ctx context.Context, flag, path string, source, dry bool) (upload.Records, func() error, error) {
+	_, err := os.Stat(path)
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err != nil && (source || !missing) {
+		return nil, nil, usage("%s: %w", flag, err)
+	}
+	tidy := func() error { return nil }
+	if missing && dry {
+		if _, err := os.Stat(filepath.Dir(path)); err != nil {
+			return nil, nil, usage("%s: %w", flag, err)
+		}
+		folder, err := os.MkdirTemp("", "hatchery-")
+		if err != nil {
+			return nil, nil, system(err)
+		}
+		path, tidy = filepath.Join(folder, "records.db"), func() error { return os.RemoveAll(folder) }
+	}
+	s, err := sqliterecords.Open(ctx, path, sqliterecords.Options{Now: time.Now})
+	if err != nil {
+		return nil, nil, errors.Join(usage("%s: %w", flag, err), tidy())
+	}
+	return s, func() error { return errors.Join(s.Close(), tidy()) }, nil
+}
+
+func openTable(ctx context.Context, table string, source bool, d door) (upload.Records, func() error, error) {
+	cloud, err := loadAWS(ctx)
+	if err == nil {
+		err = haveCredentials(ctx, cloud)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	options, damaged := operatorsOptions(d), &passedOver{store: fmt.Sprintf("of table %q", table), source: source}
+	tell := options.Damaged
+	options.Damaged = func(ctx context.Context, key string, err error) {
+		if damaged.first(key) {
+			tell(ctx, key, err)
+		}
+	}
+	return dynamorecords.New(dynamodb.NewFromConfig(cloud), table, options), damaged.err, nil
+}
+
+func openBugout(options bugoutrecords.Options, source bool) (upload.Records, func() error, error) {
+	damaged := &passedOver{store: "in Bugout", source: source}
+	tell := options.Damaged
+	options.Damaged = func(ctx context.Context, err error) {
+		if damaged.first(err.Error()) { // each page reads all of them again
+			tell(ctx, err)
+		}
+	}
+	s, err := bugoutStore(options, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, damaged.err, nil
+}
+
+// passedOver are the damaged records that a store's lists told of.
+type passedOver struct {
+	store  string
+	source bool
+	mu     sync.Mutex
+	seen   map[string]bool
+}
+
+// first says whether one is told of for the first time.
+func (p *passedOver) first(which string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.seen[which] {
+		return false
+	}
+	if p.seen == nil {
+		p.seen = map[string]bool{}
+	}
+	p.seen[which] = true
+	return true
+}
+
+func (p *passedOver) err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case len(p.seen) == 0:
+		return nil
+	case p.source:
+		return fmt.Errorf("damaged records %s that were not copied: %d", p.store, len(p.seen))
+	}
+	return fmt.Errorf("damaged records %s that were passed over: %d", p.store, len(p.seen))
+}
+
+// addBuckets has the files looked at that records speak of, as the flags say. What it
+// gives judges old images, and wants the target's records.
+func addBuckets(ctx context.Context, m *migrate.Migration, f migrateFlags, d door) (*upload.Pipeline, error) {
+	flag := "--check-objects"
+	switch {
+	case f.validate:
+		flag = "--validate"
+	case !f.checkObjects:
+		return &upload.Pipeline{}, nil
+	}
+	settings, err := config.Load(func(name string) string {
+		if name == "HATCHERY_RECORDS" {
+			return config.RecordsSQLite // which store is meant, the flags say
+		}
+		return d.getenv(name)
+	})
+	if err != nil {
+		return nil, usage("%s: the settings have faults:\n%w", flag, err)
+	}
+	legacy := settings.Legacy
+	if f.validate && legacy.Bucket == "" {
+		return nil, usage("--validate: HATCHERY_LEGACY_BUCKET is not set: it is where the images of the replaced service lie")
+	}
+	cloud, err := loadAWS(ctx)
+	if err == nil {
+		err = haveCredentials(ctx, cloud)
+	}
+	if err != nil {
+		return nil, err
+	}
+	client := s3Client(cloud)
+	objects := s3objects.New(client, settings.Bucket, s3objects.Options{Now: time.Now})
+	old := s3objects.NewOldImages(client, legacy.Bucket, legacy.Prefix, s3objects.Options{Now: time.Now}).Promoting(objects)
+	if m.Layout = settings.Layout; f.checkObjects {
+		m.Objects = objects
+		if legacy.Bucket != "" {
+			m.OldImages = old
+		}
+	}
+	p := &upload.Pipeline{Policy: settings.Policy, Layout: settings.Layout, Objects: objects, OldImages: old, Now: time.Now}
+	if f.validate {
+		m.Adopt = adopter(p)
+	}
+	return p, nil
+}
+
+// adopter judges and promotes old images.
+func adopter(p *upload.Pipeline) func(context.Context, upload.Record, bool) (*upload.Reason, error) {
+	return func(ctx context.Context, r upload.Record, dry bool) (*upload.Reason, error) {
+		if dry {
+			_, reason, err := p.JudgeOld(ctx, r)
+			return reason, err
+		}
+		_, reason, err := p.AdoptOld(ctx, r)
+		return reason, err
+	}
+}

@@ -1,0 +1,388 @@
+package migrate_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"hatchery/shared/local/localbrood"
+	"hatchery/shared/migrate"
+	"hatchery/shared/upload"
+)
+
+// limited is a store that bears so many calls. The one after them is broken off.
+type limited struct {
+	upload.Records
+	left int
+	// late lets the call that is broken off happen all the same.
+	late bool
+	// cancel, when set, is what happens instead of an error.
+	cancel context.CancelFunc
+
+	calls atomic.Int64
+}
+
+var errTrouble = errors.New("the store does not answer")
+
+func call[T any](ctx context.Context, s *limited, do func() (T, error)) (T, error) {
+	var none T
+	over := int(s.calls.Add(1)) - s.left
+	if over == 1 && s.cancel != nil {
+		s.cancel()
+	}
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	if over < 1 || s.cancel != nil {
+		return do()
+	}
+	if over == 1 && s.late {
+		if _, err := do(); err != nil {
+			return none, err
+		}
+	}
+	return none, errTrouble
+}
+
+func (s *limited) broken() bool { return int(s.calls.Load()) > s.left }
+
+func (s *limited) Create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
+	return call(ctx, s, func() (upload.Record, error) { return s.Records.Create(ctx, r, once) })
+}
+
+func (s *limited) Get(ctx context.Context, ref upload.Ref) (upload.Record, error) {
+	return call(ctx, s, func() (upload.Record, error) { return s.Records.Get(ctx, ref) })
+}
+
+func (s *limited) Settle(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
+	return call(ctx, s, func() (upload.Record, error) { return s.Records.Settle(ctx, ref, v) })
+}
+
+func (s *limited) Delete(ctx context.Context, ref upload.Ref, at, forget time.Time) (upload.Record, error) {
+	return call(ctx, s, func() (upload.Record, error) { return s.Records.Delete(ctx, ref, at, forget) })
+}
+
+func (s *limited) NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error {
+	_, err := call(ctx, s, func() (upload.Record, error) { return upload.Record{}, s.Records.NoteFailure(ctx, ref, f) })
+	return err
+}
+
+func (s *limited) NoteReenqueue(ctx context.Context, ref upload.Ref, seen int, at time.Time) (upload.Record, error) {
+	return call(ctx, s, func() (upload.Record, error) { return s.Records.NoteReenqueue(ctx, ref, seen, at) })
+}
+
+func (s *limited) All(ctx context.Context, cursor upload.Cursor, limit int) (upload.Page, error) {
+	return call(ctx, s, func() (upload.Page, error) { return s.Records.All(ctx, cursor, limit) })
+}
+
+// TestWhatWasBrokenOffAnywhereIsFinished: after every number of calls the target
+// fails, before the call is done or after it; the next run makes it whole.
+func TestWhatWasBrokenOffAnywhereIsFinished(t *testing.T) {
+	source := stores["memory"](t)
+	fill(t, source)
+	want := all(t, source)
+	for n := 0; ; n++ {
+		target := stores["memory"](t)
+		to := &limited{Records: target, left: n / 2, late: n%2 == 1}
+		report, err := (&migrate.Migration{From: source, To: to, AtOnce: 1}).Run(t.Context(), migrate.Place{})
+		if (err == nil) != (report.Failed == 0) || (err == nil) == to.broken() {
+			t.Fatalf("after %d calls: %+v, %v", to.left, report, err)
+		}
+		if report, err := (&migrate.Migration{From: source, To: target}).Run(t.Context(), migrate.Place{}); err != nil || report.Different > 0 {
+			t.Fatalf("begun again after %d calls: %+v, %v", to.left, report, err)
+		}
+		if got := all(t, target); !slices.Equal(got, want) {
+			t.Fatalf("begun again after %d calls:\n%s\nwant\n%s", to.left, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		if err == nil {
+			if n < 50 {
+				t.Errorf("it was broken off %d times only", n)
+			}
+			return
+		}
+	}
+}
+
+// resources asks a Brood without our store, and adds one when there is data.
+func resources(t *testing.T, brood *localbrood.Server, data map[string]string) int {
+	t.Helper()
+	method, body := http.MethodGet, ""
+	if data != nil {
+		text, err := json.Marshal(map[string]any{"application_id": application, "resource_data": data})
+		if err != nil {
+			t.Fatal(err)
+		}
+		method, body = http.MethodPost, string(text)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), method, brood.URL()+"/resources/", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var list struct {
+		Resources []json.RawMessage `json:"resources"`
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&list); err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %d, %v", method, answer.StatusCode, err)
+	}
+	return len(list.Resources)
+}
+
+// TestAMigrationBetweenRealStoresMayBeBrokenOffAgainAndAgain: by either store's
+// failure before a call or after it, and by whoever runs it; and begun again from its
+// start or from where it was.
+func TestAMigrationBetweenRealStoresMayBeBrokenOffAgainAndAgain(t *testing.T) {
+	open := func(t *testing.T, name string) (upload.Records, *localbrood.Server) {
+		if name == "bugout" {
+			return openBugout(t)
+		}
+		return stores[name](t), nil
+	}
+	names := []string{"sqlite", "dynamodb", "bugout"}
+	for _, from := range names {
+		for _, to := range names {
+			if from == to {
+				continue
+			}
+			t.Run(from+" to "+to, func(t *testing.T) {
+				t.Parallel()
+				source, brood := open(t, from)
+				fill(t, source)
+				if brood != nil {
+					resources(t, brood, map[string]string{"id": "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a01", "journal_id": "j", "entry_id": "e1",
+						"name": "my_cat", "extension": "png", "created_at": "2021-09-19 15:15:00.437163"})
+				}
+				target, brood := open(t, to)
+				before := all(t, source)
+				want := slices.DeleteFunc(slices.Clone(before), func(line string) bool {
+					return !target.Atomic() && strings.Contains(line, "Status:deleted")
+				})
+
+				var kept migrate.Place
+				runs := 0
+				for ended := false; !ended; runs++ {
+					ctx, cancel := context.WithCancel(t.Context())
+					reading, writing := &limited{Records: source, left: 1 << 20}, &limited{Records: target, left: 2 + runs}
+					switch runs % 4 {
+					case 0:
+						writing.late = true
+					case 1:
+						writing.cancel = cancel
+					case 2:
+						reading.left = runs / 2
+					}
+					m := &migrate.Migration{From: reading, To: writing, PageSize: 4, AtOnce: 1 + runs%3, Keep: func(p migrate.Place) error { kept = p; return nil }}
+					start := kept
+					if runs%3 == 0 {
+						start = migrate.Place{}
+					}
+					report, err := m.Run(ctx, start)
+					cancel()
+					ended = err == nil
+					if report.Different+report.Alone > 0 || ended == (reading.broken() || writing.broken()) {
+						t.Fatalf("run %d: %+v, %v", runs, report, err)
+					}
+				}
+				if runs < 8 {
+					t.Errorf("it was broken off %d times only", runs-1)
+				}
+				if got := all(t, target); !slices.Equal(got, want) {
+					t.Errorf("copied\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+				}
+				if brood != nil {
+					if n := resources(t, brood, nil); n != len(want) {
+						t.Errorf("%d resources were made of %d records", n, len(want))
+					}
+				}
+				report, err := (&migrate.Migration{From: source, To: target}).Run(t.Context(), migrate.Place{})
+				if err != nil || report.Same != len(want) || report.Same+report.Forgotten != report.Read || len(report.Findings) > 0 {
+					t.Errorf("once more: %+v, %v", report, err)
+				}
+				if !slices.Equal(all(t, source), before) {
+					t.Error("the source was changed")
+				}
+			})
+		}
+	}
+}
+
+// TestItGoesOnFromAPlace: with what was reported until then, as if it had been one run.
+func TestItGoesOnFromAPlace(t *testing.T) {
+	source, target := stores["memory"](t), stores["memory"](t)
+	fill(t, source)
+	ctx, cancel := context.WithCancel(t.Context())
+	var kept []migrate.Place
+	m := &migrate.Migration{From: source, To: target, PageSize: 4, Keep: func(p migrate.Place) error {
+		kept = append(kept, p)
+		cancel()
+		return nil
+	}}
+	if report, err := m.Run(ctx, migrate.Place{}); !errors.Is(err, context.Canceled) || report.Read != 4 || len(kept) != 1 {
+		t.Fatalf("%+v, %v, kept %+v", report, err, kept)
+	}
+	if report, err := m.Run(t.Context(), kept[0]); err != nil || report.Read != 18 || report.Copied != 18 || report.Same != 0 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	if last := kept[len(kept)-1]; last.Cursor != "" || last.Report.Read != 0 {
+		t.Errorf("at the end it kept %+v, not the start", last)
+	}
+}
+
+// TestWhatWasDoneBeforeTheEndIsReported, and what was not is no failure.
+func TestWhatWasDoneBeforeTheEndIsReported(t *testing.T) {
+	source := stores["memory"](t)
+	fill(t, source)
+	for left := range 40 {
+		target := stores["memory"](t)
+		ctx, cancel := context.WithCancel(t.Context())
+		to := &limited{Records: target, left: left, cancel: cancel}
+		report, err := (&migrate.Migration{From: source, To: to, AtOnce: 1}).Run(ctx, migrate.Place{})
+		if !errors.Is(err, context.Canceled) || report.Copied == 0 || report.Copied > 15 || report.Read != report.Copied || len(report.Findings) > 0 {
+			t.Fatalf("after %d calls: %+v, %v", left, report, err)
+		}
+		// What was begun was finished.
+		if n := len(all(t, target)); n != report.Copied {
+			t.Errorf("after %d calls the target has %d records, and %d were copied", left, n, report.Copied)
+		}
+	}
+}
+
+// hanging is a store whose creations end with their context, which begins to end then.
+type hanging struct {
+	upload.Records
+	end context.CancelFunc
+}
+
+func (h hanging) Create(ctx context.Context, _ upload.Record, _ *upload.Once) (upload.Record, error) {
+	h.end()
+	<-ctx.Done()
+	return upload.Record{}, ctx.Err()
+}
+
+func TestNobodyWaitsLongForWhatHangsAtTheEnd(t *testing.T) {
+	source := stores["memory"](t)
+	fill(t, source)
+	ctx, cancel := context.WithCancel(t.Context())
+	m := &migrate.Migration{From: source, To: hanging{stores["memory"](t), cancel}, Grace: time.Millisecond}
+	began := time.Now()
+	if report, err := m.Run(ctx, migrate.Place{}); !errors.Is(err, context.Canceled) || report.Read != 0 || time.Since(began) > 5*time.Second {
+		t.Errorf("%+v, %v, after %v", report, err, time.Since(began))
+	}
+}
+
+// TestWhatFailedIsNotLeftBehindAPlace, and what differs is reported by the run that
+// goes on, too.
+func TestWhatFailedIsNotLeftBehindAPlace(t *testing.T) {
+	source, target := stores["memory"](t), stores["memory"](t)
+	fill(t, source)
+	var kept migrate.Place
+	keep := func(p migrate.Place) error { kept = p; return nil }
+	broken := &migrate.Migration{From: source, To: &limited{Records: target, left: 14}, PageSize: 2, AtOnce: 1, Keep: keep}
+	report, err := broken.Run(t.Context(), migrate.Place{})
+	if err == nil || report.Failed == 0 || kept.Cursor == "" || kept.Report.Failed > 0 {
+		t.Fatalf("%+v, %v, kept %+v", report, err, kept)
+	}
+	kept.Report.Different = 3
+	whole := &migrate.Migration{From: source, To: target, PageSize: 2, Keep: keep}
+	if report, err := whole.Run(t.Context(), kept); err != nil || report.Read != 18 || report.Different != 3 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	if _, err := (&migrate.Migration{From: source, To: target}).Run(t.Context(), migrate.Place{}); err != nil || len(all(t, target)) != 18 {
+		t.Errorf("%d records, %v", len(all(t, target)), err)
+	}
+}
+
+// TestAStoreThatIsAwayEndsTheRun, and is not asked about each of the records.
+func TestAStoreThatIsAwayEndsTheRun(t *testing.T) {
+	source, target := stores["memory"](t), stores["memory"](t)
+	for n := range 300 {
+		r := upload.Record{ID: upload.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012d", n)), Journal: "j", Entry: "e", Kind: "images", Name: "cat", Extension: "png", CreatedAt: noon, Status: upload.Pending}
+		if _, err := source.Create(t.Context(), r, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	away := &limited{Records: target}
+	report, err := (&migrate.Migration{From: source, To: away}).Run(t.Context(), migrate.Place{})
+	if !errors.Is(err, errTrouble) || !strings.Contains(err.Error(), "50 records in a row") || report.Failed < 50 || report.Failed > 60 || report.Read != report.Failed {
+		t.Errorf("%+v, %v", report, err)
+	}
+	if calls := away.calls.Load(); calls > 60 {
+		t.Errorf("it was asked %d times", calls)
+	}
+	// Much trouble that is not of the store is no reason to end.
+	report, err = (&migrate.Migration{From: source, To: picky{target}}).Run(t.Context(), migrate.Place{})
+	if err == nil || report.Failed != 150 || report.Copied != 150 || len(report.Findings) != 100 || len(report.Findings[0].What) > 1010 {
+		t.Errorf("%d failed, %d copied, %d findings of %d bytes, %v", report.Failed, report.Copied, len(report.Findings), len(report.Findings[0].What), err)
+	}
+}
+
+// picky is a store that takes every second record.
+type picky struct{ upload.Records }
+
+func (p picky) Create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
+	if (r.ID[len(r.ID)-1]-'0')%2 == 1 {
+		return r, fmt.Errorf("%w: %s", errTrouble, strings.Repeat("é", 5000))
+	}
+	return p.Records.Create(ctx, r, once)
+}
+
+// haunted is a store in which a creation that was given up happens just before the
+// next one.
+type haunted struct{ upload.Records }
+
+func (h haunted) Create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
+	if r, err := h.Records.Create(ctx, r, once); err != nil {
+		return r, err
+	}
+	return h.Records.Create(ctx, r, once)
+}
+
+func TestWhatWasGivenUpMayHappenAfterAll(t *testing.T) {
+	source, target := stores["memory"](t), stores["memory"](t)
+	fill(t, source)
+	if report, err := (&migrate.Migration{From: source, To: haunted{target}}).Run(t.Context(), migrate.Place{}); err != nil || report.Different != 0 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	if !slices.Equal(all(t, target), all(t, source)) {
+		t.Error("they differ")
+	}
+}
+
+// TestWhatTheReconcilerGaveUpMeanwhileIsFinished: a run ended within a record, and the
+// target's reconciler found it pending without bytes.
+func TestWhatTheReconcilerGaveUpMeanwhileIsFinished(t *testing.T) {
+	source, target := stores["memory"](t), stores["memory"](t)
+	fill(t, source)
+	want := all(t, source)
+	broken := &migrate.Migration{From: source, To: &limited{Records: target, left: 2}, AtOnce: 1}
+	if _, err := broken.Run(t.Context(), migrate.Place{}); err == nil {
+		t.Fatal("it was not broken off")
+	}
+	pending, err := target.ByStatus(t.Context(), upload.Pending, "", 10)
+	if err != nil || len(pending.Records) != 1 {
+		t.Fatalf("%+v, %v", pending, err)
+	}
+	given := upload.Verdict{Status: upload.Rejected, At: noon, Reason: &upload.Reason{Code: upload.NeverArrived, Message: "It never came."}}
+	if _, err := target.Settle(t.Context(), pending.Records[0].Ref(), given); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := (&migrate.Migration{From: source, To: target}).Run(t.Context(), migrate.Place{}); err != nil || r.Different != 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if got := all(t, target); !slices.Equal(got, want) {
+		t.Errorf("copied\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}

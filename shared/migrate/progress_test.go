@@ -1,0 +1,65 @@
+package migrate_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"hatchery/shared/migrate"
+	"hatchery/shared/upload"
+	"hatchery/shared/uploadtest"
+)
+
+// counted is a store that knows how many records it has.
+type counted struct {
+	upload.Records
+	n     int
+	err   error
+	asked int
+}
+
+func (c *counted) Count(context.Context) (int, error) {
+	c.asked++
+	return c.n, c.err
+}
+
+func TestEveryRecordIsAStepOfWhatThereIs(t *testing.T) {
+	source := &counted{Records: uploadtest.NewRecords(uploadtest.RecordsOptions{}), n: 12} // as Bugout: no tombstones
+	fill(t, source)
+	target := stores["memory"](t)
+	run := func(from migrate.Place) (there, back []migrate.Progress) {
+		m := &migrate.Migration{From: source, To: target, PageSize: 5, Progress: func(p migrate.Progress) {
+			if p.Back {
+				back = append(back, p)
+			} else {
+				there = append(there, p)
+			}
+		}}
+		if _, err := m.Run(t.Context(), from); err != nil {
+			t.Fatal(err)
+		}
+		return there, back
+	}
+	there, back := run(migrate.Place{})
+	if len(there) != 12 || there[0] != (migrate.Progress{Done: 1, Total: 12}) || there[11].Done != 12 {
+		t.Errorf("the copying: %+v", there)
+	}
+	if len(back) != 12 || back[11] != (migrate.Progress{Back: true, Done: 12}) {
+		t.Errorf("the looking back: %+v", back)
+	}
+	// A run that goes on begins where the other ended.
+	if there, _ = run(migrate.Place{Report: migrate.Report{Read: 100}}); there[0].Done != 101 {
+		t.Errorf("gone on: %+v", there)
+	}
+	source.err = errTrouble
+	if there, _ = run(migrate.Place{}); len(there) != 12 || slices.ContainsFunc(there, func(p migrate.Progress) bool { return p.Total != 0 }) {
+		t.Errorf("with trouble counting: %+v", there)
+	}
+}
+
+func TestNothingIsCountedForNobody(t *testing.T) {
+	source := &counted{Records: stores["memory"](t), n: 12}
+	if _, err := (&migrate.Migration{From: source, To: stores["memory"](t)}).Run(t.Context(), migrate.Place{}); err != nil || source.asked != 0 {
+		t.Errorf("asked %d times, %v", source.asked, err)
+	}
+}
