@@ -151,7 +151,7 @@ func dev(ctx context.Context, f devFlags, d door) (err error) {
 			return system(err)
 		}
 	}
-	records, closeRecords, err := openRecords(ctx, settings, stack)
+	records, closeRecords, err := openRecords(ctx, settings, stack, log)
 	if err != nil {
 		return system(err)
 	}

@@ -51,21 +51,19 @@ func standIn(at local.Endpoints) config.Bugout {
 	return config.Bugout{URL: at.Bugout.URL, ApplicationID: at.Bugout.Application, Token: config.NewSecret(at.Bugout.Token)}
 }
 
-// bugoutOptions are those of records in Bugout.
-func bugoutOptions(b config.Bugout) (bugoutrecords.Options, error) {
+// bugoutOptions are those of records in Bugout. A damaged one is logged.
+func bugoutOptions(b config.Bugout, log *slog.Logger) (bugoutrecords.Options, error) {
 	if b.Token.IsZero() {
 		return bugoutrecords.Options{}, usage("HATCHERY_BUGOUT_TOKEN names a secret, which is read in AWS alone: give the token itself (or --token-file, where there is that flag)")
 	}
-	return bugoutrecords.Options{URL: b.URL, Application: b.ApplicationID, Now: time.Now,
+	return bugoutrecords.Options{URL: b.URL, Application: b.ApplicationID, Now: time.Now, Damaged: bugoutrecords.LogDamaged(log),
 		Token: func(context.Context) (string, error) { return b.Token.Reveal(), nil }}, nil
 }
 
 // operatorsBugout are bugoutOptions for an operator, who is told of a damaged record
 // at once, besides the report.
 func operatorsBugout(b config.Bugout, d door) (bugoutrecords.Options, error) {
-	o, err := bugoutOptions(b)
-	o.Damaged = bugoutrecords.LogDamaged(slog.New(newLifeLog(d.err)))
-	return o, err
+	return bugoutOptions(b, slog.New(newLifeLog(d.err)))
 }
 
 // bugoutStore keeps records in Bugout.
@@ -81,8 +79,8 @@ func bugoutStore(options bugoutrecords.Options, err error) (*bugoutrecords.Store
 }
 
 // checkedStore is a bugoutStore with which everything works that is needed.
-func checkedStore(ctx context.Context, b config.Bugout) (*bugoutrecords.Store, error) {
-	store, err := bugoutStore(bugoutOptions(b))
+func checkedStore(ctx context.Context, b config.Bugout, log *slog.Logger) (*bugoutrecords.Store, error) {
+	store, err := bugoutStore(bugoutOptions(b, log))
 	if err != nil {
 		return nil, err
 	}

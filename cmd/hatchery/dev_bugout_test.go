@@ -64,8 +64,25 @@ func TestRecordsMayBeKeptInBugoutItself(t *testing.T) {
 	if _, complaints, code := command(t, "reconcile", "--data", data, "--records", "bugout"); code != exitUsage || !strings.Contains(complaints, "no stand-in") {
 		t.Errorf("reconcile: %d %s", code, complaints)
 	}
+	// What a list leaves out because it is damaged is told.
+	damaged := `{"application_id": "` + broodApplication + `", "resource_data": {"id": "019a0000-0000-7000-8000-00000000dada", "journal_id": "j1", "entry_id": "e1",
+		"name": "cat", "extension": "png", "created_at": "2022-05-06 07:08:09.101112", "status": "nonsense"}}`
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, brood.URL()+"/resources/", strings.NewReader(damaged))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+broodToken)
+	if made, err := h.send(request); err != nil || made.status != http.StatusOK {
+		t.Fatalf("%d, %v", made.status, err)
+	}
+	if listed := h.do(http.MethodGet, images, "", nil); listed.status != http.StatusOK || bytes.Count(listed.body, []byte(`"id"`)) != 1 {
+		t.Errorf("listed are %s", listed.body)
+	}
 	if code := h.interrupt(); code != exitDone {
 		t.Errorf("exit code %d: %s", code, h.errors)
+	}
+	if log := h.log.String(); !strings.Contains(log, "a damaged record is left out of lists") || !strings.Contains(log, "nonsense") {
+		t.Errorf("the log is %s", log)
 	}
 	// A start that could keep no record says so at once.
 	brood.SetRole(broodToken, localbrood.Revoked)
