@@ -12,8 +12,8 @@
 //     more often than [Limits.Reenqueues]. After that the upload is reported and
 //     not sent any more.
 //   - Without bytes, [Limits.Missing] after they could last have come: given up, as
-//     never_arrived. When there is a promoted copy all the same, the verdict was lost,
-//     and it is sent again instead: the validator settles it with its copy.
+//     never_arrived. When there is a promoted copy all the same, the verdict was lost
+//     or never came, and it is sent again instead: the validator judges the copy.
 //
 // The survey goes over everything else, as far as one run comes, and goes on from
 // there in the next. Scheduled runs begin one once in [Options.SurveyEvery], because

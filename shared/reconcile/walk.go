@@ -140,7 +140,7 @@ func (x *run) pending(ctx context.Context, listed upload.Record) {
 }
 
 // missing gives up an upload without bytes once none can come any more, unless they
-// were promoted: then the validator settles it with its copy.
+// were promoted: then the validator judges the copy.
 func (x *run) missing(ctx context.Context, record upload.Record) {
 	since := record.CreatedAt
 	if !record.FormExpires.IsZero() {

@@ -291,8 +291,8 @@ func (o watchedObjects) Promote(ctx context.Context, p upload.Promotion) (upload
 	return watched(o.w, "Promote", func() (upload.Copy, error) { return o.Objects.Promote(ctx, p) })
 }
 
-func (o watchedObjects) Stat(ctx context.Context, key upload.Key) (upload.Promoted, error) {
-	return watched(o.w, "Stat", func() (upload.Promoted, error) { return o.Objects.Stat(ctx, key) })
+func (o watchedObjects) Stat(ctx context.Context, key upload.Key) (upload.Copy, error) {
+	return watched(o.w, "Stat", func() (upload.Copy, error) { return o.Objects.Stat(ctx, key) })
 }
 
 func (o watchedObjects) Remove(ctx context.Context, key upload.Key, v upload.Version) error {

@@ -89,9 +89,7 @@ func (p *Pipeline) AdoptOld(ctx context.Context, record Record) (Record, *Reason
 	copied, err := p.OldImages.PromoteOld(ctx, ref, Promotion{Version: OldVersion, To: to, ContentType: facts.ContentType,
 		Disposition: Disposition(facts.ContentType, record.FullName())})
 	if errors.Is(err, ErrExists) {
-		var there Promoted
-		there, err = p.Objects.Stat(ctx, to)
-		copied = there.Copy
+		copied, err = p.Objects.Stat(ctx, to)
 	}
 	if err != nil {
 		return record, nil, fmt.Errorf("promote the old image of %s: %w", ref, err)

@@ -77,7 +77,12 @@ func (v *validation) run(ctx context.Context) (Result, Record, error) {
 	if record.Status != Pending {
 		if v.version == "" {
 			// An event without a version id speaks of whatever is newest.
-			if gone, err := v.resolve(ctx); gone || err != nil {
+			gone, err := v.resolve(ctx)
+			if gone && record.Status == Stored && !record.Old() {
+				// Whoever settled it with its copy may have ended before telling.
+				err = v.tell(ctx, record)
+			}
+			if gone || err != nil {
 				return ResultGone, record, err
 			}
 		}
@@ -108,22 +113,29 @@ func (v *validation) judge(ctx context.Context, record Record) (Result, Record, 
 	if err != nil {
 		return "", Record{}, fmt.Errorf("open object %q version %s: %w", v.key, v.version, err)
 	}
-	defer object.Body.Close() //nolint:errcheck // reading is over; there is nothing to lose
 	v.version = object.Version
-
-	kind, known := v.Policy.Kinds[record.Kind]
-	if !known {
-		reason := &Reason{NotAllowed, fmt.Sprintf("Files of the kind %s are no longer accepted here.", record.Kind)}
-		return v.reject(ctx, Facts{Size: object.Size}, reason, "")
-	}
-	facts, reason, err := kind.Inspect(ctx, object.Body, record.Extension, object.Size, record.Declared)
+	kind, facts, reason, err := v.read(ctx, record, v.key, object)
 	if err != nil {
-		return "", Record{}, fmt.Errorf("inspect object %q version %s: %w", v.key, v.version, err)
+		return "", Record{}, err
 	}
 	if reason != nil {
 		return v.reject(ctx, facts, reason, "")
 	}
 	return v.promote(ctx, record, kind, facts)
+}
+
+// read reads an object whole and closes it. With a reason it may not be served.
+func (v *validation) read(ctx context.Context, record Record, key Key, object Object) (Kind, Facts, *Reason, error) {
+	defer object.Body.Close() //nolint:errcheck // reading is over; there is nothing to lose
+	kind, known := v.Policy.Kinds[record.Kind]
+	if !known {
+		return Kind{}, Facts{Size: object.Size}, &Reason{NotAllowed, fmt.Sprintf("Files of the kind %s are no longer accepted here.", record.Kind)}, nil
+	}
+	facts, reason, err := kind.Inspect(ctx, object.Body, record.Extension, object.Size, record.Declared)
+	if err != nil {
+		err = fmt.Errorf("inspect object %q version %s: %w", key, object.Version, err)
+	}
+	return kind, facts, reason, err
 }
 
 // promote copies the judged version to where it is served from and settles.
@@ -136,19 +148,24 @@ func (v *validation) promote(ctx context.Context, record Record, kind Kind, fact
 		// Whoever removed it had settled or deleted the upload first.
 		return ResultGone, record, nil
 	case errors.Is(err, ErrExists):
-		there, err := v.Objects.Stat(ctx, to)
+		copied, err = v.Objects.Stat(ctx, to)
 		if err != nil {
 			return "", Record{}, fmt.Errorf("look at object %q, which was there and may be taken back: %w", to, err)
 		}
-		if there.Source != v.version {
-			return v.promotedAnother(ctx, to, there)
+		if copied.Source != v.version {
+			return v.promotedAnother(ctx, copied)
 		}
-		copied = there.Copy
 		// Our own copy from before a crash, or another validator's of the same
 		// version.
 	case err != nil:
 		return "", Record{}, fmt.Errorf("promote object %q version %s: %w", v.key, v.version, err)
 	}
+	return v.settle(ctx, kind, facts, copied, copied.Version)
+}
+
+// settle settles with a copy of the version. ours is that copy, too, if it is to be
+// taken back when the verdict is another one.
+func (v *validation) settle(ctx context.Context, kind Kind, facts Facts, copied Copy, ours Version) (Result, Record, error) {
 	if copied.SHA256 != facts.SHA256 {
 		// Never taken back here: if it was our reading that went wrong, another
 		// validator may be about to settle with this copy.
@@ -159,11 +176,11 @@ func (v *validation) promote(ctx context.Context, record Record, kind Kind, fact
 		Unique: kind.Duplicates == DuplicatesRefuse, MaxFiles: kind.MaxFiles, MaxTotalBytes: kind.MaxTotalBytes})
 	switch {
 	case errors.Is(err, ErrDuplicate):
-		return v.reject(ctx, facts, duplicateReason(err), copied.Version)
+		return v.reject(ctx, facts, duplicateReason(err), ours)
 	case errors.Is(err, ErrOverQuota):
-		return v.reject(ctx, facts, &Reason{NotAllowed, "The entry holds as much as it may: delete a file first and upload this one again."}, copied.Version)
+		return v.reject(ctx, facts, &Reason{NotAllowed, "The entry holds as much as it may: delete a file first and upload this one again."}, ours)
 	case err != nil:
-		return v.lost(ctx, err, copied.Version)
+		return v.lost(ctx, err, ours)
 	}
 	if err := v.tell(ctx, settled); err != nil {
 		return "", Record{}, err // the message comes again and finds it settled
@@ -184,13 +201,14 @@ func duplicateReason(err error) *Reason {
 
 // promotedAnother handles a files key that is taken by a copy of another
 // version: the first that was promoted wins.
-func (v *validation) promotedAnother(ctx context.Context, to Key, copied Promoted) (Result, Record, error) {
-	there, err := v.Objects.Versions(ctx, v.key)
-	if err != nil {
-		return "", Record{}, fmt.Errorf("list versions of object %q: %w", v.key, err)
-	}
-	if !slices.Contains(there, copied.Source) {
-		return v.settlePromoted(ctx, copied)
+func (v *validation) promotedAnother(ctx context.Context, copied Copy) (Result, Record, error) {
+	if waits, err := v.inQuarantine(ctx, copied.Source); err != nil {
+		return "", Record{}, err
+	} else if !waits {
+		first := validation{Pipeline: v.Pipeline, ref: v.ref, key: v.key, version: copied.Source}
+		if result, record, err := first.judgeCopy(ctx, copied); err != nil || record.ID == "" {
+			return result, record, err
+		}
 	}
 	record, err := v.Records.Get(ctx, v.ref)
 	if errors.Is(err, ErrNotFound) {
@@ -200,9 +218,17 @@ func (v *validation) promotedAnother(ctx context.Context, to Key, copied Promote
 		return "", Record{}, fmt.Errorf("get record %s: %w", v.ref, err)
 	}
 	if record.Status == Pending {
-		return "", Record{}, fmt.Errorf("promote object %q version %s: %q holds a copy of version %q, which is about to be settled; trying again later", v.key, v.version, to, copied.Source)
+		return "", Record{}, fmt.Errorf("promote object %q version %s: %q holds a copy of version %q, which is about to be settled; trying again later", v.key, v.version, v.Layout.FilesKey(v.ref), copied.Source)
 	}
 	return v.settledBefore(ctx, record, "")
+}
+
+func (v *validation) inQuarantine(ctx context.Context, version Version) (bool, error) {
+	there, err := v.Objects.Versions(ctx, v.key)
+	if err != nil {
+		return false, fmt.Errorf("list versions of object %q: %w", v.key, err)
+	}
+	return slices.Contains(there, version), nil
 }
 
 // gone handles a version that is not there, of an upload that was pending a moment
@@ -210,26 +236,26 @@ func (v *validation) promotedAnother(ctx context.Context, to Key, copied Promote
 func (v *validation) gone(ctx context.Context, record Record) (Result, Record, error) {
 	to := v.Layout.FilesKey(v.ref)
 	copied, err := v.Objects.Stat(ctx, to)
-	switch {
-	case errors.Is(err, ErrGone):
-		return ResultGone, record, nil
-	case err != nil:
-		return "", Record{}, fmt.Errorf("look at object %q: %w", to, err)
-	case v.version != "" && v.version != copied.Source:
+	if errors.Is(err, ErrGone) || err == nil && v.version != "" && v.version != copied.Source {
 		return ResultGone, record, nil
 	}
+	if err != nil {
+		return "", Record{}, fmt.Errorf("look at object %q: %w", to, err)
+	}
+	// Under a delete marker it still waits for a message that names it.
+	if waits, err := v.inQuarantine(ctx, copied.Source); waits || err != nil {
+		return ResultGone, record, err
+	}
 	v.version = copied.Source
-	return v.settlePromoted(ctx, copied)
+	return v.judgeCopy(ctx, copied)
 }
 
-// settlePromoted gives a pending upload the verdict that its promoted copy tells of,
-// when the version that it was made from is not in quarantine any more. That one was
-// removed after its verdict, which a store without compare-and-swap has lost since; or
-// it lay there, judged and promoted, until quarantine forgot it.
-//
-// No bound is asked: the verdict that was lost was asked. And the application is told
-// first: no message need come again that finds this verdict.
-func (v *validation) settlePromoted(ctx context.Context, copied Promoted) (Result, Record, error) {
+// judgeCopy judges, in the place of a version that is not in quarantine any more, the
+// copy that was promoted from it. The version was removed after its verdict, which a
+// store without compare-and-swap has lost since; or a validator ended between its copy
+// and its verdict, and no message came until quarantine forgot it. Whatever the verdict
+// is now, the copy stays: it is the last that there is of the upload.
+func (v *validation) judgeCopy(ctx context.Context, copied Copy) (Result, Record, error) {
 	record, err := v.Records.Get(ctx, v.ref)
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -238,22 +264,25 @@ func (v *validation) settlePromoted(ctx context.Context, copied Promoted) (Resul
 		return "", Record{}, fmt.Errorf("get record %s: %w", v.ref, err)
 	case record.Status != Pending:
 		return v.settledBefore(ctx, record, "")
-	case copied.Source == "" || copied.SHA256 == "":
-		return "", Record{}, fmt.Errorf("settle record %s: %q holds what no validator promoted: look at it, and remove it", v.ref, v.Layout.FilesKey(v.ref))
 	}
-	verdict := Verdict{Status: Stored, Version: copied.Source, At: v.Now(), Size: copied.Size, ContentType: copied.ContentType,
-		SHA256: copied.SHA256, Served: copied.Version}
-	if err := v.tell(ctx, verdict.Apply(record)); err != nil {
-		return "", Record{}, err
+	to := v.Layout.FilesKey(v.ref)
+	if copied.Source == "" {
+		return "", Record{}, fmt.Errorf("settle record %s: %q holds what no validator promoted: look at it, and remove it", v.ref, to)
 	}
-	settled, err := v.Records.Settle(ctx, v.ref, verdict)
+	object, err := v.Objects.Open(ctx, to, "")
 	if err != nil {
-		return v.lost(ctx, err, "")
+		return "", Record{}, fmt.Errorf("open object %q: %w", to, err)
 	}
-	if v.version == copied.Source {
-		return ResultStored, settled, nil
+	kind, facts, reason, err := v.read(ctx, record, to, object)
+	switch {
+	case err != nil:
+		return "", Record{}, err
+	case object.Version != copied.Version:
+		return "", Record{}, fmt.Errorf("read object %q: its version is %s, and was %s a moment ago", to, object.Version, copied.Version)
+	case reason != nil:
+		return v.reject(ctx, facts, reason, "")
 	}
-	return v.settledBefore(ctx, settled, "")
+	return v.settle(ctx, kind, facts, copied, "")
 }
 
 // reject settles a refusal. ours is the copy that was made on the way, if one

@@ -348,20 +348,92 @@ func TestALostVerdictIsGivenAgainAsItWas(t *testing.T) {
 	}
 }
 
-// TestALostVerdictIsToldBeforeItIsGivenAgain: no message need come that would tell it.
-func TestALostVerdictIsToldBeforeItIsGivenAgain(t *testing.T) {
+// TestAVerdictThatIsGivenAgainIsTold: the message of it names no version, and comes
+// again when telling fails.
+func TestAVerdictThatIsGivenAgainIsTold(t *testing.T) {
 	d, told := tellingDesk()
 	r, v := d.accept(t, "cat.png", picture(t, "png", 1))
 	d.validate(t, r, v, upload.ResultStored)
 	d.records.Overwrite(r)
 	d.fail("Tell")
 	d.validateInTrouble(t, r, "")
-	d.wantStatus(t, r, upload.Pending)
+	d.validateInTrouble(t, r, "")
 	d.heal()
-	d.validate(t, r, "", upload.ResultStored)
-	if len(told.heard) != 2 || told.heard[1].Status != upload.Stored || told.heard[1].JudgedVersion != v {
+	told.heard = nil
+	d.validate(t, r, "", upload.ResultGone)
+	d.wantStatus(t, r, upload.Stored)
+	if len(told.heard) != 1 || told.heard[0].Status != upload.Stored || told.heard[0].JudgedVersion != v {
 		t.Errorf("told of %+v", told.heard)
 	}
+}
+
+// TestACopyIsJudgedAsItsVersionWouldHaveBeen: with its bounds, by the policy of now, and
+// whatever it says that it is a copy of. It stays, whatever the verdict.
+func TestACopyIsJudgedAsItsVersionWouldHaveBeen(t *testing.T) {
+	for _, c := range []struct {
+		what   string
+		before func(*testing.T, *desk) // what is in the entry already
+		kind   func(*upload.Kind)      // what the policy says by now
+		reason upload.Code             // "" is stored
+	}{
+		{"allowed", nil, func(*upload.Kind) {}, ""},
+		{"a duplicate", func(t *testing.T, d *desk) {
+			r, v := d.accept(t, "cat.png", picture(t, "png", 1))
+			d.validate(t, r, v, upload.ResultStored)
+		}, func(k *upload.Kind) { k.Duplicates = upload.DuplicatesRefuse }, upload.Duplicate},
+		{"one too many", func(t *testing.T, d *desk) {
+			r, v := d.accept(t, "cat.png", picture(t, "png", 2))
+			d.validate(t, r, v, upload.ResultStored)
+		}, func(k *upload.Kind) { k.MaxFiles = 1 }, upload.NotAllowed},
+		{"too large by now", nil, func(k *upload.Kind) { k.MaxBytes = 3 }, upload.TooLarge},
+	} {
+		for _, swap := range []bool{true, false} {
+			d := deskOn(uploadtest.RecordsOptions{Swap: swap})
+			if c.before != nil {
+				c.before(t, d)
+			}
+			r, v := d.accept(t, "cat.png", picture(t, "png", 1))
+			copied := d.promoteByHand(t, r, v)
+			d.removed(t, d.quarantine(r), v)
+			d.kind(c.kind)
+			want := upload.ResultStored
+			if c.reason != "" {
+				want = upload.ResultRejected
+			}
+			got := d.validate(t, r, "", want).Record
+			if (got.Reason == nil) != (c.reason == "") || got.Reason != nil && got.Reason.Code != c.reason || got.JudgedVersion != v {
+				t.Errorf("%s, swap %t: %+v, %+v", c.what, swap, got, got.Reason)
+			}
+			d.wantVersions(t, d.files(r), copied)
+		}
+	}
+}
+
+func TestACopyOfOtherBytesThanItSaysIsNotServed(t *testing.T) {
+	for _, swap := range []bool{true, false} {
+		d := deskOn(uploadtest.RecordsOptions{Swap: swap})
+		r, v := d.accept(t, "cat.png", picture(t, "png", 1))
+		old := uploadtest.NewOldImages().Promoting(d.objects)
+		old.Put(r.Ref(), []byte("<script>"))
+		if _, err := old.PromoteOld(t.Context(), r.Ref(), upload.Promotion{Version: v, To: d.files(r), ContentType: "image/png"}); err != nil {
+			t.Fatal(err)
+		}
+		d.validateInTrouble(t, r, v)
+		d.removed(t, d.quarantine(r), v)
+		d.validate(t, r, v, upload.ResultRejected)
+	}
+}
+
+// TestACopyIsNotJudgedWhileItsVersionWaits: under a delete marker, which is what
+// quarantine's end leaves at first.
+func TestACopyIsNotJudgedWhileItsVersionWaits(t *testing.T) {
+	d := newDesk()
+	r, v := d.accept(t, "cat.png", picture(t, "png", 1))
+	d.promoteByHand(t, r, v)
+	d.objects.Mark(d.quarantine(r))
+	d.validate(t, r, "", upload.ResultGone)
+	d.wantStatus(t, r, upload.Pending)
+	d.validate(t, r, v, upload.ResultStored)
 }
 
 func TestWhatNoValidatorPromotedSettlesNothing(t *testing.T) {
@@ -375,4 +447,25 @@ func TestWhatNoValidatorPromotedSettlesNothing(t *testing.T) {
 	d.validateInTrouble(t, r, "")
 	d.wantStatus(t, r, upload.Pending)
 	d.wantVersions(t, d.files(r), planted)
+}
+
+// TestACopyThatIsReplacedWhileItIsJudgedIsTrouble: the record would name a version that
+// is not there.
+func TestACopyThatIsReplacedWhileItIsJudgedIsTrouble(t *testing.T) {
+	d := newDesk()
+	r, v := d.accept(t, "cat.png", picture(t, "png", 1))
+	copied := d.promoteByHand(t, r, v)
+	d.removed(t, d.quarantine(r), v)
+	old := uploadtest.NewOldImages().Promoting(d.objects)
+	old.Put(r.Ref(), picture(t, "png", 1))
+	d.meanwhile("Open", func() { // the first Open is of quarantine
+		d.meanwhile("Open", func() {
+			d.removed(t, d.files(r), copied)
+			if _, err := old.PromoteOld(t.Context(), r.Ref(), upload.Promotion{Version: v, To: d.files(r), ContentType: "image/png"}); err != nil {
+				t.Fatal(err)
+			}
+		})
+	})
+	d.validateInTrouble(t, r, "")
+	d.validate(t, r, "", upload.ResultStored)
 }

@@ -26,8 +26,9 @@ import (
 //	stored or rejected   another        late bytes: deletes that version
 //	deleted              any            removes our copy and that version
 //	not there            any            touches nothing
-//	anything             is gone        settles a pending record with the copy of it that
-//	                                    was promoted; else leaves it to the reconciler
+//	anything             is gone        judges the copy of it that was promoted, when the
+//	                                    record is pending; without one leaves it to the
+//	                                    reconciler
 type Records interface {
 	// Create adds a pending record. ErrExists: there is one under this Ref.
 	//
@@ -258,7 +259,7 @@ type Objects interface {
 
 	// Stat describes the newest version of key: what Promote made of it.
 	// ErrGone when there is none.
-	Stat(ctx context.Context, key Key) (Promoted, error)
+	Stat(ctx context.Context, key Key) (Copy, error)
 
 	// Remove removes one version for good; it is no error when it is not there. An
 	// empty version is an error: it would only hide the object.
@@ -309,20 +310,13 @@ type Promotion struct {
 	Disposition string // stored with the copy, for signed links
 }
 
-// Copy is a promoted object.
+// Copy is a promoted object: what Promote made, or what Stat finds later.
 type Copy struct {
 	Version Version
 	// Source is the quarantine version that it was copied from, "" when the
 	// object was not made by Promote.
 	Source Version
 	SHA256 string // lower-case hex, computed by the store over the whole object
-}
-
-// Promoted is what Stat finds of a copy: what Promote made, and what it was told.
-type Promoted struct {
-	Copy
-	Size        int64 // in bytes
-	ContentType string
 }
 
 // Downloads reads promoted objects for callers.

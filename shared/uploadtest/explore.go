@@ -15,8 +15,8 @@ type Scenario struct {
 	Name string
 	// Swap: the records are compare-and-swap (RecordsOptions.Swap).
 	Swap bool
-	// WritesBack: a change of a record writes all that it read (the RecordsOptions'
-	// of that name). A verdict that was undone by it is found by recovery.
+	// WritesBack: without Swap, a change of a record writes all that it read (the
+	// RecordsOptions' of that name). Recovery finds a verdict that was undone by it.
 	WritesBack bool
 	// Unique: the policy refuses the same bytes twice in an entry.
 	Unique bool
@@ -43,6 +43,9 @@ type Upload struct {
 	Posted   []Body
 	// Settled: the events of what was posted were handled already.
 	Settled bool
+	// CopyAlone: a validator promoted what was posted and ended before its verdict, and
+	// quarantine has forgotten it since. Only one body may be posted.
+	CopyAlone bool
 }
 
 // Stores are what a pipeline works on.

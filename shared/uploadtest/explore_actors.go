@@ -225,6 +225,9 @@ func (w *world) prepare() {
 				_, err = p.Validate(ctx, w.quarantineKey(index), v)
 				w.events[len(w.events)-1].done = true
 			}
+			if u.CopyAlone && err == nil {
+				err = w.leaveCopy(index, v)
+			}
 		}
 		if err != nil {
 			panic(fmt.Sprintf("scenario %s: prepare upload %d: %v", w.scenario.Name, index, err))
@@ -239,3 +242,12 @@ func (w *world) prepare() {
 
 // String is the actor's name.
 func (a Actor) String() string { return a.name }
+
+// leaveCopy promotes a version and removes it.
+func (w *world) leaveCopy(index int, v upload.Version) error {
+	at, objects := w.places[index], w.memory.Objects
+	data, _ := objects.Bytes(at.quarantine, v)
+	w.ledger.read[sumOf(data)] = true
+	_, err := objects.Promote(context.Background(), upload.Promotion{From: at.quarantine, Version: v, To: at.files})
+	return errors.Join(err, objects.Remove(context.Background(), at.quarantine, v))
+}

@@ -96,7 +96,7 @@ func (p takes412AsSuccess) Promote(ctx context.Context, c upload.Promotion) (upl
 	}
 	there, err := p.Objects.Stat(ctx, c.To)
 	if err != nil {
-		return there.Copy, err
+		return there, err
 	}
 	opened, err := p.Objects.Open(ctx, c.From, c.Version)
 	if err != nil {
@@ -108,7 +108,7 @@ func (p takes412AsSuccess) Promote(ctx context.Context, c upload.Promotion) (upl
 	}
 	sum := fmt.Sprintf("%x", sha256.Sum256(data))
 	there.Source, there.SHA256 = c.Version, sum
-	return there.Copy, opened.Body.Close()
+	return there, opened.Body.Close()
 }
 
 // tellsOnceAtMost takes an error of telling for an answer.

@@ -116,7 +116,7 @@ func (l *ledger) checkChange(w *world, ref upload.Ref, before upload.Record, was
 		if !w.mayDelete(ref) {
 			return fmt.Sprintf("rule 2: record %s was deleted by nobody", ref.ID)
 		}
-	case after.Status == upload.Pending && w.scenario.WritesBack:
+	case after.Status == upload.Pending && w.undoes() && before.Status != upload.Deleted:
 		// Recovery gives it a verdict again.
 	case after.Status == upload.Pending:
 		if before.Status != upload.Rejected || !w.mayRecheck(ref) {
@@ -152,10 +152,10 @@ func (l *ledger) checkRecord(w *world, at place, r upload.Record, found bool) st
 		if r.Size != 0 || r.SHA256 != "" || r.ContentType != "" {
 			return fmt.Sprintf("rule 4: pending record %s states facts", ref.ID)
 		}
-		if w.scenario.WritesBack && len(w.memory.Objects.ids(at.files)) > 0 {
-			return "" // its verdict was undone, and is made anew of what was promoted
+		if (w.undoes() || w.copyAlone(at)) && len(w.memory.Objects.ids(at.files)) > 0 {
+			return "" // it is given a verdict with what was promoted
 		}
-		if w.mayRecheck(ref) || w.scenario.WritesBack {
+		if w.mayRecheck(ref) || w.undoes() {
 			// Late versions were removed while it had its verdict; the judged one,
 			// which is judged again, stays.
 			if len(there) == 0 && len(arrivals) > 0 {
@@ -182,6 +182,9 @@ func (l *ledger) checkRecord(w *world, at place, r upload.Record, found bool) st
 	}
 	if r.Status == upload.Stored {
 		return l.checkStored(w, at.files, r, b)
+	}
+	if l.judgedCopy(w, at, r) {
+		there = append(there, r.JudgedVersion) // the copy is kept in its place: checkTidy
 	}
 	return l.checkRejected(w, r, b, there)
 }
@@ -308,7 +311,7 @@ func (l *ledger) checkQuiet(w *world, how recovery) string {
 		if broken := l.checkTidy(w, at, r, found, how); broken != "" {
 			return broken
 		}
-		if broken := l.checkTold(w, r, found, how); broken != "" {
+		if broken := l.checkTold(w, at, r, found, how); broken != "" {
 			return broken
 		}
 	}
@@ -354,6 +357,9 @@ func (l *ledger) checkTidy(w *world, at place, r upload.Record, found bool, how 
 		keptInFiles = []upload.Version{r.ServedVersion}
 	case upload.Rejected:
 		keptInQuarantine = []upload.Version{r.JudgedVersion}
+		if l.judgedCopy(w, at, r) {
+			keptInQuarantine, keptInFiles = nil, files[:min(len(files), 1)]
+		}
 	}
 	if !slices.Equal(quarantine, keptInQuarantine) {
 		return fmt.Sprintf("rule 2: upload %s is %s and has %v in quarantine instead of %v", r.ID, r.Status, quarantine, keptInQuarantine)
@@ -365,13 +371,28 @@ func (l *ledger) checkTidy(w *world, at place, r upload.Record, found bool, how 
 }
 
 // checkTold: the application was told of the verdict that stands. When all messages
-// are lost for good, nothing comes back to a rejected upload.
-func (l *ledger) checkTold(w *world, r upload.Record, found bool, how recovery) string {
-	settled := found && (r.Status == upload.Stored || r.Status == upload.Rejected && how.redeliver)
+// are lost for good, nothing comes back to a rejected upload, nor to one of which there
+// was a copy alone.
+func (l *ledger) checkTold(w *world, at place, r upload.Record, found bool, how recovery) string {
+	settled := found && (r.Status == upload.Stored && (how.redeliver || !w.copyAlone(at)) || r.Status == upload.Rejected && how.redeliver)
 	if w.scenario.Told && settled && !l.told[verdictOn(r)] {
 		return fmt.Sprintf("telling: upload %s is %s, and the application was never told", r.ID, r.Status)
 	}
 	return ""
+}
+
+// undoes says whether a verdict may be undone by a change that began before it.
+func (w *world) undoes() bool { return w.scenario.WritesBack && !w.scenario.Swap }
+
+// copyAlone says whether a copy is all that there was of an upload from the start.
+func (w *world) copyAlone(at place) bool {
+	i := slices.Index(w.places, at)
+	return i < len(w.scenario.Uploads) && w.scenario.Uploads[i].CopyAlone
+}
+
+// judgedCopy says whether a verdict is about the copy that there was alone.
+func (l *ledger) judgedCopy(w *world, at place, r upload.Record) bool {
+	return w.copyAlone(at) && r.JudgedVersion == l.arrivals[at.quarantine][0].version
 }
 
 // mayDelete and mayRecheck say whether an actor of the scenario does that.

@@ -229,8 +229,8 @@ func (s *steppedObjects) Promote(ctx context.Context, p upload.Promotion) (uploa
 	return perform(s.world, s.actor, c, showCopy, func() (upload.Copy, error) { return s.Objects.Promote(ctx, p) })
 }
 
-func (s *steppedObjects) Stat(ctx context.Context, key upload.Key) (upload.Promoted, error) {
-	return perform(s.world, s.actor, readCall("stat object", short(key)), showPromoted, func() (upload.Promoted, error) {
+func (s *steppedObjects) Stat(ctx context.Context, key upload.Key) (upload.Copy, error) {
+	return perform(s.world, s.actor, readCall("stat object", short(key)), showCopy, func() (upload.Copy, error) {
 		return s.Objects.Stat(ctx, key)
 	})
 }
@@ -238,8 +238,6 @@ func (s *steppedObjects) Stat(ctx context.Context, key upload.Key) (upload.Promo
 func showCopy(c upload.Copy) string {
 	return fmt.Sprintf("version %s, a copy of version %s, SHA-256 %.8s", c.Version, c.Source, c.SHA256)
 }
-
-func showPromoted(p upload.Promoted) string { return showCopy(p.Copy) }
 
 func (s *steppedObjects) Remove(ctx context.Context, key upload.Key, version upload.Version) error {
 	c := writeCall("remove object", fmt.Sprintf("%s version %s", short(key), version))

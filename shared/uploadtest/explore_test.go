@@ -187,6 +187,46 @@ func TestVerdictsAreToldWhateverHappens(t *testing.T) {
 	}
 }
 
+// TestThreeKeepTheRulesWhereCountsUndoVerdicts: a verdict that was undone meets whoever
+// gives up, deletes or validates.
+func TestThreeKeepTheRulesWhereCountsUndoVerdicts(t *testing.T) {
+	t.Parallel()
+	var scenarios []uploadtest.Scenario
+	for _, third := range []uploadtest.Actor{uploadtest.GiveUp(0), uploadtest.Delete(0)} {
+		actors := []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.Fail(0), third}
+		for _, start := range starts[:4] {
+			scenarios = append(scenarios, uploadtest.Scenario{Name: fmt.Sprintf("%s; %s", start.name, actors), WritesBack: true,
+				Uploads: []uploadtest.Upload{start.upload}, Actors: actors, Bound: uploadtest.Bound{Faults: 1, Preemptions: *preemptions + 1}})
+		}
+	}
+	for _, s := range scenarios {
+		if report := uploadtest.Explore(s); report.Violation != nil {
+			t.Error(report)
+		} else {
+			t.Log(report)
+		}
+	}
+}
+
+// TestACopyAloneIsJudged: quarantine has ended, and nobody ever settled.
+func TestACopyAloneIsJudged(t *testing.T) {
+	t.Parallel()
+	alone := uploadtest.Upload{Posted: []uploadtest.Body{first}, CopyAlone: true}
+	actors := []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.DeliverUnversioned(0), uploadtest.Delete(0), uploadtest.Post(0, second),
+		uploadtest.Post(0, broken), uploadtest.Fail(0), uploadtest.SendAgain(0), uploadtest.GiveUp(0)}
+	var scenarios []uploadtest.Scenario
+	for i, one := range actors {
+		for _, other := range actors[i:] {
+			scenarios = append(scenarios, uploadtest.Scenario{Name: fmt.Sprintf("%s; %s", one, other), Told: true,
+				Uploads: []uploadtest.Upload{alone}, Actors: []uploadtest.Actor{one, other},
+				Bound: uploadtest.Bound{Faults: 1, Preemptions: *preemptions + 1}})
+		}
+	}
+	scenarios = append(scenarios, uploadtest.Scenario{Name: "two copies of the same bytes where that is refused", Unique: true, Uploads: []uploadtest.Upload{alone, alone},
+		Actors: []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.DeliverUnversioned(1)}, Bound: uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded}})
+	mustHold(t, scenarios)
+}
+
 // TestCountingAndGivingUpKeepTheRules: a hall that counts a failure, and a reconciler,
 // meet the others, also in a store where a count undoes a verdict.
 func TestCountingAndGivingUpKeepTheRules(t *testing.T) {

@@ -248,17 +248,17 @@ func (v *version) copied() upload.Copy {
 }
 
 // Stat implements upload.Objects.
-func (o *Objects) Stat(ctx context.Context, key upload.Key) (upload.Promoted, error) {
+func (o *Objects) Stat(ctx context.Context, key upload.Key) (upload.Copy, error) {
 	if err := ctx.Err(); err != nil {
-		return upload.Promoted{}, err
+		return upload.Copy{}, err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	v := o.newest(key)
 	if v == nil {
-		return upload.Promoted{}, upload.ErrGone
+		return upload.Copy{}, upload.ErrGone
 	}
-	return upload.Promoted{Copy: v.copied(), Size: int64(len(v.body)), ContentType: v.contentType}, nil
+	return v.copied(), nil
 }
 
 // Remove implements upload.Objects.

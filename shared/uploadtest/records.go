@@ -35,8 +35,8 @@ type RecordsOptions struct {
 	// false: Settle reads in one step and writes in another, Create claims its
 	// idempotency key in a step of its own, Delete removes the record.
 	Swap bool
-	// WritesBack makes NoteFailure, NoteReenqueue and Reopen, without Swap, read in one
-	// step and write all that they read in another, as a store may whose update is a
+	// WritesBack makes NoteFailure, NoteReenqueue, Reopen and Adopt, without Swap, read in
+	// one step and write all that they read in another, as a store may whose update is a
 	// read, a merge and a write: a verdict that came between is undone.
 	WritesBack bool
 	// Now is the clock that idempotency keys expire by. When it is nil the time

@@ -180,26 +180,24 @@ func (s *Store) copyFrom(ctx context.Context, source string, p upload.Promotion)
 	}
 	if err != nil || made.SHA256 == "" || made.Version == "" {
 		// A store that answers without them still knows them.
-		there, err := s.Stat(ctx, p.To)
-		return there.Copy, err
+		return s.Stat(ctx, p.To)
 	}
 	return made, nil
 }
 
 // Stat describes the newest version of a promoted object.
-func (s *Store) Stat(ctx context.Context, key upload.Key) (upload.Promoted, error) {
+func (s *Store) Stat(ctx context.Context, key upload.Key) (upload.Copy, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.CallTimeout)
 	defer cancel()
 	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: aws.String(string(key)), ChecksumMode: types.ChecksumModeEnabled})
 	if err != nil {
-		return upload.Promoted{}, fault(err, "head")
+		return upload.Copy{}, fault(err, "head")
 	}
 	sum, err := hexOf(aws.ToString(out.ChecksumSHA256))
 	if err != nil {
-		return upload.Promoted{}, fmt.Errorf("s3 head: %w", err)
+		return upload.Copy{}, fmt.Errorf("s3 head: %w", err)
 	}
-	copied := upload.Copy{Version: upload.Version(aws.ToString(out.VersionId)), Source: upload.Version(out.Metadata[sourceVersion]), SHA256: sum}
-	return upload.Promoted{Copy: copied, Size: aws.ToInt64(out.ContentLength), ContentType: aws.ToString(out.ContentType)}, nil
+	return upload.Copy{Version: upload.Version(aws.ToString(out.VersionId)), Source: upload.Version(out.Metadata[sourceVersion]), SHA256: sum}, nil
 }
 
 // Remove removes one version for good.
