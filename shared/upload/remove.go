@@ -103,7 +103,7 @@ func (p *Pipeline) Owes(ctx context.Context, key Key, version Version) (bool, er
 
 // GiveUp rejects a pending upload whose bytes never came, and returns its record.
 // ErrConflict: it is not pending (any more), or bytes are there, in quarantine or
-// promoted (Validate settles it with those). The caller knows that none can come any
+// promoted (Validate judges those). The caller knows that none can come any
 // more: whatever does is late and removed.
 //
 // The application is told first: no message stands behind this verdict that would
