@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 
 	"hatchery/shared/config"
 	"hatchery/shared/records/bugoutrecords"
+	"hatchery/shared/upload"
 )
 
 // bugoutFlags are where Bugout is and with which token it is asked.
@@ -60,12 +62,15 @@ prints the setting to keep. Running it again makes another one.`,
 		Example: `  hatchery bugout register --group 7d1ba2d0-0f8d-4f0c-9c3c-6c1a3f1f5a10 --name "Our files"`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			options, err := f.options(d, false)
-			if err != nil {
-				return err
-			}
 			if group == "" || name == "" {
 				return usage("register needs --group, the id of one of your groups in Bugout, and --name")
+			}
+			if _, err := upload.ParseID(group); err != nil {
+				return usage("--group: found %q; accepted: the id of one of your groups in Bugout, a UUID with dashes", group)
+			}
+			options, err := f.quick(d, false)
+			if err != nil {
+				return err
 			}
 			made, err := bugoutrecords.Register(cmd.Context(), options, group, name, description)
 			if err != nil {
@@ -87,10 +92,10 @@ func bugoutCheckCommand(d door, f *bugoutFlags) *cobra.Command {
 		Short: "Try everything that is needed of Bugout, and say what works",
 		Long: `Check creates, reads, finds, updates and deletes a resource of its own, with the
 same code as the deployment. It exits 0 when all of it works, 1 when Bugout refuses
-something, and 3 when it does not answer as it should.`,
+something, 2 when it was used wrongly, and 3 when Bugout does not answer as it should.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			options, err := f.options(d, true)
+			options, err := f.quick(d, true)
 			if err != nil {
 				return err
 			}
@@ -99,10 +104,10 @@ something, and 3 when it does not answer as it should.`,
 				return usage("%w", err)
 			}
 			var failed error
-			for _, step := range store.Check(cmd.Context()) {
+			for i, step := range store.Check(cmd.Context()) {
 				word := "ok  "
 				if step.Err != nil {
-					word, failed = "FAIL", errors.Join(failed, fmt.Errorf("%s: %w", step.Name, step.Err))
+					word, failed = "FAIL", errors.Join(failed, f.fault(i == 0, options.URL, step))
 				}
 				if _, err := fmt.Fprintf(d.out, "%s  %s\n", word, step.Name); err != nil {
 					return err
@@ -115,11 +120,29 @@ something, and 3 when it does not answer as it should.`,
 	return command
 }
 
+// fault says what a failed step of the check means for whoever typed the command.
+func (f *bugoutFlags) fault(first bool, url string, step bugoutrecords.Step) error {
+	_, network := errors.AsType[net.Error](step.Err)
+	switch {
+	case errors.Is(step.Err, bugoutrecords.ErrToken):
+		from := "HATCHERY_BUGOUT_TOKEN"
+		if f.tokenFile != "" {
+			from = "--token-file"
+		}
+		return &exitError{exitNo, fmt.Errorf("%s: Bugout does not accept the token of %s", step.Name, from)}
+	case first && !network:
+		// It asks for nothing: whoever is Bugout answers it.
+		return system(fmt.Errorf("%s: what answers at %s does not look like Bugout's auth server, or is in trouble: %w", step.Name, url, step.Err))
+	}
+	return bugoutError(fmt.Errorf("%s: %w", step.Name, step.Err))
+}
+
 // bugoutError tells a refusal from trouble.
 func bugoutError(err error) error {
+	_, decided := errors.AsType[*exitError](err)
 	switch {
-	case err == nil:
-		return nil
+	case err == nil || decided:
+		return err
 	case errors.Is(err, bugoutrecords.ErrToken) || errors.Is(err, bugoutrecords.ErrRefused):
 		return &exitError{exitNo, err}
 	default:
@@ -127,14 +150,34 @@ func bugoutError(err error) error {
 	}
 }
 
+// quick are options for requests that give little to read.
+func (f *bugoutFlags) quick(d door, application bool) (bugoutrecords.Options, error) {
+	o, err := f.options(d, application)
+	o.Timeout = 0
+	return o, err
+}
+
 // options reads the flags and, for what they leave out, the environment.
 func (f *bugoutFlags) options(d door, application bool) (bugoutrecords.Options, error) {
-	token, err := f.token(d)
+	getenv, err := f.over(d)
 	if err != nil {
 		return bugoutrecords.Options{}, err
 	}
+	settings, err := config.LoadBugout(getenv, application)
+	if err != nil {
+		return bugoutrecords.Options{}, usage("the settings have faults:\n%w", f.named(faultsOf(err)))
+	}
+	return operatorsBugout(settings, d)
+}
+
+// over gives the environment with the flags before it.
+func (f *bugoutFlags) over(d door) (getenv func(string) string, err error) {
+	token, err := tokenIn("--token-file", f.tokenFile)
+	if err != nil {
+		return nil, err
+	}
 	flags := map[string]string{"HATCHERY_BUGOUT_URL": f.url, "HATCHERY_BUGOUT_APPLICATION_ID": f.application, "HATCHERY_BUGOUT_TOKEN": token}
-	settings, err := config.LoadBugout(func(name string) string {
+	return func(name string) string {
 		if value := flags[name]; value != "" {
 			return value
 		}
@@ -143,37 +186,71 @@ func (f *bugoutFlags) options(d door, application bool) (bugoutrecords.Options, 
 			return ""
 		}
 		return d.getenv(name)
-	}, application)
-	if err != nil {
-		return bugoutrecords.Options{}, usage("the settings have faults:\n%w", err)
-	}
-	return operatorsBugout(settings, d)
+	}, nil
 }
+
+// named says of faults that are about Bugout which flag they are in, or which would do.
+func (f *bugoutFlags) named(faults upload.Faults) upload.Faults {
+	return namedAsFlags(faults, map[string]flagValue{
+		"HATCHERY_BUGOUT_URL":            {"--url", f.url},
+		"HATCHERY_BUGOUT_APPLICATION_ID": {"--application", f.application},
+		"HATCHERY_BUGOUT_TOKEN":          {"--token-file", f.tokenFile}})
+}
+
+// flagValue is a flag and what it was given.
+type flagValue struct{ name, value string }
+
+// namedAsFlags names the flag instead of the setting where the value came from one, and
+// both where there is no value. The name of a secret is not offered: a command reads none.
+func namedAsFlags(faults upload.Faults, flags map[string]flagValue) upload.Faults {
+	for i, fault := range faults {
+		flag, about := flags[fault.Setting]
+		if !about {
+			continue
+		}
+		if fault.Setting == "HATCHERY_BUGOUT_TOKEN" {
+			faults[i].Accepted = acceptedToken
+		}
+		switch {
+		case flag.value != "":
+			faults[i].Setting = flag.name
+		case strings.HasPrefix(fault.Found, "nothing"):
+			faults[i].Setting = flag.name + " or " + fault.Setting
+		}
+	}
+	return faults
+}
+
+const acceptedToken = "a UUID, dashes optional"
 
 // maxTokenFile is far more than a token has.
 const maxTokenFile = 4096
 
-// token reads the token's file, if there is one.
-func (f *bugoutFlags) token(d door) (string, error) {
-	if f.tokenFile == "" {
+// tokenIn reads the file of a token that a flag names, if it does.
+func tokenIn(flag, name string) (string, error) {
+	if name == "" {
 		return "", nil
 	}
 	var from io.Reader = os.Stdin
-	if f.tokenFile != "-" {
-		file, err := os.Open(f.tokenFile)
+	if name != "-" {
+		file, err := os.Open(name)
 		if err != nil {
-			return "", usage("--token-file: %w", err)
+			return "", usage("%s: %w", flag, err)
 		}
 		defer file.Close() //nolint:errcheck // it was only read
 		from = file
 	}
 	text, err := io.ReadAll(io.LimitReader(from, maxTokenFile))
 	if err != nil {
-		return "", usage("--token-file: %w", err)
+		return "", usage("%s: %w", flag, err)
 	}
 	line, _, _ := strings.Cut(string(text), "\n")
-	if line = strings.TrimSpace(line); line == "" {
-		return "", usage("--token-file: the first line of %s is empty, and should be the token", f.tokenFile)
+	if line = strings.TrimSpace(line); !config.IsToken(line) {
+		what := "is another text (not shown)"
+		if line == "" {
+			what = "is empty"
+		}
+		return "", usage("%s: the first line of %s %s, and should be the token: %s", flag, shown(name), what, acceptedToken)
 	}
 	return line, nil
 }

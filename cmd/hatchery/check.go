@@ -28,7 +28,7 @@ func checkCommand(d door) *cobra.Command {
 whether it would be stored. Of a folder it reads every file below it.
 
 It exits 0 when all are allowed, 1 when one is refused, and 2 when it was used
-wrongly or a file cannot be read.`,
+wrongly, a file cannot be read, or a folder holds none.`,
 		Example: `  hatchery check cat.png
   hatchery check --json holiday/ | grep '"allowed":false'
   hatchery check --policy policy.json --kind scans scan.bmp`,
@@ -82,6 +82,7 @@ type checker struct {
 	out, err io.Writer
 
 	refused, unread int
+	looked, empty   int // files, and folders without one
 }
 
 // checked is one line of --json.
@@ -104,6 +105,7 @@ func (c *checker) run(ctx context.Context, args []string) error {
 			// With the separator a link to a folder is followed.
 			root = filepath.Clean(arg) + string(filepath.Separator)
 		}
+		before := c.looked
 		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 			switch {
 			case ctx.Err() != nil:
@@ -121,9 +123,13 @@ func (c *checker) run(ctx context.Context, args []string) error {
 		if err != nil {
 			return &exitError{exitUsage, fmt.Errorf("check %s: %w", shown(arg), err)}
 		}
+		if c.looked == before {
+			c.empty++
+			fmt.Fprintf(c.err, "hatchery: there is no file in %s\n", shown(arg))
+		}
 	}
 	switch {
-	case c.unread > 0:
+	case c.unread+c.empty > 0:
 		return &exitError{code: exitUsage}
 	case c.refused > 0:
 		return &exitError{code: exitNo}
@@ -134,6 +140,7 @@ func (c *checker) run(ctx context.Context, args []string) error {
 // cannotRead says so, and goes on with the next file.
 func (c *checker) cannotRead(path string, err error) error {
 	c.unread++
+	c.looked++
 	cause := err
 	if wrapped, ok := errors.AsType[*fs.PathError](err); ok {
 		cause = wrapped.Err
@@ -150,6 +157,7 @@ func (c *checker) file(ctx context.Context, path string) error {
 	if err != nil {
 		return c.cannotRead(path, err)
 	}
+	c.looked++
 	if !result.Allowed {
 		c.refused++
 	}

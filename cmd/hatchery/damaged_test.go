@@ -47,7 +47,7 @@ func TestAMigrationSaysWhichRecordsAreDamagedAndDoesNotEndWell(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, out, errs := typed(t, nil, "migrate", "--from", "dynamodb:"+table, "--to", to)
-	if code != exitSystem || !strings.Contains(out, "1  are the same in both") || !strings.Contains(errs, "ERROR") || !strings.Contains(errs, "r#by-hand") ||
+	if code != exitSystem || !strings.Contains(out, "1  the same in both") || !strings.Contains(errs, "ERROR") || !strings.Contains(errs, "r#by-hand") ||
 		!strings.Contains(errs, `damaged records of table "records" that were not copied: 1`) {
 		t.Errorf("%d %s %s", code, out, errs)
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -47,6 +48,8 @@ type where struct {
 	data string
 	// records is what that dev keeps its records in.
 	records string
+	// bugout stands before the environment where that keeps its records in Bugout.
+	bugout bugoutFlags
 }
 
 // openDeployment builds what a command works with. Of AWS it asks for
@@ -55,9 +58,18 @@ func openDeployment(ctx context.Context, w where, d door) (*deployment, error) {
 	if w.data != "" {
 		return localDeployment(ctx, w, d)
 	}
-	settings, err := config.Load(d.getenv, config.Messages)
+	getenv := d.getenv
+	if getenv("HATCHERY_RECORDS") == config.RecordsBugout {
+		var err error
+		if getenv, err = w.bugout.over(d); err != nil {
+			return nil, err
+		}
+	} else if w.bugout != (bugoutFlags{}) {
+		return nil, usage("--url, --application and --token-file are about Bugout, and HATCHERY_RECORDS is not bugout")
+	}
+	settings, err := config.Load(getenv, config.Messages)
 	if err != nil {
-		return nil, usage("the settings of the deployment have faults (or --data names the folder of a running hatchery dev):\n%w", err)
+		return nil, usage("the settings of the deployment have faults (or --data names the folder of a running hatchery dev):\n%w", w.bugout.named(faultsOf(err)))
 	}
 	cloud, err := loadAWS(ctx)
 	if err != nil {
@@ -150,28 +162,53 @@ func besideDev(ctx context.Context, w where, at local.Endpoints, machine aws.Con
 	nothing := func() error { return nil }
 	if w.records == config.RecordsDynamoDB {
 		if at.DynamoDB == "" {
-			return nil, nothing, usage("--records: the hatchery dev on %s serves no DynamoDB", shown(w.data))
+			return nil, nothing, usage("--records: the hatchery dev on %s serves no DynamoDB; %s", shown(w.data), startedWith(w, at))
 		}
 		client := dynamodb.NewFromConfig(machine, func(o *dynamodb.Options) { o.BaseEndpoint = &at.DynamoDB })
 		return dynamorecords.New(client, at.Table, operatorsOptions(d)), nothing, nil
 	}
 	if w.records == config.RecordsBugout {
 		if at.Bugout.URL == "" {
-			return nil, nothing, usage("--records: the hatchery dev on %s serves no stand-in for Bugout; with a real one, leave --data out and set HATCHERY_RECORDS=bugout and what dev exports", shown(w.data))
+			return nil, nothing, usage("--records: the hatchery dev on %s serves no stand-in for Bugout; %s", shown(w.data), startedWith(w, at))
 		}
 		store, err := bugoutStore(operatorsBugout(standIn(at), d))
 		return store, nothing, err
 	}
-	// Opening would make the file.
-	path := filepath.Join(w.data, "records.db")
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil, nothing, usage("--records: the hatchery dev on %s keeps no records in SQLite; name what it was started with, as in --records dynamodb", shown(w.data))
+	if !keepsFile(w) { // opening would make it
+		return nil, nothing, usage("--records: the hatchery dev on %s keeps no records in SQLite; %s", shown(w.data), startedWith(w, at))
 	}
+	path := recordsIn(w)
 	store, err := sqliterecords.Open(ctx, path, sqliterecords.Options{Now: time.Now})
 	if err != nil {
 		return nil, nothing, system(err)
 	}
 	return store, store.Close, nil
+}
+
+// recordsIn is dev's file of records.
+func recordsIn(w where) string { return filepath.Join(w.data, "records.db") }
+
+func keepsFile(w where) bool {
+	_, err := os.Stat(recordsIn(w))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// startedWith says what to do about a dev that keeps its records elsewhere, as far as
+// its folder shows where.
+func startedWith(w where, at local.Endpoints) string {
+	var stores []string
+	for _, s := range []struct {
+		name  string
+		there bool
+	}{{config.RecordsSQLite, keepsFile(w)}, {config.RecordsDynamoDB, at.DynamoDB != ""}, {config.RecordsBugout, at.Bugout.URL != ""}} {
+		if s.there {
+			stores = append(stores, "--records "+s.name)
+		}
+	}
+	if len(stores) == 0 {
+		return "with a real Bugout leave --data out, and set what dev exports, besides --token-file"
+	}
+	return "name what it was started with: " + strings.Join(stores, " or ")
 }
 
 // operatorsOptions are those of records in DynamoDB: a damaged one is said at once,

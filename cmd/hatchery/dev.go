@@ -52,17 +52,19 @@ These settings apply as in AWS: HATCHERY_POLICY, HATCHERY_CORS_ORIGINS,
 HATCHERY_POST_BYTES, HATCHERY_REDIRECT_BYTES, HATCHERY_APPLICATION,
 HATCHERY_GRANT_SECONDS, HATCHERY_FORM_SECONDS, HATCHERY_VALIDATOR_SECONDS,
 HATCHERY_READ_RATE, HATCHERY_QUARANTINE_DAYS (for how long deletions are remembered),
-HATCHERY_QUARANTINE_PREFIX, HATCHERY_FILES_PREFIX, HATCHERY_LEGACY_PREFIX and, with
-Bugout, HATCHERY_BUGOUT_URL, HATCHERY_BUGOUT_APPLICATION_ID and
-HATCHERY_BUGOUT_TOKEN. HATCHERY_LEGACY_BUCKET is a bucket of the S3 server here.
+HATCHERY_QUARANTINE_PREFIX, HATCHERY_FILES_PREFIX and HATCHERY_LEGACY_PREFIX.
+HATCHERY_LEGACY_BUCKET is a bucket of the S3 server here, and made if it is not there.
 
 These are looked at for faults, but have no effect, because dev has its own or does
 without: HATCHERY_BUCKET, HATCHERY_RECORDS, HATCHERY_TABLE, HATCHERY_APPLICATION_URL,
 HATCHERY_QUEUE_URL, HATCHERY_VISIBILITY_SECONDS, HATCHERY_MAX_RECEIVES,
 HATCHERY_SURVEY_DAYS, HATCHERY_EVENT_BUS and HATCHERY_STACK.
 
-With --records bugout a stand-in for Bugout's auth server keeps the records; with
---bugout a real one does.
+With --records bugout a stand-in for Bugout's auth server keeps the records, which
+has an application and a token of its own. With --bugout a real one does: its
+application is HATCHERY_BUGOUT_APPLICATION_ID (hatchery bugout register makes one), its
+token is in --bugout-token-file or HATCHERY_BUGOUT_TOKEN. HATCHERY_BUGOUT_URL has an
+effect only with HATCHERY_APPLICATION=spire and without --records bugout.
 
 Everything listens on 127.0.0.1 alone, where no other machine reaches it, unless
 --listen or another address says otherwise. With --containers there is one more
@@ -75,6 +77,8 @@ fault, and 3 when another system failed, or an address or the folder is taken.`,
   hatchery dev --listen 127.0.0.1:9000 --data /tmp/try
   hatchery dev --app https://journals.example.com --policy policy.json
   hatchery dev --records dynamodb --containers 172.17.0.1:9000
+  hatchery dev --records bugout
+  export HATCHERY_BUGOUT_APPLICATION_ID=4bf67555-b4f3-4a2e-95ff-7142d49d167b
   hatchery dev --records bugout --bugout https://auth.example.com --bugout-token-file token`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {

@@ -14,6 +14,7 @@ import (
 
 	"hatchery/shared/config"
 	"hatchery/shared/local"
+	"hatchery/shared/upload"
 )
 
 // containersFile is what dev writes into its data folder for `sam local --env-vars`.
@@ -22,25 +23,14 @@ const containersFile = "sam-local.json"
 // announce says where everything is and what to try first.
 func announce(d door, f devFlags, settings config.Config, stack *local.Stack) error {
 	at, data := stack.Endpoints(), stack.Path("")
-	exports := [][2]string{{"AWS_ENDPOINT_URL_S3", at.S3}, {"AWS_ENDPOINT_URL_SQS", at.SQS}, {"AWS_REGION", at.Region},
-		{"AWS_DEFAULT_REGION", at.Region}, // what boto3 reads
-		{"AWS_ACCESS_KEY_ID", at.AccessKey}, {"AWS_SECRET_ACCESS_KEY", at.SecretKey},
-		{"HATCHERY_BUCKET", at.Bucket}, {"HATCHERY_QUEUE_URL", at.QueueURL}, {"HATCHERY_DEAD_LETTER_URL", at.DeadLetterURL},
-		{"HATCHERY_VISIBILITY_SECONDS", strconv.Itoa(int(at.Visibility.Seconds()))}, {"HATCHERY_RECORDS", settings.Records}}
-	if at.DynamoDB != "" {
-		exports = append(exports, [2]string{"AWS_ENDPOINT_URL_DYNAMODB", at.DynamoDB})
-	}
-	if settings.Records == config.RecordsDynamoDB {
-		exports = append(exports, [2]string{"HATCHERY_TABLE", at.Table})
-	}
-	if at.Bugout.URL != "" {
-		exports = append(exports, [2]string{"HATCHERY_BUGOUT_URL", at.Bugout.URL}, [2]string{"HATCHERY_BUGOUT_APPLICATION_ID", at.Bugout.Application},
-			[2]string{"HATCHERY_BUGOUT_TOKEN", at.Bugout.Token})
-	}
 	if at.Containers != "" {
 		if err := writeContainersFile(stack.Path(containersFile), settings, at); err != nil {
 			return err
 		}
+	}
+	exports, err := exported(f, settings, at, d.getenv("HATCHERY_POLICY"))
+	if err != nil {
+		return err
 	}
 	if f.json {
 		line := map[string]any{"msg": "ready", "api": at.API, "s3": at.S3, "sqs": at.SQS, "application": at.App, "data": data}
@@ -64,6 +54,43 @@ func announce(d door, f devFlags, settings config.Config, stack *local.Stack) er
 		return json.NewEncoder(d.out).Encode(line)
 	}
 	return announceText(d, f, announcement{at: at, data: data, exports: exports})
+}
+
+// exported are the settings with which other programs work on what dev runs, less the
+// token of a real Bugout, which is not shown.
+func exported(f devFlags, settings config.Config, at local.Endpoints, policy string) ([][2]string, error) {
+	exports := [][2]string{{"AWS_ENDPOINT_URL_S3", at.S3}, {"AWS_ENDPOINT_URL_SQS", at.SQS}, {"AWS_REGION", at.Region},
+		{"AWS_DEFAULT_REGION", at.Region}, // what boto3 reads
+		{"AWS_ACCESS_KEY_ID", at.AccessKey}, {"AWS_SECRET_ACCESS_KEY", at.SecretKey},
+		{"HATCHERY_BUCKET", at.Bucket}, {"HATCHERY_QUEUE_URL", at.QueueURL}, {"HATCHERY_DEAD_LETTER_URL", at.DeadLetterURL},
+		{"HATCHERY_VISIBILITY_SECONDS", strconv.Itoa(int(at.Visibility.Seconds()))}, {"HATCHERY_RECORDS", settings.Records}}
+	if at.DynamoDB != "" {
+		exports = append(exports, [2]string{"AWS_ENDPOINT_URL_DYNAMODB", at.DynamoDB})
+	}
+	if settings.Records == config.RecordsDynamoDB {
+		exports = append(exports, [2]string{"HATCHERY_TABLE", at.Table})
+	}
+	switch {
+	case f.bugout != "":
+		exports = append(exports, [2]string{"HATCHERY_BUGOUT_URL", settings.Bugout.URL}, [2]string{"HATCHERY_BUGOUT_APPLICATION_ID", settings.Bugout.ApplicationID})
+	case at.Bugout.URL != "":
+		exports = append(exports, [2]string{"HATCHERY_BUGOUT_URL", at.Bugout.URL}, [2]string{"HATCHERY_BUGOUT_APPLICATION_ID", at.Bugout.Application},
+			[2]string{"HATCHERY_BUGOUT_TOKEN", at.Bugout.Token})
+	}
+	for _, e := range [][3]string{{"HATCHERY_LEGACY_BUCKET", settings.Legacy.Bucket}, {"HATCHERY_LEGACY_PREFIX", settings.Legacy.Prefix},
+		{"HATCHERY_QUARANTINE_PREFIX", settings.Layout.Quarantine, upload.DefaultLayout.Quarantine}, {"HATCHERY_FILES_PREFIX", settings.Layout.Files, upload.DefaultLayout.Files}} {
+		if e[1] != e[2] {
+			exports = append(exports, [2]string{e[0], e[1]})
+		}
+	}
+	if f.policy == "" && policy == "" {
+		return exports, nil
+	}
+	whole, err := json.Marshal(settings.Policy)
+	if err != nil {
+		return nil, fmt.Errorf("write the policy: %w", err)
+	}
+	return append(exports, [2]string{"HATCHERY_POLICY", string(whole)}), nil
 }
 
 // announcement is what a person reads at the start.
@@ -116,14 +143,36 @@ Try it with a picture of yours:
 	if f.noValidator {
 		b.WriteString("\nThe validator is somewhere else (--no-validator): what arrives stays pending until it is invoked.\n")
 	}
-	b.WriteString("\nFor other programs that are to work on this (aws, an SDK, hatchery reconcile), in their shell:\n")
+	b.WriteString("\nFor other programs that are to work on this (aws, an SDK), in their shell:\n")
 	for _, e := range a.exports {
-		_, _ = fmt.Fprintf(&b, "export %s=%s\n", e[0], e[1])
+		_, _ = fmt.Fprintf(&b, "export %s=%s\n", e[0], exportWord(e[1]))
 	}
+	_, _ = fmt.Fprintf(&b, "\nThe reconciler for it:\n  %s\n", reconcileOf(f, a.data))
 	b.WriteString("\nCtrl-C ends it.\n\n")
 	_, err := d.out.Write(b.Bytes())
 	return err
 }
+
+// reconcileOf is the command that reconciles what dev runs.
+func reconcileOf(f devFlags, data string) string {
+	switch {
+	case f.bugout != "":
+		return "hatchery reconcile   # with these exports, and --token-file or HATCHERY_BUGOUT_TOKEN"
+	case f.records == config.RecordsSQLite || f.records == "":
+		return "hatchery reconcile --data " + shellWord(data)
+	}
+	return "hatchery reconcile --data " + shellWord(data) + " --records " + f.records + "   # or alone, with these exports"
+}
+
+// exportWord writes a value as a shell reads it after the sign of equality.
+func exportWord(value string) string {
+	if plainValue.MatchString(value) {
+		return value
+	}
+	return shellWord(value)
+}
+
+var plainValue = regexp.MustCompile(`^[A-Za-z0-9_./:-]+$`)
 
 // apiWarning is what a person must know when the API can be reached from beyond this
 // machine, else "".

@@ -22,7 +22,7 @@ const anyID = "00000000-0000-4000-8000-000000000000"
 // bugoutGiven are the settings of Bugout as dev's flags and the environment say
 // them. With records in Bugout they are those of --bugout, or hold the place of the
 // stand-in's.
-func bugoutGiven(f devFlags, d door) (map[string]string, error) {
+func bugoutGiven(f devFlags) (map[string]string, error) {
 	switch {
 	case f.records != config.RecordsBugout && (f.bugout != "" || f.bugoutTokenFile != ""):
 		return nil, usage("--bugout and --bugout-token-file say where records are kept with --records bugout: add that")
@@ -35,7 +35,7 @@ func bugoutGiven(f devFlags, d door) (map[string]string, error) {
 		return map[string]string{"HATCHERY_BUGOUT_URL": "http://127.0.0.1:1", "HATCHERY_BUGOUT_APPLICATION_ID": anyID, "HATCHERY_BUGOUT_TOKEN": anyID,
 			"BUGOUT_AUTH_URL": "", "BUGOUT_FILES_APPLICATION_ID": ""}, nil
 	}
-	token, err := (&bugoutFlags{tokenFile: f.bugoutTokenFile}).token(d)
+	token, err := tokenIn("--bugout-token-file", f.bugoutTokenFile)
 	if err != nil {
 		return nil, err
 	}
@@ -51,20 +51,33 @@ func standIn(at local.Endpoints) config.Bugout {
 	return config.Bugout{URL: at.Bugout.URL, ApplicationID: at.Bugout.Application, Token: config.NewSecret(at.Bugout.Token)}
 }
 
-// bugoutOptions are those of records in Bugout. A damaged one is logged.
-func bugoutOptions(b config.Bugout, log *slog.Logger) (bugoutrecords.Options, error) {
+// bugoutOptions are those of records in Bugout, whose token a file may hold that the
+// flag names. A damaged record is logged.
+func bugoutOptions(b config.Bugout, flag string, log *slog.Logger) (bugoutrecords.Options, error) {
 	if b.Token.IsZero() {
-		return bugoutrecords.Options{}, usage("HATCHERY_BUGOUT_TOKEN names a secret, which is read in AWS alone: give the token itself (or --token-file, where there is that flag)")
+		return bugoutrecords.Options{}, usage("HATCHERY_BUGOUT_TOKEN names a secret, which is read in AWS alone: put the token itself into it, or into the file of %s", flag)
 	}
 	return bugoutrecords.Options{URL: b.URL, Application: b.ApplicationID, Now: time.Now, Damaged: bugoutrecords.LogDamaged(log),
 		Token: func(context.Context) (string, error) { return b.Token.Reveal(), nil }}, nil
 }
 
 // operatorsBugout are bugoutOptions for an operator, who is told of a damaged record
-// at once, besides the report.
+// at once, besides the report. The longest lists are read: whoever has too many records
+// for Bugout gets them out of it with hatchery migrate alone.
 func operatorsBugout(b config.Bugout, d door) (bugoutrecords.Options, error) {
-	return bugoutOptions(b, slog.New(newLifeLog(d.err)))
+	o, err := bugoutOptions(b, "--token-file", slog.New(newLifeLog(d.err)))
+	o.MaxBody, o.Timeout = operatorsMaxBody, operatorsTimeout
+	return o, err
 }
+
+const (
+	// operatorsMaxBody is the list of more than a million records. The functions take
+	// less, because they have less memory.
+	operatorsMaxBody = 1 << 30
+	// operatorsTimeout is for such a list to be made and sent. An operator who does not
+	// want to wait ends the command.
+	operatorsTimeout = 2 * time.Minute
+)
 
 // bugoutStore keeps records in Bugout.
 func bugoutStore(options bugoutrecords.Options, err error) (*bugoutrecords.Store, error) {
@@ -80,7 +93,7 @@ func bugoutStore(options bugoutrecords.Options, err error) (*bugoutrecords.Store
 
 // checkedStore is a bugoutStore with which everything works that is needed.
 func checkedStore(ctx context.Context, b config.Bugout, log *slog.Logger) (*bugoutrecords.Store, error) {
-	store, err := bugoutStore(bugoutOptions(b, log))
+	store, err := bugoutStore(bugoutOptions(b, "--bugout-token-file", log))
 	if err != nil {
 		return nil, err
 	}

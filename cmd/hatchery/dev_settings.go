@@ -72,7 +72,7 @@ func devSettings(f devFlags, d door) (config.Config, error) {
 	} else if _, err := access.New(app, nil); err != nil {
 		return config.Config{}, usage("--app: %w", err)
 	}
-	bugout, err := bugoutGiven(f, d)
+	bugout, err := bugoutGiven(f)
 	if err != nil {
 		return config.Config{}, err
 	}
@@ -84,7 +84,7 @@ func devSettings(f devFlags, d door) (config.Config, error) {
 		"HATCHERY_APPLICATION_URL": app, "MY_APP_JOURNALS_URL": "", "HATCHERY_POLICY": policy}
 	maps.Copy(given, bugout)
 	settings, err := loadDevs(given, d)
-	faults := append(faultsOf(err), unusedFaults(given, d)...)
+	faults := append(f.named(faultsOf(err)), unusedFaults(given, d)...)
 	if err := faults.Err(); err != nil {
 		err = usage("the settings have faults:\n%w", err)
 		if policyErr == nil {
@@ -93,6 +93,14 @@ func devSettings(f devFlags, d door) (config.Config, error) {
 		return config.Config{}, usage("%w", errors.Join(policyErr, err))
 	}
 	return settings, policyErr
+}
+
+// named says of faults that are about Bugout which flag they are in, or which would do.
+func (f devFlags) named(faults upload.Faults) upload.Faults {
+	if f.bugout == "" {
+		return faults
+	}
+	return namedAsFlags(faults, map[string]flagValue{"HATCHERY_BUGOUT_URL": {"--bugout", f.bugout}, "HATCHERY_BUGOUT_TOKEN": {"--bugout-token-file", f.bugoutTokenFile}})
 }
 
 // loadDevs reads what is given from there and the rest from the environment.

@@ -73,7 +73,9 @@ On this machine:
   hatchery check FILE     what the validator would say about a file, and why
 
 On a deployment, in AWS or here:
-  hatchery reconcile      bring lost uploads to their end, and say what does not fit`,
+  hatchery reconcile      bring lost uploads to their end, and say what does not fit
+  hatchery migrate        copy records from one store to another
+  hatchery bugout         prepare and check Bugout as the keeper of records`,
 		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"hatchery/shared/config"
 	"hatchery/shared/migrate"
 	"hatchery/shared/upload"
 )
@@ -19,12 +21,36 @@ type migrateFlags struct {
 	from, to, state        string
 	dryRun, json           bool
 	validate, checkObjects bool
-	atOnce                 int
+	atOnce                 atOnce
 	bugout                 bugoutFlags
 }
 
+// atOnce is how many records are under way, as a flag.
+type atOnce int
+
+// The most records at once: any store bears the first, and Bugout the second.
+const (
+	maxAtOnce       = 64
+	maxAtOnceBugout = 4
+)
+
+// Set implements pflag.Value.
+func (a *atOnce) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxAtOnce {
+		return fmt.Errorf("accepted: 1 to %d", maxAtOnce)
+	}
+	*a = atOnce(n)
+	return nil
+}
+
+func (a *atOnce) String() string { return strconv.Itoa(int(*a)) }
+
+// Type implements pflag.Value.
+func (*atOnce) Type() string { return "int" }
+
 func migrateCommand(d door) *cobra.Command {
-	var f migrateFlags
+	f := migrateFlags{atOnce: 4}
 	command := &cobra.Command{
 		Use:   "migrate --from STORE --to STORE",
 		Short: "Copy records from one store to another",
@@ -35,9 +61,13 @@ func migrateCommand(d door) *cobra.Command {
                    or HATCHERY_BUGOUT_URL, _APPLICATION_ID and _TOKEN
   sqlite:FILE      a file, that of a hatchery dev that does not run for instance
 
-Nothing is changed in the source, and what differs in the target is reported and left
-alone. The files stay in their buckets. It may be broken off and begun again at any
-time: what was copied before is passed over, and with --state not even read again.
+Nothing is changed in the source. An older state of a record in the target is brought
+forward; what differs otherwise is reported and left alone. What the target has alone
+is looked for when the source is bugout: the others keep what was deleted as such. The
+files stay in their buckets.
+
+It may be broken off and begun again at any time: what was copied before is passed
+over, and with --state not even read again, up to where a record failed or is damaged.
 Copy once while the old deployment runs, then stop it and copy what came since.
 
 With --check-objects the target's stored records are compared with the bucket
@@ -46,28 +76,32 @@ looked for in its own (HATCHERY_LEGACY_BUCKET, HATCHERY_LEGACY_PREFIX).
 
 With --validate those images are read as the validator reads, and what the policy
 allows is promoted: it is an upload as any other from then on. The rest stays what it
-was, and is reported.
+was, and is reported. Alone it goes over what Bugout holds: --from and --to bugout.
 
 It exits
 
-  0   when the target has everything, or after a dry run would have
+  0   when the target has everything, or after a dry run would have; an image of the
+      replaced service that the policy does not allow changes nothing of that
   1   when something differs or is in the target alone, or a file is missing or could
       not be looked for
   2   when it was used wrongly
-  3   when a store failed, or a record of the source is damaged: that one is reported
-      and passed over`,
+  3   when a store failed, or a record is damaged: that one is reported and passed
+      over; or when it was broken off, with Ctrl-C for instance`,
 		Example: `  hatchery migrate --from bugout --to dynamodb:hatchery-RecordsTable-1ABC --dry-run
   hatchery migrate --from bugout --to dynamodb --state migration.json --check-objects
   hatchery migrate --from bugout --token-file token --to sqlite:records.db
-  hatchery migrate --from bugout --to bugout --validate --dry-run
+  hatchery migrate --validate --dry-run   # as --from bugout --to bugout
   hatchery migrate --from sqlite:.hatchery/records.db --to dynamodb`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.validate && f.from == "" && f.to == "" {
+				f.from, f.to = config.RecordsBugout, config.RecordsBugout // where such images are recorded
+			}
 			if f.from == "" || f.to == "" {
 				return usage("migrate needs --from and --to, each one of %s", storesAccepted)
 			}
-			if f.atOnce < 1 || f.atOnce > 64 {
-				return usage("--at-once: found %d; accepted: 1 to 64", f.atOnce)
+			if f.atOnce > maxAtOnceBugout && (f.from == config.RecordsBugout || f.to == config.RecordsBugout) {
+				return usage("--at-once: found %d; accepted with bugout: 1 to %d: a Bugout server that is asked more at once stalls", f.atOnce, maxAtOnceBugout)
 			}
 			return migrateNow(cmd.Context(), f, d)
 		},
@@ -79,7 +113,7 @@ It exits
 	command.Flags().BoolVar(&f.checkObjects, "check-objects", false, "look whether the buckets hold what stored records serve")
 	command.Flags().BoolVar(&f.validate, "validate", false, "judge the replaced service's images and promote what is allowed")
 	command.Flags().StringVar(&f.state, "state", "", "keep in this `file` how far it came, and go on from there; a dry run does not")
-	command.Flags().IntVar(&f.atOnce, "at-once", 4, "how many records are copied at once; Bugout bears no more than `n`=4")
+	command.Flags().Var(&f.atOnce, "at-once", "how many records are copied at once: `n` up to 64, with bugout up to 4")
 	f.bugout.addServer(command.Flags())
 	f.bugout.addApplication(command.Flags())
 	return command
@@ -92,7 +126,7 @@ func migrateNow(ctx context.Context, f migrateFlags, d door) error {
 	if err != nil {
 		return err
 	}
-	m := &migrate.Migration{DryRun: f.dryRun, AtOnce: f.atOnce, Progress: meter.show}
+	m := &migrate.Migration{DryRun: f.dryRun, AtOnce: int(f.atOnce), Progress: meter.show}
 	pipeline, err := addBuckets(ctx, m, f, d)
 	if err != nil {
 		return err
@@ -101,31 +135,39 @@ func migrateNow(ctx context.Context, f migrateFlags, d door) error {
 	if err != nil {
 		return err
 	}
-	if f.keeps() {
-		m.Keep = func(p migrate.Place) error {
-			state.Place = p
-			return state.save(f.state)
-		}
-	}
 	// Opening makes files: it comes when nothing else is wrong.
 	stores, err := openStores(ctx, from, to)
 	if err != nil {
 		return err
 	}
+	if f.keeps() {
+		m.Keep = func(p migrate.Place) error {
+			if p.Cursor != "" && len(stores.damaged()) > 0 {
+				return nil // who goes on from there would not hear of them
+			}
+			state.Place = p
+			return state.save(f.state)
+		}
+	}
 	m.From, m.To, pipeline.Records = stores.from, stores.to, stores.to
 	report, err := m.Run(ctx, state.Place)
 	meter.end()
-	if err = errors.Join(err, stores.close()); err != nil {
-		err = unfinished(f, err)
+	err = unfinished(ctx, f, err, stores.close())
+	if exit, ok := errors.AsType[*exitError](err); ok && exit.code == exitUsage {
+		return err // nothing was done
 	}
-	if printErr := printMigration(d, f, report); printErr != nil {
+	for _, damaged := range stores.damaged() {
+		report.Damage(damaged.record, damaged.what)
+	}
+	done := migrationReport{From: from.name, To: to.name, DryRun: f.dryRun, Complete: err == nil, Report: report}
+	if printErr := done.print(d, f.json); printErr != nil {
 		return system(printErr)
 	}
 	switch {
 	case err != nil:
 		return err
 	case report.Unchecked > 0:
-		return &exitError{exitNo, fmt.Errorf("--check-objects: %s images of the replaced service were not looked for: set HATCHERY_LEGACY_BUCKET, and HATCHERY_LEGACY_PREFIX if there was one, to where they lie", grouped(int64(report.Unchecked)))}
+		return &exitError{exitNo, fmt.Errorf("--check-objects: %s of the replaced service not looked for: set HATCHERY_LEGACY_BUCKET, and HATCHERY_LEGACY_PREFIX if there was one, to where they lie", countOf(report.Unchecked, "image"))}
 	case report.Different+report.Unserved+report.Alone > 0:
 		return &exitError{code: exitNo}
 	}
@@ -135,46 +177,81 @@ func migrateNow(ctx context.Context, f migrateFlags, d door) error {
 // keeps says whether it is kept how far the migration came. A dry run tells of all.
 func (f migrateFlags) keeps() bool { return f.state != "" && !f.dryRun }
 
-// unfinished says what a migration's end that was not its own means.
-func unfinished(f migrateFlags, err error) error {
+// unfinished says what a migration's end that was not its own means, and what its
+// stores said at their own.
+func unfinished(ctx context.Context, f migrateFlags, err, closing error) error {
 	switch {
 	case errors.Is(err, upload.ErrBadCursor):
 		return usage("--state: %s is of another store: %w", shown(f.state), err)
-	case errors.Is(err, context.Canceled):
-		return system(fmt.Errorf("broken off; begun again it passes over what was copied: %w", err))
+	case errors.Is(err, migrate.ErrOtherTarget):
+		return usage("--state: %s is not of this target: %w; name another file, and everything is compared from the start", shown(f.state), err)
+	case err != nil && ctx.Err() != nil:
+		err = errors.New("broken off; begun again it passes over what was copied")
 	}
-	return system(err)
+	if err = errors.Join(err, closing); err != nil {
+		return system(err)
+	}
+	return nil
 }
 
-func printMigration(d door, f migrateFlags, r migrate.Report) error {
-	if f.json {
+// migrationReport is what is printed of a migration.
+type migrationReport struct {
+	From   string `json:"from"`
+	To     string `json:"to"`
+	DryRun bool   `json:"dry_run"`
+	// Complete: every record was read, and none of them failed or is damaged.
+	Complete bool `json:"complete"`
+	migrate.Report
+}
+
+func (r migrationReport) print(d door, asJSON bool) error {
+	if asJSON {
 		return json.NewEncoder(d.out).Encode(r)
 	}
 	var b strings.Builder
 	for _, finding := range r.Findings {
-		fmt.Fprintf(&b, "%s  %s\n", shown(finding.Upload), shown(finding.What))
+		fmt.Fprintf(&b, "%s  %s", shown(finding.Upload), shown(finding.What))
+		if finding.More > 0 {
+			fmt.Fprintf(&b, " (and so did %s more)", grouped(int64(finding.More)))
+		}
+		b.WriteByte('\n')
 	}
-	copied, adopted := "copied", "images of the replaced service were judged and promoted"
-	if f.dryRun {
-		copied, adopted = "would be copied", "images of the replaced service would be promoted"
+	copied, adopted := "copied", "judged and promoted: images of the replaced service"
+	if r.DryRun {
+		copied, adopted = "would be copied", "would be promoted: images of the replaced service"
+	}
+	if r.From == r.To {
+		r.Same = 0 // there is nothing to compare, and they were read
 	}
 	for _, line := range []struct {
 		n    int
 		what string
-	}{{r.Copied, copied}, {r.Same, "are the same in both"}, {r.Different, "differ in the target, and are left alone"},
-		{r.Alone, "are in the target alone: deleted in the source since, or uploaded to the target"},
-		{r.Forgotten, "were deleted, and the target keeps no deleted ones"}, {r.Adopted, adopted},
-		{r.Refused, "are images of the replaced service that the policy does not allow, and stay what they were"},
-		{r.Unserved, "are stored, but their file is not to be found"},
-		{r.Unchecked, "are images of the replaced service whose file was not looked for"}, {r.Failed, "failed"}} {
+	}{{r.Copied, copied}, {r.Same, "the same in both"}, {r.Different, "different in the target: left alone"},
+		{r.Alone, "in the target alone: deleted in the source since, or uploaded to the target"},
+		{r.Forgotten, "deleted: the target keeps no deleted records"}, {r.Adopted, adopted},
+		{r.Refused, "not allowed by the policy: images of the replaced service, which stay what they were"},
+		{r.Unserved, "stored, with a file that is not to be found"},
+		{r.Unchecked, "not looked for: files of images of the replaced service"}, {r.Damaged, "damaged: passed over"}, {r.Failed, "failed"}} {
 		if line.n > 0 {
 			fmt.Fprintf(&b, "%s  %s\n", grouped(int64(line.n)), line.what)
 		}
 	}
-	if found := r.Different + r.Alone + r.Refused + r.Unserved + r.Failed; found > len(r.Findings) {
-		fmt.Fprintf(&b, "The first %s of %s findings are shown.\n", grouped(int64(len(r.Findings))), grouped(int64(found)))
+	if hidden := r.Hidden(); hidden > 0 {
+		fmt.Fprintf(&b, "There is more to look at than is shown: %s.\n", countOf(hidden, "finding"))
 	}
-	fmt.Fprintf(&b, "Read %s records.\n", grouped(int64(r.Read)))
+	fmt.Fprintf(&b, "Read %s", countOf(r.Read, "record"))
+	if r.Checked > 0 {
+		fmt.Fprintf(&b, ", and looked for %s", countOf(r.Checked, "file"))
+	}
+	b.WriteString(".\n")
 	_, err := fmt.Fprint(d.out, b.String())
 	return err
+}
+
+// countOf writes a number of things: 1 record, 2 records.
+func countOf(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return grouped(int64(n)) + " " + thing
 }

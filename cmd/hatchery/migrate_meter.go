@@ -110,7 +110,7 @@ func (m *migrationMeter) text(now time.Time) string {
 	}
 	took, done, total := now.Sub(m.began), m.at.Done, max(m.at.Total, m.at.Done)
 	if m.at.Total == 0 {
-		return fmt.Sprintf("%s: %s records, %s", what, grouped(int64(done)), took.Round(time.Second))
+		return fmt.Sprintf("%s: %s, %s", what, countOf(done, "record"), took.Round(time.Second))
 	}
 	bar := ""
 	if m.terminal {

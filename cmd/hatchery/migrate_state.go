@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"hatchery/shared/migrate"
 )
@@ -40,6 +41,11 @@ func loadState(f migrateFlags, from, to string) (*migrationState, error) {
 	case kept.Validate != state.Validate || kept.CheckObjects != state.CheckObjects:
 		return nil, usage("--state: %s is of a migration with --validate=%t and --check-objects=%t: say the same, or name another file", shown(f.state), kept.Validate, kept.CheckObjects)
 	default:
+		if path, file := strings.CutPrefix(to, "sqlite:"); file && kept.Place.Cursor != "" {
+			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+				return nil, usage("--state: %s says that records were copied to %s, which is not there: put it back, or name another file to begin anew", shown(f.state), shown(path))
+			}
+		}
 		state = kept
 	}
 	if err := state.save(f.state); err != nil {
@@ -59,7 +65,10 @@ func readState(path string) (*migrationState, error) {
 		return nil, err
 	}
 	var kept migrationState
-	if err := json.Unmarshal(text, &kept); err != nil {
+	if err = json.Unmarshal(text, &kept); err == nil && (kept.From == "" || kept.To == "") {
+		err = errors.New("it names no stores")
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s is not what an earlier run wrote: %w", shown(path), err)
 	}
 	return &kept, nil

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -45,16 +44,28 @@ func findStores(f migrateFlags, d door) (from, to migrationStore, err error) {
 
 // openedStores are the two of a migration, which may be one.
 type openedStores struct {
-	from, to upload.Records
-	closers  []func() error
+	from, to   upload.Records
+	closers    []func() error
+	passedOver []*passedOver
+}
+
+// damaged are the records that the stores' lists passed over until now.
+func (s *openedStores) damaged() []damagedRecord {
+	var all []damagedRecord
+	for _, p := range s.passedOver {
+		all = append(all, p.records()...)
+	}
+	return all
 }
 
 func openStores(ctx context.Context, from, to migrationStore) (*openedStores, error) {
 	s := &openedStores{}
 	open := func(store migrationStore, source bool) (upload.Records, error) {
-		records, done, err := store.open(ctx, source)
+		damaged := &passedOver{source: source}
+		records, done, err := store.open(ctx, damaged)
 		if err == nil {
-			s.closers = append(s.closers, done)
+			s.closers = append(s.closers, done, damaged.err)
+			s.passedOver = append(s.passedOver, damaged)
 		}
 		return records, err
 	}
@@ -82,9 +93,9 @@ func (s *openedStores) close() error {
 type migrationStore struct {
 	// name tells it from others, also in the state of an earlier run.
 	name string
-	// open also gives what to call when it is done with; its error may say what the
-	// lists of the store passed over.
-	open func(ctx context.Context, source bool) (upload.Records, func() error, error)
+	// open also gives what to call when it is done with. What the lists of the store
+	// pass over, they note.
+	open func(ctx context.Context, damaged *passedOver) (upload.Records, func() error, error)
 }
 
 func findStore(flag, value string, f migrateFlags, d door) (migrationStore, error) {
@@ -95,24 +106,24 @@ func findStore(flag, value string, f migrateFlags, d door) (migrationStore, erro
 		if err != nil {
 			return migrationStore{}, usage("%s: %w", flag, err)
 		}
-		return migrationStore{"sqlite:" + path, func(ctx context.Context, source bool) (upload.Records, func() error, error) {
-			return openFile(ctx, flag, path, source, f.dryRun)
+		return migrationStore{"sqlite:" + path, func(ctx context.Context, damaged *passedOver) (upload.Records, func() error, error) {
+			return openFile(ctx, flag, path, damaged.source, f.dryRun)
 		}}, nil
 	case kind == config.RecordsDynamoDB:
 		table := cmp.Or(where, d.getenv("HATCHERY_TABLE"))
 		if table == "" {
 			return migrationStore{}, usage("%s: dynamodb needs a table, as in dynamodb:TABLE or with HATCHERY_TABLE", flag)
 		}
-		return migrationStore{"dynamodb:" + table, func(ctx context.Context, source bool) (upload.Records, func() error, error) {
-			return openTable(ctx, table, source, d)
+		return migrationStore{"dynamodb:" + table, func(ctx context.Context, damaged *passedOver) (upload.Records, func() error, error) {
+			return openTable(ctx, table, damaged, d)
 		}}, nil
 	case value == config.RecordsBugout:
 		options, err := f.bugout.options(d, true)
 		if err != nil {
 			return migrationStore{}, err
 		}
-		return migrationStore{"bugout:" + options.URL + " " + options.Application, func(_ context.Context, source bool) (upload.Records, func() error, error) {
-			return openBugout(options, source)
+		return migrationStore{"bugout:" + options.URL + " " + options.Application, func(_ context.Context, damaged *passedOver) (upload.Records, func() error, error) {
+			return openBugout(options, damaged)
 		}}, nil
 	}
 	return migrationStore{}, usage("%s: found %q; accepted: %s", flag, value, storesAccepted)
@@ -144,7 +155,7 @@ func openFile(ctx context.Context, flag, path string, source, dry bool) (upload.
 	return s, func() error { return errors.Join(s.Close(), tidy()) }, nil
 }
 
-func openTable(ctx context.Context, table string, source bool, d door) (upload.Records, func() error, error) {
+func openTable(ctx context.Context, table string, damaged *passedOver, d door) (upload.Records, func() error, error) {
 	cloud, err := loadAWS(ctx)
 	if err == nil {
 		err = haveCredentials(ctx, cloud)
@@ -152,21 +163,23 @@ func openTable(ctx context.Context, table string, source bool, d door) (upload.R
 	if err != nil {
 		return nil, nil, err
 	}
-	options, damaged := operatorsOptions(d), &passedOver{store: fmt.Sprintf("of table %q", table), source: source}
+	options := operatorsOptions(d)
+	damaged.store = fmt.Sprintf("of table %q", table)
 	tell := options.Damaged
 	options.Damaged = func(ctx context.Context, key string, err error) {
-		if damaged.first(key) {
+		if damaged.first(key, err) {
 			tell(ctx, key, err)
 		}
 	}
-	return dynamorecords.New(dynamodb.NewFromConfig(cloud), table, options), damaged.err, nil
+	return dynamorecords.New(dynamodb.NewFromConfig(cloud), table, options), func() error { return nil }, nil
 }
 
-func openBugout(options bugoutrecords.Options, source bool) (upload.Records, func() error, error) {
-	damaged := &passedOver{store: "in Bugout", source: source}
+func openBugout(options bugoutrecords.Options, damaged *passedOver) (upload.Records, func() error, error) {
+	damaged.store = "in Bugout"
 	tell := options.Damaged
 	options.Damaged = func(ctx context.Context, err error) {
-		if damaged.first(err.Error()) { // each page reads all of them again
+		// Each page reads all of them again; the error says which resource it is.
+		if damaged.first("", err) {
 			tell(ctx, err)
 		}
 	}
@@ -174,41 +187,7 @@ func openBugout(options bugoutrecords.Options, source bool) (upload.Records, fun
 	if err != nil {
 		return nil, nil, err
 	}
-	return s, damaged.err, nil
-}
-
-// passedOver are the damaged records that a store's lists told of.
-type passedOver struct {
-	store  string
-	source bool
-	mu     sync.Mutex
-	seen   map[string]bool
-}
-
-// first says whether one is told of for the first time.
-func (p *passedOver) first(which string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.seen[which] {
-		return false
-	}
-	if p.seen == nil {
-		p.seen = map[string]bool{}
-	}
-	p.seen[which] = true
-	return true
-}
-
-func (p *passedOver) err() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case len(p.seen) == 0:
-		return nil
-	case p.source:
-		return fmt.Errorf("damaged records %s that were not copied: %d", p.store, len(p.seen))
-	}
-	return fmt.Errorf("damaged records %s that were passed over: %d", p.store, len(p.seen))
+	return s, func() error { return nil }, nil
 }
 
 // addBuckets has the files looked at that records speak of, as the flags say. What it
@@ -227,13 +206,13 @@ func addBuckets(ctx context.Context, m *migrate.Migration, f migrateFlags, d doo
 		}
 		return d.getenv(name)
 	})
+	if f.validate && d.getenv("HATCHERY_LEGACY_BUCKET") == "" && d.getenv("FILES_S3_BUCKET_NAME") == "" {
+		err = errors.Join(err, errors.New("HATCHERY_LEGACY_BUCKET: found nothing; it is where the images of the replaced service lie"))
+	}
 	if err != nil {
 		return nil, usage("%s: the settings have faults:\n%w", flag, err)
 	}
 	legacy := settings.Legacy
-	if f.validate && legacy.Bucket == "" {
-		return nil, usage("--validate: HATCHERY_LEGACY_BUCKET is not set: it is where the images of the replaced service lie")
-	}
 	cloud, err := loadAWS(ctx)
 	if err == nil {
 		err = haveCredentials(ctx, cloud)

@@ -39,13 +39,16 @@ reports, without touching anything, what does not fit together: objects without 
 record, copies that no record serves, stored records without their bytes.
 
 The deployment is that of the environment (the settings HATCHERY_… of its functions,
-and AWS's own), or the hatchery dev that runs on the folder --data.
+and AWS's own), or the hatchery dev that runs on the folder --data. With
+HATCHERY_RECORDS=bugout a function's environment names a secret, which is read in AWS
+alone: give the token with --token-file.
 
 It exits 0 when nothing needs a person, 1 when something does, 2 when it was used
 wrongly, and 3 when another system failed; what was found is printed all the same.`,
 		Example: `  hatchery reconcile --dry-run
   hatchery reconcile --json | jq '.findings[] | select(.what == "orphan_object")'
-  hatchery reconcile --data .hatchery --older-than 1m`,
+  hatchery reconcile --data .hatchery --older-than 1m
+  hatchery reconcile --token-file token --dry-run`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usage("reconcile takes no arguments, but got %q", args[0])
@@ -55,6 +58,9 @@ wrongly, and 3 when another system failed; what was found is printed all the sam
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.records != "" && f.data == "" {
 				return usage("--records belongs to --data: the environment says it with HATCHERY_RECORDS")
+			}
+			if f.data != "" && f.bugout != (bugoutFlags{}) {
+				return usage("--url, --application and --token-file are about the deployment of the environment, and not about --data, whose hatchery dev has Bugout's stand-in")
 			}
 			f.records = cmp.Or(f.records, config.RecordsSQLite)
 			if f.maxRecords < 0 || f.maxObjects < 0 || f.within < 0 {
@@ -70,6 +76,8 @@ wrongly, and 3 when another system failed; what was found is printed all the sam
 	command.Flags().BoolVar(&f.json, "json", false, "print the report as one JSON object")
 	command.Flags().StringVar(&f.data, "data", "", "the data `folder` of a running hatchery dev (default: the deployment of the environment)")
 	command.Flags().StringVar(&f.records, "records", "", "with --data: the `store` that keeps that dev's records, sqlite, dynamodb or bugout (default sqlite)")
+	f.bugout.addServer(command.Flags())
+	f.bugout.addApplication(command.Flags())
 	command.Flags().StringVar(&f.resume, "resume", "", "go on where an earlier run ended: the `text` that it printed")
 	command.Flags().IntVar(&f.maxRecords, "max-records", 0, "look at no more than `n` pending and as many stored records")
 	command.Flags().IntVar(&f.maxObjects, "max-objects", 0, "look at no more than `n` versions in the bucket")
@@ -159,6 +167,9 @@ func printReport(out io.Writer, report reconcile.Report, asJSON bool) error {
 	}
 	fmt.Fprintf(w, "Looked at %s pending uploads, %s versions in the bucket and %s stored records.\n",
 		grouped(int64(report.PendingSeen)), grouped(int64(report.ObjectsSeen)), grouped(int64(report.StoredSeen)))
+	if report.DryRun {
+		fmt.Fprintln(w, "This was a dry run: nothing was done.")
+	}
 	switch {
 	case report.Complete:
 	case report.Failed > 0 && report.PendingSeen+report.ObjectsSeen+report.StoredSeen == 0:

@@ -239,6 +239,7 @@ Looked at 12 pending uploads, 1,234,567 versions in the bucket and 3 stored reco
 		{dry, `1  uploads would be sent again
 1  uploads would be given up, as their bytes never came
 Looked at 0 pending uploads, 0 versions in the bucket and 0 stored records.
+This was a dry run: nothing was done.
 Not all has been looked at. Go on with: --resume abc
 `},
 		{reconcile.Report{Resume: "abc", Failed: 1, StoredSeen: 1}, `1  failures

@@ -3,8 +3,11 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"hatchery/shared/local/localbrood"
 )
@@ -37,6 +40,43 @@ func TestATokenThatBugoutDoesNotKnowIs401WithSpireAlone(t *testing.T) {
 		if got.StatusCode != want {
 			t.Errorf("with %q: %d, want %d", kind, got.StatusCode, want)
 		}
+	}
+}
+
+// TestBroodIsAskedAboutOneTokenAtATime: made-up tokens, which anybody can send, do not
+// take what records need of it.
+func TestBroodIsAskedAboutOneTokenAtATime(t *testing.T) {
+	second := make(chan struct{})
+	brood, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", AtOnce: 1, Trouble: func(c localbrood.Call) localbrood.Trouble {
+		if c.Number == 2 {
+			close(second)
+			return localbrood.None
+		}
+		select { // where two are asked at once, the second one comes about now
+		case <-second:
+		case <-time.After(200 * time.Millisecond):
+		}
+		return localbrood.None
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = brood.Close() })
+	application, _ := applicationOf(t, http.StatusInternalServerError)
+	f := start(t, "HATCHERY_APPLICATION_URL", application, "HATCHERY_APPLICATION", "spire", "HATCHERY_BUGOUT_URL", brood.URL())
+	// Not by invoke, which reads the log: the other call may be writing it.
+	payload := `{"version":"2.0","rawPath":"/files/j/entries/e/images","headers":{"authorization":"Bearer ` + localbrood.NewID() + `"},"requestContext":{"http":{"method":"GET","path":"/files/j/entries/e/images"}}}`
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			if reply, err := f.Invoke(t.Context(), []byte(payload)); err != nil || !strings.Contains(string(reply), `"statusCode":401`) {
+				t.Errorf("%s, %v", reply, err)
+			}
+		})
+	}
+	both.Wait()
+	if brood.Stalled() {
+		t.Error("Brood was asked two questions at once")
 	}
 }
 

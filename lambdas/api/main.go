@@ -18,7 +18,7 @@ import (
 func main() { os.Exit(door.Run(door.OfLambda(), build, config.Callers)) }
 
 func build(p *door.Parts) (any, error) {
-	options := &access.Options{GrantLife: p.Settings.GrantLife}
+	options := &access.Options{GrantLife: p.Settings.GrantLife, BroodAtOnce: door.BugoutAtOnce}
 	if p.Settings.Spire {
 		options.Brood = p.Settings.Bugout.URL
 	}

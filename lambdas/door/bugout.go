@@ -13,10 +13,11 @@ import (
 )
 
 const (
-	// bugoutAtOnce: Brood stops answering anything at about ten requests, from all its
-	// clients together. So a process makes one at a time, and the template bounds how
-	// many processes there are.
-	bugoutAtOnce = 1
+	// BugoutAtOnce is how many requests of a kind a process makes of Brood at a time:
+	// those of records, and those about callers' tokens. Brood stops answering anything at about ten requests, from all its
+	// clients together. So it is one, and the template bounds how many processes there
+	// are.
+	BugoutAtOnce = 1
 	// callersTimeout bounds one request to Brood while a caller waits. An upload makes
 	// one, looks whether it happened, and asks the application before; a list may have to
 	// prove first that nothing is hidden. All of that has to come to an end within the 29
@@ -36,7 +37,7 @@ func (p *Parts) bugout(callers bool) (*bugoutrecords.Store, error) {
 }
 
 func (p *Parts) bugoutOptions(callers bool) bugoutrecords.Options {
-	o := bugoutrecords.Options{URL: p.Settings.Bugout.URL, Application: p.Settings.Bugout.ApplicationID, AtOnce: bugoutAtOnce,
+	o := bugoutrecords.Options{URL: p.Settings.Bugout.URL, Application: p.Settings.Bugout.ApplicationID, AtOnce: BugoutAtOnce,
 		Timeout: patientTimeout, Attempts: patientAttempts, Now: time.Now, Damaged: bugoutrecords.LogDamaged(p.Log),
 		Token: func(context.Context) (string, error) { return p.Settings.Bugout.Token.Reveal(), nil }}
 	if callers {

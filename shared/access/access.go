@@ -29,7 +29,7 @@ const (
 	maxHeader = 64 << 10
 	// maxConns is how many questions may be under way at once; more wait, within
 	// their time-out. It keeps a burst of uploads from becoming a burst of
-	// connections to the application.
+	// connections to the application. Brood bears fewer: Options.BroodAtOnce.
 	maxConns = 64
 	// maxDrain is how long the body of an answer is read so that its connection
 	// can be used again. The verdict is known by then: waiting longer would only
@@ -39,9 +39,10 @@ const (
 
 // Defaults of [Options].
 const (
-	DefaultTimeout   = 5 * time.Second
-	DefaultMaxBody   = 64 << 10
-	DefaultMaxGrants = 10_000
+	DefaultTimeout     = 5 * time.Second
+	DefaultMaxBody     = 64 << 10
+	DefaultMaxGrants   = 10_000
+	DefaultBroodAtOnce = 4
 )
 
 // Options are what [New] can be told; the zero value of each field means its default.
@@ -67,6 +68,11 @@ type Options struct {
 	// that Brood does not know is 401. Default "": callers' tokens go to the
 	// application alone.
 	Brood string
+	// BroodAtOnce is how many of those further questions may be under way. Anybody
+	// with made-up tokens can cause them, and Brood stops answering anything, records
+	// too, at about ten requests from all its clients. Others wait for at most half of
+	// Timeout; who has no turn by then is 503. Default 4.
+	BroodAtOnce int
 	// GrantLife is how long a grant is believed without asking again. A right that
 	// the application takes away ends that much later. Default 0: it is always asked.
 	GrantLife time.Duration
@@ -82,7 +88,8 @@ type Application struct {
 	maxBody   int64
 	now       func() time.Time
 	transport *http.Transport
-	brood     string // as prefix; "" when nobody but the application is asked
+	brood     string        // as prefix; "" when nobody but the application is asked
+	turns     chan struct{} // holds one for each question to Brood that is under way
 	grants    *grants
 }
 
@@ -99,10 +106,12 @@ func New(baseURL string, o *Options) (*Application, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	if o.Timeout < 0 || o.MaxBody < 0 || o.GrantLife < 0 || o.MaxGrants < 0 {
-		return nil, fmt.Errorf("application options: Timeout %s, MaxBody %d, GrantLife %s and MaxGrants %d must not be negative", o.Timeout, o.MaxBody, o.GrantLife, o.MaxGrants)
+	if o.Timeout < 0 || o.MaxBody < 0 || o.GrantLife < 0 || o.MaxGrants < 0 || o.BroodAtOnce < 0 {
+		return nil, fmt.Errorf("application options: Timeout %s, MaxBody %d, GrantLife %s, MaxGrants %d and BroodAtOnce %d must not be negative",
+			o.Timeout, o.MaxBody, o.GrantLife, o.MaxGrants, o.BroodAtOnce)
 	}
-	a := &Application{prefix: prefix, timeout: o.Timeout, maxBody: o.MaxBody, now: o.Now}
+	a := &Application{prefix: prefix, timeout: o.Timeout, maxBody: o.MaxBody, now: o.Now,
+		turns: make(chan struct{}, cmp.Or(o.BroodAtOnce, DefaultBroodAtOnce))}
 	if o.Brood != "" {
 		if a.brood, err = baseurl.Parse("Bugout", o.Brood); err != nil {
 			return nil, err

@@ -2,8 +2,10 @@ package access
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"hatchery/shared/upload"
 )
@@ -17,6 +19,11 @@ func (a *Application) whyInternal(ctx context.Context, authorization string) *De
 	if !two || !isToken(token) {
 		return invalid
 	}
+	done, denied := a.turn(ctx)
+	if denied != nil {
+		return denied
+	}
+	defer done()
 	status, _, denied := a.get(ctx, a.brood+"/auth", authorization, "Bugout's auth server")
 	switch {
 	case denied != nil:
@@ -27,6 +34,22 @@ func (a *Application) whyInternal(ctx context.Context, authorization string) *De
 		// The token is good (200), or nobody knows: either way the application is at
 		// fault.
 		return unavailable("the application answers 500 for a token that Bugout's auth server does not call invalid", nil)
+	}
+}
+
+// turn waits until a question may be put to Brood; done ends the question. The wait is
+// not part of the question's time: a question that begins with little of it left is
+// given up, and Brood works on it all the same, beside those that come after it.
+func (a *Application) turn(ctx context.Context) (done func(), denied *Denied) {
+	patience := time.NewTimer(a.timeout / 2)
+	defer patience.Stop()
+	select {
+	case a.turns <- struct{}{}:
+		return func() { <-a.turns }, nil
+	case <-ctx.Done():
+		return nil, unavailable("the caller gave up before Bugout's auth server could be asked", ctx.Err())
+	case <-patience.C:
+		return nil, unavailable(fmt.Sprintf("Bugout's auth server could not be asked within %s: %d other callers' questions are under way", a.timeout/2, cap(a.turns)), nil)
 	}
 }
 

@@ -145,7 +145,7 @@ func TestAGrantIsBelievedForItsLifeAndForItsPairAlone(t *testing.T) {
 	ask("Bearer a", "j", "e", 200, 0)
 	application.status.Store(403)
 	ask("Bearer a", "j", "e", 200, 0)
-	for _, other := range [][3]string{{"Bearer b", "j", "e"}, {"Bearer a", "e", "j"}, {"Bearer a", "j", "e2"}, {"Bearer aj", "", "e"}, {"Bearer a", "je", "2"}} {
+	for _, other := range [][3]string{{"Bearer b", "j", "e"}, {"Bearer a", "e", "j"}, {"Bearer a", "k", "e"}, {"Bearer a", "j", "f"}, {"Bearer a", "j", "e2"}, {"Bearer aj", "", "e"}, {"Bearer a", "je", "2"}} {
 		want := 403
 		if other[1] == "" {
 			want = 404

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"hatchery/shared/baseurl"
 )
 
 var (
@@ -74,6 +76,21 @@ func parseURL(v string) (string, string) {
 		return "", quoted(shown.String())
 	}
 	return strings.TrimRight(v, "/"), ""
+}
+
+// acceptedTokenURL is what baseurl.Parse takes.
+const acceptedTokenURL = "an https URL with a host, perhaps a path, and no user, query or fragment; http only to a loopback or private address, or to a name without a dot or in .localhost, .internal or .local"
+
+// parseTokenURL reads the base of a service that is sent tokens.
+func parseTokenURL(v string) (string, string) {
+	base, found := parseURL(v)
+	if found != "" {
+		return "", found
+	}
+	if _, err := baseurl.Parse("the", base); err != nil {
+		return "", quoted(base)
+	}
+	return base, ""
 }
 
 // parseOrigins reads a list of origins as browsers send them.

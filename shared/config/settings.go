@@ -152,8 +152,8 @@ var settings = []Setting{
 	{Name: "HATCHERY_APPLICATION_URL", Aliases: []string{"MY_APP_JOURNALS_URL"},
 		Meaning:  "The application that decides who may touch which entry: GET {url}/journals/{journal}/entries/{entry}. Needed by what answers callers.",
 		Default:  "none: it must be set",
-		Accepted: acceptedURL,
-		set:      func(c *Config, v string) (found string) { c.ApplicationURL, found = parseURL(v); return found }},
+		Accepted: acceptedTokenURL,
+		set:      func(c *Config, v string) (found string) { c.ApplicationURL, found = parseTokenURL(v); return found }},
 	{Name: "HATCHERY_APPLICATION",
 		Meaning:  "What answers under HATCHERY_APPLICATION_URL. Bugout's own application (spire) answers 500 for a bad token: with spire, Bugout's auth server (HATCHERY_BUGOUT_URL) is asked about the same token after a 500, so that the caller sees 401.",
 		Default:  "journals: it answers 401 itself, and callers' tokens go to it alone",
@@ -240,8 +240,8 @@ var settings = []Setting{
 	{Name: "HATCHERY_BUGOUT_URL", Aliases: []string{"BUGOUT_AUTH_URL"},
 		Meaning:  "Bugout's auth server (Brood). Needed with HATCHERY_RECORDS=bugout.",
 		Default:  "none",
-		Accepted: acceptedURL,
-		set:      func(c *Config, v string) (found string) { c.Bugout.URL, found = parseURL(v); return found }},
+		Accepted: acceptedTokenURL,
+		set:      func(c *Config, v string) (found string) { c.Bugout.URL, found = parseTokenURL(v); return found }},
 	{Name: "HATCHERY_BUGOUT_APPLICATION_ID", Aliases: []string{"BUGOUT_FILES_APPLICATION_ID"},
 		Meaning:  "The Bugout application that owns the resources. Needed with HATCHERY_RECORDS=bugout.",
 		Default:  "none",
@@ -271,7 +271,7 @@ var settings = []Setting{
 	{Name: "HATCHERY_LEGACY_PREFIX", Aliases: []string{"FILES_S3_BUCKET_PREFIX"},
 		Meaning:  "The prefix of the replaced service's keys, {prefix}/{journal}/entries/{entry}/images/{id}.",
 		Default:  "none: its keys begin with the journal",
-		Accepted: "1 to 200 characters of A-Z a-z 0-9 _ - . and / between them",
+		Accepted: "1 to 200 characters of A-Z a-z 0-9 _ - . and / between them; a slash at the end is left out",
 		set: func(c *Config, v string) (found string) {
 			c.Legacy.Prefix, found = parseLegacyPrefix(v)
 			return found

@@ -19,13 +19,10 @@ func onTheWay(there, source upload.Record) bool {
 	if len(differences(begun(source), begun(there))) > 0 {
 		return false
 	}
-	if neverArrived(there) && !neverArrived(source) {
+	if there.Status == upload.Pending || neverArrived(there) && !neverArrived(source) {
 		return true
 	}
 	switch there.Status {
-	case upload.Pending:
-		return there.Reenqueued <= source.Reenqueued &&
-			(there.Failures < source.Failures || alikeValues(there.LastFailure, source.LastFailure))
 	case upload.Stored, upload.Rejected:
 		if adoptedSince(there, source) {
 			there = verdictOn(source).Apply(there)

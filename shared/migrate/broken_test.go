@@ -219,28 +219,6 @@ func TestAMigrationBetweenRealStoresMayBeBrokenOffAgainAndAgain(t *testing.T) {
 	}
 }
 
-// TestItGoesOnFromAPlace: with what was reported until then, as if it had been one run.
-func TestItGoesOnFromAPlace(t *testing.T) {
-	source, target := stores["memory"](t), stores["memory"](t)
-	fill(t, source)
-	ctx, cancel := context.WithCancel(t.Context())
-	var kept []migrate.Place
-	m := &migrate.Migration{From: source, To: target, PageSize: 4, Keep: func(p migrate.Place) error {
-		kept = append(kept, p)
-		cancel()
-		return nil
-	}}
-	if report, err := m.Run(ctx, migrate.Place{}); !errors.Is(err, context.Canceled) || report.Read != 4 || len(kept) != 1 {
-		t.Fatalf("%+v, %v, kept %+v", report, err, kept)
-	}
-	if report, err := m.Run(t.Context(), kept[0]); err != nil || report.Read != 18 || report.Copied != 18 || report.Same != 0 {
-		t.Errorf("%+v, %v", report, err)
-	}
-	if last := kept[len(kept)-1]; last.Cursor != "" || last.Report.Read != 0 {
-		t.Errorf("at the end it kept %+v, not the start", last)
-	}
-}
-
 // TestWhatWasDoneBeforeTheEndIsReported, and what was not is no failure.
 func TestWhatWasDoneBeforeTheEndIsReported(t *testing.T) {
 	source := stores["memory"](t)
@@ -283,58 +261,55 @@ func TestNobodyWaitsLongForWhatHangsAtTheEnd(t *testing.T) {
 	}
 }
 
-// TestWhatFailedIsNotLeftBehindAPlace, and what differs is reported by the run that
-// goes on, too.
-func TestWhatFailedIsNotLeftBehindAPlace(t *testing.T) {
-	source, target := stores["memory"](t), stores["memory"](t)
-	fill(t, source)
-	var kept migrate.Place
-	keep := func(p migrate.Place) error { kept = p; return nil }
-	broken := &migrate.Migration{From: source, To: &limited{Records: target, left: 14}, PageSize: 2, AtOnce: 1, Keep: keep}
-	report, err := broken.Run(t.Context(), migrate.Place{})
-	if err == nil || report.Failed == 0 || kept.Cursor == "" || kept.Report.Failed > 0 {
-		t.Fatalf("%+v, %v, kept %+v", report, err, kept)
-	}
-	kept.Report.Different = 3
-	whole := &migrate.Migration{From: source, To: target, PageSize: 2, Keep: keep}
-	if report, err := whole.Run(t.Context(), kept); err != nil || report.Read != 18 || report.Different != 3 {
-		t.Errorf("%+v, %v", report, err)
-	}
-	if _, err := (&migrate.Migration{From: source, To: target}).Run(t.Context(), migrate.Place{}); err != nil || len(all(t, target)) != 18 {
-		t.Errorf("%d records, %v", len(all(t, target)), err)
-	}
-}
-
-// TestAStoreThatIsAwayEndsTheRun, and is not asked about each of the records.
-func TestAStoreThatIsAwayEndsTheRun(t *testing.T) {
-	source, target := stores["memory"](t), stores["memory"](t)
-	for n := range 300 {
+// many makes pending records.
+func many(t *testing.T, s upload.Records, n int) {
+	t.Helper()
+	for n := range n {
 		r := upload.Record{ID: upload.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012d", n)), Journal: "j", Entry: "e", Kind: "images", Name: "cat", Extension: "png", CreatedAt: noon, Status: upload.Pending}
-		if _, err := source.Create(t.Context(), r, nil); err != nil {
+		if _, err := s.Create(t.Context(), r, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	away := &limited{Records: target}
-	report, err := (&migrate.Migration{From: source, To: away}).Run(t.Context(), migrate.Place{})
-	if !errors.Is(err, errTrouble) || !strings.Contains(err.Error(), "50 records in a row") || report.Failed < 50 || report.Failed > 60 || report.Read != report.Failed {
-		t.Errorf("%+v, %v", report, err)
-	}
-	if calls := away.calls.Load(); calls > 60 {
-		t.Errorf("it was asked %d times", calls)
+}
+
+// TestAStoreThatIsAwayEndsTheRun, and is not asked about each of the records: soon when
+// nothing at all has worked.
+func TestAStoreThatIsAwayEndsTheRun(t *testing.T) {
+	source, target := stores["memory"](t), stores["memory"](t)
+	many(t, source, 300)
+	for _, c := range []struct{ works, failed int }{{0, 5}, {3, 50}} {
+		away := &limited{Records: target, left: c.works}
+		report, err := (&migrate.Migration{From: source, To: away, PageSize: 2, AtOnce: 1}).Run(t.Context(), migrate.Place{})
+		if !errors.Is(err, errTrouble) || !strings.Contains(err.Error(), fmt.Sprintf("%d records in a row", c.failed)) || report.Failed != c.failed {
+			t.Errorf("%+v, %v", report, err)
+		}
+		// It is one trouble, and told once.
+		if len(report.Findings) != 1 || report.Findings[0].More != c.failed-1 || report.Hidden() != 0 {
+			t.Errorf("%d calls work: found %+v", c.works, report.Findings)
+		}
+		if calls := int(away.calls.Load()); calls > c.works+c.failed+1 {
+			t.Errorf("it was asked %d times", calls)
+		}
 	}
 	// Much trouble that is not of the store is no reason to end.
-	report, err = (&migrate.Migration{From: source, To: picky{target}}).Run(t.Context(), migrate.Place{})
-	if err == nil || report.Failed != 150 || report.Copied != 150 || len(report.Findings) != 100 || len(report.Findings[0].What) > 1010 {
-		t.Errorf("%d failed, %d copied, %d findings of %d bytes, %v", report.Failed, report.Copied, len(report.Findings), len(report.Findings[0].What), err)
+	for want, to := range map[int]picky{150: {Records: stores["memory"](t)}, 50: {Records: stores["memory"](t), all: true}} {
+		report, err := (&migrate.Migration{From: source, To: to, AtOnce: 1}).Run(t.Context(), migrate.Place{})
+		if err == nil || report.Failed != want || len(report.Findings) != min(want, 100) || report.Hidden() != max(want-100, 0) || len(report.Findings[0].What) > 1010 {
+			t.Errorf("%d failed, %d copied, %d findings of %d bytes, %v", report.Failed, report.Copied, len(report.Findings), len(report.Findings[0].What), err)
+		}
 	}
 }
 
-// picky is a store that takes every second record.
-type picky struct{ upload.Records }
+// picky is a store that takes every second record, or none, and has a reason of its
+// own for each.
+type picky struct {
+	upload.Records
+	all bool
+}
 
 func (p picky) Create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
-	if (r.ID[len(r.ID)-1]-'0')%2 == 1 {
-		return r, fmt.Errorf("%w: %s", errTrouble, strings.Repeat("é", 5000))
+	if p.all || (r.ID[len(r.ID)-1]-'0')%2 == 1 {
+		return r, fmt.Errorf("%s: %s", r.ID, strings.Repeat("é", 5000))
 	}
 	return p.Records.Create(ctx, r, once)
 }
@@ -358,31 +333,5 @@ func TestWhatWasGivenUpMayHappenAfterAll(t *testing.T) {
 	}
 	if !slices.Equal(all(t, target), all(t, source)) {
 		t.Error("they differ")
-	}
-}
-
-// TestWhatTheReconcilerGaveUpMeanwhileIsFinished: a run ended within a record, and the
-// target's reconciler found it pending without bytes.
-func TestWhatTheReconcilerGaveUpMeanwhileIsFinished(t *testing.T) {
-	source, target := stores["memory"](t), stores["memory"](t)
-	fill(t, source)
-	want := all(t, source)
-	broken := &migrate.Migration{From: source, To: &limited{Records: target, left: 2}, AtOnce: 1}
-	if _, err := broken.Run(t.Context(), migrate.Place{}); err == nil {
-		t.Fatal("it was not broken off")
-	}
-	pending, err := target.ByStatus(t.Context(), upload.Pending, "", 10)
-	if err != nil || len(pending.Records) != 1 {
-		t.Fatalf("%+v, %v", pending, err)
-	}
-	given := upload.Verdict{Status: upload.Rejected, At: noon, Reason: &upload.Reason{Code: upload.NeverArrived, Message: "It never came."}}
-	if _, err := target.Settle(t.Context(), pending.Records[0].Ref(), given); err != nil {
-		t.Fatal(err)
-	}
-	if r, err := (&migrate.Migration{From: source, To: target}).Run(t.Context(), migrate.Place{}); err != nil || r.Different != 0 {
-		t.Fatalf("%+v, %v", r, err)
-	}
-	if got := all(t, target); !slices.Equal(got, want) {
-		t.Errorf("copied\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

@@ -10,12 +10,22 @@ import (
 )
 
 // differences names the fields in which the target's record is not like the source's.
+//
+// What the target counted more is none: counts are for people, a call that was given
+// up and repeated may have happened twice, and a target in use has a reconciler and a
+// validator, which meet what a broken-off run had begun. That they gave the same
+// verdict on the same version is none either, whenever it was.
 func differences(source, there upload.Record) []string {
-	// More failures than in the source are a call that was given up, repeated, and
-	// happened twice after all. The count is for people.
-	source.Failures = min(source.Failures, maxCounted)
-	there.Failures = min(there.Failures, source.Failures)
-	source.Reenqueued, there.Reenqueued = min(source.Reenqueued, maxCounted), min(there.Reenqueued, maxCounted)
+	judgedAlike := there.Status == source.Status && there.JudgedVersion == source.JudgedVersion && there.JudgedVersion != ""
+	if judgedAlike {
+		there.SettledAt = source.SettledAt
+	}
+	if judgedAlike || there.Failures >= min(source.Failures, maxCounted) {
+		there.Failures, there.LastFailure = source.Failures, source.LastFailure
+	}
+	if judgedAlike || there.Reenqueued >= min(source.Reenqueued, maxCounted) {
+		there.Reenqueued, there.ReenqueuedAt = source.Reenqueued, source.ReenqueuedAt
+	}
 	var names []string
 	x, y := reflect.ValueOf(source), reflect.ValueOf(there)
 	for i := range x.NumField() {

@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -57,14 +56,27 @@ type Migration struct {
 type Place struct {
 	Cursor upload.Cursor `json:"cursor"`
 	Report Report        `json:"report"`
+	// Known is a record from before the place, which the target has.
+	Known *upload.Ref `json:"known,omitempty"`
 }
+
+// ErrOtherTarget: the target lacks a record from before the place.
+var ErrOtherTarget = errors.New("the target does not have what was copied before")
 
 // Run copies from a place on. Trouble with one record is counted and the others go
 // on; the error says that there was some. Trouble with a list, or with many records in
-// a row, ends the run; the report tells how far it came.
+// a row, ends the run; the report tells how far it came. ErrOtherTarget: the place is
+// not of this target, and nothing was done.
 func (m *Migration) Run(ctx context.Context, from Place) (Report, error) {
-	report, cursor := from.Report, from.Cursor
+	report, cursor, known := from.Report, from.Cursor, from.Known
 	report.Findings = append([]Finding{}, report.Findings...) // [] in JSON, and ours alone
+	if known != nil {
+		if _, err := m.To.Get(ctx, *known); errors.Is(err, upload.ErrNotFound) {
+			return report, fmt.Errorf("%w: %s", ErrOtherTarget, known)
+		} else if err != nil {
+			return report, fmt.Errorf("look for a record that was copied before: %w", err)
+		}
+	}
 	steps := newSteps(ctx, m.From, Progress{Done: report.Read}, m.Progress)
 	for {
 		page, err := m.From.All(ctx, cursor, m.pageSize())
@@ -75,7 +87,7 @@ func (m *Migration) Run(ctx context.Context, from Place) (Report, error) {
 		err = m.together(ctx, page.Records, steps, func(ctx context.Context, i int) error {
 			var err error
 			if results[i], err = m.migrate(ctx, page.Records[i]); err != nil {
-				results[i] = result{outcome: failed, detail: err.Error()}
+				results[i] = result{outcome: failed, trouble: err}
 			}
 			return err
 		})
@@ -83,6 +95,10 @@ func (m *Migration) Run(ctx context.Context, from Place) (Report, error) {
 			// What fails because whoever runs it ends it is no trouble with the record.
 			if ended := results[i].outcome == failed && ctx.Err() != nil; !ended {
 				report.add(r, results[i])
+			}
+			// A tombstone may be forgotten, or the target keeps none.
+			if o := results[i].outcome; r.Status != upload.Deleted && (o == copied || o == alike) {
+				known = new(r.Ref())
 			}
 		}
 		if err != nil {
@@ -92,7 +108,7 @@ func (m *Migration) Run(ctx context.Context, from Place) (Report, error) {
 			break
 		}
 		if m.Keep != nil && report.Failed == 0 {
-			if err := m.Keep(Place{cursor, report}); err != nil {
+			if err := m.Keep(Place{cursor, report, known}); err != nil {
 				return report, err
 			}
 		}
@@ -113,10 +129,6 @@ func (m *Migration) Run(ctx context.Context, from Place) (Report, error) {
 
 func (m *Migration) pageSize() int { return cmp.Or(m.PageSize, 200) }
 
-// maxFailedInARow is after how much trouble without a success in between a run gives
-// up: the store is away, or a right is missing, and the rest would fare no better.
-const maxFailedInARow = 50
-
 // together handles each record of a page, some at once. Its error is that it was
 // broken off.
 func (m *Migration) together(ctx context.Context, records []upload.Record, steps *steps, handle func(ctx context.Context, i int) error) error {
@@ -124,19 +136,14 @@ func (m *Migration) together(ctx context.Context, records []upload.Record, steps
 	defer stop(nil)
 	longer, cancel := outliving(ctx, cmp.Or(m.Grace, 10*time.Second))
 	defer cancel()
-	var inARow atomic.Int64
 	var group errgroup.Group
 	group.SetLimit(cmp.Or(m.AtOnce, 4))
 	for i := range records {
 		group.Go(func() error {
 			if ctx.Err() == nil { // else nothing is begun any more
-				switch err := handle(longer, i); {
-				case err == nil:
-					inARow.Store(0)
-				case inARow.Add(1) == maxFailedInARow:
-					stop(fmt.Errorf("%d records in a row failed, the last of them: %w", maxFailedInARow, err))
+				if err := steps.step(handle(longer, i)); err != nil {
+					stop(err)
 				}
-				steps.step()
 			}
 			return nil
 		})
@@ -188,9 +195,9 @@ func (m *Migration) compareBack(ctx context.Context, report *Report) error {
 			switch {
 			case errors.Is(found[i], upload.ErrNotFound):
 				report.Alone++
-				report.find(there, "is in the target alone: deleted in the source since it was copied, or uploaded to the target")
+				report.find(Finding{Upload: there.Ref().String(), What: "is in the target alone: deleted in the source since it was copied, or uploaded to the target"})
 			case found[i] != nil:
-				report.fail(there, fmt.Sprintf("could not be looked for in the source: %v", found[i]))
+				report.fail(there, fmt.Errorf("could not be looked for in the source: %w", found[i]))
 			}
 		}
 		if from = page.Next; from == "" {
@@ -201,6 +208,10 @@ func (m *Migration) compareBack(ctx context.Context, report *Report) error {
 
 // migrate handles one record.
 func (m *Migration) migrate(ctx context.Context, source upload.Record) (result, error) {
+	// What a newer program may have written, and this one would write down otherwise.
+	if _, err := upload.ParseStatus(string(source.Status)); err != nil {
+		return result{}, fmt.Errorf("is damaged, and was not copied: %w", err)
+	}
 	got, err := m.copy(ctx, source)
 	switch {
 	case err != nil:
@@ -215,6 +226,7 @@ func (m *Migration) migrate(ctx context.Context, source upload.Record) (result, 
 // adopt has the target's record of an old image judged.
 func (m *Migration) adopt(ctx context.Context, got *result) error {
 	reason, err := m.Adopt(ctx, got.there, m.DryRun)
+	got.checked = true
 	switch {
 	case errors.Is(err, upload.ErrGone):
 		got.missing = oldImageGone
@@ -235,8 +247,9 @@ const oldImageGone = "its file is not in the replaced service's bucket (HATCHERY
 // checkServed looks for the version that a stored record serves.
 func (m *Migration) checkServed(ctx context.Context, got *result) error {
 	r := got.there
+	got.checked = !r.Old() || m.OldImages != nil
 	switch {
-	case r.Old() && m.OldImages == nil:
+	case !got.checked:
 		got.unchecked = true
 	case r.Old():
 		_, err := m.OldImages.Look(ctx, r.Ref())

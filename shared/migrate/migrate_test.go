@@ -294,6 +294,19 @@ func TestACountThatCannotBeIsNotCountedAgain(t *testing.T) {
 	}
 }
 
+// TestARecordWhoseStatusNobodyKnowsIsNotCopied: it would become another one.
+func TestARecordWhoseStatusNobodyKnowsIsNotCopied(t *testing.T) {
+	source, target := uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true}), stores["memory"](t)
+	source.Overwrite(upload.Record{ID: "019a0000-0000-7000-8000-000000000001", Journal: "j", Entry: "e", Kind: "images", Name: "cat", Extension: "png", CreatedAt: noon,
+		Status: "archived", Size: 7})
+	for _, dry := range []bool{true, false} {
+		report, err := (&migrate.Migration{From: source, To: target, DryRun: dry}).Run(t.Context(), migrate.Place{})
+		if err == nil || report.Failed != 1 || report.Copied != 0 || len(all(t, target)) != 0 || !strings.Contains(report.Findings[0].What, `damaged, and was not copied: status "archived"`) {
+			t.Errorf("%+v, %v", report, err)
+		}
+	}
+}
+
 // TestAFailureThatWasCountedTwiceIsNoDifference: a call that was given up happened
 // after all, when it had been repeated.
 func TestAFailureThatWasCountedTwiceIsNoDifference(t *testing.T) {
@@ -310,13 +323,13 @@ func TestAFailureThatWasCountedTwiceIsNoDifference(t *testing.T) {
 	if report, err := m.Run(t.Context(), migrate.Place{}); err != nil || report.Same != 1 {
 		t.Errorf("again: %+v, %v", report, err)
 	}
-	// Failures of its own, a target in use may have had.
+	// A failure of its own, the validator of a target in use may have had.
 	r.LastFailure = &upload.Failure{At: noon.Add(time.Hour), Message: "another"}
 	target.Overwrite(r)
-	if report, err := m.Run(t.Context(), migrate.Place{}); err != nil || report.Different != 1 {
+	if report, err := m.Run(t.Context(), migrate.Place{}); err != nil || report.Copied != 1 || report.Different != 0 {
 		t.Errorf("with another failure: %+v, %v", report, err)
 	}
-	if got, err := target.Get(t.Context(), r.Ref()); err != nil || got.Status != upload.Pending {
-		t.Errorf("what differs was changed: %+v, %v", got, err)
+	if got, err := target.Get(t.Context(), r.Ref()); err != nil || got.Status != upload.Rejected {
+		t.Errorf("it was not settled: %+v, %v", got, err)
 	}
 }

@@ -2,6 +2,8 @@ package migrate
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 
 	"hatchery/shared/upload"
@@ -26,12 +28,26 @@ type Progress struct {
 	Total int
 }
 
-// steps counts what is done, for whoever wants to hear of it.
+// steps counts what is done, for whoever wants to hear of it, and sees when it is of
+// no use to go on.
 type steps struct {
 	mu   sync.Mutex
 	at   Progress
 	tell func(Progress)
+
+	succeeded   bool // at least once
+	inARow      int  // so many failed since the last success
+	alikeInARow int  // the last so many of them for the same cause
+	cause       string
 }
+
+// After how much trouble a run gives up. The store is away, or a right is missing,
+// and the rest would fare no better; what fails alike from the first record on is a
+// wrong setting.
+const (
+	maxFailedInARow = 50
+	maxAlikeAtFirst = 5
+)
 
 // newSteps counts the records of a store. Trouble with that is no reason not to
 // begin: the list that comes next will say so.
@@ -44,12 +60,33 @@ func newSteps(ctx context.Context, s upload.Records, at Progress, tell func(Prog
 	return &steps{at: at, tell: tell}
 }
 
-func (s *steps) step() {
-	if s.tell == nil {
-		return
-	}
+// step counts a record, with which there may have been trouble; its error says that
+// there was too much.
+func (s *steps) step(trouble error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.at.Done++
-	s.tell(s.at)
+	if s.at.Done++; s.tell != nil {
+		s.tell(s.at)
+	}
+	if trouble == nil {
+		s.succeeded, s.inARow, s.alikeInARow = true, 0, 0
+		return nil
+	}
+	if cause := causeOf(trouble); cause != s.cause {
+		s.cause, s.alikeInARow = cause, 0
+	}
+	s.inARow++
+	s.alikeInARow++
+	if s.inARow == maxFailedInARow || !s.succeeded && s.alikeInARow == maxAlikeAtFirst {
+		return fmt.Errorf("%d records in a row failed, the last of them: %w", s.inARow, trouble)
+	}
+	return nil
+}
+
+// causeOf is the text of the innermost error: those around it name the record.
+func causeOf(err error) string {
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return err.Error()
 }

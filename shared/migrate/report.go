@@ -24,21 +24,31 @@ type Report struct {
 	// Refused are those that were judged and may not be, which stay what they were.
 	Adopted int `json:"adopted"`
 	Refused int `json:"refused"`
-	// Unserved are stored records whose file is not in the bucket.
+	// Checked are records whose file was looked for; Unserved are those of them, stored,
+	// whose file is not in the bucket.
+	Checked  int `json:"checked"`
 	Unserved int `json:"unserved"`
 	// Unchecked are images of the replaced service whose file was not looked for,
 	// because nobody said where they lie.
 	Unchecked int `json:"unchecked"`
 	// Failed are those with which there was trouble. Another run tries them again.
 	Failed int `json:"failed"`
+	// Damaged are records that the stores' lists passed over. A Migration does not hear
+	// of them: whoever opened the stores does.
+	Damaged int `json:"damaged"`
 	// Findings are the first hundred of what somebody should look at.
 	Findings []Finding `json:"findings"`
 }
 
 // Finding is one record that somebody should look at.
 type Finding struct {
+	// Upload is which one it is; of a damaged record, how its store names it.
 	Upload string `json:"upload"`
 	What   string `json:"what"`
+	// More is how many other records failed for the same cause.
+	More int `json:"more,omitempty"`
+
+	cause string // of a failure
 }
 
 // Bounds of a report: an error of a store may be long.
@@ -50,10 +60,12 @@ const (
 // result is what became of one record.
 type result struct {
 	outcome outcome
-	detail  string // for different and failed
+	detail  string // for different
+	trouble error  // for failed
 	// there is the record that the target has, or would have.
 	there     upload.Record
 	missing   string // why its file cannot be served
+	checked   bool
 	unchecked bool
 	adopted   bool
 	refused   string // why an old image was not adopted
@@ -84,37 +96,62 @@ func (r *Report) add(source upload.Record, got result) {
 		r.Forgotten++
 	case different:
 		r.Different++
-		r.find(source, "differs in the target: "+got.detail)
+		r.find(Finding{Upload: source.Ref().String(), What: "differs in the target: " + got.detail})
 	case failed:
-		r.fail(source, got.detail)
+		r.fail(source, got.trouble)
+	}
+	if got.checked {
+		r.Checked++
 	}
 	if got.adopted {
 		r.Adopted++
 	}
 	if got.refused != "" {
 		r.Refused++
-		r.find(source, got.refused)
+		r.find(Finding{Upload: source.Ref().String(), What: got.refused})
 	}
 	if got.missing != "" {
 		r.Unserved++
-		r.find(source, got.missing)
+		r.find(Finding{Upload: source.Ref().String(), What: got.missing})
 	}
 	if got.unchecked {
 		r.Unchecked++
 	}
 }
 
-func (r *Report) fail(record upload.Record, why string) {
+func (r *Report) fail(record upload.Record, trouble error) {
 	r.Failed++
-	r.find(record, why)
+	cause := causeOf(trouble)
+	for i := range r.Findings {
+		if r.Findings[i].cause == cause {
+			r.Findings[i].More++
+			return
+		}
+	}
+	r.find(Finding{Upload: record.Ref().String(), What: trouble.Error(), cause: cause})
 }
 
-func (r *Report) find(record upload.Record, what string) {
+// Damage adds a damaged record to the report: what its store calls it, and what is wrong.
+func (r *Report) Damage(record, what string) {
+	r.Damaged++
+	r.find(Finding{Upload: record, What: what})
+}
+
+// Hidden is how many findings there are beyond the first hundred.
+func (r *Report) Hidden() int {
+	hidden := r.Different + r.Alone + r.Refused + r.Unserved + r.Failed + r.Damaged
+	for _, f := range r.Findings {
+		hidden -= 1 + f.More
+	}
+	return hidden
+}
+
+func (r *Report) find(f Finding) {
 	if len(r.Findings) == maxFindings {
 		return
 	}
-	if len(what) > maxFindingBytes {
-		what = strings.ToValidUTF8(what[:maxFindingBytes], "") + "…"
+	if len(f.What) > maxFindingBytes {
+		f.What = strings.ToValidUTF8(f.What[:maxFindingBytes], "") + "…"
 	}
-	r.Findings = append(r.Findings, Finding{record.Ref().String(), what})
+	r.Findings = append(r.Findings, f)
 }

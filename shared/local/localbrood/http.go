@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -20,19 +21,22 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ping", s.open(reply{http.StatusOK, map[string]string{"status": "ok"}}))
 	mux.HandleFunc("GET /resources/version", s.open(reply{http.StatusOK, map[string]string{"version": "0.3.0"}}))
-	mux.HandleFunc("GET /auth", s.guarded(s.whoAmI))
-	mux.HandleFunc("POST /applications", s.guarded(func(r *http.Request, _ Role) reply { return s.register(r) }))
-	mux.HandleFunc("POST /resources/{$}", s.guarded(s.create))
-	mux.HandleFunc("GET /resources/{$}", s.guarded(s.list))
+	mux.HandleFunc("GET /auth", s.guarded("", s.whoAmI))
+	mux.HandleFunc("POST /applications", s.guarded("create application", func(r *http.Request, _ caller) reply { return s.register(r) }))
+	mux.HandleFunc("POST /resources/{$}", s.guarded("create resource", s.create))
+	mux.HandleFunc("GET /resources/{$}", s.guarded("list resources", s.list))
 	mux.HandleFunc("GET /resources/{id}", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead { // net/http takes it for a GET
 			s.open(methodNotAllowed)(w, r)
 			return
 		}
-		s.guarded(s.get)(w, r)
+		s.guarded("get resource", s.get)(w, r)
 	})
-	mux.HandleFunc("PUT /resources/{id}", s.guarded(s.update))
-	mux.HandleFunc("DELETE /resources/{id}", s.guarded(s.remove))
+	mux.HandleFunc("PUT /resources/{id}", s.guarded("update resource", s.update))
+	mux.HandleFunc("DELETE /resources/{id}", s.guarded("delete resource", s.remove))
+	mux.HandleFunc("GET /resources/{id}/holders", s.guarded("list resource holders", s.listHolders))
+	mux.HandleFunc("POST /resources/{id}/holders", s.guarded("add resource holder permissions", s.changeHolder))
+	mux.HandleFunc("DELETE /resources/{id}/holders", s.guarded("delete resource holder permissions", s.changeHolder))
 	mux.HandleFunc("PATCH /resources/{id}", s.open(methodNotAllowed))
 	// A slash too few or too many is redirected to an absolute URL.
 	mux.HandleFunc("/resources", s.redirect("/resources/"))
@@ -67,8 +71,9 @@ func (s *Server) open(answer reply) http.HandlerFunc {
 	}
 }
 
-// guarded answers the holders of tokens, with trouble where trouble is asked for.
-func (s *Server) guarded(do func(*http.Request, Role) reply) http.HandlerFunc {
+// guarded answers the holders of tokens, with trouble where trouble is asked for. what
+// is said to be refused to a restricted token; with "" it is not refused.
+func (s *Server) guarded(what string, do action) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		number, stalled := s.enter()
 		defer s.leave()
@@ -94,16 +99,16 @@ func (s *Server) guarded(do func(*http.Request, Role) reply) http.HandlerFunc {
 			w.WriteHeader(http.StatusTemporaryRedirect)
 			return
 		}
-		role, refused := s.authorize(r.Header)
-		if refused == nil && role == Restricted {
-			restricted := failed(http.StatusForbidden, "Restricted tokens are not authorized to list resources.")
+		who, refused := s.authorize(r.Header)
+		if refused == nil && who.role == Restricted && what != "" {
+			restricted := failed(http.StatusForbidden, "Restricted tokens are not authorized to "+what+".")
 			refused = &restricted
 		}
 		if refused != nil {
 			refused.write(w)
 			return
 		}
-		answer := s.perform(do, r, role, trouble)
+		answer := s.perform(do, r, who, trouble)
 		switch trouble {
 		case FailsAfter:
 			answer = serverError
@@ -126,21 +131,21 @@ func (s *Server) guarded(do func(*http.Request, Role) reply) http.HandlerFunc {
 }
 
 // perform does what was asked, twice or too late where that is the trouble.
-func (s *Server) perform(do func(*http.Request, Role) reply, r *http.Request, role Role, trouble Trouble) reply {
+func (s *Server) perform(do action, r *http.Request, who caller, trouble Trouble) reply {
 	if trouble == Overtakes && r.Method == http.MethodPut {
-		return s.merge(r, role, s.overtake)
+		return s.merge(r, who, s.overtake)
 	}
 	if trouble != HappensTwice {
-		return do(r, role)
+		return do(r, who)
 	}
 	body, err := readAll(r)
 	if err != nil {
 		return serverError
 	}
 	r.Body = again(body)
-	do(r, role)
+	do(r, who)
 	r.Body = again(body)
-	return do(r, role)
+	return do(r, who)
 }
 
 // enter counts a request. The channel is not nil when it will not be answered
@@ -195,37 +200,70 @@ func (s *Server) overtake(r *http.Request) bool {
 	return s.silent(r, written)
 }
 
-// authorize finds what the caller may do, or the refusal.
-func (s *Server) authorize(h http.Header) (Role, *reply) {
+// caller is whose token was sent.
+type caller struct {
+	role Role
+	user string // its id
+}
+
+// action does what a route is for.
+type action func(*http.Request, caller) reply
+
+// authorize finds who calls, or the refusal.
+func (s *Server) authorize(h http.Header) (caller, *reply) {
+	// Of "Bearer " the space never arrives: net/http trims values.
 	scheme, token, two := strings.Cut(h.Get("Authorization"), " ")
-	if !two || !strings.EqualFold(scheme, "bearer") {
+	if !strings.EqualFold(scheme, "bearer") {
 		refused := failed(http.StatusUnauthorized, "Not authenticated")
-		return 0, &refused
+		return caller{}, &refused
 	}
 	unknown := failed(http.StatusNotFound, "Access token not found")
-	if token == "" {
-		return 0, &unknown
+	if !two || token == "" {
+		return caller{}, &unknown
 	}
 	id, err := uuid.Parse(token)
 	if err != nil {
-		return 0, &serverError
+		return caller{}, &serverError
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch role := s.tokens[id.String()]; role {
 	case 0:
-		return 0, &unknown
+		return caller{}, &unknown
 	case Revoked:
 		refused := failed(http.StatusNotFound, "Access token not active")
-		return 0, &refused
+		return caller{}, &refused
 	default:
-		return role, nil
+		return caller{role, userOf(id.String(), role)}, nil
 	}
 }
 
-func (s *Server) whoAmI(*http.Request, Role) reply {
-	return reply{http.StatusOK, map[string]any{"user_id": "5f8d1d5e-7c0b-4f65-9a35-2d7fd1a1c001", "username": "hatchery", "verified": true,
-		"groups": []any{map[string]any{"group_id": groupID, "user_type": "owner", "group_name": "hatchery"}}}}
+// membersID is the user that members' tokens belong to.
+const membersID = "5f8d1d5e-7c0b-4f65-9a35-2d7fd1a1c001"
+
+// userOf is the id of the user that a token belongs to. Of the others each has its own;
+// a token that is no member's any more holds nothing that a member made.
+func userOf(token string, role Role) string {
+	if role == Member {
+		return membersID
+	}
+	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(token)).String()
+}
+
+// whoAmI shows the user and its groups. Whatever the stand-in does not keep is the same
+// for all.
+func (s *Server) whoAmI(_ *http.Request, who caller) reply {
+	name := "user-" + who.user[:8]
+	email := name + "@example.com"
+	since := pythonTime(time.Date(2024, 4, 1, 12, 0, 0, 1000, time.UTC))
+	groups := []any{}
+	if who.role == Member {
+		groups = append(groups, map[string]any{"group_id": groupID, "user_id": who.user, "user_type": "owner", "autogenerated": false,
+			"group_name": "hatchery", "parent": nil, "num_users": 1, "num_seats": 1})
+	}
+	return reply{http.StatusOK, map[string]any{"user_id": who.user, "username": name, "first_name": nil, "last_name": nil,
+		"email": email, "normalized_email": email, "verified": true, "created_at": since, "updated_at": since,
+		"autogenerated": false, "application_id": nil, "web3_address": nil, "groups": groups}}
 }
 
 func (a reply) write(w http.ResponseWriter) {

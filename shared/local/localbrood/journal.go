@@ -15,7 +15,9 @@ import (
 type journal struct{ file *os.File }
 
 type change struct {
-	Resource    *resource    `json:"resource,omitempty"`
+	Resource *resource `json:"resource,omitempty"`
+	// Holders of Resource; nil leaves them as they are.
+	Holders     []holder     `json:"holders,omitzero"`
 	Deleted     string       `json:"deleted,omitempty"`
 	Application *application `json:"application,omitempty"`
 }
@@ -69,6 +71,9 @@ func (s *Server) apply(c change) {
 	case c.Application != nil:
 		s.applications[c.Application.ID] = *c.Application
 	case c.Resource != nil:
+		if c.Holders != nil {
+			s.holders[c.Resource.ID] = c.Holders
+		}
 		if there, found := s.byID[c.Resource.ID]; found {
 			*there = *c.Resource
 			return
@@ -77,6 +82,7 @@ func (s *Server) apply(c change) {
 		s.resources = append(s.resources, c.Resource)
 	case c.Deleted != "":
 		delete(s.byID, c.Deleted)
+		delete(s.holders, c.Deleted)
 		for i, r := range s.resources {
 			if r.ID == c.Deleted {
 				s.resources = append(s.resources[:i:i], s.resources[i+1:]...)

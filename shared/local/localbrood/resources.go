@@ -106,6 +106,9 @@ const (
 	missingType  = "value_error.missing"
 	notADict     = "value is not a valid dict"
 	notADictType = "type_error.dict"
+
+	notInEnum     = "value is not a valid enumeration member"
+	notInEnumType = "type_error.enum"
 )
 
 func failed(status int, detail string) reply {
@@ -135,7 +138,7 @@ func readBody(r *http.Request) (object, *reply) {
 	return o, nil
 }
 
-func (s *Server) create(r *http.Request, role Role) reply {
+func (s *Server) create(r *http.Request, who caller) reply {
 	body, bad := readBody(r)
 	if bad != nil {
 		return *bad
@@ -161,18 +164,19 @@ func (s *Server) create(r *http.Request, role Role) reply {
 	if _, known := s.applications[id.String()]; !known {
 		return failed(http.StatusNotFound, "Not found")
 	}
-	if role != Member {
+	if who.role != Member {
 		return failed(http.StatusForbidden, "Forbidden")
 	}
 	now := s.options.Now()
 	made := &resource{uuid.NewString(), id.String(), data, now, now}
-	if err := s.keep(change{Resource: made}); err != nil {
+	holders := []holder{{who.user, "user", []string{admin}}, {s.applications[made.Application].GroupID, "group", []string{admin}}}
+	if err := s.keep(change{Resource: made, Holders: holders}); err != nil {
 		return s.broken(err)
 	}
 	return reply{http.StatusOK, *made}
 }
 
-func (s *Server) list(r *http.Request, role Role) reply {
+func (s *Server) list(r *http.Request, who caller) reply {
 	query := r.URL.Query()
 	want := map[string]string{}
 	for name, values := range query {
@@ -191,7 +195,7 @@ func (s *Server) list(r *http.Request, role Role) reply {
 	defer s.mu.Unlock()
 	found := []resource{}
 	for _, there := range s.resources {
-		if role.sees() && (!filtered || there.Application == in) && there.Data.matchesAll(want) {
+		if s.sees(who, there) && (!filtered || there.Application == in) && there.Data.matchesAll(want) {
 			found = append(found, *there)
 		}
 	}
@@ -207,40 +211,38 @@ func (o object) matchesAll(want map[string]string) bool {
 	return true
 }
 
-// sees says whether lists and single resources are shown to a role.
-func (r Role) sees() bool { return r == Member || r == Reader }
-
 // held finds the resource of the path, for those who may do what they want with it.
-func (s *Server) held(r *http.Request, may bool) (*resource, *reply) {
+// The lock is held.
+func (s *Server) held(r *http.Request, may func(*resource) bool) (*resource, *reply) {
 	id, err := uuid.Parse(r.PathValue("id"))
 	if err != nil {
 		bad := invalid("path", "resource_id", notAnID, notAnIDType)
 		return nil, &bad
 	}
 	there, found := s.byID[id.String()]
-	if !found || !may {
+	if !found || !may(there) {
 		return nil, &notFound
 	}
 	return there, nil
 }
 
-func (s *Server) get(r *http.Request, role Role) reply {
+func (s *Server) get(r *http.Request, who caller) reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	there, bad := s.held(r, role.sees())
+	there, bad := s.held(r, s.seenBy(who))
 	if bad != nil {
 		return *bad
 	}
 	return reply{http.StatusOK, *there}
 }
 
-func (s *Server) update(r *http.Request, role Role) reply {
-	return s.merge(r, role, nil)
+func (s *Server) update(r *http.Request, who caller) reply {
+	return s.merge(r, who, nil)
 }
 
 // merge is update. between, when set, is called after reading, without the lock, and
 // says whether to write.
-func (s *Server) merge(r *http.Request, role Role, between func(*http.Request) bool) reply {
+func (s *Server) merge(r *http.Request, who caller, between func(*http.Request) bool) reply {
 	body, bad := readBody(r)
 	if bad != nil {
 		return *bad
@@ -255,7 +257,7 @@ func (s *Server) merge(r *http.Request, role Role, between func(*http.Request) b
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	there, bad := s.held(r, role == Member)
+	there, bad := s.held(r, s.ruledBy(who))
 	if bad != nil {
 		return *bad
 	}
@@ -264,7 +266,7 @@ func (s *Server) merge(r *http.Request, role Role, between func(*http.Request) b
 		s.mu.Unlock()
 		on := between(r)
 		s.mu.Lock()
-		if _, bad = s.held(r, on); bad != nil {
+		if _, bad = s.held(r, func(*resource) bool { return on }); bad != nil {
 			return *bad // deleted meanwhile, or nobody waits for an answer
 		}
 	}
@@ -284,10 +286,10 @@ func (s *Server) merge(r *http.Request, role Role, between func(*http.Request) b
 	return reply{http.StatusOK, changed}
 }
 
-func (s *Server) remove(r *http.Request, role Role) reply {
+func (s *Server) remove(r *http.Request, who caller) reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	there, bad := s.held(r, role == Member)
+	there, bad := s.held(r, s.ruledBy(who))
 	if bad != nil {
 		return *bad
 	}

@@ -21,12 +21,13 @@ const (
 	// Member is in the application's group: it creates, and has admin on what any
 	// member created.
 	Member Role = iota + 1
-	// Stranger is a user outside of the group.
+	// Stranger is a user outside of the group, who sees and does what it was given as a
+	// holder of single resources.
 	Stranger
 	// Reader is a user outside of the group who was given read on every resource: it
 	// sees them all, creates none, and to change one is answered as if it was not there.
 	Reader
-	// Restricted tokens are refused on every resources route.
+	// Restricted tokens are refused on every route but /auth.
 	Restricted
 	// Revoked tokens are not active any more.
 	Revoked
@@ -106,6 +107,7 @@ type Server struct {
 	mu           sync.Mutex
 	resources    []*resource // in the order of their creation
 	byID         map[string]*resource
+	holders      map[string][]holder // by the id of their resource
 	applications map[string]application
 	tokens       map[string]Role
 	journal      *journal
@@ -126,7 +128,7 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{options: o, done: make(chan struct{}), stopping: make(chan struct{}), late: make(chan func()),
-		byID: map[string]*resource{}, applications: map[string]application{}, tokens: map[string]Role{}}
+		byID: map[string]*resource{}, holders: map[string][]holder{}, applications: map[string]application{}, tokens: map[string]Role{}}
 	for token, role := range o.Tokens {
 		id, err := uuid.Parse(token)
 		if err != nil {

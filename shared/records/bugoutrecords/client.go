@@ -187,7 +187,7 @@ func (s *Store) sendAs(ctx context.Context, token, method, path string, query ur
 	case err != nil:
 		return ambiguous{fmt.Errorf("the answer of Bugout to %s %s breaks off: %w", method, path, err)}
 	case int64(len(text)) > s.o.MaxBody:
-		return fmt.Errorf("the answer of Bugout to %s %s has more than %d bytes", method, path, s.o.MaxBody)
+		return fmt.Errorf("the answer of Bugout to %s %s has more than %d bytes, which is all that is read: lists come in one piece; keep so many records in DynamoDB or SQLite (hatchery migrate --from bugout moves them, and reads up to 1 GiB)", method, path, s.o.MaxBody)
 	}
 	err = judge(method, path, response.StatusCode, text, answer)
 	if err == nil && method == http.MethodPost && path == collection {

@@ -22,6 +22,13 @@ type noteList struct {
 	Resources []wireResource `json:"resources"`
 }
 
+// named gives those that are the note of a name. What they were asked for by is not
+// believed: they are changed and deleted, and a proxy that drops the query, or a server
+// that knows no filter, shows records.
+func (l noteList) named(name string) []wireResource {
+	return slices.DeleteFunc(l.Resources, func(w wireResource) bool { return w.ID == "" || w.text(keyNote) != name })
+}
+
 // Note gives the text that SetNote kept last under a name, "" when there is none.
 func (s *Store) Note(ctx context.Context, name string) (string, error) {
 	there, err := s.notes(ctx, name, true)
@@ -67,24 +74,25 @@ func (s *Store) setNote(ctx context.Context, name, text string) error {
 // notes gives the resources of one note, the one that counts first. sure: that there
 // is none is proved.
 func (s *Store) notes(ctx context.Context, name string, sure bool) ([]wireResource, error) {
-	var there noteList
+	var found []wireResource
 	err := s.attempts(ctx, func(int) error {
-		there = noteList{}
+		var there noteList
 		token, err := s.ask(ctx, http.MethodGet, collection, s.noteQuery(name), nil, &there)
 		switch {
 		case err != nil:
 			return err
 		case there.Resources == nil:
 			return errNonsense
-		case sure && len(there.Resources) == 0:
+		}
+		if found = there.named(name); sure && len(found) == 0 {
 			return s.prove(ctx, token)
 		}
 		return nil
 	})
-	slices.SortFunc(there.Resources, func(a, b wireResource) int {
+	slices.SortFunc(found, func(a, b wireResource) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
 	})
-	return there.Resources, err
+	return found, err
 }
 
 func (s *Store) noteQuery(name string) url.Values {

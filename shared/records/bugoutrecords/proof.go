@@ -99,7 +99,8 @@ func (s *Store) tidy(ctx context.Context) {
 	if s.do(ctx, http.MethodGet, collection, s.noteQuery(noteProof), nil, &there) != nil {
 		return
 	}
-	for _, note := range there.Resources[:min(maxLeftProofs, len(there.Resources))] {
+	mine := there.named(noteProof)
+	for _, note := range mine[:min(maxLeftProofs, len(mine))] {
 		_ = s.do(ctx, http.MethodDelete, itemPath(note.ID), nil, nil, nil)
 	}
 }

@@ -90,6 +90,7 @@ type resource struct {
 	made  time.Time // by Brood's clock
 	nonce string
 
+	once            string // as onceOf gives it
 	onceFingerprint string
 	onceExpires     time.Time
 }
@@ -188,7 +189,7 @@ func (w wireResource) resource() (resource, bool, error) {
 		// Brood finds an id in its own letters alone, and every id is asked for in these.
 		d.wrong(keyID, "; ids are of lower-case letters")
 	}
-	r := resource{id: w.ID, made: w.CreatedAt, nonce: d.text(keyNonce), onceFingerprint: d.text(keyOnceFingerprint), onceExpires: d.time(keyOnceExpires)}
+	r := resource{id: w.ID, made: w.CreatedAt, nonce: d.text(keyNonce), once: d.text(keyOnce), onceFingerprint: d.text(keyOnceFingerprint), onceExpires: d.time(keyOnceExpires)}
 	r.Record = upload.Record{ID: id, Journal: upload.Journal(d.text(keyJournal)), Entry: upload.Entry(d.text(keyEntry)),
 		Kind: upload.KindName(cmp.Or(d.text(keyKind), string(oldKind))), Name: d.text(keyName), Extension: d.text(keyExtension), CreatedAt: d.created(), Status: d.status(),
 		Size: d.number(keySize), ContentType: d.text(keyContentType), SHA256: d.text(keySHA256), SettledAt: d.time(keySettledAt),

@@ -88,7 +88,8 @@ type Options struct {
 	AtOnce int
 	// Timeout is for one request and its answer; 0 is 10 s.
 	Timeout time.Duration
-	// MaxBody bounds an answer in bytes; 0 is 64 MiB. Lists come in one piece.
+	// MaxBody bounds an answer in bytes; 0 is 64 MiB, the list of some 80,000 records.
+	// Lists come in one piece.
 	MaxBody int64
 	// Attempts is how often a request is made that may be repeated; 0 is 3.
 	Attempts int
@@ -212,8 +213,9 @@ func (s *Store) withdraw(ctx context.Context, ref upload.Ref, nonce string) erro
 // claimed finds the record that was created first under an idempotency key.
 // ErrNotFound: the key is free.
 func (s *Store) claimed(ctx context.Context, once *upload.Once) (upload.Record, error) {
-	there, err := s.list(ctx, filter{keyOnce: onceOf(once)}, func(r resource) bool {
-		return s.o.Now().Before(r.onceExpires)
+	claim := onceOf(once)
+	there, err := s.list(ctx, filter{keyOnce: claim}, func(r resource) bool {
+		return r.once == claim && s.o.Now().Before(r.onceExpires)
 	})
 	if err != nil {
 		return upload.Record{}, err
@@ -228,7 +230,7 @@ func (s *Store) claimed(ctx context.Context, once *upload.Once) (upload.Record, 
 			first = r
 		}
 	}
-	if first.onceFingerprint != once.Fingerprint {
+	if first.onceFingerprint != clean(once.Fingerprint) {
 		return upload.Record{}, upload.ErrKeyReused
 	}
 	// As it stands now: of several resources of that upload another one may count.

@@ -54,7 +54,8 @@ func state(r upload.Record) []any {
 		r.Failures, failedAt, failure, micros(r.DeletedAt), micros(r.ForgetAfter), r.Reenqueued, micros(r.ReenqueuedAt)}
 }
 
-// scan reads columns.
+// scan reads columns. A status that nobody knows is no record's: who took it for one
+// would drop what it stands for.
 func scan(from interface{ Scan(...any) error }) (row, error) {
 	var r row
 	var created int64
@@ -66,6 +67,9 @@ func scan(from interface{ Scan(...any) error }) (row, error) {
 		&r.Failures, &failed, &failure, &deleted, &forget, &r.Reenqueued, &reenqueued)
 	if err != nil {
 		return row{}, err
+	}
+	if _, err := upload.ParseStatus(string(r.Status)); err != nil {
+		return row{}, fmt.Errorf("the record of %s is damaged: %w", r.Ref(), err)
 	}
 	r.CreatedAt = time.UnixMicro(created).UTC()
 	r.SettledAt, r.FormExpires = timeOf(settled), timeOf(expires)

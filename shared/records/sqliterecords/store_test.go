@@ -346,6 +346,23 @@ func TestAListWithoutAStatusHoldsAll(t *testing.T) {
 	}
 }
 
+// TestARowWithAnUnknownStatusIsDamaged: nobody may take it for another record.
+func TestARowWithAnUnknownStatusIsDamaged(t *testing.T) {
+	path, at := file(t), time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+	s := open(t, path, func() time.Time { return at })
+	r := upload.Record{ID: "019a0000-0000-7000-8000-000000000001", Journal: "j", Entry: "e", Kind: "images", Name: "cat", Extension: "png", CreatedAt: at, Status: upload.Pending}
+	create(t, s, r, nil)
+	run(t, plain(t, path), "UPDATE uploads SET status = 'archived'")
+	_, got := s.Get(t.Context(), r.Ref())
+	_, listed := s.All(t.Context(), "", upload.MaxPage)
+	_, removed := s.Delete(t.Context(), r.Ref(), at, at)
+	for name, err := range map[string]error{"Get": got, "All": listed, "Delete": removed} {
+		if err == nil || upload.IsAnswer(err) || !strings.Contains(err.Error(), r.Ref().String()+` is damaged: status "archived"`) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestTroubleNamesTheUploadAndTheFile(t *testing.T) {
 	path := file(t)
 	s := open(t, path, nil)

@@ -1,0 +1,139 @@
+package access_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"hatchery/shared/access"
+	"hatchery/shared/local/localbrood"
+)
+
+// crowdOf asks with as many tokens that nobody knows, all at once, and gives what each
+// is told.
+func crowdOf(t *testing.T, a *access.Application, size int) <-chan error {
+	t.Helper()
+	answers := make(chan error, size)
+	var all sync.WaitGroup
+	for range size {
+		all.Go(func() { answers <- a.Allow(t.Context(), "Bearer "+localbrood.NewID(), "j", "e") })
+	}
+	go func() { all.Wait(); close(answers) }()
+	return answers
+}
+
+// slowBrood is one that holds every question until release is closed, tells of each
+// on asked, and says how many it held at once.
+func slowBrood(t *testing.T, trouble localbrood.Trouble) (brood *localbrood.Server, asked chan struct{}, release chan struct{}, most func() int) {
+	t.Helper()
+	asked, release = make(chan struct{}, 1000), make(chan struct{})
+	var mu sync.Mutex
+	now, peak := 0, 0
+	brood, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", Trouble: func(localbrood.Call) localbrood.Trouble {
+		mu.Lock()
+		now++
+		peak = max(peak, now)
+		mu.Unlock()
+		asked <- struct{}{}
+		<-release
+		mu.Lock()
+		defer mu.Unlock()
+		now--
+		return trouble
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = brood.Close() })
+	return brood, asked, release, func() int { mu.Lock(); defer mu.Unlock(); return peak }
+}
+
+func broodGate(t *testing.T, brood *localbrood.Server, o access.Options) *access.Application {
+	t.Helper()
+	o.Brood = brood.URL()
+	a, err := access.New(answer(t, http.StatusInternalServerError).URL, &o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// TestACrowdOfUnknownTokensIsAnsweredInTurns: Brood falls silent at eleven at once.
+func TestACrowdOfUnknownTokensIsAnsweredInTurns(t *testing.T) {
+	for given, want := range map[int]int{0: access.DefaultBroodAtOnce, 1: 1} {
+		brood, asked, release, most := slowBrood(t, localbrood.None)
+		answers := crowdOf(t, broodGate(t, brood, access.Options{Timeout: 20 * time.Second, BroodAtOnce: given}), 40)
+		for range want {
+			<-asked
+		}
+		select { // whoever comes without a turn comes about now
+		case <-asked:
+			t.Errorf("with BroodAtOnce %d more than %d questions are under way", given, want)
+		case <-time.After(100 * time.Millisecond):
+		}
+		close(release)
+		for err := range answers {
+			if got := statusOf(t, err); got != http.StatusUnauthorized {
+				t.Errorf("%d, %v", got, err)
+			}
+		}
+		if brood.Stalled() || most() > want {
+			t.Errorf("with BroodAtOnce %d, %d questions were under way", given, most())
+		}
+	}
+}
+
+// TestACrowdBeforeASilentBroodIsAnOutage: each question that is put has its time, and
+// nobody waits for longer than that and a half.
+func TestACrowdBeforeASilentBroodIsAnOutage(t *testing.T) {
+	brood, asked, release, _ := slowBrood(t, localbrood.None)
+	t.Cleanup(func() { close(release) })
+	var noTurn, noAnswer int
+	for err := range crowdOf(t, broodGate(t, brood, access.Options{Timeout: time.Second}), 40) {
+		if got := statusOf(t, err); got != http.StatusServiceUnavailable {
+			t.Errorf("%d, %v", got, err)
+		}
+		switch text := err.Error(); {
+		case strings.Contains(text, "could not be asked within 500ms"):
+			noTurn++
+		case strings.Contains(text, "did not answer within 1s"):
+			noAnswer++
+		default:
+			t.Error(err)
+		}
+	}
+	if brood.Stalled() || noAnswer != access.DefaultBroodAtOnce || noTurn != 40-noAnswer || len(asked) != noAnswer {
+		t.Errorf("%d had no answer and %d no turn; Brood was asked %d times", noAnswer, noTurn, len(asked))
+	}
+}
+
+// TestWhoeverWaitsForATurnMayGiveUp, and takes no turn along.
+func TestWhoeverWaitsForATurnMayGiveUp(t *testing.T) {
+	brood, asked, release, _ := slowBrood(t, localbrood.None)
+	a := broodGate(t, brood, access.Options{Timeout: 20 * time.Second, BroodAtOnce: 1})
+	first := crowdOf(t, a, 1)
+	<-asked
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := a.Allow(ctx, "Bearer "+callersToken, "j", "e"); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := a.Allow(ctx, "Bearer "+callersToken, "j", "e"); !errors.Is(err, context.DeadlineExceeded) || statusOf(t, err) != http.StatusServiceUnavailable {
+		t.Error(err)
+	}
+	close(release)
+	for err := range first {
+		if got := statusOf(t, err); got != http.StatusUnauthorized {
+			t.Error(err)
+		}
+	}
+	if err := a.Allow(t.Context(), "Bearer "+callersToken, "j", "e"); statusOf(t, err) != http.StatusUnauthorized {
+		t.Error(err)
+	}
+}
