@@ -74,7 +74,7 @@ func readState(path string) (*migrationState, error) {
 	return &kept, nil
 }
 
-// save writes the state so that it is whole whatever happens.
+// save writes the state so that it is whole wherever the process ends.
 func (s *migrationState) save(path string) error {
 	text, err := json.Marshal(s)
 	if err == nil {
