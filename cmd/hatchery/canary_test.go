@@ -2,24 +2,28 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
-	"io/fs"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"hatchery/shared/config"
+	"hatchery/shared/local"
 )
 
-// The tokens of callers that must be found nowhere afterwards. The second has the
-// form that Bugout's have, so that its auth server is asked about it.
-const (
-	canary     = "canary-51c0ffee93d7"
-	canaryUUID = "ca9a47b1-51c0-4fee-93d7-0badcafe0001"
-)
+const oldBucket = "hatchery-files"
+
+func base64Of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 
 // gossip is an application that answers by the journal, and tells the caller's token
 // again wherever it can.
@@ -51,138 +55,180 @@ func gossip(t *testing.T) (url string, asked *atomic.Int64) {
 	return s.URL, asked
 }
 
-// journals are all that gossip knows.
-var journals = []string{"allowed", "unknown", "refused", "unauthorized", "hurried", "odd", "elsewhere", "broken", "away", "garbled"}
+// refusing are the journals that gossip does not answer 200 for.
+var refusing = []string{"unknown", "refused", "unauthorized", "hurried", "odd", "elsewhere", "broken", "away", "garbled"}
+
+// canaryFolder is the folder of everything that a run may write, its temporary files
+// and its user's own included, and the arguments of dev for it.
+func canaryFolder(t *testing.T, store string) (folder string, args []string, asked *atomic.Int64) {
+	t.Helper()
+	folder = t.TempDir()
+	for _, name := range []string{"data", "tmp", "home"} {
+		if err := os.Mkdir(filepath.Join(folder, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	policy := filepath.Join(folder, "policy.json")
+	if err := os.WriteFile(policy, fmt.Appendf(nil, `{"kinds":{"images":{"max_bytes":%d},"few":{"extensions":["png"],"max_files":1}}}`, maxBytes), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	application, asked := gossip(t)
+	for name, value := range map[string]string{"TMPDIR": filepath.Join(folder, "tmp"), "TMP": filepath.Join(folder, "tmp"), "HOME": filepath.Join(folder, "home"),
+		"XDG_CACHE_HOME": filepath.Join(folder, "home"), "XDG_CONFIG_HOME": filepath.Join(folder, "home"),
+		"HATCHERY_GRANT_SECONDS": "60", "HATCHERY_CORS_ORIGINS": "https://notes.example.com",
+		"HATCHERY_REDIRECT_BYTES": strconv.Itoa(redirectBytes), "HATCHERY_POST_BYTES": strconv.Itoa(postBytes)} {
+		t.Setenv(name, value)
+	}
+	if store == config.RecordsBugout {
+		t.Setenv("HATCHERY_APPLICATION", "spire") // the stand-in is asked about tokens, too
+		t.Setenv("HATCHERY_LEGACY_BUCKET", oldBucket)
+		t.Setenv("HATCHERY_LEGACY_PREFIX", "dev")
+	}
+	return folder, []string{"--records", store, "--app", application, "--policy", policy}, asked
+}
+
+// shows are the ways to show a token.
+var shows = []string{canary, "Bearer " + canary, "Bearer " + canaryUUID}
 
 func TestACallersTokenIsFoundNowhereAfterwards(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, store string) {
-		application, asked := gossip(t)
-		t.Setenv("HATCHERY_GRANT_SECONDS", "60")
-		t.Setenv("HATCHERY_CORS_ORIGINS", "https://notes.example.com")
-		if store == "bugout" {
-			t.Setenv("HATCHERY_APPLICATION", "spire") // the stand-in is asked about tokens, too
+		folder, args, asked := canaryFolder(t, store)
+		data := filepath.Join(folder, "data")
+		const path = "/files/allowed/entries/" + bait + "/images"
+		s := newSearch(t)
+
+		// First nobody takes the messages: everything lies where it arrived.
+		h := startHatchery(t, data, append(args, "--no-validator")...)
+		p := newPlay(s, h)
+		for i, token := range shows {
+			p.token = token
+			p.uploads(path, "before"+strconv.Itoa(i), uint64(10*i+1))
 		}
-		data := t.TempDir()
-		h := startHatchery(t, data, "--records", store, "--app", application)
-		for _, token := range []string{canary, "Bearer " + canary, "Bearer " + canaryUUID} {
-			for _, journal := range journals {
-				before := asked.Load()
-				h.everyRoute(t, token, "/files/"+journal+"/entries/found-in-records/images")
-				// A grant is believed for a while.
-				if journal != "allowed" && asked.Load() < before+7 {
-					t.Errorf("%s: the application was asked %d times", journal, asked.Load()-before)
-				}
+		s.services(h, data, store)
+		s.ended(h, folder)
+
+		h = startHatchery(t, data, args...)
+		p.h = h
+		for i, token := range shows {
+			p.token = token
+			p.everything(t, store, uint64(1000*i+1), asked)
+		}
+		p.complete()
+		s.idle(h)
+		s.services(h, data, store)
+		s.ended(h, folder)
+
+		places := []string{"answers", "log", "files", "attributes of objects", "rows", "objects", "messages", "records"}
+		places = append(places, map[string][]string{config.RecordsDynamoDB: {"items"}, config.RecordsBugout: {"resources"}}[store]...)
+		for _, place := range places {
+			if s.baits[place] == 0 {
+				t.Errorf("the search sees nothing in %s; found are %v", place, s.baits)
 			}
-		}
-		if code := h.interrupt(); code != exitDone {
-			t.Errorf("exit code %d: %s", code, h.errors)
-		}
-		told := h.log.String() + h.errors.String()
-		notIn(t, "what dev printed", []byte(told))
-		if !strings.Contains(told, "/files/{journal}") {
-			t.Errorf("dev's log has no requests: %s", told)
-		}
-		found := 0
-		files := 0
-		err := filepath.WalkDir(data, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			text, err := os.ReadFile(path)
-			notIn(t, path, append([]byte(path+"\n"), text...))
-			files++
-			if bytes.Contains(text, []byte("found-in-records")) {
-				found++ // so the search finds what is there
-			}
-			return err
-		})
-		if err != nil || found == 0 || files < 10 {
-			t.Errorf("of %d files %d name the entry, %v", files, found, err)
 		}
 	})
 }
 
-// notIn reports a canary.
-func notIn(t *testing.T, where string, text []byte) {
+// everything is what one caller does while the whole pipeline runs.
+func (p *play) everything(t *testing.T, store string, seed uint64, asked *atomic.Int64) {
 	t.Helper()
-	for _, token := range []string{canary, canaryUUID, strings.ReplaceAll(canaryUUID, "-", "")} {
-		if at := bytes.Index(text, []byte(token)); at >= 0 {
-			t.Errorf("a caller's token is in %s: %q", where, text[max(0, at-100):min(len(text), at+100)])
+	const path = "/files/allowed/entries/" + bait + "/images"
+	p.refusals(path)
+	p.downloads(path, seed)
+	p.strangers(path)
+	if store == config.RecordsBugout && p.token == canary {
+		p.oldImages(strings.Replace(path, bait, bait+"-old", 1))
+	}
+	for _, journal := range refusing {
+		before := asked.Load()
+		p.refused(strings.Replace(path, "allowed", journal, 1))
+		if asked.Load() < before+8 { // a refusal is not believed for a while
+			t.Errorf("%s: the application was asked %d times", journal, asked.Load()-before)
 		}
 	}
 }
 
-// everyRoute asks everything that can be asked under a path, well and badly, and
-// looks for the canary in every answer.
-func (h *hatchery) everyRoute(t *testing.T, token, path string) {
-	t.Helper()
-	ask := func(method, path, contentType string, body io.Reader) answer {
-		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), method, h.base+path, body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Authorization", token)
-		r.Header.Set("Origin", "https://notes.example.com")
-		if contentType != "" {
-			r.Header.Set("Content-Type", contentType)
-		}
-		a, err := h.send(r)
-		if err != nil {
-			t.Fatalf("%s %s: %v", method, path, err)
-		}
-		var header bytes.Buffer
-		if err := a.header.Write(&header); err != nil {
-			t.Fatal(err)
-		}
-		notIn(t, method+" "+path, append(header.Bytes(), a.body...))
-		return a
+// ended ends a run and looks into all that it printed and left.
+func (s *search) ended(h *hatchery, folder string) {
+	s.t.Helper()
+	if code := h.interrupt(); code != exitDone {
+		s.t.Errorf("exit code %d: %s", code, h.errors)
 	}
-	upload := func(query string, data []byte) answer {
-		contentType, body := multipartOf(nil, "upload.bin", data)
-		return ask(http.MethodPost, path+query, contentType, body)
+	told := h.log.String() + h.errors.String()
+	s.look("log", "what dev printed", []byte(told))
+	if !strings.Contains(told, "/files/{journal}") {
+		s.t.Errorf("dev's log has no requests: %s", told)
 	}
-	ask(http.MethodGet, "/ping", "", nil)
-	ask(http.MethodGet, "/nowhere", "", nil)
-	ask(http.MethodOptions, path, "", nil)
-	ask(http.MethodPut, path, "", nil)
-	ask(http.MethodGet, path, "", nil)
-	ask(http.MethodHead, path, "", nil)
-	ask(http.MethodGet, path+"?cursor=x&limit=1", "", nil)
-	ask(http.MethodPost, path+"?image_name=cat.png", "multipart/form-data; boundary=x", strings.NewReader("no multipart"))
-	upload("?image_name=cat.exe", nil)
-	for _, data := range [][]byte{pngOf(t, 6, 1), []byte("a liar")} {
-		posted := upload("?image_name=cat.png", data)
-		id := "00000000-0000-4000-8000-000000000000"
-		if posted.status == http.StatusAccepted {
-			id = posted.record(t).ID
-		}
-		ask(http.MethodGet, path+"/"+id, "", nil) // maybe before the verdict
-		ask(http.MethodGet, path+"/"+id+"/status?wait=20", "", nil)
-		ask(http.MethodGet, path+"/"+id, "", nil)
-		ask(http.MethodHead, path+"/"+id, "", nil)
-		if len(data) < 10 { // the other stays, so that there is something to look into
-			ask(http.MethodDelete, path+"/"+id, "", nil)
-			ask(http.MethodDelete, path+"/"+id, "", nil)
-		}
-	}
-	if a := ask(http.MethodPost, path+"?image_name=cat.png", "image/png", bytes.NewReader(pngOf(t, 6, 2))); a.status == http.StatusAccepted {
-		ask(http.MethodGet, path+"/"+a.record(t).ID+"/status?wait=20", "", nil)
-	}
-	ask(http.MethodPost, path+"/uploads", "application/json", strings.NewReader(`{"name":"cat.png"}`))
-	ask(http.MethodPost, path+"/uploads", "application/json", strings.NewReader(`{"name":`))
+	s.files(folder)
+}
 
-	// A client that shows its token where it should not: the bucket and the queue.
-	for _, url := range []string{h.env["AWS_ENDPOINT_URL_S3"] + "/" + h.env["HATCHERY_BUCKET"] + path, h.env["HATCHERY_QUEUE_URL"]} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+// TestACallersTokenIsInNoLineOfALogAtAnyLevel runs the pipeline here: dev leaves
+// lines below INFO out.
+func TestACallersTokenIsInNoLineOfALogAtAnyLevel(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, store string) {
+		folder, args, asked := canaryFolder(t, store)
+		var logged bytes.Buffer
+		log := slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.Level(-100), AddSource: true}))
+		settings, err := devSettings(devFlags{data: filepath.Join(folder, "data"), records: store, app: args[3], policy: args[5]}, door{getenv: os.Getenv})
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set("Authorization", token)
-		if a, err := h.send(r); err != nil || a.status < 400 {
-			t.Errorf("%s: %d, %v", url, a.status, err)
+		at := "127.0.0.1:0"
+		served := map[string]*string{}
+		o := local.Options{Data: filepath.Join(folder, "data"), Listen: at, S3Listen: at, SQSListen: at, AppURL: args[3], QuarantinePrefix: settings.Layout.Quarantine,
+			FunctionTimeout: settings.ValidatorTime, SweepEvery: sweepEvery, Log: log}
+		served[config.RecordsDynamoDB], served[config.RecordsBugout] = &o.DynamoDBListen, &o.BugoutListen
+		if listen := served[store]; listen != nil {
+			*listen = at
 		}
-	}
+		stack, err := local.Open(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := stack.Endpoints()
+		if store == config.RecordsBugout {
+			settings.Bugout = standIn(e)
+			if err := openLegacy(t.Context(), bucketClient(e, wiring{}), settings.Legacy.Bucket); err != nil {
+				t.Fatal(err)
+			}
+		}
+		records, closeRecords, err := openRecords(t.Context(), settings, stack, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		handlers, err := buildHandlers(settings, stack, records, log, wiring{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, end := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- stack.Run(ctx, handlers) }()
+
+		h := &hatchery{t: t, base: e.API, errors: new(bytes.Buffer), log: new(lines), client: &http.Client{Timeout: time.Minute},
+			env: map[string]string{"AWS_REGION": e.Region, "AWS_ENDPOINT_URL_S3": e.S3, "AWS_ENDPOINT_URL_SQS": e.SQS, "AWS_ENDPOINT_URL_DYNAMODB": e.DynamoDB,
+				"AWS_ACCESS_KEY_ID": e.AccessKey, "AWS_SECRET_ACCESS_KEY": e.SecretKey, "HATCHERY_BUCKET": e.Bucket, "HATCHERY_QUEUE_URL": e.QueueURL,
+				"HATCHERY_BUGOUT_URL": e.Bugout.URL, "HATCHERY_BUGOUT_APPLICATION_ID": e.Bugout.Application, "HATCHERY_BUGOUT_TOKEN": e.Bugout.Token}}
+		s := newSearch(t)
+		p := newPlay(s, h)
+		p.token = shows[0]
+		p.everything(t, store, 1, asked)
+		p.token = shows[2]
+		p.refused("/files/broken/entries/" + bait + "/images") // Bugout is asked about it
+		h.client.CloseIdleConnections()
+		end()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if err := closeRecords(); err != nil {
+			t.Error(err)
+		}
+		if err := stack.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		s.look("log", "the log", logged.Bytes())
+		if s.baits["log"] == 0 || strings.Count(logged.String(), `"msg":"request"`) < 100 {
+			t.Errorf("the log is %s", logged.String())
+		}
+	})
 }
 
 // TestATokenOfBugoutsIsToldFromAnOutage: with application=spire a 500 leads to one

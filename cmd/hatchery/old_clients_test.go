@@ -199,7 +199,7 @@ func TestClientsOfTheReplacedServiceWorkUnchanged(t *testing.T) {
 			}
 			for _, s := range ship {
 				a := c.post(c.path, "?image_name="+s.imageName, demoToken, s.data)
-				if a.status != http.StatusAccepted { // the one difference: it was 200
+				if a.status != http.StatusAccepted { // it was 200: whatever is taken is validated first
 					t.Fatalf("%s: %d %s", s.imageName, a.status, a.body)
 				}
 				r := c.record(a, s.imageName)
@@ -293,6 +293,17 @@ func (c oldClient) refusals(path, id string, picture, over []byte) {
 	}
 	for _, nowhere := range []string{"/", "/files", "/files/3f0c", "/images", path + "/not-an-id", path + "/00000000-0000-4000-8000-000000000000", strings.TrimSuffix(path, "s")} {
 		c.refused(nowhere, c.get(nowhere), http.StatusNotFound, "")
+	}
+	// Another difference: a path that is there was 404, too, for methods that it has not.
+	for _, r := range []struct{ method, path, allow string }{
+		{http.MethodPost, "/ping", "GET, HEAD, OPTIONS"}, {http.MethodPut, path, "GET, HEAD, OPTIONS, POST"}, {http.MethodDelete, path, "GET, HEAD, OPTIONS, POST"},
+		{http.MethodPatch, path + "/" + id, "DELETE, GET, HEAD, OPTIONS"}, {http.MethodPost, path + "/" + id, "DELETE, GET, HEAD, OPTIONS"},
+	} {
+		a := c.call(r.method, r.path, "", demoToken, "application/json", strings.NewReader("{}"))
+		c.refused(r.method+" "+r.path, a, http.StatusMethodNotAllowed, "")
+		if !strings.Contains(a.header, "\r\nAllow: "+r.allow+"\r\n") {
+			c.t.Errorf("%s %s: there is no Allow: %s in\n%s", r.method, r.path, r.allow, a.header)
+		}
 	}
 }
 
