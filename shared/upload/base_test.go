@@ -229,41 +229,16 @@ func (s watchedRecords) List(ctx context.Context, q upload.Query) (upload.Page, 
 	return watched(s.w, "List", func() (upload.Page, error) { return s.Records.List(ctx, q) })
 }
 
-func (s watchedRecords) Settle(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
-	return watched(s.w, "Settle", func() (upload.Record, error) { return s.Records.Settle(ctx, ref, v) })
-}
-
-func (s watchedRecords) Delete(ctx context.Context, ref upload.Ref, at, forget time.Time) (upload.Record, error) {
-	return watched(s.w, "Delete", func() (upload.Record, error) { return s.Records.Delete(ctx, ref, at, forget) })
-}
-
-func (s watchedRecords) Adopt(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
-	return watched(s.w, "Adopt", func() (upload.Record, error) { return s.Records.Adopt(ctx, ref, v) })
-}
-
-func (s watchedRecords) Reopen(ctx context.Context, ref upload.Ref) (upload.Record, error) {
-	return watched(s.w, "Reopen", func() (upload.Record, error) { return s.Records.Reopen(ctx, ref) })
-}
-
-func (s watchedRecords) NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error {
-	_, err := watched(s.w, "NoteFailure", func() (none, error) { return none{}, s.Records.NoteFailure(ctx, ref, f) })
-	return err
+func (s watchedRecords) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
+	return watched(s.w, t.Name, func() (upload.Record, error) { return s.Records.Update(ctx, ref, t) })
 }
 
 func (s watchedRecords) Usage(ctx context.Context, j upload.Journal, e upload.Entry, k upload.KindName) (upload.Usage, error) {
 	return watched(s.w, "Usage", func() (upload.Usage, error) { return s.Records.Usage(ctx, j, e, k) })
 }
 
-func (s watchedRecords) PendingBefore(ctx context.Context, t time.Time, c upload.Cursor, limit int) (upload.Page, error) {
-	return watched(s.w, "PendingBefore", func() (upload.Page, error) { return s.Records.PendingBefore(ctx, t, c, limit) })
-}
-
-func (s watchedRecords) ByStatus(ctx context.Context, st upload.Status, c upload.Cursor, limit int) (upload.Page, error) {
-	return watched(s.w, "ByStatus", func() (upload.Page, error) { return s.Records.ByStatus(ctx, st, c, limit) })
-}
-
-func (s watchedRecords) All(ctx context.Context, c upload.Cursor, limit int) (upload.Page, error) {
-	return watched(s.w, "All", func() (upload.Page, error) { return s.Records.All(ctx, c, limit) })
+func (s watchedRecords) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
+	return watched(s.w, "Scan", func() (upload.Page, error) { return s.Records.Scan(ctx, q) })
 }
 
 type watchedObjects struct {

@@ -139,8 +139,8 @@ func TestADuplicateOfADeletedUploadIsSettledByItsOwnTable(t *testing.T) {
 	d.validate(t, first, v1, upload.ResultStored)
 	second, v2 := d.accept(t, "dog.png", body)
 	// Deleted between the refusal by duplicate and the rejection.
-	d.before["Settle"] = func() error {
-		d.meanwhile("Settle", func() {
+	d.before[upload.SettleName] = func() error {
+		d.meanwhile(upload.SettleName, func() {
 			if _, err := d.Delete(t.Context(), second.Ref()); err != nil {
 				t.Error(err)
 			}

@@ -3,7 +3,6 @@ package upload
 import (
 	"errors"
 	"fmt"
-	"slices"
 )
 
 // Sentinels that stores return and callers branch on, always through errors.Is.
@@ -27,13 +26,6 @@ var (
 	// ErrOverQuota: the entry holds as many files or bytes as its kind allows.
 	ErrOverQuota = errors.New("entry is full")
 )
-
-// IsAnswer tells whether err is what Records answers, for callers to branch on, and no
-// trouble.
-func IsAnswer(err error) bool {
-	return slices.ContainsFunc([]error{ErrNotFound, ErrExists, ErrConflict, ErrKeyReused, ErrBadCursor, ErrDuplicate, ErrOverQuota},
-		func(answer error) bool { return errors.Is(err, answer) })
-}
 
 // DuplicateError says which earlier upload owns the same bytes. It is an
 // ErrDuplicate.

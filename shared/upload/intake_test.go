@@ -151,7 +151,7 @@ func TestTroubleWithTheBytesLeavesTheRecord(t *testing.T) {
 	// A write that was reported failed may have happened: only the reconciler may
 	// end it.
 	d.wantStatus(t, draft, upload.Pending)
-	if calls := d.seen(); slices.Contains(calls, "Delete") || slices.Contains(calls, "Settle") {
+	if calls := d.seen(); slices.Contains(calls, upload.DeleteName) || slices.Contains(calls, upload.SettleName) {
 		t.Errorf("calls %v", calls)
 	}
 }

@@ -72,7 +72,7 @@ func TestAnOldImageThatIsNotAllowedStaysWhatItWas(t *testing.T) {
 // ends well, with one copy.
 func TestAdoptingMayBeBrokenOffAndRepeated(t *testing.T) {
 	d, _, r := oldDesk(t, picture(t, "png", 1))
-	d.before["Adopt"] = func() error { return errTrouble }
+	d.before[upload.AdoptName] = func() error { return errTrouble }
 	if _, _, err := d.AdoptOld(t.Context(), r); !errors.Is(err, errTrouble) {
 		t.Fatal(err)
 	}
@@ -171,8 +171,8 @@ func TestAnOldImageWhoseBucketIsNotKnownIsNotDeleted(t *testing.T) {
 
 func TestACopyOfAnOldImageThatIsDeletedMeanwhileIsTakenBack(t *testing.T) {
 	d, _, r := oldDesk(t, picture(t, "png", 1))
-	d.before["Adopt"] = func() error {
-		_, err := d.records.Delete(t.Context(), r.Ref(), noon, noon)
+	d.before[upload.AdoptName] = func() error {
+		_, err := d.records.Update(t.Context(), r.Ref(), upload.Delete(noon, noon))
 		return err
 	}
 	if _, _, err := d.AdoptOld(t.Context(), r); !errors.Is(err, upload.ErrConflict) {

@@ -342,7 +342,7 @@ func TestAStoredUploadTakesTheFewestCalls(t *testing.T) {
 		}
 		d.forget()
 		d.validate(t, r, v, upload.ResultStored)
-		if want := []string{"Get", "Open", "Promote", "Settle", "Remove"}; !slices.Equal(d.seen(), want) {
+		if want := []string{"Get", "Open", "Promote", upload.SettleName, "Remove"}; !slices.Equal(d.seen(), want) {
 			t.Errorf("%s: validating takes %v, want %v", extension, d.seen(), want)
 		}
 		if d.read != int64(len(body)) {
@@ -359,7 +359,7 @@ func TestARejectedUploadIsNeverPromoted(t *testing.T) {
 	r, v := d.accept(t, "cat.png", []byte("<script>"))
 	d.forget()
 	d.validate(t, r, v, upload.ResultRejected)
-	if want := []string{"Get", "Open", "Settle"}; !slices.Equal(d.seen(), want) {
+	if want := []string{"Get", "Open", upload.SettleName}; !slices.Equal(d.seen(), want) {
 		t.Errorf("refusing takes %v, want %v", d.seen(), want)
 	}
 	got := d.record(t, r)

@@ -12,7 +12,7 @@ import (
 )
 
 func TestACrashAfterAnyStepIsMadeGoodByTheNextDelivery(t *testing.T) {
-	for _, call := range []string{"Get", "Open", "Promote", "Settle", "Remove"} {
+	for _, call := range []string{"Get", "Open", "Promote", upload.SettleName, "Remove"} {
 		for _, done := range []bool{false, true} {
 			for extension, status := range map[string]upload.Status{"png": upload.Stored, "gif": upload.Rejected} {
 				d := newDesk()
@@ -58,7 +58,7 @@ func TestOurOwnCopyFromBeforeACrashIsUsed(t *testing.T) {
 		t.Errorf("served is %q, want the copy %q", outcome.Record.ServedVersion, copied)
 	}
 	d.wantVersions(t, d.files(r), copied)
-	if want := []string{"Get", "Open", "Promote", "Stat", "Settle", "Remove"}; !slices.Equal(d.seen(), want) {
+	if want := []string{"Get", "Open", "Promote", "Stat", upload.SettleName, "Remove"}; !slices.Equal(d.seen(), want) {
 		t.Errorf("calls %v, want %v", d.seen(), want)
 	}
 }
@@ -146,7 +146,7 @@ func TestALostSettlementIsReadAgain(t *testing.T) {
 			if v.Reason == nil {
 				v.Served = firstVersion(d.files(r))
 			}
-			if _, err := d.records.Settle(t.Context(), r.Ref(), v); err != nil {
+			if _, err := d.records.Update(t.Context(), r.Ref(), upload.Settle(v)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -182,7 +182,7 @@ func TestALostSettlementIsReadAgain(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			d := deskOn(uploadtest.RecordsOptions{Swap: c.swap})
 			r, v := d.accept(t, "cat.png", c.body)
-			d.meanwhile("Settle", func() { c.between(t, d, r) })
+			d.meanwhile(upload.SettleName, func() { c.between(t, d, r) })
 			d.validate(t, r, v, c.result)
 			var quarantine, files []upload.Version
 			if c.keepOne {
@@ -200,7 +200,7 @@ func TestALostSettlementIsReadAgain(t *testing.T) {
 func TestARecordThatVanishedLeavesTheQuarantineVersion(t *testing.T) {
 	d := newDesk()
 	r, v := d.accept(t, "cat.png", picture(t, "png", 1))
-	d.before["Settle"] = func() error {
+	d.before[upload.SettleName] = func() error {
 		d.before["Get"] = func() error { return upload.ErrNotFound }
 		return upload.ErrNotFound
 	}
@@ -212,7 +212,7 @@ func TestARecordThatVanishedLeavesTheQuarantineVersion(t *testing.T) {
 func TestALostSettlementOfAPendingRecordIsTrouble(t *testing.T) {
 	d := newDesk()
 	r, v := d.accept(t, "cat.png", picture(t, "png", 1))
-	d.before["Settle"] = func() error { return upload.ErrConflict } // reopened in between
+	d.before[upload.SettleName] = func() error { return upload.ErrConflict } // reopened in between
 	if err := d.validateInTrouble(t, r, v); !errors.Is(err, upload.ErrConflict) {
 		t.Errorf("error %v", err)
 	}
@@ -223,7 +223,7 @@ func TestALostSettlementOfAPendingRecordIsTrouble(t *testing.T) {
 func TestALostSettlementThatCannotBeReadAgainIsTrouble(t *testing.T) {
 	d := newDesk()
 	r, v := d.accept(t, "cat.png", picture(t, "png", 1))
-	d.before["Settle"] = func() error {
+	d.before[upload.SettleName] = func() error {
 		d.fail("Get")
 		return upload.ErrConflict
 	}
@@ -245,7 +245,7 @@ func TestACopyWithOtherBytesIsTroubleAndTakesNothingBack(t *testing.T) {
 	d.wantStatus(t, r, upload.Pending)
 	d.wantVersions(t, d.quarantine(r), v)
 	d.wantVersions(t, d.files(r), firstVersion(d.files(r)))
-	if slices.Contains(d.seen(), "Settle") {
+	if slices.Contains(d.seen(), upload.SettleName) {
 		t.Error("it was settled")
 	}
 }

@@ -19,7 +19,7 @@ func (p *Pipeline) Delete(ctx context.Context, ref Ref) (Record, error) {
 		return Record{}, err
 	}
 	now := p.Now()
-	deleted, err := p.Records.Delete(ctx, ref, now, now.Add(p.TombstoneLife))
+	deleted, err := p.Records.Update(ctx, ref, Delete(now, now.Add(p.TombstoneLife)))
 	if errors.Is(err, ErrNotFound) {
 		there, err := p.Records.Get(ctx, ref)
 		if err != nil && !errors.Is(err, ErrNotFound) {
@@ -130,7 +130,7 @@ func (p *Pipeline) GiveUp(ctx context.Context, ref Ref) (Record, error) {
 	if err := p.tell(ctx, verdict.Apply(record)); err != nil {
 		return Record{}, err
 	}
-	settled, err := p.Records.Settle(ctx, ref, verdict)
+	settled, err := p.Records.Update(ctx, ref, Settle(verdict))
 	if err != nil {
 		return Record{}, fmt.Errorf("settle record %s: %w", ref, err)
 	}

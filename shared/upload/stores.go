@@ -3,7 +3,6 @@ package upload
 import (
 	"context"
 	"io"
-	"strings"
 	"time"
 )
 
@@ -17,7 +16,7 @@ import (
 // read again. All methods may be called concurrently, honour ctx, and read what
 // was written before (a later call sees an earlier one's effect).
 //
-// What the validator does with one version of an object rests on Get and Settle:
+// What the validator does with one version of an object rests on Get and Update:
 //
 //	the record is        this version   the validator
 //	pending              any            judges, promotes or refuses
@@ -48,58 +47,32 @@ type Records interface {
 	// another list gave; a limit outside 1 to MaxPage is an error.
 	List(ctx context.Context, q Query) (Page, error)
 
-	// Settle gives a pending record its verdict, Stored or Rejected and nothing
-	// else, and returns it as it then stands. ErrConflict: it is not pending (any more); the record is
-	// unchanged. ErrNotFound: there is none. For Stored with Unique, a
-	// *DuplicateError names a stored record of the same journal, entry and kind
-	// with the same SHA-256, whether or not that was stored with Unique; of several
-	// settled at once one wins, and a deleted one no longer counts. ErrOverQuota: with
-	// this file the entry would hold more than the verdict's bounds.
-	Settle(ctx context.Context, ref Ref, v Verdict) (Record, error)
-
-	// Delete turns any record into a tombstone that may be forgotten after
-	// forget, and returns it. ErrNotFound: there is none, or it is a tombstone
-	// already (ask Get which).
-	Delete(ctx context.Context, ref Ref, at, forget time.Time) (Record, error)
-
-	// Reopen turns a rejected record back into a pending one, for an operator's
-	// re-check. ErrConflict when it is not rejected, ErrNotFound when not there.
-	Reopen(ctx context.Context, ref Ref) (Record, error)
-
-	// Adopt gives a record that is Old (stored by the replaced service, and never
-	// judged) a verdict of Stored, whose Version is OldVersion, and returns it.
-	// ErrConflict when the record is anything else, ErrNotFound when not there. No
-	// bound and no uniqueness is asked of what was stored long ago.
-	Adopt(ctx context.Context, ref Ref, v Verdict) (Record, error)
-
-	// NoteFailure counts one more failure of a pending record and keeps the last
-	// one, as Record.Failed says. It changes nothing else, and nothing at all (without an error) when the
-	// record is not pending. ErrNotFound when there is none.
-	NoteFailure(ctx context.Context, ref Ref, f Failure) error
-
-	// NoteReenqueue counts that an upload's message is about to be sent once more,
-	// whatever the record's status, and returns the record: the count goes from
-	// seen to seen+1. ErrConflict: the count is not seen, because another
-	// reconciler was faster; nothing is changed. ErrNotFound when there is none.
-	NoteReenqueue(ctx context.Context, ref Ref, seen int, at time.Time) (Record, error)
+	// Update reads a record, asks t.To what to make of it, and writes that if nothing
+	// else was written meanwhile; else it asks again. It returns the record as it then
+	// stands. An error of To is returned as it is, nothing is written then, nor where To
+	// gives an equal record. After a write whose answer was lost it recognises its own,
+	// and returns what it made. ErrNotFound: there is no record.
+	//
+	// When the record becomes stored, t.Admit is asked after To. With Unique, a
+	// *DuplicateError names a stored record of the same journal, entry and kind with the
+	// same SHA-256, whether or not that was stored with Unique; of several at once one
+	// wins, and a deleted one no longer counts. ErrOverQuota: with this file the entry
+	// would hold more than the bounds.
+	Update(ctx context.Context, ref Ref, t Transition) (Record, error)
 
 	// Usage sums what an entry holds of one kind: pending records count as
 	// files, stored ones with their bytes.
 	Usage(ctx context.Context, journal Journal, entry Entry, kind KindName) (Usage, error)
 
-	// PendingBefore gives the pending records that were created before t, oldest
-	// first.
-	PendingBefore(ctx context.Context, t time.Time, cursor Cursor, limit int) (Page, error)
-	// ByStatus gives all records of one status in no promised order.
-	ByStatus(ctx context.Context, s Status, cursor Cursor, limit int) (Page, error)
-	// All gives every record in no promised order.
-	All(ctx context.Context, cursor Cursor, limit int) (Page, error)
+	// Scan gives the records of all entries: with a status oldest first, else in no
+	// promised order. Errors as List has them.
+	Scan(ctx context.Context, q ScanQuery) (Page, error)
 
-	// Atomic says whether Create, Settle and Delete are compare-and-swap. In a
-	// store where they are not, Settle may overwrite another verdict that came
-	// between its reading and its writing, and Delete removes the record instead
-	// of leaving a tombstone; a removed record never comes back. The pipeline
-	// then takes no copy back while a record stands.
+	// Atomic says whether Create and Update are compare-and-swap. In a store where they
+	// are not, To is asked once; a verdict may overwrite another one that came between
+	// reading and writing; what came between writing and reading back is ErrConflict; and
+	// a record that becomes deleted is removed instead of leaving a tombstone, and never
+	// comes back. The pipeline then takes no copy back while a record stands.
 	Atomic() bool
 }
 
@@ -136,6 +109,18 @@ type Query struct {
 	Limit int
 }
 
+// ScanQuery asks for the records of all entries.
+type ScanQuery struct {
+	// Status; empty is any.
+	Status Status
+	// Before, with a status: only what was created before; zero is no bound. It may be
+	// another one from page to page.
+	Before time.Time
+	Cursor Cursor
+	// Limit is the most records in the page, 1 to MaxPage.
+	Limit int
+}
+
 // MaxPage is the most records that a page holds.
 const MaxPage = 1000
 
@@ -150,87 +135,6 @@ type Page struct {
 type Usage struct {
 	Files int64
 	Bytes int64
-}
-
-// Verdict is the result of judging one version.
-type Verdict struct {
-	Status  Status // Stored or Rejected
-	Version Version
-	At      time.Time
-
-	// Facts about the bytes, as far as they are known.
-	Size        int64
-	ContentType string
-	SHA256      string
-
-	// Served is the copy's version; for Stored.
-	Served Version
-	// Reason; for Rejected.
-	Reason *Reason
-
-	// Unique refuses a second record with the same SHA-256; for Stored.
-	Unique bool
-	// MaxFiles and MaxTotalBytes bound the entry's stored files, this one
-	// included; 0 is no bound. For Stored.
-	MaxFiles, MaxTotalBytes int64
-}
-
-// Apply gives the record that v makes of a pending one: the one place where a
-// verdict becomes fields, for every store.
-func (v Verdict) Apply(r Record) Record {
-	r.Status = v.Status
-	r.SettledAt = timeOf(v.At)
-	r.JudgedVersion = v.Version
-	r.Size = v.Size
-	r.ContentType = v.ContentType
-	r.SHA256 = v.SHA256
-	r.ServedVersion = v.Served
-	r.Reason = v.Reason
-	return r
-}
-
-// Tombstone gives the record that a deletion makes of r.
-func (r Record) Tombstone(at, forget time.Time) Record {
-	r.Status = Deleted
-	r.DeletedAt = timeOf(at)
-	r.ForgetAfter = timeOf(forget)
-	return r
-}
-
-// Reopened gives the pending record that a re-check makes of a rejected one.
-func (r Record) Reopened() Record {
-	r.Status = Pending
-	r.SettledAt = time.Time{}
-	r.JudgedVersion, r.ServedVersion = "", ""
-	r.Size, r.ContentType, r.SHA256, r.Reason = 0, "", "", nil
-	r.Failures, r.LastFailure = 0, nil
-	r.Reenqueued, r.ReenqueuedAt = 0, time.Time{}
-	return r
-}
-
-// maxFailureBytes bounds the message of a failure that a record keeps.
-const maxFailureBytes = 2000
-
-// Failed gives the record that one more failure makes of a pending one. A message of
-// more than 2,000 bytes is cut.
-func (r Record) Failed(f Failure) Record {
-	if r.Status != Pending {
-		return r
-	}
-	if len(f.Message) > maxFailureBytes {
-		f.Message = f.Message[:maxFailureBytes]
-	}
-	f.Message = strings.ToValidUTF8(f.Message, "") // nor half a character at its end
-	f.At = timeOf(f.At)
-	r.Failures, r.LastFailure = r.Failures+1, &f
-	return r
-}
-
-// SentAgain gives the record that one more message for r makes of it.
-func (r Record) SentAgain(at time.Time) Record {
-	r.Reenqueued++
-	r.ReenqueuedAt = timeOf(at)
-	return r
 }
 
 // Objects keeps the bytes, in one versioned bucket. Every implementation passes

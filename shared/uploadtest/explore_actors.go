@@ -120,7 +120,7 @@ func Recheck(target int) Actor {
 		if err != nil || r.Status != upload.Rejected {
 			return
 		}
-		if _, err := s.pipeline.Records.Reopen(context.Background(), ref); err == nil {
+		if _, err := s.pipeline.Records.Update(context.Background(), ref, upload.Reopen()); err == nil {
 			s.deliver(s.world.quarantineKey(target), r.JudgedVersion)
 		}
 	}}
@@ -129,7 +129,7 @@ func Recheck(target int) Actor {
 // Fail is the hall of a validator that had trouble with an upload, and counts it.
 func Fail(target int) Actor {
 	return Actor{name: fmt.Sprintf("failure of upload %d", target), upload: target, run: func(s *script) {
-		err := s.pipeline.Records.NoteFailure(context.Background(), s.world.places[target].ref, upload.Failure{At: start, Message: "trouble"})
+		err := upload.NoteFailure(context.Background(), s.pipeline.Records, s.world.places[target].ref, upload.Failure{At: start, Message: "slow"})
 		s.actor.remember(fmt.Sprint(err))
 	}}
 }
@@ -143,7 +143,7 @@ func SendAgain(target int) Actor {
 		if err != nil || r.Status != upload.Pending {
 			return
 		}
-		if _, err := s.pipeline.Records.NoteReenqueue(context.Background(), at.ref, r.Reenqueued, start); err == nil {
+		if _, err := s.pipeline.Records.Update(context.Background(), at.ref, upload.CountResend(r.Reenqueued, start)); err == nil {
 			s.deliver(at.quarantine, s.world.ledger.arrivals[at.quarantine][0].version)
 		}
 	}}

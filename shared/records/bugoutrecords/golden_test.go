@@ -31,31 +31,31 @@ func goldenCreate(ctx context.Context, s *bugoutrecords.Store, r upload.Record, 
 }
 
 func goldenSettle(ctx context.Context, s *bugoutrecords.Store, ref upload.Ref, v upload.Verdict) error {
-	_, err := s.Settle(ctx, ref, v)
+	_, err := s.Update(ctx, ref, upload.Settle(v))
 	return err
 }
 
 func goldenDelete(ctx context.Context, s *bugoutrecords.Store, ref upload.Ref, at, forget time.Time) error {
-	_, err := s.Delete(ctx, ref, at, forget)
+	_, err := s.Update(ctx, ref, upload.Delete(at, forget))
 	return err
 }
 
 func goldenReopen(ctx context.Context, s *bugoutrecords.Store, ref upload.Ref) error {
-	_, err := s.Reopen(ctx, ref)
+	_, err := s.Update(ctx, ref, upload.Reopen())
 	return err
 }
 
 func goldenAdopt(ctx context.Context, s *bugoutrecords.Store, ref upload.Ref, v upload.Verdict) error {
-	_, err := s.Adopt(ctx, ref, v)
+	_, err := s.Update(ctx, ref, upload.Adopt(v))
 	return err
 }
 
 func goldenFail(ctx context.Context, s *bugoutrecords.Store, ref upload.Ref, f upload.Failure) error {
-	return s.NoteFailure(ctx, ref, f)
+	return upload.NoteFailure(ctx, s, ref, f)
 }
 
 func goldenResend(ctx context.Context, s *bugoutrecords.Store, ref upload.Ref, seen int, at time.Time) error {
-	_, err := s.NoteReenqueue(ctx, ref, seen, at)
+	_, err := s.Update(ctx, ref, upload.CountResend(seen, at))
 	return err
 }
 

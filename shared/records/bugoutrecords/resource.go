@@ -54,7 +54,7 @@ const (
 var (
 	verdictKeys   = []string{keyStatus, keyKind, keySize, keyContentType, keySHA256, keyReasonCode, keyReasonMessage, keySettledAt, keyJudgedVersion, keyServedVersion}
 	failureKeys   = []string{keyFailures, keyFailedAt, keyFailure}
-	reenqueueKeys = []string{keyReenqueued, keyReenqueuedAt}
+	resendKeys    = []string{keyReenqueued, keyReenqueuedAt}
 )
 
 // oldKind is the kind of what the replaced service recorded.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hatchery/shared/upload"
+	"hatchery/shared/uploadtest"
 )
 
 // everything is a record with no field left out.
@@ -53,7 +54,7 @@ func TestOnlyATombstoneHasATimeToLive(t *testing.T) {
 		t.Errorf("a stored record has %v, %v", i[forget], err)
 	}
 	after := time.Date(2026, 4, 1, 0, 0, 0, 1000, time.UTC)
-	i, err = s.itemOf(held{Record: r.Tombstone(after, after)})
+	i, err = s.itemOf(held{Record: uploadtest.After(upload.Delete(after, after), r)})
 	rd := reading{item: i}
 	if got := rd.number(forget); err != nil || got != after.Unix()+1 {
 		t.Errorf("a tombstone of %d.000001 is forgotten at %d, %v", after.Unix(), got, err)
@@ -97,11 +98,11 @@ func FuzzRefsHaveKeysOfTheirOwn(f *testing.F) {
 }
 
 func FuzzCursors(f *testing.F) {
-	list, all := listName("list", "a"), listName("all")
+	list, all := listID{upload.NameList("list", "a")}, listID{upload.NameList("all")}
 	const place = "2026-01-02T03:04:05.678901Z#019a0000-0000-7000-8000-000000000001"
 	f.Add(string(list.cursor(place)))
 	f.Add(string(all.itemCursor(itemKey{"e#a/b/c", "r#d"})))
-	f.Add(string(listName("list", "b").cursor(place)))
+	f.Add(string(listID{upload.NameList("list", "b")}.cursor(place)))
 	f.Add("")
 	f.Add("AAAA")
 	f.Fuzz(func(t *testing.T, text string) {
@@ -124,7 +125,7 @@ func FuzzCursors(f *testing.F) {
 }
 
 func TestCursorsLeadToWhatTheyWereMadeOf(t *testing.T) {
-	list, all := listName("list", "a"), listName("all")
+	list, all := listID{upload.NameList("list", "a")}, listID{upload.NameList("all")}
 	place := statusAtOf(everything())
 	if got, err := list.place(list.cursor(place), 1); err != nil || got != place {
 		t.Errorf("%q, %v", got, err)
@@ -142,7 +143,7 @@ func TestCursorsLeadToWhatTheyWereMadeOf(t *testing.T) {
 	}
 	for _, bad := range []upload.Cursor{list.cursor("2026"), list.cursor("2026-01-02T03:04:05.678901Z"), list.cursor("2026-01-02T03:04:05.678901Z#"),
 		list.cursor("2026-13-02T03:04:05.678901Z#x"), list.cursor("2026-01-02T03:04:05.678901Z#\xff"), list.cursor(place + strings.Repeat("x", 600)),
-		list.cursor(place) + "\n", listName("list", "b").cursor(place), listName("list", "a", "").cursor(place)} {
+		list.cursor(place) + "\n", listID{upload.NameList("list", "b")}.cursor(place), listID{upload.NameList("list", "a", "")}.cursor(place)} {
 		if got, err := list.place(bad, 1); !errors.Is(err, upload.ErrBadCursor) {
 			t.Errorf("cursor %q leads to %q, %v", bad, got, err)
 		}

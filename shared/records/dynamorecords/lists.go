@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -92,7 +91,7 @@ func (s *Store) List(ctx context.Context, q upload.Query) (upload.Page, error) {
 }
 
 func (s *Store) list(ctx context.Context, q upload.Query) (upload.Page, error) {
-	name := listName("list", string(q.Journal), string(q.Entry), string(q.Kind), string(q.Status))
+	name := listID{q.Name()}
 	after, err := name.place(q.Cursor, q.Limit)
 	if err != nil {
 		return upload.Page{}, err
@@ -124,43 +123,46 @@ func (s *Store) list(ctx context.Context, q upload.Query) (upload.Page, error) {
 	return page, nil
 }
 
-// PendingBefore implements upload.Records. Which records there are comes from
-// by-status, which is a moment behind, mostly less than a second; what is given
-// is read from the table, as it stands now. A page may hold fewer than limit
-// records, or none, and have a next one.
-func (s *Store) PendingBefore(ctx context.Context, t time.Time, cursor upload.Cursor, limit int) (upload.Page, error) {
-	page, err := s.ofStatus(ctx, upload.Pending, textOf(ceilMicro(t)), listName("pending"), cursor, limit)
-	return page, s.trouble(err, "list the pending records")
-}
-
-// ByStatus implements upload.Records, as PendingBefore does, and in the order of
-// creation.
-func (s *Store) ByStatus(ctx context.Context, status upload.Status, cursor upload.Cursor, limit int) (upload.Page, error) {
-	page, err := s.ofStatus(ctx, status, lastOfAll, listName("status", string(status)), cursor, limit)
-	return page, s.trouble(err, "list the %s records", status)
-}
-
-// ofStatus gives one page of the records of one status that come before to in
-// by-status.
-func (s *Store) ofStatus(ctx context.Context, status upload.Status, to string, name listID, cursor upload.Cursor, limit int) (upload.Page, error) {
+// Scan implements upload.Records. A page may hold fewer records than the limit, or
+// none, and have a next one.
+//
+// With a status, which records there are comes from by-status, which is a moment
+// behind, mostly less than a second; what is given is read from the table, as it stands
+// now. Without one it reads the whole table: that is for operators.
+func (s *Store) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
 	ctx, cancel := s.patient(ctx)
 	defer cancel()
-	after, err := name.place(cursor, limit)
+	if q.Status == "" {
+		page, err := s.all(ctx, q)
+		return page, s.trouble(err, "list all records")
+	}
+	page, err := s.ofStatus(ctx, q)
+	return page, s.trouble(err, "list the %s records", q.Status)
+}
+
+// ofStatus gives one page of the records of one status.
+func (s *Store) ofStatus(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
+	name := listID{q.Name()}
+	after, err := name.place(q.Cursor, q.Limit)
 	if err != nil {
 		return upload.Page{}, err
 	}
+	to := lastOfAll
+	if !q.Before.IsZero() {
+		to = textOf(ceilMicro(q.Before))
+	}
 	var strands []*strand
 	for shard := range s.o.Shards {
-		strands = append(strands, newStrand(span{index: statusIndex, hashName: statusShard, hash: shardKey(status, shard), sortName: statusAt}, "", after, to))
+		strands = append(strands, newStrand(span{index: statusIndex, hashName: statusShard, hash: shardKey(q.Status, shard), sortName: statusAt}, "", after, to))
 	}
-	found, err := s.merge(ctx, strands, limit+1)
+	found, err := s.merge(ctx, strands, q.Limit+1)
 	if err != nil {
 		return upload.Page{}, err
 	}
 	var page upload.Page
-	if len(found) > limit {
-		found = found[:limit]
-		page.Next = name.cursor(found[limit-1].place)
+	if len(found) > q.Limit {
+		found = found[:q.Limit]
+		page.Next = name.cursor(found[q.Limit-1].place)
 	}
 	keys := make([]itemKey, len(found))
 	for i, f := range found {
@@ -174,33 +176,23 @@ func (s *Store) ofStatus(ctx context.Context, status upload.Status, to string, n
 		if items[k] == nil {
 			continue // forgotten since
 		}
-		if h, ok := s.listed(ctx, items[k]); ok && h.Status == status {
+		if h, ok := s.listed(ctx, items[k]); ok && h.Status == q.Status {
 			page.Records = append(page.Records, h.Record)
 		}
 	}
 	return page, nil
 }
 
-// What one page of All reads at most: scans, and items of a scan beyond those
+// What one page of all reads at most: scans, and items of a scan beyond those
 // asked for, because not every item is a record.
 const (
 	maxScans  = 20
 	scanExtra = 100
 )
 
-// All implements upload.Records. It reads the whole table, whatever lies in it:
-// it is for operators. A page may hold fewer than limit records, or none, and
-// have a next one.
-func (s *Store) All(ctx context.Context, cursor upload.Cursor, limit int) (upload.Page, error) {
-	ctx, cancel := s.patient(ctx)
-	defer cancel()
-	page, err := s.all(ctx, cursor, limit)
-	return page, s.trouble(err, "list all records")
-}
-
-func (s *Store) all(ctx context.Context, cursor upload.Cursor, limit int) (upload.Page, error) {
-	name := listName("all")
-	after, err := name.item(cursor, limit)
+func (s *Store) all(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
+	name, limit := listID{q.Name()}, q.Limit
+	after, err := name.item(q.Cursor, limit)
 	if err != nil {
 		return upload.Page{}, err
 	}

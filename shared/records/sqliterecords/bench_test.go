@@ -20,7 +20,7 @@ func draft(n int64) upload.Record {
 
 func verdict(n int64) upload.Verdict {
 	return upload.Verdict{Status: upload.Stored, Version: "quarantine-v1", At: time.UnixMicro(1767322801000000), Size: 123456,
-		ContentType: "image/png", SHA256: fmt.Sprintf("%064x", n), Served: "files-v1", Unique: true, MaxFiles: 100}
+		ContentType: "image/png", SHA256: fmt.Sprintf("%064x", n), Served: "files-v1", Admission: upload.Admission{Unique: true, MaxFiles: 100}}
 }
 
 // BenchmarkStore gives the cost of one call with one caller and with sixteen at
@@ -56,7 +56,7 @@ func benchmark(b *testing.B, call string, callers int) {
 		case "Create":
 			err = create()
 		case "Settle":
-			_, err = s.Settle(b.Context(), draft(n).Ref(), verdict(n))
+			_, err = s.Update(b.Context(), draft(n).Ref(), upload.Settle(verdict(n)))
 		case "Get":
 			_, err = s.Get(b.Context(), draft(n).Ref())
 		}
