@@ -51,11 +51,11 @@ func (s *Store) admit(ctx context.Context, r upload.Record, a upload.Admission, 
 	for _, k := range locks {
 		lock := keyed(k)
 		lock.text("owner", string(r.ID))
-		lock.text(by, token)
+		lock.text(writerTokens, token)
 		when := absent()
 		if earlier, there := seen[k]; there {
 			r := reading{item: earlier}
-			when = asSeen(r.text(by))
+			when = asSeen(r.text(writerTokens))
 		}
 		with = append(with, change{put: lock, when: when})
 	}
@@ -66,7 +66,7 @@ func (s *Store) admit(ctx context.Context, r upload.Record, a upload.Admission, 
 // with the earliest.
 func (s *Store) checkBytes(ctx context.Context, pk, sha256 string) error {
 	prefix := claimKey("", sha256).sk[len(claimPrefix):] + "#"
-	out, err := s.query(ctx, span{index: bytesIndex, hashName: partitionKey, hash: pk, sortName: bytesKey,
+	out, err := s.query(ctx, queryRange{index: bytesIndex, hashName: partitionKey, hash: pk, sortName: bytesKey,
 		from: prefix, to: prefix + lastOfAll, consistent: true, limit: 1})
 	if err != nil || len(out.items) == 0 {
 		return err
@@ -80,7 +80,7 @@ func (s *Store) checkBytes(ctx context.Context, pk, sha256 string) error {
 
 // release gives the claim on the bytes of a record up, if the record still has
 // it.
-func (s *Store) release(ctx context.Context, h held) ([]change, error) {
+func (s *Store) release(ctx context.Context, h storedItem) ([]change, error) {
 	k := claimKey(entryKey(h.Journal, h.Entry, h.Kind), h.SHA256)
 	claim, err := s.get(ctx, k)
 	if err != nil {
@@ -90,5 +90,5 @@ func (s *Store) release(ctx context.Context, h held) ([]change, error) {
 	if claim == nil || r.text("owner") != string(h.ID) {
 		return nil, r.err
 	}
-	return []change{{remove: k, when: asSeen(r.text(by))}}, r.err
+	return []change{{remove: k, when: asSeen(r.text(writerTokens))}}, r.err
 }

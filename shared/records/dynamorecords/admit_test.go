@@ -19,7 +19,7 @@ func sameBytes(v upload.Verdict) upload.Verdict {
 
 func claimOn(v upload.Verdict) string { return "c#" + v.SHA256 }
 
-// Between what one reads and what it writes another goes through the turnstile.
+// Between what one reads and what it writes another goes through the lock item.
 func TestWhoComesInBetweenIsSeen(t *testing.T) {
 	for _, c := range []struct {
 		name        string

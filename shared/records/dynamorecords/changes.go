@@ -16,10 +16,10 @@ import (
 // Our own write that arrived although its answer was lost is told from another's
 // by its token.
 func (s *Store) Create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
-	ctx, cancel := s.patient(ctx)
+	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	created, err := s.create(ctx, r, once)
-	return created, s.trouble(err, "create the record of %s", r.Ref())
+	return created, s.wrap(err, "create the record of %s", r.Ref())
 }
 
 func (s *Store) create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
@@ -27,7 +27,7 @@ func (s *Store) create(ctx context.Context, r upload.Record, once *upload.Once) 
 		return upload.Record{}, fmt.Errorf("its status is %q, not pending", r.Status)
 	}
 	token := s.o.Token()
-	written, err := s.itemOf(held{Record: r, by: token})
+	written, err := s.itemOf(storedItem{Record: r, tokens: token})
 	if err != nil {
 		return upload.Record{}, err
 	}
@@ -35,7 +35,7 @@ func (s *Store) create(ctx context.Context, r upload.Record, once *upload.Once) 
 	for round := 0; ; round++ {
 		changes := []change{{put: written, when: s.free()}}
 		if once != nil {
-			changes = append(changes, change{put: onceItem(r.Ref(), once, roundToken(token, round)), when: s.claimable(claim)})
+			changes = append(changes, change{put: idempotencyItem(r.Ref(), once, roundToken(token, round)), when: s.claimable(claim)})
 		}
 		err := s.write(ctx, roundToken(token, round), changes...)
 		if !errors.Is(err, errChanged) {
@@ -79,10 +79,10 @@ func roundToken(token string, round int) string { return token + "-" + strconv.I
 // When an answer was lost, the record has our token: then the change is made, whatever
 // has come after it.
 func (s *Store) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
-	ctx, cancel := s.patient(ctx)
+	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	updated, err := s.update(ctx, ref, t)
-	return updated, s.trouble(err, "%s the record of %s", t.Name, ref)
+	return updated, s.wrap(err, "%s the record of %s", t.Name, ref)
 }
 
 func (s *Store) update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
@@ -115,10 +115,10 @@ func (s *Store) update(ctx context.Context, ref upload.Ref, t upload.Transition)
 
 // replace writes what a transition made of the stored item h, with what must be written
 // beside it. errChanged: something else was written meanwhile.
-func (s *Store) replace(ctx context.Context, h held, after upload.Record, a upload.Admission, token string, round int) error {
+func (s *Store) replace(ctx context.Context, h storedItem, after upload.Record, a upload.Admission, token string, round int) error {
 	var with []change
 	var err error
-	next := held{Record: after, by: signed(token, h.by), claims: h.claims}
+	next := storedItem{Record: after, tokens: signed(token, h.tokens), claims: h.claims}
 	switch {
 	case h.Status == upload.Pending && after.Status == upload.Stored:
 		with, err = s.admit(ctx, after, a, roundToken(token, round))
@@ -133,13 +133,13 @@ func (s *Store) replace(ctx context.Context, h held, after upload.Record, a uplo
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, roundToken(token, round), append(with, change{put: i, when: asSeen(h.by)})...)
+	return s.write(ctx, roundToken(token, round), append(with, change{put: i, when: asSeen(h.tokens)})...)
 }
 
 // Get implements upload.Records.
 func (s *Store) Get(ctx context.Context, ref upload.Ref) (upload.Record, error) {
-	ctx, cancel := s.patient(ctx)
+	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	h, err := s.find(ctx, ref)
-	return h.Record, s.trouble(err, "get the record of %s", ref)
+	return h.Record, s.wrap(err, "get the record of %s", ref)
 }

@@ -33,12 +33,12 @@ func TestEveryFieldIsKept(t *testing.T) {
 	bare := upload.Record{ID: r.ID, Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, CreatedAt: r.CreatedAt, Status: upload.Pending}
 	silent := bare
 	silent.Reason, silent.LastFailure = &upload.Reason{}, &upload.Failure{At: r.CreatedAt}
-	for _, want := range []held{{Record: r, by: "a b", claims: true, forget: r.ForgetAfter.Unix() + 1}, {Record: bare}, {Record: silent, by: "c"}} {
+	for _, want := range []storedItem{{Record: r, tokens: "a b", claims: true, forget: r.ForgetAfter.Unix() + 1}, {Record: bare}, {Record: silent, tokens: "c"}} {
 		i, err := s.itemOf(want)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := heldOf(i); err != nil || !reflect.DeepEqual(got, want) {
+		if got, err := parseItem(i); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%+v\nwas read as %+v, %v", want, got, err)
 		}
 	}
@@ -49,12 +49,12 @@ func TestOnlyATombstoneHasATimeToLive(t *testing.T) {
 	s := New(nil, "table", Options{})
 	r := everything()
 	r.DeletedAt, r.ForgetAfter = time.Time{}, time.Time{}
-	i, err := s.itemOf(held{Record: r})
+	i, err := s.itemOf(storedItem{Record: r})
 	if err != nil || i[forget] != nil {
 		t.Errorf("a stored record has %v, %v", i[forget], err)
 	}
 	after := time.Date(2026, 4, 1, 0, 0, 0, 1000, time.UTC)
-	i, err = s.itemOf(held{Record: uploadtest.After(upload.Delete(after, after), r)})
+	i, err = s.itemOf(storedItem{Record: uploadtest.After(upload.Delete(after, after), r)})
 	rd := reading{item: i}
 	if got := rd.number(forget); err != nil || got != after.Unix()+1 {
 		t.Errorf("a tombstone of %d.000001 is forgotten at %d, %v", after.Unix(), got, err)
@@ -65,13 +65,13 @@ func TestOnlyATombstoneHasATimeToLive(t *testing.T) {
 }
 
 func TestTheLastWritersAreKnown(t *testing.T) {
-	h := held{}
+	h := storedItem{}
 	for _, token := range []string{"a", "b", "c", "d", "e"} {
-		h.by = signed(token, h.by)
+		h.tokens = signed(token, h.tokens)
 	}
 	for token, want := range map[string]bool{"a": false, "b": true, "c": true, "d": true, "e": true, "": false, "e d": true} {
 		if token != "" && h.wrote(token) != want {
-			t.Errorf("%q wrote %q: %v", token, h.by, !want)
+			t.Errorf("%q wrote %q: %v", token, h.tokens, !want)
 		}
 	}
 }
@@ -130,7 +130,7 @@ func TestCursorsLeadToWhatTheyWereMadeOf(t *testing.T) {
 	if got, err := list.place(list.cursor(place), 1); err != nil || got != place {
 		t.Errorf("%q, %v", got, err)
 	}
-	for _, k := range []itemKey{keyOf(everything().Ref()), claimOnce(&upload.Once{Scope: "s"}), keyOfNote("n"), {"x#y", "r#x"}, {strings.Repeat("e#x", 600), "r#x"}} {
+	for _, k := range []itemKey{keyOf(everything().Ref()), idempotencyKeyOf(&upload.Once{Scope: "s"}), keyOfNote("n"), {"x#y", "r#x"}, {strings.Repeat("e#x", 600), "r#x"}} {
 		if got, err := all.item(all.itemCursor(k), 1); err != nil || item(got).key() != k {
 			t.Errorf("%v, %v", got, err)
 		}

@@ -16,7 +16,7 @@ import (
 // and the pending files' part of by-list, so its cost grows with what the entry
 // holds. A file that is stored between the two is not counted.
 func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry, kind upload.KindName) (upload.Usage, error) {
-	ctx, cancel := s.patient(ctx)
+	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	pk := entryKey(journal, entry, kind)
 	u, err := s.sumStored(ctx, pk)
@@ -26,7 +26,7 @@ func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.
 		u.Files += pending
 	}
 	if err != nil {
-		return upload.Usage{}, s.trouble(err, "sum what %s/entries/%s/%s holds", journal, entry, kind)
+		return upload.Usage{}, s.wrap(err, "sum what %s/entries/%s/%s holds", journal, entry, kind)
 	}
 	return u, nil
 }
@@ -34,7 +34,7 @@ func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.
 // sumStored sums what an entry has stored.
 func (s *Store) sumStored(ctx context.Context, pk string) (upload.Usage, error) {
 	var u upload.Usage
-	all := span{index: bytesIndex, hashName: partitionKey, hash: pk, consistent: true, only: "size"}
+	all := queryRange{index: bytesIndex, hashName: partitionKey, hash: pk, consistent: true, only: "size"}
 	for {
 		out, err := s.query(ctx, all)
 		if err != nil {
@@ -57,7 +57,7 @@ func (s *Store) sumStored(ctx context.Context, pk string) (upload.Usage, error) 
 func (s *Store) count(ctx context.Context, pk string, status upload.Status) (int64, error) {
 	var n int64
 	prefix := string(status) + "#"
-	all := span{index: listIndex, hashName: partitionKey, hash: pk, sortName: listKey, from: prefix, to: prefix + lastOfAll, consistent: true, countOnly: true}
+	all := queryRange{index: listIndex, hashName: partitionKey, hash: pk, sortName: listKey, from: prefix, to: prefix + lastOfAll, consistent: true, countOnly: true}
 	for {
 		out, err := s.query(ctx, all)
 		if err != nil {
@@ -72,11 +72,11 @@ func (s *Store) count(ctx context.Context, pk string, status upload.Status) (int
 
 // listed reads an item for a list; false is left out. One that is damaged must not
 // keep the others from whoever lists them.
-func (s *Store) listed(ctx context.Context, i item) (held, bool) {
-	h, err := heldOf(i)
+func (s *Store) listed(ctx context.Context, i item) (storedItem, bool) {
+	h, err := parseItem(i)
 	if err != nil {
 		s.tellDamaged(ctx, i, err)
-		return held{}, false
+		return storedItem{}, false
 	}
 	return h, !h.gone(s.o.Now())
 }
@@ -84,10 +84,10 @@ func (s *Store) listed(ctx context.Context, i item) (held, bool) {
 // List implements upload.Records. An empty Status means any. A page may hold fewer
 // than the query's limit, or none, and have a next one.
 func (s *Store) List(ctx context.Context, q upload.Query) (upload.Page, error) {
-	ctx, cancel := s.patient(ctx)
+	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	page, err := s.list(ctx, q)
-	return page, s.trouble(err, "list %s/entries/%s/%s", q.Journal, q.Entry, q.Kind)
+	return page, s.wrap(err, "list %s/entries/%s/%s", q.Journal, q.Entry, q.Kind)
 }
 
 func (s *Store) list(ctx context.Context, q upload.Query) (upload.Page, error) {
@@ -101,12 +101,12 @@ func (s *Store) list(ctx context.Context, q upload.Query) (upload.Page, error) {
 		statuses = []upload.Status{upload.Pending, upload.Stored, upload.Rejected, upload.Deleted}
 	}
 	pk := entryKey(q.Journal, q.Entry, q.Kind)
-	var strands []*strand
+	var sources []*mergeSource
 	for _, status := range statuses {
-		strands = append(strands, newStrand(span{index: listIndex, hashName: partitionKey, hash: pk, sortName: listKey, newestFirst: true, consistent: true},
+		sources = append(sources, newSource(queryRange{index: listIndex, hashName: partitionKey, hash: pk, sortName: listKey, newestFirst: true, consistent: true},
 			string(status)+"#", after, ""))
 	}
-	found, err := s.merge(ctx, strands, q.Limit+1)
+	found, err := s.merge(ctx, sources, q.Limit+1)
 	if err != nil {
 		return upload.Page{}, err
 	}
@@ -130,14 +130,14 @@ func (s *Store) list(ctx context.Context, q upload.Query) (upload.Page, error) {
 // behind, mostly less than a second; what is given is read from the table, as it stands
 // now. Without one it reads the whole table: that is for operators.
 func (s *Store) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
-	ctx, cancel := s.patient(ctx)
+	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	if q.Status == "" {
 		page, err := s.all(ctx, q)
-		return page, s.trouble(err, "list all records")
+		return page, s.wrap(err, "list all records")
 	}
 	page, err := s.ofStatus(ctx, q)
-	return page, s.trouble(err, "list the %s records", q.Status)
+	return page, s.wrap(err, "list the %s records", q.Status)
 }
 
 // ofStatus gives one page of the records of one status.
@@ -151,11 +151,11 @@ func (s *Store) ofStatus(ctx context.Context, q upload.ScanQuery) (upload.Page, 
 	if !q.Before.IsZero() {
 		to = textOf(ceilMicro(q.Before))
 	}
-	var strands []*strand
+	var sources []*mergeSource
 	for shard := range s.o.Shards {
-		strands = append(strands, newStrand(span{index: statusIndex, hashName: statusShard, hash: shardKey(q.Status, shard), sortName: statusAt}, "", after, to))
+		sources = append(sources, newSource(queryRange{index: statusIndex, hashName: statusShard, hash: shardKey(q.Status, shard), sortName: statusAt}, "", after, to))
 	}
-	found, err := s.merge(ctx, strands, q.Limit+1)
+	found, err := s.merge(ctx, sources, q.Limit+1)
 	if err != nil {
 		return upload.Page{}, err
 	}
@@ -200,7 +200,7 @@ func (s *Store) all(ctx context.Context, q upload.ScanQuery) (upload.Page, error
 	var page upload.Page
 	for range maxScans {
 		in.Limit = aws.Int32(int32(limit - len(page.Records) + scanExtra))
-		out, err := ask(ctx, s, s.client.Scan, in)
+		out, err := call(ctx, s, s.client.Scan, in)
 		if err != nil {
 			return upload.Page{}, err
 		}
@@ -226,8 +226,8 @@ func (s *Store) all(ctx context.Context, q upload.ScanQuery) (upload.Page, error
 	return page, nil
 }
 
-// span is part of an index, to be queried.
-type span struct {
+// queryRange is part of an index, to be queried.
+type queryRange struct {
 	index          string
 	hashName, hash string
 	// From sortName = from to sortName = to, both included; all of it when
@@ -241,20 +241,20 @@ type span struct {
 	start              map[string]types.AttributeValue
 }
 
-// answer is one page of a span.
-type answer struct {
+// queryPage is one page of a queryRange.
+type queryPage struct {
 	items []item
 	count int64
 	end   map[string]types.AttributeValue // nil: there is no more
 }
 
-// query reads one page of a span.
-func (s *Store) query(ctx context.Context, q span) (answer, error) {
+// query reads one page of a queryRange.
+func (s *Store) query(ctx context.Context, q queryRange) (queryPage, error) {
 	if q.sortName != "" && q.from > q.to {
-		return answer{}, nil // DynamoDB takes that for a mistake
+		return queryPage{}, nil // DynamoDB takes that for a mistake
 	}
 	if !(itemKey{q.hash, q.from}).possible() || !(itemKey{q.hash, q.to}).possible() {
-		return answer{}, nil
+		return queryPage{}, nil
 	}
 	in := &dynamodb.QueryInput{TableName: &s.table, IndexName: &q.index, ExclusiveStartKey: q.start,
 		KeyConditionExpression:    aws.String("#hash = :hash"),
@@ -280,11 +280,11 @@ func (s *Store) query(ctx context.Context, q span) (answer, error) {
 	if q.countOnly {
 		in.Select = types.SelectCount
 	}
-	out, err := ask(ctx, s, s.client.Query, in)
+	out, err := call(ctx, s, s.client.Query, in)
 	if err != nil {
-		return answer{}, fmt.Errorf("query %s: %w", q.index, err)
+		return queryPage{}, fmt.Errorf("query %s: %w", q.index, err)
 	}
-	f := answer{count: int64(out.Count), end: out.LastEvaluatedKey}
+	f := queryPage{count: int64(out.Count), end: out.LastEvaluatedKey}
 	for _, i := range out.Items {
 		f.items = append(f.items, i)
 	}

@@ -46,10 +46,10 @@ func benchmark(b *testing.B, call string, callers int) {
 		return err
 	}
 	if call != "Create" {
-		together(b, 16, b.N, create)
+		commitBatch(b, 16, b.N, create)
 	}
 	b.ResetTimer()
-	together(b, callers, b.N, func() error {
+	commitBatch(b, callers, b.N, func() error {
 		n := done.Add(1)
 		var err error
 		switch call {
@@ -65,7 +65,7 @@ func benchmark(b *testing.B, call string, callers int) {
 }
 
 // together calls f n times in all, from several callers.
-func together(tb testing.TB, callers, n int, f func() error) {
+func commitBatch(tb testing.TB, callers, n int, f func() error) {
 	tb.Helper()
 	var next atomic.Int64
 	errs := make(chan error, callers)

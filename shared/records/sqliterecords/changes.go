@@ -22,7 +22,7 @@ const (
 // Create implements upload.Records.
 func (s *Store) Create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
 	created, err := write(ctx, s, func(w *writer) (upload.Record, error) { return w.create(r, once) })
-	return created, s.trouble(err, "create the record of %s", r.Ref())
+	return created, s.wrap(err, "create the record of %s", r.Ref())
 }
 
 func (w *writer) create(r upload.Record, once *upload.Once) (upload.Record, error) {
@@ -74,7 +74,7 @@ func (w *writer) first(once *upload.Once) (upload.Record, error) {
 // between, and To is asked once.
 func (s *Store) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
 	updated, err := write(ctx, s, func(w *writer) (upload.Record, error) { return w.change(ref, t) })
-	return updated, s.trouble(err, "%s the record of %s", t.Name, ref)
+	return updated, s.wrap(err, "%s the record of %s", t.Name, ref)
 }
 
 func (w *writer) change(ref upload.Ref, t upload.Transition) (upload.Record, error) {

@@ -118,7 +118,7 @@ func TestAChangeThatFailsIsUndoneAlone(t *testing.T) {
 	trouble := errors.New("trouble")
 	batch := []*change{creating(t.Context(), "a", nil), creating(t.Context(), "b", trouble), creating(ended, "c", nil), creating(t.Context(), "d", nil)}
 	errs := make([]error, len(batch))
-	if err := w.together(batch, errs); err != nil {
+	if err := w.commitBatch(batch, errs); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []error{nil, trouble, context.Canceled, nil} {
@@ -165,7 +165,7 @@ func TestACommitThatFailsIsAnErrorForEveryChange(t *testing.T) {
 	// The next transaction is a new one.
 	w.commit = commit
 	errs := make([]error, 1)
-	if err := errors.Join(w.together([]*change{creating(t.Context(), "b", nil)}, errs), errs[0]); err != nil || !there(t, w, "b") {
+	if err := errors.Join(w.commitBatch([]*change{creating(t.Context(), "b", nil)}, errs), errs[0]); err != nil || !there(t, w, "b") {
 		t.Errorf("afterwards: %v", err)
 	}
 }

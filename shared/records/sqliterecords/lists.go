@@ -41,14 +41,14 @@ func prepareReads(ctx context.Context, db *sql.DB) (*reads, error) {
 // Get implements upload.Records.
 func (s *Store) Get(ctx context.Context, ref upload.Ref) (upload.Record, error) {
 	r, err := find(ctx, s.read.find, ref)
-	return r.Record, s.trouble(err, "get the record of %s", ref)
+	return r.Record, s.wrap(err, "get the record of %s", ref)
 }
 
 // Usage implements upload.Records.
 func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry, kind upload.KindName) (upload.Usage, error) {
 	var u upload.Usage
 	err := s.read.usage.QueryRowContext(ctx, journal, entry, kind).Scan(&u.Files, &u.Bytes)
-	return u, s.trouble(err, "sum what %s/entries/%s/%s holds", journal, entry, kind)
+	return u, s.wrap(err, "sum what %s/entries/%s/%s holds", journal, entry, kind)
 }
 
 // List implements upload.Records. An empty Status means any.
@@ -59,7 +59,7 @@ func (s *Store) List(ctx context.Context, q upload.Query) (upload.Page, error) {
 		}
 		return s.read.list.QueryContext(ctx, q.Journal, q.Entry, q.Kind, q.Status, after.at, after.id, limit)
 	})
-	return page, s.trouble(err, "list %s/entries/%s/%s", q.Journal, q.Entry, q.Kind)
+	return page, s.wrap(err, "list %s/entries/%s/%s", q.Journal, q.Entry, q.Kind)
 }
 
 // Scan implements upload.Records.
@@ -74,7 +74,7 @@ func (s *Store) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, erro
 		}
 		return s.read.byStatus.QueryContext(ctx, q.Status, before, after.at, after.seq, limit)
 	})
-	return page, s.trouble(err, "list the %s records", cmp.Or(string(q.Status), "all"))
+	return page, s.wrap(err, "list the %s records", cmp.Or(string(q.Status), "all"))
 }
 
 // ceilMicro gives the first whole microsecond that is not before t, so that

@@ -296,7 +296,7 @@ func TestForgettingIsSpreadOverManyWrites(t *testing.T) {
 	path := file(t)
 	s := open(t, path, func() time.Time { return now })
 	var made atomic.Int64
-	together(t, 16, 1200, func() error {
+	commitBatch(t, 16, 1200, func() error {
 		_, err := s.Create(t.Context(), draft(made.Add(1)), nil)
 		return err
 	})

@@ -9,16 +9,16 @@ import (
 	"hatchery/shared/upload"
 )
 
-// onceItem claims an idempotency key for a record.
-func onceItem(owner upload.Ref, o *upload.Once, token string) item {
+// idempotencyItem claims an idempotency key for a record.
+func idempotencyItem(owner upload.Ref, o *upload.Once, token string) item {
 	k := keyOf(owner)
-	i := keyed(claimOnce(o))
+	i := keyed(idempotencyKeyOf(o))
 	i.text("owner_pk", k.pk)
 	i.text("owner_sk", k.sk)
 	i["fingerprint"] = &types.AttributeValueMemberS{Value: o.Fingerprint}
 	i.text("expires", textOf(o.Expires))
 	i.number(forget, ceilSecond(o.Expires))
-	i.text(by, token)
+	i.text(writerTokens, token)
 	return i
 }
 
@@ -33,7 +33,7 @@ func (s *Store) claimable(otherwise condition) condition {
 // error. Else the claim has expired, or its record has been forgotten: that one
 // may be replaced under the condition.
 func (s *Store) first(ctx context.Context, o *upload.Once) (_ upload.Record, taken bool, replace condition, _ error) {
-	i, err := s.get(ctx, claimOnce(o))
+	i, err := s.get(ctx, idempotencyKeyOf(o))
 	if err != nil {
 		return upload.Record{}, false, condition{}, err
 	}
@@ -48,7 +48,7 @@ func (s *Store) first(ctx context.Context, o *upload.Once) (_ upload.Record, tak
 	owner, err := s.find(ctx, ref)
 	switch {
 	case errors.Is(err, upload.ErrNotFound):
-		return upload.Record{}, false, asSeen(r.text(by)), r.err
+		return upload.Record{}, false, asSeen(r.text(writerTokens)), r.err
 	case err != nil:
 		return upload.Record{}, false, condition{}, err
 	case r.text("fingerprint") != o.Fingerprint:
