@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 	"hatchery/shared/uploadtest"
 )
@@ -43,7 +44,7 @@ func deskOn(o uploadtest.RecordsOptions) *desk {
 		records: uploadtest.NewRecords(o), objects: uploadtest.NewObjects(), now: noon}
 	made := 0
 	d.Pipeline = &upload.Pipeline{
-		Policy: upload.DefaultPolicy(), Layout: upload.DefaultLayout,
+		Policy: policy.Default(), Layout: upload.DefaultLayout,
 		Records: watchedRecords{d.records, d.watch}, Objects: watchedObjects{d.objects, d.watch},
 		Now: func() time.Time { return d.now },
 		NewID: func() (upload.ID, error) {
@@ -60,10 +61,10 @@ func idNumber(n int) upload.ID {
 }
 
 // kind changes the policy of images.
-func (d *desk) kind(change func(*upload.Kind)) {
+func (d *desk) kind(change func(*policy.Kind)) {
 	k := d.Policy.Kinds["images"]
 	change(&k)
-	d.Policy = upload.Policy{Kinds: map[upload.KindName]upload.Kind{"images": k}}
+	d.Policy = policy.Policy{Kinds: map[policy.KindName]policy.Kind{"images": k}}
 }
 
 func request(filename string) upload.Request {
@@ -233,7 +234,7 @@ func (s watchedRecords) Update(ctx context.Context, ref upload.Ref, t upload.Tra
 	return watched(s.w, t.Name, func() (upload.Record, error) { return s.Records.Update(ctx, ref, t) })
 }
 
-func (s watchedRecords) Usage(ctx context.Context, j upload.Journal, e upload.Entry, k upload.KindName) (upload.Usage, error) {
+func (s watchedRecords) Usage(ctx context.Context, j upload.Journal, e upload.Entry, k policy.KindName) (upload.Usage, error) {
 	return watched(s.w, "Usage", func() (upload.Usage, error) { return s.Records.Usage(ctx, j, e, k) })
 }
 

@@ -27,6 +27,17 @@ var (
 	ErrOverQuota = errors.New("entry is full")
 )
 
+// IsAnswer tells whether err is what Records answers, for callers to branch on, and no
+// failure of the store.
+func IsAnswer(err error) bool {
+	for _, answer := range []error{ErrNotFound, ErrExists, ErrConflict, ErrKeyReused, ErrBadCursor, ErrDuplicate, ErrOverQuota} {
+		if errors.Is(err, answer) {
+			return true
+		}
+	}
+	return false
+}
+
 // DuplicateError says which earlier upload owns the same bytes. It is an
 // ErrDuplicate.
 type DuplicateError struct{ Earlier ID }
@@ -35,31 +46,3 @@ func (e *DuplicateError) Error() string { return fmt.Sprintf("%v: %s", ErrDuplic
 
 // Is makes errors.Is(err, ErrDuplicate) true.
 func (e *DuplicateError) Is(target error) bool { return target == ErrDuplicate }
-
-// Problem names what was wrong with a request to upload.
-type Problem string
-
-// The problems that a request can have.
-const (
-	ProblemName      Problem = "name"
-	ProblemExtension Problem = "extension"
-	ProblemSize      Problem = "size"
-	ProblemType      Problem = "type"
-	ProblemChecksum  Problem = "checksum"
-	ProblemKind      Problem = "kind"
-	ProblemQuota     Problem = "quota"
-)
-
-// Refusal is what a caller is told when an upload is not accepted: one sentence
-// that says what was wrong and what would be right. It holds nothing that the
-// caller did not send or may not know.
-type Refusal struct {
-	Problem Problem
-	Message string
-}
-
-func (r *Refusal) Error() string { return r.Message }
-
-func refuse(p Problem, format string, args ...any) *Refusal {
-	return &Refusal{Problem: p, Message: fmt.Sprintf(format, args...)}
-}

@@ -160,17 +160,6 @@ func CountResend(seen int, at time.Time) Transition {
 	}}
 }
 
-// IsAnswer tells whether err is what Records answers, for callers to branch on, and no
-// failure of the store.
-func IsAnswer(err error) bool {
-	for _, answer := range []error{ErrNotFound, ErrExists, ErrConflict, ErrKeyReused, ErrBadCursor, ErrDuplicate, ErrOverQuota} {
-		if errors.Is(err, answer) {
-			return true
-		}
-	}
-	return false
-}
-
 // Verdict is the result of judging one version.
 type Verdict struct {
 	Status  Status // Stored or Rejected
@@ -203,12 +192,3 @@ func (v Verdict) Apply(r Record) Record {
 	r.Reason = v.Reason
 	return r
 }
-
-// Equal says whether two records hold the same, their reasons and failures included.
-func (r Record) Equal(s Record) bool {
-	same := equalBehind(r.Reason, s.Reason) && equalBehind(r.LastFailure, s.LastFailure)
-	r.Reason, s.Reason, r.LastFailure, s.LastFailure = nil, nil, nil, nil
-	return same && r == s
-}
-
-func equalBehind[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }

@@ -69,7 +69,7 @@ func (p *Pipeline) JudgeOld(ctx context.Context, record Record) (Facts, *Reason,
 		return Facts{}, nil, fmt.Errorf("read the old image of %s: %w", ref, err)
 	}
 	defer body.Close() //nolint:errcheck // reading is over; there is nothing to lose
-	facts, reason, err := kind.Inspect(ctx, body, record.Extension, image.Size, Declared{})
+	facts, reason, err := Inspect(ctx, kind, body, record.Extension, image.Size, Declared{})
 	if err != nil {
 		return Facts{}, nil, fmt.Errorf("inspect the old image of %s: %w", ref, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -309,14 +310,14 @@ func TestAStoredUploadIsTheVeryFile(t *testing.T) {
 			body := picture(t, extension, 1)
 			q := request("Mein Foto.ü." + extension)
 			sum := sumOf(body)
-			q.Declared = upload.Declared{Size: int64(len(body)), Type: strings.ToUpper(upload.ExpectedType(extension)), SHA256: sum}
+			q.Declared = upload.Declared{Size: int64(len(body)), Type: strings.ToUpper(policy.ExpectedType(extension)), SHA256: sum}
 			r, v := d.acceptAs(t, q, body)
 			outcome := d.validate(t, r, v, upload.ResultStored)
 			got := d.wantStatus(t, r, upload.Stored)
 			if outcome.Record != got {
 				t.Errorf("the outcome's record is\n%+v, the store's\n%+v", outcome.Record, got)
 			}
-			if got.Size != int64(len(body)) || got.ContentType != upload.ExpectedType(extension) || got.SHA256 != sum || got.JudgedVersion != v ||
+			if got.Size != int64(len(body)) || got.ContentType != policy.ExpectedType(extension) || got.SHA256 != sum || got.JudgedVersion != v ||
 				got.Reason != nil || !got.SettledAt.Equal(noon) || got.Name != "mein foto_ü" {
 				t.Errorf("stored as %+v", got)
 			}

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hatchery/shared/policy"
 )
 
 // promote copies the judged version to where it is served from, and settles.
-func (p *Pipeline) promote(ctx context.Context, a arrived, record Record, kind Kind, facts Facts) (Outcome, error) {
+func (p *Pipeline) promote(ctx context.Context, a arrived, record Record, kind policy.Kind, facts Facts) (Outcome, error) {
 	to := p.Layout.FilesKey(a.ref)
 	copied, err := p.Objects.Promote(ctx, Promotion{From: a.key, Version: a.version, To: to,
 		ContentType: facts.ContentType, Disposition: Disposition(facts.ContentType, record.FullName())})

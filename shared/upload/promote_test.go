@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 	"hatchery/shared/uploadtest"
 )
@@ -373,19 +374,19 @@ func TestACopyIsJudgedAsItsVersionWouldHaveBeen(t *testing.T) {
 	for _, c := range []struct {
 		what   string
 		before func(*testing.T, *desk) // what is in the entry already
-		kind   func(*upload.Kind)      // what the policy says by now
+		kind   func(*policy.Kind)      // what the policy says by now
 		reason upload.Code             // "" is stored
 	}{
-		{"allowed", nil, func(*upload.Kind) {}, ""},
+		{"allowed", nil, func(*policy.Kind) {}, ""},
 		{"a duplicate", func(t *testing.T, d *desk) {
 			r, v := d.accept(t, "cat.png", picture(t, "png", 1))
 			d.validate(t, r, v, upload.ResultStored)
-		}, func(k *upload.Kind) { k.Duplicates = upload.DuplicatesRefuse }, upload.Duplicate},
+		}, func(k *policy.Kind) { k.Duplicates = policy.DuplicatesRefuse }, upload.Duplicate},
 		{"one too many", func(t *testing.T, d *desk) {
 			r, v := d.accept(t, "cat.png", picture(t, "png", 2))
 			d.validate(t, r, v, upload.ResultStored)
-		}, func(k *upload.Kind) { k.MaxFiles = 1 }, upload.NotAllowed},
-		{"too large by now", nil, func(k *upload.Kind) { k.MaxBytes = 3 }, upload.TooLarge},
+		}, func(k *policy.Kind) { k.MaxFiles = 1 }, upload.NotAllowed},
+		{"too large by now", nil, func(k *policy.Kind) { k.MaxBytes = 3 }, upload.TooLarge},
 	} {
 		for _, swap := range []bool{true, false} {
 			d := deskOn(uploadtest.RecordsOptions{Swap: swap})

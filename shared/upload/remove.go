@@ -61,7 +61,7 @@ func (p *Pipeline) removeOld(ctx context.Context, ref Ref) error {
 	case !record.Old() && record.JudgedVersion != OldVersion:
 		return nil
 	case p.OldImages == nil:
-		return fmt.Errorf("delete upload %s: it is an image of the replaced service, whose bucket is not known here (HATCHERY_LEGACY_BUCKET)", ref)
+		return fmt.Errorf("delete upload %s: it is an image of the replaced service, whose bucket the settings do not name", ref)
 	}
 	if err := p.OldImages.RemoveOld(ctx, ref); err != nil {
 		return fmt.Errorf("remove the old image of %s: %w", ref, err)

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hatchery/shared/policy"
 )
 
 // settle stores the upload with a copy of its version. ours is that copy, too, if it is
 // to be removed when the verdict is another one.
-func (p *Pipeline) settle(ctx context.Context, a arrived, kind Kind, facts Facts, copied Copy, ours Version) (Outcome, error) {
+func (p *Pipeline) settle(ctx context.Context, a arrived, kind policy.Kind, facts Facts, copied Copy, ours Version) (Outcome, error) {
 	if copied.SHA256 != facts.SHA256 {
 		// Never removed here: if it was our reading that went wrong, another
 		// validator may be about to settle with this copy.
@@ -17,7 +18,7 @@ func (p *Pipeline) settle(ctx context.Context, a arrived, kind Kind, facts Facts
 	}
 	settled, err := p.Records.Update(ctx, a.ref, Settle(Verdict{Status: Stored, Version: a.version, At: p.Now(),
 		Size: facts.Size, ContentType: facts.ContentType, SHA256: facts.SHA256, Served: copied.Version,
-		Admission: Admission{Unique: kind.Duplicates == DuplicatesRefuse, MaxFiles: kind.MaxFiles, MaxTotalBytes: kind.MaxTotalBytes}}))
+		Admission: Admission{Unique: kind.Duplicates == policy.DuplicatesRefuse, MaxFiles: kind.MaxFiles, MaxTotalBytes: kind.MaxTotalBytes}}))
 	switch {
 	case errors.Is(err, ErrDuplicate):
 		return p.reject(ctx, a, facts, duplicateReason(err), ours)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hatchery/shared/policy"
 	"slices"
 )
 
@@ -109,20 +110,20 @@ func (p *Pipeline) judge(ctx context.Context, a arrived, record Record) (Outcome
 }
 
 // read reads an object whole and closes it. With a reason it may not be served.
-func (p *Pipeline) read(ctx context.Context, record Record, key Key, object Object) (Kind, Facts, *Reason, error) {
+func (p *Pipeline) read(ctx context.Context, record Record, key Key, object Object) (policy.Kind, Facts, *Reason, error) {
 	defer object.Body.Close() //nolint:errcheck // reading is over; there is nothing to lose
 	kind, known := p.Policy.Kinds[record.Kind]
 	if !known {
-		return Kind{}, Facts{Size: object.Size}, noLongerAccepted(record.Kind), nil
+		return policy.Kind{}, Facts{Size: object.Size}, noLongerAccepted(record.Kind), nil
 	}
-	facts, reason, err := kind.Inspect(ctx, object.Body, record.Extension, object.Size, record.Declared)
+	facts, reason, err := Inspect(ctx, kind, object.Body, record.Extension, object.Size, record.Declared)
 	if err != nil {
 		err = fmt.Errorf("inspect object %q version %s: %w", key, object.Version, err)
 	}
 	return kind, facts, reason, err
 }
 
-func noLongerAccepted(kind KindName) *Reason {
+func noLongerAccepted(kind policy.KindName) *Reason {
 	return &Reason{NotAllowed, fmt.Sprintf("Files of the kind %s are no longer accepted here.", kind)}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -179,7 +180,7 @@ func (s *script) deliver(key upload.Key, version upload.Version) {
 const (
 	journal  = upload.Journal("journal")
 	entry    = upload.Entry("entry")
-	kind     = upload.KindName("images")
+	kind     = policy.KindName("images")
 	filename = "cat.png"
 )
 
@@ -191,14 +192,14 @@ func (w *world) pipeline(stores Stores, m Memory, next upload.ID) *upload.Pipeli
 	if w.scenario.Wrap != nil {
 		stores = w.scenario.Wrap(stores, m)
 	}
-	policy := upload.DefaultPolicy()
-	images := policy.Kinds[kind]
+	kinds := policy.Default()
+	images := kinds.Kinds[kind]
 	images.MaxFiles = w.scenario.MaxFiles
 	if w.scenario.Unique {
-		images.Duplicates = upload.DuplicatesRefuse
+		images.Duplicates = policy.DuplicatesRefuse
 	}
-	policy.Kinds[kind] = images
-	return &upload.Pipeline{Policy: policy, Layout: upload.DefaultLayout, Records: stores.Records, Objects: stores.Objects, Teller: stores.Teller,
+	kinds.Kinds[kind] = images
+	return &upload.Pipeline{Policy: kinds, Layout: upload.DefaultLayout, Records: stores.Records, Objects: stores.Objects, Teller: stores.Teller,
 		Now: func() time.Time { return start }, NewID: func() (upload.ID, error) { return next, nil },
 		TombstoneLife: upload.DefaultTombstoneLife}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -126,7 +127,7 @@ func (s *steppedRecords) Update(ctx context.Context, ref upload.Ref, t upload.Tr
 	})
 }
 
-func (s *steppedRecords) Usage(ctx context.Context, j upload.Journal, e upload.Entry, k upload.KindName) (upload.Usage, error) {
+func (s *steppedRecords) Usage(ctx context.Context, j upload.Journal, e upload.Entry, k policy.KindName) (upload.Usage, error) {
 	return perform(s.world, s.actor, readCall("sum usage", string(e)), showUsage, func() (upload.Usage, error) {
 		return s.Records.Usage(ctx, j, e, k)
 	})

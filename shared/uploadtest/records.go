@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -233,7 +234,7 @@ func older(a, b upload.Record) bool {
 	return position{At: a.CreatedAt, Ref: a.Ref()}.compare(position{At: b.CreatedAt, Ref: b.Ref()}) < 0
 }
 
-func sameEntry(r upload.Record, j upload.Journal, e upload.Entry, k upload.KindName) bool {
+func sameEntry(r upload.Record, j upload.Journal, e upload.Entry, k policy.KindName) bool {
 	return r.Journal == j && r.Entry == e && r.Kind == k
 }
 

@@ -9,11 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
 // Usage implements upload.Records.
-func (s *Records) Usage(ctx context.Context, j upload.Journal, e upload.Entry, k upload.KindName) (upload.Usage, error) {
+func (s *Records) Usage(ctx context.Context, j upload.Journal, e upload.Entry, k policy.KindName) (upload.Usage, error) {
 	if err := ctx.Err(); err != nil {
 		return upload.Usage{}, err
 	}

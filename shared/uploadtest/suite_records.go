@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -83,7 +84,7 @@ type recordsSuite struct {
 const (
 	suiteJournal = upload.Journal("journal-1")
 	suiteEntry   = upload.Entry("entry_A")
-	suiteKind    = upload.KindName("images")
+	suiteKind    = policy.KindName("images")
 	suiteSHA     = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 	otherSHA     = "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752"
 )

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -68,7 +69,7 @@ func (s *Store) answered(ctx context.Context, f filter, match func(resource) boo
 }
 
 // entry gives everything of one kind that an entry holds, one resource an upload.
-func (s *Store) entry(ctx context.Context, j upload.Journal, e upload.Entry, k upload.KindName) ([]resource, error) {
+func (s *Store) entry(ctx context.Context, j upload.Journal, e upload.Entry, k policy.KindName) ([]resource, error) {
 	there, err := s.list(ctx, filter{keyJournal: string(j), keyEntry: string(e)}, func(r resource) bool {
 		return r.Journal == j && r.Entry == e && r.Kind == k
 	})
@@ -87,7 +88,7 @@ func onePerUpload(all []resource) []resource {
 }
 
 // Usage implements upload.Records.
-func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry, kind upload.KindName) (upload.Usage, error) {
+func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry, kind policy.KindName) (upload.Usage, error) {
 	there, err := s.entry(ctx, journal, entry, kind)
 	if err != nil {
 		return upload.Usage{}, wrap(err, "sum what %s/entries/%s/%s holds", journal, entry, kind)

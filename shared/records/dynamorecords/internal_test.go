@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 	"hatchery/shared/uploadtest"
 )
@@ -82,7 +83,7 @@ func FuzzRefsHaveKeysOfTheirOwn(f *testing.F) {
 	f.Add("", "", "", "")
 	f.Add("\x00\xff", "é", "~", "..")
 	f.Fuzz(func(t *testing.T, journal, entry, kind, id string) {
-		ref := upload.Ref{Journal: upload.Journal(journal), Entry: upload.Entry(entry), Kind: upload.KindName(kind), ID: upload.ID(id)}
+		ref := upload.Ref{Journal: upload.Journal(journal), Entry: upload.Entry(entry), Kind: policy.KindName(kind), ID: upload.ID(id)}
 		k := keyOf(ref)
 		if strings.ContainsFunc(k.pk+k.sk, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			t.Errorf("the key is %q", k)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -42,7 +43,7 @@ func keyOf(ref upload.Ref) itemKey {
 	return itemKey{entryKey(ref.Journal, ref.Entry, ref.Kind), recordPrefix + url.PathEscape(string(ref.ID))}
 }
 
-func entryKey(journal upload.Journal, entry upload.Entry, kind upload.KindName) string {
+func entryKey(journal upload.Journal, entry upload.Entry, kind policy.KindName) string {
 	return entryPrefix + url.PathEscape(string(journal)) + "/" + url.PathEscape(string(entry)) + "/" + url.PathEscape(string(kind))
 }
 
@@ -64,7 +65,7 @@ func (k itemKey) ref() (upload.Ref, error) {
 			return upload.Ref{}, fmt.Errorf("key %q, %q: %w", k.pk, k.sk, err)
 		}
 	}
-	ref := upload.Ref{Journal: upload.Journal(parts[0]), Entry: upload.Entry(parts[1]), Kind: upload.KindName(parts[2]), ID: upload.ID(parts[3])}
+	ref := upload.Ref{Journal: upload.Journal(parts[0]), Entry: upload.Entry(parts[1]), Kind: policy.KindName(parts[2]), ID: upload.ID(parts[3])}
 	if keyOf(ref) != k {
 		return upload.Ref{}, fmt.Errorf("key %q, %q is not where the record of %s lies", k.pk, k.sk, ref) // escaped otherwise: Get would not find it
 	}

@@ -9,13 +9,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
 // Usage implements upload.Records. It reads the stored files' part of by-bytes
 // and the pending files' part of by-list, so its cost grows with what the entry
 // holds. A file that is stored between the two is not counted.
-func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry, kind upload.KindName) (upload.Usage, error) {
+func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry, kind policy.KindName) (upload.Usage, error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	pk := entryKey(journal, entry, kind)

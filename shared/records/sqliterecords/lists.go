@@ -8,6 +8,7 @@ import (
 	"math"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -45,7 +46,7 @@ func (s *Store) Get(ctx context.Context, ref upload.Ref) (upload.Record, error) 
 }
 
 // Usage implements upload.Records.
-func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry, kind upload.KindName) (upload.Usage, error) {
+func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry, kind policy.KindName) (upload.Usage, error) {
 	var u upload.Usage
 	err := s.read.usage.QueryRowContext(ctx, journal, entry, kind).Scan(&u.Files, &u.Bytes)
 	return u, s.wrap(err, "sum what %s/entries/%s/%s holds", journal, entry, kind)

@@ -1,4 +1,4 @@
-package upload
+package policy
 
 import (
 	"strings"
@@ -18,37 +18,37 @@ const maxNameBytes = 255
 func ParseName(filename string) (name, extension string, err error) {
 	switch {
 	case filename == "":
-		return "", "", refuse(ProblemName, "The file has no name: give one with an extension, cat.png for instance.")
+		return "", "", Refuse(ProblemName, "The file has no name: give one with an extension, cat.png for instance.")
 	case len(filename) > maxNameBytes:
-		return "", "", refuse(ProblemName, "The file's name is %d bytes long: at most %d are accepted.", len(filename), maxNameBytes)
+		return "", "", Refuse(ProblemName, "The file's name is %d bytes long: at most %d are accepted.", len(filename), maxNameBytes)
 	case !utf8.ValidString(filename):
-		return "", "", refuse(ProblemName, "The file's name is not valid UTF-8: encode it as UTF-8 and percent-encode it in the URL.")
+		return "", "", Refuse(ProblemName, "The file's name is not valid UTF-8: encode it as UTF-8 and percent-encode it in the URL.")
 	}
 	for _, r := range filename {
 		if what := forbidden(r); what != "" {
-			return "", "", refuse(ProblemName, "The file's name holds %s (U+%04X): rename the file without it.", what, r)
+			return "", "", Refuse(ProblemName, "The file's name holds %s (U+%04X): rename the file without it.", what, r)
 		}
 	}
 	if !norm.NFC.IsNormalString(filename) {
-		return "", "", refuse(ProblemName, "The file's name is not in Unicode's NFC form: send it composed (in JavaScript: name.normalize(\"NFC\")).")
+		return "", "", Refuse(ProblemName, "The file's name is not in Unicode's NFC form: send it composed (in JavaScript: name.normalize(\"NFC\")).")
 	}
 	if strings.HasPrefix(filename, ".") || strings.Contains(filename, "..") {
-		return "", "", refuse(ProblemName, "The file's name begins with a dot or holds two in a row: rename the file, cat.png for instance.")
+		return "", "", Refuse(ProblemName, "The file's name begins with a dot or holds two in a row: rename the file, cat.png for instance.")
 	}
 	dot := strings.LastIndexByte(filename, '.')
 	if dot < 0 {
-		return "", "", refuse(ProblemName, "The file's name has no extension: name it like cat.png.")
+		return "", "", Refuse(ProblemName, "The file's name has no extension: name it like cat.png.")
 	}
 	if strings.TrimSpace(filename[:dot]) == "" {
-		return "", "", refuse(ProblemName, "The file's name is blank before its extension: name it like cat.png.")
+		return "", "", Refuse(ProblemName, "The file's name is blank before its extension: name it like cat.png.")
 	}
 	if dot == len(filename)-1 {
-		return "", "", refuse(ProblemExtension, "The file's name ends in a dot: give it an extension, cat.png for instance.")
+		return "", "", Refuse(ProblemExtension, "The file's name ends in a dot: give it an extension, cat.png for instance.")
 	}
 	name = lower(strings.ReplaceAll(filename[:dot], ".", "_"))
 	extension = lower(filename[dot+1:])
 	if n := len(name) + 1 + len(extension); n > maxNameBytes {
-		return "", "", refuse(ProblemName, "The file's name is %d bytes long in lower case: at most %d are accepted.", n, maxNameBytes)
+		return "", "", Refuse(ProblemName, "The file's name is %d bytes long in lower case: at most %d are accepted.", n, maxNameBytes)
 	}
 	return name, extension, nil
 }

@@ -1,4 +1,4 @@
-package upload
+package policy
 
 import (
 	"bytes"
@@ -13,37 +13,6 @@ import (
 
 	"hatchery/shared/sniff"
 )
-
-// Fault is one thing wrong with the configuration: the setting, what was found
-// there, and what is accepted.
-type Fault struct {
-	Setting  string
-	Found    string
-	Accepted string
-}
-
-func (f Fault) Error() string {
-	return fmt.Sprintf("%s: found %s; accepted: %s", f.Setting, f.Found, f.Accepted)
-}
-
-// Faults is all that is wrong with a configuration, in the order found.
-type Faults []Fault
-
-func (fs Faults) Error() string {
-	lines := make([]string, len(fs))
-	for i, f := range fs {
-		lines[i] = f.Error()
-	}
-	return strings.Join(lines, "\n")
-}
-
-// Err is nil when there are no faults.
-func (fs Faults) Err() error {
-	if len(fs) == 0 {
-		return nil
-	}
-	return fs
-}
 
 // What Duplicates may say.
 const (
@@ -75,6 +44,12 @@ type Kind struct {
 	MaxAncillaryBytes int64 `json:"max_ancillary_bytes,omitempty"`
 }
 
+// KindName names a kind of the policy, "images" for instance.
+type KindName string
+
+// Valid says whether a kind may have this name.
+func (n KindName) Valid() bool { return kindForm.MatchString(string(n)) }
+
 // Policy is the kinds of file that this deployment takes.
 type Policy struct {
 	Kinds map[KindName]Kind `json:"kinds"`
@@ -89,8 +64,8 @@ func defaultKind() Kind {
 		MaxPixels: 50_000_000, MaxSide: 16_384, Duplicates: DuplicatesAllow, AfterEnd: []string{"mpf", "zeros"}}
 }
 
-// DefaultPolicy takes what the replaced service took.
-func DefaultPolicy() Policy {
+// Default takes what the replaced service took.
+func Default() Policy {
 	return Policy{Kinds: map[KindName]Kind{"images": defaultKind()}}
 }
 
@@ -99,10 +74,10 @@ var kindForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
 // maxPolicyBytes bounds the policy's JSON.
 const maxPolicyBytes = 64 << 10
 
-// ParsePolicy reads a policy's JSON. A member that a kind leaves out has the
+// Parse reads a policy's JSON. A member that a kind leaves out has the
 // default's value. readable is the most bytes that the validator can read before
 // its deadline. Everything wrong is reported at once, as Faults.
-func ParsePolicy(data []byte, readable int64) (Policy, error) {
+func Parse(data []byte, readable int64) (Policy, error) {
 	const setting = "HATCHERY_POLICY"
 	if len(data) > maxPolicyBytes {
 		return Policy{}, Faults{{setting, fmt.Sprintf("%d bytes", len(data)), fmt.Sprintf("at most %d bytes of JSON", maxPolicyBytes)}}
@@ -120,7 +95,7 @@ func ParsePolicy(data []byte, readable int64) (Policy, error) {
 	p := Policy{Kinds: make(map[KindName]Kind, len(raw.Kinds))}
 	for _, name := range slices.Sorted(maps.Keys(raw.Kinds)) {
 		where := fmt.Sprintf("%s kinds.%s", setting, name)
-		if !kindForm.MatchString(string(name)) {
+		if !name.Valid() {
 			faults = append(faults, Fault{setting, fmt.Sprintf("a kind named %q", name), "a name of a-z, 0-9, _ and -, beginning with a letter, at most 32 characters"})
 		}
 		k := defaultKind()
@@ -197,8 +172,8 @@ func (k Kind) faults(where string, readable int64) Faults {
 // afterEnd are the words of AfterEnd.
 var afterEnd = []string{"mpf", "zeros", "samsung", "video"}
 
-// limits are the kind's bounds in the words of the checkers.
-func (k Kind) limits() sniff.Limits {
+// Limits are the kind's bounds in the words of the checkers.
+func (k Kind) Limits() sniff.Limits {
 	return sniff.Limits{MaxPixels: k.MaxPixels, MaxSide: k.MaxSide, MaxAncillaryBytes: k.MaxAncillaryBytes,
 		MPF: slices.Contains(k.AfterEnd, "mpf"), Zeros: slices.Contains(k.AfterEnd, "zeros"), Samsung: slices.Contains(k.AfterEnd, "samsung"), Video: slices.Contains(k.AfterEnd, "video")}
 }
@@ -210,7 +185,7 @@ func (k Kind) AllowsExtension(e string) bool { return slices.Contains(k.Extensio
 func (p Policy) Kind(name KindName) (Kind, error) {
 	k, ok := p.Kinds[name]
 	if !ok {
-		return Kind{}, refuse(ProblemKind, "There is no kind %q here: use %s.", name, strings.Join(p.names(), ", "))
+		return Kind{}, Refuse(ProblemKind, "There is no kind %q here: use %s.", name, strings.Join(p.names(), ", "))
 	}
 	return k, nil
 }
@@ -222,4 +197,15 @@ func (p Policy) names() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// CheckSize refuses a size that the kind does not take.
+func (k Kind) CheckSize(size int64) error {
+	switch {
+	case size > k.MaxBytes:
+		return Refuse(ProblemSize, "The file has %d bytes: at most %d are accepted.", size, k.MaxBytes)
+	case size < k.MinBytes:
+		return Refuse(ProblemSize, "The file has %d bytes: at least %d are needed.", size, k.MinBytes)
+	}
+	return nil
 }

@@ -1,4 +1,4 @@
-package upload_test
+package policy_test
 
 import (
 	"encoding/json"
@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/sniff"
-	"hatchery/shared/upload"
 )
 
 // readable is what a validator of 60 s reads at the default rate.
@@ -17,26 +17,26 @@ const readable = 1_140_000_000
 
 func TestTheDefaultPolicyIsTheDocumentedOne(t *testing.T) {
 	const documented = `{"kinds":{"images":{"extensions":["png","jpg","jpeg","bmp","gif"],"min_bytes":1,"max_bytes":5500000,"max_pixels":50000000,"max_side":16384,"duplicates":"allow","after_end":["mpf","zeros"]}}}`
-	got, err := json.Marshal(upload.DefaultPolicy())
+	got, err := json.Marshal(policy.Default())
 	if err != nil || string(got) != documented {
 		t.Errorf("the default policy is\n%s (%v), want\n%s", got, err, documented)
 	}
-	read, err := upload.ParsePolicy([]byte(documented), readable)
-	if err != nil || !reflect.DeepEqual(read, upload.DefaultPolicy()) {
+	read, err := policy.Parse([]byte(documented), readable)
+	if err != nil || !reflect.DeepEqual(read, policy.Default()) {
 		t.Errorf("the documented policy is read as %+v, %v", read, err)
 	}
 }
 
 func TestWhatAKindLeavesOutHasTheDefaultsValue(t *testing.T) {
-	p, err := upload.ParsePolicy([]byte(`{"kinds":{"photos":{},"icons":{"extensions":["png"],"max_bytes":1000,"duplicates":"refuse","after_end":[],"max_files":3,"max_total_bytes":2000,"max_ancillary_bytes":10}}}`), readable)
+	p, err := policy.Parse([]byte(`{"kinds":{"photos":{},"icons":{"extensions":["png"],"max_bytes":1000,"duplicates":"refuse","after_end":[],"max_files":3,"max_total_bytes":2000,"max_ancillary_bytes":10}}}`), readable)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if photos := upload.DefaultPolicy().Kinds["images"]; !reflect.DeepEqual(p.Kinds["photos"], photos) {
+	if photos := policy.Default().Kinds["images"]; !reflect.DeepEqual(p.Kinds["photos"], photos) {
 		t.Errorf("photos: %+v, want %+v", p.Kinds["photos"], photos)
 	}
-	want := upload.Kind{Extensions: []string{"png"}, MinBytes: 1, MaxBytes: 1000, MaxPixels: 50_000_000, MaxSide: 16_384,
-		Duplicates: upload.DuplicatesRefuse, AfterEnd: []string{}, MaxFiles: 3, MaxTotalBytes: 2000, MaxAncillaryBytes: 10}
+	want := policy.Kind{Extensions: []string{"png"}, MinBytes: 1, MaxBytes: 1000, MaxPixels: 50_000_000, MaxSide: 16_384,
+		Duplicates: policy.DuplicatesRefuse, AfterEnd: []string{}, MaxFiles: 3, MaxTotalBytes: 2000, MaxAncillaryBytes: 10}
 	if !reflect.DeepEqual(p.Kinds["icons"], want) {
 		t.Errorf("icons: %+v, want %+v", p.Kinds["icons"], want)
 	}
@@ -44,11 +44,11 @@ func TestWhatAKindLeavesOutHasTheDefaultsValue(t *testing.T) {
 
 func TestAKindDoesNotChangeAnother(t *testing.T) {
 	// Both begin as the default, whose lists must not be shared.
-	p, err := upload.ParsePolicy([]byte(`{"kinds":{"a":{"extensions":["gif","bmp"]},"b":{}}}`), readable)
+	p, err := policy.Parse([]byte(`{"kinds":{"a":{"extensions":["gif","bmp"]},"b":{}}}`), readable)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := p.Kinds["b"].Extensions; !reflect.DeepEqual(got, upload.DefaultPolicy().Kinds["images"].Extensions) {
+	if got := p.Kinds["b"].Extensions; !reflect.DeepEqual(got, policy.Default().Kinds["images"].Extensions) {
 		t.Errorf("b has the extensions %v", got)
 	}
 }
@@ -94,8 +94,8 @@ func TestAPolicyIsRefusedForEachFault(t *testing.T) {
 		{kind(`"after_end":["mpf","anything"]`), "HATCHERY_POLICY kinds.images.after_end", `"anything"`, `"mpf", "zeros", "samsung", "video"`},
 	} {
 		t.Run(fmt.Sprintf("%.60s", c.policy), func(t *testing.T) {
-			_, err := upload.ParsePolicy([]byte(c.policy), readable)
-			var faults upload.Faults
+			_, err := policy.Parse([]byte(c.policy), readable)
+			var faults policy.Faults
 			if !errors.As(err, &faults) || len(faults) != 1 {
 				t.Fatalf("error %v, want one fault", err)
 			}
@@ -108,12 +108,12 @@ func TestAPolicyIsRefusedForEachFault(t *testing.T) {
 }
 
 func TestAllFaultsOfAPolicyAreReportedAtOnce(t *testing.T) {
-	_, err := upload.ParsePolicy([]byte(`{"kinds":{
+	_, err := policy.Parse([]byte(`{"kinds":{
 		"Bad":{"duplicates":"x"},
 		"first":{"extensions":["svg","exe"],"min_bytes":-1,"max_bytes":6000000000,"max_pixels":-5},
 		"second":{"what":1},
 		"third":{"after_end":["a","b"]}}}`), readable)
-	var faults upload.Faults
+	var faults policy.Faults
 	if !errors.As(err, &faults) {
 		t.Fatalf("error %v, want Faults", err)
 	}
@@ -135,29 +135,29 @@ func TestAllFaultsOfAPolicyAreReportedAtOnce(t *testing.T) {
 }
 
 func TestTheLargestObjectIsAcceptedWhereItCanBeRead(t *testing.T) {
-	policy := []byte(`{"kinds":{"images":{"max_bytes":5000000000}}}`)
-	if _, err := upload.ParsePolicy(policy, 5_000_000_000); err != nil {
+	text := []byte(`{"kinds":{"images":{"max_bytes":5000000000}}}`)
+	if _, err := policy.Parse(text, 5_000_000_000); err != nil {
 		t.Errorf("error %v, want none", err)
 	}
-	if _, err := upload.ParsePolicy(policy, 4_999_999_999); err == nil {
+	if _, err := policy.Parse(text, 4_999_999_999); err == nil {
 		t.Error("accepted, though the validator cannot read so much")
 	}
 }
 
 func TestNoFaultsAreNoError(t *testing.T) {
-	if err := (upload.Faults{}).Err(); err != nil {
+	if err := (policy.Faults{}).Err(); err != nil {
 		t.Errorf("error %v", err)
 	}
 }
 
 func TestAnUnknownKindIsRefusedNamingTheKnownOnes(t *testing.T) {
-	p, err := upload.ParsePolicy([]byte(`{"kinds":{"photos":{},"images":{}}}`), readable)
+	p, err := policy.Parse([]byte(`{"kinds":{"photos":{},"images":{}}}`), readable)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = p.Kind("videos")
-	var refusal *upload.Refusal
-	if !errors.As(err, &refusal) || refusal.Problem != upload.ProblemKind || !strings.Contains(refusal.Message, `"videos" here: use images, photos`) {
+	var refusal *policy.Refusal
+	if !errors.As(err, &refusal) || refusal.Problem != policy.ProblemKind || !strings.Contains(refusal.Message, `"videos" here: use images, photos`) {
 		t.Errorf("error %v", err)
 	}
 	if _, err := p.Kind("photos"); err != nil {
@@ -167,11 +167,11 @@ func TestAnUnknownKindIsRefusedNamingTheKnownOnes(t *testing.T) {
 
 func TestEveryCheckedExtensionHasAType(t *testing.T) {
 	for _, e := range sniff.Extensions() {
-		if got := upload.ExpectedType(e); !strings.HasPrefix(got, "image/") {
+		if got := policy.ExpectedType(e); !strings.HasPrefix(got, "image/") {
 			t.Errorf("%s has the type %q", e, got)
 		}
 	}
-	if got := upload.ExpectedType("exe"); got != "application/octet-stream" {
+	if got := policy.ExpectedType("exe"); got != "application/octet-stream" {
 		t.Errorf("an unknown extension has the type %q", got)
 	}
 }
@@ -183,9 +183,9 @@ func FuzzParsePolicy(f *testing.F) {
 		f.Add([]byte(s), int64(readable))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, readable int64) {
-		p, err := upload.ParsePolicy(data, readable)
+		p, err := policy.Parse(data, readable)
 		if err != nil {
-			var faults upload.Faults
+			var faults policy.Faults
 			if !errors.As(err, &faults) || len(faults) == 0 {
 				t.Fatalf("error %v, want faults", err)
 			}
@@ -200,7 +200,7 @@ func FuzzParsePolicy(f *testing.F) {
 			t.Fatal("a policy without kinds was accepted")
 		}
 		for name, k := range p.Kinds {
-			if len(k.Extensions) == 0 || k.MinBytes < 0 || k.MaxBytes < max(k.MinBytes, 1) || k.MaxBytes > min(readable, upload.LargestObject) ||
+			if len(k.Extensions) == 0 || k.MinBytes < 0 || k.MaxBytes < max(k.MinBytes, 1) || k.MaxBytes > min(readable, policy.LargestObject) ||
 				k.MaxPixels < 1 || k.MaxSide < 1 || k.MaxFiles < 0 || k.MaxTotalBytes < 0 || k.MaxAncillaryBytes < 0 {
 				t.Fatalf("accepted as %s: %+v", name, k)
 			}
@@ -217,7 +217,7 @@ func FuzzParsePolicy(f *testing.F) {
 		if len(written) > 64<<10 {
 			return // longer than a policy may be, with all defaults written out
 		}
-		again, err := upload.ParsePolicy(written, readable)
+		again, err := policy.Parse(written, readable)
 		if err != nil || !reflect.DeepEqual(again, p) {
 			t.Fatalf("written as %s and read again as %+v, %v; want %+v", written, again, err, p)
 		}

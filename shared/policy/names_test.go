@@ -1,4 +1,4 @@
-package upload_test
+package policy_test
 
 import (
 	"errors"
@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
-	"hatchery/shared/upload"
+	"hatchery/shared/policy"
 )
 
 func TestANameIsSplitAsTheReplacedServiceSplitIt(t *testing.T) {
@@ -33,7 +33,7 @@ func TestANameIsSplitAsTheReplacedServiceSplitIt(t *testing.T) {
 		{strings.Repeat("a", 251) + ".png", strings.Repeat("a", 251), "png"},
 		{strings.Repeat("é", 125) + "a.png", strings.Repeat("é", 125) + "a", "png"},
 	} {
-		name, extension, err := upload.ParseName(c.filename)
+		name, extension, err := policy.ParseName(c.filename)
 		if err != nil || name != c.name || extension != c.extension {
 			t.Errorf("ParseName(%q) = %q, %q, %v; want %q, %q", c.filename, name, extension, err, c.name, c.extension)
 		}
@@ -41,10 +41,10 @@ func TestANameIsSplitAsTheReplacedServiceSplitIt(t *testing.T) {
 }
 
 func TestADangerousNameIsRefusedAndNotCleaned(t *testing.T) {
-	const named, extended = upload.ProblemName, upload.ProblemExtension
+	const named, extended = policy.ProblemName, policy.ProblemExtension
 	for _, c := range []struct {
 		filename string
-		problem  upload.Problem
+		problem  policy.Problem
 		says     string
 	}{
 		{"", named, "no name"},
@@ -104,8 +104,8 @@ func TestADangerousNameIsRefusedAndNotCleaned(t *testing.T) {
 		// 255 bytes as sent, more in lower case.
 		{strings.Repeat("Ⱥ", 125) + "a.png", named, "in lower case"},
 	} {
-		name, extension, err := upload.ParseName(c.filename)
-		var refusal *upload.Refusal
+		name, extension, err := policy.ParseName(c.filename)
+		var refusal *policy.Refusal
 		if !errors.As(err, &refusal) {
 			t.Errorf("ParseName(%.40q) = %q, %q, %v; want a refusal", c.filename, name, extension, err)
 			continue
@@ -138,9 +138,9 @@ func FuzzParseName(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, filename string) {
-		name, extension, err := upload.ParseName(filename)
+		name, extension, err := policy.ParseName(filename)
 		if err != nil {
-			var refusal *upload.Refusal
+			var refusal *policy.Refusal
 			if !errors.As(err, &refusal) || refusal.Message == "" {
 				t.Fatalf("refused with %v, want a *Refusal with a sentence", err)
 			}
@@ -173,7 +173,7 @@ func FuzzParseName(f *testing.F) {
 			t.Fatalf("%q became %q, %q; want %q, %q", filename, name, extension, wantName, wantExtension)
 		}
 		// What is shown may be sent again and stays the same.
-		again, extensionAgain, err := upload.ParseName(full)
+		again, extensionAgain, err := policy.ParseName(full)
 		if err != nil || again != name || extensionAgain != extension {
 			t.Fatalf("%q, sent again as %q, became %q, %q, %v", filename, full, again, extensionAgain, err)
 		}
