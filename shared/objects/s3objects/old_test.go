@@ -78,8 +78,8 @@ func TestAnOldImageIsPromotedOnceWithItsSource(t *testing.T) {
 	if err != nil || made.Source != upload.OldVersion || made.SHA256 != "404cdd7bc109c432f8cc2443b45bcfe95980f5107215c645236e577929ac3e52" || made.Version == "" {
 		t.Fatalf("%+v, %v", made, err)
 	}
-	if there, err := into.Stat(t.Context(), p.To); err != nil || there != made {
-		t.Errorf("there is %+v, %v", there, err)
+	if found, err := into.Stat(t.Context(), p.To); err != nil || found != made {
+		t.Errorf("found is %+v, %v", found, err)
 	}
 	if _, err := old.Promoting(into).PromoteOld(t.Context(), ref, p); !errors.Is(err, upload.ErrExists) {
 		t.Errorf("again: %v", err)

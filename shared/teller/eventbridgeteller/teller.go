@@ -1,4 +1,4 @@
-// Package eventbridgeteller tells the application of verdicts by events on an
+// Package eventbridgeteller notifies the application of verdicts by events on an
 // Amazon EventBridge bus.
 //
 // # The event
@@ -18,9 +18,9 @@
 //
 // # At least once
 //
-// A verdict may be told several times and late, and verdicts of different uploads
-// come in any order. The id is the upload's and the judged version's, so that
-// repetitions have the same: a consumer that keeps the ids it has handled, with
+// The event of a verdict may come several times and late, and those of different
+// uploads come in any order. The id is the upload's and the judged version's, so
+// that repetitions have the same: a consumer that keeps the ids it has handled, with
 // the record's status, handles each verdict once. An upload that an operator has
 // judged again comes under the same id with another verdict, and an upload whose
 // bytes never arrived has the id "{upload}:" without a version.
@@ -160,11 +160,11 @@ func (t *Teller) entry(settled upload.Record) (types.PutEventsRequestEntry, erro
 }
 
 // cut gives at most so many bytes of a text, in whole characters.
-func cut(s string, max int) string {
-	if len(s) <= max {
+func cut(s string, limit int) string {
+	if len(s) <= limit {
 		return s
 	}
-	end := max - len("…")
+	end := limit - len("…")
 	for end > 0 && !utf8.RuneStart(s[end]) {
 		end--
 	}

@@ -63,7 +63,7 @@ func public(t *testing.T, r upload.Record) string {
 	return string(text)
 }
 
-func TestAStoredUploadIsToldWithItsRecordAndFile(t *testing.T) {
+func TestAStoredUploadIsNotifiedWithItsRecordAndFile(t *testing.T) {
 	b := newBus(t, busName)
 	if err := tellerOf(b).Tell(t.Context(), stored()); err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestAStoredUploadIsToldWithItsRecordAndFile(t *testing.T) {
 	}
 }
 
-func TestARejectedUploadIsToldWithItsReasonAndWithoutAFile(t *testing.T) {
+func TestARejectedUploadIsNotifiedWithItsReasonAndWithoutAFile(t *testing.T) {
 	b := newBus(t, "default")
 	if err := tellerOf(b).Tell(t.Context(), rejected()); err != nil {
 		t.Fatal(err)
@@ -114,7 +114,7 @@ func TestARepetitionIsTheSameEvent(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoVerdictIsNotTold(t *testing.T) {
+func TestWhatIsNoVerdictIsNotNotified(t *testing.T) {
 	for _, status := range []upload.Status{upload.Pending, upload.Deleted, ""} {
 		b := newBus(t, "default")
 		r := stored()
@@ -163,7 +163,7 @@ func failed(code string) string {
 
 func TestAnEventThatWasNotTakenIsTrouble(t *testing.T) {
 	for name, c := range map[string]struct {
-		trouble func(int, http.ResponseWriter) (bool, bool)
+		respond func(int, http.ResponseWriter) (bool, bool)
 		calls   int
 		says    string // "" when telling works in the end
 	}{
@@ -190,7 +190,7 @@ func TestAnEventThatWasNotTakenIsTrouble(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBus(t, "default")
-			b.trouble = c.trouble
+			b.respond = c.respond
 			err := tellerOf(b).Tell(t.Context(), stored())
 			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
 				t.Errorf("error %v, want one that says %q", err, c.says)
@@ -209,7 +209,7 @@ func TestABusThatDoesNotAnswerIsGivenUp(t *testing.T) {
 	b := newBus(t, "default")
 	hold := make(chan struct{})
 	defer close(hold)
-	b.trouble = func(int, http.ResponseWriter) (bool, bool) { <-hold; return true, true }
+	b.respond = func(int, http.ResponseWriter) (bool, bool) { <-hold; return true, true }
 	teller := tellerOf(b)
 	teller.SetTimeout(50 * time.Millisecond)
 	began := time.Now()
@@ -221,7 +221,7 @@ func TestABusThatDoesNotAnswerIsGivenUp(t *testing.T) {
 
 func TestWaitingEndsWithTheCallersContext(t *testing.T) {
 	b := newBus(t, "default")
-	b.trouble = answers(200, failed("ThrottlingException"))
+	b.respond = answers(200, failed("ThrottlingException"))
 	ctx, cancel := context.WithCancel(t.Context())
 	var waited []time.Duration
 	teller := tellerOf(b)
