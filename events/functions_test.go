@@ -57,8 +57,8 @@ func deploy(t *testing.T, uploads samples.Uploads) deployment {
 	records := dynamorecords.New(dynamodb.New(dynamodb.Options{Region: at.Region, BaseEndpoint: aws.String(at.DynamoDB), Credentials: keys}),
 		at.Table, dynamorecords.Options{})
 	objects := s3objects.New(s3.New(s3.Options{Region: at.Region, BaseEndpoint: aws.String(at.S3), UsePathStyle: true, Credentials: keys}),
-		at.Bucket, s3objects.Options{Now: time.Now})
-	queue := sqsqueue.New(sqs.New(sqs.Options{Region: at.Region, BaseEndpoint: aws.String(at.SQS), Credentials: keys}), at.QueueURL, sqsqueue.Options{})
+		at.Bucket)
+	queue := sqsqueue.New(sqs.New(sqs.Options{Region: at.Region, BaseEndpoint: aws.String(at.SQS), Credentials: keys}), at.QueueURL)
 	pipeline := &upload.Pipeline{Policy: upload.DefaultPolicy(), Layout: layout, Records: records, Objects: objects,
 		Now: time.Now, NewID: upload.NewID, TombstoneLife: upload.DefaultTombstoneLife}
 	if err := uploads.Put(t.Context(), pipeline); err != nil {

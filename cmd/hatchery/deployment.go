@@ -91,7 +91,7 @@ func openDeployment(ctx context.Context, w where, d door) (*deployment, error) {
 	}
 	dep := assemble(settings, cloud, records)
 	if settings.EventBus != "" {
-		dep.pipeline.Teller = eventbridgeteller.New(eventbridge.NewFromConfig(cloud), settings.EventBus, settings.Bucket, settings.Layout, eventbridgeteller.Options{})
+		dep.pipeline.Teller = eventbridgeteller.New(eventbridge.NewFromConfig(cloud), settings.EventBus, settings.Bucket, settings.Layout)
 	}
 	return dep, nil
 }
@@ -224,9 +224,9 @@ func assemble(settings config.Config, cloud aws.Config, records upload.Records, 
 			o.BaseEndpoint = &e.SQS
 		}
 	})
-	objects := s3objects.New(s3Client(cloud, at...), settings.Bucket, s3objects.Options{Now: time.Now})
+	objects := s3objects.New(s3Client(cloud, at...), settings.Bucket)
 	return &deployment{settings: settings, region: cloud.Region, records: records, objects: objects,
-		queue: sqsqueue.New(messages, settings.QueueURL, sqsqueue.Options{}),
+		queue: sqsqueue.New(messages, settings.QueueURL),
 		pipeline: &upload.Pipeline{Policy: settings.Policy, Layout: settings.Layout, Records: records, Objects: objects,
 			Now: time.Now, NewID: upload.NewID, TombstoneLife: upload.TombstoneLife(settings.QuarantineDays)},
 		close: func() error { return nil }}

@@ -207,11 +207,11 @@ func bucketClient(at local.Endpoints, w wiring) *s3.Client {
 // buildPipeline wires the domain to the stack's endpoints.
 func buildPipeline(settings config.Config, at local.Endpoints, records upload.Records, w wiring) (*upload.Pipeline, *s3objects.Store) {
 	client := bucketClient(at, w)
-	objects := s3objects.New(client, at.Bucket, s3objects.Options{Now: time.Now})
+	objects := s3objects.New(client, at.Bucket)
 	pipeline := &upload.Pipeline{Policy: settings.Policy, Layout: settings.Layout, Records: records, Objects: objects,
 		Now: time.Now, NewID: upload.NewID, TombstoneLife: upload.TombstoneLife(settings.QuarantineDays)}
 	if settings.Legacy.Bucket != "" {
-		pipeline.OldImages = s3objects.NewOldImages(client, settings.Legacy.Bucket, settings.Legacy.Prefix, s3objects.Options{Now: time.Now})
+		pipeline.OldImages = s3objects.NewOldImages(client, settings.Legacy.Bucket, settings.Legacy.Prefix)
 	}
 	return pipeline, objects
 }

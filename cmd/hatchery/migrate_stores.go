@@ -221,8 +221,8 @@ func addBuckets(ctx context.Context, m *migrate.Migration, f migrateFlags, d doo
 		return nil, err
 	}
 	client := s3Client(cloud)
-	objects := s3objects.New(client, settings.Bucket, s3objects.Options{Now: time.Now})
-	old := s3objects.NewOldImages(client, legacy.Bucket, legacy.Prefix, s3objects.Options{Now: time.Now}).Promoting(objects)
+	objects := s3objects.New(client, settings.Bucket)
+	old := s3objects.NewOldImages(client, legacy.Bucket, legacy.Prefix).Promoting(objects)
 	if m.Layout = settings.Layout; f.checkObjects {
 		m.Objects = objects
 		if legacy.Bucket != "" {

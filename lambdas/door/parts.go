@@ -39,15 +39,15 @@ func newParts(settings config.Config, getenv func(string) string, stdout io.Writ
 		return nil, err
 	}
 	bucket := s3Client(p.AWS)
-	p.Objects = s3objects.New(bucket, settings.Bucket, s3objects.Options{Now: time.Now})
+	p.Objects = s3objects.New(bucket, settings.Bucket)
 	p.Pipeline = &upload.Pipeline{Policy: settings.Policy, Layout: settings.Layout, Records: p.Records, Objects: p.Objects,
 		Now: time.Now, NewID: upload.NewID, TombstoneLife: upload.TombstoneLife(settings.QuarantineDays)}
 	if settings.Legacy.Bucket != "" {
-		p.Pipeline.OldImages = s3objects.NewOldImages(bucket, settings.Legacy.Bucket, settings.Legacy.Prefix, s3objects.Options{Now: time.Now})
+		p.Pipeline.OldImages = s3objects.NewOldImages(bucket, settings.Legacy.Bucket, settings.Legacy.Prefix)
 	}
 	if settings.EventBus != "" {
 		p.Pipeline.Teller = eventbridgeteller.New(eventbridge.NewFromConfig(p.AWS), settings.EventBus, settings.Bucket,
-			settings.Layout, eventbridgeteller.Options{})
+			settings.Layout)
 	}
 	return p, nil
 }

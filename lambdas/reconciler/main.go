@@ -22,7 +22,7 @@ func main() { os.Exit(door.Run(door.OfLambda(), build, config.Messages)) }
 
 func build(p *door.Parts) (any, error) {
 	reconciler := &reconcile.Reconciler{Records: p.Records, Inventory: p.Objects, Pipeline: p.Pipeline,
-		Queue:  sqsqueue.New(sqs.NewFromConfig(p.AWS), p.Settings.QueueURL, sqsqueue.Options{}),
+		Queue:  sqsqueue.New(sqs.NewFromConfig(p.AWS), p.Settings.QueueURL),
 		Layout: p.Settings.Layout, Bucket: p.Settings.Bucket, Region: p.AWS.Region,
 		Limits: reconcile.DefaultLimits(p.Settings.MaxReceives, p.Settings.VisibilityTime),
 		Now:    time.Now, Log: p.Log}

@@ -2,16 +2,17 @@ package sniff
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
-// sniffed is how many bytes lookalike is given: enough to see past a byte order mark, blanks and a comment.
-const sniffed = 512
+// described is how many bytes describe is given: enough to see past a byte order mark, blanks and a comment.
+const described = 512
 
-// lookalike says in words what bytes seem to be. It serves messages alone, no decision rests on it, and it tries
-// its patterns in a fixed order, so one input always gets one answer.
-func lookalike(head []byte) string {
+// describe says in words what bytes seem to be, for messages alone: no decision rests on it. It tries its patterns in a
+// fixed order, so one input always gets one answer.
+func describe(head []byte) string {
 	for _, p := range beginnings() {
 		if len(head) >= p.at && bytes.HasPrefix(head[p.at:], []byte(p.bytes)) {
 			return p.is
@@ -111,10 +112,7 @@ func isText(head []byte) bool {
 
 // mangledPNG reports whether head is PNG's signature after a transfer as text, for which its line ends are there.
 func mangledPNG(head []byte) bool {
-	for _, s := range []string{"\x89PNG\n\x1a\n", "\x89PNG\r\x1a\r", "\x89PNG\r\n\x1a\r\n", "\x89PNG\r\r\n\x1a\r\n", "\x09PNG\r\n\x1a\n"} {
-		if bytes.HasPrefix(head, []byte(s)) {
-			return true
-		}
-	}
-	return false
+	changed := []string{"\x89PNG\n\x1a\n", "\x89PNG\r\x1a\r", "\x89PNG\r\n\x1a\r\n",
+		"\x89PNG\r\r\n\x1a\r\n", "\x09PNG\r\n\x1a\n"}
+	return slices.ContainsFunc(changed, func(s string) bool { return bytes.HasPrefix(head, []byte(s)) })
 }
