@@ -31,7 +31,8 @@ type listedTo struct {
 
 // Under implements upload.Inventory. As in S3 a delete marker takes a place in its
 // page, and is then left out.
-func (o *Objects) Under(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (upload.InventoryPage, error) {
+func (o *Objects) Under(ctx context.Context, prefix string, cursor upload.Cursor,
+	limit int) (upload.InventoryPage, error) {
 	if err := ctx.Err(); err != nil {
 		return upload.InventoryPage{}, err
 	}
@@ -41,7 +42,8 @@ func (o *Objects) Under(ctx context.Context, prefix string, cursor upload.Cursor
 	var after listedTo
 	if cursor != "" {
 		text, err := base64.RawURLEncoding.DecodeString(string(cursor))
-		if err != nil || json.Unmarshal(text, &after) != nil || after.Prefix != prefix || after.Key == "" || !strings.HasPrefix(string(after.Key), prefix) {
+		if err != nil || json.Unmarshal(text, &after) != nil || after.Prefix != prefix || after.Key == "" ||
+			!strings.HasPrefix(string(after.Key), prefix) {
 			return upload.InventoryPage{}, upload.ErrBadCursor
 		}
 	}

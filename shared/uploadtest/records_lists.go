@@ -14,7 +14,8 @@ import (
 )
 
 // Usage implements upload.Records.
-func (s *Records) Usage(ctx context.Context, j upload.Journal, e upload.Entry, k policy.KindName) (upload.Usage, error) {
+func (s *Records) Usage(ctx context.Context, j upload.Journal, e upload.Entry,
+	k policy.KindName) (upload.Usage, error) {
 	if err := ctx.Err(); err != nil {
 		return upload.Usage{}, err
 	}
@@ -64,7 +65,8 @@ func (p position) compare(q position) int {
 const maxCursorBytes = 4096
 
 // page gives one page of the records that match, by creation.
-func (s *Records) page(ctx context.Context, list upload.ListName, newestFirst bool, c upload.Cursor, limit int, match func(upload.Record) bool) (upload.Page, error) {
+func (s *Records) page(ctx context.Context, list upload.ListName, newestFirst bool, c upload.Cursor, limit int,
+	match func(upload.Record) bool) (upload.Page, error) {
 	if err := ctx.Err(); err != nil {
 		return upload.Page{}, err
 	}

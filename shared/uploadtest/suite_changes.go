@@ -50,7 +50,8 @@ var deleteCases = []recordsCase{
 var reopenCases = []recordsCase{
 	{"a rejected record is pending again without its verdict", func(s *recordsSuite) {
 		r := s.pending()
-		s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: "slow"}), "note a failure")
+		s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: "slow"}),
+			"note a failure")
 		rejected := s.settle(r.Ref(), s.rejecting())
 		got, err := s.store.Update(s.ctx, r.Ref(), upload.Reopen())
 		s.must(err, "reopen")
@@ -134,12 +135,14 @@ var failureCases = []recordsCase{
 		}
 	}},
 	{"what is not there has no failures", func(s *recordsSuite) {
-		s.is(upload.NoteFailure(s.ctx, s.store, s.draft().Ref(), upload.Failure{At: s.clock.now(), Message: "no"}), upload.ErrNotFound, "note a failure")
+		s.is(upload.NoteFailure(s.ctx, s.store, s.draft().Ref(), upload.Failure{At: s.clock.now(), Message: "no"}),
+			upload.ErrNotFound, "note a failure")
 	}},
 	{"a message without end is kept from its beginning in whole characters", func(s *recordsSuite) {
 		for _, message := range []string{strings.Repeat("é", 100_000), "x" + strings.Repeat("€", 70_000)} {
 			r := s.pending()
-			s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: message}), "note a failure")
+			s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: message}),
+				"note a failure")
 			got, err := s.store.Get(s.ctx, r.Ref())
 			s.must(err, "get")
 			if got.LastFailure == nil {
@@ -198,7 +201,8 @@ var resendCases = []recordsCase{
 	}},
 	{"a verdict and failures leave the count, a re-check begins anew", func(s *recordsSuite) {
 		r := s.reenqueue(s.pending(), s.clock.now())
-		s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: "slow"}), "note a failure")
+		s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: "slow"}),
+			"note a failure")
 		rejected := s.settle(r.Ref(), s.rejecting())
 		if rejected.Reenqueued != 1 || rejected.Failures != 1 {
 			s.Errorf("after its verdict: %d messages, %d failures", rejected.Reenqueued, rejected.Failures)

@@ -167,7 +167,8 @@ var inventoryCases = []inventoryCase{
 		rest := func(want ...upload.Kept) {
 			s.Helper()
 			got, err := s.Inventory.Under(s.Context(), s.prefix, page.Next, 10)
-			if err != nil || !slices.EqualFunc(got.Versions, want, func(a, b upload.Kept) bool { return a.Key == b.Key && a.Version == b.Version }) {
+			if err != nil || !slices.EqualFunc(got.Versions, want,
+				func(a, b upload.Kept) bool { return a.Key == b.Key && a.Version == b.Version }) {
 				s.Errorf("%+v, %v: want %+v", got, err, want)
 			}
 		}

@@ -15,7 +15,8 @@ func RunOldImages(t *testing.T, old upload.OldImages, put func(t *testing.T, ref
 	at := func(id upload.ID) upload.Ref {
 		return upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: id}
 	}
-	const first, second, empty, absent = upload.ID("8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a01"), upload.ID("8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a02"),
+	const first, second, empty, absent = upload.ID("8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a01"),
+		upload.ID("8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a02"),
 		upload.ID("8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a03"), upload.ID("8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a04")
 	long := bytes.Repeat([]byte("0123456789"), 100)
 	put(t, at(first), long)

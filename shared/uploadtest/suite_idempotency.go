@@ -6,113 +6,113 @@ import (
 	"hatchery/shared/upload"
 )
 
-// once is a claim that lives for a day.
-func (s *recordsSuite) once(scope, key, fingerprint string) *upload.Once {
+// key is an idempotency key that lives for a day.
+func (s *recordsSuite) key(scope, key, fingerprint string) *upload.Once {
 	return &upload.Once{Scope: scope, Key: key, Fingerprint: fingerprint, Expires: s.clock.now().Add(24 * time.Hour)}
 }
 
-// claims creates a new record under a key that must be free.
-func (s *recordsSuite) claims(once *upload.Once) upload.Record {
+// createUnder creates a new record under a key that must be free.
+func (s *recordsSuite) createUnder(key *upload.Once) upload.Record {
 	s.Helper()
 	r := s.draft()
-	got, err := s.store.Create(s.ctx, r, once)
-	s.must(err, "create %s under key %q", r.Ref(), once.Key)
+	got, err := s.store.Create(s.ctx, r, key)
+	s.must(err, "create %s under key %q", r.Ref(), key.Key)
 	s.same(got, r)
 	s.stands(r)
 	return r
 }
 
-// repeats asks to create a new record under a key that was claimed for want: want
+// repeats asks to create a new record under a key that gave want before: want
 // is given and nothing created.
-func (s *recordsSuite) repeats(once *upload.Once, want upload.Record) {
+func (s *recordsSuite) repeats(key *upload.Once, want upload.Record) {
 	s.Helper()
 	r := s.draft()
-	got, err := s.store.Create(s.ctx, r, once)
-	s.must(err, "create again under key %q", once.Key)
+	got, err := s.store.Create(s.ctx, r, key)
+	s.must(err, "create again under key %q", key.Key)
 	s.same(got, want)
 	_, err = s.store.Get(s.ctx, r.Ref())
 	s.is(err, upload.ErrNotFound, "get what must not have been created")
 }
 
-var onceCases = []recordsCase{
+var idempotencyCases = []recordsCase{
 	{"a repeated request gets the first record", func(s *recordsSuite) {
-		once := s.once("scope", "key", "print")
-		first := s.claims(once)
-		s.repeats(once, first)
-		s.repeats(once, first)
+		key := s.key("scope", "key", "print")
+		first := s.createUnder(key)
+		s.repeats(key, first)
+		s.repeats(key, first)
 	}},
 	{"a repeated request gets the record as it stands now", func(s *recordsSuite) {
-		a, b := s.once("scope", "a", "print"), s.once("scope", "b", "print")
-		toStore, toReject := s.claims(a), s.claims(b)
+		a, b := s.key("scope", "a", "print"), s.key("scope", "b", "print")
+		toStore, toReject := s.createUnder(a), s.createUnder(b)
 		s.repeats(a, s.settle(toStore.Ref(), s.storing()))
 		s.repeats(b, s.settle(toReject.Ref(), s.rejecting()))
 	}},
 	{"a repeated request gets the tombstone, or creates anew where none is kept", func(s *recordsSuite) {
-		once := s.once("scope", "key", "print")
-		tombstone := s.delete(s.claims(once).Ref())
+		key := s.key("scope", "key", "print")
+		tombstone := s.delete(s.createUnder(key).Ref())
 		if s.atomic {
-			s.repeats(once, tombstone)
+			s.repeats(key, tombstone)
 			return
 		}
-		s.repeats(once, s.claims(once))
+		s.repeats(key, s.createUnder(key))
 	}},
 	{"the very same creation repeated gets its own record", func(s *recordsSuite) {
-		once := s.once("scope", "key", "print")
-		r := s.claims(once)
-		got, err := s.store.Create(s.ctx, r, once)
+		key := s.key("scope", "key", "print")
+		r := s.createUnder(key)
+		got, err := s.store.Create(s.ctx, r, key)
 		s.must(err, "create again")
 		s.same(got, r)
 	}},
 	{"a key used for something else is refused", func(s *recordsSuite) {
-		first := s.claims(s.once("scope", "key", "print"))
+		first := s.createUnder(s.key("scope", "key", "print"))
 		other := s.draft()
-		_, err := s.store.Create(s.ctx, other, s.once("scope", "key", "another"))
+		_, err := s.store.Create(s.ctx, other, s.key("scope", "key", "another"))
 		s.is(err, upload.ErrKeyReused, "create something else")
 		_, err = s.store.Get(s.ctx, other.Ref())
 		s.is(err, upload.ErrNotFound, "get what must not have been created")
 		s.stands(first)
 	}},
 	{"a key is taken until it expires and free from then on", func(s *recordsSuite) {
-		once := s.once("scope", "key", "print")
-		first := s.claims(once)
+		key := s.key("scope", "key", "print")
+		first := s.createUnder(key)
 		s.clock.pass(24*time.Hour - time.Microsecond)
-		s.repeats(once, first)
+		s.repeats(key, first)
 		s.clock.pass(time.Microsecond)
-		renewed := s.once("scope", "key", "another")
-		second := s.claims(renewed)
+		renewed := s.key("scope", "key", "another")
+		second := s.createUnder(renewed)
 		s.repeats(renewed, second)
 		s.stands(first)
 	}},
 	{"other scopes and keys are independent", func(s *recordsSuite) {
-		s.claims(s.once("scope", "key", "print"))
-		s.claims(s.once("scope2", "key", "print"))
-		s.claims(s.once("scope", "key2", "print"))
-		s.claims(s.once("scopek", "ey", "print"))
-		s.claims(s.once("", "scopekey", "print"))
-		s.claims(s.once("scope/key", "", "print"))
-		s.claims(s.once("scope", "KEY", "print"))
+		s.createUnder(s.key("scope", "key", "print"))
+		s.createUnder(s.key("scope2", "key", "print"))
+		s.createUnder(s.key("scope", "key2", "print"))
+		s.createUnder(s.key("scopek", "ey", "print"))
+		s.createUnder(s.key("", "scopekey", "print"))
+		s.createUnder(s.key("scope/key", "", "print"))
+		s.createUnder(s.key("scope", "KEY", "print"))
 	}},
 	{"hostile keys are keys like others", func(s *recordsSuite) {
 		for _, text := range hostileTexts {
-			once := s.once("scope", text, text)
-			s.repeats(once, s.claims(once))
+			key := s.key("scope", text, text)
+			s.repeats(key, s.createUnder(key))
 		}
 	}},
 	{"a record that is there already takes no key", func(s *recordsSuite) {
-		there := s.pending()
-		once := s.once("scope", "key", "print")
-		_, err := s.store.Create(s.ctx, there, once)
+		existing := s.pending()
+		key := s.key("scope", "key", "print")
+		_, err := s.store.Create(s.ctx, existing, key)
 		s.is(err, upload.ErrExists, "create what is there")
-		s.repeats(once, s.claims(once))
+		s.repeats(key, s.createUnder(key))
 	}},
 	{"of requests at once under one key one creates", func(s *recordsSuite) {
-		once := s.once("scope", "key", "print")
+		key := s.key("scope", "key", "print")
 		drafts, got := make([]upload.Record, 8), make([]upload.Record, 8)
 		for i := range drafts {
 			drafts[i] = s.draft()
 		}
 		for i, err := range race(len(drafts), func(i int) (err error) {
-			got[i], err = s.store.Create(s.ctx, drafts[i], once)
+			got[i], err = s.store.Create(s.ctx, drafts[i], key)
 			return err
 		}) {
 			s.must(err, "create number %d", i)
