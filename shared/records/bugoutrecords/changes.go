@@ -17,11 +17,11 @@ import (
 // the one that is given the verdict. A tombstone is kept nowhere.
 func (s *Store) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
 	updated, err := s.update(ctx, ref, t)
-	return updated, wrap(err, "%s the record of %s", t.Name, ref)
+	return updated, upload.Wrap(err, "%s the record of %s", t.Name, ref)
 }
 
 func (s *Store) update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
-	existing, err := s.under(ctx, ref)
+	existing, err := s.resourcesOf(ctx, ref)
 	if err != nil {
 		return upload.Record{}, err
 	}
@@ -179,16 +179,16 @@ func (s *Store) remove(ctx context.Context, id string) error {
 // it was given a verdict for instance, is ErrConflict. The caller comes again and sees
 // what counts by then.
 func (s *Store) heal(ctx context.Context, surplus []resource) error {
-	for _, listed := range surplus {
-		now, err := s.read(ctx, listed.id)
-		if err == nil && !same(now.Record, listed.Record) {
+	for _, seen := range surplus {
+		now, err := s.read(ctx, seen.id)
+		if err == nil && !same(now.Record, seen.Record) {
 			err = upload.ErrConflict
 		}
 		if err == nil {
-			err = s.remove(ctx, listed.id)
+			err = s.remove(ctx, seen.id)
 		}
 		if err != nil && !errors.Is(err, upload.ErrNotFound) {
-			return fmt.Errorf("delete the surplus resource %s: %w", listed.id, err)
+			return fmt.Errorf("delete the surplus resource %s: %w", seen.id, err)
 		}
 	}
 	return nil
@@ -202,7 +202,7 @@ func (s *Store) read(ctx context.Context, id string) (resource, error) {
 	}
 	r, ok, err := found.resource()
 	if err == nil && (!ok || r.id != id) {
-		err = errNonsense // it is not what was asked for
+		err = errUnexpected // it is not what was asked for
 	}
 	return r, err
 }

@@ -155,11 +155,11 @@ func TestGoldenWrites(t *testing.T) {
 			writes, nonces := &capture{}, 0
 			store := storeOn(t, s, func(o *bugoutrecords.Options) {
 				o.Now = func() time.Time { return noon }
-				o.Transport = writes
-				o.Nonce = func() string {
+				o.SetTransport(writes)
+				o.SetNonce(func() string {
 					nonces++
 					return fmt.Sprintf("NONCE-%d", nonces)
-				}
+				})
 			})
 			// From its first creation on the store has a proof of its rights.
 			another := pending()

@@ -124,13 +124,13 @@ func TestWhoeverWaitsForAProofMayGiveUp(t *testing.T) {
 		return localbrood.None
 	}), func(o *bugoutrecords.Options) {
 		o.Timeout = time.Hour
-		o.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+		o.SetTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
 			response, err := http.DefaultTransport.RoundTrip(r)
 			if err == nil {
 				response.Body = readBody{response.Body, read}
 			}
 			return response, err
-		})
+		}))
 	})
 	ask := func(ctx context.Context) chan error {
 		answer := make(chan error, 1)

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -93,17 +94,17 @@ type Options struct {
 	MaxBody int64
 	// Attempts is how often a request is made that may be repeated; 0 is 3.
 	Attempts int
-	// Pause is how long to wait before attempt n+1; nil is 100 ms, 200 ms, ….
-	Pause func(n int) time.Duration
 	// Damaged hears of an upload's resource that cannot be read, which lists pass over;
 	// nil: nobody.
 	Damaged func(ctx context.Context, err error)
 	// Now is the clock that idempotency keys expire by; nil is time.Now.
 	Now func() time.Time
-	// Nonce makes what marks one creation's resources; nil is a random UUID.
-	Nonce func() string
-	// Transport carries the requests; nil is one of the store's own.
-	Transport http.RoundTripper
+
+	// Tests set these: how long to wait before attempt n+1, what marks one creation's
+	// resources, and what carries the requests.
+	pause     func(n int) time.Duration
+	nonce     func() string
+	transport http.RoundTripper
 }
 
 var _ upload.Records = (*Store)(nil)
@@ -123,7 +124,7 @@ func New(o Options) (*Store, error) {
 	o = o.withDefaults()
 	return &Store{o: o, base: base, requests: semaphore.NewWeighted(int64(o.AtOnce)),
 		proof: proof{turn: semaphore.NewWeighted(1)},
-		client: &http.Client{Transport: o.Transport,
+		client: &http.Client{Transport: o.transport,
 			// The token goes to no other place than the one that was configured.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
 }
@@ -132,30 +133,30 @@ func New(o Options) (*Store, error) {
 func (s *Store) Atomic() bool { return false }
 
 // Create implements upload.Records.
-func (s *Store) Create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
-	if r.Status != upload.Pending {
-		return upload.Record{}, fmt.Errorf("create the record of %s: its status is %q, not pending", r.Ref(), r.Status)
-	}
-	created, err := s.create(ctx, r, once)
-	return created, wrap(err, "create the record of %s", r.Ref())
+func (s *Store) Create(ctx context.Context, r upload.Record, key *upload.Once) (upload.Record, error) {
+	created, err := s.create(ctx, r, key)
+	return created, upload.Wrap(err, "create the record of %s", r.Ref())
 }
 
-func (s *Store) create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
-	if once != nil {
-		first, err := s.claimed(ctx, once)
+func (s *Store) create(ctx context.Context, r upload.Record, key *upload.Once) (upload.Record, error) {
+	if r.Status != upload.Pending {
+		return upload.Record{}, fmt.Errorf("its status is %q, not pending", r.Status)
+	}
+	if key != nil {
+		first, err := s.createdUnder(ctx, key)
 		if !errors.Is(err, upload.ErrNotFound) {
 			return first, err
 		}
 	}
-	// The nonce tells our own resources, of which an ambiguous answer may have left
-	// several, from those of somebody else.
-	nonce := s.o.Nonce()
-	if err := s.post(ctx, r, once, nonce); err != nil {
+	// The nonce tells our own resources, of which an ambiguous answer may have left several,
+	// from those of somebody else.
+	nonce := s.o.nonce()
+	if err := s.post(ctx, r, key, nonce); err != nil {
 		return upload.Record{}, err
 	}
-	if once != nil {
+	if key != nil {
 		// Another request under the same key may have come between.
-		first, err := s.claimed(ctx, once)
+		first, err := s.createdUnder(ctx, key)
 		if err == nil && first.ID != r.ID || errors.Is(err, upload.ErrKeyReused) {
 			return first, errors.Join(err, s.withdraw(ctx, r.Ref(), nonce))
 		}
@@ -163,30 +164,24 @@ func (s *Store) create(ctx context.Context, r upload.Record, once *upload.Once) 
 			return upload.Record{}, err
 		}
 	}
-	there, err := s.under(ctx, r.Ref())
+	existing, err := s.resourcesOf(ctx, r.Ref())
 	if err != nil {
 		return upload.Record{}, err
 	}
-	if len(there) > 0 && there[0].nonce != nonce {
+	if len(existing) > 0 && existing[0].nonce != nonce {
 		return upload.Record{}, errors.Join(upload.ErrExists, s.withdraw(ctx, r.Ref(), nonce))
 	}
 	return r, nil
 }
 
-// post creates the resource of r. After an answer that leaves it open whether it
-// was done, it looks before it does it again.
-func (s *Store) post(ctx context.Context, r upload.Record, once *upload.Once, nonce string) error {
-	body := s.newResource(newData(r, once, nonce))
+// post creates the resource of r. After an ambiguous answer it looks before it repeats that.
+func (s *Store) post(ctx context.Context, r upload.Record, key *upload.Once, nonce string) error {
+	body := s.newResource(newData(r, key, nonce))
 	return s.attempts(ctx, func(n int) error {
 		if n > 1 {
-			there, err := s.under(ctx, r.Ref())
-			if err != nil {
+			existing, err := s.resourcesOf(ctx, r.Ref())
+			if err != nil || slices.ContainsFunc(existing, func(e resource) bool { return e.nonce == nonce }) {
 				return err
-			}
-			for _, resource := range there {
-				if resource.nonce == nonce {
-					return nil
-				}
 			}
 		}
 		return s.do(ctx, http.MethodPost, collection, nil, body, nil)
@@ -195,81 +190,65 @@ func (s *Store) post(ctx context.Context, r upload.Record, once *upload.Once, no
 
 // withdraw deletes the resources of one creation that came too late.
 func (s *Store) withdraw(ctx context.Context, ref upload.Ref, nonce string) error {
-	there, err := s.under(ctx, ref)
+	existing, err := s.resourcesOf(ctx, ref)
 	if err != nil {
 		return err
 	}
-	for _, resource := range there {
-		if resource.nonce != nonce {
+	for _, e := range existing {
+		if e.nonce != nonce {
 			continue
 		}
-		if err := s.remove(ctx, resource.id); err != nil && !errors.Is(err, upload.ErrNotFound) {
+		if err := s.remove(ctx, e.id); err != nil && !errors.Is(err, upload.ErrNotFound) {
 			return err
 		}
 	}
 	return nil
 }
 
-// claimed finds the record that was created first under an idempotency key.
+// createdUnder finds the record that was created first under an idempotency key.
 // ErrNotFound: the key is free.
-func (s *Store) claimed(ctx context.Context, once *upload.Once) (upload.Record, error) {
-	claim := onceOf(once)
-	there, err := s.list(ctx, filter{keyOnce: claim}, func(r resource) bool {
-		return r.once == claim && s.o.Now().Before(r.onceExpires)
+func (s *Store) createdUnder(ctx context.Context, key *upload.Once) (upload.Record, error) {
+	hash := hashOf(key)
+	found, err := s.list(ctx, filter{keyOnce: hash}, func(r resource) bool {
+		return r.idempotencyKey == hash && s.o.Now().Before(r.keyExpires)
 	})
 	if err != nil {
 		return upload.Record{}, err
 	}
-	if len(there) == 0 {
+	if len(found) == 0 {
 		return upload.Record{}, upload.ErrNotFound
 	}
 	// The first one made, whatever became of it.
-	first := there[0]
-	for _, r := range there[1:] {
-		if r.before(first) {
-			first = r
-		}
-	}
-	if first.onceFingerprint != clean(once.Fingerprint) {
+	first := slices.MinFunc(found, resource.compareMade)
+	if first.fingerprint != clean(key.Fingerprint) {
 		return upload.Record{}, upload.ErrKeyReused
 	}
 	// As it stands now: of several resources of that upload another one may count.
-	sortByRank(there)
-	for _, r := range there {
-		if r.Ref() == first.Ref() {
-			return r.Record, nil
-		}
-	}
-	return first.Record, nil
+	sortByRank(found)
+	counts := slices.IndexFunc(found, func(r resource) bool { return r.Ref() == first.Ref() })
+	return found[counts].Record, nil
 }
 
 // Get implements upload.Records.
 func (s *Store) Get(ctx context.Context, ref upload.Ref) (upload.Record, error) {
-	found, err := s.find(ctx, ref)
-	return found.Record, wrap(err, "get the record of %s", ref)
+	existing, err := s.resourcesOf(ctx, ref)
+	switch {
+	case err != nil:
+		return upload.Record{}, upload.Wrap(err, "get the record of %s", ref)
+	case len(existing) == 0:
+		return upload.Record{}, upload.ErrNotFound
+	}
+	return existing[0].Record, nil
 }
 
-// find gives the resource that counts for an upload.
-func (s *Store) find(ctx context.Context, ref upload.Ref) (resource, error) {
-	there, err := s.under(ctx, ref)
-	if err != nil {
-		return resource{}, err
-	}
-	if len(there) == 0 {
-		return resource{}, upload.ErrNotFound
-	}
-	return there[0], nil
-}
-
-// under gives all resources of one upload, the one that counts first.
-func (s *Store) under(ctx context.Context, ref upload.Ref) ([]resource, error) {
+// resourcesOf gives all resources of one upload, the one that counts first.
+func (s *Store) resourcesOf(ctx context.Context, ref upload.Ref) ([]resource, error) {
 	// The kind is no filter: what the replaced service recorded has none.
-	var damaged error
-	there, err := s.answered(ctx, filter{keyID: string(ref.ID), keyJournal: string(ref.Journal), keyEntry: string(ref.Entry)},
-		func(r resource) bool { return r.Ref() == ref }, func(err error) { damaged = err }, false)
-	if err == nil && len(there) == 0 {
-		err = damaged // it is there, and nobody can say what it is
+	f := filter{keyID: string(ref.ID), keyJournal: string(ref.Journal), keyEntry: string(ref.Entry)}
+	found, damaged, err := s.fetchList(ctx, f, func(r resource) bool { return r.Ref() == ref }, false)
+	if err == nil && len(found) == 0 && len(damaged) > 0 {
+		err = damaged[len(damaged)-1] // it exists, and nobody can say what it is
 	}
-	sortByRank(there)
-	return there, err
+	sortByRank(found)
+	return found, err
 }

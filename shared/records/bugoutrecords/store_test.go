@@ -45,8 +45,8 @@ func brood(t *testing.T, trouble func(localbrood.Call) localbrood.Trouble) *loca
 
 func storeOn(t *testing.T, s *localbrood.Server, change func(*bugoutrecords.Options)) *bugoutrecords.Store {
 	t.Helper()
-	o := bugoutrecords.Options{URL: s.URL(), Application: application, Token: func(context.Context) (string, error) { return token, nil },
-		Pause: func(int) time.Duration { return 0 }}
+	o := bugoutrecords.Options{URL: s.URL(), Application: application, Token: func(context.Context) (string, error) { return token, nil }}
+	o.SetPause(func(int) time.Duration { return 0 })
 	if change != nil {
 		change(&o)
 	}
@@ -202,10 +202,10 @@ func TestARedirectIsNeverFollowedWithTheToken(t *testing.T) {
 	followed := make(chan string, 10)
 	store := storeOn(t, brood(t, func(localbrood.Call) localbrood.Trouble { return localbrood.Redirects }), func(o *bugoutrecords.Options) {
 		inner := http.DefaultTransport
-		o.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+		o.SetTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
 			followed <- r.URL.Host
 			return inner.RoundTrip(r)
-		})
+		}))
 	})
 	if _, err := store.Get(t.Context(), pending().Ref()); err == nil || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), "HATCHERY_BUGOUT_URL") {
 		t.Errorf("Get: %v", err)
@@ -262,9 +262,9 @@ func TestAnAnswerThatIsNotBroodsIsTrouble(t *testing.T) {
 		"something else in the list":  {200, `{"resources":[17]}`, "not what Bugout's API gives"},
 	} {
 		store := storeOn(t, brood(t, nil), func(o *bugoutrecords.Options) {
-			o.Transport = roundTripper(func(*http.Request) (*http.Response, error) {
+			o.SetTransport(roundTripper(func(*http.Request) (*http.Response, error) {
 				return &http.Response{StatusCode: answer.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer.body))}, nil
-			})
+			}))
 		})
 		if _, err := store.Get(t.Context(), pending().Ref()); err == nil || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), answer.says) || strings.Contains(err.Error(), "redirect") {
 			t.Errorf("%s: %v", name, err)
@@ -288,9 +288,9 @@ func TestTimesAreReadWithAnyOffset(t *testing.T) {
 	body := `{"resources":[` + resource("e30b33ab-ef4d-4c73-8470-57a324466411", "2026-11-22T23:48:54+00:00", "later") + `,` +
 		resource("e30b33ab-ef4d-4c73-8470-57a324466412", "2026-11-23T01:48:53.999999+02:00", "first") + `]}`
 	store := storeOn(t, brood(t, nil), func(o *bugoutrecords.Options) {
-		o.Transport = roundTripper(func(*http.Request) (*http.Response, error) {
+		o.SetTransport(roundTripper(func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
-		})
+		}))
 	})
 	got, err := store.Get(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: oldID})
 	if err != nil || got.JudgedVersion != "first" {

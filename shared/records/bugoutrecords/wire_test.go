@@ -90,7 +90,7 @@ func TestBroodNeverHasMoreRequestsThanItMay(t *testing.T) {
 				now--
 				return localbrood.None
 			})
-			store := storeOn(t, s, func(o *bugoutrecords.Options) { o.Transport = transport })
+			store := storeOn(t, s, func(o *bugoutrecords.Options) { o.SetTransport(transport) })
 			r := pending()
 			if _, err := store.Create(t.Context(), r, nil); err != nil {
 				t.Fatal(err)
@@ -121,13 +121,13 @@ func TestBroodNeverHasMoreRequestsThanItMay(t *testing.T) {
 func answering(t *testing.T, resources ...string) *bugoutrecords.Store {
 	return storeOn(t, brood(t, nil), func(o *bugoutrecords.Options) {
 		o.Now = func() time.Time { return noon }
-		o.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+		o.SetTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
 			body := `{"resources":[` + strings.Join(resources, ",") + `]}`
 			if r.Method != http.MethodGet {
 				body = `{}`
 			}
 			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
-		})
+		}))
 	})
 }
 
@@ -209,13 +209,13 @@ func TestWhatPostgreSQLCannotHoldIsLeftOut(t *testing.T) {
 
 // unfiltered drops the query of lists, but for the application, as a proxy might.
 func unfiltered(o *bugoutrecords.Options) {
-	o.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+	o.SetTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
 		r = r.Clone(r.Context())
 		if q := r.URL.Query(); len(q) > 0 {
 			r.URL.RawQuery = url.Values{"application_id": q["application_id"]}.Encode()
 		}
 		return http.DefaultTransport.RoundTrip(r)
-	})
+	}))
 }
 
 // TestNothingIsBelievedOrDeletedForAFiltersSake: what a list shows beside what it was

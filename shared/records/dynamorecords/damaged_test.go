@@ -153,7 +153,7 @@ func TestADamagedIndexKeyEndsNoPage(t *testing.T) {
 	for _, place := range []string{"2", "2026-01-02", "2026-00-02T03:04:05.678901Z#x", "2026-01-02T03:04:06.000000Z#", "2026-01-02T03:04:06.000000Z#" + strings.Repeat("x", 600)} {
 		table := w.newTable(t)
 		var d told
-		s := w.store(table, dynamorecords.Options{Shards: 1, Damaged: d.damaged})
+		s := w.store(table, dynamorecords.Options{Damaged: d.damaged}.WithShards(1))
 		var want []upload.ID
 		for n := range 5 {
 			want = append(want, create(t, s, draft(n)).ID)

@@ -238,7 +238,7 @@ func TestATransactionInAnothersWayIsAskedAgain(t *testing.T) {
 
 func TestReadsAreAskedAgain(t *testing.T) {
 	w := newWorld(t)
-	s := w.store(w.newTable(t), dynamorecords.Options{CallTimeout: 200 * time.Millisecond})
+	s := w.store(w.newTable(t), dynamorecords.Options{}.WithCallTimeout(200*time.Millisecond))
 	r := create(t, s, draft(1))
 	for _, f := range []fault{lost, silent, refused(http.StatusBadRequest, "ThrottlingException"), refused(http.StatusInternalServerError, "InternalServerError")} {
 		for _, operation := range []string{"GetItem", "Query", "BatchGetItem", "Scan"} {
@@ -286,10 +286,10 @@ func TestWhatABatchLeavesIsAskedForAgain(t *testing.T) {
 func TestWaitsGrowToABoundAndEnd(t *testing.T) {
 	w := newWorld(t)
 	var waits []time.Duration
-	s := w.store(w.newTable(t), dynamorecords.Options{Wait: func(ctx context.Context, longest time.Duration) error {
+	s := w.store(w.newTable(t), dynamorecords.Options{}.WithWait(func(ctx context.Context, longest time.Duration) error {
 		waits = append(waits, longest)
 		return ctx.Err()
-	}})
+	}))
 	throttled := refused(http.StatusBadRequest, "ThrottlingException")
 	for range 10 {
 		w.way.plan("GetItem", throttled)
@@ -319,7 +319,7 @@ func TestWaitsGrowToABoundAndEnd(t *testing.T) {
 	if n := times(w.way.since(), "GetItem"); n > 16 {
 		t.Errorf("it asked %d times", n)
 	}
-	impatient := w.store("records-1", dynamorecords.Options{Patience: 300 * time.Millisecond})
+	impatient := w.store("records-1", dynamorecords.Options{}.WithPatience(300*time.Millisecond))
 	for range 100 {
 		w.way.plan("GetItem", throttled)
 	}
@@ -330,7 +330,7 @@ func TestWaitsGrowToABoundAndEnd(t *testing.T) {
 
 func TestACallerWhoGoesIsNotWaitedFor(t *testing.T) {
 	w := newWorld(t)
-	s := w.store(w.newTable(t), dynamorecords.Options{CallTimeout: time.Minute, Patience: time.Minute})
+	s := w.store(w.newTable(t), dynamorecords.Options{}.WithCallTimeout(time.Minute).WithPatience(time.Minute))
 	ctx, cancel := context.WithCancel(t.Context())
 	w.way.plan("GetItem", func(way *way, r *http.Request) (*http.Response, error) {
 		cancel()

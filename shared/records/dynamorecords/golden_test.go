@@ -72,10 +72,10 @@ func goldenStore(t *testing.T) (*dynamorecords.Store, *capture) {
 	tokens := 0
 	return dynamorecords.New(dynamodb.New(o), w.newTable(t), dynamorecords.Options{
 		Now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC) },
-		Token: func() string {
-			tokens++
-			return fmt.Sprintf("TOKEN-%07d", tokens)
-		}}), writes
+	}.WithToken(func() string {
+		tokens++
+		return fmt.Sprintf("TOKEN-%07d", tokens)
+	})), writes
 }
 
 // capture is an HTTP client that remembers every write to DynamoDB.

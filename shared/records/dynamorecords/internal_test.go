@@ -100,20 +100,20 @@ func FuzzRefsHaveKeysOfTheirOwn(f *testing.F) {
 
 func FuzzCursors(f *testing.F) {
 	list, all := listID{upload.NameList("list", "a")}, listID{upload.NameList("all")}
-	const place = "2026-01-02T03:04:05.678901Z#019a0000-0000-7000-8000-000000000001"
-	f.Add(string(list.cursor(place)))
+	const position = "2026-01-02T03:04:05.678901Z#019a0000-0000-7000-8000-000000000001"
+	f.Add(string(list.cursor(position)))
 	f.Add(string(all.itemCursor(itemKey{"e#a/b/c", "r#d"})))
-	f.Add(string(listID{upload.NameList("list", "b")}.cursor(place)))
+	f.Add(string(listID{upload.NameList("list", "b")}.cursor(position)))
 	f.Add("")
 	f.Add("AAAA")
 	f.Fuzz(func(t *testing.T, text string) {
 		c := upload.Cursor(text)
-		got, err := list.place(c, 1)
+		got, err := list.position(c, 1)
 		switch {
 		case err != nil && !errors.Is(err, upload.ErrBadCursor), err != nil && got != "":
-			t.Errorf("place %q, %v", got, err)
+			t.Errorf("position %q, %v", got, err)
 		case err == nil && text != "" && (list.cursor(got) != c || len(got) <= len(instant)):
-			t.Errorf("place %q was never given", got)
+			t.Errorf("position %q was never given", got)
 		}
 		key, err := all.item(c, 1)
 		switch {
@@ -127,8 +127,8 @@ func FuzzCursors(f *testing.F) {
 
 func TestCursorsLeadToWhatTheyWereMadeOf(t *testing.T) {
 	list, all := listID{upload.NameList("list", "a")}, listID{upload.NameList("all")}
-	place := statusAtOf(everything())
-	if got, err := list.place(list.cursor(place), 1); err != nil || got != place {
+	position := statusAtOf(everything())
+	if got, err := list.position(list.cursor(position), 1); err != nil || got != position {
 		t.Errorf("%q, %v", got, err)
 	}
 	for _, k := range []itemKey{keyOf(everything().Ref()), idempotencyKeyOf(&upload.Once{Scope: "s"}), keyOfNote("n"), {"x#y", "r#x"}, {strings.Repeat("e#x", 600), "r#x"}} {
@@ -143,9 +143,9 @@ func TestCursorsLeadToWhatTheyWereMadeOf(t *testing.T) {
 		}
 	}
 	for _, bad := range []upload.Cursor{list.cursor("2026"), list.cursor("2026-01-02T03:04:05.678901Z"), list.cursor("2026-01-02T03:04:05.678901Z#"),
-		list.cursor("2026-13-02T03:04:05.678901Z#x"), list.cursor("2026-01-02T03:04:05.678901Z#\xff"), list.cursor(place + strings.Repeat("x", 600)),
-		list.cursor(place) + "\n", listID{upload.NameList("list", "b")}.cursor(place), listID{upload.NameList("list", "a", "")}.cursor(place)} {
-		if got, err := list.place(bad, 1); !errors.Is(err, upload.ErrBadCursor) {
+		list.cursor("2026-13-02T03:04:05.678901Z#x"), list.cursor("2026-01-02T03:04:05.678901Z#\xff"), list.cursor(position + strings.Repeat("x", 600)),
+		list.cursor(position) + "\n", listID{upload.NameList("list", "b")}.cursor(position), listID{upload.NameList("list", "a", "")}.cursor(position)} {
+		if got, err := list.position(bad, 1); !errors.Is(err, upload.ErrBadCursor) {
 			t.Errorf("cursor %q leads to %q, %v", bad, got, err)
 		}
 	}

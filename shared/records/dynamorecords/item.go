@@ -55,15 +55,22 @@ func (h storedItem) wrote(token string) bool {
 	return strings.Contains(" "+h.tokens+" ", " "+token+" ")
 }
 
+// text and number are values of attributes.
+func text(value string) types.AttributeValue { return &types.AttributeValueMemberS{Value: value} }
+
+func number(value int64) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(value, 10)}
+}
+
 func (i item) text(name, value string) {
 	if value != "" {
-		i[name] = &types.AttributeValueMemberS{Value: value}
+		i[name] = text(value)
 	}
 }
 
 func (i item) number(name string, value int64) {
 	if value != 0 {
-		i[name] = &types.AttributeValueMemberN{Value: strconv.FormatInt(value, 10)}
+		i[name] = number(value)
 	}
 }
 
@@ -73,13 +80,8 @@ func (i item) instant(name string, t time.Time) {
 	}
 }
 
-// keyed begins an item.
-func keyed(k itemKey) item {
-	i := item{}
-	i.text(partitionKey, k.pk)
-	i.text(sortKey, k.sk)
-	return i
-}
+// keyed begins an item, or is a key for DynamoDB.
+func keyed(k itemKey) item { return item{partitionKey: text(k.pk), sortKey: text(k.sk)} }
 
 // itemOf writes a record. Zero values are left out.
 func (s *Store) itemOf(h storedItem) (item, error) {
@@ -110,7 +112,7 @@ func (s *Store) itemOf(h storedItem) (item, error) {
 	i.instant("settled_at", r.SettledAt)
 	if r.Reason != nil {
 		// Also an empty code says that there is a reason.
-		i["reason_code"] = &types.AttributeValueMemberS{Value: string(r.Reason.Code)}
+		i["reason_code"] = text(string(r.Reason.Code))
 		i.text("reason_message", r.Reason.Message)
 	}
 	if h.claims && r.Status == upload.Stored {
@@ -127,7 +129,7 @@ func (s *Store) itemOf(h storedItem) (item, error) {
 	i.instant("deleted_at", r.DeletedAt)
 	i.instant("forget_after", r.ForgetAfter)
 	if !r.ForgetAfter.IsZero() {
-		i.number(forget, ceilSecond(r.ForgetAfter))
+		i.number(forget, ceil(r.ForgetAfter, time.Second).Unix())
 	}
 	if n := i.bytes(); n > maxItemBytes {
 		return nil, fmt.Errorf("the record has %d bytes, more than %d", n, maxItemBytes)

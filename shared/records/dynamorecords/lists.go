@@ -2,12 +2,11 @@ package dynamorecords
 
 import (
 	"context"
-	"fmt"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"hatchery/shared/policy"
 	"hatchery/shared/upload"
@@ -35,20 +34,21 @@ func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.
 // sumStored sums what an entry has stored.
 func (s *Store) sumStored(ctx context.Context, pk string) (upload.Usage, error) {
 	var u upload.Usage
-	all := queryRange{index: bytesIndex, hashName: partitionKey, hash: pk, consistent: true, only: "size"}
+	// Checksums lie from "0" on. Not every stand-in for DynamoDB leaves out what has no such key.
+	all := queryRange{index: bytesIndex, key: pk, from: "0", to: lastOfAll, only: "size"}
 	for {
 		out, err := s.query(ctx, all)
 		if err != nil {
 			return upload.Usage{}, err
 		}
-		for _, i := range out.items {
+		for _, i := range out.Items {
 			r := reading{item: i}
 			u.Files, u.Bytes = u.Files+1, u.Bytes+r.number("size")
 			if r.err != nil {
 				return upload.Usage{}, r.err
 			}
 		}
-		if all.start = out.end; all.start == nil {
+		if all.start = out.LastEvaluatedKey; all.start == nil {
 			return u, nil
 		}
 	}
@@ -57,23 +57,22 @@ func (s *Store) sumStored(ctx context.Context, pk string) (upload.Usage, error) 
 // count counts the records of one status that an entry has.
 func (s *Store) count(ctx context.Context, pk string, status upload.Status) (int64, error) {
 	var n int64
-	prefix := string(status) + "#"
-	all := queryRange{index: listIndex, hashName: partitionKey, hash: pk, sortName: listKey, from: prefix, to: prefix + lastOfAll, consistent: true, countOnly: true}
+	all := queryRange{index: listIndex, key: pk, countOnly: true}.withPrefix(string(status) + "#")
 	for {
 		out, err := s.query(ctx, all)
 		if err != nil {
 			return 0, err
 		}
-		n += out.count
-		if all.start = out.end; all.start == nil {
+		n += int64(out.Count)
+		if all.start = out.LastEvaluatedKey; all.start == nil {
 			return n, nil
 		}
 	}
 }
 
-// listed reads an item for a list; false is left out. One that is damaged must not
-// keep the others from whoever lists them.
-func (s *Store) listed(ctx context.Context, i item) (storedItem, bool) {
+// readable reads an item for a list; false is left out. One that is damaged must not keep
+// the others from whoever lists them.
+func (s *Store) readable(ctx context.Context, i item) (storedItem, bool) {
 	h, err := parseItem(i)
 	if err != nil {
 		s.tellDamaged(ctx, i, err)
@@ -93,7 +92,7 @@ func (s *Store) List(ctx context.Context, q upload.Query) (upload.Page, error) {
 
 func (s *Store) list(ctx context.Context, q upload.Query) (upload.Page, error) {
 	name := listID{q.Name()}
-	after, err := name.place(q.Cursor, q.Limit)
+	after, err := name.position(q.Cursor, q.Limit)
 	if err != nil {
 		return upload.Page{}, err
 	}
@@ -104,20 +103,16 @@ func (s *Store) list(ctx context.Context, q upload.Query) (upload.Page, error) {
 	pk := entryKey(q.Journal, q.Entry, q.Kind)
 	var sources []*mergeSource
 	for _, status := range statuses {
-		sources = append(sources, newSource(queryRange{index: listIndex, hashName: partitionKey, hash: pk, sortName: listKey, newestFirst: true, consistent: true},
-			string(status)+"#", after, ""))
+		all := queryRange{index: listIndex, key: pk, newestFirst: true}
+		sources = append(sources, newSource(all, string(status)+"#", after, lastOfAll))
 	}
-	found, err := s.merge(ctx, sources, q.Limit+1)
+	found, next, err := s.merge(ctx, sources, name, q.Limit)
 	if err != nil {
 		return upload.Page{}, err
 	}
-	var page upload.Page
-	if len(found) > q.Limit {
-		found = found[:q.Limit]
-		page.Next = name.cursor(found[q.Limit-1].place)
-	}
-	for _, f := range found {
-		if h, ok := s.listed(ctx, f.item); ok {
+	page := upload.Page{Next: next}
+	for _, i := range found {
+		if h, ok := s.readable(ctx, i); ok {
 			page.Records = append(page.Records, h.Record)
 		}
 	}
@@ -144,30 +139,27 @@ func (s *Store) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, erro
 // ofStatus gives one page of the records of one status.
 func (s *Store) ofStatus(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
 	name := listID{q.Name()}
-	after, err := name.place(q.Cursor, q.Limit)
+	after, err := name.position(q.Cursor, q.Limit)
 	if err != nil {
 		return upload.Page{}, err
 	}
 	to := lastOfAll
 	if !q.Before.IsZero() {
-		to = textOf(ceilMicro(q.Before))
+		to = textOf(ceil(q.Before, time.Microsecond))
 	}
 	var sources []*mergeSource
-	for shard := range s.o.Shards {
-		sources = append(sources, newSource(queryRange{index: statusIndex, hashName: statusShard, hash: shardKey(q.Status, shard), sortName: statusAt}, "", after, to))
+	for shard := range s.o.shards {
+		all := queryRange{index: statusIndex, key: shardKey(q.Status, shard)}
+		sources = append(sources, newSource(all, "", after, to))
 	}
-	found, err := s.merge(ctx, sources, q.Limit+1)
+	found, next, err := s.merge(ctx, sources, name, q.Limit)
 	if err != nil {
 		return upload.Page{}, err
 	}
-	var page upload.Page
-	if len(found) > q.Limit {
-		found = found[:q.Limit]
-		page.Next = name.cursor(found[q.Limit-1].place)
-	}
+	page := upload.Page{Next: next}
 	keys := make([]itemKey, len(found))
-	for i, f := range found {
-		keys[i] = f.item.key()
+	for n, i := range found {
+		keys[n] = i.key()
 	}
 	items, err := s.getAll(ctx, keys)
 	if err != nil {
@@ -177,7 +169,7 @@ func (s *Store) ofStatus(ctx context.Context, q upload.ScanQuery) (upload.Page, 
 		if items[k] == nil {
 			continue // forgotten since
 		}
-		if h, ok := s.listed(ctx, items[k]); ok && h.Status == q.Status {
+		if h, ok := s.readable(ctx, items[k]); ok && h.Status == q.Status {
 			page.Records = append(page.Records, h.Record)
 		}
 	}
@@ -214,7 +206,7 @@ func (s *Store) all(ctx context.Context, q upload.ScanQuery) (upload.Page, error
 				page.Next = name.itemCursor(keyOf(page.Records[limit-1].Ref()))
 				return page, nil
 			}
-			if h, ok := s.listed(ctx, i); ok {
+			if h, ok := s.readable(ctx, i); ok {
 				page.Records = append(page.Records, h.Record)
 			}
 		}
@@ -225,69 +217,4 @@ func (s *Store) all(ctx context.Context, q upload.ScanQuery) (upload.Page, error
 	}
 	page.Next = name.itemCursor(item(in.ExclusiveStartKey).key())
 	return page, nil
-}
-
-// queryRange is part of an index, to be queried.
-type queryRange struct {
-	index          string
-	hashName, hash string
-	// From sortName = from to sortName = to, both included; all of it when
-	// sortName is "".
-	sortName, from, to string
-	newestFirst        bool
-	consistent         bool
-	limit              int
-	only               string // the one attribute that is wanted
-	countOnly          bool
-	start              map[string]types.AttributeValue
-}
-
-// queryPage is one page of a queryRange.
-type queryPage struct {
-	items []item
-	count int64
-	end   map[string]types.AttributeValue // nil: there is no more
-}
-
-// query reads one page of a queryRange.
-func (s *Store) query(ctx context.Context, q queryRange) (queryPage, error) {
-	if q.sortName != "" && q.from > q.to {
-		return queryPage{}, nil // DynamoDB takes that for a mistake
-	}
-	if !(itemKey{q.hash, q.from}).possible() || !(itemKey{q.hash, q.to}).possible() {
-		return queryPage{}, nil
-	}
-	in := &dynamodb.QueryInput{TableName: &s.table, IndexName: &q.index, ExclusiveStartKey: q.start,
-		KeyConditionExpression:    aws.String("#hash = :hash"),
-		ExpressionAttributeNames:  map[string]string{"#hash": q.hashName},
-		ExpressionAttributeValues: map[string]types.AttributeValue{":hash": &types.AttributeValueMemberS{Value: q.hash}},
-		ScanIndexForward:          aws.Bool(!q.newestFirst)}
-	if q.sortName != "" {
-		in.KeyConditionExpression = aws.String("#hash = :hash AND #sort BETWEEN :from AND :to")
-		in.ExpressionAttributeNames["#sort"] = q.sortName
-		in.ExpressionAttributeValues[":from"] = &types.AttributeValueMemberS{Value: q.from}
-		in.ExpressionAttributeValues[":to"] = &types.AttributeValueMemberS{Value: q.to}
-	}
-	if q.consistent {
-		in.ConsistentRead = aws.Bool(true)
-	}
-	if q.limit > 0 {
-		in.Limit = aws.Int32(int32(q.limit))
-	}
-	if q.only != "" {
-		in.ProjectionExpression = aws.String("#only")
-		in.ExpressionAttributeNames["#only"] = q.only
-	}
-	if q.countOnly {
-		in.Select = types.SelectCount
-	}
-	out, err := call(ctx, s, s.client.Query, in)
-	if err != nil {
-		return queryPage{}, fmt.Errorf("query %s: %w", q.index, err)
-	}
-	f := queryPage{count: int64(out.Count), end: out.LastEvaluatedKey}
-	for _, i := range out.Items {
-		f.items = append(f.items, i)
-	}
-	return f, nil
 }

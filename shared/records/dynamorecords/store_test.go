@@ -27,7 +27,7 @@ func TestStoreKeepsTheContract(t *testing.T) {
 // The package comment says what each call asks for.
 func TestCallsAskForWhatIsWritten(t *testing.T) {
 	w := newWorld(t)
-	s := w.store(w.newTable(t), dynamorecords.Options{Shards: 3})
+	s := w.store(w.newTable(t), dynamorecords.Options{}.WithShards(3))
 	once := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
 	list := upload.Query{Journal: "journal-1", Entry: "entry_A", Kind: "images", Status: upload.Stored, Limit: 100}
 	for _, c := range []struct {
@@ -210,7 +210,7 @@ func TestTwoThousandRecordsArePagedWholeAndSpread(t *testing.T) {
 	if page, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: draft(50).CreatedAt, Cursor: page.Next, Limit: 100}); err != nil || len(page.Records) > 0 || page.Next != "" {
 		t.Errorf("beyond an earlier instant there are %d records, %v", len(page.Records), err)
 	}
-	if got := rest(t, 299, before(w.store(table, dynamorecords.Options{Shards: 20}))); !slices.Equal(got, want) {
+	if got := rest(t, 299, before(w.store(table, dynamorecords.Options{}.WithShards(20)))); !slices.Equal(got, want) {
 		t.Errorf("with more shards, PendingBefore gives %d records, or not oldest first", len(got))
 	}
 	if got := rest(t, 299, func(c upload.Cursor, limit int) (upload.Page, error) {
@@ -246,7 +246,7 @@ func TestTwoThousandRecordsArePagedWholeAndSpread(t *testing.T) {
 // Copied records may have the same id in several entries, and the same instant.
 func TestRecordsThatDifferInTheirEntryAloneAreAllGiven(t *testing.T) {
 	w := newWorld(t)
-	s := w.store(w.newTable(t), dynamorecords.Options{Shards: 1})
+	s := w.store(w.newTable(t), dynamorecords.Options{}.WithShards(1))
 	for i := range 5 {
 		r := draft(1)
 		r.Entry = upload.Entry(fmt.Sprintf("entry-%d", i))

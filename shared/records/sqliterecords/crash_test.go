@@ -141,7 +141,7 @@ func TestWhatWasAcknowledgedSurvivesAKill(t *testing.T) {
 			t.Fatalf("round %d: the file has %d faults", round, n)
 		}
 		if n := count(t, path, "SELECT count(*) FROM once WHERE id NOT IN (SELECT id FROM uploads)"); n != 0 {
-			t.Fatalf("round %d: %d keys were claimed without their record", round, n)
+			t.Fatalf("round %d: %d keys were kept without their record", round, n)
 		}
 	}
 	t.Logf("%d records were acknowledged", len(known))

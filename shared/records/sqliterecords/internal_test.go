@@ -102,7 +102,7 @@ func creating(ctx context.Context, id upload.ID, err error) *change {
 	}}
 }
 
-func there(t *testing.T, w *writer, id upload.ID) bool {
+func exists(t *testing.T, w *writer, id upload.ID) bool {
 	t.Helper()
 	_, err := find(t.Context(), w.find, pending(id).Ref())
 	if err != nil && !errors.Is(err, upload.ErrNotFound) {
@@ -127,7 +127,7 @@ func TestAChangeThatFailsIsUndoneAlone(t *testing.T) {
 		}
 	}
 	for id, want := range map[upload.ID]bool{"a": true, "b": false, "c": false, "d": true} {
-		if there(t, w, id) != want {
+		if exists(t, w, id) != want {
 			t.Errorf("record %s is there: %v", id, !want)
 		}
 	}
@@ -159,13 +159,13 @@ func TestACommitThatFailsIsAnErrorForEveryChange(t *testing.T) {
 	}
 	close(closing)
 	<-done
-	if there(t, w, "a") {
+	if exists(t, w, "a") {
 		t.Error("a change that was not committed is there")
 	}
 	// The next transaction is a new one.
 	w.commit = commit
 	errs := make([]error, 1)
-	if err := errors.Join(w.commitBatch([]*change{creating(t.Context(), "b", nil)}, errs), errs[0]); err != nil || !there(t, w, "b") {
+	if err := errors.Join(w.commitBatch([]*change{creating(t.Context(), "b", nil)}, errs), errs[0]); err != nil || !exists(t, w, "b") {
 		t.Errorf("afterwards: %v", err)
 	}
 }
@@ -221,7 +221,7 @@ func TestOnlyAPendingRecordIsCreated(t *testing.T) {
 
 func TestNoStatementReadsMoreThanItNeeds(t *testing.T) {
 	w := newTestWriter(t, filepath.Join(t.TempDir(), "records.db"))
-	for _, statement := range []string{findSQL, updateSQL, duplicateSQL, storedSQL, claimedSQL, forgetUploadsSQL, forgetClaimsSQL,
+	for _, statement := range []string{findSQL, updateSQL, duplicateSQL, storedSQL, keyUsedSQL, forgetUploadsSQL, forgetKeysSQL,
 		usageSQL, listSQL, byStatusSQL, allSQL} {
 		for _, step := range plan(t, w, statement) {
 			if strings.HasPrefix(step, "SCAN") || strings.Contains(step, "TEMP B-TREE") && statement != duplicateSQL {
@@ -262,11 +262,11 @@ func TestACursorCarriesItsPosition(t *testing.T) {
 		if p.id == "" {
 			p.id = "x"
 		}
-		got, err := positionOf(list, p.cursor(list))
+		got, err := positionOf(list, p.cursor(list), 1, oldest)
 		if err != nil || got != p {
 			t.Errorf("%+v comes back as %+v, %v", p, got, err)
 		}
-		if _, err := positionOf(upload.NameList("list", "ab"), p.cursor(list)); !errors.Is(err, upload.ErrBadCursor) {
+		if _, err := positionOf(upload.NameList("list", "ab"), p.cursor(list), 1, oldest); !errors.Is(err, upload.ErrBadCursor) {
 			t.Errorf("another list takes the cursor: %v", err)
 		}
 	}
@@ -276,12 +276,12 @@ func TestACursorThatIsNotWholeIsRefused(t *testing.T) {
 	list := upload.NameList("all")
 	whole := position{at: 1, seq: 2, id: "x"}.cursor(list)
 	for n := 1; n < len(whole); n++ {
-		if p, err := positionOf(list, whole[:n]); !errors.Is(err, upload.ErrBadCursor) {
+		if p, err := positionOf(list, whole[:n], 1, oldest); !errors.Is(err, upload.ErrBadCursor) {
 			t.Errorf("%d bytes of a cursor mean %+v, %v", n, p, err)
 		}
 	}
-	for _, c := range []upload.Cursor{whole + "\n", "\r" + whole, whole[:len(whole)-1] + "B", position{id: upload.ID(strings.Repeat("x", 1000))}.cursor(list)} {
-		if p, err := positionOf(list, c); !errors.Is(err, upload.ErrBadCursor) {
+	for _, c := range []upload.Cursor{whole + "\n", "\r" + whole, whole[:len(whole)-1] + "B", position{id: upload.ID(strings.Repeat("x", 4000))}.cursor(list)} {
+		if p, err := positionOf(list, c, 1, oldest); !errors.Is(err, upload.ErrBadCursor) {
 			t.Errorf("%.60q means %+v, %v", c, p, err)
 		}
 	}
@@ -293,11 +293,11 @@ func FuzzCursor(f *testing.F) {
 	f.Add("AAAA")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, text string) {
-		p, err := positionOf(list, upload.Cursor(text))
+		p, err := positionOf(list, upload.Cursor(text), 1, position{id: "start"})
 		switch {
 		case err != nil && !errors.Is(err, upload.ErrBadCursor):
 			t.Errorf("error is %v", err)
-		case err == nil && string(p.cursor(list)) != text:
+		case err == nil && text != "" && string(p.cursor(list)) != text:
 			t.Errorf("%q means %+v, which is %q", text, p, p.cursor(list))
 		}
 	})

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"fmt"
 	"math"
 	"time"
 
@@ -43,6 +42,13 @@ func prepareReads(ctx context.Context, db *sql.DB) (*reads, error) {
 func (s *Store) Get(ctx context.Context, ref upload.Ref) (upload.Record, error) {
 	r, err := find(ctx, s.read.find, ref)
 	return r.Record, s.wrap(err, "get the record of %s", ref)
+}
+
+// Count says how many records there are. It reads one index, and no record.
+func (s *Store) Count(ctx context.Context) (int, error) {
+	var n int
+	err := s.readers.QueryRowContext(ctx, "SELECT count(*) FROM uploads").Scan(&n)
+	return n, s.wrap(err, "count the records")
 }
 
 // Usage implements upload.Records.
@@ -91,14 +97,9 @@ func ceilMicro(t time.Time) int64 {
 // page reads one page of a list from where its cursor points, or from its start.
 func (s *Store) page(ctx context.Context, list upload.ListName, cursor upload.Cursor, limit int, start position,
 	query func(after position, limit int) (*sql.Rows, error)) (_ upload.Page, err error) {
-	if limit < 1 || limit > upload.MaxPage {
-		return upload.Page{}, fmt.Errorf("the limit is %d, not 1 to %d", limit, upload.MaxPage)
-	}
-	after := start
-	if cursor != "" {
-		if after, err = positionOf(list, cursor); err != nil {
-			return upload.Page{}, err
-		}
+	after, err := positionOf(list, cursor, limit, start)
+	if err != nil {
+		return upload.Page{}, err
 	}
 	// One more than asked for tells whether this is the last page.
 	rows, err := query(after, limit+1)
