@@ -54,7 +54,8 @@ func TestANoteIsNoRecord(t *testing.T) {
 			return store.Scan(t.Context(), upload.ScanQuery{Status: upload.Stored, Cursor: "", Limit: 10})
 		},
 		"pending": func() (upload.Page, error) {
-			return store.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: noon.AddDate(100, 0, 0), Cursor: "", Limit: 10})
+			return store.Scan(t.Context(),
+				upload.ScanQuery{Status: upload.Pending, Before: noon.AddDate(100, 0, 0), Cursor: "", Limit: 10})
 		},
 	} {
 		if page, err := list(); err != nil || len(page.Records) != 0 {

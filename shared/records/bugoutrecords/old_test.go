@@ -48,7 +48,8 @@ func create(t *testing.T, s *localbrood.Server, data map[string]any) {
 
 // oldImage is resource_data as the replaced service wrote it.
 func oldImage(id string) map[string]any {
-	return map[string]any{"id": id, "journal_id": "j", "entry_id": "e", "name": "my_cat", "extension": "png", "created_at": "2021-09-19 15:15:00.437163"}
+	return map[string]any{"id": id, "journal_id": "j", "entry_id": "e", "name": "my_cat", "extension": "png",
+		"created_at": "2021-09-19 15:15:00.437163"}
 }
 
 const oldID = "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a77"
@@ -63,7 +64,8 @@ func TestWhatTheReplacedServiceRecordedIsStored(t *testing.T) {
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 	}
-	list, err := store.List(t.Context(), upload.Query{Journal: "j", Entry: "e", Kind: "images", Status: upload.Stored, Limit: 10})
+	list, err := store.List(t.Context(),
+		upload.Query{Journal: "j", Entry: "e", Kind: "images", Status: upload.Stored, Limit: 10})
 	if err != nil || len(list.Records) != 1 || list.Records[0] != want {
 		t.Errorf("the list is %+v, %v", list, err)
 	}
@@ -99,9 +101,11 @@ func TestTheSixOriginalMembersKeepNamesAndFormats(t *testing.T) {
 		}
 	}
 	// Each of them is also a filter that finds it.
-	for key, value := range map[string]string{"id": string(r.ID), "journal_id": "j", "entry_id": "e", "name": "cat", "extension": "png",
+	for key, value := range map[string]string{"id": string(r.ID), "journal_id": "j", "entry_id": "e", "name": "cat",
+		"extension":  "png",
 		"created_at": "2026-03-04 12:00:00.000000", "status": "stored", "kind": "images", "size": "5"} {
-		if err := json.Unmarshal([]byte(raw(t, s, "GET", "/resources/?"+url.Values{key: {value}}.Encode(), nil)), &answer); err != nil {
+		if err := json.Unmarshal([]byte(raw(t, s, "GET", "/resources/?"+url.Values{key: {value}}.Encode(), nil)),
+			&answer); err != nil {
 			t.Fatal(err)
 		}
 		if len(answer.Resources) != 1 || answer.Resources[0].Data[key] != value {
@@ -135,13 +139,15 @@ func TestWhatIsNoUploadIsPassedOver(t *testing.T) {
 // TestSeveralResourcesOfOneUploadHeal: the one with a verdict counts, else the
 // first; the verdict, or the next change after it, removes the others.
 func TestSeveralResourcesOfOneUploadHeal(t *testing.T) {
-	for name, statuses := range map[string][]string{"all pending": {"pending", "pending", "pending"}, "a late repetition": {"pending", "stored", "pending"}} {
+	for name, statuses := range map[string][]string{"all pending": {"pending", "pending", "pending"},
+		"a late repetition": {"pending", "stored", "pending"}} {
 		t.Run(name, func(t *testing.T) {
 			s := brood(t, nil)
 			store := storeOn(t, s, nil)
 			r := pending()
 			for i, status := range statuses {
-				create(t, s, map[string]any{"id": r.ID, "journal_id": "j", "entry_id": "e", "kind": "images", "name": "cat", "extension": "png",
+				create(t, s, map[string]any{"id": r.ID, "journal_id": "j", "entry_id": "e", "kind": "images", "name": "cat",
+					"extension":  "png",
 					"created_at": "2026-03-04 12:00:00.123456", "status": status, "judged_version": fmt.Sprint("v", i)})
 			}
 			want, counting := upload.Pending, "v0"
@@ -152,7 +158,8 @@ func TestSeveralResourcesOfOneUploadHeal(t *testing.T) {
 			if err != nil || got.Status != want || got.JudgedVersion != upload.Version(counting) {
 				t.Errorf("got %+v, %v", got, err)
 			}
-			if page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err != nil || len(page.Records) != 1 {
+			if page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err != nil ||
+				len(page.Records) != 1 {
 				t.Errorf("all are %+v, %v", page.Records, err)
 			}
 			// While all wait, none of them is deleted: any may be the one that is settled.
@@ -182,7 +189,8 @@ func TestSeveralResourcesOfOneUploadHeal(t *testing.T) {
 
 // TestADamagedRecordIsTroubleAndLeftOutOfLists: it is never taken for absent.
 func TestADamagedRecordIsTroubleAndLeftOutOfLists(t *testing.T) {
-	for key, value := range map[string]any{"created_at": "yesterday", "status": "lost", "status ": nil, "status  ": "", "settled_at": "noon", "size": "big", "failures": -1,
+	for key, value := range map[string]any{"created_at": "yesterday", "status": "lost", "status ": nil, "status  ": "",
+		"settled_at": "noon", "size": "big", "failures": -1,
 		"form_expires": true, "creation": "of ours, and without a status"} {
 		key = strings.TrimSpace(key)
 		s := brood(t, nil)
@@ -194,7 +202,8 @@ func TestADamagedRecordIsTroubleAndLeftOutOfLists(t *testing.T) {
 		data[key] = value
 		create(t, s, data)
 		ref := upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: oldID}
-		if _, err := store.Get(t.Context(), ref); !errors.Is(err, bugoutrecords.ErrDamaged) || errors.Is(err, upload.ErrNotFound) {
+		if _, err := store.Get(t.Context(), ref); !errors.Is(err, bugoutrecords.ErrDamaged) ||
+			errors.Is(err, upload.ErrNotFound) {
 			t.Errorf("%s: get: %v", key, err)
 		}
 		if _, err := store.Update(t.Context(), ref, upload.Delete(noon, noon)); !errors.Is(err, bugoutrecords.ErrDamaged) {
@@ -220,7 +229,8 @@ func TestAnIDInUpperCaseIsDamaged(t *testing.T) {
 	if err != nil || len(page.Records) != 1 {
 		t.Errorf("listed are %+v, %v", page, err)
 	}
-	if len(told) != 1 || !errors.Is(told[0], bugoutrecords.ErrDamaged) || !strings.Contains(told[0].Error(), "lower-case") || !strings.Contains(told[0].Error(), strings.ToUpper(oldID)) {
+	if len(told) != 1 || !errors.Is(told[0], bugoutrecords.ErrDamaged) ||
+		!strings.Contains(told[0].Error(), "lower-case") || !strings.Contains(told[0].Error(), strings.ToUpper(oldID)) {
 		t.Errorf("told of %v", told)
 	}
 }
@@ -238,9 +248,11 @@ func TestTheURLMayEndInASlashAndHasNoFragment(t *testing.T) {
 }
 
 func TestPlainHTTPIsForPlacesNearBy(t *testing.T) {
-	for url, taken := range map[string]bool{"https://auth.bugout.dev": true, "http://127.0.0.1:7474": true, "http://brood:7474": true, "http://10.0.0.7": true,
+	for url, taken := range map[string]bool{"https://auth.bugout.dev": true, "http://127.0.0.1:7474": true,
+		"http://brood:7474": true, "http://10.0.0.7": true,
 		"http://auth.bugout.dev": false, "http://203.0.113.7": false} {
-		_, err := bugoutrecords.New(bugoutrecords.Options{URL: url, Application: application, Token: func(context.Context) (string, error) { return token, nil }})
+		_, err := bugoutrecords.New(bugoutrecords.Options{URL: url, Application: application,
+			Token: func(context.Context) (string, error) { return token, nil }})
 		if (err == nil) != taken {
 			t.Errorf("%s: %v", url, err)
 		}

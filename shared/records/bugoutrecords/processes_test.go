@@ -28,7 +28,8 @@ func resourceIDs(t *testing.T, s *localbrood.Server) []string {
 
 // waiting is resource_data of pending, as any process writes it.
 func waiting() map[string]any {
-	return map[string]any{"id": pending().ID, "journal_id": "j", "entry_id": "e", "kind": "images", "name": "cat", "extension": "png",
+	return map[string]any{"id": pending().ID, "journal_id": "j", "entry_id": "e", "kind": "images", "name": "cat",
+		"extension":  "png",
 		"created_at": "2026-03-04 12:00:00.123456", "status": "pending"}
 }
 
@@ -53,7 +54,8 @@ func TestAVerdictThatWasReadBackMayBeUndone(t *testing.T) {
 		noted <- upload.NoteFailure(t.Context(), store, r.Ref(), upload.Failure{At: noon, Message: "no"})
 	}()
 	write := <-s.Late() // it has read the pending record
-	if got, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing())); err != nil || got.Status != upload.Stored {
+	if got, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing())); err != nil ||
+		got.Status != upload.Stored {
 		t.Fatalf("settled is %+v, %v", got, err)
 	}
 	if got, err := store.Get(t.Context(), r.Ref()); err != nil || got.Status != upload.Stored {
@@ -64,14 +66,18 @@ func TestAVerdictThatWasReadBackMayBeUndone(t *testing.T) {
 		t.Errorf("NoteFailure: %v", err)
 	}
 	got, err := store.Get(t.Context(), r.Ref())
-	if err != nil || got.Status != upload.Pending || got.JudgedVersion != "" || got.ServedVersion != "" || got.SHA256 != "" || got.Failures != 1 {
+	if err != nil || got.Status != upload.Pending || got.JudgedVersion != "" || got.ServedVersion != "" ||
+		got.SHA256 != "" || got.Failures != 1 {
 		t.Errorf("after it: %+v, %v", got, err)
 	}
-	if page, err := store.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: noon.AddDate(1, 0, 0), Cursor: "", Limit: 10}); err != nil || len(page.Records) != 1 {
+	if page, err := store.Scan(t.Context(),
+		upload.ScanQuery{Status: upload.Pending, Before: noon.AddDate(1, 0, 0), Cursor: "", Limit: 10}); err != nil ||
+		len(page.Records) != 1 {
 		t.Errorf("pending are %+v, %v", page, err)
 	}
 	// It is as pending as any other.
-	if got, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing())); err != nil || got.Status != upload.Stored || got.Failures != 1 {
+	if got, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing())); err != nil ||
+		got.Status != upload.Stored || got.Failures != 1 {
 		t.Errorf("settled again is %+v, %v", got, err)
 	}
 }
@@ -79,7 +85,8 @@ func TestAVerdictThatWasReadBackMayBeUndone(t *testing.T) {
 // TestASurplusResourceThatChangedIsNotDeleted: the list that it comes from is older.
 func TestASurplusResourceThatChangedIsNotDeleted(t *testing.T) {
 	for name, meanwhile := range map[string]map[string]any{
-		"a verdict":                    {"status": "stored", "settled_at": "2026-03-04T12:00:01Z", "served_version": "theirs", "size": "5"},
+		"a verdict": {"status": "stored", "settled_at": "2026-03-04T12:00:01Z",
+			"served_version": "theirs", "size": "5"},
 		"something that nobody can be": {"status": "lost"},
 	} {
 		var s *localbrood.Server
@@ -129,7 +136,8 @@ func TestASurplusResourceThatIsGoneIsNoTrouble(t *testing.T) {
 	create(t, s, waiting())
 	store := storeOn(t, s, nil)
 	surplus = resourceIDs(t, s)[1]
-	if got, err := store.Update(t.Context(), pending().Ref(), upload.Settle(storing())); err != nil || got.Status != upload.Stored {
+	if got, err := store.Update(t.Context(), pending().Ref(), upload.Settle(storing())); err != nil ||
+		got.Status != upload.Stored {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if left := resourceIDs(t, s); len(left) != 1 {
@@ -156,7 +164,8 @@ func TestAReopenedUploadIsOneResource(t *testing.T) {
 
 // TestAFailureIsNotedAlthoughTheFirstAttemptDidNothing: it is not taken for done.
 func TestAFailureIsNotedAlthoughTheFirstAttemptDidNothing(t *testing.T) {
-	for name, trouble := range map[string]localbrood.Trouble{"did nothing": localbrood.FailsBefore, "did it": localbrood.FailsAfter} {
+	for name, trouble := range map[string]localbrood.Trouble{"did nothing": localbrood.FailsBefore,
+		"did it": localbrood.FailsAfter} {
 		plan := &script{method: http.MethodPut, troubles: []localbrood.Trouble{trouble}}
 		store := storeOn(t, brood(t, plan.trouble), nil)
 		r := pending()

@@ -49,7 +49,8 @@ func TestAnAbsenceIsProvedOnceForSomeMinutes(t *testing.T) {
 		step.change()
 		for range 5 {
 			absent(t, store)
-			if page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err != nil || len(page.Records) != 0 {
+			if page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err != nil ||
+				len(page.Records) != 0 {
 				t.Errorf("%s: all are %+v, %v", step.name, page, err)
 			}
 			if note, err := store.Note(t.Context(), "reconcile"); note != "" || err != nil {
@@ -80,7 +81,8 @@ func TestACreationIsProofEnough(t *testing.T) {
 		t.Fatal(err)
 	}
 	absent(t, store)
-	if page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err != nil || len(page.Records) != 1 {
+	if page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err != nil ||
+		len(page.Records) != 1 {
 		t.Errorf("all are %+v, %v", page, err)
 	}
 	if got := plan.proofs(); got != 1 {
@@ -92,7 +94,8 @@ func TestWhatIsFoundNeedsNoProof(t *testing.T) {
 	plan := &script{}
 	s := brood(t, plan.trouble)
 	create(t, s, oldImage(oldID))
-	if _, err := storeOn(t, s, nil).Get(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: oldID}); err != nil {
+	if _, err := storeOn(t, s, nil).Get(t.Context(),
+		upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: oldID}); err != nil {
 		t.Error(err)
 	}
 	if got := plan.proofs(); got != 1 {
@@ -167,8 +170,10 @@ func (b readBody) Close() error {
 
 // TestAProofOutlivesTroubleAndLeavesNothing: also what others left of theirs goes.
 func TestAProofOutlivesTroubleAndLeavesNothing(t *testing.T) {
-	for name, trouble := range map[string]localbrood.Trouble{"fails before": localbrood.FailsBefore, "fails after": localbrood.FailsAfter, "breaks off": localbrood.BreaksOff,
-		"silent before": localbrood.SilentBefore, "silent after": localbrood.SilentAfter, "happens twice": localbrood.HappensTwice, "nonsense": localbrood.Nonsense,
+	for name, trouble := range map[string]localbrood.Trouble{"fails before": localbrood.FailsBefore,
+		"fails after": localbrood.FailsAfter, "breaks off": localbrood.BreaksOff,
+		"silent before": localbrood.SilentBefore, "silent after": localbrood.SilentAfter,
+		"happens twice": localbrood.HappensTwice, "nonsense": localbrood.Nonsense,
 		"the token is refused meanwhile": localbrood.TokenForgotten} {
 		plan := &script{method: http.MethodPost, troubles: []localbrood.Trouble{localbrood.None, trouble}}
 		s := brood(t, plan.trouble)
@@ -182,9 +187,11 @@ func TestAProofOutlivesTroubleAndLeavesNothing(t *testing.T) {
 }
 
 func TestAProofThatFailsForGoodIsTrouble(t *testing.T) {
-	plan := &script{method: http.MethodPost, troubles: []localbrood.Trouble{localbrood.FailsBefore, localbrood.FailsBefore, localbrood.FailsBefore}}
+	plan := &script{method: http.MethodPost,
+		troubles: []localbrood.Trouble{localbrood.FailsBefore, localbrood.FailsBefore, localbrood.FailsBefore}}
 	store := storeOn(t, brood(t, plan.trouble), nil)
-	if _, err := store.Get(t.Context(), pending().Ref()); err == nil || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), "nothing is hidden") {
+	if _, err := store.Get(t.Context(), pending().Ref()); err == nil || errors.Is(err, upload.ErrNotFound) ||
+		!strings.Contains(err.Error(), "nothing is hidden") {
 		t.Errorf("Get: %v", err)
 	}
 	if got := plan.proofs(); got != 3 {
@@ -210,7 +217,8 @@ func TestAListAndItsProofAreOfOneToken(t *testing.T) {
 			return rotated, nil
 		}
 	})
-	if _, err := store.Get(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: oldID}); errors.Is(err, upload.ErrNotFound) || !errors.Is(err, bugoutrecords.ErrRefused) {
+	if _, err := store.Get(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: oldID}); errors.Is(err,
+		upload.ErrNotFound) || !errors.Is(err, bugoutrecords.ErrRefused) {
 		t.Errorf("Get: %v", err)
 	}
 }

@@ -54,7 +54,8 @@ func TestATokenThatCannotBeReplacedIsTroubleThatSaysWhy(t *testing.T) {
 		renewals = 0
 		store := storeOn(t, s, func(o *bugoutrecords.Options) { o.Renew = renew })
 		_, err := store.Get(t.Context(), pending().Ref())
-		if !errors.Is(err, bugoutrecords.ErrToken) || renewals > 1 || strings.Contains(err.Error(), token) || strings.Contains(err.Error(), rotated) {
+		if !errors.Is(err, bugoutrecords.ErrToken) || renewals > 1 || strings.Contains(err.Error(), token) ||
+			strings.Contains(err.Error(), rotated) {
 			t.Errorf("%s: %v, after %d renewals", name, err, renewals)
 		}
 		if name == "nobody knows another" && !errors.Is(err, why) {

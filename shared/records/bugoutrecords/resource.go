@@ -53,7 +53,8 @@ const (
 
 // The keys that one kind of change writes.
 var (
-	verdictKeys = []string{keyStatus, keyKind, keySize, keyContentType, keySHA256, keyReasonCode, keyReasonMessage, keySettledAt, keyJudgedVersion, keyServedVersion}
+	verdictKeys = []string{keyStatus, keyKind, keySize, keyContentType, keySHA256, keyReasonCode, keyReasonMessage,
+		keySettledAt, keyJudgedVersion, keyServedVersion}
 	failureKeys = []string{keyFailures, keyFailedAt, keyFailure}
 	resendKeys  = []string{keyReenqueued, keyReenqueuedAt}
 )
@@ -136,13 +137,16 @@ func newData(r upload.Record, key *upload.Once, nonce string) map[string]string 
 // dataOf writes a record. What is not known is left out.
 func dataOf(r upload.Record) map[string]string {
 	data := map[string]string{
-		keyID: string(r.ID), keyJournal: string(r.Journal), keyEntry: string(r.Entry), keyName: r.Name, keyExtension: r.Extension,
+		keyID: string(r.ID), keyJournal: string(r.Journal), keyEntry: string(r.Entry), keyName: r.Name,
+		keyExtension: r.Extension,
 		keyCreatedAt: r.CreatedAt.UTC().Format(createdForm), keyKind: string(r.Kind), keyStatus: string(r.Status),
 		keyContentType: r.ContentType, keySHA256: r.SHA256, keySettledAt: timeText(r.SettledAt),
 		keyDeclaredType: r.Declared.Type, keyDeclaredSHA256: r.Declared.SHA256, keyFormExpires: timeText(r.FormExpires),
-		keyJudgedVersion: string(r.JudgedVersion), keyServedVersion: string(r.ServedVersion), keyReenqueuedAt: timeText(r.ReenqueuedAt),
+		keyJudgedVersion: string(r.JudgedVersion), keyServedVersion: string(r.ServedVersion),
+		keyReenqueuedAt: timeText(r.ReenqueuedAt),
 	}
-	for key, n := range map[string]int64{keySize: r.Size, keyDeclaredSize: r.Declared.Size, keyFailures: int64(r.Failures), keyReenqueued: int64(r.Reenqueued)} {
+	for key, n := range map[string]int64{keySize: r.Size, keyDeclaredSize: r.Declared.Size,
+		keyFailures: int64(r.Failures), keyReenqueued: int64(r.Reenqueued)} {
 		if n != 0 {
 			data[key] = strconv.FormatInt(n, 10)
 		}
@@ -197,9 +201,12 @@ func (w wireResource) resource() (resource, bool, error) {
 	r := resource{id: w.ID, made: w.CreatedAt, nonce: d.text(keyNonce), idempotencyKey: d.text(keyOnce),
 		fingerprint: d.text(keyOnceFingerprint), keyExpires: d.time(keyOnceExpires)}
 	r.Record = upload.Record{ID: id, Journal: upload.Journal(d.text(keyJournal)), Entry: upload.Entry(d.text(keyEntry)),
-		Kind: policy.KindName(cmp.Or(d.text(keyKind), string(oldKind))), Name: d.text(keyName), Extension: d.text(keyExtension), CreatedAt: d.created(), Status: d.status(),
-		Size: d.number(keySize), ContentType: d.text(keyContentType), SHA256: d.text(keySHA256), SettledAt: d.time(keySettledAt),
-		Declared:      upload.Declared{Size: d.number(keyDeclaredSize), Type: d.text(keyDeclaredType), SHA256: d.text(keyDeclaredSHA256)},
+		Kind: policy.KindName(cmp.Or(d.text(keyKind), string(oldKind))), Name: d.text(keyName),
+		Extension: d.text(keyExtension), CreatedAt: d.created(), Status: d.status(),
+		Size: d.number(keySize), ContentType: d.text(keyContentType), SHA256: d.text(keySHA256),
+		SettledAt: d.time(keySettledAt),
+		Declared: upload.Declared{Size: d.number(keyDeclaredSize), Type: d.text(keyDeclaredType),
+			SHA256: d.text(keyDeclaredSHA256)},
 		FormExpires:   d.time(keyFormExpires),
 		JudgedVersion: upload.Version(d.text(keyJudgedVersion)), ServedVersion: upload.Version(d.text(keyServedVersion)),
 		Failures: int(d.number(keyFailures)), Reenqueued: int(d.number(keyReenqueued)), ReenqueuedAt: d.time(keyReenqueuedAt)}

@@ -28,7 +28,8 @@ func everyMethod(ctx context.Context, store *bugoutrecords.Store, r upload.Recor
 		"NoteReenqueue": func() error { _, err := store.Update(ctx, ref, upload.CountResend(0, noon)); return err },
 		"Usage":         func() error { _, err := store.Usage(ctx, "j", "e", "images"); return err },
 		"PendingBefore": func() error {
-			_, err := store.Scan(ctx, upload.ScanQuery{Status: upload.Pending, Before: noon.AddDate(100, 0, 0), Cursor: "", Limit: 10})
+			_, err := store.Scan(ctx,
+				upload.ScanQuery{Status: upload.Pending, Before: noon.AddDate(100, 0, 0), Cursor: "", Limit: 10})
 			return err
 		},
 		"ByStatus": func() error {
@@ -87,9 +88,11 @@ func TestATokenWithoutRightsIsTroubleNeverAbsence(t *testing.T) {
 }
 
 func TestAnUnknownApplicationIsSaidAndNeverEmpty(t *testing.T) {
-	store := storeOn(t, brood(t, nil), func(o *bugoutrecords.Options) { o.Application = "00000000-0000-4000-8000-000000000000" })
+	store := storeOn(t, brood(t, nil),
+		func(o *bugoutrecords.Options) { o.Application = "00000000-0000-4000-8000-000000000000" })
 	for method, call := range everyMethod(t.Context(), store, pending()) {
-		if err := call(); !errors.Is(err, bugoutrecords.ErrRefused) || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), "HATCHERY_BUGOUT_APPLICATION_ID") {
+		if err := call(); !errors.Is(err, bugoutrecords.ErrRefused) || errors.Is(err, upload.ErrNotFound) ||
+			!strings.Contains(err.Error(), "HATCHERY_BUGOUT_APPLICATION_ID") {
 			t.Errorf("%s: %v", method, err)
 		}
 	}
@@ -113,13 +116,15 @@ func TestATokenThatMayReadAndNotChangeIsRefused(t *testing.T) {
 	}
 	calls := everyMethod(t.Context(), reader, r)
 	for _, method := range []string{"Settle", "Delete", "NoteFailure", "NoteReenqueue", "SetNote"} {
-		if err := calls[method](); !errors.Is(err, bugoutrecords.ErrRefused) || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), "may read resource") {
+		if err := calls[method](); !errors.Is(err, bugoutrecords.ErrRefused) || errors.Is(err, upload.ErrNotFound) ||
+			!strings.Contains(err.Error(), "may read resource") {
 			t.Errorf("%s: %v", method, err)
 		}
 	}
 	// It may see a part only, so no list of its is whole.
 	for _, method := range []string{"List", "Usage", "PendingBefore", "ByStatus", "All", "Count"} {
-		if err := calls[method](); !errors.Is(err, bugoutrecords.ErrRefused) || !strings.Contains(err.Error(), "is not in the application's group") {
+		if err := calls[method](); !errors.Is(err, bugoutrecords.ErrRefused) ||
+			!strings.Contains(err.Error(), "is not in the application's group") {
 			t.Errorf("%s: %v", method, err)
 		}
 	}
@@ -136,7 +141,8 @@ func TestATokenThatMayReadAndNotChangeIsRefused(t *testing.T) {
 // taken for deleted, although the rights were proved a moment ago, too.
 func TestRightsThatAreLostWithinAChangeAreTrouble(t *testing.T) {
 	for _, method := range []string{http.MethodPut, http.MethodDelete} {
-		for name, silence := range map[string]localbrood.Trouble{"at the first attempt": localbrood.None, "at the second": localbrood.FailsBefore} {
+		for name, silence := range map[string]localbrood.Trouble{"at the first attempt": localbrood.None,
+			"at the second": localbrood.FailsBefore} {
 			var s *localbrood.Server
 			changes := 0
 			s = brood(t, func(c localbrood.Call) localbrood.Trouble {
@@ -154,7 +160,8 @@ func TestRightsThatAreLostWithinAChangeAreTrouble(t *testing.T) {
 			if _, err := store.Create(t.Context(), r, nil); err != nil {
 				t.Fatal(err)
 			}
-			call := everyMethod(t.Context(), store, r)[map[string]string{http.MethodPut: "Settle", http.MethodDelete: "Delete"}[method]]
+			call := everyMethod(t.Context(), store,
+				r)[map[string]string{http.MethodPut: "Settle", http.MethodDelete: "Delete"}[method]]
 			if err := call(); !errors.Is(err, bugoutrecords.ErrRefused) || errors.Is(err, upload.ErrNotFound) {
 				t.Errorf("%s, %s: %v", method, name, err)
 			}

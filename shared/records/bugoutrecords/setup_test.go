@@ -14,7 +14,8 @@ import (
 const group = "7d1ba2d0-0f8d-4f0c-9c3c-6c1a3f1f5a10"
 
 func options(s *localbrood.Server) bugoutrecords.Options {
-	return bugoutrecords.Options{URL: s.URL(), Application: application, Token: func(context.Context) (string, error) { return token, nil }}
+	return bugoutrecords.Options{URL: s.URL(), Application: application,
+		Token: func(context.Context) (string, error) { return token, nil }}
 }
 
 func TestAnApplicationIsRegisteredAndCanBeUsed(t *testing.T) {
@@ -32,7 +33,8 @@ func TestAnApplicationIsRegisteredAndCanBeUsed(t *testing.T) {
 func TestARegistrationIsRefusedOrTriedOnce(t *testing.T) {
 	plan := &script{method: http.MethodPost, troubles: []localbrood.Trouble{localbrood.FailsAfter}}
 	s := brood(t, plan.trouble)
-	for name, c := range map[string][2]string{"no group": {"", "n"}, "a group that is no UUID": {"mine", "n"}, "no name": {group, ""}} {
+	for name, c := range map[string][2]string{"no group": {"", "n"}, "a group that is no UUID": {"mine", "n"},
+		"no name": {group, ""}} {
 		if _, err := bugoutrecords.Register(t.Context(), options(s), c[0], c[1], ""); err == nil {
 			t.Errorf("%s was taken", name)
 		}
@@ -47,7 +49,8 @@ func TestARegistrationIsRefusedOrTriedOnce(t *testing.T) {
 }
 
 func TestACheckSaysWhatWorks(t *testing.T) {
-	all := []string{"reach Bugout", "be known by the token", "create a resource of the application", "read it", "find it by what it holds", "update it", "delete it"}
+	all := []string{"reach Bugout", "be known by the token", "create a resource of the application", "read it",
+		"find it by what it holds", "update it", "delete it"}
 	for name, c := range map[string]struct {
 		trouble func(localbrood.Call) localbrood.Trouble
 		role    localbrood.Role
@@ -56,11 +59,13 @@ func TestACheckSaysWhatWorks(t *testing.T) {
 		says    string // what that one says
 		tried   int    // 0: as many as work, and one
 	}{
-		"all is well":            {works: 7, tried: 7},
-		"nobody is there":        {change: func(o *bugoutrecords.Options) { o.URL = "http://127.0.0.1:1" }, says: "no answer"},
-		"a bad token":            {role: localbrood.Revoked, works: 1, says: "HATCHERY_BUGOUT_TOKEN"},
-		"an unknown application": {change: func(o *bugoutrecords.Options) { o.Application = group }, works: 2, says: "HATCHERY_BUGOUT_APPLICATION_ID"},
-		"outside of the group":   {role: localbrood.Stranger, works: 2, says: "is not in the application's group"},
+		"all is well": {works: 7, tried: 7},
+		"nobody is there": {change: func(o *bugoutrecords.Options) { o.URL = "http://127.0.0.1:1" },
+			says: "no answer"},
+		"a bad token": {role: localbrood.Revoked, works: 1, says: "HATCHERY_BUGOUT_TOKEN"},
+		"an unknown application": {change: func(o *bugoutrecords.Options) { o.Application = group }, works: 2,
+			says: "HATCHERY_BUGOUT_APPLICATION_ID"},
+		"outside of the group": {role: localbrood.Stranger, works: 2, says: "is not in the application's group"},
 		"updates fail": {trouble: func(c localbrood.Call) localbrood.Trouble {
 			if c.Method == http.MethodPut {
 				return localbrood.FailsBefore

@@ -23,47 +23,41 @@ import (
 
 // Store is upload.Records on Bugout resources. It may be used concurrently.
 //
-// Brood has no uniqueness, no conditions and no locks, so this store is not
-// Atomic, and what may happen is this:
+// Brood has no uniqueness, no conditions and no locks, so this store is not Atomic, and there
+// are races:
 //
-//   - Of two verdicts on one upload at the same time the later stands. Both are
-//     verdicts about bytes that were judged; whoever reads another one back than
-//     its own is told ErrConflict.
-//   - Several processes of Brood read, merge and write without a lock, so that a
-//     change may write back all that was there before another one. A verdict that was
-//     read back is undone in this way by the note of a failure or of a further message
-//     that began before it: the record is pending again, and the file was promoted.
-//     upload.Pipeline settles it again, with the promoted copy, by whichever message
-//     comes next, and the reconciler sends one. A count of failures or messages may be
-//     undone alike.
-//   - Two uploads at the same time may pass a bound on files, bytes or duplicates
-//     that only one of them should.
-//   - A creation that timed out may have happened, also twice. Creating looks
-//     before it repeats itself; of several resources for one upload the one with a
-//     verdict counts, among equals the one with the lowest (created_at, id). While
-//     all of them wait they are left; the verdict, or the next change after it,
-//     deletes the others, each of which is read again right before. One that is given
-//     a verdict between that reading and its deletion is lost with it, and given again
-//     in the same way.
-//   - A creation that Brood finishes only after the upload was deleted leaves a
-//     pending record without bytes, which the reconciler gives up after a day.
-//   - Deletion removes the resource and leaves nothing; whoever changes the record
-//     at that moment finds it gone (ErrNotFound), because every verdict is read
-//     back.
-//   - Failures and further messages counted at the same time may be counted once.
+//   - Of two verdicts on one upload at the same time the later stands. Both are verdicts about
+//     bytes that were judged; whoever reads back another one than its own gets ErrConflict.
+//   - Lost updates: several processes of Brood read, merge and write without a lock, so that a
+//     change may write back all that was there before another one. A verdict that was read back
+//     is undone by the count of a failure or of a message that began before it: the record is
+//     pending again, and the file was promoted. upload.Pipeline settles it again, with the
+//     promoted copy, by whichever message comes next, and the reconciler sends one. Counts may
+//     be undone alike, or two be counted as one.
+//   - Two uploads at the same time may pass a bound on files, bytes or duplicates that only one
+//     of them should.
+//   - A creation that timed out may have happened, also twice. Creating looks before it repeats
+//     itself; of several resources for one upload the one with a verdict counts, among equals
+//     the one with the lowest (created_at, id). While all of them wait they are left; the
+//     verdict, or the next change after it, deletes the others, each of which is read again
+//     right before. One that is given a verdict between that reading and its deletion is lost
+//     with it, and given again in the same way.
+//   - A creation that Brood finishes only after the upload was deleted leaves a pending record
+//     without bytes, which the reconciler expires after a day.
+//   - Deletion removes the resource and leaves nothing; whoever changes the record at that
+//     moment gets ErrNotFound, because every change is read back.
 //
-// A bad token is answered like an absent resource by Brood (404). Only the detail
-// tells them apart, and the first is trouble here, never absence. A valid token of a
-// user outside of the application's group is shown nothing, or the part that the user
-// was given, without an error. So what is found under its id is believed; that
-// something is absent, or a list whole, is believed only of a token with which
-// something was created in the last 5 minutes. If nothing was, the store creates and
-// deletes a note for that (three requests); a token that may not is ErrRefused.
+// Brood answers a bad token like an absent resource (404). Only the detail tells them apart;
+// the first is a failure, never absence. A valid token of a user outside of the application's
+// group is shown nothing, or the part that the user was given, without an error. So what is
+// found under its id is believed; that something is absent, or a list whole, is believed only
+// of a token with which something was created in the last 5 minutes. If nothing was, the
+// store creates and deletes a note for that (three requests); a token that may not is
+// ErrRefused.
 //
-// Every list reads all resources that the filter gives and cuts its page out of
-// them, because Brood knows no paging: an entry's lists are short, but
-// PendingBefore, ByStatus and All read much, page by page again. They are for the
-// reconciler and for operators.
+// Every list reads all resources that the filter gives and cuts its page out of them, because
+// Brood knows no paging: an entry's lists are short, but Scan reads much, page by page again.
+// It is for the reconciler and for operators.
 type Store struct {
 	o        Options
 	base     string

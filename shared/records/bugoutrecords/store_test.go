@@ -45,7 +45,8 @@ func brood(t *testing.T, trouble func(localbrood.Call) localbrood.Trouble) *loca
 
 func storeOn(t *testing.T, s *localbrood.Server, change func(*bugoutrecords.Options)) *bugoutrecords.Store {
 	t.Helper()
-	o := bugoutrecords.Options{URL: s.URL(), Application: application, Token: func(context.Context) (string, error) { return token, nil }}
+	o := bugoutrecords.Options{URL: s.URL(), Application: application,
+		Token: func(context.Context) (string, error) { return token, nil }}
 	o.SetPause(func(int) time.Duration { return 0 })
 	if change != nil {
 		change(&o)
@@ -94,7 +95,8 @@ func TestStoreKeepsTheContractWhileBroodIsSilent(t *testing.T) {
 }
 
 func everyThirdCall() func(localbrood.Call) localbrood.Trouble {
-	troubles := []localbrood.Trouble{localbrood.FailsBefore, localbrood.FailsAfter, localbrood.BreaksOff, localbrood.Nonsense, localbrood.HappensTwice, localbrood.Redirects}
+	troubles := []localbrood.Trouble{localbrood.FailsBefore, localbrood.FailsAfter, localbrood.BreaksOff,
+		localbrood.Nonsense, localbrood.HappensTwice, localbrood.Redirects}
 	return func(c localbrood.Call) localbrood.Trouble {
 		if c.Number%3 != 0 {
 			return localbrood.None
@@ -109,12 +111,14 @@ func everyThirdCall() func(localbrood.Call) localbrood.Trouble {
 
 // pending makes the draft of a record.
 func pending() upload.Record {
-	return upload.Record{ID: "019a0000-0000-7000-8000-000000000001", Journal: "j", Entry: "e", Kind: "images", Name: "cat", Extension: "png",
+	return upload.Record{ID: "019a0000-0000-7000-8000-000000000001", Journal: "j", Entry: "e", Kind: "images",
+		Name: "cat", Extension: "png",
 		CreatedAt: noon, Status: upload.Pending}
 }
 
 func storing() upload.Verdict {
-	return upload.Verdict{Status: upload.Stored, Version: "q1", At: noon.Add(time.Second), Size: 5, ContentType: "image/png", SHA256: strings.Repeat("a", 64), Served: "f1"}
+	return upload.Verdict{Status: upload.Stored, Version: "q1", At: noon.Add(time.Second), Size: 5,
+		ContentType: "image/png", SHA256: strings.Repeat("a", 64), Served: "f1"}
 }
 
 // script makes trouble with the calls of one method, in order.
@@ -148,16 +152,19 @@ func (s *script) asked() int { return len(s.list()) }
 
 func TestSilenceIsGivenUpAndLookedAfter(t *testing.T) {
 	for _, method := range []string{"POST", "PUT", "GET", "DELETE"} {
-		for name, silence := range map[string]localbrood.Trouble{"before": localbrood.SilentBefore, "after": localbrood.SilentAfter} {
+		for name, silence := range map[string]localbrood.Trouble{"before": localbrood.SilentBefore,
+			"after": localbrood.SilentAfter} {
 			t.Run(method+" silent "+name, func(t *testing.T) {
 				t.Parallel()
 				plan := &script{method: method, troubles: []localbrood.Trouble{silence}}
-				store := storeOn(t, brood(t, plan.trouble), func(o *bugoutrecords.Options) { o.Timeout = 300 * time.Millisecond; o.Attempts = 10 })
+				store := storeOn(t, brood(t, plan.trouble),
+					func(o *bugoutrecords.Options) { o.Timeout = 300 * time.Millisecond; o.Attempts = 10 })
 				r := pending()
 				if _, err := store.Create(t.Context(), r, nil); err != nil {
 					t.Fatal(err)
 				}
-				if got, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing())); err != nil || got.Status != upload.Stored {
+				if got, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing())); err != nil ||
+					got.Status != upload.Stored {
 					t.Fatalf("%+v, %v", got, err)
 				}
 				page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10})
@@ -193,21 +200,24 @@ func TestATokenThatIsForgottenWhileAVerdictIsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing()))
-	if !errors.Is(err, bugoutrecords.ErrToken) || errors.Is(err, upload.ErrNotFound) || errors.Is(err, upload.ErrConflict) {
+	if !errors.Is(err, bugoutrecords.ErrToken) || errors.Is(err, upload.ErrNotFound) ||
+		errors.Is(err, upload.ErrConflict) {
 		t.Errorf("Settle: %v", err)
 	}
 }
 
 func TestARedirectIsNeverFollowedWithTheToken(t *testing.T) {
 	followed := make(chan string, 10)
-	store := storeOn(t, brood(t, func(localbrood.Call) localbrood.Trouble { return localbrood.Redirects }), func(o *bugoutrecords.Options) {
-		inner := http.DefaultTransport
-		o.SetTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
-			followed <- r.URL.Host
-			return inner.RoundTrip(r)
-		}))
-	})
-	if _, err := store.Get(t.Context(), pending().Ref()); err == nil || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), "HATCHERY_BUGOUT_URL") {
+	store := storeOn(t, brood(t, func(localbrood.Call) localbrood.Trouble { return localbrood.Redirects }),
+		func(o *bugoutrecords.Options) {
+			inner := http.DefaultTransport
+			o.SetTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
+				followed <- r.URL.Host
+				return inner.RoundTrip(r)
+			}))
+		})
+	if _, err := store.Get(t.Context(), pending().Ref()); err == nil || errors.Is(err, upload.ErrNotFound) ||
+		!strings.Contains(err.Error(), "HATCHERY_BUGOUT_URL") {
 		t.Errorf("Get: %v", err)
 	}
 	close(followed)
@@ -232,7 +242,8 @@ func TestAnAnswerWithoutEndIsGivenUp(t *testing.T) {
 }
 
 func TestTroubleThatLastsIsAnError(t *testing.T) {
-	for _, trouble := range []localbrood.Trouble{localbrood.FailsBefore, localbrood.FailsAfter, localbrood.BreaksOff, localbrood.Nonsense} {
+	for _, trouble := range []localbrood.Trouble{localbrood.FailsBefore, localbrood.FailsAfter, localbrood.BreaksOff,
+		localbrood.Nonsense} {
 		plan := &script{}
 		store := storeOn(t, brood(t, func(c localbrood.Call) localbrood.Trouble { plan.trouble(c); return trouble }), nil)
 		_, err := store.Get(t.Context(), pending().Ref())
@@ -254,19 +265,23 @@ func TestAnAnswerThatIsNotBroodsIsTrouble(t *testing.T) {
 	}{
 		"not found by another server": {404, "<html>not found</html>", "404"},
 		"not found on a collection":   {404, `{"detail":"Not Found"}`, "404"},
-		"a list as the detail":        {422, `{"detail":[{"loc":["query","x"],"msg":"value is not a valid uuid","type":"type_error.uuid"}]}`, "value is not a valid uuid"},
-		"an object as the detail":     {403, `{"detail":{"a":1}}`, "403"},
-		"created":                     {201, `{"resources":[]}`, "201"},
-		"no list":                     {200, `{}`, "not what Bugout's API gives"},
-		"null":                        {200, `{"resources":null}`, "not what Bugout's API gives"},
-		"something else in the list":  {200, `{"resources":[17]}`, "not what Bugout's API gives"},
+		"a list as the detail": {422,
+			`{"detail":[{"loc":["query","x"],"msg":"value is not a valid uuid","type":"type_error.uuid"}]}`,
+			"value is not a valid uuid"},
+		"an object as the detail":    {403, `{"detail":{"a":1}}`, "403"},
+		"created":                    {201, `{"resources":[]}`, "201"},
+		"no list":                    {200, `{}`, "not what Bugout's API gives"},
+		"null":                       {200, `{"resources":null}`, "not what Bugout's API gives"},
+		"something else in the list": {200, `{"resources":[17]}`, "not what Bugout's API gives"},
 	} {
 		store := storeOn(t, brood(t, nil), func(o *bugoutrecords.Options) {
 			o.SetTransport(roundTripper(func(*http.Request) (*http.Response, error) {
-				return &http.Response{StatusCode: answer.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer.body))}, nil
+				return &http.Response{StatusCode: answer.status, Header: http.Header{},
+					Body: io.NopCloser(strings.NewReader(answer.body))}, nil
 			}))
 		})
-		if _, err := store.Get(t.Context(), pending().Ref()); err == nil || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), answer.says) || strings.Contains(err.Error(), "redirect") {
+		if _, err := store.Get(t.Context(), pending().Ref()); err == nil || errors.Is(err, upload.ErrNotFound) ||
+			!strings.Contains(err.Error(), answer.says) || strings.Contains(err.Error(), "redirect") {
 			t.Errorf("%s: %v", name, err)
 		}
 		for _, step := range store.Check(t.Context()) {
@@ -281,15 +296,19 @@ func TestAnAnswerThatIsNotBroodsIsTrouble(t *testing.T) {
 // without.
 func TestTimesAreReadWithAnyOffset(t *testing.T) {
 	resource := func(id, at, version string) string {
-		return `{"id":"` + id + `","application_id":"` + application + `","created_at":"` + at + `","updated_at":"` + at + `","resource_data":{"id":"` + oldID +
-			`","journal_id":"j","entry_id":"e","name":"cat","extension":"png","created_at":"2021-09-19 15:15:00","status":"pending","judged_version":"` + version + `"}}`
+		return `{"id":"` + id + `","application_id":"` + application + `","created_at":"` + at + `","updated_at":"` + at +
+			`","resource_data":{"id":"` + oldID +
+			`","journal_id":"j","entry_id":"e","name":"cat","extension":"png","created_at":"2021-09-19 15:15:00",` +
+			`"status":"pending","judged_version":"` + version + `"}}`
 	}
 	// The second was made first.
-	body := `{"resources":[` + resource("e30b33ab-ef4d-4c73-8470-57a324466411", "2026-11-22T23:48:54+00:00", "later") + `,` +
+	body := `{"resources":[` + resource("e30b33ab-ef4d-4c73-8470-57a324466411", "2026-11-22T23:48:54+00:00", "later") +
+		`,` +
 		resource("e30b33ab-ef4d-4c73-8470-57a324466412", "2026-11-23T01:48:53.999999+02:00", "first") + `]}`
 	store := storeOn(t, brood(t, nil), func(o *bugoutrecords.Options) {
 		o.SetTransport(roundTripper(func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{},
+				Body: io.NopCloser(strings.NewReader(body))}, nil
 		}))
 	})
 	got, err := store.Get(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: oldID})

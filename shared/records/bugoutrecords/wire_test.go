@@ -68,7 +68,8 @@ func TestAChangeLooksBeforeItRepeatsItself(t *testing.T) {
 // TestBroodNeverHasMoreRequestsThanItMay: whatever carries them, and although each
 // takes its time.
 func TestBroodNeverHasMoreRequestsThanItMay(t *testing.T) {
-	for name, transport := range map[string]http.RoundTripper{"its own": nil, "without a bound of its own": &http.Transport{}} {
+	for name, transport := range map[string]http.RoundTripper{"its own": nil,
+		"without a bound of its own": &http.Transport{}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const may = 4
@@ -126,14 +127,16 @@ func answering(t *testing.T, resources ...string) *bugoutrecords.Store {
 			if r.Method != http.MethodGet {
 				body = `{}`
 			}
-			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{},
+				Body: io.NopCloser(strings.NewReader(body))}, nil
 		}))
 	})
 }
 
 // madeAtOnce is a resource as Brood lists it, made at the same moment as every other.
 func madeAtOnce(id, data string) string {
-	return `{"id":"` + id + `","application_id":"` + application + `","created_at":"2026-03-04T12:00:00+00:00","updated_at":"2026-03-04T12:00:00+00:00","resource_data":` + data + `}`
+	return `{"id":"` + id + `","application_id":"` + application +
+		`","created_at":"2026-03-04T12:00:00+00:00","updated_at":"2026-03-04T12:00:00+00:00","resource_data":` + data + `}`
 }
 
 // TestOfResourcesOfOneMomentTheLowestIDCounts, so that every process says the same,
@@ -143,12 +146,15 @@ func TestOfResourcesOfOneMomentTheLowestIDCounts(t *testing.T) {
 	// The other claim's upload has the lower id, and counts for nothing by that.
 	const lowsUpload, highsUpload = "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a77", "1c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a77"
 	record := func(upload, more string) string {
-		return `{"id":"` + upload + `","journal_id":"j","entry_id":"e","name":"cat","extension":"png","created_at":"2021-09-19 15:15:00",` + more + `}`
+		return `{"id":"` + upload +
+			`","journal_id":"j","entry_id":"e","name":"cat","extension":"png","created_at":"2021-09-19 15:15:00",` + more + `}`
 	}
 	// What Brood keeps of the claim is copied from a creation under it.
 	once := &upload.Once{Scope: "s", Key: "k", Fingerprint: "f", Expires: noon.Add(time.Hour)}
 	s := brood(t, nil)
-	if _, err := storeOn(t, s, func(o *bugoutrecords.Options) { o.Now = func() time.Time { return noon } }).Create(t.Context(), pending(), once); err != nil {
+	if _, err := storeOn(t, s,
+		func(o *bugoutrecords.Options) { o.Now = func() time.Time { return noon } }).Create(t.Context(), pending(),
+		once); err != nil {
 		t.Fatal(err)
 	}
 	_, claim, _ := strings.Cut(raw(t, s, "GET", "/resources/", nil), `"once":"`)
@@ -156,9 +162,12 @@ func TestOfResourcesOfOneMomentTheLowestIDCounts(t *testing.T) {
 	claimed := `"status":"pending","once":"` + claim + `","once_fingerprint":"f","once_expires":"2026-03-04T13:00:00Z"`
 
 	for name, c := range map[string]struct{ low, high, want string }{
-		"a record": {madeAtOnce(low, record(lowsUpload, `"status":"pending","judged_version":"low"`)), madeAtOnce(high, record(lowsUpload, `"status":"pending","judged_version":"high"`)), "low"},
-		"a claim":  {madeAtOnce(low, record(lowsUpload, claimed)), madeAtOnce(high, record(highsUpload, claimed)), lowsUpload},
-		"a note":   {madeAtOnce(low, `{"hatchery_note":"n","text":"low"}`), madeAtOnce(high, `{"hatchery_note":"n","text":"high"}`), "low"},
+		"a record": {madeAtOnce(low, record(lowsUpload, `"status":"pending","judged_version":"low"`)),
+			madeAtOnce(high, record(lowsUpload, `"status":"pending","judged_version":"high"`)), "low"},
+		"a claim": {madeAtOnce(low, record(lowsUpload, claimed)), madeAtOnce(high, record(highsUpload, claimed)),
+			lowsUpload},
+		"a note": {madeAtOnce(low, `{"hatchery_note":"n","text":"low"}`),
+			madeAtOnce(high, `{"hatchery_note":"n","text":"high"}`), "low"},
 	} {
 		for _, order := range [][]string{{c.low, c.high}, {c.high, c.low}} {
 			store := answering(t, order...)
@@ -260,7 +269,8 @@ func TestNothingIsBelievedOrDeletedForAFiltersSake(t *testing.T) {
 
 func TestAnAnswerThatIsTooLongSaysWhatToDo(t *testing.T) {
 	store := storeOn(t, brood(t, nil), func(o *bugoutrecords.Options) { o.MaxBody = 10 })
-	if _, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err == nil || !strings.Contains(err.Error(), "hatchery migrate --from bugout") {
+	if _, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err == nil ||
+		!strings.Contains(err.Error(), "hatchery migrate --from bugout") {
 		t.Errorf("All: %v", err)
 	}
 }

@@ -76,8 +76,10 @@ func TestAnothersClaimIsLeftAlone(t *testing.T) {
 	v := unique(stores(1))
 	r := create(t, s, draft(1))
 	settle(t, s, r, v)
-	item := map[string]types.AttributeValue{"owner": &types.AttributeValueMemberS{Value: "another"}, "by": &types.AttributeValueMemberS{Value: "another"},
-		"pk": &types.AttributeValueMemberS{Value: "e#journal-1/entry_A/images"}, "sk": &types.AttributeValueMemberS{Value: claimOn(v)}}
+	item := map[string]types.AttributeValue{"owner": &types.AttributeValueMemberS{Value: "another"},
+		"by": &types.AttributeValueMemberS{Value: "another"},
+		"pk": &types.AttributeValueMemberS{Value: "e#journal-1/entry_A/images"},
+		"sk": &types.AttributeValueMemberS{Value: claimOn(v)}}
 	if _, err := w.client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: item}); err != nil {
 		t.Fatal(err)
 	}

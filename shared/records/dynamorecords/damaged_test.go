@@ -58,8 +58,10 @@ func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{V
 // its key: then another item comes to lie beside it.
 func (w *world) spoil(t testing.TB, table string, r upload.Record, change map[string]types.AttributeValue) {
 	t.Helper()
-	key := map[string]types.AttributeValue{"pk": text(fmt.Sprintf("e#%s/%s/%s", r.Journal, r.Entry, r.Kind)), "sk": text("r#" + string(r.ID))}
-	out, err := w.client.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &table, Key: key, ConsistentRead: aws.Bool(true)})
+	key := map[string]types.AttributeValue{"pk": text(fmt.Sprintf("e#%s/%s/%s", r.Journal, r.Entry, r.Kind)),
+		"sk": text("r#" + string(r.ID))}
+	out, err := w.client.GetItem(t.Context(),
+		&dynamodb.GetItemInput{TableName: &table, Key: key, ConsistentRead: aws.Bool(true)})
 	if err != nil || out.Item == nil {
 		t.Fatal(err)
 	}
@@ -75,13 +77,15 @@ func lists(t *testing.T, s *dynamorecords.Store) map[string]func(upload.Cursor, 
 	list := func(status upload.Status) func(upload.Cursor, int) (upload.Page, error) {
 		return func(c upload.Cursor, limit int) (upload.Page, error) {
 			r := draft(1)
-			return s.List(t.Context(), upload.Query{Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Status: status, Cursor: c, Limit: limit})
+			return s.List(t.Context(),
+				upload.Query{Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Status: status, Cursor: c, Limit: limit})
 		}
 	}
 	return map[string]func(upload.Cursor, int) (upload.Page, error){
 		"List": list(upload.Pending), "List of any": list(""),
 		"PendingBefore": func(c upload.Cursor, limit int) (upload.Page, error) {
-			return s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: draft(1).CreatedAt.Add(24 * time.Hour), Cursor: c, Limit: limit})
+			return s.Scan(t.Context(),
+				upload.ScanQuery{Status: upload.Pending, Before: draft(1).CreatedAt.Add(24 * time.Hour), Cursor: c, Limit: limit})
 		},
 		"ByStatus": func(c upload.Cursor, limit int) (upload.Page, error) {
 			return s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Cursor: c, Limit: limit})
@@ -125,15 +129,17 @@ func TestADamagedItemIsPassedOverInEveryList(t *testing.T) {
 					d.mu.Lock()
 					n, err := d.n, d.of["r#"+string(draft(3).ID)]
 					d.mu.Unlock()
-					if heard := d.heard(); n != 1 || len(heard) != 1 || err == nil || !strings.Contains(err.Error(), draft(3).Ref().String()) || len(err.Error()) > 1000 {
+					if heard := d.heard(); n != 1 || len(heard) != 1 || err == nil ||
+						!strings.Contains(err.Error(), draft(3).Ref().String()) || len(err.Error()) > 1000 {
 						t.Errorf("%s in pages of %d told %d times of %v: %.2000v", list, limit, n, heard, err)
 					}
 				}
 			}
 			for what, err := range map[string]error{
-				"Get":         func() error { _, err := s.Get(t.Context(), draft(3).Ref()); return err }(),
-				"Create":      func() error { _, err := s.Create(t.Context(), draft(3), nil); return err }(),
-				"NoteFailure": upload.NoteFailure(t.Context(), s, draft(3).Ref(), upload.Failure{At: draft(3).CreatedAt, Message: "slow"}),
+				"Get":    func() error { _, err := s.Get(t.Context(), draft(3).Ref()); return err }(),
+				"Create": func() error { _, err := s.Create(t.Context(), draft(3), nil); return err }(),
+				"NoteFailure": upload.NoteFailure(t.Context(), s, draft(3).Ref(),
+					upload.Failure{At: draft(3).CreatedAt, Message: "slow"}),
 			} {
 				if err == nil || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), "damaged") {
 					t.Errorf("%s of the damaged one: %v", what, err)
@@ -150,7 +156,8 @@ func TestADamagedItemIsPassedOverInEveryList(t *testing.T) {
 // page, and no list could go on after it.
 func TestADamagedIndexKeyEndsNoPage(t *testing.T) {
 	w := newWorld(t)
-	for _, place := range []string{"2", "2026-01-02", "2026-00-02T03:04:05.678901Z#x", "2026-01-02T03:04:06.000000Z#", "2026-01-02T03:04:06.000000Z#" + strings.Repeat("x", 600)} {
+	for _, place := range []string{"2", "2026-01-02", "2026-00-02T03:04:05.678901Z#x", "2026-01-02T03:04:06.000000Z#",
+		"2026-01-02T03:04:06.000000Z#" + strings.Repeat("x", 600)} {
 		table := w.newTable(t)
 		var d told
 		s := w.store(table, dynamorecords.Options{Damaged: d.damaged}.WithShards(1))
@@ -160,7 +167,8 @@ func TestADamagedIndexKeyEndsNoPage(t *testing.T) {
 		}
 		for n := range 5 {
 			r := create(t, s, draft(100+n))
-			w.spoil(t, table, r, map[string]types.AttributeValue{"list_key": text("pending#" + place), "status_at": text(place), "status": text("archived")})
+			w.spoil(t, table, r, map[string]types.AttributeValue{"list_key": text("pending#" + place), "status_at": text(place),
+				"status": text("archived")})
 		}
 		for list, page := range lists(t, s) {
 			for _, limit := range []int{1, 2, 100} {
@@ -280,7 +288,8 @@ func TestDamageIsLogged(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
 		t.Fatalf("%v: %s", err, out.String())
 	}
-	if line.Level != "ERROR" || line.Item != `{"pk":{"S":"e#journal-1/entry_A/images"},"sk":{"S":"r#`+string(draft(1).ID)+`"}}` ||
+	if line.Level != "ERROR" ||
+		line.Item != `{"pk":{"S":"e#journal-1/entry_A/images"},"sk":{"S":"r#`+string(draft(1).ID)+`"}}` ||
 		!strings.Contains(line.Error, "archived") || !strings.Contains(line.Do, "docs/operations.md") {
 		t.Errorf("the line is %s", out.String())
 	}

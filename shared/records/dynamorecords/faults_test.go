@@ -159,7 +159,8 @@ func TestAChangeIsKnownAsOursAfterOthersHaveWritten(t *testing.T) {
 				t.Errorf("gave %+v\nwant %+v", got, want)
 			}
 			want = c.want()
-			if r, err := s.Get(t.Context(), draft(1).Ref()); err != nil || r.Reenqueued != want.Reenqueued+3 || r.Failures != want.Failures {
+			if r, err := s.Get(t.Context(), draft(1).Ref()); err != nil || r.Reenqueued != want.Reenqueued+3 ||
+				r.Failures != want.Failures {
 				t.Errorf("it has %+v, %v", r, err)
 			}
 		})
@@ -231,7 +232,8 @@ func TestATransactionInAnothersWayIsAskedAgain(t *testing.T) {
 	r = create(t, s, draft(2))
 	w.way.since()
 	w.way.plan("TransactWriteItems", canceled("None", "ValidationError"))
-	if _, err := s.Update(t.Context(), r.Ref(), upload.Settle(unique(stores(2)))); err == nil || times(w.way.since(), "TransactWriteItems") != 1 {
+	if _, err := s.Update(t.Context(), r.Ref(), upload.Settle(unique(stores(2)))); err == nil ||
+		times(w.way.since(), "TransactWriteItems") != 1 {
 		t.Errorf("a transaction that cannot be made: %v", err)
 	}
 }
@@ -240,14 +242,17 @@ func TestReadsAreAskedAgain(t *testing.T) {
 	w := newWorld(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{}.WithCallTimeout(200*time.Millisecond))
 	r := create(t, s, draft(1))
-	for _, f := range []fault{lost, silent, refused(http.StatusBadRequest, "ThrottlingException"), refused(http.StatusInternalServerError, "InternalServerError")} {
+	for _, f := range []fault{lost, silent, refused(http.StatusBadRequest, "ThrottlingException"),
+		refused(http.StatusInternalServerError, "InternalServerError")} {
 		for _, operation := range []string{"GetItem", "Query", "BatchGetItem", "Scan"} {
 			w.way.plan(operation, f)
 		}
 		if got := status(t, s, r); got != upload.Pending {
 			t.Errorf("Get gives %q", got)
 		}
-		if page, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: r.CreatedAt.Add(time.Hour), Cursor: "", Limit: 10}); err != nil || len(page.Records) != 1 {
+		if page, err := s.Scan(t.Context(),
+			upload.ScanQuery{Status: upload.Pending, Before: r.CreatedAt.Add(time.Hour), Cursor: "", Limit: 10}); err != nil ||
+			len(page.Records) != 1 {
 			t.Errorf("PendingBefore gives %d records, %v", len(page.Records), err)
 		}
 		if page, err := s.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err != nil || len(page.Records) != 1 {
@@ -276,7 +281,8 @@ func TestWhatABatchLeavesIsAskedForAgain(t *testing.T) {
 		return reply(r, http.StatusOK, fmt.Sprintf(`{"Responses":{},"UnprocessedKeys":%s}`, asked.RequestItems)), nil
 	}
 	w.way.plan("BatchGetItem", leave, leave)
-	page, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: draft(1000).CreatedAt, Cursor: "", Limit: 200})
+	page, err := s.Scan(t.Context(),
+		upload.ScanQuery{Status: upload.Pending, Before: draft(1000).CreatedAt, Cursor: "", Limit: 200})
 	if err != nil || len(page.Records) != 120 {
 		t.Errorf("%d records, %v", len(page.Records), err)
 	}

@@ -44,7 +44,8 @@ func keyOf(ref upload.Ref) itemKey {
 }
 
 func entryKey(journal upload.Journal, entry upload.Entry, kind policy.KindName) string {
-	return entryPrefix + url.PathEscape(string(journal)) + "/" + url.PathEscape(string(entry)) + "/" + url.PathEscape(string(kind))
+	return entryPrefix + url.PathEscape(string(journal)) + "/" + url.PathEscape(string(entry)) + "/" +
+		url.PathEscape(string(kind))
 }
 
 // possible says whether DynamoDB takes the key at all; under another one nothing can be.
@@ -64,9 +65,11 @@ func (k itemKey) ref() (upload.Ref, error) {
 			return upload.Ref{}, fmt.Errorf("key %q, %q: %w", k.pk, k.sk, err)
 		}
 	}
-	ref := upload.Ref{Journal: upload.Journal(parts[0]), Entry: upload.Entry(parts[1]), Kind: policy.KindName(parts[2]), ID: upload.ID(parts[3])}
+	ref := upload.Ref{Journal: upload.Journal(parts[0]), Entry: upload.Entry(parts[1]), Kind: policy.KindName(parts[2]),
+		ID: upload.ID(parts[3])}
 	if keyOf(ref) != k {
-		return upload.Ref{}, fmt.Errorf("key %q, %q is not where the record of %s lies", k.pk, k.sk, ref) // escaped otherwise: Get would not find it
+		// It is escaped otherwise: Get would not find it.
+		return upload.Ref{}, fmt.Errorf("key %q, %q is not where the record of %s lies", k.pk, k.sk, ref)
 	}
 	return ref, nil
 }

@@ -12,10 +12,11 @@ import (
 	"hatchery/shared/upload"
 )
 
-// Usage implements upload.Records. It reads the stored files' part of by-bytes
-// and the pending files' part of by-list, so its cost grows with what the entry
-// holds. A file that is stored between the two is not counted.
-func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry, kind policy.KindName) (upload.Usage, error) {
+// Usage implements upload.Records. It reads the stored files' part of by-bytes and the
+// pending files' part of by-list, so its cost grows with what the entry holds. A file that is
+// stored between the two is not counted.
+func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry,
+	kind policy.KindName) (upload.Usage, error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	pk := entryKey(journal, entry, kind)
@@ -81,8 +82,8 @@ func (s *Store) readable(ctx context.Context, i item) (storedItem, bool) {
 	return h, !h.gone(s.o.Now())
 }
 
-// List implements upload.Records. An empty Status means any. A page may hold fewer
-// than the query's limit, or none, and have a next one.
+// List implements upload.Records. A page may hold fewer records than the query's limit, or
+// none, and have a next one.
 func (s *Store) List(ctx context.Context, q upload.Query) (upload.Page, error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
@@ -122,9 +123,9 @@ func (s *Store) list(ctx context.Context, q upload.Query) (upload.Page, error) {
 // Scan implements upload.Records. A page may hold fewer records than the limit, or
 // none, and have a next one.
 //
-// With a status, which records there are comes from by-status, which is a moment
-// behind, mostly less than a second; what is given is read from the table, as it stands
-// now. Without one it reads the whole table: that is for operators.
+// With a status the records are found by by-status, which is mostly less than a second
+// behind, and read from the table as they stand now. Without one it reads the whole table:
+// that is for operators.
 func (s *Store) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()

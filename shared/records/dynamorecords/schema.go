@@ -40,7 +40,8 @@ func (i index) local() bool { return i.hash == partitionKey }
 func TableInput(name string) *dynamodb.CreateTableInput {
 	var attributes []types.AttributeDefinition
 	for _, key := range []string{partitionKey, sortKey, listKey, bytesKey, statusShard, statusAt} {
-		attributes = append(attributes, types.AttributeDefinition{AttributeName: aws.String(key), AttributeType: types.ScalarAttributeTypeS})
+		attributes = append(attributes,
+			types.AttributeDefinition{AttributeName: aws.String(key), AttributeType: types.ScalarAttributeTypeS})
 	}
 	return &dynamodb.CreateTableInput{
 		TableName:            &name,
@@ -61,7 +62,8 @@ func TableInput(name string) *dynamodb.CreateTableInput {
 }
 
 func keySchema(hash, sort string) []types.KeySchemaElement {
-	return []types.KeySchemaElement{{AttributeName: &hash, KeyType: types.KeyTypeHash}, {AttributeName: &sort, KeyType: types.KeyTypeRange}}
+	return []types.KeySchemaElement{{AttributeName: &hash, KeyType: types.KeyTypeHash},
+		{AttributeName: &sort, KeyType: types.KeyTypeRange}}
 }
 
 // TimeToLiveInput describes to UpdateTimeToLive what DynamoDB may remove by

@@ -11,9 +11,11 @@ import (
 
 const (
 	keyUsedSQL = `SELECT fingerprint, journal, entry, kind, id FROM once WHERE scope = ? AND key = ? AND expires > ?`
-	keepKeySQL = `INSERT OR REPLACE INTO once (scope, key, fingerprint, journal, entry, kind, id, expires) VALUES (?,?,?,?,?,?,?,?)`
+	keepKeySQL = `INSERT OR REPLACE INTO once (scope, key, fingerprint, journal, entry, kind, id, expires)
+		VALUES (?,?,?,?,?,?,?,?)`
 	// The earliest holder is the one to name.
-	duplicateSQL = `SELECT id FROM uploads WHERE journal = ? AND entry = ? AND kind = ? AND sha256 = ? AND status = 'stored'
+	duplicateSQL = `SELECT id FROM uploads
+		WHERE journal = ? AND entry = ? AND kind = ? AND sha256 = ? AND status = 'stored'
 		ORDER BY created_at, id LIMIT 1`
 	storedSQL = `SELECT count(*), coalesce(sum(size), 0) FROM uploads
 		WHERE journal = ? AND entry = ? AND kind = ? AND status = 'stored'`
@@ -43,7 +45,8 @@ func (w *writer) create(r upload.Record, key *upload.Once) (upload.Record, error
 		return upload.Record{}, upload.ErrExists
 	}
 	if key != nil {
-		_, err := exec(w.keepKey, key.Scope, key.Key, key.Fingerprint, r.Journal, r.Entry, r.Kind, r.ID, key.Expires.UnixMicro())
+		_, err := exec(w.keepKey, key.Scope, key.Key, key.Fingerprint, r.Journal, r.Entry, r.Kind, r.ID,
+			key.Expires.UnixMicro())
 		if err != nil {
 			return upload.Record{}, fmt.Errorf("keep its idempotency key: %w", err)
 		}
@@ -56,7 +59,8 @@ func (w *writer) create(r upload.Record, key *upload.Once) (upload.Record, error
 func (w *writer) first(key *upload.Once) (upload.Record, error) {
 	var fingerprint string
 	var ref upload.Ref
-	err := queryRow(w.keyUsed, key.Scope, key.Key, w.now().UnixMicro()).Scan(&fingerprint, &ref.Journal, &ref.Entry, &ref.Kind, &ref.ID)
+	err := queryRow(w.keyUsed, key.Scope, key.Key, w.now().UnixMicro()).Scan(&fingerprint, &ref.Journal, &ref.Entry,
+		&ref.Kind, &ref.ID)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return upload.Record{}, upload.ErrNotFound

@@ -57,7 +57,9 @@ func writeWithoutEnd(path string, from int64) error {
 
 func writeOne(ctx context.Context, s *sqliterecords.Store, n int64) error {
 	r := draft(n)
-	if _, err := s.Create(ctx, r, &upload.Once{Scope: "scope", Key: fmt.Sprint(n), Fingerprint: "print", Expires: time.Now().Add(time.Hour)}); err != nil {
+	if _, err := s.Create(ctx, r,
+		&upload.Once{Scope: "scope", Key: fmt.Sprint(n), Fingerprint: "print",
+			Expires: time.Now().Add(time.Hour)}); err != nil {
 		return err
 	}
 	fmt.Printf("%d %s\n", n, upload.Pending)
@@ -211,7 +213,8 @@ func TestTwoStoresOnOneFileGiveOneWinner(t *testing.T) {
 		for i := range won {
 			if won[i] {
 				winners++
-				if r, err := stores[0].Get(t.Context(), draft(n).Ref()); err != nil || r.ServedVersion != upload.Version(fmt.Sprint(i)) {
+				if r, err := stores[0].Get(t.Context(), draft(n).Ref()); err != nil ||
+					r.ServedVersion != upload.Version(fmt.Sprint(i)) {
 					t.Errorf("the winner is %d and the record says %q, %v", i, r.ServedVersion, err)
 				}
 			}

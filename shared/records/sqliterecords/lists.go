@@ -52,7 +52,8 @@ func (s *Store) Count(ctx context.Context) (int, error) {
 }
 
 // Usage implements upload.Records.
-func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry, kind policy.KindName) (upload.Usage, error) {
+func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry,
+	kind policy.KindName) (upload.Usage, error) {
 	var u upload.Usage
 	err := s.read.usage.QueryRowContext(ctx, journal, entry, kind).Scan(&u.Files, &u.Bytes)
 	return u, s.wrap(err, "sum what %s/entries/%s/%s holds", journal, entry, kind)

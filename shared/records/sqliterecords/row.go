@@ -30,9 +30,10 @@ const (
 		size, content_type, sha256, reason_code, reason_message, settled_at, judged_version, served_version,
 		failures, last_failure_at, last_failure_message, deleted_at, forget_after, reenqueued, reenqueued_at)
 		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (journal, entry, kind, id) DO NOTHING`
-	updateSQL = `UPDATE uploads SET status = ?,
-		size = ?, content_type = ?, sha256 = ?, reason_code = ?, reason_message = ?, settled_at = ?, judged_version = ?, served_version = ?,
-		failures = ?, last_failure_at = ?, last_failure_message = ?, deleted_at = ?, forget_after = ?, reenqueued = ?, reenqueued_at = ? WHERE seq = ?`
+	updateSQL = `UPDATE uploads SET status = ?, size = ?, content_type = ?, sha256 = ?,
+		reason_code = ?, reason_message = ?, settled_at = ?, judged_version = ?, served_version = ?,
+		failures = ?, last_failure_at = ?, last_failure_message = ?, deleted_at = ?, forget_after = ?,
+		reenqueued = ?, reenqueued_at = ? WHERE seq = ?`
 )
 
 // identity are the columns that never change after Create.
@@ -50,7 +51,8 @@ func state(r upload.Record) []any {
 	if r.LastFailure != nil {
 		failedAt, failure = r.LastFailure.At.UnixMicro(), r.LastFailure.Message
 	}
-	return []any{r.Status, r.Size, r.ContentType, r.SHA256, code, message, micros(r.SettledAt), r.JudgedVersion, r.ServedVersion,
+	return []any{r.Status, r.Size, r.ContentType, r.SHA256, code, message, micros(r.SettledAt), r.JudgedVersion,
+		r.ServedVersion,
 		r.Failures, failedAt, failure, micros(r.DeletedAt), micros(r.ForgetAfter), r.Reenqueued, micros(r.ReenqueuedAt)}
 }
 

@@ -103,7 +103,8 @@ func TestEverythingIsThereAfterReopening(t *testing.T) {
 	closeStore(t, s)
 
 	s = open(t, path, nil)
-	for ref, want := range map[upload.Ref]upload.Status{pending.Ref(): upload.Pending, stored.Ref(): upload.Stored, deleted.Ref(): upload.Deleted} {
+	for ref, want := range map[upload.Ref]upload.Status{pending.Ref(): upload.Pending, stored.Ref(): upload.Stored,
+		deleted.Ref(): upload.Deleted} {
 		if got := status(t, s, ref); got != want {
 			t.Errorf("%s is %q, want %q", ref, got, want)
 		}
@@ -266,7 +267,8 @@ func TestExpiredTombstonesAndKeysAreForgotten(t *testing.T) {
 	}
 	now = now.Add(3 * time.Hour)
 	create(t, s, draft(5), nil) // any write is an occasion
-	if status(t, s, soon) != "" || status(t, s, later) != upload.Deleted || status(t, s, draft(4).Ref()) != upload.Pending {
+	if status(t, s, soon) != "" || status(t, s, later) != upload.Deleted ||
+		status(t, s, draft(4).Ref()) != upload.Pending {
 		t.Errorf("after three hours the tombstones are %q and %q", status(t, s, soon), status(t, s, later))
 	}
 	if got := create(t, s, draft(6), key); got.ID != draft(6).ID {
@@ -305,7 +307,8 @@ func TestForgettingIsSpreadOverManyWrites(t *testing.T) {
 	now = now.Add(2 * time.Hour)
 	left := func() (n int) {
 		t.Helper()
-		if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM uploads WHERE status = 'deleted'").Scan(&n); err != nil {
+		if err := db.QueryRowContext(t.Context(),
+			"SELECT count(*) FROM uploads WHERE status = 'deleted'").Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n
@@ -350,14 +353,16 @@ func TestAListWithoutAStatusHoldsAll(t *testing.T) {
 func TestARowWithAnUnknownStatusIsDamaged(t *testing.T) {
 	path, at := file(t), time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 	s := open(t, path, func() time.Time { return at })
-	r := upload.Record{ID: "019a0000-0000-7000-8000-000000000001", Journal: "j", Entry: "e", Kind: "images", Name: "cat", Extension: "png", CreatedAt: at, Status: upload.Pending}
+	r := upload.Record{ID: "019a0000-0000-7000-8000-000000000001", Journal: "j", Entry: "e", Kind: "images", Name: "cat",
+		Extension: "png", CreatedAt: at, Status: upload.Pending}
 	create(t, s, r, nil)
 	run(t, plain(t, path), "UPDATE uploads SET status = 'archived'")
 	_, got := s.Get(t.Context(), r.Ref())
 	_, listed := s.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: upload.MaxPage})
 	_, removed := s.Update(t.Context(), r.Ref(), upload.Delete(at, at))
 	for name, err := range map[string]error{"Get": got, "All": listed, "Delete": removed} {
-		if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), r.Ref().String()+` is damaged: status "archived"`) {
+		if err == nil || !strings.Contains(err.Error(), path) ||
+			!strings.Contains(err.Error(), r.Ref().String()+` is damaged: status "archived"`) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
