@@ -54,10 +54,27 @@ type Admission struct {
 // Bounded says whether a store has to sum what the entry has stored.
 func (a Admission) Bounded() bool { return a.MaxFiles > 0 || a.MaxTotalBytes > 0 }
 
-// Fits is ErrOverQuota where one more file of size bytes is too much beside what is
-// stored.
-func (a Admission) Fits(stored Usage, size int64) error {
-	if a.MaxFiles > 0 && stored.Files >= a.MaxFiles || a.MaxTotalBytes > 0 && size > a.MaxTotalBytes-stored.Bytes {
+// Check says whether the entry may hold one more stored file of size bytes. As far as that
+// needs it, it asks earliest for the first stored record with the same bytes, "" for none,
+// and stored for what the entry has stored.
+func (a Admission) Check(size int64, earliest func() (ID, error), stored func() (Usage, error)) error {
+	if a.Unique {
+		earlier, err := earliest()
+		if err != nil {
+			return err
+		}
+		if earlier != "" {
+			return &DuplicateError{Earlier: earlier}
+		}
+	}
+	if !a.Bounded() {
+		return nil
+	}
+	u, err := stored()
+	if err != nil {
+		return err
+	}
+	if a.MaxFiles > 0 && u.Files >= a.MaxFiles || a.MaxTotalBytes > 0 && size > a.MaxTotalBytes-u.Bytes {
 		return ErrOverQuota
 	}
 	return nil

@@ -219,14 +219,16 @@ func (s *Records) admit(r upload.Record, a upload.Admission) error {
 			continue
 		}
 		stored.Files, stored.Bytes = stored.Files+1, stored.Bytes+other.Size
-		if a.Unique && other.SHA256 == r.SHA256 && (owner == nil || older(other, *owner)) {
+		if other.SHA256 == r.SHA256 && (owner == nil || older(other, *owner)) {
 			owner = &other
 		}
 	}
-	if owner != nil {
-		return &upload.DuplicateError{Earlier: owner.ID}
-	}
-	return a.Fits(stored, r.Size)
+	return a.Check(r.Size, func() (upload.ID, error) {
+		if owner == nil {
+			return "", nil
+		}
+		return owner.ID, nil
+	}, func() (upload.Usage, error) { return stored, nil })
 }
 
 // older orders records by creation.

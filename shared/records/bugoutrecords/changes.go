@@ -127,21 +127,16 @@ func (s *Store) admit(ctx context.Context, r upload.Record, a upload.Admission) 
 	if err != nil {
 		return err
 	}
-	var stored upload.Usage
-	var earlier *resource
-	for _, other := range all {
-		if other.Status != upload.Stored || other.ID == r.ID {
-			continue
+	stored := slices.DeleteFunc(all, func(o resource) bool { return o.Status != upload.Stored || o.ID == r.ID })
+	slices.SortFunc(stored, func(a, b resource) int { return positionOf(a).compare(positionOf(b)) })
+	return a.Check(r.Size, func() (upload.ID, error) {
+		for _, o := range stored {
+			if o.SHA256 == r.SHA256 {
+				return o.ID, nil
+			}
 		}
-		stored.Files, stored.Bytes = stored.Files+1, stored.Bytes+other.Size
-		if a.Unique && other.SHA256 == r.SHA256 && (earlier == nil || positionOf(other).compare(positionOf(*earlier)) < 0) {
-			earlier = &other
-		}
-	}
-	if earlier != nil {
-		return &upload.DuplicateError{Earlier: earlier.ID}
-	}
-	return a.Fits(stored, r.Size)
+		return "", nil
+	}, func() (upload.Usage, error) { return usageOf(stored), nil })
 }
 
 // removeAll deletes all resources of an upload. The one that counts goes last: whoever

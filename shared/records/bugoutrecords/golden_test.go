@@ -25,8 +25,8 @@ var update = flag.Bool("update", false, "write testdata/golden anew")
 // What each transition needs of the store. Nothing else in this file names a method
 // that changes a record.
 
-func goldenCreate(ctx context.Context, s *bugoutrecords.Store, r upload.Record, once *upload.Once) error {
-	_, err := s.Create(ctx, r, once)
+func goldenCreate(ctx context.Context, s *bugoutrecords.Store, r upload.Record, key *upload.Once) error {
+	_, err := s.Create(ctx, r, key)
 	return err
 }
 
@@ -107,7 +107,7 @@ func TestGoldenWrites(t *testing.T) {
 	full := pending()
 	full.Declared = upload.Declared{Size: 5, Type: "image/png", SHA256: strings.Repeat("d", 64)}
 	full.FormExpires = day
-	once := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: day.Add(24 * time.Hour)}
+	key := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: day.Add(24 * time.Hour)}
 	unique, bounded := storing(), storing()
 	unique.Unique = true
 	bounded.MaxFiles, bounded.MaxTotalBytes = 5, 1<<20
@@ -126,7 +126,7 @@ func TestGoldenWrites(t *testing.T) {
 		before, transition step
 	}{
 		{"create", nothing, creates(full, nil)},
-		{"create-with-key", nothing, creates(full, once)},
+		{"create-with-key", nothing, creates(full, key)},
 		{"settle-stored", creates(full, nil), settles(storing())},
 		{"settle-stored-after-failure-and-resend", inOrder(creates(full, nil), fails(slow), resends(0, day)),
 			settles(storing())},
@@ -217,8 +217,8 @@ func inOrder(steps ...step) step {
 	}
 }
 
-func creates(r upload.Record, once *upload.Once) step {
-	return func(ctx context.Context, s *bugoutrecords.Store) error { return goldenCreate(ctx, s, r, once) }
+func creates(r upload.Record, key *upload.Once) step {
+	return func(ctx context.Context, s *bugoutrecords.Store) error { return goldenCreate(ctx, s, r, key) }
 }
 
 func settles(v upload.Verdict) step {

@@ -126,7 +126,10 @@ func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.
 	if err != nil {
 		return upload.Usage{}, upload.Wrap(err, "sum what %s/entries/%s/%s holds", journal, entry, kind)
 	}
-	var u upload.Usage
+	return usageOf(all), nil
+}
+
+func usageOf(all []resource) (u upload.Usage) {
 	for _, r := range all {
 		switch r.Status {
 		case upload.Pending:
@@ -135,7 +138,7 @@ func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.
 			u.Files, u.Bytes = u.Files+1, u.Bytes+r.Size
 		}
 	}
-	return u, nil
+	return u
 }
 
 // List implements upload.Records. An empty Status means any.

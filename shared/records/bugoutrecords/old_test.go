@@ -194,9 +194,9 @@ func TestADamagedRecordIsTroubleAndLeftOutOfLists(t *testing.T) {
 		"form_expires": true, "creation": "of ours, and without a status"} {
 		key = strings.TrimSpace(key)
 		s := brood(t, nil)
-		var told []error
+		var damaged []error
 		store := storeOn(t, s, func(o *bugoutrecords.Options) {
-			o.Damaged = func(_ context.Context, err error) { told = append(told, err) }
+			o.Damaged = func(_ context.Context, err error) { damaged = append(damaged, err) }
 		})
 		data := oldImage(oldID)
 		data[key] = value
@@ -210,8 +210,8 @@ func TestADamagedRecordIsTroubleAndLeftOutOfLists(t *testing.T) {
 			t.Errorf("%s: delete: %v", key, err)
 		}
 		page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10})
-		if err != nil || len(page.Records) != 0 || len(told) != 1 || !errors.Is(told[0], bugoutrecords.ErrDamaged) {
-			t.Errorf("%s: all are %+v, %v; told of %v", key, page, err, told)
+		if err != nil || len(page.Records) != 0 || len(damaged) != 1 || !errors.Is(damaged[0], bugoutrecords.ErrDamaged) {
+			t.Errorf("%s: all are %+v, %v; damaged of %v", key, page, err, damaged)
 		}
 	}
 }
@@ -219,9 +219,9 @@ func TestADamagedRecordIsTroubleAndLeftOutOfLists(t *testing.T) {
 // TestAnIDInUpperCaseIsDamaged: Brood's filters would never find it.
 func TestAnIDInUpperCaseIsDamaged(t *testing.T) {
 	s := brood(t, nil)
-	var told []error
+	var damaged []error
 	store := storeOn(t, s, func(o *bugoutrecords.Options) {
-		o.Damaged = func(_ context.Context, err error) { told = append(told, err) }
+		o.Damaged = func(_ context.Context, err error) { damaged = append(damaged, err) }
 	})
 	create(t, s, oldImage(strings.ToUpper(oldID)))
 	create(t, s, oldImage(strings.Replace(oldID, "8", "9", 1)))
@@ -229,9 +229,9 @@ func TestAnIDInUpperCaseIsDamaged(t *testing.T) {
 	if err != nil || len(page.Records) != 1 {
 		t.Errorf("listed are %+v, %v", page, err)
 	}
-	if len(told) != 1 || !errors.Is(told[0], bugoutrecords.ErrDamaged) ||
-		!strings.Contains(told[0].Error(), "lower-case") || !strings.Contains(told[0].Error(), strings.ToUpper(oldID)) {
-		t.Errorf("told of %v", told)
+	if len(damaged) != 1 || !errors.Is(damaged[0], bugoutrecords.ErrDamaged) ||
+		!strings.Contains(damaged[0].Error(), "lower-case") || !strings.Contains(damaged[0].Error(), strings.ToUpper(oldID)) {
+		t.Errorf("damaged of %v", damaged)
 	}
 }
 

@@ -14,12 +14,12 @@ import (
 
 // everyMethod calls each method of a store with a record that is there.
 func everyMethod(ctx context.Context, store *bugoutrecords.Store, r upload.Record) map[string]func() error {
-	ref, once := r.Ref(), &upload.Once{Scope: "s", Key: "k", Fingerprint: "f", Expires: noon.AddDate(100, 0, 0)}
+	ref, key := r.Ref(), &upload.Once{Scope: "s", Key: "k", Fingerprint: "f", Expires: noon.AddDate(100, 0, 0)}
 	return map[string]func() error{
 		"Create":        func() error { _, err := store.Create(ctx, r, nil); return err },
-		"Create, once":  func() error { _, err := store.Create(ctx, r, once); return err },
+		"Create, once":  func() error { _, err := store.Create(ctx, r, key); return err },
 		"Get":           func() error { _, err := store.Get(ctx, ref); return err },
-		"List":          func() error { return listed(ctx, store) },
+		"List":          func() error { return listAll(ctx, store) },
 		"Settle":        func() error { _, err := store.Update(ctx, ref, upload.Settle(storing())); return err },
 		"Delete":        func() error { _, err := store.Update(ctx, ref, upload.Delete(noon, noon)); return err },
 		"Reopen":        func() error { _, err := store.Update(ctx, ref, upload.Reopen()); return err },
@@ -43,7 +43,7 @@ func everyMethod(ctx context.Context, store *bugoutrecords.Store, r upload.Recor
 	}
 }
 
-func listed(ctx context.Context, store *bugoutrecords.Store) error {
+func listAll(ctx context.Context, store *bugoutrecords.Store) error {
 	_, err := store.List(ctx, upload.Query{Journal: "j", Entry: "e", Kind: "images", Limit: 10})
 	return err
 }

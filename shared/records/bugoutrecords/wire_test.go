@@ -150,21 +150,21 @@ func TestOfResourcesOfOneMomentTheLowestIDCounts(t *testing.T) {
 			`","journal_id":"j","entry_id":"e","name":"cat","extension":"png","created_at":"2021-09-19 15:15:00",` + more + `}`
 	}
 	// What Brood keeps of the claim is copied from a creation under it.
-	once := &upload.Once{Scope: "s", Key: "k", Fingerprint: "f", Expires: noon.Add(time.Hour)}
+	idempotencyKey := &upload.Once{Scope: "s", Key: "k", Fingerprint: "f", Expires: noon.Add(time.Hour)}
 	s := brood(t, nil)
 	if _, err := storeOn(t, s,
 		func(o *bugoutrecords.Options) { o.Now = func() time.Time { return noon } }).Create(t.Context(), pending(),
-		once); err != nil {
+		idempotencyKey); err != nil {
 		t.Fatal(err)
 	}
-	_, claim, _ := strings.Cut(raw(t, s, "GET", "/resources/", nil), `"once":"`)
-	claim, _, _ = strings.Cut(claim, `"`)
-	claimed := `"status":"pending","once":"` + claim + `","once_fingerprint":"f","once_expires":"2026-03-04T13:00:00Z"`
+	_, hash, _ := strings.Cut(raw(t, s, "GET", "/resources/", nil), `"once":"`)
+	hash, _, _ = strings.Cut(hash, `"`)
+	withKey := `"status":"pending","once":"` + hash + `","once_fingerprint":"f","once_expires":"2026-03-04T13:00:00Z"`
 
 	for name, c := range map[string]struct{ low, high, want string }{
 		"a record": {madeAtOnce(low, record(lowsUpload, `"status":"pending","judged_version":"low"`)),
 			madeAtOnce(high, record(lowsUpload, `"status":"pending","judged_version":"high"`)), "low"},
-		"a claim": {madeAtOnce(low, record(lowsUpload, claimed)), madeAtOnce(high, record(highsUpload, claimed)),
+		"a claim": {madeAtOnce(low, record(lowsUpload, withKey)), madeAtOnce(high, record(highsUpload, withKey)),
 			lowsUpload},
 		"a note": {madeAtOnce(low, `{"hatchery_note":"n","text":"low"}`),
 			madeAtOnce(high, `{"hatchery_note":"n","text":"high"}`), "low"},
@@ -180,7 +180,7 @@ func TestOfResourcesOfOneMomentTheLowestIDCounts(t *testing.T) {
 				got = string(r.JudgedVersion)
 			case "a claim":
 				var r upload.Record
-				r, err = store.Create(t.Context(), pending(), once)
+				r, err = store.Create(t.Context(), pending(), idempotencyKey)
 				got = string(r.ID)
 			case "a note":
 				got, err = store.Note(t.Context(), "n")
@@ -197,8 +197,8 @@ func TestWhatPostgreSQLCannotHoldIsLeftOut(t *testing.T) {
 	store := storeOn(t, brood(t, nil), nil)
 	r := pending()
 	r.Name = "c\x00a\xfft\x00"
-	once := &upload.Once{Scope: "s\x00", Key: "k\x00", Fingerprint: "f\x00", Expires: time.Now().Add(time.Hour)}
-	if _, err := store.Create(t.Context(), r, once); err != nil {
+	idempotencyKey := &upload.Once{Scope: "s\x00", Key: "k\x00", Fingerprint: "f\x00", Expires: time.Now().Add(time.Hour)}
+	if _, err := store.Create(t.Context(), r, idempotencyKey); err != nil {
 		t.Error(err)
 	}
 	if err := upload.NoteFailure(t.Context(), store, r.Ref(), upload.Failure{At: noon, Message: "n\x00o"}); err != nil {
@@ -260,8 +260,8 @@ func TestNothingIsBelievedOrDeletedForAFiltersSake(t *testing.T) {
 	for i, key := range []string{"a", "b"} {
 		r := pending()
 		r.ID = upload.ID(strings.Replace(string(r.ID), "1", string(rune('1'+i)), 1))
-		once := &upload.Once{Scope: "s", Key: key, Fingerprint: key, Expires: time.Now().Add(time.Hour)}
-		if got, err := store.Create(t.Context(), r, once); err != nil || got.ID != r.ID {
+		idempotencyKey := &upload.Once{Scope: "s", Key: key, Fingerprint: key, Expires: time.Now().Add(time.Hour)}
+		if got, err := store.Create(t.Context(), r, idempotencyKey); err != nil || got.ID != r.ID {
 			t.Errorf("under %s: %+v, %v", key, got, err)
 		}
 	}

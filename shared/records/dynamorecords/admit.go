@@ -29,19 +29,9 @@ func (s *Store) admit(ctx context.Context, r upload.Record, a upload.Admission, 
 	if err != nil {
 		return nil, err
 	}
-	if a.Unique {
-		if err := s.checkBytes(ctx, pk, r.SHA256); err != nil {
-			return nil, err
-		}
-	}
-	if a.Bounded() {
-		stored, err := s.sumStored(ctx, pk)
-		if err == nil {
-			err = a.Fits(stored, r.Size)
-		}
-		if err != nil {
-			return nil, err
-		}
+	if err := a.Check(r.Size, func() (upload.ID, error) { return s.earliest(ctx, pk, r.SHA256) },
+		func() (upload.Usage, error) { return s.sumStored(ctx, pk) }); err != nil {
+		return nil, err
 	}
 	var with []change
 	for _, k := range locks {
@@ -58,18 +48,14 @@ func (s *Store) admit(ctx context.Context, r upload.Record, a upload.Admission, 
 	return with, nil
 }
 
-// checkBytes gives a *upload.DuplicateError with the earliest stored record that has the
-// bytes, if any.
-func (s *Store) checkBytes(ctx context.Context, pk, sha256 string) error {
+// earliest finds the first stored record that has the bytes, "" for none.
+func (s *Store) earliest(ctx context.Context, pk, sha256 string) (upload.ID, error) {
 	out, err := s.query(ctx, queryRange{index: bytesIndex, key: pk, limit: 1}.withPrefix(url.PathEscape(sha256)+"#"))
 	if err != nil || len(out.Items) == 0 {
-		return err
+		return "", err
 	}
 	holder, err := item(out.Items[0]).key().ref()
-	if err != nil {
-		return err
-	}
-	return &upload.DuplicateError{Earlier: holder.ID}
+	return holder.ID, err
 }
 
 // release gives up the claim on a record's bytes, if the record still has it.

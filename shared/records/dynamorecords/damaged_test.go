@@ -22,14 +22,14 @@ import (
 	"hatchery/shared/upload"
 )
 
-// told keeps what Options.Damaged heard, by the sk.
-type told struct {
+// damagedItems keeps what Options.Damaged got, by the sk.
+type damagedItems struct {
 	mu sync.Mutex
 	of map[string]error
 	n  int
 }
 
-func (d *told) damaged(_ context.Context, key string, err error) {
+func (d *damagedItems) damaged(_ context.Context, key string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var k struct{ PK, SK struct{ S string } }
@@ -43,13 +43,13 @@ func (d *told) damaged(_ context.Context, key string, err error) {
 	d.n++
 }
 
-// heard gives the sort keys that were told since the last call of it.
-func (d *told) heard() []string {
+// keys gives the sort keys that were reported since the last call of it.
+func (d *damagedItems) keys() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	heard := slices.Sorted(maps.Keys(d.of))
+	reported := slices.Sorted(maps.Keys(d.of))
 	d.of, d.n = nil, 0
-	return heard
+	return reported
 }
 
 func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
@@ -109,7 +109,7 @@ func TestADamagedItemIsPassedOverInEveryList(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			table := w.newTable(t)
-			var d told
+			var d damagedItems
 			s := w.store(table, dynamorecords.Options{Damaged: d.damaged})
 			var want []upload.ID
 			for n := range 7 {
@@ -129,9 +129,9 @@ func TestADamagedItemIsPassedOverInEveryList(t *testing.T) {
 					d.mu.Lock()
 					n, err := d.n, d.of["r#"+string(draft(3).ID)]
 					d.mu.Unlock()
-					if heard := d.heard(); n != 1 || len(heard) != 1 || err == nil ||
+					if reported := d.keys(); n != 1 || len(reported) != 1 || err == nil ||
 						!strings.Contains(err.Error(), draft(3).Ref().String()) || len(err.Error()) > 1000 {
-						t.Errorf("%s in pages of %d told %d times of %v: %.2000v", list, limit, n, heard, err)
+						t.Errorf("%s in pages of %d reported %d times %v: %.2000v", list, limit, n, reported, err)
 					}
 				}
 			}
@@ -145,8 +145,8 @@ func TestADamagedItemIsPassedOverInEveryList(t *testing.T) {
 					t.Errorf("%s of the damaged one: %v", what, err)
 				}
 			}
-			if heard := d.heard(); len(heard) > 0 {
-				t.Errorf("told of what its caller hears anyway: %v", heard)
+			if reported := d.keys(); len(reported) > 0 {
+				t.Errorf("reported what its caller gets anyway: %v", reported)
 			}
 		})
 	}
@@ -159,7 +159,7 @@ func TestADamagedIndexKeyEndsNoPage(t *testing.T) {
 	for _, place := range []string{"2", "2026-01-02", "2026-00-02T03:04:05.678901Z#x", "2026-01-02T03:04:06.000000Z#",
 		"2026-01-02T03:04:06.000000Z#" + strings.Repeat("x", 600)} {
 		table := w.newTable(t)
-		var d told
+		var d damagedItems
 		s := w.store(table, dynamorecords.Options{Damaged: d.damaged}.WithShards(1))
 		var want []upload.ID
 		for n := range 5 {
@@ -176,8 +176,8 @@ func TestADamagedIndexKeyEndsNoPage(t *testing.T) {
 				if slices.Sort(got); !slices.Equal(got, want) {
 					t.Errorf("%s in pages of %d with %.40q gives %v", list, limit, place, got)
 				}
-				if heard := d.heard(); len(heard) != 5 {
-					t.Errorf("%s in pages of %d with %.40q told of %v", list, limit, place, heard)
+				if reported := d.keys(); len(reported) != 5 {
+					t.Errorf("%s in pages of %d with %.40q reported %v", list, limit, place, reported)
 				}
 			}
 		}
@@ -188,7 +188,7 @@ func TestADamagedIndexKeyEndsNoPage(t *testing.T) {
 func TestAPageOfDamagedItemsHasANextOne(t *testing.T) {
 	w := newWorld(t)
 	table := w.newTable(t)
-	var d told
+	var d damagedItems
 	s := w.store(table, dynamorecords.Options{Damaged: d.damaged})
 	const damaged, limit = 60, 10
 	for n := range damaged {
@@ -215,7 +215,7 @@ func TestAPageOfDamagedItemsHasANextOne(t *testing.T) {
 			}
 			cursor = p.Next
 		}
-		if slices.Sort(got); !slices.Equal(got, want) || len(d.heard()) != damaged {
+		if slices.Sort(got); !slices.Equal(got, want) || len(d.keys()) != damaged {
 			t.Errorf("%s gives %v", list, got)
 		}
 		if list != "All" && (pages != (damaged+2+limit-1)/limit || empty < 4) {
@@ -231,7 +231,7 @@ func TestAPageOfDamagedItemsHasANextOne(t *testing.T) {
 func TestAllGoesOnAfterItemsThatNobodyKnows(t *testing.T) {
 	w := newWorld(t)
 	table := w.newTable(t)
-	var d told
+	var d damagedItems
 	s := w.store(table, dynamorecords.Options{Damaged: d.damaged})
 	var want []upload.ID
 	for n := range 9 {
@@ -256,8 +256,8 @@ func TestAllGoesOnAfterItemsThatNobodyKnows(t *testing.T) {
 		if slices.Sort(got); !slices.Equal(got, want) {
 			t.Errorf("in pages of %d: %v", limit, got)
 		}
-		if heard := d.heard(); !slices.Equal(heard, []string{"r#%30", "r#%41", "r#x"}) {
-			t.Errorf("in pages of %d told of %v", limit, heard)
+		if reported := d.keys(); !slices.Equal(reported, []string{"r#%30", "r#%41", "r#x"}) {
+			t.Errorf("in pages of %d reported %v", limit, reported)
 		}
 	}
 }

@@ -27,7 +27,7 @@ type changing struct {
 
 func changings(now time.Time) []changing {
 	r, at, forget := draft(1), now, now.Add(time.Hour)
-	once := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: now.Add(time.Hour)}
+	key := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: now.Add(time.Hour)}
 	wishes := unique(atMost(1, stores(1)))
 	pending := func(t *testing.T, s *dynamorecords.Store) { create(t, s, r) }
 	settled := func(v upload.Verdict) func(t *testing.T, s *dynamorecords.Store) {
@@ -42,7 +42,7 @@ func changings(now time.Time) []changing {
 			func() upload.Record { return r }},
 		{"Create under a key", "TransactWriteItems", func(*testing.T, *dynamorecords.Store) {},
 			func(ctx context.Context, s *dynamorecords.Store) (upload.Record, error) {
-				return s.Create(ctx, r, once)
+				return s.Create(ctx, r, key)
 			},
 			func() upload.Record { return r }},
 		{"Settle as stored", "PutItem", pending,

@@ -27,8 +27,8 @@ var update = flag.Bool("update", false, "write testdata/golden anew")
 // What each transition needs of the store. Nothing else in this file names a method
 // that changes a record.
 
-func goldenCreate(ctx context.Context, s *dynamorecords.Store, r upload.Record, once *upload.Once) error {
-	_, err := s.Create(ctx, r, once)
+func goldenCreate(ctx context.Context, s *dynamorecords.Store, r upload.Record, key *upload.Once) error {
+	_, err := s.Create(ctx, r, key)
 	return err
 }
 
@@ -134,7 +134,7 @@ func TestGoldenWrites(t *testing.T) {
 	full.CreatedAt = full.CreatedAt.Add(678901 * time.Microsecond)
 	full.Declared.SHA256 = strings.Repeat("d", 64)
 	full.FormExpires = day
-	once := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: day.Add(24 * time.Hour)}
+	key := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: day.Add(24 * time.Hour)}
 	bounded := stores(1)
 	bounded.MaxFiles, bounded.MaxTotalBytes = 5, 1<<20
 	sized := rejects()
@@ -150,9 +150,9 @@ func TestGoldenWrites(t *testing.T) {
 		before, transition step
 	}{
 		{"create", nothing, creates(full, nil)},
-		{"create-with-key", nothing, creates(full, once)},
+		{"create-with-key", nothing, creates(full, key)},
 		{"settle-stored", creates(full, nil), settles(stores(1))},
-		{"settle-stored-created-with-key", creates(full, once), settles(stores(1))},
+		{"settle-stored-created-with-key", creates(full, key), settles(stores(1))},
 		{"settle-stored-after-failure-and-resend", inOrder(creates(full, nil), fails(slow), resends(0, day)),
 			settles(stores(1))},
 		{"settle-stored-unique", creates(full, nil), settles(unique(stores(1)))},
@@ -241,8 +241,8 @@ func inOrder(steps ...step) step {
 	}
 }
 
-func creates(r upload.Record, once *upload.Once) step {
-	return func(ctx context.Context, s *dynamorecords.Store) error { return goldenCreate(ctx, s, r, once) }
+func creates(r upload.Record, key *upload.Once) step {
+	return func(ctx context.Context, s *dynamorecords.Store) error { return goldenCreate(ctx, s, r, key) }
 }
 
 func settles(v upload.Verdict) step { return settlesOne(1, v) }

@@ -28,7 +28,7 @@ func TestStoreKeepsTheContract(t *testing.T) {
 func TestCallsAskForWhatIsWritten(t *testing.T) {
 	w := newWorld(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{}.WithShards(3))
-	once := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
+	key := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
 	list := upload.Query{Journal: "journal-1", Entry: "entry_A", Kind: "images", Status: upload.Stored, Limit: 100}
 	for _, c := range []struct {
 		name string
@@ -36,7 +36,7 @@ func TestCallsAskForWhatIsWritten(t *testing.T) {
 		want string
 	}{
 		{"Create", func() error { _, err := s.Create(t.Context(), draft(1), nil); return err }, "PutItem"},
-		{"Create with a key", func() error { _, err := s.Create(t.Context(), draft(2), once); return err },
+		{"Create with a key", func() error { _, err := s.Create(t.Context(), draft(2), key); return err },
 			"TransactWriteItems"},
 		{"Get", func() error { _, err := s.Get(t.Context(), draft(1).Ref()); return err }, "GetItem"},
 		{"Settle as stored", func() error {
@@ -149,8 +149,8 @@ func TestATombstoneThatHasExpiredCountsAsGone(t *testing.T) {
 func TestAKeyWhoseRecordIsForgottenIsFree(t *testing.T) {
 	w := newWorld(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
-	once := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(24 * time.Hour)}
-	if _, err := s.Create(t.Context(), draft(1), once); err != nil {
+	key := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(24 * time.Hour)}
+	if _, err := s.Create(t.Context(), draft(1), key); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Update(t.Context(), draft(1).Ref(), upload.Delete(w.now.now(), w.now.now())); err != nil {
@@ -160,7 +160,7 @@ func TestAKeyWhoseRecordIsForgottenIsFree(t *testing.T) {
 	// Of several that find the key free one takes it.
 	ids := make([]upload.ID, 6)
 	together(t, len(ids), len(ids), func(i int) error {
-		r, err := s.Create(t.Context(), draft(1+i), once)
+		r, err := s.Create(t.Context(), draft(1+i), key)
 		ids[i-1] = r.ID
 		return err
 	})
@@ -173,14 +173,14 @@ func TestAKeyWhoseRecordIsForgottenIsFree(t *testing.T) {
 func TestAnExpiredKeyAnswersForNothing(t *testing.T) {
 	w := newWorld(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
-	once := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
-	if _, err := s.Create(t.Context(), draft(1), once); err != nil {
+	key := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
+	if _, err := s.Create(t.Context(), draft(1), key); err != nil {
 		t.Fatal(err)
 	}
-	there := create(t, s, draft(2))
+	existing := create(t, s, draft(2))
 	w.now.pass(time.Hour)
-	_, err := s.Create(t.Context(), there, once)
-	is(t, err, upload.ErrExists, "create what is there")
+	_, err := s.Create(t.Context(), existing, key)
+	is(t, err, upload.ErrExists, "create what exists")
 }
 
 // by-status is a moment behind: a record may have been settled since.
@@ -318,8 +318,8 @@ func TestAllPassesOverEverythingElse(t *testing.T) {
 	w := newWorld(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	for i := range 150 {
-		once := &upload.Once{Scope: "scope", Key: fmt.Sprint(i), Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
-		if _, err := s.Create(t.Context(), draft(i), once); err != nil {
+		key := &upload.Once{Scope: "scope", Key: fmt.Sprint(i), Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
+		if _, err := s.Create(t.Context(), draft(i), key); err != nil {
 			t.Fatal(err)
 		}
 	}

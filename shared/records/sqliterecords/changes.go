@@ -106,22 +106,14 @@ func (w *writer) change(ref upload.Ref, t upload.Transition) (upload.Record, err
 
 // admit says whether the entry may hold one more stored file.
 func (w *writer) admit(r upload.Record, a upload.Admission) error {
-	if a.Unique {
-		var earlier upload.ID
-		err := queryRow(w.duplicate, r.Journal, r.Entry, r.Kind, r.SHA256).Scan(&earlier)
-		if err == nil {
-			return &upload.DuplicateError{Earlier: earlier}
+	return a.Check(r.Size, func() (earliest upload.ID, err error) {
+		err = queryRow(w.duplicate, r.Journal, r.Entry, r.Kind, r.SHA256).Scan(&earliest)
+		if errors.Is(err, sql.ErrNoRows) {
+			err = nil
 		}
-		if !errors.Is(err, sql.ErrNoRows) {
-			return fmt.Errorf("look for the same bytes: %w", err)
-		}
-	}
-	if !a.Bounded() {
-		return nil
-	}
-	var stored upload.Usage
-	if err := queryRow(w.stored, r.Journal, r.Entry, r.Kind).Scan(&stored.Files, &stored.Bytes); err != nil {
-		return fmt.Errorf("sum what the entry holds: %w", err)
-	}
-	return a.Fits(stored, r.Size)
+		return earliest, err
+	}, func() (stored upload.Usage, err error) {
+		err = queryRow(w.stored, r.Journal, r.Entry, r.Kind).Scan(&stored.Files, &stored.Bytes)
+		return stored, err
+	})
 }
