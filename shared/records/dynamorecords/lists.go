@@ -35,8 +35,9 @@ func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.
 // sumStored sums what an entry has stored.
 func (s *Store) sumStored(ctx context.Context, pk string) (upload.Usage, error) {
 	var u upload.Usage
-	// Checksums lie from "0" on. Not every stand-in for DynamoDB leaves out what has no such key.
-	all := queryRange{index: bytesIndex, key: pk, from: "0", to: lastOfAll, only: "size"}
+	// From "#" is all of it, also what has no checksum. That a range is named keeps out what
+	// has no such key where an endpoint's local indexes are not sparse (minidyn).
+	all := queryRange{index: bytesIndex, key: pk, from: "#", to: lastOfAll, only: "size"}
 	for {
 		out, err := s.query(ctx, all)
 		if err != nil {
