@@ -101,7 +101,7 @@ func TestARunStopsBeforeItsDeadline(t *testing.T) {
 				w.accepted(uploadtest.Picture(1))
 			}
 			w.later(overdue + time.Second)
-			w.r.Concurrency = 1
+			w.r.SetConcurrency(1)
 			lists := 0
 			w.r.Inventory = inventoryFunc{smallPages{w.objects, 5}, func(prefix string) error {
 				w.later(time.Second)

@@ -23,7 +23,7 @@ func (w *world) scheduled(notes *notebook, o reconcile.Options) reconcile.Report
 // lists counts the listings from now on.
 func (w *world) lists() *int {
 	n := 0
-	w.r.Concurrency = 1
+	w.r.SetConcurrency(1)
 	w.r.Inventory = inventoryFunc{w.objects, func(string) error { n++; return nil }}
 	return &n
 }

@@ -180,7 +180,8 @@ func wander(t *testing.T, seed uint64, ends map[string]int) {
 	wet := wetObjects{w.objects, w.weather}
 	w.pipeline.Records = wetRecords{w.records, w.weather}
 	w.pipeline.Objects = wet
-	w.r.Records, w.r.Inventory, w.r.Concurrency = wetRecords{w.records, w.weather}, wet, 1
+	w.r.Records, w.r.Inventory = wetRecords{w.records, w.weather}, wet
+	w.r.SetConcurrency(1)
 	w.r.Queue = senderFunc(func(ctx context.Context, m queue.Message) error {
 		return w.strikes(func() error { return w.queue.Send(ctx, m) })
 	})
