@@ -184,12 +184,12 @@ func TestAMigrationBetweenRealStoresMayBeBrokenOffAgainAndAgain(t *testing.T) {
 					case 2:
 						reading.left = runs / 2
 					}
-					m := &migrate.Migration{From: reading, To: writing, PageSize: 4, AtOnce: 1 + runs%3, Keep: func(p migrate.Place) error { kept = p; return nil }}
+					m := &migrate.Migration{From: reading, To: writing, AtOnce: 1 + runs%3, Keep: func(p migrate.Place) error { kept = p; return nil }}
 					start := kept
 					if runs%3 == 0 {
 						start = migrate.Place{}
 					}
-					report, err := m.Run(ctx, start)
+					report, err := m.WithPageSize(4).Run(ctx, start)
 					cancel()
 					ended = err == nil
 					if report.Different+report.Alone > 0 || ended == (reading.broken() || writing.broken()) {
@@ -254,7 +254,7 @@ func TestNobodyWaitsLongForWhatHangsAtTheEnd(t *testing.T) {
 	source := stores["memory"](t)
 	fill(t, source)
 	ctx, cancel := context.WithCancel(t.Context())
-	m := &migrate.Migration{From: source, To: hanging{stores["memory"](t), cancel}, Grace: time.Millisecond}
+	m := (&migrate.Migration{From: source, To: hanging{stores["memory"](t), cancel}}).WithGrace(time.Millisecond)
 	began := time.Now()
 	if report, err := m.Run(ctx, migrate.Place{}); !errors.Is(err, context.Canceled) || report.Read != 0 || time.Since(began) > 5*time.Second {
 		t.Errorf("%+v, %v, after %v", report, err, time.Since(began))
@@ -279,7 +279,7 @@ func TestAStoreThatIsAwayEndsTheRun(t *testing.T) {
 	many(t, source, 300)
 	for _, c := range []struct{ works, failed int }{{0, 5}, {3, 50}} {
 		away := &limited{Records: target, left: c.works}
-		report, err := (&migrate.Migration{From: source, To: away, PageSize: 2, AtOnce: 1}).Run(t.Context(), migrate.Place{})
+		report, err := (&migrate.Migration{From: source, To: away, AtOnce: 1}).WithPageSize(2).Run(t.Context(), migrate.Place{})
 		if !errors.Is(err, errTrouble) || !strings.Contains(err.Error(), fmt.Sprintf("%d records in a row", c.failed)) || report.Failed != c.failed {
 			t.Errorf("%+v, %v", report, err)
 		}

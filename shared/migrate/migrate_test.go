@@ -161,7 +161,7 @@ func TestEveryStoreIsCopiedToEveryOther(t *testing.T) {
 				source, target := openFrom(t), openTo(t)
 				fill(t, source)
 				before := all(t, source)
-				m := &migrate.Migration{From: source, To: target, PageSize: 5}
+				m := (&migrate.Migration{From: source, To: target}).WithPageSize(5)
 				dry := *m
 				dry.DryRun = true
 				would, err := dry.Run(t.Context(), migrate.Place{})

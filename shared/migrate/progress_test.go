@@ -28,14 +28,14 @@ func TestEveryRecordIsAStepOfWhatThereIs(t *testing.T) {
 	fill(t, source)
 	target := stores["memory"](t)
 	run := func(from migrate.Place) (there, back []migrate.Progress) {
-		m := &migrate.Migration{From: source, To: target, PageSize: 5, Progress: func(p migrate.Progress) {
+		m := &migrate.Migration{From: source, To: target, Progress: func(p migrate.Progress) {
 			if p.Back {
 				back = append(back, p)
 			} else {
 				there = append(there, p)
 			}
 		}}
-		if _, err := m.Run(t.Context(), from); err != nil {
+		if _, err := m.WithPageSize(5).Run(t.Context(), from); err != nil {
 			t.Fatal(err)
 		}
 		return there, back
