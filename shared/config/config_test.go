@@ -27,7 +27,7 @@ type env map[string]string
 
 func (e env) get(name string) string { return e[name] }
 
-// with gives a least environment that works, changed by name, value, ….
+// with gives the smallest environment that works, changed by name, value, ….
 func with(changes ...string) env {
 	e := env{"HATCHERY_BUCKET": "bucket", "HATCHERY_RECORDS": "sqlite", "HATCHERY_APPLICATION_URL": "https://notes.example.com"}
 	for i := 0; i < len(changes); i += 2 {
@@ -36,7 +36,7 @@ func with(changes ...string) env {
 	return e
 }
 
-func TestTheLeastEnvironmentMeansTheDefaults(t *testing.T) {
+func TestTheSmallestEnvironmentMeansTheDefaults(t *testing.T) {
 	c, err := config.Load(with().get, config.Callers)
 	if err != nil {
 		t.Fatal(err)

@@ -222,7 +222,7 @@ func TestADeletionBetweenTwoRunsIsFound(t *testing.T) {
 	for _, c := range []struct {
 		from, to        string
 		copied, alone   int
-		thereAfterwards bool
+		existsAfterwards bool
 	}{
 		{"memory", "sqlite", 1, 0, false},
 		{"memory", "bugout", 1, 0, false},
@@ -249,10 +249,10 @@ func TestADeletionBetweenTwoRunsIsFound(t *testing.T) {
 				t.Fatalf("%+v, %v", r, err)
 			}
 			got, err := target.Get(t.Context(), ref)
-			if there := err == nil && got.Status != upload.Deleted; there != c.thereAfterwards {
+			if exists := err == nil && got.Status != upload.Deleted; exists != c.existsAfterwards {
 				t.Errorf("in the target: %+v, %v", got, err)
 			}
-			if !c.thereAfterwards {
+			if !c.existsAfterwards {
 				return
 			}
 			if _, err := target.Delete(t.Context(), ref, noon, noon.Add(time.Hour)); err != nil {
