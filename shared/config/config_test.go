@@ -248,7 +248,9 @@ func TestASecretIsNeverShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log strings.Builder
-	slog.New(slog.NewTextHandler(&log, nil)).Info("config", "config", c, "token", c.Bugout.Token)
+	for _, handler := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {
+		slog.New(handler).Info("config", "config", c, "token", c.Bugout.Token)
+	}
 	for _, shown := range []string{fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), fmt.Sprintf("%s %q %v", c.Bugout.Token, c.Bugout.Token, &c.Bugout), string(asJSON), log.String()} {
 		if strings.Contains(shown, uuid) {
 			t.Errorf("the token is in %s", shown)

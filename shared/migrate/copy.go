@@ -106,7 +106,8 @@ func (m *Migration) adopt(ctx context.Context, r *result) error {
 	r.Checked = 1
 	switch {
 	case errors.Is(err, upload.ErrGone):
-		r.missesFile(oldImageGone)
+		r.Unserved = 1
+		r.find(oldImageGone)
 	case err != nil:
 		return fmt.Errorf("judge and promote it: %w", err)
 	case reason != nil:
@@ -122,35 +123,37 @@ func (m *Migration) adopt(ctx context.Context, r *result) error {
 const oldImageGone = "its file is not in the replaced service's bucket (HATCHERY_LEGACY_BUCKET, " +
 	"HATCHERY_LEGACY_PREFIX): if these are right, it is lost: delete the record through the API"
 
-func (r *result) missesFile(why string) {
-	r.Unserved = 1
-	r.find(why)
-}
-
 // checkServed looks for the version that a stored record serves.
 func (m *Migration) checkServed(ctx context.Context, r *result) error {
-	old, ref := r.target.Old(), r.target.Ref()
-	if old && m.OldImages == nil {
+	if r.target.Old() && m.OldImages == nil {
 		r.Unchecked = 1
 		return nil
 	}
 	r.Checked = 1
-	var err error
-	if old {
-		if _, err = m.OldImages.Look(ctx, ref); errors.Is(err, upload.ErrGone) {
-			r.missesFile(oldImageGone)
-			return nil
-		}
-	} else {
-		var versions []upload.Version
-		key := m.Layout.FilesKey(ref)
-		versions, err = m.Objects.Versions(ctx, key)
-		if err == nil && !slices.Contains(versions, r.target.ServedVersion) {
-			r.missesFile(fmt.Sprintf("its file is not in the bucket: no version %s of %s", r.target.ServedVersion, key))
-		}
-	}
+	missing, err := m.missingFile(ctx, r.target)
 	if err != nil {
 		return fmt.Errorf("look for its file: %w", err)
 	}
+	if missing != "" {
+		r.Unserved = 1
+		r.find(missing)
+	}
 	return nil
+}
+
+// missingFile says why a stored record's file cannot be served, "" when it can.
+func (m *Migration) missingFile(ctx context.Context, r upload.Record) (string, error) {
+	if r.Old() {
+		_, err := m.OldImages.Look(ctx, r.Ref())
+		if errors.Is(err, upload.ErrGone) {
+			return oldImageGone, nil
+		}
+		return "", err
+	}
+	key := m.Layout.FilesKey(r.Ref())
+	versions, err := m.Objects.Versions(ctx, key)
+	if err != nil || slices.Contains(versions, r.ServedVersion) {
+		return "", err
+	}
+	return fmt.Sprintf("its file is not in the bucket: no version %s of %s", r.ServedVersion, key), nil
 }

@@ -220,8 +220,8 @@ func TestWhatDiffersIsToldAndLeftAlone(t *testing.T) {
 func TestADeletionBetweenTwoRunsIsFound(t *testing.T) {
 	ref := upload.Ref{Journal: "j", Entry: "e1", Kind: "images", ID: "019a0000-0000-7000-8000-000000000010"}
 	for _, c := range []struct {
-		from, to        string
-		copied, alone   int
+		from, to         string
+		copied, alone    int
 		existsAfterwards bool
 	}{
 		{"memory", "sqlite", 1, 0, false},

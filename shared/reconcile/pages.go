@@ -18,7 +18,7 @@ type list struct {
 	what     string // for logs and errors
 	pageSize int
 	// read gives a page from after a cursor as tasks, and the cursor of the next page, "" at the end.
-	read func(ctx context.Context, from upload.Cursor, limit int) ([]task, upload.Cursor, error)
+	read func(from upload.Cursor, limit int) ([]task, upload.Cursor, error)
 	// seen counts what was looked at, up to max; 0 is no bound.
 	seen   *int
 	max    int
@@ -51,7 +51,7 @@ func (x *run) eachPage(ctx context.Context, l list, from upload.Cursor) (upload.
 		if limit <= 0 || x.stopped(ctx, l.stopAt) {
 			return from, false
 		}
-		tasks, next, err := l.read(ctx, from, limit)
+		tasks, next, err := l.read(from, limit)
 		if errors.Is(err, upload.ErrBadCursor) && x.restartLists && from != "" {
 			x.Log.WarnContext(ctx, "reconcile: "+l.what+
 				": the place where the last run ended is not known any more, so it begins anew", "error", err)

@@ -43,7 +43,7 @@ type look func(ctx context.Context, versions []upload.Kept)
 // objects goes over everything under a prefix, key by key.
 func (x *run) objects(ctx context.Context, prefix string, from upload.Cursor, look look) (upload.Cursor, bool) {
 	var last upload.Key
-	read := func(ctx context.Context, cursor upload.Cursor, limit int) ([]task, upload.Cursor, error) {
+	read := func(cursor upload.Cursor, limit int) ([]task, upload.Cursor, error) {
 		page, err := x.Inventory.Under(ctx, prefix, cursor, limit)
 		var tasks []task
 		for rest := page.Versions; len(rest) > 0; {
@@ -137,7 +137,7 @@ func (x *run) file(ctx context.Context, versions []upload.Kept) {
 
 // storedRecords goes over the stored records.
 func (x *run) storedRecords(ctx context.Context, from upload.Cursor) (upload.Cursor, bool) {
-	read := func(ctx context.Context, cursor upload.Cursor, limit int) ([]task, upload.Cursor, error) {
+	read := func(cursor upload.Cursor, limit int) ([]task, upload.Cursor, error) {
 		page, err := x.Records.ByStatus(ctx, upload.Stored, cursor, limit)
 		return perRecord(ctx, page, x.stored), page.Next, err
 	}

@@ -26,7 +26,7 @@ func (x *run) walk(ctx context.Context, at position) (position, bool) {
 	}
 	// What is younger than both limits needs nothing.
 	before := x.now.Add(-min(x.Limits.Overdue, x.Limits.Missing))
-	read := func(ctx context.Context, cursor upload.Cursor, limit int) ([]task, upload.Cursor, error) {
+	read := func(cursor upload.Cursor, limit int) ([]task, upload.Cursor, error) {
 		page, err := x.Records.PendingBefore(ctx, before, cursor, limit)
 		return perRecord(ctx, page, x.pending), page.Next, err
 	}

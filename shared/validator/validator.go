@@ -63,9 +63,6 @@ func (v *Validator) observe(o upload.Outcome, err error) {
 // DefaultMargin is enough to note failures and to answer.
 const DefaultMargin = 3 * time.Second
 
-// DefaultReadRate is a cautious figure for one stream from S3 in its region.
-const DefaultReadRate = 20_000_000
-
 // Handle judges every message of the batch. The answer lists the messages that have to come again, in the form of
 // SQS partial batch responses; the list is never nil. The error is always nil: it would fail the whole batch.
 func (v *Validator) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
