@@ -4,7 +4,7 @@ import "time"
 
 // WithPageSize sets how many records are read at once.
 func (m *Migration) WithPageSize(n int) *Migration {
-	m.pageSize = n
+	m.pageRecords = n
 	return m
 }
 

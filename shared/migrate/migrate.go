@@ -40,9 +40,11 @@ type Migration struct {
 	// Progress, when set, is called after every record, one call at a time.
 	Progress func(Progress)
 
-	pageSize int           // how many records are read at once; 0 is 200
-	grace    time.Duration // how long records under way may take when the context ends; 0 is 10 s
+	pageRecords int           // how many records are read at once; 0 is 200
+	grace       time.Duration // how long records under way may take when the context ends; 0 is 10 s
 }
+
+func (m *Migration) pageSize() int { return cmp.Or(m.pageRecords, 200) }
 
 // Place is how far a migration came: where it goes on, and what was reported until then. The zero value is the
 // start.
@@ -89,7 +91,7 @@ func (m *Migration) Run(ctx context.Context, from Place) (Report, error) {
 func (m *Migration) copyAll(ctx context.Context, cursor upload.Cursor, known *upload.Ref, report *Report) error {
 	t := newTracker(ctx, m.From, Progress{Done: report.Read}, m.Progress)
 	for {
-		page, err := m.From.All(ctx, cursor, cmp.Or(m.pageSize, 200))
+		page, err := m.From.All(ctx, cursor, m.pageSize())
 		if err != nil {
 			return fmt.Errorf("list the records to copy: %w", err)
 		}
@@ -118,8 +120,8 @@ func (m *Migration) copyAll(ctx context.Context, cursor upload.Cursor, known *up
 // compareBack looks for records that the target has alone.
 func (m *Migration) compareBack(ctx context.Context, report *Report) error {
 	t := newTracker(ctx, m.To, Progress{Back: true}, m.Progress)
-	for cursor := upload.Cursor(""); ; {
-		page, err := m.To.All(ctx, cursor, cmp.Or(m.pageSize, 200))
+	for from := upload.Cursor(""); ; {
+		page, err := m.To.All(ctx, from, m.pageSize())
 		if err != nil {
 			return fmt.Errorf("list the records of the target: %w", err)
 		}
@@ -130,7 +132,7 @@ func (m *Migration) compareBack(ctx context.Context, report *Report) error {
 		for _, result := range results {
 			report.add(result)
 		}
-		if cursor = page.Next; cursor == "" {
+		if from = page.Next; from == "" {
 			return nil
 		}
 	}
