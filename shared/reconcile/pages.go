@@ -99,6 +99,15 @@ func (x *run) stopped(ctx context.Context, at time.Time) bool {
 	return ctx.Err() != nil || !at.IsZero() && !x.Now().Before(at)
 }
 
+// get reads a record, which is about a key. A failure is counted, but not upload.ErrNotFound.
+func (x *run) get(ctx context.Context, what string, ref upload.Ref, key upload.Key) (upload.Record, error) {
+	record, err := x.Records.Get(ctx, ref)
+	if err != nil && !errors.Is(err, upload.ErrNotFound) {
+		x.failedOn(ctx, what, ref.ID, key, fmt.Errorf("get record %s: %w", ref, err))
+	}
+	return record, err
+}
+
 // versions lists the versions of exactly one key, newest first, at most Limits.Versions of them.
 func (x *run) versions(ctx context.Context, key upload.Key) ([]upload.Kept, error) {
 	var versions []upload.Kept

@@ -91,16 +91,11 @@ func (x *run) record(ctx context.Context, prefix string, v upload.Kept, none Wha
 			Detail: fmt.Sprintf("no key that Hatchery makes, written at %s", stamp(v.At))})
 		return upload.Record{}, false
 	}
-	record, err := x.Records.Get(ctx, ref)
-	switch {
-	case errors.Is(err, upload.ErrNotFound):
-		// A record is always written before its bytes; still, what is young is left for the next survey.
-		if x.now.Sub(v.At) > x.Limits.Young {
-			x.found(ctx, Finding{What: none, Key: v.Key, Version: v.Version, Upload: ref.ID,
-				Detail: fmt.Sprintf("written at %s, and there is no record", stamp(v.At))})
-		}
-	case err != nil:
-		x.failedOn(ctx, "look at object", ref.ID, v.Key, fmt.Errorf("get record %s: %w", ref, err))
+	record, err := x.get(ctx, "look at object", ref, v.Key)
+	// A record is always written before its bytes; still, what is young is left for the next survey.
+	if errors.Is(err, upload.ErrNotFound) && x.now.Sub(v.At) > x.Limits.Young {
+		x.found(ctx, Finding{What: none, Key: v.Key, Version: v.Version, Upload: ref.ID,
+			Detail: fmt.Sprintf("written at %s, and there is no record", stamp(v.At))})
 	}
 	return record, err == nil
 }
@@ -167,7 +162,8 @@ func (x *run) stored(ctx context.Context, listed upload.Record) {
 		return
 	}
 	// It may have been deleted meanwhile.
-	if record, ok := x.current(ctx, listed, key); ok && record.Status == upload.Stored {
+	record, err := x.get(ctx, "look at upload", listed.Ref(), key)
+	if err == nil && record.Status == upload.Stored {
 		detail := fmt.Sprintf("stored at %s, and the version that it serves is not there", stamp(record.SettledAt))
 		x.found(ctx, Finding{What: LostRecord, Key: key, Version: record.ServedVersion, Upload: record.ID,
 			Status: record.Status, Detail: detail})

@@ -48,25 +48,15 @@ func (x *run) pending(ctx context.Context, listed upload.Record) {
 		x.failedOn(ctx, "look at upload", listed.ID, key, err)
 		return
 	}
-	record, ok := x.current(ctx, listed, key)
+	record, err := x.get(ctx, "look at upload", listed.Ref(), key) // the list may be some moments old
 	switch {
-	case !ok || record.Status != upload.Pending:
+	case err != nil || record.Status != upload.Pending:
 		// What a settled upload leaves in quarantine is the survey's.
 	case len(versions) > 0:
 		x.resend(ctx, record, versions)
 	default:
 		x.missing(ctx, record, key)
 	}
-}
-
-// current reads a record again: a list may be some moments old. It is false when the record is gone, and when
-// reading it failed.
-func (x *run) current(ctx context.Context, listed upload.Record, key upload.Key) (upload.Record, bool) {
-	record, err := x.Records.Get(ctx, listed.Ref())
-	if err != nil && !errors.Is(err, upload.ErrNotFound) {
-		x.failedOn(ctx, "look at upload", listed.ID, key, fmt.Errorf("get record %s: %w", listed.Ref(), err))
-	}
-	return record, err == nil
 }
 
 // missing gives up an upload without bytes in quarantine once none can come any more, unless they were promoted:
