@@ -219,6 +219,9 @@ func TestOnlyWhatAnswersCallersNeedsTheApplication(t *testing.T) {
 	}
 	_, err := config.Load(without.get, config.Callers)
 	wantFault(t, err, "HATCHERY_APPLICATION_URL")
+	// What is set wrongly is not missing, too.
+	_, err = config.Load(with("HATCHERY_APPLICATION_URL", "ftp://notes.example.com").get, config.Callers)
+	wantFault(t, err, "HATCHERY_APPLICATION_URL")
 }
 
 func TestSpireNeedsBugoutsAuthServer(t *testing.T) {

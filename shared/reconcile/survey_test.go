@@ -338,7 +338,9 @@ func TestAKeyWithinWhichAPageEndsIsLookedAtOnce(t *testing.T) {
 	w.objects.Post("quarantine/zzz", nil)
 	w.later(30 * day)
 	report := w.run(reconcile.Options{DryRun: true})
-	w.counted(report, counts{reenqueued: 3, foreign: 1})
+	if w.counted(report, counts{reenqueued: 3, foreign: 1}); report.ObjectsSeen != 12 {
+		t.Errorf("%d versions were looked at, want 12", report.ObjectsSeen)
+	}
 	w.runs(counts{reenqueued: 3, foreign: 1})
 	got := map[string]int{}
 	for _, m := range w.messages() {
