@@ -214,6 +214,14 @@ func TestWhatDiffersIsToldAndLeftAlone(t *testing.T) {
 	if !slices.Equal(all(t, target), before) {
 		t.Error("the target was changed")
 	}
+	// Deleted in both, at another time.
+	if _, err := source.Delete(t.Context(), ref, noon.Add(time.Hour), noon.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	report, err := (&migrate.Migration{From: source, To: target}).Run(t.Context(), migrate.Place{})
+	if err != nil || report.Different != 1 || !slices.Equal(all(t, target), before) {
+		t.Errorf("deleted in both: %+v, %v", report, err)
+	}
 }
 
 // TestADeletionBetweenTwoRunsIsFound, whichever of the stores keeps no tombstones.
