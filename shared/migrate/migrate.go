@@ -160,8 +160,10 @@ func (m *Migration) eachOf(ctx context.Context, records []upload.Record, t *trac
 	handle func(context.Context, upload.Record) (Report, error)) ([]Report, error) {
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	longer, cancel := outliving(running, cmp.Or(m.grace, 10*time.Second))
+	// What was begun goes on for so much longer, so that no call is left to happen later.
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	defer context.AfterFunc(running, func() { time.AfterFunc(cmp.Or(m.grace, 10*time.Second), cancel) })()
 	results, errs := make([]Report, len(records)), make([]error, len(records))
 	var group errgroup.Group
 	group.SetLimit(cmp.Or(m.AtOnce, 4))
@@ -189,14 +191,4 @@ func (m *Migration) eachOf(ctx context.Context, records []upload.Record, t *trac
 		}
 	}
 	return results, context.Cause(running)
-}
-
-// outliving gives a context that ends so much later than ctx, so that no call is left to happen later.
-func outliving(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
-	return longer, func() {
-		stop()
-		cancel()
-	}
 }
