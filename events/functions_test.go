@@ -76,7 +76,7 @@ func deploy(t *testing.T, uploads samples.Uploads) deployment {
 	}
 	adapter := lambdahttp.New(handler, lambdahttp.Options{InvocationID: func(context.Context) string { return "invocation-1" }})
 	judge := &validator.Validator{Pipeline: pipeline, Records: records, Bucket: at.Bucket, Concurrency: 4,
-		Margin: validator.DefaultMargin, ReadRate: validator.DefaultReadRate, Now: time.Now, Log: log}
+		Margin: validator.DefaultMargin, ReadRate: 20_000_000, Now: time.Now, Log: log}
 	reconciler := &reconcile.Reconciler{Records: records, Inventory: objects, Pipeline: pipeline, Queue: queue, Layout: layout,
 		Bucket: at.Bucket, Region: at.Region, Limits: reconcile.DefaultLimits(at.MaxReceives, at.Visibility), Now: time.Now, Log: log}
 	return deployment{records: records, functions: map[string]function{

@@ -27,7 +27,7 @@ type env map[string]string
 
 func (e env) get(name string) string { return e[name] }
 
-// with gives a least environment that works, changed by name, value, ….
+// with gives the smallest environment that works, changed by name, value, ….
 func with(changes ...string) env {
 	e := env{"HATCHERY_BUCKET": "bucket", "HATCHERY_RECORDS": "sqlite", "HATCHERY_APPLICATION_URL": "https://notes.example.com"}
 	for i := 0; i < len(changes); i += 2 {
@@ -36,7 +36,7 @@ func with(changes ...string) env {
 	return e
 }
 
-func TestTheLeastEnvironmentMeansTheDefaults(t *testing.T) {
+func TestTheSmallestEnvironmentMeansTheDefaults(t *testing.T) {
 	c, err := config.Load(with().get, config.Callers)
 	if err != nil {
 		t.Fatal(err)
@@ -219,6 +219,9 @@ func TestOnlyWhatAnswersCallersNeedsTheApplication(t *testing.T) {
 	}
 	_, err := config.Load(without.get, config.Callers)
 	wantFault(t, err, "HATCHERY_APPLICATION_URL")
+	// What is set wrongly is not missing, too.
+	_, err = config.Load(with("HATCHERY_APPLICATION_URL", "ftp://notes.example.com").get, config.Callers)
+	wantFault(t, err, "HATCHERY_APPLICATION_URL")
 }
 
 func TestSpireNeedsBugoutsAuthServer(t *testing.T) {
@@ -248,7 +251,9 @@ func TestASecretIsNeverShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log strings.Builder
-	slog.New(slog.NewTextHandler(&log, nil)).Info("config", "config", c, "token", c.Bugout.Token)
+	for _, handler := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {
+		slog.New(handler).Info("config", "config", c, "token", c.Bugout.Token)
+	}
 	for _, shown := range []string{fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), fmt.Sprintf("%s %q %v", c.Bugout.Token, c.Bugout.Token, &c.Bugout), string(asJSON), log.String()} {
 		if strings.Contains(shown, uuid) {
 			t.Errorf("the token is in %s", shown)

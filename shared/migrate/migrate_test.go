@@ -161,7 +161,7 @@ func TestEveryStoreIsCopiedToEveryOther(t *testing.T) {
 				source, target := openFrom(t), openTo(t)
 				fill(t, source)
 				before := all(t, source)
-				m := &migrate.Migration{From: source, To: target, PageSize: 5}
+				m := (&migrate.Migration{From: source, To: target}).WithPageSize(5)
 				dry := *m
 				dry.DryRun = true
 				would, err := dry.Run(t.Context(), migrate.Place{})
@@ -214,15 +214,23 @@ func TestWhatDiffersIsToldAndLeftAlone(t *testing.T) {
 	if !slices.Equal(all(t, target), before) {
 		t.Error("the target was changed")
 	}
+	// Deleted in both, at another time.
+	if _, err := source.Delete(t.Context(), ref, noon.Add(time.Hour), noon.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	report, err := (&migrate.Migration{From: source, To: target}).Run(t.Context(), migrate.Place{})
+	if err != nil || report.Different != 1 || !slices.Equal(all(t, target), before) {
+		t.Errorf("deleted in both: %+v, %v", report, err)
+	}
 }
 
 // TestADeletionBetweenTwoRunsIsFound, whichever of the stores keeps no tombstones.
 func TestADeletionBetweenTwoRunsIsFound(t *testing.T) {
 	ref := upload.Ref{Journal: "j", Entry: "e1", Kind: "images", ID: "019a0000-0000-7000-8000-000000000010"}
 	for _, c := range []struct {
-		from, to        string
-		copied, alone   int
-		thereAfterwards bool
+		from, to         string
+		copied, alone    int
+		existsAfterwards bool
 	}{
 		{"memory", "sqlite", 1, 0, false},
 		{"memory", "bugout", 1, 0, false},
@@ -249,10 +257,10 @@ func TestADeletionBetweenTwoRunsIsFound(t *testing.T) {
 				t.Fatalf("%+v, %v", r, err)
 			}
 			got, err := target.Get(t.Context(), ref)
-			if there := err == nil && got.Status != upload.Deleted; there != c.thereAfterwards {
+			if exists := err == nil && got.Status != upload.Deleted; exists != c.existsAfterwards {
 				t.Errorf("in the target: %+v, %v", got, err)
 			}
-			if !c.thereAfterwards {
+			if !c.existsAfterwards {
 				return
 			}
 			if _, err := target.Delete(t.Context(), ref, noon, noon.Add(time.Hour)); err != nil {

@@ -26,7 +26,7 @@ func FuzzHandle(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string, rate int64) {
 		seen := 0
 		p := &upload.Pipeline{Policy: upload.DefaultPolicy(), Layout: upload.DefaultLayout, Records: uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true}), Objects: uploadtest.NewObjects()}
-		b := newBench(pipelineFunc(func(ctx context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
+		b := newFixture(pipelineFunc(func(ctx context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
 			seen++
 			return p.Validate(ctx, key, v)
 		}))

@@ -69,23 +69,23 @@ func (n *notebook) NoteFailure(ctx context.Context, ref upload.Ref, f upload.Fai
 	return n.err
 }
 
-// bench is a validator whose log and notes can be read.
-type bench struct {
+// fixture is a validator whose log and notes can be read.
+type fixture struct {
 	*validator.Validator
 	log   *bytes.Buffer
 	notes *notebook
 }
 
-func newBench(p validator.Pipeline) *bench {
-	b := &bench{log: new(bytes.Buffer), notes: new(notebook)}
+func newFixture(p validator.Pipeline) *fixture {
+	b := &fixture{log: new(bytes.Buffer), notes: new(notebook)}
 	b.Validator = &validator.Validator{Pipeline: p, Records: b.notes, Bucket: bucket, Layout: upload.DefaultLayout, Concurrency: 4,
-		Margin: validator.DefaultMargin, ReadRate: validator.DefaultReadRate,
+		Margin: validator.DefaultMargin, ReadRate: 20_000_000,
 		Now: func() time.Time { return noon }, Log: slog.New(slog.NewJSONHandler(b.log, nil))}
 	return b
 }
 
 // wantFailed handles the messages and says which have to come again.
-func (b *bench) wantFailed(t testing.TB, ctx context.Context, messages []events.SQSMessage, want ...string) {
+func (b *fixture) wantFailed(t testing.TB, ctx context.Context, messages []events.SQSMessage, want ...string) {
 	t.Helper()
 	answer, err := b.Handle(ctx, events.SQSEvent{Records: messages})
 	if err != nil {
@@ -105,7 +105,7 @@ func (b *bench) wantFailed(t testing.TB, ctx context.Context, messages []events.
 }
 
 // lines are the log's lines.
-func (b *bench) lines(t testing.TB) []map[string]any {
+func (b *fixture) lines(t testing.TB) []map[string]any {
 	t.Helper()
 	var lines []map[string]any
 	for d := json.NewDecoder(bytes.NewReader(b.log.Bytes())); d.More(); {
@@ -119,7 +119,7 @@ func (b *bench) lines(t testing.TB) []map[string]any {
 }
 
 // line is the one line of the log with this message.
-func (b *bench) line(t testing.TB, message string) map[string]any {
+func (b *fixture) line(t testing.TB, message string) map[string]any {
 	t.Helper()
 	var found []map[string]any
 	for _, l := range b.lines(t) {

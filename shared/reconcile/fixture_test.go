@@ -27,8 +27,8 @@ const (
 	day     = 24 * time.Hour
 )
 
-// world is a deployment in memory, with a clock that the test moves.
-type world struct {
+// fixture is a deployment in memory, with a clock that the test moves.
+type fixture struct {
 	*testing.T
 	mu       sync.Mutex
 	now      time.Time
@@ -43,9 +43,9 @@ type world struct {
 	r        *reconcile.Reconciler
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	// A future that the real clock does not reach: deadlines of contexts are set in it.
-	w := &world{T: t, now: time.Date(2126, 1, 2, 3, 4, 5, 0, time.UTC), queue: &queuetest.Memory{}}
+	w := &fixture{T: t, now: time.Date(2126, 1, 2, 3, 4, 5, 0, time.UTC), queue: &queuetest.Memory{}}
 	w.logger = slog.New(slog.NewTextHandler(&w.log, nil))
 	w.records = uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true, Now: w.clock})
 	w.objects = uploadtest.NewObjects()
@@ -57,26 +57,26 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) reconciler() *reconcile.Reconciler {
+func (w *fixture) reconciler() *reconcile.Reconciler {
 	return &reconcile.Reconciler{Records: w.records, Inventory: w.objects, Pipeline: w.pipeline, Queue: w.queue, Layout: upload.DefaultLayout,
 		Bucket: bucket, Region: "eu-central-1", Limits: reconcile.DefaultLimits(5, 1801*time.Second), Now: w.clock,
 		Log: w.logger}
 }
 
-func (w *world) clock() time.Time {
+func (w *fixture) clock() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.now
 }
 
 // later moves the clock.
-func (w *world) later(d time.Duration) {
+func (w *fixture) later(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.now = w.now.Add(d)
 }
 
-func (w *world) newID() (upload.ID, error) {
+func (w *fixture) newID() (upload.ID, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ids++
@@ -84,14 +84,14 @@ func (w *world) newID() (upload.ID, error) {
 }
 
 // Tell implements upload.Teller.
-func (w *world) Tell(_ context.Context, r upload.Record) error {
+func (w *fixture) Tell(_ context.Context, r upload.Record) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.told = append(w.told, r)
 	return nil
 }
 
-func (w *world) draft(formLife time.Duration) upload.Record {
+func (w *fixture) draft(formLife time.Duration) upload.Record {
 	w.Helper()
 	q := upload.Request{Journal: "j", Entry: "e", Kind: "images", Filename: "cat.png"}
 	if formLife > 0 {
@@ -105,7 +105,7 @@ func (w *world) draft(formLife time.Duration) upload.Record {
 }
 
 // announced makes a record whose bytes are to come, by a form if that has a life.
-func (w *world) announced(formLife time.Duration) upload.Ref {
+func (w *fixture) announced(formLife time.Duration) upload.Ref {
 	w.Helper()
 	r, err := w.pipeline.Begin(w.Context(), w.draft(formLife), nil)
 	if err != nil {
@@ -115,7 +115,7 @@ func (w *world) announced(formLife time.Duration) upload.Ref {
 }
 
 // accepted makes an upload whose bytes are in quarantine. Nobody is notified.
-func (w *world) accepted(b uploadtest.Body) upload.Ref {
+func (w *fixture) accepted(b uploadtest.Body) upload.Ref {
 	w.Helper()
 	r, err := w.pipeline.Accept(w.Context(), w.draft(0), nil, bytes.NewReader(b.Data), int64(len(b.Data)))
 	if err != nil {
@@ -124,12 +124,12 @@ func (w *world) accepted(b uploadtest.Body) upload.Ref {
 	return r.Ref()
 }
 
-func (w *world) post(ref upload.Ref, b uploadtest.Body) upload.Version {
+func (w *fixture) post(ref upload.Ref, b uploadtest.Body) upload.Version {
 	return w.objects.Post(upload.DefaultLayout.QuarantineKey(ref), b.Data)
 }
 
 // validate judges a version of an upload; "" is the newest.
-func (w *world) validate(ref upload.Ref, version upload.Version) upload.Outcome {
+func (w *fixture) validate(ref upload.Ref, version upload.Version) upload.Outcome {
 	w.Helper()
 	out, err := w.pipeline.Validate(w.Context(), upload.DefaultLayout.QuarantineKey(ref), version)
 	if err != nil {
@@ -138,7 +138,7 @@ func (w *world) validate(ref upload.Ref, version upload.Version) upload.Outcome 
 	return out
 }
 
-func (w *world) record(ref upload.Ref) upload.Record {
+func (w *fixture) record(ref upload.Ref) upload.Record {
 	w.Helper()
 	r, err := w.records.Get(w.Context(), ref)
 	if err != nil {
@@ -147,7 +147,7 @@ func (w *world) record(ref upload.Ref) upload.Record {
 	return r
 }
 
-func (w *world) run(o reconcile.Options) reconcile.Report {
+func (w *fixture) run(o reconcile.Options) reconcile.Report {
 	w.Helper()
 	report, err := w.r.Run(w.Context(), o)
 	if err != nil {
@@ -166,7 +166,7 @@ func countsOf(r reconcile.Report) counts {
 }
 
 // runs does a run and wants it to be complete and to count exactly this.
-func (w *world) runs(want counts) reconcile.Report {
+func (w *fixture) runs(want counts) reconcile.Report {
 	w.Helper()
 	report := w.run(reconcile.Options{})
 	w.counted(report, want)
@@ -176,7 +176,7 @@ func (w *world) runs(want counts) reconcile.Report {
 	return report
 }
 
-func (w *world) counted(report reconcile.Report, want counts) {
+func (w *fixture) counted(report reconcile.Report, want counts) {
 	w.Helper()
 	if got := countsOf(report); got != want {
 		w.Errorf("counted %+v, want %+v; findings %+v", got, want, report.Findings)
@@ -197,7 +197,7 @@ type message struct {
 	number  int // which of the re-enqueued ones it is
 }
 
-func (w *world) messages() (out []message) {
+func (w *fixture) messages() (out []message) {
 	w.Helper()
 	for _, m := range w.queue.Take() {
 		out = append(out, w.read(m))
@@ -205,7 +205,7 @@ func (w *world) messages() (out []message) {
 	return out
 }
 
-func (w *world) read(m queue.Message) message {
+func (w *fixture) read(m queue.Message) message {
 	w.Helper()
 	parsed, err := arrival.Parse([]byte(m.Body))
 	if err != nil || len(parsed.Created) != 1 || len(parsed.Faults)+len(parsed.Ignored) != 0 {
@@ -220,7 +220,7 @@ func (w *world) read(m queue.Message) message {
 }
 
 // holds checks which versions the queue has messages about, and takes them out.
-func (w *world) holds(number int, ref upload.Ref, want ...upload.Version) {
+func (w *fixture) holds(number int, ref upload.Ref, want ...upload.Version) {
 	w.Helper()
 	var got []upload.Version
 	for _, m := range w.messages() {

@@ -11,8 +11,8 @@ import (
 	"hatchery/shared/upload"
 )
 
-// sentAgain is a message of the reconciler that has been received so often.
-func sentAgain(t testing.TB, receptions string) events.SQSMessage {
+// resent is a message of the reconciler that has been received so often.
+func resent(t testing.TB, receptions string) events.SQSMessage {
 	t.Helper()
 	m := message(t, "again", arrived(1))
 	m.Attributes["ApproximateReceiveCount"] = receptions
@@ -27,7 +27,7 @@ func TestAMessageThatWasSentAgainNeverBecomesADeadLetter(t *testing.T) {
 			n, err := strconv.Atoi(receptions)
 			over := err == nil && n > 3
 			tried := false
-			b := newBench(pipelineFunc(func(context.Context, upload.Key, upload.Version) (upload.Outcome, error) {
+			b := newFixture(pipelineFunc(func(context.Context, upload.Key, upload.Version) (upload.Outcome, error) {
 				tried = true
 				return upload.Outcome{}, errTrouble
 			}))
@@ -35,7 +35,7 @@ func TestAMessageThatWasSentAgainNeverBecomesADeadLetter(t *testing.T) {
 			if over {
 				want = nil
 			}
-			b.wantFailed(t, t.Context(), []events.SQSMessage{sentAgain(t, receptions)}, want...)
+			b.wantFailed(t, t.Context(), []events.SQSMessage{resent(t, receptions)}, want...)
 			if tried == over {
 				t.Errorf("tried: %v", tried)
 			}
@@ -53,12 +53,12 @@ func TestAMessageThatWasSentAgainNeverBecomesADeadLetter(t *testing.T) {
 func TestAMessageOfS3IsTriedUntilTheQueueGivesItUp(t *testing.T) {
 	m := message(t, "m", arrived(1))
 	m.Attributes["ApproximateReceiveCount"] = "1000"
-	newBench(all("", errTrouble)).wantFailed(t, t.Context(), []events.SQSMessage{m}, "m")
+	newFixture(all("", errTrouble)).wantFailed(t, t.Context(), []events.SQSMessage{m}, "m")
 }
 
 func TestAMessageThatWasSentAgainDoesItsWork(t *testing.T) {
-	b := newBench(all(upload.ResultStored, nil))
-	b.wantFailed(t, t.Context(), []events.SQSMessage{sentAgain(t, "3")})
+	b := newFixture(all(upload.ResultStored, nil))
+	b.wantFailed(t, t.Context(), []events.SQSMessage{resent(t, "3")})
 	if line := b.line(t, "validated"); line["reenqueued"] != true || line["result"] != "stored" {
 		t.Errorf("logged as %v", line)
 	}
@@ -81,7 +81,7 @@ func TestARejectionIsToldHoweverOftenItTakes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tried := false
-			b := newBench(pipelineFunc(func(context.Context, upload.Key, upload.Version) (upload.Outcome, error) {
+			b := newFixture(pipelineFunc(func(context.Context, upload.Key, upload.Version) (upload.Outcome, error) {
 				tried = true
 				return upload.Outcome{}, errTrouble
 			}))
@@ -96,7 +96,7 @@ func TestARejectionIsToldHoweverOftenItTakes(t *testing.T) {
 			if c.tried {
 				want = []string{"again"}
 			}
-			b.wantFailed(t, t.Context(), []events.SQSMessage{sentAgain(t, "4")}, want...)
+			b.wantFailed(t, t.Context(), []events.SQSMessage{resent(t, "4")}, want...)
 			if tried != c.tried {
 				t.Errorf("tried: %v", tried)
 			}
@@ -105,7 +105,7 @@ func TestARejectionIsToldHoweverOftenItTakes(t *testing.T) {
 }
 
 func TestASpentMessageThatCannotBeReadIsAcknowledged(t *testing.T) {
-	m := sentAgain(t, "4")
+	m := resent(t, "4")
 	m.Body = "{"
-	newBench(all("", errTrouble)).wantFailed(t, t.Context(), []events.SQSMessage{m})
+	newFixture(all("", errTrouble)).wantFailed(t, t.Context(), []events.SQSMessage{m})
 }

@@ -13,61 +13,61 @@ import (
 	"hatchery/shared/uploadtest"
 )
 
-// weather makes calls fail: some do nothing, some are done all the same.
-type weather struct {
-	random *rand.Rand
-	bad    bool
+// faults makes calls fail: some do nothing, some are done all the same.
+type faults struct {
+	random  *rand.Rand
+	enabled bool
 }
 
-func (w *weather) strikes(do func() error) error {
-	if !w.bad || w.random.IntN(5) > 0 {
+func (f *faults) inject(do func() error) error {
+	if !f.enabled || f.random.IntN(5) > 0 {
 		return do()
 	}
-	if w.random.IntN(2) == 0 {
+	if f.random.IntN(2) == 0 {
 		_ = do() // done, but the answer is lost
 	}
 	return errTrouble
 }
 
-type wetRecords struct {
+type flakyRecords struct {
 	*uploadtest.Records
-	*weather
+	*faults
 }
 
-func (r wetRecords) Settle(ctx context.Context, ref upload.Ref, v upload.Verdict) (out upload.Record, err error) {
-	err = r.strikes(func() error { out, err = r.Records.Settle(ctx, ref, v); return err })
+func (r flakyRecords) Settle(ctx context.Context, ref upload.Ref, v upload.Verdict) (out upload.Record, err error) {
+	err = r.inject(func() error { out, err = r.Records.Settle(ctx, ref, v); return err })
 	return out, err
 }
 
-func (r wetRecords) NoteReenqueue(ctx context.Context, ref upload.Ref, seen int, at time.Time) (out upload.Record, err error) {
-	err = r.strikes(func() error { out, err = r.Records.NoteReenqueue(ctx, ref, seen, at); return err })
+func (r flakyRecords) NoteReenqueue(ctx context.Context, ref upload.Ref, seen int, at time.Time) (out upload.Record, err error) {
+	err = r.inject(func() error { out, err = r.Records.NoteReenqueue(ctx, ref, seen, at); return err })
 	return out, err
 }
 
-type wetObjects struct {
+type flakyObjects struct {
 	*uploadtest.Objects
-	*weather
+	*faults
 }
 
-func (o wetObjects) Promote(ctx context.Context, p upload.Promotion) (out upload.Copy, err error) {
-	err = o.strikes(func() error { out, err = o.Objects.Promote(ctx, p); return err })
+func (o flakyObjects) Promote(ctx context.Context, p upload.Promotion) (out upload.Copy, err error) {
+	err = o.inject(func() error { out, err = o.Objects.Promote(ctx, p); return err })
 	return out, err
 }
 
-func (o wetObjects) Remove(ctx context.Context, key upload.Key, version upload.Version) error {
-	return o.strikes(func() error { return o.Objects.Remove(ctx, key, version) })
+func (o flakyObjects) Remove(ctx context.Context, key upload.Key, version upload.Version) error {
+	return o.inject(func() error { return o.Objects.Remove(ctx, key, version) })
 }
 
-func (o wetObjects) Under(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (out upload.InventoryPage, err error) {
-	err = o.strikes(func() error { out, err = o.Objects.Under(ctx, prefix, cursor, limit); return err })
+func (o flakyObjects) Under(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (out upload.InventoryPage, err error) {
+	err = o.inject(func() error { out, err = o.Objects.Under(ctx, prefix, cursor, limit); return err })
 	return out, err
 }
 
-// wanderer does things in random order: uploads come, messages are lost, validators
+// randomRun does things in random order: uploads come, messages are lost, validators
 // and reconcilers fail at any step.
-type wanderer struct {
-	*world
-	*weather
+type randomRun struct {
+	*fixture
+	*faults
 	refs    []upload.Ref
 	bytes   map[upload.Ref]bool // whether bytes were accepted
 	waiting []delivery
@@ -81,7 +81,7 @@ type delivery struct {
 	receptions int
 }
 
-func (w *wanderer) step() {
+func (w *randomRun) step() {
 	w.Helper()
 	switch w.random.IntN(8) {
 	case 0:
@@ -98,7 +98,7 @@ func (w *wanderer) step() {
 			version := w.post(ref, body)
 			w.bytes[ref] = true
 			if w.random.IntN(2) == 0 {
-				_, _ = w.pipeline.Validate(w.Context(), quarantineKey(ref), version) // it may fail: that is the weather
+				_, _ = w.pipeline.Validate(w.Context(), quarantineKey(ref), version) // it may fail: a fault was injected
 			}
 		}
 	case 4:
@@ -114,7 +114,7 @@ func (w *wanderer) step() {
 	}
 }
 
-func (w *wanderer) any() (upload.Ref, bool) {
+func (w *randomRun) any() (upload.Ref, bool) {
 	if len(w.refs) == 0 {
 		return upload.Ref{}, false
 	}
@@ -122,11 +122,11 @@ func (w *wanderer) any() (upload.Ref, bool) {
 }
 
 // reconcile does what the schedule does, in pieces, and takes over what was sent.
-func (w *wanderer) reconcile() (complete bool) {
+func (w *randomRun) reconcile() (complete bool) {
 	w.Helper()
 	report, err := w.r.Scheduled(w.Context(), w.notes, reconcile.Options{MaxObjects: 1 + w.random.IntN(20)})
-	if err != nil && !w.bad {
-		w.Fatalf("in calm weather: %v", err)
+	if err != nil && !w.enabled {
+		w.Fatalf("without faults: %v", err)
 	}
 	for _, m := range w.messages() {
 		w.waiting = append(w.waiting, delivery{message: m})
@@ -141,12 +141,12 @@ func (w *wanderer) reconcile() (complete bool) {
 
 // deliver hands out what waits, some of it to nobody: the validator acknowledges it
 // when it succeeds, and in any case after the third time.
-func (w *wanderer) deliver() {
+func (w *randomRun) deliver() {
 	var left []delivery
 	for _, d := range w.waiting {
 		d.receptions++
 		var err error
-		if !w.bad || w.random.IntN(4) > 0 {
+		if !w.enabled || w.random.IntN(4) > 0 {
 			_, err = w.pipeline.Validate(w.Context(), upload.Key(d.created.Key), upload.Version(d.created.VersionID))
 		} else {
 			err = errTrouble // the validator died
@@ -163,32 +163,33 @@ func (w *wanderer) deliver() {
 func TestWhateverIsLostEveryUploadComesToItsEnd(t *testing.T) {
 	ends := map[string]int{}
 	for seed := range uint64(40) {
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { wander(t, seed, ends) })
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { runRandomly(t, seed, ends) })
 	}
 	for _, end := range []string{"stored", "rejected", "never_arrived", "deleted", "stuck"} {
 		if ends[end] == 0 {
-			t.Errorf("no upload of all these ended as %s: the wandering proves less than it says", end)
+			t.Errorf("no upload of all these ended as %s: the runs prove less than it says", end)
 		}
 	}
 	t.Logf("ended: %v", ends)
 }
 
-func wander(t *testing.T, seed uint64, ends map[string]int) {
-	base := newWorld(t)
-	w := &wanderer{world: base, weather: &weather{random: rand.New(rand.NewPCG(seed, 1)), bad: true}, bytes: map[upload.Ref]bool{},
+func runRandomly(t *testing.T, seed uint64, ends map[string]int) {
+	base := newFixture(t)
+	w := &randomRun{fixture: base, faults: &faults{random: rand.New(rand.NewPCG(seed, 1)), enabled: true}, bytes: map[upload.Ref]bool{},
 		sent: map[upload.Ref]int{}, notes: &notebook{text: map[string]string{}}}
-	wet := wetObjects{w.objects, w.weather}
-	w.pipeline.Records = wetRecords{w.records, w.weather}
-	w.pipeline.Objects = wet
-	w.r.Records, w.r.Inventory, w.r.Concurrency = wetRecords{w.records, w.weather}, wet, 1
+	flaky := flakyObjects{w.objects, w.faults}
+	w.pipeline.Records = flakyRecords{w.records, w.faults}
+	w.pipeline.Objects = flaky
+	w.r.Records, w.r.Inventory = flakyRecords{w.records, w.faults}, flaky
+	w.r.SetConcurrency(1)
 	w.r.Queue = senderFunc(func(ctx context.Context, m queue.Message) error {
-		return w.strikes(func() error { return w.queue.Send(ctx, m) })
+		return w.inject(func() error { return w.queue.Send(ctx, m) })
 	})
 	for range 150 {
 		w.step()
 	}
-	// The weather clears up, and time passes.
-	w.bad = false
+	// No more faults, and time passes.
+	w.enabled = false
 	counted := map[upload.Ref]int{}
 	for _, ref := range w.refs {
 		counted[ref] = w.record(ref).Reenqueued
@@ -220,7 +221,7 @@ func wander(t *testing.T, seed uint64, ends map[string]int) {
 }
 
 // ended checks how one upload ended.
-func (w *wanderer) ended(ref upload.Ref, bytes bool, counted int, stuck reconcile.What, ends map[string]int) {
+func (w *randomRun) ended(ref upload.Ref, bytes bool, counted int, stuck reconcile.What, ends map[string]int) {
 	w.Helper()
 	r := w.record(ref)
 	end := string(r.Status)
@@ -228,7 +229,7 @@ func (w *wanderer) ended(ref upload.Ref, bytes bool, counted int, stuck reconcil
 	case r.Status == upload.Pending:
 		end = "stuck"
 		if len(w.versionsOf(ref)) == 0 || stuck != reconcile.PendingTooLong || counted < 2 {
-			w.Errorf("%s is pending with %d versions, reported as %q, counted %d before the weather cleared up", ref, len(w.versionsOf(ref)), stuck, counted)
+			w.Errorf("%s is pending with %d versions, reported as %q, counted %d before the faults ended", ref, len(w.versionsOf(ref)), stuck, counted)
 		}
 	case r.Status == upload.Rejected && r.Reason.Code == upload.NeverArrived:
 		end = "never_arrived"
@@ -245,11 +246,11 @@ func (w *wanderer) ended(ref upload.Ref, bytes bool, counted int, stuck reconcil
 		return
 	}
 	for _, v := range w.versionsOf(ref) {
-		owes, err := w.pipeline.Owes(w.Context(), quarantineKey(ref), v)
+		needsWork, err := w.pipeline.Owes(w.Context(), quarantineKey(ref), v)
 		if err != nil {
 			w.Fatal(err)
 		}
-		if owes && (stuck != reconcile.UnfinishedTooLong || counted < 2) {
+		if needsWork && (stuck != reconcile.UnfinishedTooLong || counted < 2) {
 			w.Errorf("%s is %s, and version %s was left without a word (counted %d)", ref, r.Status, v, counted)
 		}
 	}
