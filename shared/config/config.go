@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -23,7 +24,7 @@ const (
 	Messages
 )
 
-// Load reads the configuration. Everything that is wrong with it is reported at once, as upload.Faults: first what
+// Load reads the configuration. Everything that is wrong with it is reported at once, as policy.Faults: first what
 // stands in a setting, in the order of the table, then what is missing. No fault shows a secret.
 //
 // getenv is os.Getenv or stands in for it; an empty value is an unset one.
@@ -31,19 +32,19 @@ func Load(getenv func(string) string, needs ...Need) (Config, error) {
 	c := Config{Layout: upload.DefaultLayout, ValidatorTime: defaultValidatorTime, ReadRate: defaultReadRate,
 		QuarantineDays: 60, FormTime: 15 * time.Minute, VisibilityTime: 6*defaultValidatorTime + defaultWindow,
 		MaxReceives: 5, SurveyTime: 7 * 24 * time.Hour, Stack: defaultStack}
-	var faults upload.Faults
+	var faults policy.Faults
 	for _, s := range settings {
 		_, wrong := s.load(&c, getenv)
 		faults = append(faults, wrong...)
 	}
 	broken := func(name string) bool {
-		return slices.ContainsFunc(faults, func(f upload.Fault) bool { return f.Setting == name })
+		return slices.ContainsFunc(faults, func(f policy.Fault) bool { return f.Setting == name })
 	}
 	if broken("HATCHERY_VALIDATOR_SECONDS") || broken("HATCHERY_READ_RATE") {
 		// Their own faults stand; the policy is still looked at for its others.
 		c.ValidatorTime, c.ReadRate = defaultValidatorTime, defaultReadRate
 	}
-	faults = append(faults, c.Layout.Check()...)
+	faults = append(faults, layoutFaults(c.Layout)...)
 	faults = append(faults, c.loadPolicy(getenv)...)
 	faults = append(faults, c.missing(broken, needs)...)
 	if err := faults.Err(); err != nil {
@@ -55,7 +56,7 @@ func Load(getenv func(string) string, needs ...Need) (Config, error) {
 // LoadBugout reads the settings of Bugout and nothing else. With application its id must be set, too.
 func LoadBugout(getenv func(string) string, application bool) (Bugout, error) {
 	var c Config
-	var faults upload.Faults
+	var faults policy.Faults
 	for _, name := range []string{"HATCHERY_BUGOUT_URL", "HATCHERY_BUGOUT_APPLICATION_ID", "HATCHERY_BUGOUT_TOKEN"} {
 		if !application && name == "HATCHERY_BUGOUT_APPLICATION_ID" {
 			continue
@@ -72,7 +73,7 @@ func LoadBugout(getenv func(string) string, application bool) (Bugout, error) {
 
 // load reads the setting into c, under its name or an alias. The name wins; two names with different values are a
 // fault, because one of them is not what its author believes.
-func (s Setting) load(c *Config, getenv func(string) string) (isSet bool, faults upload.Faults) {
+func (s Setting) load(c *Config, getenv func(string) string) (isSet bool, faults policy.Faults) {
 	value, from := "", ""
 	for _, name := range append([]string{s.Name}, s.Aliases...) {
 		v := getenv(name)
@@ -98,24 +99,24 @@ func (s Setting) load(c *Config, getenv func(string) string) (isSet bool, faults
 }
 
 // faults is the one fault that found is instead of what the setting accepts.
-func (s Setting) faults(found string) upload.Faults {
-	return upload.Faults{{Setting: s.Name, Found: found, Accepted: s.Accepted}}
+func (s Setting) faults(found string) policy.Faults {
+	return policy.Faults{{Setting: s.Name, Found: found, Accepted: s.Accepted}}
 }
 
-func (c *Config) loadPolicy(getenv func(string) string) upload.Faults {
+func (c *Config) loadPolicy(getenv func(string) string) policy.Faults {
 	// The default is held against what can be read, too.
 	text := cmp.Or(getenv("HATCHERY_POLICY"), `{"kinds":{"images":{}}}`)
 	var err error
-	c.Policy, err = upload.ParsePolicy([]byte(text), c.Readable())
-	if faults, ok := errors.AsType[upload.Faults](err); ok || err == nil {
+	c.Policy, err = policy.Parse([]byte(text), c.Readable())
+	if faults, ok := errors.AsType[policy.Faults](err); ok || err == nil {
 		return faults
 	}
 	return settingNamed("HATCHERY_POLICY").faults(err.Error())
 }
 
 // missing reports what must be set and is not, and what does not fit together.
-func (c *Config) missing(broken func(string) bool, needs []Need) upload.Faults {
-	var faults upload.Faults
+func (c *Config) missing(broken func(string) bool, needs []Need) policy.Faults {
+	var faults policy.Faults
 	need := func(name string, isSet bool, why string) {
 		if !isSet && !broken(name) {
 			faults = append(faults, settingNamed(name).faults("nothing"+why)...)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hatchery/shared/config"
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -42,7 +43,7 @@ func TestTheSmallestEnvironmentMeansTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Config{Bucket: "bucket", Layout: upload.DefaultLayout, Records: "sqlite", ApplicationURL: "https://notes.example.com",
-		Policy: upload.DefaultPolicy(), ValidatorTime: 300 * time.Second, ReadRate: 20_000_000,
+		Policy: policy.Default(), ValidatorTime: 300 * time.Second, ReadRate: 20_000_000,
 		QuarantineDays: 60, FormTime: 15 * time.Minute, VisibilityTime: 1801 * time.Second, MaxReceives: 5, SurveyTime: 7 * 24 * time.Hour, Stack: "hatchery"}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
@@ -65,7 +66,7 @@ func TestEverySettingIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	policy, err := upload.ParsePolicy([]byte(`{"kinds":{"pictures":{"extensions":["png"],"max_bytes":77}}}`), 100)
+	policy, err := policy.Parse([]byte(`{"kinds":{"pictures":{"extensions":["png"],"max_bytes":77}}}`), 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +123,7 @@ func TestAnAliasStandsForItsName(t *testing.T) {
 // wantFault checks that there is exactly one fault, about this setting.
 func wantFault(t *testing.T, err error, setting string) {
 	t.Helper()
-	faults, _ := errors.AsType[upload.Faults](err)
+	faults, _ := errors.AsType[policy.Faults](err)
 	if len(faults) != 1 || !strings.HasPrefix(faults[0].Setting, setting) || faults[0].Found == "" || faults[0].Accepted == "" {
 		t.Errorf("faults %v, want one of %s", err, setting)
 	}
@@ -165,7 +166,7 @@ func TestWhatIsNotAcceptedIsAFault(t *testing.T) {
 				t.Errorf("%s=%q was accepted", setting, value)
 				continue
 			}
-			faults, _ := errors.AsType[upload.Faults](err)
+			faults, _ := errors.AsType[policy.Faults](err)
 			about := false
 			for _, f := range faults {
 				about = about || strings.Contains(f.Setting+f.Found, setting) || strings.HasSuffix(setting, "_PREFIX") && strings.HasSuffix(f.Setting, "_PREFIX")
@@ -192,7 +193,7 @@ func TestAllFaultsAreReportedAtOnce(t *testing.T) {
 			t.Errorf("no word of %s in\n%v", want, err)
 		}
 	}
-	if faults, _ := errors.AsType[upload.Faults](err); len(faults) != 10 {
+	if faults, _ := errors.AsType[policy.Faults](err); len(faults) != 10 {
 		t.Errorf("%d faults, want 10:\n%v", len(faults), err)
 	}
 }
@@ -302,7 +303,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add("HATCHERY_LEGACY_PREFIX", "a/b/")
 	f.Fuzz(func(t *testing.T, name, value string) {
 		_, err := config.Load(with(name, value).get, config.Callers)
-		faults, ok := errors.AsType[upload.Faults](err)
+		faults, ok := errors.AsType[policy.Faults](err)
 		if err != nil && !ok {
 			t.Fatalf("%s=%q: %v is no Faults", name, value, err)
 		}

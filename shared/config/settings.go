@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -58,7 +59,7 @@ type Config struct {
 	Spire bool
 	// GrantLife is how long the application's grants are believed; 0 is not at all.
 	GrantLife   time.Duration
-	Policy      upload.Policy
+	Policy      policy.Policy
 	CORSOrigins []string
 	// PostBytes is the largest file that POST takes; 0 is each kind's own bound.
 	PostBytes int64
@@ -181,13 +182,13 @@ var settings = []Setting{
 	{Name: "HATCHERY_POST_BYTES",
 		Meaning:  "The largest file that POST takes; larger ones need a form.",
 		Default:  "each kind's max_bytes",
-		Accepted: fmt.Sprintf("a number from 1 to %d", upload.LargestObject),
-		set:      number(func(c *Config) *int64 { return &c.PostBytes }, 1, upload.LargestObject, 1)},
+		Accepted: fmt.Sprintf("a number from 1 to %d", policy.LargestObject),
+		set:      number(func(c *Config) *int64 { return &c.PostBytes }, 1, policy.LargestObject, 1)},
 	{Name: "HATCHERY_REDIRECT_BYTES",
 		Meaning:  "Stored files larger than this are not sent but redirected to a signed link.",
 		Default:  "0: never",
-		Accepted: fmt.Sprintf("a number from 0 to %d", upload.LargestObject),
-		set:      number(func(c *Config) *int64 { return &c.RedirectBytes }, 0, upload.LargestObject, 1)},
+		Accepted: fmt.Sprintf("a number from 0 to %d", policy.LargestObject),
+		set:      number(func(c *Config) *int64 { return &c.RedirectBytes }, 0, policy.LargestObject, 1)},
 	{Name: "HATCHERY_VALIDATOR_SECONDS",
 		Meaning:  "How long one validation may take: the time-out of what runs the validator.",
 		Default:  "300",

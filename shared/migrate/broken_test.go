@@ -61,25 +61,12 @@ func (s *limited) Get(ctx context.Context, ref upload.Ref) (upload.Record, error
 	return call(ctx, s, func() (upload.Record, error) { return s.Records.Get(ctx, ref) })
 }
 
-func (s *limited) Settle(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
-	return call(ctx, s, func() (upload.Record, error) { return s.Records.Settle(ctx, ref, v) })
+func (s *limited) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
+	return call(ctx, s, func() (upload.Record, error) { return s.Records.Update(ctx, ref, t) })
 }
 
-func (s *limited) Delete(ctx context.Context, ref upload.Ref, at, forget time.Time) (upload.Record, error) {
-	return call(ctx, s, func() (upload.Record, error) { return s.Records.Delete(ctx, ref, at, forget) })
-}
-
-func (s *limited) NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error {
-	_, err := call(ctx, s, func() (upload.Record, error) { return upload.Record{}, s.Records.NoteFailure(ctx, ref, f) })
-	return err
-}
-
-func (s *limited) NoteReenqueue(ctx context.Context, ref upload.Ref, seen int, at time.Time) (upload.Record, error) {
-	return call(ctx, s, func() (upload.Record, error) { return s.Records.NoteReenqueue(ctx, ref, seen, at) })
-}
-
-func (s *limited) All(ctx context.Context, cursor upload.Cursor, limit int) (upload.Page, error) {
-	return call(ctx, s, func() (upload.Page, error) { return s.Records.All(ctx, cursor, limit) })
+func (s *limited) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
+	return call(ctx, s, func() (upload.Page, error) { return s.Records.Scan(ctx, q) })
 }
 
 // TestWhatWasBrokenOffAnywhereIsFinished: after every number of calls the target

@@ -93,7 +93,7 @@ func (m *Migration) forget(ctx context.Context, source, target upload.Record, mi
 	case m.DryRun:
 		return result{Report{Copied: 1}, source}, nil
 	}
-	_, err := m.To.Delete(ctx, source.Ref(), source.DeletedAt, source.ForgetAfter)
+	_, err := m.To.Update(ctx, source.Ref(), upload.Delete(source.DeletedAt, source.ForgetAfter))
 	if err != nil && !errors.Is(err, upload.ErrNotFound) {
 		return result{}, fmt.Errorf("delete it in the target: %w", err)
 	}

@@ -91,7 +91,7 @@ func (m *Migration) Run(ctx context.Context, from Place) (Report, error) {
 func (m *Migration) copyAll(ctx context.Context, cursor upload.Cursor, known *upload.Ref, report *Report) error {
 	t := newTracker(ctx, m.From, Progress{Done: report.Read}, m.Progress)
 	for {
-		page, err := m.From.All(ctx, cursor, m.pageSize())
+		page, err := m.From.Scan(ctx, upload.ScanQuery{Cursor: cursor, Limit: m.pageSize()})
 		if err != nil {
 			return fmt.Errorf("list the records to copy: %w", err)
 		}
@@ -121,7 +121,7 @@ func (m *Migration) copyAll(ctx context.Context, cursor upload.Cursor, known *up
 func (m *Migration) compareBack(ctx context.Context, report *Report) error {
 	t := newTracker(ctx, m.To, Progress{Back: true}, m.Progress)
 	for from := upload.Cursor(""); ; {
-		page, err := m.To.All(ctx, from, m.pageSize())
+		page, err := m.To.Scan(ctx, upload.ScanQuery{Cursor: from, Limit: m.pageSize()})
 		if err != nil {
 			return fmt.Errorf("list the records of the target: %w", err)
 		}

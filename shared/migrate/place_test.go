@@ -74,7 +74,7 @@ func TestAPlaceIsOfTheTargetThatWasFilled(t *testing.T) {
 	}
 	kept = migrate.Place{}
 	for _, id := range []upload.ID{"019a0000-0000-7000-8000-000000000000", "019a0000-0000-7000-8000-000000000001"} {
-		if _, err := m.From.Delete(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: id}, noon, noon.Add(time.Hour)); err != nil {
+		if _, err := m.From.Update(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: id}, upload.Delete(noon, noon.Add(time.Hour))); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -29,7 +29,7 @@ func precedes(target, source upload.Record) bool {
 		target = verdictOn(source).Apply(target)
 	}
 	if source.Status == upload.Deleted {
-		target = target.Tombstone(source.DeletedAt, source.ForgetAfter)
+		target, _ = upload.Delete(source.DeletedAt, source.ForgetAfter).To(target) // any settled record can be deleted
 	}
 	return len(differences(source, target)) == 0 // nothing else is missing
 }
@@ -52,46 +52,46 @@ func isAdopted(target, source upload.Record) bool {
 }
 
 // replay makes of the target's record what the source's is, by the same transitions in the same order.
-func (m *Migration) replay(ctx context.Context, there, source upload.Record) (upload.Record, error) {
+func (m *Migration) replay(ctx context.Context, target, source upload.Record) (upload.Record, error) {
 	ref := source.Ref()
 	var err error
-	if neverArrived(there) && !neverArrived(source) {
-		if there, err = m.To.Reopen(ctx, ref); err != nil {
-			return there, fmt.Errorf("reopen it in the target: %w", err)
+	if neverArrived(target) && !neverArrived(source) {
+		if target, err = m.To.Update(ctx, ref, upload.Reopen()); err != nil {
+			return target, fmt.Errorf("reopen it in the target: %w", err)
 		}
 	}
-	if adoptedSince(there, source) {
-		if there, err = m.To.Adopt(ctx, ref, verdictOn(source)); err != nil {
-			return there, fmt.Errorf("adopt it in the target: %w", err)
+	if adoptedSince(target, source) {
+		if target, err = m.To.Update(ctx, ref, upload.Adopt(verdictOn(source))); err != nil {
+			return target, fmt.Errorf("adopt it in the target: %w", err)
 		}
 	}
-	if there.Status == upload.Pending {
-		for there.Reenqueued < min(source.Reenqueued, maxCounted) {
-			if there, err = m.To.NoteReenqueue(ctx, ref, there.Reenqueued, source.ReenqueuedAt); err != nil {
-				return there, fmt.Errorf("count its further messages in the target: %w", err)
+	if target.Status == upload.Pending {
+		for target.Reenqueued < min(source.Reenqueued, maxCounted) {
+			if target, err = m.To.Update(ctx, ref, upload.CountResend(target.Reenqueued, source.ReenqueuedAt)); err != nil {
+				return target, fmt.Errorf("count its further messages in the target: %w", err)
 			}
 		}
-		for there.Failures < min(source.Failures, maxCounted) && source.LastFailure != nil {
-			if err = m.To.NoteFailure(ctx, ref, *source.LastFailure); err != nil {
-				return there, fmt.Errorf("note its failures in the target: %w", err)
+		for target.Failures < min(source.Failures, maxCounted) && source.LastFailure != nil {
+			if err = upload.NoteFailure(ctx, m.To, ref, *source.LastFailure); err != nil {
+				return target, fmt.Errorf("note its failures in the target: %w", err)
 			}
-			there.Failures++
+			target.Failures++
 		}
 		if wasSettled(source) {
-			if _, err = m.To.Settle(ctx, ref, verdictOn(source)); err != nil {
-				return there, fmt.Errorf("settle it in the target: %w", err)
+			if _, err = m.To.Update(ctx, ref, upload.Settle(verdictOn(source))); err != nil {
+				return target, fmt.Errorf("settle it in the target: %w", err)
 			}
 		}
 	}
 	if source.Status == upload.Deleted {
-		if _, err = m.To.Delete(ctx, ref, source.DeletedAt, source.ForgetAfter); err != nil {
-			return there, fmt.Errorf("delete it in the target: %w", err)
+		if _, err = m.To.Update(ctx, ref, upload.Delete(source.DeletedAt, source.ForgetAfter)); err != nil {
+			return target, fmt.Errorf("delete it in the target: %w", err)
 		}
 	}
-	if there, err = m.To.Get(ctx, ref); err != nil {
-		return there, fmt.Errorf("read it back from the target: %w", err)
+	if target, err = m.To.Get(ctx, ref); err != nil {
+		return target, fmt.Errorf("read it back from the target: %w", err)
 	}
-	return there, nil
+	return target, nil
 }
 
 // maxCounted bounds how many failures and further messages are counted again: after so many a message has long been

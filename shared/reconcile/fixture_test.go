@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"hatchery/shared/arrival"
+	"hatchery/shared/policy"
 	"hatchery/shared/queue"
 	"hatchery/shared/queue/queuetest"
 	"hatchery/shared/reconcile"
@@ -50,7 +51,7 @@ func newFixture(t *testing.T) *fixture {
 	w.records = uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true, Now: w.clock})
 	w.objects = uploadtest.NewObjects()
 	w.objects.SetClock(w.clock)
-	policy := upload.DefaultPolicy()
+	policy := policy.Default()
 	w.pipeline = &upload.Pipeline{Policy: policy, Layout: upload.DefaultLayout, Records: w.records, Objects: w.objects, Teller: w,
 		Now: w.clock, NewID: w.newID, TombstoneLife: upload.DefaultTombstoneLife}
 	w.r = w.reconciler()

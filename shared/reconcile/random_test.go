@@ -34,13 +34,8 @@ type flakyRecords struct {
 	*faults
 }
 
-func (r flakyRecords) Settle(ctx context.Context, ref upload.Ref, v upload.Verdict) (out upload.Record, err error) {
-	err = r.inject(func() error { out, err = r.Records.Settle(ctx, ref, v); return err })
-	return out, err
-}
-
-func (r flakyRecords) NoteReenqueue(ctx context.Context, ref upload.Ref, seen int, at time.Time) (out upload.Record, err error) {
-	err = r.inject(func() error { out, err = r.Records.NoteReenqueue(ctx, ref, seen, at); return err })
+func (r flakyRecords) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (out upload.Record, err error) {
+	err = r.inject(func() error { out, err = r.Records.Update(ctx, ref, t); return err })
 	return out, err
 }
 

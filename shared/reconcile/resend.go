@@ -68,7 +68,7 @@ func (x *run) resend(ctx context.Context, record upload.Record, versions []uploa
 // send counts on the record and then sends a message for each version. It is false when none was sent: by an
 // error, or because another reconciler was faster.
 func (x *run) send(ctx context.Context, record upload.Record, versions []upload.Kept) (bool, error) {
-	counted, err := x.Records.NoteReenqueue(ctx, record.Ref(), record.Reenqueued, x.Now())
+	counted, err := x.Records.Update(ctx, record.Ref(), upload.CountResend(record.Reenqueued, x.Now()))
 	if errors.Is(err, upload.ErrConflict) || errors.Is(err, upload.ErrNotFound) {
 		return false, nil
 	}

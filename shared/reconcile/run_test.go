@@ -25,13 +25,13 @@ func (w *fixture) oneOfEach() counts {
 	w.post(late, uploadtest.Picture(1))
 	for range 2 {
 		r := w.record(late)
-		if _, err := w.records.NoteReenqueue(w.Context(), late, r.Reenqueued, w.clock()); err != nil {
+		if _, err := w.records.Update(w.Context(), late, upload.CountResend(r.Reenqueued, w.clock())); err != nil {
 			w.Fatal(err)
 		}
 	}
 	stuck := w.accepted(uploadtest.Picture(2))
 	for seen := range 2 {
-		if _, err := w.records.NoteReenqueue(w.Context(), stuck, seen, w.clock()); err != nil {
+		if _, err := w.records.Update(w.Context(), stuck, upload.CountResend(seen, w.clock())); err != nil {
 			w.Fatal(err)
 		}
 	}
@@ -160,7 +160,7 @@ func TestWhatCannotBeCountedIsNotSent(t *testing.T) {
 
 type countsNothing struct{ *uploadtest.Records }
 
-func (countsNothing) NoteReenqueue(context.Context, upload.Ref, int, time.Time) (upload.Record, error) {
+func (countsNothing) Update(context.Context, upload.Ref, upload.Transition) (upload.Record, error) {
 	return upload.Record{}, errTrouble
 }
 
@@ -285,7 +285,7 @@ type countedBefore struct {
 	err error
 }
 
-func (c countedBefore) NoteReenqueue(context.Context, upload.Ref, int, time.Time) (upload.Record, error) {
+func (c countedBefore) Update(context.Context, upload.Ref, upload.Transition) (upload.Record, error) {
 	return upload.Record{}, c.err
 }
 
@@ -299,7 +299,7 @@ func TestAListThatIsSomeMomentsOldMisleadsNobody(t *testing.T) {
 	w.pipeline.Objects = keepsQuarantine{w.objects}
 	w.validate(settled, left)
 	w.pipeline.Objects = w.objects
-	if _, err := w.records.Delete(t.Context(), deleted, w.clock(), w.clock().Add(91*day)); err != nil {
+	if _, err := w.records.Update(t.Context(), deleted, upload.Delete(w.clock(), w.clock().Add(91*day))); err != nil {
 		t.Fatal(err)
 	}
 	w.validate(missing, w.post(missing, uploadtest.Picture(3)))
@@ -320,8 +320,11 @@ type listsFrom struct {
 	old *uploadtest.Records
 }
 
-func (l listsFrom) PendingBefore(ctx context.Context, t time.Time, c upload.Cursor, limit int) (upload.Page, error) {
-	return l.old.PendingBefore(ctx, t, c, limit)
+func (l listsFrom) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
+	if q.Status == upload.Pending {
+		return l.old.Scan(ctx, q)
+	}
+	return l.Records.Scan(ctx, q)
 }
 
 func TestADeletedUploadIsNotLost(t *testing.T) {
@@ -346,8 +349,11 @@ type storedFrom struct {
 	old *uploadtest.Records
 }
 
-func (s storedFrom) ByStatus(ctx context.Context, status upload.Status, c upload.Cursor, limit int) (upload.Page, error) {
-	return s.old.ByStatus(ctx, status, c, limit)
+func (s storedFrom) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
+	if q.Status == upload.Stored {
+		return s.old.Scan(ctx, q)
+	}
+	return s.Records.Scan(ctx, q)
 }
 
 func TestAnEndedRunSaysSo(t *testing.T) {

@@ -175,7 +175,7 @@ func TestAWalkOfSeveralRunsIsCountedTogether(t *testing.T) {
 	for range 3 {
 		stuck := w.accepted(uploadtest.Picture(2))
 		for seen := range 2 {
-			if _, err := w.records.NoteReenqueue(t.Context(), stuck, seen, w.clock()); err != nil {
+			if _, err := w.records.Update(t.Context(), stuck, upload.CountResend(seen, w.clock())); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -133,7 +133,7 @@ func (x *run) file(ctx context.Context, versions []upload.Kept) {
 // storedRecords goes over the stored records.
 func (x *run) storedRecords(ctx context.Context, from upload.Cursor) (upload.Cursor, bool) {
 	read := func(cursor upload.Cursor, limit int) ([]task, upload.Cursor, error) {
-		page, err := x.Records.ByStatus(ctx, upload.Stored, cursor, limit)
+		page, err := x.Records.Scan(ctx, upload.ScanQuery{Status: upload.Stored, Cursor: cursor, Limit: limit})
 		return perRecord(ctx, page, x.stored), page.Next, err
 	}
 	return x.eachPage(ctx, list{what: "list the stored records", pageSize: recordsPage, read: read,

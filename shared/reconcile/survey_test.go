@@ -127,7 +127,7 @@ func TestWhatIsSentAgainIsWhatThePipelineHasWorkWith(t *testing.T) {
 	w.pipeline.Objects = keepsQuarantine{w.objects}
 	w.validate(refs[0], w.versionsOf(refs[0])[0])
 	w.validate(refs[1], w.versionsOf(refs[1])[0])
-	if _, err := w.records.Delete(t.Context(), refs[2], w.clock(), w.clock().Add(91*day)); err != nil {
+	if _, err := w.records.Update(t.Context(), refs[2], upload.Delete(w.clock(), w.clock().Add(91*day))); err != nil {
 		t.Fatal(err)
 	}
 	needed := map[string]bool{}
@@ -244,7 +244,7 @@ func TestACopyIsNotStrayWhileItMayBeTakenBack(t *testing.T) {
 	w.later(time.Hour)
 	w.runs(counts{})
 	w.later(time.Second)
-	if _, err := w.records.Delete(t.Context(), ref, w.clock(), w.clock().Add(91*day)); err != nil {
+	if _, err := w.records.Update(t.Context(), ref, upload.Delete(w.clock(), w.clock().Add(91*day))); err != nil {
 		t.Fatal(err)
 	}
 	w.later(time.Hour)
@@ -270,7 +270,7 @@ func TestTheCopyOfADeletedUploadIsStray(t *testing.T) {
 	w := newFixture(t)
 	ref := w.accepted(uploadtest.Picture(1))
 	w.validate(ref, "")
-	if _, err := w.records.Delete(t.Context(), ref, w.clock(), w.clock().Add(91*day)); err != nil {
+	if _, err := w.records.Update(t.Context(), ref, upload.Delete(w.clock(), w.clock().Add(91*day))); err != nil {
 		t.Fatal(err)
 	}
 	w.later(time.Hour + time.Second)
@@ -284,7 +284,7 @@ func TestTheCopyOfADeletedUploadIsStray(t *testing.T) {
 func TestWhatTheReplacedServiceStoredIsNotLost(t *testing.T) {
 	w := newFixture(t)
 	ref := w.announced(0)
-	if _, err := w.records.Settle(t.Context(), ref, upload.Verdict{Status: upload.Stored, At: w.clock()}); err != nil {
+	if _, err := w.records.Update(t.Context(), ref, upload.Settle(upload.Verdict{Status: upload.Stored, At: w.clock()})); err != nil {
 		t.Fatal(err)
 	}
 	w.later(30 * day)

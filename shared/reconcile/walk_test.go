@@ -65,7 +65,7 @@ func TestItIsSentAgainTwiceAndThenReported(t *testing.T) {
 	w.runs(counts{})
 	// Who may not do what stands at the end of what AWS says.
 	failure := "operation error S3: CopyObject, " + strings.Repeat("https response error, ", 60) + "is not authorized to perform: s3:GetObjectVersion"
-	if err := w.records.NoteFailure(t.Context(), ref, upload.Failure{At: w.clock(), Message: failure}); err != nil {
+	if err := upload.NoteFailure(t.Context(), w.records, ref, upload.Failure{At: w.clock(), Message: failure}); err != nil {
 		t.Fatal(err)
 	}
 	w.later(time.Microsecond)
@@ -85,7 +85,7 @@ func TestItIsSentAgainTwiceAndThenReported(t *testing.T) {
 	// An operator who has it judged again begins anew.
 	w.objects.Post(quarantineKey(ref), uploadtest.Script().Data)
 	w.validate(ref, "")
-	if _, err := w.records.Reopen(t.Context(), ref); err != nil {
+	if _, err := w.records.Update(t.Context(), ref, upload.Reopen()); err != nil {
 		t.Fatal(err)
 	}
 	w.later(overdue + time.Second)

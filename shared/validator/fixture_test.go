@@ -62,11 +62,15 @@ func (n *notebook) Get(_ context.Context, ref upload.Ref) (upload.Record, error)
 	return n.find(ref)
 }
 
-func (n *notebook) NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error {
+func (n *notebook) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.notes = append(n.notes, note{ref, f, ctx.Err()})
-	return n.err
+	failed, err := t.To(upload.Record{Status: upload.Pending})
+	if err != nil {
+		return upload.Record{}, err
+	}
+	n.notes = append(n.notes, note{ref, *failed.LastFailure, ctx.Err()})
+	return failed, n.err
 }
 
 // fixture is a validator whose log and notes can be read.

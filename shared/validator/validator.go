@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"hatchery/shared/arrival"
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -28,8 +29,8 @@ type Pipeline interface {
 type Records interface {
 	// Get is asked whether a message that was sent again, and tried often enough, still has a rejection to tell of.
 	Get(ctx context.Context, ref upload.Ref) (upload.Record, error)
-	// NoteFailure keeps why a validation failed, for whoever looks at the dead letter later.
-	NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error
+	// Update counts a failure and keeps why, for whoever looks at the dead letter later.
+	Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error)
 }
 
 // Validator handles batches. Handle may be called concurrently.
@@ -227,7 +228,7 @@ func (v *Validator) inTime(ctx context.Context, created arrival.Created,
 	if deadline, bounded := ctx.Deadline(); bounded {
 		need := v.Margin
 		if v.ReadRate > 0 {
-			size := min(max(created.Size, 0), upload.LargestObject)
+			size := min(max(created.Size, 0), policy.LargestObject)
 			need += time.Duration(float64(size) / float64(v.ReadRate) * float64(time.Second))
 		}
 		// A whole invocation is all that there ever is: with that it is tried.
@@ -256,7 +257,7 @@ func (v *Validator) note(ctx context.Context, log *slog.Logger, ref upload.Ref, 
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.Margin/2)
 	defer cancel()
-	err := v.Records.NoteFailure(ctx, ref, upload.Failure{At: v.Now(), Message: cause.Error()})
+	err := upload.NoteFailure(ctx, v.Records, ref, upload.Failure{At: v.Now(), Message: cause.Error()})
 	if err != nil && !errors.Is(err, upload.ErrNotFound) {
 		log.WarnContext(ctx, "failure could not be noted", "error", err)
 	}

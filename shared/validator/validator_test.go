@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"hatchery/shared/arrival"
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 	"hatchery/shared/uploadtest"
 )
@@ -28,7 +29,7 @@ var errTrouble = errors.New("the store does not answer")
 func TestABatchIsJudgedByThePipeline(t *testing.T) {
 	objects, records := uploadtest.NewObjects(), uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true})
 	made := 0
-	p := &upload.Pipeline{Policy: upload.DefaultPolicy(), Layout: upload.DefaultLayout, Records: records, Objects: objects,
+	p := &upload.Pipeline{Policy: policy.Default(), Layout: upload.DefaultLayout, Records: records, Objects: objects,
 		Now: func() time.Time { return noon }, TombstoneLife: upload.DefaultTombstoneLife,
 		NewID: func() (upload.ID, error) { made++; return refNumber(made).ID, nil }}
 	var picture bytes.Buffer
