@@ -12,20 +12,12 @@ import (
 	"hatchery/shared/upload"
 )
 
-// needingWork gives the versions in quarantine that the validator has work with: all but the one that a
-// rejection is about. (The pipeline has the same rule for one version.)
-func needingWork(record upload.Record, versions []upload.Kept) []upload.Kept {
-	return slices.DeleteFunc(slices.Clone(versions), func(v upload.Kept) bool {
-		return record.Status == upload.Rejected && v.Version == record.JudgedVersion
-	})
-}
-
 // resend sends the messages of an upload again when no earlier message can still be on its way.
 //
 // Every version gets a message of its own, newest first, under one count: which of them a validator that died
 // had promoted is not known here, and only the message of that one can bring the upload to its end.
 func (x *run) resend(ctx context.Context, record upload.Record, versions []upload.Kept) {
-	versions = needingWork(record, versions)
+	versions = slices.DeleteFunc(slices.Clone(versions), func(v upload.Kept) bool { return !record.NeedsWork(v.Version) })
 	if len(versions) == 0 {
 		return
 	}
