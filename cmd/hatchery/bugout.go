@@ -36,7 +36,7 @@ func (f *bugoutFlags) addApplication(flags textFlags) {
 	flags.StringVar(&f.application, "application", "", "the `id` of the application in Bugout (default: HATCHERY_BUGOUT_APPLICATION_ID)")
 }
 
-func bugoutCommand(d door) *cobra.Command {
+func bugoutCommand(d terminal) *cobra.Command {
 	var f bugoutFlags
 	command := &cobra.Command{
 		Use:   "bugout",
@@ -52,7 +52,7 @@ or the first line of the file that --token-file names.`,
 	return command
 }
 
-func registerCommand(d door, f *bugoutFlags) *cobra.Command {
+func registerCommand(d terminal, f *bugoutFlags) *cobra.Command {
 	var group, name, description string
 	command := &cobra.Command{
 		Use:   "register --group ID --name NAME",
@@ -86,7 +86,7 @@ prints the setting to keep. Running it again makes another one.`,
 	return command
 }
 
-func bugoutCheckCommand(d door, f *bugoutFlags) *cobra.Command {
+func bugoutCheckCommand(d terminal, f *bugoutFlags) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "check",
 		Short: "Try everything that is needed of Bugout, and say what works",
@@ -151,14 +151,14 @@ func bugoutError(err error) error {
 }
 
 // quick are options for requests that give little to read.
-func (f *bugoutFlags) quick(d door, application bool) (bugoutrecords.Options, error) {
+func (f *bugoutFlags) quick(d terminal, application bool) (bugoutrecords.Options, error) {
 	o, err := f.options(d, application)
 	o.Timeout = 0
 	return o, err
 }
 
 // options reads the flags and, for what they leave out, the environment.
-func (f *bugoutFlags) options(d door, application bool) (bugoutrecords.Options, error) {
+func (f *bugoutFlags) options(d terminal, application bool) (bugoutrecords.Options, error) {
 	getenv, err := f.over(d)
 	if err != nil {
 		return bugoutrecords.Options{}, err
@@ -171,7 +171,7 @@ func (f *bugoutFlags) options(d door, application bool) (bugoutrecords.Options, 
 }
 
 // over gives the environment with the flags before it.
-func (f *bugoutFlags) over(d door) (getenv func(string) string, err error) {
+func (f *bugoutFlags) over(d terminal) (getenv func(string) string, err error) {
 	token, err := tokenIn("--token-file", f.tokenFile)
 	if err != nil {
 		return nil, err

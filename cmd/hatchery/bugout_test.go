@@ -36,7 +36,7 @@ func startBrood(t *testing.T) *localbrood.Server {
 func typed(t *testing.T, env map[string]string, args ...string) (code int, out, errs string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code = run(t.Context(), args, door{out: &stdout, err: &stderr, getenv: func(name string) string { return env[name] }})
+	code = run(t.Context(), args, terminal{out: &stdout, err: &stderr, getenv: func(name string) string { return env[name] }})
 	for _, text := range []string{stdout.String(), stderr.String()} {
 		if strings.Contains(text, broodToken) {
 			t.Errorf("the token is shown: %s", text)

@@ -64,7 +64,7 @@ type counted struct {
 // what is paid for in AWS. A form's own POST is the client's call: it is not in it.
 func countUpload(t *testing.T, picture []byte, byForm bool) counted {
 	t.Helper()
-	settings, err := devSettings(devFlags{data: "any", records: "sqlite"}, door{getenv: func(string) string { return "" }})
+	settings, err := devSettings(devFlags{data: "any", records: "sqlite"}, terminal{getenv: func(string) string { return "" }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,13 +80,15 @@ func countUpload(t *testing.T, picture []byte, byForm bool) counted {
 		t.Fatal(err)
 	}
 	client := &countingClient{calls: map[string]int{}}
-	handlers, err := buildHandlers(settings, stack, records, log, wiring{client: client})
+	cloud := stackAWS(stack.Endpoints())
+	cloud.HTTPClient = client
+	served, err := handlers(components(settings, cloud, stack, records, log), stack, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, end := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- stack.Run(ctx, handlers) }()
+	go func() { ended <- stack.Run(ctx, served) }()
 
 	h := &hatchery{t: t, base: stack.Endpoints().API, errors: new(bytes.Buffer), log: new(lines), client: &http.Client{}}
 	var sent record

@@ -19,6 +19,7 @@ import (
 
 	"hatchery/shared/config"
 	"hatchery/shared/local"
+	"hatchery/shared/pipeline"
 )
 
 const oldBucket = "hatchery-files"
@@ -168,16 +169,16 @@ func TestACallersTokenIsInNoLineOfALogAtAnyLevel(t *testing.T) {
 		folder, args, asked := canaryFolder(t, store)
 		var logged bytes.Buffer
 		log := slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.Level(-100), AddSource: true}))
-		settings, err := devSettings(devFlags{data: filepath.Join(folder, "data"), records: store, app: args[3], policy: args[5]}, door{getenv: os.Getenv})
+		settings, err := devSettings(devFlags{data: filepath.Join(folder, "data"), records: store, app: args[3], policy: args[5]}, terminal{getenv: os.Getenv})
 		if err != nil {
 			t.Fatal(err)
 		}
 		at := "127.0.0.1:0"
-		served := map[string]*string{}
+		listens := map[string]*string{}
 		o := local.Options{Data: filepath.Join(folder, "data"), Listen: at, S3Listen: at, SQSListen: at, AppURL: args[3], QuarantinePrefix: settings.Layout.Quarantine,
 			FunctionTimeout: settings.ValidatorTime, SweepEvery: sweepEvery, Log: log}
-		served[config.RecordsDynamoDB], served[config.RecordsBugout] = &o.DynamoDBListen, &o.BugoutListen
-		if listen := served[store]; listen != nil {
+		listens[config.RecordsDynamoDB], listens[config.RecordsBugout] = &o.DynamoDBListen, &o.BugoutListen
+		if listen := listens[store]; listen != nil {
 			*listen = at
 		}
 		stack, err := local.Open(t.Context(), o)
@@ -187,7 +188,7 @@ func TestACallersTokenIsInNoLineOfALogAtAnyLevel(t *testing.T) {
 		e := stack.Endpoints()
 		if store == config.RecordsBugout {
 			settings.Bugout = standIn(e)
-			if err := openLegacy(t.Context(), bucketClient(e, wiring{}), settings.Legacy.Bucket); err != nil {
+			if err := openLegacy(t.Context(), pipeline.S3Client(stackAWS(e)), settings.Legacy.Bucket); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -195,13 +196,13 @@ func TestACallersTokenIsInNoLineOfALogAtAnyLevel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		handlers, err := buildHandlers(settings, stack, records, log, wiring{})
+		served, err := handlers(components(settings, stackAWS(e), stack, records, log), stack, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, end := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- stack.Run(ctx, handlers) }()
+		go func() { ended <- stack.Run(ctx, served) }()
 
 		h := &hatchery{t: t, base: e.API, errors: new(bytes.Buffer), log: new(lines), client: &http.Client{Timeout: time.Minute},
 			env: map[string]string{"AWS_REGION": e.Region, "AWS_ENDPOINT_URL_S3": e.S3, "AWS_ENDPOINT_URL_SQS": e.SQS, "AWS_ENDPOINT_URL_DYNAMODB": e.DynamoDB,

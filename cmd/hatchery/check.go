@@ -18,7 +18,7 @@ import (
 	"hatchery/shared/upload"
 )
 
-func checkCommand(d door) *cobra.Command {
+func checkCommand(d terminal) *cobra.Command {
 	var c checker
 	var policyFile, kind string
 	command := &cobra.Command{

@@ -253,7 +253,7 @@ func scaleTable(t *testing.T, x template, w work, r recordCalls) string {
 	t.Helper()
 	visibility := float64(x.visibility(t, x.number(t, "Parameters", "ValidatorSeconds", "Default")))
 	batch := x.number(t, "Resources", "ValidatorFunction", "Properties", "Events", "Arrived", "Properties", "BatchSize")
-	rounds := math.Ceil(float64(batch) / float64(codeNumber(t, `Concurrency: (\d+)`, "lambdas", "validator", "main.go")))
+	rounds := math.Ceil(float64(batch) / float64(codeNumber(t, `messagesAtOnce = (\d+)`, "shared", "pipeline", "pipeline.go")))
 	shards := float64(codeNumber(t, `o\.Shards = (\d+)`, "shared", "records", "dynamorecords", "store.go"))
 	rates := []float64{float64(x.number(t, "Parameters", "ApiRate", "Default")) / 2, 1000, 10000}
 	var b strings.Builder

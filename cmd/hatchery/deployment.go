@@ -13,34 +13,31 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"hatchery/shared/config"
 	"hatchery/shared/local"
-	"hatchery/shared/objects/s3objects"
-	"hatchery/shared/queue/sqsqueue"
+	"hatchery/shared/pipeline"
 	"hatchery/shared/records/dynamorecords"
 	"hatchery/shared/records/sqliterecords"
-	"hatchery/shared/teller/eventbridgeteller"
 	"hatchery/shared/upload"
 )
 
 // deployment is what an operator's command works on: one in AWS, or the one that
 // dev runs on this machine.
 type deployment struct {
-	settings config.Config
-	region   string
-	records  upload.Records
-	objects  *s3objects.Store
-	queue    *sqsqueue.Queue
-	pipeline *upload.Pipeline
+	*pipeline.Components
 	// close lets go of what was opened.
 	close func() error
 }
+
+// newDeployment composes a deployment. What it would log stands in a command's report.
+func newDeployment(settings config.Config, cloud aws.Config, records upload.Records, done func() error) *deployment {
+	return &deployment{close: done, Components: pipeline.New(settings, pipeline.Dependencies{AWS: cloud,
+		S3: pipeline.S3Client(cloud), Records: records, BugoutRequests: bugoutRequests, Log: slog.New(slog.DiscardHandler)})}
+}
+
+func closeNothing() error { return nil }
 
 // where says which deployment is meant.
 type where struct {
@@ -54,7 +51,7 @@ type where struct {
 
 // openDeployment builds what a command works with. Of AWS it asks for
 // credentials alone.
-func openDeployment(ctx context.Context, w where, d door) (*deployment, error) {
+func openDeployment(ctx context.Context, w where, d terminal) (*deployment, error) {
 	if w.data != "" {
 		return localDeployment(ctx, w, d)
 	}
@@ -69,7 +66,8 @@ func openDeployment(ctx context.Context, w where, d door) (*deployment, error) {
 	}
 	settings, err := config.Load(getenv, config.Messages)
 	if err != nil {
-		return nil, usage("the settings of the deployment have faults (or --data names the folder of a running hatchery dev):\n%w", w.bugout.named(faultsOf(err)))
+		return nil, usage("the settings of the deployment have faults (or --data names the folder of a running hatchery dev):\n%w",
+			w.bugout.named(faultsOf(err)))
 	}
 	cloud, err := loadAWS(ctx)
 	if err != nil {
@@ -78,22 +76,19 @@ func openDeployment(ctx context.Context, w where, d door) (*deployment, error) {
 	var records upload.Records
 	switch settings.Records {
 	case config.RecordsDynamoDB:
-		records = dynamorecords.New(dynamodb.NewFromConfig(cloud), settings.Table, operatorsOptions(d))
+		records = tableRecords(cloud, settings.Table, operatorsLog(d))
 	case config.RecordsBugout:
 		if records, err = bugoutStore(operatorsBugout(settings.Bugout, d)); err != nil {
 			return nil, err
 		}
 	default:
-		return nil, usage("HATCHERY_RECORDS: found %q; accepted here: dynamodb, bugout; for a hatchery dev name its folder with --data", settings.Records)
+		return nil, usage("HATCHERY_RECORDS: found %q; accepted here: dynamodb, bugout; for a hatchery dev name its folder with --data",
+			settings.Records)
 	}
 	if err := haveCredentials(ctx, cloud); err != nil {
 		return nil, err
 	}
-	dep := assemble(settings, cloud, records)
-	if settings.EventBus != "" {
-		dep.pipeline.Teller = eventbridgeteller.New(eventbridge.NewFromConfig(cloud), settings.EventBus, settings.Bucket, settings.Layout, eventbridgeteller.Options{})
-	}
-	return dep, nil
+	return newDeployment(settings, cloud, records, closeNothing), nil
 }
 
 // credentialsWithin bounds the search for credentials: some are fetched.
@@ -112,29 +107,28 @@ func loadAWS(ctx context.Context) (aws.Config, error) {
 	return cloud, nil
 }
 
+// loadAWSWithCredentials is loadAWS for whoever calls AWS at once.
+func loadAWSWithCredentials(ctx context.Context) (aws.Config, error) {
+	cloud, err := loadAWS(ctx)
+	if err != nil {
+		return aws.Config{}, err
+	}
+	return cloud, haveCredentials(ctx, cloud)
+}
+
 // haveCredentials says what to set when there are none. Every call would fail.
 func haveCredentials(ctx context.Context, cloud aws.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, credentialsWithin)
 	defer cancel()
 	if _, err := cloud.Credentials.Retrieve(ctx); err != nil {
-		return usage("the settings of AWS: found no credentials that can be used; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: %w", err)
+		return usage("the settings of AWS: found no credentials that can be used; "+
+			"set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: %w", err)
 	}
 	return nil
 }
 
-// s3Client speaks with S3. On this machine the endpoints are at.
-func s3Client(cloud aws.Config, at ...local.Endpoints) *s3.Client {
-	return s3.NewFromConfig(cloud, func(o *s3.Options) {
-		for _, e := range at {
-			o.BaseEndpoint = &e.S3
-		}
-		// Another endpoint than AWS's may have no name for each bucket.
-		o.UsePathStyle = o.BaseEndpoint != nil
-	})
-}
-
 // localDeployment is the one that dev runs beside this process.
-func localDeployment(ctx context.Context, w where, d door) (*deployment, error) {
+func localDeployment(ctx context.Context, w where, d terminal) (*deployment, error) {
 	settings, err := devSettings(devFlags{data: w.data, records: w.records}, d)
 	if err != nil {
 		return nil, err
@@ -146,41 +140,34 @@ func localDeployment(ctx context.Context, w where, d door) (*deployment, error) 
 	if err != nil {
 		return nil, system(err)
 	}
-	settings.Bucket, settings.QueueURL, settings.VisibilityTime, settings.MaxReceives = at.Bucket, at.QueueURL, at.Visibility, at.MaxReceives
-	machine := aws.Config{Region: at.Region, Credentials: credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")}
-	records, done, err := besideDev(ctx, w, at, machine, d)
+	records, done, err := besideDev(ctx, w, at, d)
 	if err != nil {
 		return nil, err
 	}
-	dep := assemble(settings, machine, records, at)
-	dep.close = done
-	return dep, nil
+	return newDeployment(onStack(settings, at), stackAWS(at), records, done), nil
 }
 
 // besideDev opens the records that a running dev has open, too.
-func besideDev(ctx context.Context, w where, at local.Endpoints, machine aws.Config, d door) (upload.Records, func() error, error) {
-	nothing := func() error { return nil }
-	if w.records == config.RecordsDynamoDB {
-		if at.DynamoDB == "" {
-			return nil, nothing, usage("--records: the hatchery dev on %s serves no DynamoDB; %s", shown(w.data), startedWith(w, at))
-		}
-		client := dynamodb.NewFromConfig(machine, func(o *dynamodb.Options) { o.BaseEndpoint = &at.DynamoDB })
-		return dynamorecords.New(client, at.Table, operatorsOptions(d)), nothing, nil
+func besideDev(ctx context.Context, w where, at local.Endpoints, d terminal) (upload.Records, func() error, error) {
+	lacking := func(what string) error {
+		return usage("--records: the hatchery dev on %s %s; %s", shown(w.data), what, startedWith(w, at))
 	}
-	if w.records == config.RecordsBugout {
-		if at.Bugout.URL == "" {
-			return nil, nothing, usage("--records: the hatchery dev on %s serves no stand-in for Bugout; %s", shown(w.data), startedWith(w, at))
-		}
+	switch {
+	case w.records == config.RecordsDynamoDB && at.DynamoDB == "":
+		return nil, nil, lacking("serves no DynamoDB")
+	case w.records == config.RecordsDynamoDB:
+		return tableRecords(stackAWS(at), at.Table, operatorsLog(d)), closeNothing, nil
+	case w.records == config.RecordsBugout && at.Bugout.URL == "":
+		return nil, nil, lacking("serves no stand-in for Bugout")
+	case w.records == config.RecordsBugout:
 		store, err := bugoutStore(operatorsBugout(standIn(at), d))
-		return store, nothing, err
+		return store, closeNothing, err
+	case !keepsFile(w): // opening would make it
+		return nil, nil, lacking("keeps no records in SQLite")
 	}
-	if !keepsFile(w) { // opening would make it
-		return nil, nothing, usage("--records: the hatchery dev on %s keeps no records in SQLite; %s", shown(w.data), startedWith(w, at))
-	}
-	path := recordsIn(w)
-	store, err := sqliterecords.Open(ctx, path, sqliterecords.Options{Now: time.Now})
+	store, err := sqliterecords.Open(ctx, recordsIn(w), sqliterecords.Options{Now: time.Now})
 	if err != nil {
-		return nil, nothing, system(err)
+		return nil, nil, system(err)
 	}
 	return store, store.Close, nil
 }
@@ -198,10 +185,14 @@ func keepsFile(w where) bool {
 func startedWith(w where, at local.Endpoints) string {
 	var stores []string
 	for _, s := range []struct {
-		name  string
-		there bool
-	}{{config.RecordsSQLite, keepsFile(w)}, {config.RecordsDynamoDB, at.DynamoDB != ""}, {config.RecordsBugout, at.Bugout.URL != ""}} {
-		if s.there {
+		name string
+		has  bool
+	}{
+		{config.RecordsSQLite, keepsFile(w)},
+		{config.RecordsDynamoDB, at.DynamoDB != ""},
+		{config.RecordsBugout, at.Bugout.URL != ""},
+	} {
+		if s.has {
 			stores = append(stores, "--records "+s.name)
 		}
 	}
@@ -211,23 +202,11 @@ func startedWith(w where, at local.Endpoints) string {
 	return "name what it was started with: " + strings.Join(stores, " or ")
 }
 
-// operatorsOptions are those of records in DynamoDB: a damaged one is said at once,
-// besides the report.
-func operatorsOptions(d door) dynamorecords.Options {
-	return dynamorecords.Options{Now: time.Now, Damaged: dynamorecords.LogDamaged(slog.New(newLifeLog(d.err)))}
+// tableRecords keeps records in a DynamoDB table. A damaged record is logged.
+func tableRecords(cloud aws.Config, table string, log *slog.Logger) *dynamorecords.Store {
+	return dynamorecords.New(dynamodb.NewFromConfig(cloud), table,
+		dynamorecords.Options{Now: time.Now, Damaged: dynamorecords.LogDamaged(log)})
 }
 
-// assemble builds the rest. On this machine the endpoints are at.
-func assemble(settings config.Config, cloud aws.Config, records upload.Records, at ...local.Endpoints) *deployment {
-	messages := sqs.NewFromConfig(cloud, func(o *sqs.Options) {
-		for _, e := range at {
-			o.BaseEndpoint = &e.SQS
-		}
-	})
-	objects := s3objects.New(s3Client(cloud, at...), settings.Bucket, s3objects.Options{Now: time.Now})
-	return &deployment{settings: settings, region: cloud.Region, records: records, objects: objects,
-		queue: sqsqueue.New(messages, settings.QueueURL, sqsqueue.Options{}),
-		pipeline: &upload.Pipeline{Policy: settings.Policy, Layout: settings.Layout, Records: records, Objects: objects,
-			Now: time.Now, NewID: upload.NewID, TombstoneLife: upload.TombstoneLife(settings.QuarantineDays)},
-		close: func() error { return nil }}
-}
+// operatorsLog tells an operator at once what a report tells at the end, or not at all.
+func operatorsLog(d terminal) *slog.Logger { return slog.New(newConsoleHandler(d.err)) }

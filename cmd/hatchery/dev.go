@@ -11,16 +11,14 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/spf13/cobra"
 
 	"hatchery/shared/api"
 	"hatchery/shared/config"
 	"hatchery/shared/local"
 	"hatchery/shared/local/samples"
-	"hatchery/shared/objects/s3objects"
+	"hatchery/shared/pipeline"
 	"hatchery/shared/upload"
-	"hatchery/shared/validator"
 )
 
 // devFlags are what a person may say of `hatchery dev`.
@@ -32,7 +30,7 @@ type devFlags struct {
 	json, noValidator                           bool
 }
 
-func devCommand(d door) *cobra.Command {
+func devCommand(d terminal) *cobra.Command {
 	var f devFlags
 	command := &cobra.Command{
 		Use:   "dev",
@@ -110,7 +108,7 @@ fault, and 3 when another system failed, or an address or the folder is taken.`,
 const sweepEvery = time.Minute
 
 // dev builds the pipeline on the embedded stack and runs it until ctx ends.
-func dev(ctx context.Context, f devFlags, d door) (err error) {
+func dev(ctx context.Context, f devFlags, d terminal) (err error) {
 	if err := f.check(); err != nil {
 		return err
 	}
@@ -131,7 +129,7 @@ func dev(ctx context.Context, f devFlags, d door) (err error) {
 			return usage("--samples %s: %w", shown(f.samples), err)
 		}
 	}
-	log := slog.New(newLifeLog(d.out))
+	log := slog.New(newConsoleHandler(d.out))
 	if f.json {
 		log = slog.New(slog.NewJSONHandler(d.out, nil))
 	}
@@ -151,7 +149,7 @@ func dev(ctx context.Context, f devFlags, d door) (err error) {
 		settings.Bugout = standIn(stack.Endpoints())
 	}
 	if settings.Legacy.Bucket != "" {
-		if err := openLegacy(ctx, bucketClient(stack.Endpoints(), wiring{}), settings.Legacy.Bucket); err != nil {
+		if err := openLegacy(ctx, pipeline.S3Client(stackAWS(stack.Endpoints())), settings.Legacy.Bucket); err != nil {
 			return system(err)
 		}
 	}
@@ -164,21 +162,21 @@ func dev(ctx context.Context, f devFlags, d door) (err error) {
 			err = errors.Join(err, system(closeErr))
 		}
 	}()
-	handlers, err := buildHandlers(settings, stack, records, log, wiring{stopping: ctx.Done()})
+	composed := components(settings, stackAWS(stack.Endpoints()), stack, records, log)
+	served, err := handlers(composed, stack, ctx.Done())
 	if err != nil {
 		return system(err)
 	}
-	pipeline, _ := buildPipeline(settings, stack.Endpoints(), records, wiring{})
-	if err := uploads.Put(ctx, pipeline); err != nil {
+	if err := uploads.Put(ctx, composed.Uploads); err != nil {
 		return system(err)
 	}
 	if f.noValidator {
-		handlers.Validate = nil
+		served.Validate = nil
 	}
 	if err := announce(d, f, settings, stack); err != nil {
 		return system(err)
 	}
-	if err := stack.Run(ctx, handlers); err != nil {
+	if err := stack.Run(ctx, served); err != nil {
 		return system(err)
 	}
 	if !f.json {
@@ -187,58 +185,48 @@ func dev(ctx context.Context, f devFlags, d door) (err error) {
 	return nil
 }
 
-// wiring is what only this process knows.
-type wiring struct {
-	// stopping is closed when the end was asked for.
-	stopping <-chan struct{}
-	// client carries the calls to the bucket; nil is the SDK's own.
-	client s3.HTTPClient
-}
-
-// bucketClient asks the stack's S3 server.
-func bucketClient(at local.Endpoints, w wiring) *s3.Client {
-	return s3.New(s3.Options{Region: at.Region, BaseEndpoint: aws.String(at.S3), UsePathStyle: true,
-		HTTPClient:                 w.client,
-		Credentials:                credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, ""),
+// stackAWS is how AWS is reached where a stack on this machine stands for it.
+func stackAWS(at local.Endpoints) aws.Config {
+	return aws.Config{Region: at.Region, Credentials: credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, ""),
+		ConfigSources:              []any{stackEndpoints{"S3": at.S3, "SQS": at.SQS, "DynamoDB": at.DynamoDB}},
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
-		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported})
+		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported}
 }
 
-// buildPipeline wires the domain to the stack's endpoints.
-func buildPipeline(settings config.Config, at local.Endpoints, records upload.Records, w wiring) (*upload.Pipeline, *s3objects.Store) {
-	client := bucketClient(at, w)
-	objects := s3objects.New(client, at.Bucket, s3objects.Options{Now: time.Now})
-	pipeline := &upload.Pipeline{Policy: settings.Policy, Layout: settings.Layout, Records: records, Objects: objects,
-		Now: time.Now, NewID: upload.NewID, TombstoneLife: upload.TombstoneLife(settings.QuarantineDays)}
-	if settings.Legacy.Bucket != "" {
-		pipeline.OldImages = s3objects.NewOldImages(client, settings.Legacy.Bucket, settings.Legacy.Prefix, s3objects.Options{Now: time.Now})
-	}
-	return pipeline, objects
+// stackEndpoints finds the endpoint of one service, for the SDK.
+type stackEndpoints map[string]string
+
+// GetServiceBaseEndpoint gives the stack's.
+func (e stackEndpoints) GetServiceBaseEndpoint(_ context.Context, service string) (string, bool, error) {
+	return e[service], e[service] != "", nil
 }
 
-// buildHandlers wires what would run in Lambda to the stack's endpoints.
-func buildHandlers(settings config.Config, stack *local.Stack, records upload.Records, log *slog.Logger, w wiring) (local.Handlers, error) {
-	at := stack.Endpoints()
-	pipeline, objects := buildPipeline(settings, at, records, w)
-	application, err := gate(settings, at.App)
-	if err != nil {
-		return local.Handlers{}, fmt.Errorf("the application %s: %w", at.App, err)
-	}
+// onStack are the settings with what a stack on this machine has in their places.
+func onStack(settings config.Config, at local.Endpoints) config.Config {
+	settings.Bucket, settings.QueueURL, settings.ApplicationURL = at.Bucket, at.QueueURL, at.App
+	settings.VisibilityTime, settings.MaxReceives = at.Visibility, at.MaxReceives
+	return settings
+}
+
+// components composes what would run in Lambda on the stack.
+func components(settings config.Config, cloud aws.Config, stack *local.Stack, records upload.Records, log *slog.Logger) *pipeline.Components {
+	return pipeline.New(onStack(settings, stack.Endpoints()), pipeline.Dependencies{AWS: cloud, S3: pipeline.S3Client(cloud),
+		Records: records, BugoutRequests: bugoutRequests, Log: log})
+}
+
+// handlers are what the stack calls. stopping is closed when the end was asked for.
+func handlers(c *pipeline.Components, stack *local.Stack, stopping <-chan struct{}) (local.Handlers, error) {
 	spool := stack.Path("spool")
 	if err := spoolFolder(spool); err != nil {
 		return local.Handlers{}, err
 	}
-	handler, err := api.New(api.Config{Pipeline: pipeline, Downloads: objects, Forms: objects, Gate: application,
-		CORSOrigins: settings.CORSOrigins, PostBytes: settings.PostBytes, RedirectBytes: settings.RedirectBytes,
-		FormLifetime: settings.FormTime, SpoolDir: spool, Now: time.Now, Log: log, Stopping: w.stopping})
+	handler, err := c.API(pipeline.APIOptions{SpoolDir: spool, Stopping: stopping})
 	if err != nil {
-		return local.Handlers{}, fmt.Errorf("build the API: %w", err)
+		return local.Handlers{}, err
 	}
-	judge := &validator.Validator{Pipeline: pipeline, Records: records, Layout: settings.Layout, Bucket: at.Bucket, Concurrency: 4,
-		Margin: validator.DefaultMargin, ReadRate: settings.ReadRate, Now: time.Now, Log: log}
-	return local.Handlers{API: handler, Validate: judge.Handle,
+	return local.Handlers{API: handler, Validate: c.Validator(nil).Handle,
 		Owes: func(ctx context.Context, key, version string) (bool, error) {
-			return pipeline.Owes(ctx, upload.Key(key), upload.Version(version))
+			return c.Uploads.Owes(ctx, upload.Key(key), upload.Version(version))
 		}}, nil
 }
 

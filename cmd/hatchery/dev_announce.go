@@ -21,7 +21,7 @@ import (
 const containersFile = "sam-local.json"
 
 // announce says where everything is and what to try first.
-func announce(d door, f devFlags, settings config.Config, stack *local.Stack) error {
+func announce(d terminal, f devFlags, settings config.Config, stack *local.Stack) error {
 	at, data := stack.Endpoints(), stack.Path("")
 	if at.Containers != "" {
 		if err := writeContainersFile(stack.Path(containersFile), settings, at); err != nil {
@@ -100,7 +100,7 @@ type announcement struct {
 	exports [][2]string
 }
 
-func announceText(d door, f devFlags, a announcement) error {
+func announceText(d terminal, f devFlags, a announcement) error {
 	at := a.at
 	var b bytes.Buffer
 	application := at.App

@@ -16,7 +16,7 @@ import (
 func announced(t *testing.T, f devFlags, a announcement) string {
 	t.Helper()
 	var text bytes.Buffer
-	if err := announceText(door{out: &text}, f, a); err != nil {
+	if err := announceText(terminal{out: &text}, f, a); err != nil {
 		t.Fatal(err)
 	}
 	return text.String()
@@ -95,7 +95,7 @@ func TestWhatDevExportsIsEnoughToReconcile(t *testing.T) {
 func withSettings(t *testing.T, env map[string]string, args ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code := run(t.Context(), append([]string{"dev", "--data", t.TempDir()}, args...), door{out: &out, err: &errs, getenv: func(name string) string { return env[name] }})
+	code := run(t.Context(), append([]string{"dev", "--data", t.TempDir()}, args...), terminal{out: &out, err: &errs, getenv: func(name string) string { return env[name] }})
 	if code != exitUsage {
 		t.Fatalf("exit code %d with %v: %s", code, env, &errs)
 	}
@@ -124,12 +124,13 @@ func TestDevTellsEveryFaultOfSettingsAtOnce(t *testing.T) {
 // TestSettingsOfADeploymentDoNotChangeDevsOwn: a shell may be set for one in AWS.
 func TestSettingsOfADeploymentDoNotChangeDevsOwn(t *testing.T) {
 	env := map[string]string{"HATCHERY_BUCKET": "prod", "HATCHERY_RECORDS": "dynamodb", "HATCHERY_TABLE": "prod", "MY_APP_JOURNALS_URL": "https://journals.example",
-		"HATCHERY_FORM_SECONDS": "60", "HATCHERY_QUARANTINE_DAYS": "90"}
-	settings, err := devSettings(devFlags{data: "d", records: "sqlite"}, door{getenv: func(name string) string { return env[name] }})
+		"HATCHERY_FORM_SECONDS": "60", "HATCHERY_QUARANTINE_DAYS": "90", "HATCHERY_EVENT_BUS": "prod"}
+	settings, err := devSettings(devFlags{data: "d", records: "sqlite"}, terminal{getenv: func(name string) string { return env[name] }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if settings.Bucket != local.Bucket || settings.Records != config.RecordsSQLite || settings.Table != local.Table || strings.Contains(settings.ApplicationURL, "example") {
+	if settings.Bucket != local.Bucket || settings.Records != config.RecordsSQLite || settings.Table != local.Table ||
+		strings.Contains(settings.ApplicationURL, "example") || settings.EventBus != "" {
 		t.Errorf("%+v", settings)
 	}
 	if settings.FormTime.Seconds() != 60 || settings.QuarantineDays != 90 {
@@ -139,7 +140,7 @@ func TestSettingsOfADeploymentDoNotChangeDevsOwn(t *testing.T) {
 
 func TestDevsHelpSpeaksOfEverySetting(t *testing.T) {
 	var help bytes.Buffer
-	run(t.Context(), []string{"dev", "--help"}, door{out: &help, err: &help, getenv: func(string) string { return "" }})
+	run(t.Context(), []string{"dev", "--help"}, terminal{out: &help, err: &help, getenv: func(string) string { return "" }})
 	words := strings.FieldsFunc(help.String(), func(r rune) bool { return r != '_' && (r < 'A' || r > 'Z') })
 	for _, s := range config.Settings() {
 		if !slices.Contains(words, s.Name) {

@@ -56,7 +56,7 @@ func isHost(host string) bool {
 
 // devSettings reads the settings as a Lambda would, with what the embedded stack
 // provides in their places. All faults of settings are told at once.
-func devSettings(f devFlags, d door) (config.Config, error) {
+func devSettings(f devFlags, d terminal) (config.Config, error) {
 	if f.records != config.RecordsSQLite && f.records != config.RecordsDynamoDB && f.records != config.RecordsBugout {
 		return config.Config{}, usage("--records: found %q; accepted: sqlite, dynamodb, bugout", f.records)
 	}
@@ -84,6 +84,7 @@ func devSettings(f devFlags, d door) (config.Config, error) {
 		"HATCHERY_APPLICATION_URL": app, "MY_APP_JOURNALS_URL": "", "HATCHERY_POLICY": policy}
 	maps.Copy(given, bugout)
 	settings, err := loadDevs(given, d)
+	settings.EventBus = "" // nobody is told of what happens here
 	faults := append(f.named(faultsOf(err)), unusedFaults(given, d)...)
 	if err := faults.Err(); err != nil {
 		err = usage("the settings have faults:\n%w", err)
@@ -104,7 +105,7 @@ func (f devFlags) named(faults upload.Faults) upload.Faults {
 }
 
 // loadDevs reads what is given from there and the rest from the environment.
-func loadDevs(given map[string]string, d door) (config.Config, error) {
+func loadDevs(given map[string]string, d terminal) (config.Config, error) {
 	load := func(seconds string) (config.Config, error) {
 		return config.Load(func(name string) string {
 			if name == "HATCHERY_VALIDATOR_SECONDS" {
@@ -130,7 +131,7 @@ func loadDevs(given map[string]string, d door) (config.Config, error) {
 
 // unusedFaults are those of settings that the environment has, and for which dev
 // takes values of its own.
-func unusedFaults(given map[string]string, d door) upload.Faults {
+func unusedFaults(given map[string]string, d terminal) upload.Faults {
 	needed := []string{"HATCHERY_BUCKET", "HATCHERY_RECORDS", "HATCHERY_TABLE"}
 	_, err := config.Load(func(name string) string {
 		value := d.getenv(name)

@@ -81,7 +81,7 @@ func TestWhatCanBeReachedFromBeyondThisMachineIsSaid(t *testing.T) {
 		}
 	}
 	var text bytes.Buffer
-	if err := announceText(door{out: &text}, devFlags{}, announcement{data: "/a folder", at: local.Endpoints{Containers: "http://c:9000", ContainersListen: "0.0.0.0:9000"}}); err != nil {
+	if err := announceText(terminal{out: &text}, devFlags{}, announcement{data: "/a folder", at: local.Endpoints{Containers: "http://c:9000", ContainersListen: "0.0.0.0:9000"}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, says := range []string{"WARNING: 0.0.0.0:9000 can be reached from beyond this machine", "sam local start-api --config-env dev --env-vars '/a folder/" + containersFile + "'"} {
@@ -136,7 +136,7 @@ func fails(t *testing.T, args ...string) (int, string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	var out, errs bytes.Buffer
-	code := run(ctx, args, door{out: &out, err: &errs, getenv: func(string) string { return "" }})
+	code := run(ctx, args, terminal{out: &out, err: &errs, getenv: func(string) string { return "" }})
 	return code, errs.String()
 }
 

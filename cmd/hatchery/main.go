@@ -21,11 +21,11 @@ func main() {
 	// The first signal asks for the end; a second one, with the handler gone, kills.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], door{out: os.Stdout, err: os.Stderr, getenv: os.Getenv}))
+	os.Exit(run(ctx, os.Args[1:], terminal{out: os.Stdout, err: os.Stderr, getenv: os.Getenv}))
 }
 
-// door is what a command has of the world outside.
-type door struct {
+// terminal is what a command has around it: where it writes, and the environment.
+type terminal struct {
 	out, err io.Writer
 	getenv   func(string) string
 }
@@ -61,7 +61,7 @@ func usage(format string, args ...any) error {
 func system(err error) error { return &exitError{exitSystem, err} }
 
 // run is the whole program; it gives the exit code.
-func run(ctx context.Context, args []string, d door) int {
+func run(ctx context.Context, args []string, d terminal) int {
 	root := &cobra.Command{
 		Use:   "hatchery",
 		Short: "Take files from people nobody has vetted, and serve only what was read and allowed",

@@ -49,7 +49,7 @@ func (a *atOnce) String() string { return strconv.Itoa(int(*a)) }
 // Type implements pflag.Value.
 func (*atOnce) Type() string { return "int" }
 
-func migrateCommand(d door) *cobra.Command {
+func migrateCommand(d terminal) *cobra.Command {
 	f := migrateFlags{atOnce: 4}
 	command := &cobra.Command{
 		Use:   "migrate --from STORE --to STORE",
@@ -119,15 +119,14 @@ It exits
 	return command
 }
 
-func migrateNow(ctx context.Context, f migrateFlags, d door) error {
+func migrateNow(ctx context.Context, f migrateFlags, d terminal) error {
 	meter := newMigrationMeter(d, time.Now)
 	d.err = meter // what is said meanwhile is no part of the bar
 	from, to, err := findStores(f, d)
 	if err != nil {
 		return err
 	}
-	m := &migrate.Migration{DryRun: f.dryRun, AtOnce: int(f.atOnce), Progress: meter.show}
-	pipeline, err := addBuckets(ctx, m, f, d)
+	settings, cloud, err := loadBucketSettings(ctx, f, d)
 	if err != nil {
 		return err
 	}
@@ -140,6 +139,8 @@ func migrateNow(ctx context.Context, f migrateFlags, d door) error {
 	if err != nil {
 		return err
 	}
+	m := &migrate.Migration{From: stores.from, To: stores.to, DryRun: f.dryRun, AtOnce: int(f.atOnce), Progress: meter.show}
+	lookAtFiles(m, f, settings, cloud)
 	if f.keeps() {
 		m.Keep = func(p migrate.Place) error {
 			if p.Cursor != "" && len(stores.damaged()) > 0 {
@@ -149,7 +150,6 @@ func migrateNow(ctx context.Context, f migrateFlags, d door) error {
 			return state.save(f.state)
 		}
 	}
-	m.From, m.To, pipeline.Records = stores.from, stores.to, stores.to
 	report, err := m.Run(ctx, state.Place)
 	meter.end()
 	err = unfinished(ctx, f, err, stores.close())
@@ -204,7 +204,7 @@ type migrationReport struct {
 	migrate.Report
 }
 
-func (r migrationReport) print(d door, asJSON bool) error {
+func (r migrationReport) print(d terminal, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(d.out).Encode(r)
 	}

@@ -99,7 +99,7 @@ func TestDamageBeforeABreakIsNotForgotten(t *testing.T) {
 	args := []string{"migrate", "--from", "dynamodb:records", "--to", "bugout", "--state", filepath.Join(t.TempDir(), "state.json")}
 	for _, ctx := range []context.Context{ctx, t.Context()} {
 		var out, errs bytes.Buffer
-		code := run(ctx, args, door{out: &out, err: &errs, getenv: func(name string) string { return env[name] }})
+		code := run(ctx, args, terminal{out: &out, err: &errs, getenv: func(name string) string { return env[name] }})
 		if code != exitSystem || !strings.Contains(out.String(), "1  damaged: passed over") || !strings.Contains(errs.String(), "that were not copied: 1") {
 			t.Errorf("%d %s %s", code, &out, &errs)
 		}

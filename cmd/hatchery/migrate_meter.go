@@ -35,7 +35,7 @@ const (
 
 const barCells = 30
 
-func newMigrationMeter(d door, now func() time.Time) *migrationMeter {
+func newMigrationMeter(d terminal, now func() time.Time) *migrationMeter {
 	return &migrationMeter{out: d.err, terminal: isTerminal(d.err) && d.getenv("TERM") != "dumb", now: now}
 }
 

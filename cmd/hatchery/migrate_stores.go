@@ -11,11 +11,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"hatchery/shared/config"
 	"hatchery/shared/migrate"
-	"hatchery/shared/objects/s3objects"
 	"hatchery/shared/records/bugoutrecords"
 	"hatchery/shared/records/dynamorecords"
 	"hatchery/shared/records/sqliterecords"
@@ -26,7 +26,7 @@ import (
 const storesAccepted = "dynamodb:TABLE, bugout, sqlite:FILE"
 
 // findStores reads what the flags say of the stores, and opens none.
-func findStores(f migrateFlags, d door) (from, to migrationStore, err error) {
+func findStores(f migrateFlags, d terminal) (from, to migrationStore, err error) {
 	if from, err = findStore("--from", f.from, f, d); err != nil {
 		return from, to, err
 	}
@@ -98,7 +98,7 @@ type migrationStore struct {
 	open func(ctx context.Context, damaged *passedOver) (upload.Records, func() error, error)
 }
 
-func findStore(flag, value string, f migrateFlags, d door) (migrationStore, error) {
+func findStore(flag, value string, f migrateFlags, d terminal) (migrationStore, error) {
 	kind, where, _ := strings.Cut(value, ":")
 	switch {
 	case kind == config.RecordsSQLite && where != "":
@@ -137,7 +137,7 @@ func openFile(ctx context.Context, flag, path string, source, dry bool) (upload.
 	if err != nil && (source || !missing) {
 		return nil, nil, usage("%s: %w", flag, err)
 	}
-	tidy := func() error { return nil }
+	tidy := closeNothing
 	if missing && dry {
 		if _, err := os.Stat(filepath.Dir(path)); err != nil {
 			return nil, nil, usage("%s: %w", flag, err)
@@ -155,50 +155,44 @@ func openFile(ctx context.Context, flag, path string, source, dry bool) (upload.
 	return s, func() error { return errors.Join(s.Close(), tidy()) }, nil
 }
 
-func openTable(ctx context.Context, table string, damaged *passedOver, d door) (upload.Records, func() error, error) {
-	cloud, err := loadAWS(ctx)
-	if err == nil {
-		err = haveCredentials(ctx, cloud)
-	}
+func openTable(ctx context.Context, table string, damaged *passedOver, d terminal) (upload.Records, func() error, error) {
+	cloud, err := loadAWSWithCredentials(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	options := operatorsOptions(d)
 	damaged.store = fmt.Sprintf("of table %q", table)
-	tell := options.Damaged
-	options.Damaged = func(ctx context.Context, key string, err error) {
+	report := dynamorecords.LogDamaged(operatorsLog(d))
+	options := dynamorecords.Options{Now: time.Now, Damaged: func(ctx context.Context, key string, err error) {
 		if damaged.first(key, err) {
-			tell(ctx, key, err)
+			report(ctx, key, err)
 		}
-	}
-	return dynamorecords.New(dynamodb.NewFromConfig(cloud), table, options), func() error { return nil }, nil
+	}}
+	return dynamorecords.New(dynamodb.NewFromConfig(cloud), table, options), closeNothing, nil
 }
 
 func openBugout(options bugoutrecords.Options, damaged *passedOver) (upload.Records, func() error, error) {
 	damaged.store = "in Bugout"
-	tell := options.Damaged
+	report := options.Damaged
 	options.Damaged = func(ctx context.Context, err error) {
 		// Each page reads all of them again; the error says which resource it is.
 		if damaged.first("", err) {
-			tell(ctx, err)
+			report(ctx, err)
 		}
 	}
 	s, err := bugoutStore(options, nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	return s, func() error { return nil }, nil
+	return s, closeNothing, nil
 }
 
-// addBuckets has the files looked at that records speak of, as the flags say. What it
-// gives judges old images, and wants the target's records.
-func addBuckets(ctx context.Context, m *migrate.Migration, f migrateFlags, d door) (*upload.Pipeline, error) {
-	flag := "--check-objects"
-	switch {
-	case f.validate:
-		flag = "--validate"
-	case !f.checkObjects:
-		return &upload.Pipeline{}, nil
+// looksAtFiles says whether the files are looked at that records speak of.
+func (f migrateFlags) looksAtFiles() bool { return f.validate || f.checkObjects }
+
+// loadBucketSettings reads where those files are, and how they are reached.
+func loadBucketSettings(ctx context.Context, f migrateFlags, d terminal) (config.Config, aws.Config, error) {
+	if !f.looksAtFiles() {
+		return config.Config{}, aws.Config{}, nil
 	}
 	settings, err := config.Load(func(name string) string {
 		if name == "HATCHERY_RECORDS" {
@@ -207,33 +201,33 @@ func addBuckets(ctx context.Context, m *migrate.Migration, f migrateFlags, d doo
 		return d.getenv(name)
 	})
 	if f.validate && d.getenv("HATCHERY_LEGACY_BUCKET") == "" && d.getenv("FILES_S3_BUCKET_NAME") == "" {
-		err = errors.Join(err, errors.New("HATCHERY_LEGACY_BUCKET: found nothing; it is where the images of the replaced service lie"))
+		missing := errors.New("HATCHERY_LEGACY_BUCKET: found nothing; it is where the images of the replaced service lie")
+		err = errors.Join(err, missing)
 	}
 	if err != nil {
-		return nil, usage("%s: the settings have faults:\n%w", flag, err)
-	}
-	legacy := settings.Legacy
-	cloud, err := loadAWS(ctx)
-	if err == nil {
-		err = haveCredentials(ctx, cloud)
-	}
-	if err != nil {
-		return nil, err
-	}
-	client := s3Client(cloud)
-	objects := s3objects.New(client, settings.Bucket, s3objects.Options{Now: time.Now})
-	old := s3objects.NewOldImages(client, legacy.Bucket, legacy.Prefix, s3objects.Options{Now: time.Now}).Promoting(objects)
-	if m.Layout = settings.Layout; f.checkObjects {
-		m.Objects = objects
-		if legacy.Bucket != "" {
-			m.OldImages = old
+		flag := "--check-objects"
+		if f.validate {
+			flag = "--validate"
 		}
+		return config.Config{}, aws.Config{}, usage("%s: the settings have faults:\n%w", flag, err)
 	}
-	p := &upload.Pipeline{Policy: settings.Policy, Layout: settings.Layout, Objects: objects, OldImages: old, Now: time.Now}
+	cloud, err := loadAWSWithCredentials(ctx)
+	return settings, cloud, err
+}
+
+// lookAtFiles has the migration look at files, as the flags say.
+func lookAtFiles(m *migrate.Migration, f migrateFlags, settings config.Config, cloud aws.Config) {
+	if !f.looksAtFiles() {
+		return
+	}
+	c := newDeployment(settings, cloud, m.To, closeNothing)
+	m.Layout = settings.Layout
+	if f.checkObjects {
+		m.Objects, m.OldImages = c.Objects, c.Uploads.OldImages
+	}
 	if f.validate {
-		m.Adopt = adopter(p)
+		m.Adopt = adopter(c.Uploads)
 	}
-	return p, nil
 }
 
 // adopter judges and promotes old images.

@@ -208,7 +208,7 @@ func TestABrokenOffMigrationSaysHowToGoOn(t *testing.T) {
 	})
 	env := map[string]string{"HATCHERY_BUGOUT_URL": brood.URL(), "HATCHERY_BUGOUT_APPLICATION_ID": broodApplication, "HATCHERY_BUGOUT_TOKEN": broodToken}
 	var out, errs bytes.Buffer
-	code := run(ctx, []string{"migrate", "--from", "sqlite:" + recordsFile(t, 20), "--to", "bugout"}, door{out: &out, err: &errs, getenv: func(name string) string { return env[name] }})
+	code := run(ctx, []string{"migrate", "--from", "sqlite:" + recordsFile(t, 20), "--to", "bugout"}, terminal{out: &out, err: &errs, getenv: func(name string) string { return env[name] }})
 	if code != 3 || errs.String() != "hatchery: broken off; begun again it passes over what was copied\n" || strings.Contains(out.String(), "failed") {
 		t.Errorf("%d %s %s", code, &out, &errs)
 	}

@@ -23,7 +23,7 @@ func (longRefusal) RoundTrip(*http.Request) (*http.Response, error) {
 // Bugout that holds too much.
 func TestOperatorsBugoutReadsMoreThanAFunctionDoes(t *testing.T) {
 	settings := config.Bugout{URL: "http://127.0.0.1:1", ApplicationID: anyID, Token: config.NewSecret(anyID)}
-	options, err := operatorsBugout(settings, door{err: io.Discard})
+	options, err := operatorsBugout(settings, terminal{err: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"text/tabwriter"
 	"time"
 
@@ -27,7 +26,7 @@ type reconcileFlags struct {
 	olderThan, within      time.Duration
 }
 
-func reconcileCommand(d door) *cobra.Command {
+func reconcileCommand(d terminal) *cobra.Command {
 	var f reconcileFlags
 	command := &cobra.Command{
 		Use:   "reconcile",
@@ -87,7 +86,7 @@ wrongly, and 3 when another system failed; what was found is printed all the sam
 }
 
 // reconcileNow does one run and prints its report.
-func reconcileNow(ctx context.Context, f reconcileFlags, d door, olderThan bool) (err error) {
+func reconcileNow(ctx context.Context, f reconcileFlags, d terminal, olderThan bool) (err error) {
 	dep, err := openDeployment(ctx, f.where, d)
 	if err != nil {
 		return err
@@ -97,13 +96,10 @@ func reconcileNow(ctx context.Context, f reconcileFlags, d door, olderThan bool)
 			err = errors.Join(err, system(closeErr))
 		}
 	}()
-	limits := reconcile.DefaultLimits(dep.settings.MaxReceives, dep.settings.VisibilityTime)
+	r := dep.Reconciler()
 	if olderThan {
-		limits.Overdue = f.olderThan
+		r.Limits.Overdue = f.olderThan
 	}
-	r := &reconcile.Reconciler{Records: dep.records, Inventory: dep.objects, Pipeline: dep.pipeline, Queue: dep.queue,
-		Layout: dep.settings.Layout, Bucket: dep.settings.Bucket, Region: dep.region, Limits: limits, Now: time.Now,
-		Log: slog.New(slog.DiscardHandler)} // the report says it all
 	o := reconcile.Options{DryRun: f.dryRun, Resume: f.resume, MaxRecords: f.maxRecords, MaxObjects: f.maxObjects}
 	if f.within > 0 {
 		var cancel context.CancelFunc

@@ -54,7 +54,7 @@ func command(t *testing.T, args ...string) (stdout, stderr string, code int) {
 // every message, until it is mended. The sweep of dev is kept out of it.
 func TestALostMessageIsMadeUpForBesideARunningDev(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
-	settings, err := devSettings(devFlags{data: data, records: "sqlite"}, door{getenv: func(string) string { return "" }})
+	settings, err := devSettings(devFlags{data: data, records: "sqlite"}, terminal{getenv: func(string) string { return "" }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,14 +68,14 @@ func TestALostMessageIsMadeUpForBesideARunningDev(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handlers, err := buildHandlers(settings, stack, records, log, wiring{})
+	served, err := handlers(components(settings, stackAWS(stack.Endpoints()), stack, records, log), stack, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var mended atomic.Bool
 	swallowed := make(chan struct{}, 100)
-	validate := handlers.Validate
-	handlers.Validate = func(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
+	validate := served.Validate
+	served.Validate = func(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
 		if mended.Load() {
 			return validate(ctx, batch)
 		}
@@ -86,7 +86,7 @@ func TestALostMessageIsMadeUpForBesideARunningDev(t *testing.T) {
 	}
 	ctx, end := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- stack.Run(ctx, handlers) }()
+	go func() { ended <- stack.Run(ctx, served) }()
 
 	h := &hatchery{t: t, base: stack.Endpoints().API, errors: new(bytes.Buffer), log: new(lines), client: &http.Client{}}
 	lost := h.mustPost(images, "cat.png", pngOf(t, 20, 1))

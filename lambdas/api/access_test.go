@@ -98,7 +98,7 @@ func TestAGrantIsBelievedForAsLongAsTheSettingSays(t *testing.T) {
 func TestOldImagesAreThereWhereTheirBucketIsSet(t *testing.T) {
 	for name, want := range map[string]bool{"": false, "hatchery-files": true} {
 		f := start(t, "HATCHERY_LEGACY_BUCKET", name)
-		if is := f.parts.Pipeline.OldImages != nil; is != want {
+		if is := f.Uploads.OldImages != nil; is != want {
 			t.Errorf("with the bucket %q: %t", name, is)
 		}
 	}

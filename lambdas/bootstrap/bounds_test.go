@@ -1,4 +1,4 @@
-package door
+package bootstrap
 
 import (
 	"testing"
@@ -36,7 +36,7 @@ func TestNoCallWaitsWithoutABound(t *testing.T) {
 
 func TestCallersWaitLessForBugoutThanTheFunctionMay(t *testing.T) {
 	const function = 29 * time.Second // of the template
-	p := &Parts{Settings: config.Config{Bugout: config.Bugout{Token: config.NewSecret("t")}}}
+	p := &Dependencies{Settings: config.Config{Bugout: config.Bugout{Token: config.NewSecret("t")}}}
 	hurried, patient := p.bugoutOptions(true), p.bugoutOptions(false)
 	// An upload asks the application, and after its 500 Bugout's auth server, makes a
 	// resource, and looks for it once that is not answered.

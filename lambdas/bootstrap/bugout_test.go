@@ -1,4 +1,4 @@
-package door_test
+package bootstrap_test
 
 import (
 	"encoding/json"
@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"hatchery/lambdas/door"
+	"hatchery/lambdas/bootstrap"
 	"hatchery/shared/config"
 	"hatchery/shared/local/localbrood"
 	"hatchery/shared/records/bugoutrecords"
@@ -71,10 +71,10 @@ func newSecrets(t *testing.T, value string) *secrets {
 }
 
 // built builds what functions are made of.
-func built(t *testing.T, e map[string]string, needs ...config.Need) *door.Parts {
+func built(t *testing.T, e map[string]string, needs ...config.Need) *bootstrap.Dependencies {
 	t.Helper()
-	var parts *door.Parts
-	if s := run(e, func(p *door.Parts) (any, error) { parts = p; return nil, nil }, needs...); s.code != 0 {
+	var parts *bootstrap.Dependencies
+	if s := run(e, func(p *bootstrap.Dependencies) (any, error) { parts = p; return nil, nil }, needs...); s.code != 0 {
 		t.Fatal(s.stderr.String())
 	}
 	return parts
@@ -84,16 +84,16 @@ var ref = upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: "0195600d-000
 
 func TestRecordsAreKeptByBugout(t *testing.T) {
 	p := built(t, bugoutEnv(brood(t).URL()))
-	if p.Records.Atomic() || p.Pipeline.Records != p.Records {
+	if p.Records.Atomic() || p.Uploads.Records != p.Records {
 		t.Errorf("the records are %T", p.Records)
 	}
 	if _, err := p.Records.Get(t.Context(), ref); !errors.Is(err, upload.ErrNotFound) {
 		t.Errorf("a record that is not there: %v", err)
 	}
-	if err := p.Notes.SetNote(t.Context(), "n", "text"); err != nil {
+	if err := p.Records.SetNote(t.Context(), "n", "text"); err != nil {
 		t.Error(err)
 	}
-	if got, err := p.Notes.Note(t.Context(), "n"); got != "text" || err != nil {
+	if got, err := p.Records.Note(t.Context(), "n"); got != "text" || err != nil {
 		t.Errorf("the note is %q, %v", got, err)
 	}
 }
@@ -149,12 +149,12 @@ func TestATokenThatIsNotToBeHadIsTroubleThatSaysWhatToDo(t *testing.T) {
 }
 
 func TestOldImagesAreWhereTheSettingsSay(t *testing.T) {
-	if p := partsWith(t); p.Pipeline.OldImages != nil {
+	if p := partsWith(t); p.Uploads.OldImages != nil {
 		t.Error("there are old images without a bucket")
 	}
 	bucket := newEndpoint(t, 404)
 	p := partsWith(t, "AWS_ENDPOINT_URL_S3", bucket.url, "HATCHERY_LEGACY_BUCKET", "old-images", "HATCHERY_LEGACY_PREFIX", "dev")
-	_, _ = p.Pipeline.OldImages.Look(t.Context(), ref)
+	_, _ = p.Uploads.OldImages.Look(t.Context(), ref)
 	if r := bucket.last.Load(); r == nil || r.URL.Path != "/old-images/dev/"+ref.String() {
 		t.Errorf("asked %+v", r)
 	}

@@ -1,4 +1,4 @@
-package door_test
+package bootstrap_test
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"hatchery/lambdas/door"
+	"hatchery/lambdas/bootstrap"
 	"hatchery/shared/config"
 )
 
@@ -36,14 +36,14 @@ type start struct {
 	stdout, stderr bytes.Buffer
 }
 
-func run(e map[string]string, build func(*door.Parts) (any, error), needs ...config.Need) *start {
+func run(e map[string]string, build func(*bootstrap.Dependencies) (any, error), needs ...config.Need) *start {
 	var s start
-	s.code = door.Run(door.Process{Getenv: func(name string) string { return e[name] }, Stdout: &s.stdout, Stderr: &s.stderr,
+	s.code = bootstrap.Run(bootstrap.Process{Getenv: func(name string) string { return e[name] }, Stdout: &s.stdout, Stderr: &s.stderr,
 		Serve: func(handler any) { s.served = handler }}, build, needs...)
 	return &s
 }
 
-func handler(*door.Parts) (any, error) { return "the handler", nil }
+func handler(*bootstrap.Dependencies) (any, error) { return "the handler", nil }
 
 // faults reads the one line that a start has logged when it failed.
 func (s *start) faults(t *testing.T) []string {
@@ -77,20 +77,20 @@ func about(faults []string) []string {
 }
 
 func TestAFunctionServesWithWhatItWasBuiltOf(t *testing.T) {
-	var parts *door.Parts
-	s := run(env("HATCHERY_QUARANTINE_DAYS", "40"), func(p *door.Parts) (any, error) { parts = p; return "the handler", nil }, config.Callers, config.Messages)
+	var parts *bootstrap.Dependencies
+	s := run(env("HATCHERY_QUARANTINE_DAYS", "40"), func(p *bootstrap.Dependencies) (any, error) { parts = p; return "the handler", nil }, config.Callers, config.Messages)
 	if s.code != 0 || s.served != "the handler" || s.stderr.Len() > 0 {
 		t.Fatalf("exit code %d, serves %v, logged %q", s.code, s.served, s.stderr.String())
 	}
-	p := parts.Pipeline
+	p := parts.Uploads
 	if p.Records != parts.Records || p.Objects != parts.Objects || p.Teller != nil || p.TombstoneLife.Hours() != 71*24 {
 		t.Errorf("pipeline %+v", p)
 	}
 }
 
 func TestABusThatIsNamedIsTold(t *testing.T) {
-	run(env("HATCHERY_EVENT_BUS", "default"), func(p *door.Parts) (any, error) {
-		if p.Pipeline.Teller == nil {
+	run(env("HATCHERY_EVENT_BUS", "default"), func(p *bootstrap.Dependencies) (any, error) {
+		if p.Uploads.Teller == nil {
 			t.Error("nobody tells the bus")
 		}
 		return nil, nil
@@ -143,7 +143,9 @@ func TestASecretThatIsMalformedIsNotShown(t *testing.T) {
 }
 
 func TestWhatCannotBeBuiltIsSaid(t *testing.T) {
-	s := run(env(), func(*door.Parts) (any, error) { return nil, errors.New("HATCHERY_APPLICATION_URL: plain http") })
+	s := run(env(), func(*bootstrap.Dependencies) (any, error) {
+		return nil, errors.New("HATCHERY_APPLICATION_URL: plain http")
+	})
 	if got := s.faults(t); !slices.Equal(got, []string{"HATCHERY_APPLICATION_URL: plain http"}) {
 		t.Errorf("faults %q", got)
 	}
@@ -188,7 +190,7 @@ func TestAFunctionEndsWhetherOrNotLambdaListens(t *testing.T) {
 }
 
 func TestEachLineNamesItsInvocationAndKeepsToTheLevel(t *testing.T) {
-	s := run(env("AWS_LAMBDA_LOG_LEVEL", "WARN"), func(p *door.Parts) (any, error) {
+	s := run(env("AWS_LAMBDA_LOG_LEVEL", "WARN"), func(p *bootstrap.Dependencies) (any, error) {
 		ctx := invocation(t, "invocation-1")
 		p.Log.InfoContext(ctx, "too quiet")
 		p.Log.With("upload_id", "u").WarnContext(ctx, "odd")
