@@ -80,7 +80,7 @@ func countUpload(t *testing.T, picture []byte, byForm bool) counted {
 		t.Fatal(err)
 	}
 	client := &countingClient{calls: map[string]int{}}
-	cloud := stackAWS(stack.Endpoints())
+	cloud := stack.Endpoints().AWS()
 	cloud.HTTPClient = client
 	served, err := handlers(components(settings, cloud, stack, records, log), stack, nil)
 	if err != nil {

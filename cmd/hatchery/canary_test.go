@@ -188,7 +188,7 @@ func TestACallersTokenIsInNoLineOfALogAtAnyLevel(t *testing.T) {
 		e := stack.Endpoints()
 		if store == config.RecordsBugout {
 			settings.Bugout = standIn(e)
-			if err := openLegacy(t.Context(), pipeline.S3Client(stackAWS(e)), settings.Legacy.Bucket); err != nil {
+			if err := openLegacy(t.Context(), pipeline.S3Client(e.AWS()), settings.Legacy.Bucket); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -196,7 +196,7 @@ func TestACallersTokenIsInNoLineOfALogAtAnyLevel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		served, err := handlers(components(settings, stackAWS(e), stack, records, log), stack, nil)
+		served, err := handlers(components(settings, e.AWS(), stack, records, log), stack, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -144,7 +144,7 @@ func localDeployment(ctx context.Context, w where, d terminal) (*deployment, err
 	if err != nil {
 		return nil, err
 	}
-	return newDeployment(onStack(settings, at), stackAWS(at), records, done), nil
+	return newDeployment(onStack(settings, at), at.AWS(), records, done), nil
 }
 
 // besideDev opens the records that a running dev has open, too.
@@ -156,7 +156,7 @@ func besideDev(ctx context.Context, w where, at local.Endpoints, d terminal) (up
 	case w.records == config.RecordsDynamoDB && at.DynamoDB == "":
 		return nil, nil, lacking("serves no DynamoDB")
 	case w.records == config.RecordsDynamoDB:
-		return tableRecords(stackAWS(at), at.Table, operatorsLog(d)), closeNothing, nil
+		return tableRecords(at.AWS(), at.Table, operatorsLog(d)), closeNothing, nil
 	case w.records == config.RecordsBugout && at.Bugout.URL == "":
 		return nil, nil, lacking("serves no stand-in for Bugout")
 	case w.records == config.RecordsBugout:

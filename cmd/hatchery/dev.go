@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/spf13/cobra"
 
 	"hatchery/shared/api"
@@ -149,7 +148,7 @@ func dev(ctx context.Context, f devFlags, d terminal) (err error) {
 		settings.Bugout = standIn(stack.Endpoints())
 	}
 	if settings.Legacy.Bucket != "" {
-		if err := openLegacy(ctx, pipeline.S3Client(stackAWS(stack.Endpoints())), settings.Legacy.Bucket); err != nil {
+		if err := openLegacy(ctx, pipeline.S3Client(stack.Endpoints().AWS()), settings.Legacy.Bucket); err != nil {
 			return system(err)
 		}
 	}
@@ -162,7 +161,7 @@ func dev(ctx context.Context, f devFlags, d terminal) (err error) {
 			err = errors.Join(err, system(closeErr))
 		}
 	}()
-	composed := components(settings, stackAWS(stack.Endpoints()), stack, records, log)
+	composed := components(settings, stack.Endpoints().AWS(), stack, records, log)
 	served, err := handlers(composed, stack, ctx.Done())
 	if err != nil {
 		return system(err)
@@ -183,22 +182,6 @@ func dev(ctx context.Context, f devFlags, d terminal) (err error) {
 		fmt.Fprintln(d.out, "\nEnded. What was accepted goes on at the next start.")
 	}
 	return nil
-}
-
-// stackAWS is how AWS is reached where a stack on this machine stands for it.
-func stackAWS(at local.Endpoints) aws.Config {
-	return aws.Config{Region: at.Region, Credentials: credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, ""),
-		ConfigSources:              []any{stackEndpoints{"S3": at.S3, "SQS": at.SQS, "DynamoDB": at.DynamoDB}},
-		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
-		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported}
-}
-
-// stackEndpoints finds the endpoint of one service, for the SDK.
-type stackEndpoints map[string]string
-
-// GetServiceBaseEndpoint gives the stack's.
-func (e stackEndpoints) GetServiceBaseEndpoint(_ context.Context, service string) (string, bool, error) {
-	return e[service], e[service] != "", nil
 }
 
 // onStack are the settings with what a stack on this machine has in their places.

@@ -16,7 +16,7 @@ import (
 func openRecords(ctx context.Context, settings config.Config, stack *local.Stack, log *slog.Logger) (records upload.Records, done func() error, err error) {
 	if settings.Records == config.RecordsDynamoDB {
 		at := stack.Endpoints()
-		return tableRecords(stackAWS(at), at.Table, log), closeNothing, nil
+		return tableRecords(at.AWS(), at.Table, log), closeNothing, nil
 	}
 	if settings.Records == config.RecordsBugout {
 		store, err := checkedStore(ctx, settings.Bugout, log)

@@ -68,7 +68,7 @@ func TestALostMessageIsMadeUpForBesideARunningDev(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	served, err := handlers(components(settings, stackAWS(stack.Endpoints()), stack, records, log), stack, nil)
+	served, err := handlers(components(settings, stack.Endpoints().AWS(), stack, records, log), stack, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
