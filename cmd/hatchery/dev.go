@@ -34,42 +34,18 @@ func devCommand(d terminal) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "dev",
 		Short: "Run the whole pipeline in this process",
-		Long: `Dev runs everything that Hatchery has in AWS on this machine: the API, an S3
-bucket, an SQS queue with its dead letters, the validator behind it, and records
-in SQLite, in a DynamoDB table or as resources of Bugout. The handlers are the ones
-that run in Lambda.
+		Long: `Dev runs everything that Hatchery has in AWS on this machine: the API, an S3 bucket,
+an SQS queue with its dead letters, the validator behind it, and the records. The
+handlers are those that run in Lambda. Everything is kept in the data folder: the next
+start goes on with whatever was accepted.
 
 Without --app a demo application is asked for permission: the token demo may do
-everything, any other token nothing.
-
-Everything is kept in the data folder. Ctrl-C ends it, and the next start goes on
-with whatever was accepted.
-
-These settings apply as in AWS: HATCHERY_POLICY, HATCHERY_CORS_ORIGINS,
-HATCHERY_POST_BYTES, HATCHERY_REDIRECT_BYTES, HATCHERY_APPLICATION,
-HATCHERY_GRANT_SECONDS, HATCHERY_FORM_SECONDS, HATCHERY_VALIDATOR_SECONDS,
-HATCHERY_READ_RATE, HATCHERY_QUARANTINE_DAYS (for how long deletions are remembered),
-HATCHERY_QUARANTINE_PREFIX, HATCHERY_FILES_PREFIX and HATCHERY_LEGACY_PREFIX.
-HATCHERY_LEGACY_BUCKET is a bucket of the S3 server here, and made if it is not there.
-
-These are looked at for faults, but have no effect, because dev has its own or does
-without: HATCHERY_BUCKET, HATCHERY_RECORDS, HATCHERY_TABLE, HATCHERY_APPLICATION_URL,
-HATCHERY_QUEUE_URL, HATCHERY_VISIBILITY_SECONDS, HATCHERY_MAX_RECEIVES,
-HATCHERY_SURVEY_DAYS, HATCHERY_EVENT_BUS and HATCHERY_STACK.
-
-With --records bugout a stand-in for Bugout's auth server keeps the records, which
-has an application and a token of its own. With --bugout a real one does: its
-application is HATCHERY_BUGOUT_APPLICATION_ID (hatchery bugout register makes one), its
-token is in --bugout-token-file or HATCHERY_BUGOUT_TOKEN. HATCHERY_BUGOUT_URL has an
-effect only with HATCHERY_APPLICATION=spire and without --records bugout.
-
-Everything listens on 127.0.0.1 alone, where no other machine reaches it, unless
---listen or another address says otherwise. With --containers there is one more
-address, for functions that run in containers under sam local: see
-docs/sam-local.md.
+everything, any other token nothing. Everything listens on 127.0.0.1 alone, where no
+other machine reaches it, unless --listen or another address says otherwise.
 
 It exits 0 when it was asked to end, 2 when it was used wrongly or a setting has a
-fault, and 3 when another system failed, or an address or the folder is taken.`,
+fault, and 3 when another system failed, or an address or the folder is taken.
+Settings: hatchery help environment. Functions under sam local: docs/sam-local.md.`,
 		Example: `  hatchery dev
   hatchery dev --listen 127.0.0.1:9000 --data /tmp/try
   hatchery dev --app https://journals.example.com --policy policy.json
@@ -85,22 +61,23 @@ fault, and 3 when another system failed, or an address or the folder is taken.`,
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return dev(cmd.Context(), f, d) },
 	}
-	command.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8080", "the API's `address`")
-	command.Flags().StringVar(&f.s3Listen, "s3-listen", "127.0.0.1:0", "the S3 server's `address`; port 0 is chosen once and kept")
-	command.Flags().StringVar(&f.sqsListen, "sqs-listen", "127.0.0.1:0", "the SQS endpoint's `address`; port 0 is chosen once and kept")
-	command.Flags().StringVar(&f.dynamoDBListen, "dynamodb-listen", "", "also serve DynamoDB on this `address` (default: only with --records dynamodb, on 127.0.0.1:0)")
-	command.Flags().StringVar(&f.bugoutListen, "bugout-listen", "", "also serve a stand-in for Bugout's auth server on this `address` (default: only with --records bugout, on 127.0.0.1:0)")
-	command.Flags().StringVar(&f.bugout, "bugout", "", "with --records bugout: the `URL` of Bugout's auth server (default: the stand-in)")
-	command.Flags().StringVar(&f.bugoutTokenFile, "bugout-token-file", "", "with --bugout: read the deployment's own token from this `file`, - for the standard input (default: HATCHERY_BUGOUT_TOKEN)")
-	command.Flags().StringVar(&f.containers, "containers", "", "also serve S3, SQS, DynamoDB and the application's answer at this `address`, which containers can reach (default: none)")
-	command.Flags().StringVar(&f.containersHost, "containers-host", "", "what containers call this machine: a `host` (default: the one of --containers, or "+local.DockersHost+" when that is 0.0.0.0)")
-	command.Flags().StringVar(&f.samples, "samples", "", "put the uploads that the sample events in this `folder` are about into bucket and records")
-	command.Flags().BoolVar(&f.noValidator, "no-validator", false, "leave what arrives in the queue, for a validator somewhere else")
-	command.Flags().StringVar(&f.data, "data", ".hatchery", "the `folder` to keep everything in")
-	command.Flags().StringVar(&f.app, "app", "", "the `URL` of the application to ask for permission (default: the demo application)")
-	command.Flags().StringVar(&f.records, "records", "sqlite", "the `store` that keeps the records: sqlite, in the data folder, dynamodb, in a table that dev serves from there, or bugout")
-	command.Flags().StringVar(&f.policy, "policy", "", "read the policy from this JSON `file`")
-	command.Flags().BoolVar(&f.json, "json", false, "print the endpoints and the log as JSON, one object a line")
+	flags := command.Flags()
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "the API's `address`")
+	flags.StringVar(&f.s3Listen, "s3-listen", "127.0.0.1:0", "the S3 server's `address`; port 0 is chosen once and kept")
+	flags.StringVar(&f.sqsListen, "sqs-listen", "127.0.0.1:0", "the SQS endpoint's `address`; port 0 is chosen once and kept")
+	flags.StringVar(&f.dynamoDBListen, "dynamodb-listen", "", "also serve DynamoDB on this `address` (default: only with --records dynamodb, on 127.0.0.1:0)")
+	flags.StringVar(&f.bugoutListen, "bugout-listen", "", "also serve a stand-in for Bugout's auth server on this `address` (default: only with --records bugout, on 127.0.0.1:0)")
+	flags.StringVar(&f.bugout, "bugout", "", "with --records bugout: the `URL` of Bugout's auth server (default: the stand-in)")
+	flags.StringVar(&f.bugoutTokenFile, "bugout-token-file", "", "with --bugout: read the deployment's own token from this `file`, - for the standard input (default: HATCHERY_BUGOUT_TOKEN)")
+	flags.StringVar(&f.containers, "containers", "", "also serve S3, SQS, DynamoDB and the application's answer at this `address`, which containers can reach (default: none)")
+	flags.StringVar(&f.containersHost, "containers-host", "", "what containers call this machine: a `host` (default: the one of --containers, or "+local.DockersHost+" when that is 0.0.0.0)")
+	flags.StringVar(&f.samples, "samples", "", "put the uploads that the sample events in this `folder` are about into bucket and records")
+	flags.BoolVar(&f.noValidator, "no-validator", false, "leave what arrives in the queue, for a validator somewhere else")
+	flags.StringVar(&f.data, "data", ".hatchery", "the `folder` to keep everything in")
+	flags.StringVar(&f.app, "app", "", "the `URL` of the application to ask for permission (default: the demo application)")
+	flags.StringVar(&f.records, "records", "sqlite", "the `store` that keeps the records: sqlite, in the data folder, dynamodb, in a table that dev serves from there, or bugout")
+	flags.StringVar(&f.policy, "policy", "", "read the policy from this JSON `file`")
+	flags.BoolVar(&f.json, "json", false, "print the endpoints and the log as JSON, one object a line")
 	return command
 }
 

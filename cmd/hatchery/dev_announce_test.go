@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 
@@ -135,16 +134,5 @@ func TestSettingsOfADeploymentDoNotChangeDevsOwn(t *testing.T) {
 	}
 	if settings.FormTime.Seconds() != 60 || settings.QuarantineDays != 90 {
 		t.Errorf("forms live for %v, quarantine for %d days", settings.FormTime, settings.QuarantineDays)
-	}
-}
-
-func TestDevsHelpSpeaksOfEverySetting(t *testing.T) {
-	var help bytes.Buffer
-	run(t.Context(), []string{"dev", "--help"}, terminal{out: &help, err: &help, getenv: func(string) string { return "" }})
-	words := strings.FieldsFunc(help.String(), func(r rune) bool { return r != '_' && (r < 'A' || r > 'Z') })
-	for _, s := range config.Settings() {
-		if !slices.Contains(words, s.Name) {
-			t.Errorf("dev --help does not speak of %s", s.Name)
-		}
 	}
 }

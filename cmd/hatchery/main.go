@@ -64,7 +64,7 @@ func system(err error) error { return &exitError{exitSystem, err} }
 func run(ctx context.Context, args []string, d terminal) int {
 	root := &cobra.Command{
 		Use:   "hatchery",
-		Short: "Take files from people nobody has vetted, and serve only what was read and allowed",
+		Short: "Receive untrusted uploads, and serve only what was read and allowed",
 		Long: `Hatchery takes an upload into quarantine, reads its bytes, and promotes what the
 policy allows to where an application may serve it from.
 
@@ -75,7 +75,9 @@ On this machine:
 On a deployment, in AWS or here:
   hatchery reconcile      bring lost uploads to their end, and say what does not fit
   hatchery migrate        copy records from one store to another
-  hatchery bugout         prepare and check Bugout as the keeper of records`,
+  hatchery bugout         prepare and check Bugout as the keeper of records
+
+Settings are environment variables: hatchery help environment.`,
 		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -86,7 +88,7 @@ On a deployment, in AWS or here:
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%w\nSee '%s --help'.", err, c.CommandPath())
 	})
-	root.AddCommand(devCommand(d), checkCommand(d), reconcileCommand(d), bugoutCommand(d), migrateCommand(d))
+	root.AddCommand(devCommand(d), checkCommand(d), reconcileCommand(d), bugoutCommand(d), migrateCommand(d), environmentTopic())
 
 	err := root.ExecuteContext(ctx)
 	if err == nil {

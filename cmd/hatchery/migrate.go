@@ -57,26 +57,14 @@ func migrateCommand(d terminal) *cobra.Command {
 		Long: `Migrate copies every record of an upload from one store to another. A store is
 
   dynamodb:TABLE   a table in DynamoDB; dynamodb alone is that of HATCHERY_TABLE
-  bugout           resources of Bugout, as --url, --application and --token-file say,
-                   or HATCHERY_BUGOUT_URL, _APPLICATION_ID and _TOKEN
+  bugout           resources of Bugout, as --url, --application and --token-file say
   sqlite:FILE      a file, that of a hatchery dev that does not run for instance
 
-Nothing is changed in the source. An older state of a record in the target is brought
-forward; what differs otherwise is reported and left alone. What the target has alone
-is looked for when the source is bugout: the others keep what was deleted as such. The
-files stay in their buckets.
-
-It may be broken off and begun again at any time: what was copied before is passed
-over, and with --state not even read again, up to where a record failed or is damaged.
+Nothing is changed in the source, and the files stay in their buckets. An older state
+of a record in the target is brought forward; what differs otherwise is reported and
+left alone. What the target has alone is looked for when the source is bugout: the other
+stores keep what was deleted as such. It may be broken off and begun again at any time.
 Copy once while the old deployment runs, then stop it and copy what came since.
-
-With --check-objects the target's stored records are compared with the bucket
-(HATCHERY_BUCKET): is there what they serve? The images of the replaced service are
-looked for in its own (HATCHERY_LEGACY_BUCKET, HATCHERY_LEGACY_PREFIX).
-
-With --validate those images are read as the validator reads, and what the policy
-allows is promoted: it is an upload as any other from then on. The rest stays what it
-was, and is reported. Alone it goes over what Bugout holds: --from and --to bugout.
 
 It exits
 
@@ -85,8 +73,7 @@ It exits
   1   when something differs or is in the target alone, or a file is missing or could
       not be looked for
   2   when it was used wrongly
-  3   when a store failed, or a record is damaged: that one is reported and passed
-      over; or when it was broken off, with Ctrl-C for instance`,
+  3   when a store failed, a record is damaged, or it was broken off`,
 		Example: `  hatchery migrate --from bugout --to dynamodb:hatchery-RecordsTable-1ABC --dry-run
   hatchery migrate --from bugout --to dynamodb --state migration.json --check-objects
   hatchery migrate --from bugout --token-file token --to sqlite:records.db
@@ -106,16 +93,20 @@ It exits
 			return migrateNow(cmd.Context(), f, d)
 		},
 	}
-	command.Flags().StringVar(&f.from, "from", "", "the `store` that is copied")
-	command.Flags().StringVar(&f.to, "to", "", "the `store` that is filled")
-	command.Flags().BoolVar(&f.dryRun, "dry-run", false, "change nothing: say what is missing and what differs")
-	command.Flags().BoolVar(&f.json, "json", false, "print the report as one JSON object")
-	command.Flags().BoolVar(&f.checkObjects, "check-objects", false, "look whether the buckets hold what stored records serve")
-	command.Flags().BoolVar(&f.validate, "validate", false, "judge the replaced service's images and promote what is allowed")
-	command.Flags().StringVar(&f.state, "state", "", "keep in this `file` how far it came, and go on from there; a dry run does not")
-	command.Flags().Var(&f.atOnce, "at-once", "how many records are copied at once: `n` up to 64, with bugout up to 4")
-	f.bugout.addServer(command.Flags())
-	f.bugout.addApplication(command.Flags())
+	flags := command.Flags()
+	flags.StringVar(&f.from, "from", "", "the `store` that is copied")
+	flags.StringVar(&f.to, "to", "", "the `store` that is filled")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "change nothing: say what is missing and what differs")
+	flags.BoolVar(&f.json, "json", false, "print the report as one JSON object")
+	flags.BoolVar(&f.checkObjects, "check-objects", false, "look whether the buckets hold what the target's stored records serve: "+
+		"HATCHERY_BUCKET, and for images of the replaced service HATCHERY_LEGACY_BUCKET")
+	flags.BoolVar(&f.validate, "validate", false, "judge the replaced service's images as the validator does, and promote what the policy allows; "+
+		"the rest stays what it was, and is reported. Without --from and --to: those that Bugout records")
+	flags.StringVar(&f.state, "state", "", "keep in this `file` how far it came, and go on from there; "+
+		"a record that failed or is damaged is read again, and a dry run keeps nothing")
+	flags.Var(&f.atOnce, "at-once", "how many records are copied at once: `n` up to 64, with bugout up to 4")
+	f.bugout.addServer(flags)
+	f.bugout.addApplication(flags)
 	return command
 }
 
