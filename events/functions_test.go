@@ -34,8 +34,10 @@ type deployment struct {
 func deploy(t *testing.T, uploads samples.Uploads) deployment {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	stack, err := local.Open(t.Context(), local.Options{Data: t.TempDir(), Listen: "127.0.0.1:0", S3Listen: "127.0.0.1:0", SQSListen: "127.0.0.1:0",
-		DynamoDBListen: "127.0.0.1:0", QuarantinePrefix: upload.DefaultLayout.Quarantine, FunctionTimeout: time.Minute, Log: log})
+	stack, err := local.Open(t.Context(), local.Options{Data: t.TempDir(), Listen: "127.0.0.1:0",
+		S3Listen: "127.0.0.1:0", SQSListen: "127.0.0.1:0",
+		DynamoDBListen: "127.0.0.1:0", QuarantinePrefix: upload.DefaultLayout.Quarantine, FunctionTimeout: time.Minute,
+		Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +48,8 @@ func deploy(t *testing.T, uploads samples.Uploads) deployment {
 	})
 	at := stack.Endpoints()
 	settings, err := config.Load(func(name string) string {
-		return map[string]string{"HATCHERY_BUCKET": at.Bucket, "HATCHERY_RECORDS": config.RecordsDynamoDB, "HATCHERY_TABLE": at.Table,
+		return map[string]string{"HATCHERY_BUCKET": at.Bucket, "HATCHERY_RECORDS": config.RecordsDynamoDB,
+			"HATCHERY_TABLE":           at.Table,
 			"HATCHERY_APPLICATION_URL": at.App, "HATCHERY_QUEUE_URL": at.QueueURL}[name]
 	}, config.Callers, config.Messages)
 	if err != nil {
@@ -54,7 +57,8 @@ func deploy(t *testing.T, uploads samples.Uploads) deployment {
 	}
 	cloud := at.AWS()
 	records := dynamorecords.New(dynamodb.NewFromConfig(cloud), at.Table, dynamorecords.Options{})
-	c := pipeline.New(settings, pipeline.Dependencies{AWS: cloud, S3: pipeline.S3Client(cloud), Records: records, Log: log})
+	c := pipeline.New(settings, pipeline.Dependencies{AWS: cloud, S3: pipeline.S3Client(cloud), Records: records,
+		Log: log})
 	if err := uploads.Put(t.Context(), c.Uploads); err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +68,8 @@ func deploy(t *testing.T, uploads samples.Uploads) deployment {
 	if err != nil {
 		t.Fatal(err)
 	}
-	adapter := lambdahttp.New(handler, lambdahttp.Options{InvocationID: func(context.Context) string { return "invocation-1" }})
+	adapter := lambdahttp.New(handler,
+		lambdahttp.Options{InvocationID: func(context.Context) string { return "invocation-1" }})
 	reconciler := c.Reconciler()
 	return deployment{records: records, functions: map[string]function{
 		"api":       adapter.Invoke,

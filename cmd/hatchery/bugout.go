@@ -28,12 +28,14 @@ type textFlags interface {
 // addServer adds the flags that say where Bugout is, and with which token it is asked.
 func (f *bugoutFlags) addServer(flags textFlags) {
 	flags.StringVar(&f.url, "url", "", "the `URL` of Bugout's auth server (default: HATCHERY_BUGOUT_URL)")
-	flags.StringVar(&f.tokenFile, "token-file", "", "read Bugout's token from this `file`, - for the standard input (default: HATCHERY_BUGOUT_TOKEN)")
+	flags.StringVar(&f.tokenFile, "token-file", "",
+		"read Bugout's token from this `file`, - for the standard input (default: HATCHERY_BUGOUT_TOKEN)")
 }
 
 // addApplication adds the flag that says whose resources are meant.
 func (f *bugoutFlags) addApplication(flags textFlags) {
-	flags.StringVar(&f.application, "application", "", "the `id` of the application in Bugout (default: HATCHERY_BUGOUT_APPLICATION_ID)")
+	flags.StringVar(&f.application, "application", "",
+		"the `id` of the application in Bugout (default: HATCHERY_BUGOUT_APPLICATION_ID)")
 }
 
 func bugoutCommand(d terminal) *cobra.Command {
@@ -82,7 +84,8 @@ prints the setting to keep. Running it again makes another one.`,
 	}
 	command.Flags().StringVar(&group, "group", "", "the `id` of the group that the application belongs to")
 	command.Flags().StringVar(&name, "name", "", "the application's name")
-	command.Flags().StringVar(&description, "description", "Records of uploads, kept by Hatchery", "what the application is for")
+	command.Flags().StringVar(&description, "description", "Records of uploads, kept by Hatchery",
+		"what the application is for")
 	return command
 }
 
@@ -132,7 +135,8 @@ func (f *bugoutFlags) fault(first bool, url string, step bugoutrecords.Step) err
 		return &exitError{exitNo, fmt.Errorf("%s: Bugout does not accept the token of %s", step.Name, from)}
 	case first && !network:
 		// It asks for nothing: whoever is Bugout answers it.
-		return system(fmt.Errorf("%s: what answers at %s does not look like Bugout's auth server, or is in trouble: %w", step.Name, url, step.Err))
+		return system(fmt.Errorf("%s: what answers at %s does not look like Bugout's auth server, or is in trouble: %w",
+			step.Name, url, step.Err))
 	}
 	return bugoutError(fmt.Errorf("%s: %w", step.Name, step.Err))
 }
@@ -176,7 +180,8 @@ func (f *bugoutFlags) over(d terminal) (getenv func(string) string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	flags := map[string]string{"HATCHERY_BUGOUT_URL": f.url, "HATCHERY_BUGOUT_APPLICATION_ID": f.application, "HATCHERY_BUGOUT_TOKEN": token}
+	flags := map[string]string{"HATCHERY_BUGOUT_URL": f.url, "HATCHERY_BUGOUT_APPLICATION_ID": f.application,
+		"HATCHERY_BUGOUT_TOKEN": token}
 	return func(name string) string {
 		if value := flags[name]; value != "" {
 			return value

@@ -64,14 +64,17 @@ type counted struct {
 // what is paid for in AWS. A form's own POST is the client's call: it is not in it.
 func countUpload(t *testing.T, picture []byte, byForm bool) counted {
 	t.Helper()
-	settings, err := devSettings(devFlags{data: "any", records: "sqlite"}, terminal{getenv: func(string) string { return "" }})
+	settings, err := devSettings(devFlags{data: "any", records: "sqlite"},
+		terminal{getenv: func(string) string { return "" }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var logged bytes.Buffer
 	log := slog.New(slog.NewJSONHandler(&logged, nil)) // one line is one Write, made under its lock
-	stack, err := local.Open(t.Context(), local.Options{Data: filepath.Join(t.TempDir(), "data"), Listen: "127.0.0.1:0", S3Listen: "127.0.0.1:0",
-		SQSListen: "127.0.0.1:0", QuarantinePrefix: settings.Layout.Quarantine, FunctionTimeout: time.Minute, SweepEvery: time.Hour, Log: slog.New(slog.DiscardHandler)})
+	stack, err := local.Open(t.Context(), local.Options{Data: filepath.Join(t.TempDir(), "data"),
+		Listen: "127.0.0.1:0", S3Listen: "127.0.0.1:0",
+		SQSListen: "127.0.0.1:0", QuarantinePrefix: settings.Layout.Quarantine, FunctionTimeout: time.Minute,
+		SweepEvery: time.Hour, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

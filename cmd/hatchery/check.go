@@ -50,7 +50,8 @@ wrongly, a file cannot be read, or a folder holds none.`,
 			return c.run(cmd.Context(), args)
 		},
 	}
-	command.Flags().StringVar(&policyFile, "policy", "", "read the policy from this JSON `file` (default: HATCHERY_POLICY, or the default in docs/policy.md)")
+	command.Flags().StringVar(&policyFile, "policy", "",
+		"read the policy from this JSON `file` (default: HATCHERY_POLICY, or the default in docs/policy.md)")
 	command.Flags().StringVar(&kind, "kind", "images", "the `kind` of the policy that the files would be uploaded as")
 	command.Flags().BoolVar(&c.json, "json", false, "print one JSON object a line for each file")
 	return command
@@ -211,7 +212,8 @@ func (c *checker) print(r checked) error {
 	}
 	var err error
 	if r.Allowed {
-		_, err = fmt.Fprintf(c.out, "allowed  %s  %s, %d x %d, %s bytes\n", shown(r.File), r.ContentType, r.Width, r.Height, grouped(r.Size))
+		_, err = fmt.Fprintf(c.out, "allowed  %s  %s, %d x %d, %s bytes\n", shown(r.File), r.ContentType, r.Width,
+			r.Height, grouped(r.Size))
 	} else {
 		_, err = fmt.Fprintf(c.out, "refused  %s  %s: %s\n", shown(r.File), r.Code, r.Message)
 	}

@@ -64,18 +64,28 @@ Settings: hatchery help environment. Functions under sam local: docs/sam-local.m
 	flags := command.Flags()
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "the API's `address`")
 	flags.StringVar(&f.s3Listen, "s3-listen", "127.0.0.1:0", "the S3 server's `address`; port 0 is chosen once and kept")
-	flags.StringVar(&f.sqsListen, "sqs-listen", "127.0.0.1:0", "the SQS endpoint's `address`; port 0 is chosen once and kept")
-	flags.StringVar(&f.dynamoDBListen, "dynamodb-listen", "", "also serve DynamoDB on this `address` (default: only with --records dynamodb, on 127.0.0.1:0)")
-	flags.StringVar(&f.bugoutListen, "bugout-listen", "", "also serve a stand-in for Bugout's auth server on this `address` (default: only with --records bugout, on 127.0.0.1:0)")
-	flags.StringVar(&f.bugout, "bugout", "", "with --records bugout: the `URL` of Bugout's auth server (default: the stand-in)")
-	flags.StringVar(&f.bugoutTokenFile, "bugout-token-file", "", "with --bugout: read the deployment's own token from this `file`, - for the standard input (default: HATCHERY_BUGOUT_TOKEN)")
-	flags.StringVar(&f.containers, "containers", "", "also serve S3, SQS, DynamoDB and the application's answer at this `address`, which containers can reach (default: none)")
-	flags.StringVar(&f.containersHost, "containers-host", "", "what containers call this machine: a `host` (default: the one of --containers, or "+local.DockersHost+" when that is 0.0.0.0)")
-	flags.StringVar(&f.samples, "samples", "", "put the uploads that the sample events in this `folder` are about into bucket and records")
+	flags.StringVar(&f.sqsListen, "sqs-listen", "127.0.0.1:0",
+		"the SQS endpoint's `address`; port 0 is chosen once and kept")
+	flags.StringVar(&f.dynamoDBListen, "dynamodb-listen", "",
+		"also serve DynamoDB on this `address` (default: only with --records dynamodb, on 127.0.0.1:0)")
+	flags.StringVar(&f.bugoutListen, "bugout-listen", "",
+		"also serve a stand-in for Bugout's auth server on this `address` (default: only with --records bugout, on 127.0.0.1:0)")
+	flags.StringVar(&f.bugout, "bugout", "",
+		"with --records bugout: the `URL` of Bugout's auth server (default: the stand-in)")
+	flags.StringVar(&f.bugoutTokenFile, "bugout-token-file", "",
+		"with --bugout: read the deployment's own token from this `file`, - for the standard input (default: HATCHERY_BUGOUT_TOKEN)")
+	flags.StringVar(&f.containers, "containers", "",
+		"also serve S3, SQS, DynamoDB and the application's answer at this `address`, which containers can reach (default: none)")
+	flags.StringVar(&f.containersHost, "containers-host", "",
+		"what containers call this machine: a `host` (default: the one of --containers, or "+local.DockersHost+" when that is 0.0.0.0)")
+	flags.StringVar(&f.samples, "samples", "",
+		"put the uploads that the sample events in this `folder` are about into bucket and records")
 	flags.BoolVar(&f.noValidator, "no-validator", false, "leave what arrives in the queue, for a validator somewhere else")
 	flags.StringVar(&f.data, "data", ".hatchery", "the `folder` to keep everything in")
-	flags.StringVar(&f.app, "app", "", "the `URL` of the application to ask for permission (default: the demo application)")
-	flags.StringVar(&f.records, "records", "sqlite", "the `store` that keeps the records: sqlite, in the data folder, dynamodb, in a table that dev serves from there, or bugout")
+	flags.StringVar(&f.app, "app", "",
+		"the `URL` of the application to ask for permission (default: the demo application)")
+	flags.StringVar(&f.records, "records", "sqlite",
+		"the `store` that keeps the records: sqlite, in the data folder, dynamodb, in a table that dev serves from there, or bugout")
 	flags.StringVar(&f.policy, "policy", "", "read the policy from this JSON `file`")
 	flags.BoolVar(&f.json, "json", false, "print the endpoints and the log as JSON, one object a line")
 	return command
@@ -109,9 +119,11 @@ func dev(ctx context.Context, f devFlags, d terminal) (err error) {
 	if f.json {
 		log = slog.New(slog.NewJSONHandler(d.out, nil))
 	}
-	stack, err := local.Open(ctx, local.Options{Data: f.data, Listen: f.listen, S3Listen: f.s3Listen, SQSListen: f.sqsListen,
-		DynamoDBListen: f.dynamoDBListen, BugoutListen: f.bugoutListen, Containers: f.containers, ContainersHost: f.containersHost,
-		AppURL: f.app, QuarantinePrefix: settings.Layout.Quarantine, CORSOrigins: settings.CORSOrigins,
+	stack, err := local.Open(ctx, local.Options{Data: f.data, Listen: f.listen, S3Listen: f.s3Listen,
+		SQSListen:      f.sqsListen,
+		DynamoDBListen: f.dynamoDBListen, BugoutListen: f.bugoutListen, Containers: f.containers,
+		ContainersHost: f.containersHost,
+		AppURL:         f.app, QuarantinePrefix: settings.Layout.Quarantine, CORSOrigins: settings.CORSOrigins,
 		FunctionTimeout: settings.ValidatorTime, SweepEvery: sweepEvery, Log: log})
 	if err != nil {
 		return system(err)
@@ -169,9 +181,11 @@ func onStack(settings config.Config, at local.Endpoints) config.Config {
 }
 
 // components composes what would run in Lambda on the stack.
-func components(settings config.Config, cloud aws.Config, stack *local.Stack, records upload.Records, log *slog.Logger) *pipeline.Components {
-	return pipeline.New(onStack(settings, stack.Endpoints()), pipeline.Dependencies{AWS: cloud, S3: pipeline.S3Client(cloud),
-		Records: records, BugoutRequests: bugoutRequests, Log: log})
+func components(settings config.Config, cloud aws.Config, stack *local.Stack, records upload.Records,
+	log *slog.Logger) *pipeline.Components {
+	return pipeline.New(onStack(settings, stack.Endpoints()),
+		pipeline.Dependencies{AWS: cloud, S3: pipeline.S3Client(cloud),
+			Records: records, BugoutRequests: bugoutRequests, Log: log})
 }
 
 // handlers are what the stack calls. stopping is closed when the end was asked for.

@@ -72,13 +72,17 @@ func exported(f devFlags, settings config.Config, at local.Endpoints, policy str
 	}
 	switch {
 	case f.bugout != "":
-		exports = append(exports, [2]string{"HATCHERY_BUGOUT_URL", settings.Bugout.URL}, [2]string{"HATCHERY_BUGOUT_APPLICATION_ID", settings.Bugout.ApplicationID})
+		exports = append(exports, [2]string{"HATCHERY_BUGOUT_URL", settings.Bugout.URL},
+			[2]string{"HATCHERY_BUGOUT_APPLICATION_ID", settings.Bugout.ApplicationID})
 	case at.Bugout.URL != "":
-		exports = append(exports, [2]string{"HATCHERY_BUGOUT_URL", at.Bugout.URL}, [2]string{"HATCHERY_BUGOUT_APPLICATION_ID", at.Bugout.Application},
+		exports = append(exports, [2]string{"HATCHERY_BUGOUT_URL", at.Bugout.URL},
+			[2]string{"HATCHERY_BUGOUT_APPLICATION_ID", at.Bugout.Application},
 			[2]string{"HATCHERY_BUGOUT_TOKEN", at.Bugout.Token})
 	}
-	for _, e := range [][3]string{{"HATCHERY_LEGACY_BUCKET", settings.Legacy.Bucket}, {"HATCHERY_LEGACY_PREFIX", settings.Legacy.Prefix},
-		{"HATCHERY_QUARANTINE_PREFIX", settings.Layout.Quarantine, upload.DefaultLayout.Quarantine}, {"HATCHERY_FILES_PREFIX", settings.Layout.Files, upload.DefaultLayout.Files}} {
+	for _, e := range [][3]string{{"HATCHERY_LEGACY_BUCKET", settings.Legacy.Bucket},
+		{"HATCHERY_LEGACY_PREFIX", settings.Legacy.Prefix},
+		{"HATCHERY_QUARANTINE_PREFIX", settings.Layout.Quarantine, upload.DefaultLayout.Quarantine},
+		{"HATCHERY_FILES_PREFIX", settings.Layout.Files, upload.DefaultLayout.Files}} {
 		if e[1] != e[2] {
 			exports = append(exports, [2]string{e[0], e[1]})
 		}
@@ -226,8 +230,10 @@ func writeContainersFile(path string, settings config.Config, at local.Endpoints
 		return err
 	}
 	variables := map[string]string{
-		"AWS_ENDPOINT_URL": at.Containers, "HATCHERY_BUCKET": at.Bucket, "HATCHERY_QUEUE_URL": queue, "HATCHERY_TABLE": at.Table,
-		"HATCHERY_RECORDS": config.RecordsDynamoDB, "HATCHERY_APPLICATION_URL": at.Containers, "HATCHERY_POLICY": string(policy),
+		"AWS_ENDPOINT_URL": at.Containers, "HATCHERY_BUCKET": at.Bucket, "HATCHERY_QUEUE_URL": queue,
+		"HATCHERY_TABLE":   at.Table,
+		"HATCHERY_RECORDS": config.RecordsDynamoDB, "HATCHERY_APPLICATION_URL": at.Containers,
+		"HATCHERY_POLICY":            string(policy),
 		"HATCHERY_QUARANTINE_PREFIX": settings.Layout.Quarantine, "HATCHERY_FILES_PREFIX": settings.Layout.Files,
 		"HATCHERY_CORS_ORIGINS":       strings.Join(settings.CORSOrigins, ","),
 		"HATCHERY_VISIBILITY_SECONDS": strconv.Itoa(int(at.Visibility.Seconds())),

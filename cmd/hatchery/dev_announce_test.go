@@ -30,7 +30,8 @@ func TestAnAPIThatOthersReachIsWarnedOf(t *testing.T) {
 	if a := h.do(http.MethodGet, "/ping", "", nil); a.status != http.StatusOK {
 		t.Errorf("there it answers %d", a.status)
 	}
-	for _, says := range []string{"0.0.0.0:" + port + " can be reached from beyond this machine", "token demo, which may do everything", "work on this machine only"} {
+	for _, says := range []string{"0.0.0.0:" + port + " can be reached from beyond this machine",
+		"token demo, which may do everything", "work on this machine only"} {
 		if !strings.Contains(h.warning, says) {
 			t.Errorf("%q is not said: %q", says, h.warning)
 		}
@@ -40,7 +41,8 @@ func TestAnAPIThatOthersReachIsWarnedOf(t *testing.T) {
 		t.Errorf("a person is not warned: %s", text)
 	}
 	beyond.at.S3 = "http://192.0.2.1:9"
-	if text := announced(t, devFlags{app: "https://a.example"}, beyond); strings.Contains(text, "token demo") || strings.Contains(text, "this machine only") {
+	if text := announced(t, devFlags{app: "https://a.example"}, beyond); strings.Contains(text, "token demo") ||
+		strings.Contains(text, "this machine only") {
 		t.Errorf("said is what is not so: %s", text)
 	}
 	if h := startHatchery(t, t.TempDir(), "--listen", "localhost:0"); h.warning != "" {
@@ -66,10 +68,12 @@ func TestATableInWhichNothingIsKeptIsNotExported(t *testing.T) {
 		t.Errorf("%v", h.env)
 	}
 	at := announcement{at: local.Endpoints{DynamoDB: "http://d:1", Table: "records"}}
-	if text := announced(t, devFlags{records: "sqlite"}, at); !strings.Contains(text, "nothing is kept there: the records are in sqlite") || strings.Contains(text, "table records") {
+	if text := announced(t, devFlags{records: "sqlite"}, at); !strings.Contains(text,
+		"nothing is kept there: the records are in sqlite") || strings.Contains(text, "table records") {
 		t.Errorf("%s", text)
 	}
-	if text := announced(t, devFlags{records: "dynamodb"}, at); !strings.Contains(text, "table records") || strings.Contains(text, "nothing is kept") {
+	if text := announced(t, devFlags{records: "dynamodb"}, at); !strings.Contains(text, "table records") ||
+		strings.Contains(text, "nothing is kept") {
 		t.Errorf("%s", text)
 	}
 }
@@ -94,7 +98,8 @@ func TestWhatDevExportsIsEnoughToReconcile(t *testing.T) {
 func withSettings(t *testing.T, env map[string]string, args ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code := run(t.Context(), append([]string{"dev", "--data", t.TempDir()}, args...), terminal{out: &out, err: &errs, getenv: func(name string) string { return env[name] }})
+	code := run(t.Context(), append([]string{"dev", "--data", t.TempDir()}, args...),
+		terminal{out: &out, err: &errs, getenv: func(name string) string { return env[name] }})
 	if code != exitUsage {
 		t.Fatalf("exit code %d with %v: %s", code, env, &errs)
 	}
@@ -102,9 +107,12 @@ func withSettings(t *testing.T, env map[string]string, args ...string) string {
 }
 
 func TestDevTellsEveryFaultOfSettingsAtOnce(t *testing.T) {
-	bad := map[string]string{"HATCHERY_POLICY": `{"kinds":{"images":{"max_byte":1}}}`, "HATCHERY_POST_BYTES": "many", "HATCHERY_CORS_ORIGINS": "notes",
-		"HATCHERY_FORM_SECONDS": "1", "HATCHERY_QUARANTINE_DAYS": "1", "HATCHERY_VISIBILITY_SECONDS": "x", "HATCHERY_MAX_RECEIVES": "x",
-		"HATCHERY_SURVEY_DAYS": "x", "HATCHERY_EVENT_BUS": "a bus", "HATCHERY_STACK": "a stack", "HATCHERY_QUEUE_URL": "queue", "HATCHERY_BUCKET": "A bucket",
+	bad := map[string]string{"HATCHERY_POLICY": `{"kinds":{"images":{"max_byte":1}}}`, "HATCHERY_POST_BYTES": "many",
+		"HATCHERY_CORS_ORIGINS": "notes",
+		"HATCHERY_FORM_SECONDS": "1", "HATCHERY_QUARANTINE_DAYS": "1", "HATCHERY_VISIBILITY_SECONDS": "x",
+		"HATCHERY_MAX_RECEIVES": "x",
+		"HATCHERY_SURVEY_DAYS":  "x", "HATCHERY_EVENT_BUS": "a bus", "HATCHERY_STACK": "a stack",
+		"HATCHERY_QUEUE_URL": "queue", "HATCHERY_BUCKET": "A bucket",
 		"HATCHERY_RECORDS": "files", "HATCHERY_TABLE": "a table", "MY_APP_JOURNALS_URL": "journals"}
 	errs := withSettings(t, bad)
 	for name := range maps.Keys(bad) {
@@ -122,9 +130,11 @@ func TestDevTellsEveryFaultOfSettingsAtOnce(t *testing.T) {
 
 // TestSettingsOfADeploymentDoNotChangeDevsOwn: a shell may be set for one in AWS.
 func TestSettingsOfADeploymentDoNotChangeDevsOwn(t *testing.T) {
-	env := map[string]string{"HATCHERY_BUCKET": "prod", "HATCHERY_RECORDS": "dynamodb", "HATCHERY_TABLE": "prod", "MY_APP_JOURNALS_URL": "https://journals.example",
+	env := map[string]string{"HATCHERY_BUCKET": "prod", "HATCHERY_RECORDS": "dynamodb", "HATCHERY_TABLE": "prod",
+		"MY_APP_JOURNALS_URL":   "https://journals.example",
 		"HATCHERY_FORM_SECONDS": "60", "HATCHERY_QUARANTINE_DAYS": "90", "HATCHERY_EVENT_BUS": "prod"}
-	settings, err := devSettings(devFlags{data: "d", records: "sqlite"}, terminal{getenv: func(name string) string { return env[name] }})
+	settings, err := devSettings(devFlags{data: "d", records: "sqlite"},
+		terminal{getenv: func(name string) string { return env[name] }})
 	if err != nil {
 		t.Fatal(err)
 	}

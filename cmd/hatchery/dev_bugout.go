@@ -51,7 +51,8 @@ func bugoutGiven(f devFlags) (map[string]string, error) {
 
 // standIn is how the stand-in is reached.
 func standIn(at local.Endpoints) config.Bugout {
-	return config.Bugout{URL: at.Bugout.URL, ApplicationID: at.Bugout.Application, Token: config.NewSecret(at.Bugout.Token)}
+	return config.Bugout{URL: at.Bugout.URL, ApplicationID: at.Bugout.Application,
+		Token: config.NewSecret(at.Bugout.Token)}
 }
 
 // bugoutOptions are those of records in Bugout, whose token a file may hold that the

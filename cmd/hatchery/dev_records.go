@@ -13,7 +13,8 @@ import (
 
 // openRecords opens what keeps the records of a stack. The caller closes them
 // before the stack.
-func openRecords(ctx context.Context, settings config.Config, stack *local.Stack, log *slog.Logger) (records upload.Records, done func() error, err error) {
+func openRecords(ctx context.Context, settings config.Config, stack *local.Stack, log *slog.Logger) (
+	records upload.Records, done func() error, err error) {
 	if settings.Records == config.RecordsDynamoDB {
 		at := stack.Endpoints()
 		return tableRecords(at.AWS(), at.Table, log), closeNothing, nil

@@ -22,7 +22,8 @@ func (f devFlags) check() error {
 		needed        bool
 	}{
 		{"--listen", f.listen, true}, {"--s3-listen", f.s3Listen, true}, {"--sqs-listen", f.sqsListen, true},
-		{"--dynamodb-listen", f.dynamoDBListen, false}, {"--bugout-listen", f.bugoutListen, false}, {"--containers", f.containers, false},
+		{"--dynamodb-listen", f.dynamoDBListen, false}, {"--bugout-listen", f.bugoutListen, false},
+		{"--containers", f.containers, false},
 	} {
 		if (a.needed || a.address != "") && !isAddress(a.address) {
 			return usage("%s: found %q; want HOST:PORT, as 127.0.0.1:8080", a.flag, a.address)
@@ -32,7 +33,8 @@ func (f devFlags) check() error {
 		return usage("--containers-host: there is no address for containers: add --containers")
 	}
 	if f.containersHost != "" && !isHost(f.containersHost) {
-		return usage("--containers-host: found %q; want a host's name or address, without a port, as %s", f.containersHost, local.DockersHost)
+		return usage("--containers-host: found %q; want a host's name or address, without a port, as %s",
+			f.containersHost, local.DockersHost)
 	}
 	return nil
 }
@@ -101,7 +103,8 @@ func (f devFlags) named(faults upload.Faults) upload.Faults {
 	if f.bugout == "" {
 		return faults
 	}
-	return namedAsFlags(faults, map[string]flagValue{"HATCHERY_BUGOUT_URL": {"--bugout", f.bugout}, "HATCHERY_BUGOUT_TOKEN": {"--bugout-token-file", f.bugoutTokenFile}})
+	return namedAsFlags(faults, map[string]flagValue{"HATCHERY_BUGOUT_URL": {"--bugout", f.bugout},
+		"HATCHERY_BUGOUT_TOKEN": {"--bugout-token-file", f.bugoutTokenFile}})
 }
 
 // loadDevs reads what is given from there and the rest from the environment.

@@ -115,7 +115,8 @@ func anchors(text string) []string {
 	var all []string
 	for line := range strings.Lines(text) {
 		if heading, ok := strings.CutPrefix(strings.TrimLeft(line, "#"), " "); ok && strings.HasPrefix(line, "#") {
-			all = append(all, strings.ReplaceAll(notInAnchors.ReplaceAllString(strings.ToLower(strings.TrimSpace(heading)), ""), " ", "-"))
+			all = append(all, strings.ReplaceAll(notInAnchors.ReplaceAllString(strings.ToLower(strings.TrimSpace(heading)),
+				""), " ", "-"))
 		}
 	}
 	return all
@@ -186,7 +187,9 @@ func TestPagesShowCommandsThatThereAre(t *testing.T) {
 		for _, code := range codeOf(string(readFile(t, page))) {
 			for _, found := range shown.FindAllStringSubmatch(code, -1) {
 				var help bytes.Buffer
-				if exit := run(t.Context(), []string{found[1], "--help"}, terminal{out: &help, err: &help, getenv: func(string) string { return "" }}); exit != exitDone || !strings.Contains(help.String(), "\n  hatchery "+found[1]+" ") {
+				if exit := run(t.Context(), []string{found[1], "--help"},
+					terminal{out: &help, err: &help, getenv: func(string) string { return "" }}); exit != exitDone ||
+					!strings.Contains(help.String(), "\n  hatchery "+found[1]+" ") {
 					t.Errorf("%s shows hatchery %s, which there is not: %s", page, found[1], &help)
 				}
 				for _, flag := range allOf(`(--[a-z-]+)`, found[2]) {

@@ -13,14 +13,19 @@ import (
 
 // aValue is for each setting one that is accepted and not the default.
 var aValue = map[string]string{
-	"HATCHERY_BUCKET": "prod", "HATCHERY_QUARANTINE_PREFIX": "q/", "HATCHERY_FILES_PREFIX": "f/", "HATCHERY_RECORDS": "dynamodb",
-	"HATCHERY_TABLE": "prod", "HATCHERY_APPLICATION_URL": "https://journals.example.com", "HATCHERY_APPLICATION": "spire",
+	"HATCHERY_BUCKET": "prod", "HATCHERY_QUARANTINE_PREFIX": "q/", "HATCHERY_FILES_PREFIX": "f/",
+	"HATCHERY_RECORDS": "dynamodb",
+	"HATCHERY_TABLE":   "prod", "HATCHERY_APPLICATION_URL": "https://journals.example.com",
+	"HATCHERY_APPLICATION":   "spire",
 	"HATCHERY_GRANT_SECONDS": "7", "HATCHERY_POLICY": `{"kinds":{"images":{"extensions":["png"]}}}`,
 	"HATCHERY_CORS_ORIGINS": "https://notes.example.com", "HATCHERY_POST_BYTES": "7", "HATCHERY_REDIRECT_BYTES": "7",
 	"HATCHERY_VALIDATOR_SECONDS": "90", "HATCHERY_READ_RATE": "30000000", "HATCHERY_FORM_SECONDS": "60",
-	"HATCHERY_QUARANTINE_DAYS": "90", "HATCHERY_QUEUE_URL": "https://sqs.example.com/1/q", "HATCHERY_VISIBILITY_SECONDS": "90",
-	"HATCHERY_MAX_RECEIVES": "7", "HATCHERY_SURVEY_DAYS": "2", "HATCHERY_EVENT_BUS": "prod", "HATCHERY_STACK": "prod",
-	"HATCHERY_BUGOUT_URL": "http://127.0.0.1:3", "HATCHERY_BUGOUT_APPLICATION_ID": broodApplication, "HATCHERY_BUGOUT_TOKEN": broodToken,
+	"HATCHERY_QUARANTINE_DAYS": "90", "HATCHERY_QUEUE_URL": "https://sqs.example.com/1/q",
+	"HATCHERY_VISIBILITY_SECONDS": "90",
+	"HATCHERY_MAX_RECEIVES":       "7", "HATCHERY_SURVEY_DAYS": "2", "HATCHERY_EVENT_BUS": "prod",
+	"HATCHERY_STACK":      "prod",
+	"HATCHERY_BUGOUT_URL": "http://127.0.0.1:3", "HATCHERY_BUGOUT_APPLICATION_ID": broodApplication,
+	"HATCHERY_BUGOUT_TOKEN":  broodToken,
 	"HATCHERY_LEGACY_BUCKET": "old-images", "HATCHERY_LEGACY_PREFIX": "dev",
 }
 
@@ -29,7 +34,8 @@ func devWith(t *testing.T, changes map[string]string) config.Config {
 	t.Helper()
 	env := map[string]string{"HATCHERY_BUGOUT_URL": "http://127.0.0.1:2"} // which spire needs
 	maps.Copy(env, changes)
-	settings, err := devSettings(devFlags{data: "d", records: "sqlite"}, terminal{getenv: func(name string) string { return env[name] }})
+	settings, err := devSettings(devFlags{data: "d", records: "sqlite"},
+		terminal{getenv: func(name string) string { return env[name] }})
 	if err != nil {
 		t.Fatal(err)
 	}

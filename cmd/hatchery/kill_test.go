@@ -77,7 +77,8 @@ func killUnderLoad(t *testing.T, store string, kills int, seed uint64) {
 	if code := h.interrupt(); code != exitDone {
 		t.Errorf("the last run ended with exit code %d: %s", code, h.errors)
 	}
-	t.Logf("%d kills, %d uploads promised, all kept; after a start the slowest round was settled and checked in %v", kills, len(all), slowest.Round(time.Millisecond))
+	t.Logf("%d kills, %d uploads promised, all kept; after a start the slowest round was settled and checked in %v",
+		kills, len(all), slowest.Round(time.Millisecond))
 	if len(all) < kills {
 		t.Errorf("only %d uploads were accepted over %d rounds: this proves little", len(all), kills)
 	}
@@ -209,7 +210,8 @@ func (h *hatchery) kept(p *promise, tombstones bool) error {
 	default:
 		sum := sha256.Sum256(a.body)
 		if r.Status != "stored" || a.status != http.StatusOK || hex.EncodeToString(sum[:]) != p.sha256 {
-			return fmt.Errorf("is %s, and its bytes are answered %d with %d bytes, the same: %t: %s", r.Status, a.status, len(a.body),
+			return fmt.Errorf("is %s, and its bytes are answered %d with %d bytes, the same: %t: %s", r.Status, a.status,
+				len(a.body),
 				hex.EncodeToString(sum[:]) == p.sha256, bytes.TrimSpace(a.body[:min(len(a.body), 200)]))
 		}
 	}

@@ -88,7 +88,8 @@ Settings are environment variables: hatchery help environment.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%w\nSee '%s --help'.", err, c.CommandPath())
 	})
-	root.AddCommand(devCommand(d), checkCommand(d), reconcileCommand(d), bugoutCommand(d), migrateCommand(d), environmentTopic())
+	root.AddCommand(devCommand(d), checkCommand(d), reconcileCommand(d), bugoutCommand(d), migrateCommand(d),
+		environmentTopic())
 
 	err := root.ExecuteContext(ctx)
 	if err == nil {

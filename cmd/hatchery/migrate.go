@@ -98,10 +98,12 @@ It exits
 	flags.StringVar(&f.to, "to", "", "the `store` that is filled")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "change nothing: say what is missing and what differs")
 	flags.BoolVar(&f.json, "json", false, "print the report as one JSON object")
-	flags.BoolVar(&f.checkObjects, "check-objects", false, "look whether the buckets hold what the target's stored records serve: "+
-		"HATCHERY_BUCKET, and for images of the replaced service HATCHERY_LEGACY_BUCKET")
-	flags.BoolVar(&f.validate, "validate", false, "judge the replaced service's images as the validator does, and promote what the policy allows; "+
-		"the rest stays what it was, and is reported. Without --from and --to: those that Bugout records")
+	flags.BoolVar(&f.checkObjects, "check-objects", false,
+		"look whether the buckets hold what the target's stored records serve: "+
+			"HATCHERY_BUCKET, and for images of the replaced service HATCHERY_LEGACY_BUCKET")
+	flags.BoolVar(&f.validate, "validate", false,
+		"judge the replaced service's images as the validator does, and promote what the policy allows; "+
+			"the rest stays what it was, and is reported. Without --from and --to: those that Bugout records")
 	flags.StringVar(&f.state, "state", "", "keep in this `file` how far it came, and go on from there; "+
 		"a record that failed or is damaged is read again, and a dry run keeps nothing")
 	flags.Var(&f.atOnce, "at-once", "how many records are copied at once: `n` up to 64, with bugout up to 4")
@@ -130,7 +132,8 @@ func migrateNow(ctx context.Context, f migrateFlags, d terminal) error {
 	if err != nil {
 		return err
 	}
-	m := &migrate.Migration{From: stores.from, To: stores.to, DryRun: f.dryRun, AtOnce: int(f.atOnce), Progress: meter.show}
+	m := &migrate.Migration{From: stores.from, To: stores.to, DryRun: f.dryRun, AtOnce: int(f.atOnce),
+		Progress: meter.show}
 	lookAtFiles(m, f, settings, cloud)
 	if f.keeps() {
 		m.Keep = func(p migrate.Place) error {
@@ -158,7 +161,8 @@ func migrateNow(ctx context.Context, f migrateFlags, d terminal) error {
 	case err != nil:
 		return err
 	case report.Unchecked > 0:
-		return &exitError{exitNo, fmt.Errorf("--check-objects: %s of the replaced service not looked for: set HATCHERY_LEGACY_BUCKET, and HATCHERY_LEGACY_PREFIX if there was one, to where they lie", countOf(report.Unchecked, "image"))}
+		return &exitError{exitNo, fmt.Errorf(
+			"--check-objects: %s of the replaced service not looked for: set HATCHERY_LEGACY_BUCKET, and HATCHERY_LEGACY_PREFIX if there was one, to where they lie", countOf(report.Unchecked, "image"))}
 	case report.Different+report.Unserved+report.Alone > 0:
 		return &exitError{code: exitNo}
 	}
@@ -222,7 +226,8 @@ func (r migrationReport) print(d terminal, asJSON bool) error {
 		{r.Forgotten, "deleted: the target keeps no deleted records"}, {r.Adopted, adopted},
 		{r.Refused, "not allowed by the policy: images of the replaced service, which stay what they were"},
 		{r.Unserved, "stored, with a file that is not to be found"},
-		{r.Unchecked, "not looked for: files of images of the replaced service"}, {r.Damaged, "damaged: passed over"}, {r.Failed, "failed"}} {
+		{r.Unchecked, "not looked for: files of images of the replaced service"}, {r.Damaged, "damaged: passed over"},
+		{r.Failed, "failed"}} {
 		if line.n > 0 {
 			fmt.Fprintf(&b, "%s  %s\n", grouped(int64(line.n)), line.what)
 		}

@@ -118,5 +118,6 @@ func (m *migrationMeter) text(now time.Time) string {
 		bar = "[" + strings.Repeat("#", full) + strings.Repeat(".", barCells-full) + "] "
 	}
 	left := (took / time.Duration(done-m.first) * time.Duration(total-done)).Round(time.Second)
-	return fmt.Sprintf("%s %s%d%%  %s of %s, %s left", what, bar, 100*done/total, grouped(int64(done)), grouped(int64(total)), left)
+	return fmt.Sprintf("%s %s%d%%  %s of %s, %s left", what, bar, 100*done/total, grouped(int64(done)),
+		grouped(int64(total)), left)
 }

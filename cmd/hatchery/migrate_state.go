@@ -37,7 +37,8 @@ func loadState(f migrateFlags, from, to string) (*migrationState, error) {
 	case err != nil:
 		return nil, usage("--state: %w", err)
 	case kept.From != state.From || kept.To != state.To:
-		return nil, usage("--state: %s is of a migration from %s to %s: name another file", shown(f.state), shown(kept.From), shown(kept.To))
+		return nil, usage("--state: %s is of a migration from %s to %s: name another file", shown(f.state),
+			shown(kept.From), shown(kept.To))
 	case kept.Validate != state.Validate || kept.CheckObjects != state.CheckObjects:
 		return nil, usage("--state: %s is of a migration with --validate=%t and --check-objects=%t: say the same, or name another file", shown(f.state), kept.Validate, kept.CheckObjects)
 	default:

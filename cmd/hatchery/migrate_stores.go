@@ -106,7 +106,8 @@ func findStore(flag, value string, f migrateFlags, d terminal) (migrationStore, 
 		if err != nil {
 			return migrationStore{}, usage("%s: %w", flag, err)
 		}
-		return migrationStore{"sqlite:" + path, func(ctx context.Context, damaged *passedOver) (upload.Records, func() error, error) {
+		return migrationStore{"sqlite:" + path, func(ctx context.Context, damaged *passedOver) (upload.Records,
+			func() error, error) {
 			return openFile(ctx, flag, path, damaged.source, f.dryRun)
 		}}, nil
 	case kind == config.RecordsDynamoDB:
@@ -114,7 +115,8 @@ func findStore(flag, value string, f migrateFlags, d terminal) (migrationStore, 
 		if table == "" {
 			return migrationStore{}, usage("%s: dynamodb needs a table, as in dynamodb:TABLE or with HATCHERY_TABLE", flag)
 		}
-		return migrationStore{"dynamodb:" + table, func(ctx context.Context, damaged *passedOver) (upload.Records, func() error, error) {
+		return migrationStore{"dynamodb:" + table, func(ctx context.Context, damaged *passedOver) (upload.Records,
+			func() error, error) {
 			return openTable(ctx, table, damaged, d)
 		}}, nil
 	case value == config.RecordsBugout:
@@ -122,9 +124,10 @@ func findStore(flag, value string, f migrateFlags, d terminal) (migrationStore, 
 		if err != nil {
 			return migrationStore{}, err
 		}
-		return migrationStore{"bugout:" + options.URL + " " + options.Application, func(_ context.Context, damaged *passedOver) (upload.Records, func() error, error) {
-			return openBugout(options, damaged)
-		}}, nil
+		return migrationStore{"bugout:" + options.URL + " " + options.Application,
+			func(_ context.Context, damaged *passedOver) (upload.Records, func() error, error) {
+				return openBugout(options, damaged)
+			}}, nil
 	}
 	return migrationStore{}, usage("%s: found %q; accepted: %s", flag, value, storesAccepted)
 }
@@ -155,7 +158,8 @@ func openFile(ctx context.Context, flag, path string, source, dry bool) (upload.
 	return s, func() error { return errors.Join(s.Close(), tidy()) }, nil
 }
 
-func openTable(ctx context.Context, table string, damaged *passedOver, d terminal) (upload.Records, func() error, error) {
+func openTable(ctx context.Context, table string, damaged *passedOver, d terminal) (upload.Records, func() error,
+	error) {
 	cloud, err := loadAWSWithCredentials(ctx)
 	if err != nil {
 		return nil, nil, err

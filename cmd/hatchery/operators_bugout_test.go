@@ -16,7 +16,8 @@ import (
 type longRefusal struct{}
 
 func (longRefusal) RoundTrip(*http.Request) (*http.Response, error) {
-	return &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(make([]byte, 65<<20)))}, nil
+	return &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{},
+		Body: io.NopCloser(bytes.NewReader(make([]byte, 65<<20)))}, nil
 }
 
 // TestOperatorsBugoutReadsMoreThanAFunctionDoes, or hatchery migrate could not leave a

@@ -73,14 +73,17 @@ wrongly, and 3 when another system failed; what was found is printed all the sam
 	}
 	command.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be done, and do nothing")
 	command.Flags().BoolVar(&f.json, "json", false, "print the report as one JSON object")
-	command.Flags().StringVar(&f.data, "data", "", "the data `folder` of a running hatchery dev (default: the deployment of the environment)")
-	command.Flags().StringVar(&f.records, "records", "", "with --data: the `store` that keeps that dev's records, sqlite, dynamodb or bugout (default sqlite)")
+	command.Flags().StringVar(&f.data, "data", "",
+		"the data `folder` of a running hatchery dev (default: the deployment of the environment)")
+	command.Flags().StringVar(&f.records, "records", "",
+		"with --data: the `store` that keeps that dev's records, sqlite, dynamodb or bugout (default sqlite)")
 	f.bugout.addServer(command.Flags())
 	f.bugout.addApplication(command.Flags())
 	command.Flags().StringVar(&f.resume, "resume", "", "go on where an earlier run ended: the `text` that it printed")
 	command.Flags().IntVar(&f.maxRecords, "max-records", 0, "look at no more than `n` pending and as many stored records")
 	command.Flags().IntVar(&f.maxObjects, "max-objects", 0, "look at no more than `n` versions in the bucket")
-	command.Flags().DurationVar(&f.olderThan, "older-than", 0, "send again what is older than this `duration` (default: as long as a message can be tried, HATCHERY_MAX_RECEIVES times HATCHERY_VISIBILITY_SECONDS)")
+	command.Flags().DurationVar(&f.olderThan, "older-than", 0,
+		"send again what is older than this `duration` (default: as long as a message can be tried, HATCHERY_MAX_RECEIVES times HATCHERY_VISIBILITY_SECONDS)")
 	command.Flags().DurationVar(&f.within, "within", 0, "end within this `duration`, done or not")
 	return command
 }
@@ -132,7 +135,8 @@ func printReport(out io.Writer, report reconcile.Report, asJSON bool) error {
 	if len(report.Findings) > 0 {
 		fmt.Fprintln(w, "WHAT\tSTATUS\tWHERE\tWHY")
 		for _, finding := range report.Findings {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", finding.What, cmp.Or(string(finding.Status), "-"), shown(string(finding.Key)), finding.Detail)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", finding.What, cmp.Or(string(finding.Status), "-"),
+				shown(string(finding.Key)), finding.Detail)
 		}
 		if report.FindingsLeftOut > 0 {
 			fmt.Fprintf(w, "and %s more, which are counted below\n", grouped(int64(report.FindingsLeftOut)))

@@ -66,7 +66,8 @@ func (f function) invoke(t *testing.T, event string, change func(e map[string]an
 	if payload, err = json.Marshal(e); err != nil {
 		t.Fatal(err)
 	}
-	reply, err := f.Invoke(lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "invocation-1"}), payload)
+	reply, err := f.Invoke(lambdacontext.NewContext(t.Context(),
+		&lambdacontext.LambdaContext{AwsRequestID: "invocation-1"}), payload)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,32 +127,39 @@ func TestAFormIsSignedForItsTimeAndCounted(t *testing.T) {
 	if left := time.Until(form.Form.Expires); left <= 60*time.Second || left > 120*time.Second {
 		t.Errorf("the form lives %s", left)
 	}
-	if form.Form.URL != "https://bucket-1.s3.eu-central-1.amazonaws.com/" && form.Form.URL != "https://bucket-1.s3.eu-central-1.amazonaws.com" {
+	if form.Form.URL != "https://bucket-1.s3.eu-central-1.amazonaws.com/" &&
+		form.Form.URL != "https://bucket-1.s3.eu-central-1.amazonaws.com" {
 		t.Errorf("the form goes to %s", form.Form.URL)
 	}
-	record, err := f.Records.Get(t.Context(), upload.Ref{Journal: "samples", Entry: "post", Kind: "images", ID: upload.ID(form.Record.ID)})
+	record, err := f.Records.Get(t.Context(), upload.Ref{Journal: "samples", Entry: "post", Kind: "images",
+		ID: upload.ID(form.Record.ID)})
 	if err != nil || record.Status != upload.Pending {
 		t.Errorf("the table has %+v, %v", record, err)
 	}
-	if counted := f.Stdout.String(); strings.Count(counted, "\n") != 1 || !strings.Contains(counted, `"Accepted":1,"Stack":"trial"`) {
+	if counted := f.Stdout.String(); strings.Count(counted, "\n") != 1 ||
+		!strings.Contains(counted, `"Accepted":1,"Stack":"trial"`) {
 		t.Errorf("counted %s", counted)
 	}
 	var line map[string]any
-	if err := json.Unmarshal(f.Stderr.Bytes(), &line); err != nil || line["upload_id"] != form.Record.ID || line["request_id"] != "JKJaXmPLvH04ESHA=" || line["invocation_id"] != "invocation-1" {
+	if err := json.Unmarshal(f.Stderr.Bytes(), &line); err != nil || line["upload_id"] != form.Record.ID ||
+		line["request_id"] != "JKJaXmPLvH04ESHA=" || line["invocation_id"] != "invocation-1" {
 		t.Errorf("logged %v, %v", line, err)
 	}
 }
 
 func TestTheSettingsReachTheHandler(t *testing.T) {
-	f := start(t, "HATCHERY_POST_BYTES", "3", "HATCHERY_REDIRECT_BYTES", "5", "HATCHERY_CORS_ORIGINS", "https://notes.example.com",
+	f := start(t, "HATCHERY_POST_BYTES", "3", "HATCHERY_REDIRECT_BYTES", "5", "HATCHERY_CORS_ORIGINS",
+		"https://notes.example.com",
 		"HATCHERY_POLICY", `{"kinds":{"images":{"extensions":["gif"]}}}`)
 	ref := upload.Ref{Journal: "samples", Entry: "post", Kind: "images", ID: "0195600d-0000-7000-8000-000000000001"}
-	_, err := f.Records.Create(t.Context(), upload.Record{ID: ref.ID, Journal: ref.Journal, Entry: ref.Entry, Kind: ref.Kind, Name: "cat", Extension: "gif",
+	_, err := f.Records.Create(t.Context(), upload.Record{ID: ref.ID, Journal: ref.Journal, Entry: ref.Entry,
+		Kind: ref.Kind, Name: "cat", Extension: "gif",
 		CreatedAt: time.Now(), Status: upload.Pending}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = f.Records.Settle(t.Context(), ref, upload.Verdict{Status: upload.Stored, Version: "v", Served: "s", At: time.Now(), Size: 6, ContentType: "image/gif",
+	if _, err = f.Records.Settle(t.Context(), ref, upload.Verdict{Status: upload.Stored, Version: "v", Served: "s",
+		At: time.Now(), Size: 6, ContentType: "image/gif",
 		SHA256: strings.Repeat("ab", 32)}); err != nil {
 		t.Fatal(err)
 	}
@@ -161,16 +169,19 @@ func TestTheSettingsReachTheHandler(t *testing.T) {
 		status                    int
 		holds                     string
 	}{
-		"POST of more than it may":          {"POST", "", "name=cat.gif", "GIF8", nil, 413, "up to 3 bytes"},
-		"a name that the policy has not":    {"POST", "", "name=cat.png", "GI", nil, 406, "gif"},
-		"a file larger than is sent":        {"GET", "/" + string(ref.ID), "", "", map[string]any{"accept": "image/*"}, 302, ""},
-		"a page of the origin that may ask": {"OPTIONS", "", "", "", map[string]any{"origin": "https://notes.example.com", "access-control-request-method": "POST"}, 204, ""},
-		"a caller whom nobody knows":        {"GET", "", "", "", map[string]any{"authorization": "Bearer other"}, 403, ""},
+		"POST of more than it may":       {"POST", "", "name=cat.gif", "GIF8", nil, 413, "up to 3 bytes"},
+		"a name that the policy has not": {"POST", "", "name=cat.png", "GI", nil, 406, "gif"},
+		"a file larger than is sent": {"GET", "/" + string(ref.ID), "", "", map[string]any{"accept": "image/*"},
+			302, ""},
+		"a page of the origin that may ask": {"OPTIONS", "", "", "",
+			map[string]any{"origin": "https://notes.example.com", "access-control-request-method": "POST"}, 204, ""},
+		"a caller whom nobody knows": {"GET", "", "", "", map[string]any{"authorization": "Bearer other"}, 403, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := f.invoke(t, "api-http-list.json", func(e map[string]any) {
 				http := e["requestContext"].(map[string]any)["http"].(map[string]any)
-				http["method"], e["rawPath"], e["rawQueryString"], e["body"] = c.method, "/files/samples/entries/post/images"+c.path, c.query, c.body
+				http["method"], e["rawPath"], e["rawQueryString"], e["body"] = c.method,
+					"/files/samples/entries/post/images"+c.path, c.query, c.body
 				maps.Copy(e["headers"].(map[string]any), c.headers)
 			})
 			if got.StatusCode != c.status || !strings.Contains(got.Body, c.holds) {
@@ -199,7 +210,8 @@ func TestAnApplicationThatTokensMustNotBeSentToEndsTheStart(t *testing.T) {
 		t.Errorf("logged %s", f.Stderr.String())
 	}
 	delete(env, "HATCHERY_APPLICATION_URL")
-	if f := bootstraptest.Run(t, env, build, config.Callers); f.Handler != nil || !strings.Contains(f.Stderr.String(), "HATCHERY_APPLICATION_URL: found nothing") {
+	if f := bootstraptest.Run(t, env, build, config.Callers); f.Handler != nil ||
+		!strings.Contains(f.Stderr.String(), "HATCHERY_APPLICATION_URL: found nothing") {
 		t.Errorf("without it: %s", f.Stderr.String())
 	}
 }

@@ -21,7 +21,8 @@ func TestNoCallWaitsWithoutABound(t *testing.T) {
 		t.Fatalf("the bucket's client %T", s3Client(c).Options().HTTPClient)
 	}
 	for name, one := range map[string]*awshttp.BuildableClient{"others": client, "bucket": bucket} {
-		if transport := one.GetTransport(); transport.TLSHandshakeTimeout > 5*time.Second || transport.TLSHandshakeTimeout == 0 ||
+		if transport := one.GetTransport(); transport.TLSHandshakeTimeout > 5*time.Second ||
+			transport.TLSHandshakeTimeout == 0 ||
 			one.GetDialer().Timeout > 5*time.Second || one.GetDialer().Timeout == 0 {
 			t.Errorf("%s: connecting takes %s, and TLS %s", name, one.GetDialer().Timeout, transport.TLSHandshakeTimeout)
 		}

@@ -34,8 +34,10 @@ type Records interface {
 
 // newDependencies connects to nothing yet: the first call does. callers says that
 // people wait for what the function does.
-func newDependencies(settings config.Config, getenv func(string) string, stdout io.Writer, log *slog.Logger, callers bool) (*Dependencies, error) {
-	d := &Dependencies{Settings: settings, AWS: awsConfig(getenv), Metrics: newMetrics(stdout, settings.Stack, log), Log: log}
+func newDependencies(settings config.Config, getenv func(string) string, stdout io.Writer, log *slog.Logger,
+	callers bool) (*Dependencies, error) {
+	d := &Dependencies{Settings: settings, AWS: awsConfig(getenv), Metrics: newMetrics(stdout, settings.Stack, log),
+		Log: log}
 	if settings.Records == config.RecordsBugout {
 		store, err := d.bugout(callers)
 		if err != nil {

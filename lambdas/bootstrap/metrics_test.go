@@ -74,11 +74,13 @@ func TestWhatHappensIsCounted(t *testing.T) {
 		count func(bootstrap.Metrics)
 		want  []string
 	}{
-		"accepted": {func(c bootstrap.Metrics) { c.Accepted(settled) }, []string{"Hatchery/Accepted{Stack=hatchery} 1 Count"}},
+		"accepted": {func(c bootstrap.Metrics) { c.Accepted(settled) },
+			[]string{"Hatchery/Accepted{Stack=hatchery} 1 Count"}},
 		"stored": {outcome(upload.ResultStored, settled, nil), []string{"Hatchery/Bytes{Stack=hatchery} 77 Bytes",
 			"Hatchery/SecondsToVerdict{Stack=hatchery} 1.5 Seconds", "Hatchery/Stored{Stack=hatchery} 1 Count"}},
-		"rejected": {outcome(upload.ResultRejected, refused, nil), []string{"Hatchery/Rejected{Code=truncated Stack=hatchery} 1 Count",
-			"Hatchery/Rejected{Stack=hatchery} 1 Count", "Hatchery/SecondsToVerdict{Stack=hatchery} 1.5 Seconds"}},
+		"rejected": {outcome(upload.ResultRejected, refused, nil),
+			[]string{"Hatchery/Rejected{Code=truncated Stack=hatchery} 1 Count",
+				"Hatchery/Rejected{Stack=hatchery} 1 Count", "Hatchery/SecondsToVerdict{Stack=hatchery} 1.5 Seconds"}},
 		"late":    {outcome(upload.ResultLate, settled, nil), []string{"Hatchery/Late{Stack=hatchery} 1 Count"}},
 		"orphan":  {outcome(upload.ResultOrphan, upload.Record{}, nil), []string{"Hatchery/Orphan{Stack=hatchery} 1 Count"}},
 		"failed":  {outcome("", upload.Record{}, errors.New("trouble")), []string{"Hatchery/Failed{Stack=hatchery} 1 Count"}},
@@ -86,17 +88,23 @@ func TestWhatHappensIsCounted(t *testing.T) {
 		"deleted": {outcome(upload.ResultDeleted, settled, nil), nil},
 		"gone":    {outcome(upload.ResultGone, upload.Record{}, nil), nil},
 		"foreign": {outcome(upload.ResultForeign, upload.Record{}, nil), nil},
-		"reconciled": {reconciled(reconcile.Report{Reenqueued: 1, NeverArrived: 2, Walk: whole, Survey: whole}), []string{"Hatchery/LostRecords{Stack=hatchery} 0 Count",
-			"Hatchery/NeverArrived{Stack=hatchery} 2 Count", "Hatchery/OrphanObjects{Stack=hatchery} 0 Count", "Hatchery/PendingTooLong{Stack=hatchery} 0 Count",
-			"Hatchery/Reenqueued{Stack=hatchery} 1 Count", "Hatchery/UnfinishedTooLong{Stack=hatchery} 0 Count"}},
+		"reconciled": {reconciled(reconcile.Report{Reenqueued: 1, NeverArrived: 2, Walk: whole, Survey: whole}),
+			[]string{"Hatchery/LostRecords{Stack=hatchery} 0 Count",
+				"Hatchery/NeverArrived{Stack=hatchery} 2 Count", "Hatchery/OrphanObjects{Stack=hatchery} 0 Count",
+				"Hatchery/PendingTooLong{Stack=hatchery} 0 Count",
+				"Hatchery/Reenqueued{Stack=hatchery} 1 Count", "Hatchery/UnfinishedTooLong{Stack=hatchery} 0 Count"}},
 		// The counts of one run are no gauges.
 		"reconciled without a survey": {reconciled(reconcile.Report{PendingTooLong: 9, LostRecords: 9, Walk: whole}),
-			[]string{"Hatchery/NeverArrived{Stack=hatchery} 0 Count", "Hatchery/PendingTooLong{Stack=hatchery} 0 Count", "Hatchery/Reenqueued{Stack=hatchery} 0 Count"}},
+			[]string{"Hatchery/NeverArrived{Stack=hatchery} 0 Count", "Hatchery/PendingTooLong{Stack=hatchery} 0 Count",
+				"Hatchery/Reenqueued{Stack=hatchery} 0 Count"}},
 		"reconciled in part, and nothing found": {reconciled(reconcile.Report{Reenqueued: 1}),
 			[]string{"Hatchery/NeverArrived{Stack=hatchery} 0 Count", "Hatchery/Reenqueued{Stack=hatchery} 1 Count"}},
-		"reconciled in part, and something found": {reconciled(reconcile.Report{Walk: reconcile.Total{Stuck: 3}, Survey: reconcile.Total{Stuck: 4, Orphans: 5, Lost: 6}}),
-			[]string{"Hatchery/LostRecords{Stack=hatchery} 6 Count", "Hatchery/NeverArrived{Stack=hatchery} 0 Count", "Hatchery/OrphanObjects{Stack=hatchery} 5 Count",
-				"Hatchery/PendingTooLong{Stack=hatchery} 3 Count", "Hatchery/Reenqueued{Stack=hatchery} 0 Count", "Hatchery/UnfinishedTooLong{Stack=hatchery} 4 Count"}},
+		"reconciled in part, and something found": {reconciled(reconcile.Report{Walk: reconcile.Total{Stuck: 3},
+			Survey: reconcile.Total{Stuck: 4, Orphans: 5, Lost: 6}}),
+			[]string{"Hatchery/LostRecords{Stack=hatchery} 6 Count", "Hatchery/NeverArrived{Stack=hatchery} 0 Count",
+				"Hatchery/OrphanObjects{Stack=hatchery} 5 Count",
+				"Hatchery/PendingTooLong{Stack=hatchery} 3 Count", "Hatchery/Reenqueued{Stack=hatchery} 0 Count",
+				"Hatchery/UnfinishedTooLong{Stack=hatchery} 4 Count"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := counted(t, nil, c.count); !slices.Equal(got, c.want) {
@@ -111,7 +119,8 @@ func reconciled(r reconcile.Report) func(bootstrap.Metrics) {
 }
 
 func TestMetricsNameTheirStack(t *testing.T) {
-	got := counted(t, []string{"HATCHERY_STACK", "uploads-prod"}, func(c bootstrap.Metrics) { c.Accepted(upload.Record{}) })
+	got := counted(t, []string{"HATCHERY_STACK", "uploads-prod"},
+		func(c bootstrap.Metrics) { c.Accepted(upload.Record{}) })
 	if !slices.Equal(got, []string{"Hatchery/Accepted{Stack=uploads-prod} 1 Count"}) {
 		t.Errorf("counted %v", got)
 	}

@@ -30,14 +30,16 @@ type fixture struct {
 }
 
 func ref(n int) upload.Ref {
-	return upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: upload.ID(fmt.Sprintf("0195600d-0000-7000-8000-%012d", n))}
+	return upload.Ref{Journal: "j", Entry: "e", Kind: "images",
+		ID: upload.ID(fmt.Sprintf("0195600d-0000-7000-8000-%012d", n))}
 }
 
 var longAgo = time.Now().Add(-72 * time.Hour)
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	queues, err := localsqs.Open(t.Context(), localsqs.Options{Path: filepath.Join(t.TempDir(), "queue.db"), Listen: "127.0.0.1:0",
+	queues, err := localsqs.Open(t.Context(), localsqs.Options{Path: filepath.Join(t.TempDir(), "queue.db"),
+		Listen: "127.0.0.1:0",
 		Region: bootstraptest.Region, AccessKey: bootstraptest.AccessKey, SecretKey: bootstraptest.SecretKey})
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +80,8 @@ func (f *fixture) makeTable(t *testing.T) {
 	f.CreateTable(t)
 	for n := range 2 {
 		r := ref(n + 1)
-		if _, err := f.Records.Create(t.Context(), upload.Record{ID: r.ID, Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Name: "cat", Extension: "gif",
+		if _, err := f.Records.Create(t.Context(), upload.Record{ID: r.ID, Journal: r.Journal, Entry: r.Entry,
+			Kind: r.Kind, Name: "cat", Extension: "gif",
 			CreatedAt: longAgo, Status: upload.Pending}, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -92,31 +95,36 @@ func TestTheScheduleBringsLostUploadsToTheirEnd(t *testing.T) {
 	f.makeTable(t)
 	reply, err := f.Invoke(t.Context(), []byte(schedule))
 	var report reconcile.Report
-	if err != nil || json.Unmarshal(reply, &report) != nil || !report.Complete || report.Reenqueued != 1 || report.NeverArrived != 1 || report.Failed != 0 {
+	if err != nil || json.Unmarshal(reply, &report) != nil || !report.Complete || report.Reenqueued != 1 ||
+		report.NeverArrived != 1 || report.Failed != 0 {
 		t.Fatalf("%v, reply %s", err, reply)
 	}
 	r, err := f.Records.Get(t.Context(), ref(2))
 	if err != nil || r.Status != upload.Rejected || r.Reason.Code != upload.NeverArrived {
 		t.Errorf("the upload without bytes is %+v, %v", r, err)
 	}
-	got, err := f.sqs().ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &f.queue, MaxNumberOfMessages: 10, MessageAttributeNames: []string{"All"}})
+	got, err := f.sqs().ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &f.queue,
+		MaxNumberOfMessages: 10, MessageAttributeNames: []string{"All"}})
 	if err != nil || len(got.Messages) != 1 {
 		t.Fatalf("the queue has %+v, %v", got, err)
 	}
 	message, err := arrival.Parse([]byte(*got.Messages[0].Body))
-	if err != nil || len(message.Created) != 1 || message.Created[0].Bucket != bootstraptest.Bucket || message.Created[0].Region != bootstraptest.Region ||
+	if err != nil || len(message.Created) != 1 || message.Created[0].Bucket != bootstraptest.Bucket ||
+		message.Created[0].Region != bootstraptest.Region ||
 		message.Created[0].Key != string(upload.DefaultLayout.QuarantineKey(ref(1))) || message.Created[0].VersionID != "v1" {
 		t.Errorf("sent again: %+v, %v", message, err)
 	}
 	if _, marked := got.Messages[0].MessageAttributes[arrival.ReenqueuedAttribute]; !marked {
 		t.Error("the message does not say that it was sent again")
 	}
-	for _, want := range []string{`"Reenqueued":1`, `"NeverArrived":1`, `"PendingTooLong":0`, `"UnfinishedTooLong":0`, `"OrphanObjects":0`, `"LostRecords":0`} {
+	for _, want := range []string{`"Reenqueued":1`, `"NeverArrived":1`, `"PendingTooLong":0`, `"UnfinishedTooLong":0`,
+		`"OrphanObjects":0`, `"LostRecords":0`} {
 		if !strings.Contains(f.Stdout.String(), want) {
 			t.Errorf("not counted: %s in %s", want, f.Stdout.String())
 		}
 	}
-	if log := f.Stderr.String(); !strings.Contains(log, `"message":"reconciled"`) || strings.Contains(log, bootstraptest.SecretKey) {
+	if log := f.Stderr.String(); !strings.Contains(log, `"message":"reconciled"`) ||
+		strings.Contains(log, bootstraptest.SecretKey) {
 		t.Errorf("logged %s", log)
 	}
 }
@@ -127,14 +135,16 @@ func TestTheScheduleSurveysOnceAWeekAndAPersonAtOnce(t *testing.T) {
 	for n, c := range []struct {
 		event  string
 		survey bool
-	}{{schedule, true}, {schedule, false}, {`{}`, false}, {`"text"`, false}, {`{"survey":true}`, true}, {schedule, false}} {
+	}{{schedule, true}, {schedule, false}, {`{}`, false}, {`"text"`, false}, {`{"survey":true}`, true},
+		{schedule, false}} {
 		f.Stdout.Reset()
 		reply, err := f.Invoke(t.Context(), []byte(c.event))
 		var report reconcile.Report
 		if err != nil || json.Unmarshal(reply, &report) != nil || !report.Complete || (report.ObjectsSeen == 1) != c.survey {
 			t.Errorf("run %d, %s: %v, %s", n, c.event, err, reply)
 		}
-		if got := f.Stdout.String(); strings.Contains(got, `"LostRecords"`) != c.survey || !strings.Contains(got, `"PendingTooLong":0`) {
+		if got := f.Stdout.String(); strings.Contains(got, `"LostRecords"`) != c.survey ||
+			!strings.Contains(got, `"PendingTooLong":0`) {
 			t.Errorf("run %d, %s, counted %s", n, c.event, got)
 		}
 	}
@@ -150,7 +160,8 @@ func TestARunWithTroubleFailsItsInvocation(t *testing.T) {
 	if log := f.Stderr.String(); !strings.Contains(log, `"message":"reconciled"`) {
 		t.Errorf("logged %s", log)
 	}
-	if counted := f.Stdout.String(); !strings.Contains(counted, `"Reenqueued":0`) || strings.Contains(counted, "PendingTooLong") {
+	if counted := f.Stdout.String(); !strings.Contains(counted, `"Reenqueued":0`) ||
+		strings.Contains(counted, "PendingTooLong") {
 		t.Errorf("counted %s", counted)
 	}
 }

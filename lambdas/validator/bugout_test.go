@@ -17,7 +17,8 @@ import (
 // which bears few at once.
 func TestWithBugoutABatchIsJudgedOneAtATime(t *testing.T) {
 	const application, token = "4bf67555-b4f3-4a2e-95ff-7142d49d167b", "11111111-1111-4111-8111-111111111111"
-	brood, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", Application: application, Tokens: map[string]localbrood.Role{token: localbrood.Member}})
+	brood, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", Application: application,
+		Tokens: map[string]localbrood.Role{token: localbrood.Member}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +60,9 @@ func TestWithBugoutABatchIsJudgedOneAtATime(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = f.keep(t.Context(), arrival.Created{Name: "ObjectCreated:Put", Time: time.Now(), Region: bootstraptest.Region, Bucket: bootstraptest.Bucket, Key: string(upload.DefaultLayout.QuarantineKey(draft.Ref())), VersionID: "v1"})
+		_ = f.keep(t.Context(), arrival.Created{Name: "ObjectCreated:Put", Time: time.Now(),
+			Region: bootstraptest.Region, Bucket: bootstraptest.Bucket,
+			Key: string(upload.DefaultLayout.QuarantineKey(draft.Ref())), VersionID: "v1"})
 	}
 	f.invoke(t)
 	mu.Lock()

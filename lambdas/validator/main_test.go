@@ -47,7 +47,8 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{}
-	s3, err := locals3.Open(t.Context(), locals3.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", Region: bootstraptest.Region,
+	s3, err := locals3.Open(t.Context(), locals3.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0",
+		Region:    bootstraptest.Region,
 		AccessKey: bootstraptest.AccessKey, SecretKey: bootstraptest.SecretKey, Bucket: bootstraptest.Bucket,
 		QuarantinePrefix: upload.DefaultLayout.Quarantine, Created: f.keep})
 	if err != nil {
@@ -57,7 +58,8 @@ func newFixture(t *testing.T) *fixture {
 	events := httptest.NewServer(&f.bus)
 	t.Cleanup(events.Close)
 	env := bootstraptest.Env()
-	env["AWS_ENDPOINT_URL"], env["AWS_ENDPOINT_URL_EVENTBRIDGE"], env["HATCHERY_EVENT_BUS"] = s3.URL(), events.URL, "verdicts"
+	env["AWS_ENDPOINT_URL"], env["AWS_ENDPOINT_URL_EVENTBRIDGE"], env["HATCHERY_EVENT_BUS"] = s3.URL(), events.URL,
+		"verdicts"
 	f.Function = bootstraptest.Start(t, env, build)
 	f.CreateTable(t)
 	return f
@@ -125,11 +127,13 @@ func TestABatchIsJudgedToldAndCounted(t *testing.T) {
 		}
 	}
 	told := strings.Join(f.bus.sent, "\n")
-	if len(f.bus.sent) != 2 || !strings.Contains(told, "Upload Stored") || !strings.Contains(told, "Upload Rejected") || !strings.Contains(told, `"verdicts"`) {
+	if len(f.bus.sent) != 2 || !strings.Contains(told, "Upload Stored") ||
+		!strings.Contains(told, "Upload Rejected") || !strings.Contains(told, `"verdicts"`) {
 		t.Errorf("the bus was told %s", told)
 	}
 	counted := f.Stdout.String()
-	for _, want := range []string{`"Stored":1`, `"Rejected":1`, `"Code":"type_mismatch"`, `"Failed":1`, `"SecondsToVerdict":`} {
+	for _, want := range []string{`"Stored":1`, `"Rejected":1`, `"Code":"type_mismatch"`, `"Failed":1`,
+		`"SecondsToVerdict":`} {
 		if !strings.Contains(counted, want) {
 			t.Errorf("not counted: %s in\n%s", want, counted)
 		}

@@ -45,9 +45,14 @@ func Env() map[string]string {
 func Run(t *testing.T, env map[string]string, build Build, needs ...config.Need) *Function {
 	t.Helper()
 	f := &Function{}
-	process := bootstrap.Process{Getenv: func(name string) string { return env[name] }, Stdout: &f.Stdout, Stderr: &f.Stderr,
-		Serve: func(handler any) { f.Handler = lambda.NewHandler(handler) }}
-	code := bootstrap.Run(process, func(d *bootstrap.Dependencies) (any, error) { f.Dependencies = d; return build(d) }, needs...)
+	process := bootstrap.Process{Getenv: func(name string) string { return env[name] }, Stdout: &f.Stdout,
+		Stderr: &f.Stderr,
+		Serve:  func(handler any) { f.Handler = lambda.NewHandler(handler) }}
+	code := bootstrap.Run(process, func(d *bootstrap.Dependencies) (any,
+		error) {
+		f.Dependencies = d
+		return build(d)
+	}, needs...)
 	if (code == 0) != (f.Handler != nil) {
 		t.Errorf("exit code %d, handler %v", code, f.Handler)
 	}
