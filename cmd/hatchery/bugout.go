@@ -78,7 +78,8 @@ prints the setting to keep. Running it again makes another one.`,
 			if err != nil {
 				return bugoutError(err)
 			}
-			_, err = fmt.Fprintf(d.out, "The application %q is registered. Keep its id in the settings:\n\nexport HATCHERY_BUGOUT_APPLICATION_ID=%s\n", name, made.ID)
+			_, err = fmt.Fprintf(d.out, "The application %q is registered. Keep its id in the settings:\n\n"+
+				"export HATCHERY_BUGOUT_APPLICATION_ID=%s\n", name, made.ID)
 			return err
 		},
 	}
@@ -141,7 +142,7 @@ func (f *bugoutFlags) fault(first bool, url string, step bugoutrecords.Step) err
 	return bugoutError(fmt.Errorf("%s: %w", step.Name, step.Err))
 }
 
-// bugoutError tells a refusal from trouble.
+// bugoutError tells a refusal from a failure.
 func bugoutError(err error) error {
 	_, decided := errors.AsType[*exitError](err)
 	switch {

@@ -83,17 +83,18 @@ func countUpload(t *testing.T, picture []byte, byForm bool) counted {
 		t.Fatal(err)
 	}
 	client := &countingClient{calls: map[string]int{}}
-	cloud := stack.Endpoints().AWS()
+	at := stack.Endpoints()
+	cloud := at.AWS()
 	cloud.HTTPClient = client
-	served, err := handlers(components(settings, cloud, stack, records, log), stack, nil)
+	handlers, err := stackHandlers(compose(onStack(settings, at), cloud, records, log), stack, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, end := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- stack.Run(ctx, served) }()
+	go func() { ended <- stack.Run(ctx, handlers) }()
 
-	h := &hatchery{t: t, base: stack.Endpoints().API, errors: new(bytes.Buffer), log: new(lines), client: &http.Client{}}
+	h := &hatchery{t: t, base: at.API, errors: new(bytes.Buffer), log: new(lines), client: &http.Client{}}
 	var sent record
 	if byForm {
 		form, err := h.askForm(images, map[string]any{"name": "cat.jpg"})

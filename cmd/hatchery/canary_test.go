@@ -203,13 +203,13 @@ func TestACallersTokenIsInNoLineOfALogAtAnyLevel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		served, err := handlers(components(settings, e.AWS(), stack, records, log), stack, nil)
+		handlers, err := stackHandlers(compose(onStack(settings, e), e.AWS(), records, log), stack, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, end := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- stack.Run(ctx, served) }()
+		go func() { ended <- stack.Run(ctx, handlers) }()
 
 		h := &hatchery{t: t, base: e.API, errors: new(bytes.Buffer), log: new(lines),
 			client: &http.Client{Timeout: time.Minute},

@@ -31,10 +31,15 @@ type deployment struct {
 	close func() error
 }
 
-// newDeployment composes a deployment. What it would log stands in a command's report.
-func newDeployment(settings config.Config, cloud aws.Config, records upload.Records, done func() error) *deployment {
-	return &deployment{close: done, Components: pipeline.New(settings, pipeline.Dependencies{AWS: cloud,
-		S3: pipeline.S3Client(cloud), Records: records, BugoutRequests: bugoutRequests, Log: slog.New(slog.DiscardHandler)})}
+// compose composes a deployment. cloud reaches AWS, or what stands for it here.
+func compose(settings config.Config, cloud aws.Config, records upload.Records, log *slog.Logger) *pipeline.Components {
+	return pipeline.New(settings, pipeline.Dependencies{AWS: cloud, S3: pipeline.S3Client(cloud), Records: records,
+		BugoutRequests: bugoutRequests, Log: log})
+}
+
+// composeQuiet is compose for a command whose report says what else would be logged.
+func composeQuiet(settings config.Config, cloud aws.Config, records upload.Records) *pipeline.Components {
+	return compose(settings, cloud, records, slog.New(slog.DiscardHandler))
 }
 
 func closeNothing() error { return nil }
@@ -66,8 +71,8 @@ func openDeployment(ctx context.Context, w where, d terminal) (*deployment, erro
 	}
 	settings, err := config.Load(getenv, config.Messages)
 	if err != nil {
-		return nil, usage("the settings of the deployment have faults (or --data names the folder of a running hatchery dev):\n%w",
-			w.bugout.named(faultsOf(err)))
+		return nil, usage("the settings of the deployment have faults "+
+			"(or --data names the folder of a running hatchery dev):\n%w", w.bugout.named(faultsOf(err)))
 	}
 	cloud, err := loadAWS(ctx)
 	if err != nil {
@@ -82,13 +87,13 @@ func openDeployment(ctx context.Context, w where, d terminal) (*deployment, erro
 			return nil, err
 		}
 	default:
-		return nil, usage("HATCHERY_RECORDS: found %q; accepted here: dynamodb, bugout; for a hatchery dev name its folder with --data",
-			settings.Records)
+		return nil, usage("HATCHERY_RECORDS: found %q; accepted here: dynamodb, bugout; "+
+			"for a hatchery dev name its folder with --data", settings.Records)
 	}
 	if err := haveCredentials(ctx, cloud); err != nil {
 		return nil, err
 	}
-	return newDeployment(settings, cloud, records, closeNothing), nil
+	return &deployment{composeQuiet(settings, cloud, records), closeNothing}, nil
 }
 
 // credentialsWithin bounds the search for credentials: some are fetched.
@@ -102,7 +107,8 @@ func loadAWS(ctx context.Context) (aws.Config, error) {
 		return aws.Config{}, usage("the settings of AWS: %w", err)
 	}
 	if cloud.Region == "" {
-		return aws.Config{}, usage("the settings of AWS: found no region; set AWS_REGION, or choose a profile with AWS_PROFILE")
+		return aws.Config{}, usage("the settings of AWS: found no region; " +
+			"set AWS_REGION, or choose a profile with AWS_PROFILE")
 	}
 	return cloud, nil
 }
@@ -144,7 +150,7 @@ func localDeployment(ctx context.Context, w where, d terminal) (*deployment, err
 	if err != nil {
 		return nil, err
 	}
-	return newDeployment(onStack(settings, at), at.AWS(), records, done), nil
+	return &deployment{composeQuiet(onStack(settings, at), at.AWS(), records), done}, nil
 }
 
 // besideDev opens the records that a running dev has open, too.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
 	"hatchery/shared/api"
@@ -64,28 +64,27 @@ Settings: hatchery help environment. Functions under sam local: docs/sam-local.m
 	flags := command.Flags()
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "the API's `address`")
 	flags.StringVar(&f.s3Listen, "s3-listen", "127.0.0.1:0", "the S3 server's `address`; port 0 is chosen once and kept")
-	flags.StringVar(&f.sqsListen, "sqs-listen", "127.0.0.1:0",
-		"the SQS endpoint's `address`; port 0 is chosen once and kept")
+	flags.StringVar(&f.sqsListen, "sqs-listen", "127.0.0.1:0", "the SQS endpoint's `address`; port 0 as for S3")
 	flags.StringVar(&f.dynamoDBListen, "dynamodb-listen", "",
 		"also serve DynamoDB on this `address` (default: only with --records dynamodb, on 127.0.0.1:0)")
-	flags.StringVar(&f.bugoutListen, "bugout-listen", "",
-		"also serve a stand-in for Bugout's auth server on this `address` (default: only with --records bugout, on 127.0.0.1:0)")
+	flags.StringVar(&f.bugoutListen, "bugout-listen", "", "also serve a stand-in for Bugout's auth server "+
+		"on this `address` (default: only with --records bugout, on 127.0.0.1:0)")
 	flags.StringVar(&f.bugout, "bugout", "",
 		"with --records bugout: the `URL` of Bugout's auth server (default: the stand-in)")
-	flags.StringVar(&f.bugoutTokenFile, "bugout-token-file", "",
-		"with --bugout: read the deployment's own token from this `file`, - for the standard input (default: HATCHERY_BUGOUT_TOKEN)")
-	flags.StringVar(&f.containers, "containers", "",
-		"also serve S3, SQS, DynamoDB and the application's answer at this `address`, which containers can reach (default: none)")
-	flags.StringVar(&f.containersHost, "containers-host", "",
-		"what containers call this machine: a `host` (default: the one of --containers, or "+local.DockersHost+" when that is 0.0.0.0)")
+	flags.StringVar(&f.bugoutTokenFile, "bugout-token-file", "", "with --bugout: read the deployment's own token "+
+		"from this `file`, - for the standard input (default: HATCHERY_BUGOUT_TOKEN)")
+	flags.StringVar(&f.containers, "containers", "", "also serve S3, SQS, DynamoDB and the application's answer "+
+		"at this `address`, which containers can reach (default: none)")
+	flags.StringVar(&f.containersHost, "containers-host", "", "what containers call this machine: a `host` "+
+		"(default: the one of --containers, or "+local.DockersHost+" when that is 0.0.0.0)")
 	flags.StringVar(&f.samples, "samples", "",
 		"put the uploads that the sample events in this `folder` are about into bucket and records")
 	flags.BoolVar(&f.noValidator, "no-validator", false, "leave what arrives in the queue, for a validator somewhere else")
 	flags.StringVar(&f.data, "data", ".hatchery", "the `folder` to keep everything in")
 	flags.StringVar(&f.app, "app", "",
 		"the `URL` of the application to ask for permission (default: the demo application)")
-	flags.StringVar(&f.records, "records", "sqlite",
-		"the `store` that keeps the records: sqlite, in the data folder, dynamodb, in a table that dev serves from there, or bugout")
+	flags.StringVar(&f.records, "records", "sqlite", "the `store` that keeps the records: "+
+		"sqlite, in the data folder, dynamodb, in a table that dev serves from there, or bugout")
 	flags.StringVar(&f.policy, "policy", "", "read the policy from this JSON `file`")
 	flags.BoolVar(&f.json, "json", false, "print the endpoints and the log as JSON, one object a line")
 	return command
@@ -93,7 +92,7 @@ Settings: hatchery help environment. Functions under sam local: docs/sam-local.m
 
 const sweepEvery = time.Minute
 
-// dev builds the pipeline on the embedded stack and runs it until ctx ends.
+// dev composes a deployment on the embedded stack and runs it until ctx ends.
 func dev(ctx context.Context, f devFlags, d terminal) (err error) {
 	if err := f.check(); err != nil {
 		return err
@@ -102,29 +101,13 @@ func dev(ctx context.Context, f devFlags, d terminal) (err error) {
 	if err != nil {
 		return err
 	}
-	if f.dynamoDBListen == "" && settings.Records == config.RecordsDynamoDB {
-		f.dynamoDBListen = "127.0.0.1:0"
+	// Read before the stack opens, which changes the working directory.
+	uploads, err := f.readSamples()
+	if err != nil {
+		return err
 	}
-	if f.bugoutListen == "" && settings.Records == config.RecordsBugout && f.bugout == "" {
-		f.bugoutListen = "127.0.0.1:0"
-	}
-	var uploads samples.Uploads
-	if f.samples != "" {
-		// Read before the stack opens, which changes the working directory.
-		if uploads, err = samples.ReadUploads(os.DirFS(f.samples)); err != nil {
-			return usage("--samples %s: %w", shown(f.samples), err)
-		}
-	}
-	log := slog.New(newConsoleHandler(d.out))
-	if f.json {
-		log = slog.New(slog.NewJSONHandler(d.out, nil))
-	}
-	stack, err := local.Open(ctx, local.Options{Data: f.data, Listen: f.listen, S3Listen: f.s3Listen,
-		SQSListen:      f.sqsListen,
-		DynamoDBListen: f.dynamoDBListen, BugoutListen: f.bugoutListen, Containers: f.containers,
-		ContainersHost: f.containersHost,
-		AppURL:         f.app, QuarantinePrefix: settings.Layout.Quarantine, CORSOrigins: settings.CORSOrigins,
-		FunctionTimeout: settings.ValidatorTime, SweepEvery: sweepEvery, Log: log})
+	log := f.log(d)
+	stack, err := local.Open(ctx, f.stackOptions(settings, log))
 	if err != nil {
 		return system(err)
 	}
@@ -133,11 +116,13 @@ func dev(ctx context.Context, f devFlags, d terminal) (err error) {
 			err = errors.Join(err, system(closeErr))
 		}
 	}()
+	at := stack.Endpoints()
+	settings = onStack(settings, at)
 	if settings.Records == config.RecordsBugout && f.bugout == "" {
-		settings.Bugout = standIn(stack.Endpoints())
+		settings.Bugout = standIn(at)
 	}
 	if settings.Legacy.Bucket != "" {
-		if err := openLegacy(ctx, pipeline.S3Client(stack.Endpoints().AWS()), settings.Legacy.Bucket); err != nil {
+		if err := openLegacy(ctx, pipeline.S3Client(at.AWS()), settings.Legacy.Bucket); err != nil {
 			return system(err)
 		}
 	}
@@ -150,27 +135,63 @@ func dev(ctx context.Context, f devFlags, d terminal) (err error) {
 			err = errors.Join(err, system(closeErr))
 		}
 	}()
-	composed := components(settings, stack.Endpoints().AWS(), stack, records, log)
-	served, err := handlers(composed, stack, ctx.Done())
+	components := compose(settings, at.AWS(), records, log)
+	handlers, err := stackHandlers(components, stack, ctx.Done())
 	if err != nil {
 		return system(err)
 	}
-	if err := uploads.Put(ctx, composed.Uploads); err != nil {
-		return system(err)
-	}
 	if f.noValidator {
-		served.Validate = nil
+		handlers.Validate = nil
+	}
+	if err := uploads.Put(ctx, components.Uploads); err != nil {
+		return system(err)
 	}
 	if err := announce(d, f, settings, stack); err != nil {
 		return system(err)
 	}
-	if err := stack.Run(ctx, served); err != nil {
+	if err := stack.Run(ctx, handlers); err != nil {
 		return system(err)
 	}
 	if !f.json {
 		fmt.Fprintln(d.out, "\nEnded. What was accepted goes on at the next start.")
 	}
 	return nil
+}
+
+// readSamples reads the uploads that the sample events are about, none without --samples.
+func (f devFlags) readSamples() (samples.Uploads, error) {
+	if f.samples == "" {
+		return samples.Uploads{}, nil
+	}
+	uploads, err := samples.ReadUploads(os.DirFS(f.samples))
+	if err != nil {
+		return samples.Uploads{}, usage("--samples %s: %w", shown(f.samples), err)
+	}
+	return uploads, nil
+}
+
+func (f devFlags) log(d terminal) *slog.Logger {
+	if f.json {
+		return slog.New(slog.NewJSONHandler(d.out, nil))
+	}
+	return slog.New(newConsoleHandler(d.out))
+}
+
+// stackOptions are the embedded stack's. What keeps the records is served, too.
+func (f devFlags) stackOptions(settings config.Config, log *slog.Logger) local.Options {
+	const anyPort = "127.0.0.1:0"
+	o := local.Options{Data: f.data, Listen: f.listen, S3Listen: f.s3Listen, SQSListen: f.sqsListen,
+		DynamoDBListen: f.dynamoDBListen, BugoutListen: f.bugoutListen,
+		Containers: f.containers, ContainersHost: f.containersHost,
+		AppURL: f.app, QuarantinePrefix: settings.Layout.Quarantine, CORSOrigins: settings.CORSOrigins,
+		FunctionTimeout: settings.ValidatorTime, SweepEvery: sweepEvery, Log: log}
+	switch {
+	case settings.Records == config.RecordsDynamoDB:
+		o.DynamoDBListen = cmp.Or(o.DynamoDBListen, anyPort)
+	case settings.Records == config.RecordsBugout && f.bugout == "":
+		o.BugoutListen = cmp.Or(o.BugoutListen, anyPort)
+	}
+	return o
 }
 
 // onStack are the settings with what a stack on this machine has in their places.
@@ -180,16 +201,8 @@ func onStack(settings config.Config, at local.Endpoints) config.Config {
 	return settings
 }
 
-// components composes what would run in Lambda on the stack.
-func components(settings config.Config, cloud aws.Config, stack *local.Stack, records upload.Records,
-	log *slog.Logger) *pipeline.Components {
-	return pipeline.New(onStack(settings, stack.Endpoints()),
-		pipeline.Dependencies{AWS: cloud, S3: pipeline.S3Client(cloud),
-			Records: records, BugoutRequests: bugoutRequests, Log: log})
-}
-
-// handlers are what the stack calls. stopping is closed when the end was asked for.
-func handlers(c *pipeline.Components, stack *local.Stack, stopping <-chan struct{}) (local.Handlers, error) {
+// stackHandlers are what the stack calls. stopping is closed when the end was asked for.
+func stackHandlers(c *pipeline.Components, stack *local.Stack, stopping <-chan struct{}) (local.Handlers, error) {
 	spool := stack.Path("spool")
 	if err := spoolFolder(spool); err != nil {
 		return local.Handlers{}, err

@@ -254,10 +254,10 @@ func atContainers(of, containers string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%q: %w", of, err)
 	}
-	door, err := url.Parse(containers)
+	to, err := url.Parse(containers)
 	if err != nil {
 		return "", fmt.Errorf("%q: %w", containers, err)
 	}
-	u.Host = door.Host
+	u.Host = to.Host
 	return u.String(), nil
 }

@@ -33,7 +33,8 @@ func bugoutGiven(f devFlags) (map[string]string, error) {
 		// Callers' tokens may be asked about there (HATCHERY_APPLICATION=spire).
 		return nil, nil
 	case f.bugout == "" && f.bugoutTokenFile != "":
-		return nil, usage("--bugout-token-file: dev's own stand-in for Bugout makes its own token: name a real one with --bugout")
+		return nil, usage("--bugout-token-file: dev's own stand-in for Bugout makes its own token: " +
+			"name a real one with --bugout")
 	case f.bugout == "":
 		return map[string]string{"HATCHERY_BUGOUT_URL": "http://127.0.0.1:1", "HATCHERY_BUGOUT_APPLICATION_ID": anyID,
 			"HATCHERY_BUGOUT_TOKEN": anyID, "BUGOUT_AUTH_URL": "", "BUGOUT_FILES_APPLICATION_ID": ""}, nil

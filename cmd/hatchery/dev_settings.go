@@ -63,7 +63,8 @@ func devSettings(f devFlags, d terminal) (config.Config, error) {
 		return config.Config{}, usage("--records: found %q; accepted: sqlite, dynamodb, bugout", f.records)
 	}
 	if f.containers != "" && f.records != config.RecordsDynamoDB {
-		return config.Config{}, usage("--containers: functions keep their records in DynamoDB, so that dev must keep them there, too: add --records dynamodb")
+		return config.Config{}, usage("--containers: functions keep their records in DynamoDB, " +
+			"so that dev must keep them there, too: add --records dynamodb")
 	}
 	if f.data == "" {
 		return config.Config{}, usage("--data: found nothing; accepted: a folder to keep everything in")

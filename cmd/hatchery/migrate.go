@@ -88,7 +88,8 @@ It exits
 				return usage("migrate needs --from and --to, each one of %s", storesAccepted)
 			}
 			if f.atOnce > maxAtOnceBugout && (f.from == config.RecordsBugout || f.to == config.RecordsBugout) {
-				return usage("--at-once: found %d; accepted with bugout: 1 to %d: a Bugout server that is asked more at once stalls", f.atOnce, maxAtOnceBugout)
+				return usage("--at-once: found %d; accepted with bugout: 1 to %d: "+
+					"a Bugout server that is asked more at once stalls", f.atOnce, maxAtOnceBugout)
 			}
 			return migrateNow(cmd.Context(), f, d)
 		},
@@ -161,8 +162,9 @@ func migrateNow(ctx context.Context, f migrateFlags, d terminal) error {
 	case err != nil:
 		return err
 	case report.Unchecked > 0:
-		return &exitError{exitNo, fmt.Errorf(
-			"--check-objects: %s of the replaced service not looked for: set HATCHERY_LEGACY_BUCKET, and HATCHERY_LEGACY_PREFIX if there was one, to where they lie", countOf(report.Unchecked, "image"))}
+		return &exitError{exitNo, fmt.Errorf("--check-objects: %s of the replaced service not looked for: "+
+			"set HATCHERY_LEGACY_BUCKET, and HATCHERY_LEGACY_PREFIX if there was one, to where they lie",
+			countOf(report.Unchecked, "image"))}
 	case report.Different+report.Unserved+report.Alone > 0:
 		return &exitError{code: exitNo}
 	}
@@ -179,7 +181,8 @@ func unfinished(ctx context.Context, f migrateFlags, err, closing error) error {
 	case errors.Is(err, upload.ErrBadCursor):
 		return usage("--state: %s is of another store: %w", shown(f.state), err)
 	case errors.Is(err, migrate.ErrOtherTarget):
-		return usage("--state: %s is not of this target: %w; name another file, and everything is compared from the start", shown(f.state), err)
+		return usage("--state: %s is not of this target: %w; "+
+			"name another file, and everything is compared from the start", shown(f.state), err)
 	case err != nil && ctx.Err() != nil:
 		err = errors.New("broken off; begun again it passes over what was copied")
 	}

@@ -40,11 +40,13 @@ func loadState(f migrateFlags, from, to string) (*migrationState, error) {
 		return nil, usage("--state: %s is of a migration from %s to %s: name another file", shown(f.state),
 			shown(kept.From), shown(kept.To))
 	case kept.Validate != state.Validate || kept.CheckObjects != state.CheckObjects:
-		return nil, usage("--state: %s is of a migration with --validate=%t and --check-objects=%t: say the same, or name another file", shown(f.state), kept.Validate, kept.CheckObjects)
+		return nil, usage("--state: %s is of a migration with --validate=%t and --check-objects=%t: "+
+			"say the same, or name another file", shown(f.state), kept.Validate, kept.CheckObjects)
 	default:
 		if path, file := strings.CutPrefix(to, "sqlite:"); file && kept.Place.Cursor != "" {
 			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-				return nil, usage("--state: %s says that records were copied to %s, which is not there: put it back, or name another file to begin anew", shown(f.state), shown(path))
+				return nil, usage("--state: %s says that records were copied to %s, which is not there: "+
+					"put it back, or name another file to begin anew", shown(f.state), shown(path))
 			}
 		}
 		state = kept

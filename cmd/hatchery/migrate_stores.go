@@ -224,7 +224,7 @@ func lookAtFiles(m *migrate.Migration, f migrateFlags, settings config.Config, c
 	if !f.looksAtFiles() {
 		return
 	}
-	c := newDeployment(settings, cloud, m.To, closeNothing)
+	c := composeQuiet(settings, cloud, m.To)
 	m.Layout = settings.Layout
 	if f.checkObjects {
 		m.Objects, m.OldImages = c.Objects, c.Uploads.OldImages

@@ -59,7 +59,8 @@ wrongly, and 3 when another system failed; what was found is printed all the sam
 				return usage("--records belongs to --data: the environment says it with HATCHERY_RECORDS")
 			}
 			if f.data != "" && f.bugout != (bugoutFlags{}) {
-				return usage("--url, --application and --token-file are about the deployment of the environment, and not about --data, whose hatchery dev has Bugout's stand-in")
+				return usage("--url, --application and --token-file are about the deployment of the environment, " +
+					"and not about --data, whose hatchery dev has Bugout's stand-in")
 			}
 			f.records = cmp.Or(f.records, config.RecordsSQLite)
 			if f.maxRecords < 0 || f.maxObjects < 0 || f.within < 0 {
@@ -83,7 +84,8 @@ wrongly, and 3 when another system failed; what was found is printed all the sam
 	command.Flags().IntVar(&f.maxRecords, "max-records", 0, "look at no more than `n` pending and as many stored records")
 	command.Flags().IntVar(&f.maxObjects, "max-objects", 0, "look at no more than `n` versions in the bucket")
 	command.Flags().DurationVar(&f.olderThan, "older-than", 0,
-		"send again what is older than this `duration` (default: as long as a message can be tried, HATCHERY_MAX_RECEIVES times HATCHERY_VISIBILITY_SECONDS)")
+		"send again what is older than this `duration` (default: as long as a message can be tried, "+
+			"HATCHERY_MAX_RECEIVES times HATCHERY_VISIBILITY_SECONDS)")
 	command.Flags().DurationVar(&f.within, "within", 0, "end within this `duration`, done or not")
 	return command
 }

@@ -70,14 +70,15 @@ func TestALostMessageIsMadeUpForBesideARunningDev(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	served, err := handlers(components(settings, stack.Endpoints().AWS(), stack, records, log), stack, nil)
+	at := stack.Endpoints()
+	handlers, err := stackHandlers(compose(onStack(settings, at), at.AWS(), records, log), stack, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var mended atomic.Bool
 	swallowed := make(chan struct{}, 100)
-	validate := served.Validate
-	served.Validate = func(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
+	validate := handlers.Validate
+	handlers.Validate = func(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
 		if mended.Load() {
 			return validate(ctx, batch)
 		}
@@ -88,9 +89,9 @@ func TestALostMessageIsMadeUpForBesideARunningDev(t *testing.T) {
 	}
 	ctx, end := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- stack.Run(ctx, served) }()
+	go func() { ended <- stack.Run(ctx, handlers) }()
 
-	h := &hatchery{t: t, base: stack.Endpoints().API, errors: new(bytes.Buffer), log: new(lines), client: &http.Client{}}
+	h := &hatchery{t: t, base: at.API, errors: new(bytes.Buffer), log: new(lines), client: &http.Client{}}
 	lost := h.mustPost(images, "cat.png", pngOf(t, 20, 1))
 	select {
 	case <-swallowed:
