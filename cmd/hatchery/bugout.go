@@ -38,7 +38,7 @@ func (f *bugoutFlags) addApplication(flags textFlags) {
 		"the `id` of the application in Bugout (default: HATCHERY_BUGOUT_APPLICATION_ID)")
 }
 
-func bugoutCommand(d terminal) *cobra.Command {
+func bugoutCommand(term terminal) *cobra.Command {
 	var f bugoutFlags
 	command := &cobra.Command{
 		Use:   "bugout",
@@ -50,11 +50,11 @@ or the first line of the file that --token-file names.`,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	f.addServer(command.PersistentFlags())
-	command.AddCommand(registerCommand(d, &f), bugoutCheckCommand(d, &f))
+	command.AddCommand(registerCommand(term, &f), bugoutCheckCommand(term, &f))
 	return command
 }
 
-func registerCommand(d terminal, f *bugoutFlags) *cobra.Command {
+func registerCommand(term terminal, f *bugoutFlags) *cobra.Command {
 	var group, name, description string
 	command := &cobra.Command{
 		Use:   "register --group ID --name NAME",
@@ -70,7 +70,7 @@ prints the setting to keep. Running it again makes another one.`,
 			if _, err := upload.ParseID(group); err != nil {
 				return usage("--group: found %q; accepted: the id of one of your groups in Bugout, a UUID with dashes", group)
 			}
-			options, err := f.quick(d, false)
+			options, err := f.quick(term, false)
 			if err != nil {
 				return err
 			}
@@ -78,7 +78,7 @@ prints the setting to keep. Running it again makes another one.`,
 			if err != nil {
 				return bugoutError(err)
 			}
-			_, err = fmt.Fprintf(d.out, "The application %q is registered. Keep its id in the settings:\n\n"+
+			_, err = fmt.Fprintf(term.out, "The application %q is registered. Keep its id in the settings:\n\n"+
 				"export HATCHERY_BUGOUT_APPLICATION_ID=%s\n", name, made.ID)
 			return err
 		},
@@ -90,7 +90,7 @@ prints the setting to keep. Running it again makes another one.`,
 	return command
 }
 
-func bugoutCheckCommand(d terminal, f *bugoutFlags) *cobra.Command {
+func bugoutCheckCommand(term terminal, f *bugoutFlags) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "check",
 		Short: "Try everything that is needed of Bugout, and say what works",
@@ -99,7 +99,7 @@ same code as the deployment. It exits 0 when all of it works, 1 when Bugout refu
 something, 2 when it was used wrongly, and 3 when Bugout does not answer as it should.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			options, err := f.quick(d, true)
+			options, err := f.quick(term, true)
 			if err != nil {
 				return err
 			}
@@ -113,7 +113,7 @@ something, 2 when it was used wrongly, and 3 when Bugout does not answer as it s
 				if step.Err != nil {
 					word, failed = "FAIL", errors.Join(failed, f.fault(i == 0, options.URL, step))
 				}
-				if _, err := fmt.Fprintf(d.out, "%s  %s\n", word, step.Name); err != nil {
+				if _, err := fmt.Fprintf(term.out, "%s  %s\n", word, step.Name); err != nil {
 					return err
 				}
 			}
@@ -156,15 +156,15 @@ func bugoutError(err error) error {
 }
 
 // quick are options for requests that give little to read.
-func (f *bugoutFlags) quick(d terminal, application bool) (bugoutrecords.Options, error) {
-	o, err := f.options(d, application)
+func (f *bugoutFlags) quick(term terminal, application bool) (bugoutrecords.Options, error) {
+	o, err := f.options(term, application)
 	o.Timeout = 0
 	return o, err
 }
 
 // options reads the flags and, for what they leave out, the environment.
-func (f *bugoutFlags) options(d terminal, application bool) (bugoutrecords.Options, error) {
-	getenv, err := f.over(d)
+func (f *bugoutFlags) options(term terminal, application bool) (bugoutrecords.Options, error) {
+	getenv, err := f.over(term)
 	if err != nil {
 		return bugoutrecords.Options{}, err
 	}
@@ -172,11 +172,11 @@ func (f *bugoutFlags) options(d terminal, application bool) (bugoutrecords.Optio
 	if err != nil {
 		return bugoutrecords.Options{}, usage("the settings have faults:\n%w", f.named(faultsOf(err)))
 	}
-	return operatorsBugout(settings, d)
+	return operatorsBugout(settings, term)
 }
 
 // over gives the environment with the flags before it.
-func (f *bugoutFlags) over(d terminal) (getenv func(string) string, err error) {
+func (f *bugoutFlags) over(term terminal) (getenv func(string) string, err error) {
 	token, err := tokenIn("--token-file", f.tokenFile)
 	if err != nil {
 		return nil, err
@@ -191,7 +191,7 @@ func (f *bugoutFlags) over(d terminal) (getenv func(string) string, err error) {
 		if name == "BUGOUT_AUTH_URL" && f.url != "" || name == "BUGOUT_FILES_APPLICATION_ID" && f.application != "" {
 			return ""
 		}
-		return d.getenv(name)
+		return term.getenv(name)
 	}, nil
 }
 

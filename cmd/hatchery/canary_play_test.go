@@ -141,15 +141,15 @@ func (p *play) uploads(path, key string, seed uint64) {
 	sum := sha256.Sum256(small)
 	p.want(202, http.MethodPost, path+"?image_name="+fileName, small, "Content-Type", "image/png", "Content-Digest",
 		"sha-256=:"+base64Of(sum[:])+":")
-	liar := p.post(202, path, fileName, []byte("a liar"))
-	for _, r := range []record{first, formed, liar} {
+	fake := p.post(202, path, fileName, []byte("a fake"))
+	for _, r := range []record{first, formed, fake} {
 		p.ask(http.MethodGet, path+"/"+r.ID, nil) // 409, or the verdict was quick
 		p.ask(http.MethodHead, path+"/"+r.ID, nil)
 		p.want(200, http.MethodGet, path+"/"+r.ID+"/status", nil)
 	}
-	p.want(200, http.MethodHead, path+"/"+liar.ID+"/status", nil)
+	p.want(200, http.MethodHead, path+"/"+fake.ID+"/status", nil)
 	if p.token == shows[0] {
-		p.want(200, http.MethodGet, path+"/"+liar.ID+"/status?wait=1", nil)
+		p.want(200, http.MethodGet, path+"/"+fake.ID+"/status?wait=1", nil)
 	}
 	p.want(200, http.MethodGet, path, nil)
 }
@@ -169,7 +169,7 @@ func (p *play) downloads(path string, seed uint64) {
 	small := p.settled(path, p.post(202, path, fileName, pngOf(p.t, 6, seed)), "stored")
 	big := p.settled(path, p.form(201, path, pngOf(p.t, 40, seed), "Idempotency-Key",
 		"form"+strconv.FormatUint(seed, 10)), "stored")
-	liar := p.settled(path, p.post(202, path, fileName, []byte("a liar")), "rejected")
+	fake := p.settled(path, p.post(202, path, fileName, []byte("a fake")), "rejected")
 	p.form(200, path, nil, "Idempotency-Key", "form"+strconv.FormatUint(seed, 10)) // has its verdict
 	at := path + "/" + small.ID
 	tag := p.want(200, http.MethodGet, at, nil).header.Get("ETag")
@@ -182,11 +182,11 @@ func (p *play) downloads(path string, seed uint64) {
 	p.want(412, http.MethodGet, at, nil, "If-Match", `"another"`)
 	p.link(path + "/" + big.ID)
 	p.want(200, http.MethodHead, path+"/"+big.ID, nil)
-	p.want(410, http.MethodGet, path+"/"+liar.ID, nil) // it stays
+	p.want(410, http.MethodGet, path+"/"+fake.ID, nil) // it stays
 	p.want(200, http.MethodGet, path+"?limit=1", nil)
 	p.want(400, http.MethodGet, path+"?cursor=x&limit=1", nil)
 
-	for _, data := range [][]byte{[]byte("another liar"), pngOf(p.t, 5, seed)} {
+	for _, data := range [][]byte{[]byte("another fake"), pngOf(p.t, 5, seed)} {
 		r := p.post(202, path, fileName, data)
 		p.want(200, http.MethodGet, path+"/"+r.ID+"/status?wait=20", nil)
 		p.want(200, http.MethodDelete, path+"/"+r.ID, nil)

@@ -18,7 +18,7 @@ import (
 	"hatchery/shared/upload"
 )
 
-func checkCommand(d terminal) *cobra.Command {
+func checkCommand(term terminal) *cobra.Command {
 	var c checker
 	var policyFile, kind string
 	command := &cobra.Command{
@@ -39,14 +39,14 @@ wrongly, a file cannot be read, or a folder holds none.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			policy, _, err := readPolicy(policyFile, d.getenv, upload.LargestObject)
+			policy, _, err := readPolicy(policyFile, term.getenv, upload.LargestObject)
 			if err != nil {
 				return err
 			}
 			if c.kind, err = policy.Kind(upload.KindName(kind)); err != nil {
 				return usage("--kind: %w", err)
 			}
-			c.out, c.err = d.out, d.err
+			c.out, c.err = term.out, term.err
 			return c.run(cmd.Context(), args)
 		},
 	}

@@ -44,8 +44,8 @@ func composeQuiet(settings config.Config, cloud aws.Config, records upload.Recor
 
 func closeNothing() error { return nil }
 
-// where says which deployment is meant.
-type where struct {
+// deploymentFlags say which deployment is meant.
+type deploymentFlags struct {
 	// data is the folder of a running dev; "" is the deployment of the environment.
 	data string
 	// records is what that dev keeps its records in.
@@ -56,23 +56,23 @@ type where struct {
 
 // openDeployment builds what a command works with. Of AWS it asks for
 // credentials alone.
-func openDeployment(ctx context.Context, w where, d terminal) (*deployment, error) {
-	if w.data != "" {
-		return localDeployment(ctx, w, d)
+func openDeployment(ctx context.Context, f deploymentFlags, term terminal) (*deployment, error) {
+	if f.data != "" {
+		return localDeployment(ctx, f, term)
 	}
-	getenv := d.getenv
+	getenv := term.getenv
 	if getenv("HATCHERY_RECORDS") == config.RecordsBugout {
 		var err error
-		if getenv, err = w.bugout.over(d); err != nil {
+		if getenv, err = f.bugout.over(term); err != nil {
 			return nil, err
 		}
-	} else if w.bugout != (bugoutFlags{}) {
+	} else if f.bugout != (bugoutFlags{}) {
 		return nil, usage("--url, --application and --token-file are about Bugout, and HATCHERY_RECORDS is not bugout")
 	}
 	settings, err := config.Load(getenv, config.Messages)
 	if err != nil {
 		return nil, usage("the settings of the deployment have faults "+
-			"(or --data names the folder of a running hatchery dev):\n%w", w.bugout.named(faultsOf(err)))
+			"(or --data names the folder of a running hatchery dev):\n%w", f.bugout.named(faultsOf(err)))
 	}
 	cloud, err := loadAWS(ctx)
 	if err != nil {
@@ -81,9 +81,9 @@ func openDeployment(ctx context.Context, w where, d terminal) (*deployment, erro
 	var records upload.Records
 	switch settings.Records {
 	case config.RecordsDynamoDB:
-		records = tableRecords(cloud, settings.Table, operatorsLog(d))
+		records = tableRecords(cloud, settings.Table, operatorsLog(term))
 	case config.RecordsBugout:
-		if records, err = bugoutStore(operatorsBugout(settings.Bugout, d)); err != nil {
+		if records, err = bugoutStore(operatorsBugout(settings.Bugout, term)); err != nil {
 			return nil, err
 		}
 	default:
@@ -134,19 +134,19 @@ func haveCredentials(ctx context.Context, cloud aws.Config) error {
 }
 
 // localDeployment is the one that dev runs beside this process.
-func localDeployment(ctx context.Context, w where, d terminal) (*deployment, error) {
-	settings, err := devSettings(devFlags{data: w.data, records: w.records}, d)
+func localDeployment(ctx context.Context, f deploymentFlags, term terminal) (*deployment, error) {
+	settings, err := devSettings(devFlags{data: f.data, records: f.records}, term)
 	if err != nil {
 		return nil, err
 	}
-	at, err := local.Running(ctx, w.data)
+	at, err := local.Running(ctx, f.data)
 	if errors.Is(err, local.ErrNotRunning) {
-		return nil, system(fmt.Errorf("%w: start it with: hatchery dev --data %s", err, shown(w.data)))
+		return nil, system(fmt.Errorf("%w: start it with: hatchery dev --data %s", err, shown(f.data)))
 	}
 	if err != nil {
 		return nil, system(err)
 	}
-	records, done, err := besideDev(ctx, w, at, d)
+	records, done, err := besideDev(ctx, f, at, term)
 	if err != nil {
 		return nil, err
 	}
@@ -154,24 +154,24 @@ func localDeployment(ctx context.Context, w where, d terminal) (*deployment, err
 }
 
 // besideDev opens the records that a running dev has open, too.
-func besideDev(ctx context.Context, w where, at local.Endpoints, d terminal) (upload.Records, func() error, error) {
+func besideDev(ctx context.Context, f deploymentFlags, at local.Endpoints, term terminal) (upload.Records, func() error, error) {
 	lacking := func(what string) error {
-		return usage("--records: the hatchery dev on %s %s; %s", shown(w.data), what, startedWith(w, at))
+		return usage("--records: the hatchery dev on %s %s; %s", shown(f.data), what, startedWith(f, at))
 	}
 	switch {
-	case w.records == config.RecordsDynamoDB && at.DynamoDB == "":
+	case f.records == config.RecordsDynamoDB && at.DynamoDB == "":
 		return nil, nil, lacking("serves no DynamoDB")
-	case w.records == config.RecordsDynamoDB:
-		return tableRecords(at.AWS(), at.Table, operatorsLog(d)), closeNothing, nil
-	case w.records == config.RecordsBugout && at.Bugout.URL == "":
+	case f.records == config.RecordsDynamoDB:
+		return tableRecords(at.AWS(), at.Table, operatorsLog(term)), closeNothing, nil
+	case f.records == config.RecordsBugout && at.Bugout.URL == "":
 		return nil, nil, lacking("serves no stand-in for Bugout")
-	case w.records == config.RecordsBugout:
-		store, err := bugoutStore(operatorsBugout(standIn(at), d))
+	case f.records == config.RecordsBugout:
+		store, err := bugoutStore(operatorsBugout(standIn(at), term))
 		return store, closeNothing, err
-	case !keepsFile(w): // opening would make it
+	case !keepsFile(f): // opening would make it
 		return nil, nil, lacking("keeps no records in SQLite")
 	}
-	store, err := sqliterecords.Open(ctx, recordsIn(w), sqliterecords.Options{Now: time.Now})
+	store, err := sqliterecords.Open(ctx, recordsIn(f), sqliterecords.Options{Now: time.Now})
 	if err != nil {
 		return nil, nil, system(err)
 	}
@@ -179,22 +179,22 @@ func besideDev(ctx context.Context, w where, at local.Endpoints, d terminal) (up
 }
 
 // recordsIn is dev's file of records.
-func recordsIn(w where) string { return filepath.Join(w.data, "records.db") }
+func recordsIn(f deploymentFlags) string { return filepath.Join(f.data, "records.db") }
 
-func keepsFile(w where) bool {
-	_, err := os.Stat(recordsIn(w))
+func keepsFile(f deploymentFlags) bool {
+	_, err := os.Stat(recordsIn(f))
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // startedWith says what to do about a dev that keeps its records elsewhere, as far as
 // its folder shows where.
-func startedWith(w where, at local.Endpoints) string {
+func startedWith(f deploymentFlags, at local.Endpoints) string {
 	var stores []string
 	for _, s := range []struct {
 		name string
 		has  bool
 	}{
-		{config.RecordsSQLite, keepsFile(w)},
+		{config.RecordsSQLite, keepsFile(f)},
 		{config.RecordsDynamoDB, at.DynamoDB != ""},
 		{config.RecordsBugout, at.Bugout.URL != ""},
 	} {
@@ -215,4 +215,4 @@ func tableRecords(cloud aws.Config, table string, log *slog.Logger) *dynamorecor
 }
 
 // operatorsLog tells an operator at once what a report tells at the end, or not at all.
-func operatorsLog(d terminal) *slog.Logger { return slog.New(newConsoleHandler(d.err)) }
+func operatorsLog(term terminal) *slog.Logger { return slog.New(newConsoleHandler(term.err)) }

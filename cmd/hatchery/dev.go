@@ -29,7 +29,7 @@ type devFlags struct {
 	json, noValidator                           bool
 }
 
-func devCommand(d terminal) *cobra.Command {
+func devCommand(term terminal) *cobra.Command {
 	var f devFlags
 	command := &cobra.Command{
 		Use:   "dev",
@@ -40,8 +40,8 @@ handlers are those that run in Lambda. Everything is kept in the data folder: th
 start goes on with whatever was accepted.
 
 Without --app a demo application is asked for permission: the token demo may do
-everything, any other token nothing. Everything listens on 127.0.0.1 alone, where no
-other machine reaches it, unless --listen or another address says otherwise.
+everything, any other token nothing. Everything listens on 127.0.0.1 alone, where
+no other machine reaches it, unless --listen or another address says otherwise.
 
 It exits 0 when it was asked to end, 2 when it was used wrongly or a setting has a
 fault, and 3 when another system failed, or an address or the folder is taken.
@@ -59,7 +59,7 @@ Settings: hatchery help environment. Functions under sam local: docs/sam-local.m
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return dev(cmd.Context(), f, d) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return dev(cmd.Context(), f, term) },
 	}
 	flags := command.Flags()
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "the API's `address`")
@@ -93,11 +93,11 @@ Settings: hatchery help environment. Functions under sam local: docs/sam-local.m
 const sweepEvery = time.Minute
 
 // dev composes a deployment on the embedded stack and runs it until ctx ends.
-func dev(ctx context.Context, f devFlags, d terminal) (err error) {
+func dev(ctx context.Context, f devFlags, term terminal) (err error) {
 	if err := f.check(); err != nil {
 		return err
 	}
-	settings, err := devSettings(f, d)
+	settings, err := devSettings(f, term)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func dev(ctx context.Context, f devFlags, d terminal) (err error) {
 	if err != nil {
 		return err
 	}
-	log := f.log(d)
+	log := f.log(term)
 	stack, err := local.Open(ctx, f.stackOptions(settings, log))
 	if err != nil {
 		return system(err)
@@ -146,14 +146,14 @@ func dev(ctx context.Context, f devFlags, d terminal) (err error) {
 	if err := uploads.Put(ctx, components.Uploads); err != nil {
 		return system(err)
 	}
-	if err := announce(d, f, settings, stack); err != nil {
+	if err := announce(term, f, settings, stack); err != nil {
 		return system(err)
 	}
 	if err := stack.Run(ctx, handlers); err != nil {
 		return system(err)
 	}
 	if !f.json {
-		fmt.Fprintln(d.out, "\nEnded. What was accepted goes on at the next start.")
+		fmt.Fprintln(term.out, "\nEnded. What was accepted goes on at the next start.")
 	}
 	return nil
 }
@@ -170,11 +170,11 @@ func (f devFlags) readSamples() (samples.Uploads, error) {
 	return uploads, nil
 }
 
-func (f devFlags) log(d terminal) *slog.Logger {
+func (f devFlags) log(term terminal) *slog.Logger {
 	if f.json {
-		return slog.New(slog.NewJSONHandler(d.out, nil))
+		return slog.New(slog.NewJSONHandler(term.out, nil))
 	}
-	return slog.New(newConsoleHandler(d.out))
+	return slog.New(newConsoleHandler(term.out))
 }
 
 // stackOptions are the embedded stack's. What keeps the records is served, too.

@@ -21,14 +21,14 @@ import (
 const containersFile = "sam-local.json"
 
 // announce says where everything is and what to try first.
-func announce(d terminal, f devFlags, settings config.Config, stack *local.Stack) error {
+func announce(term terminal, f devFlags, settings config.Config, stack *local.Stack) error {
 	at, data := stack.Endpoints(), stack.Path("")
 	if at.Containers != "" {
 		if err := writeContainersFile(stack.Path(containersFile), settings, at); err != nil {
 			return err
 		}
 	}
-	exports, err := exported(f, settings, at, d.getenv("HATCHERY_POLICY"))
+	exports, err := exported(f, settings, at, term.getenv("HATCHERY_POLICY"))
 	if err != nil {
 		return err
 	}
@@ -51,9 +51,9 @@ func announce(d terminal, f devFlags, settings config.Config, stack *local.Stack
 			env[e[0]] = e[1]
 		}
 		line["env"] = env
-		return json.NewEncoder(d.out).Encode(line)
+		return json.NewEncoder(term.out).Encode(line)
 	}
-	return announceText(d, f, announcement{at: at, data: data, exports: exports})
+	return announceText(term, f, announcement{at: at, data: data, exports: exports})
 }
 
 // exported are the settings with which other programs work on what dev runs, less the
@@ -104,7 +104,7 @@ type announcement struct {
 	exports [][2]string
 }
 
-func announceText(d terminal, f devFlags, a announcement) error {
+func announceText(term terminal, f devFlags, a announcement) error {
 	at := a.at
 	var b bytes.Buffer
 	application := at.App
@@ -153,7 +153,7 @@ Try it with a picture of yours:
 	}
 	_, _ = fmt.Fprintf(&b, "\nThe reconciler for it:\n  %s\n", reconcileOf(f, a.data))
 	b.WriteString("\nCtrl-C ends it.\n\n")
-	_, err := d.out.Write(b.Bytes())
+	_, err := term.out.Write(b.Bytes())
 	return err
 }
 

@@ -30,10 +30,10 @@ func TestAnAPIThatOthersReachIsWarnedOf(t *testing.T) {
 	if a := h.do(http.MethodGet, "/ping", "", nil); a.status != http.StatusOK {
 		t.Errorf("there it answers %d", a.status)
 	}
-	for _, says := range []string{"0.0.0.0:" + port + " can be reached from beyond this machine",
+	for _, want := range []string{"0.0.0.0:" + port + " can be reached from beyond this machine",
 		"token demo, which may do everything", "work on this machine only"} {
-		if !strings.Contains(h.warning, says) {
-			t.Errorf("%q is not said: %q", says, h.warning)
+		if !strings.Contains(h.warning, want) {
+			t.Errorf("%q is not said: %q", want, h.warning)
 		}
 	}
 	beyond := announcement{at: local.Endpoints{APIBeyond: "0.0.0.0:8080", S3: "http://127.0.0.1:9"}}

@@ -71,8 +71,8 @@ func bugoutOptions(b config.Bugout, flag string, log *slog.Logger) (bugoutrecord
 // operatorsBugout are bugoutOptions for an operator, who is told of a damaged record
 // at once, besides the report. The longest lists are read: whoever has too many records
 // for Bugout gets them out of it with hatchery migrate alone.
-func operatorsBugout(b config.Bugout, d terminal) (bugoutrecords.Options, error) {
-	o, err := bugoutOptions(b, "--token-file", operatorsLog(d))
+func operatorsBugout(b config.Bugout, term terminal) (bugoutrecords.Options, error) {
+	o, err := bugoutOptions(b, "--token-file", operatorsLog(term))
 	o.MaxBody, o.Timeout = operatorsMaxBody, operatorsTimeout
 	return o, err
 }

@@ -58,7 +58,7 @@ func isHost(host string) bool {
 
 // devSettings reads the settings as a Lambda would, with what the embedded stack
 // provides in their places. All faults of settings are told at once.
-func devSettings(f devFlags, d terminal) (config.Config, error) {
+func devSettings(f devFlags, term terminal) (config.Config, error) {
 	if f.records != config.RecordsSQLite && f.records != config.RecordsDynamoDB && f.records != config.RecordsBugout {
 		return config.Config{}, usage("--records: found %q; accepted: sqlite, dynamodb, bugout", f.records)
 	}
@@ -81,14 +81,14 @@ func devSettings(f devFlags, d terminal) (config.Config, error) {
 	}
 	// Looked at on its own, so that a fault names where it stands. The others are
 	// found with the default in its place.
-	_, policy, policyErr := readPolicy(f.policy, d.getenv, upload.LargestObject)
+	_, policy, policyErr := readPolicy(f.policy, term.getenv, upload.LargestObject)
 	given := map[string]string{
 		"HATCHERY_BUCKET": local.Bucket, "HATCHERY_RECORDS": f.records, "HATCHERY_TABLE": local.Table,
 		"HATCHERY_APPLICATION_URL": app, "MY_APP_JOURNALS_URL": "", "HATCHERY_POLICY": policy}
 	maps.Copy(given, bugout)
-	settings, err := loadDevs(given, d)
+	settings, err := loadDevs(given, term)
 	settings.EventBus = "" // nobody is told of what happens here
-	faults := append(f.named(faultsOf(err)), unusedFaults(given, d)...)
+	faults := append(f.named(faultsOf(err)), unusedFaults(given, term)...)
 	if err := faults.Err(); err != nil {
 		err = usage("the settings have faults:\n%w", err)
 		if policyErr == nil {
@@ -109,7 +109,7 @@ func (f devFlags) named(faults upload.Faults) upload.Faults {
 }
 
 // loadDevs reads what is given from there and the rest from the environment.
-func loadDevs(given map[string]string, d terminal) (config.Config, error) {
+func loadDevs(given map[string]string, term terminal) (config.Config, error) {
 	load := func(seconds string) (config.Config, error) {
 		return config.Load(func(name string) string {
 			if name == "HATCHERY_VALIDATOR_SECONDS" {
@@ -118,10 +118,10 @@ func loadDevs(given map[string]string, d terminal) (config.Config, error) {
 			if value, ok := given[name]; ok {
 				return value
 			}
-			return d.getenv(name)
+			return term.getenv(name)
 		}, config.Callers)
 	}
-	if seconds := d.getenv("HATCHERY_VALIDATOR_SECONDS"); seconds != "" {
+	if seconds := term.getenv("HATCHERY_VALIDATOR_SECONDS"); seconds != "" {
 		return load(seconds)
 	}
 	// A message that failed rests until the validator's time is over. A person waits
@@ -135,10 +135,10 @@ func loadDevs(given map[string]string, d terminal) (config.Config, error) {
 
 // unusedFaults are those of settings that the environment has, and for which dev
 // takes values of its own.
-func unusedFaults(given map[string]string, d terminal) upload.Faults {
+func unusedFaults(given map[string]string, term terminal) upload.Faults {
 	needed := []string{"HATCHERY_BUCKET", "HATCHERY_RECORDS", "HATCHERY_TABLE"}
 	_, err := config.Load(func(name string) string {
-		value := d.getenv(name)
+		value := term.getenv(name)
 		if value == "" && slices.Contains(needed, name) {
 			return given[name]
 		}

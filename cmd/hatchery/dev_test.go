@@ -93,10 +93,10 @@ func TestWhatCanBeReachedFromBeyondThisMachineIsSaid(t *testing.T) {
 			ContainersListen: "0.0.0.0:9000"}}); err != nil {
 		t.Fatal(err)
 	}
-	for _, says := range []string{"WARNING: 0.0.0.0:9000 can be reached from beyond this machine",
+	for _, want := range []string{"WARNING: 0.0.0.0:9000 can be reached from beyond this machine",
 		"sam local start-api --config-env dev --env-vars '/a folder/" + containersFile + "'"} {
-		if !strings.Contains(text.String(), says) {
-			t.Errorf("%q is not said: %s", says, text.String())
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("%q is not said: %s", want, text.String())
 		}
 	}
 }
@@ -168,7 +168,7 @@ func TestStartsThatCannotWorkSayWhyAndWhatToDo(t *testing.T) {
 		name string
 		args []string
 		code int
-		says []string
+		want []string
 	}{
 		{"no folder", []string{"dev", "--data", ""}, exitUsage, []string{"--data", "accepted"}},
 		{"records that are not kept here", []string{"dev", "--records", "postgres"}, exitUsage,
@@ -222,9 +222,9 @@ func TestStartsThatCannotWorkSayWhyAndWhatToDo(t *testing.T) {
 			if code != c.code {
 				t.Errorf("exit code %d, want %d: %s", code, c.code, errs)
 			}
-			for _, says := range c.says {
-				if !strings.Contains(errs, says) {
-					t.Errorf("the error does not say %q: %s", says, errs)
+			for _, want := range c.want {
+				if !strings.Contains(errs, want) {
+					t.Errorf("the error does not say %q: %s", want, errs)
 				}
 			}
 		})

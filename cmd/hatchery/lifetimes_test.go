@@ -80,9 +80,9 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 			t.Errorf("it does not hold that %s", what)
 		}
 	}
-	least := days(x.number(t, "Parameters", "QuarantineDays", "MinValue"))
-	holds("quarantine outlives a message, its time as a dead letter and after a redrive", source+2*dead < least &&
-		least <= quarantine)
+	shortest := days(x.number(t, "Parameters", "QuarantineDays", "MinValue"))
+	holds("quarantine outlives a message, its time as a dead letter and after a redrive", source+2*dead < shortest &&
+		shortest <= quarantine)
 	holds("a tombstone outlives quarantine with its noncurrent versions and S3's two roundings to midnight",
 		tombstone > quarantine+noncurrent+2*day)
 	holds("a form ends before its upload is given up", form < limits.Missing)

@@ -61,7 +61,7 @@ func usage(format string, args ...any) error {
 func system(err error) error { return &exitError{exitSystem, err} }
 
 // run is the whole program; it gives the exit code.
-func run(ctx context.Context, args []string, d terminal) int {
+func run(ctx context.Context, args []string, term terminal) int {
 	root := &cobra.Command{
 		Use:   "hatchery",
 		Short: "Receive untrusted uploads, and serve only what was read and allowed",
@@ -82,13 +82,13 @@ Settings are environment variables: hatchery help environment.`,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetArgs(args)
-	root.SetOut(d.out)
-	root.SetErr(d.err)
+	root.SetOut(term.out)
+	root.SetErr(term.err)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%w\nSee '%s --help'.", err, c.CommandPath())
 	})
-	root.AddCommand(devCommand(d), checkCommand(d), reconcileCommand(d), bugoutCommand(d), migrateCommand(d),
+	root.AddCommand(devCommand(term), checkCommand(term), reconcileCommand(term), bugoutCommand(term), migrateCommand(term),
 		environmentTopic())
 
 	err := root.ExecuteContext(ctx)
@@ -101,7 +101,7 @@ Settings are environment variables: hatchery help environment.`,
 		exit = &exitError{exitUsage, err}
 	}
 	if exit.err != nil {
-		fmt.Fprintf(d.err, "hatchery: %s\n", strings.TrimSpace(exit.err.Error()))
+		fmt.Fprintf(term.err, "hatchery: %s\n", strings.TrimSpace(exit.err.Error()))
 	}
 	return exit.code
 }

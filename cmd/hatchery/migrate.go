@@ -49,7 +49,7 @@ func (a *atOnce) String() string { return strconv.Itoa(int(*a)) }
 // Type implements pflag.Value.
 func (*atOnce) Type() string { return "int" }
 
-func migrateCommand(d terminal) *cobra.Command {
+func migrateCommand(term terminal) *cobra.Command {
 	f := migrateFlags{atOnce: 4}
 	command := &cobra.Command{
 		Use:   "migrate --from STORE --to STORE",
@@ -91,7 +91,7 @@ It exits
 				return usage("--at-once: found %d; accepted with bugout: 1 to %d: "+
 					"a Bugout server that is asked more at once stalls", f.atOnce, maxAtOnceBugout)
 			}
-			return migrateNow(cmd.Context(), f, d)
+			return migrateNow(cmd.Context(), f, term)
 		},
 	}
 	flags := command.Flags()
@@ -113,14 +113,14 @@ It exits
 	return command
 }
 
-func migrateNow(ctx context.Context, f migrateFlags, d terminal) error {
-	meter := newMigrationMeter(d, time.Now)
-	d.err = meter // what is said meanwhile is no part of the bar
-	from, to, err := findStores(f, d)
+func migrateNow(ctx context.Context, f migrateFlags, term terminal) error {
+	meter := newMigrationMeter(term, time.Now)
+	term.err = meter // what is said meanwhile is no part of the bar
+	from, to, err := findStores(f, term)
 	if err != nil {
 		return err
 	}
-	settings, cloud, err := loadBucketSettings(ctx, f, d)
+	settings, cloud, err := loadBucketSettings(ctx, f, term)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func migrateNow(ctx context.Context, f migrateFlags, d terminal) error {
 		report.Damage(damaged.record, damaged.what)
 	}
 	done := migrationReport{From: from.name, To: to.name, DryRun: f.dryRun, Complete: err == nil, Report: report}
-	if printErr := done.print(d, f.json); printErr != nil {
+	if printErr := done.print(term, f.json); printErr != nil {
 		return system(printErr)
 	}
 	switch {
@@ -202,9 +202,9 @@ type migrationReport struct {
 	migrate.Report
 }
 
-func (r migrationReport) print(d terminal, asJSON bool) error {
+func (r migrationReport) print(term terminal, asJSON bool) error {
 	if asJSON {
-		return json.NewEncoder(d.out).Encode(r)
+		return json.NewEncoder(term.out).Encode(r)
 	}
 	var b strings.Builder
 	for _, finding := range r.Findings {
@@ -243,7 +243,7 @@ func (r migrationReport) print(d terminal, asJSON bool) error {
 		fmt.Fprintf(&b, ", and looked for %s", countOf(r.Checked, "file"))
 	}
 	b.WriteString(".\n")
-	_, err := fmt.Fprint(d.out, b.String())
+	_, err := fmt.Fprint(term.out, b.String())
 	return err
 }
 

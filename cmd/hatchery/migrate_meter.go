@@ -35,8 +35,8 @@ const (
 
 const barCells = 30
 
-func newMigrationMeter(d terminal, now func() time.Time) *migrationMeter {
-	return &migrationMeter{out: d.err, terminal: isTerminal(d.err) && d.getenv("TERM") != "dumb", now: now}
+func newMigrationMeter(term terminal, now func() time.Time) *migrationMeter {
+	return &migrationMeter{out: term.err, terminal: isTerminal(term.err) && term.getenv("TERM") != "dumb", now: now}
 }
 
 // isTerminal says whether somebody sees what is written at once.

@@ -26,11 +26,11 @@ import (
 const storesAccepted = "dynamodb:TABLE, bugout, sqlite:FILE"
 
 // findStores reads what the flags say of the stores, and opens none.
-func findStores(f migrateFlags, d terminal) (from, to migrationStore, err error) {
-	if from, err = findStore("--from", f.from, f, d); err != nil {
+func findStores(f migrateFlags, term terminal) (from, to migrationStore, err error) {
+	if from, err = findStore("--from", f.from, f, term); err != nil {
 		return from, to, err
 	}
-	if to, err = findStore("--to", f.to, f, d); err != nil {
+	if to, err = findStore("--to", f.to, f, term); err != nil {
 		return from, to, err
 	}
 	switch {
@@ -98,7 +98,7 @@ type migrationStore struct {
 	open func(ctx context.Context, damaged *passedOver) (upload.Records, func() error, error)
 }
 
-func findStore(flag, value string, f migrateFlags, d terminal) (migrationStore, error) {
+func findStore(flag, value string, f migrateFlags, term terminal) (migrationStore, error) {
 	kind, where, _ := strings.Cut(value, ":")
 	switch {
 	case kind == config.RecordsSQLite && where != "":
@@ -111,16 +111,16 @@ func findStore(flag, value string, f migrateFlags, d terminal) (migrationStore, 
 			return openFile(ctx, flag, path, damaged.source, f.dryRun)
 		}}, nil
 	case kind == config.RecordsDynamoDB:
-		table := cmp.Or(where, d.getenv("HATCHERY_TABLE"))
+		table := cmp.Or(where, term.getenv("HATCHERY_TABLE"))
 		if table == "" {
 			return migrationStore{}, usage("%s: dynamodb needs a table, as in dynamodb:TABLE or with HATCHERY_TABLE", flag)
 		}
 		return migrationStore{"dynamodb:" + table, func(ctx context.Context, damaged *passedOver) (upload.Records,
 			func() error, error) {
-			return openTable(ctx, table, damaged, d)
+			return openTable(ctx, table, damaged, term)
 		}}, nil
 	case value == config.RecordsBugout:
-		options, err := f.bugout.options(d, true)
+		options, err := f.bugout.options(term, true)
 		if err != nil {
 			return migrationStore{}, err
 		}
@@ -158,14 +158,14 @@ func openFile(ctx context.Context, flag, path string, source, dry bool) (upload.
 	return s, func() error { return errors.Join(s.Close(), tidy()) }, nil
 }
 
-func openTable(ctx context.Context, table string, damaged *passedOver, d terminal) (upload.Records, func() error,
+func openTable(ctx context.Context, table string, damaged *passedOver, term terminal) (upload.Records, func() error,
 	error) {
 	cloud, err := loadAWSWithCredentials(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	damaged.store = fmt.Sprintf("of table %q", table)
-	report := dynamorecords.LogDamaged(operatorsLog(d))
+	report := dynamorecords.LogDamaged(operatorsLog(term))
 	options := dynamorecords.Options{Now: time.Now, Damaged: func(ctx context.Context, key string, err error) {
 		if damaged.first(key, err) {
 			report(ctx, key, err)
@@ -194,7 +194,7 @@ func openBugout(options bugoutrecords.Options, damaged *passedOver) (upload.Reco
 func (f migrateFlags) looksAtFiles() bool { return f.validate || f.checkObjects }
 
 // loadBucketSettings reads where those files are, and how they are reached.
-func loadBucketSettings(ctx context.Context, f migrateFlags, d terminal) (config.Config, aws.Config, error) {
+func loadBucketSettings(ctx context.Context, f migrateFlags, term terminal) (config.Config, aws.Config, error) {
 	if !f.looksAtFiles() {
 		return config.Config{}, aws.Config{}, nil
 	}
@@ -202,9 +202,9 @@ func loadBucketSettings(ctx context.Context, f migrateFlags, d terminal) (config
 		if name == "HATCHERY_RECORDS" {
 			return config.RecordsSQLite // which store is meant, the flags say
 		}
-		return d.getenv(name)
+		return term.getenv(name)
 	})
-	if f.validate && d.getenv("HATCHERY_LEGACY_BUCKET") == "" && d.getenv("FILES_S3_BUCKET_NAME") == "" {
+	if f.validate && term.getenv("HATCHERY_LEGACY_BUCKET") == "" && term.getenv("FILES_S3_BUCKET_NAME") == "" {
 		missing := errors.New("HATCHERY_LEGACY_BUCKET: found nothing; it is where the images of the replaced service lie")
 		err = errors.Join(err, missing)
 	}

@@ -109,13 +109,13 @@ func TestImagesOfTheReplacedServiceAreListedServedAndDeleted(t *testing.T) {
 // any other from then on, the rest stays what it was.
 func TestImagesOfTheReplacedServiceAreValidated(t *testing.T) {
 	const bucket, path = "hatchery-files", "/files/3f0c/entries/old/images"
-	const good, liar = "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a01", "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a02"
+	const good, fake = "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a01", "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a02"
 	t.Setenv("FILES_S3_BUCKET_NAME", bucket)
 	t.Setenv("FILES_S3_BUCKET_PREFIX", "dev")
 	h := startHatchery(t, t.TempDir(), "--records", "bugout")
 	picture := pngOf(t, 12, 5)
 	key := func(id string) *string { return aws.String("dev/3f0c/entries/old/images/" + id) }
-	for id, body := range map[string][]byte{good: picture, liar: []byte("<script>alert(1)</script>")} {
+	for id, body := range map[string][]byte{good: picture, fake: []byte("<script>alert(1)</script>")} {
 		h.askBrood(t, http.MethodPost, "/resources/",
 			map[string]any{"application_id": h.env["HATCHERY_BUGOUT_APPLICATION_ID"],
 				"resource_data": map[string]string{"id": id, "journal_id": "3f0c", "entry_id": "old", "name": "my_cat",
@@ -157,7 +157,7 @@ func TestImagesOfTheReplacedServiceAreValidated(t *testing.T) {
 		!strings.Contains(strings.ToLower(a.header), "\r\netag: ") {
 		t.Errorf("%d %s %q", a.status, a.header, a.body)
 	}
-	if a := c.get(path + "/" + liar); a.status != http.StatusOK ||
+	if a := c.get(path + "/" + fake); a.status != http.StatusOK ||
 		!strings.Contains(a.header, "Content-Disposition: attachment") {
 		t.Errorf("%d %s", a.status, a.header)
 	}
@@ -166,7 +166,7 @@ func TestImagesOfTheReplacedServiceAreValidated(t *testing.T) {
 		t.Errorf("DELETE: %d %s", a.status, a.body)
 	}
 	left, err := h.bucketClient().ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(bucket)})
-	if err != nil || len(left.Contents) != 1 || *left.Contents[0].Key != *key(liar) {
+	if err != nil || len(left.Contents) != 1 || *left.Contents[0].Key != *key(fake) {
 		t.Errorf("in the bucket are %v, %v", left, err)
 	}
 }

@@ -142,18 +142,18 @@ func TestRealPicturesComeBackByteForByteAndGoWhenDeleted(t *testing.T) {
 func TestEveryLiarIsAcceptedAndThenRefusedWithItsReason(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, store string) {
 		h := startHatchery(t, t.TempDir(), "--policy", openPolicy(t), "--records", store)
-		type liar struct{ file, id, verdict string }
-		var liars []liar
+		type fake struct{ file, id, verdict string }
+		var fakes []fake
 		for verdict, files := range byVerdict(t) {
 			for _, file := range files {
 				data := readFile(t, file)
 				if verdict == "ok" || verdict == "not_allowed" || len(data) == 0 {
 					continue // an extension that is not allowed and an empty body are refused at once
 				}
-				liars = append(liars, liar{file, h.mustPost(images, "liar"+filepath.Ext(file), data).ID, verdict})
+				fakes = append(fakes, fake{file, h.mustPost(images, "liar"+filepath.Ext(file), data).ID, verdict})
 			}
 		}
-		for _, l := range liars {
+		for _, l := range fakes {
 			settled := h.mustSettle(images, l.id)
 			if settled.Status != "rejected" || settled.Reason == nil || settled.Reason.Code != l.verdict ||
 				settled.Reason.Message == "" {

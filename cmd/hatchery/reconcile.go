@@ -19,14 +19,14 @@ import (
 
 // reconcileFlags are what a person may say of `hatchery reconcile`.
 type reconcileFlags struct {
-	where
+	deploymentFlags
 	dryRun, json           bool
 	resume                 string
 	maxRecords, maxObjects int
 	olderThan, within      time.Duration
 }
 
-func reconcileCommand(d terminal) *cobra.Command {
+func reconcileCommand(term terminal) *cobra.Command {
 	var f reconcileFlags
 	command := &cobra.Command{
 		Use:   "reconcile",
@@ -69,7 +69,7 @@ wrongly, and 3 when another system failed; what was found is printed all the sam
 			if cmd.Flags().Changed("older-than") && f.olderThan < 0 {
 				return usage("--older-than: found %v; accepted: a duration like 90m or 0s", f.olderThan)
 			}
-			return reconcileNow(cmd.Context(), f, d, cmd.Flags().Changed("older-than"))
+			return reconcileNow(cmd.Context(), f, term, cmd.Flags().Changed("older-than"))
 		},
 	}
 	command.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be done, and do nothing")
@@ -91,8 +91,8 @@ wrongly, and 3 when another system failed; what was found is printed all the sam
 }
 
 // reconcileNow does one run and prints its report.
-func reconcileNow(ctx context.Context, f reconcileFlags, d terminal, olderThan bool) (err error) {
-	dep, err := openDeployment(ctx, f.where, d)
+func reconcileNow(ctx context.Context, f reconcileFlags, term terminal, olderThan bool) (err error) {
+	dep, err := openDeployment(ctx, f.deploymentFlags, term)
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func reconcileNow(ctx context.Context, f reconcileFlags, d terminal, olderThan b
 	if errors.Is(err, upload.ErrBadCursor) && f.resume != "" {
 		return usage("--resume: this is no text that an earlier run of this deployment printed: %w", err)
 	}
-	if printErr := printReport(d.out, report, f.json); printErr != nil {
+	if printErr := printReport(term.out, report, f.json); printErr != nil {
 		return system(printErr)
 	}
 	switch {
