@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"unicode"
 )
 
 // consoleHandler writes log records for a person at a terminal: one line each, the
@@ -107,21 +106,4 @@ func sized(bytes string) string {
 		return bytes
 	}
 	return grouped(n)
-}
-
-// safe keeps a line one line, and a terminal a terminal.
-func safe(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '�'
-		}
-		return r
-	}, s)
-}
-
-func quoted(s string) string {
-	if s == safe(s) && !strings.ContainsAny(s, ` "=`) {
-		return s
-	}
-	return strconv.Quote(s)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -53,12 +52,7 @@ Settings: hatchery help environment. Functions under sam local: docs/sam-local.m
   hatchery dev --records bugout
   export HATCHERY_BUGOUT_APPLICATION_ID=4bf67555-b4f3-4a2e-95ff-7142d49d167b
   hatchery dev --records bugout --bugout https://auth.example.com --bugout-token-file token`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usage("dev takes no arguments, but got %q", args[0])
-			}
-			return nil
-		},
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return dev(cmd.Context(), f, term) },
 	}
 	flags := command.Flags()
@@ -111,11 +105,7 @@ func dev(ctx context.Context, f devFlags, term terminal) (err error) {
 	if err != nil {
 		return system(err)
 	}
-	defer func() {
-		if closeErr := stack.Close(context.WithoutCancel(ctx)); closeErr != nil {
-			err = errors.Join(err, system(closeErr))
-		}
-	}()
+	defer closing(&err, func() error { return stack.Close(context.WithoutCancel(ctx)) })
 	at := stack.Endpoints()
 	settings = onStack(settings, at)
 	if settings.Records == config.RecordsBugout && f.bugout == "" {
@@ -130,11 +120,7 @@ func dev(ctx context.Context, f devFlags, term terminal) (err error) {
 	if err != nil {
 		return system(err)
 	}
-	defer func() {
-		if closeErr := closeRecords(); closeErr != nil {
-			err = errors.Join(err, system(closeErr))
-		}
-	}()
+	defer closing(&err, closeRecords)
 	components := compose(settings, at.AWS(), records, log)
 	handlers, err := stackHandlers(components, stack, ctx.Done())
 	if err != nil {

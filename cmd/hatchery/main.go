@@ -60,6 +60,21 @@ func usage(format string, args ...any) error {
 
 func system(err error) error { return &exitError{exitSystem, err} }
 
+// closing is deferred: it adds to *err what the closing of something fails with.
+func closing(err *error, done func() error) {
+	if closeErr := done(); closeErr != nil {
+		*err = errors.Join(*err, system(closeErr))
+	}
+}
+
+// noArguments is for commands that have flags alone.
+func noArguments(command *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage("%s takes no arguments, but got %q", command.Name(), args[0])
+	}
+	return nil
+}
+
 // run is the whole program; it gives the exit code.
 func run(ctx context.Context, args []string, term terminal) int {
 	root := &cobra.Command{

@@ -84,12 +84,8 @@ It exits
 			if f.validate && f.from == "" && f.to == "" {
 				f.from, f.to = config.RecordsBugout, config.RecordsBugout // where such images are recorded
 			}
-			if f.from == "" || f.to == "" {
-				return usage("migrate needs --from and --to, each one of %s", storesAccepted)
-			}
-			if f.atOnce > maxAtOnceBugout && (f.from == config.RecordsBugout || f.to == config.RecordsBugout) {
-				return usage("--at-once: found %d; accepted with bugout: 1 to %d: "+
-					"a Bugout server that is asked more at once stalls", f.atOnce, maxAtOnceBugout)
+			if err := f.check(); err != nil {
+				return err
 			}
 			return migrateNow(cmd.Context(), f, term)
 		},
@@ -99,18 +95,28 @@ It exits
 	flags.StringVar(&f.to, "to", "", "the `store` that is filled")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "change nothing: say what is missing and what differs")
 	flags.BoolVar(&f.json, "json", false, "print the report as one JSON object")
-	flags.BoolVar(&f.checkObjects, "check-objects", false,
-		"look whether the buckets hold what the target's stored records serve: "+
-			"HATCHERY_BUCKET, and for images of the replaced service HATCHERY_LEGACY_BUCKET")
-	flags.BoolVar(&f.validate, "validate", false,
-		"judge the replaced service's images as the validator does, and promote what the policy allows; "+
-			"the rest stays what it was, and is reported. Without --from and --to: those that Bugout records")
+	flags.BoolVar(&f.checkObjects, "check-objects", false, "look whether HATCHERY_BUCKET and, for images of the "+
+		"replaced service, HATCHERY_LEGACY_BUCKET hold what the target's stored records serve")
+	flags.BoolVar(&f.validate, "validate", false, "judge the replaced service's images as the validator does, and promote "+
+		"what the policy allows; the rest stays, and is reported. Without --from and --to: those that Bugout records")
 	flags.StringVar(&f.state, "state", "", "keep in this `file` how far it came, and go on from there; "+
 		"a record that failed or is damaged is read again, and a dry run keeps nothing")
 	flags.Var(&f.atOnce, "at-once", "how many records are copied at once: `n` up to 64, with bugout up to 4")
 	f.bugout.addServer(flags)
 	f.bugout.addApplication(flags)
 	return command
+}
+
+// check looks at the flags alone.
+func (f migrateFlags) check() error {
+	if f.from == "" || f.to == "" {
+		return usage("migrate needs --from and --to, each one of %s", storesAccepted)
+	}
+	if f.atOnce > maxAtOnceBugout && (f.from == config.RecordsBugout || f.to == config.RecordsBugout) {
+		return usage("--at-once: found %d; accepted with bugout: 1 to %d: "+
+			"a Bugout server that is asked more at once stalls", f.atOnce, maxAtOnceBugout)
+	}
+	return nil
 }
 
 func migrateNow(ctx context.Context, f migrateFlags, term terminal) error {
@@ -245,12 +251,4 @@ func (r migrationReport) print(term terminal, asJSON bool) error {
 	b.WriteString(".\n")
 	_, err := fmt.Fprint(term.out, b.String())
 	return err
-}
-
-// countOf writes a number of things: 1 record, 2 records.
-func countOf(n int, thing string) string {
-	if n != 1 {
-		thing += "s"
-	}
-	return grouped(int64(n)) + " " + thing
 }

@@ -62,12 +62,12 @@ func openStores(ctx context.Context, from, to migrationStore) (*openedStores, er
 	s := &openedStores{}
 	open := func(store migrationStore, source bool) (upload.Records, error) {
 		damaged := &passedOver{source: source}
-		records, done, err := store.open(ctx, damaged)
+		opened, err := store.open(ctx, damaged)
 		if err == nil {
-			s.closers = append(s.closers, done, damaged.err)
+			s.closers = append(s.closers, opened.close, damaged.err)
 			s.passedOver = append(s.passedOver, damaged)
 		}
-		return records, err
+		return opened.records, err
 	}
 	var err error
 	if s.from, err = open(from, true); err != nil {
@@ -93,9 +93,14 @@ func (s *openedStores) close() error {
 type migrationStore struct {
 	// name tells it from others, also in the state of an earlier run.
 	name string
-	// open also gives what to call when it is done with. What the lists of the store
-	// pass over, they note.
-	open func(ctx context.Context, damaged *passedOver) (upload.Records, func() error, error)
+	// open opens it. What the lists of the store pass over, damaged is told of.
+	open func(ctx context.Context, damaged *passedOver) (openedStore, error)
+}
+
+// openedStore is one with what to call when it is done with.
+type openedStore struct {
+	records upload.Records
+	close   func() error
 }
 
 func findStore(flag, value string, f migrateFlags, term terminal) (migrationStore, error) {
@@ -106,8 +111,7 @@ func findStore(flag, value string, f migrateFlags, term terminal) (migrationStor
 		if err != nil {
 			return migrationStore{}, usage("%s: %w", flag, err)
 		}
-		return migrationStore{"sqlite:" + path, func(ctx context.Context, damaged *passedOver) (upload.Records,
-			func() error, error) {
+		return migrationStore{"sqlite:" + path, func(ctx context.Context, damaged *passedOver) (openedStore, error) {
 			return openFile(ctx, flag, path, damaged.source, f.dryRun)
 		}}, nil
 	case kind == config.RecordsDynamoDB:
@@ -115,8 +119,7 @@ func findStore(flag, value string, f migrateFlags, term terminal) (migrationStor
 		if table == "" {
 			return migrationStore{}, usage("%s: dynamodb needs a table, as in dynamodb:TABLE or with HATCHERY_TABLE", flag)
 		}
-		return migrationStore{"dynamodb:" + table, func(ctx context.Context, damaged *passedOver) (upload.Records,
-			func() error, error) {
+		return migrationStore{"dynamodb:" + table, func(ctx context.Context, damaged *passedOver) (openedStore, error) {
 			return openTable(ctx, table, damaged, term)
 		}}, nil
 	case value == config.RecordsBugout:
@@ -125,7 +128,7 @@ func findStore(flag, value string, f migrateFlags, term terminal) (migrationStor
 			return migrationStore{}, err
 		}
 		return migrationStore{"bugout:" + options.URL + " " + options.Application,
-			func(_ context.Context, damaged *passedOver) (upload.Records, func() error, error) {
+			func(_ context.Context, damaged *passedOver) (openedStore, error) {
 				return openBugout(options, damaged)
 			}}, nil
 	}
@@ -134,35 +137,34 @@ func findStore(flag, value string, f migrateFlags, term terminal) (migrationStor
 
 // openFile opens records in SQLite. A source must be there. A target that is not there
 // is made, but not by a dry run: that looks into an empty file of its own.
-func openFile(ctx context.Context, flag, path string, source, dry bool) (upload.Records, func() error, error) {
+func openFile(ctx context.Context, flag, path string, source, dry bool) (openedStore, error) {
 	_, err := os.Stat(path)
 	missing := errors.Is(err, fs.ErrNotExist)
 	if err != nil && (source || !missing) {
-		return nil, nil, usage("%s: %w", flag, err)
+		return openedStore{}, usage("%s: %w", flag, err)
 	}
 	tidy := closeNothing
 	if missing && dry {
 		if _, err := os.Stat(filepath.Dir(path)); err != nil {
-			return nil, nil, usage("%s: %w", flag, err)
+			return openedStore{}, usage("%s: %w", flag, err)
 		}
 		folder, err := os.MkdirTemp("", "hatchery-")
 		if err != nil {
-			return nil, nil, system(err)
+			return openedStore{}, system(err)
 		}
 		path, tidy = filepath.Join(folder, "records.db"), func() error { return os.RemoveAll(folder) }
 	}
 	s, err := sqliterecords.Open(ctx, path, sqliterecords.Options{Now: time.Now})
 	if err != nil {
-		return nil, nil, errors.Join(usage("%s: %w", flag, err), tidy())
+		return openedStore{}, errors.Join(usage("%s: %w", flag, err), tidy())
 	}
-	return s, func() error { return errors.Join(s.Close(), tidy()) }, nil
+	return openedStore{s, func() error { return errors.Join(s.Close(), tidy()) }}, nil
 }
 
-func openTable(ctx context.Context, table string, damaged *passedOver, term terminal) (upload.Records, func() error,
-	error) {
+func openTable(ctx context.Context, table string, damaged *passedOver, term terminal) (openedStore, error) {
 	cloud, err := loadAWSWithCredentials(ctx)
 	if err != nil {
-		return nil, nil, err
+		return openedStore{}, err
 	}
 	damaged.store = fmt.Sprintf("of table %q", table)
 	report := dynamorecords.LogDamaged(operatorsLog(term))
@@ -171,10 +173,10 @@ func openTable(ctx context.Context, table string, damaged *passedOver, term term
 			report(ctx, key, err)
 		}
 	}}
-	return dynamorecords.New(dynamodb.NewFromConfig(cloud), table, options), closeNothing, nil
+	return openedStore{dynamorecords.New(dynamodb.NewFromConfig(cloud), table, options), closeNothing}, nil
 }
 
-func openBugout(options bugoutrecords.Options, damaged *passedOver) (upload.Records, func() error, error) {
+func openBugout(options bugoutrecords.Options, damaged *passedOver) (openedStore, error) {
 	damaged.store = "in Bugout"
 	report := options.Damaged
 	options.Damaged = func(ctx context.Context, err error) {
@@ -185,9 +187,9 @@ func openBugout(options bugoutrecords.Options, damaged *passedOver) (upload.Reco
 	}
 	s, err := bugoutStore(options, nil)
 	if err != nil {
-		return nil, nil, err
+		return openedStore{}, err
 	}
-	return s, closeNothing, nil
+	return openedStore{s, closeNothing}, nil
 }
 
 // looksAtFiles says whether the files are looked at that records speak of.

@@ -48,46 +48,49 @@ wrongly, and 3 when another system failed; what was found is printed all the sam
   hatchery reconcile --json | jq '.findings[] | select(.what == "orphan_object")'
   hatchery reconcile --data .hatchery --older-than 1m
   hatchery reconcile --token-file token --dry-run`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usage("reconcile takes no arguments, but got %q", args[0])
-			}
-			return nil
-		},
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if f.records != "" && f.data == "" {
-				return usage("--records belongs to --data: the environment says it with HATCHERY_RECORDS")
-			}
-			if f.data != "" && f.bugout != (bugoutFlags{}) {
-				return usage("--url, --application and --token-file are about the deployment of the environment, " +
-					"and not about --data, whose hatchery dev has Bugout's stand-in")
+			olderThan := cmd.Flags().Changed("older-than")
+			if err := f.check(olderThan); err != nil {
+				return err
 			}
 			f.records = cmp.Or(f.records, config.RecordsSQLite)
-			if f.maxRecords < 0 || f.maxObjects < 0 || f.within < 0 {
-				return usage("--max-records, --max-objects and --within: found a number below 0; accepted: 0 (no bound) and above")
-			}
-			if cmd.Flags().Changed("older-than") && f.olderThan < 0 {
-				return usage("--older-than: found %v; accepted: a duration like 90m or 0s", f.olderThan)
-			}
-			return reconcileNow(cmd.Context(), f, term, cmd.Flags().Changed("older-than"))
+			return reconcileNow(cmd.Context(), f, term, olderThan)
 		},
 	}
-	command.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be done, and do nothing")
-	command.Flags().BoolVar(&f.json, "json", false, "print the report as one JSON object")
-	command.Flags().StringVar(&f.data, "data", "",
+	flags := command.Flags()
+	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be done, and do nothing")
+	flags.BoolVar(&f.json, "json", false, "print the report as one JSON object")
+	flags.StringVar(&f.data, "data", "",
 		"the data `folder` of a running hatchery dev (default: the deployment of the environment)")
-	command.Flags().StringVar(&f.records, "records", "",
+	flags.StringVar(&f.records, "records", "",
 		"with --data: the `store` that keeps that dev's records, sqlite, dynamodb or bugout (default sqlite)")
-	f.bugout.addServer(command.Flags())
-	f.bugout.addApplication(command.Flags())
-	command.Flags().StringVar(&f.resume, "resume", "", "go on where an earlier run ended: the `text` that it printed")
-	command.Flags().IntVar(&f.maxRecords, "max-records", 0, "look at no more than `n` pending and as many stored records")
-	command.Flags().IntVar(&f.maxObjects, "max-objects", 0, "look at no more than `n` versions in the bucket")
-	command.Flags().DurationVar(&f.olderThan, "older-than", 0,
+	f.bugout.addServer(flags)
+	f.bugout.addApplication(flags)
+	flags.StringVar(&f.resume, "resume", "", "go on where an earlier run ended: the `text` that it printed")
+	flags.IntVar(&f.maxRecords, "max-records", 0, "look at no more than `n` pending and as many stored records")
+	flags.IntVar(&f.maxObjects, "max-objects", 0, "look at no more than `n` versions in the bucket")
+	flags.DurationVar(&f.olderThan, "older-than", 0,
 		"send again what is older than this `duration` (default: as long as a message can be tried, "+
 			"HATCHERY_MAX_RECEIVES times HATCHERY_VISIBILITY_SECONDS)")
-	command.Flags().DurationVar(&f.within, "within", 0, "end within this `duration`, done or not")
+	flags.DurationVar(&f.within, "within", 0, "end within this `duration`, done or not")
 	return command
+}
+
+// check looks at the flags alone. olderThan says whether that one was given.
+func (f reconcileFlags) check(olderThan bool) error {
+	switch {
+	case f.records != "" && f.data == "":
+		return usage("--records belongs to --data: the environment says it with HATCHERY_RECORDS")
+	case f.data != "" && f.bugout != (bugoutFlags{}):
+		return usage("--url, --application and --token-file are about the deployment of the environment, " +
+			"and not about --data, whose hatchery dev has Bugout's stand-in")
+	case f.maxRecords < 0 || f.maxObjects < 0 || f.within < 0:
+		return usage("--max-records, --max-objects and --within: found a number below 0; accepted: 0 (no bound) and above")
+	case olderThan && f.olderThan < 0:
+		return usage("--older-than: found %v; accepted: a duration like 90m or 0s", f.olderThan)
+	}
+	return nil
 }
 
 // reconcileNow does one run and prints its report.
@@ -96,11 +99,7 @@ func reconcileNow(ctx context.Context, f reconcileFlags, term terminal, olderTha
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if closeErr := dep.close(); closeErr != nil {
-			err = errors.Join(err, system(closeErr))
-		}
-	}()
+	defer closing(&err, dep.close)
 	r := dep.Reconciler()
 	if olderThan {
 		r.Limits.Overdue = f.olderThan
