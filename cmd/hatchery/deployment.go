@@ -146,36 +146,42 @@ func localDeployment(ctx context.Context, f deploymentFlags, term terminal) (*de
 	if err != nil {
 		return nil, system(err)
 	}
-	records, done, err := besideDev(ctx, f, at, term)
+	store, err := besideDev(ctx, f, at, term)
 	if err != nil {
 		return nil, err
 	}
-	return &deployment{composeQuiet(onStack(settings, at), at.AWS(), records), done}, nil
+	return &deployment{composeQuiet(onStack(settings, at), at.AWS(), store.records), store.close}, nil
+}
+
+// openedStore is a store with what to call when it is done with.
+type openedStore struct {
+	records upload.Records
+	close   func() error
 }
 
 // besideDev opens the records that a running dev has open, too.
-func besideDev(ctx context.Context, f deploymentFlags, at local.Endpoints, term terminal) (upload.Records, func() error, error) {
-	lacking := func(what string) error {
-		return usage("--records: the hatchery dev on %s %s; %s", shown(f.data), what, startedWith(f, at))
+func besideDev(ctx context.Context, f deploymentFlags, at local.Endpoints, term terminal) (openedStore, error) {
+	lacking := func(what string) (openedStore, error) {
+		return openedStore{}, usage("--records: the hatchery dev on %s %s; %s", shown(f.data), what, startedWith(f, at))
 	}
 	switch {
 	case f.records == config.RecordsDynamoDB && at.DynamoDB == "":
-		return nil, nil, lacking("serves no DynamoDB")
+		return lacking("serves no DynamoDB")
 	case f.records == config.RecordsDynamoDB:
-		return tableRecords(at.AWS(), at.Table, operatorsLog(term)), closeNothing, nil
+		return openedStore{tableRecords(at.AWS(), at.Table, operatorsLog(term)), closeNothing}, nil
 	case f.records == config.RecordsBugout && at.Bugout.URL == "":
-		return nil, nil, lacking("serves no stand-in for Bugout")
+		return lacking("serves no stand-in for Bugout")
 	case f.records == config.RecordsBugout:
 		store, err := bugoutStore(operatorsBugout(standIn(at), term))
-		return store, closeNothing, err
+		return openedStore{store, closeNothing}, err
 	case !keepsFile(f): // opening would make it
-		return nil, nil, lacking("keeps no records in SQLite")
+		return lacking("keeps no records in SQLite")
 	}
 	store, err := sqliterecords.Open(ctx, recordsIn(f), sqliterecords.Options{Now: time.Now})
 	if err != nil {
-		return nil, nil, system(err)
+		return openedStore{}, system(err)
 	}
-	return store, store.Close, nil
+	return openedStore{store, store.Close}, nil
 }
 
 // recordsIn is dev's file of records.

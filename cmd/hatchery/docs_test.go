@@ -39,7 +39,8 @@ func compareBlocks(t *testing.T, file string, blocks map[string]string) {
 			t.Fatal(err)
 		}
 	default:
-		t.Errorf("%s does not hold what was computed; see what changed and run: go test ./cmd/hatchery -run %s -update\n%s", file, t.Name(), firstDifference(text, made))
+		t.Errorf("%s does not hold what was computed; see what changed and run: "+
+			"go test ./cmd/hatchery -run %s -update\n%s", file, t.Name(), firstDifference(text, made))
 	}
 }
 

@@ -103,8 +103,8 @@ Settings are environment variables: hatchery help environment.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%w\nSee '%s --help'.", err, c.CommandPath())
 	})
-	root.AddCommand(devCommand(term), checkCommand(term), reconcileCommand(term), bugoutCommand(term), migrateCommand(term),
-		environmentTopic())
+	root.AddCommand(devCommand(term), checkCommand(term), reconcileCommand(term), bugoutCommand(term),
+		migrateCommand(term), environmentTopic())
 
 	err := root.ExecuteContext(ctx)
 	if err == nil {

@@ -97,8 +97,8 @@ It exits
 	flags.BoolVar(&f.json, "json", false, "print the report as one JSON object")
 	flags.BoolVar(&f.checkObjects, "check-objects", false, "look whether HATCHERY_BUCKET and, for images of the "+
 		"replaced service, HATCHERY_LEGACY_BUCKET hold what the target's stored records serve")
-	flags.BoolVar(&f.validate, "validate", false, "judge the replaced service's images as the validator does, and promote "+
-		"what the policy allows; the rest stays, and is reported. Without --from and --to: those that Bugout records")
+	flags.BoolVar(&f.validate, "validate", false, "judge the replaced service's images as the validator does, and "+
+		"promote what the policy allows; the rest stays, and is reported; without --from and --to: those in Bugout")
 	flags.StringVar(&f.state, "state", "", "keep in this `file` how far it came, and go on from there; "+
 		"a record that failed or is damaged is read again, and a dry run keeps nothing")
 	flags.Var(&f.atOnce, "at-once", "how many records are copied at once: `n` up to 64, with bugout up to 4")

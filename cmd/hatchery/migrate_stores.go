@@ -97,12 +97,6 @@ type migrationStore struct {
 	open func(ctx context.Context, damaged *passedOver) (openedStore, error)
 }
 
-// openedStore is one with what to call when it is done with.
-type openedStore struct {
-	records upload.Records
-	close   func() error
-}
-
 func findStore(flag, value string, f migrateFlags, term terminal) (migrationStore, error) {
 	kind, where, _ := strings.Cut(value, ":")
 	switch {

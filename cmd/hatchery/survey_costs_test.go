@@ -86,7 +86,8 @@ func surveyTable(t *testing.T, x template, c surveyCalls) string {
 	t.Helper()
 	days := x.number(t, "Parameters", "SurveyDays", "Default")
 	var b strings.Builder
-	fmt.Fprintf(&b, "| a survey per %s stored files | LIST | DynamoDB reads | once | a month, every %d days |\n|---|---|---|---|---|\n", count(surveyed), days)
+	fmt.Fprintf(&b, "| a survey per %s stored files | LIST | DynamoDB reads | once | a month, every %d days |\n"+
+		"|---|---|---|---|---|\n", count(surveyed), days)
 	row := func(what string, lists int64) {
 		once := float64(lists)*pricePut.dollars + c.reads*priceRead.dollars
 		fmt.Fprintf(&b, "| %s | %s | %s | $%.5f | $%.4f |\n", what, count(float64(lists)), count(c.reads), once,

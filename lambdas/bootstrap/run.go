@@ -28,8 +28,11 @@ type Process struct {
 	Serve func(handler any)
 }
 
+// Build makes a function's handler, in any form that lambda.Start takes.
+type Build func(*Dependencies) (handler any, err error)
+
 // Main is the main function of a Lambda function: it runs what build gives.
-func Main(build func(*Dependencies) (handler any, err error), needs ...config.Need) {
+func Main(build Build, needs ...config.Need) {
 	lambdaProcess := Process{Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr, Serve: lambda.Start}
 	os.Exit(Run(lambdaProcess, build, needs...))
 }
@@ -37,7 +40,7 @@ func Main(build func(*Dependencies) (handler any, err error), needs ...config.Ne
 // Run builds a function and serves events with it. It gives the process's exit
 // code: 1 when the function cannot start, which is then said in one line of the
 // log and to Lambda, with all faults of the settings at once.
-func Run(p Process, build func(*Dependencies) (handler any, err error), needs ...config.Need) (exitCode int) {
+func Run(p Process, build Build, needs ...config.Need) (exitCode int) {
 	log := newLog(p.Stderr, p.Getenv("AWS_LAMBDA_LOG_LEVEL"))
 	handler, err := p.handler(log, build, needs)
 	if err != nil {
@@ -48,7 +51,7 @@ func Run(p Process, build func(*Dependencies) (handler any, err error), needs ..
 	return 0
 }
 
-func (p Process) handler(log *slog.Logger, build func(*Dependencies) (any, error), needs []config.Need) (any, error) {
+func (p Process) handler(log *slog.Logger, build Build, needs []config.Need) (any, error) {
 	settings, err := load(p.Getenv, needs)
 	if err != nil {
 		return nil, err

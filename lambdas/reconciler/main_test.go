@@ -66,7 +66,8 @@ func listVersions(w http.ResponseWriter, r *http.Request) {
 	}
 	_, _ = fmt.Fprint(w, `<?xml version="1.0"?><ListVersionsResult><IsTruncated>false</IsTruncated>`)
 	if strings.HasPrefix(key, r.URL.Query().Get("prefix")) {
-		_, _ = fmt.Fprintf(w, `<Version><Key>%s</Key><VersionId>v1</VersionId><IsLatest>true</IsLatest><Size>7</Size><LastModified>%s</LastModified></Version>`,
+		_, _ = fmt.Fprintf(w, `<Version><Key>%s</Key><VersionId>v1</VersionId><IsLatest>true</IsLatest><Size>7</Size>`+
+			`<LastModified>%s</LastModified></Version>`,
 			key, longAgo.UTC().Format("2006-01-02T15:04:05.000Z"))
 	}
 	_, _ = fmt.Fprint(w, `</ListVersionsResult>`)

@@ -58,8 +58,8 @@ func TestWhatNobodySetIsNotThere(t *testing.T) {
 }
 
 func TestTheSettingsReachWhatIsComposed(t *testing.T) {
-	c := compose(t, 1, "HATCHERY_QUARANTINE_DAYS", "40", "HATCHERY_MAX_RECEIVES", "6", "HATCHERY_VISIBILITY_SECONDS", "100",
-		"HATCHERY_READ_RATE", "30000000", "HATCHERY_QUARANTINE_PREFIX", "q/")
+	c := compose(t, 1, "HATCHERY_QUARANTINE_DAYS", "40", "HATCHERY_MAX_RECEIVES", "6",
+		"HATCHERY_VISIBILITY_SECONDS", "100", "HATCHERY_READ_RATE", "30000000", "HATCHERY_QUARANTINE_PREFIX", "q/")
 	r, v := c.Reconciler(), c.Validator(nil)
 	if c.Uploads.TombstoneLife != 71*24*time.Hour || r.Limits.Overdue != 600*time.Second || v.ReadRate != 30_000_000 {
 		t.Errorf("tombstones live %s, a message is tried for %s, %d bytes a second are read",

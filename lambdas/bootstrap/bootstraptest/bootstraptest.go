@@ -25,9 +25,6 @@ const (
 	Bucket    = "bucket-1"
 )
 
-// Build is what a function's main package hands to bootstrap.Main.
-type Build func(*bootstrap.Dependencies) (any, error)
-
 // Function is a function that was run. Its Handler is nil when it did not start.
 type Function struct {
 	lambda.Handler
@@ -42,17 +39,17 @@ func Env() map[string]string {
 }
 
 // Run starts a function in an environment.
-func Run(t *testing.T, env map[string]string, build Build, needs ...config.Need) *Function {
+func Run(t *testing.T, env map[string]string, build bootstrap.Build, needs ...config.Need) *Function {
 	t.Helper()
 	f := &Function{}
-	process := bootstrap.Process{Getenv: func(name string) string { return env[name] }, Stdout: &f.Stdout,
-		Stderr: &f.Stderr,
+	process := bootstrap.Process{Stdout: &f.Stdout, Stderr: &f.Stderr,
+		Getenv: func(name string) string { return env[name] },
 		Serve:  func(handler any) { f.Handler = lambda.NewHandler(handler) }}
-	code := bootstrap.Run(process, func(d *bootstrap.Dependencies) (any,
-		error) {
+	keep := func(d *bootstrap.Dependencies) (any, error) {
 		f.Dependencies = d
 		return build(d)
-	}, needs...)
+	}
+	code := bootstrap.Run(process, keep, needs...)
 	if (code == 0) != (f.Handler != nil) {
 		t.Errorf("exit code %d, handler %v", code, f.Handler)
 	}
@@ -61,7 +58,7 @@ func Run(t *testing.T, env map[string]string, build Build, needs ...config.Need)
 
 // Start is Run with records in a DynamoDB that is open until the test ends. The table
 // is not there yet.
-func Start(t *testing.T, env map[string]string, build Build, needs ...config.Need) *Function {
+func Start(t *testing.T, env map[string]string, build bootstrap.Build, needs ...config.Need) *Function {
 	t.Helper()
 	db, err := localdynamo.Open(t.Context(), localdynamo.Options{Listen: "127.0.0.1:0", Region: Region,
 		AccessKey: AccessKey, SecretKey: SecretKey})
