@@ -124,7 +124,7 @@ something, 2 when it was used wrongly, and 3 when Bugout does not answer as it s
 	return command
 }
 
-// fault says what a failed step of the check means for whoever typed the command.
+// fault is the error of a failed step of the check, with the exit code that it means.
 func (f *bugoutFlags) fault(first bool, url string, step bugoutrecords.Step) error {
 	_, network := errors.AsType[net.Error](step.Err)
 	switch {
@@ -135,7 +135,7 @@ func (f *bugoutFlags) fault(first bool, url string, step bugoutrecords.Step) err
 		}
 		return &exitError{exitNo, fmt.Errorf("%s: Bugout does not accept the token of %s", step.Name, from)}
 	case first && !network:
-		// It asks for nothing: whoever is Bugout answers it.
+		// The first step needs no right: any Bugout server answers it.
 		return system(fmt.Errorf("%s: what answers at %s does not look like Bugout's auth server, or is in trouble: %w",
 			step.Name, url, step.Err))
 	}
@@ -155,7 +155,7 @@ func bugoutError(err error) error {
 	}
 }
 
-// quick are options for requests that give little to read.
+// quick are options with the time-out of requests whose answers are short.
 func (f *bugoutFlags) quick(term terminal, application bool) (bugoutrecords.Options, error) {
 	o, err := f.options(term, application)
 	o.Timeout = 0
@@ -175,7 +175,7 @@ func (f *bugoutFlags) options(term terminal, application bool) (bugoutrecords.Op
 	return operatorsBugout(settings, term)
 }
 
-// over gives the environment with the flags before it.
+// over gives the environment with the flags in the place of their settings.
 func (f *bugoutFlags) over(term terminal) (getenv func(string) string, err error) {
 	token, err := tokenIn("--token-file", f.tokenFile)
 	if err != nil {
@@ -195,7 +195,7 @@ func (f *bugoutFlags) over(term terminal) (getenv func(string) string, err error
 	}, nil
 }
 
-// named says of faults that are about Bugout which flag they are in, or which would do.
+// named makes faults that are about Bugout name the flag which has them, or which would mend them.
 func (f *bugoutFlags) named(faults upload.Faults) upload.Faults {
 	return namedAsFlags(faults, map[string]flagValue{
 		"HATCHERY_BUGOUT_URL":            {"--url", f.url},
@@ -232,7 +232,7 @@ const acceptedToken = "a UUID, dashes optional"
 // maxTokenFile is far more than a token has.
 const maxTokenFile = 4096
 
-// tokenIn reads the file of a token that a flag names, if it does.
+// tokenIn reads the token in the file that a flag names; "" without one.
 func tokenIn(flag, name string) (string, error) {
 	if name == "" {
 		return "", nil

@@ -27,7 +27,7 @@ import (
 // dev runs on this machine.
 type deployment struct {
 	*pipeline.Components
-	// close lets go of what was opened.
+	// close closes the records.
 	close func() error
 }
 
@@ -50,12 +50,11 @@ type deploymentFlags struct {
 	data string
 	// records is what that dev keeps its records in.
 	records string
-	// bugout stands before the environment where that keeps its records in Bugout.
+	// bugout goes before the environment's settings of Bugout.
 	bugout bugoutFlags
 }
 
-// openDeployment builds what a command works with. Of AWS it asks for
-// credentials alone.
+// openDeployment composes what a command works on. It calls AWS for credentials alone.
 func openDeployment(ctx context.Context, f deploymentFlags, term terminal) (*deployment, error) {
 	if f.data != "" {
 		return localDeployment(ctx, f, term)
@@ -99,8 +98,7 @@ func openDeployment(ctx context.Context, f deploymentFlags, term terminal) (*dep
 // credentialsWithin bounds the search for credentials: some are fetched.
 const credentialsWithin = 20 * time.Second
 
-// loadAWS reads AWS's own settings. Whether there are credentials is another question,
-// whose answer may take a while.
+// loadAWS reads AWS's own settings. It does not look for credentials, which takes a while.
 func loadAWS(ctx context.Context) (aws.Config, error) {
 	cloud, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
@@ -220,5 +218,5 @@ func tableRecords(cloud aws.Config, table string, log *slog.Logger) *dynamorecor
 		dynamorecords.Options{Now: time.Now, Damaged: dynamorecords.LogDamaged(log)})
 }
 
-// operatorsLog tells an operator at once what a report tells at the end, or not at all.
+// operatorsLog is for what an operator should see before, or besides, the report.
 func operatorsLog(term terminal) *slog.Logger { return slog.New(newConsoleHandler(term.err)) }

@@ -19,12 +19,11 @@ import (
 // template's functions, of which there are several, make one each.
 const bugoutRequests = 4
 
-// anyID stands where the stand-in's application and token come, until it is open.
+// anyID takes the place of the stand-in's application and token until it is open.
 const anyID = "00000000-0000-4000-8000-000000000000"
 
-// bugoutGiven are the settings of Bugout as dev's flags and the environment say
-// them. With records in Bugout they are those of --bugout, or hold the place of the
-// stand-in's.
+// bugoutGiven are the settings of Bugout that go before the environment's: with records
+// in Bugout those of --bugout, or values in the place of the stand-in's.
 func bugoutGiven(f devFlags) (map[string]string, error) {
 	switch {
 	case f.records != config.RecordsBugout && (f.bugout != "" || f.bugoutTokenFile != ""):
@@ -68,9 +67,8 @@ func bugoutOptions(b config.Bugout, flag string, log *slog.Logger) (bugoutrecord
 		Token:   func(context.Context) (string, error) { return b.Token.Reveal(), nil }}, nil
 }
 
-// operatorsBugout are bugoutOptions for an operator, who is told of a damaged record
-// at once, besides the report. The longest lists are read: whoever has too many records
-// for Bugout gets them out of it with hatchery migrate alone.
+// operatorsBugout are bugoutOptions for an operator's command. It reads the longest
+// lists: only hatchery migrate gets too many records out of Bugout.
 func operatorsBugout(b config.Bugout, term terminal) (bugoutrecords.Options, error) {
 	o, err := bugoutOptions(b, "--token-file", operatorsLog(term))
 	o.MaxBody, o.Timeout = operatorsMaxBody, operatorsTimeout
@@ -81,8 +79,7 @@ const (
 	// operatorsMaxBody is the list of more than a million records. The functions take
 	// less, because they have less memory.
 	operatorsMaxBody = 1 << 30
-	// operatorsTimeout is for such a list to be made and sent. An operator who does not
-	// want to wait ends the command.
+	// operatorsTimeout is for making and sending such a list.
 	operatorsTimeout = 2 * time.Minute
 )
 
@@ -98,7 +95,7 @@ func bugoutStore(options bugoutrecords.Options, err error) (*bugoutrecords.Store
 	return store, nil
 }
 
-// checkedStore is a bugoutStore with which everything works that is needed.
+// checkedStore is a bugoutStore that has passed its check.
 func checkedStore(ctx context.Context, b config.Bugout, log *slog.Logger) (*bugoutrecords.Store, error) {
 	store, err := bugoutStore(bugoutOptions(b, "--bugout-token-file", log))
 	if err != nil {
@@ -113,7 +110,7 @@ func checkedStore(ctx context.Context, b config.Bugout, log *slog.Logger) (*bugo
 }
 
 // openLegacy makes the bucket of the replaced service's images, which dev serves
-// like its own: whoever wants to see some puts them there.
+// like its own. To try it, put some there.
 func openLegacy(ctx context.Context, client *s3.Client, bucket string) error {
 	_, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket})
 	if _, existing := errors.AsType[*types.BucketAlreadyOwnedByYou](err); existing {

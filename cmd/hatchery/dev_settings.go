@@ -57,7 +57,7 @@ func isHost(host string) bool {
 }
 
 // devSettings reads the settings as a Lambda would, with what the embedded stack
-// provides in their places. All faults of settings are told at once.
+// provides in their places. All faults of settings are reported at once.
 func devSettings(f devFlags, term terminal) (config.Config, error) {
 	if f.records != config.RecordsSQLite && f.records != config.RecordsDynamoDB && f.records != config.RecordsBugout {
 		return config.Config{}, usage("--records: found %q; accepted: sqlite, dynamodb, bugout", f.records)
@@ -87,7 +87,7 @@ func devSettings(f devFlags, term terminal) (config.Config, error) {
 		"HATCHERY_APPLICATION_URL": app, "MY_APP_JOURNALS_URL": "", "HATCHERY_POLICY": policy}
 	maps.Copy(given, bugout)
 	settings, err := loadDevs(given, term)
-	settings.EventBus = "" // nobody is told of what happens here
+	settings.EventBus = "" // verdicts of a dev are not for a deployment's bus
 	faults := append(f.named(faultsOf(err)), unusedFaults(given, term)...)
 	if err := faults.Err(); err != nil {
 		err = usage("the settings have faults:\n%w", err)
@@ -99,7 +99,7 @@ func devSettings(f devFlags, term terminal) (config.Config, error) {
 	return settings, policyErr
 }
 
-// named says of faults that are about Bugout which flag they are in, or which would do.
+// named makes faults that are about Bugout name the flag which has them, or which would mend them.
 func (f devFlags) named(faults upload.Faults) upload.Faults {
 	if f.bugout == "" {
 		return faults

@@ -1,5 +1,5 @@
-// Command hatchery runs the upload pipeline on one machine and answers what it
-// would say about a file.
+// Command hatchery runs the upload pipeline on one machine, says what it would make of
+// a file, and serves the operator of a deployment.
 //
 // Exit codes: 0 done, 1 the answer is no, 2 used wrongly, 3 another system failed.
 package main

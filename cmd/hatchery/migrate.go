@@ -28,7 +28,7 @@ type migrateFlags struct {
 // atOnce is how many records are under way, as a flag.
 type atOnce int
 
-// The most records at once: any store bears the first, and Bugout the second.
+// The most records at once, in any store and in Bugout.
 const (
 	maxAtOnce       = 64
 	maxAtOnceBugout = 4
@@ -121,7 +121,7 @@ func (f migrateFlags) check() error {
 
 func migrateNow(ctx context.Context, f migrateFlags, term terminal) error {
 	meter := newMigrationMeter(term, time.Now)
-	term.err = meter // what is said meanwhile is no part of the bar
+	term.err = meter // other lines do not mix with its bar
 	from, to, err := findStores(f, term)
 	if err != nil {
 		return err
@@ -145,7 +145,7 @@ func migrateNow(ctx context.Context, f migrateFlags, term terminal) error {
 	if f.keeps() {
 		m.Keep = func(p migrate.Place) error {
 			if p.Cursor != "" && len(stores.damaged()) > 0 {
-				return nil // who goes on from there would not hear of them
+				return nil // a run from there would not report them
 			}
 			state.Place = p
 			return state.save(f.state)
@@ -177,11 +177,10 @@ func migrateNow(ctx context.Context, f migrateFlags, term terminal) error {
 	return nil
 }
 
-// keeps says whether it is kept how far the migration came. A dry run tells of all.
+// keeps says whether a state is kept. A dry run keeps none: it reports everything.
 func (f migrateFlags) keeps() bool { return f.state != "" && !f.dryRun }
 
-// unfinished says what a migration's end that was not its own means, and what its
-// stores said at their own.
+// unfinished is the command's error for that of a run and those of closing its stores.
 func unfinished(ctx context.Context, f migrateFlags, err, closing error) error {
 	switch {
 	case errors.Is(err, upload.ErrBadCursor):

@@ -11,10 +11,10 @@ import (
 	"hatchery/shared/migrate"
 )
 
-// migrationMeter shows how far a migration is: at a terminal in one line that is written over,
-// as a bar where the total is known; anywhere else a line now and then, and none of a
-// run that is over before. What others have to say is written through it, so that it
-// has lines of its own. It may be used concurrently.
+// migrationMeter shows how far a migration is: at a terminal in one line that is written
+// over, as a bar where the total is known; anywhere else in a line now and then. Other
+// output is written through it, so that it gets lines of its own. It may be used
+// concurrently.
 type migrationMeter struct {
 	mu       sync.Mutex
 	out      io.Writer
@@ -39,7 +39,7 @@ func newMigrationMeter(term terminal, now func() time.Time) *migrationMeter {
 	return &migrationMeter{out: term.err, terminal: isTerminal(term.err) && term.getenv("TERM") != "dumb", now: now}
 }
 
-// isTerminal says whether somebody sees what is written at once.
+// isTerminal says whether w is a terminal.
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	if !ok {

@@ -25,7 +25,7 @@ type migrationState struct {
 const maxStateFile = 1 << 20
 
 // loadState reads the state of an earlier run of the same migration; without one it
-// is the start. That it can be kept is found out now.
+// is the start. It writes the state, so that a file that cannot be written is found now.
 func loadState(f migrateFlags, from, to string) (*migrationState, error) {
 	state := &migrationState{From: from, To: to, Validate: f.validate, CheckObjects: f.checkObjects}
 	if !f.keeps() {

@@ -93,7 +93,7 @@ func (s *openedStores) close() error {
 type migrationStore struct {
 	// name tells it from others, also in the state of an earlier run.
 	name string
-	// open opens it. What the lists of the store pass over, damaged is told of.
+	// open opens it. damaged notes what its lists pass over.
 	open func(ctx context.Context, damaged *passedOver) (openedStore, error)
 }
 

@@ -38,7 +38,7 @@ func countOf(n int, thing string) string {
 	return grouped(int64(n)) + " " + thing
 }
 
-// safe keeps a line one line, and a terminal a terminal.
+// safe replaces what would break a line or control a terminal.
 func safe(s string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

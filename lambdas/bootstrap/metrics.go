@@ -44,8 +44,7 @@ func (m Metrics) emit(metrics ...emf.Metric) {
 func (m Metrics) Accepted(upload.Record) { m.emit(count("Accepted")) }
 
 // Validated counts what became of an S3 record; it is for validator.Validator.
-// Verdicts alone are measured: whatever is repeated or removed was measured before,
-// or never will be.
+// Size and time are measured of verdicts alone: what is repeated was measured before.
 func (m Metrics) Validated(o upload.Outcome, err error) {
 	if err != nil {
 		m.emit(count("Failed"))
@@ -74,7 +73,7 @@ func (m Metrics) Validated(o upload.Outcome, err error) {
 // survey found that it is a part of.
 func (m Metrics) Reconciled(r reconcile.Report) {
 	metrics := []emf.Metric{gauge("Reenqueued", r.Reenqueued), gauge("NeverArrived", r.NeverArrived)}
-	// What has not seen all knows of no zero, and a zero would end an alarm.
+	// A zero ends an alarm, and only a walk or survey of everything can tell of one.
 	seen := func(total reconcile.Total, name string, n int) {
 		if n > 0 || total.Whole {
 			metrics = append(metrics, gauge(name, n))

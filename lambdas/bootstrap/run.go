@@ -39,7 +39,7 @@ func Main(build Build, needs ...config.Need) {
 
 // Run builds a function and serves events with it. It gives the process's exit
 // code: 1 when the function cannot start, which is then said in one line of the
-// log and to Lambda, with all faults of the settings at once.
+// log and to Lambda, with all faults of the settings.
 func Run(p Process, build Build, needs ...config.Need) (exitCode int) {
 	log := newLog(p.Stderr, p.Getenv("AWS_LAMBDA_LOG_LEVEL"))
 	handler, err := p.handler(log, build, needs)
@@ -87,7 +87,7 @@ func (p Process) reportFailure(log *slog.Logger, cause error) {
 	log.Error("the function cannot start", "faults", strings.Split(cause.Error(), "\n"))
 	runtime := p.Getenv("AWS_LAMBDA_RUNTIME_API")
 	if runtime == "" {
-		return // nobody stands behind this process
+		return // it was not Lambda that started the process
 	}
 	if err := reportInitError(runtime, cause); err != nil {
 		log.Warn("Lambda could not be told", "error", err)
@@ -113,7 +113,7 @@ func reportInitError(runtime string, cause error) error {
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Lambda-Runtime-Function-Error-Type", kind)
-	// A transport of its own has no proxy: the runtime is next bootstrap.
+	// A transport of its own uses no proxy: the runtime is on this machine.
 	response, err := (&http.Transport{}).RoundTrip(request)
 	if err != nil {
 		return fmt.Errorf("report an init error: %w", err)
