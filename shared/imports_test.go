@@ -60,6 +60,12 @@ var rooms = []room{
 	{path: "shared/lambdahttp", may: []string{"github.com/aws/aws-lambda-go/events"}, inTests: []string{"shared/api"},
 		why: "turns events into requests for any http.Handler, so it knows none"},
 
+	{path: "shared/pipeline", may: hall("shared/api", "shared/validator", "shared/reconcile", "shared/config", "shared/objects/s3objects",
+		"shared/queue/sqsqueue", "shared/teller/eventbridgeteller", "github.com/aws/aws-sdk-go-v2/aws",
+		"github.com/aws/aws-sdk-go-v2/service/s3", "github.com/aws/aws-sdk-go-v2/service/sqs", "github.com/aws/aws-sdk-go-v2/service/eventbridge"),
+		inTests: aws(),
+		why:     "composes what runs, once for all programs: it opens no record store, so that no function links SQLite or the embedded stack, and no command Secrets Manager"},
+
 	// Implementations: the domain's interfaces, each with one vendor's library.
 	{path: "shared/records/sqliterecords", may: []string{"shared/upload", "modernc.org/sqlite/..."}, why: whyStore},
 	{path: "shared/records/dynamorecords", may: aws("shared/upload"), why: whyStore},
@@ -109,6 +115,8 @@ var rooms = []room{
 	{path: "lambdas/*", may: []string{"..."},
 		mayNot: []string{"shared/local/...", "shared/records/sqliterecords", "shared/deadletter", "net/http/pprof", "expvar"},
 		why:    "a function's zip stays small and starts fast: nothing of the embedded stack or of the operator's tools, and nothing that opens a debugging route"},
+	{path: "lambdas/bootstrap/bootstraptest", may: aws("lambdas/bootstrap", "shared/config", "shared/local/...", "shared/records/dynamorecords", "github.com/aws/aws-lambda-go/lambda"),
+		why: "starts any function in a test: it knows none"},
 	{path: "cmd/hatchery", may: []string{"..."}, mayNot: []string{"net/http/pprof", "expvar"},
 		why: "the door that builds everything; it opens no debugging route"},
 	{path: "acceptance", may: []string{"..."}, why: "proves the deployed whole, from outside and inside"},
@@ -143,9 +151,10 @@ var reservations = []reservation{
 		why: "the embedded S3 server changes the working directory and may be replaced: one room knows it"},
 	{packages: []string{"modernc.org/sqlite/..."}, rooms: []string{"shared/records/sqliterecords", "shared/local/sqlitefile"},
 		why: "a database is opened in two rooms: the records, and the files of the stand-ins"},
+	{packages: []string{"lambdas/bootstrap/bootstraptest"}, tests: true, why: "a fixture is for tests"},
 	{packages: []string{"shared/uploadtest", "shared/queue/queuetest"}, rooms: []string{"shared/uploadtest", "shared/queue/queuetest", "acceptance"}, tests: true,
 		why: "fakes and suites are for tests"},
-	{packages: []string{"testing/...", "net/http/httptest", "github.com/rogpeppe/go-internal/..."}, rooms: []string{"shared/uploadtest", "shared/queue/queuetest", "shared/local/localdynamo/dynamotest", "acceptance"}, tests: true,
+	{packages: []string{"testing/...", "net/http/httptest", "github.com/rogpeppe/go-internal/..."}, rooms: []string{"shared/uploadtest", "shared/queue/queuetest", "shared/local/localdynamo/dynamotest", "lambdas/bootstrap/bootstraptest", "acceptance"}, tests: true,
 		why: "what tests need stays out of the product"},
 }
 

@@ -9,16 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"hatchery/shared/upload"
 )
 
-func checkCommand(d door) *cobra.Command {
+func checkCommand(term terminal) *cobra.Command {
 	var c checker
 	var policyFile, kind string
 	command := &cobra.Command{
@@ -39,18 +36,19 @@ wrongly, a file cannot be read, or a folder holds none.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			policy, _, err := readPolicy(policyFile, d.getenv, upload.LargestObject)
+			policy, _, err := readPolicy(policyFile, term.getenv, upload.LargestObject)
 			if err != nil {
 				return err
 			}
 			if c.kind, err = policy.Kind(upload.KindName(kind)); err != nil {
 				return usage("--kind: %w", err)
 			}
-			c.out, c.err = d.out, d.err
+			c.out, c.err = term.out, term.err
 			return c.run(cmd.Context(), args)
 		},
 	}
-	command.Flags().StringVar(&policyFile, "policy", "", "read the policy from this JSON `file` (default: HATCHERY_POLICY, or the default in docs/policy.md)")
+	command.Flags().StringVar(&policyFile, "policy", "",
+		"read the policy from this JSON `file` (default: HATCHERY_POLICY, or the default in docs/policy.md)")
 	command.Flags().StringVar(&kind, "kind", "images", "the `kind` of the policy that the files would be uploaded as")
 	command.Flags().BoolVar(&c.json, "json", false, "print one JSON object a line for each file")
 	return command
@@ -211,32 +209,10 @@ func (c *checker) print(r checked) error {
 	}
 	var err error
 	if r.Allowed {
-		_, err = fmt.Fprintf(c.out, "allowed  %s  %s, %d x %d, %s bytes\n", shown(r.File), r.ContentType, r.Width, r.Height, grouped(r.Size))
+		_, err = fmt.Fprintf(c.out, "allowed  %s  %s, %d x %d, %s bytes\n", shown(r.File), r.ContentType, r.Width,
+			r.Height, grouped(r.Size))
 	} else {
 		_, err = fmt.Fprintf(c.out, "refused  %s  %s: %s\n", shown(r.File), r.Code, r.Message)
 	}
 	return err
-}
-
-// shown makes a file's name safe for a terminal.
-func shown(name string) string {
-	for _, r := range name {
-		if !unicode.IsPrint(r) {
-			return strconv.Quote(name)
-		}
-	}
-	return name
-}
-
-// grouped writes 1234567 as 1,234,567.
-func grouped(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	var b strings.Builder
-	for i, d := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteRune(d)
-	}
-	return b.String()
 }

@@ -36,7 +36,8 @@ type consumed struct {
 func meteredRecords(t *testing.T) (*dynamorecords.Store, *meter) {
 	t.Helper()
 	const region, key, secret = "us-east-1", "counted", "a secret of this test"
-	server, err := localdynamo.Open(t.Context(), localdynamo.Options{Listen: "127.0.0.1:0", Region: region, AccessKey: key, SecretKey: secret})
+	server, err := localdynamo.Open(t.Context(), localdynamo.Options{Listen: "127.0.0.1:0", Region: region,
+		AccessKey: key, SecretKey: secret})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,9 +62,11 @@ func meteredRecords(t *testing.T) (*dynamorecords.Store, *meter) {
 func countRecords(t *testing.T) recordCalls {
 	t.Helper()
 	store, m := meteredRecords(t)
-	p := upload.Pipeline{Policy: upload.DefaultPolicy(), Layout: upload.DefaultLayout, Records: store, Now: time.Now, NewID: upload.NewID}
+	p := upload.Pipeline{Policy: upload.DefaultPolicy(), Layout: upload.DefaultLayout, Records: store, Now: time.Now,
+		NewID: upload.NewID}
 	// Names and ids as long as they usually are.
-	draft, err := p.Draft(upload.Request{Journal: "6f1c9a52-6f0e-4a43-9d4c-1b6a2f0f7c11", Entry: "0c2d7c1e-53b1-4d0a-9a5c-3a1f0a9b8d22", Kind: "images", Filename: "holiday-2026-08-14-0042.jpg"})
+	draft, err := p.Draft(upload.Request{Journal: "6f1c9a52-6f0e-4a43-9d4c-1b6a2f0f7c11",
+		Entry: "0c2d7c1e-53b1-4d0a-9a5c-3a1f0a9b8d22", Kind: "images", Filename: "holiday-2026-08-14-0042.jpg"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +81,8 @@ func countRecords(t *testing.T) recordCalls {
 	}
 	c.get = m.take()
 	version := upload.Version("3HL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY")
-	if _, err := store.Settle(t.Context(), draft.Ref(), upload.Verdict{Status: upload.Stored, Version: version, At: time.Now(), Size: smallPicture,
+	if _, err := store.Settle(t.Context(), draft.Ref(), upload.Verdict{Status: upload.Stored, Version: version,
+		At: time.Now(), Size: smallPicture,
 		ContentType: "image/jpeg", SHA256: strings.Repeat("0123456789abcdef", 4), Served: version}); err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +106,8 @@ func (m *meter) take() consumed {
 	return sum
 }
 
-func (m *meter) HandleInitialize(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+func (m *meter) HandleInitialize(ctx context.Context, in middleware.InitializeInput,
+	next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 	name := "other"
 	switch call := in.Parameters.(type) {
 	case *dynamodb.PutItemInput:

@@ -36,7 +36,7 @@ const asHatchery = "HATCHERY_TEST_AS_COMMAND"
 func TestMain(m *testing.M) {
 	if os.Getenv(asHatchery) != "" {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		code := run(ctx, os.Args[1:], door{out: os.Stdout, err: os.Stderr, getenv: os.Getenv})
+		code := run(ctx, os.Args[1:], terminal{out: os.Stdout, err: os.Stderr, getenv: os.Getenv})
 		stop()
 		os.Exit(code)
 	}
@@ -99,7 +99,8 @@ func startHatchery(t testing.TB, data string, args ...string) *hatchery {
 		t.Fatal(err)
 	}
 	arguments := append([]string{"dev", "--json", "--data", data, "--listen", "127.0.0.1:0"}, args...)
-	h := &hatchery{t: t, command: exec.Command(exe, arguments...), errors: new(bytes.Buffer), ended: make(chan error, 1), log: new(lines),
+	h := &hatchery{t: t, command: exec.Command(exe, arguments...), errors: new(bytes.Buffer),
+		ended: make(chan error, 1), log: new(lines),
 		client: &http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 32}}}
 	h.command.Env = append(os.Environ(), asHatchery+"=1")
 	h.command.Stderr = h.errors

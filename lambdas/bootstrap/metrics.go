@@ -1,7 +1,6 @@
-package door
+package bootstrap
 
 import (
-	"context"
 	"io"
 	"log/slog"
 	"time"
@@ -15,14 +14,14 @@ import (
 // HATCHERY_STACK; docs/operations.md says what to do about which.
 const Namespace = "Hatchery"
 
-// Counts is what the functions count. Its methods may be called concurrently.
-type Counts struct {
-	metrics *emf.Writer
-	log     *slog.Logger
+// Metrics counts for the functions. Its methods may be called concurrently.
+type Metrics struct {
+	out *emf.Writer
+	log *slog.Logger
 }
 
-func newCounts(stdout io.Writer, stack string, log *slog.Logger) Counts {
-	return Counts{log: log, metrics: emf.New(stdout, emf.Options{Namespace: Namespace,
+func newMetrics(stdout io.Writer, stack string, log *slog.Logger) Metrics {
+	return Metrics{log: log, out: emf.New(stdout, emf.Options{Namespace: Namespace,
 		Dimensions: []emf.Dimension{{Name: "Stack", Value: stack}}, Now: time.Now})}
 }
 
@@ -35,46 +34,46 @@ func gauge(name string, n int) emf.Metric {
 
 // emit writes metrics. That they cannot be written is logged: nothing that a
 // function does depends on them.
-func (c Counts) emit(metrics ...emf.Metric) {
-	if err := c.metrics.Emit(metrics...); err != nil {
-		c.log.LogAttrs(context.Background(), slog.LevelError, "metrics are lost", slog.String("error", err.Error()))
+func (m Metrics) emit(metrics ...emf.Metric) {
+	if err := m.out.Emit(metrics...); err != nil {
+		m.log.Error("metrics are lost", "error", err)
 	}
 }
 
 // Accepted counts a new upload; it is for api.Config.
-func (c Counts) Accepted(upload.Record) { c.emit(count("Accepted")) }
+func (m Metrics) Accepted(upload.Record) { m.emit(count("Accepted")) }
 
 // Validated counts what became of an S3 record; it is for validator.Validator.
-// Verdicts alone are measured: whatever is repeated or removed was measured before,
-// or never will be.
-func (c Counts) Validated(o upload.Outcome, err error) {
+// Size and time are measured of verdicts alone: what is repeated was measured before.
+func (m Metrics) Validated(o upload.Outcome, err error) {
 	if err != nil {
-		c.emit(count("Failed"))
+		m.emit(count("Failed"))
 		return
 	}
-	seconds := emf.Metric{Name: "SecondsToVerdict", Unit: emf.Seconds, Value: o.Record.SettledAt.Sub(o.Record.CreatedAt).Seconds()}
+	seconds := emf.Metric{Name: "SecondsToVerdict", Unit: emf.Seconds,
+		Value: o.Record.SettledAt.Sub(o.Record.CreatedAt).Seconds()}
 	switch o.Result {
 	case upload.ResultStored:
-		c.emit(count("Stored"), emf.Metric{Name: "Bytes", Unit: emf.Bytes, Value: float64(o.Record.Size)}, seconds)
+		m.emit(count("Stored"), emf.Metric{Name: "Bytes", Unit: emf.Bytes, Value: float64(o.Record.Size)}, seconds)
 	case upload.ResultRejected:
 		rejected := count("Rejected")
 		if o.Record.Reason != nil {
 			rejected.Also = []emf.Dimension{{Name: "Code", Value: string(o.Record.Reason.Code)}}
 		}
-		c.emit(rejected, seconds)
+		m.emit(rejected, seconds)
 	case upload.ResultLate:
-		c.emit(count("Late"))
+		m.emit(count("Late"))
 	case upload.ResultOrphan:
-		c.emit(count("Orphan"))
+		m.emit(count("Orphan"))
 	case upload.ResultSettledBefore, upload.ResultDeleted, upload.ResultGone, upload.ResultForeign:
 	}
 }
 
 // Reconciled counts what one run of the reconciler did, and what the walk and the
 // survey found that it is a part of.
-func (c Counts) Reconciled(r reconcile.Report) {
+func (m Metrics) Reconciled(r reconcile.Report) {
 	metrics := []emf.Metric{gauge("Reenqueued", r.Reenqueued), gauge("NeverArrived", r.NeverArrived)}
-	// What has not seen all knows of no zero, and a zero would end an alarm.
+	// A zero ends an alarm, and only a walk or survey of everything can tell of one.
 	seen := func(total reconcile.Total, name string, n int) {
 		if n > 0 || total.Whole {
 			metrics = append(metrics, gauge(name, n))
@@ -84,5 +83,5 @@ func (c Counts) Reconciled(r reconcile.Report) {
 	seen(r.Survey, "UnfinishedTooLong", r.Survey.Stuck)
 	seen(r.Survey, "OrphanObjects", r.Survey.Orphans)
 	seen(r.Survey, "LostRecords", r.Survey.Lost)
-	c.emit(metrics...)
+	m.emit(metrics...)
 }

@@ -1,4 +1,4 @@
-package door
+package bootstrap
 
 import (
 	"context"
@@ -11,11 +11,12 @@ import (
 // newLog writes JSON lines of the given level (DEBUG, INFO, WARN or ERROR; any
 // other text is INFO) and above.
 func newLog(w io.Writer, level string) *slog.Logger {
-	var least slog.Level
-	if err := least.UnmarshalText([]byte(level)); err != nil {
-		least = slog.LevelInfo
+	var min slog.Level
+	if err := min.UnmarshalText([]byte(level)); err != nil {
+		min = slog.LevelInfo
 	}
-	return slog.New(invocationHandler{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: least, ReplaceAttr: lambdacontext.ReplaceAttr})})
+	lines := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: min, ReplaceAttr: lambdacontext.ReplaceAttr})
+	return slog.New(invocationHandler{lines})
 }
 
 // invocationHandler adds to each line the id of the invocation that it is about.

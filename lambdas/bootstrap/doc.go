@@ -1,4 +1,4 @@
-// Package door is what the Lambda functions have in common: how one reads its
+// Package bootstrap is what the Lambda functions have in common: how one reads its
 // environment, builds what every function needs, starts, and says why it cannot.
 // It decides nothing about uploads.
 //
@@ -16,4 +16,4 @@
 // Its log goes to the standard error, a JSON object a line, in the names that
 // Lambda's own log controls know (timestamp, level, message), with the id of the
 // invocation. Metrics go to the standard output, in CloudWatch's embedded format.
-package door
+package bootstrap

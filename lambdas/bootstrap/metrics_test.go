@@ -1,4 +1,4 @@
-package door_test
+package bootstrap_test
 
 import (
 	"encoding/json"
@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"hatchery/lambdas/door"
+	"hatchery/lambdas/bootstrap"
 	"hatchery/shared/reconcile"
 	"hatchery/shared/upload"
 )
@@ -17,9 +17,9 @@ import (
 var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 
 // counted gives the metrics that were written, as name{dimensions}=value.
-func counted(t *testing.T, changes []string, count func(door.Counts)) []string {
+func counted(t *testing.T, changes []string, count func(bootstrap.Metrics)) []string {
 	t.Helper()
-	s := run(env(changes...), func(p *door.Parts) (any, error) { count(p.Counts); return nil, nil })
+	s := run(env(changes...), func(p *bootstrap.Dependencies) (any, error) { count(p.Metrics); return nil, nil })
 	if s.stderr.Len() > 0 {
 		t.Errorf("logged %s", s.stderr.String())
 	}
@@ -66,19 +66,21 @@ func TestWhatHappensIsCounted(t *testing.T) {
 	settled := upload.Record{Size: 77, CreatedAt: noon, SettledAt: noon.Add(1500 * time.Millisecond)}
 	refused := settled
 	refused.Reason = &upload.Reason{Code: upload.Truncated}
-	outcome := func(result upload.Result, r upload.Record, err error) func(door.Counts) {
-		return func(c door.Counts) { c.Validated(upload.Outcome{Result: result, Record: r}, err) }
+	outcome := func(result upload.Result, r upload.Record, err error) func(bootstrap.Metrics) {
+		return func(c bootstrap.Metrics) { c.Validated(upload.Outcome{Result: result, Record: r}, err) }
 	}
 	whole := reconcile.Total{Whole: true}
 	for name, c := range map[string]struct {
-		count func(door.Counts)
+		count func(bootstrap.Metrics)
 		want  []string
 	}{
-		"accepted": {func(c door.Counts) { c.Accepted(settled) }, []string{"Hatchery/Accepted{Stack=hatchery} 1 Count"}},
+		"accepted": {func(c bootstrap.Metrics) { c.Accepted(settled) },
+			[]string{"Hatchery/Accepted{Stack=hatchery} 1 Count"}},
 		"stored": {outcome(upload.ResultStored, settled, nil), []string{"Hatchery/Bytes{Stack=hatchery} 77 Bytes",
 			"Hatchery/SecondsToVerdict{Stack=hatchery} 1.5 Seconds", "Hatchery/Stored{Stack=hatchery} 1 Count"}},
-		"rejected": {outcome(upload.ResultRejected, refused, nil), []string{"Hatchery/Rejected{Code=truncated Stack=hatchery} 1 Count",
-			"Hatchery/Rejected{Stack=hatchery} 1 Count", "Hatchery/SecondsToVerdict{Stack=hatchery} 1.5 Seconds"}},
+		"rejected": {outcome(upload.ResultRejected, refused, nil),
+			[]string{"Hatchery/Rejected{Code=truncated Stack=hatchery} 1 Count",
+				"Hatchery/Rejected{Stack=hatchery} 1 Count", "Hatchery/SecondsToVerdict{Stack=hatchery} 1.5 Seconds"}},
 		"late":    {outcome(upload.ResultLate, settled, nil), []string{"Hatchery/Late{Stack=hatchery} 1 Count"}},
 		"orphan":  {outcome(upload.ResultOrphan, upload.Record{}, nil), []string{"Hatchery/Orphan{Stack=hatchery} 1 Count"}},
 		"failed":  {outcome("", upload.Record{}, errors.New("trouble")), []string{"Hatchery/Failed{Stack=hatchery} 1 Count"}},
@@ -86,17 +88,23 @@ func TestWhatHappensIsCounted(t *testing.T) {
 		"deleted": {outcome(upload.ResultDeleted, settled, nil), nil},
 		"gone":    {outcome(upload.ResultGone, upload.Record{}, nil), nil},
 		"foreign": {outcome(upload.ResultForeign, upload.Record{}, nil), nil},
-		"reconciled": {reconciled(reconcile.Report{Reenqueued: 1, NeverArrived: 2, Walk: whole, Survey: whole}), []string{"Hatchery/LostRecords{Stack=hatchery} 0 Count",
-			"Hatchery/NeverArrived{Stack=hatchery} 2 Count", "Hatchery/OrphanObjects{Stack=hatchery} 0 Count", "Hatchery/PendingTooLong{Stack=hatchery} 0 Count",
-			"Hatchery/Reenqueued{Stack=hatchery} 1 Count", "Hatchery/UnfinishedTooLong{Stack=hatchery} 0 Count"}},
+		"reconciled": {reconciled(reconcile.Report{Reenqueued: 1, NeverArrived: 2, Walk: whole, Survey: whole}),
+			[]string{"Hatchery/LostRecords{Stack=hatchery} 0 Count",
+				"Hatchery/NeverArrived{Stack=hatchery} 2 Count", "Hatchery/OrphanObjects{Stack=hatchery} 0 Count",
+				"Hatchery/PendingTooLong{Stack=hatchery} 0 Count",
+				"Hatchery/Reenqueued{Stack=hatchery} 1 Count", "Hatchery/UnfinishedTooLong{Stack=hatchery} 0 Count"}},
 		// The counts of one run are no gauges.
 		"reconciled without a survey": {reconciled(reconcile.Report{PendingTooLong: 9, LostRecords: 9, Walk: whole}),
-			[]string{"Hatchery/NeverArrived{Stack=hatchery} 0 Count", "Hatchery/PendingTooLong{Stack=hatchery} 0 Count", "Hatchery/Reenqueued{Stack=hatchery} 0 Count"}},
+			[]string{"Hatchery/NeverArrived{Stack=hatchery} 0 Count", "Hatchery/PendingTooLong{Stack=hatchery} 0 Count",
+				"Hatchery/Reenqueued{Stack=hatchery} 0 Count"}},
 		"reconciled in part, and nothing found": {reconciled(reconcile.Report{Reenqueued: 1}),
 			[]string{"Hatchery/NeverArrived{Stack=hatchery} 0 Count", "Hatchery/Reenqueued{Stack=hatchery} 1 Count"}},
-		"reconciled in part, and something found": {reconciled(reconcile.Report{Walk: reconcile.Total{Stuck: 3}, Survey: reconcile.Total{Stuck: 4, Orphans: 5, Lost: 6}}),
-			[]string{"Hatchery/LostRecords{Stack=hatchery} 6 Count", "Hatchery/NeverArrived{Stack=hatchery} 0 Count", "Hatchery/OrphanObjects{Stack=hatchery} 5 Count",
-				"Hatchery/PendingTooLong{Stack=hatchery} 3 Count", "Hatchery/Reenqueued{Stack=hatchery} 0 Count", "Hatchery/UnfinishedTooLong{Stack=hatchery} 4 Count"}},
+		"reconciled in part, and something found": {reconciled(reconcile.Report{Walk: reconcile.Total{Stuck: 3},
+			Survey: reconcile.Total{Stuck: 4, Orphans: 5, Lost: 6}}),
+			[]string{"Hatchery/LostRecords{Stack=hatchery} 6 Count", "Hatchery/NeverArrived{Stack=hatchery} 0 Count",
+				"Hatchery/OrphanObjects{Stack=hatchery} 5 Count",
+				"Hatchery/PendingTooLong{Stack=hatchery} 3 Count", "Hatchery/Reenqueued{Stack=hatchery} 0 Count",
+				"Hatchery/UnfinishedTooLong{Stack=hatchery} 4 Count"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := counted(t, nil, c.count); !slices.Equal(got, c.want) {
@@ -106,12 +114,13 @@ func TestWhatHappensIsCounted(t *testing.T) {
 	}
 }
 
-func reconciled(r reconcile.Report) func(door.Counts) {
-	return func(c door.Counts) { c.Reconciled(r) }
+func reconciled(r reconcile.Report) func(bootstrap.Metrics) {
+	return func(c bootstrap.Metrics) { c.Reconciled(r) }
 }
 
 func TestMetricsNameTheirStack(t *testing.T) {
-	got := counted(t, []string{"HATCHERY_STACK", "uploads-prod"}, func(c door.Counts) { c.Accepted(upload.Record{}) })
+	got := counted(t, []string{"HATCHERY_STACK", "uploads-prod"},
+		func(c bootstrap.Metrics) { c.Accepted(upload.Record{}) })
 	if !slices.Equal(got, []string{"Hatchery/Accepted{Stack=uploads-prod} 1 Count"}) {
 		t.Errorf("counted %v", got)
 	}

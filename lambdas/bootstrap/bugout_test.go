@@ -1,4 +1,4 @@
-package door_test
+package bootstrap_test
 
 import (
 	"encoding/json"
@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"hatchery/lambdas/door"
+	"hatchery/lambdas/bootstrap"
 	"hatchery/shared/config"
 	"hatchery/shared/local/localbrood"
 	"hatchery/shared/records/bugoutrecords"
@@ -33,7 +33,8 @@ func bugoutEnv(url string, changes ...string) map[string]string {
 
 func brood(t *testing.T) *localbrood.Server {
 	t.Helper()
-	s, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", Application: application, Tokens: map[string]localbrood.Role{token: localbrood.Member}})
+	s, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", Application: application,
+		Tokens: map[string]localbrood.Role{token: localbrood.Member}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,10 +72,10 @@ func newSecrets(t *testing.T, value string) *secrets {
 }
 
 // built builds what functions are made of.
-func built(t *testing.T, e map[string]string, needs ...config.Need) *door.Parts {
+func built(t *testing.T, e map[string]string, needs ...config.Need) *bootstrap.Dependencies {
 	t.Helper()
-	var parts *door.Parts
-	if s := run(e, func(p *door.Parts) (any, error) { parts = p; return nil, nil }, needs...); s.code != 0 {
+	var parts *bootstrap.Dependencies
+	if s := run(e, func(p *bootstrap.Dependencies) (any, error) { parts = p; return nil, nil }, needs...); s.code != 0 {
 		t.Fatal(s.stderr.String())
 	}
 	return parts
@@ -84,23 +85,24 @@ var ref = upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: "0195600d-000
 
 func TestRecordsAreKeptByBugout(t *testing.T) {
 	p := built(t, bugoutEnv(brood(t).URL()))
-	if p.Records.Atomic() || p.Pipeline.Records != p.Records {
+	if p.Records.Atomic() || p.Uploads.Records != p.Records {
 		t.Errorf("the records are %T", p.Records)
 	}
 	if _, err := p.Records.Get(t.Context(), ref); !errors.Is(err, upload.ErrNotFound) {
 		t.Errorf("a record that is not there: %v", err)
 	}
-	if err := p.Notes.SetNote(t.Context(), "n", "text"); err != nil {
+	if err := p.Records.SetNote(t.Context(), "n", "text"); err != nil {
 		t.Error(err)
 	}
-	if got, err := p.Notes.Note(t.Context(), "n"); got != "text" || err != nil {
+	if got, err := p.Records.Note(t.Context(), "n"); got != "text" || err != nil {
 		t.Errorf("the note is %q, %v", got, err)
 	}
 }
 
 func TestEverySettingOfBugoutThatIsMissingIsNamed(t *testing.T) {
 	for _, name := range []string{"HATCHERY_BUGOUT_URL", "HATCHERY_BUGOUT_APPLICATION_ID", "HATCHERY_BUGOUT_TOKEN"} {
-		if got := about(run(bugoutEnv("http://127.0.0.1:1", name, ""), handler).faults(t)); !slices.Equal(got, []string{name}) {
+		if got := about(run(bugoutEnv("http://127.0.0.1:1", name, ""), handler).faults(t)); !slices.Equal(got,
+			[]string{name}) {
 			t.Errorf("without %s named are %v", name, got)
 		}
 	}
@@ -108,7 +110,8 @@ func TestEverySettingOfBugoutThatIsMissingIsNamed(t *testing.T) {
 
 func TestTheTokenIsReadFromASecretAtFirstUse(t *testing.T) {
 	secrets := newSecrets(t, token)
-	p := built(t, bugoutEnv(brood(t).URL(), "HATCHERY_BUGOUT_TOKEN", secretName, "AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets.url))
+	p := built(t, bugoutEnv(brood(t).URL(), "HATCHERY_BUGOUT_TOKEN", secretName, "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+		secrets.url))
 	if secrets.calls.Load() != 0 {
 		t.Error("it is read at the start")
 	}
@@ -127,12 +130,14 @@ func TestATokenThatIsNotToBeHadIsTroubleThatSaysWhatToDo(t *testing.T) {
 		value string
 		want  []string
 	}{
-		"the role may not":             {"", []string{secretName, "secretsmanager:GetSecretValue"}},
-		"the secret holds no token":    {canary, []string{secretName, "something else", "as plain text"}},
-		"the secret holds a bad token": {rotated, []string{secretName, "the deployment's token is not accepted by Bugout", "HATCHERY_BUGOUT_TOKEN"}},
+		"the role may not":          {"", []string{secretName, "secretsmanager:GetSecretValue"}},
+		"the secret holds no token": {canary, []string{secretName, "something else", "as plain text"}},
+		"the secret holds a bad token": {rotated,
+			[]string{secretName, "the deployment's token is not accepted by Bugout", "HATCHERY_BUGOUT_TOKEN"}},
 	} {
 		secrets := newSecrets(t, c.value)
-		p := built(t, bugoutEnv(brood(t).URL(), "HATCHERY_BUGOUT_TOKEN", secretName, "AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets.url))
+		p := built(t, bugoutEnv(brood(t).URL(), "HATCHERY_BUGOUT_TOKEN", secretName, "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+			secrets.url))
 		_, err := p.Records.Get(t.Context(), ref)
 		if err == nil || errors.Is(err, upload.ErrNotFound) {
 			t.Fatalf("%s: %v", name, err)
@@ -142,19 +147,21 @@ func TestATokenThatIsNotToBeHadIsTroubleThatSaysWhatToDo(t *testing.T) {
 				t.Errorf("%s: %v; does not say %q", name, err, want)
 			}
 		}
-		if strings.Contains(err.Error(), canary) || strings.Contains(err.Error(), rotated) || errors.Is(err, bugoutrecords.ErrToken) != (c.value == rotated) {
+		if strings.Contains(err.Error(), canary) || strings.Contains(err.Error(), rotated) ||
+			errors.Is(err, bugoutrecords.ErrToken) != (c.value == rotated) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
 func TestOldImagesAreWhereTheSettingsSay(t *testing.T) {
-	if p := partsWith(t); p.Pipeline.OldImages != nil {
+	if p := partsWith(t); p.Uploads.OldImages != nil {
 		t.Error("there are old images without a bucket")
 	}
 	bucket := newEndpoint(t, 404)
-	p := partsWith(t, "AWS_ENDPOINT_URL_S3", bucket.url, "HATCHERY_LEGACY_BUCKET", "old-images", "HATCHERY_LEGACY_PREFIX", "dev")
-	_, _ = p.Pipeline.OldImages.Look(t.Context(), ref)
+	p := partsWith(t, "AWS_ENDPOINT_URL_S3", bucket.url, "HATCHERY_LEGACY_BUCKET", "old-images",
+		"HATCHERY_LEGACY_PREFIX", "dev")
+	_, _ = p.Uploads.OldImages.Look(t.Context(), ref)
 	if r := bucket.last.Load(); r == nil || r.URL.Path != "/old-images/dev/"+ref.String() {
 		t.Errorf("asked %+v", r)
 	}

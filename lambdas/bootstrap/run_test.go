@@ -1,4 +1,4 @@
-package door_test
+package bootstrap_test
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"hatchery/lambdas/door"
+	"hatchery/lambdas/bootstrap"
 	"hatchery/shared/config"
 )
 
@@ -36,14 +36,15 @@ type start struct {
 	stdout, stderr bytes.Buffer
 }
 
-func run(e map[string]string, build func(*door.Parts) (any, error), needs ...config.Need) *start {
+func run(e map[string]string, build func(*bootstrap.Dependencies) (any, error), needs ...config.Need) *start {
 	var s start
-	s.code = door.Run(door.Process{Getenv: func(name string) string { return e[name] }, Stdout: &s.stdout, Stderr: &s.stderr,
-		Serve: func(handler any) { s.served = handler }}, build, needs...)
+	s.code = bootstrap.Run(bootstrap.Process{Getenv: func(name string) string { return e[name] }, Stdout: &s.stdout,
+		Stderr: &s.stderr,
+		Serve:  func(handler any) { s.served = handler }}, build, needs...)
 	return &s
 }
 
-func handler(*door.Parts) (any, error) { return "the handler", nil }
+func handler(*bootstrap.Dependencies) (any, error) { return "the handler", nil }
 
 // faults reads the one line that a start has logged when it failed.
 func (s *start) faults(t *testing.T) []string {
@@ -53,7 +54,8 @@ func (s *start) faults(t *testing.T) []string {
 		Faults         []string
 	}
 	text, rest, _ := strings.Cut(s.stderr.String(), "\n")
-	if err := json.Unmarshal([]byte(text), &line); err != nil || rest != "" || line.Level != "ERROR" || line.Message != "the function cannot start" {
+	if err := json.Unmarshal([]byte(text), &line); err != nil || rest != "" || line.Level != "ERROR" ||
+		line.Message != "the function cannot start" {
 		t.Fatalf("not one line about the start: %v, %q", err, s.stderr.String())
 	}
 	if s.code != 1 || s.served != nil || s.stdout.Len() > 0 {
@@ -77,20 +79,24 @@ func about(faults []string) []string {
 }
 
 func TestAFunctionServesWithWhatItWasBuiltOf(t *testing.T) {
-	var parts *door.Parts
-	s := run(env("HATCHERY_QUARANTINE_DAYS", "40"), func(p *door.Parts) (any, error) { parts = p; return "the handler", nil }, config.Callers, config.Messages)
+	var parts *bootstrap.Dependencies
+	s := run(env("HATCHERY_QUARANTINE_DAYS", "40"), func(p *bootstrap.Dependencies) (any,
+		error) {
+		parts = p
+		return "the handler", nil
+	}, config.Callers, config.Messages)
 	if s.code != 0 || s.served != "the handler" || s.stderr.Len() > 0 {
 		t.Fatalf("exit code %d, serves %v, logged %q", s.code, s.served, s.stderr.String())
 	}
-	p := parts.Pipeline
+	p := parts.Uploads
 	if p.Records != parts.Records || p.Objects != parts.Objects || p.Teller != nil || p.TombstoneLife.Hours() != 71*24 {
 		t.Errorf("pipeline %+v", p)
 	}
 }
 
 func TestABusThatIsNamedIsTold(t *testing.T) {
-	run(env("HATCHERY_EVENT_BUS", "default"), func(p *door.Parts) (any, error) {
-		if p.Pipeline.Teller == nil {
+	run(env("HATCHERY_EVENT_BUS", "default"), func(p *bootstrap.Dependencies) (any, error) {
+		if p.Uploads.Teller == nil {
 			t.Error("nobody tells the bus")
 		}
 		return nil, nil
@@ -99,7 +105,8 @@ func TestABusThatIsNamedIsTold(t *testing.T) {
 
 func TestEverySettingThatIsMissingIsNamedAtOnce(t *testing.T) {
 	got := about(run(nil, handler, config.Callers, config.Messages).faults(t))
-	want := []string{"AWS_ACCESS_KEY_ID", "AWS_REGION", "AWS_SECRET_ACCESS_KEY", "HATCHERY_APPLICATION_URL", "HATCHERY_BUCKET", "HATCHERY_QUEUE_URL", "HATCHERY_RECORDS"}
+	want := []string{"AWS_ACCESS_KEY_ID", "AWS_REGION", "AWS_SECRET_ACCESS_KEY", "HATCHERY_APPLICATION_URL",
+		"HATCHERY_BUCKET", "HATCHERY_QUEUE_URL", "HATCHERY_RECORDS"}
 	if !slices.Equal(got, want) {
 		t.Errorf("named are %v, want %v", got, want)
 	}
@@ -121,7 +128,8 @@ func TestEachSettingThatIsMissingIsNamed(t *testing.T) {
 }
 
 func TestASettingThatIsWrongIsNamed(t *testing.T) {
-	for name, value := range map[string]string{"HATCHERY_BUCKET": "No", "HATCHERY_RECORDS": "sqlite", "HATCHERY_POLICY": "{", "HATCHERY_STACK": "a b", "HATCHERY_MAX_RECEIVES": "1"} {
+	for name, value := range map[string]string{"HATCHERY_BUCKET": "No", "HATCHERY_RECORDS": "sqlite",
+		"HATCHERY_POLICY": "{", "HATCHERY_STACK": "a b", "HATCHERY_MAX_RECEIVES": "1"} {
 		if got := about(run(env(name, value), handler).faults(t)); !slices.Equal(got, []string{name}) {
 			t.Errorf("with %s=%q named are %v", name, value, got)
 		}
@@ -143,7 +151,9 @@ func TestASecretThatIsMalformedIsNotShown(t *testing.T) {
 }
 
 func TestWhatCannotBeBuiltIsSaid(t *testing.T) {
-	s := run(env(), func(*door.Parts) (any, error) { return nil, errors.New("HATCHERY_APPLICATION_URL: plain http") })
+	s := run(env(), func(*bootstrap.Dependencies) (any, error) {
+		return nil, errors.New("HATCHERY_APPLICATION_URL: plain http")
+	})
 	if got := s.faults(t); !slices.Equal(got, []string{"HATCHERY_APPLICATION_URL: plain http"}) {
 		t.Errorf("faults %q", got)
 	}
@@ -152,7 +162,8 @@ func TestWhatCannotBeBuiltIsSaid(t *testing.T) {
 // runtimeAPI is Lambda's side of an init error.
 func runtimeAPI(t *testing.T, status int, told *map[string]any) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost || r.URL.Path != "/2018-06-01/runtime/init/error" || r.Header.Get("Lambda-Runtime-Function-Error-Type") != "Hatchery.Configuration" {
+		if r.Method != http.MethodPost || r.URL.Path != "/2018-06-01/runtime/init/error" ||
+			r.Header.Get("Lambda-Runtime-Function-Error-Type") != "Hatchery.Configuration" {
 			t.Errorf("Lambda was asked %s %s %v", r.Method, r.URL, r.Header)
 		}
 		body, err := io.ReadAll(r.Body)
@@ -170,25 +181,30 @@ func runtimeAPI(t *testing.T, status int, told *map[string]any) string {
 
 func TestLambdaIsToldWhyAFunctionCannotStart(t *testing.T) {
 	var told map[string]any
-	run(env("HATCHERY_BUCKET", "", "HATCHERY_TABLE", "", "AWS_LAMBDA_RUNTIME_API", runtimeAPI(t, http.StatusAccepted, &told)), handler).faults(t)
+	run(env("HATCHERY_BUCKET", "", "HATCHERY_TABLE", "", "AWS_LAMBDA_RUNTIME_API", runtimeAPI(t, http.StatusAccepted,
+		&told)), handler).faults(t)
 	message, _ := told["errorMessage"].(string)
-	if told["errorType"] != "Hatchery.Configuration" || !strings.Contains(message, "HATCHERY_BUCKET: found nothing") || !strings.Contains(message, "HATCHERY_TABLE: found nothing") || strings.Contains(message, canary) {
+	if told["errorType"] != "Hatchery.Configuration" ||
+		!strings.Contains(message, "HATCHERY_BUCKET: found nothing") ||
+		!strings.Contains(message, "HATCHERY_TABLE: found nothing") || strings.Contains(message, canary) {
 		t.Errorf("told %v", told)
 	}
 }
 
 func TestAFunctionEndsWhetherOrNotLambdaListens(t *testing.T) {
 	var told map[string]any
-	for name, api := range map[string]string{"refuses": runtimeAPI(t, http.StatusForbidden, &told), "is not there": "127.0.0.1:1", "has no address": "\x00"} {
+	for name, api := range map[string]string{"refuses": runtimeAPI(t, http.StatusForbidden, &told),
+		"is not there": "127.0.0.1:1", "has no address": "\x00"} {
 		s := run(env("HATCHERY_BUCKET", "", "AWS_LAMBDA_RUNTIME_API", api), handler)
-		if s.code != 1 || strings.Count(s.stderr.String(), "\n") != 2 || !strings.Contains(s.stderr.String(), "Lambda could not be told") {
+		if s.code != 1 || strings.Count(s.stderr.String(), "\n") != 2 ||
+			!strings.Contains(s.stderr.String(), "Lambda could not be told") {
 			t.Errorf("%s: exit code %d, logged %s", name, s.code, s.stderr.String())
 		}
 	}
 }
 
 func TestEachLineNamesItsInvocationAndKeepsToTheLevel(t *testing.T) {
-	s := run(env("AWS_LAMBDA_LOG_LEVEL", "WARN"), func(p *door.Parts) (any, error) {
+	s := run(env("AWS_LAMBDA_LOG_LEVEL", "WARN"), func(p *bootstrap.Dependencies) (any, error) {
 		ctx := invocation(t, "invocation-1")
 		p.Log.InfoContext(ctx, "too quiet")
 		p.Log.With("upload_id", "u").WarnContext(ctx, "odd")
@@ -196,7 +212,9 @@ func TestEachLineNamesItsInvocationAndKeepsToTheLevel(t *testing.T) {
 		return nil, nil
 	})
 	lines := strings.Split(strings.TrimSpace(s.stderr.String()), "\n")
-	if len(lines) != 2 || !strings.Contains(lines[0], `"level":"WARN","message":"odd","upload_id":"u","invocation_id":"invocation-1"}`) || !strings.HasPrefix(lines[0], `{"timestamp":"`) {
+	if len(lines) != 2 || !strings.Contains(lines[0],
+		`"level":"WARN","message":"odd","upload_id":"u","invocation_id":"invocation-1"}`) ||
+		!strings.HasPrefix(lines[0], `{"timestamp":"`) {
 		t.Errorf("logged %q", lines)
 	}
 	if strings.Contains(lines[len(lines)-1], "invocation_id") {

@@ -1,4 +1,4 @@
-package door_test
+package bootstrap_test
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"hatchery/lambdas/door"
+	"hatchery/lambdas/bootstrap"
 	"hatchery/shared/upload"
 )
 
@@ -21,10 +21,14 @@ func invocation(t *testing.T, id string) context.Context {
 }
 
 // partsWith builds what functions are made of.
-func partsWith(t *testing.T, changes ...string) *door.Parts {
+func partsWith(t *testing.T, changes ...string) *bootstrap.Dependencies {
 	t.Helper()
-	var parts *door.Parts
-	if s := run(env(changes...), func(p *door.Parts) (any, error) { parts = p; return nil, nil }); s.code != 0 {
+	var parts *bootstrap.Dependencies
+	if s := run(env(changes...), func(p *bootstrap.Dependencies) (any, error) {
+		parts = p
+		return nil,
+			nil
+	}); s.code != 0 {
 		t.Fatal(s.stderr.String())
 	}
 	return parts
@@ -59,9 +63,11 @@ func TestTheEndpointOfAServiceWinsOverTheOneForAll(t *testing.T) {
 	if all.calls.Load() != 0 || bucket.calls.Load() != 1 {
 		t.Fatalf("%d calls for all, %d for the bucket", all.calls.Load(), bucket.calls.Load())
 	}
-	_, _ = p.Records.Get(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: "0195600d-0000-7000-8000-000000000001"})
-	_, _ = sqs.NewFromConfig(p.AWS).SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &all.url, MessageBody: &all.url})
-	_ = p.Pipeline.Teller.Tell(t.Context(), upload.Record{Status: upload.Stored})
+	_, _ = p.Records.Get(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images",
+		ID: "0195600d-0000-7000-8000-000000000001"})
+	_, _ = sqs.NewFromConfig(p.AWS).SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &all.url,
+		MessageBody: &all.url})
+	_ = p.Uploads.Teller.Tell(t.Context(), upload.Record{Status: upload.Stored})
 	if all.calls.Load() != 3 || bucket.calls.Load() != 1 {
 		t.Errorf("%d calls for all, want 3; %d for the bucket", all.calls.Load(), bucket.calls.Load())
 	}
@@ -78,8 +84,10 @@ func TestAnEndpointOfOnesOwnIsSpokenToInPathStyle(t *testing.T) {
 }
 
 func TestAWSItselfIsSpokenToByTheBucketsName(t *testing.T) {
-	link, err := partsWith(t).Objects.Link(t.Context(), upload.Link{Key: "files/k", Version: "v", Lifetime: 60_000_000_000})
-	if err != nil || !strings.HasPrefix(link, "https://bucket-1.s3.eu-central-1.amazonaws.com/files/k?") || !strings.Contains(link, "X-Amz-Security-Token=") {
+	link, err := partsWith(t).Objects.Link(t.Context(), upload.Link{Key: "files/k", Version: "v",
+		Lifetime: 60_000_000_000})
+	if err != nil || !strings.HasPrefix(link, "https://bucket-1.s3.eu-central-1.amazonaws.com/files/k?") ||
+		!strings.Contains(link, "X-Amz-Security-Token=") {
 		t.Errorf("link %s, %v", link, err)
 	}
 }
@@ -97,7 +105,8 @@ func TestEveryCallIsSignedWithTheRolesSession(t *testing.T) {
 	p := partsWith(t, "AWS_ENDPOINT_URL", e.url)
 	_, _ = p.Objects.Versions(t.Context(), "k")
 	header := e.last.Load().Header
-	if !strings.Contains(header.Get("Authorization"), "Credential=id/") || !strings.Contains(header.Get("Authorization"), "/eu-central-1/s3/") || header.Get("X-Amz-Security-Token") != canary {
+	if !strings.Contains(header.Get("Authorization"), "Credential=id/") ||
+		!strings.Contains(header.Get("Authorization"), "/eu-central-1/s3/") || header.Get("X-Amz-Security-Token") != canary {
 		t.Errorf("header %v", header)
 	}
 }

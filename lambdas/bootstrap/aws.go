@@ -1,4 +1,4 @@
-package door
+package bootstrap
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"hatchery/shared/pipeline"
 )
 
 const (
@@ -26,8 +28,9 @@ const (
 // awsConfig is how AWS is reached: the process's own region and credentials.
 func awsConfig(getenv func(string) string) aws.Config {
 	c := aws.Config{
-		Region:           getenv("AWS_REGION"),
-		Credentials:      credentials.NewStaticCredentialsProvider(getenv("AWS_ACCESS_KEY_ID"), getenv("AWS_SECRET_ACCESS_KEY"), getenv("AWS_SESSION_TOKEN")),
+		Region: getenv("AWS_REGION"),
+		Credentials: credentials.NewStaticCredentialsProvider(getenv("AWS_ACCESS_KEY_ID"),
+			getenv("AWS_SECRET_ACCESS_KEY"), getenv("AWS_SESSION_TOKEN")),
 		HTTPClient:       httpClient(answerTimeout),
 		RetryMode:        aws.RetryModeStandard,
 		RetryMaxAttempts: attempts,
@@ -61,10 +64,5 @@ func (e endpoints) GetServiceBaseEndpoint(_ context.Context, service string) (st
 // s3Client is the bucket's. s3objects bounds each call as a whole, and a copy of
 // 5 GB answers late: no bound of the transport's on the answer.
 func s3Client(c aws.Config) *s3.Client {
-	return s3.NewFromConfig(c, func(o *s3.Options) {
-		o.HTTPClient = httpClient(0)
-		// AWS resolves the bucket's name before its own; another endpoint may have
-		// no such name.
-		o.UsePathStyle = o.BaseEndpoint != nil
-	})
+	return pipeline.S3Client(c, func(o *s3.Options) { o.HTTPClient = httpClient(0) })
 }

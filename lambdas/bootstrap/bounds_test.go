@@ -1,4 +1,4 @@
-package door
+package bootstrap
 
 import (
 	"testing"
@@ -21,7 +21,8 @@ func TestNoCallWaitsWithoutABound(t *testing.T) {
 		t.Fatalf("the bucket's client %T", s3Client(c).Options().HTTPClient)
 	}
 	for name, one := range map[string]*awshttp.BuildableClient{"others": client, "bucket": bucket} {
-		if transport := one.GetTransport(); transport.TLSHandshakeTimeout > 5*time.Second || transport.TLSHandshakeTimeout == 0 ||
+		if transport := one.GetTransport(); transport.TLSHandshakeTimeout > 5*time.Second ||
+			transport.TLSHandshakeTimeout == 0 ||
 			one.GetDialer().Timeout > 5*time.Second || one.GetDialer().Timeout == 0 {
 			t.Errorf("%s: connecting takes %s, and TLS %s", name, one.GetDialer().Timeout, transport.TLSHandshakeTimeout)
 		}
@@ -36,7 +37,7 @@ func TestNoCallWaitsWithoutABound(t *testing.T) {
 
 func TestCallersWaitLessForBugoutThanTheFunctionMay(t *testing.T) {
 	const function = 29 * time.Second // of the template
-	p := &Parts{Settings: config.Config{Bugout: config.Bugout{Token: config.NewSecret("t")}}}
+	p := &Dependencies{Settings: config.Config{Bugout: config.Bugout{Token: config.NewSecret("t")}}}
 	hurried, patient := p.bugoutOptions(true), p.bugoutOptions(false)
 	// An upload asks the application, and after its 500 Bugout's auth server, makes a
 	// resource, and looks for it once that is not answered.
