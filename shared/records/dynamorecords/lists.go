@@ -35,7 +35,8 @@ func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.
 // sumStored sums what an entry has stored.
 func (s *Store) sumStored(ctx context.Context, pk string) (upload.Usage, error) {
 	var u upload.Usage
-	all := span{index: bytesIndex, hashName: partitionKey, hash: pk, consistent: true, only: "size"}
+	// The range is where all checksums lie: not every stand-in for DynamoDB leaves out what has no such key.
+	all := span{index: bytesIndex, hashName: partitionKey, hash: pk, sortName: bytesKey, from: "0", to: lastOfAll, consistent: true, only: "size"}
 	for {
 		out, err := s.query(ctx, all)
 		if err != nil {
