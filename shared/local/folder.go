@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/gofrs/flock"
 )
@@ -15,6 +16,8 @@ import (
 const (
 	stateFile = "dev.json"
 	lockFile  = "hatchery.lock"
+	// oldTables is where earlier releases kept a DynamoDB table.
+	oldTables = "tables.db"
 )
 
 // ErrInUse: another process holds the data folder.
@@ -37,6 +40,11 @@ func takeFolder(dir string) (*folder, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, trouble(err)
+	}
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == oldTables }) {
+		return nil, fmt.Errorf("data folder %s: %s holds records that an earlier release kept there with --records dynamodb, and this one cannot read it: "+
+			"choose another folder with --data, or start that release on this one, copy the records with its "+
+			"hatchery migrate --from dynamodb:%s --to sqlite:%s, and move %[2]s away", dir, oldTables, Table, filepath.Join(dir, "records.db"))
 	}
 	lock := flock.New(filepath.Join(dir, lockFile))
 	held, err := lock.TryLock()
