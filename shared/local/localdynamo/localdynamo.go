@@ -15,11 +15,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -138,6 +140,9 @@ func (s *Server) call(operation string, body []byte, r *http.Request) *answer {
 	a := &answer{}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	s.tables.ServeHTTP(a, r)
+	if !json.Valid(a.body.Bytes()) {
+		return errorAnswer("UnknownOperationException", "")
+	}
 	if a.status == 0 {
 		s.note(operation, body)
 	}
@@ -176,6 +181,8 @@ func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
 
 func (a *answer) writeTo(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", contentType)
+	// The SDKs warn of an answer without it.
+	w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(a.body.Bytes())), 10))
 	if a.status != 0 {
 		w.WriteHeader(a.status)
 	}
@@ -190,8 +197,10 @@ func refuse(w http.ResponseWriter, err error) {
 	writeError(w, refusal.Shape, refusal.Message)
 }
 
-func writeError(w http.ResponseWriter, shape, message string) {
+func writeError(w http.ResponseWriter, shape, message string) { errorAnswer(shape, message).writeTo(w) }
+
+func errorAnswer(shape, message string) *answer {
 	a := answerOf(map[string]string{"__type": "com.amazon.coral.service#" + shape, "message": message})
 	a.status = http.StatusBadRequest
-	a.writeTo(w)
+	return a
 }
