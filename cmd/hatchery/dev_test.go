@@ -198,7 +198,7 @@ func TestStartsThatCannotWorkSayWhyAndWhatToDo(t *testing.T) {
 		{"a DynamoDB that is no URL", []string{"dev", "--records", "dynamodb", "--dynamodb", "127.0.0.1:8000"}, exitUsage, []string{`--dynamodb: found "127.0.0.1:8000"`, "http://127.0.0.1:8000"}},
 		{"a DynamoDB that is not there", []string{"dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--records", "dynamodb", "--dynamodb", "http://" + noOne(t), "--containers", "127.0.0.1:0"},
 			exitSystem, []string{"keep records in DynamoDB at http://", "refused"}},
-		{"a table of an earlier release", []string{"dev", "--data", withOldTables(t), "--listen", "127.0.0.1:0"}, exitSystem, []string{"tables.db", "--data", "hatchery migrate --from dynamodb:hatchery-records --to sqlite:"}},
+		{"a table of an earlier version", []string{"dev", "--data", withOldTables(t), "--listen", "127.0.0.1:0"}, exitSystem, []string{"tables.db", "--data", "earlier version", "hatchery migrate --from dynamodb:hatchery-records --to sqlite:"}},
 		{"samples that are not there", []string{"dev", "--samples", file}, exitUsage, []string{"--samples " + file, "uploads.json"}},
 		{"an address without a host", []string{"dev", "--listen", "8080"}, exitUsage, []string{`--listen: found "8080"; want HOST:PORT, as 127.0.0.1:8080`}},
 		{"an address without a port", []string{"dev", "--s3-listen", "127.0.0.1"}, exitUsage, []string{"--s3-listen", "want HOST:PORT"}},

@@ -16,7 +16,7 @@ import (
 const (
 	stateFile = "dev.json"
 	lockFile  = "hatchery.lock"
-	// oldTables is where earlier releases kept a DynamoDB table.
+	// oldTables is where earlier versions kept a DynamoDB table.
 	oldTables = "tables.db"
 )
 
@@ -42,8 +42,8 @@ func takeFolder(dir string) (*folder, error) {
 		return nil, trouble(err)
 	}
 	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == oldTables }) {
-		return nil, fmt.Errorf("data folder %s: %s holds records that an earlier release kept there with --records dynamodb, and this one cannot read it: "+
-			"choose another folder with --data, or start that release on this one, copy the records with its "+
+		return nil, fmt.Errorf("data folder %s: %s holds records that an earlier version kept there with --records dynamodb, and this one cannot read it: "+
+			"choose another folder with --data, or start that version on this one with --records dynamodb, copy the records with what it exports and "+
 			"hatchery migrate --from dynamodb:%s --to sqlite:%s, and move %[2]s away", dir, oldTables, Table, filepath.Join(dir, "records.db"))
 	}
 	lock := flock.New(filepath.Join(dir, lockFile))
