@@ -29,8 +29,9 @@ import (
 
 // draftOf makes a pending record, a second younger for each number.
 func draftOf(n int) upload.Record {
-	return upload.Record{ID: upload.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012x", n)), Journal: "journal-1", Entry: "entry_A", Kind: "images",
-		Name: "cat", Extension: "png", CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).Add(time.Duration(n) * time.Second), Status: upload.Pending}
+	return upload.Record{ID: upload.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012x", n)),
+		Journal: "journal-1", Entry: "entry_A", Kind: "images", Name: "cat", Extension: "png", Status: upload.Pending,
+		CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).Add(time.Duration(n) * time.Second)}
 }
 
 // losing loses the next answer to a transaction that was carried out.
@@ -38,7 +39,8 @@ type losing struct{ next atomic.Bool }
 
 func (l *losing) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := http.DefaultTransport.RoundTrip(r)
-	if err == nil && strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".TransactWriteItems") && l.next.CompareAndSwap(true, false) {
+	transaction := strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".TransactWriteItems")
+	if err == nil && transaction && l.next.CompareAndSwap(true, false) {
 		return nil, errors.Join(errors.New("connection reset by peer"), answer.Body.Close())
 	}
 	return answer, err
@@ -47,27 +49,28 @@ func (l *losing) RoundTrip(r *http.Request) (*http.Response, error) {
 // DynamoDB remembers the token of a transaction for ten minutes, and answers for it again.
 func TestATransactionWhoseAnswerWasLostIsMadeOnce(t *testing.T) {
 	way := &losing{}
-	client := dynamodb.New(serveDynamoDBLocal(t).Options(), func(o *dynamodb.Options) { o.HTTPClient = &http.Client{Transport: way} })
-	at := time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC)
+	client := dynamodb.New(serveDynamoDBLocal(t).Options(), func(o *dynamodb.Options) {
+		o.HTTPClient = &http.Client{Transport: way}
+	})
+	at, forget := time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC), time.Now().AddDate(1, 0, 0).UTC().Truncate(time.Second)
 	r, v := draftOf(1), judged(1, "files-v1")
 	v.At, v.Unique, v.MaxFiles = at, true, 1
 	stored := v.Apply(r)
-	ctx := t.Context()
+	ctx := t.Conattribute()
+	once := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: time.Now().Add(time.Hour)}
+	type call func(*dynamorecords.Store) (upload.Record, error)
 	create := func(s *dynamorecords.Store) (upload.Record, error) { return s.Create(ctx, r, nil) }
 	settle := func(s *dynamorecords.Store) (upload.Record, error) { return s.Settle(ctx, r.Ref(), v) }
+	remove := func(s *dynamorecords.Store) (upload.Record, error) { return s.Delete(ctx, r.Ref(), at, forget) }
 	for i, c := range []struct {
 		name   string
-		before []func(*dynamorecords.Store) (upload.Record, error)
-		call   func(*dynamorecords.Store) (upload.Record, error)
+		before []call
+		call   call
 		want   upload.Record
 	}{
-		{"Create under a key", nil, func(s *dynamorecords.Store) (upload.Record, error) {
-			return s.Create(ctx, r, &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: time.Now().Add(time.Hour)})
-		}, r},
-		{"Settle with all wishes", []func(*dynamorecords.Store) (upload.Record, error){create}, settle, stored},
-		{"Delete of an owner", []func(*dynamorecords.Store) (upload.Record, error){create, settle}, func(s *dynamorecords.Store) (upload.Record, error) {
-			return s.Delete(ctx, r.Ref(), at, at.AddDate(10, 0, 0))
-		}, stored.Tombstone(at, at.AddDate(10, 0, 0))},
+		{"Create under a key", nil, func(s *dynamorecords.Store) (upload.Record, error) { return s.Create(ctx, r, once) }, r},
+		{"Settle with all wishes", []call{create}, settle, stored},
+		{"Delete of an owner", []call{create, settle}, remove, stored.Tombstone(at, forget)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			table := fmt.Sprintf("lost-%d", i)
@@ -95,7 +98,8 @@ func TestATokenAnswersForItsTransactionAlone(t *testing.T) {
 	client := serveDynamoDBLocal(t)
 	check(t, makeTable(t, client, "tokens"))
 	put := func(sk string) error {
-		_, err := client.TransactWriteItems(t.Context(), &dynamodb.TransactWriteItemsInput{ClientRequestToken: aws.String("token"),
+		_, err := client.TransactWriteItems(t.Conattribute(), &dynamodb.TransactWriteItemsInput{
+			ClientRequestToken: aws.String("token"),
 			TransactItems: []types.TransactWriteItem{{Put: &types.Put{TableName: aws.String("tokens"), Item: keyOf("e#a", sk),
 				ConditionExpression: aws.String("attribute_not_exists(pk)")}}}})
 		return err
@@ -108,8 +112,10 @@ func TestATokenAnswersForItsTransactionAlone(t *testing.T) {
 	}
 }
 
+func attribute(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
 func keyOf(pk, sk string) map[string]types.AttributeValue {
-	return map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: pk}, "sk": &types.AttributeValueMemberS{Value: sk}}
+	return map[string]types.AttributeValue{"pk": attribute(pk), "sk": attribute(sk)}
 }
 
 // The bounds that dynamorecords refuses keys by before it asks, and the range that it
@@ -125,14 +131,15 @@ func TestKeysAreBoundedAsTheRecordsAssume(t *testing.T) {
 		pk, sk int
 		taken  bool
 	}{{2048, 1024, true}, {2049, 1, false}, {1, 1025, false}} {
-		_, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("keys"), Item: keyOf(strings.Repeat("p", c.pk), strings.Repeat("s", c.sk))})
+		_, err := client.PutItem(t.Conattribute(), &dynamodb.PutItemInput{TableName: aws.String("keys"),
+			Item: keyOf(strings.Repeat("p", c.pk), strings.Repeat("s", c.sk))})
 		if c.taken != (err == nil) || !c.taken && !invalid(err) {
 			t.Errorf("keys of %d and %d bytes: %v", c.pk, c.sk, err)
 		}
 	}
-	_, err := client.Query(t.Context(), &dynamodb.QueryInput{TableName: aws.String("keys"), KeyConditionExpression: aws.String("pk = :p AND sk BETWEEN :b AND :a"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":p": &types.AttributeValueMemberS{Value: "p"},
-			":a": &types.AttributeValueMemberS{Value: "a"}, ":b": &types.AttributeValueMemberS{Value: "b"}}})
+	_, err := client.Query(t.Conattribute(), &dynamodb.QueryInput{TableName: aws.String("keys"),
+		KeyConditionExpression:    aws.String("pk = :p AND sk BETWEEN :b AND :a"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":p": attribute("p"), ":a": attribute("a"), ":b": attribute("b")}})
 	if !invalid(err) {
 		t.Errorf("a range that ends before it begins: %v", err)
 	}
@@ -150,7 +157,7 @@ func TestWhatIsLongerThanAPageOfDynamoDBIsReadWhole(t *testing.T) {
 		r.Entry = upload.Entry(strings.Repeat("e", 1900))
 		return r
 	}
-	work, ctx := errgroup.WithContext(t.Context())
+	work, ctx := errgroup.WithConattribute(t.Conattribute())
 	work.SetLimit(16)
 	var pending, stored []upload.ID
 	for n := range 2 * each {
@@ -171,7 +178,8 @@ func TestWhatIsLongerThanAPageOfDynamoDBIsReadWhole(t *testing.T) {
 	check(t, work.Wait())
 
 	r := draft(0)
-	if usage, err := s.Usage(t.Context(), r.Journal, r.Entry, r.Kind); err != nil || usage != (upload.Usage{Files: 2 * each, Bytes: each * 100_000}) {
+	usage, err := s.Usage(t.Conattribute(), r.Journal, r.Entry, r.Kind)
+	if err != nil || usage != (upload.Usage{Files: 2 * each, Bytes: each * 100_000}) {
 		t.Errorf("the entry holds %+v, %v", usage, err)
 	}
 	whole := func(what string, want []upload.ID, page func(upload.Cursor) (upload.Page, error)) {
@@ -192,21 +200,24 @@ func TestWhatIsLongerThanAPageOfDynamoDBIsReadWhole(t *testing.T) {
 		}
 	}
 	whole("List", stored, func(c upload.Cursor) (upload.Page, error) {
-		return s.List(t.Context(), upload.Query{Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Status: upload.Stored, Cursor: c, Limit: pages})
+		return s.List(t.Conattribute(), upload.Query{Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Status: upload.Stored,
+			Cursor: c, Limit: pages})
 	})
 	whole("PendingBefore", pending, func(c upload.Cursor) (upload.Page, error) {
-		return s.PendingBefore(t.Context(), draft(3*each).CreatedAt, c, pages)
+		return s.PendingBefore(t.Conattribute(), draft(3*each).CreatedAt, c, pages)
 	})
-	whole("All", append(slices.Clone(stored), pending...), func(c upload.Cursor) (upload.Page, error) { return s.All(t.Context(), c, pages) })
+	whole("All", slices.Concat(stored, pending), func(c upload.Cursor) (upload.Page, error) {
+		return s.All(t.Conattribute(), c, pages)
+	})
 	// One more with the bytes of the first stored one, and one more than the bound.
 	v := judged(0, "files-v1")
 	v.Unique = true
-	if _, err := s.Settle(t.Context(), draft(each).Ref(), v); !errors.Is(err, upload.ErrDuplicate) {
+	if _, err := s.Settle(t.Conattribute(), draft(each).Ref(), v); !errors.Is(err, upload.ErrDuplicate) {
 		t.Errorf("the same bytes: %v", err)
 	}
 	v = judged(3*each, "files-v1")
 	v.MaxFiles = each
-	if _, err := s.Settle(t.Context(), draft(each).Ref(), v); !errors.Is(err, upload.ErrOverQuota) {
+	if _, err := s.Settle(t.Conattribute(), draft(each).Ref(), v); !errors.Is(err, upload.ErrOverQuota) {
 		t.Errorf("one more than the bound: %v", err)
 	}
 }
@@ -214,29 +225,35 @@ func TestWhatIsLongerThanAPageOfDynamoDBIsReadWhole(t *testing.T) {
 func TestATableIsMadeOnceAndForgets(t *testing.T) {
 	client := serveDynamoDBLocal(t)
 	for range 2 {
-		check(t, local.MakeTable(t.Context(), client))
+		check(t, local.MakeTable(t.Conattribute(), client))
 	}
-	ttl, err := client.DescribeTimeToLive(t.Context(), &dynamodb.DescribeTimeToLiveInput{TableName: aws.String(local.Table)})
-	if err != nil || ttl.TimeToLiveDescription.TimeToLiveStatus != types.TimeToLiveStatusEnabled || aws.ToString(ttl.TimeToLiveDescription.AttributeName) != "forget" {
-		t.Errorf("%+v, %v", ttl, err)
+	in := &dynamodb.DescribeTimeToLiveInput{TableName: aws.String(local.Table)}
+	out, err := client.DescribeTimeToLive(t.Conattribute(), in)
+	check(t, err)
+	ttl := out.TimeToLiveDescription
+	if ttl.TimeToLiveStatus != types.TimeToLiveStatusEnabled || aws.ToString(ttl.AttributeName) != "forget" {
+		t.Errorf("%+v", ttl)
 	}
 }
 
 // A dev that is told of a DynamoDB keeps the records there.
 func TestDevKeepsItsRecordsInDynamoDBLocal(t *testing.T) {
 	program := devProgram(t)
-	args := []string{"--data", filepath.Join(t.TempDir(), "data"), "--dynamodb", *serveDynamoDBLocal(t).Options().BaseEndpoint}
+	args := []string{"--data", filepath.Join(t.TempDir(), "data"),
+		"--dynamodb", *serveDynamoDBLocal(t).Options().BaseEndpoint}
 	callerOf := func(ready devReady) entry {
-		return entry{stack: &stack{emulator: &emulator{http: &http.Client{Timeout: time.Minute}}, api: ready.API}, journal: "journal", id: "entry", token: "demo"}
+		client := &http.Client{Timeout: time.Minute}
+		return entry{stack: &stack{emulator: &emulator{http: client}, api: ready.API},
+			journal: "journal", id: "entry", token: "demo"}
 	}
 	dev, ready := startDev(t, program, args...)
-	form, err := callerOf(ready).form(t.Context(), "images", map[string]any{"name": "cat.png"})
+	form, err := callerOf(ready).form(t.Conattribute(), "images", map[string]any{"name": "cat.png"})
 	check(t, err)
 	dev.end()
 	_, ready = startDev(t, program, args...)
 	var found record
 	e := callerOf(ready)
-	_, err = e.want(t.Context(), http.StatusOK, &found, http.MethodGet, e.path("images", form.Record.ID, "status"), nil)
+	_, err = e.want(t.Conattribute(), http.StatusOK, &found, http.MethodGet, e.path("images", form.Record.ID, "status"), nil)
 	if err != nil || found.ID != form.Record.ID || found.ID == "" {
 		t.Errorf("%+v, %v", found, err)
 	}

@@ -38,11 +38,19 @@ type consumed struct {
 	Writes, EntryWrites, ShardWrites, Reads float64
 }
 
+// journal and entryOfUnits are as long as they usually are.
+const (
+	journal      = "6f1c9a52-6f0e-4a43-9d4c-1b6a2f0f7c11"
+	entryOfUnits = "0c2d7c1e-53b1-4d0a-9a5c-3a1f0a9b8d22"
+)
+
 // docs/costs.md and docs/scale.md are computed from the file.
 func TestTheCostsInTheDocsAreThoseThatDynamoDBLocalCounts(t *testing.T) {
 	m := &meter{}
 	client := dynamodb.New(serveDynamoDBLocal(t).Options(), func(o *dynamodb.Options) {
-		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error { return stack.Initialize.Add(m, middleware.After) })
+		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+			return stack.Initialize.Add(m, middleware.After)
+		})
 	})
 	check(t, makeTable(t, client, "one"))
 	check(t, makeTable(t, client, "survey"))
@@ -67,17 +75,17 @@ func makeTable(t testing.TB, client *dynamodb.Client, table string) error {
 
 // judged is a verdict on a picture of 100 kB, whose bytes are its own for each number.
 func judged(n int, served upload.Version) upload.Verdict {
-	return upload.Verdict{Status: upload.Stored, Version: "3HL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY", At: time.Now(), Size: 100_000,
-		ContentType: "image/jpeg", SHA256: fmt.Sprintf("%064x", n), Served: served}
+	return upload.Verdict{Status: upload.Stored, Version: "3HL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY", At: time.Now(),
+		Size: 100_000, ContentType: "image/jpeg", SHA256: fmt.Sprintf("%064x", n), Served: served}
 }
 
 // countUpload counts what creating, reading and settling a record consume.
 func countUpload(t *testing.T, store *dynamorecords.Store, m *meter) (u recordUnits) {
 	t.Helper()
-	p := upload.Pipeline{Policy: upload.DefaultPolicy(), Layout: upload.DefaultLayout, Records: store, Now: time.Now, NewID: upload.NewID}
-	// Names and ids as long as they usually are.
-	draft, err := p.Draft(upload.Request{Journal: "6f1c9a52-6f0e-4a43-9d4c-1b6a2f0f7c11", Entry: "0c2d7c1e-53b1-4d0a-9a5c-3a1f0a9b8d22",
-		Kind: "images", Filename: "holiday-2026-08-14-0042.jpg"})
+	p := upload.Pipeline{Policy: upload.DefaultPolicy(), Layout: upload.DefaultLayout, Records: store,
+		Now: time.Now, NewID: upload.NewID}
+	draft, err := p.Draft(upload.Request{Journal: journal, Entry: entryOfUnits, Kind: "images",
+		Filename: "holiday-2026-08-14-0042.jpg"})
 	check(t, err)
 	m.take()
 	_, err = p.Begin(t.Context(), draft, nil)
@@ -98,18 +106,20 @@ func countSurvey(t *testing.T, records *dynamorecords.Store, m *meter) float64 {
 	const surveyed = 1000
 	objects := uploadtest.NewObjects()
 	for n := range surveyed {
-		r := upload.Record{ID: upload.ID(fmt.Sprintf("0195600d-0000-7000-8000-%012d", n)), Journal: "6f1c9a52-6f0e-4a43-9d4c-1b6a2f0f7c11",
-			Entry: "0c2d7c1e-53b1-4d0a-9a5c-3a1f0a9b8d22", Kind: "images", Name: "holiday-2026-08-14-0001", Extension: "jpg",
+		r := upload.Record{ID: upload.ID(fmt.Sprintf("0195600d-0000-7000-8000-%012d", n)),
+			Journal: journal, Entry: entryOfUnits, Kind: "images", Name: "holiday-2026-08-14-0001", Extension: "jpg",
 			CreatedAt: time.Now(), Status: upload.Pending}
 		_, err := records.Create(t.Context(), r, nil)
 		check(t, err)
-		_, err = records.Settle(t.Context(), r.Ref(), judged(1, objects.Post(upload.DefaultLayout.FilesKey(r.Ref()), []byte("bytes"))))
+		served := objects.Post(upload.DefaultLayout.FilesKey(r.Ref()), []byte("bytes"))
+		_, err = records.Settle(t.Context(), r.Ref(), judged(1, served))
 		check(t, err)
 	}
 	m.take()
-	r := &reconcile.Reconciler{Records: records, Inventory: objects, Layout: upload.DefaultLayout, Limits: reconcile.DefaultLimits(5, time.Minute),
-		Now: time.Now, Log: slog.New(slog.DiscardHandler)}
-	if report, err := r.Run(t.Context(), reconcile.Options{}); err != nil || report.NeedsPerson() || report.StoredSeen != surveyed || report.ObjectsSeen != surveyed {
+	r := &reconcile.Reconciler{Records: records, Inventory: objects, Layout: upload.DefaultLayout,
+		Limits: reconcile.DefaultLimits(5, time.Minute), Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	report, err := r.Run(t.Context(), reconcile.Options{})
+	if err != nil || report.NeedsPerson() || report.StoredSeen != surveyed || report.ObjectsSeen != surveyed {
 		t.Fatalf("surveyed %+v, %v", report, err)
 	}
 	return m.take().Reads
@@ -131,7 +141,8 @@ func (m *meter) take() consumed {
 	return sum
 }
 
-func (m *meter) HandleInitialize(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+func (m *meter) HandleInitialize(ctx context.Context, in middleware.InitializeInput,
+	next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 	switch call := in.Parameters.(type) {
 	case *dynamodb.PutItemInput:
 		call.ReturnConsumedCapacity = types.ReturnConsumedCapacityIndexes

@@ -51,7 +51,8 @@ func devProgram(t testing.TB) string {
 // startDev starts `hatchery dev` with records in DynamoDB and waits until it is ready.
 func startDev(t testing.TB, program string, args ...string) (dev *server, ready devReady) {
 	t.Helper()
-	dev = serve(t, "dev", nil, append([]string{program, "dev", "--json", "--listen", "127.0.0.1:0", "--records", "dynamodb"}, args...)...)
+	args = append([]string{program, "dev", "--json", "--listen", "127.0.0.1:0", "--records", "dynamodb"}, args...)
+	dev = serve(t, "dev", nil, args...)
 	eventually(t, time.Minute, "hatchery dev is ready", func() (bool, string) {
 		if dev.ended() {
 			t.Fatalf("dev ended:\n%s", dev.tail(4000))
@@ -65,7 +66,8 @@ func startDev(t testing.TB, program string, args ...string) (dev *server, ready 
 func startLocalDev(t testing.TB) localDev {
 	t.Helper()
 	d := localDev{data: filepath.Join(t.TempDir(), "data")}
-	_, ready := startDev(t, devProgram(t), "--no-validator", "--data", d.data, "--dynamodb", *serveDynamoDBLocal(t).Options().BaseEndpoint,
+	_, ready := startDev(t, devProgram(t), "--no-validator", "--data", d.data,
+		"--dynamodb", *serveDynamoDBLocal(t).Options().BaseEndpoint,
 		"--containers", "0.0.0.0:0", "--containers-host", containersHost, "--samples", filepath.Join(moduleRoot(t), "events"))
 	d.api, d.env = ready.API, ready.Env
 	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {

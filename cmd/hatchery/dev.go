@@ -59,9 +59,9 @@ with whatever was accepted.
 With --records dynamodb all is for one run, because dev's own DynamoDB is in memory: the
 data folder is a temporary one, and is gone at the end. With --dynamodb the records are
 kept in a DynamoDB that lasts, DynamoDB Local or AWS's, and everything else in the data
-folder as ever. The table, ` + local.Table + `, is made when it is missing. The
-region and the credentials are those of AWS's environment, or dev's own when that has no
-credentials or with --containers.
+folder, as ever. The table, ` + local.Table + `, is made when it is missing. Region and
+credentials are those of AWS's environment. They are dev's own when that has none, and with
+--containers, because functions there are given these.
 
 These settings apply as in AWS: HATCHERY_POLICY, HATCHERY_CORS_ORIGINS,
 HATCHERY_POST_BYTES, HATCHERY_REDIRECT_BYTES, HATCHERY_APPLICATION,

@@ -12,6 +12,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/smithy-go/logging"
 
 	"hatchery/shared/config"
 	"hatchery/shared/local"
@@ -28,17 +29,20 @@ func (f devFlags) forOneRun() bool { return f.records == config.RecordsDynamoDB 
 func (f devFlags) checkDynamoDB() error {
 	switch {
 	case f.forOneRun() && f.dataGiven:
-		return usage("--data: with --records dynamodb nothing is kept, because dev's own DynamoDB keeps nothing: leave --data out, " +
-			"or name a DynamoDB that lasts with --dynamodb")
+		return usage("--data: with --records dynamodb nothing is kept, because dev's own DynamoDB keeps nothing: " +
+			"leave --data out, or name a DynamoDB that lasts with --dynamodb")
 	case f.dynamoDB == "":
 		return nil
 	case f.records != config.RecordsDynamoDB:
 		return usage("--dynamodb says where records are kept with --records dynamodb: add that")
 	case f.dynamoDBListen != "":
-		return usage("--dynamodb-listen is the address of dev's own DynamoDB, which there is none of with --dynamodb: leave one of them out")
+		return usage("--dynamodb-listen is the address of dev's own DynamoDB, which there is none of with --dynamodb: " +
+			"leave one of them out")
 	}
-	if u, err := url.Parse(f.dynamoDB); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return usage("--dynamodb: found %q; want a URL, as http://127.0.0.1:8000 or https://dynamodb.eu-central-1.amazonaws.com", f.dynamoDB)
+	u, err := url.Parse(f.dynamoDB)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return usage("--dynamodb: found %q; want a URL, as http://127.0.0.1:8000 or "+
+			"https://dynamodb.eu-central-1.amazonaws.com", f.dynamoDB)
 	}
 	return nil
 }
@@ -75,7 +79,8 @@ const keysWithin = 5 * time.Second
 func haveKeys(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, keysWithin)
 	defer cancel()
-	cloud, err := awsconfig.LoadDefaultConfig(ctx)
+	// That there are none is no news: the SDK would warn of it.
+	cloud, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(logging.Nop{}))
 	if err != nil {
 		return true // whoever uses them is told what is wrong
 	}
@@ -85,7 +90,8 @@ func haveKeys(ctx context.Context) bool {
 
 // tableClient speaks with the DynamoDB that has the records of a dev.
 func tableClient(ctx context.Context, at local.Endpoints) (*dynamodb.Client, error) {
-	machine := aws.Config{Region: at.Region, Credentials: credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")}
+	machine := aws.Config{Region: at.Region,
+		Credentials: credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")}
 	if at.ForeignKeys {
 		var err error
 		if machine, err = loadAWS(ctx); err != nil {
@@ -98,8 +104,8 @@ func tableClient(ctx context.Context, at local.Endpoints) (*dynamodb.Client, err
 	return dynamodb.NewFromConfig(machine, func(o *dynamodb.Options) { o.BaseEndpoint = &at.DynamoDB }), nil
 }
 
-// openDynamoDB gives a client of the DynamoDB that has the records of this dev, with their
-// table in it.
+// openDynamoDB is tableClient at the start of that dev: it makes the table when it is
+// missing.
 func openDynamoDB(ctx context.Context, at local.Endpoints) (*dynamodb.Client, error) {
 	client, err := tableClient(ctx, at)
 	if err != nil {

@@ -24,7 +24,8 @@ import (
 const asDynamoDB = "HATCHERY_TEST_AS_DYNAMODB"
 
 func serveDynamoDB(accessKey, secretKey string) error {
-	server, err := localdynamo.Open(context.Background(), localdynamo.Options{Listen: "127.0.0.1:0", Region: local.Region, AccessKey: accessKey, SecretKey: secretKey})
+	server, err := localdynamo.Open(context.Background(), localdynamo.Options{Listen: "127.0.0.1:0", Region: local.Region,
+		AccessKey: accessKey, SecretKey: secretKey})
 	if err != nil {
 		return err
 	}
@@ -37,7 +38,8 @@ func serveDynamoDB(accessKey, secretKey string) error {
 // its own, the same at each start: it outlives dev, as AWS's does.
 func lastingTable(t testing.TB, data string, args []string) []string {
 	t.Helper()
-	if i := slices.Index(args, "--records"); data == "" || i < 0 || args[i+1] != "dynamodb" || slices.Contains(args, "--dynamodb") {
+	i := slices.Index(args, "--records")
+	if data == "" || i < 0 || args[i+1] != "dynamodb" || slices.Contains(args, "--dynamodb") {
 		return args
 	}
 	// The first start wrote down where it is.
@@ -94,19 +96,29 @@ func startDynamoDB(t testing.TB, data string) []byte {
 
 // withoutAWS are the variables that keep what this machine knows of AWS from a child.
 func withoutAWS() []string {
-	return []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN=", "AWS_PROFILE=", "AWS_CONFIG_FILE=" + os.DevNull,
-		"AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull, "AWS_EC2_METADATA_DISABLED=true"}
+	return []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN=", "AWS_PROFILE=",
+		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull, "AWS_EC2_METADATA_DISABLED=true"}
 }
 
 func TestADevWithItsOwnDynamoDBIsForOneRun(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	h := startHatchery(t, "", "--records", "dynamodb")
+	folder := t.TempDir()
+	t.Chdir(folder)
+	h := startHatchery(t, "", "--records", "dynamodb", "--containers", "127.0.0.1:0")
 	id := h.mustPost(images, "cat.png", pngOf(t, 4, 1)).ID
 	if r := h.mustSettle(images, id); r.Status != "stored" {
 		t.Errorf("%+v", r)
 	}
 	if !h.oneRun || filepath.Dir(h.data) != os.Getenv("TMPDIR") {
 		t.Errorf("it is said to be for one run: %t, in %s", h.oneRun, h.data)
+	}
+	// That is where samconfig.toml looks for it.
+	if env := containersEnv(t, filepath.Join(folder, ".hatchery")); env["AWS_ENDPOINT_URL"] != h.containers {
+		t.Errorf("functions in containers are told %v", env)
+	}
+	out, errs, code := command(t, "reconcile", "--data", h.data, "--records", "dynamodb")
+	if code != exitDone || !strings.Contains(out, "1 stored records") {
+		t.Errorf("exit %d, %s%s", code, out, errs)
 	}
 	if code := h.interrupt(); code != exitDone {
 		t.Errorf("exit code %d: %s", code, h.errors)
@@ -115,10 +127,12 @@ func TestADevWithItsOwnDynamoDBIsForOneRun(t *testing.T) {
 		t.Errorf("%v is left, %v", left, err)
 	}
 	at := announcement{at: local.Endpoints{DynamoDB: "http://d:1"}, data: "/a/folder"}
-	if text := announced(t, devFlags{records: "dynamodb"}, at); !strings.Contains(text, "nothing\nis kept") || !strings.Contains(text, "/a/folder") {
+	text := announced(t, devFlags{records: "dynamodb"}, at)
+	if !strings.Contains(text, "nothing\nis kept") || !strings.Contains(text, "/a/folder") {
 		t.Errorf("a person reads %s", text)
 	}
-	if text := announced(t, devFlags{records: "dynamodb", dynamoDB: "http://d:1"}, at); strings.Contains(text, "this run only") || !strings.Contains(text, "dev's own credentials") {
+	text = announced(t, devFlags{records: "dynamodb", dynamoDB: "http://d:1"}, at)
+	if strings.Contains(text, "this run only") || !strings.Contains(text, "dev's own credentials") {
 		t.Errorf("a person reads %s", text)
 	}
 }
@@ -144,7 +158,8 @@ func TestRecordsInADynamoDBThatLastsAreThereAtTheNextStart(t *testing.T) {
 func TestADynamoDBTakesTheCredentialsOfTheEnvironment(t *testing.T) {
 	theirs, data := t.TempDir(), t.TempDir()
 	url := string(startDynamoDB(t, theirs))
-	environment := []string{"AWS_ACCESS_KEY_ID=HATCHERYTEST", "AWS_SECRET_ACCESS_KEY=a secret of the tests", "AWS_REGION=" + local.Region}
+	environment := []string{"AWS_ACCESS_KEY_ID=HATCHERYTEST", "AWS_SECRET_ACCESS_KEY=a secret of the tests",
+		"AWS_REGION=" + local.Region}
 	for _, e := range environment {
 		name, value, _ := strings.Cut(e, "=")
 		t.Setenv(name, value)
@@ -152,13 +167,15 @@ func TestADynamoDBTakesTheCredentialsOfTheEnvironment(t *testing.T) {
 	h := startHatcheryIn(t, environment, data, "--records", "dynamodb", "--dynamodb", url)
 	h.mustSettle(images, h.mustPost(images, "cat.png", pngOf(t, 4, 1)).ID)
 	// What is exported goes with dev's own credentials.
-	if h.env["HATCHERY_TABLE"] != "" || h.env["AWS_ENDPOINT_URL_DYNAMODB"] != "" || h.env["AWS_ACCESS_KEY_ID"] == "HATCHERYTEST" {
+	if h.env["HATCHERY_TABLE"]+h.env["AWS_ENDPOINT_URL_DYNAMODB"] != "" || h.env["AWS_ACCESS_KEY_ID"] == "HATCHERYTEST" {
 		t.Errorf("exported are %v", h.env)
 	}
-	if out, errs, code := command(t, "reconcile", "--data", data, "--records", "dynamodb"); code != exitDone || !strings.Contains(out, "1 stored records") {
+	out, errs, code := command(t, "reconcile", "--data", data, "--records", "dynamodb")
+	if code != exitDone || !strings.Contains(out, "1 stored records") {
 		t.Errorf("exit %d, %s%s", code, out, errs)
 	}
-	code, errs := fails(t, "dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--records", "dynamodb", "--dynamodb", url, "--containers", "127.0.0.1:0")
+	code, errs = fails(t, "dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--records", "dynamodb",
+		"--dynamodb", url, "--containers", "127.0.0.1:0")
 	if code != exitSystem || !strings.Contains(errs, url) || !strings.Contains(errs, "dev's own credentials") {
 		t.Errorf("with credentials that it does not take: exit %d, %s", code, errs)
 	}

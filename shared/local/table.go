@@ -43,7 +43,9 @@ func MakeTable(ctx context.Context, client *dynamodb.Client) error {
 		return fmt.Errorf("make table %s: %w", Table, err)
 	}
 	if !there && made.TableDescription.TableStatus == types.TableStatusCreating {
-		waiter := dynamodb.NewTableExistsWaiter(client, func(o *dynamodb.TableExistsWaiterOptions) { o.MinDelay = time.Second })
+		waiter := dynamodb.NewTableExistsWaiter(client, func(o *dynamodb.TableExistsWaiterOptions) {
+			o.MinDelay = time.Second // 20 seconds is the default
+		})
 		if err := waiter.Wait(ctx, &dynamodb.DescribeTableInput{TableName: aws.String(Table)}, madeWithin); err != nil {
 			return fmt.Errorf("make table %s: %w", Table, err)
 		}

@@ -78,8 +78,9 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the tables: %w", err)
 	}
-	s := &Server{http: endpoint, tables: server.NewServer(), names: map[string]bool{}, signatures: sigv4.Checker{
-		AccessKey: options.AccessKey, SecretKey: options.SecretKey, Region: options.Region, Service: "dynamodb", Now: time.Now}}
+	s := &Server{http: endpoint, tables: server.NewServer(), names: map[string]bool{},
+		signatures: sigv4.Checker{AccessKey: options.AccessKey, SecretKey: options.SecretKey,
+			Region: options.Region, Service: "dynamodb", Now: time.Now}}
 	s.served.Go(func() {
 		if err := endpoint.Serve(s); err != nil {
 			log.Error("the table endpoint stopped serving", "error", err)

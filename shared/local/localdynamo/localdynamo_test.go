@@ -54,12 +54,14 @@ func open(t testing.TB) *endpoint {
 			t.Error(err)
 		}
 	})
-	return &endpoint{t: t, url: server.URL(), Client: dynamodb.New(dynamodb.Options{BaseEndpoint: aws.String(server.URL()), Region: region,
-		RetryMaxAttempts: 1, Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, "")})}
+	client := dynamodb.New(dynamodb.Options{BaseEndpoint: aws.String(server.URL()), Region: region, RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, "")})
+	return &endpoint{t: t, url: server.URL(), Client: client}
 }
 
 func (e *endpoint) createTable(name string) error {
-	_, err := e.CreateTable(e.t.Context(), &dynamodb.CreateTableInput{TableName: &name, BillingMode: types.BillingModePayPerRequest,
+	_, err := e.CreateTable(e.t.Context(), &dynamodb.CreateTableInput{TableName: &name,
+		BillingMode:          types.BillingModePayPerRequest,
 		KeySchema:            []types.KeySchemaElement{{AttributeName: aws.String("pk"), KeyType: types.KeyTypeHash}},
 		AttributeDefinitions: []types.AttributeDefinition{{AttributeName: aws.String("pk"), AttributeType: "S"}}})
 	return err
@@ -103,10 +105,15 @@ func or(s, other string) string {
 	return s
 }
 
+func target(action string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Set("X-Amz-Target", action) }
+}
+
 // send gives the status, __type without its namespace, and the body.
 func (e *endpoint) send(c call) (status int, shape, text string) {
 	e.t.Helper()
-	r, err := http.NewRequestWithContext(e.t.Context(), or(c.method, http.MethodPost), e.url+"/", strings.NewReader(c.body))
+	method := or(c.method, http.MethodPost)
+	r, err := http.NewRequestWithContext(e.t.Context(), method, e.url+"/", strings.NewReader(c.body))
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -169,7 +176,7 @@ func TestSignatureIsChecked(t *testing.T) {
 			r.Body = io.NopCloser(strings.NewReader(`{"TableName":"things","Item":{"pk":{"S":"changed"}}}`))
 			r.ContentLength = -1
 		}}, "InvalidSignatureException"},
-		{"another action", call{tamper: func(r *http.Request) { r.Header.Set("X-Amz-Target", "DynamoDB_20120810.DeleteTable") }}, "InvalidSignatureException"},
+		{"another action", call{tamper: target("DynamoDB_20120810.DeleteTable")}, "InvalidSignatureException"},
 		{"an action that is not signed", call{tamper: edit(";x-amz-target", "")}, "IncompleteSignatureException"},
 		{"half a signature", call{tamper: edit("Signature=", "Signature=00")}, "IncompleteSignatureException"},
 		{"fourteen minutes old", call{age: 14 * time.Minute}, ""},
@@ -201,11 +208,11 @@ func TestMalformedRequestsAreRefused(t *testing.T) {
 		{"no JSON", call{op: "ListTables", body: "x"}, "SerializationException"},
 		{"empty", call{op: "ListTables"}, "SerializationException"},
 		{"two values", call{op: "ListTables", body: "{}{}"}, "SerializationException"},
-		{"too long", call{op: "ListTables", body: `{"ExclusiveStartTableName":"` + strings.Repeat("a", 16<<20) + `"}`}, "SerializationException"},
-		{"deep", call{op: "PutItem", body: `{"a":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`}, "SerializationException"},
+		{"too long", call{op: "ListTables", body: `{"a":"` + strings.Repeat("a", 16<<20) + `"}`}, "SerializationException"},
+		{"deep", call{op: "PutItem", body: strings.Repeat("[", 20000) + strings.Repeat("]", 20000)}, "SerializationException"},
 		{"an operation that is not here", call{op: "ExecuteStatement", body: "{}"}, "UnknownOperationException"},
 		{"no operation", call{op: "", body: "{}"}, "UnknownOperationException"},
-		{"another service's target", call{op: "x", body: "{}", prepare: func(r *http.Request) { r.Header.Set("X-Amz-Target", "ListTables") }}, "UnknownOperationException"},
+		{"another service's target", call{body: "{}", prepare: target("ListTables")}, "UnknownOperationException"},
 		{"a PUT", call{op: "ListTables", method: http.MethodPut, body: "{}"}, "UnknownOperationException"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -249,8 +256,9 @@ func TestTablesAreMadeListedAndDeleted(t *testing.T) {
 			if _, err := e.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: &name}); err != nil {
 				t.Error(err)
 			}
+			forget := &types.TimeToLiveSpecification{AttributeName: aws.String("forget"), Enabled: aws.Bool(true)}
 			if _, err := e.UpdateTimeToLive(t.Context(), &dynamodb.UpdateTimeToLiveInput{TableName: &name,
-				TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String("forget"), Enabled: aws.Bool(true)}}); err != nil {
+				TimeToLiveSpecification: forget}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -278,7 +286,9 @@ func TestTablesAreMadeListedAndDeleted(t *testing.T) {
 func TestSDKFindsTheChecksumRight(t *testing.T) {
 	e := open(t)
 	e.Client = dynamodb.New(e.Options(), func(o *dynamodb.Options) {
-		o.Logger = logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) { t.Errorf("the SDK warned: "+format, v...) })
+		o.Logger = logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
+			t.Errorf("the SDK warned: "+format, v...)
+		})
 	})
 	if err := e.createTable("things"); err != nil || e.has("nothing") || len(e.tables()) != 1 {
 		t.Error(err)
@@ -288,7 +298,8 @@ func TestSDKFindsTheChecksumRight(t *testing.T) {
 func TestOpenSaysWhatIsWrong(t *testing.T) {
 	busy := options
 	busy.Listen = strings.TrimPrefix(open(t).url, "http://")
-	if _, err := localdynamo.Open(t.Context(), busy); !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), busy.Listen) {
+	_, err := localdynamo.Open(t.Context(), busy)
+	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), busy.Listen) {
 		t.Errorf("busy port: %v", err)
 	}
 	keyless := options
