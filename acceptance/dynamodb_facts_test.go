@@ -56,7 +56,7 @@ func TestATransactionWhoseAnswerWasLostIsMadeOnce(t *testing.T) {
 	r, v := draftOf(1), judged(1, "files-v1")
 	v.At, v.Unique, v.MaxFiles = at, true, 1
 	stored := v.Apply(r)
-	ctx := t.Conattribute()
+	ctx := t.Context()
 	once := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: time.Now().Add(time.Hour)}
 	type call func(*dynamorecords.Store) (upload.Record, error)
 	create := func(s *dynamorecords.Store) (upload.Record, error) { return s.Create(ctx, r, nil) }
@@ -98,7 +98,7 @@ func TestATokenAnswersForItsTransactionAlone(t *testing.T) {
 	client := serveDynamoDBLocal(t)
 	check(t, makeTable(t, client, "tokens"))
 	put := func(sk string) error {
-		_, err := client.TransactWriteItems(t.Conattribute(), &dynamodb.TransactWriteItemsInput{
+		_, err := client.TransactWriteItems(t.Context(), &dynamodb.TransactWriteItemsInput{
 			ClientRequestToken: aws.String("token"),
 			TransactItems: []types.TransactWriteItem{{Put: &types.Put{TableName: aws.String("tokens"), Item: keyOf("e#a", sk),
 				ConditionExpression: aws.String("attribute_not_exists(pk)")}}}})
@@ -112,10 +112,10 @@ func TestATokenAnswersForItsTransactionAlone(t *testing.T) {
 	}
 }
 
-func attribute(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+func attr(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 
 func keyOf(pk, sk string) map[string]types.AttributeValue {
-	return map[string]types.AttributeValue{"pk": attribute(pk), "sk": attribute(sk)}
+	return map[string]types.AttributeValue{"pk": attr(pk), "sk": attr(sk)}
 }
 
 // The bounds that dynamorecords refuses keys by before it asks, and the range that it
@@ -131,15 +131,15 @@ func TestKeysAreBoundedAsTheRecordsAssume(t *testing.T) {
 		pk, sk int
 		taken  bool
 	}{{2048, 1024, true}, {2049, 1, false}, {1, 1025, false}} {
-		_, err := client.PutItem(t.Conattribute(), &dynamodb.PutItemInput{TableName: aws.String("keys"),
+		_, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("keys"),
 			Item: keyOf(strings.Repeat("p", c.pk), strings.Repeat("s", c.sk))})
 		if c.taken != (err == nil) || !c.taken && !invalid(err) {
 			t.Errorf("keys of %d and %d bytes: %v", c.pk, c.sk, err)
 		}
 	}
-	_, err := client.Query(t.Conattribute(), &dynamodb.QueryInput{TableName: aws.String("keys"),
+	_, err := client.Query(t.Context(), &dynamodb.QueryInput{TableName: aws.String("keys"),
 		KeyConditionExpression:    aws.String("pk = :p AND sk BETWEEN :b AND :a"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":p": attribute("p"), ":a": attribute("a"), ":b": attribute("b")}})
+		ExpressionAttributeValues: map[string]types.AttributeValue{":p": attr("p"), ":a": attr("a"), ":b": attr("b")}})
 	if !invalid(err) {
 		t.Errorf("a range that ends before it begins: %v", err)
 	}
@@ -157,7 +157,7 @@ func TestWhatIsLongerThanAPageOfDynamoDBIsReadWhole(t *testing.T) {
 		r.Entry = upload.Entry(strings.Repeat("e", 1900))
 		return r
 	}
-	work, ctx := errgroup.WithConattribute(t.Conattribute())
+	work, ctx := errgroup.WithContext(t.Context())
 	work.SetLimit(16)
 	var pending, stored []upload.ID
 	for n := range 2 * each {
@@ -178,7 +178,7 @@ func TestWhatIsLongerThanAPageOfDynamoDBIsReadWhole(t *testing.T) {
 	check(t, work.Wait())
 
 	r := draft(0)
-	usage, err := s.Usage(t.Conattribute(), r.Journal, r.Entry, r.Kind)
+	usage, err := s.Usage(t.Context(), r.Journal, r.Entry, r.Kind)
 	if err != nil || usage != (upload.Usage{Files: 2 * each, Bytes: each * 100_000}) {
 		t.Errorf("the entry holds %+v, %v", usage, err)
 	}
@@ -200,24 +200,24 @@ func TestWhatIsLongerThanAPageOfDynamoDBIsReadWhole(t *testing.T) {
 		}
 	}
 	whole("List", stored, func(c upload.Cursor) (upload.Page, error) {
-		return s.List(t.Conattribute(), upload.Query{Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Status: upload.Stored,
+		return s.List(t.Context(), upload.Query{Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Status: upload.Stored,
 			Cursor: c, Limit: pages})
 	})
 	whole("PendingBefore", pending, func(c upload.Cursor) (upload.Page, error) {
-		return s.PendingBefore(t.Conattribute(), draft(3*each).CreatedAt, c, pages)
+		return s.PendingBefore(t.Context(), draft(3*each).CreatedAt, c, pages)
 	})
 	whole("All", slices.Concat(stored, pending), func(c upload.Cursor) (upload.Page, error) {
-		return s.All(t.Conattribute(), c, pages)
+		return s.All(t.Context(), c, pages)
 	})
 	// One more with the bytes of the first stored one, and one more than the bound.
 	v := judged(0, "files-v1")
 	v.Unique = true
-	if _, err := s.Settle(t.Conattribute(), draft(each).Ref(), v); !errors.Is(err, upload.ErrDuplicate) {
+	if _, err := s.Settle(t.Context(), draft(each).Ref(), v); !errors.Is(err, upload.ErrDuplicate) {
 		t.Errorf("the same bytes: %v", err)
 	}
 	v = judged(3*each, "files-v1")
 	v.MaxFiles = each
-	if _, err := s.Settle(t.Conattribute(), draft(each).Ref(), v); !errors.Is(err, upload.ErrOverQuota) {
+	if _, err := s.Settle(t.Context(), draft(each).Ref(), v); !errors.Is(err, upload.ErrOverQuota) {
 		t.Errorf("one more than the bound: %v", err)
 	}
 }
@@ -225,10 +225,10 @@ func TestWhatIsLongerThanAPageOfDynamoDBIsReadWhole(t *testing.T) {
 func TestATableIsMadeOnceAndForgets(t *testing.T) {
 	client := serveDynamoDBLocal(t)
 	for range 2 {
-		check(t, local.MakeTable(t.Conattribute(), client))
+		check(t, local.MakeTable(t.Context(), client))
 	}
 	in := &dynamodb.DescribeTimeToLiveInput{TableName: aws.String(local.Table)}
-	out, err := client.DescribeTimeToLive(t.Conattribute(), in)
+	out, err := client.DescribeTimeToLive(t.Context(), in)
 	check(t, err)
 	ttl := out.TimeToLiveDescription
 	if ttl.TimeToLiveStatus != types.TimeToLiveStatusEnabled || aws.ToString(ttl.AttributeName) != "forget" {
@@ -247,13 +247,13 @@ func TestDevKeepsItsRecordsInDynamoDBLocal(t *testing.T) {
 			journal: "journal", id: "entry", token: "demo"}
 	}
 	dev, ready := startDev(t, program, args...)
-	form, err := callerOf(ready).form(t.Conattribute(), "images", map[string]any{"name": "cat.png"})
+	form, err := callerOf(ready).form(t.Context(), "images", map[string]any{"name": "cat.png"})
 	check(t, err)
 	dev.end()
 	_, ready = startDev(t, program, args...)
 	var found record
 	e := callerOf(ready)
-	_, err = e.want(t.Conattribute(), http.StatusOK, &found, http.MethodGet, e.path("images", form.Record.ID, "status"), nil)
+	_, err = e.want(t.Context(), http.StatusOK, &found, http.MethodGet, e.path("images", form.Record.ID, "status"), nil)
 	if err != nil || found.ID != form.Record.ID || found.ID == "" {
 		t.Errorf("%+v, %v", found, err)
 	}
