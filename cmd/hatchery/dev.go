@@ -121,7 +121,7 @@ fault, and 3 when another system failed, or an address or the folder is taken.`,
 	command.Flags().BoolVar(&f.noValidator, "no-validator", false, "leave what arrives in the queue, for a validator somewhere else")
 	command.Flags().StringVar(&f.data, "data", defaultData, "the `folder` to keep everything in")
 	command.Flags().StringVar(&f.app, "app", "", "the `URL` of the application to ask for permission (default: the demo application)")
-	command.Flags().StringVar(&f.records, "records", "sqlite", "the `store` that keeps the records: sqlite, in the data folder, dynamodb, in a table that lasts as long as dev or the one of --dynamodb, or bugout")
+	command.Flags().StringVar(&f.records, "records", "sqlite", "the `store` that keeps the records: sqlite, in the data folder; dynamodb, in memory or where --dynamodb says; or bugout")
 	command.Flags().StringVar(&f.policy, "policy", "", "read the policy from this JSON `file`")
 	command.Flags().BoolVar(&f.json, "json", false, "print the endpoints and the log as JSON, one object a line")
 	return command
@@ -162,7 +162,8 @@ func dev(ctx context.Context, f devFlags, d door) (err error) {
 		}
 	}()
 	stack, err := local.Open(ctx, local.Options{Data: f.data, Listen: f.listen, S3Listen: f.s3Listen, SQSListen: f.sqsListen,
-		DynamoDBListen: f.dynamoDBListen, DynamoDB: f.dynamoDB, ForeignKeys: f.foreignKeys, BugoutListen: f.bugoutListen, Containers: f.containers, ContainersHost: f.containersHost,
+		DynamoDBListen: f.dynamoDBListen, DynamoDB: f.dynamoDB, ForeignKeys: f.foreignKeys,
+		BugoutListen: f.bugoutListen, Containers: f.containers, ContainersHost: f.containersHost,
 		AppURL: f.app, QuarantinePrefix: settings.Layout.Quarantine, CORSOrigins: settings.CORSOrigins,
 		FunctionTimeout: settings.ValidatorTime, SweepEvery: sweepEvery, Log: log})
 	if err != nil {
