@@ -88,7 +88,7 @@ var rooms = []room{
 		why: "a stand-in for S3 knows S3's words, not the product's"},
 	{path: "shared/local/localsqs", may: aws("shared/local/sigv4", "shared/local/httpserver", "shared/local/sqlitefile", "github.com/google/uuid"),
 		why: "a stand-in for SQS knows SQS's words, not the product's"},
-	{path: "shared/local/localdynamo", may: aws("shared/local/sigv4", "shared/local/httpserver", "shared/local/sqlitefile", "github.com/google/uuid"),
+	{path: "shared/local/localdynamo", may: []string{"shared/local/sigv4", "shared/local/httpserver", "github.com/truora/minidyn/server"}, inTests: aws(),
 		why: "a stand-in for DynamoDB knows DynamoDB's words, not the product's"},
 	{path: "shared/local/localbrood", may: []string{"github.com/google/uuid"},
 		why: "a stand-in for Bugout's server knows its words, not the product's"},
@@ -104,8 +104,6 @@ var rooms = []room{
 		mayNot: []string{"shared/queue/queuetest"},
 		why:    "puts the stand-ins together and is handed the handlers: it knows no hall, so that local mode cannot grow a second set of rules"},
 
-	{path: "shared/local/localdynamo/dynamotest", may: aws(),
-		why: "asks a DynamoDB of any make the same questions: it knows the SDK alone"},
 	{path: "shared/local/samples", may: []string{"shared/upload"},
 		why: "reads the folder of sample events for whoever plays them"},
 	{path: "events", inTests: aws("shared/...", "github.com/aws/aws-lambda-go/..."),
@@ -149,12 +147,14 @@ var reservations = []reservation{
 	{packages: []string{"C"}, why: "the product builds without a C compiler and cross-compiles"},
 	{packages: []string{"github.com/versity/versitygw/...", "github.com/gofiber/...", "github.com/valyala/fasthttp/..."}, rooms: []string{"shared/local/locals3"},
 		why: "the embedded S3 server changes the working directory and may be replaced: one room knows it"},
+	{packages: []string{"github.com/truora/minidyn/..."}, rooms: []string{"shared/local/localdynamo"},
+		why: "the embedded DynamoDB keeps nothing and may be replaced: one room knows it"},
 	{packages: []string{"modernc.org/sqlite/..."}, rooms: []string{"shared/records/sqliterecords", "shared/local/sqlitefile"},
 		why: "a database is opened in two rooms: the records, and the files of the stand-ins"},
 	{packages: []string{"lambdas/bootstrap/bootstraptest"}, tests: true, why: "a fixture is for tests"},
 	{packages: []string{"shared/uploadtest", "shared/queue/queuetest"}, rooms: []string{"shared/uploadtest", "shared/queue/queuetest", "acceptance"}, tests: true,
 		why: "fakes and suites are for tests"},
-	{packages: []string{"testing/...", "net/http/httptest", "github.com/rogpeppe/go-internal/..."}, rooms: []string{"shared/uploadtest", "shared/queue/queuetest", "shared/local/localdynamo/dynamotest", "lambdas/bootstrap/bootstraptest", "acceptance"}, tests: true,
+	{packages: []string{"testing/...", "net/http/httptest", "github.com/rogpeppe/go-internal/..."}, rooms: []string{"shared/uploadtest", "shared/queue/queuetest", "lambdas/bootstrap/bootstraptest", "acceptance"}, tests: true,
 		why: "what tests need stays out of the product"},
 }
 

@@ -80,7 +80,7 @@ func openDeployment(ctx context.Context, f deploymentFlags, term terminal) (*dep
 	var records upload.Records
 	switch settings.Records {
 	case config.RecordsDynamoDB:
-		records = tableRecords(cloud, settings.Table, operatorsLog(term))
+		records = tableRecords(dynamodb.NewFromConfig(cloud), settings.Table, operatorsLog(term))
 	case config.RecordsBugout:
 		if records, err = bugoutStore(operatorsBugout(settings.Bugout, term)); err != nil {
 			return nil, err
@@ -166,7 +166,11 @@ func besideDev(ctx context.Context, f deploymentFlags, at local.Endpoints, term 
 	case f.records == config.RecordsDynamoDB && at.DynamoDB == "":
 		return lacking("serves no DynamoDB")
 	case f.records == config.RecordsDynamoDB:
-		return openedStore{tableRecords(at.AWS(), at.Table, operatorsLog(term)), closeNothing}, nil
+		client, err := tableClient(ctx, at)
+		if err != nil {
+			return openedStore{}, err
+		}
+		return openedStore{tableRecords(client, at.Table, operatorsLog(term)), closeNothing}, nil
 	case f.records == config.RecordsBugout && at.Bugout.URL == "":
 		return lacking("serves no stand-in for Bugout")
 	case f.records == config.RecordsBugout:
@@ -213,8 +217,8 @@ func startedWith(f deploymentFlags, at local.Endpoints) string {
 }
 
 // tableRecords keeps records in a DynamoDB table. A damaged record is logged.
-func tableRecords(cloud aws.Config, table string, log *slog.Logger) *dynamorecords.Store {
-	return dynamorecords.New(dynamodb.NewFromConfig(cloud), table,
+func tableRecords(client *dynamodb.Client, table string, log *slog.Logger) *dynamorecords.Store {
+	return dynamorecords.New(client, table,
 		dynamorecords.Options{Now: time.Now, Damaged: dynamorecords.LogDamaged(log)})
 }
 

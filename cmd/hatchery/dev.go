@@ -26,6 +26,14 @@ type devFlags struct {
 	bugout, bugoutListen, bugoutTokenFile       string
 	data, app, policy, records, samples         string
 	json, noValidator                           bool
+
+	dynamoDB  string // the URL of one that lasts
+	dataGiven bool   // data was said by a person
+
+	// What placeOfRecords completes: DynamoDB takes the credentials of AWS's environment;
+	// where containersFile is written, in the data folder when it is "".
+	foreignKeys    bool
+	containersFile string
 }
 
 func devCommand(term terminal) *cobra.Command {
@@ -39,7 +47,16 @@ handlers are those that run in Lambda. Everything is kept in the data folder: th
 start goes on with whatever was accepted.
 
 Without --app a demo application is asked for permission: the token demo may do
-everything, any other token nothing. Everything listens on 127.0.0.1 alone, where
+everything, any other token nothing.
+
+With --records dynamodb all is for one run, because dev's own DynamoDB is in memory: the
+data folder is a temporary one, and is gone at the end. With --dynamodb the records are
+kept in a DynamoDB that lasts, DynamoDB Local or AWS's. The table, ` + local.Table + `, is
+made when it is missing. Region and credentials are those of AWS's environment. They are
+dev's own when that has none, and with --containers, because functions there are given
+these.
+
+Everything listens on 127.0.0.1 alone, where
 no other machine reaches it, unless --listen or another address says otherwise.
 
 It exits 0 when it was asked to end, 2 when it was used wrongly or a setting has a
@@ -53,14 +70,19 @@ Settings: hatchery help environment. Functions under sam local: docs/sam-local.m
   export HATCHERY_BUGOUT_APPLICATION_ID=4bf67555-b4f3-4a2e-95ff-7142d49d167b
   hatchery dev --records bugout --bugout https://auth.example.com --bugout-token-file token`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return dev(cmd.Context(), f, term) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.dataGiven = cmd.Flags().Changed("data")
+			return dev(cmd.Context(), f, term)
+		},
 	}
 	flags := command.Flags()
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "the API's `address`")
 	flags.StringVar(&f.s3Listen, "s3-listen", "127.0.0.1:0", "the S3 server's `address`; port 0 is chosen once and kept")
 	flags.StringVar(&f.sqsListen, "sqs-listen", "127.0.0.1:0", "the SQS endpoint's `address`; port 0 as for S3")
 	flags.StringVar(&f.dynamoDBListen, "dynamodb-listen", "",
-		"also serve DynamoDB on this `address` (default: only with --records dynamodb, on 127.0.0.1:0)")
+		"also serve DynamoDB, in memory, on this `address` (default: only with --records dynamodb, on 127.0.0.1:0)")
+	flags.StringVar(&f.dynamoDB, "dynamodb", "", "with --records dynamodb: the `URL` of a DynamoDB that lasts "+
+		"(default: dev's own, which keeps nothing)")
 	flags.StringVar(&f.bugoutListen, "bugout-listen", "", "also serve a stand-in for Bugout's auth server "+
 		"on this `address` (default: only with --records bugout, on 127.0.0.1:0)")
 	flags.StringVar(&f.bugout, "bugout", "",
@@ -74,11 +96,11 @@ Settings: hatchery help environment. Functions under sam local: docs/sam-local.m
 	flags.StringVar(&f.samples, "samples", "",
 		"put the uploads that the sample events in this `folder` are about into bucket and records")
 	flags.BoolVar(&f.noValidator, "no-validator", false, "leave what arrives in the queue, for a validator somewhere else")
-	flags.StringVar(&f.data, "data", ".hatchery", "the `folder` to keep everything in")
+	flags.StringVar(&f.data, "data", defaultData, "the `folder` to keep everything in")
 	flags.StringVar(&f.app, "app", "",
 		"the `URL` of the application to ask for permission (default: the demo application)")
 	flags.StringVar(&f.records, "records", "sqlite", "the `store` that keeps the records: "+
-		"sqlite, in the data folder, dynamodb, in a table that dev serves from there, or bugout")
+		"sqlite, in the data folder; dynamodb, in memory or where --dynamodb says; or bugout")
 	flags.StringVar(&f.policy, "policy", "", "read the policy from this JSON `file`")
 	flags.BoolVar(&f.json, "json", false, "print the endpoints and the log as JSON, one object a line")
 	return command
@@ -101,6 +123,11 @@ func dev(ctx context.Context, f devFlags, term terminal) (err error) {
 		return err
 	}
 	log := f.log(term)
+	removeData, err := f.placeOfRecords(ctx)
+	if err != nil {
+		return system(err)
+	}
+	defer closing(&err, removeData)
 	stack, err := local.Open(ctx, f.stackOptions(settings, log))
 	if err != nil {
 		return system(err)
@@ -139,7 +166,7 @@ func dev(ctx context.Context, f devFlags, term terminal) (err error) {
 		return system(err)
 	}
 	if !f.json {
-		fmt.Fprintln(term.out, "\nEnded. What was accepted goes on at the next start.")
+		fmt.Fprintln(term.out, ended(f))
 	}
 	return nil
 }
@@ -167,14 +194,11 @@ func (f devFlags) log(term terminal) *slog.Logger {
 func (f devFlags) stackOptions(settings config.Config, log *slog.Logger) local.Options {
 	const anyPort = "127.0.0.1:0"
 	o := local.Options{Data: f.data, Listen: f.listen, S3Listen: f.s3Listen, SQSListen: f.sqsListen,
-		DynamoDBListen: f.dynamoDBListen, BugoutListen: f.bugoutListen,
+		DynamoDBListen: f.dynamoDBListen, DynamoDB: f.dynamoDB, ForeignKeys: f.foreignKeys, BugoutListen: f.bugoutListen,
 		Containers: f.containers, ContainersHost: f.containersHost,
 		AppURL: f.app, QuarantinePrefix: settings.Layout.Quarantine, CORSOrigins: settings.CORSOrigins,
 		FunctionTimeout: settings.ValidatorTime, SweepEvery: sweepEvery, Log: log}
-	switch {
-	case settings.Records == config.RecordsDynamoDB:
-		o.DynamoDBListen = cmp.Or(o.DynamoDBListen, anyPort)
-	case settings.Records == config.RecordsBugout && f.bugout == "":
+	if settings.Records == config.RecordsBugout && f.bugout == "" {
 		o.BugoutListen = cmp.Or(o.BugoutListen, anyPort)
 	}
 	return o

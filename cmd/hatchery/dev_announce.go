@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -23,7 +24,8 @@ const containersFile = "sam-local.json"
 func announce(term terminal, f devFlags, settings config.Config, stack *local.Stack) error {
 	at, data := stack.Endpoints(), stack.Path("")
 	if at.Containers != "" {
-		if err := writeContainersFile(stack.Path(containersFile), settings, at); err != nil {
+		f.containersFile = cmp.Or(f.containersFile, stack.Path(containersFile))
+		if err := writeContainersFile(f.containersFile, settings, at); err != nil {
 			return err
 		}
 	}
@@ -35,6 +37,9 @@ func announce(term terminal, f devFlags, settings config.Config, stack *local.St
 		line := map[string]any{"msg": "ready", "api": at.API, "s3": at.S3, "sqs": at.SQS, "application": at.App, "data": data}
 		if at.DynamoDB != "" {
 			line["dynamodb"] = at.DynamoDB
+		}
+		if f.forOneRun() {
+			line["one_run"] = true
 		}
 		if at.Bugout.URL != "" {
 			line["bugout"] = at.Bugout.URL
@@ -66,7 +71,9 @@ func exported(f devFlags, settings config.Config, at local.Endpoints, policy str
 	}
 	add("AWS_ENDPOINT_URL_S3", at.S3)
 	add("AWS_ENDPOINT_URL_SQS", at.SQS)
-	add("AWS_ENDPOINT_URL_DYNAMODB", at.DynamoDB)
+	if !at.ForeignKeys { // the credentials among these are dev's own
+		add("AWS_ENDPOINT_URL_DYNAMODB", at.DynamoDB)
+	}
 	add("AWS_REGION", at.Region)
 	add("AWS_DEFAULT_REGION", at.Region) // what boto3 reads
 	add("AWS_ACCESS_KEY_ID", at.AccessKey)
@@ -76,7 +83,7 @@ func exported(f devFlags, settings config.Config, at local.Endpoints, policy str
 	add("HATCHERY_DEAD_LETTER_URL", at.DeadLetterURL)
 	add("HATCHERY_VISIBILITY_SECONDS", strconv.Itoa(int(at.Visibility.Seconds())))
 	add("HATCHERY_RECORDS", settings.Records)
-	if settings.Records == config.RecordsDynamoDB {
+	if settings.Records == config.RecordsDynamoDB && !at.ForeignKeys {
 		add("HATCHERY_TABLE", at.Table)
 	}
 	if f.bugout != "" {
@@ -119,15 +126,22 @@ func announceText(term terminal, f devFlags, a announcement) error {
 	if f.app == "" {
 		application += "  (a demo: the token demo may do everything, any other nothing)"
 	}
-	_, _ = fmt.Fprintf(&b, `Hatchery is running. All it keeps is in %s
+	begins := "Hatchery is running. All it keeps is in "
+	if f.forOneRun() {
+		begins = oneRunText
+	}
+	_, _ = fmt.Fprintf(&b, `%s%s
 
   API          %s
   S3           %s  (bucket %s, path style)
   SQS          %s  (queue %s, dead letters %s)
-`, a.data, at.API, at.S3, at.Bucket, at.SQS, local.Queue, local.DeadLetters)
+`, begins, a.data, at.API, at.S3, at.Bucket, at.SQS, local.Queue, local.DeadLetters)
 	if at.DynamoDB != "" {
 		kept := "table " + at.Table
-		if f.records != config.RecordsDynamoDB {
+		switch {
+		case f.dynamoDB != "":
+			kept += ", with " + keysOf(at)
+		case f.records != config.RecordsDynamoDB:
 			kept = "nothing is kept there: the records are in " + f.records + ", unless you add --records dynamodb"
 		}
 		_, _ = fmt.Fprintf(&b, "  DynamoDB     %s  (%s)\n", at.DynamoDB, kept)
@@ -150,7 +164,7 @@ Try it with a picture of yours:
   curl -i -H 'Authorization: demo' -F file=@cat.png '%s/files/demo/entries/1/images?image_name=cat.png'
 `, at.API)
 	if at.Containers != "" {
-		_, _ = fmt.Fprintf(&b, containersText, at.ContainersListen, shellWord(filepath.Join(a.data, containersFile)))
+		_, _ = fmt.Fprintf(&b, containersText, at.ContainersListen, shellWord(cmp.Or(f.containersFile, filepath.Join(a.data, containersFile))))
 	}
 	if f.noValidator {
 		b.WriteString("\nThe validator is somewhere else (--no-validator): what arrives stays pending until it is invoked.\n")
@@ -159,19 +173,33 @@ Try it with a picture of yours:
 	for _, e := range a.exports {
 		_, _ = fmt.Fprintf(&b, "export %s=%s\n", e[0], shellWord(e[1]))
 	}
-	_, _ = fmt.Fprintf(&b, "\nThe reconciler for it:\n  %s\n", reconcileOf(f, a.data))
+	_, _ = fmt.Fprintf(&b, "\nThe reconciler for it:\n  %s\n", reconcileOf(f, a.data, at.ForeignKeys))
 	b.WriteString("\nCtrl-C ends it.\n\n")
 	_, err := term.out.Write(b.Bytes())
 	return err
 }
 
+const oneRunText = `Hatchery is running, for this run only: its DynamoDB is in memory, so that nothing
+is kept. At the end all that was uploaded is gone. To keep it, name a DynamoDB that lasts
+with --dynamodb, or leave --records dynamodb out. Until then it is in `
+
+// ended is what a person reads at the end.
+func ended(f devFlags) string {
+	if f.forOneRun() {
+		return "\nEnded. Nothing was kept."
+	}
+	return "\nEnded. What was accepted goes on at the next start."
+}
+
 // reconcileOf is the command that reconciles what dev runs.
-func reconcileOf(f devFlags, data string) string {
+func reconcileOf(f devFlags, data string, foreignKeys bool) string {
 	switch {
 	case f.bugout != "":
 		return "hatchery reconcile   # with these exports, and --token-file or HATCHERY_BUGOUT_TOKEN"
 	case f.records == config.RecordsSQLite || f.records == "":
 		return "hatchery reconcile --data " + shellWord(data)
+	case foreignKeys:
+		return "hatchery reconcile --data " + shellWord(data) + " --records dynamodb"
 	}
 	return "hatchery reconcile --data " + shellWord(data) + " --records " + f.records + "   # or alone, with these exports"
 }
@@ -227,6 +255,9 @@ func writeContainersFile(path string, settings config.Config, at local.Endpoints
 		"HATCHERY_VISIBILITY_SECONDS": strconv.Itoa(int(at.Visibility.Seconds())),
 	}
 	text, err := json.MarshalIndent(map[string]any{"Parameters": variables}, "", "  ")
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o700) // not there when dev is for one run
+	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}

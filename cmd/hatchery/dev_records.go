@@ -16,8 +16,11 @@ import (
 func openRecords(ctx context.Context, settings config.Config, stack *local.Stack, log *slog.Logger) (
 	records upload.Records, done func() error, err error) {
 	if settings.Records == config.RecordsDynamoDB {
-		at := stack.Endpoints()
-		return tableRecords(at.AWS(), at.Table, log), closeNothing, nil
+		client, err := openDynamoDB(ctx, stack.Endpoints())
+		if err != nil {
+			return nil, nil, err
+		}
+		return tableRecords(client, local.Table, log), closeNothing, nil
 	}
 	if settings.Records == config.RecordsBugout {
 		store, err := checkedStore(ctx, settings.Bugout, log)

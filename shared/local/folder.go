@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/gofrs/flock"
 )
@@ -15,6 +16,8 @@ import (
 const (
 	stateFile = "dev.json"
 	lockFile  = "hatchery.lock"
+	// oldTables is where earlier versions kept a DynamoDB table.
+	oldTables = "tables.db"
 )
 
 // ErrInUse: another process holds the data folder.
@@ -37,6 +40,12 @@ func takeFolder(dir string) (*folder, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, trouble(err)
+	}
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == oldTables }) {
+		return nil, fmt.Errorf("data folder %s: %s holds records that an earlier version kept with --records dynamodb, "+
+			"and this one cannot read it: choose another folder with --data, or start that version on this one with "+
+			"--records dynamodb, copy the records with what it exports and hatchery migrate --from dynamodb:%s --to sqlite:%s, "+
+			"and move %[2]s away", dir, oldTables, Table, filepath.Join(dir, "records.db"))
 	}
 	lock := flock.New(filepath.Join(dir, lockFile))
 	held, err := lock.TryLock()

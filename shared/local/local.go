@@ -52,8 +52,13 @@ type Options struct {
 	// chosen at the first start, kept, and used again.
 	Listen, S3Listen, SQSListen string
 	// DynamoDBListen is the address of DynamoDB, with the records' table; empty: it
-	// is not served. A port 0 is kept, too.
+	// is not served, and nothing in it is kept. A port 0 is kept, too.
 	DynamoDBListen string
+	// DynamoDB is the URL of another one, which is not opened here; empty: there is
+	// none. With ForeignKeys it takes the region and the credentials of AWS's
+	// environment, and not the stack's own.
+	DynamoDB    string
+	ForeignKeys bool
 	// BugoutListen is the address of a stand-in for Bugout's auth server; empty: it
 	// is not served. A port 0 is kept, too.
 	BugoutListen string
@@ -132,6 +137,7 @@ func Open(ctx context.Context, o Options) (_ *Stack, err error) {
 	if err = s.openQueue(ctx); err != nil {
 		return nil, err
 	}
+	s.state.DynamoDB, s.state.ForeignKeys = o.DynamoDB, o.ForeignKeys
 	if o.DynamoDBListen != "" {
 		if err = s.openTable(ctx); err != nil {
 			return nil, err
@@ -259,8 +265,10 @@ type Endpoints struct {
 	// Visibility and MaxReceives are the queue's.
 	Visibility  time.Duration
 	MaxReceives int
-	// DynamoDB is "" when it is not served; Table is the records' in it.
+	// DynamoDB is "" when there is none; Table is the records' in it. With ForeignKeys
+	// it takes the region and the credentials of AWS's environment, and not these.
 	DynamoDB, Table string
+	ForeignKeys     bool
 	Bugout          Bugout
 	// Containers is the one URL for functions in containers, and ContainersListen
 	// the address behind it. Both are "" when there is none.
@@ -273,7 +281,8 @@ func (s *Stack) Endpoints() Endpoints {
 	e := Endpoints{API: api, APIBeyond: beyond, S3: s.s3.URL(), SQS: s.sqs.URL(), App: s.o.AppURL,
 		Bucket: Bucket, QueueURL: s.sqs.QueueURL(Queue), DeadLetterURL: s.sqs.QueueURL(DeadLetters),
 		Region: Region, AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey,
-		Visibility: s.visibility(), MaxReceives: maxReceives, Table: Table}
+		Visibility: s.visibility(), MaxReceives: maxReceives, Table: Table,
+		DynamoDB: s.state.DynamoDB, ForeignKeys: s.state.ForeignKeys}
 	if s.dynamodb != nil {
 		e.DynamoDB = s.dynamodb.URL()
 	}
@@ -344,6 +353,11 @@ type state struct {
 	SQSListen      string `json:"sqs_listen"`
 	DynamoDBListen string `json:"dynamodb_listen,omitempty"`
 	Containers     string `json:"containers,omitempty"`
+
+	// DynamoDB is the URL of one that the stack did not open. ForeignKeys says that it
+	// does not take these credentials.
+	DynamoDB    string `json:"dynamodb,omitempty"`
+	ForeignKeys bool   `json:"dynamodb_foreign_keys,omitempty"`
 
 	BugoutListen      string `json:"bugout_listen,omitempty"`
 	BugoutApplication string `json:"bugout_application,omitempty"`

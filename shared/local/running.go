@@ -45,7 +45,7 @@ func Running(ctx context.Context, dir string) (Endpoints, error) {
 	at.QueueURL = at.SQS + "/" + account + "/" + Queue
 	at.DeadLetterURL = at.SQS + "/" + account + "/" + DeadLetters
 	at.Bugout = st.bugout()
-	if st.DynamoDBListen != "" {
+	if at.DynamoDB, at.ForeignKeys = st.DynamoDB, st.ForeignKeys; at.DynamoDB == "" && st.DynamoDBListen != "" {
 		at.DynamoDB = "http://" + st.DynamoDBListen
 	}
 	if err := at.askQueue(ctx); err != nil {
