@@ -89,7 +89,7 @@ type Stack struct {
 	brood      *localbrood.Server
 	app        *demoapp.Server
 	api        net.Listener
-	containers *containerDoor
+	containers string // the URL for functions in containers; empty: none
 	closers    []func(context.Context) error
 }
 
@@ -283,8 +283,8 @@ func (s *Stack) Endpoints() Endpoints {
 	if s.app != nil {
 		e.App = s.app.URL()
 	}
-	if s.containers != nil {
-		e.Containers, e.ContainersListen = s.containers.url, s.state.Containers
+	if s.containers != "" {
+		e.Containers, e.ContainersListen = s.containers, s.state.Containers
 	}
 	return e
 }

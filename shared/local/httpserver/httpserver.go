@@ -15,22 +15,23 @@ import (
 // finishTime is how long requests may go on after Close was called.
 const finishTime = time.Second
 
-// Server is an address that is listened on. Serve and Close are called once each, Close also while Serve runs.
+// Server is an address that is listened on. Serve or Start, and Close, are called once each, Close also while it serves.
 type Server struct {
 	listener net.Listener
 	http     *http.Server
+	log      *slog.Logger
+	served   chan error // of Start; nil without
 }
 
 // Listen takes the TCP address, "127.0.0.1:0" for any free port. The error names the address; it is a
-// syscall.EADDRINUSE when that is taken. Reading a request may take the time within, and so may writing its answer. log
-// receives, at level debug, what net/http has to say about connections.
+// syscall.EADDRINUSE when that is taken. Reading a request may take the time within, and so may writing its answer; 0
+// is without a bound. log receives, at level debug, what net/http has to say about connections.
 func Listen(ctx context.Context, address string, within time.Duration, log *slog.Logger) (*Server, error) {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", address)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
-	return &Server{listener: listener, http: &http.Server{
+	return &Server{listener: listener, log: log, http: &http.Server{
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       within,
 		WriteTimeout:      within,
@@ -52,8 +53,20 @@ func (s *Server) Serve(handler http.Handler) error {
 	return nil
 }
 
+// Start is Serve in a goroutine. Why it cannot go on is logged, and returned by Close.
+func (s *Server) Start(handler http.Handler) {
+	s.served = make(chan error, 1)
+	go func() {
+		err := s.Serve(handler)
+		if err != nil {
+			s.log.Error("an embedded server stopped serving", "address", s.listener.Addr().String(), "error", err)
+		}
+		s.served <- err
+	}()
+}
+
 // Close takes no more requests, lets those under way finish until ctx ends and for a second at most, cuts off the rest,
-// and gives the address back, whether Serve was called or not.
+// and gives the address back, whether it was served or not.
 func (s *Server) Close(ctx context.Context) error {
 	finishing, cancel := context.WithTimeout(ctx, finishTime)
 	defer cancel()
@@ -65,6 +78,9 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	if closed := s.listener.Close(); !errors.Is(closed, net.ErrClosed) { // Serve closes it, too
 		err = errors.Join(err, closed)
+	}
+	if s.served != nil {
+		err = errors.Join(err, <-s.served)
 	}
 	return err
 }
