@@ -80,7 +80,7 @@ var rooms = []room{
 	// The embedded stack.
 	{path: "shared/local/locals3", may: aws("shared/arrival", "github.com/versity/versitygw/...", "github.com/gofiber/fiber/v3/...", "github.com/valyala/fasthttp/..."),
 		why: "a stand-in for S3 knows S3's words, not the product's"},
-	{path: "shared/local/localsqs", may: aws("shared/local/sigv4", "shared/local/httpserver", "shared/local/sqlitefile", "github.com/google/uuid"),
+	{path: "shared/local/localsqs", may: aws("shared/local/sigv4", "shared/local/httpserver", "github.com/google/uuid", "modernc.org/sqlite/..."),
 		why: "a stand-in for SQS knows SQS's words, not the product's"},
 	{path: "shared/local/localdynamo", may: aws("shared/local/sigv4", "shared/local/httpserver", "shared/local/sqlitefile", "github.com/google/uuid"),
 		why: "a stand-in for DynamoDB knows DynamoDB's words, not the product's"},
@@ -141,7 +141,7 @@ var reservations = []reservation{
 	{packages: []string{"C"}, why: "the product builds without a C compiler and cross-compiles"},
 	{packages: []string{"github.com/versity/versitygw/...", "github.com/gofiber/...", "github.com/valyala/fasthttp/..."}, rooms: []string{"shared/local/locals3"},
 		why: "the embedded S3 server changes the working directory and may be replaced: one room knows it"},
-	{packages: []string{"modernc.org/sqlite/..."}, rooms: []string{"shared/records/sqliterecords", "shared/local/sqlitefile"},
+	{packages: []string{"modernc.org/sqlite/..."}, rooms: []string{"shared/records/sqliterecords", "shared/local/localsqs", "shared/local/sqlitefile"},
 		why: "a database is opened in two rooms: the records, and the files of the stand-ins"},
 	{packages: []string{"shared/uploadtest", "shared/queue/queuetest"}, rooms: []string{"shared/uploadtest", "shared/queue/queuetest", "acceptance"}, tests: true,
 		why: "fakes and suites are for tests"},
