@@ -134,17 +134,8 @@ func (l layout) checkMarker() error {
 // no unnamed files. Multipart uploads live in a folder beside them and stay.
 func (l layout) sweepTemporary(bucket string) error {
 	for _, dir := range []string{filepath.Join(l.root, bucket, stagingName), filepath.Join(l.versions, bucket, stagingName)} {
-		entries, err := os.ReadDir(dir)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := removeFiles(dir, ""); err != nil {
 			return fmt.Errorf("sweep staged bytes: %w", err)
-		}
-		for _, entry := range entries {
-			if !entry.Type().IsRegular() {
-				continue
-			}
-			if err := os.Remove(filepath.Join(dir, entry.Name())); err != nil {
-				return fmt.Errorf("sweep staged bytes: %w", err)
-			}
 		}
 	}
 	return nil
