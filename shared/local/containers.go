@@ -42,8 +42,8 @@ func (s *Stack) openContainers(ctx context.Context) error {
 	return nil
 }
 
-// newProxy hands requests on by what they ask for: S3, SQS and DynamoDB, which check their signatures themselves, and of
-// the application the one question that is put to it. An endpoint that is empty is not served.
+// newProxy hands requests on by what they ask for: S3, SQS and DynamoDB, which check their signatures themselves, and
+// of the application the one question that is put to it. An endpoint that is empty is not served.
 func newProxy(to Endpoints, log *slog.Logger) (http.Handler, error) {
 	transport := &http.Transport{MaxIdleConnsPerHost: 32, IdleConnTimeout: idleTimeout,
 		ResponseHeaderTimeout: answerTimeout}

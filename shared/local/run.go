@@ -21,8 +21,7 @@ type Function func(context.Context, events.SQSEvent) (events.SQSEventResponse, e
 // Handlers is what runs on a stack.
 type Handlers struct {
 	API http.Handler
-	// Validate is called with what the queue holds; nil leaves it there, for a
-	// validator somewhere else.
+	// Validate is called with what the queue holds; nil leaves it there, for a validator somewhere else.
 	Validate Function
 	// Owes says whether a version in quarantine still has work to do.
 	Owes func(ctx context.Context, key, version string) (bool, error)
@@ -31,14 +30,13 @@ type Handlers struct {
 const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
-	// drainTime is how long requests may go on after the end was asked for, before
-	// their contexts end too.
+	// drainTime is how long requests may go on after the end was asked for, before their contexts end too.
 	drainTime = 3 * time.Second
 )
 
-// Run serves the API, hands the queue's messages to the validator and sweeps
-// quarantine for lost events, until ctx ends; then it lets what is running come to
-// its end, within a few seconds. Its error is nil when the end was asked for.
+// Run serves the API, hands the queue's messages to the validator and sweeps quarantine for lost events, until ctx
+// ends; then it lets what is running come to its end, within a few seconds. Its error is nil when the end was asked
+// for.
 func (s *Stack) Run(ctx context.Context, h Handlers) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.serve(ctx, h.API) })
@@ -73,12 +71,11 @@ func (s *Stack) serve(ctx context.Context, api http.Handler) error {
 		defer endWaiting.Stop()
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*drainTime)
 		defer cancel()
-		if err := server.Shutdown(drain); err != nil {
+		err := server.Shutdown(drain)
+		if err != nil {
 			err = server.Close()
-			ended <- err
-			return
 		}
-		ended <- nil
+		ended <- err
 	}()
 	if err := server.Serve(s.api); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve the API: %w", err)
@@ -86,8 +83,8 @@ func (s *Stack) serve(ctx context.Context, api http.Handler) error {
 	return <-ended
 }
 
-// unusedConns are connections on which nothing was asked yet, as browsers open them
-// in advance: net/http would wait five seconds for their first word at the end.
+// unusedConns are connections on which nothing was asked yet, as browsers open them in advance: net/http would wait
+// five seconds for their first word at the end.
 type unusedConns struct {
 	mu     sync.Mutex
 	open   map[net.Conn]bool
@@ -138,17 +135,16 @@ func (s *Stack) sweepForever(ctx context.Context, h Handlers) error {
 	}
 }
 
-// sweep sends an event for every version in quarantine that has work to do and of
-// which the queue and its dead letters hold no message. S3 itself never loses an
-// event; the embedded one can, when it is killed between storing and sending.
+// sweep sends an event for every version in quarantine that has work to do and of which the queue and its dead letters
+// hold no message. S3 itself never loses an event; the embedded one can, when it is killed between storing and sending.
 func (s *Stack) sweep(ctx context.Context, h Handlers) (sent int, err error) {
 	err = s.s3.Quarantined(ctx, func(c arrival.Created) error {
-		owed, err := h.Owes(ctx, c.Key, c.VersionID)
-		if err != nil || !owed {
+		needsWork, err := h.Owes(ctx, c.Key, c.VersionID)
+		if err != nil || !needsWork {
 			return err
 		}
-		held, err := s.sqs.Holds(ctx, Queue, tag(c))
-		if err != nil || held {
+		known, err := s.sqs.Holds(ctx, Queue, tag(c))
+		if err != nil || known {
 			return err
 		}
 		sent++

@@ -3,8 +3,8 @@
 //
 //	GET /journals/{journal}/entries/{entry}
 //
-// the way Bugout's Spire answers it. Every journal and entry exists; [Token] may do everything, and nobody else anything.
-// It is for one's own machine: whoever can reach it knows the token.
+// the way Bugout's Spire answers it. Every journal and entry exists; [Token] may do everything, and nobody else
+// anything. It is for one's own machine: whoever can reach it knows the token.
 package demoapp
 
 import (
@@ -17,7 +17,8 @@ import (
 // Token is the one token that is allowed: alone, or after a scheme ("Bearer demo").
 const Token = "demo"
 
-// id is what a journal or an entry may be called, as in the rest of the product. Spire wants UUIDs, which are within it.
+// id is what a journal or an entry may be called, as in the rest of the product. Spire wants UUIDs, which are within
+// it.
 var id = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // madeAt is when every journal entry here was written, in Spire's form.

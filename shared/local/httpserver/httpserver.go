@@ -1,5 +1,5 @@
-// Package httpserver is how a stand-in serves HTTP: on one address, within bounds that keep a slow or greedy caller from
-// holding it, and with an end that waits a moment for the requests that are under way and no longer.
+// Package httpserver is how a stand-in serves HTTP: on one address, within bounds that keep a slow or greedy caller
+// from holding it, and with an end that waits a moment for the requests that are under way and no longer.
 package httpserver
 
 import (
@@ -15,7 +15,8 @@ import (
 // finishTime is how long requests may go on after Close was called.
 const finishTime = time.Second
 
-// Server is an address that is listened on. Serve or Start, and Close, are called once each, Close also while it serves.
+// Server is an address that is listened on. Serve or Start, and Close, are called once each, Close also while it
+// serves.
 type Server struct {
 	listener net.Listener
 	http     *http.Server
