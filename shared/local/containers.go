@@ -45,7 +45,7 @@ func (s *Stack) openContainers(ctx context.Context) error {
 // newProxy hands requests on by what they ask for: S3, SQS and DynamoDB, which check their signatures themselves, and
 // of the application the one question that is put to it. An endpoint that is empty is not served.
 func newProxy(to Endpoints, log *slog.Logger) (http.Handler, error) {
-	transport := &http.Transport{MaxIdleConnsPerHost: 32, IdleConnTimeout: idleTimeout,
+	transport := &http.Transport{MaxIdleConnsPerHost: 32, IdleConnTimeout: 2 * time.Minute,
 		ResponseHeaderTimeout: answerTimeout}
 	proxies := map[string]http.Handler{}
 	for _, target := range []string{to.S3, to.SQS, to.DynamoDB, to.App} {

@@ -23,6 +23,7 @@ import (
 
 	"hatchery/shared/arrival"
 	"hatchery/shared/local/demoapp"
+	"hatchery/shared/local/httpserver"
 	"hatchery/shared/local/localbrood"
 	"hatchery/shared/local/localdynamo"
 	"hatchery/shared/local/locals3"
@@ -77,7 +78,7 @@ type Stack struct {
 	dynamodb   *localdynamo.Server
 	bugout     *localbrood.Server
 	app        *demoapp.Server
-	api        net.Listener
+	api        *httpserver.Server
 	containers string // the URL for functions in containers; empty: none
 	closers    []func(context.Context) error
 }
@@ -132,16 +133,11 @@ func Open(ctx context.Context, o Options) (_ *Stack, err error) {
 
 // listen takes the address of the API.
 func (s *Stack) listen(ctx context.Context) (err error) {
-	if s.api, err = new(net.ListenConfig).Listen(ctx, "tcp", s.o.Listen); err != nil {
-		return fmt.Errorf("listen for the API on %s: %w (choose another with --listen, 127.0.0.1:0 for any free port)",
-			s.o.Listen, err)
+	// Without a bound in time: large files pass.
+	if s.api, err = httpserver.Listen(ctx, s.o.Listen, 0, s.o.Log); err != nil {
+		return fmt.Errorf("serve the API: %w (choose another with --listen, 127.0.0.1:0 for any free port)", err)
 	}
-	s.closers = append(s.closers, func(context.Context) error {
-		if err := s.api.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			return err
-		}
-		return nil
-	})
+	s.closers = append(s.closers, s.api.Close)
 	return nil
 }
 
@@ -268,7 +264,7 @@ func (s *Stack) Endpoints() Endpoints {
 
 // apiAt gives the API's URL on this machine, and its address if others reach it.
 func (s *Stack) apiAt() (url, beyond string) {
-	address := s.api.Addr().String()
+	address := strings.TrimPrefix(s.api.URL(), "http://")
 	at, err := netip.ParseAddrPort(address)
 	if err != nil || at.Addr().IsLoopback() {
 		return "http://" + address, ""

@@ -89,38 +89,32 @@ func normalNumber(text string) (any, error) {
 	return json.Number(text), nil
 }
 
-// write writes a value; the separators are those of jsonb's text or of an answer.
-func write(b *strings.Builder, v any, comma, colon string) {
+// write writes a value as jsonb's text.
+func write(b *strings.Builder, v any) {
 	switch v := v.(type) {
-	case nil:
-		b.WriteString("null")
-	case bool:
-		b.WriteString(strconv.FormatBool(v))
-	case json.Number:
-		b.WriteString(string(v))
-	case string:
-		quoted, _ := json.Marshal(v) // a string always marshals
-		b.Write(quoted)
 	case []any:
 		b.WriteByte('[')
 		for i, element := range v {
 			if i > 0 {
-				b.WriteString(comma)
+				b.WriteString(", ")
 			}
-			write(b, element, comma, colon)
+			write(b, element)
 		}
 		b.WriteByte(']')
 	case object:
 		b.WriteByte('{')
 		for i, key := range v.keys() {
 			if i > 0 {
-				b.WriteString(comma)
+				b.WriteString(", ")
 			}
-			write(b, key, comma, colon)
-			b.WriteString(colon)
-			write(b, v[key], comma, colon)
+			write(b, key)
+			b.WriteString(": ")
+			write(b, v[key])
 		}
 		b.WriteByte('}')
+	default: // nil, bool, json.Number or string, which always marshal
+		text, _ := json.Marshal(v)
+		b.Write(text)
 	}
 }
 
@@ -137,7 +131,7 @@ func (o object) keys() []string {
 // MarshalJSON implements json.Marshaler.
 func (o object) MarshalJSON() ([]byte, error) {
 	var b strings.Builder
-	write(&b, o, ",", ":")
+	write(&b, o)
 	return []byte(b.String()), nil
 }
 
@@ -158,18 +152,13 @@ func (o *object) UnmarshalJSON(text []byte) error {
 // nothing.
 func (o object) matches(want map[string]string) bool {
 	for key, text := range want {
-		if o[key] == nil {
-			return false
+		is, isText := o[key].(string)
+		if !isText {
+			var b strings.Builder
+			write(&b, o[key])
+			is = b.String()
 		}
-		if s, ok := o[key].(string); ok {
-			if s != text {
-				return false
-			}
-			continue
-		}
-		var b strings.Builder
-		write(&b, o[key], ", ", ": ")
-		if b.String() != text {
+		if o[key] == nil || is != text {
 			return false
 		}
 	}

@@ -24,7 +24,8 @@ const maxListed = 1000
 //
 // (versitygw's own repeats a version between pages and reads all that comes before a page again. It is still asked
 // where a delimiter gathers keys.)
-func (g *guarded) ListObjectVersions(ctx context.Context, in *s3.ListObjectVersionsInput) (s3response.ListVersionsResult, error) {
+func (g *guarded) ListObjectVersions(ctx context.Context, in *s3.ListObjectVersionsInput) (
+	s3response.ListVersionsResult, error) {
 	if aws.ToString(in.Delimiter) != "" {
 		return g.Posix.ListObjectVersions(ctx, in)
 	}

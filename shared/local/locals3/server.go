@@ -262,9 +262,9 @@ func (s *Server) serve(ctx context.Context) error {
 	listening := make(chan struct{})
 	primed := make(chan struct{})
 	var prime sync.Once
-	s.api, err = s3api.New(s.store, middlewares.RootUserConfig{Access: s.opts.AccessKey, Secret: s.opts.SecretKey},
-		s.opts.Region, auth.NewIAMServiceSingle(auth.Account{Access: s.opts.AccessKey, Secret: s.opts.SecretKey, Role: auth.RoleAdmin}),
-		nil, nil, nil, nil,
+	root := middlewares.RootUserConfig{Access: s.opts.AccessKey, Secret: s.opts.SecretKey}
+	account := auth.Account{Access: root.Access, Secret: root.Secret, Role: auth.RoleAdmin}
+	s.api, err = s3api.New(s.store, root, s.opts.Region, auth.NewIAMServiceSingle(account), nil, nil, nil, nil,
 		s3api.WithQuiet(), s3api.WithKeepAlive(), s3api.WithConcurrencyLimiter(4096, 4096), s3api.WithMpMaxParts(10000),
 		s3api.WithOnListen(func() { close(listening) }),
 		s3api.WithMiddleware("/", func(c fiber.Ctx) error {

@@ -139,7 +139,8 @@ func (m *Mapping) checkQueue(ctx context.Context) error {
 		return fmt.Errorf("read its visibility timeout: %w", err)
 	}
 	if visibility := time.Duration(seconds) * time.Second; visibility < m.FunctionTimeout {
-		return fmt.Errorf("its visibility timeout of %v is less than the function timeout of %v", visibility, m.FunctionTimeout)
+		return fmt.Errorf("its visibility timeout of %v is less than the function timeout of %v",
+			visibility, m.FunctionTimeout)
 	}
 	return nil
 }
