@@ -74,7 +74,7 @@ func TestTheRulesBite(t *testing.T) {
 		{"shared/uploadtest/x.go", []string{"hatchery/shared/records/sqliterecords", "hatchery/shared/local", s3client}, []string{"testing", "hatchery/shared/upload"}},
 		{"shared/queue/queuetest/x.go", []string{"hatchery/shared/queue/sqsqueue"}, []string{"testing", "hatchery/shared/queue"}},
 		{"shared/local/locals3/x.go", []string{"hatchery/shared/upload", "hatchery/shared/objects/s3objects", "hatchery/shared/local/localsqs", "modernc.org/sqlite"}, []string{"github.com/versity/versitygw/s3api", "github.com/gofiber/fiber/v3", "hatchery/shared/arrival"}},
-		{"shared/local/localsqs/x.go", []string{"hatchery/shared/upload", "github.com/gofiber/fiber/v3", "hatchery/shared/local/locals3", "modernc.org/sqlite"}, []string{"hatchery/shared/local/sqlitefile", "hatchery/shared/local/httpserver", "github.com/aws/aws-sdk-go-v2/aws/signer/v4"}},
+		{"shared/local/localsqs/x.go", []string{"hatchery/shared/upload", "github.com/gofiber/fiber/v3", "hatchery/shared/local/locals3", "hatchery/shared/local/sqlitefile"}, []string{"modernc.org/sqlite", "hatchery/shared/local/httpserver", "github.com/aws/aws-sdk-go-v2/aws/signer/v4"}},
 		{"shared/local/sqlitefile/x.go", []string{"hatchery/shared/local/localsqs", "hatchery/shared/upload"}, []string{"database/sql", "modernc.org/sqlite", "modernc.org/sqlite/lib"}},
 		{"shared/local/httpserver/x.go", []string{"hatchery/shared/local/localsqs", "hatchery/shared/lambdahttp", "github.com/gofiber/fiber/v3"}, []string{"net/http"}},
 		{"shared/local/mapping/x.go", []string{"hatchery/shared/validator", "hatchery/shared/upload"}, []string{events, "github.com/aws/aws-sdk-go-v2/service/sqs"}},
