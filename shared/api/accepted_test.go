@@ -10,7 +10,7 @@ import (
 
 func TestEachNewUploadIsHeardOfOnce(t *testing.T) {
 	var heard []upload.ID
-	w := newWorld(t, func(w *world) {
+	w := newFixture(t, func(w *fixture) {
 		w.config.Accepted = func(r upload.Record) { heard = append(heard, r.ID) }
 	})
 	json := []string{"Content-Type", "application/json"}
@@ -42,7 +42,7 @@ func TestEachNewUploadIsHeardOfOnce(t *testing.T) {
 
 func TestAnUploadWhoseBytesWereNotStoredIsNotHeardOf(t *testing.T) {
 	heard := 0
-	w := newWorld(t, func(w *world) { w.config.Accepted = func(upload.Record) { heard++ } })
+	w := newFixture(t, func(w *fixture) { w.config.Accepted = func(upload.Record) { heard++ } })
 	w.pipeline.Objects = &failingPut{Objects: w.objects, fail: true}
 	if got := w.do("POST", named("cat.png"), strings.NewReader("bytes")); got.status != 503 || heard != 0 {
 		t.Errorf("status %d, heard of %d", got.status, heard)

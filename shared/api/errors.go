@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -46,10 +47,9 @@ const (
 	unavailable      code = "unavailable"
 )
 
-// answers is the one table of what each problem is on the wire. The word "error"
-// is the member that the replaced service had; where it had none, the title
-// stands there too.
-var answers = map[code]struct {
+// problems is the one table of what each problem is on the wire. The word "error" is the member that the replaced
+// service had; where it had none, the title stands there too.
+var problems = map[code]struct {
 	status int
 	title  string
 	error  string
@@ -108,22 +108,21 @@ func (p *problem) Error() string {
 
 func (p *problem) Unwrap() error { return p.cause }
 
-func (p *problem) status() int { return answers[p.code].status }
-
 // refusals says which problem a refused request has.
 var refusals = map[upload.Problem]code{
-	upload.ProblemName: badName, upload.ProblemExtension: badExtension, upload.ProblemSize: badSize, upload.ProblemType: badType,
-	upload.ProblemChecksum: badChecksum, upload.ProblemQuota: overQuota, upload.ProblemKind: notFound,
+	upload.ProblemName: badName, upload.ProblemExtension: badExtension, upload.ProblemSize: badSize,
+	upload.ProblemType: badType, upload.ProblemChecksum: badChecksum, upload.ProblemQuota: overQuota,
+	upload.ProblemKind: notFound,
 }
 
 // denials says which problem an application's answer has.
 var denials = map[int]code{401: unauthorized, 403: forbidden, 404: notFound, 429: tooMany}
 
-// troubleRetry is how long a caller should wait after trouble.
-const troubleRetry = 5 * time.Second
+// unavailableRetry is how long a caller should wait after a 503.
+const unavailableRetry = 5 * time.Second
 
-// problemOf says what an error becomes for a caller. What is not known to be the
-// caller's is trouble: its text goes to the log alone.
+// problemOf says what an error becomes for a caller. The text of an error that is not known to be the caller's goes to
+// the log alone.
 func problemOf(err error) *problem {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return p
@@ -137,18 +136,19 @@ func problemOf(err error) *problem {
 		if c, known := denials[d.Status]; known {
 			return &problem{code: c, detail: d.Message, retryAfter: d.RetryAfter}
 		}
-		return &problem{code: unavailable, detail: d.Message, retryAfter: troubleRetry, cause: err}
+		return &problem{code: unavailable, detail: d.Message, retryAfter: unavailableRetry, cause: err}
 	}
 	switch {
 	case errors.Is(err, upload.ErrNotFound):
 		return nothingHere()
 	case errors.Is(err, upload.ErrKeyReused):
-		return &problem{code: keyReused, detail: "This Idempotency-Key was used in the last 24 hours for another name, size or bytes: use a new key for a new upload."}
+		return &problem{code: keyReused, detail: "This Idempotency-Key was used in the last 24 hours " +
+			"for another name, size or bytes: use a new key for a new upload."}
 	case errors.Is(err, upload.ErrBadCursor):
 		return &problem{code: badRequest, detail: "The cursor is not one that this list gave: start again without it."}
 	}
-	return &problem{code: unavailable, detail: "A system behind this one did not answer as it should: try again. An upload may be repeated safely with the same Idempotency-Key.",
-		retryAfter: troubleRetry, cause: err}
+	return &problem{code: unavailable, detail: "A system behind this one did not answer as it should: try again. " +
+		"An upload may be repeated safely with the same Idempotency-Key.", retryAfter: unavailableRetry, cause: err}
 }
 
 // nothingHere is the same for what is absent, deleted or somebody else's.
@@ -156,16 +156,24 @@ func nothingHere() *problem {
 	return &problem{code: notFound, detail: "There is nothing at this address."}
 }
 
+// bytesMissing: somebody else removed the bytes of a stored record.
+func bytesMissing(cause error) *problem {
+	return &problem{code: internal, cause: cause,
+		detail: "The file is recorded but its bytes are not to be found. The request id names it in the log."}
+}
+
 // refuse answers with a problem.
 func (h *handler) refuse(c *call, err error) {
 	p := problemOf(err)
 	c.code = p.code
-	status := p.status()
+	status := problems[p.code].status
 	if status >= 500 {
 		c.err = err
 	}
 	header := c.w.Header()
-	for _, name := range []string{"ETag", "Last-Modified", "Content-Disposition", "Content-Length", "Location", "Accept-Ranges"} {
+	// What a handler that began a good answer may have set.
+	for _, name := range []string{"ETag", "Last-Modified", "Content-Disposition", "Content-Length", "Location",
+		"Accept-Ranges"} {
 		header.Del(name)
 	}
 	if p.code != badRange {
@@ -189,11 +197,8 @@ func (h *handler) refuse(c *call, err error) {
 
 // public is the problem as RFC 9457 and the replaced service have it.
 func (p *problem) public(requestID string) any {
-	a := answers[p.code]
-	if a.error == "" {
-		a.error = a.title
-	}
-	if a.status < 500 {
+	known := problems[p.code]
+	if known.status < 500 {
 		requestID = ""
 	}
 	return struct {
@@ -207,5 +212,6 @@ func (p *problem) public(requestID string) any {
 		Record    *upload.Record `json:"record,omitempty"`
 		Form      string         `json:"upload_form,omitempty"`
 		RequestID string         `json:"request_id,omitempty"`
-	}{"urn:hatchery:problem:" + string(p.code), a.title, a.status, p.detail, a.error, p.code, p.reason, p.record, p.form, requestID}
+	}{"urn:hatchery:problem:" + string(p.code), known.title, known.status, p.detail,
+		cmp.Or(known.error, known.title), p.code, p.reason, p.record, p.form, requestID}
 }

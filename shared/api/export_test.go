@@ -1,5 +1,8 @@
 package api
 
+// Limits are the bounds of a configuration, for tests to change.
+func (c *Config) Limits() *limits { return &c.limits }
+
 // Routes lists every "METHOD pattern" of the table, GET without its HEAD.
 func Routes() []string {
 	var all []string
@@ -14,8 +17,8 @@ func Routes() []string {
 // Codes lists every problem code with its status.
 func Codes() map[string]int {
 	all := map[string]int{}
-	for c, a := range answers {
-		all[string(c)] = a.status
+	for c, p := range problems {
+		all[string(c)] = p.status
 	}
 	return all
 }

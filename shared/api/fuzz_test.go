@@ -15,9 +15,9 @@ import (
 
 // send gives a request of any shape to a fresh handler and checks what holds for
 // every answer.
-func send(t *testing.T, dir string, r *http.Request) (*world, reply) {
+func send(t *testing.T, dir string, r *http.Request) (*fixture, reply) {
 	t.Helper()
-	w := newWorld(t, func(w *world) { w.config.SpoolDir = dir })
+	w := newFixture(t, func(w *fixture) { w.config.SpoolDir = dir })
 	recorder := httptest.NewRecorder()
 	w.handler.ServeHTTP(recorder, r)
 	got := readReply(t, recorder.Result())

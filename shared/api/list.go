@@ -17,23 +17,22 @@ const (
 	maxCursor = 2048
 )
 
-// list answers with the records of one entry and kind, newest first, under the
-// kind's name. Without limit it gives all of them, a page in memory at a time.
+// list answers with the records of one entry and kind, newest first, under the kind's name. Without limit it gives all
+// of them, a page in memory at a time.
 func (h *handler) list(c *call) error {
 	query, all, err := listQuery(c)
 	if err != nil {
 		return err
 	}
-	page, err := h.Pipeline.Records.List(c.r.Context(), query)
+	page, err := h.page(c, query)
 	if err != nil {
-		return fmt.Errorf("list records of %s/%s/%s: %w", c.Journal, c.Entry, c.Kind, err)
+		return err
 	}
 	c.w.Header().Set("Content-Type", "application/json")
 	c.w.WriteHeader(http.StatusOK)
 	if c.r.Method == http.MethodHead {
 		return nil
 	}
-
 	out := bufio.NewWriterSize(c.w, 32<<10)
 	_, _ = fmt.Fprintf(out, "{%q:[", c.Kind)
 	separator := ""
@@ -53,8 +52,8 @@ func (h *handler) list(c *call) error {
 			break
 		}
 		query.Cursor = page.Next
-		if page, err = h.Pipeline.Records.List(c.r.Context(), query); err != nil {
-			return h.breakOff(c, fmt.Errorf("list records of %s/%s/%s: %w", c.Journal, c.Entry, c.Kind, err))
+		if page, err = h.page(c, query); err != nil {
+			return h.breakOff(c, err)
 		}
 	}
 	_, _ = out.WriteString("]")
@@ -74,8 +73,16 @@ func (h *handler) list(c *call) error {
 	return nil
 }
 
-// breakOff ends an answer that was begun and cannot be completed: the
-// connection is broken, so that no half answer looks whole.
+func (h *handler) page(c *call, query upload.Query) (upload.Page, error) {
+	page, err := h.Pipeline.Records.List(c.r.Context(), query)
+	if err != nil {
+		return page, fmt.Errorf("list records of %s/%s/%s: %w", c.Journal, c.Entry, c.Kind, err)
+	}
+	return page, nil
+}
+
+// breakOff ends an answer that was begun and cannot be completed: the connection is broken, so that no half answer
+// looks whole.
 func (h *handler) breakOff(c *call, err error) error {
 	c.err = err
 	panic(http.ErrAbortHandler)

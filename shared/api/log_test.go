@@ -12,7 +12,7 @@ import (
 )
 
 func TestALogLineSaysWhatHappenedAndNothingThatACallerSent(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	secrets := []string{"secretname", "secretquery", "secretheader", "secretpath", "secretbody", "SECRETMETHOD", canary}
 	w.do("POST", files+"?name=secretname.png&x=secretquery", strings.NewReader("secretbody"), "X-Other", "secretheader", "Idempotency-Key", "secretheader")
 	w.do("SECRETMETHOD", "/secretpath?secretquery", nil)
@@ -33,7 +33,7 @@ func TestALogLineSaysWhatHappenedAndNothingThatACallerSent(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines[0]), &first); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]any{"level": "INFO", "request_id": "request-1", "method": "POST", "route": "/files/{journal}/entries/{entry}/{kind}", "status": 202.0, "upload_id": idSecond} {
+	for name, want := range map[string]any{"level": "INFO", "request_id": "request-1", "method": "POST", "route": "/files/{journal}/entries/{entry}/{kind}", "status": 202.0, "upload_id": idNew} {
 		if first[name] != want {
 			t.Errorf("%s is %v, want %v", name, first[name], want)
 		}
@@ -52,7 +52,7 @@ func TestTroubleIsLoggedWithItsCauseUnderTheIdThatTheCallerGot(t *testing.T) {
 		"panic": {"Authorization", "-", "Authorization", "Bearer panic"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, brokenRecords, func(w *world) { w.config.RequestID = nil })
+			w := newFixture(t, brokenRecords, func(w *fixture) { w.config.RequestID = nil })
 			seeded := w.pipeline.Records
 			w.pipeline.Records = seeded
 			got := w.do("GET", files+"/"+idStored, nil, header...)
@@ -70,7 +70,7 @@ func TestTroubleIsLoggedWithItsCauseUnderTheIdThatTheCallerGot(t *testing.T) {
 }
 
 func TestAPanicAfterTheAnswerBeganBreaksTheConnection(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	defer func() {
 		if recover() != http.ErrAbortHandler { //nolint:errorlint // the sentinel itself is thrown
 			t.Error("the connection was not broken off")
@@ -88,7 +88,7 @@ type throwing struct{ *httptest.ResponseRecorder }
 func (throwing) Write([]byte) (int, error) { panic("thrown while writing") }
 
 func TestAConfigurationThatCannotWorkIsRefused(t *testing.T) {
-	good := newWorld(t).config
+	good := newFixture(t).config
 	for name, spoil := range map[string]func(*api.Config){
 		"no pipeline":        func(c *api.Config) { c.Pipeline = nil },
 		"no downloads":       func(c *api.Config) { c.Downloads = nil },
@@ -96,7 +96,7 @@ func TestAConfigurationThatCannotWorkIsRefused(t *testing.T) {
 		"no gate":            func(c *api.Config) { c.Gate = nil },
 		"forms that outlive": func(c *api.Config) { c.FormLifetime = time.Hour + 1 },
 		"negative bytes":     func(c *api.Config) { c.PostBytes = -1 },
-		"negative time":      func(c *api.Config) { c.BodyIdle = -1 },
+		"negative time":      func(c *api.Config) { c.FormLifetime = -1 },
 	} {
 		spoiled := good
 		spoil(&spoiled)

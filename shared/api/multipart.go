@@ -14,35 +14,34 @@ const (
 	readAhead = 16 << 10
 )
 
-// meter lets so many bytes through and then fails. Whoever reads from it is
-// told, by setting left anew, how much the next step may read: the framing and
-// small fields of a body share one allowance, the file has another. A header
-// section of megabytes is stopped by it like any other excess.
-type meter struct {
+// limitedReader lets so many bytes through and then fails. Its user sets left anew for what the next step may read:
+// the framing and small fields of a body share one allowance, the file has another. A header section of megabytes is
+// stopped by it like any other excess.
+type limitedReader struct {
 	from io.Reader
 	left int64
 }
 
-func (m *meter) Read(p []byte) (int, error) {
+func (m *limitedReader) Read(p []byte) (int, error) {
 	if m.left <= 0 {
-		return 0, &problem{code: badMultipart, detail: "The multipart body holds too much beside the file: at most 64 KiB of headers and other fields."}
+		return 0, &problem{code: badMultipart, detail: "The multipart body holds too much beside the file: " +
+			"at most 64 KiB of headers and other fields."}
 	}
 	n, err := m.from.Read(p[:min(int64(len(p)), m.left)])
 	m.left -= int64(n)
 	return n, err
 }
 
-// spoolPart finds the one part named "file" and spools it. Other fields are
-// passed over. The part's own headers, its filename among them, mean nothing.
+// spoolPart finds the one part named "file" and spools it. Other fields are ignored, and so are the part's own headers,
+// its filename among them.
 func spoolPart(body io.Reader, boundary string, into *spool, limit int64) error {
-	m := &meter{from: body, left: maxFraming}
+	m := &limitedReader{from: body, left: maxFraming}
 	reader := multipart.NewReader(m, boundary)
 	found := false
 	for parts := 0; ; parts++ {
 		// Raw: what was sent is what is stored, with no transfer encoding undone.
 		part, err := reader.NextRawPart()
-		// Only the bare io.EOF is the last boundary: wrapped, it is a body that was
-		// cut off, so errors.Is would be wrong here.
+		// Only the bare io.EOF is the last boundary; errors.Is would take a body that was cut off for it.
 		if err == io.EOF {
 			break
 		}
@@ -59,7 +58,8 @@ func spoolPart(body io.Reader, boundary string, into *spool, limit int64) error 
 			continue
 		}
 		if found {
-			return &problem{code: severalFiles, detail: `The body has several parts named "file": send each file in its own request.`}
+			return &problem{code: severalFiles,
+				detail: `The body has several parts named "file": send each file in its own request.`}
 		}
 		found = true
 		framing := m.left
@@ -90,8 +90,7 @@ func (r partReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// multipartProblem keeps what the body's reader said, and puts everything that
-// the multipart reader says into one sentence.
+// multipartProblem keeps a problem of the body's reader, and replaces any error of the multipart reader.
 func multipartProblem(err error) error {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return p

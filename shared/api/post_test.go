@@ -25,16 +25,16 @@ func TestWhatIsStoredIsTheFileAlone(t *testing.T) {
 		{"multipart, a transfer encoding is not undone", contentType, encoded, "a=3Db="},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			got := w.do("POST", named("cat.png"), strings.NewReader(c.body), "Content-Type", c.contentType)
 			if got.status != 202 {
 				t.Fatalf("status %d: %s", got.status, got.body)
 			}
-			kept, _ := w.objects.Bytes(w.pipeline.Layout.QuarantineKey(ref("e", idSecond)), "")
+			kept, _ := w.objects.Bytes(w.pipeline.Layout.QuarantineKey(ref("e", idNew)), "")
 			if string(kept) != c.want {
 				t.Errorf("quarantine holds %d bytes %.20q, want %d %.20q", len(kept), kept, len(c.want), c.want)
 			}
-			record, err := w.records.Get(t.Context(), ref("e", idSecond))
+			record, err := w.records.Get(t.Context(), ref("e", idNew))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -48,7 +48,7 @@ func TestWhatIsStoredIsTheFileAlone(t *testing.T) {
 }
 
 func TestASpooledBodyHasNoNameThatAKilledProcessCouldLeaveBehind(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	held := &heldPut{Objects: w.objects, begun: make(chan struct{}), letGo: make(chan struct{})}
 	w.pipeline.Objects = held
 	answers := make(chan reply)

@@ -18,8 +18,7 @@ type route struct {
 	methods map[string]action
 }
 
-// action answers one request. An error becomes a problem by the table in
-// errors.go.
+// action answers one request. An error becomes a problem by the table in errors.go.
 type action func(*handler, *call) error
 
 // The patterns. What stands in braces is one segment of the path.
@@ -31,13 +30,13 @@ const (
 	pathStatus = pathFile + "/status"
 )
 
-// routes are all routes. The first whose pattern fits is taken: "uploads" is no
-// id.
+// routes are all routes. The first whose pattern fits is taken: "uploads" is no id.
 var routes = []route{
 	{pattern: pathPing, open: true, methods: map[string]action{http.MethodGet: (*handler).ping}},
 	{pattern: pathFiles, methods: map[string]action{http.MethodGet: (*handler).list, http.MethodPost: (*handler).post}},
 	{pattern: pathForms, methods: map[string]action{http.MethodPost: (*handler).form}},
-	{pattern: pathFile, methods: map[string]action{http.MethodGet: (*handler).serve, http.MethodDelete: (*handler).remove}},
+	{pattern: pathFile, methods: map[string]action{http.MethodGet: (*handler).serve,
+		http.MethodDelete: (*handler).remove}},
 	{pattern: pathStatus, methods: map[string]action{http.MethodGet: (*handler).status}},
 }
 
@@ -68,13 +67,11 @@ type target struct {
 	kind upload.Kind
 }
 
-// maxPath bounds a path that is looked at; the longest real one is far shorter.
+// maxPath bounds a path; the longest real one is far shorter.
 const maxPath = 1024
 
-// match finds the route of a URL and what it names. One slash at the end does
-// not matter. A path is split before it is unescaped, so %2F is never a
-// separator; and nothing is cleaned, so "//" and ".." are segments that fit
-// nothing.
+// match finds the route of a URL and what it names. One slash at the end does not matter. A path is split before it is
+// unescaped, so %2F is never a separator; and nothing is cleaned, so "//" and ".." are segments that fit nothing.
 func match(u *url.URL, policy upload.Policy) (*route, target, bool) {
 	path := u.EscapedPath()
 	if len(path) > maxPath {
@@ -95,7 +92,7 @@ func match(u *url.URL, policy upload.Policy) (*route, target, bool) {
 	return nil, target{}, false
 }
 
-// fit holds the segments of a path against a pattern.
+// fit compares the segments of a path with a pattern.
 func fit(pattern string, segments []string, policy upload.Policy) (target, bool) {
 	var t target
 	parts := strings.Split(pattern, "/")

@@ -16,9 +16,8 @@ import (
 // spoolMemory is how much of a body is kept in memory before it goes to a file.
 const spoolMemory = 256 << 10
 
-// spool keeps a body until it is stored: small ones in memory, others in a file
-// that has no name any more, so that nothing is left behind however the process
-// ends.
+// spool keeps a body until it is stored: small ones in memory, others in a file that has no name any more, so that
+// nothing is left behind however the process ends.
 type spool struct {
 	dir    string
 	memory bytes.Buffer
@@ -27,14 +26,14 @@ type spool struct {
 	sum    hash.Hash
 }
 
-// SpoolPattern matches the files that wait in Config.SpoolDir. They have no name for
-// longer than a moment, but a process can be killed in that moment.
+// SpoolPattern matches the files that wait in Config.SpoolDir. They lose their names at once, but a process can be
+// killed before that.
 const SpoolPattern = "hatchery-upload-*"
 
 func newSpool(dir string) *spool { return &spool{dir: dir, sum: sha256.New()} }
 
-// errBeyond: the body is longer than it may be.
-var errBeyond = errors.New("body is longer than it may be")
+// errTooLong: the body is longer than it may be.
+var errTooLong = errors.New("body is longer than it may be")
 
 // fill reads all of body, at most limit bytes.
 func (s *spool) fill(body io.Reader, limit int64) error {
@@ -44,7 +43,7 @@ func (s *spool) fill(body io.Reader, limit int64) error {
 		return err
 	}
 	if n > limit {
-		return errBeyond
+		return errTooLong
 	}
 	return nil
 }
@@ -106,17 +105,15 @@ func (s *spool) Close() {
 	}
 }
 
-// turn waits until a body may be received, and gives its place back with done.
-func (h *handler) turn(ctx context.Context) (done func(), err error) {
-	timer := time.NewTimer(h.SlotWait)
-	defer timer.Stop()
+// uploadSlot waits until a body may be received; release ends its reception.
+func (h *handler) uploadSlot(ctx context.Context) (release func(), err error) {
 	select {
 	case h.uploads <- struct{}{}:
 		return func() { <-h.uploads }, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait to receive a body: %w", ctx.Err())
-	case <-timer.C:
-		return nil, &problem{code: busy, detail: "As many uploads as fit are under way: try again in a moment.", retryAfter: time.Second,
-			cause: fmt.Errorf("%d uploads at once", cap(h.uploads))}
+	case <-time.After(h.limits.SlotWait):
+		return nil, &problem{code: busy, detail: "As many uploads as fit are under way: try again in a moment.",
+			retryAfter: time.Second, cause: fmt.Errorf("%d uploads at once", cap(h.uploads))}
 	}
 }

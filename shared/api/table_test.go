@@ -20,9 +20,9 @@ type exchange struct {
 	path   string
 	header []string // name, value, …; the value "-" removes
 	body   string
-	// change adjusts the world; before brings it into a state by other requests.
-	change func(*world)
-	before func(w *world, send func(method, path, body string, header ...string) reply)
+	// change adjusts the fixture; before brings it into a state by other requests.
+	change func(*fixture)
+	before func(w *fixture, send func(method, path, body string, header ...string) reply)
 
 	status int
 	want   []string // headers: name, value, …; the value "-" means absent
@@ -83,11 +83,11 @@ func TestRequestsAndAnswers(t *testing.T) {
 }
 
 func (e exchange) run(t *testing.T, way transport) {
-	var changes []func(*world)
+	var changes []func(*fixture)
 	if e.change != nil {
 		changes = append(changes, e.change)
 	}
-	w := newWorld(t, changes...)
+	w := newFixture(t, changes...)
 	var body io.Reader
 	if e.body != "" {
 		body = strings.NewReader(e.body)

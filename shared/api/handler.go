@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 // call is one request on its way through the handler.
 type call struct {
 	target
-	w         *answer
+	w         *responseWriter
 	r         *http.Request
 	requestID string
 	route     *route
@@ -27,9 +28,9 @@ type call struct {
 	err      error
 }
 
-// answer is the response being written. It counts, and it moves the connection's
-// write deadline along: a client that stops reading is given up.
-type answer struct {
+// responseWriter counts what is written. It also moves the connection's write deadline along, so that a client that
+// stops reading is given up.
+type responseWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	idle    time.Duration
@@ -38,28 +39,27 @@ type answer struct {
 }
 
 // Unwrap lets http.ResponseController find the connection.
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// extend moves the write deadline. Where there is no connection (a test, a
-// Lambda) there is no deadline to set either. The wall clock is used because it
-// is the one that the kernel measures with.
-func (a *answer) extend() { _ = a.control.SetWriteDeadline(time.Now().Add(a.idle)) }
+// extend moves the write deadline, by the wall clock because the kernel measures with that one. Where there is no
+// connection (a test, a Lambda) there is no deadline to set either.
+func (w *responseWriter) extend() { _ = w.control.SetWriteDeadline(time.Now().Add(w.idle)) }
 
-func (a *answer) WriteHeader(status int) {
-	if a.status == 0 {
-		a.status = status
-		a.extend()
+func (w *responseWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+		w.extend()
 	}
-	a.ResponseWriter.WriteHeader(status)
+	w.ResponseWriter.WriteHeader(status)
 }
 
-func (a *answer) Write(p []byte) (int, error) {
-	if a.status == 0 {
-		a.WriteHeader(http.StatusOK)
+func (w *responseWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
 	}
-	a.extend()
-	n, err := a.ResponseWriter.Write(p)
-	a.bytes += int64(n)
+	w.extend()
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
 	return n, err
 }
 
@@ -67,18 +67,16 @@ func (a *answer) Write(p []byte) (int, error) {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := h.Now()
 	c := &call{r: r, requestID: h.RequestID(r),
-		w: &answer{ResponseWriter: w, control: http.NewResponseController(w), idle: h.BodyIdle}}
-	// The deadline of the answer before, on the same connection, must not cut
-	// this one: "100 Continue" is written before any answer.
+		w: &responseWriter{ResponseWriter: w, control: http.NewResponseController(w), idle: h.limits.BodyIdle}}
+	// The deadline of the previous answer on this connection must not cut this one: "100 Continue" is written before
+	// any answer.
 	c.w.extend()
 	if r.ContentLength != 0 {
-		// A body that nobody reads is passed over by net/http: not for ever.
-		_ = c.w.control.SetReadDeadline(time.Now().Add(h.BodyIdle))
+		// net/http discards a body that nobody reads: not for ever.
+		_ = c.w.control.SetReadDeadline(time.Now().Add(h.limits.BodyIdle))
 	}
-
 	defer func() {
-		thrown := recover()
-		abort := h.recovered(c, thrown)
+		abort := h.recovered(c, recover())
 		h.logCall(c, started, abort)
 		if abort {
 			panic(http.ErrAbortHandler)
@@ -89,25 +87,26 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// recovered answers after a panic. It says whether the connection must be
-// broken off, because what was sent of an answer cannot be completed.
-func (h *handler) recovered(c *call, thrown any) (abort bool) {
-	switch thrown {
+// recovered answers after a panic. It says whether the connection must be broken off, because an answer that was begun
+// cannot be completed.
+func (h *handler) recovered(c *call, panicked any) (abort bool) {
+	switch panicked {
 	case nil:
 		return false
 	case http.ErrAbortHandler:
 		return true
 	}
-	c.err = fmt.Errorf("panic: %v\n%s", thrown, debug.Stack())
+	cause := fmt.Errorf("panic: %v\n%s", panicked, debug.Stack())
 	if c.w.status != 0 {
+		c.err = cause
 		return true
 	}
-	cause := c.err
-	h.refuse(c, &problem{code: internal, detail: "Something went wrong here. The request id names it in the log.", cause: cause})
+	h.refuse(c, &problem{code: internal, cause: cause,
+		detail: "Something went wrong here. The request id names it in the log."})
 	return false
 }
 
-// dispatch finds the route, asks the gate and runs the action.
+// dispatch finds the route, authorizes the request and runs the action.
 func (h *handler) dispatch(c *call) error {
 	header := c.w.Header()
 	header.Set("X-Request-Id", c.requestID)
@@ -137,11 +136,12 @@ func (h *handler) dispatch(c *call) error {
 	return act(h, c)
 }
 
-// authorize asks the gate. Nothing of the body has been read by then.
+// authorize asks the application. Nothing of the body has been read by then.
 func (h *handler) authorize(c *call) error {
 	values := c.r.Header.Values("Authorization")
 	if len(values) != 1 || values[0] == "" {
-		return &problem{code: unauthorized, detail: "Send exactly one Authorization header: the application decides by it."}
+		return &problem{code: unauthorized,
+			detail: "Send exactly one Authorization header: the application decides by it."}
 	}
 	return h.Gate.Allow(c.r.Context(), values[0], string(c.Journal), string(c.Entry))
 }
@@ -149,6 +149,17 @@ func (h *handler) authorize(c *call) error {
 func (h *handler) ping(c *call) error {
 	c.write("application/json", http.StatusOK, []byte(`{"status":"ok"}`))
 	return nil
+}
+
+// remove deletes an upload whatever its state and answers with its last record.
+func (h *handler) remove(c *call) error {
+	ctx, cancel := finishing(c.r.Context(), storeTime)
+	defer cancel()
+	record, err := h.Pipeline.Delete(ctx, c.Ref)
+	if err != nil {
+		return err
+	}
+	return c.json(http.StatusOK, record)
 }
 
 // json answers with a value.
@@ -161,8 +172,7 @@ func (c *call) json(status int, value any) error {
 	return nil
 }
 
-// write sends a whole body. A failure to write is the client's hang-up: nobody
-// is left to be told.
+// write sends a whole body. A failure to write is the client's hang-up: nobody is left to be told.
 func (c *call) write(contentType string, status int, body []byte) {
 	header := c.w.Header()
 	header.Set("Content-Type", contentType)
@@ -173,23 +183,20 @@ func (c *call) write(contentType string, status int, body []byte) {
 	}
 }
 
-// knownMethods are the methods that a log line may name.
-var knownMethods = map[string]bool{http.MethodGet: true, http.MethodHead: true, http.MethodPost: true, http.MethodPut: true,
-	http.MethodPatch: true, http.MethodDelete: true, http.MethodOptions: true}
-
-// logCall writes the one line of a request. What a caller can put anything into
-// (headers, queries, names, unknown paths and methods) is not in it.
+// logCall writes the one line of a request. What a caller can put anything into (headers, queries, names, unknown
+// paths and methods) is not in it.
 func (h *handler) logCall(c *call, started time.Time, aborted bool) {
 	pattern, method := "", "other"
 	if c.route != nil {
 		pattern = c.route.pattern
 	}
-	if knownMethods[c.r.Method] {
+	if slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, c.r.Method) {
 		method = c.r.Method
 	}
 	attributes := []slog.Attr{
 		slog.String("request_id", c.requestID), slog.String("method", method), slog.String("route", pattern),
-		slog.Int("status", c.w.status), slog.Int64("bytes", c.w.bytes), slog.Float64("ms", float64(h.Now().Sub(started).Microseconds())/1000),
+		slog.Int("status", c.w.status), slog.Int64("bytes", c.w.bytes),
+		slog.Float64("ms", float64(h.Now().Sub(started).Microseconds())/1000),
 	}
 	if c.uploadID != "" {
 		attributes = append(attributes, slog.String("upload_id", string(c.uploadID)))
@@ -206,7 +213,7 @@ func (h *handler) logCall(c *call, started time.Time, aborted bool) {
 		attributes = append(attributes, slog.String("error", c.err.Error()))
 	}
 	if c.r.Context().Err() != nil && c.code != internal {
-		// Whoever asked is gone: what failed then is nobody's trouble.
+		// The caller is gone: what failed then is no error of ours.
 		attributes = append(attributes, slog.Bool("client_gone", true))
 		level = slog.LevelInfo
 	}

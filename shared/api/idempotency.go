@@ -11,11 +11,11 @@ import (
 	"hatchery/shared/upload"
 )
 
-// onceLife is how long an idempotency key is remembered.
-const onceLife = 24 * time.Hour
+// idempotencyKeyLife is how long an idempotency key is remembered.
+const idempotencyKeyLife = 24 * time.Hour
 
-// onceKey reads the Idempotency-Key: 1 to 255 visible ASCII characters, or "".
-func onceKey(r *http.Request) (string, error) {
+// readIdempotencyKey reads the Idempotency-Key: 1 to 255 visible ASCII characters, or "".
+func readIdempotencyKey(r *http.Request) (string, error) {
 	values := r.Header.Values("Idempotency-Key")
 	if len(values) == 0 {
 		return "", nil
@@ -27,19 +27,18 @@ func onceKey(r *http.Request) (string, error) {
 	return values[0], nil
 }
 
-// claim makes the claim on an idempotency key, nil without a key. What the
-// request says is its fingerprint.
-func (h *handler) claim(c *call, key, route string, says ...any) *upload.Once {
+// idempotencyKey is what the store remembers of a key, nil without one. The request's values are its fingerprint.
+func (h *handler) idempotencyKey(c *call, key, route string, values ...any) *upload.Once {
 	if key == "" {
 		return nil
 	}
-	text, err := json.Marshal(says)
+	text, err := json.Marshal(values)
 	if err != nil { // strings and numbers: it cannot fail
 		return nil
 	}
 	sum := sha256.Sum256(text)
 	return &upload.Once{
 		Scope: strings.Join([]string{string(c.Journal), string(c.Entry), string(c.Kind), route}, "/"),
-		Key:   key, Fingerprint: hex.EncodeToString(sum[:]), Expires: h.Now().Add(onceLife),
+		Key:   key, Fingerprint: hex.EncodeToString(sum[:]), Expires: h.Now().Add(idempotencyKeyLife),
 	}
 }
