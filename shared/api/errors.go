@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -99,6 +100,10 @@ type problem struct {
 	cause error
 }
 
+func newProblem(c code, format string, args ...any) *problem {
+	return &problem{code: c, detail: fmt.Sprintf(format, args...)}
+}
+
 func (p *problem) Error() string {
 	if p.cause != nil {
 		return p.cause.Error()
@@ -142,10 +147,10 @@ func problemOf(err error) *problem {
 	case errors.Is(err, upload.ErrNotFound):
 		return nothingHere()
 	case errors.Is(err, upload.ErrKeyReused):
-		return &problem{code: keyReused, detail: "This Idempotency-Key was used in the last 24 hours " +
-			"for another name, size or bytes: use a new key for a new upload."}
+		return newProblem(keyReused, "This Idempotency-Key was used in the last 24 hours "+
+			"for another name, size or bytes: use a new key for a new upload.")
 	case errors.Is(err, upload.ErrBadCursor):
-		return &problem{code: badRequest, detail: "The cursor is not one that this list gave: start again without it."}
+		return newProblem(badRequest, "The cursor is not one that this list gave: start again without it.")
 	}
 	return &problem{code: unavailable, detail: "A system behind this one did not answer as it should: try again. " +
 		"An upload may be repeated safely with the same Idempotency-Key.", retryAfter: unavailableRetry, cause: err}
@@ -153,7 +158,7 @@ func problemOf(err error) *problem {
 
 // nothingHere is the same for what is absent, deleted or somebody else's.
 func nothingHere() *problem {
-	return &problem{code: notFound, detail: "There is nothing at this address."}
+	return newProblem(notFound, "There is nothing at this address.")
 }
 
 // bytesMissing: somebody else removed the bytes of a stored record.

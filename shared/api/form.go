@@ -51,8 +51,7 @@ func (h *handler) form(c *call) error {
 			return err
 		}
 		if *request.Size < 1 {
-			return &problem{code: badSize,
-				detail: "The announced size is no file's: send the size in bytes, or none."}
+			return newProblem(badSize, "The announced size is no file's: send the size in bytes, or none.")
 		}
 		declared.Size = *request.Size
 	}
@@ -78,8 +77,8 @@ func (h *handler) form(c *call) error {
 		expires = latest
 	}
 	if expires.Sub(h.Now()) < time.Minute {
-		return &problem{code: keyReused, detail: "The upload under this Idempotency-Key waits for its file too long " +
-			"to get another form: ask for one under a new key."}
+		return newProblem(keyReused, "The upload under this Idempotency-Key waits for its file too long "+
+			"to get another form: ask for one under a new key.")
 	}
 	minBytes, maxBytes := c.kind.MinBytes, c.kind.MaxBytes
 	if size := record.Declared.Size; size > 0 {
@@ -97,21 +96,21 @@ func (h *handler) form(c *call) error {
 func readFormRequest(r *http.Request, body io.Reader) (request formRequest, err error) {
 	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || mediaType != "application/json" {
-		return request, &problem{code: wrongMedia, detail: "The body is JSON: send Content-Type: application/json."}
+		return request, newProblem(wrongMedia, "The body is JSON: send Content-Type: application/json.")
 	}
 	data, err := io.ReadAll(io.LimitReader(body, maxJSON+1))
 	if err != nil {
 		return request, err
 	}
 	if len(data) > maxJSON {
-		return request, &problem{code: tooLarge, detail: fmt.Sprintf("The JSON body has more than %d bytes.", maxJSON)}
+		return request, newProblem(tooLarge, "The JSON body has more than %d bytes.", maxJSON)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	err = decoder.Decode(&request)
 	if _, more := decoder.Token(); err != nil || !errors.Is(more, io.EOF) {
-		return request, &problem{code: badJSON, detail: `The body is not a JSON object like {"name":"cat.png",` +
-			`"size":1234,"type":"image/png","sha256":"…"} with these members alone; only name is needed.`}
+		return request, newProblem(badJSON, `The body is not a JSON object like {"name":"cat.png",`+
+			`"size":1234,"type":"image/png","sha256":"…"} with these members alone; only name is needed.`)
 	}
 	return request, nil
 }

@@ -114,8 +114,8 @@ func (h *handler) dispatch(c *call) error {
 	header.Set("Cache-Control", "no-store")
 	h.allowOrigin(c)
 
-	rt, t, ok := match(c.r.URL, h.Pipeline.Policy)
-	if !ok {
+	rt, t := match(c.r.URL, h.Pipeline.Policy)
+	if rt == nil {
 		return nothingHere()
 	}
 	c.route, c.target, c.uploadID = rt, t, t.ID
@@ -126,7 +126,7 @@ func (h *handler) dispatch(c *call) error {
 	act := rt.action(c.r.Method)
 	if act == nil {
 		header.Set("Allow", rt.allow())
-		return &problem{code: wrongMethod, detail: "This address answers " + rt.allow() + "."}
+		return newProblem(wrongMethod, "This address answers %s.", rt.allow())
 	}
 	if !rt.open {
 		if err := h.authorize(c); err != nil {
@@ -140,8 +140,7 @@ func (h *handler) dispatch(c *call) error {
 func (h *handler) authorize(c *call) error {
 	values := c.r.Header.Values("Authorization")
 	if len(values) != 1 || values[0] == "" {
-		return &problem{code: unauthorized,
-			detail: "Send exactly one Authorization header: the application decides by it."}
+		return newProblem(unauthorized, "Send exactly one Authorization header: the application decides by it.")
 	}
 	return h.Gate.Allow(c.r.Context(), values[0], string(c.Journal), string(c.Entry))
 }

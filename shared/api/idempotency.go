@@ -22,7 +22,7 @@ func readIdempotencyKey(r *http.Request) (string, error) {
 	}
 	invisible := func(r rune) bool { return r < 0x21 || r > 0x7e }
 	if len(values) > 1 || values[0] == "" || len(values[0]) > 255 || strings.ContainsFunc(values[0], invisible) {
-		return "", &problem{code: badKey, detail: "Idempotency-Key is one header of 1 to 255 visible ASCII characters."}
+		return "", newProblem(badKey, "Idempotency-Key is one header of 1 to 255 visible ASCII characters.")
 	}
 	return values[0], nil
 }

@@ -53,10 +53,10 @@ func (b *incoming) Read(p []byte) (int, error) {
 		_ = b.control.SetReadDeadline(time.Time{})
 		return n, io.EOF
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		b.failure = &problem{code: tooSlow,
-			detail: "The body stopped arriving, or took too long in all: send it again, or a smaller one."}
+		b.failure = newProblem(tooSlow,
+			"The body stopped arriving, or took too long in all: send it again, or a smaller one.")
 	default:
-		b.failure = &problem{code: badRequest, detail: "The body ended before it was complete."}
+		b.failure = newProblem(badRequest, "The body ended before it was complete.")
 	}
 	return n, b.failure
 }

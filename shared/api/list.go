@@ -99,12 +99,12 @@ func listQuery(c *call) (query upload.Query, all bool, err error) {
 	if !all {
 		query.Limit, err = strconv.Atoi(values.Get("limit"))
 		if err != nil || query.Limit < 1 || query.Limit > upload.MaxPage {
-			return query, all, &problem{code: badRequest, detail: fmt.Sprintf("limit is a number from 1 to %d.", upload.MaxPage)}
+			return query, all, newProblem(badRequest, "limit is a number from 1 to %d.", upload.MaxPage)
 		}
 	}
 	if values.Has("status") {
 		if query.Status, err = upload.ParseStatus(values.Get("status")); err != nil {
-			return query, all, &problem{code: badRequest, detail: "status is pending, stored, rejected or deleted."}
+			return query, all, newProblem(badRequest, "status is pending, stored, rejected or deleted.")
 		}
 	}
 	query.Cursor = upload.Cursor(values.Get("cursor"))

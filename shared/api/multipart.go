@@ -24,8 +24,8 @@ type limitedReader struct {
 
 func (m *limitedReader) Read(p []byte) (int, error) {
 	if m.left <= 0 {
-		return 0, &problem{code: badMultipart, detail: "The multipart body holds too much beside the file: " +
-			"at most 64 KiB of headers and other fields."}
+		return 0, newProblem(badMultipart, "The multipart body holds too much beside the file: "+
+			"at most 64 KiB of headers and other fields.")
 	}
 	n, err := m.from.Read(p[:min(int64(len(p)), m.left)])
 	m.left -= int64(n)
@@ -49,7 +49,7 @@ func spoolPart(body io.Reader, boundary string, into *spool, limit int64) error 
 			return multipartProblem(err)
 		}
 		if parts == maxParts {
-			return &problem{code: badMultipart, detail: "The multipart body has too many parts: at most 32."}
+			return newProblem(badMultipart, "The multipart body has too many parts: at most 32.")
 		}
 		if part.FormName() != "file" {
 			if _, err := io.Copy(io.Discard, part); err != nil {
@@ -58,8 +58,7 @@ func spoolPart(body io.Reader, boundary string, into *spool, limit int64) error 
 			continue
 		}
 		if found {
-			return &problem{code: severalFiles,
-				detail: `The body has several parts named "file": send each file in its own request.`}
+			return newProblem(severalFiles, `The body has several parts named "file": send each file in its own request.`)
 		}
 		found = true
 		framing := m.left
@@ -70,7 +69,7 @@ func spoolPart(body io.Reader, boundary string, into *spool, limit int64) error 
 		m.left = framing
 	}
 	if !found {
-		return &problem{code: badMultipart, detail: `The body has no part named "file".`}
+		return newProblem(badMultipart, `The body has no part named "file".`)
 	}
 	// What follows the last boundary means nothing, but it must end.
 	if _, err := io.Copy(io.Discard, m); err != nil {
@@ -95,5 +94,5 @@ func multipartProblem(err error) error {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return p
 	}
-	return &problem{code: badMultipart, detail: "The multipart body is malformed or ends before its last boundary."}
+	return newProblem(badMultipart, "The multipart body is malformed or ends before its last boundary.")
 }

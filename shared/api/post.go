@@ -53,14 +53,10 @@ func (h *handler) post(c *call) error {
 	// begins now, however long its body took to arrive.
 	draft.Declared = upload.Declared{Size: body.size, SHA256: body.sha256()}
 	draft.CreatedAt = h.Pipeline.Now().UTC().Truncate(time.Microsecond)
-	bytes, err := body.reader()
-	if err != nil {
-		return err
-	}
 	ctx, cancel := finishing(c.r.Context(), storeTime+time.Duration(body.size)*time.Second/storeRate)
 	defer cancel()
 	record, err := h.Pipeline.Accept(ctx, draft,
-		h.idempotencyKey(c, key, "post", draft.FullName(), body.size, body.sha256()), bytes, body.size)
+		h.idempotencyKey(c, key, "post", draft.FullName(), body.size, body.sha256()), body.reader(), body.size)
 	if err != nil {
 		return err
 	}
@@ -101,12 +97,10 @@ func filenameOf(u *url.URL) (string, error) {
 	}
 	names := append(query["image_name"], query["name"]...)
 	if slices.ContainsFunc(names, func(n string) bool { return n != names[0] }) {
-		return "", &problem{code: badName,
-			detail: "The query names the file twice, differently: send image_name once."}
+		return "", newProblem(badName, "The query names the file twice, differently: send image_name once.")
 	}
 	if len(names) == 0 {
-		return "", &problem{code: badName,
-			detail: "The query has no image_name: name the file, ?image_name=cat.png for instance."}
+		return "", newProblem(badName, "The query has no image_name: name the file, ?image_name=cat.png for instance.")
 	}
 	return names[0], nil
 }
@@ -115,7 +109,7 @@ func filenameOf(u *url.URL) (string, error) {
 func parseQuery(u *url.URL) (url.Values, error) {
 	query, err := url.ParseQuery(strings.ReplaceAll(u.RawQuery, ";", "%3B"))
 	if err != nil {
-		return nil, &problem{code: badRequest, detail: "The query is not percent-encoded as it should be."}
+		return nil, newProblem(badRequest, "The query is not percent-encoded as it should be.")
 	}
 	return query, nil
 }
@@ -139,16 +133,14 @@ func (h *handler) bodyFormatOf(c *call) (bodyFormat, error) {
 	}
 	header := c.r.Header
 	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return f, &problem{code: wrongMedia,
-			detail: "A body with a Content-Encoding is not taken: send the file's own bytes."}
+		return f, newProblem(wrongMedia, "A body with a Content-Encoding is not taken: send the file's own bytes.")
 	}
 	framing := int64(0)
 	mediaType, parameters, err := mime.ParseMediaType(header.Get("Content-Type"))
 	switch {
 	case err != nil && strings.HasPrefix(strings.ToLower(header.Get("Content-Type")), "multipart/"),
 		err == nil && mediaType == "multipart/form-data" && parameters["boundary"] == "":
-		return f, &problem{code: badMultipart,
-			detail: "The Content-Type is malformed: it needs multipart/form-data with a boundary."}
+		return f, newProblem(badMultipart, "The Content-Type is malformed: it needs multipart/form-data with a boundary.")
 	case err == nil && mediaType == "multipart/form-data":
 		f.boundary, framing = parameters["boundary"], maxFraming
 	default:
@@ -176,8 +168,7 @@ func (h *handler) spoolFile(c *call, f bodyFormat, into *spool) (err error) {
 		return h.tooLong(c, f.limit+1)
 	}
 	if err == nil && f.digest != "" && f.digest != into.sha256() {
-		return &problem{code: badDigest,
-			detail: "The body does not have the SHA-256 that Content-Digest announces: send it again."}
+		return newProblem(badDigest, "The body does not have the SHA-256 that Content-Digest announces: send it again.")
 	}
 	return err
 }
@@ -185,8 +176,7 @@ func (h *handler) spoolFile(c *call, f bodyFormat, into *spool) (err error) {
 // tooLong says what to do with a file that has at least so many bytes: no way in takes it, or the form does.
 func (h *handler) tooLong(c *call, atLeast int64) error {
 	if atLeast > c.kind.MaxBytes {
-		return &problem{code: badSize,
-			detail: fmt.Sprintf("The file has more than %d bytes: no more are accepted.", c.kind.MaxBytes)}
+		return newProblem(badSize, "The file has more than %d bytes: no more are accepted.", c.kind.MaxBytes)
 	}
 	form := path(pathForms, c.Ref)
 	return &problem{code: useForm, form: form, detail: fmt.Sprintf("POST takes files up to %d bytes here: "+
@@ -203,7 +193,7 @@ func announcedDigest(header http.Header) (string, error) {
 			}
 			sum, err := base64.StdEncoding.DecodeString(strings.Trim(encoded, ":"))
 			if err != nil || len(sum) != 32 || !strings.HasPrefix(encoded, ":") || !strings.HasSuffix(encoded, ":") {
-				return "", &problem{code: badDigest, detail: "Content-Digest is malformed: sha-256=:base64: is meant."}
+				return "", newProblem(badDigest, "Content-Digest is malformed: sha-256=:base64: is meant.")
 			}
 			return hex.EncodeToString(sum), nil
 		}

@@ -17,8 +17,8 @@ import (
 	"hatchery/shared/upload"
 )
 
-// pendingRetry is how long a caller should wait before it asks for the bytes of a pending upload again. The status route
-// with wait= is the better way.
+// pendingRetry is how long a caller should wait before it asks for the bytes of a pending upload again. Waiting at the
+// status route (wait=) is the better way.
 const pendingRetry = 2 * time.Second
 
 // serve answers with the bytes of a stored file, or says why there are none.
@@ -51,11 +51,9 @@ func (h *handler) serve(c *call) error {
 	offset, length, status := plan(c.w.Header(), c.r, record)
 	switch {
 	case status == http.StatusPreconditionFailed:
-		return &problem{code: preconditionFail,
-			detail: "The file is not the one that the request's condition names."}
+		return newProblem(preconditionFail, "The file is not the one that the request's condition names.")
 	case status == http.StatusRequestedRangeNotSatisfiable:
-		return &problem{code: badRange,
-			detail: fmt.Sprintf("The file has %d bytes: the range lies outside.", record.Size)}
+		return newProblem(badRange, "The file has %d bytes: the range lies outside.", record.Size)
 	case status == http.StatusNotModified, c.r.Method == http.MethodHead:
 		c.w.WriteHeader(status)
 		return nil
@@ -249,8 +247,8 @@ func (h *handler) send(c *call, record upload.Record, status int, offset, length
 	return nil
 }
 
-// removed says whether a version is not there any more. S3 says "forbidden" of what is not there to whoever may not list
-// the bucket, so an error alone does not tell.
+// removed says whether a version is not there any more. An error of S3 does not tell: it says "forbidden" of what is
+// not there to whoever may not list the bucket.
 func (h *handler) removed(c *call, key upload.Key, version upload.Version) bool {
 	versions, err := h.Pipeline.Objects.Versions(c.r.Context(), key)
 	return err == nil && !slices.Contains(versions, version)

@@ -37,61 +37,49 @@ var errTooLong = errors.New("body is longer than it may be")
 
 // fill reads all of body, at most limit bytes.
 func (s *spool) fill(body io.Reader, limit int64) error {
-	// io.CopyBuffer with plain readers and writers on both sides: one buffer.
-	n, err := io.CopyBuffer(struct{ io.Writer }{s}, io.LimitReader(body, limit+1), make([]byte, 32<<10))
-	if err != nil {
-		return err
+	n, err := io.Copy(s, io.LimitReader(body, limit+1))
+	if err == nil && n > limit {
+		err = errTooLong
 	}
-	if n > limit {
-		return errTooLong
-	}
-	return nil
+	return err
 }
 
 // Write adds to the spool.
 func (s *spool) Write(p []byte) (int, error) {
-	if s.file == nil && s.memory.Len()+len(p) > spoolMemory {
-		if err := s.toFile(); err != nil {
-			return 0, err
-		}
-	}
-	if s.file != nil {
-		if _, err := s.file.Write(p); err != nil {
-			return 0, fmt.Errorf("spool a body: %w", err)
-		}
-	} else {
-		s.memory.Write(p)
-	}
 	s.sum.Write(p)
 	s.size += int64(len(p))
+	if s.file == nil && s.memory.Len()+len(p) <= spoolMemory {
+		return s.memory.Write(p)
+	}
+	if err := s.writeFile(p); err != nil {
+		return 0, fmt.Errorf("spool a body: %w", err)
+	}
 	return len(p), nil
 }
 
-func (s *spool) toFile() error {
-	file, err := os.CreateTemp(s.dir, SpoolPattern)
-	if err != nil {
-		return fmt.Errorf("spool a body: %w", err)
+// writeFile adds to the file, which it makes of what is in memory.
+func (s *spool) writeFile(p []byte) (err error) {
+	if s.file == nil {
+		if s.file, err = os.CreateTemp(s.dir, SpoolPattern); err != nil {
+			return err
+		}
+		// Where an open file cannot be removed, Close does it.
+		_ = os.Remove(s.file.Name())
+		if _, err := s.memory.WriteTo(s.file); err != nil {
+			return err
+		}
+		s.memory = bytes.Buffer{}
 	}
-	s.file = file
-	// Where an open file cannot be removed, Close does it.
-	_ = os.Remove(file.Name())
-	if _, err := file.Write(s.memory.Bytes()); err != nil {
-		return fmt.Errorf("spool a body: %w", err)
-	}
-	s.memory = bytes.Buffer{}
-	return nil
+	_, err = s.file.Write(p)
+	return err
 }
 
-// reader reads the spool from its beginning.
-func (s *spool) reader() (io.ReadSeeker, error) {
+// reader reads the spool from its beginning, and can neither close nor write it.
+func (s *spool) reader() io.ReadSeeker {
 	if s.file == nil {
-		return bytes.NewReader(s.memory.Bytes()), nil
+		return bytes.NewReader(s.memory.Bytes())
 	}
-	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
-		return nil, fmt.Errorf("read a spooled body: %w", err)
-	}
-	// Without its other methods: what is given away cannot close or write it.
-	return io.NewSectionReader(s.file, 0, s.size), nil
+	return io.NewSectionReader(s.file, 0, s.size)
 }
 
 // sha256 is the lower-case hex of what was written.

@@ -42,7 +42,7 @@ func waitOf(c *call) (time.Duration, error) {
 	}
 	seconds, err := strconv.ParseUint(values.Get("wait"), 10, 31)
 	if err != nil {
-		return 0, &problem{code: badRequest, detail: "wait is a number of seconds, 0 to 20."}
+		return 0, newProblem(badRequest, "wait is a number of seconds, 0 to 20.")
 	}
 	return min(time.Duration(seconds)*time.Second, maxWait), nil
 }
