@@ -19,8 +19,8 @@ func (f front) String() string {
 	return [...]string{"HTTP API", "Function URL", "load balancer"}[f]
 }
 
-// Sizes, from the quotas that AWS documents. Where a page says MB and not which,
-// the way in takes the larger (what came has come) and the way out the smaller.
+// Sizes, from the quotas that AWS documents. Where a page says MB and not which, the way in takes the larger (what came
+// has come) and the way out the smaller.
 const (
 	maxEvent       = 6 << 20   // what Lambda hands to a function, and takes back from it
 	maxLoadBody    = 1 << 20   // the body that a load balancer passes on
@@ -35,8 +35,7 @@ func (f front) maxReply() int {
 	return maxEvent
 }
 
-// event has the members of all three shapes that matter here: AWS may add others
-// at any time. An event of 6 MB is decoded once.
+// event has the members of all three shapes that matter here, so that 6 MB are decoded once.
 type event struct {
 	// HTTP API and Function URL.
 	Version        string   `json:"version"`
@@ -108,6 +107,5 @@ func (e *event) method(f front) string {
 	return e.RequestContext.HTTP.Method
 }
 
-// multiValue tells whether a load balancer's event has the multi-value members,
-// and so wants them in the answer.
+// multiValue tells whether a load balancer's event has the multi-value members, and so wants them in the answer.
 func (e *event) multiValue() bool { return e.MultiValueHeaders != nil }

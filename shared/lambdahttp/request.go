@@ -15,24 +15,23 @@ import (
 	"strings"
 )
 
-// request makes the request that net/http would have made of what the client
-// sent. size is how long the whole event is.
-func (e *event) request(ctx context.Context, f front, size int) (*http.Request, *fault) {
-	body, fault := e.body(f, size)
-	if fault != nil {
-		return nil, fault
+// request makes the request that net/http would have made of what the client sent. size is how long the whole event is.
+func (e *event) request(ctx context.Context, f front, size int) (*http.Request, *problem) {
+	body, p := e.body(f, size)
+	if p != nil {
+		return nil, p
 	}
-	header, host, fault := e.header(f)
-	if fault != nil {
-		return nil, fault
+	header, host, p := e.header(f)
+	if p != nil {
+		return nil, p
 	}
 	method := e.method(f)
 	if !isToken(method) {
 		return nil, malformed("The method is malformed.")
 	}
-	target, fault := e.target(f)
-	if fault != nil {
-		return nil, fault
+	target, p := e.target(f)
+	if p != nil {
+		return nil, p
 	}
 
 	r := &http.Request{Method: method, URL: target, RequestURI: target.RequestURI(), Header: header, Host: host,
@@ -49,8 +48,7 @@ func (e *event) request(ctx context.Context, f front, size int) (*http.Request, 
 	if len(body) > 0 {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
-	// The length that counts is the decoded body's. What was said about how the
-	// body would come is over: it is here.
+	// The length that counts is the decoded body's. How the body would come means nothing any more: it is here.
 	if len(body) > 0 || header.Get("Content-Length") != "" {
 		header.Set("Content-Length", strconv.Itoa(len(body)))
 	}
@@ -60,19 +58,20 @@ func (e *event) request(ctx context.Context, f front, size int) (*http.Request, 
 }
 
 // body decodes the body and bounds it.
-func (e *event) body(f front, size int) ([]byte, *fault) {
+func (e *event) body(f front, size int) ([]byte, *problem) {
 	length := len(e.Body)
 	if e.IsBase64Encoded {
 		length = base64.StdEncoding.DecodedLen(length)
 	}
+	maxBytes := maxEvent
+	if f == loadBalancer {
+		maxBytes = maxLoadBody
+	}
 	// DecodedLen counts up to two bytes of padding.
-	if size > maxEvent || f == loadBalancer && length > maxLoadBody+2 {
-		most := maxEvent
-		if f == loadBalancer {
-			most = maxLoadBody
-		}
-		return nil, &fault{status: http.StatusRequestEntityTooLarge, code: "too_large",
-			detail: fmt.Sprintf("The request is larger than a %s passes on (%d bytes, with base64): ask for a form and send the file with it.", f, most)}
+	if size > maxEvent || f == loadBalancer && length > maxBytes+2 {
+		return nil, &problem{status: http.StatusRequestEntityTooLarge, code: "too_large",
+			detail: fmt.Sprintf("The request is larger than a %s passes on (%d bytes, with base64): "+
+				"ask for a form and send the file with it.", f, maxBytes)}
 	}
 	if !e.IsBase64Encoded {
 		return []byte(e.Body), nil
@@ -84,38 +83,29 @@ func (e *event) body(f front, size int) ([]byte, *fault) {
 	return body, nil
 }
 
-// header collects the headers, and the host apart from them, as net/http does.
-// No value is split: a comma may be part of it.
-func (e *event) header(f front) (http.Header, string, *fault) {
-	header := http.Header{}
-	add := func(name, value string) *fault {
-		if !isToken(name) || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-			return malformed("A header is malformed.")
-		}
-		header.Add(name, value)
-		return nil
+// header collects the headers, and the host apart from them, as net/http does. No value is split: a comma may be part
+// of it.
+func (e *event) header(f front) (http.Header, string, *problem) {
+	all := e.MultiValueHeaders
+	if f != loadBalancer || !e.multiValue() {
+		all = multi(e.Headers)
 	}
+	header := http.Header{}
 	// Sorted, so that two names that differ in case alone come in one order.
-	if f == loadBalancer && e.multiValue() {
-		for _, name := range slices.Sorted(maps.Keys(e.MultiValueHeaders)) {
-			for _, value := range e.MultiValueHeaders[name] {
-				if fault := add(name, value); fault != nil {
-					return nil, "", fault
-				}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		for _, value := range all[name] {
+			if !isToken(name) || !isValue(value) {
+				return nil, "", malformed("A header is malformed.")
 			}
-		}
-	} else {
-		for _, name := range slices.Sorted(maps.Keys(e.Headers)) {
-			if fault := add(name, e.Headers[name]); fault != nil {
-				return nil, "", fault
-			}
+			header.Add(name, value)
 		}
 	}
 	if f != loadBalancer && len(e.Cookies) > 0 {
-		header.Del("Cookie")
-		if fault := add("Cookie", strings.Join(e.Cookies, "; ")); fault != nil {
-			return nil, "", fault
+		cookie := strings.Join(e.Cookies, "; ")
+		if !isValue(cookie) {
+			return nil, "", malformed("A header is malformed.")
 		}
+		header.Set("Cookie", cookie)
 	}
 	host, hosts := e.RequestContext.DomainName, header.Values("Host")
 	if f == loadBalancer || host == "" {
@@ -125,14 +115,24 @@ func (e *event) header(f front) (http.Header, string, *fault) {
 		host = strings.Join(hosts, "")
 	}
 	header.Del("Host")
-	if strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`/\@?#"<>`, r) }) {
+	if strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' }) ||
+		strings.ContainsAny(host, `/\@?#"<>`) {
 		return nil, "", malformed("The host is malformed.")
 	}
 	return header, host, nil
 }
 
+// multi gives single values the form of multi-value members.
+func multi(single map[string]string) map[string][]string {
+	all := make(map[string][]string, len(single))
+	for name, value := range single {
+		all[name] = []string{value}
+	}
+	return all
+}
+
 // target makes the URL.
-func (e *event) target(f front) (*url.URL, *fault) {
+func (e *event) target(f front) (*url.URL, *problem) {
 	path, query := e.RawPath, e.RawQueryString
 	switch f {
 	case httpAPI:
@@ -154,8 +154,7 @@ func (e *event) target(f front) (*url.URL, *fault) {
 	if query != "" {
 		text += "?" + query
 	}
-	// As net/http reads a request line: "//a" is a path, and RawPath is kept
-	// where Path alone would not bring the path back.
+	// As net/http reads a request line: "//a" is a path, and RawPath is kept where Path alone does not give it back.
 	target, err := url.ParseRequestURI(text)
 	if err != nil {
 		return nil, malformed("The path or the query is malformed.")
@@ -163,16 +162,12 @@ func (e *event) target(f front) (*url.URL, *fault) {
 	return target, nil
 }
 
-// loadQuery puts a load balancer's parameters together again. They come as the
-// client encoded them, so they are not encoded again; what would begin another
-// parameter is.
+// loadQuery puts a load balancer's parameters together again. They come as the client encoded them, so only what would
+// begin another parameter is encoded.
 func (e *event) loadQuery() string {
 	all := e.MultiValueQuery
 	if all == nil {
-		all = make(map[string][]string, len(e.Query))
-		for name, value := range e.Query {
-			all[name] = []string{value}
-		}
+		all = multi(e.Query)
 	}
 	name, value := strings.NewReplacer("&", "%26", "=", "%3D"), strings.NewReplacer("&", "%26")
 	var parts []string
@@ -184,17 +179,15 @@ func (e *event) loadQuery() string {
 	return strings.Join(parts, "&")
 }
 
-// escapePath makes a path of an event one of a request line. What is encoded
-// stays so; what cannot stand there (an HTTP API decodes) is encoded.
+// escapePath makes a path of an event one of a request line. What is encoded stays so; what cannot stand there (an HTTP
+// API decodes) is encoded.
 func escapePath(path string) string {
 	var b strings.Builder
-	for i := range len(path) {
-		c := path[i]
-		switch {
-		case c == '%' && i+2 < len(path) && isHex(path[i+1]) && isHex(path[i+2]),
-			isLetterOrDigit(c), strings.IndexByte("-._~!$&'()*+,;=:@/", c) >= 0:
+	for i, c := range []byte(path) {
+		if isLetterOrDigit(c) || strings.IndexByte("-._~!$&'()*+,;=:@/", c) >= 0 ||
+			c == '%' && i+2 < len(path) && isHex(path[i+1]) && isHex(path[i+2]) {
 			b.WriteByte(c)
-		default:
+		} else {
 			_, _ = fmt.Fprintf(&b, "%%%02X", c)
 		}
 	}
@@ -211,10 +204,12 @@ func isLetterOrDigit(c byte) bool {
 
 // isToken tells whether s can name a header or a method (RFC 9110, 5.6.2).
 func isToken(s string) bool {
-	for i := range len(s) {
-		if !isLetterOrDigit(s[i]) && strings.IndexByte("!#$%&'*+-.^_`|~", s[i]) < 0 {
-			return false
-		}
-	}
-	return s != ""
+	return s != "" && !slices.ContainsFunc([]byte(s), func(c byte) bool {
+		return !isLetterOrDigit(c) && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0
+	})
+}
+
+// isValue tells whether s can be the value of a header.
+func isValue(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }
