@@ -52,10 +52,10 @@ func slowBrood(t *testing.T, trouble localbrood.Trouble) (brood *localbrood.Serv
 	return brood, asked, release, func() int { mu.Lock(); defer mu.Unlock(); return peak }
 }
 
-func broodGate(t *testing.T, brood *localbrood.Server, o access.Options) *access.Application {
+func askingBrood(t *testing.T, brood *localbrood.Server, timeout time.Duration, atOnce int) *access.Application {
 	t.Helper()
-	o.Brood = brood.URL()
-	a, err := access.New(answer(t, http.StatusInternalServerError).URL, &o)
+	o := access.Options{Brood: brood.URL(), BroodAtOnce: atOnce}.With(access.Overrides{Timeout: timeout})
+	a, err := access.New(answer(t, http.StatusInternalServerError).URL, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func broodGate(t *testing.T, brood *localbrood.Server, o access.Options) *access
 func TestACrowdOfUnknownTokensIsAnsweredInTurns(t *testing.T) {
 	for given, want := range map[int]int{0: access.DefaultBroodAtOnce, 1: 1} {
 		brood, asked, release, most := slowBrood(t, localbrood.None)
-		answers := crowdOf(t, broodGate(t, brood, access.Options{Timeout: 20 * time.Second, BroodAtOnce: given}), 40)
+		answers := crowdOf(t, askingBrood(t, brood, 20*time.Second, given), 40)
 		for range want {
 			<-asked
 		}
@@ -93,7 +93,7 @@ func TestACrowdBeforeASilentBroodIsAnOutage(t *testing.T) {
 	brood, asked, release, _ := slowBrood(t, localbrood.None)
 	t.Cleanup(func() { close(release) })
 	var noTurn, noAnswer int
-	for err := range crowdOf(t, broodGate(t, brood, access.Options{Timeout: time.Second}), 40) {
+	for err := range crowdOf(t, askingBrood(t, brood, time.Second, 0), 40) {
 		if got := statusOf(t, err); got != http.StatusServiceUnavailable {
 			t.Errorf("%d, %v", got, err)
 		}
@@ -114,7 +114,7 @@ func TestACrowdBeforeASilentBroodIsAnOutage(t *testing.T) {
 // TestWhoeverWaitsForATurnMayGiveUp, and takes no turn along.
 func TestWhoeverWaitsForATurnMayGiveUp(t *testing.T) {
 	brood, asked, release, _ := slowBrood(t, localbrood.None)
-	a := broodGate(t, brood, access.Options{Timeout: 20 * time.Second, BroodAtOnce: 1})
+	a := askingBrood(t, brood, 20*time.Second, 1)
 	first := crowdOf(t, a, 1)
 	<-asked
 	ctx, cancel := context.WithCancel(t.Context())
