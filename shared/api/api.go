@@ -21,8 +21,6 @@ type Gate interface {
 }
 
 const (
-	// DefaultFormLifetime is how long a signed form can be used when [Config] says nothing.
-	DefaultFormLifetime = 15 * time.Minute
 	// MaxFormLifetime is the longest that a form may live: the session of the role that signs it ends then, and the
 	// form with it.
 	MaxFormLifetime = 60 * time.Minute
@@ -101,7 +99,7 @@ func New(c Config) (http.Handler, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("api configuration: %w", err)
 	}
-	c.FormLifetime = cmp.Or(c.FormLifetime, DefaultFormLifetime)
+	c.FormLifetime = cmp.Or(c.FormLifetime, 15*time.Minute)
 	if c.Now == nil {
 		c.Now = time.Now
 	}

@@ -24,7 +24,7 @@ type call struct {
 
 	// For the log.
 	uploadID upload.ID
-	code     code
+	code     string
 	err      error
 }
 
@@ -101,7 +101,7 @@ func (h *handler) recovered(c *call, panicked any) (abort bool) {
 		c.err = cause
 		return true
 	}
-	h.refuse(c, &problem{code: internal, cause: cause,
+	h.refuse(c, &problem{problemType: internal, cause: cause,
 		detail: "Something went wrong here. The request id names it in the log."})
 	return false
 }
@@ -201,7 +201,7 @@ func (h *handler) logCall(c *call, started time.Time, aborted bool) {
 		attributes = append(attributes, slog.String("upload_id", string(c.uploadID)))
 	}
 	if c.code != "" {
-		attributes = append(attributes, slog.String("code", string(c.code)))
+		attributes = append(attributes, slog.String("code", c.code))
 	}
 	level := slog.LevelInfo
 	if aborted {
@@ -211,7 +211,7 @@ func (h *handler) logCall(c *call, started time.Time, aborted bool) {
 		level = slog.LevelError
 		attributes = append(attributes, slog.String("error", c.err.Error()))
 	}
-	if c.r.Context().Err() != nil && c.code != internal {
+	if c.r.Context().Err() != nil && c.code != internal.code {
 		// The caller is gone: what failed then is no error of ours.
 		attributes = append(attributes, slog.Bool("client_gone", true))
 		level = slog.LevelInfo

@@ -179,7 +179,7 @@ func (h *handler) tooLong(c *call, atLeast int64) error {
 		return newProblem(badSize, "The file has more than %d bytes: no more are accepted.", c.kind.MaxBytes)
 	}
 	form := path(pathForms, c.Ref)
-	return &problem{code: useForm, form: form, detail: fmt.Sprintf("POST takes files up to %d bytes here: "+
+	return &problem{problemType: useForm, form: form, detail: fmt.Sprintf("POST takes files up to %d bytes here: "+
 		"ask POST %s for a form and send the file with it.", h.PostBytes, form)}
 }
 

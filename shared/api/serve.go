@@ -30,14 +30,14 @@ func (h *handler) serve(c *call) error {
 	switch record.Status {
 	case upload.Stored:
 	case upload.Pending:
-		return &problem{code: pending, record: &record, retryAfter: pendingRetry,
+		return &problem{problemType: pending, record: &record, retryAfter: pendingRetry,
 			detail: "The file has not been validated yet: ask again, or wait at its status address."}
 	case upload.Rejected:
 		detail := "The file was rejected."
 		if record.Reason != nil {
 			detail = record.Reason.Message
 		}
-		return &problem{code: rejected, detail: detail, reason: record.Reason, record: &record}
+		return &problem{problemType: rejected, detail: detail, reason: record.Reason, record: &record}
 	default:
 		return nothingHere()
 	}

@@ -101,7 +101,7 @@ func (h *handler) uploadSlot(ctx context.Context) (release func(), err error) {
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait to receive a body: %w", ctx.Err())
 	case <-time.After(h.limits.SlotWait):
-		return nil, &problem{code: busy, detail: "As many uploads as fit are under way: try again in a moment.",
+		return nil, &problem{problemType: busy, detail: "As many uploads as fit are under way: try again in a moment.",
 			retryAfter: time.Second, cause: fmt.Errorf("%d uploads at once", cap(h.uploads))}
 	}
 }
