@@ -56,7 +56,8 @@ func (a *Adapter) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if id == "" {
 		id = a.InvocationID(ctx)
 	}
-	who := identity{requestID: cleanID(id), source: sourceOf(e, front)}
+	id = cleanID(id)
+	ctx = context.WithValue(ctx, requestIDKey{}, id)
 
 	// Nobody answers what is under way when the function's time is up: the handler has to end a little before.
 	if end, bounded := ctx.Deadline(); bounded {
@@ -64,11 +65,11 @@ func (a *Adapter) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		ctx, cancel = context.WithDeadline(ctx, end.Add(-margin))
 		defer cancel()
 	}
-	resp, p := a.serve(withIdentity(ctx, who), e, front, len(payload))
+	resp, p := a.serve(ctx, e, front, len(payload))
 	for range 2 {
 		if p != nil {
-			a.report(ctx, who, front, p)
-			resp = p.response(who.requestID, e.method(front))
+			a.report(ctx, id, front, p)
+			resp = p.response(id, e.method(front))
 		}
 		var text []byte
 		if text, p = resp.encode(e, front); p == nil {
@@ -110,12 +111,12 @@ func run(h http.Handler, w http.ResponseWriter, r *http.Request) (panicked any, 
 }
 
 // report logs an answer that the handler did not give.
-func (a *Adapter) report(ctx context.Context, who identity, front front, p *problem) {
+func (a *Adapter) report(ctx context.Context, id string, front front, p *problem) {
 	level := slog.LevelInfo
 	if p.status >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}
-	a.Log.LogAttrs(ctx, level, "the adapter answered", slog.String("request_id", who.requestID),
+	a.Log.LogAttrs(ctx, level, "the adapter answered", slog.String("request_id", id),
 		slog.String("front", front.String()), slog.Int("status", p.status), slog.String("code", p.code),
 		slog.String("error", p.Error()))
 }

@@ -3,7 +3,7 @@
 //
 // [Adapter.Invoke] takes the event that AWS hands to the function, tells by its shape which of the three it is, makes
 // it the [http.Request] that net/http would have made of the client's bytes, and makes what the handler writes the
-// answer that the caller in AWS understands. [RequestID] and [SourceIP] give a handler what AWS itself says about a
+// answer that the caller in AWS understands. [RequestID] and [http.Request].RemoteAddr are what AWS itself says about a
 // request; no header is believed for either.
 //
 // # What a handler meets
@@ -25,8 +25,8 @@
 //   - A load balancer passes on the last value of a header or query parameter that was sent twice, unless its target
 //     group has lambda.multi_value_headers.enabled. It gives query parameters without their order, and encoded as the
 //     client sent them.
-//   - A load balancer names the client in X-Forwarded-For alone, which the client can write into: [SourceIP] then has
-//     no answer.
+//   - A load balancer names the client in X-Forwarded-For alone, which the client can write into: RemoteAddr is then
+//     0.0.0.0:0.
 //   - A stage that is not $default is the first segment of rawPath, and is taken off. So no such stage may be called
 //     like a route's first segment.
 //

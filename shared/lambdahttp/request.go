@@ -36,14 +36,11 @@ func (e *event) request(ctx context.Context, f front, size int) (*http.Request, 
 
 	r := &http.Request{Method: method, URL: target, RequestURI: target.RequestURI(), Header: header, Host: host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Body: http.NoBody, ContentLength: int64(len(body)), RemoteAddr: "0.0.0.0:0"}
+		Body: http.NoBody, ContentLength: int64(len(body)), RemoteAddr: e.remoteAddr(f)}
 	if f != loadBalancer {
 		if major, minor, ok := http.ParseHTTPVersion(e.RequestContext.HTTP.Protocol); ok {
 			r.Proto, r.ProtoMajor, r.ProtoMinor = e.RequestContext.HTTP.Protocol, major, minor
 		}
-	}
-	if addr, ok := SourceIP(ctx); ok {
-		r.RemoteAddr = netip.AddrPortFrom(addr, 0).String()
 	}
 	if len(body) > 0 {
 		r.Body = io.NopCloser(bytes.NewReader(body))
@@ -55,6 +52,17 @@ func (e *event) request(ctx context.Context, f front, size int) (*http.Request, 
 	header.Del("Transfer-Encoding")
 	header.Del("Expect")
 	return r.WithContext(ctx), nil
+}
+
+// remoteAddr is the client as AWS says it. A load balancer names it in X-Forwarded-For alone, which the client can write
+// into: there it is not known.
+func (e *event) remoteAddr(f front) string {
+	if f != loadBalancer {
+		if addr, err := netip.ParseAddr(e.RequestContext.HTTP.SourceIP); err == nil {
+			return netip.AddrPortFrom(addr.WithZone(""), 0).String()
+		}
+	}
+	return "0.0.0.0:0"
 }
 
 // body decodes the body and bounds it.
