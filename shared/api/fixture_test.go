@@ -61,7 +61,7 @@ type fixture struct {
 	mu    sync.Mutex
 	now   time.Time
 	ids   int
-	asked int // questions to the gate
+	asked int // how often Allow was called
 }
 
 // safeBuffer is a log that may be written while it is read.
@@ -120,7 +120,7 @@ func (w *fixture) newID() (upload.ID, error) {
 	return upload.ID(fmt.Sprintf("00000000-0000-7000-8000-%012d", 1000+w.ids)), nil
 }
 
-// Allow is the gate: what follows "Bearer " chooses the answer.
+// Allow authorizes: what follows "Bearer " chooses the answer.
 func (w *fixture) Allow(_ context.Context, authorization, journal, entry string) error {
 	w.mu.Lock()
 	w.asked++
@@ -141,7 +141,7 @@ func (w *fixture) Allow(_ context.Context, authorization, journal, entry string)
 	case "302":
 		return &access.Denied{Status: 302, Message: "Odd."}
 	case "broken":
-		return errors.New("secret internals of the gate")
+		return errors.New("secret internals of the authorizer")
 	case "panic":
 		panic("secret internals of a panic")
 	}
@@ -156,7 +156,7 @@ func (w *fixture) seed() {
 	w.create(ref("e", idStored), "cat", start)
 	w.store(ref("e", idStored), []byte(stored), "image/png")
 	w.create(ref("e", idPending), "wait", start.Add(time.Second))
-	w.create(ref("e", idRejected), "liar", start.Add(2*time.Second))
+	w.create(ref("e", idRejected), "mislabelled", start.Add(2*time.Second))
 	w.settle(ref("e", idRejected), upload.Verdict{Status: upload.Rejected, Version: "q1", At: start.Add(time.Minute), Size: 9,
 		Reason: &upload.Reason{Code: upload.TypeMismatch, Message: "The file is no png."}})
 	w.create(ref("e", idDeleted), "gone", start.Add(3*time.Second))
@@ -255,12 +255,12 @@ func (r reply) member(t testing.TB, way ...string) any {
 }
 
 // wantClean checks that no spooled body is left, neither by name nor (where the
-// system tells) held open, and that no secret was logged.
+// system tells) kept open, and that no secret was logged.
 func (w *fixture) wantClean() {
 	w.t.Helper()
 	const open = "/proc/self/fd/"
-	held, _ := os.ReadDir(open) // Linux alone has it
-	for _, fd := range held {
+	descriptors, _ := os.ReadDir(open) // Linux alone has it
+	for _, fd := range descriptors {
 		if file, err := os.Readlink(open + fd.Name()); err == nil && strings.HasPrefix(file, w.config.SpoolDir+"/") {
 			w.t.Errorf("%s is still open", file)
 		}

@@ -21,7 +21,7 @@ func send(t *testing.T, dir string, r *http.Request) (*fixture, reply) {
 	recorder := httptest.NewRecorder()
 	w.handler.ServeHTTP(recorder, r)
 	got := readReply(t, recorder.Result())
-	// The record whose object is lost is meant to be trouble.
+	// The record whose object is lost is meant to be a 500.
 	if got.status == http.StatusInternalServerError && !strings.Contains(strings.ToLower(r.URL.Path), idLost) {
 		t.Fatalf("%s %s: %s", r.Method, r.URL, w.log.String())
 	}

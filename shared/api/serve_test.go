@@ -156,7 +156,7 @@ func TestDeletingRemovesTheBytes(t *testing.T) {
 	if got := w.do("DELETE", files+"/"+idStored, nil); got.status != http.StatusOK {
 		t.Fatalf("status %d: %s", got.status, got.body)
 	}
-	if _, there := w.objects.Bytes(w.pipeline.Layout.FilesKey(ref("e", idStored)), ""); there {
+	if _, exists := w.objects.Bytes(w.pipeline.Layout.FilesKey(ref("e", idStored)), ""); exists {
 		t.Error("the bytes are still there")
 	}
 	if got := w.do("GET", files+"/"+idStored, nil); got.status != 404 {
@@ -171,7 +171,7 @@ func TestAFileThatIsCutIsNeverHandedOnAsWhole(t *testing.T) {
 	w := newFixture(t, func(w *fixture) { w.config.Downloads = &watchedDownloads{Downloads: w.objects, instead: shortBody} })
 	defer func() {
 		// Whatever carries the answer must be told, not only a server that counts.
-		if recover() != http.ErrAbortHandler { //nolint:errorlint // the sentinel itself is thrown
+		if recover() != http.ErrAbortHandler { //nolint:errorlint // the sentinel itself is panicked
 			t.Error("the handler returned as if the answer were complete")
 		}
 	}()

@@ -251,8 +251,8 @@ func TestAClientThatHangsUpMidBodyLeavesNothing(t *testing.T) {
 
 func TestAnUploadThatArrivedIsFinishedThoughTheClientHangsUp(t *testing.T) {
 	w := newFixture(t)
-	held := &heldPut{Objects: w.objects, begun: make(chan struct{}), letGo: make(chan struct{})}
-	w.pipeline.Objects = held
+	blocked := &blockedPut{Objects: w.objects, begun: make(chan struct{}), letGo: make(chan struct{})}
+	w.pipeline.Objects = blocked
 	contexts := make(chan context.Context, 1)
 	c := dial(t, serveOn(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		contexts <- r.Context()
@@ -260,10 +260,10 @@ func TestAnUploadThatArrivedIsFinishedThoughTheClientHangsUp(t *testing.T) {
 	})))
 	c.head(named("cat.png"), 5)
 	c.send("bytes")
-	<-held.begun
+	<-blocked.begun
 	_ = c.conn.Close()
 	<-(<-contexts).Done()
-	close(held.letGo)
+	close(blocked.letGo)
 	key := w.pipeline.Layout.QuarantineKey(ref("e", idNew))
 	eventually(t, "the bytes are in quarantine", func() bool { _, ok := w.objects.Bytes(key, ""); return ok })
 }

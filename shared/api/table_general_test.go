@@ -10,7 +10,7 @@ import (
 	"hatchery/shared/upload"
 )
 
-// brokenStores answers everything with trouble whose text is a secret.
+// brokenStores fails always, with an error whose text is a secret.
 type brokenStores struct {
 	upload.Records
 	upload.Downloads
@@ -89,9 +89,9 @@ func generalTable() []exchange {
 			}
 			table = append(table, d)
 		}
-		trouble := with(e, "records in trouble:", nil, 503, "unavailable")
-		trouble.change, trouble.want = brokenRecords, []string{"Retry-After", "5"}
-		table = append(table, trouble)
+		failing := with(e, "failing records:", nil, 503, "unavailable")
+		failing.change, failing.want = brokenRecords, []string{"Retry-After", "5"}
+		table = append(table, failing)
 
 		allowed := with(e, "cors, denied:", []string{"Authorization", "-", "Origin", "https://notes.example.com"}, 401, "unauthorized")
 		allowed.change = cors("https://other.example.com", "https://notes.example.com")

@@ -8,9 +8,9 @@ import (
 	"hatchery/shared/upload"
 )
 
-// onceTable is what requests with an Idempotency-Key are answered when the key
+// idempotencyTable is what requests with an Idempotency-Key are answered when the key
 // was used before.
-func onceTable() []exchange {
+func idempotencyTable() []exchange {
 	key := []string{"Idempotency-Key", "key-1"}
 	first := func(_ *fixture, send func(method, path, body string, header ...string) reply) {
 		send("POST", named("cat.png"), "bytes", key...)

@@ -86,7 +86,7 @@ func readTable() []exchange {
 		{name: "a list with a word as limit", method: "GET", path: files + "?limit=all", status: 400},
 		{name: "a list with an empty limit", method: "GET", path: files + "?limit=", status: 400},
 		{name: "a list with a foreign cursor", method: "GET", path: files + "?cursor=zzz", status: 400},
-		{name: "a list with an endless cursor, of which the store never hears", method: "GET", change: brokenRecords, path: files + "?cursor=" + strings.Repeat("a", 3000), status: 400},
+		{name: "a list with an endless cursor, which never reaches the store", method: "GET", change: brokenRecords, path: files + "?cursor=" + strings.Repeat("a", 3000), status: 400},
 
 		{name: "the status of a stored file", method: "GET", path: file + "/status", status: 200, exact: exactly(storedJSON)},
 		{name: "the status with a slash", method: "GET", path: file + "/status/", status: 200},

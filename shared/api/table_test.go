@@ -63,7 +63,7 @@ var transports = map[string]transport{
 }
 
 func wholeTable() []exchange {
-	return slices.Concat(readTable(), writeTable(), onceTable(), generalTable())
+	return slices.Concat(readTable(), writeTable(), idempotencyTable(), generalTable())
 }
 
 func TestRequestsAndAnswers(t *testing.T) {
@@ -103,9 +103,9 @@ func (e exchange) run(t *testing.T, way transport) {
 		t.Fatalf("status %d, want %d: %s", got.status, e.status, got.body)
 	}
 	for i := 0; i < len(e.want); i += 2 {
-		values, there := headerValues(got.header, e.want[i])
+		values, present := headerValues(got.header, e.want[i])
 		switch {
-		case e.want[i+1] == "-" && there:
+		case e.want[i+1] == "-" && present:
 			t.Errorf("header %s: %q, want none", e.want[i], values)
 		case e.want[i+1] != "-" && strings.Join(values, ", ") != e.want[i+1]:
 			t.Errorf("header %s: %q, want %q", e.want[i], values, e.want[i+1])

@@ -88,18 +88,18 @@ id "invocation-1"
 func TestOtherEventsAreRefusedWithWhatToLookAt(t *testing.T) {
 	called := false
 	a := lambdahttp.New(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called = true }), lambdahttp.Options{})
-	refused := func(payload []byte, says string) {
+	refused := func(payload []byte, wantText string) {
 		t.Helper()
 		reply, err := a.Invoke(t.Context(), payload)
-		if !errors.Is(err, lambdahttp.ErrUnknownEvent) || !strings.Contains(err.Error(), says) || reply != nil {
-			t.Errorf("%.60s: %q, %v; want an error with %q", payload, reply, err, says)
+		if !errors.Is(err, lambdahttp.ErrUnknownEvent) || !strings.Contains(err.Error(), wantText) || reply != nil {
+			t.Errorf("%.60s: %q, %v; want an error with %q", payload, reply, err, wantText)
 		}
 	}
 	refused(sample(t, "other-format1.json"), "PayloadFormatVersion to 2.0")
 	refused(sample(t, "other-websocket.json"), "neither requestContext.http nor requestContext.elb")
 	refused(sample(t, "other-sqs.json"), "neither requestContext.http nor requestContext.elb")
 	refused(sample(t, "other-lattice.json"), "headers")
-	for payload, says := range map[string]string{
+	for payload, wantText := range map[string]string{
 		"": "JSON", "{": "JSON", "null": "neither", "{}": "neither", "[]": "array", `"x"`: "string",
 		`{"requestContext":{"elb":{}}}`: "no httpMethod",
 		`{"version":"2.0","httpMethod":"GET","requestContext":{"elb":{},"http":{"method":"GET"}}}`: "both",
@@ -107,7 +107,7 @@ func TestOtherEventsAreRefusedWithWhatToLookAt(t *testing.T) {
 		`{"rawPath":"/","requestContext":{"http":{"method":"GET"}}}`:                               "version is not 2.0",
 		`{"version":"2.0","rawPath":"/","requestContext":{"http":{}}}`:                             "no method",
 	} {
-		refused([]byte(payload), says)
+		refused([]byte(payload), wantText)
 	}
 	if called {
 		t.Error("the handler was called")
