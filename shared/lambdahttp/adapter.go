@@ -48,7 +48,7 @@ const margin = time.Second
 // Invoke answers one event; it is what lambda.StartHandler wants. Its error is always an [ErrUnknownEvent]. All that
 // is wrong with a request of a known shape is an answer to whoever sent it.
 func (a *Adapter) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	e, front, err := parse(payload)
+	e, err := parse(payload)
 	if err != nil {
 		return nil, err
 	}
@@ -65,14 +65,14 @@ func (a *Adapter) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		ctx, cancel = context.WithDeadline(ctx, end.Add(-margin))
 		defer cancel()
 	}
-	resp, p := a.serve(ctx, e, front, len(payload))
+	resp, p := a.serve(ctx, e, len(payload))
 	for range 2 {
 		if p != nil {
-			a.report(ctx, id, front, p)
-			resp = p.response(id, e.method(front))
+			a.report(ctx, id, e.front, p)
+			resp = p.response(id, e.RequestContext.HTTP.Method)
 		}
 		var text []byte
-		if text, p = resp.encode(e, front); p == nil {
+		if text, p = resp.encode(e); p == nil {
 			return text, nil
 		}
 	}
@@ -81,16 +81,16 @@ func (a *Adapter) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 }
 
 // serve makes the request and lets the handler answer it.
-func (a *Adapter) serve(ctx context.Context, e *event, front front, size int) (*response, *problem) {
-	r, p := e.request(ctx, front, size)
+func (a *Adapter) serve(ctx context.Context, e *event, size int) (*response, *problem) {
+	r, p := e.request(ctx, size)
 	if p != nil {
 		return nil, p
 	}
-	w := newResponseWriter(r.Method, front)
+	w := newResponseWriter(r.Method, e.front)
 	panicked, stack := run(a.handler, w, r)
 	switch {
 	case w.tooLarge: // whatever the handler made of it
-		return nil, tooLarge(front, max(w.declared, w.written))
+		return nil, tooLarge(e.front, max(w.declared, w.written))
 	case panicked == http.ErrAbortHandler: //nolint:errorlint // net/http compares so too: the sentinel itself is panicked
 		return nil, broken(errors.New("the handler broke its answer off"))
 	case panicked != nil:

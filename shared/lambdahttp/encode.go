@@ -15,17 +15,17 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// encode writes the response as the front of an event wants it.
-func (r *response) encode(e *event, f front) ([]byte, *problem) {
+// encode writes the response as the front of its event wants it.
+func (r *response) encode(e *event) ([]byte, *problem) {
 	body, encoded := r.text()
 	header, cookies := r.joined()
 	var reply any
-	switch f {
+	switch e.front {
 	case loadBalancer:
 		alb := events.ALBTargetGroupResponse{StatusCode: r.status, StatusDescription: description(r.status),
 			Body: body, IsBase64Encoded: encoded}
 		switch {
-		case e.multiValue():
+		case e.multiValue:
 			alb.MultiValueHeaders = r.header
 		case len(cookies) > 1: // joined they would be one, and broken
 			return nil, broken(errors.New("an answer has several Set-Cookie headers: " +
@@ -50,8 +50,8 @@ func (r *response) encode(e *event, f front) ([]byte, *problem) {
 	if err := encoder.Encode(reply); err != nil {
 		return nil, broken(fmt.Errorf("encode an answer: %w", err))
 	}
-	if b.Len() > f.maxReply() {
-		return nil, tooLarge(f, int64(len(r.body)))
+	if b.Len() > e.front.maxReply() {
+		return nil, tooLarge(e.front, int64(len(r.body)))
 	}
 	return b.Bytes(), nil
 }

@@ -16,31 +16,33 @@ import (
 )
 
 // request makes the request that net/http would have made of what the client sent. size is how long the whole event is.
-func (e *event) request(ctx context.Context, f front, size int) (*http.Request, *problem) {
-	body, p := e.body(f, size)
+func (e *event) request(ctx context.Context, size int) (*http.Request, *problem) {
+	body, p := e.body(size)
 	if p != nil {
 		return nil, p
 	}
-	header, host, p := e.header(f)
+	header, host, p := e.header()
 	if p != nil {
 		return nil, p
 	}
-	method := e.method(f)
-	if !isToken(method) {
+	rc := e.RequestContext.HTTP
+	if !isToken(rc.Method) {
 		return nil, malformed("The method is malformed.")
 	}
-	target, p := e.target(f)
+	target, p := e.target()
 	if p != nil {
 		return nil, p
 	}
 
-	r := &http.Request{Method: method, URL: target, RequestURI: target.RequestURI(), Header: header, Host: host,
+	r := &http.Request{Method: rc.Method, URL: target, RequestURI: target.RequestURI(), Header: header, Host: host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Body: http.NoBody, ContentLength: int64(len(body)), RemoteAddr: e.remoteAddr(f)}
-	if f != loadBalancer {
-		if major, minor, ok := http.ParseHTTPVersion(e.RequestContext.HTTP.Protocol); ok {
-			r.Proto, r.ProtoMajor, r.ProtoMinor = e.RequestContext.HTTP.Protocol, major, minor
-		}
+		Body: http.NoBody, ContentLength: int64(len(body)), RemoteAddr: "0.0.0.0:0"}
+	if major, minor, ok := http.ParseHTTPVersion(rc.Protocol); ok {
+		r.Proto, r.ProtoMajor, r.ProtoMinor = rc.Protocol, major, minor
+	}
+	// A load balancer names the client in X-Forwarded-For alone, which the client can write into: it is not known then.
+	if addr, err := netip.ParseAddr(rc.SourceIP); err == nil {
+		r.RemoteAddr = netip.AddrPortFrom(addr.WithZone(""), 0).String()
 	}
 	if len(body) > 0 {
 		r.Body = io.NopCloser(bytes.NewReader(body))
@@ -54,32 +56,19 @@ func (e *event) request(ctx context.Context, f front, size int) (*http.Request, 
 	return r.WithContext(ctx), nil
 }
 
-// remoteAddr is the client as AWS says it. A load balancer names it in X-Forwarded-For alone, which the client can write
-// into: there it is not known.
-func (e *event) remoteAddr(f front) string {
-	if f != loadBalancer {
-		if addr, err := netip.ParseAddr(e.RequestContext.HTTP.SourceIP); err == nil {
-			return netip.AddrPortFrom(addr.WithZone(""), 0).String()
-		}
-	}
-	return "0.0.0.0:0"
-}
-
 // body decodes the body and bounds it.
-func (e *event) body(f front, size int) ([]byte, *problem) {
-	length := len(e.Body)
+func (e *event) body(size int) ([]byte, *problem) {
+	length, maxBytes := len(e.Body), maxEvent
 	if e.IsBase64Encoded {
 		length = base64.StdEncoding.DecodedLen(length)
 	}
-	maxBytes := maxEvent
-	if f == loadBalancer {
+	if e.front == loadBalancer {
 		maxBytes = maxLoadBody
 	}
-	// DecodedLen counts up to two bytes of padding.
-	if size > maxEvent || f == loadBalancer && length > maxBytes+2 {
+	if size > maxEvent || length > maxBytes+2 { // DecodedLen counts up to two bytes of padding
 		return nil, &problem{status: http.StatusRequestEntityTooLarge, code: "too_large",
 			detail: fmt.Sprintf("The request is larger than a %s passes on (%d bytes, with base64): "+
-				"ask for a form and send the file with it.", f, maxBytes)}
+				"ask for a form and send the file with it.", e.front, maxBytes)}
 	}
 	if !e.IsBase64Encoded {
 		return []byte(e.Body), nil
@@ -93,22 +82,18 @@ func (e *event) body(f front, size int) ([]byte, *problem) {
 
 // header collects the headers, and the host apart from them, as net/http does. No value is split: a comma may be part
 // of it.
-func (e *event) header(f front) (http.Header, string, *problem) {
-	all := e.MultiValueHeaders
-	if f != loadBalancer || !e.multiValue() {
-		all = multi(e.Headers)
-	}
+func (e *event) header() (http.Header, string, *problem) {
 	header := http.Header{}
 	// Sorted, so that two names that differ in case alone come in one order.
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		for _, value := range all[name] {
+	for _, name := range slices.Sorted(maps.Keys(e.MultiValueHeaders)) {
+		for _, value := range e.MultiValueHeaders[name] {
 			if !isToken(name) || !isValue(value) {
 				return nil, "", malformed("A header is malformed.")
 			}
 			header.Add(name, value)
 		}
 	}
-	if f != loadBalancer && len(e.Cookies) > 0 {
+	if len(e.Cookies) > 0 {
 		cookie := strings.Join(e.Cookies, "; ")
 		if !isValue(cookie) {
 			return nil, "", malformed("A header is malformed.")
@@ -116,7 +101,7 @@ func (e *event) header(f front) (http.Header, string, *problem) {
 		header.Set("Cookie", cookie)
 	}
 	host, hosts := e.RequestContext.DomainName, header.Values("Host")
-	if f == loadBalancer || host == "" {
+	if host == "" {
 		if len(hosts) > 1 {
 			return nil, "", malformed("There are several Host headers.")
 		}
@@ -130,27 +115,13 @@ func (e *event) header(f front) (http.Header, string, *problem) {
 	return header, host, nil
 }
 
-// multi gives single values the form of multi-value members.
-func multi(single map[string]string) map[string][]string {
-	all := make(map[string][]string, len(single))
-	for name, value := range single {
-		all[name] = []string{value}
-	}
-	return all
-}
-
 // target makes the URL.
-func (e *event) target(f front) (*url.URL, *problem) {
+func (e *event) target() (*url.URL, *problem) {
 	path, query := e.RawPath, e.RawQueryString
-	switch f {
-	case httpAPI:
-		if stage := e.RequestContext.Stage; stage != "" && stage != "$default" {
-			if rest, ok := strings.CutPrefix(path, "/"+stage); ok && (rest == "" || rest[0] == '/') {
-				path = rest
-			}
+	if stage := e.RequestContext.Stage; e.front == httpAPI && stage != "" && stage != "$default" {
+		if rest, ok := strings.CutPrefix(path, "/"+stage); ok && (rest == "" || rest[0] == '/') {
+			path = rest
 		}
-	case loadBalancer:
-		path, query = e.Path, e.loadQuery()
 	}
 	if path == "" {
 		path = "/"
@@ -168,23 +139,6 @@ func (e *event) target(f front) (*url.URL, *problem) {
 		return nil, malformed("The path or the query is malformed.")
 	}
 	return target, nil
-}
-
-// loadQuery puts a load balancer's parameters together again. They come as the client encoded them, so only what would
-// begin another parameter is encoded.
-func (e *event) loadQuery() string {
-	all := e.MultiValueQuery
-	if all == nil {
-		all = multi(e.Query)
-	}
-	name, value := strings.NewReplacer("&", "%26", "=", "%3D"), strings.NewReplacer("&", "%26")
-	var parts []string
-	for _, key := range slices.Sorted(maps.Keys(all)) {
-		for _, v := range all[key] {
-			parts = append(parts, name.Replace(key)+"="+value.Replace(v))
-		}
-	}
-	return strings.Join(parts, "&")
 }
 
 // escapePath makes a path of an event one of a request line. What is encoded stays so; what cannot stand there (an HTTP
