@@ -113,7 +113,7 @@ func problemOf(err error) *problem {
 	}
 	switch {
 	case errors.Is(err, upload.ErrNotFound):
-		return nothingHere()
+		return absent()
 	case errors.Is(err, upload.ErrKeyReused):
 		return newProblem(keyReused, "This Idempotency-Key was used in the last 24 hours "+
 			"for another name, size or bytes: use a new key for a new upload.")
@@ -125,8 +125,8 @@ func problemOf(err error) *problem {
 			"An upload may be repeated safely with the same Idempotency-Key."}
 }
 
-// nothingHere is the same for what is absent, deleted or somebody else's.
-func nothingHere() *problem {
+// absent is the same problem for what never was, what is deleted, and what is somebody else's.
+func absent() *problem {
 	return newProblem(notFound, "There is nothing at this address.")
 }
 

@@ -116,7 +116,7 @@ func (h *handler) dispatch(c *call) error {
 
 	rt, t := match(c.r.URL, h.Pipeline.Policy)
 	if rt == nil {
-		return nothingHere()
+		return absent()
 	}
 	c.route, c.target, c.uploadID = rt, t, t.ID
 	if c.r.Method == http.MethodOptions {

@@ -39,7 +39,7 @@ func (h *handler) serve(c *call) error {
 		}
 		return &problem{problemType: rejected, detail: detail, reason: record.Reason, record: &record}
 	default:
-		return nothingHere()
+		return absent()
 	}
 	if record.Old() {
 		if record, err = h.headLegacy(c, record); err != nil {
@@ -204,7 +204,7 @@ func acceptsJSON(r *http.Request) bool {
 func (h *handler) stillStored(c *call) error {
 	record, err := h.record(c)
 	if err == nil && record.Status != upload.Stored {
-		return nothingHere()
+		return absent()
 	}
 	return err
 }
