@@ -82,8 +82,14 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler)
 		}
 	}()
-	if err := h.dispatch(c); err != nil {
+	err := h.dispatch(c)
+	switch {
+	case err == nil:
+	case c.w.status == 0:
 		h.refuse(c, err)
+	default: // begun, and cannot be completed: the connection is broken off, so that no half answer looks whole
+		c.err = err
+		panic(http.ErrAbortHandler)
 	}
 }
 

@@ -40,11 +40,11 @@ func (h *handler) list(c *call) error {
 		for _, record := range page.Records {
 			text, err := json.Marshal(record)
 			if err != nil {
-				return h.breakOff(c, fmt.Errorf("encode record %s: %w", record.Ref(), err))
+				return fmt.Errorf("encode record %s: %w", record.Ref(), err)
 			}
 			_, _ = out.WriteString(separator)
 			if _, err := out.Write(text); err != nil {
-				return h.breakOff(c, fmt.Errorf("send a list: %w", err))
+				return fmt.Errorf("send a list: %w", err)
 			}
 			separator = ","
 		}
@@ -53,7 +53,7 @@ func (h *handler) list(c *call) error {
 		}
 		query.Cursor = page.Next
 		if page, err = h.page(c, query); err != nil {
-			return h.breakOff(c, err)
+			return err
 		}
 	}
 	_, _ = out.WriteString("]")
@@ -61,14 +61,14 @@ func (h *handler) list(c *call) error {
 		next := []byte("null")
 		if page.Next != "" {
 			if next, err = json.Marshal(page.Next); err != nil {
-				return h.breakOff(c, fmt.Errorf("encode a cursor: %w", err))
+				return fmt.Errorf("encode a cursor: %w", err)
 			}
 		}
 		_, _ = fmt.Fprintf(out, `,"next_cursor":%s`, next)
 	}
 	_, _ = out.WriteString("}\n")
 	if err := out.Flush(); err != nil {
-		return h.breakOff(c, fmt.Errorf("send a list: %w", err))
+		return fmt.Errorf("send a list: %w", err)
 	}
 	return nil
 }
@@ -79,13 +79,6 @@ func (h *handler) page(c *call, query upload.Query) (upload.Page, error) {
 		return page, fmt.Errorf("list records of %s/%s/%s: %w", c.Journal, c.Entry, c.Kind, err)
 	}
 	return page, nil
-}
-
-// breakOff ends an answer that was begun and cannot be completed: the connection is broken, so that no half answer
-// looks whole.
-func (h *handler) breakOff(c *call, err error) error {
-	c.err = err
-	panic(http.ErrAbortHandler)
 }
 
 // listQuery reads limit, cursor and status.

@@ -22,21 +22,21 @@ type limitedReader struct {
 	left int64
 }
 
-func (m *limitedReader) Read(p []byte) (int, error) {
-	if m.left <= 0 {
+func (r *limitedReader) Read(p []byte) (int, error) {
+	if r.left <= 0 {
 		return 0, newProblem(badMultipart, "The multipart body holds too much beside the file: "+
 			"at most 64 KiB of headers and other fields.")
 	}
-	n, err := m.from.Read(p[:min(int64(len(p)), m.left)])
-	m.left -= int64(n)
+	n, err := r.from.Read(p[:min(int64(len(p)), r.left)])
+	r.left -= int64(n)
 	return n, err
 }
 
 // spoolPart finds the one part named "file" and spools it. Other fields are ignored, and so are the part's own headers,
 // its filename among them.
 func spoolPart(body io.Reader, boundary string, into *spool, limit int64) error {
-	m := &limitedReader{from: body, left: maxFraming}
-	reader := multipart.NewReader(m, boundary)
+	limited := &limitedReader{from: body, left: maxFraming}
+	reader := multipart.NewReader(limited, boundary)
 	found := false
 	for parts := 0; ; parts++ {
 		// Raw: what was sent is what is stored, with no transfer encoding undone.
@@ -61,18 +61,18 @@ func spoolPart(body io.Reader, boundary string, into *spool, limit int64) error 
 			return newProblem(severalFiles, `The body has several parts named "file": send each file in its own request.`)
 		}
 		found = true
-		framing := m.left
-		m.left = limit + readAhead
+		framing := limited.left
+		limited.left = limit + readAhead
 		if err := into.fill(partReader{part}, limit); err != nil {
 			return err
 		}
-		m.left = framing
+		limited.left = framing
 	}
 	if !found {
 		return newProblem(badMultipart, `The body has no part named "file".`)
 	}
 	// What follows the last boundary means nothing, but it must end.
-	if _, err := io.Copy(io.Discard, m); err != nil {
+	if _, err := io.Copy(io.Discard, limited); err != nil {
 		return multipartProblem(err)
 	}
 	return nil

@@ -242,7 +242,7 @@ func (h *handler) send(c *call, record upload.Record, status int, offset, length
 	c.w.WriteHeader(status)
 	sent, err := io.CopyN(c.w, progressReader{body, silence, h.limits.BodyIdle}, length)
 	if err != nil {
-		return h.breakOff(c, fmt.Errorf("send %s: %d of %d bytes: %w", object, sent, length, err))
+		return fmt.Errorf("send %s: %d of %d bytes: %w", object, sent, length, err)
 	}
 	return nil
 }
