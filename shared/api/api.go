@@ -106,9 +106,6 @@ func New(c Config) (http.Handler, error) {
 	if c.RequestID == nil {
 		c.RequestID = func(*http.Request) string { return rand.Text() }
 	}
-	if c.Accepted == nil {
-		c.Accepted = func(upload.Record) {}
-	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

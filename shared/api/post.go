@@ -67,7 +67,7 @@ func (h *handler) post(c *call) error {
 // accepted counts an upload when it is new, and tells the caller where its status is.
 func (h *handler) accepted(c *call, draft, record upload.Record) {
 	c.uploadID = record.ID
-	if record.ID == draft.ID {
+	if h.Accepted != nil && record.ID == draft.ID {
 		h.Accepted(record)
 	}
 	c.w.Header().Set("Location", path(pathStatus, record.Ref()))

@@ -73,28 +73,21 @@ func New(client *secretsmanager.Client, name string, o Options) *Secret {
 
 // Value gives the secret, or an error that says what to do. A value that was read before goes on being given while a
 // new one cannot be read.
-func (s *Secret) Value(ctx context.Context) (string, error) {
-	if err := s.acquire(ctx); err != nil {
-		return "", err
-	}
-	defer s.release()
-	if s.value == "" || s.o.Now().Sub(s.read) >= life {
-		s.refresh(ctx)
-	}
-	if s.value == "" {
-		return "", s.err
-	}
-	return s.value, nil
-}
+func (s *Secret) Value(ctx context.Context) (string, error) { return s.other(ctx, "") }
 
 // Renew gives another value than refused, which somebody did not accept: the one that was read meanwhile, or one that
 // is read now. It is an error when there is none.
-func (s *Secret) Renew(ctx context.Context, refused string) (string, error) {
-	if err := s.acquire(ctx); err != nil {
-		return "", err
+func (s *Secret) Renew(ctx context.Context, refused string) (string, error) { return s.other(ctx, refused) }
+
+// other gives another value than refused, which is "" when any will do.
+func (s *Secret) other(ctx context.Context, refused string) (string, error) {
+	select {
+	case s.lock <- struct{}{}:
+		defer func() { <-s.lock }()
+	case <-ctx.Done():
+		return "", ctx.Err()
 	}
-	defer s.release()
-	if s.value == refused {
+	if s.value == refused || refused == "" && s.o.Now().Sub(s.read) >= life {
 		s.refresh(ctx)
 	}
 	switch {
@@ -105,17 +98,6 @@ func (s *Secret) Renew(ctx context.Context, refused string) (string, error) {
 	}
 	return "", fmt.Errorf("the secret %q holds no other value: put a valid one into it", s.name)
 }
-
-func (s *Secret) acquire(ctx context.Context) error {
-	select {
-	case s.lock <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (s *Secret) release() { <-s.lock }
 
 // refresh reads the secret, unless that was just tried.
 func (s *Secret) refresh(ctx context.Context) {
