@@ -64,6 +64,19 @@ func (h *handler) post(c *call) error {
 	return c.json(http.StatusAccepted, record)
 }
 
+// uploadSlot waits until a body may be received; release ends its reception.
+func (h *handler) uploadSlot(ctx context.Context) (release func(), err error) {
+	select {
+	case h.uploads <- struct{}{}:
+		return func() { <-h.uploads }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait to receive a body: %w", ctx.Err())
+	case <-time.After(h.limits.SlotWait):
+		return nil, &problem{problemType: busy, detail: "As many uploads as fit are under way: try again in a moment.",
+			retryAfter: time.Second, cause: fmt.Errorf("%d uploads at once", cap(h.uploads))}
+	}
+}
+
 // accepted counts an upload when it is new, and tells the caller where its status is.
 func (h *handler) accepted(c *call, draft, record upload.Record) {
 	c.uploadID = record.ID

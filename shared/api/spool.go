@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"hash"
 	"io"
 	"os"
-	"time"
 )
 
 // spoolMemory is how much of a body is kept in memory before it goes to a file.
@@ -90,18 +88,5 @@ func (s *spool) Close() {
 	if s.file != nil {
 		_ = s.file.Close()
 		_ = os.Remove(s.file.Name())
-	}
-}
-
-// uploadSlot waits until a body may be received; release ends its reception.
-func (h *handler) uploadSlot(ctx context.Context) (release func(), err error) {
-	select {
-	case h.uploads <- struct{}{}:
-		return func() { <-h.uploads }, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("wait to receive a body: %w", ctx.Err())
-	case <-time.After(h.limits.SlotWait):
-		return nil, &problem{problemType: busy, detail: "As many uploads as fit are under way: try again in a moment.",
-			retryAfter: time.Second, cause: fmt.Errorf("%d uploads at once", cap(h.uploads))}
 	}
 }

@@ -81,33 +81,25 @@ func (a *Adapter) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 }
 
 // serve makes the request and lets the handler answer it.
-func (a *Adapter) serve(ctx context.Context, e *event, size int) (*response, *problem) {
+func (a *Adapter) serve(ctx context.Context, e *event, size int) (resp *response, p *problem) {
 	r, p := e.request(ctx, size)
 	if p != nil {
 		return nil, p
 	}
 	w := newResponseWriter(r.Method, e.front)
-	panicked, stack := run(a.handler, w, r)
-	switch {
-	case w.tooLarge: // whatever the handler made of it
-		return nil, tooLarge(e.front, max(w.declared, w.written))
-	case panicked == http.ErrAbortHandler: //nolint:errorlint // net/http compares so too: the sentinel itself is panicked
-		return nil, broken(errors.New("the handler broke its answer off"))
-	case panicked != nil:
-		return nil, broken(fmt.Errorf("panic: %v\n%s", panicked, stack))
-	}
-	return w.finish()
-}
-
-// run calls the handler and recovers its panic.
-func run(h http.Handler, w http.ResponseWriter, r *http.Request) (panicked any, stack []byte) {
 	defer func() {
-		if panicked = recover(); panicked != nil {
-			stack = debug.Stack()
+		panicked := recover()
+		switch {
+		case w.tooLarge: // whatever the handler made of it
+			p = tooLarge(e.front, max(w.declared, w.written))
+		case panicked == http.ErrAbortHandler: //nolint:errorlint // net/http compares so too
+			p = broken(errors.New("the handler broke its answer off"))
+		case panicked != nil:
+			p = broken(fmt.Errorf("panic: %v\n%s", panicked, debug.Stack()))
 		}
 	}()
-	h.ServeHTTP(w, r)
-	return nil, nil
+	a.handler.ServeHTTP(w, r)
+	return w.finish()
 }
 
 // report logs an answer that the handler did not give.
