@@ -35,7 +35,7 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 	quarantine, noncurrent := days(rule("quarantine", "ExpirationInDays")), days(rule("quarantine", "NoncurrentDays"))
 	tombstone := upload.TombstoneLife(int(quarantine / day))
 	limits := reconcile.DefaultLimits(receives, visibility)
-	once := codeNumber(t, `onceLife = (\d+) \* time\.Hour`, "shared", "api", "once.go")
+	once := codeNumber(t, `idempotencyKeyLife = (\d+) \* time\.Hour`, "shared", "api", "idempotency.go")
 	again := codeNumber(t, `reenqueuedReceptions = (\d+)`, "shared", "validator", "validator.go")
 
 	rows := [][3]string{

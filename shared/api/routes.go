@@ -18,8 +18,7 @@ type route struct {
 	methods map[string]action
 }
 
-// action answers one request. An error becomes a problem by the table in
-// errors.go.
+// action answers one request. An error becomes a problem by the table in errors.go.
 type action func(*handler, *call) error
 
 // The patterns. What stands in braces is one segment of the path.
@@ -31,13 +30,13 @@ const (
 	pathStatus = pathFile + "/status"
 )
 
-// routes are all routes. The first whose pattern fits is taken: "uploads" is no
-// id.
+// routes are all routes. The first whose pattern fits is taken: "uploads" is no id.
 var routes = []route{
 	{pattern: pathPing, open: true, methods: map[string]action{http.MethodGet: (*handler).ping}},
 	{pattern: pathFiles, methods: map[string]action{http.MethodGet: (*handler).list, http.MethodPost: (*handler).post}},
 	{pattern: pathForms, methods: map[string]action{http.MethodPost: (*handler).form}},
-	{pattern: pathFile, methods: map[string]action{http.MethodGet: (*handler).serve, http.MethodDelete: (*handler).remove}},
+	{pattern: pathFile, methods: map[string]action{http.MethodGet: (*handler).serve,
+		http.MethodDelete: (*handler).remove}},
 	{pattern: pathStatus, methods: map[string]action{http.MethodGet: (*handler).status}},
 }
 
@@ -68,44 +67,40 @@ type target struct {
 	kind upload.Kind
 }
 
-// maxPath bounds a path that is looked at; the longest real one is far shorter.
+// maxPath bounds a path; the longest real one is far shorter.
 const maxPath = 1024
 
-// match finds the route of a URL and what it names. One slash at the end does
-// not matter. A path is split before it is unescaped, so %2F is never a
-// separator; and nothing is cleaned, so "//" and ".." are segments that fit
-// nothing.
-func match(u *url.URL, policy upload.Policy) (*route, target, bool) {
+// match finds the route of a URL and what it names; nil when there is none. One slash at the end does not matter. A
+// path is split before it is unescaped, so %2F is never a separator; and nothing is cleaned, so "//" and ".." are
+// segments that fit nothing.
+func match(u *url.URL, policy upload.Policy) (*route, target) {
 	path := u.EscapedPath()
 	if len(path) > maxPath {
-		return nil, target{}, false
+		return nil, target{}
 	}
 	segments := strings.Split(strings.TrimSuffix(path, "/"), "/")
 	for i := range segments {
 		var err error
 		if segments[i], err = url.PathUnescape(segments[i]); err != nil {
-			return nil, target{}, false
+			return nil, target{}
 		}
 	}
 	for i := range routes {
 		if t, ok := fit(routes[i].pattern, segments, policy); ok {
-			return &routes[i], t, true
+			return &routes[i], t
 		}
 	}
-	return nil, target{}, false
+	return nil, target{}
 }
 
-// fit holds the segments of a path against a pattern.
-func fit(pattern string, segments []string, policy upload.Policy) (target, bool) {
-	var t target
+// fit compares the segments of a path with a pattern.
+func fit(pattern string, segments []string, policy upload.Policy) (t target, ok bool) {
 	parts := strings.Split(pattern, "/")
 	if len(parts) != len(segments) {
 		return t, false
 	}
-	for i, part := range parts {
-		segment := segments[i]
-		var ok bool
-		switch part {
+	for i, segment := range segments {
+		switch parts[i] {
 		case "{journal}":
 			t.Journal, ok = upload.Journal(segment), upload.ValidPathID(segment)
 		case "{entry}":
@@ -117,7 +112,7 @@ func fit(pattern string, segments []string, policy upload.Policy) (target, bool)
 			id, err := upload.ParseID(segment)
 			t.ID, ok = id, err == nil
 		default:
-			ok = part == segment
+			ok = parts[i] == segment
 		}
 		if !ok {
 			return target{}, false

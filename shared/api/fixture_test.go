@@ -26,7 +26,7 @@ import (
 // writes.
 const canary = "canary-5b1f0e"
 
-// What a world holds from the beginning, all in journal j, entry e, kind images.
+// What a fixture holds from the beginning, all in journal j, entry e, kind images.
 const (
 	idStored   = "00000000-0000-7000-8000-000000000001"
 	idPending  = "00000000-0000-7000-8000-000000000002"
@@ -48,8 +48,8 @@ const (
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 437163000, time.UTC)
 
-// world is a handler over memory stores.
-type world struct {
+// fixture is a handler over memory stores.
+type fixture struct {
 	t        testing.TB
 	config   api.Config
 	records  *uploadtest.Records
@@ -61,7 +61,7 @@ type world struct {
 	mu    sync.Mutex
 	now   time.Time
 	ids   int
-	asked int // questions to the gate
+	asked int // how often Allow was called
 }
 
 // safeBuffer is a log that may be written while it is read.
@@ -82,10 +82,10 @@ func (s *safeBuffer) String() string {
 	return s.b.String()
 }
 
-// newWorld makes a world; change adjusts the handler's configuration.
-func newWorld(t testing.TB, change ...func(*world)) *world {
+// newFixture makes a fixture; change adjusts the handler's configuration.
+func newFixture(t testing.TB, change ...func(*fixture)) *fixture {
 	t.Helper()
-	w := &world{t: t, now: start, records: uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true}),
+	w := &fixture{t: t, now: start, records: uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true}),
 		objects: uploadtest.NewObjects(), log: &safeBuffer{}}
 	w.pipeline = &upload.Pipeline{Policy: upload.DefaultPolicy(), Layout: upload.DefaultLayout, Records: w.records, Objects: w.objects,
 		Now: w.clock, NewID: w.newID, TombstoneLife: upload.DefaultTombstoneLife}
@@ -107,21 +107,21 @@ func newWorld(t testing.TB, change ...func(*world)) *world {
 	return w
 }
 
-func (w *world) clock() time.Time {
+func (w *fixture) clock() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.now
 }
 
-func (w *world) newID() (upload.ID, error) {
+func (w *fixture) newID() (upload.ID, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ids++
 	return upload.ID(fmt.Sprintf("00000000-0000-7000-8000-%012d", 1000+w.ids)), nil
 }
 
-// Allow is the gate: what follows "Bearer " chooses the answer.
-func (w *world) Allow(_ context.Context, authorization, journal, entry string) error {
+// Allow authorizes: what follows "Bearer " chooses the answer.
+func (w *fixture) Allow(_ context.Context, authorization, journal, entry string) error {
 	w.mu.Lock()
 	w.asked++
 	w.mu.Unlock()
@@ -141,7 +141,7 @@ func (w *world) Allow(_ context.Context, authorization, journal, entry string) e
 	case "302":
 		return &access.Denied{Status: 302, Message: "Odd."}
 	case "broken":
-		return errors.New("secret internals of the gate")
+		return errors.New("secret internals of the authorizer")
 	case "panic":
 		panic("secret internals of a panic")
 	}
@@ -152,11 +152,11 @@ func ref(entry, id string) upload.Ref {
 	return upload.Ref{Journal: "j", Entry: upload.Entry(entry), Kind: "images", ID: upload.ID(id)}
 }
 
-func (w *world) seed() {
+func (w *fixture) seed() {
 	w.create(ref("e", idStored), "cat", start)
 	w.store(ref("e", idStored), []byte(stored), "image/png")
 	w.create(ref("e", idPending), "wait", start.Add(time.Second))
-	w.create(ref("e", idRejected), "liar", start.Add(2*time.Second))
+	w.create(ref("e", idRejected), "mislabelled", start.Add(2*time.Second))
 	w.settle(ref("e", idRejected), upload.Verdict{Status: upload.Rejected, Version: "q1", At: start.Add(time.Minute), Size: 9,
 		Reason: &upload.Reason{Code: upload.TypeMismatch, Message: "The file is no png."}})
 	w.create(ref("e", idDeleted), "gone", start.Add(3*time.Second))
@@ -171,7 +171,7 @@ func (w *world) seed() {
 	w.store(ref("large", idLarge), bytes.Repeat([]byte("L"), largeSize), "image/jpeg")
 }
 
-func (w *world) create(r upload.Ref, name string, at time.Time) {
+func (w *fixture) create(r upload.Ref, name string, at time.Time) {
 	w.t.Helper()
 	_, err := w.records.Create(w.t.Context(), upload.Record{ID: r.ID, Journal: r.Journal, Entry: r.Entry, Kind: r.Kind,
 		Name: name, Extension: "png", CreatedAt: at, Status: upload.Pending}, nil)
@@ -180,7 +180,7 @@ func (w *world) create(r upload.Ref, name string, at time.Time) {
 	}
 }
 
-func (w *world) settle(r upload.Ref, v upload.Verdict) {
+func (w *fixture) settle(r upload.Ref, v upload.Verdict) {
 	w.t.Helper()
 	if _, err := w.records.Settle(w.t.Context(), r, v); err != nil {
 		w.t.Fatal(err)
@@ -188,7 +188,7 @@ func (w *world) settle(r upload.Ref, v upload.Verdict) {
 }
 
 // store puts bytes where a promoted file lies, and settles.
-func (w *world) store(r upload.Ref, data []byte, contentType string) {
+func (w *fixture) store(r upload.Ref, data []byte, contentType string) {
 	w.t.Helper()
 	version := w.objects.Post(w.pipeline.Layout.FilesKey(r), data)
 	w.settle(r, upload.Verdict{Status: upload.Stored, Version: "q1", Served: version, At: start.Add(time.Minute),
@@ -212,7 +212,7 @@ func request(t testing.TB, method, target string, body io.Reader, header ...stri
 }
 
 // do sends a request straight to the handler and reads the answer.
-func (w *world) do(method, target string, body io.Reader, header ...string) reply {
+func (w *fixture) do(method, target string, body io.Reader, header ...string) reply {
 	w.t.Helper()
 	recorder := httptest.NewRecorder()
 	w.handler.ServeHTTP(recorder, request(w.t, method, target, body, header...))
@@ -255,12 +255,12 @@ func (r reply) member(t testing.TB, way ...string) any {
 }
 
 // wantClean checks that no spooled body is left, neither by name nor (where the
-// system tells) held open, and that no secret was logged.
-func (w *world) wantClean() {
+// system tells) kept open, and that no secret was logged.
+func (w *fixture) wantClean() {
 	w.t.Helper()
 	const open = "/proc/self/fd/"
-	held, _ := os.ReadDir(open) // Linux alone has it
-	for _, fd := range held {
+	descriptors, _ := os.ReadDir(open) // Linux alone has it
+	for _, fd := range descriptors {
 		if file, err := os.Readlink(open + fd.Name()); err == nil && strings.HasPrefix(file, w.config.SpoolDir+"/") {
 			w.t.Errorf("%s is still open", file)
 		}
@@ -278,7 +278,7 @@ func (w *world) wantClean() {
 }
 
 // wantNothingNew checks that no upload was begun: no record, no bytes.
-func (w *world) wantNothingNew() {
+func (w *fixture) wantNothingNew() {
 	w.t.Helper()
 	page, err := w.records.All(w.t.Context(), "", upload.MaxPage)
 	if err != nil {

@@ -8,11 +8,11 @@ import (
 	"hatchery/shared/upload"
 )
 
-// onceTable is what requests with an Idempotency-Key are answered when the key
+// idempotencyTable is what requests with an Idempotency-Key are answered when the key
 // was used before.
-func onceTable() []exchange {
+func idempotencyTable() []exchange {
 	key := []string{"Idempotency-Key", "key-1"}
-	first := func(_ *world, send func(method, path, body string, header ...string) reply) {
+	first := func(_ *fixture, send func(method, path, body string, header ...string) reply) {
 		send("POST", named("cat.png"), "bytes", key...)
 	}
 	after := func(name, target, body string, e exchange) exchange {
@@ -20,22 +20,22 @@ func onceTable() []exchange {
 		return e
 	}
 	contentType, multipart := form("file@", "bytes")
-	sameByParts := after("the same file by multipart", named("cat.png"), multipart, exchange{status: 202, holds: []string{`{"id":"` + idSecond}})
+	sameByParts := after("the same file by multipart", named("cat.png"), multipart, exchange{status: 202, holds: []string{`{"id":"` + idNew}})
 	sameByParts.header = append([]string{"Content-Type", contentType}, key...)
 	expired := after("a day ago", named("cat.png"), "other", exchange{status: 202})
-	expired.before = func(w *world, send func(method, path, body string, header ...string) reply) {
+	expired.before = func(w *fixture, send func(method, path, body string, header ...string) reply) {
 		first(w, send)
 		w.advance(24 * time.Hour)
 	}
-	deleted := after("its upload deleted", named("cat.png"), "bytes", exchange{status: 202, holds: []string{`{"id":"` + idSecond, `"status":"deleted"`}})
-	deleted.before = func(w *world, send func(method, path, body string, header ...string) reply) {
+	deleted := after("its upload deleted", named("cat.png"), "bytes", exchange{status: 202, holds: []string{`{"id":"` + idNew, `"status":"deleted"`}})
+	deleted.before = func(w *fixture, send func(method, path, body string, header ...string) reply) {
 		first(w, send)
-		send("DELETE", files+"/"+idSecond, "")
+		send("DELETE", files+"/"+idNew, "")
 	}
 	reused := exchange{status: 422, code: "idempotency_key_reused"}
 
 	json := append([]string{"Content-Type", "application/json"}, key...)
-	asked := func(w *world, send func(method, path, body string, header ...string) reply) {
+	asked := func(w *fixture, send func(method, path, body string, header ...string) reply) {
 		send("POST", files+"/uploads", `{"name":"cat.png","size":10}`, json...)
 		w.advance(20 * time.Minute)
 	}
@@ -46,18 +46,18 @@ func onceTable() []exchange {
 		}
 		return e
 	}
-	settled := func(w *world, send func(method, path, body string, header ...string) reply) {
+	settled := func(w *fixture, send func(method, path, body string, header ...string) reply) {
 		asked(w, send)
 		w.settle(ref("e", idNew), upload.Verdict{Status: upload.Rejected, Version: "q", At: w.clock(), Reason: &upload.Reason{Code: upload.Corrupt, Message: "Broken."}})
 	}
-	later := func(d time.Duration) func(w *world, send func(method, path, body string, header ...string) reply) {
-		return func(w *world, send func(method, path, body string, header ...string) reply) {
+	later := func(d time.Duration) func(w *fixture, send func(method, path, body string, header ...string) reply) {
+		return func(w *fixture, send func(method, path, body string, header ...string) reply) {
 			asked(w, send)
 			w.advance(d)
 		}
 	}
 	return []exchange{
-		after("the same file", named("cat.png"), "bytes", exchange{status: 202, holds: []string{`{"id":"` + idSecond}, want: []string{"Location", files + "/" + idSecond + "/status"}}),
+		after("the same file", named("cat.png"), "bytes", exchange{status: 202, holds: []string{`{"id":"` + idNew}, want: []string{"Location", files + "/" + idNew + "/status"}}),
 		sameByParts, expired, deleted,
 		after("other bytes", named("cat.png"), "bytez", reused),
 		after("more bytes", named("cat.png"), "bytes!", reused),
@@ -76,14 +76,14 @@ func onceTable() []exchange {
 	}
 }
 
-func (w *world) advance(d time.Duration) {
+func (w *fixture) advance(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.now = w.now.Add(d)
 }
 
 func TestARepeatedPostStoresItsBytesUnderTheFirstRecord(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	failing := &failingPut{Objects: w.objects, fail: true}
 	w.pipeline.Objects = failing
 	first := w.do("POST", named("cat.png"), strings.NewReader("bytes"), "Idempotency-Key", "k")
@@ -96,8 +96,8 @@ func TestARepeatedPostStoresItsBytesUnderTheFirstRecord(t *testing.T) {
 		t.Fatalf("status %d: %s", second.status, second.body)
 	}
 	id, _ := second.member(t, "id").(string)
-	if id != idSecond {
-		t.Errorf("the repeated upload is %s, want the first one's %s", id, idSecond)
+	if id != idNew {
+		t.Errorf("the repeated upload is %s, want the first one's %s", id, idNew)
 	}
 	if got, ok := w.objects.Bytes(w.pipeline.Layout.QuarantineKey(ref("e", id)), ""); !ok || string(got) != "bytes" {
 		t.Errorf("quarantine holds %q (%v)", got, ok)

@@ -14,10 +14,10 @@ import (
 const idOld = "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a77"
 
 // oldWorld has an image that the replaced service stored with these bytes.
-func oldWorld(t *testing.T, extension, bytes string, change ...func(*world)) (*world, *uploadtest.OldImages) {
+func oldWorld(t *testing.T, extension, bytes string, change ...func(*fixture)) (*fixture, *uploadtest.OldImages) {
 	t.Helper()
 	old := uploadtest.NewOldImages()
-	w := newWorld(t, append(change, func(w *world) {
+	w := newFixture(t, append(change, func(w *fixture) {
 		w.pipeline.OldImages = old
 		w.records.Overwrite(upload.Record{ID: idOld, Journal: "j", Entry: "e", Kind: "images", Name: "my_cat", Extension: extension, CreatedAt: start, Status: upload.Stored})
 	})...)
@@ -73,7 +73,7 @@ func TestPartsOfAnOldImageAreServed(t *testing.T) {
 }
 
 func TestALargeOldImageIsRedirected(t *testing.T) {
-	w, _ := oldWorld(t, "png", pngHead+strings.Repeat("x", 1000), func(w *world) { w.config.RedirectBytes = 500 })
+	w, _ := oldWorld(t, "png", pngHead+strings.Repeat("x", 1000), func(w *fixture) { w.config.RedirectBytes = 500 })
 	got := w.do("GET", files+"/"+idOld, nil)
 	if got.status != 302 || got.header.Get("Location") != "https://old.example.com/"+ref("e", idOld).String() {
 		t.Errorf("%d to %s", got.status, got.header.Get("Location"))
