@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hatchery/shared/config"
+	"hatchery/shared/policy"
 	"hatchery/shared/records/bugoutrecords"
 	"hatchery/shared/upload"
 )
@@ -196,7 +197,7 @@ func (f *bugoutFlags) over(term terminal) (getenv func(string) string, err error
 }
 
 // named makes faults that are about Bugout name the flag which has them, or which would mend them.
-func (f *bugoutFlags) named(faults upload.Faults) upload.Faults {
+func (f *bugoutFlags) named(faults policy.Faults) policy.Faults {
 	return namedAsFlags(faults, map[string]flagValue{
 		"HATCHERY_BUGOUT_URL":            {"--url", f.url},
 		"HATCHERY_BUGOUT_APPLICATION_ID": {"--application", f.application},
@@ -208,7 +209,7 @@ type flagValue struct{ name, value string }
 
 // namedAsFlags names the flag instead of the setting where the value came from one, and
 // both where there is no value. The name of a secret is not offered: a command reads none.
-func namedAsFlags(faults upload.Faults, flags map[string]flagValue) upload.Faults {
+func namedAsFlags(faults policy.Faults, flags map[string]flagValue) policy.Faults {
 	for i, fault := range faults {
 		flag, about := flags[fault.Setting]
 		if !about {

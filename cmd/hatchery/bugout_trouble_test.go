@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hatchery/shared/local/localbrood"
+	"hatchery/shared/policy"
 	"hatchery/shared/queue/queuetest"
 	"hatchery/shared/reconcile"
 	"hatchery/shared/records/bugoutrecords"
@@ -37,7 +38,7 @@ func TestNoBytesAreTouchedWithATokenThatSeesNothing(t *testing.T) {
 			then := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
 			objects := uploadtest.NewObjects()
 			objects.SetClock(func() time.Time { return then })
-			p := &upload.Pipeline{Policy: upload.DefaultPolicy(), Layout: upload.DefaultLayout, Records: records(),
+			p := &upload.Pipeline{Policy: policy.Default(), Layout: upload.DefaultLayout, Records: records(),
 				Objects: objects,
 				Now:     func() time.Time { return then }, NewID: upload.NewID, TombstoneLife: upload.DefaultTombstoneLife}
 			picture := pngOf(t, 4, 1)

@@ -178,7 +178,7 @@ func (s *search) records(h *hatchery, data, store string) {
 	}
 	type whole upload.Record // without its own JSON, which leaves members out
 	for cursor := upload.Cursor(""); ; {
-		page, err := all.All(s.t.Context(), cursor, upload.MaxPage)
+		page, err := all.Scan(s.t.Context(), upload.ScanQuery{Cursor: cursor, Limit: upload.MaxPage})
 		if err != nil {
 			s.t.Fatal(err)
 		}

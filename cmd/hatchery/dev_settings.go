@@ -12,7 +12,7 @@ import (
 	"hatchery/shared/access"
 	"hatchery/shared/config"
 	"hatchery/shared/local"
-	"hatchery/shared/upload"
+	"hatchery/shared/policy"
 )
 
 // check looks at the flags of dev alone.
@@ -81,10 +81,10 @@ func devSettings(f devFlags, term terminal) (config.Config, error) {
 	}
 	// Looked at on its own, so that a fault names where it stands. The others are
 	// found with the default in its place.
-	_, policy, policyErr := readPolicy(f.policy, term.getenv, upload.LargestObject)
+	_, policyText, policyErr := readPolicy(f.policy, term.getenv, policy.LargestObject)
 	given := map[string]string{
 		"HATCHERY_BUCKET": local.Bucket, "HATCHERY_RECORDS": f.records, "HATCHERY_TABLE": local.Table,
-		"HATCHERY_APPLICATION_URL": app, "MY_APP_JOURNALS_URL": "", "HATCHERY_POLICY": policy}
+		"HATCHERY_APPLICATION_URL": app, "MY_APP_JOURNALS_URL": "", "HATCHERY_POLICY": policyText}
 	maps.Copy(given, bugout)
 	settings, err := loadDevs(given, term)
 	settings.EventBus = "" // verdicts of a dev are not for a deployment's bus
@@ -100,7 +100,7 @@ func devSettings(f devFlags, term terminal) (config.Config, error) {
 }
 
 // named makes faults that are about Bugout name the flag which has them, or which would mend them.
-func (f devFlags) named(faults upload.Faults) upload.Faults {
+func (f devFlags) named(faults policy.Faults) policy.Faults {
 	if f.bugout == "" {
 		return faults
 	}
@@ -135,7 +135,7 @@ func loadDevs(given map[string]string, term terminal) (config.Config, error) {
 
 // unusedFaults are those of settings that the environment has, and for which dev
 // takes values of its own.
-func unusedFaults(given map[string]string, term terminal) upload.Faults {
+func unusedFaults(given map[string]string, term terminal) policy.Faults {
 	needed := []string{"HATCHERY_BUCKET", "HATCHERY_RECORDS", "HATCHERY_TABLE"}
 	_, err := config.Load(func(name string) string {
 		value := term.getenv(name)
@@ -144,13 +144,13 @@ func unusedFaults(given map[string]string, term terminal) upload.Faults {
 		}
 		return value
 	})
-	return slices.DeleteFunc(faultsOf(err), func(f upload.Fault) bool {
+	return slices.DeleteFunc(faultsOf(err), func(f policy.Fault) bool {
 		return f.Setting != "HATCHERY_APPLICATION_URL" && !slices.Contains(needed, f.Setting)
 	})
 }
 
 // faultsOf gives what config.Load found: it fails with faults alone.
-func faultsOf(err error) upload.Faults {
-	faults, _ := errors.AsType[upload.Faults](err)
+func faultsOf(err error) policy.Faults {
+	faults, _ := errors.AsType[policy.Faults](err)
 	return faults
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"hatchery/shared/local"
+	"hatchery/shared/policy"
 	"hatchery/shared/records/dynamorecords"
 	"hatchery/shared/upload"
 )
@@ -64,9 +65,9 @@ func TestFunctionsInContainersAreToldAllThatTheyNeedAndNoSecret(t *testing.T) {
 		env["HATCHERY_RECORDS"] != "dynamodb" {
 		t.Errorf("%v", env)
 	}
-	policy, err := upload.ParsePolicy([]byte(env["HATCHERY_POLICY"]), upload.LargestObject)
-	if err != nil || policy.Kinds["images"].MaxBytes != 5_500_000 {
-		t.Errorf("%v, %+v", err, policy)
+	kinds, err := policy.Parse([]byte(env["HATCHERY_POLICY"]), policy.LargestObject)
+	if err != nil || kinds.Kinds["images"].MaxBytes != 5_500_000 {
+		t.Errorf("%v, %+v", err, kinds)
 	}
 	file := string(readFile(t, filepath.Join(data, containersFile)))
 	for _, secret := range []string{h.env["AWS_ACCESS_KEY_ID"], h.env["AWS_SECRET_ACCESS_KEY"]} {

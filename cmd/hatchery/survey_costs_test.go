@@ -41,9 +41,9 @@ func countSurvey(t *testing.T, reads float64) surveyCalls {
 			t.Fatal(err)
 		}
 		served := objects.Post(upload.DefaultLayout.FilesKey(r.Ref()), []byte("bytes"))
-		if _, err := records.Settle(t.Context(), r.Ref(), upload.Verdict{Status: upload.Stored,
+		if _, err := records.Update(t.Context(), r.Ref(), upload.Settle(upload.Verdict{Status: upload.Stored,
 			Version: "3HL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY", At: time.Now(), Size: smallPicture,
-			ContentType: "image/jpeg", SHA256: strings.Repeat("0123456789abcdef", 4), Served: served}); err != nil {
+			ContentType: "image/jpeg", SHA256: strings.Repeat("0123456789abcdef", 4), Served: served})); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -158,9 +158,9 @@ func TestTheSettingsReachTheHandler(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = f.Records.Settle(t.Context(), ref, upload.Verdict{Status: upload.Stored, Version: "v", Served: "s",
+	if _, err = f.Records.Update(t.Context(), ref, upload.Settle(upload.Verdict{Status: upload.Stored, Version: "v", Served: "s",
 		At: time.Now(), Size: 6, ContentType: "image/gif",
-		SHA256: strings.Repeat("ab", 32)}); err != nil {
+		SHA256: strings.Repeat("ab", 32)})); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {

@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"hatchery/shared/config"
-	"hatchery/shared/upload"
+	"hatchery/shared/policy"
 )
 
 // Process is what a function's process has around it.
@@ -66,17 +66,17 @@ func (p Process) handler(log *slog.Logger, build Build, needs []config.Need) (an
 // load reads the settings, and adds what only a function demands of them.
 func load(getenv func(string) string, needs []config.Need) (config.Config, error) {
 	settings, err := config.Load(getenv, needs...)
-	faults, ok := errors.AsType[upload.Faults](err)
+	faults, ok := errors.AsType[policy.Faults](err)
 	if err != nil && !ok {
 		return config.Config{}, fmt.Errorf("read the settings: %w", err)
 	}
 	if store := getenv("HATCHERY_RECORDS"); store == config.RecordsSQLite {
-		faults = append(faults, upload.Fault{Setting: "HATCHERY_RECORDS", Found: fmt.Sprintf("%q", store),
+		faults = append(faults, policy.Fault{Setting: "HATCHERY_RECORDS", Found: fmt.Sprintf("%q", store),
 			Accepted: config.RecordsDynamoDB + " or " + config.RecordsBugout + " in a function"})
 	}
 	for _, name := range []string{"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
 		if getenv(name) == "" {
-			faults = append(faults, upload.Fault{Setting: name, Found: "nothing", Accepted: "what Lambda sets it to"})
+			faults = append(faults, policy.Fault{Setting: name, Found: "nothing", Accepted: "what Lambda sets it to"})
 		}
 	}
 	return settings, faults.Err()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hatchery/shared/access"
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -82,10 +83,10 @@ func (p *problem) Error() string {
 func (p *problem) Unwrap() error { return p.cause }
 
 // refusals says which problem a refused request has.
-var refusals = map[upload.Problem]problemType{
-	upload.ProblemName: badName, upload.ProblemExtension: badExtension, upload.ProblemSize: badSize,
-	upload.ProblemType: badType, upload.ProblemChecksum: badChecksum, upload.ProblemQuota: overQuota,
-	upload.ProblemKind: notFound,
+var refusals = map[policy.Problem]problemType{
+	policy.ProblemName: badName, policy.ProblemExtension: badExtension, policy.ProblemSize: badSize,
+	policy.ProblemType: badType, policy.ProblemChecksum: badChecksum, policy.ProblemQuota: overQuota,
+	policy.ProblemKind: notFound,
 }
 
 // denials says which problem an application's answer has.
@@ -100,7 +101,7 @@ func problemOf(err error) *problem {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return p
 	}
-	if r, ok := errors.AsType[*upload.Refusal](err); ok {
+	if r, ok := errors.AsType[*policy.Refusal](err); ok {
 		if t, known := refusals[r.Problem]; known {
 			return &problem{problemType: t, detail: r.Message}
 		}

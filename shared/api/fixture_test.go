@@ -18,6 +18,7 @@ import (
 
 	"hatchery/shared/access"
 	"hatchery/shared/api"
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 	"hatchery/shared/uploadtest"
 )
@@ -87,7 +88,7 @@ func newFixture(t testing.TB, change ...func(*fixture)) *fixture {
 	t.Helper()
 	w := &fixture{t: t, now: start, records: uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true}),
 		objects: uploadtest.NewObjects(), log: &safeBuffer{}}
-	w.pipeline = &upload.Pipeline{Policy: upload.DefaultPolicy(), Layout: upload.DefaultLayout, Records: w.records, Objects: w.objects,
+	w.pipeline = &upload.Pipeline{Policy: policy.Default(), Layout: upload.DefaultLayout, Records: w.records, Objects: w.objects,
 		Now: w.clock, NewID: w.newID, TombstoneLife: upload.DefaultTombstoneLife}
 	w.config = api.Config{Pipeline: w.pipeline, Downloads: w.objects, Forms: w.objects, Gate: w,
 		Now: w.clock, RequestID: func(*http.Request) string { return "request-1" },
@@ -160,7 +161,7 @@ func (w *fixture) seed() {
 	w.settle(ref("e", idRejected), upload.Verdict{Status: upload.Rejected, Version: "q1", At: start.Add(time.Minute), Size: 9,
 		Reason: &upload.Reason{Code: upload.TypeMismatch, Message: "The file is no png."}})
 	w.create(ref("e", idDeleted), "gone", start.Add(3*time.Second))
-	if _, err := w.records.Delete(w.t.Context(), ref("e", idDeleted), start, start.Add(time.Hour)); err != nil {
+	if _, err := w.records.Update(w.t.Context(), ref("e", idDeleted), upload.Delete(start, start.Add(time.Hour))); err != nil {
 		w.t.Fatal(err)
 	}
 	w.create(ref("e", idLost), "lost", start.Add(4*time.Second))
@@ -182,7 +183,7 @@ func (w *fixture) create(r upload.Ref, name string, at time.Time) {
 
 func (w *fixture) settle(r upload.Ref, v upload.Verdict) {
 	w.t.Helper()
-	if _, err := w.records.Settle(w.t.Context(), r, v); err != nil {
+	if _, err := w.records.Update(w.t.Context(), r, upload.Settle(v)); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -280,7 +281,7 @@ func (w *fixture) wantClean() {
 // wantNothingNew checks that no upload was begun: no record, no bytes.
 func (w *fixture) wantNothingNew() {
 	w.t.Helper()
-	page, err := w.records.All(w.t.Context(), "", upload.MaxPage)
+	page, err := w.records.Scan(w.t.Context(), upload.ScanQuery{Cursor: "", Limit: upload.MaxPage})
 	if err != nil {
 		w.t.Fatal(err)
 	}

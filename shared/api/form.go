@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -85,7 +86,7 @@ func (h *handler) form(c *call) error {
 		minBytes, maxBytes = size, size
 	}
 	signed, err := h.Forms.Sign(ctx, upload.FormRequest{Key: h.Pipeline.Layout.QuarantineKey(record.Ref()),
-		ContentType: upload.ExpectedType(record.Extension), MinBytes: minBytes, MaxBytes: maxBytes, Expires: expires})
+		ContentType: policy.ExpectedType(record.Extension), MinBytes: minBytes, MaxBytes: maxBytes, Expires: expires})
 	if err != nil {
 		return fmt.Errorf("sign a form for %s: %w", record.Ref(), err)
 	}

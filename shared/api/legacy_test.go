@@ -158,7 +158,7 @@ func TestAnOldImageThatIsDeletedMeanwhileIsNotThere(t *testing.T) {
 					t.Error(err)
 				}
 				if c.whole {
-					if _, err := w.records.Delete(t.Context(), ref("e", idOld), start, start); err != nil {
+					if _, err := w.records.Update(t.Context(), ref("e", idOld), upload.Delete(start, start)); err != nil {
 						t.Error(err)
 					}
 				}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -64,7 +65,7 @@ func (rt *route) action(method string) action {
 // target is what a path names.
 type target struct {
 	upload.Ref
-	kind upload.Kind
+	kind policy.Kind
 }
 
 // maxPath bounds a path; the longest real one is far shorter.
@@ -73,7 +74,7 @@ const maxPath = 1024
 // match finds the route of a URL and what it names; nil when there is none. One slash at the end does not matter. A
 // path is split before it is unescaped, so %2F is never a separator; and nothing is cleaned, so "//" and ".." are
 // segments that fit nothing.
-func match(u *url.URL, policy upload.Policy) (*route, target) {
+func match(u *url.URL, kinds policy.Policy) (*route, target) {
 	path := u.EscapedPath()
 	if len(path) > maxPath {
 		return nil, target{}
@@ -86,7 +87,7 @@ func match(u *url.URL, policy upload.Policy) (*route, target) {
 		}
 	}
 	for i := range routes {
-		if t, ok := fit(routes[i].pattern, segments, policy); ok {
+		if t, ok := fit(routes[i].pattern, segments, kinds); ok {
 			return &routes[i], t
 		}
 	}
@@ -94,7 +95,7 @@ func match(u *url.URL, policy upload.Policy) (*route, target) {
 }
 
 // fit compares the segments of a path with a pattern.
-func fit(pattern string, segments []string, policy upload.Policy) (t target, ok bool) {
+func fit(pattern string, segments []string, kinds policy.Policy) (t target, ok bool) {
 	parts := strings.Split(pattern, "/")
 	if len(parts) != len(segments) {
 		return t, false
@@ -106,8 +107,8 @@ func fit(pattern string, segments []string, policy upload.Policy) (t target, ok 
 		case "{entry}":
 			t.Entry, ok = upload.Entry(segment), upload.ValidPathID(segment)
 		case "{kind}":
-			t.Kind = upload.KindName(segment)
-			t.kind, ok = policy.Kinds[t.Kind]
+			t.Kind = policy.KindName(segment)
+			t.kind, ok = kinds.Kinds[t.Kind]
 		case "{id}":
 			id, err := upload.ParseID(segment)
 			t.ID, ok = id, err == nil

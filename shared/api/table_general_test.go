@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"strings"
-	"time"
 
 	"hatchery/shared/upload"
 )
@@ -42,7 +41,7 @@ func (brokenStores) Sign(context.Context, upload.FormRequest) (upload.Form, erro
 
 func (brokenStores) Link(context.Context, upload.Link) (string, error) { return "", errInternals }
 
-func (brokenStores) Delete(context.Context, upload.Ref, time.Time, time.Time) (upload.Record, error) {
+func (brokenStores) Update(context.Context, upload.Ref, upload.Transition) (upload.Record, error) {
 	return upload.Record{}, errInternals
 }
 

@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"strings"
 
-	"hatchery/shared/upload"
+	"hatchery/shared/policy"
 )
 
 // maxImage is the default policy's bound of one image.
@@ -68,7 +68,7 @@ func writeTable() []exchange {
 	add(posts("an entry that is full", named("cat.png"), "b", exchange{status: 406, code: "quota", change: func(w *fixture) {
 		kind := w.pipeline.Policy.Kinds["images"]
 		kind.MaxFiles = 1
-		w.pipeline.Policy = upload.Policy{Kinds: map[upload.KindName]upload.Kind{"images": kind}}
+		w.pipeline.Policy = policy.Policy{Kinds: map[policy.KindName]policy.Kind{"images": kind}}
 	}})...)
 
 	sum := sha256.Sum256([]byte("bytes"))

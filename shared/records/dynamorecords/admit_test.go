@@ -199,6 +199,6 @@ func TestAStoredFileWithoutAChecksumCounts(t *testing.T) {
 	if usage, err := s.Usage(t.Context(), "journal-1", "entry_A", "images"); err != nil || usage != (upload.Usage{Files: 3, Bytes: 2000}) {
 		t.Errorf("the entry holds %+v, %v", usage, err)
 	}
-	_, err := s.Settle(t.Context(), draft(3).Ref(), atMost(2, stores(3)))
+	_, err := s.Update(t.Context(), draft(3).Ref(), upload.Settle(atMost(2, stores(3))))
 	is(t, err, upload.ErrOverQuota, "settle")
 }

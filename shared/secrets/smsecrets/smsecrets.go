@@ -77,7 +77,9 @@ func (s *Secret) Value(ctx context.Context) (string, error) { return s.other(ctx
 
 // Renew gives another value than refused, which somebody did not accept: the one that was read meanwhile, or one that
 // is read now. It is an error when there is none.
-func (s *Secret) Renew(ctx context.Context, refused string) (string, error) { return s.other(ctx, refused) }
+func (s *Secret) Renew(ctx context.Context, refused string) (string, error) {
+	return s.other(ctx, refused)
+}
 
 // other gives another value than refused, which is "" when any will do.
 func (s *Secret) other(ctx context.Context, refused string) (string, error) {
