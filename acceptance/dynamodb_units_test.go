@@ -21,7 +21,6 @@ import (
 	"hatchery/shared/policy"
 	"hatchery/shared/reconcile"
 	"hatchery/shared/records/dynamorecords"
-	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 	"hatchery/shared/uploadtest"
 )

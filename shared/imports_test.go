@@ -124,8 +124,8 @@ var rules = []rule{
 }
 
 const (
-	whyHandler  = "it speaks to interfaces: it knows no other handler (shared/pipeline composes them), no store and no vendor's client"
-	whyStore = "an implementation knows the contract and one vendor's library: so it can be replaced, and tested, alone"
+	whyHandler = "it speaks to interfaces: it knows no other handler (shared/pipeline composes them), no store and no vendor's client"
+	whyStore   = "an implementation knows the contract and one vendor's library: so it can be replaced, and tested, alone"
 )
 
 // handler is what every handler package may import, and more.
