@@ -80,6 +80,7 @@ type limits struct {
 // handler is the http.Handler. Its fields are set once.
 type handler struct {
 	Config
+	routes  []route
 	uploads chan struct{} // one element per body being received
 	waiters chan struct{} // one element per request waiting for a verdict
 }
@@ -118,7 +119,8 @@ func New(c Config) (http.Handler, error) {
 	if l.Sleep == nil {
 		l.Sleep = sleep
 	}
-	return &handler{Config: c, uploads: make(chan struct{}, l.MaxUploads), waiters: make(chan struct{}, l.MaxWaiters)}, nil
+	return &handler{Config: c, routes: newRoutes(), uploads: make(chan struct{}, l.MaxUploads),
+		waiters: make(chan struct{}, l.MaxWaiters)}, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -13,7 +13,7 @@ func (c *Config) Limits() *limits { return &c.limits }
 // Routes lists every "METHOD pattern" of the table, GET without its HEAD.
 func Routes() []string {
 	var all []string
-	for _, rt := range routes {
+	for _, rt := range newRoutes() {
 		for method := range rt.methods {
 			all = append(all, method+" "+rt.pattern)
 		}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -120,7 +121,7 @@ func (h *handler) dispatch(c *call) error {
 	header.Set("Cache-Control", "no-store")
 	h.allowOrigin(c)
 
-	rt, t := match(c.r.URL, h.Pipeline.Policy)
+	rt, t := h.match(c.r.URL)
 	if rt == nil {
 		return absent()
 	}
@@ -161,6 +162,9 @@ func (h *handler) remove(c *call) error {
 	ctx, cancel := finishing(c.r.Context(), storeTime)
 	defer cancel()
 	record, err := h.Pipeline.Delete(ctx, c.Ref)
+	if errors.Is(err, upload.ErrNoLegacyBucket) {
+		return fmt.Errorf("%w: HATCHERY_LEGACY_BUCKET is not set", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -31,14 +31,19 @@ const (
 	pathStatus = pathFile + "/status"
 )
 
-// routes are all routes. The first whose pattern fits is taken: "uploads" is no id.
-var routes = []route{
-	{pattern: pathPing, open: true, methods: map[string]action{http.MethodGet: (*handler).ping}},
-	{pattern: pathFiles, methods: map[string]action{http.MethodGet: (*handler).list, http.MethodPost: (*handler).post}},
-	{pattern: pathForms, methods: map[string]action{http.MethodPost: (*handler).form}},
-	{pattern: pathFile, methods: map[string]action{http.MethodGet: (*handler).serve,
-		http.MethodDelete: (*handler).remove}},
-	{pattern: pathStatus, methods: map[string]action{http.MethodGet: (*handler).status}},
+// newRoutes gives all routes. The first whose pattern fits is taken: "uploads" is no id.
+//
+// It is no package variable: the linker would keep every handler in programs that only
+// link this package.
+func newRoutes() []route {
+	return []route{
+		{pattern: pathPing, open: true, methods: map[string]action{http.MethodGet: (*handler).ping}},
+		{pattern: pathFiles, methods: map[string]action{http.MethodGet: (*handler).list, http.MethodPost: (*handler).post}},
+		{pattern: pathForms, methods: map[string]action{http.MethodPost: (*handler).form}},
+		{pattern: pathFile, methods: map[string]action{http.MethodGet: (*handler).serve,
+			http.MethodDelete: (*handler).remove}},
+		{pattern: pathStatus, methods: map[string]action{http.MethodGet: (*handler).status}},
+	}
 }
 
 // allow lists the methods that a route answers, as the Allow header has them.
@@ -74,7 +79,7 @@ const maxPath = 1024
 // match finds the route of a URL and what it names; nil when there is none. One slash at the end does not matter. A
 // path is split before it is unescaped, so %2F is never a separator; and nothing is cleaned, so "//" and ".." are
 // segments that fit nothing.
-func match(u *url.URL, kinds policy.Policy) (*route, target) {
+func (h *handler) match(u *url.URL) (*route, target) {
 	path := u.EscapedPath()
 	if len(path) > maxPath {
 		return nil, target{}
@@ -86,9 +91,9 @@ func match(u *url.URL, kinds policy.Policy) (*route, target) {
 			return nil, target{}
 		}
 	}
-	for i := range routes {
-		if t, ok := fit(routes[i].pattern, segments, kinds); ok {
-			return &routes[i], t
+	for i := range h.routes {
+		if t, ok := fit(h.routes[i].pattern, segments, h.Pipeline.Policy); ok {
+			return &h.routes[i], t
 		}
 	}
 	return nil, target{}
