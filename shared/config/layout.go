@@ -2,10 +2,10 @@ package config
 
 import (
 	"fmt"
+	"strings"
+
 	"hatchery/shared/policy"
 	"hatchery/shared/upload"
-	"regexp"
-	"strings"
 )
 
 // layoutFaults are all that is wrong with a layout.
@@ -13,7 +13,7 @@ func layoutFaults(l upload.Layout) []policy.Fault {
 	var faults []policy.Fault
 	for _, p := range []struct{ setting, value string }{
 		{"HATCHERY_QUARANTINE_PREFIX", l.Quarantine}, {"HATCHERY_FILES_PREFIX", l.Files}} {
-		if !prefixForm.MatchString(p.value) || len(p.value) > 200 {
+		if prefix, closed := strings.CutSuffix(p.value, "/"); !closed || !prefixForm.MatchString(prefix) || len(prefix) >= 200 {
 			faults = append(faults, policy.Fault{Setting: p.setting, Found: fmt.Sprintf("%q", p.value),
 				Accepted: `1 to 200 characters of A-Z a-z 0-9 _ - . /, not beginning with "/" and ending in "/"`})
 		}
@@ -24,5 +24,3 @@ func layoutFaults(l upload.Layout) []policy.Fault {
 	}
 	return faults
 }
-
-var prefixForm = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*/$`)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/gofrs/flock"
 )
@@ -15,47 +16,61 @@ import (
 const (
 	stateFile = "dev.json"
 	lockFile  = "hatchery.lock"
+	// oldTables is where earlier versions kept a DynamoDB table.
+	oldTables = "tables.db"
 )
 
-// ErrInUse: another process holds the data folder.
+// ErrInUse: another process has the data folder.
 var ErrInUse = errors.New("another hatchery is running on this folder")
 
-// takeFolder makes the folder and locks it. The lock is the operating system's: it
-// ends with the process that holds it, however that ends.
+// folder is the data folder, behind a lock that dies with its process.
+type folder struct {
+	dir  string
+	lock *flock.Flock
+}
+
+func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
+
+// takeFolder makes the folder and locks it. The lock is the operating system's: it ends with the process that has it,
+// however that ends.
 func takeFolder(dir string) (*folder, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("data folder %s: %w", dir, err)
 	}
-	trouble := func(err error) error {
+	wrap := func(err error) error {
 		return fmt.Errorf("data folder %s: %w (choose another with --data)", dir, err)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, trouble(err)
+		return nil, wrap(err)
 	}
 	// Looked at before anything is written: other things may lie here, and stay.
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, trouble(err)
+		return nil, wrap(err)
 	}
-	lock := flock.New(filepath.Join(dir, lockFile))
-	held, err := lock.TryLock()
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == oldTables }) {
+		return nil, fmt.Errorf("data folder %s: %s holds records that an earlier version kept with --records dynamodb, "+
+			"and this one cannot read it: choose another folder with --data, or start that version on this one with "+
+			"--records dynamodb, copy the records with what it exports and hatchery migrate --from dynamodb:%s --to sqlite:%s, "+
+			"and move %[2]s away", dir, oldTables, Table, filepath.Join(dir, "records.db"))
+	}
+	f := &folder{dir: dir, lock: flock.New(filepath.Join(dir, lockFile))}
+	locked, err := f.lock.TryLock()
 	if err != nil {
-		return nil, trouble(err)
+		return nil, wrap(err)
 	}
-	if !held {
+	if !locked {
 		return nil, fmt.Errorf("data folder %s: %w: stop it, or choose another with --data", dir, ErrInUse)
 	}
-	f := &folder{dir: dir, lock: lock}
 	if err := f.prepare(len(entries) == 0); err != nil {
-		return nil, errors.Join(trouble(err), lock.Unlock())
+		return nil, errors.Join(wrap(err), f.lock.Unlock())
 	}
 	return f, nil
 }
 
-// prepare sees that the folder can be written. One that is its own is kept out of
-// the checkout that it lies in more often than not; in one where somebody keeps
-// other things, what git ignores is theirs to say.
+// prepare sees that the folder can be written. One that is its own is kept out of the checkout that it lies in more
+// often than not; in one where somebody keeps other things, what git ignores is theirs to say.
 func (f *folder) prepare(own bool) error {
 	probe, err := os.CreateTemp(f.dir, "probe-*")
 	if err != nil {
@@ -65,6 +80,39 @@ func (f *folder) prepare(own bool) error {
 		return err
 	}
 	return os.WriteFile(f.path(".gitignore"), []byte("*\n"), 0o600)
+}
+
+// state is what a stack remembers from start to start.
+type state struct {
+	AccessKey      string `json:"access_key"`
+	SecretKey      string `json:"secret_key"`
+	S3Listen       string `json:"s3_listen"`
+	SQSListen      string `json:"sqs_listen"`
+	DynamoDBListen string `json:"dynamodb_listen,omitempty"`
+	Containers     string `json:"containers,omitempty"`
+
+	// DynamoDB is the URL of one that the stack did not open. ForeignKeys says that it does not take these credentials.
+	DynamoDB    string `json:"dynamodb,omitempty"`
+	ForeignKeys bool   `json:"dynamodb_foreign_keys,omitempty"`
+
+	BugoutListen      string `json:"bugout_listen,omitempty"`
+	BugoutApplication string `json:"bugout_application,omitempty"`
+	BugoutToken       string `json:"bugout_token,omitempty"`
+}
+
+func (f *folder) saveState(st state) error {
+	data, err := json.MarshalIndent(st, "", "  ")
+	if err == nil {
+		// Written beside and renamed, so that a kill leaves the old one or the new one.
+		beside := f.path(stateFile + ".new")
+		if err = os.WriteFile(beside, append(data, '\n'), 0o600); err == nil {
+			err = os.Rename(beside, f.path(stateFile))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("write down the addresses: %w", err)
+	}
+	return nil
 }
 
 const anew = "remove the file to begin with new addresses and credentials"

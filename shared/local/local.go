@@ -1,22 +1,18 @@
-// Package local runs what AWS runs, in one process on one machine: an S3 server on
-// disk, an SQS endpoint on SQLite, the event source mapping between the queue and
-// the validator, and an application to ask for permission.
+// Package local runs what AWS runs, in one process on one machine: an S3 server on disk, an SQS endpoint on SQLite, the
+// event source mapping between the queue and the validator, and an application to ask for permission.
 //
-// It knows nothing of the pipeline: it is handed the API as an http.Handler and the
-// validator as the function that Lambda would call, and both reach the servers
-// through the AWS SDK over loopback as they would reach AWS.
+// It knows nothing of the pipeline: it is handed the API as an http.Handler and the validator as the function that
+// Lambda would call, and both reach the servers through the AWS SDK over loopback as they would reach AWS.
 package local
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,6 +23,7 @@ import (
 
 	"hatchery/shared/arrival"
 	"hatchery/shared/local/demoapp"
+	"hatchery/shared/local/httpserver"
 	"hatchery/shared/local/localbrood"
 	"hatchery/shared/local/localdynamo"
 	"hatchery/shared/local/locals3"
@@ -44,41 +41,39 @@ const (
 	account     = "000000000000"
 )
 
-// Options of a stack.
+// Options of a stack. A port 0 in an address is chosen at the first start, kept, and used again; but for Listen.
 type Options struct {
 	// Data is the folder that everything is kept in; it is made when missing.
 	Data string
-	// Listen, S3Listen and SQSListen are addresses; of the last two a port 0 is
-	// chosen at the first start, kept, and used again.
+	// Listen, S3Listen and SQSListen are addresses.
 	Listen, S3Listen, SQSListen string
-	// DynamoDBListen is the address of DynamoDB, with the records' table; empty: it
-	// is not served. A port 0 is kept, too.
+	// DynamoDBListen is the address of DynamoDB, with the records' table; empty: it is not served, and nothing in it is
+	// kept.
 	DynamoDBListen string
-	// BugoutListen is the address of a stand-in for Bugout's auth server; empty: it
-	// is not served. A port 0 is kept, too.
+	// DynamoDB is the URL of another one, which is not opened here; empty: there is none. With ForeignKeys it takes the
+	// region and the credentials of AWS's environment, and not the stack's own.
+	DynamoDB    string
+	ForeignKeys bool
+	// BugoutListen is the address of a stand-in for Bugout's auth server (Brood); empty: it is not served.
 	BugoutListen string
-	// Containers is one more address, for functions in containers: S3, SQS and
-	// DynamoDB at once, and the application's one question. Empty: none. A port 0
-	// is kept, too. ContainersHost is what containers call this machine; empty: the
-	// address's host, or DockersHost when that is every address.
+	// Containers is one more address, for functions in containers: S3, SQS and DynamoDB at once, and the application's
+	// one question. Empty: none. ContainersHost is what containers call this machine; empty: the address's host, or
+	// DockersHost when that is every address.
 	Containers, ContainersHost string
-	// AppURL is the application to ask. When it is empty the demo application is
-	// started.
+	// AppURL is the application to ask. When it is empty the demo application is started.
 	AppURL string
 	// QuarantinePrefix is what the bucket notifies the queue about.
 	QuarantinePrefix string
 	// CORSOrigins of the bucket.
 	CORSOrigins []string
-	// FunctionTimeout is the validator's. The queue's visibility timeout follows
-	// from it.
+	// FunctionTimeout is the validator's. The queue's visibility timeout follows from it.
 	FunctionTimeout time.Duration
 	// SweepEvery is how often quarantine is swept for lost events.
 	SweepEvery time.Duration
 	Log        *slog.Logger
 }
 
-// Stack is the running servers. It is opened once a process: the S3 server changes
-// the working directory.
+// Stack is the running servers. It is opened once a process: the S3 server changes the working directory.
 type Stack struct {
 	o          Options
 	folder     *folder
@@ -86,10 +81,10 @@ type Stack struct {
 	s3         *locals3.Server
 	sqs        *localsqs.Server
 	dynamodb   *localdynamo.Server
-	brood      *localbrood.Server
+	bugout     *localbrood.Server
 	app        *demoapp.Server
-	api        net.Listener
-	containers *containerDoor
+	api        *httpserver.Server
+	containers string // the URL for functions in containers; empty: none
 	closers    []func(context.Context) error
 }
 
@@ -97,15 +92,14 @@ const (
 	batchSize      = 10
 	mappingWorkers = 4
 	maxReceives    = 5
-	// A message may be received again this long after the validator took it and
-	// did not acknowledge it. AWS asks for six time-outs, because its pollers can
-	// be throttled; here nothing stands between queue and function, and a person
+	// visibilitySlack is how long after the validator's time-out a message may be received again. AWS asks for six
+	// time-outs, because its pollers can be throttled; here nothing stands between queue and function, and a person
 	// waits for the retry.
 	visibilitySlack = 30 * time.Second
 )
 
-// Open takes the folder and starts the servers, without the API and without
-// reading the queue: that begins with Run. The caller closes the stack.
+// Open takes the folder and starts the servers, without the API and without reading the queue: that begins with Run.
+// The caller closes the stack.
 func Open(ctx context.Context, o Options) (_ *Stack, err error) {
 	s := &Stack{o: o}
 	defer func() {
@@ -116,60 +110,52 @@ func Open(ctx context.Context, o Options) (_ *Stack, err error) {
 	if s.folder, err = takeFolder(o.Data); err != nil {
 		return nil, err
 	}
-	s.closers = append(s.closers, func(context.Context) error { return s.folder.release() })
+	s.closers = append(s.closers, func(context.Context) error { return s.folder.lock.Unlock() })
 	if s.state, err = s.folder.loadState(); err != nil {
 		return nil, err
 	}
-	if s.api, err = listen(ctx, o.Listen); err != nil {
-		return nil, err
-	}
-	s.closers = append(s.closers, func(context.Context) error {
-		if err := s.api.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			return err
+	s.state.DynamoDB, s.state.ForeignKeys = o.DynamoDB, o.ForeignKeys
+	for _, part := range []struct {
+		wanted bool
+		open   func(context.Context) error
+	}{
+		{true, s.listen},
+		{true, s.openQueue},
+		{o.DynamoDBListen != "", s.openTable},
+		{o.BugoutListen != "", s.openBugout},
+		{true, s.openBucket},
+		{o.AppURL == "", s.openApp},
+		{o.Containers != "", s.openContainers},
+	} {
+		if !part.wanted {
+			continue
 		}
-		return nil
-	})
-	if err = s.openQueue(ctx); err != nil {
-		return nil, err
-	}
-	if o.DynamoDBListen != "" {
-		if err = s.openTable(ctx); err != nil {
-			return nil, err
-		}
-	}
-	if o.BugoutListen != "" {
-		if err = s.openBrood(ctx); err != nil {
-			return nil, err
-		}
-	}
-	if err = s.openBucket(ctx); err != nil {
-		return nil, err
-	}
-	if o.AppURL == "" {
-		if s.app, err = demoapp.Open(ctx, "127.0.0.1:0"); err != nil {
-			return nil, fmt.Errorf("start the demo application: %w", err)
-		}
-		s.closers = append(s.closers, func(context.Context) error { return s.app.Close() })
-	}
-	if o.Containers != "" {
-		if err = s.openContainers(ctx); err != nil {
+		if err = part.open(ctx); err != nil {
 			return nil, err
 		}
 	}
 	return s, s.folder.saveState(s.state)
 }
 
-func listen(ctx context.Context, address string) (net.Listener, error) {
-	var c net.ListenConfig
-	l, err := c.Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("listen for the API on %s: %w (choose another with --listen, 127.0.0.1:0 for any free port)", address, err)
+// listen takes the address of the API.
+func (s *Stack) listen(ctx context.Context) (err error) {
+	// Without a bound in time: large files pass.
+	if s.api, err = httpserver.Listen(ctx, s.o.Listen, 0, s.o.Log); err != nil {
+		return fmt.Errorf("serve the API: %w (choose another with --listen, 127.0.0.1:0 for any free port)", err)
 	}
-	return l, nil
+	s.closers = append(s.closers, s.api.Close)
+	return nil
 }
 
-func (s *Stack) openQueue(ctx context.Context) error {
-	var err error
+func (s *Stack) openApp(ctx context.Context) (err error) {
+	if s.app, err = demoapp.Open(ctx, "127.0.0.1:0"); err != nil {
+		return fmt.Errorf("start the demo application: %w", err)
+	}
+	s.closers = append(s.closers, func(context.Context) error { return s.app.Close() })
+	return nil
+}
+
+func (s *Stack) openQueue(ctx context.Context) (err error) {
 	address := kept(s.o.SQSListen, s.state.SQSListen)
 	s.sqs, err = localsqs.Open(ctx, localsqs.Options{Path: s.folder.path("queue.db"), Listen: address, Region: Region,
 		AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey, Log: s.o.Log})
@@ -179,17 +165,15 @@ func (s *Stack) openQueue(ctx context.Context) error {
 	s.closers = append(s.closers, s.sqs.Close)
 	s.state.SQSListen = strings.TrimPrefix(s.sqs.URL(), "http://")
 	const day = 24 * 60 * 60
-	if err := s.sqs.CreateQueue(ctx, DeadLetters, map[string]string{"MessageRetentionPeriod": fmt.Sprint(14 * day)}); err != nil {
-		return fmt.Errorf("create queue %s: %w", DeadLetters, err)
-	}
-	redrive, err := json.Marshal(map[string]string{"deadLetterTargetArn": arn(DeadLetters), "maxReceiveCount": fmt.Sprint(maxReceives)})
+	err = s.sqs.CreateQueue(ctx, DeadLetters, map[string]string{"MessageRetentionPeriod": fmt.Sprint(14 * day)})
 	if err != nil {
-		return fmt.Errorf("write the redrive policy: %w", err)
+		return err
 	}
-	visibility := s.visibility()
-	if err := s.sqs.CreateQueue(ctx, Queue, map[string]string{"MessageRetentionPeriod": fmt.Sprint(4 * day),
-		"VisibilityTimeout": fmt.Sprint(int(visibility.Seconds())), "RedrivePolicy": string(redrive)}); err != nil {
-		return fmt.Errorf("create queue %s: %w", Queue, err)
+	redrive := fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"%d"}`, s.sqs.QueueARN(DeadLetters), maxReceives)
+	err = s.sqs.CreateQueue(ctx, Queue, map[string]string{"MessageRetentionPeriod": fmt.Sprint(4 * day),
+		"VisibilityTimeout": fmt.Sprint(int(s.visibility().Seconds())), "RedrivePolicy": redrive})
+	if err != nil {
+		return err
 	}
 	if _, err := s.sqs.Release(ctx); err != nil {
 		return fmt.Errorf("release the messages that were being handled when the last run ended: %w", err)
@@ -205,14 +189,11 @@ func hint(err error, flag string) string {
 	return ""
 }
 
-func arn(queue string) string { return "arn:aws:sqs:" + Region + ":" + account + ":" + queue }
-
-func (s *Stack) openBucket(ctx context.Context) error {
-	var err error
+func (s *Stack) openBucket(ctx context.Context) (err error) {
 	address := kept(s.o.S3Listen, s.state.S3Listen)
 	s.s3, err = locals3.Open(ctx, locals3.Options{Dir: s.folder.path("s3"), Listen: address, Region: Region,
-		AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey, Bucket: Bucket, QuarantinePrefix: s.o.QuarantinePrefix,
-		CORSOrigins: s.o.CORSOrigins, Created: s.notify, Log: s.o.Log})
+		AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey, Bucket: Bucket, Created: s.notify, Log: s.o.Log,
+		QuarantinePrefix: s.o.QuarantinePrefix, CORSOrigins: s.o.CORSOrigins})
 	if err != nil {
 		return fmt.Errorf("start the S3 server: %w%s", err, hint(err, "--s3-listen"))
 	}
@@ -224,8 +205,7 @@ func (s *Stack) openBucket(ctx context.Context) error {
 // visibility is the queue's visibility timeout.
 func (s *Stack) visibility() time.Duration { return s.o.FunctionTimeout + visibilitySlack }
 
-// kept gives the address of the last start when the wanted one leaves the port
-// open and names the same host.
+// kept gives the address of the last start when the wanted one leaves the port open and names the same host.
 func kept(wanted, last string) string {
 	host, port, err := net.SplitHostPort(wanted)
 	if err != nil || port != "0" {
@@ -251,19 +231,20 @@ func tag(c arrival.Created) string { return c.Key + "@" + c.VersionID }
 // Endpoints is where everything is and how to sign for it.
 type Endpoints struct {
 	API, S3, SQS, App string
-	// APIBeyond is the address of the API when it can be reached from beyond this
-	// machine, else "".
+	// APIBeyond is the address of the API when it can be reached from beyond this machine, else "".
 	APIBeyond                       string
 	Bucket, QueueURL, DeadLetterURL string
 	Region, AccessKey, SecretKey    string
 	// Visibility and MaxReceives are the queue's.
 	Visibility  time.Duration
 	MaxReceives int
-	// DynamoDB is "" when it is not served; Table is the records' in it.
+	// DynamoDB is "" when there is none; Table is the records' in it. With ForeignKeys
+	// it takes the region and the credentials of AWS's environment, and not these.
 	DynamoDB, Table string
+	ForeignKeys     bool
 	Bugout          Bugout
-	// Containers is the one URL for functions in containers, and ContainersListen
-	// the address behind it. Both are "" when there is none.
+	// Containers is the one URL for functions in containers, and ContainersListen the address behind it. Both are ""
+	// when there is none.
 	Containers, ContainersListen string
 }
 
@@ -273,25 +254,26 @@ func (s *Stack) Endpoints() Endpoints {
 	e := Endpoints{API: api, APIBeyond: beyond, S3: s.s3.URL(), SQS: s.sqs.URL(), App: s.o.AppURL,
 		Bucket: Bucket, QueueURL: s.sqs.QueueURL(Queue), DeadLetterURL: s.sqs.QueueURL(DeadLetters),
 		Region: Region, AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey,
-		Visibility: s.visibility(), MaxReceives: maxReceives, Table: Table}
+		Visibility: s.visibility(), MaxReceives: maxReceives, Table: Table,
+		DynamoDB: s.state.DynamoDB, ForeignKeys: s.state.ForeignKeys}
 	if s.dynamodb != nil {
 		e.DynamoDB = s.dynamodb.URL()
 	}
-	if s.brood != nil {
+	if s.bugout != nil {
 		e.Bugout = s.state.bugout()
 	}
 	if s.app != nil {
 		e.App = s.app.URL()
 	}
-	if s.containers != nil {
-		e.Containers, e.ContainersListen = s.containers.url, s.state.Containers
+	if s.containers != "" {
+		e.Containers, e.ContainersListen = s.containers, s.state.Containers
 	}
 	return e
 }
 
 // apiAt gives the API's URL on this machine, and its address if others reach it.
 func (s *Stack) apiAt() (url, beyond string) {
-	address := s.api.Addr().String()
+	address := strings.TrimPrefix(s.api.URL(), "http://")
 	at, err := netip.ParseAddrPort(address)
 	if err != nil || at.Addr().IsLoopback() {
 		return "http://" + address, ""
@@ -311,8 +293,8 @@ func (s *Stack) Path(name string) string { return s.folder.path(name) }
 // Close stops what Open started, in reverse, and gives the folder free.
 func (s *Stack) Close(ctx context.Context) error {
 	var errs []error
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		errs = append(errs, s.closers[i](ctx))
+	for _, stop := range slices.Backward(s.closers) {
+		errs = append(errs, stop(ctx))
 	}
 	s.closers = nil
 	return errors.Join(errs...)
@@ -322,46 +304,7 @@ func (s *Stack) mapping(handler Function) *mapping.Mapping {
 	e := s.Endpoints()
 	client := sqs.New(sqs.Options{Region: e.Region, BaseEndpoint: aws.String(e.SQS),
 		Credentials: credentials.NewStaticCredentialsProvider(e.AccessKey, e.SecretKey, "")})
-	return &mapping.Mapping{Queue: client, QueueURL: e.QueueURL, QueueARN: arn(Queue), Region: e.Region, BatchSize: batchSize,
-		Concurrency: mappingWorkers, FunctionTimeout: s.o.FunctionTimeout, Handler: mapping.Handler(handler), Log: s.o.Log}
-}
-
-// folder is the data folder, held by a lock that dies with its process.
-type folder struct {
-	dir  string
-	lock interface{ Unlock() error }
-}
-
-func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
-
-func (f *folder) release() error { return f.lock.Unlock() }
-
-// state is what a stack remembers from start to start.
-type state struct {
-	AccessKey      string `json:"access_key"`
-	SecretKey      string `json:"secret_key"`
-	S3Listen       string `json:"s3_listen"`
-	SQSListen      string `json:"sqs_listen"`
-	DynamoDBListen string `json:"dynamodb_listen,omitempty"`
-	Containers     string `json:"containers,omitempty"`
-
-	BugoutListen      string `json:"bugout_listen,omitempty"`
-	BugoutApplication string `json:"bugout_application,omitempty"`
-	BugoutToken       string `json:"bugout_token,omitempty"`
-}
-
-func (f *folder) saveState(st state) error {
-	data, err := json.MarshalIndent(st, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write down the addresses: %w", err)
-	}
-	// Written beside and renamed, so that a kill leaves the old one or the new one.
-	beside := f.path(stateFile + ".new")
-	if err := os.WriteFile(beside, append(data, '\n'), 0o600); err != nil {
-		return fmt.Errorf("write down the addresses: %w", err)
-	}
-	if err := os.Rename(beside, f.path(stateFile)); err != nil {
-		return fmt.Errorf("write down the addresses: %w", err)
-	}
-	return nil
+	return &mapping.Mapping{Queue: client, QueueURL: e.QueueURL, QueueARN: s.sqs.QueueARN(Queue), Region: e.Region,
+		BatchSize: batchSize, Concurrency: mappingWorkers, FunctionTimeout: s.o.FunctionTimeout,
+		Handler: mapping.Handler(handler), Log: s.o.Log}
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -21,24 +19,18 @@ type Function func(context.Context, events.SQSEvent) (events.SQSEventResponse, e
 // Handlers is what runs on a stack.
 type Handlers struct {
 	API http.Handler
-	// Validate is called with what the queue holds; nil leaves it there, for a
-	// validator somewhere else.
+	// Validate is called with what the queue holds; nil leaves it there, for a validator somewhere else.
 	Validate Function
 	// Owes says whether a version in quarantine still has work to do.
 	Owes func(ctx context.Context, key, version string) (bool, error)
 }
 
-const (
-	headerTimeout = 10 * time.Second
-	idleTimeout   = 2 * time.Minute
-	// drainTime is how long requests may go on after the end was asked for, before
-	// their contexts end too.
-	drainTime = 3 * time.Second
-)
+// drainTime is how long requests may go on after the end was asked for; half of it until their contexts end too.
+const drainTime = 6 * time.Second
 
-// Run serves the API, hands the queue's messages to the validator and sweeps
-// quarantine for lost events, until ctx ends; then it lets what is running come to
-// its end, within a few seconds. Its error is nil when the end was asked for.
+// Run serves the API, hands the queue's messages to the validator and sweeps quarantine for lost events, until ctx
+// ends; then it lets what is running come to its end, within a few seconds. Its error is nil when the end was asked
+// for.
 func (s *Stack) Run(ctx context.Context, h Handlers) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.serve(ctx, h.API) })
@@ -58,61 +50,13 @@ func (s *Stack) validate(ctx context.Context, handler Function) error {
 }
 
 func (s *Stack) serve(ctx context.Context, api http.Handler) error {
-	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
-	defer endRequests()
-	server := &http.Server{Handler: api, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: 32 << 10, BaseContext: func(net.Listener) context.Context { return requests }}
-	unused := &unusedConns{open: map[net.Conn]bool{}}
-	server.ConnState = unused.changed
-	ended := make(chan error, 1)
-	go func() {
-		<-ctx.Done()
-		unused.close()
-		// First the waiting ones are let go, then the working ones are waited for.
-		endWaiting := time.AfterFunc(drainTime, endRequests)
-		defer endWaiting.Stop()
-		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*drainTime)
-		defer cancel()
-		if err := server.Shutdown(drain); err != nil {
-			err = server.Close()
-			ended <- err
-			return
-		}
-		ended <- nil
-	}()
-	if err := server.Serve(s.api); !errors.Is(err, http.ErrServerClosed) {
+	served := make(chan error, 1)
+	go func() { served <- s.api.Serve(api) }()
+	select {
+	case err := <-served:
 		return fmt.Errorf("serve the API: %w", err)
-	}
-	return <-ended
-}
-
-// unusedConns are connections on which nothing was asked yet, as browsers open them
-// in advance: net/http would wait five seconds for their first word at the end.
-type unusedConns struct {
-	mu     sync.Mutex
-	open   map[net.Conn]bool
-	ending bool
-}
-
-func (u *unusedConns) changed(conn net.Conn, state http.ConnState) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if state != http.StateNew {
-		delete(u.open, conn)
-		return
-	}
-	u.open[conn] = true
-	if u.ending {
-		_ = conn.Close() // nobody has asked anything
-	}
-}
-
-func (u *unusedConns) close() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.ending = true
-	for conn := range u.open {
-		_ = conn.Close() // nobody has asked anything
+	case <-ctx.Done():
+		return s.api.CloseWithin(context.WithoutCancel(ctx), drainTime)
 	}
 }
 
@@ -138,17 +82,16 @@ func (s *Stack) sweepForever(ctx context.Context, h Handlers) error {
 	}
 }
 
-// sweep sends an event for every version in quarantine that has work to do and of
-// which the queue and its dead letters hold no message. S3 itself never loses an
-// event; the embedded one can, when it is killed between storing and sending.
+// sweep sends an event for every version in quarantine that has work to do and of which the queue and its dead letters
+// hold no message. S3 itself never loses an event; the embedded one can, when it is killed between storing and sending.
 func (s *Stack) sweep(ctx context.Context, h Handlers) (sent int, err error) {
 	err = s.s3.Quarantined(ctx, func(c arrival.Created) error {
-		owed, err := h.Owes(ctx, c.Key, c.VersionID)
-		if err != nil || !owed {
+		needsWork, err := h.Owes(ctx, c.Key, c.VersionID)
+		if err != nil || !needsWork {
 			return err
 		}
-		held, err := s.sqs.Holds(ctx, Queue, tag(c))
-		if err != nil || held {
+		known, err := s.sqs.Holds(ctx, Queue, tag(c))
+		if err != nil || known {
 			return err
 		}
 		sent++

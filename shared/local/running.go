@@ -24,9 +24,9 @@ var ErrNotRunning = errors.New("no hatchery dev is running on this folder")
 // answerWithin is how long a stack on this machine is waited for.
 const answerWithin = 5 * time.Second
 
-// Running finds the stack that another process runs on a data folder: where its
-// servers are, and how its queue is set. It asks the queue, so that what it gives is
-// running; ErrNotRunning says that it is not. API, App and Containers stay empty.
+// Running finds the stack that another process runs on a data folder: where its servers are, and how its queue is
+// set. It asks the queue, so that what it gives is running; ErrNotRunning says that it is not. API, App and
+// Containers stay empty.
 func Running(ctx context.Context, dir string) (Endpoints, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -45,7 +45,7 @@ func Running(ctx context.Context, dir string) (Endpoints, error) {
 	at.QueueURL = at.SQS + "/" + account + "/" + Queue
 	at.DeadLetterURL = at.SQS + "/" + account + "/" + DeadLetters
 	at.Bugout = st.bugout()
-	if st.DynamoDBListen != "" {
+	if at.DynamoDB, at.ForeignKeys = st.DynamoDB, st.ForeignKeys; at.DynamoDB == "" && st.DynamoDBListen != "" {
 		at.DynamoDB = "http://" + st.DynamoDBListen
 	}
 	if err := at.askQueue(ctx); err != nil {
@@ -61,21 +61,21 @@ func (e *Endpoints) askQueue(ctx context.Context) error {
 	client := sqs.New(sqs.Options{Region: e.Region, BaseEndpoint: &e.SQS, RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider(e.AccessKey, e.SecretKey, "")})
 	out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: aws.String(e.QueueURL),
-		AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameVisibilityTimeout, types.QueueAttributeNameRedrivePolicy}})
+		AttributeNames: []types.QueueAttributeName{"VisibilityTimeout", "RedrivePolicy"}})
 	if _, unreachable := errors.AsType[*net.OpError](err); unreachable {
 		return fmt.Errorf("%w (nothing answers on %s)", ErrNotRunning, e.SQS)
 	}
 	if err != nil {
 		return fmt.Errorf("ask the queue on %s how it is set: %w", e.SQS, err)
 	}
-	seconds, err := strconv.Atoi(out.Attributes[string(types.QueueAttributeNameVisibilityTimeout)])
+	seconds, err := strconv.Atoi(out.Attributes["VisibilityTimeout"])
 	if err != nil {
 		return fmt.Errorf("the queue's visibility timeout: %w", err)
 	}
 	var redrive struct {
 		MaxReceives json.Number `json:"maxReceiveCount"` // a number, or one as text
 	}
-	if err := json.Unmarshal([]byte(out.Attributes[string(types.QueueAttributeNameRedrivePolicy)]), &redrive); err != nil {
+	if err := json.Unmarshal([]byte(out.Attributes["RedrivePolicy"]), &redrive); err != nil {
 		return fmt.Errorf("the queue's redrive policy: %w", err)
 	}
 	if e.MaxReceives, err = strconv.Atoi(redrive.MaxReceives.String()); err != nil {

@@ -23,6 +23,9 @@ var (
 	// ErrDuplicate: the same bytes are stored in the same entry and kind.
 	// DuplicateError carries which record has them.
 	ErrDuplicate = errors.New("same bytes are stored already")
+	// ErrNoLegacyBucket: the upload is an image of the replaced service, and the pipeline
+	// was given no bucket where those lie.
+	ErrNoLegacyBucket = errors.New("it is an image of the replaced service, and no bucket for these is configured")
 	// ErrOverQuota: the entry holds as many files or bytes as its kind allows.
 	ErrOverQuota = errors.New("entry is full")
 )

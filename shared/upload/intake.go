@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hatchery/shared/policy"
 	"io"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"hatchery/shared/policy"
 )
 
 // Request is what a caller says of an upload. Nothing in it is believed.

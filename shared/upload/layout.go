@@ -1,8 +1,9 @@
 package upload
 
 import (
-	"hatchery/shared/policy"
 	"strings"
+
+	"hatchery/shared/policy"
 )
 
 // Layout says where in the bucket uploads lie. Both prefixes end in "/" and

@@ -209,3 +209,10 @@ func (v Verdict) Apply(r Record) Record {
 	r.Reason = v.Reason
 	return r
 }
+
+// NeedsWork says whether a version in quarantine still has to be validated: the upload
+// is pending, or the version should have been removed. Only what a rejection is about
+// stays there.
+func (r Record) NeedsWork(version Version) bool {
+	return r.Status != Rejected || r.JudgedVersion != version
+}

@@ -163,7 +163,7 @@ func TestAnOldImageWhoseBucketIsNotKnownIsNotDeleted(t *testing.T) {
 	d := deskOn(uploadtest.RecordsOptions{})
 	r := upload.Record{ID: idNumber(77), Journal: "j1", Entry: "e1", Kind: "images", Name: "my_cat", Extension: "png", CreatedAt: noon, Status: upload.Stored}
 	d.records.Overwrite(r)
-	if _, err := d.Delete(t.Context(), r.Ref()); err == nil || !strings.Contains(err.Error(), "HATCHERY_LEGACY_BUCKET") {
+	if _, err := d.Delete(t.Context(), r.Ref()); err == nil || !errors.Is(err, upload.ErrNoLegacyBucket) {
 		t.Errorf("deleted: %v", err)
 	}
 	d.wantStatus(t, r, upload.Stored)

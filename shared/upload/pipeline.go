@@ -3,8 +3,9 @@ package upload
 import (
 	"context"
 	"fmt"
-	"hatchery/shared/policy"
 	"time"
+
+	"hatchery/shared/policy"
 )
 
 // Pipeline decides about uploads: it accepts, validates and deletes them. Its

@@ -3,8 +3,9 @@ package upload
 import (
 	"encoding/json"
 	"fmt"
-	"hatchery/shared/policy"
 	"time"
+
+	"hatchery/shared/policy"
 )
 
 // Status is where an upload is in its life.

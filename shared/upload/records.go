@@ -2,8 +2,9 @@ package upload
 
 import (
 	"context"
-	"hatchery/shared/policy"
 	"time"
+
+	"hatchery/shared/policy"
 )
 
 // Records keeps the records of uploads. Every implementation passes the suite

@@ -61,7 +61,7 @@ func (p *Pipeline) removeOld(ctx context.Context, ref Ref) error {
 	case !record.Old() && record.JudgedVersion != OldVersion:
 		return nil
 	case p.OldImages == nil:
-		return fmt.Errorf("delete upload %s: it is an image of the replaced service, whose bucket the settings do not name", ref)
+		return fmt.Errorf("delete upload %s: %w", ref, ErrNoLegacyBucket)
 	}
 	if err := p.OldImages.RemoveOld(ctx, ref); err != nil {
 		return fmt.Errorf("remove the old image of %s: %w", ref, err)
@@ -98,7 +98,7 @@ func (p *Pipeline) Owes(ctx context.Context, key Key, version Version) (bool, er
 	if err != nil {
 		return false, fmt.Errorf("get record %s: %w", ref, err)
 	}
-	return record.Status != Rejected || record.JudgedVersion != version, nil
+	return record.NeedsWork(version), nil
 }
 
 // GiveUp rejects a pending upload whose bytes never came, and returns its record.

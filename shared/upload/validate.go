@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hatchery/shared/policy"
 	"slices"
+
+	"hatchery/shared/policy"
 )
 
 // Result names what Validate did with one version of a quarantine object.

@@ -1,12 +1,10 @@
-// Package demoapp stands in for the application that keeps the journals, so
-// that the pipeline can be tried without one: it answers the one question that
-// is ever put to an application,
+// Package demoapp stands in for the application that keeps the journals, so that the pipeline can be tried without one.
+// It answers the one question that is ever put to an application,
 //
 //	GET /journals/{journal}/entries/{entry}
 //
-// the way Bugout's Spire answers it. Every journal and entry exists; [Token] may
-// do everything, and nobody else anything. It is for one's own machine: whoever
-// can reach it knows the token.
+// the way Bugout's Spire answers it. Every journal and entry exists; [Token] may do everything, and nobody else
+// anything. It is for one's own machine: whoever can reach it knows the token.
 package demoapp
 
 import (
@@ -19,28 +17,12 @@ import (
 // Token is the one token that is allowed: alone, or after a scheme ("Bearer demo").
 const Token = "demo"
 
-// id is what a journal or an entry may be called, the same as in the
-// rest of the product. Spire wants UUIDs, which are within it.
+// id is what a journal or an entry may be called, as in the rest of the product. Spire wants UUIDs, which are within
+// it.
 var id = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // madeAt is when every journal entry here was written, in Spire's form.
 const madeAt = "2026-01-01T00:00:00.000000+00:00"
-
-// entry is a journal entry as Spire shows it.
-type entry struct {
-	ID          string   `json:"id"`
-	JournalURL  string   `json:"journal_url"`
-	ContentURL  string   `json:"content_url"`
-	Title       string   `json:"title"`
-	Content     string   `json:"content"`
-	Tags        []string `json:"tags"`
-	CreatedAt   string   `json:"created_at"`
-	UpdatedAt   string   `json:"updated_at"`
-	ContextURL  *string  `json:"context_url"`
-	ContextType *string  `json:"context_type"`
-	ContextID   *string  `json:"context_id"`
-	LockedBy    *string  `json:"locked_by"`
-}
 
 // Handler returns the application:
 //
@@ -56,7 +38,7 @@ func Handler() http.Handler {
 	mux.HandleFunc("GET /journals/{journal}/entries/{entry}", showEntry)
 	mux.HandleFunc("GET /journals/{journal}/entries/{entry}/{$}", showEntry)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusNotFound, detail("Not Found"))
+		writeJSON(w, http.StatusNotFound, map[string]string{"detail": "Not Found"})
 	})
 	return mux
 }
@@ -83,42 +65,35 @@ func showEntry(w http.ResponseWriter, r *http.Request) {
 	}
 	journal := "/journals/" + r.PathValue("journal")
 	this := journal + "/entries/" + r.PathValue("entry")
-	writeJSON(w, http.StatusOK, entry{
-		ID:         r.PathValue("entry"),
-		JournalURL: journal,
-		ContentURL: this + "/content",
-		Title:      "A day at the hatchery",
-		Content:    "Every entry of every journal exists here.",
-		Tags:       []string{},
-		CreatedAt:  madeAt,
-		UpdatedAt:  madeAt,
+	writeJSON(w, http.StatusOK, map[string]any{ // as Spire shows an entry
+		"id": r.PathValue("entry"), "journal_url": journal, "content_url": this + "/content", "tags": []string{},
+		"title": "A day at the hatchery", "content": "Every entry of every journal exists here.",
+		"created_at": madeAt, "updated_at": madeAt, "locked_by": nil,
+		"context_url": nil, "context_type": nil, "context_id": nil,
 	})
 }
 
-// tokenOf is the token of an Authorization: all of it when it is one word, or
-// what follows the scheme "Bearer" in any case.
+// tokenOf is the token of an Authorization: all of it when it is one word, or what follows the scheme "Bearer" in any
+// case.
 func tokenOf(authorization string) string {
 	words := strings.Fields(authorization)
-	switch {
-	case len(words) == 1:
-		return words[0]
-	case len(words) == 2 && strings.EqualFold(words[0], "Bearer"):
-		return words[1]
-	default:
+	if len(words) == 2 && strings.EqualFold(words[0], "Bearer") {
+		words = words[1:]
+	}
+	if len(words) != 1 {
 		return ""
 	}
+	return words[0]
 }
-
-func detail(text string) map[string]string { return map[string]string{"detail": text} }
 
 func writeText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text)) // the caller is gone: nobody to tell
+	_, _ = w.Write([]byte(text)) // it fails when the caller is gone
 }
 
 func writeJSON(w http.ResponseWriter, status int, value any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(value) // the caller is gone: nobody to tell
+	_ = json.NewEncoder(w).Encode(value) // it fails when the caller is gone
 }

@@ -1,5 +1,5 @@
-// Package httpserver is how a stand-in serves HTTP: on one address, within bounds that keep a slow or greedy caller from
-// holding it, and with an end that waits a moment for the requests that are under way and no longer.
+// Package httpserver is how a stand-in serves HTTP: on one address, within bounds that keep a slow or greedy caller
+// from holding it, and with an end that waits a moment for the requests that are under way and no longer.
 package httpserver
 
 import (
@@ -9,35 +9,59 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
-// finishTime is how long requests may go on after Close was called.
-const finishTime = time.Second
-
-// Server is an address that is listened on. Serve and Close are called once each, Close also while Serve runs.
+// Server is an address that is listened on. Serve or Start is called once, Close also while it serves.
 type Server struct {
-	listener net.Listener
-	http     *http.Server
+	listener    net.Listener
+	http        *http.Server
+	log         *slog.Logger
+	served      chan error // of Start; nil without
+	endRequests context.CancelFunc
+
+	mu      sync.Mutex
+	unused  map[net.Conn]bool // connections on which nothing was asked yet
+	closing bool
 }
 
 // Listen takes the TCP address, "127.0.0.1:0" for any free port. The error names the address; it is a
-// syscall.EADDRINUSE when that is taken. Reading a request may take the time within, and so may writing its answer. log
-// receives, at level debug, what net/http has to say about connections.
+// syscall.EADDRINUSE when that is taken. Reading a request may take the time within, and so may writing its answer; 0
+// is without a bound. log receives, at level debug, what net/http has to say about connections.
 func Listen(ctx context.Context, address string, within time.Duration, log *slog.Logger) (*Server, error) {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", address)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
-	return &Server{listener: listener, http: &http.Server{
+	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
+	s := &Server{listener: listener, log: log, endRequests: endRequests, unused: map[net.Conn]bool{}}
+	s.http = &http.Server{
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       within,
 		WriteTimeout:      within,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}}, nil
+		BaseContext:       func(net.Listener) context.Context { return requests },
+		ConnState:         s.noteConn,
+	}
+	return s, nil
+}
+
+// noteConn knows the connections on which nothing was asked yet, as browsers open them in advance. At the end, net/http
+// would wait five seconds for their first word.
+func (s *Server) noteConn(conn net.Conn, state http.ConnState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.unused, conn)
+	if state != http.StateNew {
+		return
+	}
+	s.unused[conn] = true
+	if s.closing {
+		_ = conn.Close() // nobody has asked anything
+	}
 }
 
 // URL is the address for a client on this machine, without a slash at its end.
@@ -52,19 +76,45 @@ func (s *Server) Serve(handler http.Handler) error {
 	return nil
 }
 
-// Close takes no more requests, lets those under way finish until ctx ends and for a second at most, cuts off the rest,
-// and gives the address back, whether Serve was called or not.
-func (s *Server) Close(ctx context.Context) error {
-	finishing, cancel := context.WithTimeout(ctx, finishTime)
+// Start is Serve in a goroutine. Why it cannot go on is logged, and returned by Close.
+func (s *Server) Start(handler http.Handler) {
+	s.served = make(chan error, 1)
+	go func() {
+		err := s.Serve(handler)
+		if err != nil {
+			s.log.Error("an embedded server stopped serving", "address", s.listener.Addr().String(), "error", err)
+		}
+		s.served <- err
+		close(s.served)
+	}()
+}
+
+// Close is CloseWithin a second.
+func (s *Server) Close(ctx context.Context) error { return s.CloseWithin(ctx, time.Second) }
+
+// CloseWithin takes no more requests and lets those under way finish until ctx ends and for the time at most. Their
+// contexts end after half of it, so that those that wait are let go. It cuts off the rest, and gives the address back,
+// whether it was served or not.
+func (s *Server) CloseWithin(ctx context.Context, limit time.Duration) error {
+	defer s.endRequests()
+	defer time.AfterFunc(limit/2, s.endRequests).Stop()
+	s.mu.Lock()
+	s.closing = true
+	for conn := range s.unused {
+		_ = conn.Close() // nobody has asked anything
+	}
+	s.mu.Unlock()
+	finishing, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var err error
 	if s.http.Shutdown(finishing) != nil {
-		// A request that takes longer, or a connection on which nothing was asked yet:
-		// net/http would wait five seconds for its first word.
 		err = s.http.Close()
 	}
 	if closed := s.listener.Close(); !errors.Is(closed, net.ErrClosed) { // Serve closes it, too
 		err = errors.Join(err, closed)
+	}
+	if s.served != nil {
+		err = errors.Join(err, <-s.served)
 	}
 	return err
 }

@@ -36,3 +36,6 @@ func Normal(data []byte) ([]byte, error) {
 	}
 	return json.Marshal(v)
 }
+
+// SetNow sets the clock of created_at.
+func (o *Options) SetNow(now func() time.Time) { o.now = now }

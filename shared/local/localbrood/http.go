@@ -1,7 +1,9 @@
 package localbrood
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -16,68 +18,77 @@ type reply struct {
 	body   any
 }
 
-// handler has Brood's routes.
+// caller is whose token was sent.
+type caller struct {
+	role Role
+	user string // its id
+}
+
+// action does what a route is for.
+type action func(*http.Request, caller) *reply
+
+// handler has Bugout's routes.
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /ping", s.open(reply{http.StatusOK, map[string]string{"status": "ok"}}))
-	mux.HandleFunc("GET /resources/version", s.open(reply{http.StatusOK, map[string]string{"version": "0.3.0"}}))
-	mux.HandleFunc("GET /auth", s.guarded("", s.whoAmI))
-	mux.HandleFunc("POST /applications", s.guarded("create application", func(r *http.Request, _ caller) reply { return s.register(r) }))
-	mux.HandleFunc("POST /resources/{$}", s.guarded("create resource", s.create))
-	mux.HandleFunc("GET /resources/{$}", s.guarded("list resources", s.list))
+	mux.HandleFunc("GET /ping", s.open(&reply{http.StatusOK, map[string]string{"status": "ok"}}))
+	mux.HandleFunc("GET /resources/version", s.open(&reply{http.StatusOK, map[string]string{"version": "0.3.0"}}))
+	mux.HandleFunc("GET /auth", s.authorized("", s.whoAmI))
+	mux.HandleFunc("POST /applications", s.authorized("create application", s.register))
+	mux.HandleFunc("POST /resources/{$}", s.authorized("create resource", s.create))
+	mux.HandleFunc("GET /resources/{$}", s.authorized("list resources", s.list))
+	get, refuse := s.authorized("get resource", s.get), s.open(methodNotAllowed)
 	mux.HandleFunc("GET /resources/{id}", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead { // net/http takes it for a GET
-			s.open(methodNotAllowed)(w, r)
+			refuse(w, r)
 			return
 		}
-		s.guarded("get resource", s.get)(w, r)
+		get(w, r)
 	})
-	mux.HandleFunc("PUT /resources/{id}", s.guarded("update resource", s.update))
-	mux.HandleFunc("DELETE /resources/{id}", s.guarded("delete resource", s.remove))
-	mux.HandleFunc("GET /resources/{id}/holders", s.guarded("list resource holders", s.listHolders))
-	mux.HandleFunc("POST /resources/{id}/holders", s.guarded("add resource holder permissions", s.changeHolder))
-	mux.HandleFunc("DELETE /resources/{id}/holders", s.guarded("delete resource holder permissions", s.changeHolder))
-	mux.HandleFunc("PATCH /resources/{id}", s.open(methodNotAllowed))
+	mux.HandleFunc("PUT /resources/{id}", s.authorized("update resource", s.update))
+	mux.HandleFunc("DELETE /resources/{id}", s.authorized("delete resource", s.remove))
+	mux.HandleFunc("GET /resources/{id}/holders", s.authorized("list resource holders", s.listHolders))
+	mux.HandleFunc("POST /resources/{id}/holders", s.authorized("add resource holder permissions", s.changeHolder))
+	mux.HandleFunc("DELETE /resources/{id}/holders", s.authorized("delete resource holder permissions", s.changeHolder))
+	mux.HandleFunc("PATCH /resources/{id}", refuse)
 	// A slash too few or too many is redirected to an absolute URL.
-	mux.HandleFunc("/resources", s.redirect("/resources/"))
+	mux.HandleFunc("/resources", func(w http.ResponseWriter, r *http.Request) { redirect(w, r, "/resources/") })
 	mux.HandleFunc("/resources/{id}/{$}", func(w http.ResponseWriter, r *http.Request) {
-		s.redirect("/resources/"+r.PathValue("id"))(w, r)
+		redirect(w, r, "/resources/"+r.PathValue("id"))
 	})
 	mux.HandleFunc("/", s.open(notFound))
 	return mux
 }
 
-func (s *Server) redirect(to string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		target := "http://" + r.Host + to
-		if r.URL.RawQuery != "" {
-			target += "?" + r.URL.RawQuery
-		}
-		w.Header().Set("Location", target)
-		w.WriteHeader(http.StatusTemporaryRedirect)
+func redirect(w http.ResponseWriter, r *http.Request, to string) {
+	target := "http://" + r.Host + to
+	if r.URL.RawQuery != "" {
+		target += "?" + r.URL.RawQuery
 	}
+	w.Header().Set("Location", target)
+	w.WriteHeader(http.StatusTemporaryRedirect)
 }
 
 // open answers without asking who calls, unless nothing is answered at all.
-func (s *Server) open(answer reply) http.HandlerFunc {
+func (s *Server) open(answer *reply) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		stalled := s.stalled
 		s.mu.Unlock()
-		if stalled != nil && !s.silent(r, stalled) {
-			return
+		if _, err := io.Copy(io.Discard, r.Body); err == nil && (stalled == nil || s.silent(r, stalled)) {
+			answer.write(w)
 		}
-		answer.write(w)
 	}
 }
 
-// guarded answers the holders of tokens, with trouble where trouble is asked for. what
-// is said to be refused to a restricted token; with "" it is not refused.
-func (s *Server) guarded(what string, do action) http.HandlerFunc {
+// authorized answers the owners of tokens, with trouble where trouble is asked for. what is said to be refused to a
+// restricted token; with "" it is not refused.
+func (s *Server) authorized(what string, do action) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		number, stalled := s.enter()
 		defer s.leave()
-		if stalled != nil && !s.silent(r, stalled) {
+		// Read first: some trouble takes it twice, and net/http notices that a caller is gone only after its body.
+		body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+		if err != nil || stalled != nil && !s.silent(r, stalled) {
 			return
 		}
 		trouble := None
@@ -101,15 +112,23 @@ func (s *Server) guarded(what string, do action) http.HandlerFunc {
 		}
 		who, refused := s.authorize(r.Header)
 		if refused == nil && who.role == Restricted && what != "" {
-			restricted := failed(http.StatusForbidden, "Restricted tokens are not authorized to "+what+".")
-			refused = &restricted
+			refused = failed(http.StatusForbidden, "Restricted tokens are not authorized to "+what+".")
 		}
 		if refused != nil {
 			refused.write(w)
 			return
 		}
-		answer := s.perform(do, r, who, trouble)
+		perform := func() *reply {
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			if trouble == Overtakes && r.Method == http.MethodPut {
+				return s.merge(r, who, s.overtake)
+			}
+			return do(r, who)
+		}
+		answer := perform()
 		switch trouble {
+		case HappensTwice:
+			answer = perform()
 		case FailsAfter:
 			answer = serverError
 		case SilentAfter:
@@ -122,34 +141,15 @@ func (s *Server) guarded(what string, do action) http.HandlerFunc {
 			_, _ = w.Write([]byte(`{"id": "`)) // the connection breaks in any case
 			panic(http.ErrAbortHandler)
 		case Nonsense:
-			w.WriteHeader(http.StatusOK)
-			_, _ = w.Write([]byte("<html>a proxy's page</html>")) // the caller is gone: nobody to tell
+			_, _ = w.Write([]byte("<html>a proxy's page</html>")) // it fails when the caller is gone
 			return
 		}
 		answer.write(w)
 	}
 }
 
-// perform does what was asked, twice or too late where that is the trouble.
-func (s *Server) perform(do action, r *http.Request, who caller, trouble Trouble) reply {
-	if trouble == Overtakes && r.Method == http.MethodPut {
-		return s.merge(r, who, s.overtake)
-	}
-	if trouble != HappensTwice {
-		return do(r, who)
-	}
-	body, err := readAll(r)
-	if err != nil {
-		return serverError
-	}
-	r.Body = again(body)
-	do(r, who)
-	r.Body = again(body)
-	return do(r, who)
-}
-
-// enter counts a request. The channel is not nil when it will not be answered
-// before it is closed: there are more at once than the database has connections.
+// enter counts a request. The channel is not nil when it will not be answered before it is closed: there are more at
+// once than the database has connections.
 func (s *Server) enter() (number int, stalled chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -168,15 +168,9 @@ func (s *Server) leave() {
 	s.busy--
 }
 
-// silent waits until until is closed, and is false when the caller or the server
-// went away before.
+// silent waits until until is closed, and is false when the caller or the server went away before. The request's body
+// was read.
 func (s *Server) silent(r *http.Request, until chan struct{}) bool {
-	// A server notices that its caller is gone only once the body was read.
-	body, err := readAll(r)
-	if err != nil {
-		return false
-	}
-	r.Body = again(body)
 	select {
 	case <-until:
 		return true
@@ -186,53 +180,40 @@ func (s *Server) silent(r *http.Request, until chan struct{}) bool {
 	return false
 }
 
-// overtake holds a PUT that has read, until it is let go. It is false when the caller
-// or the server went away before.
+// overtake holds a PUT that has read, until it is let go. It is false when the caller or the server went away before.
 func (s *Server) overtake(r *http.Request) bool {
 	written := make(chan struct{})
 	select {
 	case s.late <- sync.OnceFunc(func() { close(written) }):
+		return s.silent(r, written)
 	case <-r.Context().Done():
-		return false
 	case <-s.stopping:
-		return false
 	}
-	return s.silent(r, written)
+	return false
 }
-
-// caller is whose token was sent.
-type caller struct {
-	role Role
-	user string // its id
-}
-
-// action does what a route is for.
-type action func(*http.Request, caller) reply
 
 // authorize finds who calls, or the refusal.
 func (s *Server) authorize(h http.Header) (caller, *reply) {
 	// Of "Bearer " the space never arrives: net/http trims values.
-	scheme, token, two := strings.Cut(h.Get("Authorization"), " ")
+	scheme, token, _ := strings.Cut(h.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "bearer") {
-		refused := failed(http.StatusUnauthorized, "Not authenticated")
-		return caller{}, &refused
+		return caller{}, failed(http.StatusUnauthorized, "Not authenticated")
 	}
 	unknown := failed(http.StatusNotFound, "Access token not found")
-	if !two || token == "" {
-		return caller{}, &unknown
+	if token == "" {
+		return caller{}, unknown
 	}
 	id, err := uuid.Parse(token)
 	if err != nil {
-		return caller{}, &serverError
+		return caller{}, serverError
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch role := s.tokens[id.String()]; role {
 	case 0:
-		return caller{}, &unknown
+		return caller{}, unknown
 	case Revoked:
-		refused := failed(http.StatusNotFound, "Access token not active")
-		return caller{}, &refused
+		return caller{}, failed(http.StatusNotFound, "Access token not active")
 	default:
 		return caller{role, userOf(id.String(), role)}, nil
 	}
@@ -241,8 +222,8 @@ func (s *Server) authorize(h http.Header) (caller, *reply) {
 // membersID is the user that members' tokens belong to.
 const membersID = "5f8d1d5e-7c0b-4f65-9a35-2d7fd1a1c001"
 
-// userOf is the id of the user that a token belongs to. Of the others each has its own;
-// a token that is no member's any more holds nothing that a member made.
+// userOf is the id of the user that a token belongs to. Of the others each has its own; a token that is no member's any
+// more holds nothing that a member made.
 func userOf(token string, role Role) string {
 	if role == Member {
 		return membersID
@@ -250,27 +231,26 @@ func userOf(token string, role Role) string {
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(token)).String()
 }
 
-// whoAmI shows the user and its groups. Whatever the stand-in does not keep is the same
-// for all.
-func (s *Server) whoAmI(_ *http.Request, who caller) reply {
+// whoAmI shows the user and its groups. Whatever the stand-in does not keep is the same for all.
+func (s *Server) whoAmI(_ *http.Request, who caller) *reply {
 	name := "user-" + who.user[:8]
 	email := name + "@example.com"
-	since := pythonTime(time.Date(2024, 4, 1, 12, 0, 0, 1000, time.UTC))
+	since := moment{time.Date(2024, 4, 1, 12, 0, 0, 1000, time.UTC)}
 	groups := []any{}
 	if who.role == Member {
-		groups = append(groups, map[string]any{"group_id": groupID, "user_id": who.user, "user_type": "owner", "autogenerated": false,
-			"group_name": "hatchery", "parent": nil, "num_users": 1, "num_seats": 1})
+		groups = append(groups, map[string]any{"group_id": groupID, "user_id": who.user, "user_type": "owner",
+			"autogenerated": false, "group_name": "hatchery", "parent": nil, "num_users": 1, "num_seats": 1})
 	}
-	return reply{http.StatusOK, map[string]any{"user_id": who.user, "username": name, "first_name": nil, "last_name": nil,
-		"email": email, "normalized_email": email, "verified": true, "created_at": since, "updated_at": since,
-		"autogenerated": false, "application_id": nil, "web3_address": nil, "groups": groups}}
+	return &reply{http.StatusOK, map[string]any{"user_id": who.user, "username": name, "first_name": nil,
+		"last_name": nil, "email": email, "normalized_email": email, "verified": true, "created_at": since,
+		"updated_at": since, "autogenerated": false, "application_id": nil, "web3_address": nil, "groups": groups}}
 }
 
-func (a reply) write(w http.ResponseWriter) {
+func (a *reply) write(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	if a.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "web3/bearer")
 	}
 	w.WriteHeader(a.status)
-	_ = json.NewEncoder(w).Encode(a.body) // the caller is gone: nobody to tell
+	_ = json.NewEncoder(w).Encode(a.body) // it fails when the caller is gone
 }

@@ -6,14 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
+	"slices"
 )
 
-// journal is the file of changes, one line of JSON each: a resource as it then
-// stands, or the id of one that was deleted. A last line without an end was cut
-// off by a crash, before it was answered.
-type journal struct{ file *os.File }
-
+// change is a line of the journal, in JSON: a resource as it then stands, or the id of one that was deleted. A last
+// line without an end was cut off by a crash, before it was answered.
 type change struct {
 	Resource *resource `json:"resource,omitempty"`
 	// Holders of Resource; nil leaves them as they are.
@@ -22,27 +21,31 @@ type change struct {
 	Application *application `json:"application,omitempty"`
 }
 
-func (s *Server) openJournal() error {
-	s.journal = &journal{}
+func (s *Server) openJournal() (err error) {
 	if s.options.Path == "" {
 		return nil
 	}
-	file, err := os.OpenFile(s.options.Path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	if s.journal, err = os.OpenFile(s.options.Path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return err
 	}
-	whole, err := s.replay(file)
+	whole, err := s.replay(s.journal)
 	if err == nil {
-		err = file.Truncate(whole)
+		err = s.journal.Truncate(whole)
 	}
 	if err == nil {
-		_, err = file.Seek(whole, io.SeekStart)
+		_, err = s.journal.Seek(whole, io.SeekStart)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("read the journal %s: %w", s.options.Path, err), file.Close())
+		return fmt.Errorf("read the journal %s: %w", s.options.Path, err)
 	}
-	s.journal.file = file
 	return nil
+}
+
+func (s *Server) closeJournal() error {
+	if s.journal == nil {
+		return nil
+	}
+	return s.journal.Close()
 }
 
 // replay makes every change again and says where the last whole one ends.
@@ -74,8 +77,8 @@ func (s *Server) apply(c change) {
 		if c.Holders != nil {
 			s.holders[c.Resource.ID] = c.Holders
 		}
-		if there, found := s.byID[c.Resource.ID]; found {
-			*there = *c.Resource
+		if existing, found := s.byID[c.Resource.ID]; found {
+			*existing = *c.Resource
 			return
 		}
 		s.byID[c.Resource.ID] = c.Resource
@@ -83,41 +86,25 @@ func (s *Server) apply(c change) {
 	case c.Deleted != "":
 		delete(s.byID, c.Deleted)
 		delete(s.holders, c.Deleted)
-		for i, r := range s.resources {
-			if r.ID == c.Deleted {
-				s.resources = append(s.resources[:i:i], s.resources[i+1:]...)
-				break
-			}
+		s.resources = slices.DeleteFunc(s.resources, func(r *resource) bool { return r.ID == c.Deleted })
+	}
+}
+
+// save writes a change and makes it, and gives the answer. The lock is held.
+func (s *Server) save(c change, answer any) *reply {
+	if s.journal != nil {
+		line, err := json.Marshal(c)
+		if err == nil {
+			_, err = s.journal.Write(append(line, '\n'))
+		}
+		if err == nil {
+			err = s.journal.Sync()
+		}
+		if err != nil { // the disk is full, for instance
+			s.options.Log.Error("a change could not be kept", "error", err)
+			return serverError
 		}
 	}
-}
-
-// keep writes a change and makes it. The lock is held.
-func (s *Server) keep(c change) error {
-	if err := s.journal.write(c); err != nil {
-		return err
-	}
 	s.apply(c)
-	return nil
-}
-
-func (j *journal) write(c change) error {
-	if j.file == nil {
-		return nil
-	}
-	line, err := json.Marshal(c)
-	if err != nil {
-		return err
-	}
-	if _, err = j.file.Write(append(line, '\n')); err == nil {
-		err = j.file.Sync()
-	}
-	return err
-}
-
-func (j *journal) close() error {
-	if j.file == nil {
-		return nil
-	}
-	return j.file.Close()
+	return &reply{http.StatusOK, answer}
 }

@@ -12,13 +12,9 @@ import (
 	"strings"
 )
 
-// object is the data of a resource as PostgreSQL's jsonb keeps it: without the
-// order of keys, without duplicates, floating-point numbers as Python writes them.
-// A value is nil, bool, number, string, []any or object.
+// object is the data of a resource as PostgreSQL's jsonb keeps it: without the order of keys, without duplicates,
+// floating-point numbers as Python writes them. A value is nil, bool, json.Number, string, []any or object.
 type object map[string]any
-
-// number is a JSON number in the text that jsonb gives back.
-type number string
 
 var (
 	errNotJSON = errors.New("not JSON")
@@ -26,8 +22,7 @@ var (
 	errNotJSONB = errors.New("not for jsonb")
 )
 
-// parseJSON reads one JSON value. Python also takes NaN and Infinity, which jsonb
-// then cannot hold.
+// parseJSON reads one JSON value. Python also takes NaN and Infinity, which jsonb then cannot hold.
 func parseJSON(body []byte) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
@@ -75,14 +70,13 @@ func normal(v any) (any, error) {
 	return v, nil // nil or bool
 }
 
-// normalNumber: integers are exact, everything else is a float64 that Python
-// writes.
+// normalNumber: integers are exact, everything else is a float64 that Python writes.
 func normalNumber(text string) (any, error) {
 	if !strings.ContainsAny(text, ".eE") {
 		if text == "-0" {
 			text = "0"
 		}
-		return number(text), nil
+		return json.Number(text), nil
 	}
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsInf(f, 0) {
@@ -92,41 +86,35 @@ func normalNumber(text string) (any, error) {
 	if !strings.Contains(text, ".") {
 		text += ".0"
 	}
-	return number(text), nil
+	return json.Number(text), nil
 }
 
-// write writes a value; the separators are those of jsonb's text or of an answer.
-func write(b *strings.Builder, v any, comma, colon string) {
+// write writes a value as jsonb's text.
+func write(b *strings.Builder, v any) {
 	switch v := v.(type) {
-	case nil:
-		b.WriteString("null")
-	case bool:
-		b.WriteString(strconv.FormatBool(v))
-	case number:
-		b.WriteString(string(v))
-	case string:
-		quoted, _ := json.Marshal(v) // a string always marshals
-		b.Write(quoted)
 	case []any:
 		b.WriteByte('[')
 		for i, element := range v {
 			if i > 0 {
-				b.WriteString(comma)
+				b.WriteString(", ")
 			}
-			write(b, element, comma, colon)
+			write(b, element)
 		}
 		b.WriteByte(']')
 	case object:
 		b.WriteByte('{')
 		for i, key := range v.keys() {
 			if i > 0 {
-				b.WriteString(comma)
+				b.WriteString(", ")
 			}
-			write(b, key, comma, colon)
-			b.WriteString(colon)
-			write(b, v[key], comma, colon)
+			write(b, key)
+			b.WriteString(": ")
+			write(b, v[key])
 		}
 		b.WriteByte('}')
+	default: // nil, bool, json.Number or string, which always marshal
+		text, _ := json.Marshal(v)
+		b.Write(text)
 	}
 }
 
@@ -143,21 +131,36 @@ func (o object) keys() []string {
 // MarshalJSON implements json.Marshaler.
 func (o object) MarshalJSON() ([]byte, error) {
 	var b strings.Builder
-	write(&b, o, ",", ":")
+	write(&b, o)
 	return []byte(b.String()), nil
 }
 
-// matches says whether the text of a top-level key is as asked, as in SQL
-// resource_data ->> key = text: null matches nothing.
-func (o object) matches(key, text string) bool {
-	v, found := o[key]
-	if !found || v == nil {
-		return false
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *object) UnmarshalJSON(text []byte) error {
+	v, err := parseJSON(text)
+	if err != nil {
+		return err
 	}
-	if s, ok := v.(string); ok {
-		return s == text
+	var ok bool
+	if *o, ok = v.(object); !ok {
+		return errors.New("the data is no object")
 	}
-	var b strings.Builder
-	write(&b, v, ", ", ": ")
-	return b.String() == text
+	return nil
+}
+
+// matches says whether the texts of top-level keys are as asked, as in SQL resource_data ->> key = text: null matches
+// nothing.
+func (o object) matches(want map[string]string) bool {
+	for key, text := range want {
+		is, isText := o[key].(string)
+		if !isText {
+			var b strings.Builder
+			write(&b, o[key])
+			is = b.String()
+		}
+		if o[key] == nil || is != text {
+			return false
+		}
+	}
+	return true
 }

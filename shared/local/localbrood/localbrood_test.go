@@ -36,8 +36,8 @@ type brood struct {
 func open(t *testing.T, change func(*localbrood.Options)) *brood {
 	t.Helper()
 	o := localbrood.Options{Listen: "127.0.0.1:0", Application: app,
-		Tokens: map[string]localbrood.Role{member: localbrood.Member, stranger: localbrood.Stranger, restricted: localbrood.Restricted, revoked: localbrood.Revoked},
-		Now:    func() time.Time { return time.Date(2026, 11, 22, 23, 48, 54, 129967000, time.UTC) }}
+		Tokens: map[string]localbrood.Role{member: localbrood.Member, stranger: localbrood.Stranger, restricted: localbrood.Restricted, revoked: localbrood.Revoked}}
+	o.SetNow(func() time.Time { return time.Date(2026, 11, 22, 23, 48, 54, 129967000, time.UTC) })
 	if change != nil {
 		change(&o)
 	}
@@ -132,7 +132,7 @@ func TestDataComesBackAsJSONBKeepsIt(t *testing.T) {
 
 func TestATimeWithoutFractionHasNoDecimals(t *testing.T) {
 	b := open(t, func(o *localbrood.Options) {
-		o.Now = func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
+		o.SetNow(func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) })
 	})
 	b.want(b.call("GET", "/resources/"+b.create(`{}`), ""), 200, `"created_at":"2026-01-02T03:04:05+00:00"`)
 }

@@ -1,7 +1,6 @@
 package localbrood
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,15 +15,16 @@ import (
 // groupID is the group of every application here.
 const groupID = "7d1ba2d0-0f8d-4f0c-9c3c-6c1a3f1f5a10"
 
-// maxBody is more than Brood was seen to take; the stand-in has a bound.
+// maxBody is more than Bugout was seen to take; the stand-in has a bound.
 const maxBody = 8 << 20
 
+// resource is one as Bugout shows it, and as the journal keeps it.
 type resource struct {
-	ID          string
-	Application string
-	Data        object
-	CreatedAt   time.Time
-	UpdatedAt   time.Time
+	ID          string `json:"id"`
+	Application string `json:"application_id"`
+	Data        object `json:"resource_data"`
+	CreatedAt   moment `json:"created_at"`
+	UpdatedAt   moment `json:"updated_at"`
 }
 
 type application struct {
@@ -34,62 +34,16 @@ type application struct {
 	Description string `json:"description"`
 }
 
-// wireResource is a resource as Brood shows it.
-type wireResource struct {
-	ID          string `json:"id"`
-	Application string `json:"application_id"`
-	Data        object `json:"resource_data"`
-	CreatedAt   string `json:"created_at"`
-	UpdatedAt   string `json:"updated_at"`
-}
+// moment is a time as Python's isoformat() writes it: six decimals, or none when all are zero, and an offset.
+type moment struct{ time.Time }
 
-// MarshalJSON shows a resource as Brood does.
-func (r resource) MarshalJSON() ([]byte, error) {
-	return json.Marshal(wireResource{r.ID, r.Application, r.Data, pythonTime(r.CreatedAt), pythonTime(r.UpdatedAt)})
-}
-
-// UnmarshalJSON reads what MarshalJSON wrote.
-func (r *resource) UnmarshalJSON(text []byte) error {
-	var w struct {
-		wireResource
-		Data json.RawMessage `json:"resource_data"`
+// MarshalJSON implements json.Marshaler.
+func (m moment) MarshalJSON() ([]byte, error) {
+	layout := `"2006-01-02T15:04:05.000000-07:00"`
+	if m.Nanosecond() < 1000 {
+		layout = `"2006-01-02T15:04:05-07:00"`
 	}
-	if err := json.Unmarshal(text, &w); err != nil {
-		return err
-	}
-	data, err := parseJSON(w.Data)
-	if err != nil {
-		return err
-	}
-	o, ok := data.(object)
-	if !ok {
-		return errors.New("the data is no object")
-	}
-	created, err := time.Parse(time.RFC3339, w.CreatedAt)
-	if err != nil {
-		return err
-	}
-	updated, err := time.Parse(time.RFC3339, w.UpdatedAt)
-	if err != nil {
-		return err
-	}
-	*r = resource{w.ID, w.Application, o, created, updated}
-	return nil
-}
-
-// pythonTime is isoformat(): six decimals, or none when all are zero, and an offset.
-func pythonTime(t time.Time) string {
-	t = t.UTC().Truncate(time.Microsecond)
-	if t.Nanosecond() == 0 {
-		return t.Format("2006-01-02T15:04:05-07:00")
-	}
-	return t.Format("2006-01-02T15:04:05.000000-07:00")
-}
-
-// invalid is a 422.
-func invalid(where, name, message, kind string) reply {
-	return reply{http.StatusUnprocessableEntity, map[string]any{"detail": []any{
-		map[string]any{"loc": []string{where, name}, "msg": message, "type": kind}}}}
+	return []byte(m.UTC().Format(layout)), nil
 }
 
 var (
@@ -98,88 +52,98 @@ var (
 	serverError      = failed(http.StatusInternalServerError, "Internal Server Error")
 )
 
-// What the framework in front of Brood says of bad values.
-const (
-	notAnID      = "value is not a valid uuid"
-	notAnIDType  = "type_error.uuid"
-	missing      = "field required"
-	missingType  = "value_error.missing"
-	notADict     = "value is not a valid dict"
-	notADictType = "type_error.dict"
-
-	notInEnum     = "value is not a valid enumeration member"
-	notInEnumType = "type_error.enum"
-)
-
-func failed(status int, detail string) reply {
-	return reply{status, map[string]string{"detail": detail}}
+func failed(status int, detail string) *reply {
+	return &reply{status, map[string]string{"detail": detail}}
 }
 
-// readBody reads a JSON object as the framework in front of Brood does.
+// problem is what the framework in front of Bugout says of a bad value.
+type problem struct{ message, kind string }
+
+var (
+	notAnID   = problem{"value is not a valid uuid", "type_error.uuid"}
+	missing   = problem{"field required", "value_error.missing"}
+	notADict  = problem{"value is not a valid dict", "type_error.dict"}
+	notInEnum = problem{"value is not a valid enumeration member", "type_error.enum"}
+	tooLarge  = problem{"the body is too large for the stand-in", "value_error"}
+)
+
+// invalid is a 422.
+func invalid(where, name string, p problem) *reply {
+	return &reply{http.StatusUnprocessableEntity, map[string]any{"detail": []any{
+		map[string]any{"loc": []string{where, name}, "msg": p.message, "type": p.kind}}}}
+}
+
+// readBody reads a JSON object as the framework in front of Bugout does.
 func readBody(r *http.Request) (object, *reply) {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
 	if err != nil {
-		bad := invalid("body", "0", "the body is too large for the stand-in", "value_error")
-		return nil, &bad
+		return nil, invalid("body", "0", tooLarge)
 	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.Header.Get("Content-Type") != "" && (err != nil || kind != "application/json") {
-		bad := invalid("body", "0", notADict, notADictType)
-		return nil, &bad
+	if given := r.Header.Get("Content-Type"); given != "" {
+		if kind, _, err := mime.ParseMediaType(given); err != nil || kind != "application/json" {
+			return nil, invalid("body", "0", notADict)
+		}
 	}
 	v, err := parseJSON(body)
 	if errors.Is(err, errNotJSONB) {
-		return nil, &serverError
+		return nil, serverError
 	}
 	o, ok := v.(object)
 	if err != nil || !ok {
-		bad := invalid("body", "0", notADict, notADictType)
-		return nil, &bad
+		return nil, invalid("body", "0", notADict)
 	}
 	return o, nil
 }
 
-func (s *Server) create(r *http.Request, who caller) reply {
+// dict is a member of the body that must be an object.
+func (o object) dict(name string) (object, *reply) {
+	value, found := o[name]
+	if !found {
+		return nil, invalid("body", name, missing)
+	}
+	d, ok := value.(object)
+	if !ok {
+		return nil, invalid("body", name, notADict)
+	}
+	return d, nil
+}
+
+func (s *Server) create(r *http.Request, who caller) *reply {
 	body, bad := readBody(r)
 	if bad != nil {
-		return *bad
+		return bad
 	}
 	given, found := body["application_id"]
+	if !found {
+		return invalid("body", "application_id", missing)
+	}
 	text, _ := given.(string)
 	id, err := uuid.Parse(text)
-	switch {
-	case !found:
-		return invalid("body", "application_id", missing, missingType)
-	case err != nil:
-		return invalid("body", "application_id", notAnID, notAnIDType)
+	if err != nil {
+		return invalid("body", "application_id", notAnID)
 	}
-	data, isObject := body["resource_data"].(object)
-	if _, found := body["resource_data"]; !found {
-		return invalid("body", "resource_data", missing, missingType)
-	}
-	if !isObject {
-		return invalid("body", "resource_data", notADict, notADictType)
+	data, bad := body.dict("resource_data")
+	if bad != nil {
+		return bad
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, known := s.applications[id.String()]; !known {
+	in, known := s.applications[id.String()]
+	if !known {
 		return failed(http.StatusNotFound, "Not found")
 	}
 	if who.role != Member {
 		return failed(http.StatusForbidden, "Forbidden")
 	}
-	now := s.options.Now()
-	made := &resource{uuid.NewString(), id.String(), data, now, now}
-	holders := []holder{{who.user, "user", []string{admin}}, {s.applications[made.Application].GroupID, "group", []string{admin}}}
-	if err := s.keep(change{Resource: made, Holders: holders}); err != nil {
-		return s.broken(err)
-	}
-	return reply{http.StatusOK, *made}
+	now := moment{s.options.now()}
+	made := resource{uuid.NewString(), id.String(), data, now, now}
+	holders := []holder{{who.user, "user", []string{admin}}, {in.GroupID, "group", []string{admin}}}
+	return s.save(change{Resource: &made, Holders: holders}, made)
 }
 
-func (s *Server) list(r *http.Request, who caller) reply {
-	query := r.URL.Query()
+func (s *Server) list(r *http.Request, who caller) *reply {
 	want := map[string]string{}
-	for name, values := range query {
+	for name, values := range r.URL.Query() {
 		want[name] = values[len(values)-1]
 	}
 	in, filtered := want["application_id"]
@@ -194,80 +158,66 @@ func (s *Server) list(r *http.Request, who caller) reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found := []resource{}
-	for _, there := range s.resources {
-		if s.sees(who, there) && (!filtered || there.Application == in) && there.Data.matchesAll(want) {
-			found = append(found, *there)
+	for _, one := range s.resources {
+		if s.sees(who, one) && (!filtered || one.Application == in) && one.Data.matches(want) {
+			found = append(found, *one)
 		}
 	}
-	return reply{http.StatusOK, map[string][]resource{"resources": found}}
+	return &reply{http.StatusOK, map[string][]resource{"resources": found}}
 }
 
-func (o object) matchesAll(want map[string]string) bool {
-	for key, text := range want {
-		if !o.matches(key, text) {
-			return false
-		}
-	}
-	return true
-}
-
-// held finds the resource of the path, for those who may do what they want with it.
-// The lock is held.
-func (s *Server) held(r *http.Request, may func(*resource) bool) (*resource, *reply) {
+// find finds the resource of the path, for those who may do with it what they want. The lock is held.
+func (s *Server) find(r *http.Request, who caller, may func(caller, *resource) bool) (*resource, *reply) {
 	id, err := uuid.Parse(r.PathValue("id"))
 	if err != nil {
-		bad := invalid("path", "resource_id", notAnID, notAnIDType)
-		return nil, &bad
+		return nil, invalid("path", "resource_id", notAnID)
 	}
-	there, found := s.byID[id.String()]
-	if !found || !may(there) {
-		return nil, &notFound
+	found := s.byID[id.String()]
+	if found == nil || !may(who, found) {
+		return nil, notFound
 	}
-	return there, nil
+	return found, nil
 }
 
-func (s *Server) get(r *http.Request, who caller) reply {
+func (s *Server) get(r *http.Request, who caller) *reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	there, bad := s.held(r, s.seenBy(who))
+	found, bad := s.find(r, who, s.sees)
 	if bad != nil {
-		return *bad
+		return bad
 	}
-	return reply{http.StatusOK, *there}
+	return &reply{http.StatusOK, *found}
 }
 
-func (s *Server) update(r *http.Request, who caller) reply {
-	return s.merge(r, who, nil)
-}
+func (s *Server) update(r *http.Request, who caller) *reply { return s.merge(r, who, nil) }
 
-// merge is update. between, when set, is called after reading, without the lock, and
-// says whether to write.
-func (s *Server) merge(r *http.Request, who caller, between func(*http.Request) bool) reply {
+// merge is update. between, when set, is called after reading, without the lock, and says whether to write.
+func (s *Server) merge(r *http.Request, who caller, between func(*http.Request) bool) *reply {
 	body, bad := readBody(r)
 	if bad != nil {
-		return *bad
+		return bad
 	}
-	update, isObject := body["update"].(object)
-	if _, found := body["update"]; !found {
-		return invalid("body", "update", missing, missingType)
+	update, bad := body.dict("update")
+	if bad != nil {
+		return bad
 	}
 	drop, isList := body["drop_keys"].([]any)
-	if !isObject || !isList && body["drop_keys"] != nil {
-		return invalid("body", "update", notADict, notADictType)
+	if !isList && body["drop_keys"] != nil {
+		return invalid("body", "update", notADict)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	there, bad := s.held(r, s.ruledBy(who))
+	found, bad := s.find(r, who, s.rules)
 	if bad != nil {
-		return *bad
+		return bad
 	}
-	was := *there
+	was := *found
 	if between != nil {
 		s.mu.Unlock()
 		on := between(r)
 		s.mu.Lock()
-		if _, bad = s.held(r, func(*resource) bool { return on }); bad != nil {
-			return *bad // deleted meanwhile, or nobody waits for an answer
+		if !on || s.byID[was.ID] == nil {
+			return notFound // deleted meanwhile, or nobody waits for an answer
 		}
 	}
 	changed := was
@@ -278,53 +228,38 @@ func (s *Server) merge(r *http.Request, who caller, between func(*http.Request) 
 		delete(changed.Data, name)
 	}
 	if fmt.Sprint(changed.Data) != fmt.Sprint(was.Data) {
-		changed.UpdatedAt = s.options.Now()
+		changed.UpdatedAt = moment{s.options.now()}
 	}
-	if err := s.keep(change{Resource: &changed}); err != nil {
-		return s.broken(err)
-	}
-	return reply{http.StatusOK, changed}
+	return s.save(change{Resource: &changed}, changed)
 }
 
-func (s *Server) remove(r *http.Request, who caller) reply {
+func (s *Server) remove(r *http.Request, who caller) *reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	there, bad := s.held(r, s.ruledBy(who))
+	found, bad := s.find(r, who, s.rules)
 	if bad != nil {
-		return *bad
+		return bad
 	}
-	was := *there
-	if err := s.keep(change{Deleted: was.ID}); err != nil {
-		return s.broken(err)
-	}
-	return reply{http.StatusOK, was}
-}
-
-// broken is the end of the journal: the disk is full, for instance.
-func (s *Server) broken(err error) reply {
-	s.options.Log.Error("a change could not be kept", "error", err)
-	return serverError
+	return s.save(change{Deleted: found.ID}, *found)
 }
 
 // register makes an application, POST /applications in a form.
-func (s *Server) register(r *http.Request) reply {
+func (s *Server) register(r *http.Request, _ caller) *reply {
 	r.Body = http.MaxBytesReader(nil, r.Body, maxBody)
 	if err := r.ParseForm(); err != nil {
-		return invalid("body", "group_id", missing, missingType)
+		return invalid("body", "group_id", missing)
 	}
+	form := r.PostForm
 	for _, name := range []string{"group_id", "name"} {
-		if r.PostForm.Get(name) == "" {
-			return invalid("body", name, missing, missingType)
+		if form.Get(name) == "" {
+			return invalid("body", name, missing)
 		}
 	}
-	if _, err := uuid.Parse(r.PostForm.Get("group_id")); err != nil {
-		return invalid("body", "group_id", notAnID, notAnIDType)
+	if _, err := uuid.Parse(form.Get("group_id")); err != nil {
+		return invalid("body", "group_id", notAnID)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	made := application{uuid.NewString(), r.PostForm.Get("group_id"), r.PostForm.Get("name"), r.PostForm.Get("description")}
-	if err := s.keep(change{Application: &made}); err != nil {
-		return s.broken(err)
-	}
-	return reply{http.StatusOK, made}
+	made := application{uuid.NewString(), form.Get("group_id"), form.Get("name"), form.Get("description")}
+	return s.save(change{Application: &made}, made)
 }

@@ -2,9 +2,7 @@ package locals3
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -34,15 +32,14 @@ var _ meta.MetadataStorer = (*attributes)(nil)
 // noted is the content of a sidecar file.
 type noted map[string][]byte
 
-// draft is the content of a sidecar file to be. Until it has a version id of its own it shows through to the file that
-// is there, because versitygw reads the version to be replaced under the same name.
+// draft is what is to change in a sidecar file; nil removes an attribute. Until it has a version id of its own it shows
+// through to the file that exists, because versitygw reads the version to be replaced under the same name.
 type draft struct {
-	set     noted
-	removed map[string]bool
+	changes noted
 	isNew   bool
 }
 
-const mostKnown = 4096
+const maxKnown = 4096
 
 func newAttributes(l layout) (*attributes, error) {
 	parts, err := meta.NewSideCar(l.parts)
@@ -52,12 +49,12 @@ func newAttributes(l layout) (*attributes, error) {
 	return &attributes{layout: l, parts: parts, known: make(map[string]noted), pending: make(map[string]*draft)}, nil
 }
 
-// stage holds the attributes of a file back until publish or drop.
+// stage holds the attributes of files back until publish or drop.
 func (a *attributes) stage(files ...string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, file := range files {
-		a.pending[file] = &draft{set: make(noted), removed: make(map[string]bool)}
+		a.pending[file] = &draft{changes: make(noted)}
 	}
 }
 
@@ -65,25 +62,19 @@ func (a *attributes) stage(files ...string) {
 func (a *attributes) publish(file string) error {
 	a.mu.Lock()
 	d := a.pending[file]
+	content, err := a.all(file)
 	delete(a.pending, file)
-	if d == nil || len(d.set)+len(d.removed) == 0 {
-		a.mu.Unlock()
+	a.mu.Unlock()
+	if d == nil || len(d.changes) == 0 {
 		return nil
 	}
-	content, err := a.merged(file, d)
-	a.mu.Unlock()
-	if err != nil {
-		return err
+	if err == nil {
+		err = writeContent(file, content)
 	}
-	err = writeContent(file, content)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err != nil {
-		delete(a.known, file)
-		return err
-	}
-	a.remember(file, content)
-	return nil
+	a.remember(file, content, err)
+	return err
 }
 
 // drop forgets what was staged for files, and what is known of them.
@@ -96,53 +87,35 @@ func (a *attributes) drop(files ...string) {
 	}
 }
 
-// has says that a file has an attribute.
-func (a *attributes) has(file, attribute string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	content, err := a.read(file)
-	_, ok := content[attribute]
-	return ok && err == nil
-}
-
-// get gives an attribute of a file, "" when it has none.
-func (a *attributes) get(file, attribute string) string {
+// of gives the attributes in a file; none when it cannot be read.
+func (a *attributes) of(file string) noted {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	content, err := a.read(file)
 	if err != nil {
-		return ""
+		return nil
 	}
-	return string(content[attribute])
+	return content
 }
 
-// merged is what a file will hold: a new version has nothing from the one before it, neither its tags nor its
-// disposition nor its delete marker.
-func (a *attributes) merged(file string, d *draft) (noted, error) {
-	if d.isNew {
-		return d.set, nil
-	}
-	base, err := a.read(file)
-	if err != nil {
-		return nil, err
-	}
-	content := maps.Clone(base)
-	if content == nil {
-		content = make(noted)
-	}
-	for name := range d.removed {
-		delete(content, name)
-	}
-	maps.Copy(content, d.set)
-	return content, nil
-}
-
-// all gives the attributes as they are to be seen now.
+// all gives the attributes as they are to be seen now: a new version has nothing from the one before it, neither its
+// tags nor its disposition nor its delete marker.
 func (a *attributes) all(file string) (noted, error) {
-	if d := a.pending[file]; d != nil {
-		return a.merged(file, d)
+	d := a.pending[file]
+	if d == nil {
+		return a.read(file)
 	}
-	return a.read(file)
+	content := make(noted)
+	if !d.isNew {
+		base, err := a.read(file)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(content, base)
+	}
+	maps.Copy(content, d.changes)
+	maps.DeleteFunc(content, func(_ string, value []byte) bool { return value == nil })
+	return content, nil
 }
 
 func (a *attributes) read(file string) (noted, error) {
@@ -160,17 +133,30 @@ func (a *attributes) read(file string) (noted, error) {
 	if err := json.Unmarshal(text, &content); err != nil {
 		return nil, fmt.Errorf("read attributes %s: %w", file, err)
 	}
-	a.remember(file, content)
+	a.remember(file, content, nil)
 	return content, nil
 }
 
-func (a *attributes) write(file string, content noted) error {
-	delete(a.known, file)
-	if err := writeContent(file, content); err != nil {
+// set changes an attribute, in the draft of a version that is being staged or else in the file; nil removes it.
+func (a *attributes) set(file, attribute string, value []byte) error {
+	if d := a.pending[file]; d != nil {
+		d.changes[attribute] = value
+		d.isNew = d.isNew || attribute == versionAttribute && value != nil
+		return nil
+	}
+	content, err := a.read(file)
+	if err != nil {
 		return err
 	}
-	a.remember(file, content)
-	return nil
+	changed := make(noted)
+	maps.Copy(changed, content)
+	changed[attribute] = value
+	if value == nil {
+		delete(changed, attribute)
+	}
+	err = writeContent(file, changed)
+	a.remember(file, changed, err)
+	return err
 }
 
 func writeContent(file string, content noted) error {
@@ -190,11 +176,14 @@ func writeContent(file string, content noted) error {
 	return nil
 }
 
-func (a *attributes) remember(file string, content noted) {
-	if len(a.known) >= mostKnown {
+// remember keeps the content of a file in memory, unless it could not be written.
+func (a *attributes) remember(file string, content noted, err error) {
+	if len(a.known) >= maxKnown {
 		clear(a.known)
 	}
-	a.known[file] = content
+	if a.known[file] = content; err != nil {
+		delete(a.known, file)
+	}
 }
 
 // place gives the sidecar file of what versitygw means by a bucket and an object. For a part of a multipart upload,
@@ -226,15 +215,7 @@ func (a *attributes) RetrieveAttribute(f *os.File, bucket, name, attribute strin
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if d := a.pending[file]; d != nil {
-		if value, ok := d.set[attribute]; ok {
-			return slices.Clone(value), nil
-		}
-		if d.isNew || d.removed[attribute] {
-			return nil, meta.ErrNoSuchKey
-		}
-	}
-	content, err := a.read(file)
+	content, err := a.all(file)
 	if err != nil {
 		return nil, err
 	}
@@ -250,24 +231,9 @@ func (a *attributes) StoreAttribute(f *os.File, bucket, name, attribute string, 
 	if file == "" {
 		return a.parts.StoreAttribute(f, bucket, name, attribute, value)
 	}
-	value = append([]byte{}, value...)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if d := a.pending[file]; d != nil {
-		d.set[attribute] = value
-		d.isNew = d.isNew || attribute == versionAttribute
-		return nil
-	}
-	content, err := a.read(file)
-	if err != nil {
-		return err
-	}
-	changed := maps.Clone(content)
-	if changed == nil {
-		changed = make(noted)
-	}
-	changed[attribute] = value
-	return a.write(file, changed)
+	return a.set(file, attribute, append([]byte{}, value...))
 }
 
 func (a *attributes) DeleteAttribute(bucket, name, attribute string) error {
@@ -284,14 +250,7 @@ func (a *attributes) DeleteAttribute(bucket, name, attribute string) error {
 	if _, ok := content[attribute]; !ok {
 		return meta.ErrNoSuchKey
 	}
-	if d := a.pending[file]; d != nil {
-		delete(d.set, attribute)
-		d.removed[attribute] = true
-		return nil
-	}
-	changed := maps.Clone(content)
-	delete(changed, attribute)
-	return a.write(file, changed)
+	return a.set(file, attribute, nil)
 }
 
 func (a *attributes) ListAttributes(bucket, name string) ([]string, error) {
@@ -311,7 +270,7 @@ func (a *attributes) DeleteAttributes(bucket, name string) error {
 		return a.parts.DeleteAttributes(bucket, name)
 	}
 	a.drop(file)
-	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeIfPresent(file); err != nil {
 		return fmt.Errorf("remove attributes: %w", err)
 	}
 	return nil

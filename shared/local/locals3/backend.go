@@ -50,8 +50,8 @@ type object struct {
 	size                       int64
 }
 
-// look reads the current version of a key. The key must be locked.
-func (g *guarded) look(bucket, key string) (object, error) {
+// head reads the current version of a key. The key must be locked.
+func (g *guarded) head(bucket, key string) (object, error) {
 	info, err := os.Stat(g.layout.object(bucket, key))
 	if err != nil {
 		return object{}, fmt.Errorf("look at object %q: %w", key, err)
@@ -81,12 +81,12 @@ func (g *guarded) condition(bucket, key string, match, noneMatch *string) error 
 	if err != nil && !isAbsent(err) {
 		return fmt.Errorf("look at object %q: %w", key, err)
 	}
-	there := err == nil && !info.IsDir()
-	if there {
+	exists := err == nil && !info.IsDir()
+	if exists {
 		_, err := g.attributes.RetrieveAttribute(nil, bucket, key, markerAttribute)
-		there = errors.Is(err, meta.ErrNoSuchKey)
+		exists = errors.Is(err, meta.ErrNoSuchKey)
 	}
-	return backend.EvaluateObjectPutPreconditions(g.attribute(bucket, key, etagAttribute), match, noneMatch, there)
+	return backend.EvaluateObjectPutPreconditions(g.attribute(bucket, key, etagAttribute), match, noneMatch, exists)
 }
 
 // PutObject stores the bytes of a PUT or of a signed form. The key is not locked while the bytes come in: a slow
@@ -144,19 +144,14 @@ func (g *guarded) CopyObject(ctx context.Context, in s3response.CopyObjectInput)
 		return s3response.CopyObjectOutput{}, err
 	}
 	match, noneMatch := writeConditions(ctx)
-	c, err := g.begin(bucket, key, lockName(fromBucket, fromKey))
-	if err != nil {
-		return s3response.CopyObjectOutput{}, err
-	}
-	defer c.close()
-	if err := g.condition(bucket, key, match, noneMatch); err != nil {
-		return s3response.CopyObjectOutput{}, err
-	}
-	out, err := g.Posix.CopyObject(ctx, in)
-	if err != nil {
-		return s3response.CopyObjectOutput{}, err
-	}
-	o, err := c.finish()
+	var out s3response.CopyObjectOutput
+	o, err := g.apply(bucket, key, func() error {
+		if err := g.condition(bucket, key, match, noneMatch); err != nil {
+			return err
+		}
+		out, err = g.Posix.CopyObject(ctx, in)
+		return err
+	}, lockName(fromBucket, fromKey))
 	if err != nil {
 		return s3response.CopyObjectOutput{}, err
 	}
@@ -165,26 +160,21 @@ func (g *guarded) CopyObject(ctx context.Context, in s3response.CopyObjectInput)
 }
 
 // CompleteMultipartUpload puts the parts of an upload together.
-func (g *guarded) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMultipartUploadInput) (s3response.CompleteMultipartUploadResult, string, error) {
+func (g *guarded) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMultipartUploadInput) (
+	out s3response.CompleteMultipartUploadResult, version string, err error) {
 	bucket, key, err := target(in.Bucket, in.Key)
 	if err != nil {
-		return s3response.CompleteMultipartUploadResult{}, "", err
+		return out, "", err
 	}
 	unconditional := *in
 	unconditional.IfMatch, unconditional.IfNoneMatch = nil, nil
-	c, err := g.begin(bucket, key)
-	if err != nil {
-		return s3response.CompleteMultipartUploadResult{}, "", err
-	}
-	defer c.close()
-	if err := g.condition(bucket, key, in.IfMatch, in.IfNoneMatch); err != nil {
-		return s3response.CompleteMultipartUploadResult{}, "", err
-	}
-	out, version, err := g.Posix.CompleteMultipartUpload(ctx, &unconditional)
-	if err != nil {
-		return s3response.CompleteMultipartUploadResult{}, "", err
-	}
-	o, err := c.finish()
+	o, err := g.apply(bucket, key, func() error {
+		if err := g.condition(bucket, key, in.IfMatch, in.IfNoneMatch); err != nil {
+			return err
+		}
+		out, version, err = g.Posix.CompleteMultipartUpload(ctx, &unconditional)
+		return err
+	})
 	if err != nil {
 		return s3response.CompleteMultipartUploadResult{}, "", err
 	}

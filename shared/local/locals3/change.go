@@ -35,13 +35,13 @@ func (g *guarded) beginDelete(bucket, key, version string) (*change, error) {
 		if c.successor = l.newestVersion(bucket, key); c.successor != "" {
 			return c.save(c.successor)
 		}
-		return c.saved(g.undo.beginRemoval(l.object(bucket, key), l.objectMeta(bucket, key)))
+		return c.saved(g.undo.begin(nil, []string{l.object(bucket, key), l.objectMeta(bucket, key)}))
 	}
 	if !exists(l.version(bucket, key, version)) {
 		c.release()
 		return nil, errNoVersion
 	}
-	return c.saved(g.undo.beginRemoval(l.version(bucket, key, version), l.versionMeta(bucket, key, version)))
+	return c.saved(g.undo.begin(nil, []string{l.version(bucket, key, version), l.versionMeta(bucket, key, version)}))
 }
 
 func (g *guarded) lock(bucket, key string, reads ...string) *change {
@@ -58,7 +58,7 @@ func (c *change) save(earlier string) (*change, error) {
 		c.staged = append(c.staged, l.versionMeta(c.bucket, c.key, earlier))
 		files = append(files, l.version(c.bucket, c.key, earlier), l.versionMeta(c.bucket, c.key, earlier))
 	}
-	return c.saved(c.g.undo.begin(files...))
+	return c.saved(c.g.undo.begin(files, nil))
 }
 
 // saved gives c itself, or unlocks and gives an error.
@@ -97,7 +97,7 @@ func (c *change) finish() (object, error) {
 			return object{}, err
 		}
 	}
-	o, err := c.g.look(c.bucket, c.key)
+	o, err := c.g.head(c.bucket, c.key)
 	if err != nil && !isAbsent(err) {
 		return object{}, err
 	}
@@ -107,6 +107,19 @@ func (c *change) finish() (object, error) {
 	c.ended = true
 	c.release()
 	return o, nil
+}
+
+// apply makes a change of a key, and says what the key is then.
+func (g *guarded) apply(bucket, key string, do func() error, reads ...string) (object, error) {
+	c, err := g.begin(bucket, key, reads...)
+	if err != nil {
+		return object{}, err
+	}
+	defer c.close()
+	if err := do(); err != nil {
+		return object{}, err
+	}
+	return c.finish()
 }
 
 // newestVersion is the id of the newest earlier version of a key, or "". Ids sort by age.

@@ -86,7 +86,7 @@ func TestNothingIsChangedAfterAChangeThatCouldNotBePutBack(t *testing.T) {
 
 func TestTheUndoLogIsBegunAnewWhenItIsLong(t *testing.T) {
 	g := shelf(t)
-	g.undo.size = mostLog - 1
+	g.undo.size = maxLog - 1
 	other, err := g.begin("b", "other")
 	if err != nil {
 		t.Fatal(err)

@@ -32,7 +32,12 @@ func (g *guarded) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (*
 		return nil, s3err.GetInvalidArgumentErr(s3err.InvalidArgVersionId, version)
 	}
 	if version == "" {
-		return g.hide(ctx, in, bucket, key)
+		var out *s3.DeleteObjectOutput // of a delete marker
+		_, err := g.apply(bucket, key, func() (err error) {
+			out, err = g.Posix.DeleteObject(ctx, in)
+			return err
+		})
+		return out, err
 	}
 	c, err := g.beginDelete(bucket, key, version)
 	if errors.Is(err, errNoVersion) {
@@ -52,23 +57,6 @@ func (g *guarded) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (*
 	return &s3.DeleteObjectOutput{VersionId: &version, DeleteMarker: &marker}, nil
 }
 
-// hide puts a delete marker in the place of the current version.
-func (g *guarded) hide(ctx context.Context, in *s3.DeleteObjectInput, bucket, key string) (*s3.DeleteObjectOutput, error) {
-	c, err := g.begin(bucket, key)
-	if err != nil {
-		return nil, err
-	}
-	defer c.close()
-	out, err := g.Posix.DeleteObject(ctx, in)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := c.finish(); err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
 // deleteVersion deletes the version that the change has begun to delete, and says whether it was a delete marker. When
 // it is the current one, the newest earlier one takes its place.
 func (c *change) deleteVersion(version string) (marker bool, err error) {
@@ -77,9 +65,9 @@ func (c *change) deleteVersion(version string) (marker bool, err error) {
 	if version == c.current {
 		file, sidecar = l.object(c.bucket, c.key), l.objectMeta(c.bucket, c.key)
 	}
-	marker = known.has(sidecar, markerAttribute)
+	_, marker = known.of(sidecar)[markerAttribute]
 	if c.successor == "" {
-		err = errors.Join(removeIfThere(file), removeIfThere(sidecar))
+		err = errors.Join(removeIfPresent(file), removeIfPresent(sidecar))
 	} else {
 		err = errors.Join(
 			os.Rename(l.version(c.bucket, c.key, c.successor), file),
@@ -95,7 +83,7 @@ func (c *change) deleteVersion(version string) (marker bool, err error) {
 	return marker, nil
 }
 
-func removeIfThere(path string) error {
+func removeIfPresent(path string) error {
 	if err := os.Remove(path); err != nil && !isAbsent(err) {
 		return err
 	}

@@ -1,76 +1,51 @@
 package locals3
 
 import (
+	"hash/fnv"
 	"slices"
 	"sync"
 )
 
-// keyLocks holds one read-write lock for each key in use. The zero value is ready.
-type keyLocks struct {
-	mu   sync.Mutex
-	held map[string]*keyLock
-}
+// keyLocks are the read-write locks of all keys. Keys with the same hash share one. The zero value is ready.
+type keyLocks [1024]sync.RWMutex
 
-type keyLock struct {
-	sync.RWMutex
-	users int
+func (l *keyLocks) index(key string) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key)) // a hash takes everything
+	return int(h.Sum32() % uint32(len(l)))
 }
 
 // share keeps writers of the key out until the returned func is called.
 func (l *keyLocks) share(key string) (release func()) {
-	lock := l.take(key)
+	lock := &l[l.index(key)]
 	lock.RLock()
-	return func() {
-		lock.RUnlock()
-		l.drop(key, lock)
-	}
+	return lock.RUnlock
 }
 
 // own keeps everyone else out of key and writers out of the keys in shared, until the returned func is called. Locks
-// are taken in the order of the keys, so that two owners can never wait for each other.
+// are taken in one order, so that two owners can never wait for each other.
 func (l *keyLocks) own(key string, shared ...string) (release func()) {
-	keys := append([]string{key}, shared...)
-	slices.Sort(keys)
-	keys = slices.Compact(keys)
-	releases := make([]func(), 0, len(keys))
-	for _, k := range keys {
-		if k != key {
-			releases = append(releases, l.share(k))
-			continue
+	own := l.index(key)
+	all := []int{own}
+	for _, k := range shared {
+		all = append(all, l.index(k))
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	for _, i := range all {
+		if i == own {
+			l[i].Lock()
+		} else {
+			l[i].RLock()
 		}
-		lock := l.take(k)
-		lock.Lock()
-		releases = append(releases, func() {
-			lock.Unlock()
-			l.drop(k, lock)
-		})
 	}
 	return func() {
-		for _, release := range slices.Backward(releases) {
-			release()
+		for _, i := range all {
+			if i == own {
+				l[i].Unlock()
+			} else {
+				l[i].RUnlock()
+			}
 		}
-	}
-}
-
-func (l *keyLocks) take(key string) *keyLock {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	lock := l.held[key]
-	if lock == nil {
-		if l.held == nil {
-			l.held = make(map[string]*keyLock)
-		}
-		lock = new(keyLock)
-		l.held[key] = lock
-	}
-	lock.users++
-	return lock
-}
-
-func (l *keyLocks) drop(key string, lock *keyLock) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if lock.users--; lock.users == 0 {
-		delete(l.held, key)
 	}
 }

@@ -133,18 +133,9 @@ func (l layout) checkMarker() error {
 // sweepTemporary removes the staged bytes of requests that died: versitygw names them only where the file system has
 // no unnamed files. Multipart uploads live in a folder beside them and stay.
 func (l layout) sweepTemporary(bucket string) error {
-	for _, dir := range []string{filepath.Join(l.root, bucket, stagingName), filepath.Join(l.versions, bucket, stagingName)} {
-		entries, err := os.ReadDir(dir)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, dir := range []string{l.root, l.versions} {
+		if err := removeFiles(filepath.Join(dir, bucket, stagingName), ""); err != nil {
 			return fmt.Errorf("sweep staged bytes: %w", err)
-		}
-		for _, entry := range entries {
-			if !entry.Type().IsRegular() {
-				continue
-			}
-			if err := os.Remove(filepath.Join(dir, entry.Name())); err != nil {
-				return fmt.Errorf("sweep staged bytes: %w", err)
-			}
 		}
 	}
 	return nil

@@ -16,45 +16,59 @@ import (
 	"github.com/versity/versitygw/s3response"
 )
 
-// mostListed is the most versions in a page: S3's own bound.
-const mostListed = 1000
+// maxListed is the most versions in a page: S3's own bound.
+const maxListed = 1000
 
 // ListObjectVersions lists versions and delete markers in the order of their keys, the newest of a key first, and goes
 // on exactly where a page ended, also when what it ended with is not there any more.
 //
 // (versitygw's own repeats a version between pages and reads all that comes before a page again. It is still asked
 // where a delimiter gathers keys.)
-func (g *guarded) ListObjectVersions(ctx context.Context, in *s3.ListObjectVersionsInput) (s3response.ListVersionsResult, error) {
+func (g *guarded) ListObjectVersions(ctx context.Context, in *s3.ListObjectVersionsInput) (
+	s3response.ListVersionsResult, error) {
 	if aws.ToString(in.Delimiter) != "" {
 		return g.Posix.ListObjectVersions(ctx, in)
 	}
-	bucket := aws.ToString(in.Bucket)
-	l := lister{g: g, bucket: bucket, prefix: aws.ToString(in.Prefix), afterKey: aws.ToString(in.KeyMarker), afterVersion: aws.ToString(in.VersionIdMarker), room: mostListed}
+	maxKeys := maxListed
 	if in.MaxKeys != nil {
-		l.room = min(int(*in.MaxKeys), mostListed)
+		maxKeys = min(int(*in.MaxKeys), maxListed)
 	}
+	var found []listed
+	l := lister{g: g, bucket: aws.ToString(in.Bucket), prefix: aws.ToString(in.Prefix),
+		afterKey: aws.ToString(in.KeyMarker), afterVersion: aws.ToString(in.VersionIdMarker),
+		yield: func(versions []listed) error {
+			n := min(len(versions), maxKeys-len(found))
+			found = append(found, versions[:n]...)
+			if n < len(versions) {
+				return errFull
+			}
+			return nil
+		}}
 	if v := l.afterVersion; v != "" && (l.afterKey == "" || v != nullVersion && !isVersionID(v)) {
 		return s3response.ListVersionsResult{}, s3err.GetInvalidArgumentErr(s3err.InvalidArgVersionId, v)
 	}
-	result := s3response.ListVersionsResult{Name: in.Bucket, Prefix: &l.prefix, Delimiter: aws.String(""), KeyMarker: &l.afterKey,
-		VersionIdMarker: &l.afterVersion, MaxKeys: aws.Int32(int32(l.room)), NextKeyMarker: aws.String(""), NextVersionIdMarker: aws.String(""), IsTruncated: aws.Bool(false)}
-	if l.room == 0 {
+	result := s3response.ListVersionsResult{Name: in.Bucket, Prefix: &l.prefix, Delimiter: aws.String(""),
+		KeyMarker: &l.afterKey, VersionIdMarker: &l.afterVersion, MaxKeys: aws.Int32(int32(maxKeys)),
+		NextKeyMarker: aws.String(""), NextVersionIdMarker: aws.String(""), IsTruncated: aws.Bool(false)}
+	if maxKeys == 0 {
 		return result, nil
 	}
 	err := l.folder(ctx, "")
 	if err != nil && !errors.Is(err, errFull) {
 		return s3response.ListVersionsResult{}, fmt.Errorf("list versions under %q: %w", l.prefix, err)
 	}
-	for _, v := range l.found {
+	for _, v := range found {
 		if v.marker {
-			result.DeleteMarkers = append(result.DeleteMarkers, types.DeleteMarkerEntry{Key: &v.key, VersionId: &v.id, LastModified: &v.at, IsLatest: &v.latest})
+			result.DeleteMarkers = append(result.DeleteMarkers,
+				types.DeleteMarkerEntry{Key: &v.key, VersionId: &v.id, LastModified: &v.at, IsLatest: &v.latest})
 		} else {
-			result.Versions = append(result.Versions, s3response.ObjectVersion{Key: &v.key, VersionId: &v.id, LastModified: &v.at, IsLatest: &v.latest,
-				Size: &v.size, ETag: &v.etag, StorageClass: types.ObjectVersionStorageClassStandard})
+			result.Versions = append(result.Versions, s3response.ObjectVersion{Key: &v.key, VersionId: &v.id,
+				LastModified: &v.at, IsLatest: &v.latest, Size: &v.size, ETag: &v.etag,
+				StorageClass: types.ObjectVersionStorageClassStandard})
 		}
 	}
 	if err != nil {
-		last := &l.found[len(l.found)-1]
+		last := found[len(found)-1]
 		result.IsTruncated, result.NextKeyMarker, result.NextVersionIdMarker = aws.Bool(true), &last.key, &last.id
 	}
 	return result, nil
@@ -71,8 +85,8 @@ type lister struct {
 	g                      *guarded
 	bucket, prefix         string
 	afterKey, afterVersion string
-	room                   int
-	found                  []listed
+	// yield takes the versions of one key, newest first. Its error ends the walk.
+	yield func([]listed) error
 }
 
 // listed is one version or delete marker.
@@ -128,11 +142,8 @@ func (l *lister) entry(ctx context.Context, key string) error {
 		if err != nil {
 			return fmt.Errorf("look at %q: %w", key, err)
 		}
-		for _, v := range versions {
-			if len(l.found) == l.room {
-				return errFull
-			}
-			l.found = append(l.found, v)
+		if err := l.yield(versions); err != nil {
+			return err
 		}
 	}
 	if !folder || key < l.afterKey && !strings.HasPrefix(l.afterKey, key) {
@@ -175,10 +186,16 @@ func (l *lister) versions(key string) ([]listed, error) {
 // describe reads what is known of one version, or nothing when it is not there.
 func (l *lister) describe(key, id, file, sidecar string) *listed {
 	info, err := os.Stat(file)
-	if err != nil || info.IsDir() && !l.g.attributes.has(sidecar, etagAttribute) {
+	if err != nil {
 		return nil
 	}
-	v := &listed{key: key, id: id, at: info.ModTime(), etag: l.g.attributes.get(sidecar, etagAttribute), marker: l.g.attributes.has(sidecar, markerAttribute)}
+	content := l.g.attributes.of(sidecar)
+	etag, stored := content[etagAttribute]
+	if info.IsDir() && !stored {
+		return nil
+	}
+	v := &listed{key: key, id: id, at: info.ModTime(), etag: string(etag)}
+	_, v.marker = content[markerAttribute]
 	if !info.IsDir() {
 		v.size = info.Size()
 	}

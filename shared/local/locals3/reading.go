@@ -25,7 +25,8 @@ func (g *guarded) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (*s3.H
 	return g.Posix.HeadObject(ctx, in)
 }
 
-func (g *guarded) GetObjectAttributes(ctx context.Context, in *s3.GetObjectAttributesInput) (s3response.GetObjectAttributesResponse, error) {
+func (g *guarded) GetObjectAttributes(ctx context.Context, in *s3.GetObjectAttributesInput) (
+	s3response.GetObjectAttributesResponse, error) {
 	defer g.share(in.Bucket, in.Key)()
 	return g.Posix.GetObjectAttributes(ctx, in)
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -62,8 +61,6 @@ type Options struct {
 	Created func(ctx context.Context, c arrival.Created) error
 	// Log takes what goes wrong without a client to tell. Default: nowhere.
 	Log *slog.Logger
-	// Now is the clock of the arrivals. Default: time.Now.
-	Now func() time.Time
 }
 
 // Server is an S3 server in this process. It is safe for concurrent use.
@@ -135,9 +132,6 @@ func (o *Options) check() error {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Now == nil {
-		o.Now = time.Now
 	}
 	o.Dir = filepath.Clean(o.Dir)
 	return nil
@@ -248,10 +242,11 @@ func corsRules(origins []string) ([]byte, error) {
 		rule.AllowedOrigins = append(rule.AllowedOrigins, auth.CORSOrigin(origin))
 	}
 	config := auth.CORSConfiguration{Rules: []auth.CORSRule{rule}}
-	if err := config.Validate(); err != nil {
-		return nil, fmt.Errorf("CORSOrigins %q: %w", origins, err)
+	err := config.Validate()
+	var text []byte
+	if err == nil {
+		text, err = xml.Marshal(config)
 	}
-	text, err := xml.Marshal(config)
 	if err != nil {
 		return nil, fmt.Errorf("CORSOrigins %q: %w", origins, err)
 	}
@@ -267,9 +262,9 @@ func (s *Server) serve(ctx context.Context) error {
 	listening := make(chan struct{})
 	primed := make(chan struct{})
 	var prime sync.Once
-	s.api, err = s3api.New(s.store, middlewares.RootUserConfig{Access: s.opts.AccessKey, Secret: s.opts.SecretKey},
-		s.opts.Region, auth.NewIAMServiceSingle(auth.Account{Access: s.opts.AccessKey, Secret: s.opts.SecretKey, Role: auth.RoleAdmin}),
-		nil, nil, nil, nil,
+	root := middlewares.RootUserConfig{Access: s.opts.AccessKey, Secret: s.opts.SecretKey}
+	account := auth.Account{Access: root.Access, Secret: root.Secret, Role: auth.RoleAdmin}
+	s.api, err = s3api.New(s.store, root, s.opts.Region, auth.NewIAMServiceSingle(account), nil, nil, nil, nil,
 		s3api.WithQuiet(), s3api.WithKeepAlive(), s3api.WithConcurrencyLimiter(4096, 4096), s3api.WithMpMaxParts(10000),
 		s3api.WithOnListen(func() { close(listening) }),
 		s3api.WithMiddleware("/", func(c fiber.Ctx) error {
@@ -317,10 +312,7 @@ func (s *Server) prime(ctx context.Context, primed <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(io.Discard, response.Body); err != nil {
-		return err
-	}
-	if err := response.Body.Close(); err != nil {
+	if err := response.Body.Close(); err != nil { // the answer to a HEAD has no body
 		return err
 	}
 	select {
@@ -346,8 +338,8 @@ func freeAddress(ctx context.Context, address string) (string, error) {
 // URL is the endpoint for clients, which must use the path style: "http://127.0.0.1:9000".
 func (s *Server) URL() string { return s.url }
 
-// Close stops serving: requests under way may end until ctx is done, and for 3 s at most. The working directory is again what it was.
-// Closing twice gives the same result.
+// Close stops serving: requests under way may end until ctx is done, and for 3 s at most. The working directory is
+// again what it was. Closing twice gives the same result.
 func (s *Server) Close(ctx context.Context) error {
 	s.closeOnce.Do(func() { s.closed = s.close(ctx) })
 	return s.closed
@@ -356,8 +348,7 @@ func (s *Server) Close(ctx context.Context) error {
 func (s *Server) close(ctx context.Context) error {
 	ended := make(chan struct{})
 	go func() {
-		// It gives up on connections that stay open after ten seconds, and says so:
-		// what counts is below.
+		// It gives up on connections that stay open after ten seconds, and says so: what counts is below.
 		_ = s.api.ShutDown()
 		close(ended)
 	}()
@@ -383,8 +374,7 @@ func (s *Server) close(ctx context.Context) error {
 	return nil
 }
 
-// closeTime is how long requests may go on after Close was called, answerTime how
-// long their answers may take to leave.
+// closeTime is how long requests may go on after Close was called, answerTime how long their answers may take to leave.
 const (
 	closeTime  = 3 * time.Second
 	answerTime = 200 * time.Millisecond
@@ -400,7 +390,7 @@ func (s *Server) arrived(_ context.Context, how string, o object) {
 	if o.bucket != s.opts.Bucket || !strings.HasPrefix(o.key, s.opts.QuarantinePrefix) {
 		return
 	}
-	now := s.opts.Now()
+	now := time.Now()
 	created := arrival.Created{
 		Name: "ObjectCreated:" + how, Time: now, Region: s.opts.Region,
 		// The framework reuses the memory of its strings for the next request.

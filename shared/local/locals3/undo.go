@@ -1,7 +1,6 @@
 package locals3
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -34,7 +33,7 @@ type undoLog struct {
 
 const (
 	logName = "log"
-	mostLog = 1 << 20 // bytes, after which the log is begun anew as soon as no change is under way
+	maxLog  = 1 << 20 // bytes, after which the log is begun anew as soon as no change is under way
 )
 
 // entry is a line of the log.
@@ -47,42 +46,37 @@ type entry struct {
 
 // saved is what was at a path, relative to the folder of the layout, before a change.
 type saved struct {
-	Path  string `json:"path"`
-	There bool   `json:"there"`
+	Path    string `json:"path"`
+	Existed bool   `json:"there"`
 }
 
-// begin saves the files that a change is going to touch.
-func (u *undoLog) begin(files ...string) (entry, error) {
+// begin saves the files that a change is going to touch, and notes those that it is going to remove: should it not come
+// to that, the next process does it.
+func (u *undoLog) begin(touched, removed []string) (entry, error) {
 	e := entry{ID: u.take()}
-	for i, file := range files {
-		relative, err := filepath.Rel(u.layout.dir, file)
-		if err != nil {
-			return entry{}, errors.Join(fmt.Errorf("begin a change: %w", err), u.end(e))
+	err := func() error {
+		for i, file := range touched {
+			relative, err := filepath.Rel(u.layout.dir, file)
+			if err != nil {
+				return err
+			}
+			err = linkOrCopy(file, u.copyOf(e, i))
+			e.Paths = append(e.Paths, saved{Path: relative, Existed: err == nil})
+			if err != nil && !isAbsent(err) {
+				return err
+			}
 		}
-		err = linkOrCopy(file, u.copyOf(e, i))
-		e.Paths = append(e.Paths, saved{Path: relative, There: err == nil})
-		if err != nil && !isAbsent(err) {
-			return entry{}, errors.Join(fmt.Errorf("begin a change: %w", err), u.end(e))
+		for _, file := range removed {
+			relative, err := filepath.Rel(u.layout.dir, file)
+			if err != nil {
+				return err
+			}
+			e.Remove = append(e.Remove, relative)
 		}
-	}
-	if err := u.note(e); err != nil {
+		return u.note(e)
+	}()
+	if err != nil {
 		return entry{}, errors.Join(fmt.Errorf("begin a change: %w", err), u.end(e))
-	}
-	return e, nil
-}
-
-// beginRemoval notes files that are going to be removed; should it not come to that, the next process does it.
-func (u *undoLog) beginRemoval(files ...string) (entry, error) {
-	e := entry{ID: u.take()}
-	for _, file := range files {
-		relative, err := filepath.Rel(u.layout.dir, file)
-		if err != nil {
-			return entry{}, errors.Join(fmt.Errorf("begin a removal: %w", err), u.end(e))
-		}
-		e.Remove = append(e.Remove, relative)
-	}
-	if err := u.note(e); err != nil {
-		return entry{}, errors.Join(fmt.Errorf("begin a removal: %w", err), u.end(e))
 	}
 	return e, nil
 }
@@ -128,17 +122,17 @@ func (u *undoLog) note(e entry) error {
 // end removes the links of a change and, now and then, the log.
 func (u *undoLog) end(e entry) error {
 	for i, s := range e.Paths {
-		if !s.There {
+		if !s.Existed {
 			continue
 		}
-		if err := removeIfThere(u.copyOf(e, i)); err != nil {
+		if err := removeIfPresent(u.copyOf(e, i)); err != nil {
 			return fmt.Errorf("end a change: %w", err)
 		}
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.active--
-	if u.active > 0 || u.size < mostLog {
+	if u.active > 0 || u.size < maxLog {
 		return nil
 	}
 	if err := u.file.Truncate(0); err != nil {
@@ -155,20 +149,20 @@ func (u *undoLog) copyOf(e entry, i int) string {
 // settle puts back or removes what an entry names. It can be repeated.
 func (u *undoLog) settle(e entry) error {
 	for i, s := range e.Paths {
-		if err := u.restore(filepath.Join(u.layout.dir, s.Path), u.copyOf(e, i), s.There); err != nil {
+		if err := u.restore(filepath.Join(u.layout.dir, s.Path), u.copyOf(e, i), s.Existed); err != nil {
 			return fmt.Errorf("undo a change of %s: %w", s.Path, err)
 		}
 	}
 	for _, path := range e.Remove {
-		if err := removeIfThere(filepath.Join(u.layout.dir, path)); err != nil {
+		if err := removeIfPresent(filepath.Join(u.layout.dir, path)); err != nil {
 			return fmt.Errorf("complete the removal of %s: %w", path, err)
 		}
 	}
 	return nil
 }
 
-func (u *undoLog) restore(path, from string, there bool) error {
-	if err := errors.Join(removeHalfLinked(path), removeIfThere(path+newSuffix)); err != nil {
+func (u *undoLog) restore(path, from string, existed bool) error {
+	if err := errors.Join(removeHalfLinked(path), removeIfPresent(path+newSuffix)); err != nil {
 		return err
 	}
 	info, err := os.Lstat(path)
@@ -181,7 +175,7 @@ func (u *undoLog) restore(path, from string, there bool) error {
 			return err
 		}
 	}
-	if !there {
+	if !existed {
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -211,67 +205,46 @@ func (u *undoLog) open() (settled int, err error) {
 	if err != nil {
 		return settled, fmt.Errorf("begin the undo log: %w", err)
 	}
-	links, err := regularFiles(u.layout.undo)
-	if err != nil {
+	if err := removeFiles(u.layout.undo, logName); err != nil {
 		return settled, fmt.Errorf("begin the undo log: %w", err)
-	}
-	for _, name := range links {
-		if name == logName {
-			continue
-		}
-		if err := os.Remove(filepath.Join(u.layout.undo, name)); err != nil {
-			return settled, fmt.Errorf("begin the undo log: %w", err)
-		}
 	}
 	return settled, nil
 }
 
 func (u *undoLog) close() error { return u.file.Close() }
 
-// readLog gives the entries that were begun and not done, in the order of their beginning.
-func readLog(path string) ([]entry, error) {
-	file, err := os.Open(path)
+// readLog gives the entries that were begun and not done, in the order of their beginning. It refuses entries that name
+// files outside of the folder.
+func readLog(path string) (unfinished []entry, err error) {
+	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close() //nolint:errcheck // nothing was written that could be lost
-	var unfinished []entry
-	for lines := bufio.NewReader(file); ; {
-		line, err := lines.ReadBytes('\n')
-		if err != nil && err != io.EOF {
-			return nil, err
-		}
+	for line := range bytes.Lines(text) {
 		var e entry
-		// What cannot be read was cut short, so the change it would have announced was not begun.
-		if json.Unmarshal(bytes.TrimSpace(line), &e) == nil {
-			unfinished = slices.DeleteFunc(unfinished, func(begun entry) bool { return begun.ID == e.ID })
-			if !e.Done {
-				unfinished = append(unfinished, e)
-			}
+		if json.Unmarshal(line, &e) != nil {
+			continue // it was cut short, so the change that it would have announced was not begun
 		}
-		if err == io.EOF {
-			return unfinished, checkLocal(unfinished)
+		unfinished = slices.DeleteFunc(unfinished, func(begun entry) bool { return begun.ID == e.ID })
+		if !e.Done {
+			unfinished = append(unfinished, e)
 		}
 	}
-}
-
-// checkLocal refuses entries that name files elsewhere.
-func checkLocal(entries []entry) error {
-	for _, e := range entries {
+	for _, e := range unfinished {
 		paths := slices.Clone(e.Remove)
 		for _, s := range e.Paths {
 			paths = append(paths, s.Path)
 		}
 		for _, path := range paths {
 			if !filepath.IsLocal(path) {
-				return fmt.Errorf("%q is outside of the folder", path)
+				return nil, fmt.Errorf("%q is outside of the folder", path)
 			}
 		}
 	}
-	return nil
+	return unfinished, nil
 }
 
 // removeEmptyParents removes the folders above path that nothing is in: an empty folder in the place of a key would
@@ -307,7 +280,24 @@ func removeHalfLinked(path string) error {
 	return nil
 }
 
-// regularFiles names the files in a folder; a folder that is not there has none.
+// removeFiles removes the files in a folder, but the one named except.
+func removeFiles(dir, except string) error {
+	names, err := regularFiles(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if name == except {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// regularFiles names the files in a folder; a folder that does not exist has none.
 func regularFiles(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if isAbsent(err) {

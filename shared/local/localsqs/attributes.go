@@ -2,7 +2,6 @@ package localsqs
 
 import (
 	"encoding/json"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,7 +40,7 @@ func (a redriveAllow) permits(sourceARN string) bool {
 }
 
 // numericAttributes are the attributes that hold a number, with SQS's defaults and bounds. Times are in seconds.
-var numericAttributes = map[string]struct{ byDefault, least, most int64 }{
+var numericAttributes = map[string]struct{ byDefault, low, high int64 }{
 	"DelaySeconds":                  {0, 0, 900},
 	"MaximumMessageSize":            {maxMessageBytes, 1024, maxMessageBytes},
 	"MessageRetentionPeriod":        {345600, 60, 1209600},
@@ -60,7 +59,7 @@ func parseSettings(given map[string]string) (*settings, error) {
 	for name, value := range given {
 		if n, ok := numericAttributes[name]; ok {
 			v, err := strconv.ParseInt(value, 10, 64)
-			if err != nil || v < n.least || v > n.most {
+			if err != nil || v < n.low || v > n.high {
 				return nil, errInvalidAttribute(name, value)
 			}
 			numbers[name] = v
@@ -110,13 +109,15 @@ func (s *settings) parseText(name, value string) error {
 		}
 		err := json.Unmarshal([]byte(value), &s.allow)
 		known := slices.Contains([]string{"allowAll", "denyAll", "byQueue"}, s.allow.Permission)
-		if err != nil || !known || len(s.allow.Sources) > 10 || (s.allow.Permission == "byQueue") != (len(s.allow.Sources) > 0) {
+		named := len(s.allow.Sources) > 0
+		if err != nil || !known || len(s.allow.Sources) > 10 || (s.allow.Permission == "byQueue") != named {
 			return errInvalidParameter("Value %.200q for parameter RedriveAllowPolicy is invalid.", value)
 		}
-	case "FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit",
-		"KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds":
-		return modelled("UnsupportedOperation", "This endpoint has standard queues without KMS only; attribute %s is not supported.", name)
 	default:
+		if slices.Contains(unsupported, name) {
+			return modelled("UnsupportedOperation",
+				"This endpoint has standard queues without KMS only; attribute %s is not supported.", name)
+		}
 		return plain("InvalidAttributeName", "Unknown Attribute %.100q.", name)
 	}
 	if value != "" {
@@ -147,13 +148,6 @@ func parseRedrive(value string) (*redrivePolicy, bool) {
 	return &redrivePolicy{targetARN: p.Target, maxReceives: n}, true
 }
 
-// merge is what SetQueueAttributes makes of the attributes a queue has.
-func merge(old, given map[string]string) map[string]string {
-	all := maps.Clone(old)
-	maps.Copy(all, given)
-	return all
-}
-
 // attribute is the value of one attribute as GetQueueAttributes shows it; "" is one that is not set.
 func (s *settings) attribute(name string) string {
 	if v, ok := s.raw[name]; ok {
@@ -169,5 +163,10 @@ func (s *settings) attribute(name string) string {
 }
 
 // settingNames are the attributes that can be set here, for GetQueueAttributes with All.
-var settingNames = []string{"DelaySeconds", "MaximumMessageSize", "MessageRetentionPeriod", "ReceiveMessageWaitTimeSeconds",
-	"VisibilityTimeout", "Policy", "RedrivePolicy", "RedriveAllowPolicy", "SqsManagedSseEnabled"}
+var settingNames = []string{"DelaySeconds", "MaximumMessageSize", "MessageRetentionPeriod",
+	"ReceiveMessageWaitTimeSeconds", "VisibilityTimeout", "Policy", "RedrivePolicy", "RedriveAllowPolicy",
+	"SqsManagedSseEnabled"}
+
+// unsupported are the attributes that SQS knows and a standard queue without KMS does not have.
+var unsupported = []string{"FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit",
+	"KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds"}

@@ -3,11 +3,18 @@ package localsqs
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
 
-	"hatchery/shared/local/sqlitefile"
+	"modernc.org/sqlite" // also registers the "sqlite" driver
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// schemaVersion goes up whenever schema changes.
+// schemaVersion goes up whenever schema changes. It is the file's user_version.
 const schemaVersion = 1
 
 // All times are milliseconds since 1970, SQS's own unit for message times.
@@ -59,54 +66,176 @@ CREATE TABLE move_task (
 CREATE INDEX move_task_source ON move_task (source, id);
 `
 
-// The queries that run for every message or poll; each has its index. SQLite, which has no statistics here, would look
-// for a tag among all messages of the queue, so that index is named.
-const (
-	sqlVisible = `SELECT id, message_id, body, body_md5, attributes, trace, sent, receives, first_received, source
-		FROM message WHERE queue = ? AND due <= ? AND sent > ? ORDER BY due, id LIMIT ?`
-	sqlNextDue = `SELECT min(due) FROM message WHERE queue = ?`
-	sqlExpire  = `DELETE FROM message WHERE queue = ? AND sent <= ?`
-	sqlHolds   = `SELECT EXISTS (SELECT 1 FROM message INDEXED BY message_tag WHERE tag = ? AND queue = ? AND sent > ?)`
-)
-
 // uninterrupted is the context of every statement: each takes well under a millisecond, and a caller that hangs up must
 // not leave a transaction half done.
 var uninterrupted = context.Background()
 
-// database is the file, and the statements that are prepared on it.
-type database struct {
-	*sqlitefile.Database
+// ErrFileInUse is returned by Open when another process, or another Server of this one, serves the same file.
+var ErrFileInUse = errors.New("the file is in use")
 
-	insert                 *sql.Stmt
-	visible, hold, bury    *sql.Stmt
-	nextDue, expire, purge *sql.Stmt
-	remove, held, rehide   *sql.Stmt
-	counts, holds, release *sql.Stmt
+// database is a SQLite file that nobody else may have open. It has one connection: SQLite has a single writer anyway,
+// so the mutex before the connection is the only queue that callers stand in, and every call sees all that was
+// answered before it. Foreign keys are enforced.
+type database struct {
+	pool *sql.DB
+	mu   sync.Mutex // guards conn
+	conn connection
 }
 
-func openDatabase(ctx context.Context, path string) (d *database, err error) {
-	d = &database{}
-	d.Database, err = sqlitefile.Open(ctx, path, sqlitefile.Schema{Version: schemaVersion, SQL: schema}, map[**sql.Stmt]string{
-		&d.insert: `INSERT INTO message (queue, message_id, body, body_md5, attributes, trace, tag, sent, due)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		&d.visible: sqlVisible,
-		&d.hold: `UPDATE message SET receives = receives + 1, received = ?1, due = ?2,
-			first_received = coalesce(first_received, ?1) WHERE id IN (SELECT value FROM json_each(?3))`,
-		&d.bury:    `UPDATE message SET queue = ?, source = ?, due = ?, received = NULL WHERE id = ?`,
-		&d.nextDue: sqlNextDue,
-		&d.expire:  sqlExpire,
-		&d.purge:   `DELETE FROM message WHERE queue = ?`,
-		&d.remove:  `DELETE FROM message WHERE id = ? AND queue = ? AND message_id = ? AND receives = ?`,
-		&d.held: `SELECT received, due FROM message WHERE id = ? AND queue = ? AND message_id = ? AND receives = ?
-			AND sent > ?`,
-		&d.rehide: `UPDATE message SET due = ? WHERE id = ?`,
-		&d.counts: `SELECT count(*) FILTER (WHERE due <= ?2), count(*) FILTER (WHERE due > ?2 AND received IS NOT NULL),
-			count(*) FILTER (WHERE due > ?2 AND received IS NULL) FROM message WHERE queue = ?1 AND sent > ?3`,
-		&d.holds:   sqlHolds,
-		&d.release: `UPDATE message SET due = ?1 WHERE received IS NOT NULL AND due > ?1`,
-	})
+// connection is for the functions that write and alone run.
+type connection struct {
+	*sql.Conn
+	prepared map[string]*sql.Stmt // by query; each at its first use
+}
+
+// openDatabase opens the file at path, which is absolute, and makes it when it does not exist; its folder must. A file
+// without a schema gets this one, and a file of another version is refused rather than misread. The error is
+// ErrFileInUse when somebody else has the file. After an error nothing stays open.
+func openDatabase(ctx context.Context, path string, version int, schema string) (*database, error) {
+	path = filepath.ToSlash(path)
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // a Windows drive: SQLite wants file:/C:/…
+	}
+	// In this order: with exclusive locking chosen before WAL, SQLite needs no shared memory beside the file.
+	query := url.Values{"_pragma": {
+		"busy_timeout(500)", "locking_mode(exclusive)", "journal_mode(wal)", "synchronous(normal)", "foreign_keys(1)",
+	}}
+	source := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: query.Encode()}
+	pool, err := sql.Open("sqlite", source.String())
 	if err != nil {
 		return nil, err
 	}
+	pool.SetMaxOpenConns(1)
+	d := &database{pool: pool, conn: connection{prepared: map[string]*sql.Stmt{}}}
+	if d.conn.Conn, err = pool.Conn(ctx); err == nil {
+		err = d.migrate(ctx, version, schema)
+	}
+	if err != nil {
+		var e *sqlite.Error
+		if errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_BUSY || e.Code()&0xff == sqlite3.SQLITE_LOCKED) {
+			err = fmt.Errorf("%w: %w", ErrFileInUse, err)
+		}
+		return nil, errors.Join(err, d.close())
+	}
 	return d, nil
+}
+
+func (d *database) migrate(ctx context.Context, version int, schema string) error {
+	var found int
+	if err := d.conn.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&found); err != nil {
+		return err
+	}
+	switch found {
+	case version:
+		return nil
+	case 0:
+		_, err := d.conn.ExecContext(ctx,
+			fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT;", schema, version))
+		return err
+	}
+	return fmt.Errorf("the file has schema version %d, this program knows version %d", found, version)
+}
+
+// isForeignKey tells whether err is SQLite's refusal of a row that refers to one that does not exist.
+func isForeignKey(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code() == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
+}
+
+// alone runs fn alone on the connection: all that it reads is of one moment, and a change is a transaction of its own.
+func (d *database) alone(fn func(*connection) error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return fn(&d.conn)
+}
+
+// write runs fn in one transaction: all of it or, when fn or the commit fails, nothing.
+func (d *database) write(fn func(*connection) error) error {
+	return d.alone(func(c *connection) error {
+		if _, err := c.exec(`BEGIN IMMEDIATE`); err != nil {
+			return err
+		}
+		err := fn(c)
+		if err == nil {
+			_, err = c.exec(`COMMIT`)
+		}
+		if err != nil {
+			_, undo := c.exec(`ROLLBACK`)
+			return errors.Join(err, undo)
+		}
+		return nil
+	})
+}
+
+// exec is one statement in a transaction of its own.
+func (d *database) exec(query string, args ...any) (result sql.Result, err error) {
+	err = d.alone(func(c *connection) error {
+		result, err = c.exec(query, args...)
+		return err
+	})
+	return result, err
+}
+
+func (c *connection) prepare(query string) (*sql.Stmt, error) {
+	statement := c.prepared[query]
+	if statement == nil {
+		var err error
+		//nolint:sqlclosecheck // it lives as long as the connection; close closes it
+		if statement, err = c.PrepareContext(uninterrupted, query); err != nil {
+			return nil, fmt.Errorf("prepare %q: %w", strings.Join(strings.Fields(query), " "), err)
+		}
+		c.prepared[query] = statement
+	}
+	return statement, nil
+}
+
+func (c *connection) exec(query string, args ...any) (sql.Result, error) {
+	statement, err := c.prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	return statement.ExecContext(uninterrupted, args...)
+}
+
+// row reads the one row of a query; sql.ErrNoRows is none.
+func (c *connection) row(query string, args []any, into ...any) error {
+	statement, err := c.prepare(query)
+	if err != nil {
+		return err
+	}
+	return statement.QueryRowContext(uninterrupted, args...).Scan(into...)
+}
+
+// each calls scan for one row of a query after the other.
+func (c *connection) each(query string, args []any, scan func(row *sql.Rows) error) (err error) {
+	statement, err := c.prepare(query)
+	if err != nil {
+		return err
+	}
+	rows, err := statement.QueryContext(uninterrupted, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// close releases the file; SQLite folds the log into it. SQLite keeps a file, and its lock, for as long as a statement
+// is prepared on it, so these go first.
+func (d *database) close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var err error
+	for _, statement := range d.conn.prepared {
+		err = errors.Join(err, statement.Close())
+	}
+	if d.conn.Conn != nil {
+		err = errors.Join(err, d.conn.Close())
+	}
+	return errors.Join(err, d.pool.Close())
 }

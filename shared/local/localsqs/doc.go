@@ -13,11 +13,10 @@
 //
 // # Durability
 //
-// The file is in WAL mode with synchronous=NORMAL. A commit is then a completed write(2) into the log before the
-// call is answered, so it is in the operating system's hands: a killed process loses nothing that it answered.
-// What NORMAL leaves out is the fsync per commit, so losing power (not the process) may lose the last commits, never
-// the file's integrity. The file is opened with locking_mode=EXCLUSIVE: queue settings and waiting receivers live in
-// memory, so a second server on the same file must be refused; the lock dies with its process.
+// The file is in WAL mode with synchronous=NORMAL: a commit is a completed write(2) into the log before the call is
+// answered. A killed process loses nothing that it answered; losing power may lose the last commits, never the file's
+// integrity. The file is opened with locking_mode=EXCLUSIVE, because queue settings and waiting receivers live in
+// memory: a second server on the same file is refused, and the lock dies with its process.
 //
 // # What differs from SQS
 //

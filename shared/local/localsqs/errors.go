@@ -3,12 +3,7 @@ package localsqs
 import (
 	"fmt"
 	"net/http"
-
-	"hatchery/shared/local/sqlitefile"
 )
-
-// ErrFileInUse is returned by Open when another process, or another Server of this one, serves the same file.
-var ErrFileInUse = sqlitefile.ErrInUse
 
 // apiError is an error in SQS's own words. The JSON protocol names a shape in `__type`; clients that knew the older
 // query protocol read the code in the x-amzn-query-error header, so AWS sends both, and so does this server.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // FuzzOperations gives every action hostile JSON: it must answer, or refuse in SQS's words, and never panic, fail
@@ -64,7 +66,7 @@ func FuzzOperations(f *testing.F) {
 }
 
 func FuzzReceipt(f *testing.F) {
-	f.Add(receipt{1, 2, 3, "c2a1b0de-0f1e-4d3c-8b5a-697887766554"}.String())
+	f.Add(receipt{1, 2, 3, uuid.MustParse("c2a1b0de-0f1e-4d3c-8b5a-697887766554")}.String())
 	f.Add("AAAA")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, handle string) {

@@ -26,10 +26,11 @@ const (
 	contentType  = "application/x-amz-json-1.0"
 )
 
-// request is the HTTP side of one call, for the few operations that care.
+// request is what an operation knows of its call besides the input.
 type request struct {
 	host    string // as the caller addresses this server
 	control *http.ResponseController
+	queue   *queue // that the QueueUrl names; nil where there is none
 }
 
 // extend gives a call that waits on purpose that much longer to answer. The read deadline goes: the request has been
@@ -57,24 +58,44 @@ func operationOf[In, Out any](run func(*Server, context.Context, *request, *In) 
 	}
 }
 
+// queueInput is the part of an input that names a queue.
+type queueInput struct {
+	QueueURL string `json:"QueueUrl"`
+}
+
+func (in *queueInput) queueURL() string { return in.QueueURL }
+
+// onQueue makes an operation of a method on the queue that the input names.
+func onQueue[In, Out any, P interface {
+	*In
+	queueURL() string
+}](run func(*Server, context.Context, *request, P) (*Out, error)) operation {
+	return operationOf(func(s *Server, ctx context.Context, r *request, in *In) (_ *Out, err error) {
+		if r.queue, err = s.byURL(P(in).queueURL()); err != nil {
+			return nil, err
+		}
+		return run(s, ctx, r, in)
+	})
+}
+
 // operations are the calls of SQS that this server answers.
 func operations() map[string]operation {
 	return map[string]operation{
 		"CreateQueue":                  operationOf((*Server).createQueue),
 		"GetQueueUrl":                  operationOf((*Server).getQueueURL),
 		"ListQueues":                   operationOf((*Server).listQueues),
-		"DeleteQueue":                  operationOf((*Server).deleteQueue),
-		"PurgeQueue":                   operationOf((*Server).purgeQueue),
-		"GetQueueAttributes":           operationOf((*Server).getQueueAttributes),
-		"SetQueueAttributes":           operationOf((*Server).setQueueAttributes),
-		"ListDeadLetterSourceQueues":   operationOf((*Server).listDeadLetterSourceQueues),
-		"SendMessage":                  operationOf((*Server).sendMessage),
-		"SendMessageBatch":             operationOf((*Server).sendMessageBatch),
-		"ReceiveMessage":               operationOf((*Server).receiveMessage),
-		"DeleteMessage":                operationOf((*Server).deleteMessage),
-		"DeleteMessageBatch":           operationOf((*Server).deleteMessageBatch),
-		"ChangeMessageVisibility":      operationOf((*Server).changeMessageVisibility),
-		"ChangeMessageVisibilityBatch": operationOf((*Server).changeMessageVisibilityBatch),
+		"DeleteQueue":                  onQueue((*Server).deleteQueue),
+		"PurgeQueue":                   onQueue((*Server).purgeQueue),
+		"GetQueueAttributes":           onQueue((*Server).getQueueAttributes),
+		"SetQueueAttributes":           onQueue((*Server).setQueueAttributes),
+		"ListDeadLetterSourceQueues":   onQueue((*Server).listDeadLetterSourceQueues),
+		"SendMessage":                  onQueue((*Server).sendMessage),
+		"SendMessageBatch":             onQueue((*Server).sendMessageBatch),
+		"ReceiveMessage":               onQueue((*Server).receiveMessage),
+		"DeleteMessage":                onQueue((*Server).deleteMessage),
+		"DeleteMessageBatch":           onQueue((*Server).deleteMessageBatch),
+		"ChangeMessageVisibility":      onQueue((*Server).changeMessageVisibility),
+		"ChangeMessageVisibilityBatch": onQueue((*Server).changeMessageVisibilityBatch),
 		"StartMessageMoveTask":         operationOf((*Server).startMessageMoveTask),
 		"ListMessageMoveTasks":         operationOf((*Server).listMessageMoveTasks),
 		"CancelMessageMoveTask":        operationOf((*Server).cancelMessageMoveTask),
@@ -115,7 +136,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := json.Marshal(answer)
 	if err != nil {
-		s.log.Error("a queue answer cannot be written as JSON", "error", err)
+		s.options.Log.Error("a queue answer cannot be written as JSON", "error", err)
 		status, body = http.StatusInternalServerError, []byte("{}")
 	}
 	w.WriteHeader(status)
@@ -125,16 +146,14 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 
 // describe finds the error to show: SQS's own, or InternalFailure for what only the log may know.
 func (s *Server) describe(r *http.Request, err error) *apiError {
-	var failure *apiError
-	if errors.As(err, &failure) {
+	if failure, ok := errors.AsType[*apiError](err); ok {
 		return failure
 	}
-	var refusal *sigv4.Refusal
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*sigv4.Refusal](err); ok {
 		return &apiError{http.StatusForbidden, coralShapes + refusal.Shape, refusal.Code, refusal.Message}
 	}
 	if r.Context().Err() == nil {
-		s.log.Error("a queue request failed", "target", r.Header.Get("X-Amz-Target"), "error", err)
+		s.options.Log.Error("a queue request failed", "target", r.Header.Get("X-Amz-Target"), "error", err)
 	}
 	return errInternal()
 }
@@ -161,5 +180,5 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request) (any, error) {
 	if !ok || !strings.HasPrefix(target, targetPrefix) {
 		return nil, errUnknownOperation(target)
 	}
-	return run(r.Context(), s, &request{r.Host, http.NewResponseController(w)}, body)
+	return run(r.Context(), s, &request{host: r.Host, control: http.NewResponseController(w)}, body)
 }

@@ -62,7 +62,8 @@ func allowedText(s string) bool {
 // checkAttributes checks message attributes and returns their size as SQS counts it: names, types and values.
 func checkAttributes(attributes map[string]attributeValue) (size int, err error) {
 	if len(attributes) > maxMessageAttributes {
-		return 0, errInvalidParameter("Number of message attributes [%d] exceeds the allowed maximum [%d].", len(attributes), maxMessageAttributes)
+		return 0, errInvalidParameter("Number of message attributes [%d] exceeds the allowed maximum [%d].",
+			len(attributes), maxMessageAttributes)
 	}
 	for name, v := range attributes {
 		lower := strings.ToLower(name)
@@ -83,14 +84,16 @@ func checkAttributes(attributes map[string]attributeValue) (size int, err error)
 
 func checkAttribute(name string, v attributeValue) error {
 	if len(v.DataType) > 256 || !attributeTypes.MatchString(v.DataType) {
-		return errInvalidParameter("The type of message attribute '%s' is invalid. You must use only the following supported type prefixes: Binary, Number, String.", name)
+		return errInvalidParameter("The type of message attribute '%s' is invalid. "+
+			"You must use only the following supported type prefixes: Binary, Number, String.", name)
 	}
 	if len(v.StringListValues) > 0 || len(v.BinaryListValues) > 0 {
 		return modelled("UnsupportedOperation", "Message attribute lists in '%s' are not supported.", name)
 	}
 	if strings.HasPrefix(v.DataType, "Binary") {
 		if len(v.BinaryValue) == 0 || v.StringValue != nil {
-			return errInvalidParameter("The message attribute '%s' with type 'Binary' must have a non-empty BinaryValue alone.", name)
+			return errInvalidParameter(
+				"The message attribute '%s' with type 'Binary' must have a non-empty BinaryValue alone.", name)
 		}
 		return nil
 	}

@@ -1,14 +1,13 @@
 package localsqs
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
-
-	"hatchery/shared/local/sqlitefile"
 )
 
 // States of a message move task, and the reasons of a failed one, as AWS names them.
@@ -69,21 +68,22 @@ func (t *taskRunner) wakeAll() {
 // last bounds the task to the messages that are there now: one that fails again while the task runs comes back to the
 // dead letters as a younger row, and is not sent round and round.
 func (s *Server) recordTask(t *moveTask, source *queue) error {
-	return s.db.Write(func() error {
-		err := s.db.Conn().QueryRowContext(uninterrupted, `SELECT coalesce(max(id), 0), count(*) FILTER (WHERE due <= ? AND sent > ?)
-			FROM message WHERE queue = ?`, t.started, source.cutoff(t.started), source.id).Scan(&t.last, &t.toMove)
+	return s.db.write(func(c *connection) error {
+		err := c.row(`SELECT coalesce(max(id), 0), count(*) FILTER (WHERE due <= ? AND sent > ?)
+			FROM message WHERE queue = ?`, []any{t.started, source.cutoff(t.started), source.id}, &t.last, &t.toMove)
 		if err != nil {
 			return err
 		}
-		result, err := s.db.Conn().ExecContext(uninterrupted, `INSERT INTO move_task (handle, source, destination, rate, last, to_move, status, started)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, t.handle, t.source, t.destination, t.rate, t.last, t.toMove, t.status, t.started)
+		result, err := c.exec(`INSERT INTO move_task (handle, source, destination, rate, last, to_move, status, started)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			t.handle, t.source, t.destination, t.rate, t.last, t.toMove, t.status, t.started)
 		if err != nil {
 			return err
 		}
 		if t.id, err = result.LastInsertId(); err != nil {
 			return err
 		}
-		_, err = s.db.Conn().ExecContext(uninterrupted, `DELETE FROM move_task WHERE source = ?1 AND id NOT IN
+		_, err = c.exec(`DELETE FROM move_task WHERE source = ?1 AND id NOT IN
 			(SELECT id FROM move_task WHERE source = ?1 ORDER BY id DESC LIMIT ?2)`, t.source, taskHistory)
 		return err
 	})
@@ -140,7 +140,7 @@ func (s *Server) runTask(ctx context.Context, t *moveTask, source *queue, begun 
 		var err error
 		status, reason, err = s.stepTask(t, source, batch)
 		if err != nil {
-			s.log.Error("a message move task failed", "source", t.source, "error", err)
+			s.options.Log.Error("a message move task failed", "source", t.source, "error", err)
 			status, reason = taskFailed, reasonStorage
 		}
 		if status == "" && batch <= 0 {
@@ -157,28 +157,9 @@ func (s *Server) runTask(ctx context.Context, t *moveTask, source *queue, begun 
 	s.tasks.mu.Lock()
 	defer s.tasks.mu.Unlock()
 	if err := s.endTask(t, status, reason); err != nil {
-		s.log.Error("the end of a message move task was not recorded", "source", t.source, "error", err)
+		s.options.Log.Error("the end of a message move task was not recorded", "source", t.source, "error", err)
 	}
 	delete(s.tasks.active, t.source)
-}
-
-// stepTask moves up to batch messages, none when batch is not positive. The status is "" while there is more to do.
-func (s *Server) stepTask(t *moveTask, source *queue, batch int64) (status, reason string, err error) {
-	found, err := s.candidates(t, source, max(batch, 1))
-	if err != nil {
-		return "", "", err
-	}
-	if len(found) == 0 {
-		return taskCompleted, "", nil
-	}
-	if batch <= 0 {
-		return "", "", nil
-	}
-	failure, err := s.moveAll(t, source, found)
-	if failure != "" {
-		return taskFailed, failure, err
-	}
-	return "", "", err
 }
 
 // pause waits for d, or until woken or ended.
@@ -192,111 +173,87 @@ func pause(ctx context.Context, wake <-chan struct{}, d time.Duration) {
 	}
 }
 
-// candidate is a message that a task may move.
-type candidate struct {
-	row    int64
-	source sql.NullString
-}
-
-// moveAll moves the messages that were found. failure is why AWS would fail the task; what can be moved before is.
-func (s *Server) moveAll(t *moveTask, source *queue, found []candidate) (failure string, err error) {
+// stepTask moves up to batch of the messages that can be had now, none when batch is not positive. The status is ""
+// while there is more to do. Where AWS would fail the task, what can be moved before is.
+//
+// A moved message is a new one: another id, another enqueue time, no receives, as AWS documents for a redrive.
+func (s *Server) stepTask(t *moveTask, source *queue, batch int64) (status, reason string, err error) {
 	now := s.now()
-	moves := map[int64]*queue{}
-	for _, c := range found {
-		arn := t.destination
-		if arn == "" {
-			arn = c.source.String
+	before := t.moved
+	targets := map[*queue]int{}
+	// Before the connection, as everywhere. No queue is deleted meanwhile.
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	err = s.db.write(func(c *connection) error {
+		rows, from, err := candidates(c, t, source, now, max(batch, 1))
+		if err != nil {
+			return err
 		}
-		if arn == "" {
-			failure = reasonNoSource
-			break
+		if len(rows) == 0 {
+			status = taskCompleted
 		}
-		s.mu.RLock()
-		to := s.byARN(arn)
-		s.mu.RUnlock()
-		if to == nil {
-			failure = reasonNoQueue
-			break
+		if batch <= 0 {
+			return nil
 		}
-		moves[c.row] = to
-	}
-	moved := map[*queue]int{}
-	err = s.db.Write(func() error {
-		for row, to := range moves {
-			done, err := s.moveOne(row, source, to, now)
+		for i, row := range rows {
+			arn := cmp.Or(t.destination, from[i])
+			to := s.byARN(arn)
+			if to == nil {
+				status, reason = taskFailed, reasonNoQueue
+				if arn == "" {
+					reason = reasonNoSource
+				}
+				break
+			}
+			_, err := c.exec(`INSERT INTO message (queue, message_id, body, body_md5, attributes, trace, tag, sent, due)
+				SELECT ?1, ?2, body, body_md5, attributes, trace, tag, ?3, ?3 FROM message WHERE id = ?4`,
+				to.id, uuid.NewString(), now, row)
+			if err == nil {
+				_, err = c.exec(`DELETE FROM message WHERE id = ?`, row)
+			}
 			if err != nil {
 				return err
 			}
-			if done {
-				moved[to]++
-				t.moved++
-			}
+			targets[to]++
+			t.moved++
 		}
-		_, err := s.db.Conn().ExecContext(uninterrupted, `UPDATE move_task SET moved = ? WHERE id = ?`, t.moved, t.id)
+		_, err = c.exec(`UPDATE move_task SET moved = ? WHERE id = ?`, t.moved, t.id)
 		return err
 	})
-	if sqlitefile.IsForeignKey(err) {
-		return reasonNoQueue, nil
+	if err != nil {
+		t.moved = before
+		return "", "", err
 	}
-	for to, n := range moved {
+	for to, n := range targets {
 		to.waiters.wake(n)
 	}
-	return failure, err
+	return status, reason, nil
 }
 
-// candidates reads the messages of the task's bound that can be had now.
-func (s *Server) candidates(t *moveTask, source *queue, n int64) ([]candidate, error) {
-	var found []candidate
-	now := s.now()
-	err := s.db.Alone(func() error {
-		return s.db.Each(`SELECT id, source FROM message
-			WHERE queue = ? AND due <= ? AND sent > ? AND id <= ? ORDER BY due, id LIMIT ?`,
-			[]any{source.id, now, source.cutoff(now), t.last, n}, func(row *sql.Rows) (bool, error) {
-				var c candidate
-				if err := row.Scan(&c.row, &c.source); err != nil {
-					return false, err
-				}
-				found = append(found, c)
-				return true, nil
-			})
-	})
-	return found, err
-}
-
-// moveOne makes a new message of an old one: another id, another enqueue time, no receives, as AWS documents for a
-// redrive. It is false when somebody received or deleted the old one meanwhile. It wants the connection.
-func (s *Server) moveOne(row int64, from, to *queue, now int64) (bool, error) {
-	result, err := s.db.Conn().ExecContext(uninterrupted, `INSERT INTO message (queue, message_id, body, body_md5, attributes, trace, tag, sent, due)
-		SELECT ?1, ?2, body, body_md5, attributes, trace, tag, ?3, ?3 FROM message WHERE id = ?4 AND queue = ?5 AND due <= ?3`,
-		to.id, uuid.NewString(), now, row, from.id)
-	if err != nil {
-		return false, err
-	}
-	if n, err := result.RowsAffected(); err != nil || n == 0 {
-		return false, err
-	}
-	_, err = s.db.Conn().ExecContext(uninterrupted, `DELETE FROM message WHERE id = ?`, row)
-	return true, err
+// candidates reads the messages of the task's bound that can be had now, and the queues that they came from.
+func candidates(c *connection, t *moveTask, source *queue, now, n int64) (rows []int64, from []string, err error) {
+	err = c.each(`SELECT id, coalesce(source, '') FROM message
+		WHERE queue = ? AND due <= ? AND sent > ? AND id <= ? ORDER BY due, id LIMIT ?`,
+		[]any{source.id, now, source.cutoff(now), t.last, n}, func(row *sql.Rows) error {
+			rows, from = append(rows, 0), append(from, "")
+			return row.Scan(&rows[len(rows)-1], &from[len(from)-1])
+		})
+	return rows, from, err
 }
 
 func (s *Server) endTask(t *moveTask, status, reason string) error {
-	return s.db.Write(func() error {
-		_, err := s.db.Conn().ExecContext(uninterrupted, `UPDATE move_task SET status = ?, reason = ? WHERE id = ?`, status, reason, t.id)
-		return err
-	})
+	_, err := s.db.exec(`UPDATE move_task SET status = ?, reason = ? WHERE id = ?`, status, reason, t.id)
+	return err
 }
 
-func (s *Server) readTasks(where string, args ...any) ([]*moveTask, error) {
-	var tasks []*moveTask
-	err := s.db.Alone(func() error {
-		return s.db.Each(`SELECT id, handle, source, destination, rate, last, to_move,
-			moved, status, reason, started FROM move_task `+where, args, func(row *sql.Rows) (bool, error) {
+func (s *Server) readTasks(where string, args ...any) (tasks []*moveTask, err error) {
+	err = s.db.alone(func(c *connection) error {
+		return c.each(`SELECT id, handle, source, destination, rate, last, to_move,
+			moved, status, reason, started FROM move_task `+where, args, func(row *sql.Rows) error {
 			t := &moveTask{}
-			if err := row.Scan(&t.id, &t.handle, &t.source, &t.destination, &t.rate, &t.last, &t.toMove, &t.moved, &t.status, &t.reason, &t.started); err != nil {
-				return false, err
-			}
 			tasks = append(tasks, t)
-			return true, nil
+			return row.Scan(&t.id, &t.handle, &t.source, &t.destination, &t.rate, &t.last, &t.toMove, &t.moved, &t.status,
+				&t.reason, &t.started)
 		})
 	})
 	return tasks, err

@@ -35,13 +35,13 @@ func TestHotQueriesUseTheirIndex(t *testing.T) {
 
 // explain is how SQLite goes about a query.
 func (s *Server) explain(query string) (plan []string, err error) {
-	err = s.db.Alone(func() error {
-		return s.db.Each("EXPLAIN QUERY PLAN "+query, make([]any, strings.Count(query, "?")), func(row *sql.Rows) (bool, error) {
+	err = s.db.alone(func(c *connection) error {
+		return c.each("EXPLAIN QUERY PLAN "+query, make([]any, strings.Count(query, "?")), func(row *sql.Rows) error {
 			var id, parent, unused int
 			var detail string
 			err := row.Scan(&id, &parent, &unused, &detail)
 			plan = append(plan, detail)
-			return true, err
+			return err
 		})
 	})
 	return plan, err

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -40,23 +41,24 @@ const (
 )
 
 func (s *Server) loadQueues() error {
-	return s.db.Alone(func() error {
-		return s.db.Each(`SELECT id, name, attributes, created, modified FROM queue`, nil, func(row *sql.Rows) (bool, error) {
+	return s.db.alone(func(c *connection) error {
+		return c.each(`SELECT id, name, attributes, created, modified FROM queue`, nil, func(row *sql.Rows) error {
 			var id, created, modified int64
 			var name, attributes string
 			if err := row.Scan(&id, &name, &attributes, &created, &modified); err != nil {
-				return false, err
+				return err
 			}
 			var raw map[string]string
-			if err := json.Unmarshal([]byte(attributes), &raw); err != nil {
-				return false, fmt.Errorf("attributes of queue %q: %w", name, err)
+			err := json.Unmarshal([]byte(attributes), &raw)
+			if err == nil {
+				var set *settings
+				set, err = parseSettings(raw)
+				s.queues[name] = s.newQueue(id, name, set, created, modified)
 			}
-			set, err := parseSettings(raw)
 			if err != nil {
-				return false, fmt.Errorf("attributes of queue %q: %w", name, err)
+				return fmt.Errorf("attributes of queue %q: %w", name, err)
 			}
-			s.queues[name] = s.newQueue(id, name, set, created, modified)
-			return true, nil
+			return nil
 		})
 	})
 }
@@ -88,26 +90,24 @@ func (s *Server) CreateQueue(_ context.Context, name string, attributes map[stri
 // makeQueue wants s.mu held for writing.
 func (s *Server) makeQueue(name string, attributes map[string]string) (*queue, error) {
 	if !queueNames.MatchString(name) {
-		return nil, errInvalidParameter("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
+		return nil, errInvalidParameter(
+			"Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
 	}
 	now := s.now()
 	if at, ok := s.deleted[name]; ok && now < at+recreateAfter.Milliseconds() {
-		return nil, modelled("QueueDeletedRecently", "You must wait 60 seconds after deleting a queue before you can create another with the same name.")
+		return nil, modelled("QueueDeletedRecently",
+			"You must wait 60 seconds after deleting a queue before you can create another with the same name.")
 	}
 	set, raw, err := s.readSettings(s.QueueARN(name), attributes)
 	if err != nil {
 		return nil, err
 	}
-	var id int64
-	err = s.db.Write(func() error {
-		result, err := s.db.Conn().ExecContext(uninterrupted,
-			`INSERT INTO queue (name, attributes, created, modified) VALUES (?, ?, ?, ?)`, name, raw, now, now)
-		if err != nil {
-			return err
-		}
-		id, err = result.LastInsertId()
-		return err
-	})
+	result, err := s.db.exec(`INSERT INTO queue (name, attributes, created, modified) VALUES (?, ?, ?, ?)`,
+		name, raw, now, now)
+	if err != nil {
+		return nil, err
+	}
+	id, err := result.LastInsertId()
 	if err != nil {
 		return nil, err
 	}
@@ -119,17 +119,14 @@ func (s *Server) makeQueue(name string, attributes map[string]string) (*queue, e
 
 // changeQueue applies attributes over those the queue has. It wants s.mu held for writing.
 func (s *Server) changeQueue(q *queue, attributes map[string]string) error {
-	set, raw, err := s.readSettings(q.arn, merge(q.settings.Load().raw, attributes))
+	all := maps.Clone(q.settings.Load().raw)
+	maps.Copy(all, attributes)
+	set, raw, err := s.readSettings(q.arn, all)
 	if err != nil {
 		return err
 	}
 	now := s.now()
-	err = s.db.Write(func() error {
-		_, err := s.db.Conn().ExecContext(uninterrupted,
-			`UPDATE queue SET attributes = ?, modified = ? WHERE id = ?`, raw, now, q.id)
-		return err
-	})
-	if err != nil {
+	if _, err = s.db.exec(`UPDATE queue SET attributes = ?, modified = ? WHERE id = ?`, raw, now, q.id); err != nil {
 		return err
 	}
 	q.settings.Store(set)
@@ -145,14 +142,17 @@ func (s *Server) readSettings(arn string, attributes map[string]string) (*settin
 		return nil, "", err
 	}
 	if set.redrive != nil {
-		target := s.byARN(set.redrive.targetARN)
-		switch {
+		reason := ""
+		switch target := s.byARN(set.redrive.targetARN); {
 		case target == nil:
-			return nil, "", errInvalidParameter("Value for parameter RedrivePolicy is invalid. Reason: Dead letter target does not exist.")
+			reason = "Dead letter target does not exist."
 		case target.arn == arn:
-			return nil, "", errInvalidParameter("Value for parameter RedrivePolicy is invalid. Reason: a queue cannot be its own dead letter target.")
+			reason = "a queue cannot be its own dead letter target."
 		case !target.settings.Load().allow.permits(arn):
-			return nil, "", errInvalidParameter("Value for parameter RedrivePolicy is invalid. Reason: the dead letter target's RedriveAllowPolicy does not permit this queue.")
+			reason = "the dead letter target's RedriveAllowPolicy does not permit this queue."
+		}
+		if reason != "" {
+			return nil, "", errInvalidParameter("Value for parameter RedrivePolicy is invalid. Reason: %s", reason)
 		}
 	}
 	raw, err := json.Marshal(set.raw)

@@ -16,11 +16,12 @@ func (s *Server) byURL(address string) (*queue, error) {
 	if address == "" {
 		return nil, errMissingParameter("QueueUrl")
 	}
+	var name string
 	u, err := url.Parse(address)
-	if err != nil {
-		return nil, plain("InvalidAddress", "The address %.200q is not valid for this endpoint.", address)
+	ok := err == nil
+	if ok {
+		name, ok = strings.CutPrefix(u.Path, "/"+accountID+"/")
 	}
-	name, ok := strings.CutPrefix(u.Path, "/"+accountID+"/")
 	if !ok || strings.Contains(name, "/") {
 		return nil, plain("InvalidAddress", "The address %.200q is not valid for this endpoint.", address)
 	}
@@ -52,11 +53,11 @@ func (s *Server) createQueue(_ context.Context, r *request, in *createQueueInput
 	defer s.mu.Unlock()
 	q := s.queues[in.QueueName]
 	if q == nil {
-		made, err := s.makeQueue(in.QueueName, in.Attributes)
-		if err != nil {
+		var err error
+		if q, err = s.makeQueue(in.QueueName, in.Attributes); err != nil {
 			return nil, err
 		}
-		return &queueURLOutput{r.url(made)}, nil
+		return &queueURLOutput{r.url(q)}, nil
 	}
 	if _, err := parseSettings(in.Attributes); err != nil {
 		return nil, err
@@ -90,7 +91,7 @@ func (s *Server) getQueueURL(_ context.Context, r *request, in *getQueueURLInput
 }
 
 type listInput struct {
-	QueueURL        string `json:"QueueUrl"`
+	queueInput
 	QueueNamePrefix string
 	MaxResults      *int64
 	NextToken       string
@@ -145,35 +146,21 @@ type listSourcesOutput struct {
 	NextToken string   `json:",omitempty"`
 }
 
-func (s *Server) listDeadLetterSourceQueues(_ context.Context, r *request, in *listInput) (*listSourcesOutput, error) {
-	q, err := s.byURL(in.QueueURL)
-	if err != nil {
-		return nil, err
-	}
-	urls, token, err := page(r, s.sources(q), in)
+func (s *Server) listDeadLetterSourceQueues(_ context.Context, r *request, in *listInput) (
+	*listSourcesOutput, error) {
+	urls, token, err := page(r, s.sources(r.queue), in)
 	return &listSourcesOutput{append([]string{}, urls...), token}, err
 }
 
-type queueInput struct {
-	QueueURL string `json:"QueueUrl"`
-}
-
 // deleteQueue removes the queue with its messages. Receives that wait on it end.
-func (s *Server) deleteQueue(_ context.Context, _ *request, in *queueInput) (*struct{}, error) {
-	q, err := s.byURL(in.QueueURL)
-	if err != nil {
-		return nil, err
-	}
+func (s *Server) deleteQueue(_ context.Context, r *request, _ *queueInput) (*struct{}, error) {
+	q := r.queue
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.queues[q.name] != q {
 		return nil, errQueueDoesNotExist()
 	}
-	err = s.db.Write(func() error {
-		_, err := s.db.Conn().ExecContext(uninterrupted, `DELETE FROM queue WHERE id = ?`, q.id)
-		return err
-	})
-	if err != nil {
+	if _, err := s.db.exec(`DELETE FROM queue WHERE id = ?`, q.id); err != nil {
 		return nil, err
 	}
 	now := s.now()
@@ -184,23 +171,19 @@ func (s *Server) deleteQueue(_ context.Context, _ *request, in *queueInput) (*st
 	return &struct{}{}, nil
 }
 
-func (s *Server) purgeQueue(_ context.Context, _ *request, in *queueInput) (*struct{}, error) {
-	q, err := s.byURL(in.QueueURL)
-	if err != nil {
-		return nil, err
-	}
+func (s *Server) purgeQueue(_ context.Context, r *request, _ *queueInput) (*struct{}, error) {
+	q := r.queue
 	now, last := s.now(), q.purged.Load()
 	if last != 0 && now < last+purgeAgain.Milliseconds() || !q.purged.CompareAndSwap(last, now) {
-		return nil, modelled("PurgeQueueInProgress", "Only one PurgeQueue operation on %s is allowed every 60 seconds.", q.name)
+		return nil, modelled("PurgeQueueInProgress",
+			"Only one PurgeQueue operation on %s is allowed every 60 seconds.", q.name)
 	}
-	return &struct{}{}, s.db.Alone(func() error {
-		_, err := s.db.purge.ExecContext(uninterrupted, q.id)
-		return err
-	})
+	_, err := s.db.exec(`DELETE FROM message WHERE queue = ?`, q.id)
+	return &struct{}{}, err
 }
 
 type getAttributesInput struct {
-	QueueURL       string `json:"QueueUrl"`
+	queueInput
 	AttributeNames []string
 }
 
@@ -208,16 +191,13 @@ type getAttributesOutput struct {
 	Attributes map[string]string `json:",omitempty"`
 }
 
-func (s *Server) getQueueAttributes(_ context.Context, _ *request, in *getAttributesInput) (*getAttributesOutput, error) {
-	q, err := s.byURL(in.QueueURL)
+func (s *Server) getQueueAttributes(_ context.Context, r *request, in *getAttributesInput) (
+	*getAttributesOutput, error) {
+	values, err := s.measured(r.queue)
 	if err != nil {
 		return nil, err
 	}
-	values, err := s.measured(q)
-	if err != nil {
-		return nil, err
-	}
-	set := q.settings.Load()
+	set := r.queue.settings.Load()
 	for _, name := range settingNames {
 		values[name] = set.attribute(name)
 	}
@@ -227,7 +207,7 @@ func (s *Server) getQueueAttributes(_ context.Context, _ *request, in *getAttrib
 		switch {
 		case name == "All":
 			maps.Copy(out.Attributes, values)
-		case !known && !unsupportedAttribute(name):
+		case !known && !slices.Contains(unsupported, name):
 			return nil, plain("InvalidAttributeName", "Unknown Attribute %.100q.", name)
 		default:
 			out.Attributes[name] = value
@@ -238,18 +218,14 @@ func (s *Server) getQueueAttributes(_ context.Context, _ *request, in *getAttrib
 	return out, nil
 }
 
-// unsupportedAttribute tells the names that SQS knows and a standard queue without KMS does not have.
-func unsupportedAttribute(name string) bool {
-	return slices.Contains([]string{"FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit",
-		"KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds"}, name)
-}
-
 // measured are the attributes that nobody sets.
 func (s *Server) measured(q *queue) (map[string]string, error) {
 	now := s.now()
-	var visible, held, delayed int64
-	err := s.db.Alone(func() error {
-		return s.db.counts.QueryRowContext(uninterrupted, q.id, now, q.cutoff(now)).Scan(&visible, &held, &delayed)
+	var visible, inFlight, delayed int64
+	err := s.db.alone(func(c *connection) error {
+		return c.row(`SELECT count(*) FILTER (WHERE due <= ?2), count(*) FILTER (WHERE due > ?2 AND received IS NOT NULL),
+			count(*) FILTER (WHERE due > ?2 AND received IS NULL) FROM message WHERE queue = ?1 AND sent > ?3`,
+			[]any{q.id, now, q.cutoff(now)}, &visible, &inFlight, &delayed)
 	})
 	if err != nil {
 		return nil, err
@@ -260,25 +236,21 @@ func (s *Server) measured(q *queue) (map[string]string, error) {
 		"CreatedTimestamp":                      number(q.created / 1000),
 		"LastModifiedTimestamp":                 number(q.modified.Load() / 1000),
 		"ApproximateNumberOfMessages":           number(visible),
-		"ApproximateNumberOfMessagesNotVisible": number(held),
+		"ApproximateNumberOfMessagesNotVisible": number(inFlight),
 		"ApproximateNumberOfMessagesDelayed":    number(delayed),
 	}, nil
 }
 
 type setAttributesInput struct {
-	QueueURL   string `json:"QueueUrl"`
+	queueInput
 	Attributes map[string]string
 }
 
-func (s *Server) setQueueAttributes(_ context.Context, _ *request, in *setAttributesInput) (*struct{}, error) {
-	q, err := s.byURL(in.QueueURL)
-	if err != nil {
-		return nil, err
-	}
+func (s *Server) setQueueAttributes(_ context.Context, r *request, in *setAttributesInput) (*struct{}, error) {
 	if len(in.Attributes) == 0 {
 		return nil, errMissingParameter("Attributes")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &struct{}{}, s.changeQueue(q, in.Attributes)
+	return &struct{}{}, s.changeQueue(r.queue, in.Attributes)
 }

@@ -4,15 +4,16 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
 
-	"hatchery/shared/local/sqlitefile"
+	"github.com/google/uuid"
 )
 
 type receiveMessageInput struct {
-	QueueURL                    string `json:"QueueUrl"`
+	queueInput
 	AttributeNames              []string
 	MessageSystemAttributeNames []string
 	MessageAttributeNames       []string
@@ -37,18 +38,15 @@ type receiveMessageOutput struct {
 
 // stored is a message as a receive found it; receives and firstReceived include this receive.
 type stored struct {
-	row                     int64
-	id, body, bodyMD5       string
-	attributes, trace, from sql.NullString
-	sent, receives          int64
-	firstReceived           sql.NullInt64
+	row                           int64
+	id, body, bodyMD5             string
+	attributes, trace, source     string
+	sent, receives, firstReceived int64
 }
 
-func (s *Server) receiveMessage(ctx context.Context, r *request, in *receiveMessageInput) (*receiveMessageOutput, error) {
-	q, err := s.byURL(in.QueueURL)
-	if err != nil {
-		return nil, err
-	}
+func (s *Server) receiveMessage(ctx context.Context, r *request, in *receiveMessageInput) (
+	*receiveMessageOutput, error) {
+	q := r.queue
 	set := q.settings.Load()
 	count, err := bounded("MaxNumberOfMessages", in.MaxNumberOfMessages, 1, 1, 10)
 	if err != nil {
@@ -79,22 +77,19 @@ func (s *Server) receiveMessage(ctx context.Context, r *request, in *receiveMess
 }
 
 // bounded is a number of the request, or its default; outside of its bounds it is an error.
-func bounded(name string, value *int64, byDefault, least, most int64) (int64, error) {
+func bounded(name string, value *int64, byDefault, low, high int64) (int64, error) {
 	if value == nil {
 		return byDefault, nil
 	}
-	if *value < least || *value > most {
-		return 0, errInvalidParameter("Value %d for parameter %s is invalid. Reason: Must be between %d and %d, if provided.", *value, name, least, most)
+	if *value < low || *value > high {
+		return 0, errInvalidParameter("Value %d for parameter %s is invalid. Reason: Must be between %d and %d, if provided.",
+			*value, name, low, high)
 	}
 	return *value, nil
 }
 
 // await receives up to count messages; when there is none it waits for one, as long as wait by the server's clock.
 func (s *Server) await(ctx context.Context, q *queue, count int, visibility, wait time.Duration) ([]*stored, error) {
-	if wait == 0 {
-		found, _, err := s.take(q, count, visibility)
-		return found, err
-	}
 	deadline := s.options.Now().Add(wait)
 	w := newWaiter()
 	defer q.waiters.leave(w)
@@ -128,6 +123,18 @@ func (s *Server) await(ctx context.Context, q *queue, count int, visibility, wai
 	}
 }
 
+// The queries that run for every poll; each has its index.
+const (
+	sqlVisible = `SELECT id, message_id, body, body_md5, coalesce(attributes, ''), coalesce(trace, ''), sent, receives,
+			coalesce(first_received, ?), coalesce(source, '')
+		FROM message WHERE queue = ? AND due <= ? AND sent > ? ORDER BY due, id LIMIT ?`
+	sqlHide = `UPDATE message SET receives = receives + 1, received = ?1, due = ?2,
+		first_received = coalesce(first_received, ?1) WHERE id = ?3`
+	sqlBury    = `UPDATE message SET queue = ?, source = ?, due = ?, received = NULL WHERE id = ?`
+	sqlNextDue = `SELECT coalesce(min(due), 0) FROM message WHERE queue = ?`
+	sqlExpire  = `DELETE FROM message WHERE queue = ? AND sent <= ?`
+)
+
 // take hands out up to count visible messages and moves those that were received too often to the dead letters, all
 // in one transaction. When it finds none, next is when the next message becomes due, 0 when there is none.
 func (s *Server) take(q *queue, count int, visibility time.Duration) (found []*stored, next int64, err error) {
@@ -139,45 +146,36 @@ func (s *Server) take(q *queue, count int, visibility time.Duration) (found []*s
 	}
 	buried := 0
 	due := now + visibility.Milliseconds()
-	err = s.db.Write(func() error {
-		if err := s.expire(q, now); err != nil {
+	err = s.db.write(func(c *connection) error {
+		if err := q.expire(c, now); err != nil {
 			return err
 		}
 		for len(found) < count {
-			seen, err := s.visible(q, now, count-len(found))
+			seen, err := q.visible(c, now, count-len(found))
 			if err != nil {
 				return err
 			}
 			if len(seen) == 0 {
 				break
 			}
-			var held []int64
 			for _, m := range seen {
 				if dead != nil && m.receives >= limit {
-					if _, err := s.db.bury.ExecContext(uninterrupted, dead.id, q.arn, now, m.row); err != nil {
-						return err
-					}
+					_, err = c.exec(sqlBury, dead.id, q.arn, now, m.row)
 					buried++
-					continue
+				} else {
+					_, err = c.exec(sqlHide, now, due, m.row)
+					m.receives++
+					found = append(found, m)
 				}
-				m.receives++
-				if !m.firstReceived.Valid {
-					m.firstReceived = sql.NullInt64{Int64: now, Valid: true}
+				if err != nil {
+					return err
 				}
-				held = append(held, m.row)
-				found = append(found, m)
-			}
-			if err := s.hold(held, now, due); err != nil {
-				return err
 			}
 		}
 		if len(found) > 0 {
 			return nil
 		}
-		var soonest sql.NullInt64
-		err := s.db.nextDue.QueryRowContext(uninterrupted, q.id).Scan(&soonest)
-		next = soonest.Int64
-		return err
+		return c.row(sqlNextDue, []any{q.id}, &next)
 	})
 	if err != nil {
 		return nil, 0, err
@@ -191,89 +189,56 @@ func (s *Server) take(q *queue, count int, visibility time.Duration) (found []*s
 	return found, next, nil
 }
 
-// visible reads up to n messages that can be received. It wants the connection.
-func (s *Server) visible(q *queue, now int64, n int) ([]*stored, error) {
-	var seen []*stored
-	err := sqlitefile.EachOf(s.db.visible, []any{q.id, now, q.cutoff(now), n}, func(row *sql.Rows) (bool, error) {
+// visible reads up to n messages that can be received.
+func (q *queue) visible(c *connection, now int64, n int) (seen []*stored, err error) {
+	err = c.each(sqlVisible, []any{now, q.id, now, q.cutoff(now), n}, func(row *sql.Rows) error {
 		m := &stored{}
-		if err := row.Scan(&m.row, &m.id, &m.body, &m.bodyMD5, &m.attributes, &m.trace, &m.sent, &m.receives, &m.firstReceived, &m.from); err != nil {
-			return false, err
-		}
 		seen = append(seen, m)
-		return true, nil
+		return row.Scan(&m.row, &m.id, &m.body, &m.bodyMD5, &m.attributes, &m.trace, &m.sent, &m.receives,
+			&m.firstReceived, &m.source)
 	})
 	return seen, err
 }
 
-// hold marks messages as received now and hidden until due. It wants the connection.
-func (s *Server) hold(messages []int64, now, due int64) error {
-	if len(messages) == 0 {
-		return nil
-	}
-	list, err := json.Marshal(messages)
-	if err != nil {
-		return err
-	}
-	_, err = s.db.hold.ExecContext(uninterrupted, now, due, string(list))
-	return err
-}
-
-// expire frees the room of messages beyond retention, now and then. It wants the connection.
-func (s *Server) expire(q *queue, now int64) error {
-	last := q.expired.Load()
-	if now-last < expireEvery.Milliseconds() {
+// expire frees the room of messages beyond retention, now and then.
+func (q *queue) expire(c *connection, now int64) error {
+	if now-q.expired.Load() < expireEvery.Milliseconds() {
 		return nil
 	}
 	q.expired.Store(now)
-	_, err := s.db.expire.ExecContext(uninterrupted, q.id, q.cutoff(now))
+	_, err := c.exec(sqlExpire, q.id, q.cutoff(now))
 	return err
 }
 
 // show is the message as the request wants to see it.
 func (m *stored) show(q *queue, in *receiveMessageInput) (receivedMessage, error) {
-	out := receivedMessage{MessageID: m.id, Body: m.body, MD5OfBody: m.bodyMD5,
-		ReceiptHandle: receipt{q.id, m.row, m.receives, m.id}.String()}
-	for _, a := range m.systemAttributes() {
-		if wantsSystemAttribute(in, a[0]) {
-			if out.Attributes == nil {
-				out.Attributes = map[string]string{}
-			}
-			out.Attributes[a[0]] = a[1]
-		}
+	id, err := uuid.Parse(m.id)
+	if err != nil {
+		return receivedMessage{}, err
 	}
-	if m.attributes.Valid && len(in.MessageAttributeNames) > 0 {
+	out := receivedMessage{MessageID: m.id, Body: m.body, MD5OfBody: m.bodyMD5,
+		ReceiptHandle: receipt{q.id, m.row, m.receives, id}.String()}
+	number := func(n int64) string { return strconv.FormatInt(n, 10) }
+	out.Attributes = map[string]string{
+		"SenderId":                         accountID,
+		"SentTimestamp":                    number(m.sent),
+		"ApproximateReceiveCount":          number(m.receives),
+		"ApproximateFirstReceiveTimestamp": number(m.firstReceived),
+		"DeadLetterQueueSourceArn":         m.source,
+		"AWSTraceHeader":                   m.trace,
+	}
+	wanted := slices.Concat(in.MessageSystemAttributeNames, in.AttributeNames)
+	all := slices.Contains(wanted, "All")
+	maps.DeleteFunc(out.Attributes, func(name, value string) bool {
+		return value == "" || !all && !slices.Contains(wanted, name)
+	})
+	if m.attributes != "" && len(in.MessageAttributeNames) > 0 {
 		var all map[string]attributeValue
-		if err := json.Unmarshal([]byte(m.attributes.String), &all); err != nil {
+		if err := json.Unmarshal([]byte(m.attributes), &all); err != nil {
 			return out, err
 		}
 		out.MessageAttributes = selectAttributes(all, in.MessageAttributeNames)
 		out.MD5OfMessageAttributes = attributesMD5(out.MessageAttributes)
 	}
 	return out, nil
-}
-
-func (m *stored) systemAttributes() [][2]string {
-	number := func(n int64) string { return strconv.FormatInt(n, 10) }
-	all := [][2]string{
-		{"SenderId", accountID},
-		{"SentTimestamp", number(m.sent)},
-		{"ApproximateReceiveCount", number(m.receives)},
-		{"ApproximateFirstReceiveTimestamp", number(m.firstReceived.Int64)},
-	}
-	if m.from.Valid {
-		all = append(all, [2]string{"DeadLetterQueueSourceArn", m.from.String})
-	}
-	if m.trace.Valid {
-		all = append(all, [2]string{"AWSTraceHeader", m.trace.String})
-	}
-	return all
-}
-
-func wantsSystemAttribute(in *receiveMessageInput, name string) bool {
-	for _, list := range [][]string{in.MessageSystemAttributeNames, in.AttributeNames} {
-		if slices.Contains(list, name) || slices.Contains(list, "All") {
-			return true
-		}
-	}
-	return false
 }

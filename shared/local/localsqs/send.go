@@ -2,26 +2,21 @@ package localsqs
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
-
-	"hatchery/shared/local/sqlitefile"
 )
 
 // outgoing is a checked message on its way into a queue.
 type outgoing struct {
-	id         string
-	body       string
-	bodyMD5    string
-	attributes map[string]attributeValue
-	trace      string // of X-Ray, the only system attribute a sender may set
-	tag        string
-	delay      time.Duration
-	size       int
+	sendMessageOutput
+	body, attributes string // attributes in JSON
+	trace            string // of X-Ray, the only system attribute a sender may set
+	tag              string
+	delay            time.Duration
+	size             int
 }
 
 type sendEntry struct {
@@ -35,7 +30,7 @@ type sendEntry struct {
 }
 
 type sendMessageInput struct {
-	QueueURL string `json:"QueueUrl"`
+	queueInput
 	sendEntry
 }
 
@@ -55,7 +50,8 @@ func (e *sendEntry) prepare(set *settings) (*outgoing, error) {
 		return nil, err
 	}
 	if e.MessageGroupID != nil || e.MessageDeduplicationID != nil {
-		return nil, errInvalidParameter("MessageGroupId and MessageDeduplicationId are not supported: this endpoint has standard queues only.")
+		return nil, errInvalidParameter(
+			"MessageGroupId and MessageDeduplicationId are not supported: this endpoint has standard queues only.")
 	}
 	size, err := checkAttributes(e.MessageAttributes)
 	if err != nil {
@@ -63,68 +59,71 @@ func (e *sendEntry) prepare(set *settings) (*outgoing, error) {
 	}
 	size += len(*e.MessageBody)
 	if size > set.maxBytes {
-		return nil, errInvalidParameter("One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", set.maxBytes)
+		return nil, errInvalidParameter(
+			"One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", set.maxBytes)
 	}
-	m := &outgoing{body: *e.MessageBody, attributes: e.MessageAttributes, delay: set.delay, size: size}
+	m := &outgoing{body: *e.MessageBody, delay: set.delay, size: size, sendMessageOutput: sendMessageOutput{
+		uuid.NewString(), hexMD5(*e.MessageBody), attributesMD5(e.MessageAttributes),
+		attributesMD5(e.MessageSystemAttributes)}}
 	if e.DelaySeconds != nil {
 		if *e.DelaySeconds < 0 || *e.DelaySeconds > 900 {
-			return nil, errInvalidParameter("Value %d for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900.", *e.DelaySeconds)
+			return nil, errInvalidParameter("Value %d for parameter DelaySeconds is invalid. "+
+				"Reason: DelaySeconds must be >= 0 and <= 900.", *e.DelaySeconds)
 		}
 		m.delay = time.Duration(*e.DelaySeconds) * time.Second
 	}
 	for name, v := range e.MessageSystemAttributes {
-		if name != "AWSTraceHeader" || v.DataType != "String" || v.StringValue == nil || !allowedText(*v.StringValue) || len(*v.StringValue) > 1024 {
-			return nil, errInvalidParameter("The message system attribute %.100q is invalid; AWSTraceHeader with type String is the one that can be sent.", name)
+		if name != "AWSTraceHeader" || v.DataType != "String" || v.StringValue == nil ||
+			!allowedText(*v.StringValue) || len(*v.StringValue) > 1024 {
+			return nil, errInvalidParameter("The message system attribute %.100q is invalid; "+
+				"AWSTraceHeader with type String is the one that can be sent.", name)
 		}
 		m.trace = *v.StringValue
 	}
+	if len(e.MessageAttributes) > 0 {
+		text, err := json.Marshal(e.MessageAttributes)
+		if err != nil {
+			return nil, err
+		}
+		m.attributes = string(text)
+	}
 	return m, nil
-}
-
-func (m *outgoing) answer(system map[string]attributeValue) sendMessageOutput {
-	return sendMessageOutput{m.id, m.bodyMD5, attributesMD5(m.attributes), attributesMD5(system)}
 }
 
 // Send puts a message into a queue from within the process, at once visible after the queue's own delay. The tag
 // (such as an object's key and version) can be asked for with Holds; "" is none.
 func (s *Server) Send(_ context.Context, queue, body, tag string) error {
-	err := func() error {
-		q, err := s.lookup(queue)
-		if err != nil {
-			return err
-		}
+	q, err := s.lookup(queue)
+	if err == nil {
+		var m *outgoing
 		entry := sendEntry{MessageBody: &body}
-		m, err := entry.prepare(q.settings.Load())
-		if err != nil {
-			return err
+		if m, err = entry.prepare(q.settings.Load()); err == nil {
+			m.tag = tag
+			err = s.send(q, m)
 		}
-		m.tag = tag
-		return s.send(q, []*outgoing{m})
-	}()
+	}
 	if err != nil {
 		return fmt.Errorf("send to queue %q: %w", queue, err)
 	}
 	return nil
 }
 
+// sqlHolds names its index: SQLite, which has no statistics here, would look for a tag among all messages of the queue.
+const sqlHolds = `SELECT EXISTS (SELECT 1 FROM message INDEXED BY message_tag WHERE tag = ? AND queue = ? AND sent > ?)`
+
 // Holds reports whether a message with that tag is in the queue or in its dead-letter queue, visible or not.
-func (s *Server) Holds(_ context.Context, queue, tag string) (bool, error) {
+func (s *Server) Holds(_ context.Context, queue, tag string) (found bool, err error) {
 	q, err := s.lookup(queue)
 	if err != nil {
 		return false, fmt.Errorf("look into queue %q: %w", queue, err)
 	}
-	places := []*queueAt{{q, q.cutoff(s.now())}}
-	if dead := s.deadLetters(q); dead != nil {
-		places = append(places, &queueAt{dead, dead.cutoff(s.now())})
-	}
-	var found bool
-	err = s.db.Alone(func() error {
-		for _, p := range places {
-			if err := s.db.holds.QueryRowContext(uninterrupted, tag, p.queue.id, p.cutoff).Scan(&found); err != nil || found {
-				return err
-			}
+	dead, now := s.deadLetters(q), s.now()
+	err = s.db.alone(func(c *connection) error {
+		err := c.row(sqlHolds, []any{tag, q.id, q.cutoff(now)}, &found)
+		if err == nil && !found && dead != nil {
+			err = c.row(sqlHolds, []any{tag, dead.id, dead.cutoff(now)}, &found)
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return false, fmt.Errorf("look into queue %q: %w", queue, err)
@@ -132,78 +131,36 @@ func (s *Server) Holds(_ context.Context, queue, tag string) (bool, error) {
 	return found, nil
 }
 
-type queueAt struct {
-	queue  *queue
-	cutoff int64
-}
+const sqlInsert = `INSERT INTO message (queue, message_id, body, body_md5, attributes, trace, tag, sent, due)
+	VALUES (?, ?, ?, ?, nullif(?, ''), nullif(?, ''), nullif(?, ''), ?, ?)`
 
-// send gives the messages their ids, stores them in one transaction and wakes receivers.
-func (s *Server) send(q *queue, messages []*outgoing) error {
+// send stores messages in one transaction and wakes receivers.
+func (s *Server) send(q *queue, messages ...*outgoing) error {
 	now := s.now()
-	rows := make([]insertion, len(messages))
-	immediate := 0
-	for i, m := range messages {
-		m.id = uuid.NewString()
-		m.bodyMD5 = hexMD5(m.body)
-		attributes, err := encodeAttributes(m.attributes)
-		if err != nil {
-			return err
-		}
-		rows[i] = insertion{q.id, m.id, m.body, m.bodyMD5, attributes, optional(m.trace), optional(m.tag), now, now + m.delay.Milliseconds()}
-		if m.delay == 0 {
-			immediate++
-		}
-	}
-	var err error
-	if len(rows) == 1 {
-		err = s.db.Alone(rows[0].into(s.db))
-	} else {
-		err = s.db.Write(func() error {
-			for _, r := range rows {
-				if err := r.into(s.db)(); err != nil {
-					return err
-				}
+	err := s.db.write(func(c *connection) error {
+		for _, m := range messages {
+			_, err := c.exec(sqlInsert, q.id, m.MessageID, m.body, m.MD5OfMessageBody, m.attributes, m.trace, m.tag,
+				now, now+m.delay.Milliseconds())
+			if err != nil {
+				return err
 			}
-			return nil
-		})
-	}
-	if sqlitefile.IsForeignKey(err) {
+		}
+		return nil
+	})
+	if isForeignKey(err) {
 		return errQueueDoesNotExist()
 	}
 	if err != nil {
 		return err
 	}
-	for i, m := range messages {
-		if m.delay > 0 {
-			q.waiters.wakeAt(rows[i].due, m.delay)
+	immediate := 0
+	for _, m := range messages {
+		if m.delay == 0 {
+			immediate++
+		} else {
+			q.waiters.wakeAt(now+m.delay.Milliseconds(), m.delay)
 		}
 	}
 	q.waiters.wake(immediate)
 	return nil
-}
-
-// insertion is a row of the message table that was never received.
-type insertion struct {
-	queue             int64
-	id, body, bodyMD5 string
-	attributes        sql.NullString
-	trace, tag        sql.NullString
-	sent, due         int64
-}
-
-func (r insertion) into(d *database) func() error {
-	return func() error {
-		_, err := d.insert.ExecContext(uninterrupted, r.queue, r.id, r.body, r.bodyMD5, r.attributes, r.trace, r.tag, r.sent, r.due)
-		return err
-	}
-}
-
-func optional(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }
-
-func encodeAttributes(attributes map[string]attributeValue) (sql.NullString, error) {
-	if len(attributes) == 0 {
-		return sql.NullString{}, nil
-	}
-	text, err := json.Marshal(attributes)
-	return optional(string(text)), err
 }

@@ -36,7 +36,6 @@ type Options struct {
 // Server is a running endpoint. Its methods may be called by several goroutines at once.
 type Server struct {
 	options Options
-	log     *slog.Logger
 	url     string
 	http    *httpserver.Server
 	db      *database
@@ -51,7 +50,7 @@ type Server struct {
 	stop    context.CancelFunc // ends long polls and move tasks
 	stopped context.Context
 	tasks   taskRunner
-	running sync.WaitGroup // the accept loop and the move tasks
+	running sync.WaitGroup // the move tasks
 }
 
 // Open opens the file, listens on the address and serves until Close. The error names the address when that is taken
@@ -69,32 +68,30 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
-	door, err := httpserver.Listen(ctx, options.Listen, requestTimeout, options.Log)
+	server, err := httpserver.Listen(ctx, options.Listen, requestTimeout, options.Log)
 	if err != nil {
 		return nil, fmt.Errorf("open the queue: %w", err)
 	}
-	s, err := start(ctx, options, door.URL())
+	s, err := start(ctx, options, server.URL())
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open the queue: file %q: %w", options.Path, err), door.Close(ctx))
+		return nil, errors.Join(fmt.Errorf("open the queue: file %q: %w", options.Path, err), server.Close(ctx))
 	}
-	s.http = door
-	s.running.Go(func() {
-		if err := door.Serve(http.HandlerFunc(s.serveHTTP)); err != nil {
-			s.log.Error("the queue endpoint stopped serving", "error", err)
-		}
-	})
+	s.http = server
+	server.Start(http.HandlerFunc(s.serveHTTP))
 	return s, nil
 }
 
-// start is a server without its HTTP side, which is at url: the file, the queues in it, and the tasks that were running.
+// start is a server without its HTTP side, which is at url: the file, the queues in it, and the tasks that were
+// running.
 func start(ctx context.Context, options Options, url string) (*Server, error) {
-	db, err := openDatabase(ctx, options.Path)
+	db, err := openDatabase(ctx, options.Path, schemaVersion, schema)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: options, log: options.Log, url: url, db: db, ops: operations(),
-		signatures: sigv4.Checker{AccessKey: options.AccessKey, SecretKey: options.SecretKey, Region: options.Region, Service: "sqs", Now: options.Now},
-		queues:     map[string]*queue{}, deleted: map[string]int64{}}
+	s := &Server{options: options, url: url, db: db, ops: operations(),
+		queues: map[string]*queue{}, deleted: map[string]int64{},
+		signatures: sigv4.Checker{AccessKey: options.AccessKey, SecretKey: options.SecretKey,
+			Region: options.Region, Service: "sqs", Now: options.Now}}
 	s.stopped, s.stop = context.WithCancel(context.Background())
 	if err = s.loadQueues(); err == nil {
 		err = s.resumeTasks()
@@ -127,23 +124,16 @@ func (s *Server) Wake() {
 }
 
 // Release makes every message that was handed out and not deleted visible again, and returns how many there were.
-// Call it at start, before anything receives: whoever held them is dead. Their receive counts stay as they are: the
+// Call it at start, before anything receives: whoever had them is dead. Their receive counts stay as they are: the
 // receive happened, and a message that kills its receiver must still reach the dead letters in the end.
 func (s *Server) Release(context.Context) (int, error) {
-	var released int64
-	err := s.db.Write(func() error {
-		result, err := s.db.release.ExecContext(uninterrupted, s.now())
-		if err != nil {
-			return err
-		}
-		released, err = result.RowsAffected()
-		return err
-	})
+	result, err := s.db.exec(`UPDATE message SET due = ?1 WHERE received IS NOT NULL AND due > ?1`, s.now())
 	if err != nil {
-		return 0, fmt.Errorf("release held messages: %w", err)
+		return 0, fmt.Errorf("release messages: %w", err)
 	}
 	s.Wake()
-	return int(released), nil
+	released, err := result.RowsAffected()
+	return int(released), err
 }
 
 // Close ends long polls (with an empty answer) and move tasks (they go on at the next Open), lets requests finish
@@ -160,7 +150,7 @@ func (s *Server) Close(ctx context.Context) error {
 func (s *Server) finish() error {
 	s.stop()
 	s.running.Wait()
-	return s.db.Close()
+	return s.db.close()
 }
 
 // now is the clock in milliseconds.

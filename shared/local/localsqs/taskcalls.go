@@ -42,14 +42,15 @@ func (s *Server) startMessageMoveTask(_ context.Context, _ *request, in *startTa
 	s.tasks.mu.Lock()
 	defer s.tasks.mu.Unlock()
 	if s.tasks.active[source.arn] != nil {
-		return nil, errInvalidParameter("There is already a task running. Only one active task is allowed for a source queue arn at a given time.")
+		return nil, errInvalidParameter("There is already a task running. " +
+			"Only one active task is allowed for a source queue arn at a given time.")
 	}
 	handle, err := json.Marshal(taskHandle{uuid.NewString(), source.arn})
 	if err != nil {
 		return nil, err
 	}
-	t := &moveTask{handle: base64.RawURLEncoding.EncodeToString(handle), source: source.arn, destination: in.DestinationArn,
-		rate: rate, status: taskRunning, started: s.now()}
+	t := &moveTask{handle: base64.RawURLEncoding.EncodeToString(handle), source: source.arn,
+		destination: in.DestinationArn, rate: rate, status: taskRunning, started: s.now()}
 	if err := s.recordTask(t, source); err != nil {
 		return nil, err
 	}
@@ -113,7 +114,8 @@ func (s *Server) listMessageMoveTasks(_ context.Context, _ *request, in *listTas
 		if t.status != taskRunning {
 			handle = ""
 		}
-		out.Results = append(out.Results, taskResult{handle, t.status, t.source, t.destination, t.rate, t.moved, t.toMove, t.reason, t.started})
+		out.Results = append(out.Results, taskResult{handle, t.status, t.source, t.destination, t.rate,
+			t.moved, t.toMove, t.reason, t.started})
 	}
 	return out, nil
 }

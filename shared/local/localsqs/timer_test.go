@@ -72,7 +72,7 @@ func TestWaitingReceiveLearnsOfADueTimeThatComesLater(t *testing.T) {
 			entry := sendEntry{MessageBody: &body, DelaySeconds: &delay}
 			m, err := entry.prepare(q.settings.Load())
 			if err == nil {
-				err = s.send(q, []*outgoing{m})
+				err = s.send(q, m)
 			}
 			if err != nil {
 				t.Error(err)
@@ -154,8 +154,8 @@ func TestExpiredMessagesAreRemovedFromTheFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		var rows int
-		err := s.db.Alone(func() error {
-			return s.db.Conn().QueryRowContext(t.Context(), `SELECT count(*) FROM message`).Scan(&rows)
+		err := s.db.alone(func(c *connection) error {
+			return c.row(`SELECT count(*) FROM message`, nil, &rows)
 		})
 		if err != nil || rows != 0 {
 			t.Errorf("%d rows are left, %v", rows, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"time"
 
@@ -35,7 +36,8 @@ func (p *poller) handle(ctx context.Context, batch []types.Message) {
 		done, err = succeeded(batch, response)
 	}
 	if err != nil {
-		p.Log.Error("a batch failed and comes back after its visibility timeout", "request_id", request, "messages", len(batch), "error", err)
+		p.Log.Error("a batch failed and comes back after its visibility timeout",
+			"request_id", request, "messages", len(batch), "error", err)
 		return
 	}
 	p.delete(context.WithoutCancel(ctx), done)
@@ -66,7 +68,8 @@ func (p *poller) call(ctx context.Context, request string, event events.SQSEvent
 		case <-returned:
 		case <-ctx.Done():
 		case <-time.After(lateWarning):
-			p.Log.Warn("a function goes on after its time-out; its worker waits for it", "request_id", request, "timeout", p.FunctionTimeout)
+			p.Log.Warn("a function goes on after its time-out; its worker waits for it",
+				"request_id", request, "timeout", p.FunctionTimeout)
 			select {
 			case <-returned:
 			case <-ctx.Done():
@@ -80,7 +83,8 @@ func (p *poller) call(ctx context.Context, request string, event events.SQSEvent
 func (p *poller) invoke(ctx context.Context, request string, event events.SQSEvent) (r result) {
 	defer func() {
 		if v := recover(); v != nil {
-			p.Log.Error("the function panicked", "request_id", request, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			p.Log.Error("the function panicked",
+				"request_id", request, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 			r.err = errPanicked
 		}
 	}()
@@ -124,7 +128,8 @@ func succeeded(batch []types.Message, response events.SQSEventResponse) ([]types
 	}
 	for _, f := range response.BatchItemFailures {
 		if _, known := failed[f.ItemIdentifier]; !known {
-			return nil, fmt.Errorf("the function reported the failure of a message that it was not given: %.100q", f.ItemIdentifier)
+			return nil, fmt.Errorf("the function reported the failure of a message that it was not given: %.100q",
+				f.ItemIdentifier)
 		}
 		failed[f.ItemIdentifier] = true
 	}
@@ -142,10 +147,7 @@ func succeeded(batch []types.Message, response events.SQSEventResponse) ([]types
 func (p *poller) delete(ctx context.Context, messages []types.Message) {
 	ctx, cancel := context.WithTimeout(ctx, deleteTimeout)
 	defer cancel()
-	for len(messages) > 0 {
-		n := min(len(messages), receiveSize)
-		left := messages[:n]
-		messages = messages[n:]
+	for left := range slices.Chunk(messages, receiveSize) {
 		for attempt := 1; len(left) > 0; attempt++ {
 			var err error
 			left, err = p.deleteOnce(ctx, left)

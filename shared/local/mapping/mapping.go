@@ -30,10 +30,13 @@ import (
 
 // Queue is what a mapping calls; an *sqs.Client is one.
 type Queue interface {
-	GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error)
+	GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (
+		*sqs.GetQueueAttributesOutput, error)
 	ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error)
-	DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInput, ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error)
-	ChangeMessageVisibilityBatch(context.Context, *sqs.ChangeMessageVisibilityBatchInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityBatchOutput, error)
+	DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInput, ...func(*sqs.Options)) (
+		*sqs.DeleteMessageBatchOutput, error)
+	ChangeMessageVisibilityBatch(context.Context, *sqs.ChangeMessageVisibilityBatchInput, ...func(*sqs.Options)) (
+		*sqs.ChangeMessageVisibilityBatchOutput, error)
 }
 
 var _ Queue = (*sqs.Client)(nil)
@@ -86,7 +89,8 @@ func (m *Mapping) Run(ctx context.Context) error {
 	if err := run.checkQueue(ctx); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("map queue %q to a function: %w", m.QueueURL, err)
 	}
-	p := &poller{Mapping: run, receiving: health{log: run.Log, what: "receiving from the queue"}, deleting: health{log: run.Log, what: "deleting from the queue"}}
+	p := &poller{Mapping: run, receiving: health{log: run.Log, what: "receiving from the queue"},
+		deleting: health{log: run.Log, what: "deleting from the queue"}}
 	var workers sync.WaitGroup
 	for range run.Concurrency {
 		workers.Go(func() { p.work(ctx) })
@@ -135,7 +139,8 @@ func (m *Mapping) checkQueue(ctx context.Context) error {
 		return fmt.Errorf("read its visibility timeout: %w", err)
 	}
 	if visibility := time.Duration(seconds) * time.Second; visibility < m.FunctionTimeout {
-		return fmt.Errorf("its visibility timeout of %v is less than the function timeout of %v", visibility, m.FunctionTimeout)
+		return fmt.Errorf("its visibility timeout of %v is less than the function timeout of %v",
+			visibility, m.FunctionTimeout)
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func (p *poller) gather(ctx context.Context, received []types.Message) (batch, e
 	}
 	if p.Window > 0 {
 		end := time.Now().Add(p.Window)
-		for len(received) < p.BatchSize && eventBytes(received) < maxEventBytes && ctx.Err() == nil {
+		for len(received) < p.BatchSize && fitting(received, p.BatchSize) == len(received) && ctx.Err() == nil {
 			left := time.Until(end)
 			if left <= 0 {
 				break
@@ -76,13 +76,6 @@ func fitting(messages []types.Message, count int) int {
 		}
 	}
 	return len(messages)
-}
-
-func eventBytes(messages []types.Message) (size int) {
-	for _, m := range messages {
-		size += messageBytes(m)
-	}
-	return size
 }
 
 // messageBytes is about what a message takes in an event, its names and metadata at a flat rate.
@@ -118,21 +111,23 @@ func (p *poller) receive(ctx context.Context, count int, wait time.Duration) []t
 func (p *poller) release(ctx context.Context, messages []types.Message) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()
+	const failed = "messages were not given back and wait for their visibility timeout"
 	for len(messages) > 0 {
 		n := min(len(messages), receiveSize)
 		entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, n)
 		for i, m := range messages[:n] {
-			entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{Id: entryID(i), ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 0}
+			entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{Id: entryID(i), ReceiptHandle: m.ReceiptHandle}
 		}
-		messages = messages[n:]
-		out, err := p.Queue.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &p.QueueURL, Entries: entries})
+		out, err := p.Queue.ChangeMessageVisibilityBatch(ctx,
+			&sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &p.QueueURL, Entries: entries})
 		if err != nil {
-			p.Log.Warn("messages were not given back and wait for their visibility timeout", "messages", n+len(messages), "error", err)
+			p.Log.Warn(failed, "messages", len(messages), "error", err)
 			return
 		}
 		if len(out.Failed) > 0 {
-			p.Log.Warn("messages were not given back and wait for their visibility timeout", "messages", len(out.Failed), "code", aws.ToString(out.Failed[0].Code))
+			p.Log.Warn(failed, "messages", len(out.Failed), "code", aws.ToString(out.Failed[0].Code))
 		}
+		messages = messages[n:]
 	}
 }
 

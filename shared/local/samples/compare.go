@@ -13,8 +13,7 @@ import (
 	"strings"
 )
 
-// placeholders are what may stand for a part of a text that differs from call to
-// call.
+// placeholders are what may stand for a part of a text that differs from call to call.
 var placeholders = map[string]string{
 	"id":         `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`,
 	"created_at": `\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}`,
@@ -34,21 +33,18 @@ func Placeholders() []string { return slices.Sorted(maps.Keys(placeholders)) }
 
 var placeholderForm = regexp.MustCompile(`\{\{([a-z_0-9]+)((?:\.[0-9]+)?)\}\}`)
 
-// Compare says how a reply differs from what is expected of it; nil when it does
-// not.
+// Compare says how a reply differs from what is expected of it; nil when it does not.
 //
-// Both are JSON, and the order of members does not matter. In the texts of what is
-// expected, {{time}} and the like (the table is in the folder's README.md) stand
-// for something that differs from call to call. The same placeholder means the
-// same text everywhere in a reply: where two may differ they are numbered,
-// {{time.1}} and {{time.2}}. Alone in a text, one may stand for a number.
+// Both are JSON, and the order of members does not matter. In the texts of what is expected, {{time}} and the like
+// (the table is in the folder's README.md) stand for something that differs from call to call. The same placeholder
+// means the same text everywhere in a reply: where two may differ they are numbered, {{time.1}} and {{time.2}}. Alone
+// in a text, one may stand for a number.
 func Compare(expected, reply []byte) error {
-	want, err := decode(expected)
-	if err != nil {
+	var want, got any
+	if err := decode(expected, &want); err != nil {
 		return fmt.Errorf("what is expected: %w", err)
 	}
-	got, err := decode(reply)
-	if err != nil {
+	if err := decode(reply, &got); err != nil {
 		return fmt.Errorf("the reply %.200q: %w", reply, err)
 	}
 	c := comparison{bound: map[string]string{}}
@@ -56,18 +52,18 @@ func Compare(expected, reply []byte) error {
 	return errors.Join(c.faults...)
 }
 
-// decode keeps numbers as they are written.
-func decode(text []byte) (any, error) {
-	var v any
+// decode reads the one JSON value in text. It keeps numbers as they are written, and takes no unknown member.
+func decode(text []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
-	if err := decoder.Decode(&v); err != nil {
-		return nil, fmt.Errorf("it is no JSON: %w", err)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return fmt.Errorf("it is no JSON: %w", err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("it is no JSON: something follows")
+		return errors.New("it is no JSON: something follows")
 	}
-	return v, nil
+	return nil
 }
 
 type comparison struct {
@@ -94,9 +90,9 @@ func (c *comparison) compare(at string, want, got any) {
 		maps.Copy(names, object)
 		for _, name := range slices.Sorted(maps.Keys(names)) {
 			w, expected := want[name]
-			g, there := object[name]
+			g, found := object[name]
 			switch below := strings.TrimPrefix(at+"."+name, "."); {
-			case !there:
+			case !found:
 				c.fault(below, "it is missing, want %v", w)
 			case !expected:
 				c.fault(below, "found %v, want no such member", g)

@@ -1,9 +1,8 @@
-// Package samples reads the folder of sample events: what functions are called
-// with, the replies that are expected, and the uploads that must be there before.
+// Package samples reads the folder of sample events: what functions are called with, the replies that are expected, and
+// the uploads that must exist before.
 //
-// The folder holds NAME.json, an event; replies/NAME.json, what the function
-// answers; and uploads/uploads.json with the files that it names. README.md there
-// is for people.
+// The folder holds NAME.json, an event; replies/NAME.json, what the function answers; and uploads/uploads.json with the
+// files that it names. README.md there is for people.
 package samples
 
 import (
@@ -17,8 +16,7 @@ import (
 
 // Event is one sample: what a function is called with, and what it answers.
 type Event struct {
-	// Name is the file's, without its extension. Its first word is the function:
-	// api, validator or reconciler.
+	// Name is the file's, without its extension. Its first word is the function: api, validator or reconciler.
 	Name string
 	// Payload is the event's file as it stands.
 	Payload []byte
@@ -37,9 +35,8 @@ const (
 	extension = ".json"
 )
 
-// Events reads all events of the folder, in the order of their names. The error
-// names every event without a reply, every reply without an event, and every
-// folder without events.
+// Events reads all events of the folder, in the order of their names. The error names every event without a reply,
+// every reply without an event, and every folder without events.
 func Events(folder fs.FS) ([]Event, error) {
 	names, err := jsonFiles(folder, ".")
 	if err != nil {
@@ -49,33 +46,29 @@ func Events(folder fs.FS) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	var faults []error
+	var problems []error
+	var events []Event
 	for _, name := range names {
 		if !slices.Contains(expected, name) {
-			faults = append(faults, fmt.Errorf("%s has no reply: put it into %s", name, path.Join(replies, name)))
+			problems = append(problems, fmt.Errorf("%s has no reply: put it into %s", name, path.Join(replies, name)))
+			continue
 		}
+		payload, err := fs.ReadFile(folder, name)
+		problems = append(problems, err)
+		reply, err := fs.ReadFile(folder, path.Join(replies, name))
+		problems = append(problems, err)
+		events = append(events, Event{Name: strings.TrimSuffix(name, extension), Payload: payload, Reply: reply})
 	}
 	for _, name := range expected {
 		if !slices.Contains(names, name) {
-			faults = append(faults, fmt.Errorf("%s is the reply to no event", path.Join(replies, name)))
+			problems = append(problems, fmt.Errorf("%s is the reply to no event", path.Join(replies, name)))
 		}
 	}
 	if len(names) == 0 {
-		faults = append(faults, errors.New("the folder has no events"))
+		problems = append(problems, errors.New("the folder has no events"))
 	}
-	if err := errors.Join(faults...); err != nil {
+	if err := errors.Join(problems...); err != nil {
 		return nil, err
-	}
-	events := make([]Event, len(names))
-	for i, name := range names {
-		e := Event{Name: strings.TrimSuffix(name, extension)}
-		if e.Payload, err = fs.ReadFile(folder, name); err != nil {
-			return nil, err
-		}
-		if e.Reply, err = fs.ReadFile(folder, path.Join(replies, name)); err != nil {
-			return nil, err
-		}
-		events[i] = e
 	}
 	return events, nil
 }

@@ -3,13 +3,12 @@ package samples
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -17,14 +16,12 @@ import (
 type Upload struct {
 	ID    upload.ID    `json:"id"`
 	Entry upload.Entry `json:"entry"`
-	// Name is what the caller calls the file; File is where its bytes are, beside
-	// uploads.json.
+	// Name is what the caller calls the file; File is where its bytes are, beside uploads.json.
 	Name string `json:"name"`
 	File string `json:"file"`
 	// Status is what the events presume: pending, stored or rejected.
 	Status upload.Status `json:"status"`
-	// Event is the one that changes it, and Becomes what it is then; both are
-	// empty for an upload that stays as it is.
+	// Event is the one that changes it, and Becomes what it is then; both are empty for an upload that stays as it is.
 	Event   string        `json:"event"`
 	Becomes upload.Status `json:"becomes"`
 
@@ -45,7 +42,7 @@ func (u Upload) Size() int64 { return int64(len(u.data)) }
 // Uploads are all of them, in one journal and of one kind.
 type Uploads struct {
 	Journal upload.Journal  `json:"journal"`
-	Kind    upload.KindName `json:"kind"`
+	Kind    policy.KindName `json:"kind"`
 	Uploads []Upload        `json:"uploads"`
 }
 
@@ -60,17 +57,13 @@ func ReadUploads(folder fs.FS) (Uploads, error) {
 		return Uploads{}, fmt.Errorf("read the sample uploads: %w", err)
 	}
 	var u Uploads
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&u); err != nil {
+	if err := decode(text, &u); err != nil {
 		return Uploads{}, fmt.Errorf("read the sample uploads in %s: %w", name, err)
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return Uploads{}, fmt.Errorf("read the sample uploads in %s: something follows the list", name)
 	}
 	for i, one := range u.Uploads {
 		if one.Status != upload.Pending && one.Status != upload.Stored && one.Status != upload.Rejected {
-			return Uploads{}, fmt.Errorf("read the sample uploads in %s: %s is %q; accepted: pending, stored, rejected", name, one.ID, one.Status)
+			return Uploads{}, fmt.Errorf("read the sample uploads in %s: %s is %q; accepted: pending, stored, rejected",
+				name, one.ID, one.Status)
 		}
 		if u.Uploads[i].data, err = fs.ReadFile(folder, path.Join(uploadsFolder, one.File)); err != nil {
 			return Uploads{}, fmt.Errorf("read sample upload %s: %w", one.ID, err)
@@ -84,8 +77,8 @@ func (u Uploads) Ref(one Upload) upload.Ref {
 	return upload.Ref{Journal: u.Journal, Entry: one.Entry, Kind: u.Kind, ID: one.ID}
 }
 
-// Put uploads all of them by the pipeline, under the ids that they have, and has
-// those judged that are not pending. One that is there already stays as it is.
+// Put uploads all of them by the pipeline, under the ids that they have, and has those judged that are not pending. One
+// that exists already stays as it is.
 func (u Uploads) Put(ctx context.Context, pipeline *upload.Pipeline) error {
 	for _, one := range u.Uploads {
 		if err := u.put(ctx, *pipeline, one); err != nil {
@@ -113,7 +106,8 @@ func (u Uploads) put(ctx context.Context, pipeline upload.Pipeline, one Upload) 
 		return err
 	}
 	if outcome.Record.Status != one.Status {
-		return fmt.Errorf("it is %s now, want %s: the policy does not judge it as the events presume", outcome.Record.Status, one.Status)
+		return fmt.Errorf("it is %s now, want %s: the policy does not judge it as the events presume",
+			outcome.Record.Status, one.Status)
 	}
 	return nil
 }

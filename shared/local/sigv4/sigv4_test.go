@@ -1,6 +1,7 @@
 package sigv4_test
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -62,5 +63,49 @@ func TestTheSDKsSignatureIsRightForWhatItSigned(t *testing.T) {
 				t.Error("the refusal shows the secret")
 			}
 		})
+	}
+}
+
+// Other clients sign headers that the SDK's signer leaves out, and leave out the length that it signs.
+func TestWhateverHeadersAreSignedAreChecked(t *testing.T) {
+	now := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+	checker := sigv4.Checker{AccessKey: "AKIDEXAMPLE", SecretKey: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", Region: "us-east-1", Service: "sqs",
+		Now: func() time.Time { return now }}
+	const body = `{"QueueName":"work"}`
+	mac := func(key []byte, text string) []byte {
+		m := hmac.New(sha256.New, key)
+		m.Write([]byte(text))
+		return m.Sum(nil)
+	}
+	hash := func(text string) string {
+		sum := sha256.Sum256([]byte(text))
+		return hex.EncodeToString(sum[:])
+	}
+	for _, c := range []struct{ signed, canonical string }{
+		{"host;user-agent;x-amz-date;x-amz-target", "host:sqs.example\nuser-agent:curl/8.0\nx-amz-date:20260504T030201Z\nx-amz-target:AmazonSQS.GetQueueUrl\n"},
+		{"content-length;host;x-amz-date;x-amz-target", "content-length:20\nhost:sqs.example\nx-amz-date:20260504T030201Z\nx-amz-target:AmazonSQS.GetQueueUrl\n"},
+	} {
+		// As the IAM user guide has it.
+		request := "POST\n/\n\n" + c.canonical + "\n" + c.signed + "\n" + hash(body)
+		text := "AWS4-HMAC-SHA256\n20260504T030201Z\n20260504/us-east-1/sqs/aws4_request\n" + hash(request)
+		key := []byte("AWS4" + checker.SecretKey)
+		for _, part := range []string{"20260504", "us-east-1", "sqs", "aws4_request", text} {
+			key = mac(key, part)
+		}
+		for _, agent := range []string{"curl/8.0", "another"} {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://sqs.example/", strings.NewReader(body))
+			r.Header.Set("User-Agent", agent)
+			r.Header.Set("X-Amz-Date", "20260504T030201Z")
+			r.Header.Set("X-Amz-Target", "AmazonSQS.GetQueueUrl")
+			r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260504/us-east-1/sqs/aws4_request,SignedHeaders="+
+				c.signed+",Signature="+hex.EncodeToString(key))
+			claim, err := checker.Read(r)
+			if err == nil {
+				err = checker.Verify(claim, r, []byte(body))
+			}
+			if changed := agent == "another" && strings.Contains(c.signed, "user-agent"); changed != (err != nil) {
+				t.Errorf("%s signed, from %s: %v", c.signed, agent, err)
+			}
+		}
 	}
 }
