@@ -22,10 +22,10 @@ type requestFacts struct {
 // noteRequest is the middleware around versitygw's routes.
 func noteRequest(c fiber.Ctx) error {
 	facts := requestFacts{form: c.Method() == fiber.MethodPost}
-	if value := c.Get(conditionMatch); value != "" {
+	if value := c.Get(fiber.HeaderIfMatch); value != "" {
 		facts.match = new(strings.Clone(value))
 	}
-	if value := c.Get(conditionNoneMatch); value != "" {
+	if value := c.Get(fiber.HeaderIfNoneMatch); value != "" {
 		facts.noneMatch = new(strings.Clone(value))
 	}
 	c.RequestCtx().SetUserValue(requestKey{}, facts)
