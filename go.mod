@@ -19,6 +19,7 @@ require (
 	github.com/h2non/filetype v1.1.3
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/spf13/cobra v1.10.2
+	github.com/truora/minidyn v0.8.2
 	github.com/valyala/fasthttp v1.73.0
 	github.com/versity/versitygw v1.8.0
 	golang.org/x/sync v0.24.0

@@ -118,22 +118,7 @@ func glob(t testing.TB, pattern string) []string {
 // judging to the function here. They give the functions' environment.
 func standIns(t testing.TB) []string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "hatchery")
-	mustRun(t, command{folder: moduleRoot(t), limit: 5 * time.Minute, env: bareEnvironment(t, "CGO_ENABLED=0"),
-		args: []string{tool(t, "go"), "build", "-o", program, "./cmd/hatchery"}})
-	dev := serve(t, "dev", nil, program, "dev", "--json", "--records", "dynamodb", "--no-validator", "--data", filepath.Join(t.TempDir(), "data"),
-		"--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0", "--sqs-listen", "127.0.0.1:0")
-	var ready struct {
-		Msg, Application string
-		Env              map[string]string
-	}
-	eventually(t, time.Minute, "the stand-ins are ready", func() (bool, string) {
-		if dev.ended() {
-			t.Fatalf("dev ended:\n%s", dev.tail(4000))
-		}
-		line, _, whole := strings.Cut(dev.tail(64<<10), "\n")
-		return whole && json.Unmarshal([]byte(line), &ready) == nil && ready.Msg == "ready", line
-	})
+	_, ready := startDev(t, devProgram(t), "--no-validator")
 	env := []string{"HATCHERY_RECORDS=dynamodb", "HATCHERY_APPLICATION_URL=" + ready.Application, "HATCHERY_POST_BYTES=4400000"}
 	for name, value := range ready.Env {
 		env = append(env, name+"="+value)

@@ -36,7 +36,7 @@ func serveDynamoDBLocal(t testing.TB) *dynamodb.Client {
 	return client
 }
 
-// The endpoint that the plain tests use is our own; this one is AWS's.
+// The endpoint that the plain tests use is a library's; this one is AWS's.
 func TestDynamoDBLocalKeepsTheRecordsContract(t *testing.T) {
 	client := serveDynamoDBLocal(t)
 	var tables atomic.Int64

@@ -33,18 +33,26 @@ type localDev struct {
 	client *http.Client
 }
 
-func startLocalDev(t testing.TB) localDev {
+// devReady is what `hatchery dev --json` prints when it is ready.
+type devReady struct {
+	Msg, API, Application string
+	Env                   map[string]string
+}
+
+// devProgram builds the command.
+func devProgram(t testing.TB) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "hatchery")
 	mustRun(t, command{folder: moduleRoot(t), limit: 5 * time.Minute, env: bareEnvironment(t, "CGO_ENABLED=0"),
 		args: []string{tool(t, "go"), "build", "-o", program, "./cmd/hatchery"}})
-	d := localDev{data: filepath.Join(t.TempDir(), "data")}
-	dev := serve(t, "dev", nil, program, "dev", "--json", "--data", d.data, "--listen", "127.0.0.1:0", "--records", "dynamodb", "--no-validator",
-		"--containers", "0.0.0.0:0", "--containers-host", containersHost, "--samples", filepath.Join(moduleRoot(t), "events"))
-	var ready struct {
-		Msg, API string
-		Env      map[string]string
-	}
+	return program
+}
+
+// startDev starts `hatchery dev` with records in DynamoDB and waits until it is ready.
+func startDev(t testing.TB, program string, args ...string) (dev *server, ready devReady) {
+	t.Helper()
+	args = append([]string{program, "dev", "--json", "--listen", "127.0.0.1:0", "--records", "dynamodb"}, args...)
+	dev = serve(t, "dev", nil, args...)
 	eventually(t, time.Minute, "hatchery dev is ready", func() (bool, string) {
 		if dev.ended() {
 			t.Fatalf("dev ended:\n%s", dev.tail(4000))
@@ -52,6 +60,15 @@ func startLocalDev(t testing.TB) localDev {
 		line, _, whole := strings.Cut(dev.tail(64<<10), "\n")
 		return whole && json.Unmarshal([]byte(line), &ready) == nil && ready.Msg == "ready", line
 	})
+	return dev, ready
+}
+
+func startLocalDev(t testing.TB) localDev {
+	t.Helper()
+	d := localDev{data: filepath.Join(t.TempDir(), "data")}
+	_, ready := startDev(t, devProgram(t), "--no-validator", "--data", d.data,
+		"--dynamodb", *serveDynamoDBLocal(t).Options().BaseEndpoint,
+		"--containers", "0.0.0.0:0", "--containers-host", containersHost, "--samples", filepath.Join(moduleRoot(t), "events"))
 	d.api, d.env = ready.API, ready.Env
 	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		_, port, err := net.SplitHostPort(address)

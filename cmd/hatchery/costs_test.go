@@ -30,11 +30,11 @@ func TestTheCostsInTheDocsAreThoseOfTheCountedCalls(t *testing.T) {
 	template := readTemplate(t)
 	small := work{counted: countUpload(t, jpegOf(t, smallPicture), false), size: smallPicture}
 	large := work{counted: countUpload(t, jpegOf(t, largePicture), true), size: largePicture, byForm: true}
-	records := countRecords(t)
+	records := readUnits(t)
 	shares := sharesOf(t, template, small, large, records)
 	compareBlocks(t, sourceFile(t, "docs", "costs.md"), map[string]string{
 		"prices": pricesTable(), "counted": countedTable(shares), "dollars": dollarsTable(shares, float64(template.ruleNumber(t, "quarantine", "ExpirationInDays")+template.ruleNumber(t, "quarantine", "NoncurrentDays"))),
-		"assumed": assumedTable(small, large), "month": monthTable(t, template), "scanners": scannersTable(shares), "survey": surveyTable(t, template, countSurvey(t))})
+		"assumed": assumedTable(small, large), "month": monthTable(t, template), "scanners": scannersTable(shares), "survey": surveyTable(t, template, countSurvey(t, records.SurveyReads))})
 	if dollars, _ := sum(shares); !strings.Contains(string(readFile(t, sourceFile(t, "README.md"))), fmt.Sprintf("a million pictures cost about $%.0f ", dollars)) {
 		t.Errorf("README.md does not say that a million pictures cost about $%.0f", dollars)
 	}
@@ -97,7 +97,7 @@ func sharesOf(t *testing.T, template template, small, large work, r recordCalls)
 		{"S3, DELETE", priceDelete, calls(small, "DELETE"), calls(large, "DELETE")},
 		// Sent by S3, received and deleted by the event source mapping.
 		both("SQS", priceQueue, 3),
-		both("DynamoDB, writes", priceWrite, r.create.writes+r.settle.writes),
+		both("DynamoDB, writes", priceWrite, r.Create.Writes+r.Settle.Writes),
 		{"DynamoDB, reads", priceRead, r.reads(small), r.reads(large)},
 		{"CloudWatch Logs", priceLog, small.logBytes() / 1e9, large.logBytes() / 1e9},
 	}
@@ -106,7 +106,7 @@ func sharesOf(t *testing.T, template template, small, large work, r recordCalls)
 // reads are the read units of one upload: the validator's look and its settlement,
 // and the looks of the request that waits.
 func (r recordCalls) reads(w work) float64 {
-	return r.create.reads + r.settle.reads + r.get.reads*(1+w.looks())
+	return r.Create.Reads + r.Settle.Reads + r.Get.Reads*(1+w.looks())
 }
 
 // logBytes is what one upload writes to the logs, rounded up to 100 bytes: two
@@ -278,16 +278,16 @@ func scaleTable(t *testing.T, x template, w work, r recordCalls) string {
 	row("partitions that S3 makes of that prefix", "2 λ ÷ 3,500", times(2/3500.0))
 	row("reads there", "2 λ: GET, and the copy's source", times(2))
 	row("writes under the files prefix", "λ: the copy", times(1))
-	writes := r.create.writes + r.settle.writes
+	writes := r.Create.Writes + r.Settle.Writes
 	row("write units of the table and its indexes a second", fmt.Sprintf("λ × %.0f", writes), times(writes))
 	row("read units", fmt.Sprintf("λ × %.0f", r.reads(w)), times(r.reads(w)))
 	// A global index has a throughput of its own; local ones share the table's.
-	own := r.create.entryWrites + r.settle.entryWrites
+	own := r.Create.EntryWrites + r.Settle.EntryWrites
 	row("most uploads a second at once on a new table", fmt.Sprintf("4,000 ÷ %.0f", own), most(4000, own))
 	row("most uploads a second under the default quota of a table", fmt.Sprintf("40,000 ÷ %.0f", own), most(40000, own))
 	row("most uploads a second into one entry and kind", fmt.Sprintf("1,000 ÷ %.0f", own), most(1000, own))
 	// A record leaves the shard of pending ones when it is settled, and enters another.
-	shard := r.create.shardWrites + r.settle.shardWrites/2
+	shard := r.Create.ShardWrites + r.Settle.ShardWrites/2
 	row("most uploads a second through the status index", fmt.Sprintf("%.0f shards × 1,000 ÷ %.0f", shards, shard), most(shards*1000, shard))
 	row("messages in flight, all well", fmt.Sprintf("λ × %.3f s", assumedWindow+w.judge()), times(assumedWindow+w.judge()))
 	row("share of failures that fills the queue's flight", fmt.Sprintf("120,000 ÷ (λ × %.0f s)", visibility), func(rate float64) string {

@@ -148,7 +148,7 @@ func localDeployment(ctx context.Context, w where, d door) (*deployment, error) 
 	}
 	settings.Bucket, settings.QueueURL, settings.VisibilityTime, settings.MaxReceives = at.Bucket, at.QueueURL, at.Visibility, at.MaxReceives
 	machine := aws.Config{Region: at.Region, Credentials: credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")}
-	records, done, err := besideDev(ctx, w, at, machine, d)
+	records, done, err := besideDev(ctx, w, at, d)
 	if err != nil {
 		return nil, err
 	}
@@ -158,13 +158,16 @@ func localDeployment(ctx context.Context, w where, d door) (*deployment, error) 
 }
 
 // besideDev opens the records that a running dev has open, too.
-func besideDev(ctx context.Context, w where, at local.Endpoints, machine aws.Config, d door) (upload.Records, func() error, error) {
+func besideDev(ctx context.Context, w where, at local.Endpoints, d door) (upload.Records, func() error, error) {
 	nothing := func() error { return nil }
 	if w.records == config.RecordsDynamoDB {
 		if at.DynamoDB == "" {
 			return nil, nothing, usage("--records: the hatchery dev on %s serves no DynamoDB; %s", shown(w.data), startedWith(w, at))
 		}
-		client := dynamodb.NewFromConfig(machine, func(o *dynamodb.Options) { o.BaseEndpoint = &at.DynamoDB })
+		client, err := tableClient(ctx, at)
+		if err != nil {
+			return nil, nothing, err
+		}
 		return dynamorecords.New(client, at.Table, operatorsOptions(d)), nothing, nil
 	}
 	if w.records == config.RecordsBugout {

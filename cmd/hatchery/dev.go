@@ -30,6 +30,14 @@ type devFlags struct {
 	bugout, bugoutListen, bugoutTokenFile       string
 	data, app, policy, records, samples         string
 	json, noValidator                           bool
+
+	dynamoDB  string // the URL of one that lasts
+	dataGiven bool   // data was said by a person
+
+	// What placeOfRecords completes: DynamoDB takes the credentials of AWS's environment;
+	// where containersFile is written, in the data folder when it is "".
+	foreignKeys    bool
+	containersFile string
 }
 
 func devCommand(d door) *cobra.Command {
@@ -47,6 +55,13 @@ everything, any other token nothing.
 
 Everything is kept in the data folder. Ctrl-C ends it, and the next start goes on
 with whatever was accepted.
+
+With --records dynamodb all is for one run, because dev's own DynamoDB is in memory: the
+data folder is a temporary one, and is gone at the end. With --dynamodb the records are
+kept in a DynamoDB that lasts, DynamoDB Local or AWS's, and everything else in the data
+folder, as ever. The table, ` + local.Table + `, is made when it is missing. Region and
+credentials are those of AWS's environment. They are dev's own when that has none, and with
+--containers, because functions there are given these.
 
 These settings apply as in AWS: HATCHERY_POLICY, HATCHERY_CORS_ORIGINS,
 HATCHERY_POST_BYTES, HATCHERY_REDIRECT_BYTES, HATCHERY_APPLICATION,
@@ -77,6 +92,7 @@ fault, and 3 when another system failed, or an address or the folder is taken.`,
   hatchery dev --listen 127.0.0.1:9000 --data /tmp/try
   hatchery dev --app https://journals.example.com --policy policy.json
   hatchery dev --records dynamodb --containers 172.17.0.1:9000
+  hatchery dev --records dynamodb --dynamodb http://127.0.0.1:8000
   hatchery dev --records bugout
   export HATCHERY_BUGOUT_APPLICATION_ID=4bf67555-b4f3-4a2e-95ff-7142d49d167b
   hatchery dev --records bugout --bugout https://auth.example.com --bugout-token-file token`,
@@ -86,12 +102,16 @@ fault, and 3 when another system failed, or an address or the folder is taken.`,
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return dev(cmd.Context(), f, d) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.dataGiven = cmd.Flags().Changed("data")
+			return dev(cmd.Context(), f, d)
+		},
 	}
 	command.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8080", "the API's `address`")
 	command.Flags().StringVar(&f.s3Listen, "s3-listen", "127.0.0.1:0", "the S3 server's `address`; port 0 is chosen once and kept")
 	command.Flags().StringVar(&f.sqsListen, "sqs-listen", "127.0.0.1:0", "the SQS endpoint's `address`; port 0 is chosen once and kept")
-	command.Flags().StringVar(&f.dynamoDBListen, "dynamodb-listen", "", "also serve DynamoDB on this `address` (default: only with --records dynamodb, on 127.0.0.1:0)")
+	command.Flags().StringVar(&f.dynamoDBListen, "dynamodb-listen", "", "also serve DynamoDB, in memory, on this `address` (default: only with --records dynamodb, on 127.0.0.1:0)")
+	command.Flags().StringVar(&f.dynamoDB, "dynamodb", "", "with --records dynamodb: the `URL` of a DynamoDB that lasts (default: dev's own, which keeps nothing)")
 	command.Flags().StringVar(&f.bugoutListen, "bugout-listen", "", "also serve a stand-in for Bugout's auth server on this `address` (default: only with --records bugout, on 127.0.0.1:0)")
 	command.Flags().StringVar(&f.bugout, "bugout", "", "with --records bugout: the `URL` of Bugout's auth server (default: the stand-in)")
 	command.Flags().StringVar(&f.bugoutTokenFile, "bugout-token-file", "", "with --bugout: read the deployment's own token from this `file`, - for the standard input (default: HATCHERY_BUGOUT_TOKEN)")
@@ -99,9 +119,9 @@ fault, and 3 when another system failed, or an address or the folder is taken.`,
 	command.Flags().StringVar(&f.containersHost, "containers-host", "", "what containers call this machine: a `host` (default: the one of --containers, or "+local.DockersHost+" when that is 0.0.0.0)")
 	command.Flags().StringVar(&f.samples, "samples", "", "put the uploads that the sample events in this `folder` are about into bucket and records")
 	command.Flags().BoolVar(&f.noValidator, "no-validator", false, "leave what arrives in the queue, for a validator somewhere else")
-	command.Flags().StringVar(&f.data, "data", ".hatchery", "the `folder` to keep everything in")
+	command.Flags().StringVar(&f.data, "data", defaultData, "the `folder` to keep everything in")
 	command.Flags().StringVar(&f.app, "app", "", "the `URL` of the application to ask for permission (default: the demo application)")
-	command.Flags().StringVar(&f.records, "records", "sqlite", "the `store` that keeps the records: sqlite, in the data folder, dynamodb, in a table that dev serves from there, or bugout")
+	command.Flags().StringVar(&f.records, "records", "sqlite", "the `store` that keeps the records: sqlite, in the data folder; dynamodb, in memory or where --dynamodb says; or bugout")
 	command.Flags().StringVar(&f.policy, "policy", "", "read the policy from this JSON `file`")
 	command.Flags().BoolVar(&f.json, "json", false, "print the endpoints and the log as JSON, one object a line")
 	return command
@@ -118,9 +138,6 @@ func dev(ctx context.Context, f devFlags, d door) (err error) {
 	if err != nil {
 		return err
 	}
-	if f.dynamoDBListen == "" && settings.Records == config.RecordsDynamoDB {
-		f.dynamoDBListen = "127.0.0.1:0"
-	}
 	if f.bugoutListen == "" && settings.Records == config.RecordsBugout && f.bugout == "" {
 		f.bugoutListen = "127.0.0.1:0"
 	}
@@ -135,8 +152,18 @@ func dev(ctx context.Context, f devFlags, d door) (err error) {
 	if f.json {
 		log = slog.New(slog.NewJSONHandler(d.out, nil))
 	}
+	removeData, err := f.placeOfRecords(ctx)
+	if err != nil {
+		return system(err)
+	}
+	defer func() {
+		if removeErr := removeData(); removeErr != nil {
+			err = errors.Join(err, system(removeErr))
+		}
+	}()
 	stack, err := local.Open(ctx, local.Options{Data: f.data, Listen: f.listen, S3Listen: f.s3Listen, SQSListen: f.sqsListen,
-		DynamoDBListen: f.dynamoDBListen, BugoutListen: f.bugoutListen, Containers: f.containers, ContainersHost: f.containersHost,
+		DynamoDBListen: f.dynamoDBListen, DynamoDB: f.dynamoDB, ForeignKeys: f.foreignKeys,
+		BugoutListen: f.bugoutListen, Containers: f.containers, ContainersHost: f.containersHost,
 		AppURL: f.app, QuarantinePrefix: settings.Layout.Quarantine, CORSOrigins: settings.CORSOrigins,
 		FunctionTimeout: settings.ValidatorTime, SweepEvery: sweepEvery, Log: log})
 	if err != nil {
@@ -182,7 +209,7 @@ func dev(ctx context.Context, f devFlags, d door) (err error) {
 		return system(err)
 	}
 	if !f.json {
-		fmt.Fprintln(d.out, "\nEnded. What was accepted goes on at the next start.")
+		fmt.Fprintln(d.out, ended(f))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -24,7 +25,8 @@ const containersFile = "sam-local.json"
 func announce(d door, f devFlags, settings config.Config, stack *local.Stack) error {
 	at, data := stack.Endpoints(), stack.Path("")
 	if at.Containers != "" {
-		if err := writeContainersFile(stack.Path(containersFile), settings, at); err != nil {
+		f.containersFile = cmp.Or(f.containersFile, stack.Path(containersFile))
+		if err := writeContainersFile(f.containersFile, settings, at); err != nil {
 			return err
 		}
 	}
@@ -36,6 +38,9 @@ func announce(d door, f devFlags, settings config.Config, stack *local.Stack) er
 		line := map[string]any{"msg": "ready", "api": at.API, "s3": at.S3, "sqs": at.SQS, "application": at.App, "data": data}
 		if at.DynamoDB != "" {
 			line["dynamodb"] = at.DynamoDB
+		}
+		if f.forOneRun() {
+			line["one_run"] = true
 		}
 		if at.Bugout.URL != "" {
 			line["bugout"] = at.Bugout.URL
@@ -64,10 +69,11 @@ func exported(f devFlags, settings config.Config, at local.Endpoints, policy str
 		{"AWS_ACCESS_KEY_ID", at.AccessKey}, {"AWS_SECRET_ACCESS_KEY", at.SecretKey},
 		{"HATCHERY_BUCKET", at.Bucket}, {"HATCHERY_QUEUE_URL", at.QueueURL}, {"HATCHERY_DEAD_LETTER_URL", at.DeadLetterURL},
 		{"HATCHERY_VISIBILITY_SECONDS", strconv.Itoa(int(at.Visibility.Seconds()))}, {"HATCHERY_RECORDS", settings.Records}}
-	if at.DynamoDB != "" {
+	// The credentials among these are dev's own: a DynamoDB that takes others is left out.
+	if at.DynamoDB != "" && !at.ForeignKeys {
 		exports = append(exports, [2]string{"AWS_ENDPOINT_URL_DYNAMODB", at.DynamoDB})
 	}
-	if settings.Records == config.RecordsDynamoDB {
+	if settings.Records == config.RecordsDynamoDB && !at.ForeignKeys {
 		exports = append(exports, [2]string{"HATCHERY_TABLE", at.Table})
 	}
 	switch {
@@ -107,15 +113,22 @@ func announceText(d door, f devFlags, a announcement) error {
 	if f.app == "" {
 		application += "  (a demo: the token demo may do everything, any other nothing)"
 	}
-	_, _ = fmt.Fprintf(&b, `Hatchery is running. All it keeps is in %s
+	begins := "Hatchery is running. All it keeps is in "
+	if f.forOneRun() {
+		begins = oneRunText
+	}
+	_, _ = fmt.Fprintf(&b, `%s%s
 
   API          %s
   S3           %s  (bucket %s, path style)
   SQS          %s  (queue %s, dead letters %s)
-`, a.data, at.API, at.S3, at.Bucket, at.SQS, local.Queue, local.DeadLetters)
+`, begins, a.data, at.API, at.S3, at.Bucket, at.SQS, local.Queue, local.DeadLetters)
 	if at.DynamoDB != "" {
 		kept := "table " + at.Table
-		if f.records != config.RecordsDynamoDB {
+		switch {
+		case f.dynamoDB != "":
+			kept += ", with " + keysOf(at)
+		case f.records != config.RecordsDynamoDB:
 			kept = "nothing is kept there: the records are in " + f.records + ", unless you add --records dynamodb"
 		}
 		_, _ = fmt.Fprintf(&b, "  DynamoDB     %s  (%s)\n", at.DynamoDB, kept)
@@ -138,7 +151,7 @@ Try it with a picture of yours:
   curl -i -H 'Authorization: demo' -F file=@cat.png '%s/files/demo/entries/1/images?image_name=cat.png'
 `, at.API)
 	if at.Containers != "" {
-		_, _ = fmt.Fprintf(&b, containersText, at.ContainersListen, shellWord(filepath.Join(a.data, containersFile)))
+		_, _ = fmt.Fprintf(&b, containersText, at.ContainersListen, shellWord(cmp.Or(f.containersFile, filepath.Join(a.data, containersFile))))
 	}
 	if f.noValidator {
 		b.WriteString("\nThe validator is somewhere else (--no-validator): what arrives stays pending until it is invoked.\n")
@@ -147,19 +160,33 @@ Try it with a picture of yours:
 	for _, e := range a.exports {
 		_, _ = fmt.Fprintf(&b, "export %s=%s\n", e[0], exportWord(e[1]))
 	}
-	_, _ = fmt.Fprintf(&b, "\nThe reconciler for it:\n  %s\n", reconcileOf(f, a.data))
+	_, _ = fmt.Fprintf(&b, "\nThe reconciler for it:\n  %s\n", reconcileOf(f, a.data, at.ForeignKeys))
 	b.WriteString("\nCtrl-C ends it.\n\n")
 	_, err := d.out.Write(b.Bytes())
 	return err
 }
 
+const oneRunText = `Hatchery is running, for this run only: its DynamoDB is in memory, so that nothing
+is kept. At the end all that was uploaded is gone. To keep it, name a DynamoDB that lasts
+with --dynamodb, or leave --records dynamodb out. Until then it is in `
+
+// ended is what a person reads at the end.
+func ended(f devFlags) string {
+	if f.forOneRun() {
+		return "\nEnded. Nothing was kept."
+	}
+	return "\nEnded. What was accepted goes on at the next start."
+}
+
 // reconcileOf is the command that reconciles what dev runs.
-func reconcileOf(f devFlags, data string) string {
+func reconcileOf(f devFlags, data string, foreignKeys bool) string {
 	switch {
 	case f.bugout != "":
 		return "hatchery reconcile   # with these exports, and --token-file or HATCHERY_BUGOUT_TOKEN"
 	case f.records == config.RecordsSQLite || f.records == "":
 		return "hatchery reconcile --data " + shellWord(data)
+	case foreignKeys:
+		return "hatchery reconcile --data " + shellWord(data) + " --records dynamodb"
 	}
 	return "hatchery reconcile --data " + shellWord(data) + " --records " + f.records + "   # or alone, with these exports"
 }
@@ -233,6 +260,9 @@ func writeContainersFile(path string, settings config.Config, at local.Endpoints
 		"HATCHERY_VISIBILITY_SECONDS": strconv.Itoa(int(at.Visibility.Seconds())),
 	}
 	text, err := json.MarshalIndent(map[string]any{"Parameters": variables}, "", "  ")
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o700) // not there when dev is for one run
+	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}

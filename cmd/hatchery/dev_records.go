@@ -5,10 +5,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
 	"hatchery/shared/config"
 	"hatchery/shared/local"
 	"hatchery/shared/records/dynamorecords"
@@ -20,10 +16,11 @@ import (
 // before the stack.
 func openRecords(ctx context.Context, settings config.Config, stack *local.Stack, log *slog.Logger) (records upload.Records, done func() error, err error) {
 	if settings.Records == config.RecordsDynamoDB {
-		at := stack.Endpoints()
-		client := dynamodb.New(dynamodb.Options{Region: at.Region, BaseEndpoint: aws.String(at.DynamoDB),
-			Credentials: credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")})
-		return dynamorecords.New(client, at.Table, dynamorecords.Options{Now: time.Now, Damaged: dynamorecords.LogDamaged(log)}), func() error { return nil }, nil
+		client, err := openDynamoDB(ctx, stack.Endpoints())
+		if err != nil {
+			return nil, nil, err
+		}
+		return dynamorecords.New(client, local.Table, dynamorecords.Options{Now: time.Now, Damaged: dynamorecords.LogDamaged(log)}), func() error { return nil }, nil
 	}
 	if settings.Records == config.RecordsBugout {
 		store, err := checkedStore(ctx, settings.Bugout, log)

@@ -34,7 +34,7 @@ func (f devFlags) check() error {
 	if f.containersHost != "" && !isHost(f.containersHost) {
 		return usage("--containers-host: found %q; want a host's name or address, without a port, as %s", f.containersHost, local.DockersHost)
 	}
-	return nil
+	return f.checkDynamoDB()
 }
 
 // isAddress takes an empty host, which is every address of this machine.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -129,6 +130,29 @@ func workingFolder(t *testing.T) string {
 	return folder
 }
 
+// noOne is an address that nobody listens on.
+func noOne(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return l.Addr().String()
+}
+
+// withOldTables is a data folder in which an earlier release kept a DynamoDB table.
+func withOldTables(t *testing.T) string {
+	t.Helper()
+	data := t.TempDir()
+	if err := os.WriteFile(filepath.Join(data, "tables.db"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
 // fails runs the command to its end and gives exit code and standard error.
 func fails(t *testing.T, args ...string) (int, string) {
 	t.Helper()
@@ -166,8 +190,15 @@ func TestStartsThatCannotWorkSayWhyAndWhatToDo(t *testing.T) {
 		{"a token for the stand-in", []string{"dev", "--records", "bugout", "--bugout-token-file", file}, exitUsage, []string{"--bugout-token-file", "--bugout"}},
 		{"a busy address for Bugout", []string{"dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--bugout-listen", address}, exitSystem, []string{address, "--bugout-listen"}},
 		{"containers without a table", []string{"dev", "--containers", "127.0.0.1:0"}, exitUsage, []string{"--containers", "add --records dynamodb"}},
-		{"a busy address for containers", []string{"dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--records", "dynamodb", "--containers", address}, exitSystem, []string{address, "--containers"}},
+		{"a busy address for containers", []string{"dev", "--listen", "127.0.0.1:0", "--records", "dynamodb", "--containers", address}, exitSystem, []string{address, "--containers"}},
 		{"a busy address for DynamoDB", []string{"dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--dynamodb-listen", address}, exitSystem, []string{address, "--dynamodb-listen"}},
+		{"a folder for one run", []string{"dev", "--data", t.TempDir(), "--records", "dynamodb"}, exitUsage, []string{"--data", "keeps nothing", "--dynamodb"}},
+		{"a DynamoDB for other records", []string{"dev", "--dynamodb", "http://127.0.0.1:8000"}, exitUsage, []string{"--dynamodb", "--records dynamodb"}},
+		{"a DynamoDB here and another", []string{"dev", "--records", "dynamodb", "--dynamodb", "http://127.0.0.1:8000", "--dynamodb-listen", "127.0.0.1:0"}, exitUsage, []string{"--dynamodb-listen", "leave one of them out"}},
+		{"a DynamoDB that is no URL", []string{"dev", "--records", "dynamodb", "--dynamodb", "127.0.0.1:8000"}, exitUsage, []string{`--dynamodb: found "127.0.0.1:8000"`, "http://127.0.0.1:8000"}},
+		{"a DynamoDB that is not there", []string{"dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--records", "dynamodb", "--dynamodb", "http://" + noOne(t), "--containers", "127.0.0.1:0"},
+			exitSystem, []string{"keep records in DynamoDB at http://", "refused"}},
+		{"a table of an earlier version", []string{"dev", "--data", withOldTables(t), "--listen", "127.0.0.1:0"}, exitSystem, []string{"tables.db", "--data", "earlier version", "hatchery migrate --from dynamodb:hatchery-records --to sqlite:"}},
 		{"samples that are not there", []string{"dev", "--samples", file}, exitUsage, []string{"--samples " + file, "uploads.json"}},
 		{"an address without a host", []string{"dev", "--listen", "8080"}, exitUsage, []string{`--listen: found "8080"; want HOST:PORT, as 127.0.0.1:8080`}},
 		{"an address without a port", []string{"dev", "--s3-listen", "127.0.0.1"}, exitUsage, []string{"--s3-listen", "want HOST:PORT"}},

@@ -29,7 +29,8 @@ type promise struct {
 
 // TestKilledUnderLoadEveryAcceptedUploadIsSettled kills the whole process at random
 // moments while clients post pictures and liars, send forms and delete, starts it
-// again on the same folder, and asks about everything that was promised.
+// again on the same folder, and asks about everything that was promised. A DynamoDB has a
+// process of its own, which is not killed: AWS's goes on, too.
 //
 // HATCHERY_KILLS sets how often, all stores together (20); HATCHERY_SEED repeats a
 // run's choices.

@@ -40,6 +40,13 @@ func TestMain(m *testing.M) {
 		stop()
 		os.Exit(code)
 	}
+	if os.Getenv(asDynamoDB) != "" {
+		if err := serveDynamoDB(os.Args[1], os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	testscript.Main(m, map[string]func(){"hatchery": main})
 }
 
@@ -67,6 +74,8 @@ type hatchery struct {
 	// warning is what was said of the API's address.
 	warning string
 	env     map[string]string
+	data    string // the folder
+	oneRun  bool
 	errors  *bytes.Buffer
 	ended   chan error
 	client  *http.Client
@@ -91,17 +100,27 @@ func (l *lines) String() string {
 	return strings.Join(l.all, "\n")
 }
 
-// startHatchery starts `hatchery dev` on a folder and waits until it is ready.
+// startHatchery starts `hatchery dev` on a folder, or without one, and waits until it is
+// ready.
 func startHatchery(t testing.TB, data string, args ...string) *hatchery {
+	t.Helper()
+	return startHatcheryIn(t, withoutAWS(), data, args...)
+}
+
+// startHatcheryIn is startHatchery with more in its environment.
+func startHatcheryIn(t testing.TB, environment []string, data string, args ...string) *hatchery {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	arguments := append([]string{"dev", "--json", "--data", data, "--listen", "127.0.0.1:0"}, args...)
+	arguments := append([]string{"dev", "--json", "--listen", "127.0.0.1:0"}, lastingTable(t, data, args)...)
+	if data != "" {
+		arguments = append(arguments, "--data", data)
+	}
 	h := &hatchery{t: t, command: exec.Command(exe, arguments...), errors: new(bytes.Buffer), ended: make(chan error, 1), log: new(lines),
 		client: &http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 32}}}
-	h.command.Env = append(os.Environ(), asHatchery+"=1")
+	h.command.Env = append(append(os.Environ(), asHatchery+"=1"), environment...)
 	h.command.Stderr = h.errors
 	out, err := h.command.StdoutPipe()
 	if err != nil {
@@ -144,6 +163,8 @@ func (h *hatchery) read(out io.Reader, ready chan<- error) {
 			Containers string            `json:"containers"`
 			Warning    string            `json:"warning"`
 			Env        map[string]string `json:"env"`
+			Data       string            `json:"data"`
+			OneRun     bool              `json:"one_run"`
 		}
 		if err := json.Unmarshal(scanner.Bytes(), &at); err != nil || at.Message != "ready" {
 			h.log.add(scanner.Text())
@@ -151,6 +172,7 @@ func (h *hatchery) read(out io.Reader, ready chan<- error) {
 		}
 		announced = true
 		h.base, h.containers, h.warning, h.env = at.API, at.Containers, at.Warning, at.Env
+		h.data, h.oneRun = at.Data, at.OneRun
 		ready <- nil
 	}
 	if !announced {

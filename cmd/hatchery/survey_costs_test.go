@@ -27,10 +27,11 @@ type surveyCalls struct {
 }
 
 // countSurvey counts a scheduled run that surveys, and one that goes on with the
-// records.
-func countSurvey(t *testing.T) (c surveyCalls) {
+// records. The reads are counted elsewhere.
+func countSurvey(t *testing.T, reads float64) surveyCalls {
 	t.Helper()
-	records, m := meteredRecords(t)
+	c := surveyCalls{reads: reads}
+	records := uploadtest.NewRecords(uploadtest.RecordsOptions{Now: time.Now})
 	objects := uploadtest.NewObjects()
 	for n := range surveyed {
 		r := upload.Record{ID: upload.ID(fmt.Sprintf("0195600d-0000-7000-8000-%012d", n)), Journal: "6f1c9a52-6f0e-4a43-9d4c-1b6a2f0f7c11", Entry: "0c2d7c1e-53b1-4d0a-9a5c-3a1f0a9b8d22",
@@ -48,7 +49,6 @@ func countSurvey(t *testing.T) (c surveyCalls) {
 	r := &reconcile.Reconciler{Records: records, Inventory: bucket, Layout: upload.DefaultLayout, Limits: reconcile.DefaultLimits(5, time.Minute),
 		Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 	run := func(o reconcile.Options) reconcile.Report {
-		m.take()
 		bucket.lists.Store(0)
 		report, err := r.Run(t.Context(), o)
 		if err != nil || report.NeedsPerson() {
@@ -59,7 +59,7 @@ func countSurvey(t *testing.T) (c surveyCalls) {
 	if report := run(reconcile.Options{}); report.StoredSeen != surveyed || report.ObjectsSeen != surveyed {
 		t.Fatalf("surveyed %+v", report)
 	}
-	c.lists, c.reads = bucket.lists.Load(), m.take().reads
+	c.lists = bucket.lists.Load()
 	first := run(reconcile.Options{MaxRecords: 1})
 	run(reconcile.Options{Resume: first.Resume})
 	c.apart = bucket.lists.Load()

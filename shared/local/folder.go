@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/gofrs/flock"
 )
@@ -15,6 +16,8 @@ import (
 const (
 	stateFile = "dev.json"
 	lockFile  = "hatchery.lock"
+	// oldTables is where earlier versions kept a DynamoDB table.
+	oldTables = "tables.db"
 )
 
 // ErrInUse: another process has the data folder.
@@ -45,6 +48,12 @@ func takeFolder(dir string) (*folder, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, wrap(err)
+	}
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == oldTables }) {
+		return nil, fmt.Errorf("data folder %s: %s holds records that an earlier version kept with --records dynamodb, "+
+			"and this one cannot read it: choose another folder with --data, or start that version on this one with "+
+			"--records dynamodb, copy the records with what it exports and hatchery migrate --from dynamodb:%s --to sqlite:%s, "+
+			"and move %[2]s away", dir, oldTables, Table, filepath.Join(dir, "records.db"))
 	}
 	f := &folder{dir: dir, lock: flock.New(filepath.Join(dir, lockFile))}
 	locked, err := f.lock.TryLock()
@@ -81,6 +90,10 @@ type state struct {
 	SQSListen      string `json:"sqs_listen"`
 	DynamoDBListen string `json:"dynamodb_listen,omitempty"`
 	Containers     string `json:"containers,omitempty"`
+
+	// DynamoDB is the URL of one that the stack did not open. ForeignKeys says that it does not take these credentials.
+	DynamoDB    string `json:"dynamodb,omitempty"`
+	ForeignKeys bool   `json:"dynamodb_foreign_keys,omitempty"`
 
 	BugoutListen      string `json:"bugout_listen,omitempty"`
 	BugoutApplication string `json:"bugout_application,omitempty"`

@@ -47,8 +47,13 @@ type Options struct {
 	Data string
 	// Listen, S3Listen and SQSListen are addresses.
 	Listen, S3Listen, SQSListen string
-	// DynamoDBListen is the address of DynamoDB, with the records' table; empty: it is not served.
+	// DynamoDBListen is the address of DynamoDB, with the records' table; empty: it is not served, and nothing in it is
+	// kept.
 	DynamoDBListen string
+	// DynamoDB is the URL of another one, which is not opened here; empty: there is none. With ForeignKeys it takes the
+	// region and the credentials of AWS's environment, and not the stack's own.
+	DynamoDB    string
+	ForeignKeys bool
 	// BugoutListen is the address of a stand-in for Bugout's auth server (Brood); empty: it is not served.
 	BugoutListen string
 	// Containers is one more address, for functions in containers: S3, SQS and DynamoDB at once, and the application's
@@ -109,6 +114,7 @@ func Open(ctx context.Context, o Options) (_ *Stack, err error) {
 	if s.state, err = s.folder.loadState(); err != nil {
 		return nil, err
 	}
+	s.state.DynamoDB, s.state.ForeignKeys = o.DynamoDB, o.ForeignKeys
 	for _, part := range []struct {
 		wanted bool
 		open   func(context.Context) error
@@ -232,8 +238,10 @@ type Endpoints struct {
 	// Visibility and MaxReceives are the queue's.
 	Visibility  time.Duration
 	MaxReceives int
-	// DynamoDB is "" when it is not served; Table is the records' in it.
+	// DynamoDB is "" when there is none; Table is the records' in it. With ForeignKeys
+	// it takes the region and the credentials of AWS's environment, and not these.
 	DynamoDB, Table string
+	ForeignKeys     bool
 	Bugout          Bugout
 	// Containers is the one URL for functions in containers, and ContainersListen the address behind it. Both are ""
 	// when there is none.
@@ -245,9 +253,9 @@ func (s *Stack) Endpoints() Endpoints {
 	e := s.state.endpoints()
 	e.API, e.APIBeyond = s.apiAt()
 	e.App, e.Visibility, e.MaxReceives = s.o.AppURL, s.visibility(), maxReceives
-	// The state remembers what earlier starts served.
+	// The state remembers what earlier starts served, too.
 	if s.dynamodb == nil {
-		e.DynamoDB = ""
+		e.DynamoDB = s.state.DynamoDB
 	}
 	if s.bugout == nil {
 		e.Bugout = Bugout{}
@@ -267,7 +275,8 @@ func (st state) endpoints() Endpoints {
 		Region: Region, AccessKey: st.AccessKey, SecretKey: st.SecretKey}
 	e.QueueURL = e.SQS + "/" + account + "/" + Queue
 	e.DeadLetterURL = e.SQS + "/" + account + "/" + DeadLetters
-	if st.DynamoDBListen != "" {
+	e.DynamoDB, e.ForeignKeys = st.DynamoDB, st.ForeignKeys
+	if e.DynamoDB == "" && st.DynamoDBListen != "" {
 		e.DynamoDB = "http://" + st.DynamoDBListen
 	}
 	if st.BugoutListen != "" {

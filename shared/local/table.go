@@ -11,35 +11,51 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
 
 	"hatchery/shared/local/localdynamo"
 	"hatchery/shared/records/dynamorecords"
 )
 
-// expireEvery is how often what has expired is removed.
-const expireEvery = 10 * time.Minute
-
-// openTable serves DynamoDB and makes the records' table, as the template does.
+// openTable serves DynamoDB and makes the records' table in it.
 func (s *Stack) openTable(ctx context.Context) error {
 	var err error
 	address := kept(s.o.DynamoDBListen, s.state.DynamoDBListen)
-	s.dynamodb, err = localdynamo.Open(ctx, localdynamo.Options{Path: s.folder.path("tables.db"), Listen: address, Region: Region,
-		AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey, ExpireEvery: expireEvery, Log: s.o.Log})
+	s.dynamodb, err = localdynamo.Open(ctx, localdynamo.Options{Listen: address, Region: Region,
+		AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey, Log: s.o.Log})
 	if err != nil {
 		return fmt.Errorf("start DynamoDB: %w%s", err, hint(err, "--dynamodb-listen"))
 	}
 	s.closers = append(s.closers, s.dynamodb.Close)
 	s.state.DynamoDBListen = strings.TrimPrefix(s.dynamodb.URL(), "http://")
-	client := dynamodb.New(dynamodb.Options{Region: Region, BaseEndpoint: aws.String(s.dynamodb.URL()),
-		Credentials: credentials.NewStaticCredentialsProvider(s.state.AccessKey, s.state.SecretKey, "")})
-	_, err = client.CreateTable(ctx, dynamorecords.TableInput(Table))
-	if _, exists := errors.AsType[*types.ResourceInUseException](err); exists {
-		return nil
-	}
-	if err != nil {
+	return MakeTable(ctx, dynamodb.New(dynamodb.Options{Region: Region, BaseEndpoint: aws.String(s.dynamodb.URL()),
+		Credentials: credentials.NewStaticCredentialsProvider(s.state.AccessKey, s.state.SecretKey, "")}))
+}
+
+// madeWithin bounds the wait for a table that AWS is making.
+const madeWithin = 2 * time.Minute
+
+// MakeTable makes the records' table as the template does, unless it is there.
+func MakeTable(ctx context.Context, client *dynamodb.Client) error {
+	made, err := client.CreateTable(ctx, dynamorecords.TableInput(Table))
+	_, there := errors.AsType[*types.ResourceInUseException](err)
+	if err != nil && !there {
 		return fmt.Errorf("make table %s: %w", Table, err)
 	}
-	if _, err := client.UpdateTimeToLive(ctx, dynamorecords.TimeToLiveInput(Table)); err != nil {
+	if !there && made.TableDescription.TableStatus == types.TableStatusCreating {
+		waiter := dynamodb.NewTableExistsWaiter(client, func(o *dynamodb.TableExistsWaiterOptions) {
+			o.MinDelay = time.Second // 20 seconds is the default
+		})
+		if err := waiter.Wait(ctx, &dynamodb.DescribeTableInput{TableName: aws.String(Table)}, madeWithin); err != nil {
+			return fmt.Errorf("make table %s: %w", Table, err)
+		}
+	}
+	// Also of a table that is there: an earlier start may have ended right after making it.
+	_, err = client.UpdateTimeToLive(ctx, dynamorecords.TimeToLiveInput(Table))
+	if failure, ok := errors.AsType[smithy.APIError](err); ok && there && failure.ErrorCode() == "ValidationException" {
+		return nil // it is enabled already
+	}
+	if err != nil {
 		return fmt.Errorf("have what has expired removed from table %s: %w", Table, err)
 	}
 	return nil

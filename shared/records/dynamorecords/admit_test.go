@@ -186,3 +186,19 @@ func TestABoundWithoutRoomForTheLargestNumberIsKept(t *testing.T) {
 	_, err := s.Settle(t.Context(), create(t, s, draft(2)).Ref(), v)
 	is(t, err, upload.ErrOverQuota, "settle")
 }
+
+// Images of the replaced service may have no checksum.
+func TestAStoredFileWithoutAChecksumCounts(t *testing.T) {
+	w := newWorld(t)
+	s := w.store(w.newTable(t), dynamorecords.Options{})
+	v := stores(1)
+	v.SHA256 = ""
+	settle(t, s, create(t, s, draft(1)), v)
+	settle(t, s, create(t, s, draft(2)), stores(2))
+	create(t, s, draft(3))
+	if usage, err := s.Usage(t.Context(), "journal-1", "entry_A", "images"); err != nil || usage != (upload.Usage{Files: 3, Bytes: 2000}) {
+		t.Errorf("the entry holds %+v, %v", usage, err)
+	}
+	_, err := s.Settle(t.Context(), draft(3).Ref(), atMost(2, stores(3)))
+	is(t, err, upload.ErrOverQuota, "settle")
+}

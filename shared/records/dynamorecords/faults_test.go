@@ -101,8 +101,6 @@ func TestAChangeWhoseAnswerWasLostIsMadeOnce(t *testing.T) {
 	for _, c := range changings(w.now.now()) {
 		for name, f := range map[string]fault{
 			"lost": lost, "late": late, "broken off": brokenOff,
-			// DynamoDB remembers the token of a transaction for ten minutes.
-			"lost for long":     fault(lost).then(func() { w.serverT.pass(11 * time.Minute) }),
 			"not carried out":   refused(http.StatusServiceUnavailable, "ServiceUnavailable"),
 			"in another's way":  refused(http.StatusBadRequest, "TransactionConflictException"),
 			"too much at once":  refused(http.StatusBadRequest, "ProvisionedThroughputExceededException"),
@@ -145,8 +143,6 @@ func TestAChangeIsKnownAsOursAfterOthersHaveWritten(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				// The token of a transaction would answer for it.
-				w.serverT.pass(11 * time.Minute)
 			}))
 			got, err := c.call(t.Context(), s)
 			if err != nil {

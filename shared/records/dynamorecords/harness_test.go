@@ -24,7 +24,7 @@ import (
 	"hatchery/shared/upload"
 )
 
-// clock is moved by hand. The endpoint's is another one.
+// clock is moved by hand.
 type clock struct {
 	mu sync.Mutex
 	t  time.Time
@@ -46,19 +46,18 @@ func (c *clock) pass(d time.Duration) {
 
 // world is an endpoint with a way to it on which things go wrong.
 type world struct {
-	t       testing.TB
-	client  *dynamodb.Client
-	way     *way
-	now     *clock // the stores'
-	serverT *clock // the endpoint's
-	tables  atomic.Int64
+	t      testing.TB
+	client *dynamodb.Client
+	way    *way
+	now    *clock // the stores'
+	tables atomic.Int64
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, way: &way{}, now: newClock(time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC)), serverT: newClock(time.Now())}
+	w := &world{t: t, way: &way{}, now: newClock(time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC))}
 	server, err := localdynamo.Open(t.Context(), localdynamo.Options{Listen: "127.0.0.1:0", Region: "eu-south-1",
-		AccessKey: "key", SecretKey: "secret", Now: w.serverT.now})
+		AccessKey: "key", SecretKey: "secret"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,10 @@ func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.
 // sumStored sums what an entry has stored.
 func (s *Store) sumStored(ctx context.Context, pk string) (upload.Usage, error) {
 	var u upload.Usage
-	all := span{index: bytesIndex, hashName: partitionKey, hash: pk, consistent: true, only: "size"}
+	// From "#" is all of it, also what has no checksum. That a range is named keeps out
+	// what has no such key where an endpoint's local indexes are not sparse (minidyn).
+	all := span{index: bytesIndex, hashName: partitionKey, hash: pk, sortName: bytesKey, from: "#", to: lastOfAll,
+		consistent: true, only: "size"}
 	for {
 		out, err := s.query(ctx, all)
 		if err != nil {

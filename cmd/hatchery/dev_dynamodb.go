@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/smithy-go/logging"
+
+	"hatchery/shared/config"
+	"hatchery/shared/local"
+)
+
+// defaultData is the folder that dev keeps everything in.
+const defaultData = ".hatchery"
+
+// forOneRun says that dev's own DynamoDB has the records. It keeps nothing, so that
+// nothing else is kept either: files without records would be left.
+func (f devFlags) forOneRun() bool { return f.records == config.RecordsDynamoDB && f.dynamoDB == "" }
+
+// checkDynamoDB looks at the flags about DynamoDB.
+func (f devFlags) checkDynamoDB() error {
+	switch {
+	case f.forOneRun() && f.dataGiven:
+		return usage("--data: with --records dynamodb nothing is kept, because dev's own DynamoDB keeps nothing: " +
+			"leave --data out, or name a DynamoDB that lasts with --dynamodb")
+	case f.dynamoDB == "":
+		return nil
+	case f.records != config.RecordsDynamoDB:
+		return usage("--dynamodb says where records are kept with --records dynamodb: add that")
+	case f.dynamoDBListen != "":
+		return usage("--dynamodb-listen is the address of dev's own DynamoDB, which there is none of with --dynamodb: " +
+			"leave one of them out")
+	}
+	u, err := url.Parse(f.dynamoDB)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return usage("--dynamodb: found %q; want a URL, as http://127.0.0.1:8000 or "+
+			"https://dynamodb.eu-central-1.amazonaws.com", f.dynamoDB)
+	}
+	return nil
+}
+
+// placeOfRecords completes the flags where the records are in DynamoDB. done removes what
+// was made for one run.
+func (f *devFlags) placeOfRecords(ctx context.Context) (done func() error, err error) {
+	done = func() error { return nil }
+	switch {
+	case f.forOneRun():
+		if f.dynamoDBListen == "" {
+			f.dynamoDBListen = "127.0.0.1:0"
+		}
+		if f.containersFile, err = filepath.Abs(filepath.Join(defaultData, containersFile)); err != nil {
+			return nil, fmt.Errorf("find the working directory: %w", err)
+		}
+		if f.data, err = os.MkdirTemp("", "hatchery-"); err != nil {
+			return nil, fmt.Errorf("make a data folder for this run: %w", err)
+		}
+		folder := f.data
+		done = func() error { return os.RemoveAll(folder) }
+	case f.dynamoDB != "" && f.containers == "":
+		// Functions in containers are given dev's own credentials, so that dev must use
+		// them, too: DynamoDB Local shows each access key tables of its own.
+		f.foreignKeys = haveKeys(ctx)
+	}
+	return done, nil
+}
+
+// keysWithin bounds the search for credentials, for which there may be none.
+const keysWithin = 5 * time.Second
+
+// haveKeys says whether AWS's environment has credentials.
+func haveKeys(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, keysWithin)
+	defer cancel()
+	// That there are none is no news: the SDK would warn of it.
+	cloud, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(logging.Nop{}))
+	if err != nil {
+		return true // whoever uses them is told what is wrong
+	}
+	_, err = cloud.Credentials.Retrieve(ctx)
+	return err == nil
+}
+
+// tableClient speaks with the DynamoDB that has the records of a dev.
+func tableClient(ctx context.Context, at local.Endpoints) (*dynamodb.Client, error) {
+	machine := aws.Config{Region: at.Region,
+		Credentials: credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")}
+	if at.ForeignKeys {
+		var err error
+		if machine, err = loadAWS(ctx); err != nil {
+			return nil, err
+		}
+		if err := haveCredentials(ctx, machine); err != nil {
+			return nil, err
+		}
+	}
+	return dynamodb.NewFromConfig(machine, func(o *dynamodb.Options) { o.BaseEndpoint = &at.DynamoDB }), nil
+}
+
+// openDynamoDB is tableClient at the start of that dev: it makes the table when it is
+// missing.
+func openDynamoDB(ctx context.Context, at local.Endpoints) (*dynamodb.Client, error) {
+	client, err := tableClient(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	if err := local.MakeTable(ctx, client); err != nil {
+		return nil, fmt.Errorf("keep records in DynamoDB at %s, with %s: %w", at.DynamoDB, keysOf(at), err)
+	}
+	return client, nil
+}
+
+// keysOf says whose credentials DynamoDB is called with.
+func keysOf(at local.Endpoints) string {
+	if at.ForeignKeys {
+		return "the credentials of AWS's environment"
+	}
+	return "dev's own credentials"
+}
