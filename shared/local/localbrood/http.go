@@ -46,7 +46,8 @@ func (s *Server) handler() http.Handler {
 	})
 	mux.HandleFunc("PUT /resources/{id}", s.authorized("update resource", s.update))
 	mux.HandleFunc("DELETE /resources/{id}", s.authorized("delete resource", s.onResource(s.rules, s.remove)))
-	mux.HandleFunc("GET /resources/{id}/holders", s.authorized("list resource holders", s.onResource(s.sees, s.listHolders)))
+	mux.HandleFunc("GET /resources/{id}/holders",
+		s.authorized("list resource holders", s.onResource(s.sees, s.listHolders)))
 	mux.HandleFunc("POST /resources/{id}/holders", s.authorized("add resource holder permissions", s.changeHolder))
 	mux.HandleFunc("DELETE /resources/{id}/holders", s.authorized("delete resource holder permissions", s.changeHolder))
 	mux.HandleFunc("PATCH /resources/{id}", refuse)
