@@ -90,6 +90,14 @@ func (e *sendEntry) prepare(set *settings) (*outgoing, error) {
 	return m, nil
 }
 
+func (s *Server) sendMessage(_ context.Context, r *request, in *sendMessageInput) (*sendMessageOutput, error) {
+	m, err := in.prepare(r.queue.settings.Load())
+	if err != nil {
+		return nil, err
+	}
+	return &m.sendMessageOutput, s.send(r.queue, m)
+}
+
 // Send puts a message into a queue from within the process, at once visible after the queue's own delay. The tag
 // (such as an object's key and version) can be asked for with Holds; "" is none.
 func (s *Server) Send(_ context.Context, queue, body, tag string) error {
