@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -161,14 +162,9 @@ func (s *Server) send(q *queue, messages ...*outgoing) error {
 	if err != nil {
 		return err
 	}
-	immediate := 0
-	for _, m := range messages {
-		if m.delay == 0 {
-			immediate++
-		} else {
-			q.waiters.wakeAt(now+m.delay.Milliseconds(), m.delay)
-		}
+	if slices.ContainsFunc(messages, func(m *outgoing) bool { return m.delay > 0 }) {
+		q.waiters.wakeAll() // for another due time
 	}
-	q.waiters.wake(immediate)
+	q.waiters.wake(len(messages))
 	return nil
 }
