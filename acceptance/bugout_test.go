@@ -145,7 +145,7 @@ func TestTheDeployedStackWithBugout(t *testing.T) {
 	}
 	t.Run("a liar is refused", func(t *testing.T) {
 		entry := w.newEntry()
-		r, err := entry.post(t.Context(), "images", "cat.png", sample(t, "liars/cat.png"))
+		r, err := entry.post(t.Context(), "images", "cat.png", sample(t, "refused/cat.png"))
 		check(t, err)
 		check(t, entry.rejected(t.Context(), r, upload.TypeMismatch))
 	})

@@ -23,6 +23,7 @@ import (
 	"hatchery/shared/local"
 	"hatchery/shared/records/dynamorecords"
 	"hatchery/shared/upload"
+	"hatchery/shared/uploadtest"
 )
 
 // What the plain tests' DynamoDB, which is not AWS's, does not do.
@@ -60,8 +61,10 @@ func TestATransactionWhoseAnswerWasLostIsMadeOnce(t *testing.T) {
 	once := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: time.Now().Add(time.Hour)}
 	type call func(*dynamorecords.Store) (upload.Record, error)
 	create := func(s *dynamorecords.Store) (upload.Record, error) { return s.Create(ctx, r, nil) }
-	settle := func(s *dynamorecords.Store) (upload.Record, error) { return s.Settle(ctx, r.Ref(), v) }
-	remove := func(s *dynamorecords.Store) (upload.Record, error) { return s.Delete(ctx, r.Ref(), at, forget) }
+	settle := func(s *dynamorecords.Store) (upload.Record, error) { return s.Update(ctx, r.Ref(), upload.Settle(v)) }
+	remove := func(s *dynamorecords.Store) (upload.Record, error) {
+		return s.Update(ctx, r.Ref(), upload.Delete(at, forget))
+	}
 	for i, c := range []struct {
 		name   string
 		before []call
@@ -70,7 +73,7 @@ func TestATransactionWhoseAnswerWasLostIsMadeOnce(t *testing.T) {
 	}{
 		{"Create under a key", nil, func(s *dynamorecords.Store) (upload.Record, error) { return s.Create(ctx, r, once) }, r},
 		{"Settle with all wishes", []call{create}, settle, stored},
-		{"Delete of an owner", []call{create, settle}, remove, stored.Tombstone(at, forget)},
+		{"Delete of an owner", []call{create, settle}, remove, uploadtest.After(upload.Delete(at, forget), stored)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			table := fmt.Sprintf("lost-%d", i)
@@ -170,7 +173,7 @@ func TestWhatIsLongerThanAPageOfDynamoDBIsReadWhole(t *testing.T) {
 		work.Go(func() error {
 			_, err := s.Create(ctx, r, nil)
 			if err == nil && n < each {
-				_, err = s.Settle(ctx, r.Ref(), judged(n, "files-v1"))
+				_, err = s.Update(ctx, r.Ref(), upload.Settle(judged(n, "files-v1")))
 			}
 			return err
 		})
@@ -204,20 +207,20 @@ func TestWhatIsLongerThanAPageOfDynamoDBIsReadWhole(t *testing.T) {
 			Cursor: c, Limit: pages})
 	})
 	whole("PendingBefore", pending, func(c upload.Cursor) (upload.Page, error) {
-		return s.PendingBefore(t.Context(), draft(3*each).CreatedAt, c, pages)
+		return s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: draft(3 * each).CreatedAt, Cursor: c, Limit: pages})
 	})
 	whole("All", slices.Concat(stored, pending), func(c upload.Cursor) (upload.Page, error) {
-		return s.All(t.Context(), c, pages)
+		return s.Scan(t.Context(), upload.ScanQuery{Cursor: c, Limit: pages})
 	})
 	// One more with the bytes of the first stored one, and one more than the bound.
 	v := judged(0, "files-v1")
 	v.Unique = true
-	if _, err := s.Settle(t.Context(), draft(each).Ref(), v); !errors.Is(err, upload.ErrDuplicate) {
+	if _, err := s.Update(t.Context(), draft(each).Ref(), upload.Settle(v)); !errors.Is(err, upload.ErrDuplicate) {
 		t.Errorf("the same bytes: %v", err)
 	}
 	v = judged(3*each, "files-v1")
 	v.MaxFiles = each
-	if _, err := s.Settle(t.Context(), draft(each).Ref(), v); !errors.Is(err, upload.ErrOverQuota) {
+	if _, err := s.Update(t.Context(), draft(each).Ref(), upload.Settle(v)); !errors.Is(err, upload.ErrOverQuota) {
 		t.Errorf("one more than the bound: %v", err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go/middleware"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/reconcile"
 	"hatchery/shared/records/dynamorecords"
 	"hatchery/shared/upload"
@@ -82,7 +83,7 @@ func judged(n int, served upload.Version) upload.Verdict {
 // countUpload counts what creating, reading and settling a record consume.
 func countUpload(t *testing.T, store *dynamorecords.Store, m *meter) (u recordUnits) {
 	t.Helper()
-	p := upload.Pipeline{Policy: upload.DefaultPolicy(), Layout: upload.DefaultLayout, Records: store,
+	p := upload.Pipeline{Policy: policy.Default(), Layout: upload.DefaultLayout, Records: store,
 		Now: time.Now, NewID: upload.NewID}
 	draft, err := p.Draft(upload.Request{Journal: journal, Entry: entryOfUnits, Kind: "images",
 		Filename: "holiday-2026-08-14-0042.jpg"})
@@ -94,7 +95,7 @@ func countUpload(t *testing.T, store *dynamorecords.Store, m *meter) (u recordUn
 	_, err = store.Get(t.Context(), draft.Ref())
 	check(t, err)
 	u.Get = m.take()
-	_, err = store.Settle(t.Context(), draft.Ref(), judged(1, "3HL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY"))
+	_, err = store.Update(t.Context(), draft.Ref(), upload.Settle(judged(1, "3HL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY")))
 	check(t, err)
 	u.Settle = m.take()
 	return u
@@ -112,7 +113,7 @@ func countSurvey(t *testing.T, records *dynamorecords.Store, m *meter) float64 {
 		_, err := records.Create(t.Context(), r, nil)
 		check(t, err)
 		served := objects.Post(upload.DefaultLayout.FilesKey(r.Ref()), []byte("bytes"))
-		_, err = records.Settle(t.Context(), r.Ref(), judged(1, served))
+		_, err = records.Update(t.Context(), r.Ref(), upload.Settle(judged(1, served)))
 		check(t, err)
 	}
 	m.take()

@@ -21,18 +21,18 @@ func refusesLiars(t *testing.T, s *stack) {
 		code upload.Code
 		file string
 	}{
-		{upload.TypeMismatch, "liars/archive.jpg"},
-		{upload.TypeMismatch, "liars/cat.png"},
-		{upload.Truncated, "liars/cut-in-idat.png"},
-		{upload.Corrupt, "liars/bad-crc.png"},
-		{upload.TrailingData, "liars/zip-behind.gif"},
-		{upload.TooManyPixels, "liars/giant.png"},
-		{upload.NotAllowed, "liars/profile-linked.bmp"},
+		{upload.TypeMismatch, "refused/archive.jpg"},
+		{upload.TypeMismatch, "refused/cat.png"},
+		{upload.Truncated, "refused/cut-in-idat.png"},
+		{upload.Corrupt, "refused/bad-crc.png"},
+		{upload.TrailingData, "refused/zip-behind.gif"},
+		{upload.TooManyPixels, "refused/giant.png"},
+		{upload.NotAllowed, "refused/profile-linked.bmp"},
 	} {
 		t.Run(string(c.code)+" "+c.file, func(t *testing.T) {
 			t.Parallel()
 			e := s.newEntry()
-			r, err := e.post(t.Context(), "images", c.file[len("liars/"):], sample(t, c.file))
+			r, err := e.post(t.Context(), "images", c.file[len("refused/"):], sample(t, c.file))
 			check(t, err)
 			check(t, e.rejected(t.Context(), r, c.code))
 			_, err = e.want(t.Context(), http.StatusGone, nil, http.MethodGet, e.path("images", r.ID), nil)

@@ -98,14 +98,14 @@ print(json.dumps(yaml_parse(open(sys.argv[1]).read()), default=str))`
 }
 
 // policy is the default's images, and pairs: small files, no two of them alike.
-const policy = `{"kinds":{"images":{"extensions":["png","jpg","jpeg","bmp","gif"],"max_bytes":5500000},` +
+const policyJSON = `{"kinds":{"images":{"extensions":["png","jpg","jpeg","bmp","gif"],"max_bytes":5500000},` +
 	`"pairs":{"extensions":["gif","png"],"min_bytes":100,"max_bytes":2000,"duplicates":"refuse","max_files":2}}}`
 
 // parameters are what the acceptance deployment sets beside samconfig.toml.
 func parameters(name string) map[string]string {
 	return map[string]string{"Architecture": thisMachine, "ApplicationUrl": application().URL,
 		"AllowedOrigins": allowedOrigin, "BucketPrefix": name, "DeletionProtection": "false",
-		"Policy": policy, "ValidatorSeconds": "60", "TellBus": "arn:aws:events:" + region + ":000000000000:event-bus/default"}
+		"Policy": policyJSON, "ValidatorSeconds": "60", "TellBus": "arn:aws:events:" + region + ":000000000000:event-bus/default"}
 }
 
 // samDeploy deploys a template as a person would.

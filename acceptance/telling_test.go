@@ -30,7 +30,7 @@ func tellsTheApplication(t *testing.T, s *stack) {
 	e := s.newEntry()
 	good, err := e.post(ctx, "images", "cat.gif", picture(t))
 	check(t, err)
-	bad, err := e.post(ctx, "images", "cat.png", sample(t, "liars/cat.png"))
+	bad, err := e.post(ctx, "images", "cat.png", sample(t, "refused/cat.png"))
 	check(t, err)
 	want := map[string]string{good.ID: "Upload Stored stored", bad.ID: "Upload Rejected rejected"}
 	eventually(t, s.patience, "both verdicts are told", func() (bool, string) {

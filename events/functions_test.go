@@ -8,23 +8,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"hatchery/shared/access"
-	"hatchery/shared/api"
+	"hatchery/shared/config"
 	"hatchery/shared/lambdahttp"
 	"hatchery/shared/local"
 	"hatchery/shared/local/samples"
-	"hatchery/shared/objects/s3objects"
-	"hatchery/shared/queue/sqsqueue"
+	"hatchery/shared/pipeline"
 	"hatchery/shared/reconcile"
 	"hatchery/shared/records/dynamorecords"
 	"hatchery/shared/upload"
-	"hatchery/shared/validator"
 )
 
 // function answers an event as Lambda's runtime would have it answered: JSON in,
@@ -41,9 +34,10 @@ type deployment struct {
 func deploy(t *testing.T, uploads samples.Uploads) deployment {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	layout := upload.DefaultLayout
-	stack, err := local.Open(t.Context(), local.Options{Data: t.TempDir(), Listen: "127.0.0.1:0", S3Listen: "127.0.0.1:0", SQSListen: "127.0.0.1:0",
-		DynamoDBListen: "127.0.0.1:0", QuarantinePrefix: layout.Quarantine, FunctionTimeout: time.Minute, Log: log})
+	stack, err := local.Open(t.Context(), local.Options{Data: t.TempDir(), Listen: "127.0.0.1:0",
+		S3Listen: "127.0.0.1:0", SQSListen: "127.0.0.1:0",
+		DynamoDBListen: "127.0.0.1:0", QuarantinePrefix: upload.DefaultLayout.Quarantine, FunctionTimeout: time.Minute,
+		Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,35 +47,33 @@ func deploy(t *testing.T, uploads samples.Uploads) deployment {
 		}
 	})
 	at := stack.Endpoints()
-	keys := credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")
-	records := dynamorecords.New(dynamodb.New(dynamodb.Options{Region: at.Region, BaseEndpoint: aws.String(at.DynamoDB), Credentials: keys}),
-		at.Table, dynamorecords.Options{})
-	objects := s3objects.New(s3.New(s3.Options{Region: at.Region, BaseEndpoint: aws.String(at.S3), UsePathStyle: true, Credentials: keys}),
-		at.Bucket, s3objects.Options{Now: time.Now})
-	queue := sqsqueue.New(sqs.New(sqs.Options{Region: at.Region, BaseEndpoint: aws.String(at.SQS), Credentials: keys}), at.QueueURL, sqsqueue.Options{})
-	pipeline := &upload.Pipeline{Policy: upload.DefaultPolicy(), Layout: layout, Records: records, Objects: objects,
-		Now: time.Now, NewID: upload.NewID, TombstoneLife: upload.DefaultTombstoneLife}
-	if err := uploads.Put(t.Context(), pipeline); err != nil {
+	settings, err := config.Load(func(name string) string {
+		return map[string]string{"HATCHERY_BUCKET": at.Bucket, "HATCHERY_RECORDS": config.RecordsDynamoDB,
+			"HATCHERY_TABLE":           at.Table,
+			"HATCHERY_APPLICATION_URL": at.App, "HATCHERY_QUEUE_URL": at.QueueURL}[name]
+	}, config.Callers, config.Messages)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cloud := at.AWS()
+	records := dynamorecords.New(dynamodb.NewFromConfig(cloud), at.Table, dynamorecords.Options{})
+	c := pipeline.New(settings, pipeline.Dependencies{AWS: cloud, S3: pipeline.S3Client(cloud), Records: records,
+		Log: log})
+	if err := uploads.Put(t.Context(), c.Uploads); err != nil {
 		t.Fatal(err)
 	}
 
-	application, err := access.New(at.App, nil)
+	handler, err := c.API(pipeline.APIOptions{SpoolDir: t.TempDir(),
+		RequestID: func(r *http.Request) string { return lambdahttp.RequestID(r.Context()) }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err := api.New(api.Config{Pipeline: pipeline, Downloads: objects, Forms: objects, Gate: application, SpoolDir: t.TempDir(),
-		RequestID: func(r *http.Request) string { return lambdahttp.RequestID(r.Context()) }, Now: time.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	adapter := lambdahttp.New(handler, lambdahttp.Options{InvocationID: func(context.Context) string { return "invocation-1" }})
-	judge := &validator.Validator{Pipeline: pipeline, Records: records, Bucket: at.Bucket, Concurrency: 4,
-		Margin: validator.DefaultMargin, ReadRate: validator.DefaultReadRate, Now: time.Now, Log: log}
-	reconciler := &reconcile.Reconciler{Records: records, Inventory: objects, Pipeline: pipeline, Queue: queue, Layout: layout,
-		Bucket: at.Bucket, Region: at.Region, Limits: reconcile.DefaultLimits(at.MaxReceives, at.Visibility), Now: time.Now, Log: log}
+	adapter := lambdahttp.New(handler,
+		lambdahttp.Options{InvocationID: func(context.Context) string { return "invocation-1" }})
+	reconciler := c.Reconciler()
 	return deployment{records: records, functions: map[string]function{
 		"api":       adapter.Invoke,
-		"validator": of(judge.Handle),
+		"validator": of(c.Validator(nil).Handle),
 		"reconciler": of(func(ctx context.Context, _ json.RawMessage) (reconcile.Report, error) {
 			return reconciler.Scheduled(ctx, records, reconcile.Options{})
 		}),

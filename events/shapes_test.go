@@ -110,7 +110,8 @@ func TestMessagesSayOfTheObjectsWhatIsTrue(t *testing.T) {
 				}
 				seen++
 				if c.Bucket != local.Bucket || c.Size != uploads.Uploads[i].Size() || uploads.Uploads[i].Event != e.Name {
-					t.Errorf("%s: %+v; want bucket %s, %d bytes, and the upload's event to be this one", e.Name, c, local.Bucket, uploads.Uploads[i].Size())
+					t.Errorf("%s: %+v; want bucket %s, %d bytes, and the upload's event to be this one", e.Name, c, local.Bucket,
+						uploads.Uploads[i].Size())
 				}
 			}
 		}

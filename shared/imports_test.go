@@ -1,5 +1,5 @@
-// Package shared_test keeps the walls between the rooms of the project: who may
-// import whom is the two tables below, and nowhere else.
+// Package shared_test holds who may import whom: it is the two tables below, and nowhere
+// else.
 package shared_test
 
 import (
@@ -18,11 +18,11 @@ import (
 // module is the name that go.mod gives.
 const module = "hatchery"
 
-// A room is one folder of Go files (or several, by pattern) and what its files
+// A rule is about one folder of Go files (or several, by pattern) and what its files
 // may import. Patterns are import paths; "x/..." is x and everything below it,
 // "x/*" is every folder directly in x, and "..." is everything. Paths within the
 // project are written without its name.
-type room struct {
+type rule struct {
 	path    string
 	may     []string // besides the standard library
 	mayNot  []string // wins over may and over the standard library
@@ -30,14 +30,17 @@ type room struct {
 	why     string
 }
 
-// The rooms. Every folder with Go files is in exactly one of them.
-var rooms = []room{
+// The rules. Every folder with Go files is in exactly one of them.
+var rules = []rule{
 	{path: "shared", why: "holds this test alone"},
 
 	// Words and decisions.
-	{path: "shared/upload", may: []string{"shared/sniff", "golang.org/x/text/unicode/norm", "github.com/google/uuid"},
+	{path: "shared/policy", may: []string{"shared/sniff", "golang.org/x/text/unicode/norm"},
+		mayNot: []string{"net/...", "log/...", "database/sql/..."},
+		why:    "what a deployment takes is data and rules about it: whoever asks, and wherever it came from, gets the same answer"},
+	{path: "shared/upload", may: []string{"shared/policy", "shared/sniff", "github.com/google/uuid"},
 		mayNot: []string{"net/http/...", "log/...", "database/sql/..."},
-		why:    "the domain decides and returns an Outcome: what serves, logs or stores is somebody else's, so that every store and door shares one set of rules"},
+		why:    "the domain decides and returns an Outcome: what serves, logs or stores is somebody else's, so that every store and program shares one set of rules"},
 	{path: "shared/sniff", may: []string{"github.com/h2non/filetype/matchers/..."},
 		mayNot: []string{"net/...", "log/...", "database/sql/...", "image/..."},
 		why:    "pure: bytes in, verdict out; it decodes no picture, and takes the one matcher it names, never the library's registry"},
@@ -45,36 +48,42 @@ var rooms = []room{
 		why: "reads and writes notifications with the standard library alone"},
 	{path: "shared/baseurl",
 		why: "one rule of where a token may be sent, with the standard library alone"},
-	{path: "shared/access", may: []string{"shared/upload", "shared/baseurl"},
+	{path: "shared/access", may: []string{"shared/upload", "shared/policy", "shared/baseurl"},
 		why: "one question over net/http needs no library"},
-	{path: "shared/config", may: []string{"shared/upload", "shared/baseurl"},
+	{path: "shared/config", may: []string{"shared/upload", "shared/policy", "shared/baseurl"},
 		why: "the only table of settings knows the domain's words and nothing that it configures"},
 
-	// Halls: what happens on a request, a message, a schedule.
-	{path: "shared/api", may: hall(), inTests: []string{"shared/lambdahttp", "github.com/aws/aws-lambda-go/events"},
-		why: whyHall},
-	{path: "shared/validator", may: hall("github.com/aws/aws-lambda-go/events"), why: whyHall},
-	{path: "shared/reconcile", may: hall("shared/queue"), why: whyHall},
-	{path: "shared/deadletter", may: hall("shared/queue"), why: whyHall},
-	{path: "shared/migrate", may: hall(), inTests: aws("shared/records/..."), why: whyHall},
+	// Handlers: what happens on a request, a message, a schedule.
+	{path: "shared/api", may: handler(), inTests: []string{"shared/lambdahttp", "github.com/aws/aws-lambda-go/events"},
+		why: whyHandler},
+	{path: "shared/validator", may: handler("github.com/aws/aws-lambda-go/events"), why: whyHandler},
+	{path: "shared/reconcile", may: handler("shared/queue"), why: whyHandler},
+	{path: "shared/deadletter", may: handler("shared/queue"), why: whyHandler},
+	{path: "shared/migrate", may: handler(), inTests: aws("shared/records/..."), why: whyHandler},
 	{path: "shared/lambdahttp", may: []string{"github.com/aws/aws-lambda-go/events"}, inTests: []string{"shared/api"},
 		why: "turns events into requests for any http.Handler, so it knows none"},
 
+	{path: "shared/pipeline", may: handler("shared/api", "shared/validator", "shared/reconcile", "shared/config", "shared/objects/s3objects",
+		"shared/queue/sqsqueue", "shared/teller/eventbridgeteller", "github.com/aws/aws-sdk-go-v2/aws",
+		"github.com/aws/aws-sdk-go-v2/service/s3", "github.com/aws/aws-sdk-go-v2/service/sqs", "github.com/aws/aws-sdk-go-v2/service/eventbridge"),
+		inTests: aws(),
+		why:     "composes what runs, once for all programs: it opens no record store, so that no function links SQLite or the embedded stack, and no command Secrets Manager"},
+
 	// Implementations: the domain's interfaces, each with one vendor's library.
-	{path: "shared/records/sqliterecords", may: []string{"shared/upload", "modernc.org/sqlite/..."}, why: whyStore},
-	{path: "shared/records/dynamorecords", may: aws("shared/upload"), why: whyStore},
-	{path: "shared/records/bugoutrecords", may: []string{"shared/upload", "shared/baseurl", "golang.org/x/sync/...", "github.com/google/uuid"}, why: whyStore},
-	{path: "shared/objects/s3objects", may: aws("shared/upload"), inTests: []string{"shared/arrival"}, why: whyStore},
-	{path: "shared/teller/eventbridgeteller", may: aws("shared/upload"), why: whyStore},
+	{path: "shared/records/sqliterecords", may: []string{"shared/upload", "shared/policy", "modernc.org/sqlite/..."}, why: whyStore},
+	{path: "shared/records/dynamorecords", may: aws("shared/upload", "shared/policy"), why: whyStore},
+	{path: "shared/records/bugoutrecords", may: []string{"shared/upload", "shared/policy", "shared/baseurl", "golang.org/x/sync/...", "github.com/google/uuid"}, why: whyStore},
+	{path: "shared/objects/s3objects", may: aws("shared/upload", "shared/policy"), inTests: []string{"shared/arrival"}, why: whyStore},
+	{path: "shared/teller/eventbridgeteller", may: aws("shared/upload", "shared/policy"), why: whyStore},
 	{path: "shared/secrets/smsecrets", may: aws(), why: whyStore},
 	{path: "shared/emf", why: "CloudWatch's embedded metrics are JSON on a stream: the standard library is enough, and it knows nothing of what is counted"},
-	{path: "shared/queue", may: []string{"shared/upload"}, why: "an interface and its words: no queue in particular"},
-	{path: "shared/queue/sqsqueue", may: aws("shared/upload", "shared/queue"), why: whyStore},
+	{path: "shared/queue", may: []string{"shared/upload", "shared/policy"}, why: "an interface and its words: no queue in particular"},
+	{path: "shared/queue/sqsqueue", may: aws("shared/upload", "shared/policy", "shared/queue"), why: whyStore},
 
 	// Fakes and suites.
-	{path: "shared/uploadtest", may: []string{"shared/upload", "shared/sniff", "shared/arrival", "github.com/google/uuid", "golang.org/x/sync/..."},
+	{path: "shared/uploadtest", may: []string{"shared/upload", "shared/policy", "shared/sniff", "shared/arrival", "github.com/google/uuid", "golang.org/x/sync/..."},
 		why: "fakes and suites know the contract, not those who keep it"},
-	{path: "shared/queue/queuetest", may: []string{"shared/queue", "shared/upload", "golang.org/x/sync/..."},
+	{path: "shared/queue/queuetest", may: []string{"shared/queue", "shared/upload", "shared/policy", "golang.org/x/sync/..."},
 		why: "fakes and suites know the contract, not those who keep it"},
 
 	// The embedded stack.
@@ -92,33 +101,35 @@ var rooms = []room{
 		why: "a stand-in for Lambda's event source mapping: it is handed the function that it calls"},
 	{path: "shared/local/demoapp", may: []string{"shared/local/httpserver"}, inTests: []string{"shared/access"},
 		why: "a stand-in for the application needs the standard library alone"},
-	{path: "shared/local", may: aws("shared/local/...", "shared/arrival", "shared/upload", "shared/objects/s3objects", "shared/queue/...", "shared/records/...",
+	{path: "shared/local", may: aws("shared/local/...", "shared/arrival", "shared/upload", "shared/policy", "shared/objects/s3objects", "shared/queue/...", "shared/records/...",
 		"github.com/aws/aws-lambda-go/events", "github.com/gofrs/flock", "golang.org/x/sync/..."),
 		mayNot: []string{"shared/queue/queuetest"},
-		why:    "puts the stand-ins together and is handed the handlers: it knows no hall, so that local mode cannot grow a second set of rules"},
+		why:    "puts the stand-ins together and is handed the handlers: it knows no handler package, so that local mode cannot grow a second set of rules"},
 
-	{path: "shared/local/samples", may: []string{"shared/upload"},
+	{path: "shared/local/samples", may: []string{"shared/upload", "shared/policy"},
 		why: "reads the folder of sample events for whoever plays them"},
 	{path: "events", inTests: aws("shared/...", "github.com/aws/aws-lambda-go/..."),
 		why: "sample events, and the test that plays each of them through the handlers"},
 
-	// Doors.
+	// Programs.
 	{path: "lambdas/*", may: []string{"..."},
 		mayNot: []string{"shared/local/...", "shared/records/sqliterecords", "shared/deadletter", "net/http/pprof", "expvar"},
 		why:    "a function's zip stays small and starts fast: nothing of the embedded stack or of the operator's tools, and nothing that opens a debugging route"},
+	{path: "lambdas/bootstrap/bootstraptest", may: aws("lambdas/bootstrap", "shared/config", "shared/local/...", "shared/records/dynamorecords", "github.com/aws/aws-lambda-go/lambda"),
+		why: "starts any function in a test: it knows none"},
 	{path: "cmd/hatchery", may: []string{"..."}, mayNot: []string{"net/http/pprof", "expvar"},
-		why: "the door that builds everything; it opens no debugging route"},
+		why: "the program that may use everything; it opens no debugging route"},
 	{path: "acceptance", may: []string{"..."}, why: "proves the deployed whole, from outside and inside"},
 }
 
 const (
-	whyHall  = "a hall speaks to interfaces: it knows no other hall (a door wires them), no store and no vendor's client"
-	whyStore = "an implementation knows the contract and one vendor's library: so it can be replaced, and tested, alone"
+	whyHandler = "it speaks to interfaces: it knows no other handler (shared/pipeline composes them), no store and no vendor's client"
+	whyStore   = "an implementation knows the contract and one vendor's library: so it can be replaced, and tested, alone"
 )
 
-// hall is what every hall may import, and more.
-func hall(more ...string) []string {
-	return append(more, "shared/upload", "shared/arrival", "shared/access", "golang.org/x/sync/...")
+// handler is what every handler package may import, and more.
+func handler(more ...string) []string {
+	return append(more, "shared/upload", "shared/policy", "shared/arrival", "shared/access", "golang.org/x/sync/...")
 }
 
 // aws is the AWS SDK, and more.
@@ -126,45 +137,46 @@ func aws(more ...string) []string {
 	return append(more, "github.com/aws/aws-sdk-go-v2/...", "github.com/aws/smithy-go/...")
 }
 
-// A reservation is a package for few: whatever else the rooms may import.
+// A reservation is a package for few: whatever the rules say.
 type reservation struct {
 	packages []string
-	rooms    []string // who may, in all their files
+	users    []string // who may, in all their files
 	tests    bool     // whether every _test.go file may, too
 	why      string
 }
 
 var reservations = []reservation{
 	{packages: []string{"C"}, why: "the product builds without a C compiler and cross-compiles"},
-	{packages: []string{"github.com/versity/versitygw/...", "github.com/gofiber/...", "github.com/valyala/fasthttp/..."}, rooms: []string{"shared/local/locals3"},
-		why: "the embedded S3 server changes the working directory and may be replaced: one room knows it"},
-	{packages: []string{"github.com/truora/minidyn/..."}, rooms: []string{"shared/local/localdynamo"},
-		why: "the embedded DynamoDB keeps nothing and may be replaced: one room knows it"},
-	{packages: []string{"modernc.org/sqlite/..."}, rooms: []string{"shared/records/sqliterecords", "shared/local/localsqs"},
-		why: "a database is opened in two rooms: the records, and the files of the stand-ins"},
-	{packages: []string{"shared/uploadtest", "shared/queue/queuetest"}, rooms: []string{"shared/uploadtest", "shared/queue/queuetest", "acceptance"}, tests: true,
+	{packages: []string{"github.com/versity/versitygw/...", "github.com/gofiber/...", "github.com/valyala/fasthttp/..."}, users: []string{"shared/local/locals3"},
+		why: "the embedded S3 server changes the working directory and may be replaced: one package knows it"},
+	{packages: []string{"github.com/truora/minidyn/..."}, users: []string{"shared/local/localdynamo"},
+		why: "the embedded DynamoDB keeps nothing and may be replaced: one package knows it"},
+	{packages: []string{"modernc.org/sqlite/..."}, users: []string{"shared/records/sqliterecords", "shared/local/localsqs"},
+		why: "a database is opened by the records and by the stand-ins"},
+	{packages: []string{"lambdas/bootstrap/bootstraptest"}, tests: true, why: "a fixture is for tests"},
+	{packages: []string{"shared/uploadtest", "shared/queue/queuetest"}, users: []string{"shared/uploadtest", "shared/queue/queuetest", "acceptance"}, tests: true,
 		why: "fakes and suites are for tests"},
-	{packages: []string{"testing/...", "net/http/httptest", "github.com/rogpeppe/go-internal/..."}, rooms: []string{"shared/uploadtest", "shared/queue/queuetest", "acceptance"}, tests: true,
+	{packages: []string{"testing/...", "net/http/httptest", "github.com/rogpeppe/go-internal/..."}, users: []string{"shared/uploadtest", "shared/queue/queuetest", "lambdas/bootstrap/bootstraptest", "acceptance"}, tests: true,
 		why: "what tests need stays out of the product"},
 }
 
-// testsMay is what the _test.go files of every room may import besides.
+// testsMay is what the _test.go files of every package may import besides.
 var testsMay = []string{"shared/uploadtest", "shared/queue/queuetest", "shared/local/...", "github.com/rogpeppe/go-internal/..."}
 
-// refusal is why a file of the room may not import imported, or "".
-func refusal(r room, imported string, inTest bool) string {
+// refusal is why a file of the folder may not import imported, or "".
+func refusal(r rule, imported string, inTest bool) string {
 	imported = strings.TrimPrefix(imported, module+"/")
 	in := func(patterns []string) bool {
 		return slices.ContainsFunc(patterns, func(p string) bool { return matches(p, imported) })
 	}
 	for _, res := range reservations {
-		if in(res.packages) && !(inTest && res.tests) && !slices.Contains(res.rooms, r.path) {
+		if in(res.packages) && !(inTest && res.tests) && !slices.Contains(res.users, r.path) {
 			return res.why
 		}
 	}
 	switch {
 	case imported == r.path:
-		return "" // an external test of the room itself
+		return "" // an external test of the package itself
 	case inTest && (in(testsMay) || in(r.inTests)):
 		return ""
 	case in(r.mayNot) && !(inTest && isStd(imported)): // tests may use all of the standard library
@@ -177,7 +189,7 @@ func refusal(r room, imported string, inTest bool) string {
 }
 
 // isStd tells whether an import path, with the project's name taken off, is of
-// the standard library: its first part has no dot, and it is no room of ours.
+// the standard library: its first part has no dot, and it is none of ours.
 func isStd(imported string) bool {
 	first, _, _ := strings.Cut(imported, "/")
 	return !strings.Contains(first, ".") && !slices.Contains([]string{"shared", "lambdas", "cmd", "acceptance", module}, first)
@@ -214,7 +226,7 @@ func faults(tree fs.FS) ([]string, error) {
 			return nil
 		}
 		folder := path.Dir(name)
-		covering := slices.DeleteFunc(slices.Clone(rooms), func(r room) bool { return !matches(r.path, folder) })
+		covering := slices.DeleteFunc(slices.Clone(rules), func(r rule) bool { return !matches(r.path, folder) })
 		if len(covering) != 1 {
 			if !unlisted[folder] {
 				found = append(found, fmt.Sprintf("%s: %d rows of the table in shared/imports_test.go are about this folder, want one: add a row that says what it may import, and why", folder, len(covering)))
@@ -246,7 +258,7 @@ func faults(tree fs.FS) ([]string, error) {
 	return found, err
 }
 
-func TestImportsKeepToTheirRooms(t *testing.T) {
+func TestImportsKeepTheRules(t *testing.T) {
 	found, err := faults(os.DirFS(".."))
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hatchery/shared/config"
+	"hatchery/shared/policy"
 	"hatchery/shared/records/bugoutrecords"
 	"hatchery/shared/upload"
 )
@@ -28,15 +29,17 @@ type textFlags interface {
 // addServer adds the flags that say where Bugout is, and with which token it is asked.
 func (f *bugoutFlags) addServer(flags textFlags) {
 	flags.StringVar(&f.url, "url", "", "the `URL` of Bugout's auth server (default: HATCHERY_BUGOUT_URL)")
-	flags.StringVar(&f.tokenFile, "token-file", "", "read Bugout's token from this `file`, - for the standard input (default: HATCHERY_BUGOUT_TOKEN)")
+	flags.StringVar(&f.tokenFile, "token-file", "",
+		"read Bugout's token from this `file`, - for the standard input (default: HATCHERY_BUGOUT_TOKEN)")
 }
 
 // addApplication adds the flag that says whose resources are meant.
 func (f *bugoutFlags) addApplication(flags textFlags) {
-	flags.StringVar(&f.application, "application", "", "the `id` of the application in Bugout (default: HATCHERY_BUGOUT_APPLICATION_ID)")
+	flags.StringVar(&f.application, "application", "",
+		"the `id` of the application in Bugout (default: HATCHERY_BUGOUT_APPLICATION_ID)")
 }
 
-func bugoutCommand(d door) *cobra.Command {
+func bugoutCommand(term terminal) *cobra.Command {
 	var f bugoutFlags
 	command := &cobra.Command{
 		Use:   "bugout",
@@ -48,11 +51,11 @@ or the first line of the file that --token-file names.`,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	f.addServer(command.PersistentFlags())
-	command.AddCommand(registerCommand(d, &f), bugoutCheckCommand(d, &f))
+	command.AddCommand(registerCommand(term, &f), bugoutCheckCommand(term, &f))
 	return command
 }
 
-func registerCommand(d door, f *bugoutFlags) *cobra.Command {
+func registerCommand(term terminal, f *bugoutFlags) *cobra.Command {
 	var group, name, description string
 	command := &cobra.Command{
 		Use:   "register --group ID --name NAME",
@@ -68,7 +71,7 @@ prints the setting to keep. Running it again makes another one.`,
 			if _, err := upload.ParseID(group); err != nil {
 				return usage("--group: found %q; accepted: the id of one of your groups in Bugout, a UUID with dashes", group)
 			}
-			options, err := f.quick(d, false)
+			options, err := f.quick(term, false)
 			if err != nil {
 				return err
 			}
@@ -76,17 +79,19 @@ prints the setting to keep. Running it again makes another one.`,
 			if err != nil {
 				return bugoutError(err)
 			}
-			_, err = fmt.Fprintf(d.out, "The application %q is registered. Keep its id in the settings:\n\nexport HATCHERY_BUGOUT_APPLICATION_ID=%s\n", name, made.ID)
+			_, err = fmt.Fprintf(term.out, "The application %q is registered. Keep its id in the settings:\n\n"+
+				"export HATCHERY_BUGOUT_APPLICATION_ID=%s\n", name, made.ID)
 			return err
 		},
 	}
 	command.Flags().StringVar(&group, "group", "", "the `id` of the group that the application belongs to")
 	command.Flags().StringVar(&name, "name", "", "the application's name")
-	command.Flags().StringVar(&description, "description", "Records of uploads, kept by Hatchery", "what the application is for")
+	command.Flags().StringVar(&description, "description", "Records of uploads, kept by Hatchery",
+		"what the application is for")
 	return command
 }
 
-func bugoutCheckCommand(d door, f *bugoutFlags) *cobra.Command {
+func bugoutCheckCommand(term terminal, f *bugoutFlags) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "check",
 		Short: "Try everything that is needed of Bugout, and say what works",
@@ -95,7 +100,7 @@ same code as the deployment. It exits 0 when all of it works, 1 when Bugout refu
 something, 2 when it was used wrongly, and 3 when Bugout does not answer as it should.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			options, err := f.quick(d, true)
+			options, err := f.quick(term, true)
 			if err != nil {
 				return err
 			}
@@ -109,7 +114,7 @@ something, 2 when it was used wrongly, and 3 when Bugout does not answer as it s
 				if step.Err != nil {
 					word, failed = "FAIL", errors.Join(failed, f.fault(i == 0, options.URL, step))
 				}
-				if _, err := fmt.Fprintf(d.out, "%s  %s\n", word, step.Name); err != nil {
+				if _, err := fmt.Fprintf(term.out, "%s  %s\n", word, step.Name); err != nil {
 					return err
 				}
 			}
@@ -120,7 +125,7 @@ something, 2 when it was used wrongly, and 3 when Bugout does not answer as it s
 	return command
 }
 
-// fault says what a failed step of the check means for whoever typed the command.
+// fault is the error of a failed step of the check, with the exit code that it means.
 func (f *bugoutFlags) fault(first bool, url string, step bugoutrecords.Step) error {
 	_, network := errors.AsType[net.Error](step.Err)
 	switch {
@@ -131,13 +136,14 @@ func (f *bugoutFlags) fault(first bool, url string, step bugoutrecords.Step) err
 		}
 		return &exitError{exitNo, fmt.Errorf("%s: Bugout does not accept the token of %s", step.Name, from)}
 	case first && !network:
-		// It asks for nothing: whoever is Bugout answers it.
-		return system(fmt.Errorf("%s: what answers at %s does not look like Bugout's auth server, or is in trouble: %w", step.Name, url, step.Err))
+		// The first step needs no right: any Bugout server answers it.
+		return system(fmt.Errorf("%s: what answers at %s does not look like Bugout's auth server, or is in trouble: %w",
+			step.Name, url, step.Err))
 	}
 	return bugoutError(fmt.Errorf("%s: %w", step.Name, step.Err))
 }
 
-// bugoutError tells a refusal from trouble.
+// bugoutError tells a refusal from a failure.
 func bugoutError(err error) error {
 	_, decided := errors.AsType[*exitError](err)
 	switch {
@@ -150,16 +156,16 @@ func bugoutError(err error) error {
 	}
 }
 
-// quick are options for requests that give little to read.
-func (f *bugoutFlags) quick(d door, application bool) (bugoutrecords.Options, error) {
-	o, err := f.options(d, application)
+// quick are options with the time-out of requests whose answers are short.
+func (f *bugoutFlags) quick(term terminal, application bool) (bugoutrecords.Options, error) {
+	o, err := f.options(term, application)
 	o.Timeout = 0
 	return o, err
 }
 
 // options reads the flags and, for what they leave out, the environment.
-func (f *bugoutFlags) options(d door, application bool) (bugoutrecords.Options, error) {
-	getenv, err := f.over(d)
+func (f *bugoutFlags) options(term terminal, application bool) (bugoutrecords.Options, error) {
+	getenv, err := f.over(term)
 	if err != nil {
 		return bugoutrecords.Options{}, err
 	}
@@ -167,16 +173,17 @@ func (f *bugoutFlags) options(d door, application bool) (bugoutrecords.Options, 
 	if err != nil {
 		return bugoutrecords.Options{}, usage("the settings have faults:\n%w", f.named(faultsOf(err)))
 	}
-	return operatorsBugout(settings, d)
+	return operatorsBugout(settings, term)
 }
 
-// over gives the environment with the flags before it.
-func (f *bugoutFlags) over(d door) (getenv func(string) string, err error) {
+// over gives the environment with the flags in the place of their settings.
+func (f *bugoutFlags) over(term terminal) (getenv func(string) string, err error) {
 	token, err := tokenIn("--token-file", f.tokenFile)
 	if err != nil {
 		return nil, err
 	}
-	flags := map[string]string{"HATCHERY_BUGOUT_URL": f.url, "HATCHERY_BUGOUT_APPLICATION_ID": f.application, "HATCHERY_BUGOUT_TOKEN": token}
+	flags := map[string]string{"HATCHERY_BUGOUT_URL": f.url, "HATCHERY_BUGOUT_APPLICATION_ID": f.application,
+		"HATCHERY_BUGOUT_TOKEN": token}
 	return func(name string) string {
 		if value := flags[name]; value != "" {
 			return value
@@ -185,12 +192,12 @@ func (f *bugoutFlags) over(d door) (getenv func(string) string, err error) {
 		if name == "BUGOUT_AUTH_URL" && f.url != "" || name == "BUGOUT_FILES_APPLICATION_ID" && f.application != "" {
 			return ""
 		}
-		return d.getenv(name)
+		return term.getenv(name)
 	}, nil
 }
 
-// named says of faults that are about Bugout which flag they are in, or which would do.
-func (f *bugoutFlags) named(faults upload.Faults) upload.Faults {
+// named makes faults that are about Bugout name the flag which has them, or which would mend them.
+func (f *bugoutFlags) named(faults policy.Faults) policy.Faults {
 	return namedAsFlags(faults, map[string]flagValue{
 		"HATCHERY_BUGOUT_URL":            {"--url", f.url},
 		"HATCHERY_BUGOUT_APPLICATION_ID": {"--application", f.application},
@@ -202,7 +209,7 @@ type flagValue struct{ name, value string }
 
 // namedAsFlags names the flag instead of the setting where the value came from one, and
 // both where there is no value. The name of a secret is not offered: a command reads none.
-func namedAsFlags(faults upload.Faults, flags map[string]flagValue) upload.Faults {
+func namedAsFlags(faults policy.Faults, flags map[string]flagValue) policy.Faults {
 	for i, fault := range faults {
 		flag, about := flags[fault.Setting]
 		if !about {
@@ -226,7 +233,7 @@ const acceptedToken = "a UUID, dashes optional"
 // maxTokenFile is far more than a token has.
 const maxTokenFile = 4096
 
-// tokenIn reads the file of a token that a flag names, if it does.
+// tokenIn reads the token in the file that a flag names; "" without one.
 func tokenIn(flag, name string) (string, error) {
 	if name == "" {
 		return "", nil

@@ -24,7 +24,8 @@ func written(t *testing.T, text string) string {
 func TestAFaultIsToldOfWhatWasTyped(t *testing.T) {
 	const secret = "prod/bugout-token"
 	noToken := written(t, secret+"\n")
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	elsewhere := httptest.NewServer(
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
 	t.Cleanup(elsewhere.Close)
 	brood := startBrood(t)
 	stranger := written(t, "22222222-2222-4222-8222-222222222222\n")
@@ -39,18 +40,30 @@ func TestAFaultIsToldOfWhatWasTyped(t *testing.T) {
 		says []string
 		not  string
 	}{
-		"a URL of a flag":           {nil, []string{"bugout", "check", "--url", "ftp://x"}, exitUsage, []string{"\n--url: found", "--token-file or HATCHERY_BUGOUT_TOKEN: found nothing"}, "ARN"},
-		"an application of a flag":  {nil, []string{"bugout", "check", "--application", "x"}, exitUsage, []string{"\n--application: found"}, "HATCHERY_BUGOUT_APPLICATION_ID"},
-		"a URL in clear":            {nil, []string{"bugout", "check", "--url", "http://bugout.example"}, exitUsage, []string{"\n--url: found"}, ""},
-		"a file without a token":    {nil, at(brood.URL(), noToken), exitUsage, []string{"--token-file: the first line of"}, secret},
-		"a token of the file":       {nil, at(brood.URL(), stranger), exitNo, []string{"--token-file"}, "hatchery bugout check"},
-		"another server":            {nil, at(elsewhere.URL, stranger), exitSystem, []string{"does not look like Bugout"}, ""},
-		"a group that is none":      {nil, []string{"bugout", "register", "--group", "foo", "--name", "n"}, exitUsage, []string{"--group: found \"foo\""}, ""},
-		"dev's file":                {nil, append(dev, brood.URL(), "--bugout-token-file", "nowhere"), exitUsage, []string{"--bugout-token-file: "}, " --token-file"},
-		"dev's URL":                 {nil, append(dev, "ftp://x"), exitUsage, []string{"\n--bugout: found", "--bugout-token-file or HATCHERY_BUGOUT_TOKEN: found nothing"}, "HATCHERY_BUGOUT_URL"},
-		"the reconciler's URL":      {map[string]string{"HATCHERY_RECORDS": "bugout"}, []string{"reconcile", "--url", "ftp://x"}, exitUsage, []string{"\n--url: found"}, ""},
-		"Bugout, where it is not":   {map[string]string{"HATCHERY_RECORDS": "dynamodb"}, []string{"reconcile", "--url", "https://x"}, exitUsage, []string{"HATCHERY_RECORDS is not bugout"}, ""},
-		"Bugout, and dev's records": {nil, []string{"reconcile", "--data", "d", "--token-file", stranger}, exitUsage, []string{"not about --data"}, ""},
+		"a URL of a flag": {nil, []string{"bugout", "check", "--url", "ftp://x"}, exitUsage,
+			[]string{"\n--url: found", "--token-file or HATCHERY_BUGOUT_TOKEN: found nothing"}, "ARN"},
+		"an application of a flag": {nil, []string{"bugout", "check", "--application", "x"}, exitUsage,
+			[]string{"\n--application: found"}, "HATCHERY_BUGOUT_APPLICATION_ID"},
+		"a URL in clear": {nil, []string{"bugout", "check", "--url", "http://bugout.example"}, exitUsage,
+			[]string{"\n--url: found"}, ""},
+		"a file without a token": {nil, at(brood.URL(), noToken), exitUsage,
+			[]string{"--token-file: the first line of"}, secret},
+		"a token of the file": {nil, at(brood.URL(), stranger), exitNo, []string{"--token-file"},
+			"hatchery bugout check"},
+		"another server": {nil, at(elsewhere.URL, stranger), exitSystem,
+			[]string{"does not look like Bugout"}, ""},
+		"a group that is none": {nil, []string{"bugout", "register", "--group", "foo", "--name", "n"}, exitUsage,
+			[]string{"--group: found \"foo\""}, ""},
+		"dev's file": {nil, append(dev, brood.URL(), "--bugout-token-file", "nowhere"), exitUsage,
+			[]string{"--bugout-token-file: "}, " --token-file"},
+		"dev's URL": {nil, append(dev, "ftp://x"), exitUsage,
+			[]string{"\n--bugout: found", "--bugout-token-file or HATCHERY_BUGOUT_TOKEN: found nothing"}, "HATCHERY_BUGOUT_URL"},
+		"the reconciler's URL": {map[string]string{"HATCHERY_RECORDS": "bugout"},
+			[]string{"reconcile", "--url", "ftp://x"}, exitUsage, []string{"\n--url: found"}, ""},
+		"Bugout, where it is not": {map[string]string{"HATCHERY_RECORDS": "dynamodb"},
+			[]string{"reconcile", "--url", "https://x"}, exitUsage, []string{"HATCHERY_RECORDS is not bugout"}, ""},
+		"Bugout, and dev's records": {nil, []string{"reconcile", "--data", "d", "--token-file", stranger}, exitUsage,
+			[]string{"not about --data"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out, errs := typed(t, c.env, c.args...)
@@ -83,18 +96,21 @@ func TestADeploymentWhoseTokenIsASecretIsReconciledWithAFile(t *testing.T) {
 	if code != exitDone || !strings.Contains(out, "1 stored records") || !strings.Contains(out, "This was a dry run") {
 		t.Errorf("%d %s%s", code, out, errs)
 	}
-	if out, errs, code = command(t, "reconcile", "--token-file", file); code != exitDone || strings.Contains(out, "dry run") {
+	if out, errs, code = command(t, "reconcile", "--token-file", file); code != exitDone ||
+		strings.Contains(out, "dry run") {
 		t.Errorf("%d %s%s", code, out, errs)
 	}
 }
 
 func TestTheExportsAreWhatDevWorksWith(t *testing.T) {
-	for name, value := range map[string]string{"HATCHERY_LEGACY_BUCKET": "old-images", "HATCHERY_LEGACY_PREFIX": "prod/", "HATCHERY_FILES_PREFIX": "kept/",
+	for name, value := range map[string]string{"HATCHERY_LEGACY_BUCKET": "old-images",
+		"HATCHERY_LEGACY_PREFIX": "prod/", "HATCHERY_FILES_PREFIX": "kept/",
 		"HATCHERY_POLICY": `{"kinds":{"images":{"max_bytes":1000}}}`} {
 		t.Setenv(name, value)
 	}
 	h := startHatchery(t, t.TempDir())
-	for name, want := range map[string]string{"HATCHERY_LEGACY_BUCKET": "old-images", "HATCHERY_LEGACY_PREFIX": "prod", "HATCHERY_FILES_PREFIX": "kept/", "HATCHERY_QUARANTINE_PREFIX": ""} {
+	for name, want := range map[string]string{"HATCHERY_LEGACY_BUCKET": "old-images",
+		"HATCHERY_LEGACY_PREFIX": "prod", "HATCHERY_FILES_PREFIX": "kept/", "HATCHERY_QUARANTINE_PREFIX": ""} {
 		if h.env[name] != want {
 			t.Errorf("%s is %q, want %q", name, h.env[name], want)
 		}

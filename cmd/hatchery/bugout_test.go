@@ -36,7 +36,8 @@ func startBrood(t *testing.T) *localbrood.Server {
 func typed(t *testing.T, env map[string]string, args ...string) (code int, out, errs string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code = run(t.Context(), args, door{out: &stdout, err: &stderr, getenv: func(name string) string { return env[name] }})
+	code = run(t.Context(), args, terminal{out: &stdout, err: &stderr,
+		getenv: func(name string) string { return env[name] }})
 	for _, text := range []string{stdout.String(), stderr.String()} {
 		if strings.Contains(text, broodToken) {
 			t.Errorf("the token is shown: %s", text)
@@ -51,12 +52,14 @@ func TestAnApplicationIsRegisteredAndChecked(t *testing.T) {
 	if err := os.WriteFile(file, []byte(broodToken+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	code, out, errs := typed(t, nil, "bugout", "register", "--url", s.URL(), "--token-file", file, "--group", broodGroup, "--name", "our files")
+	code, out, errs := typed(t, nil, "bugout", "register", "--url", s.URL(), "--token-file", file, "--group",
+		broodGroup, "--name", "our files")
 	id := regexp.MustCompile(`export HATCHERY_BUGOUT_APPLICATION_ID=([0-9a-f-]{36})`).FindStringSubmatch(out)
 	if code != 0 || id == nil {
 		t.Fatalf("%d %s %s", code, out, errs)
 	}
-	env := map[string]string{"BUGOUT_AUTH_URL": s.URL(), "HATCHERY_BUGOUT_APPLICATION_ID": id[1], "HATCHERY_BUGOUT_TOKEN": broodToken}
+	env := map[string]string{"BUGOUT_AUTH_URL": s.URL(), "HATCHERY_BUGOUT_APPLICATION_ID": id[1],
+		"HATCHERY_BUGOUT_TOKEN": broodToken}
 	code, out, errs = typed(t, env, "bugout", "check")
 	if code != 0 || strings.Count(out, "ok  ") != 7 || strings.Contains(out, "FAIL") {
 		t.Errorf("%d %s %s", code, out, errs)
@@ -66,7 +69,8 @@ func TestAnApplicationIsRegisteredAndChecked(t *testing.T) {
 func TestWhatDoesNotWorkWithBugoutIsSaid(t *testing.T) {
 	s := startBrood(t)
 	whole := func(changes ...string) map[string]string {
-		env := map[string]string{"HATCHERY_BUGOUT_URL": s.URL(), "HATCHERY_BUGOUT_APPLICATION_ID": broodApplication, "HATCHERY_BUGOUT_TOKEN": broodToken}
+		env := map[string]string{"HATCHERY_BUGOUT_URL": s.URL(), "HATCHERY_BUGOUT_APPLICATION_ID": broodApplication,
+			"HATCHERY_BUGOUT_TOKEN": broodToken}
 		for i := 0; i < len(changes); i += 2 {
 			env[changes[i]] = changes[i+1]
 		}
@@ -82,11 +86,15 @@ func TestWhatDoesNotWorkWithBugoutIsSaid(t *testing.T) {
 		code int
 		says string
 	}{
-		"nothing is set":         {nil, []string{"bugout", "check"}, 2, "HATCHERY_BUGOUT_APPLICATION_ID"},
-		"a token of another":     {whole("HATCHERY_BUGOUT_TOKEN", "22222222-2222-4222-8222-222222222222"), []string{"bugout", "check"}, 1, "HATCHERY_BUGOUT_TOKEN"},
-		"the name of a secret":   {whole("HATCHERY_BUGOUT_TOKEN", "prod/bugout"), []string{"bugout", "check"}, 2, "--token-file"},
-		"another application":    {whole(), []string{"bugout", "check", "--application", broodGroup}, 1, "does not know the application"},
-		"nobody is there":        {whole("HATCHERY_BUGOUT_URL", "http://127.0.0.1:1"), []string{"bugout", "check"}, 3, "no answer"},
+		"nothing is set": {nil, []string{"bugout", "check"}, 2, "HATCHERY_BUGOUT_APPLICATION_ID"},
+		"a token of another": {whole("HATCHERY_BUGOUT_TOKEN", "22222222-2222-4222-8222-222222222222"),
+			[]string{"bugout", "check"}, 1, "HATCHERY_BUGOUT_TOKEN"},
+		"the name of a secret": {whole("HATCHERY_BUGOUT_TOKEN", "prod/bugout"), []string{"bugout", "check"}, 2,
+			"--token-file"},
+		"another application": {whole(), []string{"bugout", "check", "--application", broodGroup}, 1,
+			"does not know the application"},
+		"nobody is there": {whole("HATCHERY_BUGOUT_URL", "http://127.0.0.1:1"), []string{"bugout", "check"}, 3,
+			"no answer"},
 		"no such file":           {whole(), []string{"bugout", "check", "--token-file", "nowhere"}, 2, "--token-file"},
 		"an empty first line":    {whole(), []string{"bugout", "check", "--token-file", empty}, 2, "first line"},
 		"a group is missing":     {whole(), []string{"bugout", "register", "--name", "n"}, 2, "--group"},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hatchery/shared/local/localbrood"
+	"hatchery/shared/policy"
 	"hatchery/shared/queue/queuetest"
 	"hatchery/shared/reconcile"
 	"hatchery/shared/records/bugoutrecords"
@@ -20,11 +21,13 @@ import (
 // with a valid one of a user who is shown an empty list, records are not absent. What
 // the pipeline and the reconciler do ends in an error then, and every byte stays.
 func TestNoBytesAreTouchedWithATokenThatSeesNothing(t *testing.T) {
-	for name, role := range map[string]localbrood.Role{"unknown": 0, "revoked": localbrood.Revoked, "restricted": localbrood.Restricted, "a stranger's": localbrood.Stranger} {
+	for name, role := range map[string]localbrood.Role{"unknown": 0, "revoked": localbrood.Revoked,
+		"restricted": localbrood.Restricted, "a stranger's": localbrood.Stranger} {
 		t.Run(name, func(t *testing.T) {
 			brood := startBrood(t)
 			records := func() *bugoutrecords.Store {
-				s, err := bugoutrecords.New(bugoutrecords.Options{URL: brood.URL(), Application: broodApplication, Pause: func(int) time.Duration { return 0 },
+				s, err := bugoutrecords.New(bugoutrecords.Options{URL: brood.URL(), Application: broodApplication,
+					Pause: func(int) time.Duration { return 0 },
 					Token: func(context.Context) (string, error) { return broodToken, nil }})
 				if err != nil {
 					t.Fatal(err)
@@ -35,8 +38,9 @@ func TestNoBytesAreTouchedWithATokenThatSeesNothing(t *testing.T) {
 			then := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
 			objects := uploadtest.NewObjects()
 			objects.SetClock(func() time.Time { return then })
-			p := &upload.Pipeline{Policy: upload.DefaultPolicy(), Layout: upload.DefaultLayout, Records: records(), Objects: objects,
-				Now: func() time.Time { return then }, NewID: upload.NewID, TombstoneLife: upload.DefaultTombstoneLife}
+			p := &upload.Pipeline{Policy: policy.Default(), Layout: upload.DefaultLayout, Records: records(),
+				Objects: objects,
+				Now:     func() time.Time { return then }, NewID: upload.NewID, TombstoneLife: upload.DefaultTombstoneLife}
 			picture := pngOf(t, 4, 1)
 			begun := func(bytesCome bool) upload.Ref {
 				r, err := p.Draft(upload.Request{Journal: "j", Entry: "e", Kind: "images", Filename: "cat.png"})
@@ -70,7 +74,8 @@ func TestNoBytesAreTouchedWithATokenThatSeesNothing(t *testing.T) {
 				"Delete what is stored":   func() error { _, err := p.Delete(t.Context(), stored); return err },
 				"GiveUp":                  func() error { _, err := p.GiveUp(t.Context(), empty); return err },
 				"a run of the reconciler": func() error {
-					r := &reconcile.Reconciler{Records: p.Records, Inventory: objects, Pipeline: p, Queue: &queuetest.Memory{}, Layout: p.Layout, Bucket: "uploads", Region: "eu-south-1",
+					r := &reconcile.Reconciler{Records: p.Records, Inventory: objects, Pipeline: p, Queue: &queuetest.Memory{},
+						Layout: p.Layout, Bucket: "uploads", Region: "eu-south-1",
 						Limits: reconcile.DefaultLimits(5, time.Minute), Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 					report, err := r.Run(t.Context(), reconcile.Options{})
 					if report.NeedsPerson() || report.NeverArrived > 0 {

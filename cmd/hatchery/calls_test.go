@@ -64,14 +64,17 @@ type counted struct {
 // what is paid for in AWS. A form's own POST is the client's call: it is not in it.
 func countUpload(t *testing.T, picture []byte, byForm bool) counted {
 	t.Helper()
-	settings, err := devSettings(devFlags{data: "any", records: "sqlite"}, door{getenv: func(string) string { return "" }})
+	settings, err := devSettings(devFlags{data: "any", records: "sqlite"},
+		terminal{getenv: func(string) string { return "" }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var logged bytes.Buffer
 	log := slog.New(slog.NewJSONHandler(&logged, nil)) // one line is one Write, made under its lock
-	stack, err := local.Open(t.Context(), local.Options{Data: filepath.Join(t.TempDir(), "data"), Listen: "127.0.0.1:0", S3Listen: "127.0.0.1:0",
-		SQSListen: "127.0.0.1:0", QuarantinePrefix: settings.Layout.Quarantine, FunctionTimeout: time.Minute, SweepEvery: time.Hour, Log: slog.New(slog.DiscardHandler)})
+	stack, err := local.Open(t.Context(), local.Options{Data: filepath.Join(t.TempDir(), "data"),
+		Listen: "127.0.0.1:0", S3Listen: "127.0.0.1:0",
+		SQSListen: "127.0.0.1:0", QuarantinePrefix: settings.Layout.Quarantine, FunctionTimeout: time.Minute,
+		SweepEvery: time.Hour, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +83,10 @@ func countUpload(t *testing.T, picture []byte, byForm bool) counted {
 		t.Fatal(err)
 	}
 	client := &countingClient{calls: map[string]int{}}
-	handlers, err := buildHandlers(settings, stack, records, log, wiring{client: client})
+	at := stack.Endpoints()
+	cloud := at.AWS()
+	cloud.HTTPClient = client
+	handlers, err := stackHandlers(compose(onStack(settings, at), cloud, records, log), stack, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +94,7 @@ func countUpload(t *testing.T, picture []byte, byForm bool) counted {
 	ended := make(chan error, 1)
 	go func() { ended <- stack.Run(ctx, handlers) }()
 
-	h := &hatchery{t: t, base: stack.Endpoints().API, errors: new(bytes.Buffer), log: new(lines), client: &http.Client{}}
+	h := &hatchery{t: t, base: at.API, errors: new(bytes.Buffer), log: new(lines), client: &http.Client{}}
 	var sent record
 	if byForm {
 		form, err := h.askForm(images, map[string]any{"name": "cat.jpg"})

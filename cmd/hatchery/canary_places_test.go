@@ -46,8 +46,9 @@ func (h *hatchery) signer() aws.CredentialsProvider {
 // metadata and its tags.
 func (s *search) objects(h *hatchery) {
 	s.t.Helper()
-	client := s3.New(s3.Options{Region: h.env["AWS_REGION"], BaseEndpoint: aws.String(h.env["AWS_ENDPOINT_URL_S3"]), UsePathStyle: true,
-		Credentials: h.signer(), HTTPClient: s.listener(h, "objects")})
+	client := s3.New(s3.Options{Region: h.env["AWS_REGION"], BaseEndpoint: aws.String(h.env["AWS_ENDPOINT_URL_S3"]),
+		UsePathStyle: true,
+		Credentials:  h.signer(), HTTPClient: s.listener(h, "objects")})
 	ctx := s.t.Context()
 	buckets, err := client.ListBuckets(ctx, &s3.ListBucketsInput{})
 	if err != nil || len(buckets.Buckets) == 0 {
@@ -66,14 +67,17 @@ func (s *search) objects(h *hatchery) {
 				if aws.ToString(v.VersionId) == "null" {
 					v.VersionId = nil // the bucket keeps no versions
 				}
-				if _, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: bucket.Name, Key: v.Key, VersionId: v.VersionId, ChecksumMode: s3types.ChecksumModeEnabled}); err != nil {
+				if _, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: bucket.Name, Key: v.Key,
+					VersionId: v.VersionId, ChecksumMode: s3types.ChecksumModeEnabled}); err != nil {
 					s.t.Errorf("head %s %s: %v", *v.Key, aws.ToString(v.VersionId), err)
 				}
-				if _, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: bucket.Name, Key: v.Key, VersionId: v.VersionId}); err != nil {
+				if _, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: bucket.Name, Key: v.Key,
+					VersionId: v.VersionId}); err != nil {
 					s.t.Errorf("get %s %s: %v", *v.Key, aws.ToString(v.VersionId), err)
 				}
 				// A key without tags may be answered by an error, which is looked into, too.
-				_, _ = client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{Bucket: bucket.Name, Key: v.Key, VersionId: v.VersionId})
+				_, _ = client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{Bucket: bucket.Name, Key: v.Key,
+					VersionId: v.VersionId})
 			}
 		}
 	}
@@ -93,12 +97,14 @@ func (s *search) idle(h *hatchery) {
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
 	for end := time.Now().Add(60 * time.Second); ; <-again.C {
-		got, err := s.queueClient(h).GetQueueAttributes(s.t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: aws.String(h.env["HATCHERY_QUEUE_URL"]),
-			AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll}})
+		got, err := s.queueClient(h).GetQueueAttributes(s.t.Context(),
+			&sqs.GetQueueAttributesInput{QueueUrl: aws.String(h.env["HATCHERY_QUEUE_URL"]),
+				AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll}})
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		if got.Attributes["ApproximateNumberOfMessages"] == "0" && got.Attributes["ApproximateNumberOfMessagesNotVisible"] == "0" {
+		if got.Attributes["ApproximateNumberOfMessages"] == "0" &&
+			got.Attributes["ApproximateNumberOfMessagesNotVisible"] == "0" {
 			return
 		}
 		if time.Now().After(end) {
@@ -117,8 +123,10 @@ func (s *search) messages(h *hatchery) {
 	}
 	for _, queue := range queues.QueueUrls {
 		for more := true; more; {
-			got, err := client.ReceiveMessage(s.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &queue, MaxNumberOfMessages: 10, VisibilityTimeout: 3600,
-				MessageSystemAttributeNames: []sqstypes.MessageSystemAttributeName{sqstypes.MessageSystemAttributeNameAll}, MessageAttributeNames: []string{"All"}})
+			got, err := client.ReceiveMessage(s.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &queue,
+				MaxNumberOfMessages: 10, VisibilityTimeout: 3600,
+				MessageSystemAttributeNames: []sqstypes.MessageSystemAttributeName{sqstypes.MessageSystemAttributeNameAll},
+				MessageAttributeNames:       []string{"All"}})
 			if err != nil {
 				s.t.Fatal(err)
 			}
@@ -134,15 +142,17 @@ func (s *search) records(h *hatchery, data, store string) {
 	var all upload.Records
 	switch store {
 	case config.RecordsSQLite:
-		opened, err := sqliterecords.Open(s.t.Context(), filepath.Join(data, "records.db"), sqliterecords.Options{Now: time.Now})
+		opened, err := sqliterecords.Open(s.t.Context(), filepath.Join(data, "records.db"),
+			sqliterecords.Options{Now: time.Now})
 		if err != nil {
 			s.t.Fatal(err)
 		}
 		defer opened.Close()
 		all = opened // its rows are read once dev has ended
 	case config.RecordsDynamoDB:
-		client := dynamodb.New(dynamodb.Options{Region: h.env["AWS_REGION"], BaseEndpoint: aws.String(h.env["AWS_ENDPOINT_URL_DYNAMODB"]),
-			Credentials: h.signer(), HTTPClient: s.listener(h, "items")})
+		client := dynamodb.New(dynamodb.Options{Region: h.env["AWS_REGION"],
+			BaseEndpoint: aws.String(h.env["AWS_ENDPOINT_URL_DYNAMODB"]),
+			Credentials:  h.signer(), HTTPClient: s.listener(h, "items")})
 		all = dynamorecords.New(client, h.env["HATCHERY_TABLE"], dynamorecords.Options{Now: time.Now})
 		tables, err := client.ListTables(s.t.Context(), &dynamodb.ListTablesInput{})
 		if err != nil {
@@ -157,8 +167,9 @@ func (s *search) records(h *hatchery, data, store string) {
 			}
 		}
 	case config.RecordsBugout:
-		opened, err := bugoutrecords.New(bugoutrecords.Options{URL: h.env["HATCHERY_BUGOUT_URL"], Application: h.env["HATCHERY_BUGOUT_APPLICATION_ID"],
-			Now: time.Now, Token: func(context.Context) (string, error) { return h.env["HATCHERY_BUGOUT_TOKEN"], nil }})
+		opened, err := bugoutrecords.New(bugoutrecords.Options{URL: h.env["HATCHERY_BUGOUT_URL"],
+			Application: h.env["HATCHERY_BUGOUT_APPLICATION_ID"],
+			Now:         time.Now, Token: func(context.Context) (string, error) { return h.env["HATCHERY_BUGOUT_TOKEN"], nil }})
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -167,7 +178,7 @@ func (s *search) records(h *hatchery, data, store string) {
 	}
 	type whole upload.Record // without its own JSON, which leaves members out
 	for cursor := upload.Cursor(""); ; {
-		page, err := all.All(s.t.Context(), cursor, upload.MaxPage)
+		page, err := all.Scan(s.t.Context(), upload.ScanQuery{Cursor: cursor, Limit: upload.MaxPage})
 		if err != nil {
 			s.t.Fatal(err)
 		}

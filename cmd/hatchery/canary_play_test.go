@@ -104,7 +104,8 @@ var jsonBody = []string{"Content-Type", "application/json"}
 // form asks for a form and, with data, fills it: the token comes along.
 func (p *play) form(status int, path string, data []byte, header ...string) record {
 	p.t.Helper()
-	a := p.want(status, http.MethodPost, path+"/uploads", []byte(`{"name":"`+fileName+`"}`), append(header, jsonBody...)...)
+	a := p.want(status, http.MethodPost, path+"/uploads", []byte(`{"name":"`+fileName+`"}`),
+		append(header, jsonBody...)...)
 	var f form
 	if err := json.Unmarshal(a.body, &f); err != nil {
 		p.t.Fatal(err)
@@ -138,16 +139,17 @@ func (p *play) uploads(path, key string, seed uint64) {
 	}
 	p.want(422, http.MethodPost, path+"/uploads", []byte(`{"name":"other.png"}`), append(once, jsonBody...)...)
 	sum := sha256.Sum256(small)
-	p.want(202, http.MethodPost, path+"?image_name="+fileName, small, "Content-Type", "image/png", "Content-Digest", "sha-256=:"+base64Of(sum[:])+":")
-	liar := p.post(202, path, fileName, []byte("a liar"))
-	for _, r := range []record{first, formed, liar} {
+	p.want(202, http.MethodPost, path+"?image_name="+fileName, small, "Content-Type", "image/png", "Content-Digest",
+		"sha-256=:"+base64Of(sum[:])+":")
+	fake := p.post(202, path, fileName, []byte("a fake"))
+	for _, r := range []record{first, formed, fake} {
 		p.ask(http.MethodGet, path+"/"+r.ID, nil) // 409, or the verdict was quick
 		p.ask(http.MethodHead, path+"/"+r.ID, nil)
 		p.want(200, http.MethodGet, path+"/"+r.ID+"/status", nil)
 	}
-	p.want(200, http.MethodHead, path+"/"+liar.ID+"/status", nil)
+	p.want(200, http.MethodHead, path+"/"+fake.ID+"/status", nil)
 	if p.token == shows[0] {
-		p.want(200, http.MethodGet, path+"/"+liar.ID+"/status?wait=1", nil)
+		p.want(200, http.MethodGet, path+"/"+fake.ID+"/status?wait=1", nil)
 	}
 	p.want(200, http.MethodGet, path, nil)
 }
@@ -165,8 +167,9 @@ func (p *play) settled(path string, r record, status string) record {
 func (p *play) downloads(path string, seed uint64) {
 	p.t.Helper()
 	small := p.settled(path, p.post(202, path, fileName, pngOf(p.t, 6, seed)), "stored")
-	big := p.settled(path, p.form(201, path, pngOf(p.t, 40, seed), "Idempotency-Key", "form"+strconv.FormatUint(seed, 10)), "stored")
-	liar := p.settled(path, p.post(202, path, fileName, []byte("a liar")), "rejected")
+	big := p.settled(path, p.form(201, path, pngOf(p.t, 40, seed), "Idempotency-Key",
+		"form"+strconv.FormatUint(seed, 10)), "stored")
+	fake := p.settled(path, p.post(202, path, fileName, []byte("a fake")), "rejected")
 	p.form(200, path, nil, "Idempotency-Key", "form"+strconv.FormatUint(seed, 10)) // has its verdict
 	at := path + "/" + small.ID
 	tag := p.want(200, http.MethodGet, at, nil).header.Get("ETag")
@@ -179,11 +182,11 @@ func (p *play) downloads(path string, seed uint64) {
 	p.want(412, http.MethodGet, at, nil, "If-Match", `"another"`)
 	p.link(path + "/" + big.ID)
 	p.want(200, http.MethodHead, path+"/"+big.ID, nil)
-	p.want(410, http.MethodGet, path+"/"+liar.ID, nil) // it stays
+	p.want(410, http.MethodGet, path+"/"+fake.ID, nil) // it stays
 	p.want(200, http.MethodGet, path+"?limit=1", nil)
 	p.want(400, http.MethodGet, path+"?cursor=x&limit=1", nil)
 
-	for _, data := range [][]byte{[]byte("another liar"), pngOf(p.t, 5, seed)} {
+	for _, data := range [][]byte{[]byte("another fake"), pngOf(p.t, 5, seed)} {
 		r := p.post(202, path, fileName, data)
 		p.want(200, http.MethodGet, path+"/"+r.ID+"/status?wait=20", nil)
 		p.want(200, http.MethodDelete, path+"/"+r.ID, nil)
@@ -224,7 +227,8 @@ func (p *play) loseObjects(end string) {
 	}
 	for _, v := range all.Versions {
 		if strings.HasSuffix(*v.Key, end) {
-			if _, err := p.h.bucketClient().DeleteObject(p.t.Context(), &s3.DeleteObjectInput{Bucket: bucket, Key: v.Key, VersionId: v.VersionId}); err != nil {
+			if _, err := p.h.bucketClient().DeleteObject(p.t.Context(), &s3.DeleteObjectInput{Bucket: bucket, Key: v.Key,
+				VersionId: v.VersionId}); err != nil {
 				p.t.Fatal(err)
 			}
 		}
@@ -241,8 +245,10 @@ func (p *play) refusals(path string) {
 		query, kind string
 		body        []byte
 	}{
-		{406, "", "image/png", png}, {406, "?image_name=cat", "image/png", png}, {406, "?image_name=cat.exe", "image/png", png}, {400, "?image_name=%zz", "image/png", png},
-		{400, named, "multipart/form-data; boundary=x", []byte("no multipart")}, {400, named, "multipart/form-data", png}, {406, named, "image/png", nil},
+		{406, "", "image/png", png}, {406, "?image_name=cat", "image/png", png},
+		{406, "?image_name=cat.exe", "image/png", png}, {400, "?image_name=%zz", "image/png", png},
+		{400, named, "multipart/form-data; boundary=x", []byte("no multipart")}, {400, named, "multipart/form-data",
+			png}, {406, named, "image/png", nil},
 		{413, named, "image/png", make([]byte, postBytes+1)}, {406, named, "image/png", make([]byte, maxBytes+1)},
 	} {
 		p.want(r.status, http.MethodPost, path+r.query, r.body, "Content-Type", r.kind)
@@ -256,8 +262,10 @@ func (p *play) refusals(path string) {
 	p.want(400, http.MethodPost, path+named, png, "Content-Digest", "sha-256=:"+base64Of(make([]byte, 32))+":")
 	p.want(400, http.MethodPost, path+named, png, "Idempotency-Key", "with a space")
 	p.want(415, http.MethodPost, path+named, png, "Content-Encoding", "gzip")
-	for text, status := range map[string]int{`{"name":`: 400, `{"name":"cat.png","size":999999}`: 406, `{"name":"cat.png","type":"image/gif"}`: 406,
-		`{"name":"cat.png","sha256":"x"}`: 406, `{"name":"cat.png"}` + strings.Repeat(" ", 17<<10): 413, `{"name":"cat"}`: 406} {
+	for text, status := range map[string]int{`{"name":`: 400, `{"name":"cat.png","size":999999}`: 406,
+		`{"name":"cat.png","type":"image/gif"}`: 406,
+		`{"name":"cat.png","sha256":"x"}`:       406, `{"name":"cat.png"}` + strings.Repeat(" ", 17<<10): 413,
+		`{"name":"cat"}`: 406} {
 		p.want(status, http.MethodPost, path+"/uploads", []byte(text), jsonBody...)
 	}
 	p.want(415, http.MethodPost, path+"/uploads", []byte(`{"name":"cat.png"}`), "Content-Type", "text/plain")
@@ -272,7 +280,8 @@ func (p *play) refusals(path string) {
 	p.want(404, http.MethodGet, path+"/"+anyID, nil)
 	p.want(404, http.MethodGet, "/nowhere", nil)
 	p.want(404, http.MethodPost, strings.TrimSuffix(path, "images")+"unkind", png)
-	p.want(204, http.MethodOptions, path, nil, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization")
+	p.want(204, http.MethodOptions, path, nil, "Access-Control-Request-Method", "POST",
+		"Access-Control-Request-Headers", "authorization")
 	p.want(401, http.MethodGet, path, nil, "Authorization", p.token) // two of them
 	p.want(200, http.MethodGet, "/ping", nil)
 }
@@ -282,8 +291,10 @@ func (p *play) refused(path string) {
 	p.t.Helper()
 	at := path + "/" + anyID
 	for _, a := range []answer{
-		p.ask(http.MethodGet, path, nil), p.ask(http.MethodHead, path, nil), p.ask(http.MethodPost, path+"?image_name=cat.png", []byte("x")),
-		p.ask(http.MethodPost, path+"/uploads", []byte(`{}`), jsonBody...), p.ask(http.MethodGet, at, nil), p.ask(http.MethodHead, at, nil),
+		p.ask(http.MethodGet, path, nil), p.ask(http.MethodHead, path, nil),
+		p.ask(http.MethodPost, path+"?image_name=cat.png", []byte("x")),
+		p.ask(http.MethodPost, path+"/uploads", []byte(`{}`), jsonBody...), p.ask(http.MethodGet, at, nil),
+		p.ask(http.MethodHead, at, nil),
 		p.ask(http.MethodDelete, at, nil), p.ask(http.MethodGet, at+"/status?wait=20", nil),
 	} {
 		if a.status < 400 {
@@ -298,7 +309,8 @@ func (p *play) strangers(path string) {
 	p.t.Helper()
 	bucket := p.h.env["AWS_ENDPOINT_URL_S3"] + "/" + p.h.env["HATCHERY_BUCKET"]
 	for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete} {
-		for _, url := range []string{bucket, bucket + path, bucket + path + "?tagging", p.h.env["HATCHERY_QUEUE_URL"], p.h.env["AWS_ENDPOINT_URL_DYNAMODB"], p.h.env["HATCHERY_BUGOUT_URL"] + "/resources/"} {
+		for _, url := range []string{bucket, bucket + path, bucket + path + "?tagging", p.h.env["HATCHERY_QUEUE_URL"],
+			p.h.env["AWS_ENDPOINT_URL_DYNAMODB"], p.h.env["HATCHERY_BUGOUT_URL"] + "/resources/"} {
 			if !strings.HasPrefix(url, "http") {
 				continue // not served with this store
 			}
@@ -315,15 +327,18 @@ func (p *play) oldImages(path string) {
 	parts := strings.Split(path, "/")
 	for i, data := range [][]byte{pngOf(p.t, 6, 1), []byte("<script>"), pngOf(p.t, 40, 1), nil} {
 		id := fmt.Sprintf("8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a0%d", i)
-		p.h.askBrood(p.t, http.MethodPost, "/resources/", map[string]any{"application_id": p.h.env["HATCHERY_BUGOUT_APPLICATION_ID"],
-			"resource_data": map[string]string{"id": id, "journal_id": parts[2], "entry_id": parts[4], "name": bait, "extension": "png", "created_at": "2021-09-19 15:15:00.437163"}})
+		p.h.askBrood(p.t, http.MethodPost, "/resources/",
+			map[string]any{"application_id": p.h.env["HATCHERY_BUGOUT_APPLICATION_ID"],
+				"resource_data": map[string]string{"id": id, "journal_id": parts[2], "entry_id": parts[4], "name": bait,
+					"extension": "png", "created_at": "2021-09-19 15:15:00.437163"}})
 		at := path + "/" + id
 		if data == nil { // lost
 			p.want(500, http.MethodGet, at, nil)
 			continue
 		}
 		key := fmt.Sprintf("dev/%s/entries/%s/images/%s", parts[2], parts[4], id)
-		if _, err := p.h.bucketClient().PutObject(p.t.Context(), &s3.PutObjectInput{Bucket: aws.String(oldBucket), Key: &key, Body: bytes.NewReader(data)}); err != nil {
+		if _, err := p.h.bucketClient().PutObject(p.t.Context(), &s3.PutObjectInput{Bucket: aws.String(oldBucket),
+			Key: &key, Body: bytes.NewReader(data)}); err != nil {
 			p.t.Fatal(err)
 		}
 		p.want(200, http.MethodHead, at, nil)

@@ -179,7 +179,8 @@ func (l listener) Do(r *http.Request) (*http.Response, error) {
 	if err := res.Trailer.Write(&header); err != nil {
 		return nil, err
 	}
-	l.look(l.place, fmt.Sprintf("the answer %s to %s %s", res.Status, r.Method, r.URL.Path), append(header.Bytes(), body...))
+	l.look(l.place, fmt.Sprintf("the answer %s to %s %s", res.Status, r.Method, r.URL.Path),
+		append(header.Bytes(), body...))
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	return res, nil
 }
@@ -206,7 +207,8 @@ func TestATokenIsFoundInEveryForm(t *testing.T) {
 		return b.String()
 	}
 	bareUUID, _ := hex.DecodeString(strings.ReplaceAll(canaryUUID, "-", ""))
-	forms := map[string]string{"nothing": "", "half": "canary51c0ff", "raw UUID": string(bareUUID), "raw UUID in base64": raw(bareUUID)}
+	forms := map[string]string{"nothing": "", "half": "canary51c0ff", "raw UUID": string(bareUUID),
+		"raw UUID in base64": raw(bareUUID)}
 	for _, token := range []string{canary, canaryUUID, strings.ReplaceAll(canaryUUID, "-", "")} {
 		for shift := range 3 {
 			before := strings.Repeat("~", shift)
@@ -214,8 +216,10 @@ func TestATokenIsFoundInEveryForm(t *testing.T) {
 			forms["base64 for URLs "+token+before] = "path/" + raw([]byte(before+token+"~~~"))
 			forms["base64 twice "+token+before] = std([]byte(`{"a":"` + std([]byte(before+token)) + `"}`))
 		}
-		for name, form := range map[string]string{"plain": token, "upper": strings.ToUpper(token), "percent": escaped("%%%02X", token), "JSON": escaped(`\u%04x`, token),
-			"hex": escaped("%02X", token), "gzip": "x\x1f\x8b" + packed(token), "gzip in base64": std([]byte(packed(token))), "base64 in gzip": packed(std([]byte(token))),
+		for name, form := range map[string]string{"plain": token, "upper": strings.ToUpper(token),
+			"percent": escaped("%%%02X", token), "JSON": escaped(`\u%04x`, token),
+			"hex": escaped("%02X", token), "gzip": "x\x1f\x8b" + packed(token),
+			"gzip in base64": std([]byte(packed(token))), "base64 in gzip": packed(std([]byte(token))),
 			"base64 in a URL": strings.ReplaceAll(std([]byte(token+"?>")), "=", "%3D")} {
 			forms[name+" "+token] = form
 		}

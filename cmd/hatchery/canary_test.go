@@ -19,6 +19,7 @@ import (
 
 	"hatchery/shared/config"
 	"hatchery/shared/local"
+	"hatchery/shared/pipeline"
 )
 
 const oldBucket = "hatchery-files"
@@ -30,7 +31,8 @@ func base64Of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 func gossip(t *testing.T) (url string, asked *atomic.Int64) {
 	t.Helper()
 	asked = new(atomic.Int64)
-	answers := map[string]int{"allowed": 200, "unknown": 404, "refused": 403, "unauthorized": 401, "hurried": 429, "odd": 418, "elsewhere": 302, "broken": 500, "away": 503}
+	answers := map[string]int{"allowed": 200, "unknown": 404, "refused": 403, "unauthorized": 401, "hurried": 429,
+		"odd": 418, "elsewhere": 302, "broken": 500, "away": 503}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
 		token, journal := r.Header.Get("Authorization"), strings.Split(r.URL.Path, "/")[2]
@@ -56,7 +58,8 @@ func gossip(t *testing.T) (url string, asked *atomic.Int64) {
 }
 
 // refusing are the journals that gossip does not answer 200 for.
-var refusing = []string{"unknown", "refused", "unauthorized", "hurried", "odd", "elsewhere", "broken", "away", "garbled"}
+var refusing = []string{"unknown", "refused", "unauthorized", "hurried", "odd", "elsewhere", "broken", "away",
+	"garbled"}
 
 // canaryFolder is the folder of everything that a run may write, its temporary files
 // and its user's own included, and the arguments of dev for it.
@@ -69,11 +72,13 @@ func canaryFolder(t *testing.T, store string) (folder string, args []string, ask
 		}
 	}
 	policy := filepath.Join(folder, "policy.json")
-	if err := os.WriteFile(policy, fmt.Appendf(nil, `{"kinds":{"images":{"max_bytes":%d},"few":{"extensions":["png"],"max_files":1}}}`, maxBytes), 0o600); err != nil {
+	if err := os.WriteFile(policy, fmt.Appendf(nil,
+		`{"kinds":{"images":{"max_bytes":%d},"few":{"extensions":["png"],"max_files":1}}}`, maxBytes), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	application, asked := gossip(t)
-	for name, value := range map[string]string{"TMPDIR": filepath.Join(folder, "tmp"), "TMP": filepath.Join(folder, "tmp"), "HOME": filepath.Join(folder, "home"),
+	for name, value := range map[string]string{"TMPDIR": filepath.Join(folder, "tmp"),
+		"TMP": filepath.Join(folder, "tmp"), "HOME": filepath.Join(folder, "home"),
 		"XDG_CACHE_HOME": filepath.Join(folder, "home"), "XDG_CONFIG_HOME": filepath.Join(folder, "home"),
 		"HATCHERY_GRANT_SECONDS": "60", "HATCHERY_CORS_ORIGINS": "https://notes.example.com",
 		"HATCHERY_REDIRECT_BYTES": strconv.Itoa(redirectBytes), "HATCHERY_POST_BYTES": strconv.Itoa(postBytes)} {
@@ -119,7 +124,8 @@ func TestACallersTokenIsFoundNowhereAfterwards(t *testing.T) {
 		s.ended(h, folder)
 
 		places := []string{"answers", "log", "files", "attributes of objects", "rows", "objects", "messages", "records"}
-		places = append(places, map[string][]string{config.RecordsDynamoDB: {"items"}, config.RecordsBugout: {"resources"}}[store]...)
+		places = append(places, map[string][]string{config.RecordsDynamoDB: {"items"},
+			config.RecordsBugout: {"resources"}}[store]...)
 		for _, place := range places {
 			if s.baits[place] == 0 {
 				t.Errorf("the search sees nothing in %s; found are %v", place, s.baits)
@@ -168,16 +174,18 @@ func TestACallersTokenIsInNoLineOfALogAtAnyLevel(t *testing.T) {
 		folder, args, asked := canaryFolder(t, store)
 		var logged bytes.Buffer
 		log := slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.Level(-100), AddSource: true}))
-		settings, err := devSettings(devFlags{data: filepath.Join(folder, "data"), records: store, app: args[3], policy: args[5]}, door{getenv: os.Getenv})
+		settings, err := devSettings(devFlags{data: filepath.Join(folder, "data"), records: store, app: args[3],
+			policy: args[5]}, terminal{getenv: os.Getenv})
 		if err != nil {
 			t.Fatal(err)
 		}
 		at := "127.0.0.1:0"
-		served := map[string]*string{}
-		o := local.Options{Data: filepath.Join(folder, "data"), Listen: at, S3Listen: at, SQSListen: at, AppURL: args[3], QuarantinePrefix: settings.Layout.Quarantine,
-			FunctionTimeout: settings.ValidatorTime, SweepEvery: sweepEvery, Log: log}
-		served[config.RecordsDynamoDB], served[config.RecordsBugout] = &o.DynamoDBListen, &o.BugoutListen
-		if listen := served[store]; listen != nil {
+		listens := map[string]*string{}
+		o := local.Options{Data: filepath.Join(folder, "data"), Listen: at, S3Listen: at, SQSListen: at, AppURL: args[3],
+			QuarantinePrefix: settings.Layout.Quarantine,
+			FunctionTimeout:  settings.ValidatorTime, SweepEvery: sweepEvery, Log: log}
+		listens[config.RecordsDynamoDB], listens[config.RecordsBugout] = &o.DynamoDBListen, &o.BugoutListen
+		if listen := listens[store]; listen != nil {
 			*listen = at
 		}
 		stack, err := local.Open(t.Context(), o)
@@ -187,7 +195,7 @@ func TestACallersTokenIsInNoLineOfALogAtAnyLevel(t *testing.T) {
 		e := stack.Endpoints()
 		if store == config.RecordsBugout {
 			settings.Bugout = standIn(e)
-			if err := openLegacy(t.Context(), bucketClient(e, wiring{}), settings.Legacy.Bucket); err != nil {
+			if err := openLegacy(t.Context(), pipeline.S3Client(e.AWS()), settings.Legacy.Bucket); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -195,7 +203,7 @@ func TestACallersTokenIsInNoLineOfALogAtAnyLevel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		handlers, err := buildHandlers(settings, stack, records, log, wiring{})
+		handlers, err := stackHandlers(compose(onStack(settings, e), e.AWS(), records, log), stack, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -203,10 +211,14 @@ func TestACallersTokenIsInNoLineOfALogAtAnyLevel(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- stack.Run(ctx, handlers) }()
 
-		h := &hatchery{t: t, base: e.API, errors: new(bytes.Buffer), log: new(lines), client: &http.Client{Timeout: time.Minute},
-			env: map[string]string{"AWS_REGION": e.Region, "AWS_ENDPOINT_URL_S3": e.S3, "AWS_ENDPOINT_URL_SQS": e.SQS, "AWS_ENDPOINT_URL_DYNAMODB": e.DynamoDB,
-				"AWS_ACCESS_KEY_ID": e.AccessKey, "AWS_SECRET_ACCESS_KEY": e.SecretKey, "HATCHERY_BUCKET": e.Bucket, "HATCHERY_QUEUE_URL": e.QueueURL,
-				"HATCHERY_BUGOUT_URL": e.Bugout.URL, "HATCHERY_BUGOUT_APPLICATION_ID": e.Bugout.Application, "HATCHERY_BUGOUT_TOKEN": e.Bugout.Token}}
+		h := &hatchery{t: t, base: e.API, errors: new(bytes.Buffer), log: new(lines),
+			client: &http.Client{Timeout: time.Minute},
+			env: map[string]string{"AWS_REGION": e.Region, "AWS_ENDPOINT_URL_S3": e.S3, "AWS_ENDPOINT_URL_SQS": e.SQS,
+				"AWS_ENDPOINT_URL_DYNAMODB": e.DynamoDB,
+				"AWS_ACCESS_KEY_ID":         e.AccessKey, "AWS_SECRET_ACCESS_KEY": e.SecretKey, "HATCHERY_BUCKET": e.Bucket,
+				"HATCHERY_QUEUE_URL":  e.QueueURL,
+				"HATCHERY_BUGOUT_URL": e.Bugout.URL, "HATCHERY_BUGOUT_APPLICATION_ID": e.Bugout.Application,
+				"HATCHERY_BUGOUT_TOKEN": e.Bugout.Token}}
 		s := newSearch(t)
 		p := newPlay(s, h)
 		p.token = shows[0]
@@ -237,7 +249,8 @@ func TestATokenOfBugoutsIsToldFromAnOutage(t *testing.T) {
 	application, _ := gossip(t)
 	t.Setenv("HATCHERY_APPLICATION", "spire")
 	h := startHatchery(t, t.TempDir(), "--records", "bugout", "--app", application)
-	for token, want := range map[string]int{"Bearer " + canaryUUID: http.StatusUnauthorized, "Bearer no-uuid": http.StatusUnauthorized,
+	for token, want := range map[string]int{"Bearer " + canaryUUID: http.StatusUnauthorized,
+		"Bearer no-uuid": http.StatusUnauthorized,
 		"Bearer " + h.env["HATCHERY_BUGOUT_TOKEN"]: http.StatusServiceUnavailable} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.base+"/files/broken/entries/e/images", nil)
 		if err != nil {

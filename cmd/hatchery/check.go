@@ -9,16 +9,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
-func checkCommand(d door) *cobra.Command {
+func checkCommand(term terminal) *cobra.Command {
 	var c checker
 	var policyFile, kind string
 	command := &cobra.Command{
@@ -39,18 +37,19 @@ wrongly, a file cannot be read, or a folder holds none.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			policy, _, err := readPolicy(policyFile, d.getenv, upload.LargestObject)
+			kinds, _, err := readPolicy(policyFile, term.getenv, policy.LargestObject)
 			if err != nil {
 				return err
 			}
-			if c.kind, err = policy.Kind(upload.KindName(kind)); err != nil {
+			if c.kind, err = kinds.Kind(policy.KindName(kind)); err != nil {
 				return usage("--kind: %w", err)
 			}
-			c.out, c.err = d.out, d.err
+			c.out, c.err = term.out, term.err
 			return c.run(cmd.Context(), args)
 		},
 	}
-	command.Flags().StringVar(&policyFile, "policy", "", "read the policy from this JSON `file` (default: HATCHERY_POLICY, or the default in docs/policy.md)")
+	command.Flags().StringVar(&policyFile, "policy", "",
+		"read the policy from this JSON `file` (default: HATCHERY_POLICY, or the default in docs/policy.md)")
 	command.Flags().StringVar(&kind, "kind", "images", "the `kind` of the policy that the files would be uploaded as")
 	command.Flags().BoolVar(&c.json, "json", false, "print one JSON object a line for each file")
 	return command
@@ -58,26 +57,26 @@ wrongly, a file cannot be read, or a folder holds none.`,
 
 // readPolicy reads the policy from a file, from the environment, or takes the
 // default. It gives the text too, which is empty for the default.
-func readPolicy(file string, getenv func(string) string, readable int64) (upload.Policy, string, error) {
+func readPolicy(file string, getenv func(string) string, readable int64) (policy.Policy, string, error) {
 	data, from := []byte(getenv("HATCHERY_POLICY")), "HATCHERY_POLICY"
 	if file != "" {
 		var err error
 		if data, err = os.ReadFile(file); err != nil {
-			return upload.Policy{}, "", usage("--policy: %w", err)
+			return policy.Policy{}, "", usage("--policy: %w", err)
 		}
 		from = file
 	} else if len(data) == 0 {
-		return upload.DefaultPolicy(), "", nil
+		return policy.Default(), "", nil
 	}
-	policy, err := upload.ParsePolicy(data, readable)
+	kinds, err := policy.Parse(data, readable)
 	if err != nil {
-		return upload.Policy{}, "", usage("the policy in %s has faults:\n%w", from, err)
+		return policy.Policy{}, "", usage("the policy in %s has faults:\n%w", from, err)
 	}
-	return policy, string(data), nil
+	return kinds, string(data), nil
 }
 
 type checker struct {
-	kind     upload.Kind
+	kind     policy.Kind
 	json     bool
 	out, err io.Writer
 
@@ -181,12 +180,12 @@ func (c *checker) judge(ctx context.Context, path string) (checked, error) {
 	}
 	defer f.Close() //nolint:errcheck // it was only read
 	result.Size = info.Size()
-	_, extension, err := upload.ParseName(filepath.Base(path))
-	if refusal, ok := errors.AsType[*upload.Refusal](err); ok {
+	_, extension, err := policy.ParseName(filepath.Base(path))
+	if refusal, ok := errors.AsType[*policy.Refusal](err); ok {
 		result.Code, result.Message = string(upload.NotAllowed), refusal.Message
 		return result, nil
 	}
-	facts, reason, err := c.kind.Inspect(ctx, f, extension, info.Size(), upload.Declared{})
+	facts, reason, err := upload.Inspect(ctx, c.kind, f, extension, info.Size(), upload.Declared{})
 	if err != nil {
 		return result, err
 	}
@@ -211,32 +210,10 @@ func (c *checker) print(r checked) error {
 	}
 	var err error
 	if r.Allowed {
-		_, err = fmt.Fprintf(c.out, "allowed  %s  %s, %d x %d, %s bytes\n", shown(r.File), r.ContentType, r.Width, r.Height, grouped(r.Size))
+		_, err = fmt.Fprintf(c.out, "allowed  %s  %s, %d x %d, %s bytes\n", shown(r.File), r.ContentType, r.Width,
+			r.Height, grouped(r.Size))
 	} else {
 		_, err = fmt.Fprintf(c.out, "refused  %s  %s: %s\n", shown(r.File), r.Code, r.Message)
 	}
 	return err
-}
-
-// shown makes a file's name safe for a terminal.
-func shown(name string) string {
-	for _, r := range name {
-		if !unicode.IsPrint(r) {
-			return strconv.Quote(name)
-		}
-	}
-	return name
-}
-
-// grouped writes 1234567 as 1,234,567.
-func grouped(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	var b strings.Builder
-	for i, d := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteRune(d)
-	}
-	return b.String()
 }

@@ -33,12 +33,17 @@ func TestTheCostsInTheDocsAreThoseOfTheCountedCalls(t *testing.T) {
 	records := readUnits(t)
 	shares := sharesOf(t, template, small, large, records)
 	compareBlocks(t, sourceFile(t, "docs", "costs.md"), map[string]string{
-		"prices": pricesTable(), "counted": countedTable(shares), "dollars": dollarsTable(shares, float64(template.ruleNumber(t, "quarantine", "ExpirationInDays")+template.ruleNumber(t, "quarantine", "NoncurrentDays"))),
-		"assumed": assumedTable(small, large), "month": monthTable(t, template), "scanners": scannersTable(shares), "survey": surveyTable(t, template, countSurvey(t, records.SurveyReads))})
-	if dollars, _ := sum(shares); !strings.Contains(string(readFile(t, sourceFile(t, "README.md"))), fmt.Sprintf("a million pictures cost about $%.0f ", dollars)) {
+		"prices": pricesTable(), "counted": countedTable(shares), "dollars": dollarsTable(shares,
+			float64(template.ruleNumber(t, "quarantine", "ExpirationInDays")+template.ruleNumber(t, "quarantine",
+				"NoncurrentDays"))),
+		"assumed": assumedTable(small, large), "month": monthTable(t, template), "scanners": scannersTable(shares),
+		"survey": surveyTable(t, template, countSurvey(t, records.SurveyReads))})
+	if dollars, _ := sum(shares); !strings.Contains(string(readFile(t, sourceFile(t, "README.md"))),
+		fmt.Sprintf("a million pictures cost about $%.0f ", dollars)) {
 		t.Errorf("README.md does not say that a million pictures cost about $%.0f", dollars)
 	}
-	compareBlocks(t, sourceFile(t, "docs", "scale.md"), map[string]string{"littles-law": scaleTable(t, template, small, records)})
+	compareBlocks(t, sourceFile(t, "docs", "scale.md"),
+		map[string]string{"littles-law": scaleTable(t, template, small, records)})
 }
 
 // work is one upload with what follows from its size.
@@ -112,7 +117,8 @@ func (r recordCalls) reads(w work) float64 {
 // logBytes is what one upload writes to the logs, rounded up to 100 bytes: two
 // requests, one batch.
 func (w work) logBytes() float64 {
-	return math.Ceil(float64(w.logged)/100)*100 + math.Ceil(countedMetrics()/100)*100 + 3*assumedPlatformLines + 2*assumedAccessLine
+	return math.Ceil(float64(w.logged)/100)*100 + math.Ceil(countedMetrics()/100)*100 + 3*assumedPlatformLines +
+		2*assumedAccessLine
 }
 
 func pricesTable() string {
@@ -163,7 +169,8 @@ func dollarsTable(shares []share, kept float64) string {
 	fmt.Fprintf(&b, "| **a million uploads** | **$%.2f** | **$%.2f** |\n", small, large)
 	fmt.Fprintf(&b, "| the bytes in quarantine, if all were refused: %.0f days | $%.2f | $%.2f |\n", kept,
 		smallPicture*million/1e9*priceKept.dollars*kept/30.4, largePicture*million/1e9*priceKept.dollars*kept/30.4)
-	fmt.Fprintf(&b, "| EventBridge, if the application is told | $%.2f | $%.2f |\n", priceEvent.dollars*million, priceEvent.dollars*million)
+	fmt.Fprintf(&b, "| EventBridge, if the application is told | $%.2f | $%.2f |\n", priceEvent.dollars*million,
+		priceEvent.dollars*million)
 	return b.String()
 }
 
@@ -205,7 +212,8 @@ func scannersTable(shares []share) string {
 	})
 	clam := func(seconds float64) func(size float64) float64 {
 		return func(size float64) float64 {
-			return million * (priceLambdaRequest.dollars + clamMemory*(seconds+size/assumedRate)*priceLambdaSecond.dollars + priceGet.dollars + pricePut.dollars)
+			return million * (priceLambdaRequest.dollars + clamMemory*(seconds+size/assumedRate)*priceLambdaSecond.dollars +
+				priceGet.dollars + pricePut.dollars)
 		}
 	}
 	row("ClamAV in a function, engine kept loaded: GET, scan, one tag", clam(clamWarm))
@@ -216,10 +224,12 @@ func scannersTable(shares []share) string {
 // countedMetrics are the metrics that one upload writes into the log, in their length.
 func countedMetrics() float64 {
 	var lines bytes.Buffer
-	w := emf.New(&lines, emf.Options{Namespace: "Hatchery", Dimensions: []emf.Dimension{{Name: "Stack", Value: "hatchery"}}, Now: time.Now})
+	w := emf.New(&lines, emf.Options{Namespace: "Hatchery",
+		Dimensions: []emf.Dimension{{Name: "Stack", Value: "hatchery"}}, Now: time.Now})
 	one := func(name string) emf.Metric { return emf.Metric{Name: name, Unit: emf.Count, Value: 1} }
-	if err := errors.Join(w.Emit(one("Accepted")), w.Emit(one("Stored"), emf.Metric{Name: "Bytes", Unit: emf.Bytes, Value: largePicture},
-		emf.Metric{Name: "SecondsToVerdict", Unit: emf.Seconds, Value: 1.234567})); err != nil {
+	if err := errors.Join(w.Emit(one("Accepted")),
+		w.Emit(one("Stored"), emf.Metric{Name: "Bytes", Unit: emf.Bytes, Value: largePicture},
+			emf.Metric{Name: "SecondsToVerdict", Unit: emf.Seconds, Value: 1.234567})); err != nil {
 		panic(err) // they are constants
 	}
 	return float64(lines.Len())
@@ -253,11 +263,13 @@ func scaleTable(t *testing.T, x template, w work, r recordCalls) string {
 	t.Helper()
 	visibility := float64(x.visibility(t, x.number(t, "Parameters", "ValidatorSeconds", "Default")))
 	batch := x.number(t, "Resources", "ValidatorFunction", "Properties", "Events", "Arrived", "Properties", "BatchSize")
-	rounds := math.Ceil(float64(batch) / float64(codeNumber(t, `Concurrency: (\d+)`, "lambdas", "validator", "main.go")))
+	rounds := math.Ceil(float64(batch) / float64(codeNumber(t, `messagesAtOnce = (\d+)`, "shared", "pipeline",
+		"pipeline.go")))
 	shards := float64(codeNumber(t, `o\.Shards = (\d+)`, "shared", "records", "dynamorecords", "store.go"))
 	rates := []float64{float64(x.number(t, "Parameters", "ApiRate", "Default")) / 2, 1000, 10000}
 	var b strings.Builder
-	b.WriteString("| | formula | λ = " + count(rates[0]) + " | λ = " + count(rates[1]) + " | λ = " + count(rates[2]) + " |\n|---|---|---|---|---|\n")
+	b.WriteString("| | formula | λ = " + count(rates[0]) + " | λ = " + count(rates[1]) + " | λ = " + count(rates[2]) +
+		" |\n|---|---|---|---|---|\n")
 	row := func(what, formula string, of func(rate float64) string) {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", what, formula, of(rates[0]), of(rates[1]), of(rates[2]))
 	}
@@ -273,7 +285,8 @@ func scaleTable(t *testing.T, x template, w work, r recordCalls) string {
 	row("API functions taking uploads in, at once", fmt.Sprintf("λ × %.3f s", w.take()), times(w.take()))
 	row("API functions holding a question, at once", fmt.Sprintf("λ × %.3f s", w.wait()), times(w.wait()))
 	row("validators at once, a message each", fmt.Sprintf("λ × %.3f s", w.judge()), times(w.judge()))
-	row("validators at once, full batches", fmt.Sprintf("λ ÷ %d × %.0f × %.3f s", batch, rounds, w.judge()), times(rounds/float64(batch)*w.judge()))
+	row("validators at once, full batches", fmt.Sprintf("λ ÷ %d × %.0f × %.3f s", batch, rounds, w.judge()),
+		times(rounds/float64(batch)*w.judge()))
 	row("writes under the quarantine prefix a second", "2 λ: PUT and DELETE", times(2))
 	row("partitions that S3 makes of that prefix", "2 λ ÷ 3,500", times(2/3500.0))
 	row("reads there", "2 λ: GET, and the copy's source", times(2))
@@ -288,20 +301,25 @@ func scaleTable(t *testing.T, x template, w work, r recordCalls) string {
 	row("most uploads a second into one entry and kind", fmt.Sprintf("1,000 ÷ %.0f", own), most(1000, own))
 	// A record leaves the shard of pending ones when it is settled, and enters another.
 	shard := r.Create.ShardWrites + r.Settle.ShardWrites/2
-	row("most uploads a second through the status index", fmt.Sprintf("%.0f shards × 1,000 ÷ %.0f", shards, shard), most(shards*1000, shard))
+	row("most uploads a second through the status index", fmt.Sprintf("%.0f shards × 1,000 ÷ %.0f", shards, shard),
+		most(shards*1000, shard))
 	row("messages in flight, all well", fmt.Sprintf("λ × %.3f s", assumedWindow+w.judge()), times(assumedWindow+w.judge()))
-	row("share of failures that fills the queue's flight", fmt.Sprintf("120,000 ÷ (λ × %.0f s)", visibility), func(rate float64) string {
-		if share := 120000 / (rate * visibility); share < 1 {
-			return fmt.Sprintf("%.1f %%", share*100)
-		}
-		return "none"
-	})
+	row("share of failures that fills the queue's flight", fmt.Sprintf("120,000 ÷ (λ × %.0f s)", visibility),
+		func(rate float64) string {
+			if share := 120000 / (rate * visibility); share < 1 {
+				return fmt.Sprintf("%.1f %%", share*100)
+			}
+			return "none"
+		})
 	// Its time, but for the margin at the end; the listing is for records whose file an
 	// earlier run has seen.
-	run := float64(x.number(t, "Resources", "ReconcilerFunction", "Properties", "Timeout")) - reconcile.DefaultMargin.Seconds()
+	run := float64(x.number(t, "Resources", "ReconcilerFunction", "Properties",
+		"Timeout")) - reconcile.DefaultMargin.Seconds()
 	const each, atOnce = assumedRecordsCall + assumedBucketCall, 8
-	row("runs of the reconciler that a survey of one day's files takes", fmt.Sprintf("λ × 86,400 × %.3f s ÷ %d ÷ %.0f s", each, atOnce, run), times(86400*each/atOnce/run))
-	row("logs, GB a day", fmt.Sprintf("λ × %.0f bytes × 86,400 s", w.logBytes()), func(rate float64) string { return count(math.Ceil(rate * w.logBytes() * 86400 / 1e9)) })
+	row("runs of the reconciler that a survey of one day's files takes",
+		fmt.Sprintf("λ × 86,400 × %.3f s ÷ %d ÷ %.0f s", each, atOnce, run), times(86400*each/atOnce/run))
+	row("logs, GB a day", fmt.Sprintf("λ × %.0f bytes × 86,400 s", w.logBytes()),
+		func(rate float64) string { return count(math.Ceil(rate * w.logBytes() * 86400 / 1e9)) })
 	return b.String()
 }
 

@@ -1,26 +1,22 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/spf13/cobra"
 
 	"hatchery/shared/api"
 	"hatchery/shared/config"
 	"hatchery/shared/local"
 	"hatchery/shared/local/samples"
-	"hatchery/shared/objects/s3objects"
+	"hatchery/shared/pipeline"
 	"hatchery/shared/upload"
-	"hatchery/shared/validator"
 )
 
 // devFlags are what a person may say of `hatchery dev`.
@@ -40,145 +36,110 @@ type devFlags struct {
 	containersFile string
 }
 
-func devCommand(d door) *cobra.Command {
+func devCommand(term terminal) *cobra.Command {
 	var f devFlags
 	command := &cobra.Command{
 		Use:   "dev",
 		Short: "Run the whole pipeline in this process",
-		Long: `Dev runs everything that Hatchery has in AWS on this machine: the API, an S3
-bucket, an SQS queue with its dead letters, the validator behind it, and records
-in SQLite, in a DynamoDB table or as resources of Bugout. The handlers are the ones
-that run in Lambda.
+		Long: `Dev runs everything that Hatchery has in AWS on this machine: the API, an S3 bucket,
+an SQS queue with its dead letters, the validator behind it, and the records. The
+handlers are those that run in Lambda. Everything is kept in the data folder: the next
+start goes on with whatever was accepted.
 
 Without --app a demo application is asked for permission: the token demo may do
 everything, any other token nothing.
 
-Everything is kept in the data folder. Ctrl-C ends it, and the next start goes on
-with whatever was accepted.
-
 With --records dynamodb all is for one run, because dev's own DynamoDB is in memory: the
 data folder is a temporary one, and is gone at the end. With --dynamodb the records are
-kept in a DynamoDB that lasts, DynamoDB Local or AWS's, and everything else in the data
-folder, as ever. The table, ` + local.Table + `, is made when it is missing. Region and
-credentials are those of AWS's environment. They are dev's own when that has none, and with
---containers, because functions there are given these.
+kept in a DynamoDB that lasts, DynamoDB Local or AWS's. The table, ` + local.Table + `, is
+made when it is missing. Region and credentials are those of AWS's environment. They are
+dev's own when that has none, and with --containers, because functions there are given
+these.
 
-These settings apply as in AWS: HATCHERY_POLICY, HATCHERY_CORS_ORIGINS,
-HATCHERY_POST_BYTES, HATCHERY_REDIRECT_BYTES, HATCHERY_APPLICATION,
-HATCHERY_GRANT_SECONDS, HATCHERY_FORM_SECONDS, HATCHERY_VALIDATOR_SECONDS,
-HATCHERY_READ_RATE, HATCHERY_QUARANTINE_DAYS (for how long deletions are remembered),
-HATCHERY_QUARANTINE_PREFIX, HATCHERY_FILES_PREFIX and HATCHERY_LEGACY_PREFIX.
-HATCHERY_LEGACY_BUCKET is a bucket of the S3 server here, and made if it is not there.
-
-These are looked at for faults, but have no effect, because dev has its own or does
-without: HATCHERY_BUCKET, HATCHERY_RECORDS, HATCHERY_TABLE, HATCHERY_APPLICATION_URL,
-HATCHERY_QUEUE_URL, HATCHERY_VISIBILITY_SECONDS, HATCHERY_MAX_RECEIVES,
-HATCHERY_SURVEY_DAYS, HATCHERY_EVENT_BUS and HATCHERY_STACK.
-
-With --records bugout a stand-in for Bugout's auth server keeps the records, which
-has an application and a token of its own. With --bugout a real one does: its
-application is HATCHERY_BUGOUT_APPLICATION_ID (hatchery bugout register makes one), its
-token is in --bugout-token-file or HATCHERY_BUGOUT_TOKEN. HATCHERY_BUGOUT_URL has an
-effect only with HATCHERY_APPLICATION=spire and without --records bugout.
-
-Everything listens on 127.0.0.1 alone, where no other machine reaches it, unless
---listen or another address says otherwise. With --containers there is one more
-address, for functions that run in containers under sam local: see
-docs/sam-local.md.
+Everything listens on 127.0.0.1 alone, where
+no other machine reaches it, unless --listen or another address says otherwise.
 
 It exits 0 when it was asked to end, 2 when it was used wrongly or a setting has a
-fault, and 3 when another system failed, or an address or the folder is taken.`,
+fault, and 3 when another system failed, or an address or the folder is taken.
+Settings: hatchery help environment. Functions under sam local: docs/sam-local.md.`,
 		Example: `  hatchery dev
   hatchery dev --listen 127.0.0.1:9000 --data /tmp/try
   hatchery dev --app https://journals.example.com --policy policy.json
   hatchery dev --records dynamodb --containers 172.17.0.1:9000
-  hatchery dev --records dynamodb --dynamodb http://127.0.0.1:8000
   hatchery dev --records bugout
   export HATCHERY_BUGOUT_APPLICATION_ID=4bf67555-b4f3-4a2e-95ff-7142d49d167b
   hatchery dev --records bugout --bugout https://auth.example.com --bugout-token-file token`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usage("dev takes no arguments, but got %q", args[0])
-			}
-			return nil
-		},
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.dataGiven = cmd.Flags().Changed("data")
-			return dev(cmd.Context(), f, d)
+			return dev(cmd.Context(), f, term)
 		},
 	}
-	command.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8080", "the API's `address`")
-	command.Flags().StringVar(&f.s3Listen, "s3-listen", "127.0.0.1:0", "the S3 server's `address`; port 0 is chosen once and kept")
-	command.Flags().StringVar(&f.sqsListen, "sqs-listen", "127.0.0.1:0", "the SQS endpoint's `address`; port 0 is chosen once and kept")
-	command.Flags().StringVar(&f.dynamoDBListen, "dynamodb-listen", "", "also serve DynamoDB, in memory, on this `address` (default: only with --records dynamodb, on 127.0.0.1:0)")
-	command.Flags().StringVar(&f.dynamoDB, "dynamodb", "", "with --records dynamodb: the `URL` of a DynamoDB that lasts (default: dev's own, which keeps nothing)")
-	command.Flags().StringVar(&f.bugoutListen, "bugout-listen", "", "also serve a stand-in for Bugout's auth server on this `address` (default: only with --records bugout, on 127.0.0.1:0)")
-	command.Flags().StringVar(&f.bugout, "bugout", "", "with --records bugout: the `URL` of Bugout's auth server (default: the stand-in)")
-	command.Flags().StringVar(&f.bugoutTokenFile, "bugout-token-file", "", "with --bugout: read the deployment's own token from this `file`, - for the standard input (default: HATCHERY_BUGOUT_TOKEN)")
-	command.Flags().StringVar(&f.containers, "containers", "", "also serve S3, SQS, DynamoDB and the application's answer at this `address`, which containers can reach (default: none)")
-	command.Flags().StringVar(&f.containersHost, "containers-host", "", "what containers call this machine: a `host` (default: the one of --containers, or "+local.DockersHost+" when that is 0.0.0.0)")
-	command.Flags().StringVar(&f.samples, "samples", "", "put the uploads that the sample events in this `folder` are about into bucket and records")
-	command.Flags().BoolVar(&f.noValidator, "no-validator", false, "leave what arrives in the queue, for a validator somewhere else")
-	command.Flags().StringVar(&f.data, "data", defaultData, "the `folder` to keep everything in")
-	command.Flags().StringVar(&f.app, "app", "", "the `URL` of the application to ask for permission (default: the demo application)")
-	command.Flags().StringVar(&f.records, "records", "sqlite", "the `store` that keeps the records: sqlite, in the data folder; dynamodb, in memory or where --dynamodb says; or bugout")
-	command.Flags().StringVar(&f.policy, "policy", "", "read the policy from this JSON `file`")
-	command.Flags().BoolVar(&f.json, "json", false, "print the endpoints and the log as JSON, one object a line")
+	flags := command.Flags()
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "the API's `address`")
+	flags.StringVar(&f.s3Listen, "s3-listen", "127.0.0.1:0", "the S3 server's `address`; port 0 is chosen once and kept")
+	flags.StringVar(&f.sqsListen, "sqs-listen", "127.0.0.1:0", "the SQS endpoint's `address`; port 0 as for S3")
+	flags.StringVar(&f.dynamoDBListen, "dynamodb-listen", "",
+		"also serve DynamoDB, in memory, on this `address` (default: only with --records dynamodb, on 127.0.0.1:0)")
+	flags.StringVar(&f.dynamoDB, "dynamodb", "", "with --records dynamodb: the `URL` of a DynamoDB that lasts "+
+		"(default: dev's own, which keeps nothing)")
+	flags.StringVar(&f.bugoutListen, "bugout-listen", "", "also serve a stand-in for Bugout's auth server "+
+		"on this `address` (default: only with --records bugout, on 127.0.0.1:0)")
+	flags.StringVar(&f.bugout, "bugout", "",
+		"with --records bugout: the `URL` of Bugout's auth server (default: the stand-in)")
+	flags.StringVar(&f.bugoutTokenFile, "bugout-token-file", "", "with --bugout: read the deployment's own token "+
+		"from this `file`, - for the standard input (default: HATCHERY_BUGOUT_TOKEN)")
+	flags.StringVar(&f.containers, "containers", "", "also serve S3, SQS, DynamoDB and the application's answer "+
+		"at this `address`, which containers can reach (default: none)")
+	flags.StringVar(&f.containersHost, "containers-host", "", "what containers call this machine: a `host` "+
+		"(default: the one of --containers, or "+local.DockersHost+" when that is 0.0.0.0)")
+	flags.StringVar(&f.samples, "samples", "",
+		"put the uploads that the sample events in this `folder` are about into bucket and records")
+	flags.BoolVar(&f.noValidator, "no-validator", false, "leave what arrives in the queue, for a validator somewhere else")
+	flags.StringVar(&f.data, "data", defaultData, "the `folder` to keep everything in")
+	flags.StringVar(&f.app, "app", "",
+		"the `URL` of the application to ask for permission (default: the demo application)")
+	flags.StringVar(&f.records, "records", "sqlite", "the `store` that keeps the records: "+
+		"sqlite, in the data folder; dynamodb, in memory or where --dynamodb says; or bugout")
+	flags.StringVar(&f.policy, "policy", "", "read the policy from this JSON `file`")
+	flags.BoolVar(&f.json, "json", false, "print the endpoints and the log as JSON, one object a line")
 	return command
 }
 
 const sweepEvery = time.Minute
 
-// dev builds the pipeline on the embedded stack and runs it until ctx ends.
-func dev(ctx context.Context, f devFlags, d door) (err error) {
+// dev composes a deployment on the embedded stack and runs it until ctx ends.
+func dev(ctx context.Context, f devFlags, term terminal) (err error) {
 	if err := f.check(); err != nil {
 		return err
 	}
-	settings, err := devSettings(f, d)
+	settings, err := devSettings(f, term)
 	if err != nil {
 		return err
 	}
-	if f.bugoutListen == "" && settings.Records == config.RecordsBugout && f.bugout == "" {
-		f.bugoutListen = "127.0.0.1:0"
+	// Read before the stack opens, which changes the working directory.
+	uploads, err := f.readSamples()
+	if err != nil {
+		return err
 	}
-	var uploads samples.Uploads
-	if f.samples != "" {
-		// Read before the stack opens, which changes the working directory.
-		if uploads, err = samples.ReadUploads(os.DirFS(f.samples)); err != nil {
-			return usage("--samples %s: %w", shown(f.samples), err)
-		}
-	}
-	log := slog.New(newLifeLog(d.out))
-	if f.json {
-		log = slog.New(slog.NewJSONHandler(d.out, nil))
-	}
+	log := f.log(term)
 	removeData, err := f.placeOfRecords(ctx)
 	if err != nil {
 		return system(err)
 	}
-	defer func() {
-		if removeErr := removeData(); removeErr != nil {
-			err = errors.Join(err, system(removeErr))
-		}
-	}()
-	stack, err := local.Open(ctx, local.Options{Data: f.data, Listen: f.listen, S3Listen: f.s3Listen, SQSListen: f.sqsListen,
-		DynamoDBListen: f.dynamoDBListen, DynamoDB: f.dynamoDB, ForeignKeys: f.foreignKeys,
-		BugoutListen: f.bugoutListen, Containers: f.containers, ContainersHost: f.containersHost,
-		AppURL: f.app, QuarantinePrefix: settings.Layout.Quarantine, CORSOrigins: settings.CORSOrigins,
-		FunctionTimeout: settings.ValidatorTime, SweepEvery: sweepEvery, Log: log})
+	defer closing(&err, removeData)
+	stack, err := local.Open(ctx, f.stackOptions(settings, log))
 	if err != nil {
 		return system(err)
 	}
-	defer func() {
-		if closeErr := stack.Close(context.WithoutCancel(ctx)); closeErr != nil {
-			err = errors.Join(err, system(closeErr))
-		}
-	}()
+	defer closing(&err, func() error { return stack.Close(context.WithoutCancel(ctx)) })
+	at := stack.Endpoints()
+	settings = onStack(settings, at)
 	if settings.Records == config.RecordsBugout && f.bugout == "" {
-		settings.Bugout = standIn(stack.Endpoints())
+		settings.Bugout = standIn(at)
 	}
 	if settings.Legacy.Bucket != "" {
-		if err := openLegacy(ctx, bucketClient(stack.Endpoints(), wiring{}), settings.Legacy.Bucket); err != nil {
+		if err := openLegacy(ctx, pipeline.S3Client(at.AWS()), settings.Legacy.Bucket); err != nil {
 			return system(err)
 		}
 	}
@@ -186,86 +147,83 @@ func dev(ctx context.Context, f devFlags, d door) (err error) {
 	if err != nil {
 		return system(err)
 	}
-	defer func() {
-		if closeErr := closeRecords(); closeErr != nil {
-			err = errors.Join(err, system(closeErr))
-		}
-	}()
-	handlers, err := buildHandlers(settings, stack, records, log, wiring{stopping: ctx.Done()})
+	defer closing(&err, closeRecords)
+	components := compose(settings, at.AWS(), records, log)
+	handlers, err := stackHandlers(components, stack, ctx.Done())
 	if err != nil {
-		return system(err)
-	}
-	pipeline, _ := buildPipeline(settings, stack.Endpoints(), records, wiring{})
-	if err := uploads.Put(ctx, pipeline); err != nil {
 		return system(err)
 	}
 	if f.noValidator {
 		handlers.Validate = nil
 	}
-	if err := announce(d, f, settings, stack); err != nil {
+	if err := uploads.Put(ctx, components.Uploads); err != nil {
+		return system(err)
+	}
+	if err := announce(term, f, settings, stack); err != nil {
 		return system(err)
 	}
 	if err := stack.Run(ctx, handlers); err != nil {
 		return system(err)
 	}
 	if !f.json {
-		fmt.Fprintln(d.out, ended(f))
+		fmt.Fprintln(term.out, ended(f))
 	}
 	return nil
 }
 
-// wiring is what only this process knows.
-type wiring struct {
-	// stopping is closed when the end was asked for.
-	stopping <-chan struct{}
-	// client carries the calls to the bucket; nil is the SDK's own.
-	client s3.HTTPClient
-}
-
-// bucketClient asks the stack's S3 server.
-func bucketClient(at local.Endpoints, w wiring) *s3.Client {
-	return s3.New(s3.Options{Region: at.Region, BaseEndpoint: aws.String(at.S3), UsePathStyle: true,
-		HTTPClient:                 w.client,
-		Credentials:                credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, ""),
-		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
-		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported})
-}
-
-// buildPipeline wires the domain to the stack's endpoints.
-func buildPipeline(settings config.Config, at local.Endpoints, records upload.Records, w wiring) (*upload.Pipeline, *s3objects.Store) {
-	client := bucketClient(at, w)
-	objects := s3objects.New(client, at.Bucket, s3objects.Options{Now: time.Now})
-	pipeline := &upload.Pipeline{Policy: settings.Policy, Layout: settings.Layout, Records: records, Objects: objects,
-		Now: time.Now, NewID: upload.NewID, TombstoneLife: upload.TombstoneLife(settings.QuarantineDays)}
-	if settings.Legacy.Bucket != "" {
-		pipeline.OldImages = s3objects.NewOldImages(client, settings.Legacy.Bucket, settings.Legacy.Prefix, s3objects.Options{Now: time.Now})
+// readSamples reads the uploads that the sample events are about, none without --samples.
+func (f devFlags) readSamples() (samples.Uploads, error) {
+	if f.samples == "" {
+		return samples.Uploads{}, nil
 	}
-	return pipeline, objects
-}
-
-// buildHandlers wires what would run in Lambda to the stack's endpoints.
-func buildHandlers(settings config.Config, stack *local.Stack, records upload.Records, log *slog.Logger, w wiring) (local.Handlers, error) {
-	at := stack.Endpoints()
-	pipeline, objects := buildPipeline(settings, at, records, w)
-	application, err := gate(settings, at.App)
+	uploads, err := samples.ReadUploads(os.DirFS(f.samples))
 	if err != nil {
-		return local.Handlers{}, fmt.Errorf("the application %s: %w", at.App, err)
+		return samples.Uploads{}, usage("--samples %s: %w", shown(f.samples), err)
 	}
+	return uploads, nil
+}
+
+func (f devFlags) log(term terminal) *slog.Logger {
+	if f.json {
+		return slog.New(slog.NewJSONHandler(term.out, nil))
+	}
+	return slog.New(newConsoleHandler(term.out))
+}
+
+// stackOptions are the embedded stack's. What keeps the records is served, too.
+func (f devFlags) stackOptions(settings config.Config, log *slog.Logger) local.Options {
+	const anyPort = "127.0.0.1:0"
+	o := local.Options{Data: f.data, Listen: f.listen, S3Listen: f.s3Listen, SQSListen: f.sqsListen,
+		DynamoDBListen: f.dynamoDBListen, DynamoDB: f.dynamoDB, ForeignKeys: f.foreignKeys, BugoutListen: f.bugoutListen,
+		Containers: f.containers, ContainersHost: f.containersHost,
+		AppURL: f.app, QuarantinePrefix: settings.Layout.Quarantine, CORSOrigins: settings.CORSOrigins,
+		FunctionTimeout: settings.ValidatorTime, SweepEvery: sweepEvery, Log: log}
+	if settings.Records == config.RecordsBugout && f.bugout == "" {
+		o.BugoutListen = cmp.Or(o.BugoutListen, anyPort)
+	}
+	return o
+}
+
+// onStack are the settings with what a stack on this machine has in their places.
+func onStack(settings config.Config, at local.Endpoints) config.Config {
+	settings.Bucket, settings.QueueURL, settings.ApplicationURL = at.Bucket, at.QueueURL, at.App
+	settings.VisibilityTime, settings.MaxReceives = at.Visibility, at.MaxReceives
+	return settings
+}
+
+// stackHandlers are what the stack calls. stopping is closed when the end was asked for.
+func stackHandlers(c *pipeline.Components, stack *local.Stack, stopping <-chan struct{}) (local.Handlers, error) {
 	spool := stack.Path("spool")
 	if err := spoolFolder(spool); err != nil {
 		return local.Handlers{}, err
 	}
-	handler, err := api.New(api.Config{Pipeline: pipeline, Downloads: objects, Forms: objects, Gate: application,
-		CORSOrigins: settings.CORSOrigins, PostBytes: settings.PostBytes, RedirectBytes: settings.RedirectBytes,
-		FormLifetime: settings.FormTime, SpoolDir: spool, Now: time.Now, Log: log, Stopping: w.stopping})
+	handler, err := c.API(pipeline.APIOptions{SpoolDir: spool, Stopping: stopping})
 	if err != nil {
-		return local.Handlers{}, fmt.Errorf("build the API: %w", err)
+		return local.Handlers{}, err
 	}
-	judge := &validator.Validator{Pipeline: pipeline, Records: records, Layout: settings.Layout, Bucket: at.Bucket, Concurrency: 4,
-		Margin: validator.DefaultMargin, ReadRate: settings.ReadRate, Now: time.Now, Log: log}
-	return local.Handlers{API: handler, Validate: judge.Handle,
+	return local.Handlers{API: handler, Validate: c.Validator(nil).Handle,
 		Owes: func(ctx context.Context, key, version string) (bool, error) {
-			return pipeline.Owes(ctx, upload.Key(key), upload.Version(version))
+			return c.Uploads.Owes(ctx, upload.Key(key), upload.Version(version))
 		}}, nil
 }
 

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -22,7 +21,7 @@ import (
 const containersFile = "sam-local.json"
 
 // announce says where everything is and what to try first.
-func announce(d door, f devFlags, settings config.Config, stack *local.Stack) error {
+func announce(term terminal, f devFlags, settings config.Config, stack *local.Stack) error {
 	at, data := stack.Endpoints(), stack.Path("")
 	if at.Containers != "" {
 		f.containersFile = cmp.Or(f.containersFile, stack.Path(containersFile))
@@ -30,7 +29,7 @@ func announce(d door, f devFlags, settings config.Config, stack *local.Stack) er
 			return err
 		}
 	}
-	exports, err := exported(f, settings, at, d.getenv("HATCHERY_POLICY"))
+	exports, err := exported(f, settings, at, term.getenv("HATCHERY_POLICY"))
 	if err != nil {
 		return err
 	}
@@ -56,47 +55,61 @@ func announce(d door, f devFlags, settings config.Config, stack *local.Stack) er
 			env[e[0]] = e[1]
 		}
 		line["env"] = env
-		return json.NewEncoder(d.out).Encode(line)
+		return json.NewEncoder(term.out).Encode(line)
 	}
-	return announceText(d, f, announcement{at: at, data: data, exports: exports})
+	return announceText(term, f, announcement{at: at, data: data, exports: exports})
 }
 
 // exported are the settings with which other programs work on what dev runs, less the
 // token of a real Bugout, which is not shown.
 func exported(f devFlags, settings config.Config, at local.Endpoints, policy string) ([][2]string, error) {
-	exports := [][2]string{{"AWS_ENDPOINT_URL_S3", at.S3}, {"AWS_ENDPOINT_URL_SQS", at.SQS}, {"AWS_REGION", at.Region},
-		{"AWS_DEFAULT_REGION", at.Region}, // what boto3 reads
-		{"AWS_ACCESS_KEY_ID", at.AccessKey}, {"AWS_SECRET_ACCESS_KEY", at.SecretKey},
-		{"HATCHERY_BUCKET", at.Bucket}, {"HATCHERY_QUEUE_URL", at.QueueURL}, {"HATCHERY_DEAD_LETTER_URL", at.DeadLetterURL},
-		{"HATCHERY_VISIBILITY_SECONDS", strconv.Itoa(int(at.Visibility.Seconds()))}, {"HATCHERY_RECORDS", settings.Records}}
-	// The credentials among these are dev's own: a DynamoDB that takes others is left out.
-	if at.DynamoDB != "" && !at.ForeignKeys {
-		exports = append(exports, [2]string{"AWS_ENDPOINT_URL_DYNAMODB", at.DynamoDB})
-	}
-	if settings.Records == config.RecordsDynamoDB && !at.ForeignKeys {
-		exports = append(exports, [2]string{"HATCHERY_TABLE", at.Table})
-	}
-	switch {
-	case f.bugout != "":
-		exports = append(exports, [2]string{"HATCHERY_BUGOUT_URL", settings.Bugout.URL}, [2]string{"HATCHERY_BUGOUT_APPLICATION_ID", settings.Bugout.ApplicationID})
-	case at.Bugout.URL != "":
-		exports = append(exports, [2]string{"HATCHERY_BUGOUT_URL", at.Bugout.URL}, [2]string{"HATCHERY_BUGOUT_APPLICATION_ID", at.Bugout.Application},
-			[2]string{"HATCHERY_BUGOUT_TOKEN", at.Bugout.Token})
-	}
-	for _, e := range [][3]string{{"HATCHERY_LEGACY_BUCKET", settings.Legacy.Bucket}, {"HATCHERY_LEGACY_PREFIX", settings.Legacy.Prefix},
-		{"HATCHERY_QUARANTINE_PREFIX", settings.Layout.Quarantine, upload.DefaultLayout.Quarantine}, {"HATCHERY_FILES_PREFIX", settings.Layout.Files, upload.DefaultLayout.Files}} {
-		if e[1] != e[2] {
-			exports = append(exports, [2]string{e[0], e[1]})
+	var exports [][2]string
+	add := func(name, value string) {
+		if value != "" {
+			exports = append(exports, [2]string{name, value})
 		}
 	}
-	if f.policy == "" && policy == "" {
-		return exports, nil
+	add("AWS_ENDPOINT_URL_S3", at.S3)
+	add("AWS_ENDPOINT_URL_SQS", at.SQS)
+	if !at.ForeignKeys { // the credentials among these are dev's own
+		add("AWS_ENDPOINT_URL_DYNAMODB", at.DynamoDB)
 	}
-	whole, err := json.Marshal(settings.Policy)
-	if err != nil {
-		return nil, fmt.Errorf("write the policy: %w", err)
+	add("AWS_REGION", at.Region)
+	add("AWS_DEFAULT_REGION", at.Region) // what boto3 reads
+	add("AWS_ACCESS_KEY_ID", at.AccessKey)
+	add("AWS_SECRET_ACCESS_KEY", at.SecretKey)
+	add("HATCHERY_BUCKET", at.Bucket)
+	add("HATCHERY_QUEUE_URL", at.QueueURL)
+	add("HATCHERY_DEAD_LETTER_URL", at.DeadLetterURL)
+	add("HATCHERY_VISIBILITY_SECONDS", strconv.Itoa(int(at.Visibility.Seconds())))
+	add("HATCHERY_RECORDS", settings.Records)
+	if settings.Records == config.RecordsDynamoDB && !at.ForeignKeys {
+		add("HATCHERY_TABLE", at.Table)
 	}
-	return append(exports, [2]string{"HATCHERY_POLICY", string(whole)}), nil
+	if f.bugout != "" {
+		add("HATCHERY_BUGOUT_URL", settings.Bugout.URL)
+		add("HATCHERY_BUGOUT_APPLICATION_ID", settings.Bugout.ApplicationID)
+	} else {
+		add("HATCHERY_BUGOUT_URL", at.Bugout.URL)
+		add("HATCHERY_BUGOUT_APPLICATION_ID", at.Bugout.Application)
+		add("HATCHERY_BUGOUT_TOKEN", at.Bugout.Token)
+	}
+	add("HATCHERY_LEGACY_BUCKET", settings.Legacy.Bucket)
+	add("HATCHERY_LEGACY_PREFIX", settings.Legacy.Prefix)
+	if prefix := settings.Layout.Quarantine; prefix != upload.DefaultLayout.Quarantine {
+		add("HATCHERY_QUARANTINE_PREFIX", prefix)
+	}
+	if prefix := settings.Layout.Files; prefix != upload.DefaultLayout.Files {
+		add("HATCHERY_FILES_PREFIX", prefix)
+	}
+	if f.policy != "" || policy != "" {
+		whole, err := json.Marshal(settings.Policy)
+		if err != nil {
+			return nil, fmt.Errorf("write the policy: %w", err)
+		}
+		add("HATCHERY_POLICY", string(whole))
+	}
+	return exports, nil
 }
 
 // announcement is what a person reads at the start.
@@ -106,7 +119,7 @@ type announcement struct {
 	exports [][2]string
 }
 
-func announceText(d door, f devFlags, a announcement) error {
+func announceText(term terminal, f devFlags, a announcement) error {
 	at := a.at
 	var b bytes.Buffer
 	application := at.App
@@ -158,11 +171,11 @@ Try it with a picture of yours:
 	}
 	b.WriteString("\nFor other programs that are to work on this (aws, an SDK), in their shell:\n")
 	for _, e := range a.exports {
-		_, _ = fmt.Fprintf(&b, "export %s=%s\n", e[0], exportWord(e[1]))
+		_, _ = fmt.Fprintf(&b, "export %s=%s\n", e[0], shellWord(e[1]))
 	}
 	_, _ = fmt.Fprintf(&b, "\nThe reconciler for it:\n  %s\n", reconcileOf(f, a.data, at.ForeignKeys))
 	b.WriteString("\nCtrl-C ends it.\n\n")
-	_, err := d.out.Write(b.Bytes())
+	_, err := term.out.Write(b.Bytes())
 	return err
 }
 
@@ -191,16 +204,6 @@ func reconcileOf(f devFlags, data string, foreignKeys bool) string {
 	return "hatchery reconcile --data " + shellWord(data) + " --records " + f.records + "   # or alone, with these exports"
 }
 
-// exportWord writes a value as a shell reads it after the sign of equality.
-func exportWord(value string) string {
-	if plainValue.MatchString(value) {
-		return value
-	}
-	return shellWord(value)
-}
-
-var plainValue = regexp.MustCompile(`^[A-Za-z0-9_./:-]+$`)
-
 // apiWarning is what a person must know when the API can be reached from beyond this
 // machine, else "".
 func apiWarning(f devFlags, at local.Endpoints) string {
@@ -219,16 +222,6 @@ func apiWarning(f devFlags, at local.Endpoints) string {
 		}
 	}
 	return warning
-}
-
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./-]+$`)
-
-// shellWord writes a path as a shell reads it.
-func shellWord(path string) string {
-	if plainWord.MatchString(path) {
-		return path
-	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
 const containersText = `
@@ -253,8 +246,10 @@ func writeContainersFile(path string, settings config.Config, at local.Endpoints
 		return err
 	}
 	variables := map[string]string{
-		"AWS_ENDPOINT_URL": at.Containers, "HATCHERY_BUCKET": at.Bucket, "HATCHERY_QUEUE_URL": queue, "HATCHERY_TABLE": at.Table,
-		"HATCHERY_RECORDS": config.RecordsDynamoDB, "HATCHERY_APPLICATION_URL": at.Containers, "HATCHERY_POLICY": string(policy),
+		"AWS_ENDPOINT_URL": at.Containers, "HATCHERY_BUCKET": at.Bucket, "HATCHERY_QUEUE_URL": queue,
+		"HATCHERY_TABLE":   at.Table,
+		"HATCHERY_RECORDS": config.RecordsDynamoDB, "HATCHERY_APPLICATION_URL": at.Containers,
+		"HATCHERY_POLICY":            string(policy),
 		"HATCHERY_QUARANTINE_PREFIX": settings.Layout.Quarantine, "HATCHERY_FILES_PREFIX": settings.Layout.Files,
 		"HATCHERY_CORS_ORIGINS":       strings.Join(settings.CORSOrigins, ","),
 		"HATCHERY_VISIBILITY_SECONDS": strconv.Itoa(int(at.Visibility.Seconds())),
@@ -278,10 +273,10 @@ func atContainers(of, containers string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%q: %w", of, err)
 	}
-	door, err := url.Parse(containers)
+	to, err := url.Parse(containers)
 	if err != nil {
 		return "", fmt.Errorf("%q: %w", containers, err)
 	}
-	u.Host = door.Host
+	u.Host = to.Host
 	return u.String(), nil
 }

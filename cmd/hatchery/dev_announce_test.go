@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 
@@ -16,7 +15,7 @@ import (
 func announced(t *testing.T, f devFlags, a announcement) string {
 	t.Helper()
 	var text bytes.Buffer
-	if err := announceText(door{out: &text}, f, a); err != nil {
+	if err := announceText(terminal{out: &text}, f, a); err != nil {
 		t.Fatal(err)
 	}
 	return text.String()
@@ -31,9 +30,10 @@ func TestAnAPIThatOthersReachIsWarnedOf(t *testing.T) {
 	if a := h.do(http.MethodGet, "/ping", "", nil); a.status != http.StatusOK {
 		t.Errorf("there it answers %d", a.status)
 	}
-	for _, says := range []string{"0.0.0.0:" + port + " can be reached from beyond this machine", "token demo, which may do everything", "work on this machine only"} {
-		if !strings.Contains(h.warning, says) {
-			t.Errorf("%q is not said: %q", says, h.warning)
+	for _, want := range []string{"0.0.0.0:" + port + " can be reached from beyond this machine",
+		"token demo, which may do everything", "work on this machine only"} {
+		if !strings.Contains(h.warning, want) {
+			t.Errorf("%q is not said: %q", want, h.warning)
 		}
 	}
 	beyond := announcement{at: local.Endpoints{APIBeyond: "0.0.0.0:8080", S3: "http://127.0.0.1:9"}}
@@ -41,7 +41,8 @@ func TestAnAPIThatOthersReachIsWarnedOf(t *testing.T) {
 		t.Errorf("a person is not warned: %s", text)
 	}
 	beyond.at.S3 = "http://192.0.2.1:9"
-	if text := announced(t, devFlags{app: "https://a.example"}, beyond); strings.Contains(text, "token demo") || strings.Contains(text, "this machine only") {
+	if text := announced(t, devFlags{app: "https://a.example"}, beyond); strings.Contains(text, "token demo") ||
+		strings.Contains(text, "this machine only") {
 		t.Errorf("said is what is not so: %s", text)
 	}
 	if h := startHatchery(t, t.TempDir(), "--listen", "localhost:0"); h.warning != "" {
@@ -67,10 +68,12 @@ func TestATableInWhichNothingIsKeptIsNotExported(t *testing.T) {
 		t.Errorf("%v", h.env)
 	}
 	at := announcement{at: local.Endpoints{DynamoDB: "http://d:1", Table: "records"}}
-	if text := announced(t, devFlags{records: "sqlite"}, at); !strings.Contains(text, "nothing is kept there: the records are in sqlite") || strings.Contains(text, "table records") {
+	if text := announced(t, devFlags{records: "sqlite"}, at); !strings.Contains(text,
+		"nothing is kept there: the records are in sqlite") || strings.Contains(text, "table records") {
 		t.Errorf("%s", text)
 	}
-	if text := announced(t, devFlags{records: "dynamodb"}, at); !strings.Contains(text, "table records") || strings.Contains(text, "nothing is kept") {
+	if text := announced(t, devFlags{records: "dynamodb"}, at); !strings.Contains(text, "table records") ||
+		strings.Contains(text, "nothing is kept") {
 		t.Errorf("%s", text)
 	}
 }
@@ -95,7 +98,8 @@ func TestWhatDevExportsIsEnoughToReconcile(t *testing.T) {
 func withSettings(t *testing.T, env map[string]string, args ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code := run(t.Context(), append([]string{"dev", "--data", t.TempDir()}, args...), door{out: &out, err: &errs, getenv: func(name string) string { return env[name] }})
+	code := run(t.Context(), append([]string{"dev", "--data", t.TempDir()}, args...),
+		terminal{out: &out, err: &errs, getenv: func(name string) string { return env[name] }})
 	if code != exitUsage {
 		t.Fatalf("exit code %d with %v: %s", code, env, &errs)
 	}
@@ -103,9 +107,12 @@ func withSettings(t *testing.T, env map[string]string, args ...string) string {
 }
 
 func TestDevTellsEveryFaultOfSettingsAtOnce(t *testing.T) {
-	bad := map[string]string{"HATCHERY_POLICY": `{"kinds":{"images":{"max_byte":1}}}`, "HATCHERY_POST_BYTES": "many", "HATCHERY_CORS_ORIGINS": "notes",
-		"HATCHERY_FORM_SECONDS": "1", "HATCHERY_QUARANTINE_DAYS": "1", "HATCHERY_VISIBILITY_SECONDS": "x", "HATCHERY_MAX_RECEIVES": "x",
-		"HATCHERY_SURVEY_DAYS": "x", "HATCHERY_EVENT_BUS": "a bus", "HATCHERY_STACK": "a stack", "HATCHERY_QUEUE_URL": "queue", "HATCHERY_BUCKET": "A bucket",
+	bad := map[string]string{"HATCHERY_POLICY": `{"kinds":{"images":{"max_byte":1}}}`, "HATCHERY_POST_BYTES": "many",
+		"HATCHERY_CORS_ORIGINS": "notes",
+		"HATCHERY_FORM_SECONDS": "1", "HATCHERY_QUARANTINE_DAYS": "1", "HATCHERY_VISIBILITY_SECONDS": "x",
+		"HATCHERY_MAX_RECEIVES": "x",
+		"HATCHERY_SURVEY_DAYS":  "x", "HATCHERY_EVENT_BUS": "a bus", "HATCHERY_STACK": "a stack",
+		"HATCHERY_QUEUE_URL": "queue", "HATCHERY_BUCKET": "A bucket",
 		"HATCHERY_RECORDS": "files", "HATCHERY_TABLE": "a table", "MY_APP_JOURNALS_URL": "journals"}
 	errs := withSettings(t, bad)
 	for name := range maps.Keys(bad) {
@@ -123,27 +130,19 @@ func TestDevTellsEveryFaultOfSettingsAtOnce(t *testing.T) {
 
 // TestSettingsOfADeploymentDoNotChangeDevsOwn: a shell may be set for one in AWS.
 func TestSettingsOfADeploymentDoNotChangeDevsOwn(t *testing.T) {
-	env := map[string]string{"HATCHERY_BUCKET": "prod", "HATCHERY_RECORDS": "dynamodb", "HATCHERY_TABLE": "prod", "MY_APP_JOURNALS_URL": "https://journals.example",
-		"HATCHERY_FORM_SECONDS": "60", "HATCHERY_QUARANTINE_DAYS": "90"}
-	settings, err := devSettings(devFlags{data: "d", records: "sqlite"}, door{getenv: func(name string) string { return env[name] }})
+	env := map[string]string{"HATCHERY_BUCKET": "prod", "HATCHERY_RECORDS": "dynamodb", "HATCHERY_TABLE": "prod",
+		"MY_APP_JOURNALS_URL":   "https://journals.example",
+		"HATCHERY_FORM_SECONDS": "60", "HATCHERY_QUARANTINE_DAYS": "90", "HATCHERY_EVENT_BUS": "prod"}
+	settings, err := devSettings(devFlags{data: "d", records: "sqlite"},
+		terminal{getenv: func(name string) string { return env[name] }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if settings.Bucket != local.Bucket || settings.Records != config.RecordsSQLite || settings.Table != local.Table || strings.Contains(settings.ApplicationURL, "example") {
+	if settings.Bucket != local.Bucket || settings.Records != config.RecordsSQLite || settings.Table != local.Table ||
+		strings.Contains(settings.ApplicationURL, "example") || settings.EventBus != "" {
 		t.Errorf("%+v", settings)
 	}
 	if settings.FormTime.Seconds() != 60 || settings.QuarantineDays != 90 {
 		t.Errorf("forms live for %v, quarantine for %d days", settings.FormTime, settings.QuarantineDays)
-	}
-}
-
-func TestDevsHelpSpeaksOfEverySetting(t *testing.T) {
-	var help bytes.Buffer
-	run(t.Context(), []string{"dev", "--help"}, door{out: &help, err: &help, getenv: func(string) string { return "" }})
-	words := strings.FieldsFunc(help.String(), func(r rune) bool { return r != '_' && (r < 'A' || r > 'Z') })
-	for _, s := range config.Settings() {
-		if !slices.Contains(words, s.Name) {
-			t.Errorf("dev --help does not speak of %s", s.Name)
-		}
 	}
 }

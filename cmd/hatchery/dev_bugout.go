@@ -10,18 +10,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"hatchery/shared/access"
 	"hatchery/shared/config"
 	"hatchery/shared/local"
 	"hatchery/shared/records/bugoutrecords"
 )
 
-// anyID stands where the stand-in's application and token come, until it is open.
+// bugoutRequests is how many requests this process makes of Bugout at once: the
+// template's functions, of which there are several, make one each.
+const bugoutRequests = 4
+
+// anyID takes the place of the stand-in's application and token until it is open.
 const anyID = "00000000-0000-4000-8000-000000000000"
 
-// bugoutGiven are the settings of Bugout as dev's flags and the environment say
-// them. With records in Bugout they are those of --bugout, or hold the place of the
-// stand-in's.
+// bugoutGiven are the settings of Bugout that go before the environment's: with records
+// in Bugout those of --bugout, or values in the place of the stand-in's.
 func bugoutGiven(f devFlags) (map[string]string, error) {
 	switch {
 	case f.records != config.RecordsBugout && (f.bugout != "" || f.bugoutTokenFile != ""):
@@ -30,10 +32,11 @@ func bugoutGiven(f devFlags) (map[string]string, error) {
 		// Callers' tokens may be asked about there (HATCHERY_APPLICATION=spire).
 		return nil, nil
 	case f.bugout == "" && f.bugoutTokenFile != "":
-		return nil, usage("--bugout-token-file: dev's own stand-in for Bugout makes its own token: name a real one with --bugout")
+		return nil, usage("--bugout-token-file: dev's own stand-in for Bugout makes its own token: " +
+			"name a real one with --bugout")
 	case f.bugout == "":
-		return map[string]string{"HATCHERY_BUGOUT_URL": "http://127.0.0.1:1", "HATCHERY_BUGOUT_APPLICATION_ID": anyID, "HATCHERY_BUGOUT_TOKEN": anyID,
-			"BUGOUT_AUTH_URL": "", "BUGOUT_FILES_APPLICATION_ID": ""}, nil
+		return map[string]string{"HATCHERY_BUGOUT_URL": "http://127.0.0.1:1", "HATCHERY_BUGOUT_APPLICATION_ID": anyID,
+			"HATCHERY_BUGOUT_TOKEN": anyID, "BUGOUT_AUTH_URL": "", "BUGOUT_FILES_APPLICATION_ID": ""}, nil
 	}
 	token, err := tokenIn("--bugout-token-file", f.bugoutTokenFile)
 	if err != nil {
@@ -48,24 +51,26 @@ func bugoutGiven(f devFlags) (map[string]string, error) {
 
 // standIn is how the stand-in is reached.
 func standIn(at local.Endpoints) config.Bugout {
-	return config.Bugout{URL: at.Bugout.URL, ApplicationID: at.Bugout.Application, Token: config.NewSecret(at.Bugout.Token)}
+	return config.Bugout{URL: at.Bugout.URL, ApplicationID: at.Bugout.Application,
+		Token: config.NewSecret(at.Bugout.Token)}
 }
 
 // bugoutOptions are those of records in Bugout, whose token a file may hold that the
 // flag names. A damaged record is logged.
 func bugoutOptions(b config.Bugout, flag string, log *slog.Logger) (bugoutrecords.Options, error) {
 	if b.Token.IsZero() {
-		return bugoutrecords.Options{}, usage("HATCHERY_BUGOUT_TOKEN names a secret, which is read in AWS alone: put the token itself into it, or into the file of %s", flag)
+		return bugoutrecords.Options{}, usage("HATCHERY_BUGOUT_TOKEN names a secret, which is read in AWS alone: "+
+			"put the token itself into it, or into the file of %s", flag)
 	}
-	return bugoutrecords.Options{URL: b.URL, Application: b.ApplicationID, Now: time.Now, Damaged: bugoutrecords.LogDamaged(log),
-		Token: func(context.Context) (string, error) { return b.Token.Reveal(), nil }}, nil
+	return bugoutrecords.Options{URL: b.URL, Application: b.ApplicationID, AtOnce: bugoutRequests, Now: time.Now,
+		Damaged: bugoutrecords.LogDamaged(log),
+		Token:   func(context.Context) (string, error) { return b.Token.Reveal(), nil }}, nil
 }
 
-// operatorsBugout are bugoutOptions for an operator, who is told of a damaged record
-// at once, besides the report. The longest lists are read: whoever has too many records
-// for Bugout gets them out of it with hatchery migrate alone.
-func operatorsBugout(b config.Bugout, d door) (bugoutrecords.Options, error) {
-	o, err := bugoutOptions(b, "--token-file", slog.New(newLifeLog(d.err)))
+// operatorsBugout are bugoutOptions for an operator's command. It reads the longest
+// lists: only hatchery migrate gets too many records out of Bugout.
+func operatorsBugout(b config.Bugout, term terminal) (bugoutrecords.Options, error) {
+	o, err := bugoutOptions(b, "--token-file", operatorsLog(term))
 	o.MaxBody, o.Timeout = operatorsMaxBody, operatorsTimeout
 	return o, err
 }
@@ -74,8 +79,7 @@ const (
 	// operatorsMaxBody is the list of more than a million records. The functions take
 	// less, because they have less memory.
 	operatorsMaxBody = 1 << 30
-	// operatorsTimeout is for such a list to be made and sent. An operator who does not
-	// want to wait ends the command.
+	// operatorsTimeout is for making and sending such a list.
 	operatorsTimeout = 2 * time.Minute
 )
 
@@ -91,7 +95,7 @@ func bugoutStore(options bugoutrecords.Options, err error) (*bugoutrecords.Store
 	return store, nil
 }
 
-// checkedStore is a bugoutStore with which everything works that is needed.
+// checkedStore is a bugoutStore that has passed its check.
 func checkedStore(ctx context.Context, b config.Bugout, log *slog.Logger) (*bugoutrecords.Store, error) {
 	store, err := bugoutStore(bugoutOptions(b, "--bugout-token-file", log))
 	if err != nil {
@@ -105,20 +109,11 @@ func checkedStore(ctx context.Context, b config.Bugout, log *slog.Logger) (*bugo
 	return store, nil
 }
 
-// gate asks the application as the settings say.
-func gate(settings config.Config, app string) (*access.Application, error) {
-	o := &access.Options{GrantLife: settings.GrantLife}
-	if settings.Spire {
-		o.Brood = settings.Bugout.URL
-	}
-	return access.New(app, o)
-}
-
 // openLegacy makes the bucket of the replaced service's images, which dev serves
-// like its own: whoever wants to see some puts them there.
+// like its own. To try it, put some there.
 func openLegacy(ctx context.Context, client *s3.Client, bucket string) error {
 	_, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket})
-	if _, there := errors.AsType[*types.BucketAlreadyOwnedByYou](err); there {
+	if _, existing := errors.AsType[*types.BucketAlreadyOwnedByYou](err); existing {
 		return nil
 	}
 	if err != nil {

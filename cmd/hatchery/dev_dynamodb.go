@@ -8,9 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/smithy-go/logging"
 
@@ -50,7 +48,7 @@ func (f devFlags) checkDynamoDB() error {
 // placeOfRecords completes the flags where the records are in DynamoDB. done removes what
 // was made for one run.
 func (f *devFlags) placeOfRecords(ctx context.Context) (done func() error, err error) {
-	done = func() error { return nil }
+	done = closeNothing
 	switch {
 	case f.forOneRun():
 		if f.dynamoDBListen == "" {
@@ -90,8 +88,7 @@ func haveKeys(ctx context.Context) bool {
 
 // tableClient speaks with the DynamoDB that has the records of a dev.
 func tableClient(ctx context.Context, at local.Endpoints) (*dynamodb.Client, error) {
-	machine := aws.Config{Region: at.Region,
-		Credentials: credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")}
+	machine := at.AWS()
 	if at.ForeignKeys {
 		var err error
 		if machine, err = loadAWS(ctx); err != nil {

@@ -7,24 +7,24 @@ import (
 
 	"hatchery/shared/config"
 	"hatchery/shared/local"
-	"hatchery/shared/records/dynamorecords"
 	"hatchery/shared/records/sqliterecords"
 	"hatchery/shared/upload"
 )
 
 // openRecords opens what keeps the records of a stack. The caller closes them
 // before the stack.
-func openRecords(ctx context.Context, settings config.Config, stack *local.Stack, log *slog.Logger) (records upload.Records, done func() error, err error) {
+func openRecords(ctx context.Context, settings config.Config, stack *local.Stack, log *slog.Logger) (
+	records upload.Records, done func() error, err error) {
 	if settings.Records == config.RecordsDynamoDB {
 		client, err := openDynamoDB(ctx, stack.Endpoints())
 		if err != nil {
 			return nil, nil, err
 		}
-		return dynamorecords.New(client, local.Table, dynamorecords.Options{Now: time.Now, Damaged: dynamorecords.LogDamaged(log)}), func() error { return nil }, nil
+		return tableRecords(client, local.Table, log), closeNothing, nil
 	}
 	if settings.Records == config.RecordsBugout {
 		store, err := checkedStore(ctx, settings.Bugout, log)
-		return store, func() error { return nil }, err
+		return store, closeNothing, err
 	}
 	store, err := sqliterecords.Open(ctx, stack.Path("records.db"), sqliterecords.Options{Now: time.Now})
 	if err != nil {

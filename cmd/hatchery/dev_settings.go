@@ -12,7 +12,7 @@ import (
 	"hatchery/shared/access"
 	"hatchery/shared/config"
 	"hatchery/shared/local"
-	"hatchery/shared/upload"
+	"hatchery/shared/policy"
 )
 
 // check looks at the flags of dev alone.
@@ -22,7 +22,8 @@ func (f devFlags) check() error {
 		needed        bool
 	}{
 		{"--listen", f.listen, true}, {"--s3-listen", f.s3Listen, true}, {"--sqs-listen", f.sqsListen, true},
-		{"--dynamodb-listen", f.dynamoDBListen, false}, {"--bugout-listen", f.bugoutListen, false}, {"--containers", f.containers, false},
+		{"--dynamodb-listen", f.dynamoDBListen, false}, {"--bugout-listen", f.bugoutListen, false},
+		{"--containers", f.containers, false},
 	} {
 		if (a.needed || a.address != "") && !isAddress(a.address) {
 			return usage("%s: found %q; want HOST:PORT, as 127.0.0.1:8080", a.flag, a.address)
@@ -32,7 +33,8 @@ func (f devFlags) check() error {
 		return usage("--containers-host: there is no address for containers: add --containers")
 	}
 	if f.containersHost != "" && !isHost(f.containersHost) {
-		return usage("--containers-host: found %q; want a host's name or address, without a port, as %s", f.containersHost, local.DockersHost)
+		return usage("--containers-host: found %q; want a host's name or address, without a port, as %s",
+			f.containersHost, local.DockersHost)
 	}
 	return f.checkDynamoDB()
 }
@@ -55,13 +57,14 @@ func isHost(host string) bool {
 }
 
 // devSettings reads the settings as a Lambda would, with what the embedded stack
-// provides in their places. All faults of settings are told at once.
-func devSettings(f devFlags, d door) (config.Config, error) {
+// provides in their places. All faults of settings are reported at once.
+func devSettings(f devFlags, term terminal) (config.Config, error) {
 	if f.records != config.RecordsSQLite && f.records != config.RecordsDynamoDB && f.records != config.RecordsBugout {
 		return config.Config{}, usage("--records: found %q; accepted: sqlite, dynamodb, bugout", f.records)
 	}
 	if f.containers != "" && f.records != config.RecordsDynamoDB {
-		return config.Config{}, usage("--containers: functions keep their records in DynamoDB, so that dev must keep them there, too: add --records dynamodb")
+		return config.Config{}, usage("--containers: functions keep their records in DynamoDB, " +
+			"so that dev must keep them there, too: add --records dynamodb")
 	}
 	if f.data == "" {
 		return config.Config{}, usage("--data: found nothing; accepted: a folder to keep everything in")
@@ -78,13 +81,14 @@ func devSettings(f devFlags, d door) (config.Config, error) {
 	}
 	// Looked at on its own, so that a fault names where it stands. The others are
 	// found with the default in its place.
-	_, policy, policyErr := readPolicy(f.policy, d.getenv, upload.LargestObject)
+	_, policyText, policyErr := readPolicy(f.policy, term.getenv, policy.LargestObject)
 	given := map[string]string{
 		"HATCHERY_BUCKET": local.Bucket, "HATCHERY_RECORDS": f.records, "HATCHERY_TABLE": local.Table,
-		"HATCHERY_APPLICATION_URL": app, "MY_APP_JOURNALS_URL": "", "HATCHERY_POLICY": policy}
+		"HATCHERY_APPLICATION_URL": app, "MY_APP_JOURNALS_URL": "", "HATCHERY_POLICY": policyText}
 	maps.Copy(given, bugout)
-	settings, err := loadDevs(given, d)
-	faults := append(f.named(faultsOf(err)), unusedFaults(given, d)...)
+	settings, err := loadDevs(given, term)
+	settings.EventBus = "" // verdicts of a dev are not for a deployment's bus
+	faults := append(f.named(faultsOf(err)), unusedFaults(given, term)...)
 	if err := faults.Err(); err != nil {
 		err = usage("the settings have faults:\n%w", err)
 		if policyErr == nil {
@@ -95,16 +99,17 @@ func devSettings(f devFlags, d door) (config.Config, error) {
 	return settings, policyErr
 }
 
-// named says of faults that are about Bugout which flag they are in, or which would do.
-func (f devFlags) named(faults upload.Faults) upload.Faults {
+// named makes faults that are about Bugout name the flag which has them, or which would mend them.
+func (f devFlags) named(faults policy.Faults) policy.Faults {
 	if f.bugout == "" {
 		return faults
 	}
-	return namedAsFlags(faults, map[string]flagValue{"HATCHERY_BUGOUT_URL": {"--bugout", f.bugout}, "HATCHERY_BUGOUT_TOKEN": {"--bugout-token-file", f.bugoutTokenFile}})
+	return namedAsFlags(faults, map[string]flagValue{"HATCHERY_BUGOUT_URL": {"--bugout", f.bugout},
+		"HATCHERY_BUGOUT_TOKEN": {"--bugout-token-file", f.bugoutTokenFile}})
 }
 
 // loadDevs reads what is given from there and the rest from the environment.
-func loadDevs(given map[string]string, d door) (config.Config, error) {
+func loadDevs(given map[string]string, term terminal) (config.Config, error) {
 	load := func(seconds string) (config.Config, error) {
 		return config.Load(func(name string) string {
 			if name == "HATCHERY_VALIDATOR_SECONDS" {
@@ -113,10 +118,10 @@ func loadDevs(given map[string]string, d door) (config.Config, error) {
 			if value, ok := given[name]; ok {
 				return value
 			}
-			return d.getenv(name)
+			return term.getenv(name)
 		}, config.Callers)
 	}
-	if seconds := d.getenv("HATCHERY_VALIDATOR_SECONDS"); seconds != "" {
+	if seconds := term.getenv("HATCHERY_VALIDATOR_SECONDS"); seconds != "" {
 		return load(seconds)
 	}
 	// A message that failed rests until the validator's time is over. A person waits
@@ -130,22 +135,22 @@ func loadDevs(given map[string]string, d door) (config.Config, error) {
 
 // unusedFaults are those of settings that the environment has, and for which dev
 // takes values of its own.
-func unusedFaults(given map[string]string, d door) upload.Faults {
+func unusedFaults(given map[string]string, term terminal) policy.Faults {
 	needed := []string{"HATCHERY_BUCKET", "HATCHERY_RECORDS", "HATCHERY_TABLE"}
 	_, err := config.Load(func(name string) string {
-		value := d.getenv(name)
+		value := term.getenv(name)
 		if value == "" && slices.Contains(needed, name) {
 			return given[name]
 		}
 		return value
 	})
-	return slices.DeleteFunc(faultsOf(err), func(f upload.Fault) bool {
+	return slices.DeleteFunc(faultsOf(err), func(f policy.Fault) bool {
 		return f.Setting != "HATCHERY_APPLICATION_URL" && !slices.Contains(needed, f.Setting)
 	})
 }
 
 // faultsOf gives what config.Load found: it fails with faults alone.
-func faultsOf(err error) upload.Faults {
-	faults, _ := errors.AsType[upload.Faults](err)
+func faultsOf(err error) policy.Faults {
+	faults, _ := errors.AsType[policy.Faults](err)
 	return faults
 }

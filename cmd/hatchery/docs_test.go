@@ -39,7 +39,8 @@ func compareBlocks(t *testing.T, file string, blocks map[string]string) {
 			t.Fatal(err)
 		}
 	default:
-		t.Errorf("%s does not hold what was computed; see what changed and run: go test ./cmd/hatchery -run %s -update\n%s", file, t.Name(), firstDifference(text, made))
+		t.Errorf("%s does not hold what was computed; see what changed and run: "+
+			"go test ./cmd/hatchery -run %s -update\n%s", file, t.Name(), firstDifference(text, made))
 	}
 }
 
@@ -115,7 +116,8 @@ func anchors(text string) []string {
 	var all []string
 	for line := range strings.Lines(text) {
 		if heading, ok := strings.CutPrefix(strings.TrimLeft(line, "#"), " "); ok && strings.HasPrefix(line, "#") {
-			all = append(all, strings.ReplaceAll(notInAnchors.ReplaceAllString(strings.ToLower(strings.TrimSpace(heading)), ""), " ", "-"))
+			all = append(all, strings.ReplaceAll(notInAnchors.ReplaceAllString(strings.ToLower(strings.TrimSpace(heading)),
+				""), " ", "-"))
 		}
 	}
 	return all
@@ -150,7 +152,8 @@ func TestEveryAlarmSaysInOperationsWhatToDo(t *testing.T) {
 
 func TestEveryMetricIsInOperations(t *testing.T) {
 	told := allOf("(?m)^\\| `(\\w+)` \\|", section(t, "Metrics"))
-	counted := allOf(`(?:count\(|gauge\(|seen\([\w.]+, |Metric\{Name: )"(\w+)"`, string(readFile(t, sourceFile(t, "lambdas", "door", "counts.go"))))
+	counted := allOf(`(?:count\(|gauge\(|seen\([\w.]+, |Metric\{Name: )"(\w+)"`,
+		string(readFile(t, sourceFile(t, "lambdas", "bootstrap", "metrics.go"))))
 	slices.Sort(told)
 	slices.Sort(counted)
 	counted = slices.Compact(counted)
@@ -185,7 +188,9 @@ func TestPagesShowCommandsThatThereAre(t *testing.T) {
 		for _, code := range codeOf(string(readFile(t, page))) {
 			for _, found := range shown.FindAllStringSubmatch(code, -1) {
 				var help bytes.Buffer
-				if exit := run(t.Context(), []string{found[1], "--help"}, door{out: &help, err: &help, getenv: func(string) string { return "" }}); exit != exitDone || !strings.Contains(help.String(), "\n  hatchery "+found[1]+" ") {
+				if exit := run(t.Context(), []string{found[1], "--help"},
+					terminal{out: &help, err: &help, getenv: func(string) string { return "" }}); exit != exitDone ||
+					!strings.Contains(help.String(), "\n  hatchery "+found[1]+" ") {
 					t.Errorf("%s shows hatchery %s, which there is not: %s", page, found[1], &help)
 				}
 				for _, flag := range allOf(`(--[a-z-]+)`, found[2]) {

@@ -20,17 +20,17 @@ import (
 // promise is an upload that was answered with success, and what has become of it
 // since.
 type promise struct {
-	path, id string
-	sha256   string
-	liar     bool
+	path, id       string
+	sha256         string
+	falseExtension bool
 	// A DELETE was sent, and maybe answered, before the process was killed.
 	deleting, deleted bool
 }
 
 // TestKilledUnderLoadEveryAcceptedUploadIsSettled kills the whole process at random
-// moments while clients post pictures and liars, send forms and delete, starts it
-// again on the same folder, and asks about everything that was promised. A DynamoDB has a
-// process of its own, which is not killed: AWS's goes on, too.
+// moments while clients post pictures and files with a false extension, send forms
+// and delete, starts it again on the same folder, and asks about everything that was
+// promised. A DynamoDB has a process of its own, which is not killed: AWS's goes on, too.
 //
 // HATCHERY_KILLS sets how often, all stores together (20); HATCHERY_SEED repeats a
 // run's choices.
@@ -78,7 +78,8 @@ func killUnderLoad(t *testing.T, store string, kills int, seed uint64) {
 	if code := h.interrupt(); code != exitDone {
 		t.Errorf("the last run ended with exit code %d: %s", code, h.errors)
 	}
-	t.Logf("%d kills, %d uploads promised, all kept; after a start the slowest round was settled and checked in %v", kills, len(all), slowest.Round(time.Millisecond))
+	t.Logf("%d kills, %d uploads promised, all kept; after a start the slowest round was settled and checked in %v",
+		kills, len(all), slowest.Round(time.Millisecond))
 	if len(all) < kills {
 		t.Errorf("only %d uploads were accepted over %d rounds: this proves little", len(all), kills)
 	}
@@ -127,7 +128,7 @@ func loadUntilKilled(t *testing.T, h *hatchery, random *rand.Rand, round int) []
 func (h *hatchery) uploadOne(ctx context.Context, t *testing.T, path string, random *rand.Rand, keep func(*promise)) {
 	data := pngOf(t, 8+random.IntN(120), random.Uint64())
 	p := &promise{path: path}
-	if p.liar = random.IntN(5) == 0; p.liar {
+	if p.falseExtension = random.IntN(5) == 0; p.falseExtension {
 		data = fmt.Appendf(nil, "#!/bin/sh\necho %d\n", random.Uint64())
 	}
 	sum := sha256.Sum256(data)
@@ -203,14 +204,15 @@ func (h *hatchery) kept(p *promise, tombstones bool) error {
 		if r.Status != "deleted" || a.status != http.StatusNotFound {
 			return fmt.Errorf("was deleted, but is %s and its bytes are answered %d", r.Status, a.status)
 		}
-	case p.liar:
+	case p.falseExtension:
 		if r.Status != "rejected" || r.Reason == nil || r.Reason.Code != "type_mismatch" || a.status != http.StatusGone {
-			return fmt.Errorf("is a liar, but is %+v and its bytes are answered %d", r, a.status)
+			return fmt.Errorf("has a false extension, but is %+v and its bytes are answered %d", r, a.status)
 		}
 	default:
 		sum := sha256.Sum256(a.body)
 		if r.Status != "stored" || a.status != http.StatusOK || hex.EncodeToString(sum[:]) != p.sha256 {
-			return fmt.Errorf("is %s, and its bytes are answered %d with %d bytes, the same: %t: %s", r.Status, a.status, len(a.body),
+			return fmt.Errorf("is %s, and its bytes are answered %d with %d bytes, the same: %t: %s", r.Status, a.status,
+				len(a.body),
 				hex.EncodeToString(sum[:]) == p.sha256, bytes.TrimSpace(a.body[:min(len(a.body), 200)]))
 		}
 	}

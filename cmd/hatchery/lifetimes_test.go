@@ -35,7 +35,7 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 	quarantine, noncurrent := days(rule("quarantine", "ExpirationInDays")), days(rule("quarantine", "NoncurrentDays"))
 	tombstone := upload.TombstoneLife(int(quarantine / day))
 	limits := reconcile.DefaultLimits(receives, visibility)
-	once := codeNumber(t, `onceLife = (\d+) \* time\.Hour`, "shared", "api", "once.go")
+	once := codeNumber(t, `idempotencyKeyLife = (\d+) \* time\.Hour`, "shared", "api", "idempotency.go")
 	again := codeNumber(t, `reenqueuedReceptions = (\d+)`, "shared", "validator", "validator.go")
 
 	rows := [][3]string{
@@ -43,21 +43,28 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 		{"signed link", words(api.DefaultLinkLifetime), "shared/api"},
 		{"idempotency key", words(time.Duration(once) * time.Hour), "shared/api; then removed by the table's `forget`"},
 		{"message in the queue", words(source), "`UploadsQueue`"},
-		{"rest of a message after a failed try", words(visibility), "the mapping of `ValidatorSeconds`: six times that, and the batch window"},
+		{"rest of a message after a failed try", words(visibility),
+			"the mapping of `ValidatorSeconds`: six times that, and the batch window"},
 		{"tries of a message", fmt.Sprintf("%d receptions, then the dead letters", receives), "`MaxReceives`"},
 		{"dead letter", words(dead) + " since S3 sent it", "`DeadLetterQueue`"},
 		{"message after a redrive", "as a new message", "SQS: a redrive begins anew"},
-		{"pending upload with its bytes, until its message is sent again", words(limits.Overdue), "`MaxReceives` times the rest"},
-		{"re-enqueues", fmt.Sprintf("%d an upload, %d receptions each", limits.Reenqueues, again), "shared/reconcile, shared/validator"},
-		{"pending upload without bytes", words(limits.Missing) + " after its form expired, then `never_arrived`", "shared/reconcile"},
+		{"pending upload with its bytes, until its message is sent again", words(limits.Overdue),
+			"`MaxReceives` times the rest"},
+		{"re-enqueues", fmt.Sprintf("%d an upload, %d receptions each", limits.Reenqueues, again),
+			"shared/reconcile, shared/validator"},
+		{"pending upload without bytes", words(limits.Missing) + " after its form expired, then `never_arrived`",
+			"shared/reconcile"},
 		{"run of the reconciler", fmt.Sprintf("every %d minutes", parameter("ReconcileMinutes")), "`ReconcileMinutes`"},
 		{"survey of all objects and records", fmt.Sprintf("every %d days", parameter("SurveyDays")), "`SurveyDays`"},
-		{"bytes in quarantine", fmt.Sprintf("%s, then hidden; removed %d to %s later", words(quarantine), noncurrent/day, words(noncurrent+2*day)), "`QuarantineDays`, at least 35; the bucket's rule `quarantine`"},
+		{"bytes in quarantine", fmt.Sprintf("%s, then hidden; removed %d to %s later", words(quarantine), noncurrent/day,
+			words(noncurrent+2*day)), "`QuarantineDays`, at least 35; the bucket's rule `quarantine`"},
 		{"noncurrent version in quarantine", words(noncurrent), "the bucket's rule `quarantine`"},
 		{"noncurrent version of a file", words(days(rule("files", "NoncurrentDays"))), "`FilesNoncurrentDays`"},
-		{"unfinished multipart upload", words(days(rule("leftovers", "DaysAfterInitiation"))), "the bucket's rule `leftovers`"},
+		{"unfinished multipart upload", words(days(rule("leftovers", "DaysAfterInitiation"))),
+			"the bucket's rule `leftovers`"},
 		{"delete marker with nothing behind it", "until the bucket's next look", "the bucket's rule `leftovers`"},
-		{"tombstone of a deleted upload", words(tombstone), "`QuarantineDays` and 31 days; then removed by the table's `forget`"},
+		{"tombstone of a deleted upload", words(tombstone),
+			"`QuarantineDays` and 31 days; then removed by the table's `forget`"},
 		{"history of the table", "35 days", "DynamoDB's point-in-time recovery"},
 		{"logs", words(days(parameter("LogDays"))), "`LogDays`"},
 	}
@@ -73,18 +80,25 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 			t.Errorf("it does not hold that %s", what)
 		}
 	}
-	least := days(x.number(t, "Parameters", "QuarantineDays", "MinValue"))
-	holds("quarantine outlives a message, its time as a dead letter and after a redrive", source+2*dead < least && least <= quarantine)
-	holds("a tombstone outlives quarantine with its noncurrent versions and S3's two roundings to midnight", tombstone > quarantine+noncurrent+2*day)
+	shortest := days(x.number(t, "Parameters", "QuarantineDays", "MinValue"))
+	holds("quarantine outlives a message, its time as a dead letter and after a redrive", source+2*dead < shortest &&
+		shortest <= quarantine)
+	holds("a tombstone outlives quarantine with its noncurrent versions and S3's two roundings to midnight",
+		tombstone > quarantine+noncurrent+2*day)
 	holds("a form ends before its upload is given up", form < limits.Missing)
-	holds("no form outlives the session of its function", x.number(t, "Parameters", "FormSeconds", "MaxValue") <= int(api.MaxFormLifetime/time.Second))
+	holds("no form outlives the session of its function", x.number(t, "Parameters", "FormSeconds", "MaxValue") <= int(
+		api.MaxFormLifetime/time.Second))
 	holds("dead letters live longer than messages", dead > source)
 	holds("a message is tried to its end before the queue drops it", limits.Overdue < source)
 	holds("what is sent again never becomes a dead letter", again < x.number(t, "Parameters", "MaxReceives", "MinValue"))
-	holds("the table removes by the attribute that the store writes", strings.Contains(x.at(t, "Resources", "RecordsTable", "Properties"), "TimeToLiveSpecification: {AttributeName: forget, Enabled: true}"))
-	window := x.number(t, "Resources", "ValidatorFunction", "Properties", "Events", "Arrived", "Properties", "MaximumBatchingWindowInSeconds")
+	holds("the table removes by the attribute that the store writes",
+		strings.Contains(x.at(t, "Resources", "RecordsTable", "Properties"),
+			"TimeToLiveSpecification: {AttributeName: forget, Enabled: true}"))
+	window := x.number(t, "Resources", "ValidatorFunction", "Properties", "Events", "Arrived", "Properties",
+		"MaximumBatchingWindowInSeconds")
 	for _, choice := range []int{60, 120, 180, 300, 600, 900} {
-		holds(fmt.Sprintf("with %d seconds the visibility is six times that and the window", choice), x.visibility(t, choice) == 6*choice+window)
+		holds(fmt.Sprintf("with %d seconds the visibility is six times that and the window", choice),
+			x.visibility(t, choice) == 6*choice+window)
 	}
 
 	// What the settings mean when nobody sets them is what the template sets.
@@ -94,7 +108,9 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	holds("the settings' defaults are the template's", settings.FormTime == form && settings.VisibilityTime == visibility && settings.MaxReceives == receives && settings.SurveyTime == days(parameter("SurveyDays")) &&
+	holds("the settings' defaults are the template's", settings.FormTime == form &&
+		settings.VisibilityTime == visibility && settings.MaxReceives == receives &&
+		settings.SurveyTime == days(parameter("SurveyDays")) &&
 		days(settings.QuarantineDays) == quarantine && settings.ValidatorTime == time.Duration(validator)*time.Second)
 }
 

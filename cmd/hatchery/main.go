@@ -1,5 +1,5 @@
-// Command hatchery runs the upload pipeline on one machine and answers what it
-// would say about a file.
+// Command hatchery runs the upload pipeline on one machine, says what it would make of
+// a file, and serves the operator of a deployment.
 //
 // Exit codes: 0 done, 1 the answer is no, 2 used wrongly, 3 another system failed.
 package main
@@ -21,11 +21,11 @@ func main() {
 	// The first signal asks for the end; a second one, with the handler gone, kills.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], door{out: os.Stdout, err: os.Stderr, getenv: os.Getenv}))
+	os.Exit(run(ctx, os.Args[1:], terminal{out: os.Stdout, err: os.Stderr, getenv: os.Getenv}))
 }
 
-// door is what a command has of the world outside.
-type door struct {
+// terminal is what a command has around it: where it writes, and the environment.
+type terminal struct {
 	out, err io.Writer
 	getenv   func(string) string
 }
@@ -60,11 +60,26 @@ func usage(format string, args ...any) error {
 
 func system(err error) error { return &exitError{exitSystem, err} }
 
+// closing is deferred: it adds to *err what the closing of something fails with.
+func closing(err *error, done func() error) {
+	if closeErr := done(); closeErr != nil {
+		*err = errors.Join(*err, system(closeErr))
+	}
+}
+
+// noArguments is for commands that have flags alone.
+func noArguments(command *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage("%s takes no arguments, but got %q", command.Name(), args[0])
+	}
+	return nil
+}
+
 // run is the whole program; it gives the exit code.
-func run(ctx context.Context, args []string, d door) int {
+func run(ctx context.Context, args []string, term terminal) int {
 	root := &cobra.Command{
 		Use:   "hatchery",
-		Short: "Take files from people nobody has vetted, and serve only what was read and allowed",
+		Short: "Receive untrusted uploads, and serve only what was read and allowed",
 		Long: `Hatchery takes an upload into quarantine, reads its bytes, and promotes what the
 policy allows to where an application may serve it from.
 
@@ -75,18 +90,21 @@ On this machine:
 On a deployment, in AWS or here:
   hatchery reconcile      bring lost uploads to their end, and say what does not fit
   hatchery migrate        copy records from one store to another
-  hatchery bugout         prepare and check Bugout as the keeper of records`,
+  hatchery bugout         prepare and check Bugout as the keeper of records
+
+Settings are environment variables: hatchery help environment.`,
 		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetArgs(args)
-	root.SetOut(d.out)
-	root.SetErr(d.err)
+	root.SetOut(term.out)
+	root.SetErr(term.err)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%w\nSee '%s --help'.", err, c.CommandPath())
 	})
-	root.AddCommand(devCommand(d), checkCommand(d), reconcileCommand(d), bugoutCommand(d), migrateCommand(d))
+	root.AddCommand(devCommand(term), checkCommand(term), reconcileCommand(term), bugoutCommand(term),
+		migrateCommand(term), environmentTopic())
 
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -98,7 +116,7 @@ On a deployment, in AWS or here:
 		exit = &exitError{exitUsage, err}
 	}
 	if exit.err != nil {
-		fmt.Fprintf(d.err, "hatchery: %s\n", strings.TrimSpace(exit.err.Error()))
+		fmt.Fprintf(term.err, "hatchery: %s\n", strings.TrimSpace(exit.err.Error()))
 	}
 	return exit.code
 }

@@ -28,7 +28,7 @@ type migrateFlags struct {
 // atOnce is how many records are under way, as a flag.
 type atOnce int
 
-// The most records at once: any store bears the first, and Bugout the second.
+// The most records at once, in any store and in Bugout.
 const (
 	maxAtOnce       = 64
 	maxAtOnceBugout = 4
@@ -49,7 +49,7 @@ func (a *atOnce) String() string { return strconv.Itoa(int(*a)) }
 // Type implements pflag.Value.
 func (*atOnce) Type() string { return "int" }
 
-func migrateCommand(d door) *cobra.Command {
+func migrateCommand(term terminal) *cobra.Command {
 	f := migrateFlags{atOnce: 4}
 	command := &cobra.Command{
 		Use:   "migrate --from STORE --to STORE",
@@ -57,26 +57,14 @@ func migrateCommand(d door) *cobra.Command {
 		Long: `Migrate copies every record of an upload from one store to another. A store is
 
   dynamodb:TABLE   a table in DynamoDB; dynamodb alone is that of HATCHERY_TABLE
-  bugout           resources of Bugout, as --url, --application and --token-file say,
-                   or HATCHERY_BUGOUT_URL, _APPLICATION_ID and _TOKEN
+  bugout           resources of Bugout, as --url, --application and --token-file say
   sqlite:FILE      a file, that of a hatchery dev that does not run for instance
 
-Nothing is changed in the source. An older state of a record in the target is brought
-forward; what differs otherwise is reported and left alone. What the target has alone
-is looked for when the source is bugout: the others keep what was deleted as such. The
-files stay in their buckets.
-
-It may be broken off and begun again at any time: what was copied before is passed
-over, and with --state not even read again, up to where a record failed or is damaged.
+Nothing is changed in the source, and the files stay in their buckets. An older state
+of a record in the target is brought forward; what differs otherwise is reported and
+left alone. What the target has alone is looked for when the source is bugout: the other
+stores keep what was deleted as such. It may be broken off and begun again at any time.
 Copy once while the old deployment runs, then stop it and copy what came since.
-
-With --check-objects the target's stored records are compared with the bucket
-(HATCHERY_BUCKET): is there what they serve? The images of the replaced service are
-looked for in its own (HATCHERY_LEGACY_BUCKET, HATCHERY_LEGACY_PREFIX).
-
-With --validate those images are read as the validator reads, and what the policy
-allows is promoted: it is an upload as any other from then on. The rest stays what it
-was, and is reported. Alone it goes over what Bugout holds: --from and --to bugout.
 
 It exits
 
@@ -85,8 +73,7 @@ It exits
   1   when something differs or is in the target alone, or a file is missing or could
       not be looked for
   2   when it was used wrongly
-  3   when a store failed, or a record is damaged: that one is reported and passed
-      over; or when it was broken off, with Ctrl-C for instance`,
+  3   when a store failed, a record is damaged, or it was broken off`,
 		Example: `  hatchery migrate --from bugout --to dynamodb:hatchery-RecordsTable-1ABC --dry-run
   hatchery migrate --from bugout --to dynamodb --state migration.json --check-objects
   hatchery migrate --from bugout --token-file token --to sqlite:records.db
@@ -97,37 +84,49 @@ It exits
 			if f.validate && f.from == "" && f.to == "" {
 				f.from, f.to = config.RecordsBugout, config.RecordsBugout // where such images are recorded
 			}
-			if f.from == "" || f.to == "" {
-				return usage("migrate needs --from and --to, each one of %s", storesAccepted)
+			if err := f.check(); err != nil {
+				return err
 			}
-			if f.atOnce > maxAtOnceBugout && (f.from == config.RecordsBugout || f.to == config.RecordsBugout) {
-				return usage("--at-once: found %d; accepted with bugout: 1 to %d: a Bugout server that is asked more at once stalls", f.atOnce, maxAtOnceBugout)
-			}
-			return migrateNow(cmd.Context(), f, d)
+			return migrateNow(cmd.Context(), f, term)
 		},
 	}
-	command.Flags().StringVar(&f.from, "from", "", "the `store` that is copied")
-	command.Flags().StringVar(&f.to, "to", "", "the `store` that is filled")
-	command.Flags().BoolVar(&f.dryRun, "dry-run", false, "change nothing: say what is missing and what differs")
-	command.Flags().BoolVar(&f.json, "json", false, "print the report as one JSON object")
-	command.Flags().BoolVar(&f.checkObjects, "check-objects", false, "look whether the buckets hold what stored records serve")
-	command.Flags().BoolVar(&f.validate, "validate", false, "judge the replaced service's images and promote what is allowed")
-	command.Flags().StringVar(&f.state, "state", "", "keep in this `file` how far it came, and go on from there; a dry run does not")
-	command.Flags().Var(&f.atOnce, "at-once", "how many records are copied at once: `n` up to 64, with bugout up to 4")
-	f.bugout.addServer(command.Flags())
-	f.bugout.addApplication(command.Flags())
+	flags := command.Flags()
+	flags.StringVar(&f.from, "from", "", "the `store` that is copied")
+	flags.StringVar(&f.to, "to", "", "the `store` that is filled")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "change nothing: say what is missing and what differs")
+	flags.BoolVar(&f.json, "json", false, "print the report as one JSON object")
+	flags.BoolVar(&f.checkObjects, "check-objects", false, "look whether HATCHERY_BUCKET and, for images of the "+
+		"replaced service, HATCHERY_LEGACY_BUCKET hold what the target's stored records serve")
+	flags.BoolVar(&f.validate, "validate", false, "judge the replaced service's images as the validator does, and "+
+		"promote what the policy allows; the rest stays, and is reported; without --from and --to: those in Bugout")
+	flags.StringVar(&f.state, "state", "", "keep in this `file` how far it came, and go on from there; "+
+		"a record that failed or is damaged is read again, and a dry run keeps nothing")
+	flags.Var(&f.atOnce, "at-once", "how many records are copied at once: `n` up to 64, with bugout up to 4")
+	f.bugout.addServer(flags)
+	f.bugout.addApplication(flags)
 	return command
 }
 
-func migrateNow(ctx context.Context, f migrateFlags, d door) error {
-	meter := newMigrationMeter(d, time.Now)
-	d.err = meter // what is said meanwhile is no part of the bar
-	from, to, err := findStores(f, d)
+// check looks at the flags alone.
+func (f migrateFlags) check() error {
+	if f.from == "" || f.to == "" {
+		return usage("migrate needs --from and --to, each one of %s", storesAccepted)
+	}
+	if f.atOnce > maxAtOnceBugout && (f.from == config.RecordsBugout || f.to == config.RecordsBugout) {
+		return usage("--at-once: found %d; accepted with bugout: 1 to %d: "+
+			"a Bugout server that is asked more at once stalls", f.atOnce, maxAtOnceBugout)
+	}
+	return nil
+}
+
+func migrateNow(ctx context.Context, f migrateFlags, term terminal) error {
+	meter := newMigrationMeter(term, time.Now)
+	term.err = meter // other lines do not mix with its bar
+	from, to, err := findStores(f, term)
 	if err != nil {
 		return err
 	}
-	m := &migrate.Migration{DryRun: f.dryRun, AtOnce: int(f.atOnce), Progress: meter.show}
-	pipeline, err := addBuckets(ctx, m, f, d)
+	settings, cloud, err := loadBucketSettings(ctx, f, term)
 	if err != nil {
 		return err
 	}
@@ -140,16 +139,18 @@ func migrateNow(ctx context.Context, f migrateFlags, d door) error {
 	if err != nil {
 		return err
 	}
+	m := &migrate.Migration{From: stores.from, To: stores.to, DryRun: f.dryRun, AtOnce: int(f.atOnce),
+		Progress: meter.show}
+	lookAtFiles(m, f, settings, cloud)
 	if f.keeps() {
 		m.Keep = func(p migrate.Place) error {
 			if p.Cursor != "" && len(stores.damaged()) > 0 {
-				return nil // who goes on from there would not hear of them
+				return nil // a run from there would not report them
 			}
 			state.Place = p
 			return state.save(f.state)
 		}
 	}
-	m.From, m.To, pipeline.Records = stores.from, stores.to, stores.to
 	report, err := m.Run(ctx, state.Place)
 	meter.end()
 	err = unfinished(ctx, f, err, stores.close())
@@ -160,31 +161,33 @@ func migrateNow(ctx context.Context, f migrateFlags, d door) error {
 		report.Damage(damaged.record, damaged.what)
 	}
 	done := migrationReport{From: from.name, To: to.name, DryRun: f.dryRun, Complete: err == nil, Report: report}
-	if printErr := done.print(d, f.json); printErr != nil {
+	if printErr := done.print(term, f.json); printErr != nil {
 		return system(printErr)
 	}
 	switch {
 	case err != nil:
 		return err
 	case report.Unchecked > 0:
-		return &exitError{exitNo, fmt.Errorf("--check-objects: %s of the replaced service not looked for: set HATCHERY_LEGACY_BUCKET, and HATCHERY_LEGACY_PREFIX if there was one, to where they lie", countOf(report.Unchecked, "image"))}
+		return &exitError{exitNo, fmt.Errorf("--check-objects: %s of the replaced service not looked for: "+
+			"set HATCHERY_LEGACY_BUCKET, and HATCHERY_LEGACY_PREFIX if there was one, to where they lie",
+			countOf(report.Unchecked, "image"))}
 	case report.Different+report.Unserved+report.Alone > 0:
 		return &exitError{code: exitNo}
 	}
 	return nil
 }
 
-// keeps says whether it is kept how far the migration came. A dry run tells of all.
+// keeps says whether a state is kept. A dry run keeps none: it reports everything.
 func (f migrateFlags) keeps() bool { return f.state != "" && !f.dryRun }
 
-// unfinished says what a migration's end that was not its own means, and what its
-// stores said at their own.
+// unfinished is the command's error for that of a run and those of closing its stores.
 func unfinished(ctx context.Context, f migrateFlags, err, closing error) error {
 	switch {
 	case errors.Is(err, upload.ErrBadCursor):
 		return usage("--state: %s is of another store: %w", shown(f.state), err)
 	case errors.Is(err, migrate.ErrOtherTarget):
-		return usage("--state: %s is not of this target: %w; name another file, and everything is compared from the start", shown(f.state), err)
+		return usage("--state: %s is not of this target: %w; "+
+			"name another file, and everything is compared from the start", shown(f.state), err)
 	case err != nil && ctx.Err() != nil:
 		err = errors.New("broken off; begun again it passes over what was copied")
 	}
@@ -204,9 +207,9 @@ type migrationReport struct {
 	migrate.Report
 }
 
-func (r migrationReport) print(d door, asJSON bool) error {
+func (r migrationReport) print(term terminal, asJSON bool) error {
 	if asJSON {
-		return json.NewEncoder(d.out).Encode(r)
+		return json.NewEncoder(term.out).Encode(r)
 	}
 	var b strings.Builder
 	for _, finding := range r.Findings {
@@ -231,7 +234,8 @@ func (r migrationReport) print(d door, asJSON bool) error {
 		{r.Forgotten, "deleted: the target keeps no deleted records"}, {r.Adopted, adopted},
 		{r.Refused, "not allowed by the policy: images of the replaced service, which stay what they were"},
 		{r.Unserved, "stored, with a file that is not to be found"},
-		{r.Unchecked, "not looked for: files of images of the replaced service"}, {r.Damaged, "damaged: passed over"}, {r.Failed, "failed"}} {
+		{r.Unchecked, "not looked for: files of images of the replaced service"}, {r.Damaged, "damaged: passed over"},
+		{r.Failed, "failed"}} {
 		if line.n > 0 {
 			fmt.Fprintf(&b, "%s  %s\n", grouped(int64(line.n)), line.what)
 		}
@@ -244,14 +248,6 @@ func (r migrationReport) print(d door, asJSON bool) error {
 		fmt.Fprintf(&b, ", and looked for %s", countOf(r.Checked, "file"))
 	}
 	b.WriteString(".\n")
-	_, err := fmt.Fprint(d.out, b.String())
+	_, err := fmt.Fprint(term.out, b.String())
 	return err
-}
-
-// countOf writes a number of things: 1 record, 2 records.
-func countOf(n int, thing string) string {
-	if n != 1 {
-		thing += "s"
-	}
-	return grouped(int64(n)) + " " + thing
 }

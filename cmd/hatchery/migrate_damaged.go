@@ -10,16 +10,16 @@ import (
 // wrong with it.
 type damagedRecord struct{ record, what string }
 
-// passedOver are the damaged records that a store's lists told of.
+// passedOver are the damaged records that a store's lists reported.
 type passedOver struct {
 	store  string
 	source bool
 	mu     sync.Mutex
 	seen   map[damagedRecord]bool
-	told   []damagedRecord
+	found  []damagedRecord
 }
 
-// first notes one, and says whether it is told of for the first time.
+// first notes one, and says whether it is reported for the first time.
 func (p *passedOver) first(record string, err error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -31,7 +31,7 @@ func (p *passedOver) first(record string, err error) bool {
 		p.seen = map[damagedRecord]bool{}
 	}
 	p.seen[one] = true
-	p.told = append(p.told, one)
+	p.found = append(p.found, one)
 	return true
 }
 
@@ -39,7 +39,7 @@ func (p *passedOver) first(record string, err error) bool {
 func (p *passedOver) records() []damagedRecord {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := slices.Clone(p.told)
+	all := slices.Clone(p.found)
 	for i := range all {
 		if all[i].record == "" {
 			all[i].record = "a record " + p.store
@@ -60,8 +60,8 @@ func (p *passedOver) fate() string {
 func (p *passedOver) err() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.told) == 0 {
+	if len(p.found) == 0 {
 		return nil
 	}
-	return fmt.Errorf("damaged records %s that were %s: %d", p.store, p.fate(), len(p.told))
+	return fmt.Errorf("damaged records %s that were %s: %d", p.store, p.fate(), len(p.found))
 }

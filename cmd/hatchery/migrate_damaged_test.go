@@ -34,14 +34,17 @@ func TestADamagedRecordIsToldOfOnce(t *testing.T) {
 			t.Error(err)
 		}
 		a, b := errors.New("a"), errors.New("b")
-		if first, again, another, of := p.first("", a), p.first("", a), p.first("", b), p.first("key", a); !first || again || !another || !of {
+		if first, again, another, of := p.first("", a), p.first("", a), p.first("", b), p.first("key", a); !first ||
+			again || !another || !of {
 			t.Error(first, again, another, of)
 		}
 		if told := p.records(); len(told) != 3 || told[1].record != "a record in Bugout" || told[2].record != "key" {
 			t.Errorf("%+v", told)
 		}
 	}
-	if a, b := source.err(), target.err(); a == nil || b == nil || a.Error() != "damaged records in Bugout that were not copied: 3" || b.Error() != "damaged records in Bugout that were passed over: 3" {
+	if a, b := source.err(), target.err(); a == nil || b == nil ||
+		a.Error() != "damaged records in Bugout that were not copied: 3" ||
+		b.Error() != "damaged records in Bugout that were passed over: 3" {
 		t.Errorf("%v; %v", a, b)
 	}
 }
@@ -50,18 +53,22 @@ func TestADamagedRecordIsToldOfOnce(t *testing.T) {
 func startDynamo(t *testing.T, table string) *dynamodb.Client {
 	t.Helper()
 	const region, key, secret = "eu-south-1", "key", "secret"
-	server, err := localdynamo.Open(t.Context(), localdynamo.Options{Listen: "127.0.0.1:0", Region: region, AccessKey: key, SecretKey: secret})
+	server, err := localdynamo.Open(t.Context(), localdynamo.Options{Listen: "127.0.0.1:0", Region: region,
+		AccessKey: key, SecretKey: secret})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Close(context.WithoutCancel(t.Context())) })
-	client := dynamodb.New(dynamodb.Options{Region: region, BaseEndpoint: aws.String(server.URL()), Credentials: credentials.NewStaticCredentialsProvider(key, secret, "")})
+	client := dynamodb.New(dynamodb.Options{Region: region, BaseEndpoint: aws.String(server.URL()),
+		Credentials: credentials.NewStaticCredentialsProvider(key, secret, "")})
 	if _, err := client.CreateTable(t.Context(), dynamorecords.TableInput(table)); err != nil {
 		t.Fatal(err)
 	}
 	none := filepath.Join(t.TempDir(), "none")
-	for name, value := range map[string]string{"AWS_REGION": region, "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": "",
-		"AWS_ENDPOINT_URL_DYNAMODB": server.URL(), "AWS_PROFILE": "", "AWS_CONFIG_FILE": none, "AWS_SHARED_CREDENTIALS_FILE": none} {
+	for name, value := range map[string]string{"AWS_REGION": region, "AWS_ACCESS_KEY_ID": key,
+		"AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": "",
+		"AWS_ENDPOINT_URL_DYNAMODB": server.URL(), "AWS_PROFILE": "", "AWS_CONFIG_FILE": none,
+		"AWS_SHARED_CREDENTIALS_FILE": none} {
 		t.Setenv(name, value)
 	}
 	return client
@@ -70,17 +77,21 @@ func startDynamo(t *testing.T, table string) *dynamodb.Client {
 // TestDamageBeforeABreakIsNotForgotten: the run that goes on says it, too.
 func TestDamageBeforeABreakIsNotForgotten(t *testing.T) {
 	client := startDynamo(t, "records")
-	if code, out, errs := typed(t, nil, "migrate", "--from", "sqlite:"+recordsFile(t, 250), "--to", "dynamodb:records"); code != exitDone {
+	if code, out, errs := typed(t, nil, "migrate", "--from", "sqlite:"+recordsFile(t, 250), "--to",
+		"dynamodb:records"); code != exitDone {
 		t.Fatalf("%d %s %s", code, out, errs)
 	}
-	item := map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "e#j/e/images"}, "sk": &types.AttributeValueMemberS{Value: "r#000"}}
-	if _, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("records"), Item: item}); err != nil {
+	item := map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "e#j/e/images"},
+		"sk": &types.AttributeValueMemberS{Value: "r#000"}}
+	if _, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("records"),
+		Item: item}); err != nil {
 		t.Fatal(err)
 	}
 	// The first run ends while the second page is copied.
 	ctx, cancel := context.WithCancel(t.Context())
 	var created atomic.Int64
-	brood, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", Application: broodApplication, Tokens: map[string]localbrood.Role{broodToken: localbrood.Member},
+	brood, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0",
+		Application: broodApplication, Tokens: map[string]localbrood.Role{broodToken: localbrood.Member},
 		Trouble: func(c localbrood.Call) localbrood.Trouble {
 			if c.Method == http.MethodPost && created.Add(1) == 205 {
 				cancel()
@@ -95,12 +106,15 @@ func TestDamageBeforeABreakIsNotForgotten(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	env := map[string]string{"HATCHERY_BUGOUT_URL": brood.URL(), "HATCHERY_BUGOUT_APPLICATION_ID": broodApplication, "HATCHERY_BUGOUT_TOKEN": broodToken}
-	args := []string{"migrate", "--from", "dynamodb:records", "--to", "bugout", "--state", filepath.Join(t.TempDir(), "state.json")}
+	env := map[string]string{"HATCHERY_BUGOUT_URL": brood.URL(), "HATCHERY_BUGOUT_APPLICATION_ID": broodApplication,
+		"HATCHERY_BUGOUT_TOKEN": broodToken}
+	args := []string{"migrate", "--from", "dynamodb:records", "--to", "bugout", "--state",
+		filepath.Join(t.TempDir(), "state.json")}
 	for _, ctx := range []context.Context{ctx, t.Context()} {
 		var out, errs bytes.Buffer
-		code := run(ctx, args, door{out: &out, err: &errs, getenv: func(name string) string { return env[name] }})
-		if code != exitSystem || !strings.Contains(out.String(), "1  damaged: passed over") || !strings.Contains(errs.String(), "that were not copied: 1") {
+		code := run(ctx, args, terminal{out: &out, err: &errs, getenv: func(name string) string { return env[name] }})
+		if code != exitSystem || !strings.Contains(out.String(), "1  damaged: passed over") ||
+			!strings.Contains(errs.String(), "that were not copied: 1") {
 			t.Errorf("%d %s %s", code, &out, &errs)
 		}
 		if whole := strings.Contains(out.String(), "Read 250 records."); whole != (ctx.Err() == nil) {
@@ -123,7 +137,8 @@ func TestARowThatNobodyKnowsEndsTheMigration(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, out, errs := typed(t, nil, "migrate", "--from", "sqlite:"+from, "--to", "sqlite:"+to)
-	if code != exitSystem || !strings.Contains(errs, `000000000001 is damaged: status "archived"`) || !strings.Contains(out, "Read 0 records.") {
+	if code != exitSystem || !strings.Contains(errs, `000000000001 is damaged: status "archived"`) ||
+		!strings.Contains(out, "Read 0 records.") {
 		t.Errorf("%d %s %s", code, out, errs)
 	}
 }
@@ -132,10 +147,13 @@ func TestARowThatNobodyKnowsEndsTheMigration(t *testing.T) {
 func TestOneWrongSettingIsOneTrouble(t *testing.T) {
 	startDynamo(t, "records")
 	from, brood := recordsFile(t, 60), startBrood(t)
-	env := map[string]string{"HATCHERY_BUGOUT_URL": brood.URL(), "HATCHERY_BUGOUT_APPLICATION_ID": broodApplication, "HATCHERY_BUGOUT_TOKEN": "22222222-2222-4222-8222-222222222222"}
-	for to, says := range map[string]string{"dynamodb:nowhere": "ResourceNotFoundException", "bugout": "HATCHERY_BUGOUT_TOKEN"} {
+	env := map[string]string{"HATCHERY_BUGOUT_URL": brood.URL(), "HATCHERY_BUGOUT_APPLICATION_ID": broodApplication,
+		"HATCHERY_BUGOUT_TOKEN": "22222222-2222-4222-8222-222222222222"}
+	for to, says := range map[string]string{"dynamodb:nowhere": "ResourceNotFoundException",
+		"bugout": "HATCHERY_BUGOUT_TOKEN"} {
 		code, out, errs := typed(t, env, "migrate", "--from", "sqlite:"+from, "--to", to, "--at-once", "1")
-		if code != exitSystem || !strings.Contains(errs, "5 records in a row failed") || !strings.Contains(errs, says) || strings.Count(errs, "\n") != 1 {
+		if code != exitSystem || !strings.Contains(errs, "5 records in a row failed") || !strings.Contains(errs, says) ||
+			strings.Count(errs, "\n") != 1 {
 			t.Errorf("%s: %d %s", to, code, errs)
 		}
 		if !strings.Contains(out, "(and so did 4 more)\n5  failed\nRead 5 records.\n") || strings.Count(out, says) != 1 {
@@ -179,7 +197,8 @@ func TestAStateIsOfTheTargetThatWasFilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, out, errs = typed(t, nil, args...)
-	if code != exitUsage || out != "" || !strings.Contains(errs, "is not of this target") || !strings.Contains(errs, ": j/entries/e/images/019a") || !strings.Contains(errs, "name another file") {
+	if code != exitUsage || out != "" || !strings.Contains(errs, "is not of this target") ||
+		!strings.Contains(errs, ": j/entries/e/images/019a") || !strings.Contains(errs, "name another file") {
 		t.Errorf("with a target that was made anew: %d %s %s", code, out, errs)
 	}
 	if err := os.Rename(filled, to); err != nil {
@@ -196,7 +215,8 @@ func TestAStateThatNamesNoStoresIsNone(t *testing.T) {
 		if err := os.WriteFile(state, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if code, _, errs := typed(t, nil, "migrate", "--from", "sqlite:"+from, "--to", "sqlite:"+from+".2", "--state", state); code != exitUsage || !strings.Contains(errs, "is not what an earlier run wrote") {
+		if code, _, errs := typed(t, nil, "migrate", "--from", "sqlite:"+from, "--to", "sqlite:"+from+".2", "--state",
+			state); code != exitUsage || !strings.Contains(errs, "is not what an earlier run wrote") {
 			t.Errorf("%q: %d %s", text, code, errs)
 		}
 	}
@@ -206,13 +226,16 @@ func TestAStateThatNamesNoStoresIsNone(t *testing.T) {
 func TestAReportSaysWhichRunItIsOf(t *testing.T) {
 	from, to := recordsFile(t, 1), filepath.Join(t.TempDir(), "to.db")
 	for _, dry := range []bool{true, false} {
-		code, out, errs := typed(t, nil, "migrate", "--from", "sqlite:"+from, "--to", "sqlite:"+to, "--json", fmt.Sprintf("--dry-run=%t", dry))
+		code, out, errs := typed(t, nil, "migrate", "--from", "sqlite:"+from, "--to", "sqlite:"+to, "--json",
+			fmt.Sprintf("--dry-run=%t", dry))
 		var report migrationReport
-		if err := json.Unmarshal([]byte(out), &report); err != nil || code != exitDone || report.DryRun != dry || !report.Complete || report.From != "sqlite:"+from || report.To != "sqlite:"+to || report.Copied != 1 {
+		if err := json.Unmarshal([]byte(out), &report); err != nil || code != exitDone || report.DryRun != dry ||
+			!report.Complete || report.From != "sqlite:"+from || report.To != "sqlite:"+to || report.Copied != 1 {
 			t.Errorf("%d %s %s, %v", code, out, errs, err)
 		}
 	}
-	if _, out, _ := typed(t, nil, "migrate", "--from", "sqlite:"+from, "--to", "sqlite:"+to); out != "1  the same in both\nRead 1 record.\n" {
+	if _, out, _ := typed(t, nil, "migrate", "--from", "sqlite:"+from, "--to",
+		"sqlite:"+to); out != "1  the same in both\nRead 1 record.\n" {
 		t.Errorf("%q", out)
 	}
 }

@@ -11,10 +11,10 @@ import (
 	"hatchery/shared/migrate"
 )
 
-// migrationMeter shows how far a migration is: at a terminal in one line that is written over,
-// as a bar where the total is known; anywhere else a line now and then, and none of a
-// run that is over before. What others have to say is written through it, so that it
-// has lines of its own. It may be used concurrently.
+// migrationMeter shows how far a migration is: at a terminal in one line that is written
+// over, as a bar where the total is known; anywhere else in a line now and then. Other
+// output is written through it, so that it gets lines of its own. It may be used
+// concurrently.
 type migrationMeter struct {
 	mu       sync.Mutex
 	out      io.Writer
@@ -35,11 +35,11 @@ const (
 
 const barCells = 30
 
-func newMigrationMeter(d door, now func() time.Time) *migrationMeter {
-	return &migrationMeter{out: d.err, terminal: isTerminal(d.err) && d.getenv("TERM") != "dumb", now: now}
+func newMigrationMeter(term terminal, now func() time.Time) *migrationMeter {
+	return &migrationMeter{out: term.err, terminal: isTerminal(term.err) && term.getenv("TERM") != "dumb", now: now}
 }
 
-// isTerminal says whether somebody sees what is written at once.
+// isTerminal says whether w is a terminal.
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	if !ok {
@@ -118,5 +118,6 @@ func (m *migrationMeter) text(now time.Time) string {
 		bar = "[" + strings.Repeat("#", full) + strings.Repeat(".", barCells-full) + "] "
 	}
 	left := (took / time.Duration(done-m.first) * time.Duration(total-done)).Round(time.Second)
-	return fmt.Sprintf("%s %s%d%%  %s of %s, %s left", what, bar, 100*done/total, grouped(int64(done)), grouped(int64(total)), left)
+	return fmt.Sprintf("%s %s%d%%  %s of %s, %s left", what, bar, 100*done/total, grouped(int64(done)),
+		grouped(int64(total)), left)
 }

@@ -15,7 +15,8 @@ import (
 // metered is a meter on a screen and a clock that moves by hand.
 func metered(terminal bool) (*migrationMeter, *bytes.Buffer, func(time.Duration)) {
 	screen, at := &bytes.Buffer{}, time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
-	return &migrationMeter{out: screen, terminal: terminal, now: func() time.Time { return at }}, screen, func(d time.Duration) { at = at.Add(d) }
+	return &migrationMeter{out: screen, terminal: terminal, now: func() time.Time { return at }}, screen,
+		func(d time.Duration) { at = at.Add(d) }
 }
 
 func TestATerminalShowsABarWhereTheTotalIsKnown(t *testing.T) {
@@ -73,7 +74,8 @@ func TestWhereverElseThereIsALineNowAndThen(t *testing.T) {
 func TestAMeterBearsWhateverItIsTold(t *testing.T) {
 	for _, terminal := range []bool{true, false} {
 		m, screen, pass := metered(terminal)
-		for _, p := range []migrate.Progress{{Done: 1, Total: 1}, {Done: 1}, {Done: 7, Total: 3}, {Back: true, Done: 1, Total: 1 << 40}} {
+		for _, p := range []migrate.Progress{{Done: 1, Total: 1}, {Done: 1}, {Done: 7, Total: 3},
+			{Back: true, Done: 1, Total: 1 << 40}} {
 			m.show(p)
 			pass(time.Minute)
 			m.show(p)

@@ -25,7 +25,7 @@ type migrationState struct {
 const maxStateFile = 1 << 20
 
 // loadState reads the state of an earlier run of the same migration; without one it
-// is the start. That it can be kept is found out now.
+// is the start. It writes the state, so that a file that cannot be written is found now.
 func loadState(f migrateFlags, from, to string) (*migrationState, error) {
 	state := &migrationState{From: from, To: to, Validate: f.validate, CheckObjects: f.checkObjects}
 	if !f.keeps() {
@@ -37,13 +37,16 @@ func loadState(f migrateFlags, from, to string) (*migrationState, error) {
 	case err != nil:
 		return nil, usage("--state: %w", err)
 	case kept.From != state.From || kept.To != state.To:
-		return nil, usage("--state: %s is of a migration from %s to %s: name another file", shown(f.state), shown(kept.From), shown(kept.To))
+		return nil, usage("--state: %s is of a migration from %s to %s: name another file", shown(f.state),
+			shown(kept.From), shown(kept.To))
 	case kept.Validate != state.Validate || kept.CheckObjects != state.CheckObjects:
-		return nil, usage("--state: %s is of a migration with --validate=%t and --check-objects=%t: say the same, or name another file", shown(f.state), kept.Validate, kept.CheckObjects)
+		return nil, usage("--state: %s is of a migration with --validate=%t and --check-objects=%t: "+
+			"say the same, or name another file", shown(f.state), kept.Validate, kept.CheckObjects)
 	default:
 		if path, file := strings.CutPrefix(to, "sqlite:"); file && kept.Place.Cursor != "" {
 			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-				return nil, usage("--state: %s says that records were copied to %s, which is not there: put it back, or name another file to begin anew", shown(f.state), shown(path))
+				return nil, usage("--state: %s says that records were copied to %s, which is not there: "+
+					"put it back, or name another file to begin anew", shown(f.state), shown(path))
 			}
 		}
 		state = kept

@@ -11,11 +11,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"hatchery/shared/config"
 	"hatchery/shared/migrate"
-	"hatchery/shared/objects/s3objects"
 	"hatchery/shared/records/bugoutrecords"
 	"hatchery/shared/records/dynamorecords"
 	"hatchery/shared/records/sqliterecords"
@@ -26,11 +26,11 @@ import (
 const storesAccepted = "dynamodb:TABLE, bugout, sqlite:FILE"
 
 // findStores reads what the flags say of the stores, and opens none.
-func findStores(f migrateFlags, d door) (from, to migrationStore, err error) {
-	if from, err = findStore("--from", f.from, f, d); err != nil {
+func findStores(f migrateFlags, term terminal) (from, to migrationStore, err error) {
+	if from, err = findStore("--from", f.from, f, term); err != nil {
 		return from, to, err
 	}
-	if to, err = findStore("--to", f.to, f, d); err != nil {
+	if to, err = findStore("--to", f.to, f, term); err != nil {
 		return from, to, err
 	}
 	switch {
@@ -62,12 +62,12 @@ func openStores(ctx context.Context, from, to migrationStore) (*openedStores, er
 	s := &openedStores{}
 	open := func(store migrationStore, source bool) (upload.Records, error) {
 		damaged := &passedOver{source: source}
-		records, done, err := store.open(ctx, damaged)
+		opened, err := store.open(ctx, damaged)
 		if err == nil {
-			s.closers = append(s.closers, done, damaged.err)
+			s.closers = append(s.closers, opened.close, damaged.err)
 			s.passedOver = append(s.passedOver, damaged)
 		}
-		return records, err
+		return opened.records, err
 	}
 	var err error
 	if s.from, err = open(from, true); err != nil {
@@ -93,12 +93,11 @@ func (s *openedStores) close() error {
 type migrationStore struct {
 	// name tells it from others, also in the state of an earlier run.
 	name string
-	// open also gives what to call when it is done with. What the lists of the store
-	// pass over, they note.
-	open func(ctx context.Context, damaged *passedOver) (upload.Records, func() error, error)
+	// open opens it. damaged notes what its lists pass over.
+	open func(ctx context.Context, damaged *passedOver) (openedStore, error)
 }
 
-func findStore(flag, value string, f migrateFlags, d door) (migrationStore, error) {
+func findStore(flag, value string, f migrateFlags, term terminal) (migrationStore, error) {
 	kind, where, _ := strings.Cut(value, ":")
 	switch {
 	case kind == config.RecordsSQLite && where != "":
@@ -106,134 +105,129 @@ func findStore(flag, value string, f migrateFlags, d door) (migrationStore, erro
 		if err != nil {
 			return migrationStore{}, usage("%s: %w", flag, err)
 		}
-		return migrationStore{"sqlite:" + path, func(ctx context.Context, damaged *passedOver) (upload.Records, func() error, error) {
+		return migrationStore{"sqlite:" + path, func(ctx context.Context, damaged *passedOver) (openedStore, error) {
 			return openFile(ctx, flag, path, damaged.source, f.dryRun)
 		}}, nil
 	case kind == config.RecordsDynamoDB:
-		table := cmp.Or(where, d.getenv("HATCHERY_TABLE"))
+		table := cmp.Or(where, term.getenv("HATCHERY_TABLE"))
 		if table == "" {
 			return migrationStore{}, usage("%s: dynamodb needs a table, as in dynamodb:TABLE or with HATCHERY_TABLE", flag)
 		}
-		return migrationStore{"dynamodb:" + table, func(ctx context.Context, damaged *passedOver) (upload.Records, func() error, error) {
-			return openTable(ctx, table, damaged, d)
+		return migrationStore{"dynamodb:" + table, func(ctx context.Context, damaged *passedOver) (openedStore, error) {
+			return openTable(ctx, table, damaged, term)
 		}}, nil
 	case value == config.RecordsBugout:
-		options, err := f.bugout.options(d, true)
+		options, err := f.bugout.options(term, true)
 		if err != nil {
 			return migrationStore{}, err
 		}
-		return migrationStore{"bugout:" + options.URL + " " + options.Application, func(_ context.Context, damaged *passedOver) (upload.Records, func() error, error) {
-			return openBugout(options, damaged)
-		}}, nil
+		return migrationStore{"bugout:" + options.URL + " " + options.Application,
+			func(_ context.Context, damaged *passedOver) (openedStore, error) {
+				return openBugout(options, damaged)
+			}}, nil
 	}
 	return migrationStore{}, usage("%s: found %q; accepted: %s", flag, value, storesAccepted)
 }
 
 // openFile opens records in SQLite. A source must be there. A target that is not there
 // is made, but not by a dry run: that looks into an empty file of its own.
-func openFile(ctx context.Context, flag, path string, source, dry bool) (upload.Records, func() error, error) {
+func openFile(ctx context.Context, flag, path string, source, dry bool) (openedStore, error) {
 	_, err := os.Stat(path)
 	missing := errors.Is(err, fs.ErrNotExist)
 	if err != nil && (source || !missing) {
-		return nil, nil, usage("%s: %w", flag, err)
+		return openedStore{}, usage("%s: %w", flag, err)
 	}
-	tidy := func() error { return nil }
+	tidy := closeNothing
 	if missing && dry {
 		if _, err := os.Stat(filepath.Dir(path)); err != nil {
-			return nil, nil, usage("%s: %w", flag, err)
+			return openedStore{}, usage("%s: %w", flag, err)
 		}
 		folder, err := os.MkdirTemp("", "hatchery-")
 		if err != nil {
-			return nil, nil, system(err)
+			return openedStore{}, system(err)
 		}
 		path, tidy = filepath.Join(folder, "records.db"), func() error { return os.RemoveAll(folder) }
 	}
 	s, err := sqliterecords.Open(ctx, path, sqliterecords.Options{Now: time.Now})
 	if err != nil {
-		return nil, nil, errors.Join(usage("%s: %w", flag, err), tidy())
+		return openedStore{}, errors.Join(usage("%s: %w", flag, err), tidy())
 	}
-	return s, func() error { return errors.Join(s.Close(), tidy()) }, nil
+	return openedStore{s, func() error { return errors.Join(s.Close(), tidy()) }}, nil
 }
 
-func openTable(ctx context.Context, table string, damaged *passedOver, d door) (upload.Records, func() error, error) {
-	cloud, err := loadAWS(ctx)
-	if err == nil {
-		err = haveCredentials(ctx, cloud)
-	}
+func openTable(ctx context.Context, table string, damaged *passedOver, term terminal) (openedStore, error) {
+	cloud, err := loadAWSWithCredentials(ctx)
 	if err != nil {
-		return nil, nil, err
+		return openedStore{}, err
 	}
-	options := operatorsOptions(d)
 	damaged.store = fmt.Sprintf("of table %q", table)
-	tell := options.Damaged
-	options.Damaged = func(ctx context.Context, key string, err error) {
+	report := dynamorecords.LogDamaged(operatorsLog(term))
+	options := dynamorecords.Options{Now: time.Now, Damaged: func(ctx context.Context, key string, err error) {
 		if damaged.first(key, err) {
-			tell(ctx, key, err)
+			report(ctx, key, err)
 		}
-	}
-	return dynamorecords.New(dynamodb.NewFromConfig(cloud), table, options), func() error { return nil }, nil
+	}}
+	return openedStore{dynamorecords.New(dynamodb.NewFromConfig(cloud), table, options), closeNothing}, nil
 }
 
-func openBugout(options bugoutrecords.Options, damaged *passedOver) (upload.Records, func() error, error) {
+func openBugout(options bugoutrecords.Options, damaged *passedOver) (openedStore, error) {
 	damaged.store = "in Bugout"
-	tell := options.Damaged
+	report := options.Damaged
 	options.Damaged = func(ctx context.Context, err error) {
 		// Each page reads all of them again; the error says which resource it is.
 		if damaged.first("", err) {
-			tell(ctx, err)
+			report(ctx, err)
 		}
 	}
 	s, err := bugoutStore(options, nil)
 	if err != nil {
-		return nil, nil, err
+		return openedStore{}, err
 	}
-	return s, func() error { return nil }, nil
+	return openedStore{s, closeNothing}, nil
 }
 
-// addBuckets has the files looked at that records speak of, as the flags say. What it
-// gives judges old images, and wants the target's records.
-func addBuckets(ctx context.Context, m *migrate.Migration, f migrateFlags, d door) (*upload.Pipeline, error) {
-	flag := "--check-objects"
-	switch {
-	case f.validate:
-		flag = "--validate"
-	case !f.checkObjects:
-		return &upload.Pipeline{}, nil
+// looksAtFiles says whether the files are looked at that records speak of.
+func (f migrateFlags) looksAtFiles() bool { return f.validate || f.checkObjects }
+
+// loadBucketSettings reads where those files are, and how they are reached.
+func loadBucketSettings(ctx context.Context, f migrateFlags, term terminal) (config.Config, aws.Config, error) {
+	if !f.looksAtFiles() {
+		return config.Config{}, aws.Config{}, nil
 	}
 	settings, err := config.Load(func(name string) string {
 		if name == "HATCHERY_RECORDS" {
 			return config.RecordsSQLite // which store is meant, the flags say
 		}
-		return d.getenv(name)
+		return term.getenv(name)
 	})
-	if f.validate && d.getenv("HATCHERY_LEGACY_BUCKET") == "" && d.getenv("FILES_S3_BUCKET_NAME") == "" {
-		err = errors.Join(err, errors.New("HATCHERY_LEGACY_BUCKET: found nothing; it is where the images of the replaced service lie"))
+	if f.validate && term.getenv("HATCHERY_LEGACY_BUCKET") == "" && term.getenv("FILES_S3_BUCKET_NAME") == "" {
+		missing := errors.New("HATCHERY_LEGACY_BUCKET: found nothing; it is where the images of the replaced service lie")
+		err = errors.Join(err, missing)
 	}
 	if err != nil {
-		return nil, usage("%s: the settings have faults:\n%w", flag, err)
-	}
-	legacy := settings.Legacy
-	cloud, err := loadAWS(ctx)
-	if err == nil {
-		err = haveCredentials(ctx, cloud)
-	}
-	if err != nil {
-		return nil, err
-	}
-	client := s3Client(cloud)
-	objects := s3objects.New(client, settings.Bucket, s3objects.Options{Now: time.Now})
-	old := s3objects.NewOldImages(client, legacy.Bucket, legacy.Prefix, s3objects.Options{Now: time.Now}).Promoting(objects)
-	if m.Layout = settings.Layout; f.checkObjects {
-		m.Objects = objects
-		if legacy.Bucket != "" {
-			m.OldImages = old
+		flag := "--check-objects"
+		if f.validate {
+			flag = "--validate"
 		}
+		return config.Config{}, aws.Config{}, usage("%s: the settings have faults:\n%w", flag, err)
 	}
-	p := &upload.Pipeline{Policy: settings.Policy, Layout: settings.Layout, Objects: objects, OldImages: old, Now: time.Now}
+	cloud, err := loadAWSWithCredentials(ctx)
+	return settings, cloud, err
+}
+
+// lookAtFiles has the migration look at files, as the flags say.
+func lookAtFiles(m *migrate.Migration, f migrateFlags, settings config.Config, cloud aws.Config) {
+	if !f.looksAtFiles() {
+		return
+	}
+	c := composeQuiet(settings, cloud, m.To)
+	m.Layout = settings.Layout
+	if f.checkObjects {
+		m.Objects, m.OldImages = c.Objects, c.Uploads.OldImages
+	}
 	if f.validate {
-		m.Adopt = adopter(p)
+		m.Adopt = adopter(c.Uploads)
 	}
-	return p, nil
 }
 
 // adopter judges and promotes old images.

@@ -51,7 +51,8 @@ func (c oldClient) call(method, path, query, authorization, contentType string, 
 		}
 	}
 	var head strings.Builder
-	fmt.Fprintf(&head, "%s %s%s%s HTTP/1.1\r\nHost: files.example.com\r\nConnection: close\r\n", method, path, c.slash, query)
+	fmt.Fprintf(&head, "%s %s%s%s HTTP/1.1\r\nHost: files.example.com\r\nConnection: close\r\n", method, path,
+		c.slash, query)
 	if authorization != "" {
 		fmt.Fprintf(&head, "Authorization: %s\r\n", authorization)
 	}
@@ -114,7 +115,8 @@ func (c oldClient) members(text []byte, what string) map[string]string {
 	if err := json.Unmarshal(text, &all); err != nil {
 		c.t.Fatalf("%s: %v: %s", what, err, text)
 	}
-	if names := slices.Sorted(maps.Keys(all)); !slices.Equal(names, slices.Sorted(slices.Values(append(slices.Clone(oldMembers), newMembers...)))) {
+	if names := slices.Sorted(maps.Keys(all)); !slices.Equal(names,
+		slices.Sorted(slices.Values(append(slices.Clone(oldMembers), newMembers...)))) {
 		c.t.Errorf("%s has the members %q", what, names)
 	}
 	record := map[string]string{}
@@ -136,7 +138,8 @@ func (c oldClient) list(path string) []map[string]string {
 	c.t.Helper()
 	a := c.get(path)
 	var members map[string][]json.RawMessage
-	if err := json.Unmarshal(a.body, &members); err != nil || a.status != http.StatusOK || len(members) != 1 || members["images"] == nil {
+	if err := json.Unmarshal(a.body, &members); err != nil || a.status != http.StatusOK || len(members) != 1 ||
+		members["images"] == nil {
 		c.t.Fatalf("the list is answered %d %s", a.status, a.body)
 	}
 	listed := []map[string]string{}
@@ -150,7 +153,8 @@ func (c oldClient) list(path string) []map[string]string {
 func (c oldClient) refused(what string, a oldAnswer, status int, says string) {
 	c.t.Helper()
 	var problem struct{ Error string }
-	if err := json.Unmarshal(a.body, &problem); err != nil || a.status != status || problem.Error == "" || says != "" && problem.Error != says {
+	if err := json.Unmarshal(a.body, &problem); err != nil || a.status != status || problem.Error == "" ||
+		says != "" && problem.Error != says {
 		c.t.Errorf("%s: %d %s, want %d and the error %q", what, a.status, a.body, status, says)
 	}
 }
@@ -191,7 +195,8 @@ func TestClientsOfTheReplacedServiceWorkUnchanged(t *testing.T) {
 		}
 		for i := range clients {
 			c := &clients[i]
-			if a := c.call(http.MethodGet, "/ping", "", "", "", nil); a.status != http.StatusOK || strings.TrimSpace(string(a.body)) != `{"status":"ok"}` {
+			if a := c.call(http.MethodGet, "/ping", "", "", "", nil); a.status != http.StatusOK ||
+				strings.TrimSpace(string(a.body)) != `{"status":"ok"}` {
 				t.Errorf("ping: %d %s", a.status, a.body)
 			}
 			if listed := c.list(c.path); len(listed) != 0 {
@@ -203,7 +208,8 @@ func TestClientsOfTheReplacedServiceWorkUnchanged(t *testing.T) {
 					t.Fatalf("%s: %d %s", s.imageName, a.status, a.body)
 				}
 				r := c.record(a, s.imageName)
-				want := map[string]string{"journal_id": "3f0c", "entry_id": strings.Split(c.path, "/")[4], "name": s.name, "extension": s.extension}
+				want := map[string]string{"journal_id": "3f0c", "entry_id": strings.Split(c.path, "/")[4], "name": s.name,
+					"extension": s.extension}
 				for member, value := range want {
 					if r[member] != value {
 						t.Errorf("%s: %s is %q, want %q", s.imageName, member, r[member], value)
@@ -233,7 +239,8 @@ func TestClientsOfTheReplacedServiceWorkUnchanged(t *testing.T) {
 				if a.status != http.StatusOK || !bytes.Equal(a.body, ship[i].data) {
 					t.Errorf("%s: %d with %d bytes of %d", ship[i].imageName, a.status, len(a.body), len(ship[i].data))
 				}
-				for _, line := range []string{"Content-Type: " + ship[i].contentType, "x-bugout-image-fullname: " + ship[i].name + "." + ship[i].extension} {
+				for _, line := range []string{"Content-Type: " + ship[i].contentType, "x-bugout-image-fullname: " +
+					ship[i].name + "." + ship[i].extension} {
 					if !strings.Contains(a.header, "\r\n"+line+"\r\n") {
 						t.Errorf("%s: there is no %q in\n%s", ship[i].imageName, line, a.header)
 					}
@@ -241,7 +248,8 @@ func TestClientsOfTheReplacedServiceWorkUnchanged(t *testing.T) {
 			}
 			byID := func(a, b map[string]string) int { return strings.Compare(a["id"], b["id"]) }
 			same := func(a, b []map[string]string) bool {
-				return slices.EqualFunc(slices.SortedFunc(slices.Values(a), byID), slices.SortedFunc(slices.Values(b), byID), maps.Equal)
+				return slices.EqualFunc(slices.SortedFunc(slices.Values(a), byID), slices.SortedFunc(slices.Values(b), byID),
+					maps.Equal)
 			}
 			if listed := c.list(c.path); !same(listed, c.posted) {
 				t.Errorf("listed are %v\nposted were %v", listed, c.posted)
@@ -252,7 +260,8 @@ func TestClientsOfTheReplacedServiceWorkUnchanged(t *testing.T) {
 				t.Errorf("DELETE: %d %s", deleted.status, deleted.body)
 			}
 			c.refused("a deleted image", c.get(c.path+"/"+first["id"]), http.StatusNotFound, "")
-			c.refused("a second DELETE", c.call(http.MethodDelete, c.path+"/"+first["id"], "", demoToken, "", nil), http.StatusNotFound, "")
+			c.refused("a second DELETE", c.call(http.MethodDelete, c.path+"/"+first["id"], "", demoToken, "", nil),
+				http.StatusNotFound, "")
 			if listed := c.list(c.path); !same(listed, c.posted[1:]) {
 				t.Errorf("after a deletion listed are %v", listed)
 			}
@@ -282,22 +291,27 @@ func (c oldClient) refusals(path, id string, picture, over []byte) {
 	c.refused("two files", c.call(http.MethodPost, path, named, demoToken, contentType, body), http.StatusBadRequest, "")
 	for what, a := range map[string]oldAnswer{
 		"POST": c.post(path, named, "", picture), "the list": c.call(http.MethodGet, path, "", "", "", nil),
-		"GET": c.call(http.MethodGet, path+"/"+id, "", "", "", nil), "DELETE": c.call(http.MethodDelete, path+"/"+id, "", "", "", nil)} {
+		"GET": c.call(http.MethodGet, path+"/"+id, "", "", "", nil), "DELETE": c.call(http.MethodDelete, path+"/"+id, "",
+			"", "", nil)} {
 		c.refused(what+" without Authorization", a, http.StatusUnauthorized, "")
 	}
 	const another = "Bearer another"
 	for what, a := range map[string]oldAnswer{
 		"POST": c.post(path, named, another, picture), "the list": c.call(http.MethodGet, path, "", another, "", nil),
-		"GET": c.call(http.MethodGet, path+"/"+id, "", another, "", nil), "DELETE": c.call(http.MethodDelete, path+"/"+id, "", another, "", nil)} {
+		"GET": c.call(http.MethodGet, path+"/"+id, "", another, "", nil), "DELETE": c.call(http.MethodDelete,
+			path+"/"+id, "", another, "", nil)} {
 		c.refused(what+" with a token that the application refuses", a, http.StatusForbidden, "")
 	}
-	for _, nowhere := range []string{"/", "/files", "/files/3f0c", "/images", path + "/not-an-id", path + "/00000000-0000-4000-8000-000000000000", strings.TrimSuffix(path, "s")} {
+	for _, nowhere := range []string{"/", "/files", "/files/3f0c", "/images", path + "/not-an-id", path +
+		"/00000000-0000-4000-8000-000000000000", strings.TrimSuffix(path, "s")} {
 		c.refused(nowhere, c.get(nowhere), http.StatusNotFound, "")
 	}
 	// Another difference: a path that is there was 404, too, for methods that it has not.
 	for _, r := range []struct{ method, path, allow string }{
-		{http.MethodPost, "/ping", "GET, HEAD, OPTIONS"}, {http.MethodPut, path, "GET, HEAD, OPTIONS, POST"}, {http.MethodDelete, path, "GET, HEAD, OPTIONS, POST"},
-		{http.MethodPatch, path + "/" + id, "DELETE, GET, HEAD, OPTIONS"}, {http.MethodPost, path + "/" + id, "DELETE, GET, HEAD, OPTIONS"},
+		{http.MethodPost, "/ping", "GET, HEAD, OPTIONS"}, {http.MethodPut, path, "GET, HEAD, OPTIONS, POST"},
+		{http.MethodDelete, path, "GET, HEAD, OPTIONS, POST"},
+		{http.MethodPatch, path + "/" + id, "DELETE, GET, HEAD, OPTIONS"}, {http.MethodPost, path + "/" + id,
+			"DELETE, GET, HEAD, OPTIONS"},
 	} {
 		a := c.call(r.method, r.path, "", demoToken, "application/json", strings.NewReader("{}"))
 		c.refused(r.method+" "+r.path, a, http.StatusMethodNotAllowed, "")

@@ -45,14 +45,19 @@ func TestImagesOfTheReplacedServiceAreListedServedAndDeleted(t *testing.T) {
 		data                         []byte
 		contentType, disposition     string
 	}{
-		{"8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a01", "2021-09-19 15:15:00.437163", "my_cat", "png", picture, "image/png", `inline; filename="my_cat.png"`},
-		{"8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a02", "2021-09-19 15:15:01", "liar", "png", script, "application/octet-stream", `attachment; filename="liar.png"`},
+		{"8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a01", "2021-09-19 15:15:00.437163", "my_cat", "png", picture, "image/png",
+			`inline; filename="my_cat.png"`},
+		{"8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a02", "2021-09-19 15:15:01", "liar", "png", script,
+			"application/octet-stream", `attachment; filename="liar.png"`},
 	}
 	key := func(id string) *string { return aws.String("dev/3f0c/entries/old/images/" + id) }
 	for _, i := range images {
-		h.askBrood(t, http.MethodPost, "/resources/", map[string]any{"application_id": h.env["HATCHERY_BUGOUT_APPLICATION_ID"],
-			"resource_data": map[string]string{"id": i.id, "journal_id": "3f0c", "entry_id": "old", "name": i.name, "extension": i.extension, "created_at": i.created}})
-		if _, err := h.bucketClient().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: key(i.id), Body: bytes.NewReader(i.data)}); err != nil {
+		h.askBrood(t, http.MethodPost, "/resources/",
+			map[string]any{"application_id": h.env["HATCHERY_BUGOUT_APPLICATION_ID"],
+				"resource_data": map[string]string{"id": i.id, "journal_id": "3f0c", "entry_id": "old", "name": i.name,
+					"extension": i.extension, "created_at": i.created}})
+		if _, err := h.bucketClient().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket),
+			Key: key(i.id), Body: bytes.NewReader(i.data)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -81,7 +86,8 @@ func TestImagesOfTheReplacedServiceAreListedServedAndDeleted(t *testing.T) {
 	}
 	c := oldClient{t, h, ""}
 	deleted := c.call(http.MethodDelete, path+"/"+images[0].id, "", demoToken, "", nil)
-	want := map[string]string{"id": images[0].id, "journal_id": "3f0c", "entry_id": "old", "name": "my_cat", "extension": "png", "created_at": "2021-09-19 15:15:00.437163"}
+	want := map[string]string{"id": images[0].id, "journal_id": "3f0c", "entry_id": "old", "name": "my_cat",
+		"extension": "png", "created_at": "2021-09-19 15:15:00.437163"}
 	if r := c.record(deleted, "the deleted record"); deleted.status != http.StatusOK || !maps.Equal(r, want) {
 		t.Errorf("DELETE: %d %s", deleted.status, deleted.body)
 	}
@@ -89,7 +95,8 @@ func TestImagesOfTheReplacedServiceAreListedServedAndDeleted(t *testing.T) {
 	if err != nil || len(left.Contents) != 1 || *left.Contents[0].Key != *key(images[1].id) {
 		t.Errorf("in the bucket are %v, %v", left, err)
 	}
-	if kept := h.askBrood(t, http.MethodGet, "/resources/", nil); strings.Contains(kept, images[0].id) || !strings.Contains(kept, images[1].id) {
+	if kept := h.askBrood(t, http.MethodGet, "/resources/", nil); strings.Contains(kept, images[0].id) ||
+		!strings.Contains(kept, images[1].id) {
 		t.Errorf("Bugout keeps %s", kept)
 	}
 	c.refused("a deleted image", c.get(path+"/"+images[0].id), http.StatusNotFound, "")
@@ -102,16 +109,19 @@ func TestImagesOfTheReplacedServiceAreListedServedAndDeleted(t *testing.T) {
 // any other from then on, the rest stays what it was.
 func TestImagesOfTheReplacedServiceAreValidated(t *testing.T) {
 	const bucket, path = "hatchery-files", "/files/3f0c/entries/old/images"
-	const good, liar = "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a01", "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a02"
+	const good, fake = "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a01", "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a02"
 	t.Setenv("FILES_S3_BUCKET_NAME", bucket)
 	t.Setenv("FILES_S3_BUCKET_PREFIX", "dev")
 	h := startHatchery(t, t.TempDir(), "--records", "bugout")
 	picture := pngOf(t, 12, 5)
 	key := func(id string) *string { return aws.String("dev/3f0c/entries/old/images/" + id) }
-	for id, body := range map[string][]byte{good: picture, liar: []byte("<script>alert(1)</script>")} {
-		h.askBrood(t, http.MethodPost, "/resources/", map[string]any{"application_id": h.env["HATCHERY_BUGOUT_APPLICATION_ID"],
-			"resource_data": map[string]string{"id": id, "journal_id": "3f0c", "entry_id": "old", "name": "my_cat", "extension": "png", "created_at": "2021-09-19 15:15:00.437163"}})
-		if _, err := h.bucketClient().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: key(id), Body: bytes.NewReader(body)}); err != nil {
+	for id, body := range map[string][]byte{good: picture, fake: []byte("<script>alert(1)</script>")} {
+		h.askBrood(t, http.MethodPost, "/resources/",
+			map[string]any{"application_id": h.env["HATCHERY_BUGOUT_APPLICATION_ID"],
+				"resource_data": map[string]string{"id": id, "journal_id": "3f0c", "entry_id": "old", "name": "my_cat",
+					"extension": "png", "created_at": "2021-09-19 15:15:00.437163"}})
+		if _, err := h.bucketClient().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: key(id),
+			Body: bytes.NewReader(body)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -138,14 +148,17 @@ func TestImagesOfTheReplacedServiceAreValidated(t *testing.T) {
 		}
 	}
 	// The promoted one is served from its own place, whatever becomes of the old one.
-	if _, err := h.bucketClient().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: key(good), Body: strings.NewReader("changed")}); err != nil {
+	if _, err := h.bucketClient().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket),
+		Key: key(good), Body: strings.NewReader("changed")}); err != nil {
 		t.Fatal(err)
 	}
 	c := oldClient{t, h, ""}
-	if a := c.get(path + "/" + good); a.status != http.StatusOK || !bytes.Equal(a.body, picture) || !strings.Contains(strings.ToLower(a.header), "\r\netag: ") {
+	if a := c.get(path + "/" + good); a.status != http.StatusOK || !bytes.Equal(a.body, picture) ||
+		!strings.Contains(strings.ToLower(a.header), "\r\netag: ") {
 		t.Errorf("%d %s %q", a.status, a.header, a.body)
 	}
-	if a := c.get(path + "/" + liar); a.status != http.StatusOK || !strings.Contains(a.header, "Content-Disposition: attachment") {
+	if a := c.get(path + "/" + fake); a.status != http.StatusOK ||
+		!strings.Contains(a.header, "Content-Disposition: attachment") {
 		t.Errorf("%d %s", a.status, a.header)
 	}
 	// Its deletion removes the old image, too.
@@ -153,7 +166,7 @@ func TestImagesOfTheReplacedServiceAreValidated(t *testing.T) {
 		t.Errorf("DELETE: %d %s", a.status, a.body)
 	}
 	left, err := h.bucketClient().ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(bucket)})
-	if err != nil || len(left.Contents) != 1 || *left.Contents[0].Key != *key(liar) {
+	if err != nil || len(left.Contents) != 1 || *left.Contents[0].Key != *key(fake) {
 		t.Errorf("in the bucket are %v, %v", left, err)
 	}
 }

@@ -16,14 +16,15 @@ import (
 type longRefusal struct{}
 
 func (longRefusal) RoundTrip(*http.Request) (*http.Response, error) {
-	return &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(make([]byte, 65<<20)))}, nil
+	return &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{},
+		Body: io.NopCloser(bytes.NewReader(make([]byte, 65<<20)))}, nil
 }
 
 // TestOperatorsBugoutReadsMoreThanAFunctionDoes, or hatchery migrate could not leave a
 // Bugout that holds too much.
 func TestOperatorsBugoutReadsMoreThanAFunctionDoes(t *testing.T) {
 	settings := config.Bugout{URL: "http://127.0.0.1:1", ApplicationID: anyID, Token: config.NewSecret(anyID)}
-	options, err := operatorsBugout(settings, door{err: io.Discard})
+	options, err := operatorsBugout(settings, terminal{err: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}

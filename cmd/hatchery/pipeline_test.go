@@ -53,7 +53,8 @@ func readFile(t testing.TB, path string) []byte {
 func openPolicy(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "policy.json")
-	if err := os.WriteFile(path, []byte(`{"kinds":{"images":{"after_end":["mpf","zeros","samsung","video"]}}}`), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(`{"kinds":{"images":{"after_end":["mpf","zeros","samsung","video"]}}}`),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -118,7 +119,8 @@ func TestRealPicturesComeBackByteForByteAndGoWhenDeleted(t *testing.T) {
 			t.Fatalf("list: %v, %d images", err, len(list.Images))
 		}
 		newest := list.Images[0].ID
-		if deleted := h.do(http.MethodDelete, images+"/"+newest, "", nil); deleted.status != http.StatusOK || deleted.record(t).ID != newest {
+		if deleted := h.do(http.MethodDelete, images+"/"+newest, "", nil); deleted.status != http.StatusOK ||
+			deleted.record(t).ID != newest {
 			t.Errorf("DELETE: %d %s", deleted.status, deleted.body)
 		}
 		for _, method := range []string{http.MethodGet, http.MethodDelete} {
@@ -140,23 +142,25 @@ func TestRealPicturesComeBackByteForByteAndGoWhenDeleted(t *testing.T) {
 func TestEveryLiarIsAcceptedAndThenRefusedWithItsReason(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, store string) {
 		h := startHatchery(t, t.TempDir(), "--policy", openPolicy(t), "--records", store)
-		type liar struct{ file, id, verdict string }
-		var liars []liar
+		type fake struct{ file, id, verdict string }
+		var fakes []fake
 		for verdict, files := range byVerdict(t) {
 			for _, file := range files {
 				data := readFile(t, file)
 				if verdict == "ok" || verdict == "not_allowed" || len(data) == 0 {
 					continue // an extension that is not allowed and an empty body are refused at once
 				}
-				liars = append(liars, liar{file, h.mustPost(images, "liar"+filepath.Ext(file), data).ID, verdict})
+				fakes = append(fakes, fake{file, h.mustPost(images, "liar"+filepath.Ext(file), data).ID, verdict})
 			}
 		}
-		for _, l := range liars {
+		for _, l := range fakes {
 			settled := h.mustSettle(images, l.id)
-			if settled.Status != "rejected" || settled.Reason == nil || settled.Reason.Code != l.verdict || settled.Reason.Message == "" {
+			if settled.Status != "rejected" || settled.Reason == nil || settled.Reason.Code != l.verdict ||
+				settled.Reason.Message == "" {
 				t.Errorf("%s: want %s, got %+v", filepath.Base(l.file), l.verdict, settled)
 			}
-			if got := h.do(http.MethodGet, images+"/"+l.id, "", nil); got.status != http.StatusGone || !bytes.Contains(got.body, []byte(l.verdict)) {
+			if got := h.do(http.MethodGet, images+"/"+l.id, "", nil); got.status != http.StatusGone ||
+				!bytes.Contains(got.body, []byte(l.verdict)) {
 				t.Errorf("%s: GET is answered %d %s", filepath.Base(l.file), got.status, got.body)
 			}
 		}
@@ -165,8 +169,10 @@ func TestEveryLiarIsAcceptedAndThenRefusedWithItsReason(t *testing.T) {
 
 // bucketClient signs with the credentials that dev prints.
 func (h *hatchery) bucketClient() *s3.Client {
-	return s3.New(s3.Options{Region: h.env["AWS_REGION"], BaseEndpoint: aws.String(h.env["AWS_ENDPOINT_URL_S3"]), UsePathStyle: true,
-		Credentials: credentials.NewStaticCredentialsProvider(h.env["AWS_ACCESS_KEY_ID"], h.env["AWS_SECRET_ACCESS_KEY"], "")})
+	return s3.New(s3.Options{Region: h.env["AWS_REGION"], BaseEndpoint: aws.String(h.env["AWS_ENDPOINT_URL_S3"]),
+		UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider(h.env["AWS_ACCESS_KEY_ID"], h.env["AWS_SECRET_ACCESS_KEY"],
+			"")})
 }
 
 func TestRefusalsThatTheBytesAloneDoNotDecideAreSeenFromOutside(t *testing.T) {
@@ -186,7 +192,9 @@ func TestRefusalsThatTheBytesAloneDoNotDecideAreSeenFromOutside(t *testing.T) {
 				t.Fatal(err)
 			}
 			key := f.Form.Fields["key"]
-			if _, err := h.bucketClient().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(h.env["HATCHERY_BUCKET"]), Key: &key, Body: bytes.NewReader(data)}); err != nil {
+			if _, err := h.bucketClient().PutObject(t.Context(),
+				&s3.PutObjectInput{Bucket: aws.String(h.env["HATCHERY_BUCKET"]), Key: &key,
+					Body: bytes.NewReader(data)}); err != nil {
 				t.Fatal(err)
 			}
 			return f.Record.ID
@@ -226,7 +234,8 @@ func TestRefusalsThatTheBytesAloneDoNotDecideAreSeenFromOutside(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, f := range []form{one, two} {
-			if a, err := h.sendForm(context.Background(), f, pngOf(t, 4, uint64(10+i))); err != nil || a.status != http.StatusCreated {
+			if a, err := h.sendForm(context.Background(), f, pngOf(t, 4, uint64(10+i))); err != nil ||
+				a.status != http.StatusCreated {
 				t.Fatalf("form: %v %d %s", err, a.status, a.body)
 			}
 			r := h.mustSettle(few, f.Record.ID)
@@ -248,7 +257,8 @@ func TestTheSizeBoundIsExactOnBothWaysIn(t *testing.T) {
 		if err != nil || posted.status != http.StatusNotAcceptable {
 			t.Errorf("5,500,001 bytes by POST: %v, %d %s", err, posted.status, posted.body)
 		}
-		raw, err := h.try(context.Background(), http.MethodPost, images+"?image_name=over.jpg", "image/jpeg", bytes.NewReader(over))
+		raw, err := h.try(context.Background(), http.MethodPost, images+"?image_name=over.jpg", "image/jpeg",
+			bytes.NewReader(over))
 		if err != nil || raw.status != http.StatusNotAcceptable {
 			t.Errorf("5,500,001 bytes by raw POST: %v, %d %s", err, raw.status, raw.body)
 		}
@@ -260,7 +270,8 @@ func TestTheSizeBoundIsExactOnBothWaysIn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a, err := h.sendForm(context.Background(), refused, over); err != nil || a.status != http.StatusBadRequest || !bytes.Contains(a.body, []byte("EntityTooLarge")) {
+		if a, err := h.sendForm(context.Background(), refused, over); err != nil || a.status != http.StatusBadRequest ||
+			!bytes.Contains(a.body, []byte("EntityTooLarge")) {
 			t.Errorf("5,500,001 bytes by form: %v, %d %s", err, a.status, a.body)
 		}
 		// A form that was refused may be used again.
@@ -307,7 +318,8 @@ func TestTheSameFolderGoesOnWhereItEnded(t *testing.T) {
 		}
 		h = startHatchery(t, data, "--records", store)
 		if h.env["AWS_ENDPOINT_URL_S3"] != s3Before || h.env["AWS_ENDPOINT_URL_SQS"] != sqsBefore {
-			t.Errorf("the ports changed: %s %s, were %s %s", h.env["AWS_ENDPOINT_URL_S3"], h.env["AWS_ENDPOINT_URL_SQS"], s3Before, sqsBefore)
+			t.Errorf("the ports changed: %s %s, were %s %s", h.env["AWS_ENDPOINT_URL_S3"], h.env["AWS_ENDPOINT_URL_SQS"],
+				s3Before, sqsBefore)
 		}
 		if got := h.do(http.MethodGet, images+"/"+id, "", nil); !bytes.Equal(got.body, picture) {
 			t.Errorf("after a new start the picture is answered %d", got.status)

@@ -17,25 +17,41 @@ const million = 1e6
 var (
 	priceHTTPAPI = price{"HTTP API request, per 512 KB begun", 1.00 / million, "$1.00 a million",
 		"https://docs.aws.amazon.com/whitepapers/latest/best-practices-api-gateway-private-apis-integration/cost-optimization.html", "undated"}
-	priceLambdaRequest = price{"Lambda request", 0.20 / million, "$0.20 a million", "https://aws.amazon.com/lambda/pricing/", "2024, transcribed"}
-	priceLambdaSecond  = price{"Lambda GB-second, arm64", 0.0000133334, "$0.0000133334", "https://cloudchipr.com/blog/aws-lambda-pricing", "2024"}
-	pricePut           = price{"S3 PUT, COPY, POST or LIST", 0.005 / 1000, "$0.005 a thousand", "https://aws.amazon.com/s3/pricing/", "4 October 2026, transcribed"}
-	priceGet           = price{"S3 GET or HEAD", 0.0004 / 1000, "$0.0004 a thousand", "https://aws.amazon.com/s3/pricing/", "4 October 2026, transcribed"}
-	priceDelete        = price{"S3 DELETE", 0, "nothing", "https://aws.amazon.com/s3/faqs/", "undated"}
-	priceKept          = price{"S3 Standard, a GB for a month", 0.023, "$0.023", "https://aws.amazon.com/s3/pricing/", "4 October 2026, transcribed"}
-	priceQueue         = price{"SQS request, per 64 KB begun", 0.40 / million, "$0.40 a million", "https://cloudburn.io/blog/amazon-sqs-pricing", "March 2026"}
-	priceWrite         = price{"DynamoDB write request unit", 0.625 / million, "$0.625 a million", "https://aws.amazon.com/dynamodb/pricing/on-demand/", "4 October 2026, transcribed"}
-	priceRead          = price{"DynamoDB read request unit", 0.125 / million, "$0.125 a million", "https://aws.amazon.com/dynamodb/pricing/on-demand/", "4 October 2026, transcribed"}
-	priceLog           = price{"CloudWatch Logs, a GB taken in", 0.50, "$0.50", "https://www.factualminds.com/blog/amazon-cloudwatch-pricing-metrics-logs-alarms-dashboards/", "June 2026"}
-	priceMetric        = price{"CloudWatch metric, a month", 0.30, "$0.30", "https://signoz.io/guides/cloudwatch-pricing", "February 2026"}
-	priceAlarm         = price{"CloudWatch alarm, a month", 0.10, "$0.10", "https://aws.amazon.com/cloudwatch/pricing/", "not verified"}
-	priceDashboard     = price{"CloudWatch dashboard, a month", 3.00, "$3.00", "https://www.factualminds.com/blog/amazon-cloudwatch-pricing-metrics-logs-alarms-dashboards/", "June 2026"}
-	priceEvent         = price{"EventBridge event, per 64 KB begun", 1.00 / million, "$1.00 a million", "https://cloudburn.io/blog/amazon-eventbridge-pricing", "March 2026"}
-	priceScanObject    = price{"GuardDuty Malware Protection for S3, an object", 0.215 / 1000, "$0.215 a thousand", "https://aws.amazon.com/guardduty/pricing/", "28 September 2026, transcribed"}
-	priceScanByte      = price{"GuardDuty Malware Protection for S3, a GB", 0.09, "$0.09", "https://aws.amazon.com/guardduty/pricing/", "28 September 2026, transcribed"}
+	priceLambdaRequest = price{"Lambda request", 0.20 / million, "$0.20 a million",
+		"https://aws.amazon.com/lambda/pricing/", "2024, transcribed"}
+	priceLambdaSecond = price{"Lambda GB-second, arm64", 0.0000133334, "$0.0000133334",
+		"https://cloudchipr.com/blog/aws-lambda-pricing", "2024"}
+	pricePut = price{"S3 PUT, COPY, POST or LIST", 0.005 / 1000, "$0.005 a thousand",
+		"https://aws.amazon.com/s3/pricing/", "4 October 2026, transcribed"}
+	priceGet = price{"S3 GET or HEAD", 0.0004 / 1000, "$0.0004 a thousand",
+		"https://aws.amazon.com/s3/pricing/", "4 October 2026, transcribed"}
+	priceDelete = price{"S3 DELETE", 0, "nothing", "https://aws.amazon.com/s3/faqs/", "undated"}
+	priceKept   = price{"S3 Standard, a GB for a month", 0.023, "$0.023", "https://aws.amazon.com/s3/pricing/",
+		"4 October 2026, transcribed"}
+	priceQueue = price{"SQS request, per 64 KB begun", 0.40 / million, "$0.40 a million",
+		"https://cloudburn.io/blog/amazon-sqs-pricing", "March 2026"}
+	priceWrite = price{"DynamoDB write request unit", 0.625 / million, "$0.625 a million",
+		"https://aws.amazon.com/dynamodb/pricing/on-demand/", "4 October 2026, transcribed"}
+	priceRead = price{"DynamoDB read request unit", 0.125 / million, "$0.125 a million",
+		"https://aws.amazon.com/dynamodb/pricing/on-demand/", "4 October 2026, transcribed"}
+	priceLog = price{"CloudWatch Logs, a GB taken in", 0.50, "$0.50",
+		"https://www.factualminds.com/blog/amazon-cloudwatch-pricing-metrics-logs-alarms-dashboards/", "June 2026"}
+	priceMetric = price{"CloudWatch metric, a month", 0.30, "$0.30",
+		"https://signoz.io/guides/cloudwatch-pricing", "February 2026"}
+	priceAlarm = price{"CloudWatch alarm, a month", 0.10, "$0.10",
+		"https://aws.amazon.com/cloudwatch/pricing/", "not verified"}
+	priceDashboard = price{"CloudWatch dashboard, a month", 3.00, "$3.00",
+		"https://www.factualminds.com/blog/amazon-cloudwatch-pricing-metrics-logs-alarms-dashboards/", "June 2026"}
+	priceEvent = price{"EventBridge event, per 64 KB begun", 1.00 / million, "$1.00 a million",
+		"https://cloudburn.io/blog/amazon-eventbridge-pricing", "March 2026"}
+	priceScanObject = price{"GuardDuty Malware Protection for S3, an object", 0.215 / 1000, "$0.215 a thousand",
+		"https://aws.amazon.com/guardduty/pricing/", "28 September 2026, transcribed"}
+	priceScanByte = price{"GuardDuty Malware Protection for S3, a GB", 0.09, "$0.09",
+		"https://aws.amazon.com/guardduty/pricing/", "28 September 2026, transcribed"}
 )
 
-var prices = []price{priceHTTPAPI, priceLambdaRequest, priceLambdaSecond, pricePut, priceGet, priceDelete, priceKept, priceQueue, priceWrite, priceRead,
+var prices = []price{priceHTTPAPI, priceLambdaRequest, priceLambdaSecond, pricePut, priceGet, priceDelete,
+	priceKept, priceQueue, priceWrite, priceRead,
 	priceLog, priceMetric, priceAlarm, priceDashboard, priceEvent, priceScanObject, priceScanByte}
 
 // What cannot be counted without AWS is assumed, and said so in docs/costs.md. All

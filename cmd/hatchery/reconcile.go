@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"text/tabwriter"
 	"time"
 
@@ -20,14 +19,14 @@ import (
 
 // reconcileFlags are what a person may say of `hatchery reconcile`.
 type reconcileFlags struct {
-	where
+	deploymentFlags
 	dryRun, json           bool
 	resume                 string
 	maxRecords, maxObjects int
 	olderThan, within      time.Duration
 }
 
-func reconcileCommand(d door) *cobra.Command {
+func reconcileCommand(term terminal) *cobra.Command {
 	var f reconcileFlags
 	command := &cobra.Command{
 		Use:   "reconcile",
@@ -49,61 +48,62 @@ wrongly, and 3 when another system failed; what was found is printed all the sam
   hatchery reconcile --json | jq '.findings[] | select(.what == "orphan_object")'
   hatchery reconcile --data .hatchery --older-than 1m
   hatchery reconcile --token-file token --dry-run`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usage("reconcile takes no arguments, but got %q", args[0])
-			}
-			return nil
-		},
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if f.records != "" && f.data == "" {
-				return usage("--records belongs to --data: the environment says it with HATCHERY_RECORDS")
-			}
-			if f.data != "" && f.bugout != (bugoutFlags{}) {
-				return usage("--url, --application and --token-file are about the deployment of the environment, and not about --data, whose hatchery dev has Bugout's stand-in")
+			olderThan := cmd.Flags().Changed("older-than")
+			if err := f.check(olderThan); err != nil {
+				return err
 			}
 			f.records = cmp.Or(f.records, config.RecordsSQLite)
-			if f.maxRecords < 0 || f.maxObjects < 0 || f.within < 0 {
-				return usage("--max-records, --max-objects and --within: found a number below 0; accepted: 0 (no bound) and above")
-			}
-			if cmd.Flags().Changed("older-than") && f.olderThan < 0 {
-				return usage("--older-than: found %v; accepted: a duration like 90m or 0s", f.olderThan)
-			}
-			return reconcileNow(cmd.Context(), f, d, cmd.Flags().Changed("older-than"))
+			return reconcileNow(cmd.Context(), f, term, olderThan)
 		},
 	}
-	command.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be done, and do nothing")
-	command.Flags().BoolVar(&f.json, "json", false, "print the report as one JSON object")
-	command.Flags().StringVar(&f.data, "data", "", "the data `folder` of a running hatchery dev (default: the deployment of the environment)")
-	command.Flags().StringVar(&f.records, "records", "", "with --data: the `store` that keeps that dev's records, sqlite, dynamodb or bugout (default sqlite)")
-	f.bugout.addServer(command.Flags())
-	f.bugout.addApplication(command.Flags())
-	command.Flags().StringVar(&f.resume, "resume", "", "go on where an earlier run ended: the `text` that it printed")
-	command.Flags().IntVar(&f.maxRecords, "max-records", 0, "look at no more than `n` pending and as many stored records")
-	command.Flags().IntVar(&f.maxObjects, "max-objects", 0, "look at no more than `n` versions in the bucket")
-	command.Flags().DurationVar(&f.olderThan, "older-than", 0, "send again what is older than this `duration` (default: as long as a message can be tried, HATCHERY_MAX_RECEIVES times HATCHERY_VISIBILITY_SECONDS)")
-	command.Flags().DurationVar(&f.within, "within", 0, "end within this `duration`, done or not")
+	flags := command.Flags()
+	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be done, and do nothing")
+	flags.BoolVar(&f.json, "json", false, "print the report as one JSON object")
+	flags.StringVar(&f.data, "data", "",
+		"the data `folder` of a running hatchery dev (default: the deployment of the environment)")
+	flags.StringVar(&f.records, "records", "",
+		"with --data: the `store` that keeps that dev's records, sqlite, dynamodb or bugout (default sqlite)")
+	f.bugout.addServer(flags)
+	f.bugout.addApplication(flags)
+	flags.StringVar(&f.resume, "resume", "", "go on where an earlier run ended: the `text` that it printed")
+	flags.IntVar(&f.maxRecords, "max-records", 0, "look at no more than `n` pending and as many stored records")
+	flags.IntVar(&f.maxObjects, "max-objects", 0, "look at no more than `n` versions in the bucket")
+	flags.DurationVar(&f.olderThan, "older-than", 0,
+		"send again what is older than this `duration` (default: as long as a message can be tried, "+
+			"HATCHERY_MAX_RECEIVES times HATCHERY_VISIBILITY_SECONDS)")
+	flags.DurationVar(&f.within, "within", 0, "end within this `duration`, done or not")
 	return command
 }
 
+// check looks at the flags alone. olderThan says whether that one was given.
+func (f reconcileFlags) check(olderThan bool) error {
+	switch {
+	case f.records != "" && f.data == "":
+		return usage("--records belongs to --data: the environment says it with HATCHERY_RECORDS")
+	case f.data != "" && f.bugout != (bugoutFlags{}):
+		return usage("--url, --application and --token-file are about the deployment of the environment, " +
+			"and not about --data, whose hatchery dev has Bugout's stand-in")
+	case f.maxRecords < 0 || f.maxObjects < 0 || f.within < 0:
+		return usage("--max-records, --max-objects and --within: found a number below 0; accepted: 0 (no bound) and above")
+	case olderThan && f.olderThan < 0:
+		return usage("--older-than: found %v; accepted: a duration like 90m or 0s", f.olderThan)
+	}
+	return nil
+}
+
 // reconcileNow does one run and prints its report.
-func reconcileNow(ctx context.Context, f reconcileFlags, d door, olderThan bool) (err error) {
-	dep, err := openDeployment(ctx, f.where, d)
+func reconcileNow(ctx context.Context, f reconcileFlags, term terminal, olderThan bool) (err error) {
+	dep, err := openDeployment(ctx, f.deploymentFlags, term)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if closeErr := dep.close(); closeErr != nil {
-			err = errors.Join(err, system(closeErr))
-		}
-	}()
-	limits := reconcile.DefaultLimits(dep.settings.MaxReceives, dep.settings.VisibilityTime)
+	defer closing(&err, dep.close)
+	r := dep.Reconciler()
 	if olderThan {
-		limits.Overdue = f.olderThan
+		r.Limits.Overdue = f.olderThan
 	}
-	r := &reconcile.Reconciler{Records: dep.records, Inventory: dep.objects, Pipeline: dep.pipeline, Queue: dep.queue,
-		Layout: dep.settings.Layout, Bucket: dep.settings.Bucket, Region: dep.region, Limits: limits, Now: time.Now,
-		Log: slog.New(slog.DiscardHandler)} // the report says it all
 	o := reconcile.Options{DryRun: f.dryRun, Resume: f.resume, MaxRecords: f.maxRecords, MaxObjects: f.maxObjects}
 	if f.within > 0 {
 		var cancel context.CancelFunc
@@ -115,7 +115,7 @@ func reconcileNow(ctx context.Context, f reconcileFlags, d door, olderThan bool)
 	if errors.Is(err, upload.ErrBadCursor) && f.resume != "" {
 		return usage("--resume: this is no text that an earlier run of this deployment printed: %w", err)
 	}
-	if printErr := printReport(d.out, report, f.json); printErr != nil {
+	if printErr := printReport(term.out, report, f.json); printErr != nil {
 		return system(printErr)
 	}
 	switch {
@@ -136,7 +136,8 @@ func printReport(out io.Writer, report reconcile.Report, asJSON bool) error {
 	if len(report.Findings) > 0 {
 		fmt.Fprintln(w, "WHAT\tSTATUS\tWHERE\tWHY")
 		for _, finding := range report.Findings {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", finding.What, cmp.Or(string(finding.Status), "-"), shown(string(finding.Key)), finding.Detail)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", finding.What, cmp.Or(string(finding.Status), "-"),
+				shown(string(finding.Key)), finding.Detail)
 		}
 		if report.FindingsLeftOut > 0 {
 			fmt.Fprintf(w, "and %s more, which are counted below\n", grouped(int64(report.FindingsLeftOut)))

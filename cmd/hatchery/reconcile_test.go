@@ -54,13 +54,15 @@ func command(t *testing.T, args ...string) (stdout, stderr string, code int) {
 // every message, until it is mended. The sweep of dev is kept out of it.
 func TestALostMessageIsMadeUpForBesideARunningDev(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
-	settings, err := devSettings(devFlags{data: data, records: "sqlite"}, door{getenv: func(string) string { return "" }})
+	settings, err := devSettings(devFlags{data: data, records: "sqlite"},
+		terminal{getenv: func(string) string { return "" }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
 	stack, err := local.Open(t.Context(), local.Options{Data: data, Listen: "127.0.0.1:0", S3Listen: "127.0.0.1:0",
-		SQSListen: "127.0.0.1:0", QuarantinePrefix: settings.Layout.Quarantine, FunctionTimeout: time.Minute, SweepEvery: 24 * time.Hour, Log: log})
+		SQSListen: "127.0.0.1:0", QuarantinePrefix: settings.Layout.Quarantine, FunctionTimeout: time.Minute,
+		SweepEvery: 24 * time.Hour, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +70,8 @@ func TestALostMessageIsMadeUpForBesideARunningDev(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handlers, err := buildHandlers(settings, stack, records, log, wiring{})
+	at := stack.Endpoints()
+	handlers, err := stackHandlers(compose(onStack(settings, at), at.AWS(), records, log), stack, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +91,7 @@ func TestALostMessageIsMadeUpForBesideARunningDev(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- stack.Run(ctx, handlers) }()
 
-	h := &hatchery{t: t, base: stack.Endpoints().API, errors: new(bytes.Buffer), log: new(lines), client: &http.Client{}}
+	h := &hatchery{t: t, base: at.API, errors: new(bytes.Buffer), log: new(lines), client: &http.Client{}}
 	lost := h.mustPost(images, "cat.png", pngOf(t, 20, 1))
 	select {
 	case <-swallowed:
@@ -107,7 +110,8 @@ func TestALostMessageIsMadeUpForBesideARunningDev(t *testing.T) {
 		t.Errorf("the dry run: exit %d, %s", code, out)
 	}
 	out, complaints, code = command(t, "reconcile", "--data", data, "--older-than", "0s")
-	if code != 0 || !strings.Contains(out, lost.ID) || !strings.Contains(out, "1  uploads sent again") || complaints != "" {
+	if code != 0 || !strings.Contains(out, lost.ID) || !strings.Contains(out, "1  uploads sent again") ||
+		complaints != "" {
 		t.Errorf("exit %d, %s%s", code, out, complaints)
 	}
 	if r := h.mustSettle(images, lost.ID); r.Status != "stored" {
@@ -144,7 +148,8 @@ func TestReconcileBesideDevSendsTwiceAndThenAsksForAPerson(t *testing.T) {
 			picture := h.mustPost(images, "cat.png", pngOf(t, 20, 1))
 			url := h.env["HATCHERY_QUEUE_URL"]
 			client := sqs.New(sqs.Options{Region: h.env["AWS_REGION"], BaseEndpoint: aws.String(h.env["AWS_ENDPOINT_URL_SQS"]),
-				Credentials: credentials.NewStaticCredentialsProvider(h.env["AWS_ACCESS_KEY_ID"], h.env["AWS_SECRET_ACCESS_KEY"], "")})
+				Credentials: credentials.NewStaticCredentialsProvider(h.env["AWS_ACCESS_KEY_ID"],
+					h.env["AWS_SECRET_ACCESS_KEY"], "")})
 			if _, err := client.PurgeQueue(t.Context(), &sqs.PurgeQueueInput{QueueUrl: &url}); err != nil {
 				t.Fatal(err)
 			}
@@ -152,12 +157,14 @@ func TestReconcileBesideDevSendsTwiceAndThenAsksForAPerson(t *testing.T) {
 				number, what string
 				code         int
 			}{{"1", "reenqueued", 0}, {"2", "reenqueued", 0}, {"", "pending_too_long", 1}} {
-				out, complaints, code := command(t, "reconcile", "--data", data, "--records", records, "--older-than", "0s", "--json")
+				out, complaints, code := command(t, "reconcile", "--data", data, "--records", records, "--older-than", "0s",
+					"--json")
 				var r report
 				if err := json.Unmarshal([]byte(out), &r); err != nil || strings.Count(out, "\n") != 1 {
 					t.Fatalf("run %d prints no one object: %v\n%s%s", n, err, out, complaints)
 				}
-				if code != want.code || !r.Complete || len(r.Findings) != 1 || r.Findings[0].What != want.what || r.Findings[0].Upload != picture.ID {
+				if code != want.code || !r.Complete || len(r.Findings) != 1 || r.Findings[0].What != want.what ||
+					r.Findings[0].Upload != picture.ID {
 					t.Errorf("run %d: exit %d, %+v%s", n, code, r, complaints)
 				}
 				if want.number == "" {
@@ -165,12 +172,14 @@ func TestReconcileBesideDevSendsTwiceAndThenAsksForAPerson(t *testing.T) {
 				}
 				got := received(t, client, url)
 				parsed, err := arrival.Parse([]byte(got.body))
-				if err != nil || len(parsed.Created) != 1 || !strings.HasSuffix(parsed.Created[0].Key, picture.ID) || got.number != want.number {
+				if err != nil || len(parsed.Created) != 1 || !strings.HasSuffix(parsed.Created[0].Key, picture.ID) ||
+					got.number != want.number {
 					t.Errorf("run %d: received number %s, %+v, %v", n, got.number, parsed, err)
 				}
 			}
 			out, _, code := command(t, "reconcile", "--data", data, "--records", records, "--older-than", "0s")
-			if code != 1 || !strings.Contains(out, "1  uploads pending for too long") || !strings.Contains(out, "sent again 2 times") {
+			if code != 1 || !strings.Contains(out, "1  uploads pending for too long") ||
+				!strings.Contains(out, "sent again 2 times") {
 				t.Errorf("for a person: exit %d, %s", code, out)
 			}
 		})
@@ -178,7 +187,8 @@ func TestReconcileBesideDevSendsTwiceAndThenAsksForAPerson(t *testing.T) {
 	t.Run("with other records than dev's", func(t *testing.T) {
 		data := filepath.Join(t.TempDir(), "data")
 		startHatchery(t, data, "--records", "dynamodb")
-		if _, complaints, code := command(t, "reconcile", "--data", data); code != 2 || !strings.Contains(complaints, "--records dynamodb") {
+		if _, complaints, code := command(t, "reconcile", "--data", data); code != 2 ||
+			!strings.Contains(complaints, "--records dynamodb") {
 			t.Errorf("exit %d, %s", code, complaints)
 		}
 	})
@@ -192,12 +202,14 @@ type sent struct{ body, number string }
 func received(t *testing.T, client *sqs.Client, url string) sent {
 	t.Helper()
 	for range 10 {
-		out, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url, MessageAttributeNames: []string{"All"}, WaitTimeSeconds: 2})
+		out, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url,
+			MessageAttributeNames: []string{"All"}, WaitTimeSeconds: 2})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, m := range out.Messages {
-			if _, err := client.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: m.ReceiptHandle}); err != nil {
+			if _, err := client.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: &url,
+				ReceiptHandle: m.ReceiptHandle}); err != nil {
 				t.Fatal(err)
 			}
 			if a, again := m.MessageAttributes[arrival.ReenqueuedAttribute]; again {
@@ -210,10 +222,13 @@ func received(t *testing.T, client *sqs.Client, url string) sent {
 }
 
 func TestAReportIsPrintedForAPerson(t *testing.T) {
-	all := reconcile.Report{Complete: true, PendingSeen: 12, ObjectsSeen: 1234567, StoredSeen: 3, Reenqueued: 1, NeverArrived: 2, PendingTooLong: 3,
-		UnfinishedTooLong: 4, OrphanObjects: 5, StrayFiles: 6, ForeignObjects: 7, LostRecords: 8, Failed: 9, FindingsLeftOut: 1000,
+	all := reconcile.Report{Complete: true, PendingSeen: 12, ObjectsSeen: 1234567, StoredSeen: 3, Reenqueued: 1,
+		NeverArrived: 2, PendingTooLong: 3,
+		UnfinishedTooLong: 4, OrphanObjects: 5, StrayFiles: 6, ForeignObjects: 7, LostRecords: 8, Failed: 9,
+		FindingsLeftOut: 1000,
 		Findings: []reconcile.Finding{
-			{What: reconcile.Reenqueued, Status: "pending", Key: "quarantine/j/entries/e/images/1", Detail: "in quarantine since noon, message 1 of 2"},
+			{What: reconcile.Reenqueued, Status: "pending", Key: "quarantine/j/entries/e/images/1",
+				Detail: "in quarantine since noon, message 1 of 2"},
 			{What: reconcile.ForeignObject, Key: "quarantine/\x1b[2J", Detail: "no key that Hatchery makes"}}}
 	dry := reconcile.Report{DryRun: true, Resume: "abc", Reenqueued: 1, NeverArrived: 1}
 	for _, c := range []struct {

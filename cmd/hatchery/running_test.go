@@ -36,7 +36,7 @@ const asHatchery = "HATCHERY_TEST_AS_COMMAND"
 func TestMain(m *testing.M) {
 	if os.Getenv(asHatchery) != "" {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		code := run(ctx, os.Args[1:], door{out: os.Stdout, err: os.Stderr, getenv: os.Getenv})
+		code := run(ctx, os.Args[1:], terminal{out: os.Stdout, err: os.Stderr, getenv: os.Getenv})
 		stop()
 		os.Exit(code)
 	}
@@ -118,7 +118,8 @@ func startHatcheryIn(t testing.TB, environment []string, data string, args ...st
 	if data != "" {
 		arguments = append(arguments, "--data", data)
 	}
-	h := &hatchery{t: t, command: exec.Command(exe, arguments...), errors: new(bytes.Buffer), ended: make(chan error, 1), log: new(lines),
+	h := &hatchery{t: t, command: exec.Command(exe, arguments...), errors: new(bytes.Buffer),
+		ended: make(chan error, 1), log: new(lines),
 		client: &http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 32}}}
 	h.command.Env = append(append(os.Environ(), asHatchery+"=1"), environment...)
 	h.command.Stderr = h.errors

@@ -34,20 +34,23 @@ func countSurvey(t *testing.T, reads float64) surveyCalls {
 	records := uploadtest.NewRecords(uploadtest.RecordsOptions{Now: time.Now})
 	objects := uploadtest.NewObjects()
 	for n := range surveyed {
-		r := upload.Record{ID: upload.ID(fmt.Sprintf("0195600d-0000-7000-8000-%012d", n)), Journal: "6f1c9a52-6f0e-4a43-9d4c-1b6a2f0f7c11", Entry: "0c2d7c1e-53b1-4d0a-9a5c-3a1f0a9b8d22",
+		r := upload.Record{ID: upload.ID(fmt.Sprintf("0195600d-0000-7000-8000-%012d", n)),
+			Journal: "6f1c9a52-6f0e-4a43-9d4c-1b6a2f0f7c11", Entry: "0c2d7c1e-53b1-4d0a-9a5c-3a1f0a9b8d22",
 			Kind: "images", Name: "holiday-2026-08-14-0001", Extension: "jpg", CreatedAt: time.Now(), Status: upload.Pending}
 		if _, err := records.Create(t.Context(), r, nil); err != nil {
 			t.Fatal(err)
 		}
 		served := objects.Post(upload.DefaultLayout.FilesKey(r.Ref()), []byte("bytes"))
-		if _, err := records.Settle(t.Context(), r.Ref(), upload.Verdict{Status: upload.Stored, Version: "3HL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY", At: time.Now(), Size: smallPicture,
-			ContentType: "image/jpeg", SHA256: strings.Repeat("0123456789abcdef", 4), Served: served}); err != nil {
+		if _, err := records.Update(t.Context(), r.Ref(), upload.Settle(upload.Verdict{Status: upload.Stored,
+			Version: "3HL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY", At: time.Now(), Size: smallPicture,
+			ContentType: "image/jpeg", SHA256: strings.Repeat("0123456789abcdef", 4), Served: served})); err != nil {
 			t.Fatal(err)
 		}
 	}
 	bucket := &countedInventory{Inventory: objects}
-	r := &reconcile.Reconciler{Records: records, Inventory: bucket, Layout: upload.DefaultLayout, Limits: reconcile.DefaultLimits(5, time.Minute),
-		Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	r := &reconcile.Reconciler{Records: records, Inventory: bucket, Layout: upload.DefaultLayout,
+		Limits: reconcile.DefaultLimits(5, time.Minute),
+		Now:    time.Now, Log: slog.New(slog.DiscardHandler)}
 	run := func(o reconcile.Options) reconcile.Report {
 		bucket.lists.Store(0)
 		report, err := r.Run(t.Context(), o)
@@ -72,7 +75,8 @@ type countedInventory struct {
 	lists atomic.Int64
 }
 
-func (c *countedInventory) Under(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (upload.InventoryPage, error) {
+func (c *countedInventory) Under(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (
+	upload.InventoryPage, error) {
 	c.lists.Add(1)
 	return c.Inventory.Under(ctx, prefix, cursor, limit)
 }
@@ -82,10 +86,12 @@ func surveyTable(t *testing.T, x template, c surveyCalls) string {
 	t.Helper()
 	days := x.number(t, "Parameters", "SurveyDays", "Default")
 	var b strings.Builder
-	fmt.Fprintf(&b, "| a survey per %s stored files | LIST | DynamoDB reads | once | a month, every %d days |\n|---|---|---|---|---|\n", count(surveyed), days)
+	fmt.Fprintf(&b, "| a survey per %s stored files | LIST | DynamoDB reads | once | a month, every %d days |\n"+
+		"|---|---|---|---|---|\n", count(surveyed), days)
 	row := func(what string, lists int64) {
 		once := float64(lists)*pricePut.dollars + c.reads*priceRead.dollars
-		fmt.Fprintf(&b, "| %s | %s | %s | $%.5f | $%.4f |\n", what, count(float64(lists)), count(c.reads), once, once*30.4/float64(days))
+		fmt.Fprintf(&b, "| %s | %s | %s | $%.5f | $%.4f |\n", what, count(float64(lists)), count(c.reads), once,
+			once*30.4/float64(days))
 	}
 	row("files and records in one run", c.lists)
 	row("the records in a later run than the files", c.lists+c.apart)

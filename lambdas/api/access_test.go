@@ -32,7 +32,8 @@ func TestATokenThatBugoutDoesNotKnowIs401WithSpireAlone(t *testing.T) {
 	t.Cleanup(func() { _ = brood.Close() })
 	application, _ := applicationOf(t, http.StatusInternalServerError)
 	for kind, want := range map[string]int{"": http.StatusServiceUnavailable, "spire": http.StatusUnauthorized} {
-		f := start(t, "HATCHERY_APPLICATION_URL", application, "HATCHERY_APPLICATION", kind, "HATCHERY_BUGOUT_URL", brood.URL())
+		f := start(t, "HATCHERY_APPLICATION_URL", application, "HATCHERY_APPLICATION", kind, "HATCHERY_BUGOUT_URL",
+			brood.URL())
 		got := f.invoke(t, "api-http-list.json", func(e map[string]any) {
 			headers, _ := e["headers"].(map[string]any)
 			headers["authorization"] = "Bearer ca9a47b1-51c0-4fee-93d7-0badcafe0001"
@@ -47,29 +48,33 @@ func TestATokenThatBugoutDoesNotKnowIs401WithSpireAlone(t *testing.T) {
 // take what records need of it.
 func TestBroodIsAskedAboutOneTokenAtATime(t *testing.T) {
 	second := make(chan struct{})
-	brood, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", AtOnce: 1, Trouble: func(c localbrood.Call) localbrood.Trouble {
-		if c.Number == 2 {
-			close(second)
+	brood, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", AtOnce: 1,
+		Trouble: func(c localbrood.Call) localbrood.Trouble {
+			if c.Number == 2 {
+				close(second)
+				return localbrood.None
+			}
+			select { // where two are asked at once, the second one comes about now
+			case <-second:
+			case <-time.After(200 * time.Millisecond):
+			}
 			return localbrood.None
-		}
-		select { // where two are asked at once, the second one comes about now
-		case <-second:
-		case <-time.After(200 * time.Millisecond):
-		}
-		return localbrood.None
-	}})
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = brood.Close() })
 	application, _ := applicationOf(t, http.StatusInternalServerError)
-	f := start(t, "HATCHERY_APPLICATION_URL", application, "HATCHERY_APPLICATION", "spire", "HATCHERY_BUGOUT_URL", brood.URL())
+	f := start(t, "HATCHERY_APPLICATION_URL", application, "HATCHERY_APPLICATION", "spire", "HATCHERY_BUGOUT_URL",
+		brood.URL())
 	// Not by invoke, which reads the log: the other call may be writing it.
-	payload := `{"version":"2.0","rawPath":"/files/j/entries/e/images","headers":{"authorization":"Bearer ` + localbrood.NewID() + `"},"requestContext":{"http":{"method":"GET","path":"/files/j/entries/e/images"}}}`
+	payload := `{"version":"2.0","rawPath":"/files/j/entries/e/images","headers":{"authorization":"Bearer ` +
+		localbrood.NewID() + `"},"requestContext":{"http":{"method":"GET","path":"/files/j/entries/e/images"}}}`
 	var both sync.WaitGroup
 	for range 2 {
 		both.Go(func() {
-			if reply, err := f.Invoke(t.Context(), []byte(payload)); err != nil || !strings.Contains(string(reply), `"statusCode":401`) {
+			if reply, err := f.Invoke(t.Context(), []byte(payload)); err != nil ||
+				!strings.Contains(string(reply), `"statusCode":401`) {
 				t.Errorf("%s, %v", reply, err)
 			}
 		})
@@ -98,7 +103,7 @@ func TestAGrantIsBelievedForAsLongAsTheSettingSays(t *testing.T) {
 func TestOldImagesAreThereWhereTheirBucketIsSet(t *testing.T) {
 	for name, want := range map[string]bool{"": false, "hatchery-files": true} {
 		f := start(t, "HATCHERY_LEGACY_BUCKET", name)
-		if is := f.parts.Pipeline.OldImages != nil; is != want {
+		if is := f.Uploads.OldImages != nil; is != want {
 			t.Errorf("with the bucket %q: %t", name, is)
 		}
 	}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"maps"
@@ -12,69 +10,33 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	"hatchery/lambdas/door"
+	"hatchery/lambdas/bootstrap/bootstraptest"
 	"hatchery/shared/config"
 	"hatchery/shared/local/demoapp"
-	"hatchery/shared/local/localdynamo"
-	"hatchery/shared/records/dynamorecords"
 	"hatchery/shared/upload"
 )
 
-const (
-	region, accessKey, secretKey = "eu-central-1", "id", "canary-7d20ab"
-	table, bucket                = "records", "bucket-1"
-)
-
 // function is a started api function.
-type function struct {
-	lambda.Handler
-	parts          *door.Parts
-	stdout, stderr bytes.Buffer
-}
+type function struct{ *bootstraptest.Function }
 
 // start starts the function in an environment of a DynamoDB and an application of
 // this process, changed by name, value, ….
-func start(t *testing.T, changes ...string) *function {
+func start(t *testing.T, changes ...string) function {
 	t.Helper()
-	db, err := localdynamo.Open(t.Context(), localdynamo.Options{Listen: "127.0.0.1:0", Region: region, AccessKey: accessKey, SecretKey: secretKey})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close(context.WithoutCancel(t.Context())) })
 	application, err := demoapp.Open(t.Context(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = application.Close() })
-	env := map[string]string{"AWS_REGION": region, "AWS_ACCESS_KEY_ID": accessKey, "AWS_SECRET_ACCESS_KEY": secretKey,
-		"AWS_ENDPOINT_URL_DYNAMODB": db.URL(), "HATCHERY_BUCKET": bucket, "HATCHERY_RECORDS": "dynamodb", "HATCHERY_TABLE": table,
-		"HATCHERY_APPLICATION_URL": application.URL()}
+	env := bootstraptest.Env()
+	env["HATCHERY_APPLICATION_URL"] = application.URL()
 	for i := 0; i < len(changes); i += 2 {
 		env[changes[i]] = changes[i+1]
 	}
-	f := run(t, env)
-	if f.Handler == nil {
-		t.Fatalf("the function did not start: %s", f.stderr.String())
-	}
-	if _, err := dynamodb.NewFromConfig(f.parts.AWS).CreateTable(t.Context(), dynamorecords.TableInput(table)); err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
-func run(t *testing.T, env map[string]string) *function {
-	t.Helper()
-	f := &function{}
-	code := door.Run(door.Process{Getenv: func(name string) string { return env[name] }, Stdout: &f.stdout, Stderr: &f.stderr,
-		Serve: func(handler any) { f.Handler = lambda.NewHandler(handler) }},
-		func(p *door.Parts) (any, error) { f.parts = p; return build(p) }, config.Callers)
-	if (code == 0) != (f.Handler != nil) {
-		t.Errorf("exit code %d, handler %v", code, f.Handler)
-	}
+	f := function{bootstraptest.Start(t, env, build, config.Callers)}
+	f.CreateTable(t)
 	return f
 }
 
@@ -88,7 +50,7 @@ type answer struct {
 }
 
 // invoke hands the function an event of events/, with members of its own.
-func (f *function) invoke(t *testing.T, event string, change func(e map[string]any)) answer {
+func (f function) invoke(t *testing.T, event string, change func(e map[string]any)) answer {
 	t.Helper()
 	payload, err := os.ReadFile(filepath.Join("..", "..", "events", event))
 	if err != nil {
@@ -104,7 +66,8 @@ func (f *function) invoke(t *testing.T, event string, change func(e map[string]a
 	if payload, err = json.Marshal(e); err != nil {
 		t.Fatal(err)
 	}
-	reply, err := f.Invoke(lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "invocation-1"}), payload)
+	reply, err := f.Invoke(lambdacontext.NewContext(t.Context(),
+		&lambdacontext.LambdaContext{AwsRequestID: "invocation-1"}), payload)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +82,7 @@ func (f *function) invoke(t *testing.T, event string, change func(e map[string]a
 		}
 		a.Body = string(body)
 	}
-	if strings.Contains(string(reply)+f.stdout.String()+f.stderr.String(), secretKey) {
+	if strings.Contains(string(reply)+f.Stdout.String()+f.Stderr.String(), bootstraptest.SecretKey) {
 		t.Error("a secret was shown")
 	}
 	return a
@@ -164,33 +127,40 @@ func TestAFormIsSignedForItsTimeAndCounted(t *testing.T) {
 	if left := time.Until(form.Form.Expires); left <= 60*time.Second || left > 120*time.Second {
 		t.Errorf("the form lives %s", left)
 	}
-	if form.Form.URL != "https://bucket-1.s3.eu-central-1.amazonaws.com/" && form.Form.URL != "https://bucket-1.s3.eu-central-1.amazonaws.com" {
+	if form.Form.URL != "https://bucket-1.s3.eu-central-1.amazonaws.com/" &&
+		form.Form.URL != "https://bucket-1.s3.eu-central-1.amazonaws.com" {
 		t.Errorf("the form goes to %s", form.Form.URL)
 	}
-	record, err := f.parts.Records.Get(t.Context(), upload.Ref{Journal: "samples", Entry: "post", Kind: "images", ID: upload.ID(form.Record.ID)})
+	record, err := f.Records.Get(t.Context(), upload.Ref{Journal: "samples", Entry: "post", Kind: "images",
+		ID: upload.ID(form.Record.ID)})
 	if err != nil || record.Status != upload.Pending {
 		t.Errorf("the table has %+v, %v", record, err)
 	}
-	if counted := f.stdout.String(); strings.Count(counted, "\n") != 1 || !strings.Contains(counted, `"Accepted":1,"Stack":"trial"`) {
+	if counted := f.Stdout.String(); strings.Count(counted, "\n") != 1 ||
+		!strings.Contains(counted, `"Accepted":1,"Stack":"trial"`) {
 		t.Errorf("counted %s", counted)
 	}
 	var line map[string]any
-	if err := json.Unmarshal(f.stderr.Bytes(), &line); err != nil || line["upload_id"] != form.Record.ID || line["request_id"] != "JKJaXmPLvH04ESHA=" || line["invocation_id"] != "invocation-1" {
+	if err := json.Unmarshal(f.Stderr.Bytes(), &line); err != nil || line["upload_id"] != form.Record.ID ||
+		line["request_id"] != "JKJaXmPLvH04ESHA=" || line["invocation_id"] != "invocation-1" {
 		t.Errorf("logged %v, %v", line, err)
 	}
 }
 
 func TestTheSettingsReachTheHandler(t *testing.T) {
-	f := start(t, "HATCHERY_POST_BYTES", "3", "HATCHERY_REDIRECT_BYTES", "5", "HATCHERY_CORS_ORIGINS", "https://notes.example.com",
+	f := start(t, "HATCHERY_POST_BYTES", "3", "HATCHERY_REDIRECT_BYTES", "5", "HATCHERY_CORS_ORIGINS",
+		"https://notes.example.com",
 		"HATCHERY_POLICY", `{"kinds":{"images":{"extensions":["gif"]}}}`)
 	ref := upload.Ref{Journal: "samples", Entry: "post", Kind: "images", ID: "0195600d-0000-7000-8000-000000000001"}
-	_, err := f.parts.Records.Create(t.Context(), upload.Record{ID: ref.ID, Journal: ref.Journal, Entry: ref.Entry, Kind: ref.Kind, Name: "cat", Extension: "gif",
+	_, err := f.Records.Create(t.Context(), upload.Record{ID: ref.ID, Journal: ref.Journal, Entry: ref.Entry,
+		Kind: ref.Kind, Name: "cat", Extension: "gif",
 		CreatedAt: time.Now(), Status: upload.Pending}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = f.parts.Records.Settle(t.Context(), ref, upload.Verdict{Status: upload.Stored, Version: "v", Served: "s", At: time.Now(), Size: 6, ContentType: "image/gif",
-		SHA256: strings.Repeat("ab", 32)}); err != nil {
+	if _, err = f.Records.Update(t.Context(), ref, upload.Settle(upload.Verdict{Status: upload.Stored, Version: "v", Served: "s",
+		At: time.Now(), Size: 6, ContentType: "image/gif",
+		SHA256: strings.Repeat("ab", 32)})); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
@@ -199,16 +169,19 @@ func TestTheSettingsReachTheHandler(t *testing.T) {
 		status                    int
 		holds                     string
 	}{
-		"POST of more than it may":          {"POST", "", "name=cat.gif", "GIF8", nil, 413, "up to 3 bytes"},
-		"a name that the policy has not":    {"POST", "", "name=cat.png", "GI", nil, 406, "gif"},
-		"a file larger than is sent":        {"GET", "/" + string(ref.ID), "", "", map[string]any{"accept": "image/*"}, 302, ""},
-		"a page of the origin that may ask": {"OPTIONS", "", "", "", map[string]any{"origin": "https://notes.example.com", "access-control-request-method": "POST"}, 204, ""},
-		"a caller whom nobody knows":        {"GET", "", "", "", map[string]any{"authorization": "Bearer other"}, 403, ""},
+		"POST of more than it may":       {"POST", "", "name=cat.gif", "GIF8", nil, 413, "up to 3 bytes"},
+		"a name that the policy has not": {"POST", "", "name=cat.png", "GI", nil, 406, "gif"},
+		"a file larger than is sent": {"GET", "/" + string(ref.ID), "", "", map[string]any{"accept": "image/*"},
+			302, ""},
+		"a page of the origin that may ask": {"OPTIONS", "", "", "",
+			map[string]any{"origin": "https://notes.example.com", "access-control-request-method": "POST"}, 204, ""},
+		"a caller whom nobody knows": {"GET", "", "", "", map[string]any{"authorization": "Bearer other"}, 403, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := f.invoke(t, "api-http-list.json", func(e map[string]any) {
 				http := e["requestContext"].(map[string]any)["http"].(map[string]any)
-				http["method"], e["rawPath"], e["rawQueryString"], e["body"] = c.method, "/files/samples/entries/post/images"+c.path, c.query, c.body
+				http["method"], e["rawPath"], e["rawQueryString"], e["body"] = c.method,
+					"/files/samples/entries/post/images"+c.path, c.query, c.body
 				maps.Copy(e["headers"].(map[string]any), c.headers)
 			})
 			if got.StatusCode != c.status || !strings.Contains(got.Body, c.holds) {
@@ -229,14 +202,16 @@ func TestTheSettingsReachTheHandler(t *testing.T) {
 }
 
 func TestAnApplicationThatTokensMustNotBeSentToEndsTheStart(t *testing.T) {
-	env := map[string]string{"AWS_REGION": region, "AWS_ACCESS_KEY_ID": accessKey, "AWS_SECRET_ACCESS_KEY": secretKey,
-		"HATCHERY_BUCKET": bucket, "HATCHERY_RECORDS": "dynamodb", "HATCHERY_TABLE": table, "HATCHERY_APPLICATION_URL": "http://notes.example.com"}
-	f := run(t, env)
-	if f.Handler != nil || !strings.Contains(f.stderr.String(), "HATCHERY_APPLICATION_URL") {
-		t.Errorf("logged %s", f.stderr.String())
+	env := bootstraptest.Env()
+	env["HATCHERY_RECORDS"], env["HATCHERY_TABLE"] = "dynamodb", bootstraptest.Table
+	env["HATCHERY_APPLICATION_URL"] = "http://notes.example.com"
+	f := bootstraptest.Run(t, env, build, config.Callers)
+	if f.Handler != nil || !strings.Contains(f.Stderr.String(), "HATCHERY_APPLICATION_URL") {
+		t.Errorf("logged %s", f.Stderr.String())
 	}
 	delete(env, "HATCHERY_APPLICATION_URL")
-	if f := run(t, env); f.Handler != nil || !strings.Contains(f.stderr.String(), "HATCHERY_APPLICATION_URL: found nothing") {
-		t.Errorf("without it: %s", f.stderr.String())
+	if f := bootstraptest.Run(t, env, build, config.Callers); f.Handler != nil ||
+		!strings.Contains(f.Stderr.String(), "HATCHERY_APPLICATION_URL: found nothing") {
+		t.Errorf("without it: %s", f.Stderr.String())
 	}
 }

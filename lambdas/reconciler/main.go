@@ -7,31 +7,24 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-
-	"hatchery/lambdas/door"
+	"hatchery/lambdas/bootstrap"
 	"hatchery/shared/config"
-	"hatchery/shared/queue/sqsqueue"
 	"hatchery/shared/reconcile"
 )
 
-func main() { os.Exit(door.Run(door.OfLambda(), build, config.Messages)) }
+func main() { bootstrap.Main(build, config.Messages) }
 
-func build(p *door.Parts) (any, error) {
-	reconciler := &reconcile.Reconciler{Records: p.Records, Inventory: p.Objects, Pipeline: p.Pipeline,
-		Queue:  sqsqueue.New(sqs.NewFromConfig(p.AWS), p.Settings.QueueURL, sqsqueue.Options{}),
-		Layout: p.Settings.Layout, Bucket: p.Settings.Bucket, Region: p.AWS.Region,
-		Limits: reconcile.DefaultLimits(p.Settings.MaxReceives, p.Settings.VisibilityTime),
-		Now:    time.Now, Log: p.Log}
+func build(d *bootstrap.Dependencies) (any, error) {
+	reconciler := d.Reconciler()
 	return func(ctx context.Context, event json.RawMessage) (reconcile.Report, error) {
-		report, err := reconciler.Scheduled(ctx, p.Notes, reconcile.Options{SurveyEvery: surveyEvery(event, p.Settings.SurveyTime)})
-		p.Counts.Reconciled(report)
+		report, err := reconciler.Scheduled(ctx, d.Records,
+			reconcile.Options{SurveyEvery: surveyEvery(event, d.Settings.SurveyTime)})
+		d.Metrics.Reconciled(report)
 		summary := report
 		summary.Findings = nil // each has a line of its own
-		p.Log.InfoContext(ctx, "reconciled", "report", summary)
+		d.Log.InfoContext(ctx, "reconciled", "report", summary)
 		if err != nil {
 			return report, fmt.Errorf("reconcile: %w", err)
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,70 +11,50 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"hatchery/lambdas/door"
+	"hatchery/lambdas/bootstrap/bootstraptest"
 	"hatchery/shared/arrival"
 	"hatchery/shared/config"
-	"hatchery/shared/local/localdynamo"
 	"hatchery/shared/local/localsqs"
 	"hatchery/shared/reconcile"
-	"hatchery/shared/records/dynamorecords"
 	"hatchery/shared/upload"
 )
 
-const (
-	region, accessKey, secretKey = "eu-central-1", "id", "canary-7d20ab"
-	table, bucket                = "records", "bucket-1"
-)
-
-// world is a reconciler function, and a DynamoDB, an SQS and a bucket that holds
+// fixture is a reconciler function, and a DynamoDB, an SQS and a bucket that holds
 // one version, three days old.
-type world struct {
-	lambda.Handler
-	parts          *door.Parts
-	queue          string
-	stdout, stderr bytes.Buffer
+type fixture struct {
+	*bootstraptest.Function
+	queue string
 }
 
 func ref(n int) upload.Ref {
-	return upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: upload.ID(fmt.Sprintf("0195600d-0000-7000-8000-%012d", n))}
+	return upload.Ref{Journal: "j", Entry: "e", Kind: "images",
+		ID: upload.ID(fmt.Sprintf("0195600d-0000-7000-8000-%012d", n))}
 }
 
 var longAgo = time.Now().Add(-72 * time.Hour)
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	w := &world{}
-	db, err := localdynamo.Open(t.Context(), localdynamo.Options{Listen: "127.0.0.1:0", Region: region, AccessKey: accessKey, SecretKey: secretKey})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close(context.WithoutCancel(t.Context())) })
-	queues, err := localsqs.Open(t.Context(), localsqs.Options{Path: filepath.Join(t.TempDir(), "queue.db"), Listen: "127.0.0.1:0", Region: region, AccessKey: accessKey, SecretKey: secretKey})
+	queues, err := localsqs.Open(t.Context(), localsqs.Options{Path: filepath.Join(t.TempDir(), "queue.db"),
+		Listen: "127.0.0.1:0",
+		Region: bootstraptest.Region, AccessKey: bootstraptest.AccessKey, SecretKey: bootstraptest.SecretKey})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = queues.Close(context.WithoutCancel(t.Context())) })
 	s3 := httptest.NewServer(http.HandlerFunc(listVersions))
 	t.Cleanup(s3.Close)
-	env := map[string]string{"AWS_REGION": region, "AWS_ACCESS_KEY_ID": accessKey, "AWS_SECRET_ACCESS_KEY": secretKey,
-		"AWS_ENDPOINT_URL_S3": s3.URL, "AWS_ENDPOINT_URL_DYNAMODB": db.URL(), "AWS_ENDPOINT_URL_SQS": queues.URL(),
-		"HATCHERY_BUCKET": bucket, "HATCHERY_RECORDS": "dynamodb", "HATCHERY_TABLE": table, "HATCHERY_QUEUE_URL": queues.QueueURL("uploads")}
-	code := door.Run(door.Process{Getenv: func(name string) string { return env[name] }, Stdout: &w.stdout, Stderr: &w.stderr,
-		Serve: func(handler any) { w.Handler = lambda.NewHandler(handler) }},
-		func(p *door.Parts) (any, error) { w.parts = p; return build(p) }, config.Messages)
-	if code != 0 {
-		t.Fatalf("the function did not start: %s", w.stderr.String())
-	}
-	w.queue = env["HATCHERY_QUEUE_URL"]
-	if _, err := w.sqs().CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("uploads")}); err != nil {
+	f := &fixture{queue: queues.QueueURL("uploads")}
+	env := bootstraptest.Env()
+	env["AWS_ENDPOINT_URL_S3"], env["AWS_ENDPOINT_URL_SQS"], env["HATCHERY_QUEUE_URL"] = s3.URL, queues.URL(), f.queue
+	f.Function = bootstraptest.Start(t, env, build, config.Messages)
+	if _, err := f.sqs().CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("uploads")}); err != nil {
 		t.Fatal(err)
 	}
-	return w
+	return f
 }
 
 // listVersions is a bucket with the bytes of upload 1.
@@ -87,22 +66,23 @@ func listVersions(w http.ResponseWriter, r *http.Request) {
 	}
 	_, _ = fmt.Fprint(w, `<?xml version="1.0"?><ListVersionsResult><IsTruncated>false</IsTruncated>`)
 	if strings.HasPrefix(key, r.URL.Query().Get("prefix")) {
-		_, _ = fmt.Fprintf(w, `<Version><Key>%s</Key><VersionId>v1</VersionId><IsLatest>true</IsLatest><Size>7</Size><LastModified>%s</LastModified></Version>`,
+		_, _ = fmt.Fprintf(w, `<Version><Key>%s</Key><VersionId>v1</VersionId><IsLatest>true</IsLatest><Size>7</Size>`+
+			`<LastModified>%s</LastModified></Version>`,
 			key, longAgo.UTC().Format("2006-01-02T15:04:05.000Z"))
 	}
 	_, _ = fmt.Fprint(w, `</ListVersionsResult>`)
 }
 
-func (w *world) sqs() *sqs.Client { return sqs.NewFromConfig(w.parts.AWS) }
+func (f *fixture) sqs() *sqs.Client { return sqs.NewFromConfig(f.AWS) }
 
-func (w *world) makeTable(t *testing.T) {
+// makeTable makes the table with two pending uploads.
+func (f *fixture) makeTable(t *testing.T) {
 	t.Helper()
-	if _, err := dynamodb.NewFromConfig(w.parts.AWS).CreateTable(t.Context(), dynamorecords.TableInput(table)); err != nil {
-		t.Fatal(err)
-	}
+	f.CreateTable(t)
 	for n := range 2 {
 		r := ref(n + 1)
-		if _, err := w.parts.Records.Create(t.Context(), upload.Record{ID: r.ID, Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Name: "cat", Extension: "gif",
+		if _, err := f.Records.Create(t.Context(), upload.Record{ID: r.ID, Journal: r.Journal, Entry: r.Entry,
+			Kind: r.Kind, Name: "cat", Extension: "gif",
 			CreatedAt: longAgo, Status: upload.Pending}, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -112,69 +92,77 @@ func (w *world) makeTable(t *testing.T) {
 const schedule = `{"source":"aws.events","detail-type":"Scheduled Event","detail":{}}`
 
 func TestTheScheduleBringsLostUploadsToTheirEnd(t *testing.T) {
-	w := newWorld(t)
-	w.makeTable(t)
-	reply, err := w.Invoke(t.Context(), []byte(schedule))
+	f := newFixture(t)
+	f.makeTable(t)
+	reply, err := f.Invoke(t.Context(), []byte(schedule))
 	var report reconcile.Report
-	if err != nil || json.Unmarshal(reply, &report) != nil || !report.Complete || report.Reenqueued != 1 || report.NeverArrived != 1 || report.Failed != 0 {
+	if err != nil || json.Unmarshal(reply, &report) != nil || !report.Complete || report.Reenqueued != 1 ||
+		report.NeverArrived != 1 || report.Failed != 0 {
 		t.Fatalf("%v, reply %s", err, reply)
 	}
-	r, err := w.parts.Records.Get(t.Context(), ref(2))
+	r, err := f.Records.Get(t.Context(), ref(2))
 	if err != nil || r.Status != upload.Rejected || r.Reason.Code != upload.NeverArrived {
 		t.Errorf("the upload without bytes is %+v, %v", r, err)
 	}
-	got, err := w.sqs().ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &w.queue, MaxNumberOfMessages: 10, MessageAttributeNames: []string{"All"}})
+	got, err := f.sqs().ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &f.queue,
+		MaxNumberOfMessages: 10, MessageAttributeNames: []string{"All"}})
 	if err != nil || len(got.Messages) != 1 {
 		t.Fatalf("the queue has %+v, %v", got, err)
 	}
 	message, err := arrival.Parse([]byte(*got.Messages[0].Body))
-	if err != nil || len(message.Created) != 1 || message.Created[0].Bucket != bucket || message.Created[0].Region != region ||
+	if err != nil || len(message.Created) != 1 || message.Created[0].Bucket != bootstraptest.Bucket ||
+		message.Created[0].Region != bootstraptest.Region ||
 		message.Created[0].Key != string(upload.DefaultLayout.QuarantineKey(ref(1))) || message.Created[0].VersionID != "v1" {
 		t.Errorf("sent again: %+v, %v", message, err)
 	}
 	if _, marked := got.Messages[0].MessageAttributes[arrival.ReenqueuedAttribute]; !marked {
 		t.Error("the message does not say that it was sent again")
 	}
-	for _, want := range []string{`"Reenqueued":1`, `"NeverArrived":1`, `"PendingTooLong":0`, `"UnfinishedTooLong":0`, `"OrphanObjects":0`, `"LostRecords":0`} {
-		if !strings.Contains(w.stdout.String(), want) {
-			t.Errorf("not counted: %s in %s", want, w.stdout.String())
+	for _, want := range []string{`"Reenqueued":1`, `"NeverArrived":1`, `"PendingTooLong":0`, `"UnfinishedTooLong":0`,
+		`"OrphanObjects":0`, `"LostRecords":0`} {
+		if !strings.Contains(f.Stdout.String(), want) {
+			t.Errorf("not counted: %s in %s", want, f.Stdout.String())
 		}
 	}
-	if log := w.stderr.String(); !strings.Contains(log, `"message":"reconciled"`) || strings.Contains(log, secretKey) {
+	if log := f.Stderr.String(); !strings.Contains(log, `"message":"reconciled"`) ||
+		strings.Contains(log, bootstraptest.SecretKey) {
 		t.Errorf("logged %s", log)
 	}
 }
 
 func TestTheScheduleSurveysOnceAWeekAndAPersonAtOnce(t *testing.T) {
-	w := newWorld(t)
-	w.makeTable(t)
+	f := newFixture(t)
+	f.makeTable(t)
 	for n, c := range []struct {
 		event  string
 		survey bool
-	}{{schedule, true}, {schedule, false}, {`{}`, false}, {`"text"`, false}, {`{"survey":true}`, true}, {schedule, false}} {
-		w.stdout.Reset()
-		reply, err := w.Invoke(t.Context(), []byte(c.event))
+	}{{schedule, true}, {schedule, false}, {`{}`, false}, {`"text"`, false}, {`{"survey":true}`, true},
+		{schedule, false}} {
+		f.Stdout.Reset()
+		reply, err := f.Invoke(t.Context(), []byte(c.event))
 		var report reconcile.Report
 		if err != nil || json.Unmarshal(reply, &report) != nil || !report.Complete || (report.ObjectsSeen == 1) != c.survey {
 			t.Errorf("run %d, %s: %v, %s", n, c.event, err, reply)
 		}
-		if got := w.stdout.String(); strings.Contains(got, `"LostRecords"`) != c.survey || !strings.Contains(got, `"PendingTooLong":0`) {
+		if got := f.Stdout.String(); strings.Contains(got, `"LostRecords"`) != c.survey ||
+			!strings.Contains(got, `"PendingTooLong":0`) {
 			t.Errorf("run %d, %s, counted %s", n, c.event, got)
 		}
 	}
 }
 
 func TestARunWithTroubleFailsItsInvocation(t *testing.T) {
-	w := newWorld(t) // without the table
+	f := newFixture(t) // without the table
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	if reply, err := w.Invoke(ctx, []byte(schedule)); err == nil {
+	if reply, err := f.Invoke(ctx, []byte(schedule)); err == nil {
 		t.Errorf("replied %s", reply)
 	}
-	if log := w.stderr.String(); !strings.Contains(log, `"message":"reconciled"`) {
+	if log := f.Stderr.String(); !strings.Contains(log, `"message":"reconciled"`) {
 		t.Errorf("logged %s", log)
 	}
-	if counted := w.stdout.String(); !strings.Contains(counted, `"Reenqueued":0`) || strings.Contains(counted, "PendingTooLong") {
+	if counted := f.Stdout.String(); !strings.Contains(counted, `"Reenqueued":0`) ||
+		strings.Contains(counted, "PendingTooLong") {
 		t.Errorf("counted %s", counted)
 	}
 }

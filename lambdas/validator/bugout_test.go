@@ -7,9 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
-
-	"hatchery/lambdas/door"
+	"hatchery/lambdas/bootstrap/bootstraptest"
 	"hatchery/shared/arrival"
 	"hatchery/shared/local/localbrood"
 	"hatchery/shared/upload"
@@ -19,7 +17,8 @@ import (
 // which bears few at once.
 func TestWithBugoutABatchIsJudgedOneAtATime(t *testing.T) {
 	const application, token = "4bf67555-b4f3-4a2e-95ff-7142d49d167b", "11111111-1111-4111-8111-111111111111"
-	brood, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", Application: application, Tokens: map[string]localbrood.Role{token: localbrood.Member}})
+	brood, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", Application: application,
+		Tokens: map[string]localbrood.Role{token: localbrood.Member}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,28 +45,29 @@ func TestWithBugoutABatchIsJudgedOneAtATime(t *testing.T) {
 		w.WriteHeader(http.StatusForbidden) // which is not asked again
 	}))
 	t.Cleanup(s3.Close)
-	env := map[string]string{"AWS_REGION": region, "AWS_ACCESS_KEY_ID": accessKey, "AWS_SECRET_ACCESS_KEY": secretKey, "AWS_ENDPOINT_URL": s3.URL, "HATCHERY_BUCKET": bucket,
-		"HATCHERY_RECORDS": "bugout", "HATCHERY_BUGOUT_URL": brood.URL(), "HATCHERY_BUGOUT_APPLICATION_ID": application, "HATCHERY_BUGOUT_TOKEN": token}
-	w := &world{}
-	if door.Run(door.Process{Getenv: func(name string) string { return env[name] }, Stdout: &w.stdout, Stderr: &w.stderr,
-		Serve: func(handler any) { w.Handler = lambda.NewHandler(handler) }},
-		func(p *door.Parts) (any, error) { w.parts = p; return build(p) }) != 0 {
-		t.Fatalf("the function did not start: %s", w.stderr.String())
+	env := bootstraptest.Env()
+	env["AWS_ENDPOINT_URL"], env["HATCHERY_RECORDS"], env["HATCHERY_BUGOUT_URL"] = s3.URL, "bugout", brood.URL()
+	env["HATCHERY_BUGOUT_APPLICATION_ID"], env["HATCHERY_BUGOUT_TOKEN"] = application, token
+	f := &fixture{Function: bootstraptest.Run(t, env, build)}
+	if f.Handler == nil {
+		t.Fatalf("the function did not start: %s", f.Stderr.String())
 	}
 	for range 3 {
-		draft, err := w.parts.Pipeline.Draft(upload.Request{Journal: "j", Entry: "e", Kind: "images", Filename: "cat.gif"})
+		draft, err := f.Uploads.Draft(upload.Request{Journal: "j", Entry: "e", Kind: "images", Filename: "cat.gif"})
 		if err == nil {
-			draft, err = w.parts.Records.Create(t.Context(), draft, nil)
+			draft, err = f.Records.Create(t.Context(), draft, nil)
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = w.keep(t.Context(), arrival.Created{Name: "ObjectCreated:Put", Time: time.Now(), Region: region, Bucket: bucket, Key: string(upload.DefaultLayout.QuarantineKey(draft.Ref())), VersionID: "v1"})
+		_ = f.keep(t.Context(), arrival.Created{Name: "ObjectCreated:Put", Time: time.Now(),
+			Region: bootstraptest.Region, Bucket: bootstraptest.Bucket,
+			Key: string(upload.DefaultLayout.QuarantineKey(draft.Ref())), VersionID: "v1"})
 	}
-	w.invoke(t)
+	f.invoke(t)
 	mu.Lock()
 	defer mu.Unlock()
 	if len(looked) != 3 {
-		t.Errorf("looked at %v; the log:\n%s", looked, w.stderr.String())
+		t.Errorf("looked at %v; the log:\n%s", looked, f.Stderr.String())
 	}
 }

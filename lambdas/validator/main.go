@@ -2,23 +2,10 @@
 // arrived in quarantine. Its settings are in docs/settings.md.
 package main
 
-import (
-	"os"
-	"time"
+import "hatchery/lambdas/bootstrap"
 
-	"hatchery/lambdas/door"
-	"hatchery/shared/config"
-	"hatchery/shared/validator"
-)
+func main() { bootstrap.Main(build) }
 
-func main() { os.Exit(door.Run(door.OfLambda(), build)) }
-
-func build(p *door.Parts) (any, error) {
-	judge := &validator.Validator{Pipeline: p.Pipeline, Records: p.Records, Layout: p.Settings.Layout, Bucket: p.Settings.Bucket,
-		Concurrency: 4, Margin: validator.DefaultMargin, ReadRate: p.Settings.ReadRate,
-		Observe: p.Counts.Validated, Now: time.Now, Log: p.Log}
-	if p.Settings.Records == config.RecordsBugout {
-		judge.Concurrency = 1 // Brood does not bear more
-	}
-	return judge.Handle, nil
+func build(d *bootstrap.Dependencies) (any, error) {
+	return d.Validator(d.Metrics.Validated).Handle, nil
 }

@@ -243,7 +243,7 @@ func TestTooManyRequestsSaysHowLongToWait(t *testing.T) {
 				w.Header().Set("Retry-After", header)
 				w.WriteHeader(http.StatusTooManyRequests)
 			})
-			application := newApplication(t, base, &access.Options{Now: func() time.Time { return now }})
+			application := newApplication(t, base, access.Options{}.With(access.Overrides{Now: func() time.Time { return now }}))
 			denied := wantDenied(t, application.Allow(t.Context(), authorization, "j", "e"), 429)
 			if denied.RetryAfter != want {
 				t.Errorf("RetryAfter %s, want %s", denied.RetryAfter, want)
@@ -287,7 +287,7 @@ func TestTLSMustBeTrusted(t *testing.T) {
 
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	if err := newApplication(t, server.URL, &access.Options{RootCAs: roots}).Allow(t.Context(), authorization, "j", "e"); err != nil {
+	if err := newApplication(t, server.URL, access.Options{}.With(access.Overrides{RootCAs: roots})).Allow(t.Context(), authorization, "j", "e"); err != nil {
 		t.Errorf("with its authority known: %v", err)
 	}
 
@@ -306,7 +306,7 @@ func TestCallersCancelPropagates(t *testing.T) {
 		close(arrived)
 		<-r.Context().Done()
 	})
-	application := newApplication(t, base, &access.Options{Timeout: time.Minute})
+	application := newApplication(t, base, access.Options{}.With(access.Overrides{Timeout: time.Minute}))
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-arrived
@@ -336,7 +336,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		case <-r.Context().Done():
 		}
 	})
-	application := newApplication(t, base, &access.Options{Timeout: time.Minute})
+	application := newApplication(t, base, access.Options{}.With(access.Overrides{Timeout: time.Minute}))
 	answers := make(chan error, bound)
 	for range bound {
 		go func() { answers <- application.Allow(t.Context(), authorization, "j", "e") }()

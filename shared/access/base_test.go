@@ -8,7 +8,7 @@ import (
 )
 
 func TestNewRefusesNegativeBounds(t *testing.T) {
-	for _, o := range []Options{{Timeout: -1}, {MaxBody: -1}, {GrantLife: -1}, {MaxGrants: -1}, {BroodAtOnce: -1}} {
+	for _, o := range []Options{{GrantLife: -1}, {BroodAtOnce: -1}} {
 		if _, err := New("https://notes.example.com", &o); err == nil {
 			t.Errorf("%+v was accepted", o)
 		}
@@ -43,7 +43,7 @@ func FuzzQuestion(f *testing.F) {
 		if err != nil {
 			t.Fatalf("New took %q, which is no URL: %v", base, err)
 		}
-		asked, err := url.Parse(a.question(journal, entry))
+		asked, err := url.Parse(a.entryURL(journal, entry))
 		if err != nil {
 			t.Fatalf("New took %q, but its question is no URL: %v", base, err)
 		}

@@ -28,7 +28,7 @@ func crowdOf(t *testing.T, a *access.Application, size int) <-chan error {
 
 // slowBrood is one that holds every question until release is closed, tells of each
 // on asked, and says how many it held at once.
-func slowBrood(t *testing.T, trouble localbrood.Trouble) (brood *localbrood.Server, asked chan struct{}, release chan struct{}, most func() int) {
+func slowBrood(t *testing.T, fault localbrood.Trouble) (brood *localbrood.Server, asked chan struct{}, release chan struct{}, atOnce func() int) {
 	t.Helper()
 	asked, release = make(chan struct{}, 1000), make(chan struct{})
 	var mu sync.Mutex
@@ -43,7 +43,7 @@ func slowBrood(t *testing.T, trouble localbrood.Trouble) (brood *localbrood.Serv
 		mu.Lock()
 		defer mu.Unlock()
 		now--
-		return trouble
+		return fault
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -52,25 +52,25 @@ func slowBrood(t *testing.T, trouble localbrood.Trouble) (brood *localbrood.Serv
 	return brood, asked, release, func() int { mu.Lock(); defer mu.Unlock(); return peak }
 }
 
-func broodGate(t *testing.T, brood *localbrood.Server, o access.Options) *access.Application {
+func askingBrood(t *testing.T, brood *localbrood.Server, timeout time.Duration, atOnce int) *access.Application {
 	t.Helper()
-	o.Brood = brood.URL()
-	a, err := access.New(answer(t, http.StatusInternalServerError).URL, &o)
+	o := access.Options{Brood: brood.URL(), BroodAtOnce: atOnce}.With(access.Overrides{Timeout: timeout})
+	a, err := access.New(answer(t, http.StatusInternalServerError).URL, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return a
 }
 
-// TestACrowdOfUnknownTokensIsAnsweredInTurns: Brood falls silent at eleven at once.
-func TestACrowdOfUnknownTokensIsAnsweredInTurns(t *testing.T) {
+// TestUnknownTokensAreAskedAboutAFewAtOnce: Brood falls silent at eleven at once.
+func TestUnknownTokensAreAskedAboutAFewAtOnce(t *testing.T) {
 	for given, want := range map[int]int{0: access.DefaultBroodAtOnce, 1: 1} {
-		brood, asked, release, most := slowBrood(t, localbrood.None)
-		answers := crowdOf(t, broodGate(t, brood, access.Options{Timeout: 20 * time.Second, BroodAtOnce: given}), 40)
+		brood, asked, release, atOnce := slowBrood(t, localbrood.None)
+		answers := crowdOf(t, askingBrood(t, brood, 20*time.Second, given), 40)
 		for range want {
 			<-asked
 		}
-		select { // whoever comes without a turn comes about now
+		select { // a question beyond the bound would come about now
 		case <-asked:
 			t.Errorf("with BroodAtOnce %d more than %d questions are under way", given, want)
 		case <-time.After(100 * time.Millisecond):
@@ -81,40 +81,40 @@ func TestACrowdOfUnknownTokensIsAnsweredInTurns(t *testing.T) {
 				t.Errorf("%d, %v", got, err)
 			}
 		}
-		if brood.Stalled() || most() > want {
-			t.Errorf("with BroodAtOnce %d, %d questions were under way", given, most())
+		if brood.Stalled() || atOnce() > want {
+			t.Errorf("with BroodAtOnce %d, %d questions were under way", given, atOnce())
 		}
 	}
 }
 
-// TestACrowdBeforeASilentBroodIsAnOutage: each question that is put has its time, and
+// TestManyQuestionsToASilentBroodAreAnOutage: each question that is put has its time, and
 // nobody waits for longer than that and a half.
-func TestACrowdBeforeASilentBroodIsAnOutage(t *testing.T) {
+func TestManyQuestionsToASilentBroodAreAnOutage(t *testing.T) {
 	brood, asked, release, _ := slowBrood(t, localbrood.None)
 	t.Cleanup(func() { close(release) })
-	var noTurn, noAnswer int
-	for err := range crowdOf(t, broodGate(t, brood, access.Options{Timeout: time.Second}), 40) {
+	var notAsked, noAnswer int
+	for err := range crowdOf(t, askingBrood(t, brood, time.Second, 0), 40) {
 		if got := statusOf(t, err); got != http.StatusServiceUnavailable {
 			t.Errorf("%d, %v", got, err)
 		}
 		switch text := err.Error(); {
 		case strings.Contains(text, "could not be asked within 500ms"):
-			noTurn++
+			notAsked++
 		case strings.Contains(text, "did not answer within 1s"):
 			noAnswer++
 		default:
 			t.Error(err)
 		}
 	}
-	if brood.Stalled() || noAnswer != access.DefaultBroodAtOnce || noTurn != 40-noAnswer || len(asked) != noAnswer {
-		t.Errorf("%d had no answer and %d no turn; Brood was asked %d times", noAnswer, noTurn, len(asked))
+	if brood.Stalled() || noAnswer != access.DefaultBroodAtOnce || notAsked != 40-noAnswer || len(asked) != noAnswer {
+		t.Errorf("%d had no answer and %d were not asked; Brood was asked %d times", noAnswer, notAsked, len(asked))
 	}
 }
 
-// TestWhoeverWaitsForATurnMayGiveUp, and takes no turn along.
-func TestWhoeverWaitsForATurnMayGiveUp(t *testing.T) {
+// TestWhoeverWaitsToAskMayGiveUp, and holds up nobody.
+func TestWhoeverWaitsToAskMayGiveUp(t *testing.T) {
 	brood, asked, release, _ := slowBrood(t, localbrood.None)
-	a := broodGate(t, brood, access.Options{Timeout: 20 * time.Second, BroodAtOnce: 1})
+	a := askingBrood(t, brood, 20*time.Second, 1)
 	first := crowdOf(t, a, 1)
 	<-asked
 	ctx, cancel := context.WithCancel(t.Context())

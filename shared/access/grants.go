@@ -9,37 +9,33 @@ import (
 	"time"
 )
 
-// grants remembers for a short while who was granted what. It holds no token, only
-// hashes under a key that never leaves the process. A nil *grants remembers nothing.
+// grants remembers for a short while who was granted what. It holds no token, only hashes under a key that never leaves
+// the process. A nil *grants remembers nothing.
 type grants struct {
-	life time.Duration
-	most int
-	now  func() time.Time
-	key  [32]byte
+	life  time.Duration
+	limit int
+	now   func() time.Time
+	key   []byte
 
 	mu sync.Mutex
-	// Two generations bound both the number and the work: when the young one is half
-	// of what may be kept, it becomes the old one, and what was old is forgotten.
-	young, old map[grant]time.Time
+	// Two generations bound both the number and the work: when the recent one is half of what may be kept, it becomes
+	// the previous one, and what was there is forgotten.
+	recent, previous map[grant]time.Time // until when
 }
 
 // grant is a hash of a caller's Authorization, journal and entry.
 type grant [sha256.Size]byte
 
-func newGrants(life time.Duration, most int, now func() time.Time) (*grants, error) {
-	g := &grants{life: life, most: most, now: now, young: map[grant]time.Time{}}
-	if _, err := rand.Read(g.key[:]); err != nil {
-		return nil, fmt.Errorf("make a key for grants: %w", err)
-	}
-	return g, nil
+func newGrants(life time.Duration, limit int, now func() time.Time) *grants {
+	g := &grants{life: life, limit: limit, now: now, key: make([]byte, 32), recent: map[grant]time.Time{}}
+	_, _ = rand.Read(g.key) // never fails
+	return g
 }
 
-// name makes what a grant is kept under. The lengths keep ("a", "bc") from being
-// ("ab", "c").
-func (g *grants) name(authorization, journal, entry string) grant {
-	h := hmac.New(sha256.New, g.key[:])
-	fmt.Fprintf(h, "%d %d %d ", len(authorization), len(journal), len(entry))
-	h.Write([]byte(authorization + journal + entry))
+// hash makes what a grant is kept under. The lengths keep ("a", "bc") from being ("ab", "c").
+func (g *grants) hash(authorization, journal, entry string) grant {
+	h := hmac.New(sha256.New, g.key)
+	fmt.Fprintf(h, "%d %d %d %s%s%s", len(authorization), len(journal), len(entry), authorization, journal, entry)
 	return grant(h.Sum(nil))
 }
 
@@ -47,12 +43,12 @@ func (g *grants) has(authorization, journal, entry string) bool {
 	if g == nil {
 		return false
 	}
-	name := g.name(authorization, journal, entry)
+	key := g.hash(authorization, journal, entry)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	until, found := g.young[name]
+	until, found := g.recent[key]
 	if !found {
-		until, found = g.old[name]
+		until, found = g.previous[key]
 	}
 	return found && g.now().Before(until)
 }
@@ -61,11 +57,11 @@ func (g *grants) add(authorization, journal, entry string) {
 	if g == nil {
 		return
 	}
-	name := g.name(authorization, journal, entry)
+	key := g.hash(authorization, journal, entry)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.young) >= max(g.most/2, 1) {
-		g.old, g.young = g.young, map[grant]time.Time{}
+	if len(g.recent) >= max(g.limit/2, 1) {
+		g.previous, g.recent = g.recent, map[grant]time.Time{}
 	}
-	g.young[name] = g.now().Add(g.life)
+	g.recent[key] = g.now().Add(g.life)
 }

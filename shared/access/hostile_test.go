@@ -16,7 +16,7 @@ import (
 
 func TestSlowHeaderIsATimeOut(t *testing.T) {
 	base := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	application := newApplication(t, base, &access.Options{Timeout: 50 * time.Millisecond})
+	application := newApplication(t, base, access.Options{}.With(access.Overrides{Timeout: 50 * time.Millisecond}))
 	denied := wantDenied(t, application.Allow(t.Context(), authorization, "j", "e"), 503)
 	if !strings.Contains(denied.Detail, "within 50ms") {
 		t.Errorf("detail %q does not say how long was waited", denied.Detail)
@@ -31,7 +31,7 @@ func TestHeaderInDripsIsATimeOut(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nX-Dri")
 		_, _ = conn.Read(make([]byte, 1)) // until the caller hangs up
 	})
-	application := newApplication(t, base, &access.Options{Timeout: 50 * time.Millisecond})
+	application := newApplication(t, base, access.Options{}.With(access.Overrides{Timeout: 50 * time.Millisecond}))
 	wantDenied(t, application.Allow(t.Context(), authorization, "j", "e"), 503)
 }
 
@@ -45,7 +45,7 @@ func TestSlowBodyDoesNotDelayTheVerdict(t *testing.T) {
 			close(hungUp)
 		})
 		started := time.Now()
-		err := newApplication(t, base, &access.Options{Timeout: time.Minute}).Allow(t.Context(), authorization, "j", "e")
+		err := newApplication(t, base, access.Options{}.With(access.Overrides{Timeout: time.Minute})).Allow(t.Context(), authorization, "j", "e")
 		if took := time.Since(started); took > 20*time.Second {
 			t.Errorf("the verdict took %s", took)
 		}
@@ -97,7 +97,7 @@ func TestConnectionIsUsedAgain(t *testing.T) {
 	connections := map[string]bool{} // by the caller's address; one question at a time
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		connections[r.RemoteAddr] = true
-		_, _ = w.Write(make([]byte, access.DefaultMaxBody)) // in chunks: only its end says that it ended
+		_, _ = w.Write(make([]byte, access.MaxBody)) // in chunks: only its end says that it ended
 	})
 	application := newApplication(t, base, nil)
 	for range 20 {
@@ -123,7 +123,7 @@ func TestHostileAnswersCloseTheDoor(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			base := serveRaw(t, func(conn net.Conn) { _, _ = io.WriteString(conn, answer) })
-			application := newApplication(t, base, &access.Options{Timeout: 10 * time.Second})
+			application := newApplication(t, base, access.Options{}.With(access.Overrides{Timeout: 10 * time.Second}))
 			wantDenied(t, application.Allow(t.Context(), authorization, "j", "e"), 503)
 		})
 	}

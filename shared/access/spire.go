@@ -10,47 +10,35 @@ import (
 	"hatchery/shared/upload"
 )
 
-// whyInternal finds out what the 500 of Bugout's own application means: a token that
-// is not valid, or an outage. Bugout's auth server answers 404 for a token that it
-// does not know, and 500 for one that is no UUID, which is not sent there at all.
-func (a *Application) whyInternal(ctx context.Context, authorization string) *Denied {
-	invalid := &Denied{Status: http.StatusUnauthorized, Message: "The token in the Authorization header is not valid (any more)."}
+// explain500 finds out what the 500 of Bugout's own application means: an invalid token, or an outage. Bugout's auth
+// server answers 404 for a token that it does not know, and 500 for one that is no UUID, which is not sent there.
+func (a *Application) explain500(ctx context.Context, authorization string) *Denied {
+	invalid := &Denied{Status: http.StatusUnauthorized,
+		Message: "The token in the Authorization header is not valid (any more)."}
 	_, token, two := strings.Cut(strings.TrimSpace(authorization), " ")
 	if !two || !isToken(token) {
 		return invalid
 	}
-	done, denied := a.turn(ctx)
-	if denied != nil {
-		return denied
+	// The wait is not part of the question's time: a question that begins with little of it left is given up, and Brood
+	// works on it all the same, beside those that come after it.
+	select {
+	case a.asking <- struct{}{}:
+		defer func() { <-a.asking }()
+	case <-ctx.Done():
+		return unavailable("the caller gave up before Bugout's auth server could be asked", ctx.Err())
+	case <-time.After(a.timeout / 2):
+		return unavailable(fmt.Sprintf("Bugout's auth server could not be asked within %s: "+
+			"%d other callers' questions are under way", a.timeout/2, cap(a.asking)), nil)
 	}
-	defer done()
 	status, _, denied := a.get(ctx, a.brood+"/auth", authorization, "Bugout's auth server")
 	switch {
 	case denied != nil:
 		return denied
 	case status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusNotFound:
 		return invalid
-	default:
-		// The token is good (200), or nobody knows: either way the application is at
-		// fault.
-		return unavailable("the application answers 500 for a token that Bugout's auth server does not call invalid", nil)
 	}
-}
-
-// turn waits until a question may be put to Brood; done ends the question. The wait is
-// not part of the question's time: a question that begins with little of it left is
-// given up, and Brood works on it all the same, beside those that come after it.
-func (a *Application) turn(ctx context.Context) (done func(), denied *Denied) {
-	patience := time.NewTimer(a.timeout / 2)
-	defer patience.Stop()
-	select {
-	case a.turns <- struct{}{}:
-		return func() { <-a.turns }, nil
-	case <-ctx.Done():
-		return nil, unavailable("the caller gave up before Bugout's auth server could be asked", ctx.Err())
-	case <-patience.C:
-		return nil, unavailable(fmt.Sprintf("Bugout's auth server could not be asked within %s: %d other callers' questions are under way", a.timeout/2, cap(a.turns)), nil)
-	}
+	// The token is good (200), or nobody knows: either way the application is at fault.
+	return unavailable("the application answers 500 for a token that Bugout's auth server does not call invalid", nil)
 }
 
 // isToken tells whether s is a UUID, with dashes or without.

@@ -130,7 +130,7 @@ func TestBroodMustBeAPlaceThatTokensMayGoTo(t *testing.T) {
 func TestAGrantIsBelievedForItsLifeAndForItsPairAlone(t *testing.T) {
 	application := answer(t, 200)
 	now := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
-	a, err := access.New(application.URL, &access.Options{GrantLife: 10 * time.Second, Now: func() time.Time { return now }})
+	a, err := access.New(application.URL, access.Options{GrantLife: 10 * time.Second}.With(access.Overrides{Now: func() time.Time { return now }}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestAGrantIsBelievedForItsLifeAndForItsPairAlone(t *testing.T) {
 
 func TestNoMoreGrantsAreKeptThanMay(t *testing.T) {
 	application := answer(t, 200)
-	a, err := access.New(application.URL, &access.Options{GrantLife: time.Hour, MaxGrants: 10})
+	a, err := access.New(application.URL, access.Options{GrantLife: time.Hour}.With(access.Overrides{MaxGrants: 10}))
 	if err != nil {
 		t.Fatal(err)
 	}

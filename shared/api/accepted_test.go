@@ -8,17 +8,17 @@ import (
 	"hatchery/shared/upload"
 )
 
-func TestEachNewUploadIsHeardOfOnce(t *testing.T) {
-	var heard []upload.ID
-	w := newWorld(t, func(w *world) {
-		w.config.Accepted = func(r upload.Record) { heard = append(heard, r.ID) }
+func TestEachNewUploadIsAcceptedOnce(t *testing.T) {
+	var accepted []upload.ID
+	w := newFixture(t, func(w *fixture) {
+		w.config.Accepted = func(r upload.Record) { accepted = append(accepted, r.ID) }
 	})
 	json := []string{"Content-Type", "application/json"}
 	key := []string{"Idempotency-Key", "k"}
 	for _, c := range []struct {
 		name, target, body string
 		header             []string
-		status, heard      int
+		status, accepted   int
 	}{
 		{"a picture", named("cat.png"), "bytes", nil, 202, 1},
 		{"a form", files + "/uploads", `{"name":"cat.png"}`, json, 201, 1},
@@ -29,22 +29,22 @@ func TestEachNewUploadIsHeardOfOnce(t *testing.T) {
 		{"the same form again", files + "/uploads", `{"name":"cat.png"}`, append(json, "Idempotency-Key", "f"), 201, 0},
 		{"no picture", named("cat.exe"), "bytes", nil, 406, 0},
 	} {
-		before := len(heard)
+		before := len(accepted)
 		got := w.do("POST", c.target, strings.NewReader(c.body), c.header...)
-		if got.status != c.status || len(heard)-before != c.heard {
-			t.Errorf("%s: status %d, want %d; heard of %v, want %d more than %d", c.name, got.status, c.status, heard, c.heard, before)
+		if got.status != c.status || len(accepted)-before != c.accepted {
+			t.Errorf("%s: status %d, want %d; accepted %v, want %d more than %d", c.name, got.status, c.status, accepted, c.accepted, before)
 		}
 	}
-	if slices.Sort(heard); len(slices.Compact(heard)) != 4 {
-		t.Errorf("heard of %v", heard)
+	if slices.Sort(accepted); len(slices.Compact(accepted)) != 4 {
+		t.Errorf("accepted %v", accepted)
 	}
 }
 
-func TestAnUploadWhoseBytesWereNotStoredIsNotHeardOf(t *testing.T) {
-	heard := 0
-	w := newWorld(t, func(w *world) { w.config.Accepted = func(upload.Record) { heard++ } })
+func TestAnUploadWhoseBytesWereNotStoredIsNotAccepted(t *testing.T) {
+	accepted := 0
+	w := newFixture(t, func(w *fixture) { w.config.Accepted = func(upload.Record) { accepted++ } })
 	w.pipeline.Objects = &failingPut{Objects: w.objects, fail: true}
-	if got := w.do("POST", named("cat.png"), strings.NewReader("bytes")); got.status != 503 || heard != 0 {
-		t.Errorf("status %d, heard of %d", got.status, heard)
+	if got := w.do("POST", named("cat.png"), strings.NewReader("bytes")); got.status != 503 || accepted != 0 {
+		t.Errorf("status %d, accepted %d", got.status, accepted)
 	}
 }

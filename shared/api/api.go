@@ -1,13 +1,13 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"time"
 
 	"hatchery/shared/upload"
@@ -15,155 +15,119 @@ import (
 
 // Gate answers whether a caller may touch an entry.
 type Gate interface {
-	// Allow is nil when the caller with this Authorization may read, add and
-	// delete the files of the entry. Otherwise the error is an *access.Denied
-	// with the status that the caller gets; any other error is trouble (503).
+	// Allow is nil when the caller with this Authorization may read, add and delete the files of the entry.
+	// Otherwise the error is an *access.Denied with the status that the caller gets; any other error is a 503.
 	Allow(ctx context.Context, authorization, journal, entry string) error
 }
 
-// Defaults of [Config].
 const (
-	DefaultMaxUploads   = 64
-	DefaultMaxWaiters   = 256
-	DefaultSlotWait     = 5 * time.Second
-	DefaultBodyIdle     = 30 * time.Second
-	DefaultBodyTime     = 10 * time.Minute
-	DefaultFormLifetime = 15 * time.Minute
+	// MaxFormLifetime is the longest that a form may live: the session of the role that signs it ends then, and the
+	// form with it.
+	MaxFormLifetime = 60 * time.Minute
+	// DefaultLinkLifetime is how long a signed link can be used.
 	DefaultLinkLifetime = 5 * time.Minute
 )
 
-// MaxFormLifetime is the longest that a form may live: the session of the role
-// that signs it ends then, and the form with it.
-const MaxFormLifetime = 60 * time.Minute
-
-// Config is what a handler is made of. The first four fields are required; a
-// zero value elsewhere means the default that is named.
+// Config is what a handler is made of. The first four fields are required; a zero value elsewhere means the default.
 type Config struct {
 	Pipeline  *upload.Pipeline
 	Downloads upload.Downloads
 	Forms     upload.Forms
 	Gate      Gate
 
-	// CORSOrigins are the origins whose pages may read answers, exactly as a
-	// browser sends them (https://notes.example.com). The single value "*" allows
-	// every origin. Default none.
+	// CORSOrigins are the origins whose pages may read answers, exactly as a browser sends them
+	// (https://notes.example.com). The single value "*" allows every origin. Default none.
 	CORSOrigins []string
-
-	// PostBytes is the largest file that POST takes itself; above it the caller
-	// is sent to the form route (413). Default 0: the kind's own bound. Too large
-	// for what stands in front, and callers see that system's error instead.
+	// PostBytes is the largest file that POST takes itself; above it the caller is sent to the form route (413).
+	// Default 0: the kind's own bound. If it is too large for what stands in front, callers see that system's error.
 	PostBytes int64
-	// RedirectBytes: a stored file larger than this is not sent but redirected to
-	// a signed link. Default 0: never.
+	// RedirectBytes: a larger stored file is not sent but redirected to a signed link. Default 0: never.
 	RedirectBytes int64
-
-	// SpoolDir is where bodies above 256 KiB wait, in unlinked files. Default the
-	// system's temporary folder. It needs MaxUploads times the largest POST.
+	// SpoolDir is where bodies above 256 KiB wait, in unlinked files: at most 64 of them at once. Default: the
+	// system's temporary folder.
 	SpoolDir string
-	// MaxUploads is how many bodies are received at once. Default 64. Each holds
-	// up to 256 KiB of memory; too few and slow callers keep others waiting.
-	MaxUploads int
-	// SlotWait is how long a request waits for its turn when MaxUploads are under
-	// way, before it is answered 503. Default 5 s.
-	SlotWait time.Duration
-	// BodyIdle is the longest silence while a body arrives or an answer leaves,
-	// BodyTime the longest that a body may take in all. Defaults 30 s and 10 min.
-	BodyIdle, BodyTime time.Duration
-	// MaxWaiters is how many requests may wait for a verdict (?wait=) at once;
-	// beyond it they are answered at once. Default 256.
-	MaxWaiters int
-	// FormLifetime is how long a signed form can be used, at most 60 minutes;
-	// LinkLifetime how long a signed link can. Defaults 15 and 5 minutes.
-	FormLifetime, LinkLifetime time.Duration
-
+	// FormLifetime is how long a signed form can be used, at most 60 minutes. Default 15.
+	FormLifetime time.Duration
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
-	// Sleep waits between two looks at a record, until ctx ends. Default: a timer.
-	Sleep func(ctx context.Context, d time.Duration) error
-	// RequestID names a request in the log and in an answer about trouble. It must
-	// not be taken from what a caller sent. Default: random.
+	// RequestID names a request in the log and in an answer about an internal error. It must not be taken from what
+	// a caller sent. Default: random.
 	RequestID func(*http.Request) string
-	// Accepted, when set, hears of each new upload: by POST once its bytes are in
-	// quarantine, by a form once its record is made. A request that repeats another
-	// under its Idempotency-Key makes none, whatever became of the first. It may be
-	// called concurrently.
+	// Accepted is told of each new upload: by POST once its bytes are in quarantine, by a form once its record is
+	// made. A request that repeats another under its Idempotency-Key makes none. It may be called concurrently.
+	// Default: nobody is told.
 	Accepted func(upload.Record)
 	// Log gets one line per request. Default: nothing is logged.
 	Log *slog.Logger
 	// Stopping ends waits for a verdict when it is closed. Default nil: never.
 	Stopping <-chan struct{}
+
+	limits limits
+}
+
+// limits are the bounds that tests alone change. A zero value means the default.
+type limits struct {
+	MaxUploads int           // bodies received at once, each in up to 256 KiB of memory
+	SlotWait   time.Duration // how long a request waits to be one of them
+	BodyIdle   time.Duration // the longest silence while a body arrives or an answer leaves
+	BodyTime   time.Duration // the longest that a body may take in all
+	MaxWaiters int           // requests that wait for a verdict at once
+
+	// Sleep waits between two polls of a record, until ctx ends.
+	Sleep func(ctx context.Context, d time.Duration) error
 }
 
 // handler is the http.Handler. Its fields are set once.
 type handler struct {
 	Config
+	routes  []route
 	uploads chan struct{} // one element per body being received
 	waiters chan struct{} // one element per request waiting for a verdict
 }
 
-// New checks the configuration and makes the handler. It may serve any number
-// of requests concurrently.
+// New checks the configuration and makes the handler. It may serve any number of requests concurrently.
 func New(c Config) (http.Handler, error) {
-	return newHandler(c)
-}
-
-func newHandler(c Config) (*handler, error) {
-	var faults []error
+	var errs []error
 	if c.Pipeline == nil || c.Downloads == nil || c.Forms == nil || c.Gate == nil {
-		faults = append(faults, errors.New("one of Pipeline, Downloads, Forms and Gate is missing"))
+		errs = append(errs, errors.New("one of Pipeline, Downloads, Forms and Gate is missing"))
 	}
 	if c.FormLifetime > MaxFormLifetime {
-		faults = append(faults, fmt.Errorf("FormLifetime %s is above %s", c.FormLifetime, MaxFormLifetime))
+		errs = append(errs, fmt.Errorf("FormLifetime %s is above %s", c.FormLifetime, MaxFormLifetime))
 	}
-	if c.PostBytes < 0 || c.RedirectBytes < 0 || c.MaxUploads < 0 || c.MaxWaiters < 0 || c.SlotWait < 0 ||
-		c.BodyIdle < 0 || c.BodyTime < 0 || c.FormLifetime < 0 || c.LinkLifetime < 0 {
-		faults = append(faults, errors.New("no number or time may be negative"))
+	if c.PostBytes < 0 || c.RedirectBytes < 0 || c.FormLifetime < 0 {
+		errs = append(errs, errors.New("no number or time may be negative"))
 	}
-	if err := errors.Join(faults...); err != nil {
+	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("api configuration: %w", err)
 	}
-	orElse(&c.MaxUploads, DefaultMaxUploads)
-	orElse(&c.MaxWaiters, DefaultMaxWaiters)
-	orElse(&c.SlotWait, DefaultSlotWait)
-	orElse(&c.BodyIdle, DefaultBodyIdle)
-	orElse(&c.BodyTime, DefaultBodyTime)
-	orElse(&c.FormLifetime, DefaultFormLifetime)
-	orElse(&c.LinkLifetime, DefaultLinkLifetime)
-	if c.SpoolDir == "" {
-		c.SpoolDir = os.TempDir()
-	}
+	c.FormLifetime = cmp.Or(c.FormLifetime, 15*time.Minute)
 	if c.Now == nil {
 		c.Now = time.Now
-	}
-	if c.Sleep == nil {
-		c.Sleep = sleep
 	}
 	if c.RequestID == nil {
 		c.RequestID = func(*http.Request) string { return rand.Text() }
 	}
-	if c.Accepted == nil {
-		c.Accepted = func(upload.Record) {}
-	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &handler{Config: c, uploads: make(chan struct{}, c.MaxUploads), waiters: make(chan struct{}, c.MaxWaiters)}, nil
-}
-
-func orElse[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
+	l := &c.limits
+	l.MaxUploads = cmp.Or(l.MaxUploads, 64)
+	l.SlotWait = cmp.Or(l.SlotWait, 5*time.Second)
+	l.BodyIdle = cmp.Or(l.BodyIdle, 30*time.Second)
+	l.BodyTime = cmp.Or(l.BodyTime, 10*time.Minute)
+	l.MaxWaiters = cmp.Or(l.MaxWaiters, 256)
+	if l.Sleep == nil {
+		l.Sleep = sleep
 	}
+	return &handler{Config: c, routes: newRoutes(), uploads: make(chan struct{}, l.MaxUploads),
+		waiters: make(chan struct{}, l.MaxWaiters)}, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-timer.C:
+	case <-time.After(d):
 		return nil
 	}
 }

@@ -8,36 +8,33 @@ import (
 // What a page from an allowed origin may send, and may read of an answer.
 const (
 	corsMethods = "GET, HEAD, POST, DELETE, OPTIONS"
-	corsRequest = "Authorization, Content-Type, Content-Digest, Idempotency-Key, Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, If-Range"
-	corsAnswer  = "Location, ETag, Retry-After, x-bugout-image-fullname, Content-Disposition, Content-Length, Content-Range, Accept-Ranges, Last-Modified, Allow, X-Request-Id"
-	// corsAge is how long a browser may keep a preflight's answer, in seconds:
-	// the longest that browsers heed.
+	corsRequest = "Authorization, Content-Type, Content-Digest, Idempotency-Key, Range, " +
+		"If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, If-Range"
+	corsAnswer = "Location, ETag, Retry-After, x-bugout-image-fullname, Content-Disposition, Content-Length, " +
+		"Content-Range, Accept-Ranges, Last-Modified, Allow, X-Request-Id"
+	// corsAge is how long a browser may keep a preflight's answer, in seconds: the longest that browsers heed.
 	corsAge = "7200"
 )
 
-// allowOrigin lets pages of the configured origins read the answer, refusals
-// included. Credentials are never allowed: a page sends Authorization itself, and
-// cookies mean nothing here.
+// allowOrigin lets pages of the configured origins read the answer, refusals included. Credentials are never allowed:
+// a page sends Authorization itself, and cookies mean nothing here.
 func (h *handler) allowOrigin(c *call) {
 	if len(h.CORSOrigins) == 0 {
 		return
 	}
-	header, origin := c.w.Header(), c.r.Header.Get("Origin")
-	switch {
-	case len(h.CORSOrigins) == 1 && h.CORSOrigins[0] == "*":
-		header.Set("Access-Control-Allow-Origin", "*")
-	default:
+	header, allowed := c.w.Header(), "*"
+	if len(h.CORSOrigins) > 1 || h.CORSOrigins[0] != "*" {
 		header.Add("Vary", "Origin")
-		if origin == "" || !slices.Contains(h.CORSOrigins, origin) {
+		allowed = c.r.Header.Get("Origin")
+		if allowed == "" || !slices.Contains(h.CORSOrigins, allowed) {
 			return
 		}
-		header.Set("Access-Control-Allow-Origin", origin)
 	}
+	header.Set("Access-Control-Allow-Origin", allowed)
 	header.Set("Access-Control-Expose-Headers", corsAnswer)
 }
 
-// options answers OPTIONS, which a browser sends as a preflight without
-// Authorization.
+// options answers OPTIONS, which a browser sends as a preflight without Authorization.
 func (h *handler) options(c *call) {
 	header := c.w.Header()
 	header.Set("Allow", c.route.allow())

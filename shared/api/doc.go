@@ -1,31 +1,25 @@
-// Package api is the HTTP side of Hatchery: an [http.Handler] with which callers
-// upload, list, read and delete files.
+// Package api is the HTTP side of Hatchery: an [http.Handler] with which callers upload, list, read and delete files.
 //
-// The routes stand in one table (routes.go), and what an error becomes for a
-// caller stands in another (errors.go). docs/openapi.yaml describes both; a test
-// holds it against what the handler really answers.
+// The routes stand in one table (routes.go), and what an error becomes for a caller in another (errors.go).
+// docs/openapi.yaml describes both; a test compares it with what the handler really answers.
 //
 // # What the handler takes care of
 //
-// Every request but GET /ping and a CORS preflight is authorized by the
-// application before its body is read. A body is spooled: kept in memory while
-// it is small, in an unlinked temporary file beyond that, and bounded while it
-// arrives, so that its size and SHA-256 are known before a record exists. No
-// error text of a store reaches a caller: a trouble has a request id, and the
-// log line with that id says what it was. A log line never holds a header, a
-// query, a name, or a path of an unknown route.
+// Every request but GET /ping and a CORS preflight is authorized by the application before its body is read. A body
+// is spooled: kept in memory while it is small, in an unlinked temporary file beyond that, and bounded while it
+// arrives. So its size and SHA-256 are known before a record exists. No error text of a store reaches a caller: an
+// answer about an internal error has a request id, and the log line with that id says what it was. A log line never
+// holds a header, a query, a name, or a path of an unknown route.
 //
 // # The server around it
 //
-// The handler sets the read and write deadlines of a connection itself while a
-// body arrives or an answer leaves, because an upload of some minutes is well
-// and a silence of some minutes is not. The [http.Server] around it should set
-// neither ReadTimeout nor WriteTimeout, and these:
+// The handler sets the read and write deadlines of a connection itself, because an upload may take minutes but may not
+// be silent for minutes. The [http.Server] around it should set neither ReadTimeout nor WriteTimeout, and these:
 //
 //	ReadHeaderTimeout: 10 * time.Second
 //	IdleTimeout:       120 * time.Second
 //	MaxHeaderBytes:    32 << 10
 //
-// At shutdown close [Config].Stopping first, then call Shutdown: requests that
-// wait for a verdict end at once, uploads are finished.
+// At shutdown close [Config].Stopping first, then call Shutdown: requests that wait for a verdict end at once, uploads
+// are finished.
 package api

@@ -1,9 +1,19 @@
 package api
 
+import (
+	"os"
+	"regexp"
+	"strconv"
+	"sync"
+)
+
+// Limits are the bounds of a configuration, for tests to change.
+func (c *Config) Limits() *limits { return &c.limits }
+
 // Routes lists every "METHOD pattern" of the table, GET without its HEAD.
 func Routes() []string {
 	var all []string
-	for _, rt := range routes {
+	for _, rt := range newRoutes() {
 		for method := range rt.methods {
 			all = append(all, method+" "+rt.pattern)
 		}
@@ -11,11 +21,15 @@ func Routes() []string {
 	return all
 }
 
-// Codes lists every problem code with its status.
-func Codes() map[string]int {
+// Codes lists every problem code with its status, as the table of problems in the source has them.
+var Codes = sync.OnceValue(func() map[string]int {
+	source, err := os.ReadFile("errors.go")
+	if err != nil {
+		panic(err)
+	}
 	all := map[string]int{}
-	for c, a := range answers {
-		all[string(c)] = a.status
+	for _, row := range regexp.MustCompile(`= problemType\{"(\w+)", (\d+)`).FindAllSubmatch(source, -1) {
+		all[string(row[1])], _ = strconv.Atoi(string(row[2]))
 	}
 	return all
-}
+})

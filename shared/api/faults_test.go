@@ -80,13 +80,13 @@ func (s *secondPageFails) List(ctx context.Context, q upload.Query) (upload.Page
 	return s.Records.List(ctx, q)
 }
 
-// heldPut is a bucket whose Put waits to be let go.
-type heldPut struct {
+// blockedPut is a bucket whose Put waits to be let go.
+type blockedPut struct {
 	upload.Objects
 	begun, letGo chan struct{}
 }
 
-func (h *heldPut) Put(ctx context.Context, key upload.Key, body io.ReadSeeker, size int64) error {
+func (h *blockedPut) Put(ctx context.Context, key upload.Key, body io.ReadSeeker, size int64) error {
 	close(h.begun)
 	<-h.letGo
 	return h.Objects.Put(ctx, key, body, size)

@@ -15,13 +15,13 @@ import (
 
 // send gives a request of any shape to a fresh handler and checks what holds for
 // every answer.
-func send(t *testing.T, dir string, r *http.Request) (*world, reply) {
+func send(t *testing.T, dir string, r *http.Request) (*fixture, reply) {
 	t.Helper()
-	w := newWorld(t, func(w *world) { w.config.SpoolDir = dir })
+	w := newFixture(t, func(w *fixture) { w.config.SpoolDir = dir })
 	recorder := httptest.NewRecorder()
 	w.handler.ServeHTTP(recorder, r)
 	got := readReply(t, recorder.Result())
-	// The record whose object is lost is meant to be trouble.
+	// The record whose object is lost is meant to be a 500.
 	if got.status == http.StatusInternalServerError && !strings.Contains(strings.ToLower(r.URL.Path), idLost) {
 		t.Fatalf("%s %s: %s", r.Method, r.URL, w.log.String())
 	}

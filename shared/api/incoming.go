@@ -9,28 +9,26 @@ import (
 	"time"
 )
 
-// incoming reads the body of a request and bounds the time that it takes: a
-// silence, and the whole. Its errors are problems, or io.EOF.
+// incoming reads the body of a request and bounds the time that it takes: a silence, and the whole. Its errors are
+// problems, or io.EOF.
 type incoming struct {
 	body    io.Reader
 	control *http.ResponseController
 	idle    time.Duration
 	until   time.Time
-	// begun: it was read from. ended: nothing is left to read. failure: why
-	// nothing more can be read; who reads through others (multipart) may not get
-	// it back from them.
-	begun   bool
-	ended   bool
+	begun   bool // it was read from
+	ended   bool // nothing is left to read
+	// failure is why nothing more can be read: whoever reads through others (multipart) may not get it from them.
 	failure error
 }
 
-// receive begins to read a request's body. The wall clock is used because it is
-// the one that the kernel measures deadlines with.
+// receive begins to read a request's body. Its deadlines are of the wall clock, with which the kernel measures.
 func (h *handler) receive(c *call) *incoming {
 	if c.r.Body == nil {
 		c.r.Body = http.NoBody
 	}
-	c.incoming = &incoming{body: c.r.Body, control: c.w.control, idle: h.BodyIdle, until: time.Now().Add(h.BodyTime)}
+	c.incoming = &incoming{body: c.r.Body, control: c.w.control, idle: h.limits.BodyIdle,
+		until: time.Now().Add(h.limits.BodyTime)}
 	return c.incoming
 }
 
@@ -51,14 +49,14 @@ func (b *incoming) Read(p []byte) (int, error) {
 		return n, nil
 	case errors.Is(err, io.EOF):
 		b.ended = true
-		// From here on net/http watches the connection for a hang-up; a deadline
-		// left behind would look like one.
+		// From here on net/http watches the connection for a hang-up; a deadline left behind would look like one.
 		_ = b.control.SetReadDeadline(time.Time{})
 		return n, io.EOF
-	}
-	b.failure = &problem{code: badRequest, detail: "The body ended before it was complete."}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		b.failure = &problem{code: tooSlow, detail: "The body stopped arriving, or took too long in all: send it again, or a smaller one."}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		b.failure = newProblem(tooSlow,
+			"The body stopped arriving, or took too long in all: send it again, or a smaller one.")
+	default:
+		b.failure = newProblem(badRequest, "The body ended before it was complete.")
 	}
 	return n, b.failure
 }
@@ -69,24 +67,24 @@ const (
 	drainTime  = 5 * time.Second
 )
 
-// answerBeforeBody prepares an answer that is given while the caller may still
-// be sending. What it returns is called once the answer is written: it reads on
-// for a bounded while, because many clients send all they have before they look
-// for an answer, and one whose connection is reset then never sees it. The
-// connection is not used again.
+// answerBeforeBody prepares an answer that is given while the caller may still be sending. What it returns is called
+// once the answer is written: it reads on within bounds, because many clients send all they have before they look for
+// an answer, and one whose connection is reset then never sees it. The connection is not used again.
 func (c *call) answerBeforeBody() (leave func()) {
 	nothing := func() {}
-	if c.r.Body == nil || c.r.Body == http.NoBody || c.incoming != nil && c.incoming.ended {
+	in := c.incoming
+	if in == nil {
+		in = &incoming{}
+	}
+	if c.r.Body == nil || c.r.Body == http.NoBody || in.ended {
 		return nothing
 	}
 	c.w.Header().Set("Connection", "close")
-	if c.incoming != nil && c.incoming.failure != nil {
+	if in.failure != nil {
 		return nothing // nothing more will come
 	}
-	begun := c.incoming != nil && c.incoming.begun
-	if !begun && strings.EqualFold(c.r.Header.Get("Expect"), "100-continue") {
-		// The client was never told to send it, so net/http must not wait for it
-		// either when it tidies up.
+	if !in.begun && strings.EqualFold(c.r.Header.Get("Expect"), "100-continue") {
+		// The client was never told to send it, so net/http must not wait for it either when it tidies up.
 		return func() { _ = c.w.control.SetReadDeadline(time.Now()) }
 	}
 	if err := c.w.control.EnableFullDuplex(); err != nil {

@@ -17,23 +17,22 @@ const (
 	maxCursor = 2048
 )
 
-// list answers with the records of one entry and kind, newest first, under the
-// kind's name. Without limit it gives all of them, a page in memory at a time.
+// list answers with the records of one entry and kind, newest first, under the kind's name. Without limit it gives all
+// of them, a page in memory at a time.
 func (h *handler) list(c *call) error {
 	query, all, err := listQuery(c)
 	if err != nil {
 		return err
 	}
-	page, err := h.Pipeline.Records.List(c.r.Context(), query)
+	page, err := h.page(c, query)
 	if err != nil {
-		return fmt.Errorf("list records of %s/%s/%s: %w", c.Journal, c.Entry, c.Kind, err)
+		return err
 	}
 	c.w.Header().Set("Content-Type", "application/json")
 	c.w.WriteHeader(http.StatusOK)
 	if c.r.Method == http.MethodHead {
 		return nil
 	}
-
 	out := bufio.NewWriterSize(c.w, 32<<10)
 	_, _ = fmt.Fprintf(out, "{%q:[", c.Kind)
 	separator := ""
@@ -41,11 +40,11 @@ func (h *handler) list(c *call) error {
 		for _, record := range page.Records {
 			text, err := json.Marshal(record)
 			if err != nil {
-				return h.breakOff(c, fmt.Errorf("encode record %s: %w", record.Ref(), err))
+				return fmt.Errorf("encode record %s: %w", record.Ref(), err)
 			}
 			_, _ = out.WriteString(separator)
 			if _, err := out.Write(text); err != nil {
-				return h.breakOff(c, fmt.Errorf("send a list: %w", err))
+				return fmt.Errorf("send a list: %w", err)
 			}
 			separator = ","
 		}
@@ -53,8 +52,8 @@ func (h *handler) list(c *call) error {
 			break
 		}
 		query.Cursor = page.Next
-		if page, err = h.Pipeline.Records.List(c.r.Context(), query); err != nil {
-			return h.breakOff(c, fmt.Errorf("list records of %s/%s/%s: %w", c.Journal, c.Entry, c.Kind, err))
+		if page, err = h.page(c, query); err != nil {
+			return err
 		}
 	}
 	_, _ = out.WriteString("]")
@@ -62,23 +61,24 @@ func (h *handler) list(c *call) error {
 		next := []byte("null")
 		if page.Next != "" {
 			if next, err = json.Marshal(page.Next); err != nil {
-				return h.breakOff(c, fmt.Errorf("encode a cursor: %w", err))
+				return fmt.Errorf("encode a cursor: %w", err)
 			}
 		}
 		_, _ = fmt.Fprintf(out, `,"next_cursor":%s`, next)
 	}
 	_, _ = out.WriteString("}\n")
 	if err := out.Flush(); err != nil {
-		return h.breakOff(c, fmt.Errorf("send a list: %w", err))
+		return fmt.Errorf("send a list: %w", err)
 	}
 	return nil
 }
 
-// breakOff ends an answer that was begun and cannot be completed: the
-// connection is broken, so that no half answer looks whole.
-func (h *handler) breakOff(c *call, err error) error {
-	c.err = err
-	panic(http.ErrAbortHandler)
+func (h *handler) page(c *call, query upload.Query) (upload.Page, error) {
+	page, err := h.Pipeline.Records.List(c.r.Context(), query)
+	if err != nil {
+		return page, fmt.Errorf("list records of %s/%s/%s: %w", c.Journal, c.Entry, c.Kind, err)
+	}
+	return page, nil
 }
 
 // listQuery reads limit, cursor and status.
@@ -92,12 +92,12 @@ func listQuery(c *call) (query upload.Query, all bool, err error) {
 	if !all {
 		query.Limit, err = strconv.Atoi(values.Get("limit"))
 		if err != nil || query.Limit < 1 || query.Limit > upload.MaxPage {
-			return query, all, &problem{code: badRequest, detail: fmt.Sprintf("limit is a number from 1 to %d.", upload.MaxPage)}
+			return query, all, newProblem(badRequest, "limit is a number from 1 to %d.", upload.MaxPage)
 		}
 	}
 	if values.Has("status") {
 		if query.Status, err = upload.ParseStatus(values.Get("status")); err != nil {
-			return query, all, &problem{code: badRequest, detail: "status is pending, stored, rejected or deleted."}
+			return query, all, newProblem(badRequest, "status is pending, stored, rejected or deleted.")
 		}
 	}
 	query.Cursor = upload.Cursor(values.Get("cursor"))

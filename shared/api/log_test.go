@@ -12,7 +12,7 @@ import (
 )
 
 func TestALogLineSaysWhatHappenedAndNothingThatACallerSent(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	secrets := []string{"secretname", "secretquery", "secretheader", "secretpath", "secretbody", "SECRETMETHOD", canary}
 	w.do("POST", files+"?name=secretname.png&x=secretquery", strings.NewReader("secretbody"), "X-Other", "secretheader", "Idempotency-Key", "secretheader")
 	w.do("SECRETMETHOD", "/secretpath?secretquery", nil)
@@ -33,7 +33,7 @@ func TestALogLineSaysWhatHappenedAndNothingThatACallerSent(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines[0]), &first); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]any{"level": "INFO", "request_id": "request-1", "method": "POST", "route": "/files/{journal}/entries/{entry}/{kind}", "status": 202.0, "upload_id": idSecond} {
+	for name, want := range map[string]any{"level": "INFO", "request_id": "request-1", "method": "POST", "route": "/files/{journal}/entries/{entry}/{kind}", "status": 202.0, "upload_id": idNew} {
 		if first[name] != want {
 			t.Errorf("%s is %v, want %v", name, first[name], want)
 		}
@@ -47,12 +47,12 @@ func TestALogLineSaysWhatHappenedAndNothingThatACallerSent(t *testing.T) {
 
 func TestTroubleIsLoggedWithItsCauseUnderTheIdThatTheCallerGot(t *testing.T) {
 	for name, header := range map[string][]string{
-		"store": nil,
-		"gate":  {"Authorization", "-", "Authorization", "Bearer broken"},
-		"panic": {"Authorization", "-", "Authorization", "Bearer panic"},
+		"store":      nil,
+		"authorizer": {"Authorization", "-", "Authorization", "Bearer broken"},
+		"panic":      {"Authorization", "-", "Authorization", "Bearer panic"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, brokenRecords, func(w *world) { w.config.RequestID = nil })
+			w := newFixture(t, brokenRecords, func(w *fixture) { w.config.RequestID = nil })
 			seeded := w.pipeline.Records
 			w.pipeline.Records = seeded
 			got := w.do("GET", files+"/"+idStored, nil, header...)
@@ -70,33 +70,33 @@ func TestTroubleIsLoggedWithItsCauseUnderTheIdThatTheCallerGot(t *testing.T) {
 }
 
 func TestAPanicAfterTheAnswerBeganBreaksTheConnection(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	defer func() {
-		if recover() != http.ErrAbortHandler { //nolint:errorlint // the sentinel itself is thrown
+		if recover() != http.ErrAbortHandler { //nolint:errorlint // the sentinel itself is panicked
 			t.Error("the connection was not broken off")
 		}
-		if !strings.Contains(w.log.String(), "thrown while writing") || !strings.Contains(w.log.String(), `"aborted":true`) {
+		if !strings.Contains(w.log.String(), "panicked while writing") || !strings.Contains(w.log.String(), `"aborted":true`) {
 			t.Errorf("the log does not say so: %s", w.log.String())
 		}
 	}()
-	w.handler.ServeHTTP(throwing{httptest.NewRecorder()}, request(t, "GET", files, nil))
+	w.handler.ServeHTTP(panickingWriter{httptest.NewRecorder()}, request(t, "GET", files, nil))
 }
 
-// throwing panics once a body is written.
-type throwing struct{ *httptest.ResponseRecorder }
+// panickingWriter panics once a body is written.
+type panickingWriter struct{ *httptest.ResponseRecorder }
 
-func (throwing) Write([]byte) (int, error) { panic("thrown while writing") }
+func (panickingWriter) Write([]byte) (int, error) { panic("panicked while writing") }
 
 func TestAConfigurationThatCannotWorkIsRefused(t *testing.T) {
-	good := newWorld(t).config
+	good := newFixture(t).config
 	for name, spoil := range map[string]func(*api.Config){
 		"no pipeline":        func(c *api.Config) { c.Pipeline = nil },
 		"no downloads":       func(c *api.Config) { c.Downloads = nil },
 		"no forms":           func(c *api.Config) { c.Forms = nil },
-		"no gate":            func(c *api.Config) { c.Gate = nil },
+		"no authorizer":      func(c *api.Config) { c.Gate = nil },
 		"forms that outlive": func(c *api.Config) { c.FormLifetime = time.Hour + 1 },
 		"negative bytes":     func(c *api.Config) { c.PostBytes = -1 },
-		"negative time":      func(c *api.Config) { c.BodyIdle = -1 },
+		"negative time":      func(c *api.Config) { c.FormLifetime = -1 },
 	} {
 		spoiled := good
 		spoil(&spoiled)
@@ -105,6 +105,6 @@ func TestAConfigurationThatCannotWorkIsRefused(t *testing.T) {
 		}
 	}
 	if _, err := api.New(api.Config{Pipeline: good.Pipeline, Downloads: good.Downloads, Forms: good.Forms, Gate: good.Gate}); err != nil {
-		t.Errorf("the least configuration: %v", err)
+		t.Errorf("the minimal configuration: %v", err)
 	}
 }

@@ -14,35 +14,34 @@ const (
 	readAhead = 16 << 10
 )
 
-// meter lets so many bytes through and then fails. Whoever reads from it is
-// told, by setting left anew, how much the next step may read: the framing and
-// small fields of a body share one allowance, the file has another. A header
-// section of megabytes is stopped by it like any other excess.
-type meter struct {
+// limitedReader lets so many bytes through and then fails. Its user sets left anew for what the next step may read:
+// the framing and small fields of a body share one allowance, the file has another. A header section of megabytes is
+// stopped by it like any other excess.
+type limitedReader struct {
 	from io.Reader
 	left int64
 }
 
-func (m *meter) Read(p []byte) (int, error) {
-	if m.left <= 0 {
-		return 0, &problem{code: badMultipart, detail: "The multipart body holds too much beside the file: at most 64 KiB of headers and other fields."}
+func (r *limitedReader) Read(p []byte) (int, error) {
+	if r.left <= 0 {
+		return 0, newProblem(badMultipart, "The multipart body holds too much beside the file: "+
+			"at most 64 KiB of headers and other fields.")
 	}
-	n, err := m.from.Read(p[:min(int64(len(p)), m.left)])
-	m.left -= int64(n)
+	n, err := r.from.Read(p[:min(int64(len(p)), r.left)])
+	r.left -= int64(n)
 	return n, err
 }
 
-// spoolPart finds the one part named "file" and spools it. Other fields are
-// passed over. The part's own headers, its filename among them, mean nothing.
+// spoolPart finds the one part named "file" and spools it. Other fields are ignored, and so are the part's own headers,
+// its filename among them.
 func spoolPart(body io.Reader, boundary string, into *spool, limit int64) error {
-	m := &meter{from: body, left: maxFraming}
-	reader := multipart.NewReader(m, boundary)
+	limited := &limitedReader{from: body, left: maxFraming}
+	reader := multipart.NewReader(limited, boundary)
 	found := false
 	for parts := 0; ; parts++ {
 		// Raw: what was sent is what is stored, with no transfer encoding undone.
 		part, err := reader.NextRawPart()
-		// Only the bare io.EOF is the last boundary: wrapped, it is a body that was
-		// cut off, so errors.Is would be wrong here.
+		// Only the bare io.EOF is the last boundary; errors.Is would take a body that was cut off for it.
 		if err == io.EOF {
 			break
 		}
@@ -50,7 +49,7 @@ func spoolPart(body io.Reader, boundary string, into *spool, limit int64) error 
 			return multipartProblem(err)
 		}
 		if parts == maxParts {
-			return &problem{code: badMultipart, detail: "The multipart body has too many parts: at most 32."}
+			return newProblem(badMultipart, "The multipart body has too many parts: at most 32.")
 		}
 		if part.FormName() != "file" {
 			if _, err := io.Copy(io.Discard, part); err != nil {
@@ -59,21 +58,21 @@ func spoolPart(body io.Reader, boundary string, into *spool, limit int64) error 
 			continue
 		}
 		if found {
-			return &problem{code: severalFiles, detail: `The body has several parts named "file": send each file in its own request.`}
+			return newProblem(severalFiles, `The body has several parts named "file": send each file in its own request.`)
 		}
 		found = true
-		framing := m.left
-		m.left = limit + readAhead
+		framing := limited.left
+		limited.left = limit + readAhead
 		if err := into.fill(partReader{part}, limit); err != nil {
 			return err
 		}
-		m.left = framing
+		limited.left = framing
 	}
 	if !found {
-		return &problem{code: badMultipart, detail: `The body has no part named "file".`}
+		return newProblem(badMultipart, `The body has no part named "file".`)
 	}
 	// What follows the last boundary means nothing, but it must end.
-	if _, err := io.Copy(io.Discard, m); err != nil {
+	if _, err := io.Copy(io.Discard, limited); err != nil {
 		return multipartProblem(err)
 	}
 	return nil
@@ -90,11 +89,10 @@ func (r partReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// multipartProblem keeps what the body's reader said, and puts everything that
-// the multipart reader says into one sentence.
+// multipartProblem keeps a problem of the body's reader, and replaces any error of the multipart reader.
 func multipartProblem(err error) error {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return p
 	}
-	return &problem{code: badMultipart, detail: "The multipart body is malformed or ends before its last boundary."}
+	return newProblem(badMultipart, "The multipart body is malformed or ends before its last boundary.")
 }

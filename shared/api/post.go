@@ -9,75 +9,81 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"hatchery/shared/upload"
 )
 
-// post accepts one file: multipart/form-data with a part "file", or the bytes
-// alone under any other content type.
+// post accepts one file: multipart/form-data with a part "file", or the bytes alone under any other content type.
 func (h *handler) post(c *call) error {
 	filename, err := filenameOf(c.r.URL)
 	if err != nil {
 		return err
 	}
-	request := upload.Request{Journal: c.Journal, Entry: c.Entry, Kind: c.Kind, Filename: filename}
 	// Whatever can be refused is refused before the body is read.
-	if _, err := h.Pipeline.Draft(request); err != nil {
-		return err
-	}
-	key, err := onceKey(c.r)
+	draft, err := h.Pipeline.Draft(upload.Request{Journal: c.Journal, Entry: c.Entry, Kind: c.Kind, Filename: filename})
 	if err != nil {
 		return err
 	}
-	ship, err := h.shipmentOf(c)
+	key, err := readIdempotencyKey(c.r)
 	if err != nil {
 		return err
 	}
-	done, err := h.turn(c.r.Context())
+	format, err := h.bodyFormatOf(c)
 	if err != nil {
 		return err
 	}
-	defer done()
+	release, err := h.uploadSlot(c.r.Context())
+	if err != nil {
+		return err
+	}
+	defer release()
 	body := newSpool(h.SpoolDir)
 	defer body.Close()
-	if err := h.spoolFile(c, ship, body); err != nil {
+	if err := h.spoolFile(c, format, body); err != nil {
 		return err
 	}
 	if err := c.kind.CheckSize(body.size); err != nil {
 		return err
 	}
 
-	// The measured size and SHA-256 stand as declared: what the validator reads
-	// must be what was received.
-	request.Declared = upload.Declared{Size: body.size, SHA256: body.sha256()}
-	draft, err := h.Pipeline.Draft(request)
-	if err != nil {
-		return err
-	}
-	once := h.claim(c, key, "post", draft.FullName(), body.size, body.sha256())
-	bytes, err := body.reader()
-	if err != nil {
-		return err
-	}
+	// The measured size and SHA-256 stand as declared: what the validator reads must be what was received. The upload
+	// begins now, however long its body took to arrive.
+	draft.Declared = upload.Declared{Size: body.size, SHA256: body.sha256()}
+	draft.CreatedAt = h.Pipeline.Now().UTC().Truncate(time.Microsecond)
 	ctx, cancel := finishing(c.r.Context(), storeTime+time.Duration(body.size)*time.Second/storeRate)
 	defer cancel()
-	record, err := h.Pipeline.Accept(ctx, draft, once, bytes, body.size)
+	record, err := h.Pipeline.Accept(ctx, draft,
+		h.idempotencyKey(c, key, "post", draft.FullName(), body.size, body.sha256()), body.reader(), body.size)
 	if err != nil {
 		return err
 	}
 	h.accepted(c, draft, record)
-	c.w.Header().Set("Location", path(pathStatus, record.Ref()))
 	return c.json(http.StatusAccepted, record)
 }
 
-// accepted counts an upload when it is new.
+// uploadSlot waits until a body may be received; release ends its reception.
+func (h *handler) uploadSlot(ctx context.Context) (release func(), err error) {
+	select {
+	case h.uploads <- struct{}{}:
+		return func() { <-h.uploads }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait to receive a body: %w", ctx.Err())
+	case <-time.After(h.limits.SlotWait):
+		return nil, &problem{problemType: busy, detail: "As many uploads as fit are under way: try again in a moment.",
+			retryAfter: time.Second, cause: fmt.Errorf("%d uploads at once", cap(h.uploads))}
+	}
+}
+
+// accepted counts an upload when it is new, and tells the caller where its status is.
 func (h *handler) accepted(c *call, draft, record upload.Record) {
 	c.uploadID = record.ID
-	if record.ID == draft.ID {
+	if h.Accepted != nil && record.ID == draft.ID {
 		h.Accepted(record)
 	}
+	c.w.Header().Set("Location", path(pathStatus, record.Ref()))
 }
 
 // How long storing may take: storeTime, and a second per storeRate bytes.
@@ -86,9 +92,8 @@ const (
 	storeRate = 1 << 20
 )
 
-// finishing gives a context in which work that has begun is finished although
-// the caller hangs up: half an upload or half a deletion would be left for
-// others to clear. A deadline of the caller's (a Lambda's own) stays.
+// finishing gives a context in which work that has begun is finished although the caller hangs up: half an upload or
+// half a deletion would be left for others to clear. A deadline of the caller's (a Lambda's own) stays.
 func finishing(ctx context.Context, within time.Duration) (context.Context, context.CancelFunc) {
 	until := time.Now().Add(within)
 	if d, ok := ctx.Deadline(); ok && d.Before(until) {
@@ -104,106 +109,94 @@ func filenameOf(u *url.URL) (string, error) {
 		return "", err
 	}
 	names := append(query["image_name"], query["name"]...)
-	for _, n := range names {
-		if n != names[0] {
-			return "", &problem{code: badName, detail: "The query names the file twice, differently: send image_name once."}
-		}
+	if slices.ContainsFunc(names, func(n string) bool { return n != names[0] }) {
+		return "", newProblem(badName, "The query names the file twice, differently: send image_name once.")
 	}
 	if len(names) == 0 {
-		return "", &problem{code: badName, detail: "The query has no image_name: name the file, ?image_name=cat.png for instance."}
+		return "", newProblem(badName, "The query has no image_name: name the file, ?image_name=cat.png for instance.")
 	}
 	return names[0], nil
 }
 
-// parseQuery reads a query. A semicolon is part of a value, as it was to the
-// replaced service.
+// parseQuery reads a query. A semicolon is part of a value, as it was to the replaced service.
 func parseQuery(u *url.URL) (url.Values, error) {
 	query, err := url.ParseQuery(strings.ReplaceAll(u.RawQuery, ";", "%3B"))
 	if err != nil {
-		return nil, &problem{code: badRequest, detail: "The query is not percent-encoded as it should be."}
+		return nil, newProblem(badRequest, "The query is not percent-encoded as it should be.")
 	}
 	return query, nil
 }
 
-// shipment is how the file of a POST comes.
-type shipment struct {
-	// multipart: as a part of a multipart body with this boundary.
-	multipart bool
-	boundary  string
+// bodyFormat is how the file of a POST comes.
+type bodyFormat struct {
+	// boundary of the multipart body that the file is a part of, or "": the body is the file.
+	boundary string
 	// digest is the announced SHA-256 of the whole body in hex, or "".
 	digest string
 	// limit is the largest file that is taken.
 	limit int64
 }
 
-// shipmentOf reads from the headers how the file comes, and refuses what is
-// known to be refused before the body is read.
-func (h *handler) shipmentOf(c *call) (shipment, error) {
-	s := shipment{limit: h.postLimit(c)}
+// bodyFormatOf reads from the headers how the file comes, and refuses what is known to be refused before the body is
+// read.
+func (h *handler) bodyFormatOf(c *call) (bodyFormat, error) {
+	f := bodyFormat{limit: c.kind.MaxBytes}
+	if h.PostBytes > 0 {
+		f.limit = min(f.limit, h.PostBytes)
+	}
 	header := c.r.Header
 	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return s, &problem{code: wrongMedia, detail: "A body with a Content-Encoding is not taken: send the file's own bytes."}
+		return f, newProblem(wrongMedia, "A body with a Content-Encoding is not taken: send the file's own bytes.")
 	}
-	most := s.limit
+	framing := int64(0)
 	mediaType, parameters, err := mime.ParseMediaType(header.Get("Content-Type"))
 	switch {
 	case err != nil && strings.HasPrefix(strings.ToLower(header.Get("Content-Type")), "multipart/"),
 		err == nil && mediaType == "multipart/form-data" && parameters["boundary"] == "":
-		return s, &problem{code: badMultipart, detail: "The Content-Type is malformed: it needs multipart/form-data with a boundary."}
+		return f, newProblem(badMultipart, "The Content-Type is malformed: it needs multipart/form-data with a boundary.")
 	case err == nil && mediaType == "multipart/form-data":
-		s.multipart, s.boundary = true, parameters["boundary"]
-		most += maxFraming
+		f.boundary, framing = parameters["boundary"], maxFraming
 	default:
-		if s.digest, err = announcedDigest(header); err != nil {
-			return s, err
+		if f.digest, err = announcedDigest(header); err != nil {
+			return f, err
 		}
 	}
-	if c.r.ContentLength > most {
-		return s, h.beyond(c, c.r.ContentLength-most+s.limit)
+	if size := c.r.ContentLength - framing; size > f.limit {
+		return f, h.tooLong(c, size)
 	}
-	return s, nil
+	return f, nil
 }
 
 // spoolFile receives the file of a POST.
-func (h *handler) spoolFile(c *call, s shipment, into *spool) (err error) {
-	if s.multipart {
-		err = spoolPart(h.receive(c), s.boundary, into, s.limit)
+func (h *handler) spoolFile(c *call, f bodyFormat, into *spool) (err error) {
+	if f.boundary != "" {
+		err = spoolPart(h.receive(c), f.boundary, into, f.limit)
 	} else {
-		err = into.fill(h.receive(c), s.limit)
+		err = into.fill(h.receive(c), f.limit)
 	}
 	if c.incoming.failure != nil {
 		return c.incoming.failure
 	}
-	if errors.Is(err, errBeyond) {
-		return h.beyond(c, s.limit+1)
+	if errors.Is(err, errTooLong) {
+		return h.tooLong(c, f.limit+1)
 	}
-	if err == nil && s.digest != "" && s.digest != into.sha256() {
-		return &problem{code: badDigest, detail: "The body does not have the SHA-256 that Content-Digest announces: send it again."}
+	if err == nil && f.digest != "" && f.digest != into.sha256() {
+		return newProblem(badDigest, "The body does not have the SHA-256 that Content-Digest announces: send it again.")
 	}
 	return err
 }
 
-// postLimit is the largest file that POST takes.
-func (h *handler) postLimit(c *call) int64 {
-	if h.PostBytes > 0 && h.PostBytes < c.kind.MaxBytes {
-		return h.PostBytes
-	}
-	return c.kind.MaxBytes
-}
-
-// beyond says what to do with a file that has at least so many bytes: no way in
-// takes it, or the form does.
-func (h *handler) beyond(c *call, atLeast int64) error {
+// tooLong says what to do with a file that has at least so many bytes: no way in takes it, or the form does.
+func (h *handler) tooLong(c *call, atLeast int64) error {
 	if atLeast > c.kind.MaxBytes {
-		return &problem{code: badSize, detail: fmt.Sprintf("The file has more than %d bytes: no more are accepted.", c.kind.MaxBytes)}
+		return newProblem(badSize, "The file has more than %d bytes: no more are accepted.", c.kind.MaxBytes)
 	}
 	form := path(pathForms, c.Ref)
-	return &problem{code: useForm, form: form,
-		detail: fmt.Sprintf("POST takes files up to %d bytes here: ask POST %s for a form and send the file with it.", h.PostBytes, form)}
+	return &problem{problemType: useForm, form: form, detail: fmt.Sprintf("POST takes files up to %d bytes here: "+
+		"ask POST %s for a form and send the file with it.", h.PostBytes, form)}
 }
 
-// announcedDigest reads a Content-Digest (RFC 9530). Only its sha-256 is
-// compared; without one the answer is "".
+// announcedDigest reads a Content-Digest (RFC 9530). Only its sha-256 is compared; without one the answer is "".
 func announcedDigest(header http.Header) (string, error) {
 	for _, value := range header.Values("Content-Digest") {
 		for member := range strings.SplitSeq(value, ",") {
@@ -213,7 +206,7 @@ func announcedDigest(header http.Header) (string, error) {
 			}
 			sum, err := base64.StdEncoding.DecodeString(strings.Trim(encoded, ":"))
 			if err != nil || len(sum) != 32 || !strings.HasPrefix(encoded, ":") || !strings.HasSuffix(encoded, ":") {
-				return "", &problem{code: badDigest, detail: "Content-Digest is malformed: sha-256=:base64: is meant."}
+				return "", newProblem(badDigest, "Content-Digest is malformed: sha-256=:base64: is meant.")
 			}
 			return hex.EncodeToString(sum), nil
 		}

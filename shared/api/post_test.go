@@ -3,10 +3,12 @@ package api_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
 	"os"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"hatchery/shared/upload"
 )
@@ -25,16 +27,16 @@ func TestWhatIsStoredIsTheFileAlone(t *testing.T) {
 		{"multipart, a transfer encoding is not undone", contentType, encoded, "a=3Db="},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			got := w.do("POST", named("cat.png"), strings.NewReader(c.body), "Content-Type", c.contentType)
 			if got.status != 202 {
 				t.Fatalf("status %d: %s", got.status, got.body)
 			}
-			kept, _ := w.objects.Bytes(w.pipeline.Layout.QuarantineKey(ref("e", idSecond)), "")
+			kept, _ := w.objects.Bytes(w.pipeline.Layout.QuarantineKey(ref("e", idNew)), "")
 			if string(kept) != c.want {
 				t.Errorf("quarantine holds %d bytes %.20q, want %d %.20q", len(kept), kept, len(c.want), c.want)
 			}
-			record, err := w.records.Get(t.Context(), ref("e", idSecond))
+			record, err := w.records.Get(t.Context(), ref("e", idNew))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -48,14 +50,14 @@ func TestWhatIsStoredIsTheFileAlone(t *testing.T) {
 }
 
 func TestASpooledBodyHasNoNameThatAKilledProcessCouldLeaveBehind(t *testing.T) {
-	w := newWorld(t)
-	held := &heldPut{Objects: w.objects, begun: make(chan struct{}), letGo: make(chan struct{})}
-	w.pipeline.Objects = held
+	w := newFixture(t)
+	blocked := &blockedPut{Objects: w.objects, begun: make(chan struct{}), letGo: make(chan struct{})}
+	w.pipeline.Objects = blocked
 	answers := make(chan reply)
 	go func() {
 		answers <- w.do("POST", named("cat.png"), strings.NewReader(strings.Repeat("x", 300_000)))
 	}()
-	<-held.begun
+	<-blocked.begun
 	entries, err := os.ReadDir(w.config.SpoolDir)
 	if err != nil {
 		t.Error(err)
@@ -64,9 +66,30 @@ func TestASpooledBodyHasNoNameThatAKilledProcessCouldLeaveBehind(t *testing.T) {
 	if runtime.GOOS != "windows" && len(entries) != 0 {
 		t.Errorf("the spool folder has %v while the body is stored", entries)
 	}
-	close(held.letGo)
+	close(blocked.letGo)
 	if got := <-answers; got.status != 202 {
 		t.Errorf("status %d: %s", got.status, got.body)
 	}
 	w.wantClean()
+}
+
+// whenRead is an empty reader that does something when it is read.
+type whenRead func()
+
+func (f whenRead) Read([]byte) (int, error) { f(); return 0, io.EOF }
+
+func TestAnUploadIsAsOldAsItsWholeBody(t *testing.T) {
+	w := newFixture(t)
+	later := whenRead(func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.now = start.Add(3*time.Minute + time.Nanosecond)
+	})
+	got := w.do("POST", named("cat.png"), io.MultiReader(strings.NewReader("by"), later, strings.NewReader("tes")))
+	if got.status != 202 || got.member(t, "created_at") != "2026-03-01 12:03:00.437163" {
+		t.Errorf("answered %d %s", got.status, got.body)
+	}
+	if r, err := w.records.Get(t.Context(), ref("e", idNew)); err != nil || !r.CreatedAt.Equal(start.Add(3*time.Minute)) {
+		t.Errorf("recorded at %s, %v", r.CreatedAt, err)
+	}
 }

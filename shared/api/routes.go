@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -18,8 +19,7 @@ type route struct {
 	methods map[string]action
 }
 
-// action answers one request. An error becomes a problem by the table in
-// errors.go.
+// action answers one request. An error becomes a problem by the table in errors.go.
 type action func(*handler, *call) error
 
 // The patterns. What stands in braces is one segment of the path.
@@ -31,14 +31,19 @@ const (
 	pathStatus = pathFile + "/status"
 )
 
-// routes are all routes. The first whose pattern fits is taken: "uploads" is no
-// id.
-var routes = []route{
-	{pattern: pathPing, open: true, methods: map[string]action{http.MethodGet: (*handler).ping}},
-	{pattern: pathFiles, methods: map[string]action{http.MethodGet: (*handler).list, http.MethodPost: (*handler).post}},
-	{pattern: pathForms, methods: map[string]action{http.MethodPost: (*handler).form}},
-	{pattern: pathFile, methods: map[string]action{http.MethodGet: (*handler).serve, http.MethodDelete: (*handler).remove}},
-	{pattern: pathStatus, methods: map[string]action{http.MethodGet: (*handler).status}},
+// newRoutes gives all routes. The first whose pattern fits is taken: "uploads" is no id.
+//
+// It is no package variable: the linker would keep every handler in programs that only
+// link this package.
+func newRoutes() []route {
+	return []route{
+		{pattern: pathPing, open: true, methods: map[string]action{http.MethodGet: (*handler).ping}},
+		{pattern: pathFiles, methods: map[string]action{http.MethodGet: (*handler).list, http.MethodPost: (*handler).post}},
+		{pattern: pathForms, methods: map[string]action{http.MethodPost: (*handler).form}},
+		{pattern: pathFile, methods: map[string]action{http.MethodGet: (*handler).serve,
+			http.MethodDelete: (*handler).remove}},
+		{pattern: pathStatus, methods: map[string]action{http.MethodGet: (*handler).status}},
+	}
 }
 
 // allow lists the methods that a route answers, as the Allow header has them.
@@ -65,59 +70,55 @@ func (rt *route) action(method string) action {
 // target is what a path names.
 type target struct {
 	upload.Ref
-	kind upload.Kind
+	kind policy.Kind
 }
 
-// maxPath bounds a path that is looked at; the longest real one is far shorter.
+// maxPath bounds a path; the longest real one is far shorter.
 const maxPath = 1024
 
-// match finds the route of a URL and what it names. One slash at the end does
-// not matter. A path is split before it is unescaped, so %2F is never a
-// separator; and nothing is cleaned, so "//" and ".." are segments that fit
-// nothing.
-func match(u *url.URL, policy upload.Policy) (*route, target, bool) {
+// match finds the route of a URL and what it names; nil when there is none. One slash at the end does not matter. A
+// path is split before it is unescaped, so %2F is never a separator; and nothing is cleaned, so "//" and ".." are
+// segments that fit nothing.
+func (h *handler) match(u *url.URL) (*route, target) {
 	path := u.EscapedPath()
 	if len(path) > maxPath {
-		return nil, target{}, false
+		return nil, target{}
 	}
 	segments := strings.Split(strings.TrimSuffix(path, "/"), "/")
 	for i := range segments {
 		var err error
 		if segments[i], err = url.PathUnescape(segments[i]); err != nil {
-			return nil, target{}, false
+			return nil, target{}
 		}
 	}
-	for i := range routes {
-		if t, ok := fit(routes[i].pattern, segments, policy); ok {
-			return &routes[i], t, true
+	for i := range h.routes {
+		if t, ok := fit(h.routes[i].pattern, segments, h.Pipeline.Policy); ok {
+			return &h.routes[i], t
 		}
 	}
-	return nil, target{}, false
+	return nil, target{}
 }
 
-// fit holds the segments of a path against a pattern.
-func fit(pattern string, segments []string, policy upload.Policy) (target, bool) {
-	var t target
+// fit compares the segments of a path with a pattern.
+func fit(pattern string, segments []string, kinds policy.Policy) (t target, ok bool) {
 	parts := strings.Split(pattern, "/")
 	if len(parts) != len(segments) {
 		return t, false
 	}
-	for i, part := range parts {
-		segment := segments[i]
-		var ok bool
-		switch part {
+	for i, segment := range segments {
+		switch parts[i] {
 		case "{journal}":
 			t.Journal, ok = upload.Journal(segment), upload.ValidPathID(segment)
 		case "{entry}":
 			t.Entry, ok = upload.Entry(segment), upload.ValidPathID(segment)
 		case "{kind}":
-			t.Kind = upload.KindName(segment)
-			t.kind, ok = policy.Kinds[t.Kind]
+			t.Kind = policy.KindName(segment)
+			t.kind, ok = kinds.Kinds[t.Kind]
 		case "{id}":
 			id, err := upload.ParseID(segment)
 			t.ID, ok = id, err == nil
 		default:
-			ok = part == segment
+			ok = parts[i] == segment
 		}
 		if !ok {
 			return target{}, false

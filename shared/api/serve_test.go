@@ -31,7 +31,7 @@ func TestOnlyTheSpanThatWasAskedForIsReadAndOnce(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var watched *watchedDownloads
-			w := newWorld(t, func(w *world) { watched = &watchedDownloads{Downloads: w.objects}; w.config.Downloads = watched })
+			w := newFixture(t, func(w *fixture) { watched = &watchedDownloads{Downloads: w.objects}; w.config.Downloads = watched })
 			w.do(c.method, files+"/"+idStored, nil, c.header...)
 			if !slices.Equal(watched.reads, c.reads) {
 				t.Errorf("read %v, want %v", watched.reads, c.reads)
@@ -51,10 +51,10 @@ func TestAFileThatCannotBeSentWholeBreaksTheConnection(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, func(w *world) {
+			w := newFixture(t, func(w *fixture) {
 				watched := &watchedDownloads{Downloads: w.objects}
 				misbehave(watched)
-				w.config.Downloads, w.config.BodyIdle = watched, 50*time.Millisecond
+				w.config.Downloads, w.config.Limits().BodyIdle = watched, 50*time.Millisecond
 			})
 			server := serveOn(t, w.handler)
 			r := request(t, "GET", server.URL+files+"/"+idStored, nil)
@@ -74,8 +74,8 @@ func TestAFileThatCannotBeSentWholeBreaksTheConnection(t *testing.T) {
 }
 
 func TestAFileDeletedWhileItIsAskedForIsNotFound(t *testing.T) {
-	var w *world
-	w = newWorld(t, func(w2 *world) {
+	var w *fixture
+	w = newFixture(t, func(w2 *fixture) {
 		watched := &watchedDownloads{Downloads: w2.objects, instead: func(ctx context.Context) (io.ReadCloser, error) {
 			if _, err := w.pipeline.Delete(ctx, ref("e", idStored)); err != nil {
 				t.Error(err)
@@ -91,7 +91,7 @@ func TestAFileDeletedWhileItIsAskedForIsNotFound(t *testing.T) {
 
 func TestAListIsWholeHoweverManyPagesItTakes(t *testing.T) {
 	const many = 1203
-	w := newWorld(t)
+	w := newFixture(t)
 	for i := range many {
 		r := upload.Ref{Journal: "j", Entry: "many", Kind: "images", ID: upload.ID(fmt.Sprintf("00000000-0000-7000-8000-1%011d", i))}
 		w.create(r, fmt.Sprintf("n%d", i), start.Add(time.Duration(i)*time.Second))
@@ -134,7 +134,7 @@ func TestAListIsWholeHoweverManyPagesItTakes(t *testing.T) {
 }
 
 func TestAListThatBreaksOffDoesNotLookWhole(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	for i := range 600 {
 		w.create(upload.Ref{Journal: "j", Entry: "many", Kind: "images", ID: upload.ID(fmt.Sprintf("00000000-0000-7000-8000-1%011d", i))}, "n", start)
 	}
@@ -152,11 +152,11 @@ func TestAListThatBreaksOffDoesNotLookWhole(t *testing.T) {
 }
 
 func TestDeletingRemovesTheBytes(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	if got := w.do("DELETE", files+"/"+idStored, nil); got.status != http.StatusOK {
 		t.Fatalf("status %d: %s", got.status, got.body)
 	}
-	if _, there := w.objects.Bytes(w.pipeline.Layout.FilesKey(ref("e", idStored)), ""); there {
+	if _, exists := w.objects.Bytes(w.pipeline.Layout.FilesKey(ref("e", idStored)), ""); exists {
 		t.Error("the bytes are still there")
 	}
 	if got := w.do("GET", files+"/"+idStored, nil); got.status != 404 {
@@ -168,10 +168,10 @@ func TestDeletingRemovesTheBytes(t *testing.T) {
 }
 
 func TestAFileThatIsCutIsNeverHandedOnAsWhole(t *testing.T) {
-	w := newWorld(t, func(w *world) { w.config.Downloads = &watchedDownloads{Downloads: w.objects, instead: shortBody} })
+	w := newFixture(t, func(w *fixture) { w.config.Downloads = &watchedDownloads{Downloads: w.objects, instead: shortBody} })
 	defer func() {
 		// Whatever carries the answer must be told, not only a server that counts.
-		if recover() != http.ErrAbortHandler { //nolint:errorlint // the sentinel itself is thrown
+		if recover() != http.ErrAbortHandler { //nolint:errorlint // the sentinel itself is panicked
 			t.Error("the handler returned as if the answer were complete")
 		}
 	}()
@@ -193,19 +193,19 @@ func (d forbidding) ReadRange(context.Context, upload.Key, upload.Version, int64
 func TestTroubleWithReadingIsLookedInto(t *testing.T) {
 	for name, c := range map[string]struct {
 		id     string
-		before func(*world)
+		before func(*fixture)
 		status int
 	}{
-		"deleted meanwhile": {idStored, func(w *world) {
+		"deleted meanwhile": {idStored, func(w *fixture) {
 			if _, err := w.pipeline.Delete(w.t.Context(), ref("e", idStored)); err != nil {
 				w.t.Fatal(err)
 			}
 		}, 404},
-		"the version is not there": {idLost, func(*world) {}, 500},
-		"the version is there":     {idStored, func(*world) {}, 503},
+		"the version is not there": {idLost, func(*fixture) {}, 500},
+		"the version is there":     {idStored, func(*fixture) {}, 503},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, func(w *world) {
+			w := newFixture(t, func(w *fixture) {
 				w.config.Downloads = forbidding{w.objects, func() { c.before(w) }}
 			})
 			if got := w.do("GET", files+"/"+c.id, nil); got.status != c.status {

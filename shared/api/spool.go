@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -10,15 +9,13 @@ import (
 	"hash"
 	"io"
 	"os"
-	"time"
 )
 
 // spoolMemory is how much of a body is kept in memory before it goes to a file.
 const spoolMemory = 256 << 10
 
-// spool keeps a body until it is stored: small ones in memory, others in a file
-// that has no name any more, so that nothing is left behind however the process
-// ends.
+// spool keeps a body until it is stored: small ones in memory, others in a file that has no name any more, so that
+// nothing is left behind however the process ends.
 type spool struct {
 	dir    string
 	memory bytes.Buffer
@@ -27,72 +24,60 @@ type spool struct {
 	sum    hash.Hash
 }
 
-// SpoolPattern matches the files that wait in Config.SpoolDir. They have no name for
-// longer than a moment, but a process can be killed in that moment.
+// SpoolPattern matches the files that wait in Config.SpoolDir. They lose their names at once, but a process can be
+// killed before that.
 const SpoolPattern = "hatchery-upload-*"
 
 func newSpool(dir string) *spool { return &spool{dir: dir, sum: sha256.New()} }
 
-// errBeyond: the body is longer than it may be.
-var errBeyond = errors.New("body is longer than it may be")
+// errTooLong: the body is longer than it may be.
+var errTooLong = errors.New("body is longer than it may be")
 
 // fill reads all of body, at most limit bytes.
 func (s *spool) fill(body io.Reader, limit int64) error {
-	// io.CopyBuffer with plain readers and writers on both sides: one buffer.
-	n, err := io.CopyBuffer(struct{ io.Writer }{s}, io.LimitReader(body, limit+1), make([]byte, 32<<10))
-	if err != nil {
-		return err
+	n, err := io.Copy(s, io.LimitReader(body, limit+1))
+	if err == nil && n > limit {
+		err = errTooLong
 	}
-	if n > limit {
-		return errBeyond
-	}
-	return nil
+	return err
 }
 
 // Write adds to the spool.
 func (s *spool) Write(p []byte) (int, error) {
-	if s.file == nil && s.memory.Len()+len(p) > spoolMemory {
-		if err := s.toFile(); err != nil {
-			return 0, err
-		}
-	}
-	if s.file != nil {
-		if _, err := s.file.Write(p); err != nil {
-			return 0, fmt.Errorf("spool a body: %w", err)
-		}
-	} else {
-		s.memory.Write(p)
-	}
 	s.sum.Write(p)
 	s.size += int64(len(p))
+	if s.file == nil && s.memory.Len()+len(p) <= spoolMemory {
+		return s.memory.Write(p)
+	}
+	if err := s.writeFile(p); err != nil {
+		return 0, fmt.Errorf("spool a body: %w", err)
+	}
 	return len(p), nil
 }
 
-func (s *spool) toFile() error {
-	file, err := os.CreateTemp(s.dir, SpoolPattern)
-	if err != nil {
-		return fmt.Errorf("spool a body: %w", err)
+// writeFile adds to the file, which it makes of what is in memory.
+func (s *spool) writeFile(p []byte) (err error) {
+	if s.file == nil {
+		if s.file, err = os.CreateTemp(s.dir, SpoolPattern); err != nil {
+			return err
+		}
+		// Where an open file cannot be removed, Close does it.
+		_ = os.Remove(s.file.Name())
+		if _, err := s.memory.WriteTo(s.file); err != nil {
+			return err
+		}
+		s.memory = bytes.Buffer{}
 	}
-	s.file = file
-	// Where an open file cannot be removed, Close does it.
-	_ = os.Remove(file.Name())
-	if _, err := file.Write(s.memory.Bytes()); err != nil {
-		return fmt.Errorf("spool a body: %w", err)
-	}
-	s.memory = bytes.Buffer{}
-	return nil
+	_, err = s.file.Write(p)
+	return err
 }
 
-// reader reads the spool from its beginning.
-func (s *spool) reader() (io.ReadSeeker, error) {
+// reader reads the spool from its beginning, and can neither close nor write it.
+func (s *spool) reader() io.ReadSeeker {
 	if s.file == nil {
-		return bytes.NewReader(s.memory.Bytes()), nil
+		return bytes.NewReader(s.memory.Bytes())
 	}
-	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
-		return nil, fmt.Errorf("read a spooled body: %w", err)
-	}
-	// Without its other methods: what is given away cannot close or write it.
-	return io.NewSectionReader(s.file, 0, s.size), nil
+	return io.NewSectionReader(s.file, 0, s.size)
 }
 
 // sha256 is the lower-case hex of what was written.
@@ -103,20 +88,5 @@ func (s *spool) Close() {
 	if s.file != nil {
 		_ = s.file.Close()
 		_ = os.Remove(s.file.Name())
-	}
-}
-
-// turn waits until a body may be received, and gives its place back with done.
-func (h *handler) turn(ctx context.Context) (done func(), err error) {
-	timer := time.NewTimer(h.SlotWait)
-	defer timer.Stop()
-	select {
-	case h.uploads <- struct{}{}:
-		return func() { <-h.uploads }, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("wait to receive a body: %w", ctx.Err())
-	case <-timer.C:
-		return nil, &problem{code: busy, detail: "As many uploads as fit are under way: try again in a moment.", retryAfter: time.Second,
-			cause: fmt.Errorf("%d uploads at once", cap(h.uploads))}
 	}
 }

@@ -10,16 +10,14 @@ import (
 	"hatchery/shared/upload"
 )
 
-// Bounds of waiting for a verdict. A longer wait= means maxWait: the caller asks
-// again anyway.
+// Bounds of waiting for a verdict. A longer wait= means maxWait: the caller asks again anyway.
 const (
 	maxWait   = 20 * time.Second
-	firstLook = 50 * time.Millisecond
-	lastLook  = time.Second
+	firstPoll = 50 * time.Millisecond // the pauses between polls double
+	maxPoll   = time.Second
 )
 
-// status answers with the record, a tombstone's too. With wait= it waits for the
-// verdict.
+// status answers with the record, a tombstone's too. With wait= it waits for the verdict.
 func (h *handler) status(c *call) error {
 	wait, err := waitOf(c)
 	if err != nil {
@@ -44,7 +42,7 @@ func waitOf(c *call) (time.Duration, error) {
 	}
 	seconds, err := strconv.ParseUint(values.Get("wait"), 10, 31)
 	if err != nil {
-		return 0, &problem{code: badRequest, detail: "wait is a number of seconds, 0 to 20."}
+		return 0, newProblem(badRequest, "wait is a number of seconds, 0 to 20.")
 	}
 	return min(time.Duration(seconds)*time.Second, maxWait), nil
 }
@@ -58,9 +56,8 @@ func (h *handler) record(c *call) (upload.Record, error) {
 	return record, nil
 }
 
-// await looks at a pending record again and again, ever more seldom, until it
-// has its verdict or the time is over. It ends early when the caller hangs up,
-// when the handler is stopping, and at once when too many wait already.
+// await polls a pending record, ever more seldom, until it has its verdict or the time is over. It ends early when the
+// caller hangs up or the handler is stopping, and at once when too many wait already.
 func (h *handler) await(c *call, record upload.Record, wait time.Duration) (upload.Record, error) {
 	select {
 	case h.waiters <- struct{}{}:
@@ -80,10 +77,10 @@ func (h *handler) await(c *call, record upload.Record, wait time.Duration) (uplo
 		}()
 	}
 	// What was slept is summed up, so that a clock that jumps ends nothing early.
-	for look := firstLook; record.Status == upload.Pending && wait > 0; look = min(look*2, lastLook) {
-		look = min(look, wait)
-		wait -= look
-		if err := h.Sleep(ctx, look); err != nil {
+	for pause := firstPoll; record.Status == upload.Pending && wait > 0; pause = min(pause*2, maxPoll) {
+		pause = min(pause, wait)
+		wait -= pause
+		if err := h.limits.Sleep(ctx, pause); err != nil {
 			return record, nil // cut short: the record as it stands is the answer
 		}
 		var err error

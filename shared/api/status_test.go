@@ -13,7 +13,7 @@ import (
 
 const pendingStatus = files + "/" + idPending + "/status"
 
-func (w *world) settlePending() {
+func (w *fixture) settlePending() {
 	w.settle(ref("e", idPending), upload.Verdict{Status: upload.Rejected, Version: "q", At: start, Reason: &upload.Reason{Code: upload.Corrupt, Message: "Broken."}})
 }
 
@@ -28,9 +28,9 @@ func untilCancelled(begun chan<- struct{}) func(context.Context, time.Duration) 
 
 func TestWaitingEndsWithTheVerdict(t *testing.T) {
 	var slept []time.Duration
-	var w *world
-	w = newWorld(t, func(w2 *world) {
-		w2.config.Sleep = func(_ context.Context, d time.Duration) error {
+	var w *fixture
+	w = newFixture(t, func(w2 *fixture) {
+		w2.config.Limits().Sleep = func(_ context.Context, d time.Duration) error {
 			if slept = append(slept, d); len(slept) == 3 {
 				w.settlePending()
 			}
@@ -49,15 +49,15 @@ func TestWaitingEndsWithTheVerdict(t *testing.T) {
 func TestWaitingIsBounded(t *testing.T) {
 	for wait, want := range map[string]time.Duration{"0": 0, "1": time.Second, "20": 20 * time.Second, "21": 20 * time.Second, "2000000000": 20 * time.Second} {
 		var slept time.Duration
-		w := newWorld(t, func(w *world) {
-			w.config.Sleep = func(_ context.Context, d time.Duration) error { slept += d; return nil }
+		w := newFixture(t, func(w *fixture) {
+			w.config.Limits().Sleep = func(_ context.Context, d time.Duration) error { slept += d; return nil }
 		})
 		got := w.do("GET", pendingStatus+"?wait="+wait, nil)
 		if got.status != 200 || got.member(t, "status") != "pending" || slept != want {
 			t.Errorf("wait=%s: %d after %s, want 200 after %s", wait, got.status, slept, want)
 		}
 	}
-	w := newWorld(t)
+	w := newFixture(t)
 	if got := w.do("GET", pendingStatus+"?wait=99999999999999999999", nil); got.status != 400 {
 		t.Errorf("a number beyond all numbers: %d", got.status)
 	}
@@ -65,7 +65,7 @@ func TestWaitingIsBounded(t *testing.T) {
 
 func TestWaitingEndsWhenTheClientHangsUp(t *testing.T) {
 	begun := make(chan struct{}, 1)
-	w := newWorld(t, func(w *world) { w.config.Sleep = untilCancelled(begun) })
+	w := newFixture(t, func(w *fixture) { w.config.Limits().Sleep = untilCancelled(begun) })
 	ctx, hangUp := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
@@ -82,7 +82,7 @@ func TestWaitingEndsWhenTheClientHangsUp(t *testing.T) {
 
 func TestWaitingEndsWhenTheHandlerStops(t *testing.T) {
 	begun, stopping := make(chan struct{}, 1), make(chan struct{})
-	w := newWorld(t, func(w *world) { w.config.Sleep, w.config.Stopping = untilCancelled(begun), stopping })
+	w := newFixture(t, func(w *fixture) { w.config.Limits().Sleep, w.config.Stopping = untilCancelled(begun), stopping })
 	answers := make(chan reply)
 	go func() { answers <- w.do("GET", pendingStatus+"?wait=20", nil) }()
 	<-begun
@@ -94,8 +94,8 @@ func TestWaitingEndsWhenTheHandlerStops(t *testing.T) {
 
 func TestNoMoreWaitThanMay(t *testing.T) {
 	begun, stopping := make(chan struct{}, 1), make(chan struct{})
-	w := newWorld(t, func(w *world) {
-		w.config.Sleep, w.config.Stopping, w.config.MaxWaiters = untilCancelled(begun), stopping, 1
+	w := newFixture(t, func(w *fixture) {
+		w.config.Limits().Sleep, w.config.Stopping, w.config.Limits().MaxWaiters = untilCancelled(begun), stopping, 1
 	})
 	answers := make(chan reply)
 	go func() { answers <- w.do("GET", pendingStatus+"?wait=20", nil) }()
@@ -108,9 +108,9 @@ func TestNoMoreWaitThanMay(t *testing.T) {
 }
 
 func TestTroubleWhileWaitingIsTold(t *testing.T) {
-	var w *world
-	w = newWorld(t, func(w2 *world) {
-		w2.config.Sleep = func(context.Context, time.Duration) error { brokenRecords(w); return nil }
+	var w *fixture
+	w = newFixture(t, func(w2 *fixture) {
+		w2.config.Limits().Sleep = func(context.Context, time.Duration) error { brokenRecords(w); return nil }
 	})
 	if got := w.do("GET", pendingStatus+"?wait=20", nil); got.status != 503 {
 		t.Errorf("status %d", got.status)

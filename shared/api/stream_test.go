@@ -22,7 +22,7 @@ type client struct {
 	in   *bufio.Reader
 }
 
-// serveOn starts a server over the world's handler.
+// serveOn starts a server over the fixture's handler.
 func serveOn(t *testing.T, h http.Handler) *httptest.Server {
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
@@ -119,7 +119,7 @@ func TestWhatCanBeRefusedIsRefusedBeforeTheBodyIsRead(t *testing.T) {
 		{"no boundary", named("cat.png"), 10, []string{"Content-Type", "multipart/form-data"}, 400},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			r := request(t, "POST", c.target, untouchable{t}, c.header...)
 			r.ContentLength = c.length
 			recorder := httptest.NewRecorder()
@@ -133,7 +133,7 @@ func TestWhatCanBeRefusedIsRefusedBeforeTheBodyIsRead(t *testing.T) {
 }
 
 func TestExpectContinueIsAnsweredOnlyOnceTheHeadersPass(t *testing.T) {
-	server := serveOn(t, newWorld(t).handler)
+	server := serveOn(t, newFixture(t).handler)
 	refused := dial(t, server)
 	refused.head(named("cat.exe"), 5, "Expect: 100-continue")
 	refused.wantStatus(406)
@@ -158,7 +158,7 @@ func TestExpectContinueIsAnsweredOnlyOnceTheHeadersPass(t *testing.T) {
 }
 
 func TestARefusalIsAnsweredWhileTheBodyIsStillToCome(t *testing.T) {
-	server := serveOn(t, newWorld(t).handler)
+	server := serveOn(t, newFixture(t).handler)
 	for target, status := range map[string]int{named("cat.exe"): 406, "/nothing": 404, named("cat.png"): 406} {
 		c := dial(t, server)
 		c.head(target, maxImage+1)
@@ -170,7 +170,7 @@ func TestARefusalIsAnsweredWhileTheBodyIsStillToCome(t *testing.T) {
 }
 
 func TestAClientThatSendsAllBeforeItReadsSeesTheRefusal(t *testing.T) {
-	server := serveOn(t, newWorld(t).handler)
+	server := serveOn(t, newFixture(t).handler)
 	large := strings.Repeat("x", maxImage+2_000_000)
 	c := dial(t, server)
 	c.head(named("cat.png"), len(large))
@@ -200,7 +200,7 @@ func TestABodyThatStopsArrivingIsGivenUp(t *testing.T) {
 		"form": func(c *client) { c.head(files+"/uploads", 1000, asJSON); c.send(`{"name":`) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, func(w *world) { w.config.BodyIdle = 50 * time.Millisecond })
+			w := newFixture(t, func(w *fixture) { w.config.Limits().BodyIdle = 50 * time.Millisecond })
 			c := dial(t, serveOn(t, w.handler))
 			begin(c)
 			c.wantStatus(408)
@@ -214,7 +214,7 @@ func TestABodyThatStopsArrivingIsGivenUp(t *testing.T) {
 }
 
 func TestABodyThatDripsIsGivenUpInTheEnd(t *testing.T) {
-	w := newWorld(t, func(w *world) { w.config.BodyTime = 50 * time.Millisecond })
+	w := newFixture(t, func(w *fixture) { w.config.Limits().BodyTime = 50 * time.Millisecond })
 	c := dial(t, serveOn(t, w.handler))
 	c.head(named("cat.png"), maxImage)
 	go func() {
@@ -238,7 +238,7 @@ func TestAClientThatHangsUpMidBodyLeavesNothing(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			c := dial(t, serveOn(t, w.handler))
 			begin(c)
 			_ = c.conn.Close()
@@ -250,9 +250,9 @@ func TestAClientThatHangsUpMidBodyLeavesNothing(t *testing.T) {
 }
 
 func TestAnUploadThatArrivedIsFinishedThoughTheClientHangsUp(t *testing.T) {
-	w := newWorld(t)
-	held := &heldPut{Objects: w.objects, begun: make(chan struct{}), letGo: make(chan struct{})}
-	w.pipeline.Objects = held
+	w := newFixture(t)
+	blocked := &blockedPut{Objects: w.objects, begun: make(chan struct{}), letGo: make(chan struct{})}
+	w.pipeline.Objects = blocked
 	contexts := make(chan context.Context, 1)
 	c := dial(t, serveOn(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		contexts <- r.Context()
@@ -260,16 +260,16 @@ func TestAnUploadThatArrivedIsFinishedThoughTheClientHangsUp(t *testing.T) {
 	})))
 	c.head(named("cat.png"), 5)
 	c.send("bytes")
-	<-held.begun
+	<-blocked.begun
 	_ = c.conn.Close()
 	<-(<-contexts).Done()
-	close(held.letGo)
-	key := w.pipeline.Layout.QuarantineKey(ref("e", idSecond))
+	close(blocked.letGo)
+	key := w.pipeline.Layout.QuarantineKey(ref("e", idNew))
 	eventually(t, "the bytes are in quarantine", func() bool { _, ok := w.objects.Bytes(key, ""); return ok })
 }
 
 func TestConnectionsAreUsedAgain(t *testing.T) {
-	c := dial(t, serveOn(t, newWorld(t).handler))
+	c := dial(t, serveOn(t, newFixture(t).handler))
 	contentType, body := form("file@", strings.Repeat("x", 300_000))
 	for range 3 {
 		c.head(named("cat.png"), len(body), "Content-Type: "+contentType)
@@ -300,7 +300,7 @@ func (d *deadlines) SetWriteDeadline(time.Time) error {
 
 func TestNoDeadlineOfOneRequestCutsTheNext(t *testing.T) {
 	for _, body := range []string{"bytes", strings.Repeat("x", 300_000)} {
-		w := newWorld(t)
+		w := newFixture(t)
 		d := &deadlines{ResponseRecorder: httptest.NewRecorder()}
 		w.handler.ServeHTTP(d, request(t, "POST", named("cat.png"), strings.NewReader(body)))
 		if len(d.set) < 3 || d.set[0] != "write" || d.set[len(d.set)-1] != "write" {
@@ -313,7 +313,7 @@ func TestNoDeadlineOfOneRequestCutsTheNext(t *testing.T) {
 }
 
 func TestNoMoreBodiesAtOnceThanThereIsRoomFor(t *testing.T) {
-	w := newWorld(t, func(w *world) { w.config.MaxUploads, w.config.SlotWait = 1, 10*time.Millisecond })
+	w := newFixture(t, func(w *fixture) { w.config.Limits().MaxUploads, w.config.Limits().SlotWait = 1, 10*time.Millisecond })
 	reading, writing := io.Pipe()
 	answers := make(chan reply)
 	go func() { answers <- w.do("POST", named("cat.png"), reading) }()
@@ -338,7 +338,7 @@ func TestNoMoreBodiesAtOnceThanThereIsRoomFor(t *testing.T) {
 
 func TestNoGoroutineStaysBehind(t *testing.T) {
 	before := runtime.NumGoroutine()
-	w := newWorld(t, func(w *world) { w.config.BodyIdle = 20 * time.Millisecond })
+	w := newFixture(t, func(w *fixture) { w.config.Limits().BodyIdle = 20 * time.Millisecond })
 	server := httptest.NewServer(w.handler)
 	for range 5 {
 		slow := dial(t, server)

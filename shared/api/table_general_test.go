@@ -5,12 +5,11 @@ import (
 	"errors"
 	"io"
 	"strings"
-	"time"
 
 	"hatchery/shared/upload"
 )
 
-// brokenStores answers everything with trouble whose text is a secret.
+// brokenStores fails always, with an error whose text is a secret.
 type brokenStores struct {
 	upload.Records
 	upload.Downloads
@@ -42,14 +41,14 @@ func (brokenStores) Sign(context.Context, upload.FormRequest) (upload.Form, erro
 
 func (brokenStores) Link(context.Context, upload.Link) (string, error) { return "", errInternals }
 
-func (brokenStores) Delete(context.Context, upload.Ref, time.Time, time.Time) (upload.Record, error) {
+func (brokenStores) Update(context.Context, upload.Ref, upload.Transition) (upload.Record, error) {
 	return upload.Record{}, errInternals
 }
 
-func brokenRecords(w *world) { w.pipeline.Records = brokenStores{} }
+func brokenRecords(w *fixture) { w.pipeline.Records = brokenStores{} }
 
-func cors(origins ...string) func(*world) {
-	return func(w *world) { w.config.CORSOrigins = origins }
+func cors(origins ...string) func(*fixture) {
+	return func(w *fixture) { w.config.CORSOrigins = origins }
 }
 
 // everyRoute is one proper request for every route that needs Authorization.
@@ -89,9 +88,9 @@ func generalTable() []exchange {
 			}
 			table = append(table, d)
 		}
-		trouble := with(e, "records in trouble:", nil, 503, "unavailable")
-		trouble.change, trouble.want = brokenRecords, []string{"Retry-After", "5"}
-		table = append(table, trouble)
+		failing := with(e, "failing records:", nil, 503, "unavailable")
+		failing.change, failing.want = brokenRecords, []string{"Retry-After", "5"}
+		table = append(table, failing)
 
 		allowed := with(e, "cors, denied:", []string{"Authorization", "-", "Origin", "https://notes.example.com"}, 401, "unauthorized")
 		allowed.change = cors("https://other.example.com", "https://notes.example.com")
@@ -139,11 +138,11 @@ func generalTable() []exchange {
 		exchange{name: "a star among others means nothing", method: "GET", path: files, change: cors("*", "https://a.test"), header: []string{"Origin", "https://any.test"}, status: 200, want: []string{"Access-Control-Allow-Origin", "-"}},
 
 		exchange{name: "a form that cannot be signed", method: "POST", path: files + "/uploads", body: `{"name":"cat.png"}`, header: []string{"Content-Type", "application/json"}, status: 503, code: "unavailable",
-			change: func(w *world) { w.config.Forms = brokenStores{} }, want: []string{"Location", "-"}},
+			change: func(w *fixture) { w.config.Forms = brokenStores{} }, want: []string{"Location", "-"}},
 		exchange{name: "a link that cannot be signed", method: "GET", path: "/files/j/entries/large/images/" + idLarge, status: 503, code: "unavailable",
-			change: func(w *world) { w.config.Downloads, w.config.RedirectBytes = brokenStores{}, 1000 }},
+			change: func(w *fixture) { w.config.Downloads, w.config.RedirectBytes = brokenStores{}, 1000 }},
 		exchange{name: "bytes that cannot be read", method: "GET", path: files + "/" + idStored, status: 503, code: "unavailable", header: []string{"Range", "bytes=0-1"},
-			change: func(w *world) { w.config.Downloads = brokenStores{} }, want: []string{"Content-Range", "-", "ETag", "-"}},
+			change: func(w *fixture) { w.config.Downloads = brokenStores{} }, want: []string{"Content-Range", "-", "ETag", "-"}},
 	)
 	return table
 }

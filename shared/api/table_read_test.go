@@ -13,7 +13,7 @@ const (
 	modified = "Sun, 01 Mar 2026 12:01:00 GMT"
 )
 
-func redirects(w *world) { w.config.RedirectBytes = 1000 }
+func redirects(w *fixture) { w.config.RedirectBytes = 1000 }
 
 // readTable is what GET and HEAD answer.
 func readTable() []exchange {
@@ -70,7 +70,7 @@ func readTable() []exchange {
 		{name: "JSON refused by q=0 is a redirect", method: "GET", path: large, change: redirects, header: []string{"Accept", "application/json;q=0, */*"}, status: 302},
 		{name: "a large file known to the caller", method: "GET", path: large, change: redirects, header: []string{"If-None-Match", etag}, status: 304},
 		{name: "HEAD of a large file", method: "HEAD", path: large, change: redirects, status: 200, want: []string{"Content-Length", "3000"}},
-		{name: "a file at the bound is sent", method: "GET", path: large, change: func(w *world) { w.config.RedirectBytes = largeSize }, status: 200, exact: exactly(strings.Repeat("L", largeSize))},
+		{name: "a file at the bound is sent", method: "GET", path: large, change: func(w *fixture) { w.config.RedirectBytes = largeSize }, status: 200, exact: exactly(strings.Repeat("L", largeSize))},
 
 		{name: "the list", method: "GET", path: files, status: 200, want: []string{"Content-Type", "application/json"},
 			exact: exactly(`{"images":[` + lostJSON + `,` + storedJSON + `]}`)},
@@ -86,7 +86,7 @@ func readTable() []exchange {
 		{name: "a list with a word as limit", method: "GET", path: files + "?limit=all", status: 400},
 		{name: "a list with an empty limit", method: "GET", path: files + "?limit=", status: 400},
 		{name: "a list with a foreign cursor", method: "GET", path: files + "?cursor=zzz", status: 400},
-		{name: "a list with an endless cursor, of which the store never hears", method: "GET", change: brokenRecords, path: files + "?cursor=" + strings.Repeat("a", 3000), status: 400},
+		{name: "a list with an endless cursor, which never reaches the store", method: "GET", change: brokenRecords, path: files + "?cursor=" + strings.Repeat("a", 3000), status: 400},
 
 		{name: "the status of a stored file", method: "GET", path: file + "/status", status: 200, exact: exactly(storedJSON)},
 		{name: "the status with a slash", method: "GET", path: file + "/status/", status: 200},

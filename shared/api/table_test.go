@@ -20,9 +20,9 @@ type exchange struct {
 	path   string
 	header []string // name, value, …; the value "-" removes
 	body   string
-	// change adjusts the world; before brings it into a state by other requests.
-	change func(*world)
-	before func(w *world, send func(method, path, body string, header ...string) reply)
+	// change adjusts the fixture; before brings it into a state by other requests.
+	change func(*fixture)
+	before func(w *fixture, send func(method, path, body string, header ...string) reply)
 
 	status int
 	want   []string // headers: name, value, …; the value "-" means absent
@@ -63,7 +63,7 @@ var transports = map[string]transport{
 }
 
 func wholeTable() []exchange {
-	return slices.Concat(readTable(), writeTable(), onceTable(), generalTable())
+	return slices.Concat(readTable(), writeTable(), idempotencyTable(), generalTable())
 }
 
 func TestRequestsAndAnswers(t *testing.T) {
@@ -83,11 +83,11 @@ func TestRequestsAndAnswers(t *testing.T) {
 }
 
 func (e exchange) run(t *testing.T, way transport) {
-	var changes []func(*world)
+	var changes []func(*fixture)
 	if e.change != nil {
 		changes = append(changes, e.change)
 	}
-	w := newWorld(t, changes...)
+	w := newFixture(t, changes...)
 	var body io.Reader
 	if e.body != "" {
 		body = strings.NewReader(e.body)
@@ -103,9 +103,9 @@ func (e exchange) run(t *testing.T, way transport) {
 		t.Fatalf("status %d, want %d: %s", got.status, e.status, got.body)
 	}
 	for i := 0; i < len(e.want); i += 2 {
-		values, there := headerValues(got.header, e.want[i])
+		values, present := headerValues(got.header, e.want[i])
 		switch {
-		case e.want[i+1] == "-" && there:
+		case e.want[i+1] == "-" && present:
 			t.Errorf("header %s: %q, want none", e.want[i], values)
 		case e.want[i+1] != "-" && strings.Join(values, ", ") != e.want[i+1]:
 			t.Errorf("header %s: %q, want %q", e.want[i], values, e.want[i+1])

@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"strings"
 
-	"hatchery/shared/upload"
+	"hatchery/shared/policy"
 )
 
 // maxImage is the default policy's bound of one image.
@@ -25,15 +25,13 @@ func posts(name, target, content string, more exchange) []exchange {
 	return []exchange{raw, multipart}
 }
 
-func postBytes(n int64) func(*world) { return func(w *world) { w.config.PostBytes = n } }
+func postBytes(n int64) func(*fixture) { return func(w *fixture) { w.config.PostBytes = n } }
 
 // writeTable is what POST and DELETE answer.
 func writeTable() []exchange {
 	accepted := `{"id":"` + idNew + `","journal_id":"j","entry_id":"e","name":"my_cat","extension":"png","created_at":"2026-03-01 12:00:00.437163","kind":"images","status":"pending",` +
 		`"size":null,"content_type":null,"sha256":null,"reason":null,"settled_at":null}`
-	// The first draft, made before the body is read, takes an id of its own.
-	accepted = strings.Replace(accepted, idNew, idSecond, 1)
-	location := []string{"Location", files + "/" + idSecond + "/status", "Content-Type", "application/json", "Cache-Control", "no-store"}
+	location := []string{"Location", files + "/" + idNew + "/status", "Content-Type", "application/json", "Cache-Control", "no-store"}
 
 	table := posts("a picture", named("My.Cat.PNG"), "bytes", exchange{status: 202, exact: exactly(accepted), want: location})
 	add := func(more ...exchange) { table = append(table, more...) }
@@ -67,10 +65,10 @@ func writeTable() []exchange {
 	add(posts("two keys", named("cat.png"), "b", exchange{status: 400, code: "bad_idempotency_key", header: []string{"Idempotency-Key", "a", "Idempotency-Key", "b"}})...)
 	add(posts("a key", named("cat.png"), "b", exchange{status: 202, header: []string{"Idempotency-Key", strings.Repeat("k", 255)}})...)
 	add(posts("a compressed body", named("cat.png"), "b", exchange{status: 415, code: "unsupported_media_type", header: []string{"Content-Encoding", "gzip"}})...)
-	add(posts("an entry that is full", named("cat.png"), "b", exchange{status: 406, code: "quota", change: func(w *world) {
+	add(posts("an entry that is full", named("cat.png"), "b", exchange{status: 406, code: "quota", change: func(w *fixture) {
 		kind := w.pipeline.Policy.Kinds["images"]
 		kind.MaxFiles = 1
-		w.pipeline.Policy = upload.Policy{Kinds: map[upload.KindName]upload.Kind{"images": kind}}
+		w.pipeline.Policy = policy.Policy{Kinds: map[policy.KindName]policy.Kind{"images": kind}}
 	}})...)
 
 	sum := sha256.Sum256([]byte("bytes"))
@@ -94,9 +92,6 @@ func writeTable() []exchange {
 		exchange{name: "delete another entry's", method: "DELETE", path: "/files/j/entries/x/images/" + idStored, status: 404},
 	)
 }
-
-// idSecond is the id of the second draft.
-const idSecond = "00000000-0000-7000-8000-000000001002"
 
 func multipartTable() []exchange {
 	post := func(name string, e exchange, parts ...string) exchange {

@@ -27,6 +27,7 @@ const (
 	maxKey        = 1024 // bytes, S3's own limit for a key
 	maxBucket     = 255  // bytes, the longest bucket name that S3 ever allowed
 	maxIdentifier = 1024 // bytes; version ids, ETags and sequencers are shorter than this by far
+	maxShown      = 120  // bytes of a text from outside that an error or a log line shows
 )
 
 // createdPrefix begins the names of all events that mean "there is a new object (or a new version of one)".
@@ -44,23 +45,15 @@ var ErrNotNotification = errors.New("not an S3 notification")
 type Created struct {
 	// Name is the kind of event as S3 writes it in a record: "ObjectCreated:Put", ":Post", ":Copy" or
 	// ":CompleteMultipartUpload". A kind that S3 adds later is passed on as it stands.
-	Name string
-	// Time is when S3 finished the request, in UTC. S3 writes milliseconds, EventBridge seconds.
-	Time time.Time
-	// Region is the bucket's region.
-	Region string
-	// Bucket is the bucket's name, never empty.
-	Bucket string
-	// Key is the object's key, decoded: 1 to 1024 bytes of UTF-8.
-	Key string
-	// VersionID is empty when the bucket has never had versioning.
-	VersionID string
-	// ETag has no quotes. After a multipart upload it ends in "-N" and is not an MD5.
-	ETag string
-	// Sequencer is equal for repeated deliveries of one event. Nothing else should be read into it.
-	Sequencer string
-	// Size is the object's length in bytes.
-	Size int64
+	Name      string
+	Time      time.Time // when S3 finished the request, in UTC; S3 writes milliseconds, EventBridge seconds
+	Region    string    // of the bucket
+	Bucket    string    // never empty
+	Key       string    // decoded: 1 to 1024 bytes of UTF-8
+	VersionID string    // empty when the bucket has never had versioning
+	ETag      string    // without quotes; after a multipart upload it ends in "-N" and is not an MD5
+	Sequencer string    // equal for repeated deliveries of one event; it says nothing else
+	Size      int64     // in bytes
 }
 
 // check says what makes a Created unusable; it holds for what is read as well as for what is written.
@@ -88,19 +81,17 @@ func (c Created) check() error {
 	for _, id := range []struct{ what, value string }{
 		{"version id", c.VersionID}, {"ETag", c.ETag}, {"sequencer", c.Sequencer}, {"region", c.Region},
 	} {
-		if len(id.value) > maxIdentifier {
-			return fmt.Errorf("object %s has a %s of %d bytes, at most %d are allowed",
-				quote(c.Key), id.what, len(id.value), maxIdentifier)
+		if n := len(id.value); n > maxIdentifier {
+			return fmt.Errorf("object %s has a %s of %d bytes, at most %d are allowed", quote(c.Key), id.what, n, maxIdentifier)
 		}
 	}
 	return nil
 }
 
-// quote shows a string from a message in an error: escaped, and cut to a length that a log line can bear.
+// quote shows a string from a message in an error, escaped and cut.
 func quote(s string) string {
-	const most = 120
-	if len(s) > most {
-		return fmt.Sprintf("%q… (%d bytes)", s[:most], len(s))
+	if len(s) > maxShown {
+		return fmt.Sprintf("%q… (%d bytes)", s[:maxShown], len(s))
 	}
 	return fmt.Sprintf("%q", s)
 }

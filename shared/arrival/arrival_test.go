@@ -111,7 +111,7 @@ func TestTheNameIsReadWithAndWithoutThePrefixOfTheSettings(t *testing.T) {
 
 // Each fault is made from a good message by one replacement, so that nothing else can be the reason.
 func TestARecordWithAFaultIsReported(t *testing.T) {
-	tests := []struct{ name, file, old, new, says string }{
+	tests := []struct{ name, file, old, new, wantText string }{
 		{"key with a lone percent sign", "put.json", "red+flower%40", "red+flower%4", "decode key"},
 		{"key that is not UTF-8", "put.json", "%C3%A9", "%C3%28", "not UTF-8"},
 		{"no key", "put.json", `"key":"quarantine/red+flower%40home%2B%C3%A9.jpg",`, "", "key is missing"},
@@ -143,8 +143,8 @@ func TestARecordWithAFaultIsReported(t *testing.T) {
 			if len(m.Created) != 0 || len(m.Faults) != 1 {
 				t.Fatalf("got %+v, want one fault and nothing created", m)
 			}
-			if !strings.Contains(m.Faults[0].Error(), tt.says) {
-				t.Errorf("fault %q does not say %q", m.Faults[0], tt.says)
+			if !strings.Contains(m.Faults[0].Error(), tt.wantText) {
+				t.Errorf("fault %q does not say %q", m.Faults[0], tt.wantText)
 			}
 		})
 	}
@@ -163,7 +163,7 @@ func TestAFaultShowsAHostileKeyEscapedAndShort(t *testing.T) {
 
 func TestABodyThatIsNoNotificationIsRefusedSayingWhatItIs(t *testing.T) {
 	many := `{"Records":[` + strings.Repeat(`{},`, arrival.MaxRecords) + `{}]}`
-	tests := []struct{ name, body, says string }{
+	tests := []struct{ name, body, wantText string }{
 		{"empty", "", "no JSON object"},
 		{"text", "hello", "no JSON object"},
 		{"a list", `[{"Records":[]}]`, "no JSON object"},
@@ -181,8 +181,8 @@ func TestABodyThatIsNoNotificationIsRefusedSayingWhatItIs(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := arrival.Parse([]byte(tt.body))
-			if !errors.Is(err, arrival.ErrNotNotification) || !strings.Contains(err.Error(), tt.says) {
-				t.Errorf("got %v, want ErrNotNotification that says %q", err, tt.says)
+			if !errors.Is(err, arrival.ErrNotNotification) || !strings.Contains(err.Error(), tt.wantText) {
+				t.Errorf("got %v, want ErrNotNotification that says %q", err, tt.wantText)
 			}
 			if err != nil && strings.Contains(err.Error(), "s3cr3t") {
 				t.Errorf("the error shows a value of the body: %v", err)

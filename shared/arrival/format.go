@@ -10,51 +10,42 @@ import (
 	"time"
 )
 
-// The order and the names of the members are those of S3's own messages.
-type (
-	writtenMessage struct {
-		Records []writtenRecord `json:"Records"`
-	}
-	writtenRecord struct {
-		EventVersion      string            `json:"eventVersion"`
-		EventSource       string            `json:"eventSource"`
-		AWSRegion         string            `json:"awsRegion"`
-		EventTime         string            `json:"eventTime"`
-		EventName         string            `json:"eventName"`
-		UserIdentity      writtenIdentity   `json:"userIdentity"`
-		RequestParameters writtenCaller     `json:"requestParameters"`
-		ResponseElements  writtenRequestIDs `json:"responseElements"`
-		S3                writtenS3         `json:"s3"`
-	}
-	writtenIdentity struct {
+// writtenRecord has the members of S3's own messages, in their order.
+type writtenRecord struct {
+	EventVersion string `json:"eventVersion"`
+	EventSource  string `json:"eventSource"`
+	AWSRegion    string `json:"awsRegion"`
+	EventTime    string `json:"eventTime"`
+	EventName    string `json:"eventName"`
+	UserIdentity struct {
 		PrincipalID string `json:"principalId"`
-	}
-	writtenCaller struct {
+	} `json:"userIdentity"`
+	RequestParameters struct {
 		SourceIPAddress string `json:"sourceIPAddress"`
-	}
-	writtenRequestIDs struct {
+	} `json:"requestParameters"`
+	ResponseElements struct {
 		RequestID string `json:"x-amz-request-id"`
 		HostID    string `json:"x-amz-id-2"`
-	}
-	writtenS3 struct {
-		SchemaVersion   string        `json:"s3SchemaVersion"`
-		ConfigurationID string        `json:"configurationId"`
-		Bucket          writtenBucket `json:"bucket"`
-		Object          writtenObject `json:"object"`
-	}
-	writtenBucket struct {
-		Name          string          `json:"name"`
-		OwnerIdentity writtenIdentity `json:"ownerIdentity"`
-		ARN           string          `json:"arn"`
-	}
-	writtenObject struct {
-		Key       string `json:"key"`
-		Size      int64  `json:"size"`
-		ETag      string `json:"eTag"`
-		VersionID string `json:"versionId,omitempty"`
-		Sequencer string `json:"sequencer"`
-	}
-)
+	} `json:"responseElements"`
+	S3 struct {
+		SchemaVersion   string `json:"s3SchemaVersion"`
+		ConfigurationID string `json:"configurationId"`
+		Bucket          struct {
+			Name          string `json:"name"`
+			OwnerIdentity struct {
+				PrincipalID string `json:"principalId"`
+			} `json:"ownerIdentity"`
+			ARN string `json:"arn"`
+		} `json:"bucket"`
+		Object struct {
+			Key       string `json:"key"`
+			Size      int64  `json:"size"`
+			ETag      string `json:"eTag"`
+			VersionID string `json:"versionId,omitempty"`
+			Sequencer string `json:"sequencer"`
+		} `json:"object"`
+	} `json:"s3"`
+}
 
 // Format writes records as S3 writes them into a queue: version 2.1, times in milliseconds, keys form-encoded. What S3
 // would say about the caller and the request is filled with fixed values, since Created does not hold it. It is an
@@ -63,7 +54,9 @@ func Format(records ...Created) ([]byte, error) {
 	if len(records) == 0 || len(records) > MaxRecords {
 		return nil, fmt.Errorf("format an S3 notification of %d records: want 1 to %d", len(records), MaxRecords)
 	}
-	message := writtenMessage{Records: make([]writtenRecord, 0, len(records))}
+	var message struct {
+		Records []writtenRecord `json:"Records"`
+	}
 	for i, c := range records {
 		if err := c.check(); err != nil {
 			return nil, fmt.Errorf("format record %d of %d of an S3 notification: %w", i+1, len(records), err)
@@ -82,38 +75,21 @@ func Format(records ...Created) ([]byte, error) {
 	return bytes.TrimSuffix(body.Bytes(), []byte("\n")), nil
 }
 
-func written(c Created) writtenRecord {
-	return writtenRecord{
-		EventVersion:      "2.1",
-		EventSource:       "aws:s3",
-		AWSRegion:         c.Region,
-		EventTime:         c.Time.UTC().Format("2006-01-02T15:04:05.000Z"),
-		EventName:         c.Name,
-		UserIdentity:      writtenIdentity{PrincipalID: "AWS:AIDAEXAMPLE"},
-		RequestParameters: writtenCaller{SourceIPAddress: "127.0.0.1"},
-		ResponseElements:  writtenRequestIDs{RequestID: "0000000000000000", HostID: "none"},
-		S3: writtenS3{
-			SchemaVersion:   "1.0",
-			ConfigurationID: "quarantine",
-			Bucket: writtenBucket{
-				Name:          c.Bucket,
-				OwnerIdentity: writtenIdentity{PrincipalID: "AEXAMPLE"},
-				ARN:           "arn:aws:s3:::" + c.Bucket,
-			},
-			Object: writtenObject{
-				Key:       encodeKey(c.Key),
-				Size:      c.Size,
-				ETag:      strings.Trim(c.ETag, `"`),
-				VersionID: c.VersionID,
-				Sequencer: c.Sequencer,
-			},
-		},
-	}
-}
-
-// encodeKey is the form encoding that S3 uses: a space is "+", everything unusual is percent-encoded, slashes stay.
-func encodeKey(key string) string {
-	return strings.ReplaceAll(url.QueryEscape(key), "%2F", "/")
+func written(c Created) (w writtenRecord) {
+	w.EventVersion, w.EventSource, w.AWSRegion, w.EventName = "2.1", "aws:s3", c.Region, c.Name
+	w.EventTime = c.Time.UTC().Format("2006-01-02T15:04:05.000Z")
+	w.UserIdentity.PrincipalID = "AWS:AIDAEXAMPLE"
+	w.RequestParameters.SourceIPAddress = "127.0.0.1"
+	w.ResponseElements.RequestID, w.ResponseElements.HostID = "0000000000000000", "none"
+	w.S3.SchemaVersion, w.S3.ConfigurationID = "1.0", "quarantine"
+	w.S3.Bucket.Name, w.S3.Bucket.ARN = c.Bucket, "arn:aws:s3:::"+c.Bucket
+	w.S3.Bucket.OwnerIdentity.PrincipalID = "AEXAMPLE"
+	object := &w.S3.Object
+	// A space is "+", everything unusual is percent-encoded, slashes stay.
+	object.Key = strings.ReplaceAll(url.QueryEscape(c.Key), "%2F", "/")
+	object.Size, object.ETag = c.Size, strings.Trim(c.ETag, `"`)
+	object.VersionID, object.Sequencer = c.VersionID, c.Sequencer
+	return w
 }
 
 // Sequencer makes a sequencer as S3 makes them (upper-case hexadecimal digits) that grows with time and n.

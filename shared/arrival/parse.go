@@ -16,8 +16,8 @@ import (
 type Message struct {
 	// Created are the objects that have arrived, in the order of the message.
 	Created []Created
-	// Faults has one error for each record that could not be read: an undecodable key, a missing size, a version of
-	// the form that is not known. Such a record names no object that could be trusted.
+	// Faults has one error for each record that could not be read: an undecodable key, a missing size, an unknown
+	// version of the form. Such a record names no object that could be trusted.
 	Faults []error
 	// Ignored are the names of records about other events ("ObjectRemoved:Delete", "ObjectTagging:Put"), which a
 	// wrongly set notification brings. There is nothing to do for them.
@@ -157,16 +157,24 @@ func parseBridged(body []byte, detailType string) (Message, error) {
 	default:
 		return Message{Ignored: []string{cut(detailType)}}, nil
 	}
+	created, err := readBridged(body)
+	if err != nil {
+		return Message{Faults: []error{err}}, nil //nolint:nilerr // the fault is the record's, not the message's
+	}
+	return Message{Created: []Created{created}}, nil
+}
+
+func readBridged(body []byte) (Created, error) {
 	var event bridged
 	if err := json.Unmarshal(body, &event); err != nil {
-		return Message{Faults: []error{fmt.Errorf("read the EventBridge event: %w", err)}}, nil
+		return Created{}, fmt.Errorf("read the EventBridge event: %w", err)
 	}
 	detail := event.Detail
 	// The detail has carried a version of its own since EventBridge's envelope version stopped changing; events from
 	// before have none.
 	if detail.EventVersion != "" {
 		if err := checkVersion(detail.EventVersion, 1, 0); err != nil {
-			return Message{Faults: []error{err}}, nil //nolint:nilerr // the fault is the record's, not the message's
+			return Created{}, err
 		}
 	}
 	created, err := newCreated(bridgedName(detail.Reason), event.Time, detail.Object.Size, Created{
@@ -174,9 +182,9 @@ func parseBridged(body []byte, detailType string) (Message, error) {
 		VersionID: detail.Object.VersionID, ETag: detail.Object.ETag, Sequencer: detail.Object.Sequencer,
 	})
 	if err != nil {
-		return Message{Faults: []error{fmt.Errorf("EventBridge event: %w", err)}}, nil
+		return Created{}, fmt.Errorf("EventBridge event: %w", err)
 	}
-	return Message{Created: []Created{created}}, nil
+	return created, nil
 }
 
 // bridgedName gives the event name of S3's own form for the reason in an EventBridge event.
@@ -199,7 +207,8 @@ func newCreated(name, eventTime string, size *int64, c Created) (Created, error)
 	}
 	at, err := time.Parse(time.RFC3339, eventTime)
 	if err != nil {
-		return Created{}, fmt.Errorf("object %s: event time %s: want the form 2006-01-02T15:04:05.000Z", quote(c.Key), quote(eventTime))
+		return Created{}, fmt.Errorf("object %s: event time %s: want the form 2006-01-02T15:04:05.000Z",
+			quote(c.Key), quote(eventTime))
 	}
 	c.Name, c.Size, c.Time = name, *size, at.UTC()
 	c.ETag = strings.Trim(c.ETag, `"`)
@@ -250,9 +259,8 @@ func describe(members map[string]json.RawMessage) string {
 
 // cut bounds a name from outside that is handed on for a log.
 func cut(s string) string {
-	const most = 120
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
+	if len(s) > maxShown {
+		return strings.ToValidUTF8(s[:maxShown], "") + "…"
 	}
 	return s
 }

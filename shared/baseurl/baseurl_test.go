@@ -6,7 +6,7 @@ import (
 )
 
 func TestNewAcceptsOnlyAPlaceThatTokensMayGoTo(t *testing.T) {
-	for _, c := range []struct{ base, fault string }{
+	for _, c := range []struct{ base, problem string }{
 		{"https://notes.example.com", ""},
 		{"https://notes.example.com/", ""},
 		{"https://notes.example.com:8443/api/v1", ""},
@@ -54,14 +54,14 @@ func TestNewAcceptsOnlyAPlaceThatTokensMayGoTo(t *testing.T) {
 		t.Run(c.base, func(t *testing.T) {
 			_, err := Parse("application", c.base)
 			switch {
-			case c.fault == "" && err != nil:
+			case c.problem == "" && err != nil:
 				t.Errorf("error %v, want none", err)
-			case c.fault != "" && err == nil:
-				t.Errorf("accepted; want a fault with %q", c.fault)
-			case c.fault != "" && !strings.Contains(err.Error(), c.fault):
-				t.Errorf("fault %q does not say %q", err, c.fault)
+			case c.problem != "" && err == nil:
+				t.Errorf("accepted; want an error with %q", c.problem)
+			case c.problem != "" && !strings.Contains(err.Error(), c.problem):
+				t.Errorf("error %q does not say %q", err, c.problem)
 			case err != nil && strings.Contains(err.Error(), "s3cret"):
-				t.Errorf("fault %q gives a secret away", err)
+				t.Errorf("error %q gives a secret away", err)
 			}
 		})
 	}

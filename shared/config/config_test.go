@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hatchery/shared/config"
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -27,7 +28,7 @@ type env map[string]string
 
 func (e env) get(name string) string { return e[name] }
 
-// with gives a least environment that works, changed by name, value, ….
+// with gives the smallest environment that works, changed by name, value, ….
 func with(changes ...string) env {
 	e := env{"HATCHERY_BUCKET": "bucket", "HATCHERY_RECORDS": "sqlite", "HATCHERY_APPLICATION_URL": "https://notes.example.com"}
 	for i := 0; i < len(changes); i += 2 {
@@ -36,13 +37,13 @@ func with(changes ...string) env {
 	return e
 }
 
-func TestTheLeastEnvironmentMeansTheDefaults(t *testing.T) {
+func TestTheSmallestEnvironmentMeansTheDefaults(t *testing.T) {
 	c, err := config.Load(with().get, config.Callers)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := config.Config{Bucket: "bucket", Layout: upload.DefaultLayout, Records: "sqlite", ApplicationURL: "https://notes.example.com",
-		Policy: upload.DefaultPolicy(), ValidatorTime: 300 * time.Second, ReadRate: 20_000_000,
+		Policy: policy.Default(), ValidatorTime: 300 * time.Second, ReadRate: 20_000_000,
 		QuarantineDays: 60, FormTime: 15 * time.Minute, VisibilityTime: 1801 * time.Second, MaxReceives: 5, SurveyTime: 7 * 24 * time.Hour, Stack: "hatchery"}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
@@ -65,7 +66,7 @@ func TestEverySettingIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	policy, err := upload.ParsePolicy([]byte(`{"kinds":{"pictures":{"extensions":["png"],"max_bytes":77}}}`), 100)
+	policy, err := policy.Parse([]byte(`{"kinds":{"pictures":{"extensions":["png"],"max_bytes":77}}}`), 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +123,7 @@ func TestAnAliasStandsForItsName(t *testing.T) {
 // wantFault checks that there is exactly one fault, about this setting.
 func wantFault(t *testing.T, err error, setting string) {
 	t.Helper()
-	faults, _ := errors.AsType[upload.Faults](err)
+	faults, _ := errors.AsType[policy.Faults](err)
 	if len(faults) != 1 || !strings.HasPrefix(faults[0].Setting, setting) || faults[0].Found == "" || faults[0].Accepted == "" {
 		t.Errorf("faults %v, want one of %s", err, setting)
 	}
@@ -165,7 +166,7 @@ func TestWhatIsNotAcceptedIsAFault(t *testing.T) {
 				t.Errorf("%s=%q was accepted", setting, value)
 				continue
 			}
-			faults, _ := errors.AsType[upload.Faults](err)
+			faults, _ := errors.AsType[policy.Faults](err)
 			about := false
 			for _, f := range faults {
 				about = about || strings.Contains(f.Setting+f.Found, setting) || strings.HasSuffix(setting, "_PREFIX") && strings.HasSuffix(f.Setting, "_PREFIX")
@@ -192,7 +193,7 @@ func TestAllFaultsAreReportedAtOnce(t *testing.T) {
 			t.Errorf("no word of %s in\n%v", want, err)
 		}
 	}
-	if faults, _ := errors.AsType[upload.Faults](err); len(faults) != 10 {
+	if faults, _ := errors.AsType[policy.Faults](err); len(faults) != 10 {
 		t.Errorf("%d faults, want 10:\n%v", len(faults), err)
 	}
 }
@@ -218,6 +219,9 @@ func TestOnlyWhatAnswersCallersNeedsTheApplication(t *testing.T) {
 		t.Error(err)
 	}
 	_, err := config.Load(without.get, config.Callers)
+	wantFault(t, err, "HATCHERY_APPLICATION_URL")
+	// What is set wrongly is not missing, too.
+	_, err = config.Load(with("HATCHERY_APPLICATION_URL", "ftp://notes.example.com").get, config.Callers)
 	wantFault(t, err, "HATCHERY_APPLICATION_URL")
 }
 
@@ -248,7 +252,9 @@ func TestASecretIsNeverShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log strings.Builder
-	slog.New(slog.NewTextHandler(&log, nil)).Info("config", "config", c, "token", c.Bugout.Token)
+	for _, handler := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {
+		slog.New(handler).Info("config", "config", c, "token", c.Bugout.Token)
+	}
 	for _, shown := range []string{fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), fmt.Sprintf("%s %q %v", c.Bugout.Token, c.Bugout.Token, &c.Bugout), string(asJSON), log.String()} {
 		if strings.Contains(shown, uuid) {
 			t.Errorf("the token is in %s", shown)
@@ -297,7 +303,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add("HATCHERY_LEGACY_PREFIX", "a/b/")
 	f.Fuzz(func(t *testing.T, name, value string) {
 		_, err := config.Load(with(name, value).get, config.Callers)
-		faults, ok := errors.AsType[upload.Faults](err)
+		faults, ok := errors.AsType[policy.Faults](err)
 		if err != nil && !ok {
 			t.Fatalf("%s=%q: %v is no Faults", name, value, err)
 		}

@@ -14,7 +14,7 @@ import (
 var (
 	bucketForm     = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 	tableForm      = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
-	tokenForm      = regexp.MustCompile(`^(?i:[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$`)
+	tokenForm      = regexp.MustCompile(`^(?i:[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$`)
 	secretNameForm = regexp.MustCompile(`^[A-Za-z0-9/_+=.@:-]{1,512}$`)
 	prefixForm     = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$`)
 	busForm        = regexp.MustCompile(`^[A-Za-z0-9/_.:-]{1,400}$`)
@@ -43,11 +43,11 @@ func quoted(found string) string {
 	return strconv.Quote(found)
 }
 
-// number gives what reads a number of units, from least to most, into a field.
-func number[N ~int | ~int64](field func(*Config) *N, least, most int64, unit N) func(*Config, string) string {
+// number gives what reads a number of units, from lowest to highest, into a field.
+func number[N ~int | ~int64](field func(*Config) *N, lowest, highest int64, unit N) func(*Config, string) string {
 	return func(c *Config, v string) string {
 		n, err := strconv.ParseInt(v, 10, 64)
-		if err != nil || n < least || n > most || strings.HasPrefix(v, "+") {
+		if err != nil || n < lowest || n > highest || strings.HasPrefix(v, "+") {
 			return quoted(v)
 		}
 		*field(c) = N(n) * unit
@@ -57,8 +57,8 @@ func number[N ~int | ~int64](field func(*Config) *N, least, most int64, unit N) 
 
 const acceptedURL = "an http or https URL with a host, perhaps a path, and no user, query or fragment"
 
-// parseURL reads the base of another service. What may hold a secret (a user, a
-// query, a text that is no URL) is not repeated in a fault.
+// parseURL reads the base of another service. What may hold a secret (a user, a query, a text that is no URL) is not
+// repeated in a fault.
 func parseURL(v string) (string, string) {
 	u, err := url.Parse(v)
 	if err != nil {
@@ -79,7 +79,8 @@ func parseURL(v string) (string, string) {
 }
 
 // acceptedTokenURL is what baseurl.Parse takes.
-const acceptedTokenURL = "an https URL with a host, perhaps a path, and no user, query or fragment; http only to a loopback or private address, or to a name without a dot or in .localhost, .internal or .local"
+const acceptedTokenURL = "an https URL with a host, perhaps a path, and no user, query or fragment; http only to a " +
+	"loopback or private address, or to a name without a dot or in .localhost, .internal or .local"
 
 // parseTokenURL reads the base of a service that is sent tokens.
 func parseTokenURL(v string) (string, string) {
@@ -95,7 +96,7 @@ func parseTokenURL(v string) (string, string) {
 
 // parseOrigins reads a list of origins as browsers send them.
 func parseOrigins(v string) ([]string, string) {
-	origins := strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\t' })
+	origins := strings.FieldsFunc(v, func(r rune) bool { return strings.ContainsRune(", \n\t", r) })
 	if slices.Equal(origins, []string{"*"}) {
 		return origins, ""
 	}
@@ -104,7 +105,8 @@ func parseOrigins(v string) ([]string, string) {
 			return nil, `"*" among others`
 		}
 		u, err := url.Parse(o)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || !hostForm.MatchString(u.Host) || o != strings.ToLower(u.Scheme+"://"+u.Host) {
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || !hostForm.MatchString(u.Host) ||
+			o != strings.ToLower(u.Scheme+"://"+u.Host) {
 			return nil, quoted(o)
 		}
 		if u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80" {
@@ -115,11 +117,4 @@ func parseOrigins(v string) ([]string, string) {
 		return nil, quoted(v)
 	}
 	return origins, ""
-}
-
-// parseLegacyPrefix reads a prefix as the replaced service was given it, with or
-// without a slash at its end.
-func parseLegacyPrefix(v string) (string, string) {
-	prefix := strings.TrimSuffix(v, "/")
-	return prefix, unless(len(prefix) <= 200 && prefixForm.MatchString(prefix), v)
 }

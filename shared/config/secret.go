@@ -1,9 +1,6 @@
 package config
 
-import "log/slog"
-
-// Secret is a value that is used and never shown: every way of printing it gives
-// a placeholder.
+// Secret is a value that is used and never shown: every way of printing it gives a placeholder.
 type Secret struct{ value string }
 
 // NewSecret keeps a value.
@@ -23,8 +20,5 @@ func (s Secret) String() string { return hidden }
 // GoString hides the value from %#v.
 func (s Secret) GoString() string { return hidden }
 
-// MarshalText hides the value from JSON and the like.
+// MarshalText hides the value from JSON, slog and the like.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
-
-// LogValue hides the value from slog.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(hidden) }

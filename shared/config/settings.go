@@ -3,8 +3,10 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -21,8 +23,8 @@ type Setting struct {
 	// Secret: no fault shows what was found.
 	Secret bool
 
-	// set reads a value that is not empty into the configuration. It gives a
-	// description of what was found when that is not accepted, else "".
+	// set reads a value that is not empty into the configuration. It describes what it found when that is not
+	// accepted, else it gives "".
 	set func(c *Config, value string) (found string)
 }
 
@@ -37,9 +39,8 @@ const (
 const (
 	defaultValidatorTime = 300 * time.Second
 	defaultReadRate      = 20_000_000
-	// ValidatorMargin is the part of the validator's time that is not for
-	// reading: starting, copying, settling.
-	ValidatorMargin = 30 * time.Second
+	// validatorMargin is the part of the validator's time that is not for reading: starting, copying, settling.
+	validatorMargin = 30 * time.Second
 	// defaultWindow is how long the event source mapping may gather a batch.
 	defaultWindow = time.Second
 	defaultStack  = "hatchery"
@@ -54,37 +55,34 @@ type Config struct {
 	// Table is DynamoDB's; for RecordsDynamoDB.
 	Table          string
 	ApplicationURL string
-	// Spire says that the application is Bugout's own: a 500 of it is looked into at
-	// Bugout.URL.
+	// Spire says that the application is Bugout's own: a 500 of it is looked into at Bugout.URL.
 	Spire bool
 	// GrantLife is how long the application's grants are believed; 0 is not at all.
 	GrantLife   time.Duration
-	Policy      upload.Policy
+	Policy      policy.Policy
 	CORSOrigins []string
 	// PostBytes is the largest file that POST takes; 0 is each kind's own bound.
 	PostBytes int64
 	// RedirectBytes: larger files are redirected; 0 is never.
 	RedirectBytes int64
-	// ValidatorTime is how long one validation may take; ReadRate is how many
-	// bytes a second the validator is trusted to read.
+	// ValidatorTime is how long one validation may take; ReadRate is how many bytes a second the validator is
+	// trusted to read.
 	ValidatorTime time.Duration
 	ReadRate      int64
-	// QuarantineDays is after how many days the bucket hides what is left in
-	// quarantine: it expires, and its versions are removed 28 to 30 days later.
+	// QuarantineDays is after how many days the bucket hides what is left in quarantine: it expires, and its
+	// versions are removed 28 to 30 days later.
 	QuarantineDays int
 	// FormTime is how long a signed form may be used.
 	FormTime time.Duration
 
-	// QueueURL is the validator's queue; for Messages. VisibilityTime and
-	// MaxReceives are the queue's: a message is given up after their product.
+	// QueueURL is the validator's queue; for Messages. VisibilityTime and MaxReceives are the queue's: a message is
+	// given up after their product.
 	QueueURL       string
 	VisibilityTime time.Duration
 	MaxReceives    int
-	// SurveyTime is how long after the beginning of one survey of everything the
-	// schedule begins the next.
+	// SurveyTime is how long after the beginning of one survey of everything the schedule begins the next.
 	SurveyTime time.Duration
-	// EventBus is the name or ARN of the EventBridge bus that is told of verdicts;
-	// "" is none.
+	// EventBus is the name or ARN of the EventBridge bus that is told of verdicts; "" is none.
 	EventBus string
 	// Stack names the deployment in its metrics.
 	Stack string
@@ -97,15 +95,13 @@ type Config struct {
 type Bugout struct {
 	URL           string
 	ApplicationID string
-	// Token is the deployment's own; TokenName is the name of a secret that has
-	// it. One of them is set.
+	// Token is the deployment's own; TokenName is the name of a secret that has it. One of them is set.
 	Token     Secret
 	TokenName string
 }
 
-// Legacy is where files of the replaced service lie: under
-// {prefix}/{journal}/entries/{entry}/images/{id} in a bucket that is only read
-// and deleted from. Both are empty where there are none.
+// Legacy is where files of the replaced service lie: under {prefix}/{journal}/entries/{entry}/images/{id} in a bucket
+// that is only read and deleted from. Both are empty where there are none.
 type Legacy struct {
 	Bucket string
 	Prefix string // without slashes at its ends; "" is the bucket's root
@@ -113,11 +109,10 @@ type Legacy struct {
 
 // Readable is how many bytes the validator can read before its deadline.
 func (c Config) Readable() int64 {
-	return int64((c.ValidatorTime-ValidatorMargin)/time.Second) * c.ReadRate
+	return int64((c.ValidatorTime-validatorMargin)/time.Second) * c.ReadRate
 }
 
-// Settings is the table of all settings, in the order in which a person would
-// read them.
+// Settings is the table of all settings, in the order in which a person would read them.
 func Settings() []Setting { return slices.Clone(settings) }
 
 var settings = []Setting{
@@ -127,10 +122,11 @@ var settings = []Setting{
 		Accepted: "3 to 63 characters of a-z, 0-9, - and ., beginning and ending with a letter or digit",
 		set:      func(c *Config, v string) string { c.Bucket = v; return unless(bucketForm.MatchString(v), v) }},
 	{Name: "HATCHERY_QUARANTINE_PREFIX",
-		Meaning:  "Where in the bucket bytes arrive.",
-		Default:  upload.DefaultLayout.Quarantine,
-		Accepted: `1 to 200 characters of A-Z a-z 0-9 _ - . /, not beginning with "/" and ending in "/"; neither prefix begins with the other`,
-		set:      func(c *Config, v string) string { c.Layout.Quarantine = v; return "" }},
+		Meaning: "Where in the bucket bytes arrive.",
+		Default: upload.DefaultLayout.Quarantine,
+		Accepted: `1 to 200 characters of A-Z a-z 0-9 _ - . /, not beginning with "/" and ending in "/"; ` +
+			"neither prefix begins with the other",
+		set: func(c *Config, v string) string { c.Layout.Quarantine = v; return "" }},
 	{Name: "HATCHERY_FILES_PREFIX",
 		Meaning:  "Where in the bucket stored files lie.",
 		Default:  upload.DefaultLayout.Files,
@@ -150,12 +146,15 @@ var settings = []Setting{
 		Accepted: "3 to 255 characters of A-Z a-z 0-9 _ - .",
 		set:      func(c *Config, v string) string { c.Table = v; return unless(tableForm.MatchString(v), v) }},
 	{Name: "HATCHERY_APPLICATION_URL", Aliases: []string{"MY_APP_JOURNALS_URL"},
-		Meaning:  "The application that decides who may touch which entry: GET {url}/journals/{journal}/entries/{entry}. Needed by what answers callers.",
+		Meaning: "The application that decides who may touch which entry: " +
+			"GET {url}/journals/{journal}/entries/{entry}. Needed by what answers callers.",
 		Default:  "none: it must be set",
 		Accepted: acceptedTokenURL,
 		set:      func(c *Config, v string) (found string) { c.ApplicationURL, found = parseTokenURL(v); return found }},
 	{Name: "HATCHERY_APPLICATION",
-		Meaning:  "What answers under HATCHERY_APPLICATION_URL. Bugout's own application (spire) answers 500 for a bad token: with spire, Bugout's auth server (HATCHERY_BUGOUT_URL) is asked about the same token after a 500, so that the caller sees 401.",
+		Meaning: "What answers under HATCHERY_APPLICATION_URL. Bugout's own application (spire) answers 500 for a " +
+			"bad token: with spire, Bugout's auth server (HATCHERY_BUGOUT_URL) is asked about the same token after " +
+			"a 500, so that the caller sees 401.",
 		Default:  "journals: it answers 401 itself, and callers' tokens go to it alone",
 		Accepted: "journals or spire",
 		set: func(c *Config, v string) string {
@@ -163,15 +162,18 @@ var settings = []Setting{
 			return unless(v == "spire" || v == "journals", v)
 		}},
 	{Name: "HATCHERY_GRANT_SECONDS",
-		Meaning:  "How long a grant of the application is believed without asking again. A right that it takes away ends that much later.",
+		Meaning: "How long a grant of the application is believed without asking again. A right that it takes " +
+			"away ends that much later.",
 		Default:  "0: it is always asked",
 		Accepted: "a number from 0 to 300",
 		set:      number(func(c *Config) *time.Duration { return &c.GrantLife }, 0, 300, time.Second)},
 	{Name: "HATCHERY_POLICY",
-		Meaning:  "Which kinds of file are taken, as JSON.",
-		Default:  "images: png, jpg, jpeg, bmp and gif up to 5,500,000 bytes",
-		Accepted: `a JSON object like {"kinds":{"images":{"extensions":["png"],"max_bytes":5500000}}}; what a kind leaves out has the default's value, and max_bytes is at most what the validator can read in its time`,
-		set:      func(*Config, string) string { return "" }}, // read last: it depends on two others
+		Meaning: "Which kinds of file are taken, as JSON.",
+		Default: "images: png, jpg, jpeg, bmp and gif up to 5,500,000 bytes",
+		Accepted: `a JSON object like {"kinds":{"images":{"extensions":["png"],"max_bytes":5500000}}}; ` +
+			"what a kind leaves out has the default's value, and max_bytes is at most what the validator can read " +
+			"in its time",
+		set: func(*Config, string) string { return "" }}, // read last: it depends on two others
 	{Name: "HATCHERY_CORS_ORIGINS",
 		Meaning:  "The origins whose pages may read answers.",
 		Default:  "none",
@@ -180,20 +182,21 @@ var settings = []Setting{
 	{Name: "HATCHERY_POST_BYTES",
 		Meaning:  "The largest file that POST takes; larger ones need a form.",
 		Default:  "each kind's max_bytes",
-		Accepted: fmt.Sprintf("a number from 1 to %d", upload.LargestObject),
-		set:      number(func(c *Config) *int64 { return &c.PostBytes }, 1, upload.LargestObject, 1)},
+		Accepted: fmt.Sprintf("a number from 1 to %d", policy.LargestObject),
+		set:      number(func(c *Config) *int64 { return &c.PostBytes }, 1, policy.LargestObject, 1)},
 	{Name: "HATCHERY_REDIRECT_BYTES",
 		Meaning:  "Stored files larger than this are not sent but redirected to a signed link.",
 		Default:  "0: never",
-		Accepted: fmt.Sprintf("a number from 0 to %d", upload.LargestObject),
-		set:      number(func(c *Config) *int64 { return &c.RedirectBytes }, 0, upload.LargestObject, 1)},
+		Accepted: fmt.Sprintf("a number from 0 to %d", policy.LargestObject),
+		set:      number(func(c *Config) *int64 { return &c.RedirectBytes }, 0, policy.LargestObject, 1)},
 	{Name: "HATCHERY_VALIDATOR_SECONDS",
 		Meaning:  "How long one validation may take: the time-out of what runs the validator.",
 		Default:  "300",
 		Accepted: "a number from 60 to 900",
 		set:      number(func(c *Config) *time.Duration { return &c.ValidatorTime }, 60, 900, time.Second)},
 	{Name: "HATCHERY_READ_RATE",
-		Meaning:  "How many bytes a second the validator is trusted to read. With the time above, less 30 seconds, it bounds a kind's max_bytes.",
+		Meaning: "How many bytes a second the validator is trusted to read. With the time above, less 30 seconds, " +
+			"it bounds a kind's max_bytes.",
 		Default:  "20000000",
 		Accepted: "a number from 100000 to 10000000000",
 		set:      number(func(c *Config) *int64 { return &c.ReadRate }, 100_000, 10_000_000_000, 1)},
@@ -203,10 +206,12 @@ var settings = []Setting{
 		Accepted: "a number from 60 to 3600: a function's session, with which forms are signed, ends too",
 		set:      number(func(c *Config) *time.Duration { return &c.FormTime }, 60, 3600, time.Second)},
 	{Name: "HATCHERY_QUARANTINE_DAYS",
-		Meaning:  "After how many days the bucket hides what is left in quarantine; its versions are removed 28 to 30 days later. Deleted records are remembered for 31 days more.",
-		Default:  "60",
-		Accepted: "a number from 35 to 3650: quarantine outlives every message (4 days in the queue, 14 in the dead letters, 14 after a redrive)",
-		set:      number(func(c *Config) *int { return &c.QuarantineDays }, 35, 3650, 1)},
+		Meaning: "After how many days the bucket hides what is left in quarantine; its versions are removed 28 to 30 " +
+			"days later. Deleted records are remembered for 31 days more.",
+		Default: "60",
+		Accepted: "a number from 35 to 3650: quarantine outlives every message (4 days in the queue, 14 in the dead " +
+			"letters, 14 after a redrive)",
+		set: number(func(c *Config) *int { return &c.QuarantineDays }, 35, 3650, 1)},
 	{Name: "HATCHERY_QUEUE_URL",
 		Meaning:  "The validator's queue. Needed by what sends messages again.",
 		Default:  "none",
@@ -223,7 +228,8 @@ var settings = []Setting{
 		Accepted: "a number from 5 to 1000",
 		set:      number(func(c *Config) *int { return &c.MaxReceives }, 5, 1000, 1)},
 	{Name: "HATCHERY_SURVEY_DAYS",
-		Meaning:  "After how many days the scheduled reconciler surveys everything again. What is pending it looks at in every run.",
+		Meaning: "After how many days the scheduled reconciler surveys everything again. What is pending it looks " +
+			"at in every run.",
 		Default:  "7",
 		Accepted: "a number from 1 to 90",
 		set:      number(func(c *Config) *time.Duration { return &c.SurveyTime }, 1, 90, 24*time.Hour)},
@@ -233,7 +239,8 @@ var settings = []Setting{
 		Accepted: "the name or ARN of a bus, 1 to 400 characters of A-Z a-z 0-9 / _ . : -",
 		set:      func(c *Config, v string) string { c.EventBus = v; return unless(busForm.MatchString(v), v) }},
 	{Name: "HATCHERY_STACK",
-		Meaning:  "What the deployment is called in its metrics, so that two of one account can be told apart: the stack's name.",
+		Meaning: "What the deployment is called in its metrics, so that two of one account can be told apart: " +
+			"the stack's name.",
 		Default:  defaultStack,
 		Accepted: "1 to 128 characters of A-Z a-z 0-9 and -, beginning with a letter",
 		set:      func(c *Config, v string) string { c.Stack = v; return unless(stackForm.MatchString(v), v) }},
@@ -252,9 +259,12 @@ var settings = []Setting{
 			return unless(err == nil, v)
 		}},
 	{Name: "HATCHERY_BUGOUT_TOKEN", Secret: true,
-		Meaning:  "The deployment's own Bugout token, or the name of a secret in AWS Secrets Manager that holds it: a function reads that at first use, again after five minutes, and when Bugout refuses the token. Needed with HATCHERY_RECORDS=bugout.",
-		Default:  "none",
-		Accepted: "a UUID, dashes optional; or the name or ARN of a secret, 1 to 512 characters of A-Z a-z 0-9 / _ + = . @ : -",
+		Meaning: "The deployment's own Bugout token, or the name of a secret in AWS Secrets Manager that holds it: " +
+			"a function reads that at first use, again after five minutes, and when Bugout refuses the token. " +
+			"Needed with HATCHERY_RECORDS=bugout.",
+		Default: "none",
+		Accepted: "a UUID, dashes optional; or the name or ARN of a secret, " +
+			"1 to 512 characters of A-Z a-z 0-9 / _ + = . @ : -",
 		set: func(c *Config, v string) string {
 			if IsToken(v) {
 				c.Bugout.Token = NewSecret(v)
@@ -272,8 +282,9 @@ var settings = []Setting{
 		Meaning:  "The prefix of the replaced service's keys, {prefix}/{journal}/entries/{entry}/images/{id}.",
 		Default:  "none: its keys begin with the journal",
 		Accepted: "1 to 200 characters of A-Z a-z 0-9 _ - . and / between them; a slash at the end is left out",
-		set: func(c *Config, v string) (found string) {
-			c.Legacy.Prefix, found = parseLegacyPrefix(v)
-			return found
+		// With or without a slash at its end, as the replaced service was given it.
+		set: func(c *Config, v string) string {
+			c.Legacy.Prefix = strings.TrimSuffix(v, "/")
+			return unless(len(c.Legacy.Prefix) <= 200 && prefixForm.MatchString(c.Legacy.Prefix), v)
 		}},
 }

@@ -1,6 +1,5 @@
-// Package emf writes metrics in CloudWatch's embedded metric format: a JSON line
-// in the log, out of which CloudWatch takes the metrics by itself. No call is made
-// and none can fail.
+// Package emf writes metrics in CloudWatch's embedded metric format: a JSON line in the log, out of which CloudWatch
+// takes the metrics by itself. No call is made and none can fail.
 //
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 package emf
@@ -37,8 +36,8 @@ const (
 	maxNumber     = 0x1p360
 )
 
-// Dimension is part of a metric's identity: each pair of name and value is a
-// metric of its own to CloudWatch, and is paid for. Values come from a small set.
+// Dimension is part of a metric's identity: each pair of name and value is a metric of its own to CloudWatch, and is
+// paid for. Values come from a small set.
 type Dimension struct{ Name, Value string }
 
 // Metric is one value.
@@ -46,8 +45,7 @@ type Metric struct {
 	Name  string
 	Unit  Unit
 	Value float64
-	// Also publishes the value a second time, under these dimensions beside the
-	// writer's own.
+	// Also publishes the value a second time, under these dimensions beside the writer's own.
 	Also []Dimension
 }
 
@@ -81,11 +79,9 @@ type definition struct {
 	Unit Unit   `json:"Unit"`
 }
 
-// Emit writes metrics of one moment as one line, with one call of Write. What
-// CloudWatch would refuse is an error, and nothing is written then: a name that is
-// no name, one that stands twice, a number that is none, more than 100 metrics or
-// 30 dimensions. A dimension's value is data, and is made to fit: what is not
-// printable ASCII becomes "?".
+// Emit writes metrics of one moment as one line, with one call of Write. What CloudWatch would refuse is an error, and
+// nothing is written then: a name that is no name, one that stands twice, a number that is none, more than 100 metrics
+// or 30 dimensions. A dimension's value is data, and is made to fit: what is not printable ASCII becomes "?".
 func (w *Writer) Emit(metrics ...Metric) error {
 	line, err := w.line(metrics)
 	if err != nil {
@@ -112,13 +108,13 @@ func (w *Writer) line(metrics []Metric) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	directives := make([]directive, 0, len(metrics))
 	for _, m := range metrics {
 		if err := m.check(root); err != nil {
 			return nil, err
 		}
 		root[m.Name] = m.Value
 	}
+	var directives []directive
 	for _, m := range metrics {
 		sets := [][]string{own}
 		if len(m.Also) > 0 {
@@ -128,7 +124,15 @@ func (w *Writer) line(metrics []Metric) ([]byte, error) {
 			}
 			sets = append(sets, more)
 		}
-		directives = appendTo(directives, w.Namespace, sets, definition{m.Name, m.Unit})
+		// Metrics with the same dimensions share a directive.
+		i := slices.IndexFunc(directives, func(d directive) bool {
+			return slices.EqualFunc(d.Dimensions, sets, slices.Equal[[]string])
+		})
+		if i < 0 {
+			i = len(directives)
+			directives = append(directives, directive{Namespace: w.Namespace, Dimensions: sets})
+		}
+		directives[i].Metrics = append(directives[i].Metrics, definition{m.Name, m.Unit})
 	}
 	root["_aws"] = map[string]any{"Timestamp": w.Now().UnixMilli(), "CloudWatchMetrics": directives}
 	line, err := json.Marshal(root)
@@ -141,17 +145,6 @@ func (w *Writer) line(metrics []Metric) ([]byte, error) {
 	return append(line, '\n'), nil
 }
 
-// appendTo adds a metric to the directive that has its dimensions.
-func appendTo(directives []directive, namespace string, sets [][]string, d definition) []directive {
-	for i := range directives {
-		if slices.EqualFunc(directives[i].Dimensions, sets, slices.Equal[[]string]) {
-			directives[i].Metrics = append(directives[i].Metrics, d)
-			return directives
-		}
-	}
-	return append(directives, directive{namespace, sets, []definition{d}})
-}
-
 // check says what CloudWatch would refuse of a metric.
 func (m Metric) check(root map[string]any) error {
 	if err := checkName("metric", m.Name); err != nil {
@@ -160,9 +153,7 @@ func (m Metric) check(root map[string]any) error {
 	if _, taken := root[m.Name]; taken {
 		return fmt.Errorf("metric %q: the name stands twice", m.Name)
 	}
-	switch m.Unit {
-	case Count, Bytes, Seconds:
-	default:
+	if !slices.Contains([]Unit{Count, Bytes, Seconds}, m.Unit) {
 		return fmt.Errorf("metric %q: unit %q", m.Name, m.Unit)
 	}
 	if math.Abs(m.Value) > maxNumber { // and JSON has no NaN
@@ -171,8 +162,7 @@ func (m Metric) check(root map[string]any) error {
 	return nil
 }
 
-// addDimensions puts dimensions into the line and gives all names of the set that
-// they make with those of before.
+// addDimensions puts dimensions into the line and gives all names of the set that they make with those of before.
 func addDimensions(root map[string]any, before []string, dimensions []Dimension) ([]string, error) {
 	set := slices.Clone(before)
 	for _, d := range dimensions {
@@ -183,7 +173,7 @@ func addDimensions(root map[string]any, before []string, dimensions []Dimension)
 			return nil, fmt.Errorf("dimension %q: the name stands twice", d.Name)
 		}
 		value := clean(d.Value)
-		if there, taken := root[d.Name]; taken && there != value {
+		if existing, taken := root[d.Name]; taken && existing != value {
 			return nil, fmt.Errorf("dimension %q: the name stands twice, with another value", d.Name)
 		}
 		root[d.Name] = value
@@ -195,7 +185,8 @@ func addDimensions(root map[string]any, before []string, dimensions []Dimension)
 	return set, nil
 }
 
-var errName = errors.New("a name has 1 to 250 printable ASCII characters, not all of them spaces, does not begin with a colon, and is not _aws")
+var errName = errors.New("a name has 1 to 250 printable ASCII characters, not all of them spaces, " +
+	"does not begin with a colon, and is not _aws")
 
 func checkName(what, name string) error {
 	if len(name) > maxName || name != clean(name) || name[0] == ':' || name == "_aws" {
@@ -204,8 +195,7 @@ func checkName(what, name string) error {
 	return nil
 }
 
-// clean makes a text fit for a dimension's value: CloudWatch takes printable
-// ASCII, and something besides spaces.
+// clean makes a text fit for a dimension's value: CloudWatch takes printable ASCII, and something besides spaces.
 func clean(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {

@@ -228,9 +228,9 @@ func wantSchema(t *testing.T, line []byte) map[string]any {
 	if err := json.Unmarshal([]byte(text), &head); err != nil || head.AWS == nil || head.AWS.Timestamp == nil || len(head.AWS.CloudWatchMetrics) == 0 {
 		t.Fatalf("metadata %+v, %v", head, err)
 	}
-	length := func(what, s string, most int) {
-		if n := utf8.RuneCountInString(s); n < 1 || n > most || strings.ContainsAny(s, "\n\r") {
-			t.Errorf("%s %.50q has %d characters, want 1 to %d", what, s, n, most)
+	length := func(what, s string, maxLength int) {
+		if n := utf8.RuneCountInString(s); n < 1 || n > maxLength || strings.ContainsAny(s, "\n\r") {
+			t.Errorf("%s %.50q has %d characters, want 1 to %d", what, s, n, maxLength)
 		}
 	}
 	for _, raw := range head.AWS.CloudWatchMetrics {

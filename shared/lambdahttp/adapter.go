@@ -12,12 +12,11 @@ import (
 
 // Options adjust an [Adapter]. Every zero value is a default.
 type Options struct {
-	// InvocationID names an invocation whose event has no request id: a load
-	// balancer's. A door takes it from the context that Lambda gives. Default:
-	// such requests have no id.
+	// InvocationID names an invocation whose event has no request id: a load balancer's. A main package takes it from
+	// the context that Lambda gives. Default: such requests have no id.
 	InvocationID func(context.Context) string
-	// Log gets a line for every answer that the handler did not give. No header,
-	// path or body is in it. Default: nothing is logged.
+	// Log gets a line for every answer that the handler did not give. No header, path or body is in it. Default:
+	// nothing is logged.
 	Log *slog.Logger
 }
 
@@ -38,19 +37,18 @@ func New(h http.Handler, o Options) *Adapter {
 	return &Adapter{handler: h, Options: o}
 }
 
-// ErrUnknownEvent: the payload is no event of an HTTP API in format 2.0, of a
-// Function URL or of a load balancer. Nothing can answer it: the function is
-// wired to something else.
-var ErrUnknownEvent = errors.New("no event of an HTTP API (payload format 2.0), a Function URL or an Application Load Balancer")
+// ErrUnknownEvent: the payload is no event of an HTTP API in format 2.0, of a Function URL or of a load balancer.
+// Nothing can answer it: the function is wired to something else.
+var ErrUnknownEvent = errors.New("no event of an HTTP API (payload format 2.0), a Function URL " +
+	"or an Application Load Balancer")
 
 // margin is what of an invocation is kept for encoding an answer and sending it.
 const margin = time.Second
 
-// Invoke answers one event; it is what lambda.StartHandler wants. Its error is
-// always an [ErrUnknownEvent]. All that is wrong with a request of a known shape
-// is an answer to whoever sent it.
+// Invoke answers one event; it is what lambda.StartHandler wants. Its error is always an [ErrUnknownEvent]. All that
+// is wrong with a request of a known shape is an answer to whoever sent it.
 func (a *Adapter) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	e, front, err := parse(payload)
+	e, err := parse(payload)
 	if err != nil {
 		return nil, err
 	}
@@ -58,67 +56,59 @@ func (a *Adapter) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if id == "" {
 		id = a.InvocationID(ctx)
 	}
-	who := identity{requestID: cleanID(id), source: sourceOf(e, front)}
-	method := e.method(front)
+	id = cleanID(id)
+	ctx = context.WithValue(ctx, requestIDKey{}, id)
 
-	// What is still under way when the function's time is up is answered by nobody: the
-	// handler has to end a little before.
+	// Nobody answers what is under way when the function's time is up: the handler has to end a little before.
 	if end, bounded := ctx.Deadline(); bounded {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, end.Add(-margin))
 		defer cancel()
 	}
-	given, fault := a.answer(withIdentity(ctx, who), e, front, len(payload))
+	resp, p := a.serve(ctx, e, len(payload))
 	for range 2 {
-		if fault != nil {
-			a.report(ctx, who, front, fault)
-			given = fault.answer(who.requestID, method)
+		if p != nil {
+			a.report(ctx, id, e.front, p)
+			resp = p.response(id, e.RequestContext.HTTP.Method)
 		}
-		var reply []byte
-		if reply, fault = given.encode(e, front); fault == nil {
-			return reply, nil
+		var text []byte
+		if text, p = resp.encode(e); p == nil {
+			return text, nil
 		}
 	}
-	// A fault's own answer always encodes.
-	return nil, fmt.Errorf("encode an answer: %w", fault)
+	// A problem's own response always encodes.
+	return nil, fmt.Errorf("encode an answer: %w", p)
 }
 
-// answer makes the request and lets the handler answer it.
-func (a *Adapter) answer(ctx context.Context, e *event, front front, size int) (*answer, *fault) {
-	r, fault := e.request(ctx, front, size)
-	if fault != nil {
-		return nil, fault
+// serve makes the request and lets the handler answer it.
+func (a *Adapter) serve(ctx context.Context, e *event, size int) (resp *response, p *problem) {
+	r, p := e.request(ctx, size)
+	if p != nil {
+		return nil, p
 	}
-	w := newResponse(r.Method, front)
-	thrown, stack := run(a.handler, w, r)
-	switch {
-	case w.tooLarge: // whatever the handler made of it
-		return nil, tooLarge(front, w.size())
-	case thrown == http.ErrAbortHandler: //nolint:errorlint // net/http compares so too: the sentinel itself is thrown
-		return nil, broken(errors.New("the handler broke its answer off"))
-	case thrown != nil:
-		return nil, broken(fmt.Errorf("panic: %v\n%s", thrown, stack))
-	}
+	w := newResponseWriter(r.Method, e.front)
+	defer func() {
+		panicked := recover()
+		switch {
+		case w.tooLarge: // whatever the handler made of it
+			p = tooLarge(e.front, max(w.declared, w.written))
+		case panicked == http.ErrAbortHandler: //nolint:errorlint // net/http compares so too
+			p = broken(errors.New("the handler broke its answer off"))
+		case panicked != nil:
+			p = broken(fmt.Errorf("panic: %v\n%s", panicked, debug.Stack()))
+		}
+	}()
+	a.handler.ServeHTTP(w, r)
 	return w.finish()
 }
 
-// run calls the handler and catches what it throws.
-func run(h http.Handler, w http.ResponseWriter, r *http.Request) (thrown any, stack []byte) {
-	defer func() {
-		if thrown = recover(); thrown != nil {
-			stack = debug.Stack()
-		}
-	}()
-	h.ServeHTTP(w, r)
-	return nil, nil
-}
-
 // report logs an answer that the handler did not give.
-func (a *Adapter) report(ctx context.Context, who identity, front front, f *fault) {
+func (a *Adapter) report(ctx context.Context, id string, front front, p *problem) {
 	level := slog.LevelInfo
-	if f.status >= http.StatusInternalServerError {
+	if p.status >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}
-	a.Log.LogAttrs(ctx, level, "the adapter answered", slog.String("request_id", who.requestID), slog.String("front", front.String()),
-		slog.Int("status", f.status), slog.String("code", f.code), slog.String("error", f.Error()))
+	a.Log.LogAttrs(ctx, level, "the adapter answered", slog.String("request_id", id),
+		slog.String("front", front.String()), slog.Int("status", p.status), slog.String("code", p.code),
+		slog.String("error", p.Error()))
 }

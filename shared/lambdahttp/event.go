@@ -3,6 +3,8 @@ package lambdahttp
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -19,8 +21,8 @@ func (f front) String() string {
 	return [...]string{"HTTP API", "Function URL", "load balancer"}[f]
 }
 
-// Sizes, from the quotas that AWS documents. Where a page says MB and not which,
-// the way in takes the larger (what came has come) and the way out the smaller.
+// Sizes, from the quotas that AWS documents. Where a page says MB and not which, the way in takes the larger (what came
+// has come) and the way out the smaller.
 const (
 	maxEvent       = 6 << 20   // what Lambda hands to a function, and takes back from it
 	maxLoadBody    = 1 << 20   // the body that a load balancer passes on
@@ -35,8 +37,7 @@ func (f front) maxReply() int {
 	return maxEvent
 }
 
-// event has the members of all three shapes that matter here: AWS may add others
-// at any time. An event of 6 MB is decoded once.
+// event has the members of all three shapes that matter here, so that 6 MB are decoded once.
 type event struct {
 	// HTTP API and Function URL.
 	Version        string   `json:"version"`
@@ -56,58 +57,84 @@ type event struct {
 	Body            string            `json:"body"`
 	IsBase64Encoded bool              `json:"isBase64Encoded"`
 	RequestContext  struct {
-		DomainName string `json:"domainName"`
-		RequestID  string `json:"requestId"`
-		Stage      string `json:"stage"`
-		HTTP       *struct {
-			Method   string `json:"method"`
-			Protocol string `json:"protocol"`
-			SourceIP string `json:"sourceIp"`
-		} `json:"http"`
-		ELB *struct{} `json:"elb"`
+		DomainName string       `json:"domainName"`
+		RequestID  string       `json:"requestId"`
+		Stage      string       `json:"stage"`
+		HTTP       *httpContext `json:"http"`
+		ELB        *struct{}    `json:"elb"`
 	} `json:"requestContext"`
+
+	front      front
+	multiValue bool // a load balancer's event with multi-value members, which wants them in the answer too
 }
 
-// parse decodes a payload and tells whose event it is.
-func parse(payload []byte) (*event, front, error) {
+type httpContext struct {
+	Method   string `json:"method"`
+	Protocol string `json:"protocol"`
+	SourceIP string `json:"sourceIp"`
+}
+
+// parse decodes a payload and tells whose event it is. A load balancer's event is given the members of the other two,
+// so that all are read alike.
+func parse(payload []byte) (*event, error) {
 	var e event
 	if err := json.Unmarshal(payload, &e); err != nil {
-		return nil, 0, fmt.Errorf("%w: %w", ErrUnknownEvent, err)
+		return nil, fmt.Errorf("%w: %w", ErrUnknownEvent, err)
 	}
-	http, elb := e.RequestContext.HTTP, e.RequestContext.ELB
+	rc := &e.RequestContext
 	var missing string
 	switch {
-	case http != nil && elb != nil:
+	case rc.HTTP != nil && rc.ELB != nil:
 		missing = "it has both requestContext.http and requestContext.elb"
-	case elb != nil && e.HTTPMethod == "":
+	case rc.ELB != nil && e.HTTPMethod == "":
 		missing = "it has requestContext.elb but no httpMethod"
-	case elb != nil:
-		return &e, loadBalancer, nil
-	case http == nil && e.HTTPMethod != "":
+	case rc.ELB != nil:
+		e.front, e.multiValue = loadBalancer, e.MultiValueHeaders != nil
+		rc.HTTP, rc.DomainName, e.Cookies = &httpContext{Method: e.HTTPMethod}, "", nil
+		e.RawPath, e.RawQueryString = e.Path, e.loadQuery()
+	case rc.HTTP == nil && e.HTTPMethod != "":
 		missing = "it looks like payload format 1.0: set the integration's PayloadFormatVersion to 2.0"
-	case http == nil:
+	case rc.HTTP == nil:
 		missing = "it has neither requestContext.http nor requestContext.elb"
 	case e.Version != "2.0":
 		missing = "its version is not 2.0"
-	case http.Method == "":
+	case rc.HTTP.Method == "":
 		missing = "requestContext.http has no method"
 	// A Function URL has a domain of its own, which no API can have.
-	case strings.Contains(e.RequestContext.DomainName, ".lambda-url."):
-		return &e, functionURL, nil
-	default:
-		return &e, httpAPI, nil
+	case strings.Contains(rc.DomainName, ".lambda-url."):
+		e.front = functionURL
 	}
-	return nil, 0, fmt.Errorf("%w: %s", ErrUnknownEvent, missing)
+	if missing != "" {
+		return nil, fmt.Errorf("%w: %s", ErrUnknownEvent, missing)
+	}
+	if !e.multiValue {
+		e.MultiValueHeaders = multi(e.Headers)
+	}
+	return &e, nil
 }
 
-// method is the request's.
-func (e *event) method(f front) string {
-	if f == loadBalancer {
-		return e.HTTPMethod
+// loadQuery puts a load balancer's parameters together again. They come as the client encoded them, so only what would
+// begin another parameter is encoded.
+func (e *event) loadQuery() string {
+	all := e.MultiValueQuery
+	if all == nil {
+		all = multi(e.Query)
 	}
-	return e.RequestContext.HTTP.Method
+	name, value := strings.NewReplacer("&", "%26", "=", "%3D"), strings.NewReplacer("&", "%26")
+	var parts []string
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		for _, v := range all[key] {
+			parts = append(parts, name.Replace(key)+"="+value.Replace(v))
+		}
+	}
+	return strings.Join(parts, "&")
 }
 
-// multiValue tells whether a load balancer's event has the multi-value members,
-// and so wants them in the answer.
-func (e *event) multiValue() bool { return e.MultiValueHeaders != nil }
+// multi gives single values the form of multi-value members.
+func multi(single map[string]string) map[string][]string {
+	all := make(map[string][]string, len(single))
+	for name, value := range single {
+		all[name] = []string{value}
+	}
+	return all
+}

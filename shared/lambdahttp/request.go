@@ -15,42 +15,39 @@ import (
 	"strings"
 )
 
-// request makes the request that net/http would have made of what the client
-// sent. size is how long the whole event is.
-func (e *event) request(ctx context.Context, f front, size int) (*http.Request, *fault) {
-	body, fault := e.body(f, size)
-	if fault != nil {
-		return nil, fault
+// request makes the request that net/http would have made of what the client sent. size is how long the whole event is.
+func (e *event) request(ctx context.Context, size int) (*http.Request, *problem) {
+	body, p := e.body(size)
+	if p != nil {
+		return nil, p
 	}
-	header, host, fault := e.header(f)
-	if fault != nil {
-		return nil, fault
+	header, host, p := e.header()
+	if p != nil {
+		return nil, p
 	}
-	method := e.method(f)
-	if !isToken(method) {
+	rc := e.RequestContext.HTTP
+	if !isToken(rc.Method) {
 		return nil, malformed("The method is malformed.")
 	}
-	target, fault := e.target(f)
-	if fault != nil {
-		return nil, fault
+	target, p := e.target()
+	if p != nil {
+		return nil, p
 	}
 
-	r := &http.Request{Method: method, URL: target, RequestURI: target.RequestURI(), Header: header, Host: host,
+	r := &http.Request{Method: rc.Method, URL: target, RequestURI: target.RequestURI(), Header: header, Host: host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Body: http.NoBody, ContentLength: int64(len(body)), RemoteAddr: "0.0.0.0:0"}
-	if f != loadBalancer {
-		if major, minor, ok := http.ParseHTTPVersion(e.RequestContext.HTTP.Protocol); ok {
-			r.Proto, r.ProtoMajor, r.ProtoMinor = e.RequestContext.HTTP.Protocol, major, minor
-		}
+	if major, minor, ok := http.ParseHTTPVersion(rc.Protocol); ok {
+		r.Proto, r.ProtoMajor, r.ProtoMinor = rc.Protocol, major, minor
 	}
-	if addr, ok := SourceIP(ctx); ok {
-		r.RemoteAddr = netip.AddrPortFrom(addr, 0).String()
+	// A load balancer names the client in X-Forwarded-For alone, which the client can write into: it is not known then.
+	if addr, err := netip.ParseAddr(rc.SourceIP); err == nil {
+		r.RemoteAddr = netip.AddrPortFrom(addr.WithZone(""), 0).String()
 	}
 	if len(body) > 0 {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
-	// The length that counts is the decoded body's. What was said about how the
-	// body would come is over: it is here.
+	// The length that counts is the decoded body's. How the body would come means nothing any more: it is here.
 	if len(body) > 0 || header.Get("Content-Length") != "" {
 		header.Set("Content-Length", strconv.Itoa(len(body)))
 	}
@@ -60,19 +57,18 @@ func (e *event) request(ctx context.Context, f front, size int) (*http.Request, 
 }
 
 // body decodes the body and bounds it.
-func (e *event) body(f front, size int) ([]byte, *fault) {
-	length := len(e.Body)
+func (e *event) body(size int) ([]byte, *problem) {
+	length, maxBytes := len(e.Body), maxEvent
 	if e.IsBase64Encoded {
 		length = base64.StdEncoding.DecodedLen(length)
 	}
-	// DecodedLen counts up to two bytes of padding.
-	if size > maxEvent || f == loadBalancer && length > maxLoadBody+2 {
-		most := maxEvent
-		if f == loadBalancer {
-			most = maxLoadBody
-		}
-		return nil, &fault{status: http.StatusRequestEntityTooLarge, code: "too_large",
-			detail: fmt.Sprintf("The request is larger than a %s passes on (%d bytes, with base64): ask for a form and send the file with it.", f, most)}
+	if e.front == loadBalancer {
+		maxBytes = maxLoadBody
+	}
+	if size > maxEvent || length > maxBytes+2 { // DecodedLen counts up to two bytes of padding
+		return nil, &problem{status: http.StatusRequestEntityTooLarge, code: "too_large",
+			detail: fmt.Sprintf("The request is larger than a %s passes on (%d bytes, with base64): "+
+				"ask for a form and send the file with it.", e.front, maxBytes)}
 	}
 	if !e.IsBase64Encoded {
 		return []byte(e.Body), nil
@@ -84,65 +80,48 @@ func (e *event) body(f front, size int) ([]byte, *fault) {
 	return body, nil
 }
 
-// header collects the headers, and the host apart from them, as net/http does.
-// No value is split: a comma may be part of it.
-func (e *event) header(f front) (http.Header, string, *fault) {
+// header collects the headers, and the host apart from them, as net/http does. No value is split: a comma may be part
+// of it.
+func (e *event) header() (http.Header, string, *problem) {
 	header := http.Header{}
-	add := func(name, value string) *fault {
-		if !isToken(name) || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-			return malformed("A header is malformed.")
-		}
-		header.Add(name, value)
-		return nil
-	}
 	// Sorted, so that two names that differ in case alone come in one order.
-	if f == loadBalancer && e.multiValue() {
-		for _, name := range slices.Sorted(maps.Keys(e.MultiValueHeaders)) {
-			for _, value := range e.MultiValueHeaders[name] {
-				if fault := add(name, value); fault != nil {
-					return nil, "", fault
-				}
+	for _, name := range slices.Sorted(maps.Keys(e.MultiValueHeaders)) {
+		for _, value := range e.MultiValueHeaders[name] {
+			if !isToken(name) || !isValue(value) {
+				return nil, "", malformed("A header is malformed.")
 			}
-		}
-	} else {
-		for _, name := range slices.Sorted(maps.Keys(e.Headers)) {
-			if fault := add(name, e.Headers[name]); fault != nil {
-				return nil, "", fault
-			}
+			header.Add(name, value)
 		}
 	}
-	if f != loadBalancer && len(e.Cookies) > 0 {
-		header.Del("Cookie")
-		if fault := add("Cookie", strings.Join(e.Cookies, "; ")); fault != nil {
-			return nil, "", fault
+	if len(e.Cookies) > 0 {
+		cookie := strings.Join(e.Cookies, "; ")
+		if !isValue(cookie) {
+			return nil, "", malformed("A header is malformed.")
 		}
+		header.Set("Cookie", cookie)
 	}
 	host, hosts := e.RequestContext.DomainName, header.Values("Host")
-	if f == loadBalancer || host == "" {
+	if host == "" {
 		if len(hosts) > 1 {
 			return nil, "", malformed("There are several Host headers.")
 		}
 		host = strings.Join(hosts, "")
 	}
 	header.Del("Host")
-	if strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`/\@?#"<>`, r) }) {
+	if strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' }) ||
+		strings.ContainsAny(host, `/\@?#"<>`) {
 		return nil, "", malformed("The host is malformed.")
 	}
 	return header, host, nil
 }
 
 // target makes the URL.
-func (e *event) target(f front) (*url.URL, *fault) {
+func (e *event) target() (*url.URL, *problem) {
 	path, query := e.RawPath, e.RawQueryString
-	switch f {
-	case httpAPI:
-		if stage := e.RequestContext.Stage; stage != "" && stage != "$default" {
-			if rest, ok := strings.CutPrefix(path, "/"+stage); ok && (rest == "" || rest[0] == '/') {
-				path = rest
-			}
+	if stage := e.RequestContext.Stage; e.front == httpAPI && stage != "" && stage != "$default" {
+		if rest, ok := strings.CutPrefix(path, "/"+stage); ok && (rest == "" || rest[0] == '/') {
+			path = rest
 		}
-	case loadBalancer:
-		path, query = e.Path, e.loadQuery()
 	}
 	if path == "" {
 		path = "/"
@@ -154,8 +133,7 @@ func (e *event) target(f front) (*url.URL, *fault) {
 	if query != "" {
 		text += "?" + query
 	}
-	// As net/http reads a request line: "//a" is a path, and RawPath is kept
-	// where Path alone would not bring the path back.
+	// As net/http reads a request line: "//a" is a path, and RawPath is kept where Path alone does not give it back.
 	target, err := url.ParseRequestURI(text)
 	if err != nil {
 		return nil, malformed("The path or the query is malformed.")
@@ -163,38 +141,15 @@ func (e *event) target(f front) (*url.URL, *fault) {
 	return target, nil
 }
 
-// loadQuery puts a load balancer's parameters together again. They come as the
-// client encoded them, so they are not encoded again; what would begin another
-// parameter is.
-func (e *event) loadQuery() string {
-	all := e.MultiValueQuery
-	if all == nil {
-		all = make(map[string][]string, len(e.Query))
-		for name, value := range e.Query {
-			all[name] = []string{value}
-		}
-	}
-	name, value := strings.NewReplacer("&", "%26", "=", "%3D"), strings.NewReplacer("&", "%26")
-	var parts []string
-	for _, key := range slices.Sorted(maps.Keys(all)) {
-		for _, v := range all[key] {
-			parts = append(parts, name.Replace(key)+"="+value.Replace(v))
-		}
-	}
-	return strings.Join(parts, "&")
-}
-
-// escapePath makes a path of an event one of a request line. What is encoded
-// stays so; what cannot stand there (an HTTP API decodes) is encoded.
+// escapePath makes a path of an event one of a request line. What is encoded stays so; what cannot stand there (an HTTP
+// API decodes) is encoded.
 func escapePath(path string) string {
 	var b strings.Builder
-	for i := range len(path) {
-		c := path[i]
-		switch {
-		case c == '%' && i+2 < len(path) && isHex(path[i+1]) && isHex(path[i+2]),
-			isLetterOrDigit(c), strings.IndexByte("-._~!$&'()*+,;=:@/", c) >= 0:
+	for i, c := range []byte(path) {
+		if isLetterOrDigit(c) || strings.IndexByte("-._~!$&'()*+,;=:@/", c) >= 0 ||
+			c == '%' && i+2 < len(path) && isHex(path[i+1]) && isHex(path[i+2]) {
 			b.WriteByte(c)
-		default:
+		} else {
 			_, _ = fmt.Fprintf(&b, "%%%02X", c)
 		}
 	}
@@ -211,10 +166,12 @@ func isLetterOrDigit(c byte) bool {
 
 // isToken tells whether s can name a header or a method (RFC 9110, 5.6.2).
 func isToken(s string) bool {
-	for i := range len(s) {
-		if !isLetterOrDigit(s[i]) && strings.IndexByte("!#$%&'*+-.^_`|~", s[i]) < 0 {
-			return false
-		}
-	}
-	return s != ""
+	return s != "" && !slices.ContainsFunc([]byte(s), func(c byte) bool {
+		return !isLetterOrDigit(c) && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0
+	})
+}
+
+// isValue tells whether s can be the value of a header.
+func isValue(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }

@@ -6,14 +6,14 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// response is the http.ResponseWriter of one request. It keeps what is written,
-// as much as front passes on. It has no method of a connection's, so that
-// http.ResponseController answers http.ErrNotSupported.
-type response struct {
+// responseWriter is the http.ResponseWriter of one request. It keeps what is written, as much as front passes on. It
+// has no method of a connection's, so that http.ResponseController answers http.ErrNotSupported.
+type responseWriter struct {
 	method string
 	limit  int64
 
@@ -26,16 +26,16 @@ type response struct {
 	tooLarge bool
 }
 
-func newResponse(method string, f front) *response {
-	return &response{method: method, limit: int64(f.maxReply()), header: http.Header{}, declared: -1}
+func newResponseWriter(method string, f front) *responseWriter {
+	return &responseWriter{method: method, limit: int64(f.maxReply()), header: http.Header{}, declared: -1}
 }
 
-func (w *response) Header() http.Header { return w.header }
+func (w *responseWriter) Header() http.Header { return w.header }
 
 // Flush does nothing: an answer leaves whole.
-func (w *response) Flush() {}
+func (w *responseWriter) Flush() {}
 
-func (w *response) WriteHeader(status int) {
+func (w *responseWriter) WriteHeader(status int) {
 	switch {
 	case status < 100 || status > 999:
 		panic(fmt.Sprintf("invalid WriteHeader code %d", status)) // as net/http does
@@ -61,7 +61,7 @@ var errTooLarge = errors.New("the answer is larger than a function may give")
 // sniffed is how many bytes tell the type.
 const sniffed = 512
 
-func (w *response) Write(p []byte) (int, error) {
+func (w *responseWriter) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
@@ -83,25 +83,22 @@ func (w *response) Write(p []byte) (int, error) {
 	return w.body.Write(p)
 }
 
-// size is how long the answer is, as far as that is known.
-func (w *response) size() int64 { return max(w.declared, w.written) }
-
 // hasBody tells whether the answer that is being written has a body.
-func (w *response) hasBody() bool { return w.method != http.MethodHead && bodyAllowed(w.status) }
+func (w *responseWriter) hasBody() bool { return w.method != http.MethodHead && bodyAllowed(w.status) }
 
 func bodyAllowed(status int) bool {
 	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
 }
 
-// answer is what is sent.
-type answer struct {
+// response is what is sent.
+type response struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// finish is the answer after the handler has returned.
-func (w *response) finish() (*answer, *fault) {
+// finish is the response after the handler has returned.
+func (w *responseWriter) finish() (*response, *problem) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
@@ -122,31 +119,28 @@ func (w *response) finish() (*answer, *fault) {
 	if w.status == http.StatusNotModified {
 		header.Del("Content-Type")
 	}
-	given := &answer{status: w.status, header: passable(header)}
+	resp := &response{status: w.status, header: passable(header)}
 	if w.hasBody() {
-		given.body = w.body.Bytes()
+		resp.body = w.body.Bytes()
 	}
-	return given, nil
+	return resp, nil
 }
 
-// ofConnections are the headers that are about a connection (RFC 9110, 7.6.1),
-// besides those that Connection names.
-var ofConnections = []string{"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
+// connectionHeaders are about a connection (RFC 9110, 7.6.1), besides those that Connection names.
+var connectionHeaders = []string{"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Te", "Trailer",
+	"Transfer-Encoding", "Upgrade"}
 
 // passable leaves the headers that can be passed on.
 func passable(header http.Header) http.Header {
-	drop := map[string]bool{}
-	for _, name := range ofConnections {
-		drop[name] = true
-	}
+	drop := slices.Clone(connectionHeaders)
 	for _, value := range header.Values("Connection") {
 		for name := range strings.SplitSeq(value, ",") {
-			drop[http.CanonicalHeaderKey(strings.TrimSpace(name))] = true
+			drop = append(drop, http.CanonicalHeaderKey(strings.TrimSpace(name)))
 		}
 	}
 	// A trailer (http.TrailerPrefix) is named by no token, and goes, too.
 	maps.DeleteFunc(header, func(name string, values []string) bool {
-		return len(values) == 0 || !isToken(name) || drop[http.CanonicalHeaderKey(name)]
+		return len(values) == 0 || !isToken(name) || slices.Contains(drop, http.CanonicalHeaderKey(name))
 	})
 	lines := strings.NewReplacer("\r", " ", "\n", " ") // a value is one line
 	for _, values := range header {

@@ -136,7 +136,7 @@ func TestAFormThatAContainerSignsBringsBytes(t *testing.T) {
 	client := inContainer(t)
 	bucket := s3.New(s3.Options{Region: at.Region, BaseEndpoint: &at.Containers, UsePathStyle: true, HTTPClient: client,
 		Credentials: credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")})
-	form, err := s3objects.New(bucket, at.Bucket, s3objects.Options{Now: time.Now}).Sign(t.Context(),
+	form, err := s3objects.New(bucket, at.Bucket).Sign(t.Context(),
 		upload.FormRequest{Key: key, ContentType: "image/png", MinBytes: 1, MaxBytes: 10, Expires: time.Now().Add(time.Minute)})
 	if err != nil {
 		t.Fatal(err)

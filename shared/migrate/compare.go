@@ -11,44 +11,43 @@ import (
 
 // differences names the fields in which the target's record is not like the source's.
 //
-// What the target counted more is none: counts are for people, a call that was given
-// up and repeated may have happened twice, and a target in use has a reconciler and a
-// validator, which meet what a broken-off run had begun. That they gave the same
-// verdict on the same version is none either, whenever it was.
-func differences(source, there upload.Record) []string {
-	judgedAlike := there.Status == source.Status && there.JudgedVersion == source.JudgedVersion && there.JudgedVersion != ""
-	if judgedAlike {
-		there.SettledAt = source.SettledAt
+// Higher counts in the target are no difference: counts are for people, a call that was given up and repeated may
+// have happened twice, and a target in use has a reconciler and a validator, which meet what a broken-off run had
+// begun. When those gave the same verdict on the same version, its time is no difference either.
+func differences(source, target upload.Record) []string {
+	sameVerdict := target.Status == source.Status && target.JudgedVersion != "" &&
+		target.JudgedVersion == source.JudgedVersion
+	if sameVerdict {
+		target.SettledAt = source.SettledAt
 	}
-	if judgedAlike || there.Failures >= min(source.Failures, maxCounted) {
-		there.Failures, there.LastFailure = source.Failures, source.LastFailure
+	if sameVerdict || target.Failures >= min(source.Failures, maxCounted) {
+		target.Failures, target.LastFailure = source.Failures, source.LastFailure
 	}
-	if judgedAlike || there.Reenqueued >= min(source.Reenqueued, maxCounted) {
-		there.Reenqueued, there.ReenqueuedAt = source.Reenqueued, source.ReenqueuedAt
+	if sameVerdict || target.Reenqueued >= min(source.Reenqueued, maxCounted) {
+		target.Reenqueued, target.ReenqueuedAt = source.Reenqueued, source.ReenqueuedAt
 	}
 	var names []string
-	x, y := reflect.ValueOf(source), reflect.ValueOf(there)
+	x, y := reflect.ValueOf(source), reflect.ValueOf(target)
 	for i := range x.NumField() {
-		if !alikeValues(x.Field(i).Interface(), y.Field(i).Interface()) {
+		if !equal(x.Field(i).Interface(), y.Field(i).Interface()) {
 			names = append(names, x.Type().Field(i).Name)
 		}
 	}
 	return names
 }
 
-func alikeValues(a, b any) bool {
+func equal(a, b any) bool {
 	if at, ok := a.(time.Time); ok {
 		return at.Equal(b.(time.Time))
 	}
 	return reflect.DeepEqual(a, b)
 }
 
-// describe says in which fields two records differ, and how: nothing in a record is
-// a secret.
-func describe(source, there upload.Record) string {
+// describe says in which fields two records differ, and how: nothing in a record is a secret.
+func describe(source, target upload.Record) string {
 	var parts []string
-	for _, name := range differences(source, there) {
-		parts = append(parts, fmt.Sprintf("%s is %s instead of %s", name, valueOf(there, name), valueOf(source, name)))
+	for _, name := range differences(source, target) {
+		parts = append(parts, fmt.Sprintf("%s is %s instead of %s", name, valueOf(target, name), valueOf(source, name)))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -63,8 +62,13 @@ func valueOf(r upload.Record, field string) string {
 		return "nothing"
 	}
 	text := fmt.Sprint(reflect.Indirect(value))
-	if len(text) > maxValueBytes {
-		text = strings.ToValidUTF8(text[:maxValueBytes], "") + "…"
+	return cut(text, maxValueBytes)
+}
+
+// cut shortens a text for a person to so many bytes.
+func cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
 	}
-	return text
+	return strings.ToValidUTF8(text[:limit], "") + "…"
 }

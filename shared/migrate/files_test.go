@@ -90,7 +90,7 @@ func TestMissingImagesOfTheReplacedServiceAreFound(t *testing.T) {
 		if _, err := old.Look(ctx, r.Ref()); err != nil || dry {
 			return nil, err
 		}
-		_, err := target.Adopt(ctx, r.Ref(), promoted)
+		_, err := target.Update(ctx, r.Ref(), upload.Adopt(promoted))
 		return nil, err
 	}
 	check("validated, dry", migrate.Migration{OldImages: old, Adopt: adopt, DryRun: true}, 1, 0)
@@ -102,10 +102,10 @@ func TestMissingImagesOfTheReplacedServiceAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("promoted before", migrate.Migration{OldImages: old}, 1, 0)
-	if _, err := target.Delete(t.Context(), oldRefs[1], noon, noon); err != nil {
+	if _, err := target.Update(t.Context(), oldRefs[1], upload.Delete(noon, noon)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := source.Delete(t.Context(), oldRefs[1], noon, noon); err != nil {
+	if _, err := source.Update(t.Context(), oldRefs[1], upload.Delete(noon, noon)); err != nil {
 		t.Fatal(err)
 	}
 	check("deleted", migrate.Migration{OldImages: old, Adopt: adopt}, 0, 0)
@@ -152,11 +152,11 @@ func TestWhatTheSourcePromotedSinceIsPromotedInTheTarget(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, ref := range oldRefs {
-				if _, err := source.Adopt(t.Context(), ref, promoted); err != nil {
+				if _, err := source.Update(t.Context(), ref, upload.Adopt(promoted)); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if _, err := source.Delete(t.Context(), oldRefs[1], noon.Add(time.Hour), noon.Add(2*time.Hour)); err != nil {
+			if _, err := source.Update(t.Context(), oldRefs[1], upload.Delete(noon.Add(time.Hour), noon.Add(2*time.Hour))); err != nil {
 				t.Fatal(err)
 			}
 			for _, want := range []int{2, 0} {
@@ -189,7 +189,7 @@ func TestOldImagesAreAdoptedInEveryTarget(t *testing.T) {
 					if dry {
 						return nil, nil
 					}
-					_, err := to.Adopt(ctx, r.Ref(), promoted)
+					_, err := to.Update(ctx, r.Ref(), upload.Adopt(promoted))
 					return nil, err
 				}
 			}

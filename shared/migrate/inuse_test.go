@@ -20,11 +20,11 @@ func TestWhatTheReconcilerGaveUpMeanwhileIsFinished(t *testing.T) {
 	another := stored
 	another.Served = "another"
 	settle := func(s upload.Records, v upload.Verdict) error {
-		_, err := s.Settle(t.Context(), ref, v)
+		_, err := s.Update(t.Context(), ref, upload.Settle(v))
 		return err
 	}
 	again := func(s upload.Records) error {
-		_, err := s.NoteReenqueue(t.Context(), ref, 0, later)
+		_, err := s.Update(t.Context(), ref, upload.CountResend(0, later))
 		return err
 	}
 	for name, c := range map[string]struct {
@@ -36,7 +36,7 @@ func TestWhatTheReconcilerGaveUpMeanwhileIsFinished(t *testing.T) {
 			return settle(s, upload.Verdict{Status: upload.Rejected, At: noon, Reason: &upload.Reason{Code: upload.NeverArrived, Message: "It never came."}})
 		}, [2]int{1, 0}},
 		"a further message and failures": {func(s upload.Records) error {
-			return errors.Join(again(s), s.NoteFailure(t.Context(), ref, upload.Failure{At: later, Message: "slow"}))
+			return errors.Join(again(s), upload.NoteFailure(t.Context(), s, ref, upload.Failure{At: later, Message: "slow"}))
 		}, [2]int{1, 0}},
 		"stored with the copy that was promoted": {func(s upload.Records) error { return errors.Join(again(s), settle(s, stored)) }, [2]int{0, 0}},
 		"stored with another copy":               {func(s upload.Records) error { return settle(s, another) }, [2]int{0, 1}},
@@ -60,7 +60,7 @@ func TestWhatTheReconcilerGaveUpMeanwhileIsFinished(t *testing.T) {
 				}
 				copied := 17 + c.want[0]
 				if removed {
-					if was, err = source.Delete(t.Context(), ref, later, later.Add(time.Hour)); err != nil {
+					if was, err = source.Update(t.Context(), ref, upload.Delete(later, later.Add(time.Hour))); err != nil {
 						t.Fatal(err)
 					}
 					copied = 18 - c.want[1]

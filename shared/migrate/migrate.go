@@ -1,12 +1,10 @@
-// Package migrate copies records from one store to another: with the methods that
-// every store has, so that what arrives has gone through the same claims and counts
-// as if it had been uploaded there.
+// Package migrate copies records from one store to another: with the methods that every store has, so that a copy
+// has gone through the same claims and counts as if it had been uploaded there.
 //
-// Nothing is changed in the source, and nothing that differs is changed in the
-// target. What was copied before is found and passed over, so that a migration may
-// be broken off at any moment and begun again. Records that change while they are
-// copied are found by a second run, deletions included: by their tombstones, and where
-// the source keeps none, as records that the target has alone.
+// Nothing is changed in the source, and nothing that differs is changed in the target. What was copied before is
+// found and passed over, so that a migration may be broken off at any moment and begun again. Records that change
+// while they are copied are found by a second run, deletions included: by their tombstones, and where the source
+// keeps none, as records that the target has alone.
 package migrate
 
 import (
@@ -14,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,34 +22,32 @@ import (
 // Migration copies records. Its fields are set once.
 type Migration struct {
 	From, To upload.Records
-	// Objects, when set, is asked whether it holds what the target's stored records
-	// say that is served, and OldImages, when set, the same of the replaced service's
-	// images: without it those are Unchecked. The files stay where they are.
+	// Objects, when set, is asked whether it holds what the target's stored records serve, and OldImages, when set,
+	// the same of the replaced service's images: without it those are Unchecked. The files stay where they are.
 	Objects   upload.Objects
 	Layout    upload.Layout
 	OldImages upload.OldImages
-	// Adopt, when set, judges an image of the replaced service and, unless dry, makes
-	// the target's record of it one as any other. With a reason it may not be served
-	// as one, and stays what it was. ErrGone: the image is not there.
+	// Adopt, when set, judges an image of the replaced service and, unless dry, makes the target's record of it one
+	// as any other. With a reason it may not be served as one, and stays what it was. ErrGone: there is no image.
 	Adopt func(ctx context.Context, target upload.Record, dry bool) (*upload.Reason, error)
 	// DryRun changes nothing and reports what would be done.
 	DryRun bool
 	// AtOnce is how many records are under way; 0 is 4.
 	AtOnce int
-	// PageSize is how many records are read at once; 0 is 200.
-	PageSize int
-	// Grace is how long records that are under way may take to be finished when the
-	// context ends, so that no call is left to happen later; 0 is 10 s.
-	Grace time.Duration
-	// Keep, when set, is given the place from which another run may go on: after every
-	// page, as long as there was no trouble with a record, and the start at the end.
+	// Keep, when set, is given the place from which another run may go on: after every page, as long as no record
+	// failed, and the start at the end.
 	Keep func(Place) error
 	// Progress, when set, is called after every record, one call at a time.
 	Progress func(Progress)
+
+	pageRecords int           // how many records are read at once; 0 is 200
+	grace       time.Duration // how long records under way may take when the context ends; 0 is 10 s
 }
 
-// Place is how far a migration came: where it goes on, and what was reported until
-// then. The zero value is the start.
+func (m *Migration) pageSize() int { return cmp.Or(m.pageRecords, 200) }
+
+// Place is how far a migration came: where it goes on, and what was reported until then. The zero value is the
+// start.
 type Place struct {
 	Cursor upload.Cursor `json:"cursor"`
 	Report Report        `json:"report"`
@@ -63,142 +58,79 @@ type Place struct {
 // ErrOtherTarget: the target lacks a record from before the place.
 var ErrOtherTarget = errors.New("the target does not have what was copied before")
 
-// Run copies from a place on. Trouble with one record is counted and the others go
-// on; the error says that there was some. Trouble with a list, or with many records in
-// a row, ends the run; the report tells how far it came. ErrOtherTarget: the place is
-// not of this target, and nothing was done.
+// Run copies from a place on. A record that fails is counted and the others go on; the error says that some
+// failed. The run ends when a list cannot be read or many records in a row fail; the report says how far it came.
+// ErrOtherTarget: the place is not of this target, and nothing was done.
 func (m *Migration) Run(ctx context.Context, from Place) (Report, error) {
-	report, cursor, known := from.Report, from.Cursor, from.Known
-	report.Findings = append([]Finding{}, report.Findings...) // [] in JSON, and ours alone
-	if known != nil {
-		if _, err := m.To.Get(ctx, *known); errors.Is(err, upload.ErrNotFound) {
-			return report, fmt.Errorf("%w: %s", ErrOtherTarget, known)
+	report := from.Report
+	report.Findings = append([]Finding{}, report.Findings...) // [] in JSON, and not shared with the caller
+	if from.Known != nil {
+		if _, err := m.To.Get(ctx, *from.Known); errors.Is(err, upload.ErrNotFound) {
+			return report, fmt.Errorf("%w: %s", ErrOtherTarget, from.Known)
 		} else if err != nil {
 			return report, fmt.Errorf("look for a record that was copied before: %w", err)
 		}
 	}
-	steps := newSteps(ctx, m.From, Progress{Done: report.Read}, m.Progress)
-	for {
-		page, err := m.From.All(ctx, cursor, m.pageSize())
-		if err != nil {
-			return report, fmt.Errorf("list the records to copy: %w", err)
-		}
-		results := make([]result, len(page.Records))
-		err = m.together(ctx, page.Records, steps, func(ctx context.Context, i int) error {
-			var err error
-			if results[i], err = m.migrate(ctx, page.Records[i]); err != nil {
-				results[i] = result{outcome: failed, trouble: err}
-			}
-			return err
-		})
-		for i, r := range page.Records {
-			// What fails because whoever runs it ends it is no trouble with the record.
-			if ended := results[i].outcome == failed && ctx.Err() != nil; !ended {
-				report.add(r, results[i])
-			}
-			// A tombstone may be forgotten, or the target keeps none.
-			if o := results[i].outcome; r.Status != upload.Deleted && (o == copied || o == alike) {
-				known = new(r.Ref())
-			}
-		}
-		if err != nil {
-			return report, fmt.Errorf("copy records: %w", err)
-		}
-		if cursor = page.Next; cursor == "" {
-			break
-		}
-		if m.Keep != nil && report.Failed == 0 {
-			if err := m.Keep(Place{cursor, report, known}); err != nil {
-				return report, err
-			}
-		}
+	err := m.copyAll(ctx, from.Cursor, from.Known, &report)
+	if err == nil && !m.From.Atomic() && m.From != m.To {
+		err = m.compareBack(ctx, &report)
 	}
-	if !m.From.Atomic() && m.From != m.To {
-		if err := m.compareBack(ctx, &report); err != nil {
-			return report, err
-		}
-	}
-	if report.Failed > 0 {
-		return report, fmt.Errorf("there was trouble with %d of %d records; another run tries them again", report.Failed, report.Read)
-	}
-	if m.Keep != nil {
+	switch {
+	case err != nil:
+		return report, err
+	case report.Failed > 0:
+		return report, fmt.Errorf("there was trouble with %d of %d records; another run tries them again",
+			report.Failed, report.Read)
+	case m.Keep != nil:
 		return report, m.Keep(Place{})
 	}
 	return report, nil
 }
 
-func (m *Migration) pageSize() int { return cmp.Or(m.PageSize, 200) }
-
-// together handles each record of a page, some at once. Its error is that it was
-// broken off.
-func (m *Migration) together(ctx context.Context, records []upload.Record, steps *steps, handle func(ctx context.Context, i int) error) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	longer, cancel := outliving(ctx, cmp.Or(m.Grace, 10*time.Second))
-	defer cancel()
-	var group errgroup.Group
-	group.SetLimit(cmp.Or(m.AtOnce, 4))
-	for i := range records {
-		group.Go(func() error {
-			if ctx.Err() == nil { // else nothing is begun any more
-				if err := steps.step(handle(longer, i)); err != nil {
-					stop(err)
-				}
-			}
-			return nil
-		})
-	}
-	_ = group.Wait() // every function returns nil
-	return context.Cause(ctx)
-}
-
-// outliving gives a context that ends so much later than ctx.
-func outliving(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		timer := time.NewTimer(grace)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			cancel()
-		case <-longer.Done():
+// copyAll copies the records of the source from a cursor on. known is a record from before it, or nil.
+func (m *Migration) copyAll(ctx context.Context, cursor upload.Cursor, known *upload.Ref, report *Report) error {
+	t := newTracker(ctx, m.From, Progress{Done: report.Read}, m.Progress)
+	for {
+		page, err := m.From.Scan(ctx, upload.ScanQuery{Cursor: cursor, Limit: m.pageSize()})
+		if err != nil {
+			return fmt.Errorf("list the records to copy: %w", err)
 		}
-	})
-	return longer, func() {
-		stop()
-		cancel()
+		results, err := m.eachOf(ctx, page.Records, t, m.migrate)
+		for i, r := range page.Records {
+			report.add(results[i])
+			// A tombstone may be forgotten, or the target keeps none.
+			if results[i].Copied+results[i].Same > 0 && r.Status != upload.Deleted {
+				known = new(r.Ref())
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("copy records: %w", err)
+		}
+		if cursor = page.Next; cursor == "" {
+			return nil
+		}
+		if m.Keep != nil && report.Failed == 0 {
+			if err := m.Keep(Place{cursor, *report, known}); err != nil {
+				return err
+			}
+		}
 	}
 }
 
 // compareBack looks for records that the target has alone.
 func (m *Migration) compareBack(ctx context.Context, report *Report) error {
-	steps := newSteps(ctx, m.To, Progress{Back: true}, m.Progress)
+	t := newTracker(ctx, m.To, Progress{Back: true}, m.Progress)
 	for from := upload.Cursor(""); ; {
-		page, err := m.To.All(ctx, from, m.pageSize())
+		page, err := m.To.Scan(ctx, upload.ScanQuery{Cursor: from, Limit: m.pageSize()})
 		if err != nil {
 			return fmt.Errorf("list the records of the target: %w", err)
 		}
-		found := make([]error, len(page.Records))
-		err = m.together(ctx, page.Records, steps, func(ctx context.Context, i int) error {
-			if page.Records[i].Status == upload.Deleted {
-				return nil
-			}
-			if _, found[i] = m.From.Get(ctx, page.Records[i].Ref()); errors.Is(found[i], upload.ErrNotFound) {
-				return nil
-			}
-			return found[i]
-		})
+		results, err := m.eachOf(ctx, page.Records, t, m.lookBack)
 		if err != nil {
 			return fmt.Errorf("look for the target's records in the source: %w", err)
 		}
-		for i, there := range page.Records {
-			switch {
-			case errors.Is(found[i], upload.ErrNotFound):
-				report.Alone++
-				report.find(Finding{Upload: there.Ref().String(), What: "is in the target alone: deleted in the source since it was copied, or uploaded to the target"})
-			case found[i] != nil:
-				report.fail(there, fmt.Errorf("could not be looked for in the source: %w", found[i]))
-			}
+		for _, result := range results {
+			report.add(result)
 		}
 		if from = page.Next; from == "" {
 			return nil
@@ -206,128 +138,57 @@ func (m *Migration) compareBack(ctx context.Context, report *Report) error {
 	}
 }
 
-// migrate handles one record.
-func (m *Migration) migrate(ctx context.Context, source upload.Record) (result, error) {
-	// What a newer program may have written, and this one would write down otherwise.
-	if _, err := upload.ParseStatus(string(source.Status)); err != nil {
-		return result{}, fmt.Errorf("is damaged, and was not copied: %w", err)
+// lookBack looks for one of the target's records in the source.
+func (m *Migration) lookBack(ctx context.Context, target upload.Record) (Report, error) {
+	if target.Status == upload.Deleted {
+		return Report{}, nil
 	}
-	got, err := m.copy(ctx, source)
-	switch {
-	case err != nil:
-	case m.Adopt != nil && got.outcome != different && got.there.Old():
-		err = m.adopt(ctx, &got) // who judges a file has looked for it
-	case m.Objects != nil && got.there.Status == upload.Stored:
-		err = m.checkServed(ctx, &got)
-	}
-	return got, err
-}
-
-// adopt has the target's record of an old image judged.
-func (m *Migration) adopt(ctx context.Context, got *result) error {
-	reason, err := m.Adopt(ctx, got.there, m.DryRun)
-	got.checked = true
-	switch {
-	case errors.Is(err, upload.ErrGone):
-		got.missing = oldImageGone
-	case err != nil:
-		return fmt.Errorf("judge and promote it: %w", err)
-	case reason != nil:
-		got.refused = fmt.Sprintf("is not promoted: %s: %s", reason.Code, reason.Message)
-	default:
-		got.adopted = true
-	}
-	return nil
-}
-
-// oldImageGone says what to do about a record whose image is lost. With a wrong prefix
-// all of them seem to be.
-const oldImageGone = "its file is not in the replaced service's bucket (HATCHERY_LEGACY_BUCKET, HATCHERY_LEGACY_PREFIX): if these are right, it is lost: delete the record through the API"
-
-// checkServed looks for the version that a stored record serves.
-func (m *Migration) checkServed(ctx context.Context, got *result) error {
-	r := got.there
-	got.checked = !r.Old() || m.OldImages != nil
-	switch {
-	case !got.checked:
-		got.unchecked = true
-	case r.Old():
-		_, err := m.OldImages.Look(ctx, r.Ref())
-		if errors.Is(err, upload.ErrGone) {
-			got.missing = oldImageGone
-		} else if err != nil {
-			return fmt.Errorf("look for its file: %w", err)
-		}
-	default:
-		key := m.Layout.FilesKey(r.Ref())
-		versions, err := m.Objects.Versions(ctx, key)
-		if err != nil {
-			return fmt.Errorf("look for its file: %w", err)
-		}
-		if !slices.Contains(versions, r.ServedVersion) {
-			got.missing = fmt.Sprintf("its file is not in the bucket: no version %s of %s", r.ServedVersion, key)
-		}
-	}
-	return nil
-}
-
-// copy makes the target's record as the source's is. When the record changes at the
-// same time it looks again: a call that was given up, of an earlier run for instance,
-// may happen after all.
-func (m *Migration) copy(ctx context.Context, source upload.Record) (result, error) {
-	for attempt := 1; ; attempt++ {
-		got, err := m.copyOnce(ctx, source)
-		changed := errors.Is(err, upload.ErrExists) || errors.Is(err, upload.ErrConflict) || errors.Is(err, upload.ErrNotFound)
-		if !changed || attempt == 3 {
-			return got, err
-		}
-	}
-}
-
-func (m *Migration) copyOnce(ctx context.Context, source upload.Record) (result, error) {
-	if source.Status == upload.Deleted && !m.To.Atomic() {
-		return m.forget(ctx, source)
-	}
-	there, err := m.To.Get(ctx, source.Ref())
-	switch missing := errors.Is(err, upload.ErrNotFound); {
-	case err != nil && !missing:
-		return result{}, fmt.Errorf("look for it in the target: %w", err)
-	case !missing && (len(differences(source, there)) == 0 || adoptedOf(source, there)):
-		return result{outcome: alike, there: there}, nil
-	case !missing && !onTheWay(there, source):
-		return result{outcome: different, detail: describe(source, there), there: there}, nil
-	case m.DryRun:
-		return result{outcome: copied, there: source}, nil
-	case missing:
-		if there, err = m.To.Create(ctx, begun(source), nil); err != nil {
-			return result{}, fmt.Errorf("create it in the target: %w", err)
-		}
-	}
-	if there, err = m.advance(ctx, there, source); err != nil {
-		return result{}, err
-	}
-	if len(differences(source, there)) > 0 {
-		return result{outcome: different, detail: describe(source, there), there: there}, nil
-	}
-	return result{outcome: copied, there: there}, nil
-}
-
-// forget deletes what an earlier run copied of a record that is deleted by now, in a
-// target that keeps no tombstones.
-func (m *Migration) forget(ctx context.Context, source upload.Record) (result, error) {
-	there, err := m.To.Get(ctx, source.Ref())
+	_, err := m.From.Get(ctx, target.Ref())
 	switch {
 	case errors.Is(err, upload.ErrNotFound):
-		return result{outcome: forgotten}, nil
+		what := "is in the target alone: deleted in the source since it was copied, or uploaded to the target"
+		return Report{Alone: 1, Findings: []Finding{finding(target, what)}}, nil
 	case err != nil:
-		return result{}, fmt.Errorf("look for it in the target: %w", err)
-	case len(differences(begun(source), begun(there))) > 0:
-		return result{outcome: different, detail: describe(source, there), there: there}, nil
-	case m.DryRun:
-		return result{outcome: copied, there: source}, nil
+		return Report{}, fmt.Errorf("could not be looked for in the source: %w", err)
 	}
-	if _, err := m.To.Delete(ctx, source.Ref(), source.DeletedAt, source.ForgetAfter); err != nil && !errors.Is(err, upload.ErrNotFound) {
-		return result{}, fmt.Errorf("delete it in the target: %w", err)
+	return Report{}, nil
+}
+
+// eachOf handles each record of a page, some at once, and gives what each adds to the report: nothing for records
+// that were not begun or failed because the context ended. Its error says that it was broken off.
+func (m *Migration) eachOf(ctx context.Context, records []upload.Record, t *tracker,
+	handle func(context.Context, upload.Record) (Report, error)) ([]Report, error) {
+	running, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	// What was begun goes on for so much longer, so that no call is left to happen later.
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(running, func() { time.AfterFunc(cmp.Or(m.grace, 10*time.Second), cancel) })()
+	results, errs := make([]Report, len(records)), make([]error, len(records))
+	var group errgroup.Group
+	group.SetLimit(cmp.Or(m.AtOnce, 4))
+	for i, record := range records {
+		group.Go(func() error {
+			if running.Err() == nil { // else nothing is begun any more
+				results[i], errs[i] = handle(longer, record)
+				if err := t.done(errs[i]); err != nil {
+					stop(err)
+				}
+			}
+			return nil
+		})
 	}
-	return result{outcome: copied, there: source}, nil
+	_ = group.Wait() // every function returns nil
+	for i, err := range errs {
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			results[i] = Report{}
+		default:
+			failed := finding(records[i], err.Error())
+			failed.cause = causeOf(err)
+			results[i] = Report{Read: results[i].Read, Failed: 1, Findings: []Finding{failed}}
+		}
+	}
+	return results, context.Cause(running)
 }

@@ -106,32 +106,34 @@ func fill(t *testing.T, s upload.Records) {
 			must(s.Create(t.Context(), r, nil))
 			stored := upload.Verdict{Status: upload.Stored, Version: "q", Served: "f", At: noon.Add(time.Hour), Size: 7, ContentType: "image/png", SHA256: strings.Repeat("a", 64)}
 			rejected := upload.Verdict{Status: upload.Rejected, Version: "q", At: noon.Add(time.Hour), Size: 7, Reason: &upload.Reason{Code: upload.Corrupt, Message: "Broken."}}
-			remove := func() { must(s.Delete(t.Context(), r.Ref(), noon.Add(2*time.Hour), noon.Add(3*time.Hour))) }
+			remove := func() {
+				must(s.Update(t.Context(), r.Ref(), upload.Delete(noon.Add(2*time.Hour), noon.Add(3*time.Hour))))
+			}
 			switch n {
 			case 1:
-				must(s.Settle(t.Context(), r.Ref(), stored))
+				must(s.Update(t.Context(), r.Ref(), upload.Settle(stored)))
 			case 2:
-				must(s.Settle(t.Context(), r.Ref(), rejected))
+				must(s.Update(t.Context(), r.Ref(), upload.Settle(rejected)))
 			case 3:
 				remove()
 			case 4:
-				must(s.Settle(t.Context(), r.Ref(), stored))
+				must(s.Update(t.Context(), r.Ref(), upload.Settle(stored)))
 				remove()
 			case 5:
-				must(s.Settle(t.Context(), r.Ref(), rejected))
+				must(s.Update(t.Context(), r.Ref(), upload.Settle(rejected)))
 				remove()
 			case 6:
 				for range 3 {
-					must(nil, s.NoteFailure(t.Context(), r.Ref(), upload.Failure{At: noon.Add(time.Minute), Message: "slow"}))
+					must(nil, upload.NoteFailure(t.Context(), s, r.Ref(), upload.Failure{At: noon.Add(time.Minute), Message: "slow"}))
 				}
-				must(s.NoteReenqueue(t.Context(), r.Ref(), 0, noon.Add(time.Minute)))
-				must(s.NoteReenqueue(t.Context(), r.Ref(), 1, noon.Add(time.Hour)))
+				must(s.Update(t.Context(), r.Ref(), upload.CountResend(0, noon.Add(time.Minute))))
+				must(s.Update(t.Context(), r.Ref(), upload.CountResend(1, noon.Add(time.Hour))))
 			case 7:
 				// As the replaced service's images are: stored, and never judged.
-				must(s.Settle(t.Context(), r.Ref(), upload.Verdict{Status: upload.Stored}))
+				must(s.Update(t.Context(), r.Ref(), upload.Settle(upload.Verdict{Status: upload.Stored})))
 			case 8:
-				must(nil, s.NoteFailure(t.Context(), r.Ref(), upload.Failure{At: noon.Add(time.Minute), Message: "slow"}))
-				must(s.Settle(t.Context(), r.Ref(), stored))
+				must(nil, upload.NoteFailure(t.Context(), s, r.Ref(), upload.Failure{At: noon.Add(time.Minute), Message: "slow"}))
+				must(s.Update(t.Context(), r.Ref(), upload.Settle(stored)))
 			}
 		}
 	}
@@ -139,7 +141,7 @@ func fill(t *testing.T, s upload.Records) {
 
 func all(t *testing.T, s upload.Records) []string {
 	t.Helper()
-	page, err := s.All(t.Context(), "", upload.MaxPage)
+	page, err := s.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: upload.MaxPage})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +163,7 @@ func TestEveryStoreIsCopiedToEveryOther(t *testing.T) {
 				source, target := openFrom(t), openTo(t)
 				fill(t, source)
 				before := all(t, source)
-				m := &migrate.Migration{From: source, To: target, PageSize: 5}
+				m := (&migrate.Migration{From: source, To: target}).WithPageSize(5)
 				dry := *m
 				dry.DryRun = true
 				would, err := dry.Run(t.Context(), migrate.Place{})
@@ -198,7 +200,7 @@ func TestWhatDiffersIsToldAndLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	ref := upload.Ref{Journal: "j", Entry: "e1", Kind: "images", ID: "019a0000-0000-7000-8000-000000000010"}
-	if _, err := target.Delete(t.Context(), ref, noon, noon); err != nil {
+	if _, err := target.Update(t.Context(), ref, upload.Delete(noon, noon)); err != nil {
 		t.Fatal(err)
 	}
 	before := all(t, target)
@@ -214,15 +216,23 @@ func TestWhatDiffersIsToldAndLeftAlone(t *testing.T) {
 	if !slices.Equal(all(t, target), before) {
 		t.Error("the target was changed")
 	}
+	// Deleted in both, at another time.
+	if _, err := source.Update(t.Context(), ref, upload.Delete(noon.Add(time.Hour), noon.Add(time.Hour))); err != nil {
+		t.Fatal(err)
+	}
+	report, err := (&migrate.Migration{From: source, To: target}).Run(t.Context(), migrate.Place{})
+	if err != nil || report.Different != 1 || !slices.Equal(all(t, target), before) {
+		t.Errorf("deleted in both: %+v, %v", report, err)
+	}
 }
 
 // TestADeletionBetweenTwoRunsIsFound, whichever of the stores keeps no tombstones.
 func TestADeletionBetweenTwoRunsIsFound(t *testing.T) {
 	ref := upload.Ref{Journal: "j", Entry: "e1", Kind: "images", ID: "019a0000-0000-7000-8000-000000000010"}
 	for _, c := range []struct {
-		from, to        string
-		copied, alone   int
-		thereAfterwards bool
+		from, to         string
+		copied, alone    int
+		existsAfterwards bool
 	}{
 		{"memory", "sqlite", 1, 0, false},
 		{"memory", "bugout", 1, 0, false},
@@ -236,7 +246,7 @@ func TestADeletionBetweenTwoRunsIsFound(t *testing.T) {
 			if _, err := m.Run(t.Context(), migrate.Place{}); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := source.Delete(t.Context(), ref, noon.Add(5*time.Hour), noon.Add(6*time.Hour)); err != nil {
+			if _, err := source.Update(t.Context(), ref, upload.Delete(noon.Add(5*time.Hour), noon.Add(6*time.Hour))); err != nil {
 				t.Fatal(err)
 			}
 			dry := *m
@@ -249,13 +259,13 @@ func TestADeletionBetweenTwoRunsIsFound(t *testing.T) {
 				t.Fatalf("%+v, %v", r, err)
 			}
 			got, err := target.Get(t.Context(), ref)
-			if there := err == nil && got.Status != upload.Deleted; there != c.thereAfterwards {
+			if exists := err == nil && got.Status != upload.Deleted; exists != c.existsAfterwards {
 				t.Errorf("in the target: %+v, %v", got, err)
 			}
-			if !c.thereAfterwards {
+			if !c.existsAfterwards {
 				return
 			}
-			if _, err := target.Delete(t.Context(), ref, noon, noon.Add(time.Hour)); err != nil {
+			if _, err := target.Update(t.Context(), ref, upload.Delete(noon, noon.Add(time.Hour))); err != nil {
 				t.Fatal(err)
 			}
 			if r, err := m.Run(t.Context(), migrate.Place{}); err != nil || r.Alone != 0 {

@@ -18,11 +18,12 @@ func TestItGoesOnFromAPlace(t *testing.T) {
 	fill(t, source)
 	ctx, cancel := context.WithCancel(t.Context())
 	var kept []migrate.Place
-	m := &migrate.Migration{From: source, To: target, PageSize: 4, Keep: func(p migrate.Place) error {
+	m := &migrate.Migration{From: source, To: target, Keep: func(p migrate.Place) error {
 		kept = append(kept, p)
 		cancel()
 		return nil
 	}}
+	m.WithPageSize(4)
 	if report, err := m.Run(ctx, migrate.Place{}); !errors.Is(err, context.Canceled) || report.Read != 4 || len(kept) != 1 {
 		t.Fatalf("%+v, %v, kept %+v", report, err, kept)
 	}
@@ -40,12 +41,13 @@ func TestAPlaceIsOfTheTargetThatWasFilled(t *testing.T) {
 	source, target, anew := stores["memory"](t), stores["memory"](t), stores["memory"](t)
 	fill(t, source)
 	var kept migrate.Place
-	m := &migrate.Migration{From: source, To: target, PageSize: 4, Keep: func(p migrate.Place) error {
+	m := &migrate.Migration{From: source, To: target, Keep: func(p migrate.Place) error {
 		if kept.Cursor == "" {
 			kept = p
 		}
 		return nil
 	}}
+	m.WithPageSize(4)
 	if _, err := m.Run(t.Context(), migrate.Place{}); err != nil || kept.Known == nil {
 		t.Fatalf("kept %+v, %v", kept, err)
 	}
@@ -64,14 +66,15 @@ func TestAPlaceIsOfTheTargetThatWasFilled(t *testing.T) {
 		t.Errorf("kept %+v, %v", kept, err)
 	}
 	// A tombstone is none: a target may keep none, or forget it.
-	kept, m.From, m.To, m.PageSize = migrate.Place{}, stores["memory"](t), uploadtest.NewRecords(uploadtest.RecordsOptions{}), 1
+	kept, m.From, m.To = migrate.Place{}, stores["memory"](t), uploadtest.NewRecords(uploadtest.RecordsOptions{})
+	m.WithPageSize(1)
 	many(t, m.From, 2)
 	if report, err := m.Run(t.Context(), migrate.Place{}); err != nil || report.Copied != 2 || kept.Known == nil {
 		t.Errorf("%+v, kept %+v, %v", report, kept, err)
 	}
 	kept = migrate.Place{}
 	for _, id := range []upload.ID{"019a0000-0000-7000-8000-000000000000", "019a0000-0000-7000-8000-000000000001"} {
-		if _, err := m.From.Delete(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: id}, noon, noon.Add(time.Hour)); err != nil {
+		if _, err := m.From.Update(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: id}, upload.Delete(noon, noon.Add(time.Hour))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -87,14 +90,14 @@ func TestWhatFailedIsNotLeftBehindAPlace(t *testing.T) {
 	fill(t, source)
 	var kept migrate.Place
 	keep := func(p migrate.Place) error { kept = p; return nil }
-	broken := &migrate.Migration{From: source, To: &limited{Records: target, left: 14}, PageSize: 2, AtOnce: 1, Keep: keep}
-	report, err := broken.Run(t.Context(), migrate.Place{})
+	broken := &migrate.Migration{From: source, To: &limited{Records: target, left: 14}, AtOnce: 1, Keep: keep}
+	report, err := broken.WithPageSize(2).Run(t.Context(), migrate.Place{})
 	if err == nil || report.Failed == 0 || kept.Cursor == "" || kept.Report.Failed > 0 {
 		t.Fatalf("%+v, %v, kept %+v", report, err, kept)
 	}
 	kept.Report.Different = 3
-	whole := &migrate.Migration{From: source, To: target, PageSize: 2, Keep: keep}
-	if report, err := whole.Run(t.Context(), kept); err != nil || report.Read != 18 || report.Different != 3 {
+	whole := &migrate.Migration{From: source, To: target, Keep: keep}
+	if report, err := whole.WithPageSize(2).Run(t.Context(), kept); err != nil || report.Read != 18 || report.Different != 3 {
 		t.Errorf("%+v, %v", report, err)
 	}
 	if _, err := (&migrate.Migration{From: source, To: target}).Run(t.Context(), migrate.Place{}); err != nil || len(all(t, target)) != 18 {

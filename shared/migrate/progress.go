@@ -9,18 +9,17 @@ import (
 	"hatchery/shared/upload"
 )
 
-// Counter is a store that can cheaply say how many records All gives. Records that
-// come and go meanwhile make it a number of the past: it is for a progress bar.
-// SQLite counts its rows and Bugout's lists come whole; DynamoDB knows no exact
-// number without reading the table.
-type Counter interface {
+// counter is a store that can cheaply say how many records All gives, for a progress bar: records that come and go
+// meanwhile make it a number of the past. SQLite counts its rows and Bugout's lists come whole; DynamoDB knows no
+// exact number without reading the table.
+type counter interface {
 	Count(ctx context.Context) (int, error)
 }
 
 // Progress is how far a run is.
 type Progress struct {
-	// Back is false while records of the source are copied, and true while those of
-	// the target are looked for in the source.
+	// Back is false while records of the source are copied, and true while those of the target are looked for in
+	// the source.
 	Back bool
 	// Done is how many records have been handled, those of earlier runs included.
 	Done int
@@ -28,57 +27,54 @@ type Progress struct {
 	Total int
 }
 
-// steps counts what is done, for whoever wants to hear of it, and sees when it is of
-// no use to go on.
-type steps struct {
-	mu   sync.Mutex
-	at   Progress
-	tell func(Progress)
+// tracker counts what is done, for Migration.Progress, and sees when it is of no use to go on.
+type tracker struct {
+	mu       sync.Mutex
+	at       Progress
+	progress func(Progress)
 
-	succeeded   bool // at least once
-	inARow      int  // so many failed since the last success
-	alikeInARow int  // the last so many of them for the same cause
-	cause       string
+	succeeded bool // at least once
+	failed    int  // in a row, since the last success
+	sameCause int  // the last so many of them for the same cause
+	cause     string
 }
 
-// After how much trouble a run gives up. The store is away, or a right is missing,
-// and the rest would fare no better; what fails alike from the first record on is a
-// wrong setting.
+// After how many failures in a row a run gives up. The store is away, or a right is missing, and the rest would
+// fare no better; what fails for the same cause from the first record on is a wrong setting.
 const (
-	maxFailedInARow = 50
-	maxAlikeAtFirst = 5
+	maxFailed        = 50
+	maxFailedAtFirst = 5
 )
 
-// newSteps counts the records of a store. Trouble with that is no reason not to
-// begin: the list that comes next will say so.
-func newSteps(ctx context.Context, s upload.Records, at Progress, tell func(Progress)) *steps {
-	if counter, ok := s.(Counter); ok && tell != nil {
+// newTracker counts the records of a store. When that fails the run begins all the same: the list that comes next
+// will say so.
+func newTracker(ctx context.Context, s upload.Records, at Progress, progress func(Progress)) *tracker {
+	if counter, ok := s.(counter); ok && progress != nil {
 		if n, err := counter.Count(ctx); err == nil {
 			at.Total = n
 		}
 	}
-	return &steps{at: at, tell: tell}
+	return &tracker{at: at, progress: progress}
 }
 
-// step counts a record, with which there may have been trouble; its error says that
-// there was too much.
-func (s *steps) step(trouble error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.at.Done++; s.tell != nil {
-		s.tell(s.at)
+// done counts a record, which may have failed with err. Its own error says that too many did.
+func (t *tracker) done(err error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.at.Done++; t.progress != nil {
+		t.progress(t.at)
 	}
-	if trouble == nil {
-		s.succeeded, s.inARow, s.alikeInARow = true, 0, 0
+	if err == nil {
+		t.succeeded, t.failed, t.sameCause = true, 0, 0
 		return nil
 	}
-	if cause := causeOf(trouble); cause != s.cause {
-		s.cause, s.alikeInARow = cause, 0
+	if cause := causeOf(err); cause != t.cause {
+		t.cause, t.sameCause = cause, 0
 	}
-	s.inARow++
-	s.alikeInARow++
-	if s.inARow == maxFailedInARow || !s.succeeded && s.alikeInARow == maxAlikeAtFirst {
-		return fmt.Errorf("%d records in a row failed, the last of them: %w", s.inARow, trouble)
+	t.failed++
+	t.sameCause++
+	if t.failed == maxFailed || !t.succeeded && t.sameCause == maxFailedAtFirst {
+		return fmt.Errorf("%d records in a row failed, the last of them: %w", t.failed, err)
 	}
 	return nil
 }

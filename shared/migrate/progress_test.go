@@ -27,33 +27,33 @@ func TestEveryRecordIsAStepOfWhatThereIs(t *testing.T) {
 	source := &counted{Records: uploadtest.NewRecords(uploadtest.RecordsOptions{}), n: 12} // as Bugout: no tombstones
 	fill(t, source)
 	target := stores["memory"](t)
-	run := func(from migrate.Place) (there, back []migrate.Progress) {
-		m := &migrate.Migration{From: source, To: target, PageSize: 5, Progress: func(p migrate.Progress) {
+	run := func(from migrate.Place) (forward, back []migrate.Progress) {
+		m := &migrate.Migration{From: source, To: target, Progress: func(p migrate.Progress) {
 			if p.Back {
 				back = append(back, p)
 			} else {
-				there = append(there, p)
+				forward = append(forward, p)
 			}
 		}}
-		if _, err := m.Run(t.Context(), from); err != nil {
+		if _, err := m.WithPageSize(5).Run(t.Context(), from); err != nil {
 			t.Fatal(err)
 		}
-		return there, back
+		return forward, back
 	}
-	there, back := run(migrate.Place{})
-	if len(there) != 12 || there[0] != (migrate.Progress{Done: 1, Total: 12}) || there[11].Done != 12 {
-		t.Errorf("the copying: %+v", there)
+	forward, back := run(migrate.Place{})
+	if len(forward) != 12 || forward[0] != (migrate.Progress{Done: 1, Total: 12}) || forward[11].Done != 12 {
+		t.Errorf("the copying: %+v", forward)
 	}
 	if len(back) != 12 || back[11] != (migrate.Progress{Back: true, Done: 12}) {
 		t.Errorf("the looking back: %+v", back)
 	}
 	// A run that goes on begins where the other ended.
-	if there, _ = run(migrate.Place{Report: migrate.Report{Read: 100}}); there[0].Done != 101 {
-		t.Errorf("gone on: %+v", there)
+	if forward, _ = run(migrate.Place{Report: migrate.Report{Read: 100}}); forward[0].Done != 101 {
+		t.Errorf("gone on: %+v", forward)
 	}
 	source.err = errTrouble
-	if there, _ = run(migrate.Place{}); len(there) != 12 || slices.ContainsFunc(there, func(p migrate.Progress) bool { return p.Total != 0 }) {
-		t.Errorf("with trouble counting: %+v", there)
+	if forward, _ = run(migrate.Place{}); len(forward) != 12 || slices.ContainsFunc(forward, func(p migrate.Progress) bool { return p.Total != 0 }) {
+		t.Errorf("when counting fails: %+v", forward)
 	}
 }
 

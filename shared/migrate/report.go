@@ -1,7 +1,7 @@
 package migrate
 
 import (
-	"strings"
+	"slices"
 
 	"hatchery/shared/upload"
 )
@@ -13,28 +13,25 @@ type Report struct {
 	Copied int `json:"copied"`
 	// Same are in the target as they are in the source.
 	Same int `json:"same"`
-	// Different are in the target, but otherwise: they are left alone.
+	// Different are in the target with other contents: they are left alone.
 	Different int `json:"different"`
-	// Alone are records that the target has and the source, which keeps no tombstones,
-	// has not: deleted there since they were copied, or uploaded to the target.
+	// Alone are records that the target has and the source, which keeps no tombstones, has not: deleted there since
+	// they were copied, or uploaded to the target.
 	Alone int `json:"alone"`
 	// Forgotten are tombstones that the target has no place for.
 	Forgotten int `json:"forgotten"`
-	// Adopted are images of the replaced service that were judged and promoted;
-	// Refused are those that were judged and may not be, which stay what they were.
+	// Adopted are images of the replaced service that were judged and promoted; Refused are those that were judged
+	// and may not be, which stay what they were.
 	Adopted int `json:"adopted"`
 	Refused int `json:"refused"`
-	// Checked are records whose file was looked for; Unserved are those of them, stored,
-	// whose file is not in the bucket.
+	// Checked are records whose file was looked for; Unserved are those whose file is not in the bucket.
 	Checked  int `json:"checked"`
 	Unserved int `json:"unserved"`
-	// Unchecked are images of the replaced service whose file was not looked for,
-	// because nobody said where they lie.
+	// Unchecked are images of the replaced service whose file was not looked for: nobody said where they lie.
 	Unchecked int `json:"unchecked"`
-	// Failed are those with which there was trouble. Another run tries them again.
+	// Failed are records that could not be handled. Another run tries them again.
 	Failed int `json:"failed"`
-	// Damaged are records that the stores' lists passed over. A Migration does not hear
-	// of them: whoever opened the stores does.
+	// Damaged are records that the stores' lists passed over, as whoever opened the stores adds them.
 	Damaged int `json:"damaged"`
 	// Findings are the first hundred of what somebody should look at.
 	Findings []Finding `json:"findings"`
@@ -57,81 +54,31 @@ const (
 	maxFindingBytes = 1000
 )
 
-// result is what became of one record.
-type result struct {
-	outcome outcome
-	detail  string // for different
-	trouble error  // for failed
-	// there is the record that the target has, or would have.
-	there     upload.Record
-	missing   string // why its file cannot be served
-	checked   bool
-	unchecked bool
-	adopted   bool
-	refused   string // why an old image was not adopted
+// finding is about a record.
+func finding(r upload.Record, what string) Finding {
+	return Finding{Upload: r.Ref().String(), What: what}
 }
 
-type outcome int
-
-const (
-	unhandled outcome = iota
-	copied
-	alike
-	different
-	forgotten
-	failed
-)
-
-func (r *Report) add(source upload.Record, got result) {
-	if got.outcome == unhandled {
-		return // the run was broken off before
-	}
-	r.Read++
-	switch got.outcome {
-	case copied:
-		r.Copied++
-	case alike:
-		r.Same++
-	case forgotten:
-		r.Forgotten++
-	case different:
-		r.Different++
-		r.find(Finding{Upload: source.Ref().String(), What: "differs in the target: " + got.detail})
-	case failed:
-		r.fail(source, got.trouble)
-	}
-	if got.checked {
-		r.Checked++
-	}
-	if got.adopted {
-		r.Adopted++
-	}
-	if got.refused != "" {
-		r.Refused++
-		r.find(Finding{Upload: source.Ref().String(), What: got.refused})
-	}
-	if got.missing != "" {
-		r.Unserved++
-		r.find(Finding{Upload: source.Ref().String(), What: got.missing})
-	}
-	if got.unchecked {
-		r.Unchecked++
+// add counts what became of one record.
+func (r *Report) add(one Report) {
+	r.Read += one.Read
+	r.Copied += one.Copied
+	r.Same += one.Same
+	r.Different += one.Different
+	r.Alone += one.Alone
+	r.Forgotten += one.Forgotten
+	r.Adopted += one.Adopted
+	r.Refused += one.Refused
+	r.Checked += one.Checked
+	r.Unserved += one.Unserved
+	r.Unchecked += one.Unchecked
+	r.Failed += one.Failed
+	for _, f := range one.Findings {
+		r.find(f)
 	}
 }
 
-func (r *Report) fail(record upload.Record, trouble error) {
-	r.Failed++
-	cause := causeOf(trouble)
-	for i := range r.Findings {
-		if r.Findings[i].cause == cause {
-			r.Findings[i].More++
-			return
-		}
-	}
-	r.find(Finding{Upload: record.Ref().String(), What: trouble.Error(), cause: cause})
-}
-
-// Damage adds a damaged record to the report: what its store calls it, and what is wrong.
+// Damage adds a damaged record: what its store calls it, and what is wrong.
 func (r *Report) Damage(record, what string) {
 	r.Damaged++
 	r.find(Finding{Upload: record, What: what})
@@ -146,12 +93,17 @@ func (r *Report) Hidden() int {
 	return hidden
 }
 
+// find keeps a finding: as one more of a failure for the same cause, or as one of the first hundred.
 func (r *Report) find(f Finding) {
+	if f.cause != "" {
+		if i := slices.IndexFunc(r.Findings, func(g Finding) bool { return g.cause == f.cause }); i >= 0 {
+			r.Findings[i].More++
+			return
+		}
+	}
 	if len(r.Findings) == maxFindings {
 		return
 	}
-	if len(f.What) > maxFindingBytes {
-		f.What = strings.ToValidUTF8(f.What[:maxFindingBytes], "") + "…"
-	}
+	f.What = cut(f.What, maxFindingBytes)
 	r.Findings = append(r.Findings, f)
 }

@@ -3,6 +3,7 @@ package queue
 import (
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxName is the longest name or type of an attribute, in bytes: SQS's limit.
@@ -24,13 +25,13 @@ func checkAttribute(name string, a Attribute) string {
 	}
 	kind, _, _ := strings.Cut(a.Type, ".")
 	switch kind {
-	case "String":
-		return textFault(a)
-	case "Number":
-		if fault := textFault(a); fault != "" {
-			return fault
-		}
-		if _, err := strconv.ParseFloat(a.Text, 64); err != nil {
+	case "String", "Number":
+		switch _, err := strconv.ParseFloat(a.Text, 64); {
+		case a.Text == "" || len(a.Binary) > 0:
+			return "has not a text alone"
+		case !allowed(a.Text):
+			return "holds a character that XML has not"
+		case kind == "Number" && err != nil:
 			return "is no number"
 		}
 	case "Binary":
@@ -45,12 +46,9 @@ func checkAttribute(name string, a Attribute) string {
 
 const nameCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
 
-func textFault(a Attribute) string {
-	switch {
-	case a.Text == "" || len(a.Binary) > 0:
-		return "has not a text alone"
-	case !allowed(a.Text):
-		return "holds a character that XML has not"
-	}
-	return ""
+// allowed holds a text against the characters of XML 1.0.
+func allowed(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return r < 0x20 && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF
+	})
 }

@@ -15,7 +15,7 @@ import (
 
 // onward runs until a run is complete, each from where the last one ended, and
 // gathers what they found.
-func (w *world) onward(o reconcile.Options) (found map[string]bool, runs int) {
+func (w *fixture) onward(o reconcile.Options) (found map[string]bool, runs int) {
 	w.Helper()
 	found = map[string]bool{}
 	for {
@@ -41,8 +41,8 @@ func (w *world) onward(o reconcile.Options) (found map[string]bool, runs int) {
 }
 
 func TestBoundedRunsTogetherFindWhatAWholeOneDoes(t *testing.T) {
-	filled := func() *world {
-		w := newWorld(t)
+	filled := func() *fixture {
+		w := newFixture(t)
 		w.oneOfEach()
 		for range 7 {
 			w.accepted(uploadtest.Picture(7))
@@ -74,7 +74,7 @@ func TestBoundedRunsTogetherFindWhatAWholeOneDoes(t *testing.T) {
 
 // TestTheWalkIsDoneInEveryRun: also by a run that goes on with a survey.
 func TestTheWalkIsDoneInEveryRun(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.oneOfEach()
 	first := w.run(reconcile.Options{MaxObjects: 2})
 	w.accepted(uploadtest.Picture(9))
@@ -95,13 +95,13 @@ func TestARunStopsBeforeItsDeadline(t *testing.T) {
 		"with the margin of twenty": {0, 15, 8},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			const uploads = 120
 			for range uploads {
 				w.accepted(uploadtest.Picture(1))
 			}
 			w.later(overdue + time.Second)
-			w.r.Concurrency = 1
+			w.r.SetConcurrency(1)
 			lists := 0
 			w.r.Inventory = inventoryFunc{smallPages{w.objects, 5}, func(prefix string) error {
 				w.later(time.Second)
@@ -135,7 +135,7 @@ func TestARunStopsBeforeItsDeadline(t *testing.T) {
 
 // TestACallThatHangsIsCutWithinTheMargin: the listing ends with its context alone.
 func TestACallThatHangsIsCutWithinTheMargin(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.accepted(uploadtest.Picture(1))
 	w.later(overdue + time.Second)
 	w.r.Inventory = hangs{w.objects}
@@ -178,7 +178,7 @@ func (n *notebook) SetNote(_ context.Context, name, text string) error {
 }
 
 func TestScheduledRunsGoOnFromOneToTheNext(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	want := w.oneOfEach()
 	notes := &notebook{text: map[string]string{}}
 	var sum counts
@@ -208,11 +208,11 @@ func TestScheduledRunsGoOnFromOneToTheNext(t *testing.T) {
 }
 
 func TestANoteThatCannotBeUsedBeginsTheSurveyAnew(t *testing.T) {
-	for name, text := range map[string]string{"no place": "what?",
+	for name, text := range map[string]string{"no position": "what?",
 		"cursors that nobody knows any more": encoded(`{"p":"x","s":"quarantine","c":"y","b":4922000000}`),
 		"of no scheduled run":                encoded(`{"s":"done"}`),
 		"of a time to come":                  encoded(`{"s":"done","b":5000000000}`)} {
-		w := newWorld(t)
+		w := newFixture(t)
 		want := w.oneOfEach()
 		notes := &notebook{text: map[string]string{reconcile.NoteName: text}}
 		report, err := w.r.Scheduled(t.Context(), notes, reconcile.Options{SurveyEvery: 7 * day})
@@ -221,7 +221,7 @@ func TestANoteThatCannotBeUsedBeginsTheSurveyAnew(t *testing.T) {
 		}
 		w.counted(report, want)
 	}
-	w := newWorld(t)
+	w := newFixture(t)
 	want := w.oneOfEach()
 	notes := &notebook{text: map[string]string{}, read: errTrouble, write: errors.New("nor can it be written")}
 	report, err := w.r.Scheduled(t.Context(), notes, reconcile.Options{})

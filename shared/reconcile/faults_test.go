@@ -22,11 +22,11 @@ func (k keepsQuarantine) Remove(ctx context.Context, key upload.Key, version upl
 // smallPages is an inventory whose pages hold at most so many.
 type smallPages struct {
 	upload.Inventory
-	most int
+	limit int
 }
 
 func (s smallPages) Under(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (upload.InventoryPage, error) {
-	return s.Inventory.Under(ctx, prefix, cursor, min(limit, s.most))
+	return s.Inventory.Under(ctx, prefix, cursor, min(limit, s.limit))
 }
 
 // inventoryFunc does something before each listing.

@@ -1,10 +1,12 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,8 +19,7 @@ type Pipeline interface {
 	GiveUp(ctx context.Context, ref upload.Ref) (upload.Record, error)
 }
 
-// Reconciler compares records and bucket. Run may be called concurrently, in as
-// many processes as there are.
+// Reconciler compares records and bucket. Run may be called concurrently, in any number of processes.
 type Reconciler struct {
 	Records   upload.Records
 	Inventory upload.Inventory
@@ -30,63 +31,59 @@ type Reconciler struct {
 	// Bucket and Region are what messages say of where an object lies.
 	Bucket, Region string
 	Limits         Limits
-	// Concurrency is how many uploads are looked at at once; 0 is 8.
-	Concurrency int
-	Now         func() time.Time
-	Log         *slog.Logger
+	Now            func() time.Time
+	Log            *slog.Logger
+
+	concurrency int // how many uploads are looked at at once; 0 is 8
 }
 
 // Limits say what is too old and what is too often.
 type Limits struct {
-	// Overdue is how long a message can go on being tried: the queue's
-	// maxReceiveCount times its visibility timeout. Shorter, and uploads that are
-	// merely being tried are sent again; longer, and people wait.
+	// Overdue is how long a message can go on being tried: the queue's maxReceiveCount times its visibility
+	// timeout. Shorter, and uploads that are merely being tried are sent again; longer, and people wait.
 	Overdue time.Duration
-	// Missing is how long an upload without bytes is waited for, after its form
-	// expired, or after it was created when it has none.
+	// Missing is how long an upload without bytes is waited for, after its form expired, or after it was created
+	// when it has none.
 	Missing time.Duration
-	// Young is how old something odd must be to be reported: what is younger may
-	// be on its way.
+	// Young is how old something odd must be to be reported: what is younger may be on its way.
 	Young time.Duration
 	// Reenqueues is how often an upload is sent again at most.
 	Reenqueues int
-	// Versions is how many versions of one upload are sent again at once, newest
-	// first. A form can be posted any number of times.
+	// Versions is how many versions of one upload are sent again at once, newest first. A form can be posted any
+	// number of times.
 	Versions int
 }
 
 // DefaultLimits are the limits for a queue.
 func DefaultLimits(maxReceives int, visibility time.Duration) Limits {
-	return Limits{Overdue: time.Duration(maxReceives) * visibility, Missing: 24 * time.Hour, Young: time.Hour, Reenqueues: 2, Versions: 100}
+	return Limits{Overdue: time.Duration(maxReceives) * visibility, Missing: 24 * time.Hour, Young: time.Hour,
+		Reenqueues: 2, Versions: 100}
 }
 
 // Options of one run; the zero value is a whole run without bounds.
 type Options struct {
 	// DryRun changes nothing; the report says what would be done.
 	DryRun bool
-	// Resume is the Resume of an earlier run's report: the survey goes on there.
-	// An upload.ErrBadCursor when it is nothing that a report gave.
+	// Resume is the Resume of an earlier run's report: the survey goes on there. Anything else is an
+	// upload.ErrBadCursor.
 	Resume string
-	// MaxRecords bounds the records that the walk looks at, and as many that the
-	// survey does; MaxObjects bounds the versions that the survey looks at. 0 is no
-	// bound.
+	// MaxRecords bounds the records that the walk looks at, and those that the survey does; MaxObjects bounds the
+	// versions that the survey looks at. 0 is no bound.
 	MaxRecords, MaxObjects int
-	// SurveyEvery is how long after the beginning of one survey Scheduled begins the
-	// next; 0 is as soon as the one before is done. Run does not look at it.
+	// SurveyEvery is how long after the beginning of one survey Scheduled begins the next; 0 is as soon as the
+	// one before is done. Run ignores it.
 	SurveyEvery time.Duration
-	// Margin is kept free before ctx's deadline; 0 is DefaultMargin. Half of it is
-	// for calls that are under way.
+	// Margin is kept free before ctx's deadline; 0 is DefaultMargin. Half of it is for calls that are under way.
 	Margin time.Duration
 }
 
 // DefaultMargin is enough for calls that are under way and for reporting.
 const DefaultMargin = 20 * time.Second
 
-// Run does one run, until it is through, until a bound or until shortly before
-// ctx's deadline. What fails is counted and logged, and the rest goes on; then the
-// error says so, beside a report that is true all the same.
+// Run does one run, until it is done, until a bound or until shortly before ctx's deadline. A failure is counted
+// and logged, and the rest goes on; then the error says so, beside a report that is true all the same.
 func (r *Reconciler) Run(ctx context.Context, o Options) (Report, error) {
-	at, err := parsePlace(o.Resume)
+	at, err := parsePosition(o.Resume)
 	if err != nil {
 		return Report{}, fmt.Errorf("resume: %w", err)
 	}
@@ -101,85 +98,64 @@ type Notes interface {
 	SetNote(ctx context.Context, name, text string) error
 }
 
-// NoteName is the name of the note that says how far scheduled runs came, and when
-// they began the last survey.
+// NoteName is the name of the note that says how far scheduled runs came, and when they began the last survey.
 const NoteName = "reconcile"
 
-// Scheduled is Run from where the last scheduled run ended, and with a survey only
-// as often as Options.SurveyEvery; Options.Resume is not looked at. A note that is
-// lost or cannot be read costs one more survey and nothing else. A dry run leaves the
-// note as it is.
+// Scheduled is Run from where the last scheduled run ended, and with a survey only as often as
+// Options.SurveyEvery; it ignores Options.Resume. A note that is lost or cannot be read costs one more survey and
+// nothing else. A dry run leaves the note as it is.
 func (r *Reconciler) Scheduled(ctx context.Context, notes Notes, o Options) (Report, error) {
-	var faults []error
+	var errs []error
 	text, err := notes.Note(ctx, NoteName)
 	if err != nil {
-		faults = append(faults, fmt.Errorf("read how far the last run came: %w", err))
+		errs = append(errs, fmt.Errorf("read how far the last run came: %w", err))
 	}
-	at, err := parsePlace(text)
+	at, err := parsePosition(text)
 	if err != nil {
 		r.Log.WarnContext(ctx, "the note of how far the last run came cannot be read: the survey begins anew", "error", err)
-		at = beginning
+		at = start
 	}
-	report, at, err := r.run(ctx, o, at.begin(r.Now(), o.SurveyEvery), true)
-	faults = append(faults, err)
+	report, at, err := r.run(ctx, o, at.beginSurvey(r.Now(), o.SurveyEvery), true)
+	errs = append(errs, err)
 	if !o.DryRun {
 		if err := notes.SetNote(ctx, NoteName, at.String()); err != nil {
-			faults = append(faults, fmt.Errorf("note how far this run came: %w", err))
+			errs = append(errs, fmt.Errorf("note how far this run came: %w", err))
 		}
 	}
-	return report, errors.Join(faults...)
+	return report, errors.Join(errs...)
 }
 
 // run is one run.
 type run struct {
 	*Reconciler
 	o Options
-	// anew: a cursor that its store does not know any more begins its list anew.
-	anew   bool
-	now    time.Time // one time for all that is compared with it
-	stopAt time.Time // zero when there is no deadline
+	// restartLists: a list begins anew when its store does not know the cursor any more.
+	restartLists bool
+	now          time.Time // one time for all that is compared with it
+	stopAt       time.Time // zero when there is no deadline
+	seen         *seenVersions
 
 	mu     sync.Mutex
 	report Report
 	errs   []error
-	// missed counts what could not be looked at, and is looked at no more.
+	// missed counts the keys that could not be looked at, which the run does not come back to.
 	missed int
-	// shown are the served versions that this run has seen in the bucket.
-	shown shown
 }
 
-func (r *Reconciler) run(ctx context.Context, o Options, at place, anew bool) (Report, place, error) {
-	x := &run{Reconciler: r, o: o, anew: anew, now: r.Now()}
-	x.report = Report{DryRun: o.DryRun, StartedAt: x.now.UTC()}
-	asked := ctx
+func (r *Reconciler) run(ctx context.Context, o Options, at position, restartLists bool) (Report, position, error) {
+	x := &run{Reconciler: r, o: o, restartLists: restartLists, now: r.Now(), seen: newSeenVersions()}
+	x.report = Report{DryRun: o.DryRun, StartedAt: x.now.UTC(), Findings: []Finding{}}
+	callerCtx := ctx
 	if deadline, bounded := ctx.Deadline(); bounded {
-		margin := o.Margin
-		if margin <= 0 {
-			margin = DefaultMargin
-		}
+		margin := cmp.Or(o.Margin, DefaultMargin)
 		x.stopAt = deadline.Add(-margin)
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-margin/2))
 		defer cancel()
 	}
-	if at.Pending == "" {
-		at.Walked = tally{} // it begins
-	}
-	var walked bool
-	at.Pending, walked = x.walk(ctx, at.Pending)
-	at.Walked.Stuck += x.report.PendingTooLong
-	at.Walked.Missed += x.missed
-	x.report.Walk = Total{Whole: walked && at.Walked.Missed == 0, Stuck: at.Walked.Stuck}
-	x.missed = 0
-
+	at, walked := x.walk(ctx, at)
 	if at.Survey != surveyDone {
 		at = x.survey(ctx, at)
-		found := &at.Surveyed
-		found.Stuck += x.report.UnfinishedTooLong
-		found.Orphans += x.report.OrphanObjects + x.report.StrayFiles
-		found.Lost += x.report.LostRecords
-		found.Missed += x.missed
-		x.report.Survey = Total{Whole: at.Survey == surveyDone && found.Missed == 0, Stuck: found.Stuck, Orphans: found.Orphans, Lost: found.Lost}
 	}
 
 	report := x.report
@@ -187,8 +163,12 @@ func (r *Reconciler) run(ctx context.Context, o Options, at place, anew bool) (R
 	if !report.Complete {
 		report.Resume = at.String()
 	}
-	report.finish(r.Now())
-	if err := asked.Err(); err != nil {
+	// Findings come in as their uploads are done with.
+	slices.SortFunc(report.Findings, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.What, b.What), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Version, b.Version))
+	})
+	report.EndedAt = r.Now().UTC()
+	if err := callerCtx.Err(); err != nil {
 		x.errs = append(x.errs, fmt.Errorf("the run was ended: %w", err))
 	}
 	err := errors.Join(x.errs...)
@@ -198,35 +178,26 @@ func (r *Reconciler) run(ctx context.Context, o Options, at place, anew bool) (R
 	return report, at, err
 }
 
-// stopped says that nothing new may be begun: the margin before the deadline has
-// begun, or the run was ended.
-func (x *run) stopped(ctx context.Context, at time.Time) bool {
-	return ctx.Err() != nil || !at.IsZero() && !x.Now().Before(at)
-}
-
-// maxErrors is how many failures the error of a run tells of; all are logged.
+// maxErrors is how many failures a run's error names; all are logged.
 const maxErrors = 5
 
-// failed counts a failure with a list, which goes on there in the next run.
+// failed counts and logs a failure with a list, which the next run goes on with there.
 func (x *run) failed(ctx context.Context, what string, err error) {
-	x.Log.ErrorContext(ctx, "reconcile: "+what+" failed", "error", err)
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.count(fmt.Errorf("%s: %w", what, err))
+	x.count(ctx, what, fmt.Errorf("%s: %w", what, err), "error", err)
 }
 
-// failedOn counts a failure with one key, and the rest goes on. id is empty where the
-// key is none that Hatchery makes.
+// failedOn counts and logs a failure with one key, and the rest goes on. id is empty for a foreign key.
 func (x *run) failedOn(ctx context.Context, what string, id upload.ID, key upload.Key, err error) {
-	x.Log.ErrorContext(ctx, "reconcile: "+what+" failed", "upload_id", string(id), "key", string(key), "error", err)
+	x.count(ctx, what, fmt.Errorf("%s %q: %w", what, key, err), "upload_id", string(id), "key", string(key), "error", err)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.missed++
-	x.count(fmt.Errorf("%s %q: %w", what, key, err))
 }
 
-// count is for whoever holds mu.
-func (x *run) count(err error) {
+func (x *run) count(ctx context.Context, what string, err error, attrs ...any) {
+	x.Log.ErrorContext(ctx, "reconcile: "+what+" failed", attrs...)
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.report.Failed++
 	if len(x.errs) < maxErrors {
 		x.errs = append(x.errs, err)

@@ -1,28 +1,24 @@
 package reconcile
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
-	"slices"
 	"time"
 
 	"hatchery/shared/upload"
 )
 
-// Report is what one run did and found. In a dry run, what is counted as done is
-// what would be.
+// Report is what one run did and found; in a dry run, what it would do.
 type Report struct {
 	DryRun    bool      `json:"dry_run"`
 	StartedAt time.Time `json:"started_at"`
 	EndedAt   time.Time `json:"ended_at"`
-	// Complete: the walk over the pending uploads came to its end in this run, and
-	// the survey is at its end, in this run or since an earlier scheduled one. Resume is "" then, else it is where to go on.
+	// Complete: the walk over the pending uploads came to its end in this run, and the survey is at its end, in
+	// this run or since an earlier scheduled one. Resume is "" then, else it is where to go on.
 	Complete bool   `json:"complete"`
 	Resume   string `json:"resume"`
 
-	// What was looked at: pending uploads older than the limits, versions in the
-	// bucket, stored records.
+	// What was looked at: pending uploads older than the limits, versions in the bucket, stored records.
 	PendingSeen int `json:"pending_seen"`
 	ObjectsSeen int `json:"objects_seen"`
 	StoredSeen  int `json:"stored_seen"`
@@ -31,12 +27,12 @@ type Report struct {
 	Reenqueued   int `json:"reenqueued"`
 	NeverArrived int `json:"never_arrived"`
 
-	// What a person should look at. The first two were sent again as often as may
-	// be: pending uploads, and others whose bytes are still in quarantine.
+	// What a person should look at. The first two were sent again as often as may be: pending uploads, and others
+	// whose bytes are still in quarantine.
 	PendingTooLong    int `json:"pending_too_long"`
 	UnfinishedTooLong int `json:"unfinished_too_long"`
-	// Keys in quarantine without a record; versions of files that no stored record
-	// serves; keys that Hatchery never makes; stored records without their version.
+	// Keys in quarantine without a record; versions of files that no stored record serves; keys that Hatchery
+	// never makes; stored records without their version.
 	OrphanObjects  int `json:"orphan_objects"`
 	StrayFiles     int `json:"stray_files"`
 	ForeignObjects int `json:"foreign_objects"`
@@ -45,25 +41,23 @@ type Report struct {
 	// Failed counts the uploads and lists with which something failed.
 	Failed int `json:"failed"`
 
-	// Findings are what the counts from Reenqueued to LostRecords are about, in
-	// order; at most MaxFindings, FindingsLeftOut more are counted only.
+	// Findings are what the counts from Reenqueued to LostRecords are about, sorted; at most MaxFindings,
+	// FindingsLeftOut more are counted only.
 	Findings        []Finding `json:"findings"`
 	FindingsLeftOut int       `json:"findings_left_out"`
 
-	// Walk and Survey are for gauges: what the walk and the survey found over all
-	// the runs that they took so far. Survey is zero when this run had none to do.
+	// Walk and Survey are for gauges: what both found over all the runs that they took so far. Survey is zero
+	// when this run had none to do.
 	Walk   Total `json:"-"`
 	Survey Total `json:"-"`
 }
 
 // Total is what was found since the beginning of a walk or a survey.
 type Total struct {
-	// Whole: it is at its end, and there was nothing that could not be looked at. A
-	// zero means something then alone.
+	// Whole: it is at its end, and everything could be looked at. Only then a zero means something.
 	Whole bool
-	// Stuck were sent again as often as may be: pending uploads for the walk, others
-	// for the survey. Orphans and Lost are the survey's alone; Orphans has the stray
-	// files in it.
+	// Stuck were sent again as often as may be: pending uploads for the walk, others for the survey. Orphans and
+	// Lost are the survey's alone; Orphans has the stray files in it.
 	Stuck, Orphans, Lost int
 }
 
@@ -90,13 +84,11 @@ const (
 	LostRecord        What = "lost_record"
 )
 
-// Finding is one upload or object that was done something about, or that is
-// reported.
+// Finding is an upload or object that was done something about, or that is reported.
 type Finding struct {
-	What What `json:"what"`
-	// Key is where in the bucket.
-	Key upload.Key `json:"key"`
-	// Version is the version that it is about, where it is about one.
+	What What       `json:"what"`
+	Key  upload.Key `json:"key"`
+	// Version is empty where the finding is about the upload as a whole.
 	Version upload.Version `json:"version,omitempty"`
 	// Upload and Status are of the record, empty where there is none.
 	Upload upload.ID     `json:"upload_id,omitempty"`
@@ -105,46 +97,29 @@ type Finding struct {
 	Detail string `json:"detail"`
 }
 
-// finish puts the findings in order: they come in as their uploads are done with.
-func (r *Report) finish(now time.Time) {
-	r.EndedAt = now.UTC()
-	if r.Findings == nil {
-		r.Findings = []Finding{}
-	}
-	slices.SortFunc(r.Findings, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.What, b.What), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Version, b.Version))
-	})
-}
-
 // found counts and logs a finding.
 func (x *run) found(ctx context.Context, f Finding) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	level, count := slog.LevelWarn, &x.report.Reenqueued
-	switch f.What {
-	case Reenqueued:
-		level = slog.LevelInfo
-	case NeverArrived:
-		level, count = slog.LevelInfo, &x.report.NeverArrived
-	case PendingTooLong:
-		level, count = slog.LevelError, &x.report.PendingTooLong
-	case UnfinishedTooLong:
-		count = &x.report.UnfinishedTooLong
-	case OrphanObject:
-		count = &x.report.OrphanObjects
-	case StrayFile:
-		count = &x.report.StrayFiles
-	case ForeignObject:
-		count = &x.report.ForeignObjects
-	case LostRecord:
-		level, count = slog.LevelError, &x.report.LostRecords
-	}
-	*count++
-	if len(x.report.Findings) == MaxFindings {
-		x.report.FindingsLeftOut++
+	r := &x.report
+	*map[What]*int{
+		Reenqueued: &r.Reenqueued, NeverArrived: &r.NeverArrived,
+		PendingTooLong: &r.PendingTooLong, UnfinishedTooLong: &r.UnfinishedTooLong,
+		OrphanObject: &r.OrphanObjects, StrayFile: &r.StrayFiles,
+		ForeignObject: &r.ForeignObjects, LostRecord: &r.LostRecords,
+	}[f.What]++
+	if len(r.Findings) == MaxFindings {
+		r.FindingsLeftOut++
 		return
 	}
-	x.report.Findings = append(x.report.Findings, f)
+	r.Findings = append(r.Findings, f)
+	level := slog.LevelWarn
+	switch f.What {
+	case Reenqueued, NeverArrived:
+		level = slog.LevelInfo
+	case PendingTooLong, LostRecord:
+		level = slog.LevelError
+	}
 	x.Log.Log(ctx, level, "reconcile: "+f.Detail, "finding", string(f.What), "dry_run", x.o.DryRun,
 		"upload_id", string(f.Upload), "status", string(f.Status), "key", string(f.Key), "version", string(f.Version))
 }

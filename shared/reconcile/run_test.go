@@ -17,21 +17,21 @@ import (
 	"hatchery/shared/uploadtest"
 )
 
-// oneOfEach fills a world with one finding of each kind, and gives their counts.
-func (w *world) oneOfEach() counts {
+// oneOfEach makes one finding of each kind, and gives their counts.
+func (w *fixture) oneOfEach() counts {
 	w.Helper()
 	late := w.accepted(uploadtest.Script())
 	w.validate(late, "")
 	w.post(late, uploadtest.Picture(1))
 	for range 2 {
 		r := w.record(late)
-		if _, err := w.records.NoteReenqueue(w.Context(), late, r.Reenqueued, w.clock()); err != nil {
+		if _, err := w.records.Update(w.Context(), late, upload.CountResend(r.Reenqueued, w.clock())); err != nil {
 			w.Fatal(err)
 		}
 	}
 	stuck := w.accepted(uploadtest.Picture(2))
 	for seen := range 2 {
-		if _, err := w.records.NoteReenqueue(w.Context(), stuck, seen, w.clock()); err != nil {
+		if _, err := w.records.Update(w.Context(), stuck, upload.CountResend(seen, w.clock())); err != nil {
 			w.Fatal(err)
 		}
 	}
@@ -51,7 +51,7 @@ func (w *world) oneOfEach() counts {
 }
 
 func TestADryRunSaysWhatItWouldDoAndDoesNothing(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	want := w.oneOfEach()
 	records, objects := w.records.Digest(), w.objects.Digest()
 	notes := &notebook{text: map[string]string{reconcile.NoteName: ""}}
@@ -74,7 +74,7 @@ func TestADryRunSaysWhatItWouldDoAndDoesNothing(t *testing.T) {
 }
 
 func TestAReportIsOneObjectWithEveryMember(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	text, err := json.Marshal(w.run(reconcile.Options{}))
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func TestAReportIsOneObjectWithEveryMember(t *testing.T) {
 }
 
 func TestOfManyReconcilersOneSendsAnUploadAgain(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	const uploads, reconcilers = 30, 6
 	for range uploads {
 		w.accepted(uploadtest.Picture(1))
@@ -121,10 +121,10 @@ func TestOfManyReconcilersOneSendsAnUploadAgain(t *testing.T) {
 	}
 }
 
-// TestACrashBetweenCountingAndSendingSendsNothingTwiceMore: the count stands, the
+// TestACrashBetweenCountingAndSendingLeavesOneMore: the count stands, the
 // message was never sent, and the second one makes up for it.
 func TestACrashBetweenCountingAndSendingLeavesOneMore(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ref := w.accepted(uploadtest.Picture(1))
 	version := w.versionsOf(ref)[0]
 	w.later(overdue + time.Second)
@@ -143,9 +143,9 @@ func TestACrashBetweenCountingAndSendingLeavesOneMore(t *testing.T) {
 	w.holds(0, ref)
 }
 
-// TestItIsCountedBeforeItIsSent: a store that does not answer keeps the message.
+// TestWhatCannotBeCountedIsNotSent: a store that does not answer keeps the message.
 func TestWhatCannotBeCountedIsNotSent(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.accepted(uploadtest.Picture(1))
 	w.later(overdue + time.Second)
 	w.r.Records = countsNothing{w.records}
@@ -160,15 +160,15 @@ func TestWhatCannotBeCountedIsNotSent(t *testing.T) {
 
 type countsNothing struct{ *uploadtest.Records }
 
-func (countsNothing) NoteReenqueue(context.Context, upload.Ref, int, time.Time) (upload.Record, error) {
+func (countsNothing) Update(context.Context, upload.Ref, upload.Transition) (upload.Record, error) {
 	return upload.Record{}, errTrouble
 }
 
-// TestWhatCannotBeLookedAtIsCountedAndTheRestGoesOn: for one upload, the bucket
+// TestWhatFailsIsCountedAndTheRestGoesOn: for one upload, the bucket
 // does not answer.
 func TestWhatFailsIsCountedAndTheRestGoesOn(t *testing.T) {
-	for name, break1 := range map[string]func(w *world, broken upload.Ref){
-		"listing one upload": func(w *world, broken upload.Ref) {
+	for name, inject := range map[string]func(w *fixture, broken upload.Ref){
+		"listing one upload": func(w *fixture, broken upload.Ref) {
 			w.r.Inventory = inventoryFunc{w.objects, func(prefix string) error {
 				if strings.Contains(prefix, string(broken.ID)) {
 					return errTrouble
@@ -176,8 +176,8 @@ func TestWhatFailsIsCountedAndTheRestGoesOn(t *testing.T) {
 				return nil
 			}}
 		},
-		"reading one record": func(w *world, broken upload.Ref) { w.r.Records = readsAllBut{w.records, broken} },
-		"sending one message": func(w *world, broken upload.Ref) {
+		"reading one record": func(w *fixture, broken upload.Ref) { w.r.Records = readsAllBut{w.records, broken} },
+		"sending one message": func(w *fixture, broken upload.Ref) {
 			w.r.Queue = senderFunc(func(ctx context.Context, m queue.Message) error {
 				if strings.Contains(m.Body, string(broken.ID)) {
 					return errTrouble
@@ -185,7 +185,7 @@ func TestWhatFailsIsCountedAndTheRestGoesOn(t *testing.T) {
 				return w.queue.Send(ctx, m)
 			})
 		},
-		"giving one up": func(w *world, broken upload.Ref) {
+		"giving one up": func(w *fixture, broken upload.Ref) {
 			w.r.Pipeline = pipelineFunc(func(ctx context.Context, ref upload.Ref) (upload.Record, error) {
 				if ref == broken {
 					return upload.Record{}, errTrouble
@@ -195,7 +195,7 @@ func TestWhatFailsIsCountedAndTheRestGoesOn(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			var withBytes, without []upload.Ref
 			for range 3 {
 				withBytes = append(withBytes, w.accepted(uploadtest.Picture(1)))
@@ -210,7 +210,7 @@ func TestWhatFailsIsCountedAndTheRestGoesOn(t *testing.T) {
 			if name == "reading one record" {
 				want.failed = 2 // in the walk and in the survey
 			}
-			break1(w, broken)
+			inject(w, broken)
 			report, err := w.r.Run(t.Context(), reconcile.Options{})
 			if !errors.Is(err, errTrouble) || !strings.Contains(err.Error(), string(broken.ID)) {
 				t.Errorf("%v: want the trouble, and with which upload", err)
@@ -237,10 +237,10 @@ func (r readsAllBut) Get(ctx context.Context, ref upload.Ref) (upload.Record, er
 	return r.Records.Get(ctx, ref)
 }
 
-// TestAListThatCannotBeReadEndsItsPart: the walk is done all the same, and the
+// TestAListThatCannotBeReadStopsTheSurveyThere: the walk is done all the same, and the
 // survey goes on in the next run where it stopped.
 func TestAListThatCannotBeReadStopsTheSurveyThere(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	want := w.oneOfEach()
 	w.r.Inventory = inventoryFunc{w.objects, func(prefix string) error {
 		if prefix == upload.DefaultLayout.Files {
@@ -261,10 +261,10 @@ func TestAListThatCannotBeReadStopsTheSurveyThere(t *testing.T) {
 	}
 }
 
-// TestConflictsAreNoFailures: the bytes, the verdict or another reconciler came
+// TestWhoComesSecondHasNothingToReport: the bytes, the verdict or another reconciler came
 // first.
 func TestWhoComesSecondHasNothingToReport(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.announced(0)
 	w.accepted(uploadtest.Picture(1))
 	w.later(day + time.Second)
@@ -285,13 +285,13 @@ type countedBefore struct {
 	err error
 }
 
-func (c countedBefore) NoteReenqueue(context.Context, upload.Ref, int, time.Time) (upload.Record, error) {
+func (c countedBefore) Update(context.Context, upload.Ref, upload.Transition) (upload.Record, error) {
 	return upload.Record{}, c.err
 }
 
-// TestAListThatIsOldMisleadsNobody: the index still says pending.
+// TestAListThatIsSomeMomentsOldMisleadsNobody: the index still says pending.
 func TestAListThatIsSomeMomentsOldMisleadsNobody(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	settled, deleted, missing := w.accepted(uploadtest.Picture(1)), w.accepted(uploadtest.Picture(2)), w.announced(0)
 	w.later(day + time.Second)
 	old := w.records.Clone()
@@ -299,7 +299,7 @@ func TestAListThatIsSomeMomentsOldMisleadsNobody(t *testing.T) {
 	w.pipeline.Objects = keepsQuarantine{w.objects}
 	w.validate(settled, left)
 	w.pipeline.Objects = w.objects
-	if _, err := w.records.Delete(t.Context(), deleted, w.clock(), w.clock().Add(91*day)); err != nil {
+	if _, err := w.records.Update(t.Context(), deleted, upload.Delete(w.clock(), w.clock().Add(91*day))); err != nil {
 		t.Fatal(err)
 	}
 	w.validate(missing, w.post(missing, uploadtest.Picture(3)))
@@ -320,12 +320,15 @@ type listsFrom struct {
 	old *uploadtest.Records
 }
 
-func (l listsFrom) PendingBefore(ctx context.Context, t time.Time, c upload.Cursor, limit int) (upload.Page, error) {
-	return l.old.PendingBefore(ctx, t, c, limit)
+func (l listsFrom) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
+	if q.Status == upload.Pending {
+		return l.old.Scan(ctx, q)
+	}
+	return l.Records.Scan(ctx, q)
 }
 
 func TestADeletedUploadIsNotLost(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ref, gone := w.accepted(uploadtest.Picture(1)), w.accepted(uploadtest.Picture(2))
 	w.validate(ref, "")
 	w.validate(gone, "")
@@ -346,12 +349,15 @@ type storedFrom struct {
 	old *uploadtest.Records
 }
 
-func (s storedFrom) ByStatus(ctx context.Context, status upload.Status, c upload.Cursor, limit int) (upload.Page, error) {
-	return s.old.ByStatus(ctx, status, c, limit)
+func (s storedFrom) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
+	if q.Status == upload.Stored {
+		return s.old.Scan(ctx, q)
+	}
+	return s.Records.Scan(ctx, q)
 }
 
 func TestAnEndedRunSaysSo(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.oneOfEach()
 	ctx, cancel := context.WithCancel(t.Context())
 	w.r.Inventory = inventoryFunc{w.objects, func(string) error { cancel(); return nil }}
@@ -361,11 +367,11 @@ func TestAnEndedRunSaysSo(t *testing.T) {
 	}
 }
 
-// encoded is a place as it is written.
+// encoded is a position as it is written.
 func encoded(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 
-func TestAPlaceThatNoReportGaveIsABadCursor(t *testing.T) {
-	w := newWorld(t)
+func TestAPositionThatNoReportGaveIsABadCursor(t *testing.T) {
+	w := newFixture(t)
 	w.oneOfEach()
 	for _, resume := range []string{"x", "!", encoded(`{}`), encoded(`{"s":"elsewhere"}`), encoded(`{"s":"done","x":1}`), encoded(`{"s":"done"} `),
 		strings.Repeat("A", 20_000), encoded(`{"s":"files","c":"made up"}`), encoded(`{"p":"made up","s":"files"}`)} {
@@ -375,11 +381,11 @@ func TestAPlaceThatNoReportGaveIsABadCursor(t *testing.T) {
 	}
 }
 
-func FuzzAPlaceIsTakenOrRefused(f *testing.F) {
+func FuzzAPositionIsTakenOrRefused(f *testing.F) {
 	f.Add(encoded(`{"p":"a","s":"files","c":"b"}`))
 	f.Add(encoded(`{"s":"stored","b":4922000000,"w":{"s":1},"f":{"o":2,"l":3,"m":4}}`))
 	f.Fuzz(func(t *testing.T, resume string) {
-		w := newWorld(t)
+		w := newFixture(t)
 		if _, err := w.r.Run(t.Context(), reconcile.Options{Resume: resume}); err != nil && !errors.Is(err, upload.ErrBadCursor) {
 			t.Errorf("%q: %v", resume, err)
 		}

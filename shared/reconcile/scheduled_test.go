@@ -11,7 +11,7 @@ import (
 )
 
 // scheduled does what the schedule does.
-func (w *world) scheduled(notes *notebook, o reconcile.Options) reconcile.Report {
+func (w *fixture) scheduled(notes *notebook, o reconcile.Options) reconcile.Report {
 	w.Helper()
 	report, err := w.r.Scheduled(w.Context(), notes, o)
 	if err != nil {
@@ -21,9 +21,9 @@ func (w *world) scheduled(notes *notebook, o reconcile.Options) reconcile.Report
 }
 
 // lists counts the listings from now on.
-func (w *world) lists() *int {
+func (w *fixture) lists() *int {
 	n := 0
-	w.r.Concurrency = 1
+	w.r.SetConcurrency(1)
 	w.r.Inventory = inventoryFunc{w.objects, func(string) error { n++; return nil }}
 	return &n
 }
@@ -31,7 +31,7 @@ func (w *world) lists() *int {
 // TestASurveyDoesNotListEachFile: a listing of the files has shown nearly all of
 // what the records serve.
 func TestASurveyDoesNotListEachFile(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	const files = 250
 	for range files {
 		w.validate(w.accepted(uploadtest.Picture(1)), "")
@@ -56,7 +56,7 @@ func TestASurveyDoesNotListEachFile(t *testing.T) {
 }
 
 func TestScheduledRunsSurveyOnceInSoManyDays(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.validate(w.accepted(uploadtest.Picture(1)), "")
 	w.objects.Post("quarantine/foreign", nil)
 	notes := &notebook{text: map[string]string{}}
@@ -92,7 +92,7 @@ func TestScheduledRunsSurveyOnceInSoManyDays(t *testing.T) {
 // TestASurveyThatTakesSeveralRunsGoesOnAtOnce: and is one survey, counted from its
 // beginning.
 func TestASurveyThatTakesSeveralRunsGoesOnAtOnce(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.oneOfEach()
 	notes := &notebook{text: map[string]string{}}
 	o := reconcile.Options{MaxObjects: 4, SurveyEvery: 7 * day}
@@ -121,7 +121,7 @@ func TestASurveyThatTakesSeveralRunsGoesOnAtOnce(t *testing.T) {
 }
 
 func TestWhatWasNotSeenWholeSaysSo(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.oneOfEach()
 	w.validate(w.accepted(uploadtest.Picture(6)), "")
 	old := w.accepted(uploadtest.Picture(7))
@@ -171,11 +171,11 @@ func TestWhatWasNotSeenWholeSaysSo(t *testing.T) {
 
 // TestAWalkOfSeveralRunsIsCountedTogether: and the next one begins at nothing.
 func TestAWalkOfSeveralRunsIsCountedTogether(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	for range 3 {
 		stuck := w.accepted(uploadtest.Picture(2))
 		for seen := range 2 {
-			if _, err := w.records.NoteReenqueue(t.Context(), stuck, seen, w.clock()); err != nil {
+			if _, err := w.records.Update(t.Context(), stuck, upload.CountResend(seen, w.clock())); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -15,7 +15,7 @@ func filesKey(ref upload.Ref) upload.Key      { return upload.DefaultLayout.File
 
 // settledButLeft makes a stored upload whose judged version was left behind, as by
 // a validator that died before its last step.
-func (w *world) settledButLeft() (upload.Ref, upload.Version) {
+func (w *fixture) settledButLeft() (upload.Ref, upload.Version) {
 	w.Helper()
 	ref := w.accepted(uploadtest.Picture(1))
 	version := w.versionsOf(ref)[0]
@@ -29,29 +29,29 @@ func (w *world) settledButLeft() (upload.Ref, upload.Version) {
 }
 
 func TestBytesThatASettledUploadLeftAreSentAgain(t *testing.T) {
-	for name, prepare := range map[string]func(w *world) (upload.Ref, []upload.Version){
-		"the judged version of a stored one": func(w *world) (upload.Ref, []upload.Version) {
+	for name, prepare := range map[string]func(w *fixture) (upload.Ref, []upload.Version){
+		"the judged version of a stored one": func(w *fixture) (upload.Ref, []upload.Version) {
 			ref, version := w.settledButLeft()
 			return ref, []upload.Version{version}
 		},
-		"a late version of a stored one": func(w *world) (upload.Ref, []upload.Version) {
+		"a late version of a stored one": func(w *fixture) (upload.Ref, []upload.Version) {
 			ref := w.accepted(uploadtest.Picture(1))
 			w.validate(ref, "")
 			return ref, []upload.Version{w.post(ref, uploadtest.Picture(2))}
 		},
-		"a late version of a rejected one": func(w *world) (upload.Ref, []upload.Version) {
+		"a late version of a rejected one": func(w *fixture) (upload.Ref, []upload.Version) {
 			ref := w.accepted(uploadtest.Script())
 			w.validate(ref, "")
 			return ref, []upload.Version{w.post(ref, uploadtest.Picture(2))}
 		},
-		"bytes of one that never arrived": func(w *world) (upload.Ref, []upload.Version) {
+		"bytes of one that never arrived": func(w *fixture) (upload.Ref, []upload.Version) {
 			ref := w.announced(time.Hour)
 			if _, err := w.pipeline.GiveUp(w.Context(), ref); err != nil {
 				w.Fatal(err)
 			}
 			return ref, []upload.Version{w.post(ref, uploadtest.Picture(2))}
 		},
-		"two versions of a deleted one": func(w *world) (upload.Ref, []upload.Version) {
+		"two versions of a deleted one": func(w *fixture) (upload.Ref, []upload.Version) {
 			ref := w.accepted(uploadtest.Picture(1))
 			if _, err := w.pipeline.Delete(w.Context(), ref); err != nil {
 				w.Fatal(err)
@@ -61,7 +61,7 @@ func TestBytesThatASettledUploadLeftAreSentAgain(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			ref, versions := prepare(w)
 			was := w.record(ref).Status
 			for number := 1; number <= 2; number++ {
@@ -97,7 +97,7 @@ func TestBytesThatASettledUploadLeftAreSentAgain(t *testing.T) {
 }
 
 func TestTheBytesOfARejectionStay(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ref := w.announced(time.Hour)
 	judged := w.post(ref, uploadtest.Script())
 	late := w.post(ref, uploadtest.Picture(1))
@@ -113,10 +113,10 @@ func TestTheBytesOfARejectionStay(t *testing.T) {
 	}
 }
 
-// TestWhatIsOwedIsWhatThePipelineOwes: the same rule for one version in the
+// TestWhatIsSentAgainIsWhatThePipelineHasWorkWith: the same rule for one version in the
 // pipeline, and for all of them here.
-func TestWhatIsOwedIsWhatThePipelineOwes(t *testing.T) {
-	w := newWorld(t)
+func TestWhatIsSentAgainIsWhatThePipelineHasWorkWith(t *testing.T) {
+	w := newFixture(t)
 	var refs []upload.Ref
 	for _, body := range []uploadtest.Body{uploadtest.Picture(1), uploadtest.Script(), uploadtest.Picture(2), uploadtest.Picture(3)} {
 		ref := w.announced(time.Hour)
@@ -127,40 +127,40 @@ func TestWhatIsOwedIsWhatThePipelineOwes(t *testing.T) {
 	w.pipeline.Objects = keepsQuarantine{w.objects}
 	w.validate(refs[0], w.versionsOf(refs[0])[0])
 	w.validate(refs[1], w.versionsOf(refs[1])[0])
-	if _, err := w.records.Delete(t.Context(), refs[2], w.clock(), w.clock().Add(91*day)); err != nil {
+	if _, err := w.records.Update(t.Context(), refs[2], upload.Delete(w.clock(), w.clock().Add(91*day))); err != nil {
 		t.Fatal(err)
 	}
-	owed := map[string]bool{}
+	needed := map[string]bool{}
 	for _, ref := range refs {
 		for _, v := range w.versionsOf(ref) {
-			owes, err := w.pipeline.Owes(t.Context(), quarantineKey(ref), v)
+			needsWork, err := w.pipeline.Owes(t.Context(), quarantineKey(ref), v)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if owes {
-				owed[string(quarantineKey(ref))+" "+string(v)] = true
+			if needsWork {
+				needed[string(quarantineKey(ref))+" "+string(v)] = true
 			}
 		}
 	}
-	if len(owed) != 7 {
-		t.Fatalf("%d versions are owed, want all of eight but one", len(owed))
+	if len(needed) != 7 {
+		t.Fatalf("%d versions need work, want all of eight but one", len(needed))
 	}
 	w.later(overdue + time.Second)
 	w.runs(counts{reenqueued: 4})
 	for _, m := range w.messages() {
 		version := m.created.Key + " " + m.created.VersionID
-		if !owed[version] {
-			t.Errorf("sent %s, which is not owed", version)
+		if !needed[version] {
+			t.Errorf("sent %s, which needs no work", version)
 		}
-		delete(owed, version)
+		delete(needed, version)
 	}
-	if len(owed) != 0 {
-		t.Errorf("not sent: %v", owed)
+	if len(needed) != 0 {
+		t.Errorf("not sent: %v", needed)
 	}
 }
 
 func TestObjectsWithoutARecordAreReportedAndNotTouched(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ref := upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: "019a0000-0000-7000-8000-00000000ffff"}
 	w.post(ref, uploadtest.Picture(1))
 	w.objects.Post(filesKey(ref), []byte("copy"))
@@ -185,7 +185,7 @@ func TestObjectsWithoutARecordAreReportedAndNotTouched(t *testing.T) {
 }
 
 func TestKeysThatHatcheryNeverMakesAreReported(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	for _, key := range []upload.Key{"quarantine/readme.txt", "quarantine/j/entries/e/images/NOT-A-UUID", "files/j/entries/e/images/\x01",
 		"files/j/entries/e/images/019A0000-0000-7000-8000-000000000001"} {
 		w.objects.Post(key, []byte("?"))
@@ -199,7 +199,7 @@ func TestKeysThatHatcheryNeverMakesAreReported(t *testing.T) {
 }
 
 func TestCopiesThatNoStoredRecordServesAreReported(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	stored := w.accepted(uploadtest.Picture(1))
 	w.validate(stored, "")
 	served := w.record(stored).ServedVersion
@@ -236,7 +236,7 @@ func TestCopiesThatNoStoredRecordServesAreReported(t *testing.T) {
 
 // TestACopyIsNotStrayWhileItMayBeTakenBack: the copy is old, the verdict is young.
 func TestACopyIsNotStrayWhileItMayBeTakenBack(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ref := w.accepted(uploadtest.Script())
 	w.objects.Post(filesKey(ref), []byte("a copy"))
 	w.later(2 * time.Hour)
@@ -244,7 +244,7 @@ func TestACopyIsNotStrayWhileItMayBeTakenBack(t *testing.T) {
 	w.later(time.Hour)
 	w.runs(counts{})
 	w.later(time.Second)
-	if _, err := w.records.Delete(t.Context(), ref, w.clock(), w.clock().Add(91*day)); err != nil {
+	if _, err := w.records.Update(t.Context(), ref, upload.Delete(w.clock(), w.clock().Add(91*day))); err != nil {
 		t.Fatal(err)
 	}
 	w.later(time.Hour)
@@ -254,7 +254,7 @@ func TestACopyIsNotStrayWhileItMayBeTakenBack(t *testing.T) {
 }
 
 func TestACopyThatIsYoungIsNotStray(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ref := w.accepted(uploadtest.Picture(1))
 	w.validate(ref, "")
 	w.later(day)
@@ -267,10 +267,10 @@ func TestACopyThatIsYoungIsNotStray(t *testing.T) {
 
 // TestTheCopyOfADeletedUploadIsStray: the deletion ended after its first step.
 func TestTheCopyOfADeletedUploadIsStray(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ref := w.accepted(uploadtest.Picture(1))
 	w.validate(ref, "")
-	if _, err := w.records.Delete(t.Context(), ref, w.clock(), w.clock().Add(91*day)); err != nil {
+	if _, err := w.records.Update(t.Context(), ref, upload.Delete(w.clock(), w.clock().Add(91*day))); err != nil {
 		t.Fatal(err)
 	}
 	w.later(time.Hour + time.Second)
@@ -282,9 +282,9 @@ func TestTheCopyOfADeletedUploadIsStray(t *testing.T) {
 
 // TestWhatTheReplacedServiceStoredIsNotLost: its records name no version.
 func TestWhatTheReplacedServiceStoredIsNotLost(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ref := w.announced(0)
-	if _, err := w.records.Settle(t.Context(), ref, upload.Verdict{Status: upload.Stored, At: w.clock()}); err != nil {
+	if _, err := w.records.Update(t.Context(), ref, upload.Settle(upload.Verdict{Status: upload.Stored, At: w.clock()})); err != nil {
 		t.Fatal(err)
 	}
 	w.later(30 * day)
@@ -292,7 +292,7 @@ func TestWhatTheReplacedServiceStoredIsNotLost(t *testing.T) {
 }
 
 func TestStoredRecordsWithoutTheirVersionAreReported(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	kept, lost, replaced := w.accepted(uploadtest.Picture(1)), w.accepted(uploadtest.Picture(2)), w.accepted(uploadtest.Picture(3))
 	for _, ref := range []upload.Ref{kept, lost, replaced} {
 		w.validate(ref, "")
@@ -320,9 +320,9 @@ func TestStoredRecordsWithoutTheirVersionAreReported(t *testing.T) {
 	}
 }
 
-// TestAKeyThatEndsWithinAPageIsLookedAtOnce: with every bound that a page can have.
+// TestAKeyWithinWhichAPageEndsIsLookedAtOnce: with every bound that a page can have.
 func TestAKeyWithinWhichAPageEndsIsLookedAtOnce(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.r.Inventory = smallPages{w.objects, 2}
 	var refs []upload.Ref
 	for range 3 {
@@ -338,7 +338,9 @@ func TestAKeyWithinWhichAPageEndsIsLookedAtOnce(t *testing.T) {
 	w.objects.Post("quarantine/zzz", nil)
 	w.later(30 * day)
 	report := w.run(reconcile.Options{DryRun: true})
-	w.counted(report, counts{reenqueued: 3, foreign: 1})
+	if w.counted(report, counts{reenqueued: 3, foreign: 1}); report.ObjectsSeen != 12 {
+		t.Errorf("%d versions were looked at, want 12", report.ObjectsSeen)
+	}
 	w.runs(counts{reenqueued: 3, foreign: 1})
 	got := map[string]int{}
 	for _, m := range w.messages() {
@@ -352,7 +354,7 @@ func TestAKeyWithinWhichAPageEndsIsLookedAtOnce(t *testing.T) {
 }
 
 func TestAReportListsAThousandFindingsAndCountsTheRest(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	for n := range reconcile.MaxFindings + 5 {
 		w.objects.Post(upload.Key(fmt.Sprintf("quarantine/%04d", n)), nil)
 	}

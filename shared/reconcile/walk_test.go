@@ -11,7 +11,7 @@ import (
 )
 
 func TestAPendingUploadWithBytesIsSentAgainOnceItIsOverdue(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	body := uploadtest.Picture(1)
 	ref := w.accepted(body)
 	at := w.clock()
@@ -49,7 +49,7 @@ func TestAPendingUploadWithBytesIsSentAgainOnceItIsOverdue(t *testing.T) {
 }
 
 func TestItIsSentAgainTwiceAndThenReported(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ref := w.accepted(uploadtest.Picture(1))
 	version := upload.Version(w.versionsOf(ref)[0])
 	for number := 1; number <= 2; number++ {
@@ -65,7 +65,7 @@ func TestItIsSentAgainTwiceAndThenReported(t *testing.T) {
 	w.runs(counts{})
 	// Who may not do what stands at the end of what AWS says.
 	failure := "operation error S3: CopyObject, " + strings.Repeat("https response error, ", 60) + "is not authorized to perform: s3:GetObjectVersion"
-	if err := w.records.NoteFailure(t.Context(), ref, upload.Failure{At: w.clock(), Message: failure}); err != nil {
+	if err := upload.NoteFailure(t.Context(), w.records, ref, upload.Failure{At: w.clock(), Message: failure}); err != nil {
 		t.Fatal(err)
 	}
 	w.later(time.Microsecond)
@@ -85,14 +85,14 @@ func TestItIsSentAgainTwiceAndThenReported(t *testing.T) {
 	// An operator who has it judged again begins anew.
 	w.objects.Post(quarantineKey(ref), uploadtest.Script().Data)
 	w.validate(ref, "")
-	if _, err := w.records.Reopen(t.Context(), ref); err != nil {
+	if _, err := w.records.Update(t.Context(), ref, upload.Reopen()); err != nil {
 		t.Fatal(err)
 	}
 	w.later(overdue + time.Second)
 	w.runs(counts{reenqueued: 1})
 }
 
-func (w *world) versionsOf(ref upload.Ref) []upload.Version {
+func (w *fixture) versionsOf(ref upload.Ref) []upload.Version {
 	w.Helper()
 	versions, err := w.objects.Versions(w.Context(), upload.DefaultLayout.QuarantineKey(ref))
 	if err != nil {
@@ -102,7 +102,7 @@ func (w *world) versionsOf(ref upload.Ref) []upload.Version {
 }
 
 func TestBytesThatCameLateAreGivenTheirTime(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ref := w.announced(15 * time.Minute)
 	w.later(10 * time.Minute)
 	first := w.post(ref, uploadtest.Script())
@@ -118,7 +118,7 @@ func TestBytesThatCameLateAreGivenTheirTime(t *testing.T) {
 // TestEveryVersionGetsItsMessage: a validator died after it had promoted the first
 // version, and only the message of that one can settle the upload.
 func TestEveryVersionGetsItsMessage(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ref := w.announced(15 * time.Minute)
 	key := upload.DefaultLayout.QuarantineKey(ref)
 	first := w.post(ref, uploadtest.Picture(1))
@@ -142,7 +142,7 @@ func TestEveryVersionGetsItsMessage(t *testing.T) {
 func TestAFormThatWasPostedManyTimesIsSentAgainInPart(t *testing.T) {
 	for name, settled := range map[string]bool{"pending": false, "settled": true} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.r.Limits.Versions = 3
 			ref := w.announced(15 * time.Minute)
 			if settled {
@@ -160,20 +160,20 @@ func TestAFormThatWasPostedManyTimesIsSentAgainInPart(t *testing.T) {
 }
 
 func TestAKeyThatBeginsAlikeIsAnotherObject(t *testing.T) {
-	w := newWorld(t)
-	missing, there := w.announced(0), w.accepted(uploadtest.Picture(1))
-	version := w.versionsOf(there)[0]
+	w := newFixture(t)
+	missing, present := w.announced(0), w.accepted(uploadtest.Picture(1))
+	version := w.versionsOf(present)[0]
 	w.later(day)
-	for _, ref := range []upload.Ref{missing, there} {
+	for _, ref := range []upload.Ref{missing, present} {
 		w.objects.Post(quarantineKey(ref)+"0", []byte("foreign, and young"))
 	}
 	w.later(time.Second)
 	w.runs(counts{reenqueued: 1, neverArrived: 1, foreign: 2})
-	w.holds(1, there, version)
+	w.holds(1, present, version)
 }
 
 func TestAnUploadBehindADeleteMarkerStillHasBytes(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.r.Limits.Versions = 1 // so that the marker fills a page of its own
 	ref := w.accepted(uploadtest.Picture(1))
 	version := w.versionsOf(ref)[0]
@@ -190,7 +190,7 @@ func TestAnUploadWhoseBytesNeverCameIsGivenUpADayAfterTheyCould(t *testing.T) {
 		"by a form of an hour": {time.Hour, time.Hour + day},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			ref := w.announced(c.form)
 			w.later(c.after)
 			w.runs(counts{})
@@ -216,7 +216,7 @@ func TestAnUploadWhoseBytesNeverCameIsGivenUpADayAfterTheyCould(t *testing.T) {
 }
 
 func TestOnlyPendingUploadsAreWalkedOver(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	stored, rejected, deleted := w.accepted(uploadtest.Picture(1)), w.accepted(uploadtest.Script()), w.accepted(uploadtest.Picture(2))
 	w.validate(stored, "")
 	w.validate(rejected, "")
@@ -236,7 +236,7 @@ func TestOnlyPendingUploadsAreWalkedOver(t *testing.T) {
 // TestAnUploadThatLostItsVerdictIsSettledWithItsCopy: a store without compare-and-swap
 // may lose what the validator settled, after the bytes left quarantine.
 func TestAnUploadThatLostItsVerdictIsSettledWithItsCopy(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ref := w.accepted(uploadtest.Picture(1))
 	pending := w.record(ref)
 	w.validate(ref, "")

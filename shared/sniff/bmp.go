@@ -1,9 +1,6 @@
 package sniff
 
-import (
-	"encoding/binary"
-	"math"
-)
+import "math"
 
 // Compression kinds of a BMP (MS-WMF 2.1.1.7). OS/2 2.x headers give 3 and 4 another meaning.
 const (
@@ -58,51 +55,36 @@ func (w *walker) bmp() error {
 	if err != nil || h.profile < h.pixels {
 		return err
 	}
-	// A profile after the pixels begins where they end, or after alignment.
-	end := w.offset()
-	gap := h.profile - end
-	if gap < 0 {
+	if h.profile < w.offset() {
 		return w.corrupt(w.offset(), "its colour profile at byte %d overlaps its pixels", h.profile)
 	}
-	if w.limits.Zeros {
-		if _, err := w.zeros(min(gap, 3)); err != nil {
-			return err
-		}
-	}
-	if w.offset() < h.profile {
-		if done, err := w.atEnd(); err != nil {
-			return err
-		} else if done {
-			return errShort
-		}
-		return w.trailing(end)
+	// A profile after the pixels begins where they end, or after alignment.
+	if err := w.zerosTo(h.profile, 3); err != nil {
+		return err
 	}
 	return w.skip(h.profileTo - h.profile)
 }
 
 // bmpHeaders reads the file header and the info header.
 func (w *walker) bmpHeaders() (bmpHeader, error) {
-	b, err := w.peek(bmpFileHeader + 4)
+	b, err := w.look(bmpFileHeader + 4)
 	if err != nil {
 		return bmpHeader{}, err
 	}
-	if len(b) < bmpFileHeader+4 {
-		return bmpHeader{}, errShort
-	}
-	le := binary.LittleEndian
-	h := bmpHeader{pixels: int64(le.Uint32(b[10:])), length: int64(le.Uint32(b[14:]))}
+	h := bmpHeader{pixels: le32(b[10:]), length: le32(b[14:])}
 	switch n := h.length; {
 	case n == 12, n == 108, n == 124: // OS/2 1.x and Windows 2; V4; V5
-	case n >= 16 && n <= 64 && n%2 == 0: // OS/2 2.x, which may be cut after any field; 40 is Windows 3, 52 and 56 are V2 and V3
+	case n >= 16 && n <= 64 && n%2 == 0: // OS/2 2.x, cut after any field; Windows 3 (40), V2 (52), V3 (56)
 	default:
 		w.found.ContentType = ""
 		// Two letters are a weak signature. Where no header follows them, this is hardly a damaged BMP.
-		head, err := w.peek(sniffed)
+		head, err := w.peek(described)
 		if err != nil {
 			return h, err
 		}
-		return h, refusef(TypeMismatch, "The name says that this is a BMP picture, but after the first two bytes comes no BMP header (length %d at byte 14) and the data looks like %s; export the picture as BMP and upload that.",
-			n, lookalike(append([]byte("  "), head[2:]...)))
+		return h, refusef(TypeMismatch, "The name says that this is a BMP picture, but after the first two bytes comes "+
+			"no BMP header (length %d at byte 14) and the data looks like %s; export the picture as BMP and upload that.",
+			n, describe(append([]byte("  "), head[2:]...)))
 	}
 	if err := w.skip(bmpFileHeader); err != nil {
 		return h, err
@@ -114,12 +96,10 @@ func (w *walker) bmpHeaders() (bmpHeader, error) {
 	copy(full[:], b)
 	var planes int64
 	if h.length == 12 {
-		h.width, h.height = int64(le.Uint16(b[4:])), int64(le.Uint16(b[6:]))
-		planes, h.depth = int64(le.Uint16(b[8:])), int64(le.Uint16(b[10:]))
+		h.width, h.height, planes, h.depth = le16(b[4:]), le16(b[6:]), le16(b[8:]), le16(b[10:])
 	} else {
-		h.width, h.height = int64(int32(le.Uint32(full[4:]))), int64(int32(le.Uint32(full[8:])))
-		planes, h.depth = int64(le.Uint16(full[12:])), int64(le.Uint16(full[14:]))
-		h.compression, h.colours = int64(le.Uint32(full[16:])), int64(le.Uint32(full[32:]))
+		h.width, h.height, planes, h.depth = int64(int32(le32(b[4:]))), int64(int32(le32(b[8:]))), le16(b[12:]), le16(b[14:])
+		h.compression, h.colours = le32(full[16:]), le32(full[32:])
 	}
 	if h.height < 0 {
 		h.height, h.topDown = -h.height, true
@@ -131,13 +111,14 @@ func (w *walker) bmpHeaders() (bmpHeader, error) {
 		return h, w.corrupt(26, "it claims to have %d colour planes", planes)
 	}
 	if !h.legalCoding() {
-		return h, w.corrupt(28, "%d bits a pixel with the compression %d are not a picture that viewers show", h.depth, h.compression)
+		return h, w.corrupt(28, "%d bits a pixel with the compression %d are not a picture that viewers show",
+			h.depth, h.compression)
 	}
 	return h, w.bmpProfile(&h, full)
 }
 
-// legalCoding reports whether depth and compression go together. JPEG and PNG inside a BMP (4 and 5, meant for printers)
-// are refused, and so is what OS/2 2.x alone had (Huffman, 24-bit runs): no viewer shows them.
+// legalCoding reports whether depth and compression go together. JPEG and PNG inside a BMP (4 and 5, meant for
+// printers) are refused, and so is what OS/2 2.x alone had (Huffman, 24-bit runs): no viewer shows them.
 func (h bmpHeader) legalCoding() bool {
 	windows := h.length == 40 || h.length == 52 || h.length == 56 || h.length >= 108
 	switch h.compression {
@@ -163,13 +144,13 @@ func (w *walker) bmpProfile(h *bmpHeader, full [124]byte) error {
 	if h.length < 124 {
 		return nil
 	}
-	le := binary.LittleEndian
-	switch le.Uint32(full[56:]) {
+	switch le32(full[56:]) {
 	case 0x4c494e4b: // PROFILE_LINKED
-		return refusef(NotAllowed, "The BMP picture points to a colour profile in another file (byte 70); export it with the profile embedded, or without one, and upload that.")
+		return refusef(NotAllowed, "The BMP picture points to a colour profile in another file (byte 70); "+
+			"export it with the profile embedded, or without one, and upload that.")
 	case 0x4d424544: // PROFILE_EMBEDDED
-		size := int64(le.Uint32(full[116:]))
-		h.profile = bmpFileHeader + int64(le.Uint32(full[112:]))
+		size := le32(full[116:])
+		h.profile = bmpFileHeader + le32(full[112:])
 		h.profileTo = h.profile + size
 		if size == 0 {
 			return w.corrupt(130, "its colour profile has no bytes")
@@ -183,21 +164,17 @@ func (w *walker) bmpProfile(h *bmpHeader, full [124]byte) error {
 // there, and unused room.
 func (w *walker) bmpRoom(h bmpHeader) error {
 	need := int64(0)
-	if h.length == 40 {
-		switch h.compression {
-		case bmpBitFields:
-			need = 12
-		case bmpAlphaBitFields:
-			need = 16
-		}
+	switch {
+	case h.length == 40 && h.compression == bmpBitFields:
+		need = 12
+	case h.length == 40 && h.compression == bmpAlphaBitFields:
+		need = 16
 	}
-	entry, most := int64(4), int64(256)
+	entry := int64(4)
 	if h.length == 12 {
 		entry = 3
 	}
-	if h.depth <= 8 {
-		most = 1 << h.depth
-	}
+	most := int64(1) << min(h.depth, 8)
 	if h.colours > most {
 		return w.corrupt(46, "it claims a palette of %d colours, where there can be %d", h.colours, most)
 	}

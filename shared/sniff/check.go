@@ -1,11 +1,13 @@
 package sniff
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/h2non/filetype/matchers"
@@ -13,7 +15,7 @@ import (
 
 // Limits is what the policy of a kind of upload allows a picture to be. In the three numbers 0 means no bound.
 type Limits struct {
-	MaxPixels int64 // width times height of one picture; all frames of an animation together may be maxDrawn times as many
+	MaxPixels int64 // width times height of one picture; all frames together may be maxDrawn times as many
 	MaxSide   int64 // pixels of width, and of height
 
 	// What may follow the end of a picture. Everything else that follows it is refused.
@@ -37,16 +39,23 @@ type Found struct {
 	SHA256        [sha256.Size]byte
 }
 
-// ErrUnsupported says that no checker exists for the extension asked about: a fault of the caller's set-up, not of the picture.
+// ErrUnsupported says that no checker exists for the extension: a fault of the caller's set-up, not of the picture.
 var ErrUnsupported = errors.New("no checker for this extension")
 
 // kind is what the package knows about one type of picture.
 type kind struct {
 	name        string // as people call it, for messages
 	contentType string
-	signature   []string // the full beginnings, of which the matcher looks at a part only
+	signature   []string // the beginnings that there are
 	matches     func([]byte) bool
 	walk        func(*walker) error
+}
+
+// begins asks the type's one matcher, then compares the whole signature, of which matchers read two to four bytes only.
+func (k kind) begins(head []byte) bool {
+	return k.matches(head) && slices.ContainsFunc(k.signature, func(s string) bool {
+		return bytes.HasPrefix(head, []byte(s))
+	})
 }
 
 // kindOf returns the type that an extension claims.
@@ -101,14 +110,8 @@ func Check(ctx context.Context, r io.Reader, extension string, l Limits) (Found,
 // Looks gives the type of extension when head, the first bytes of a file (512 are enough), begin as a file of that type
 // does, else "". That is all it says: nothing is walked.
 func Looks(extension string, head []byte) (contentType string) {
-	k, ok := kindOf(extension)
-	if !ok {
-		return ""
-	}
-	for _, s := range k.signature {
-		if strings.HasPrefix(string(head), s) && k.matches(head) {
-			return k.contentType
-		}
+	if k, ok := kindOf(extension); ok && k.begins(head) {
+		return k.contentType
 	}
 	return ""
 }
@@ -120,14 +123,19 @@ type walker struct {
 	limits Limits
 	found  Found
 
-	ancillary int64   // bytes counted against limits.MaxAncillaryBytes
-	drawn     float64 // pixels that showing all frames takes; a float, because the product of three hostile numbers may not fit an int64
+	ancillary int64 // bytes counted against limits.MaxAncillaryBytes
+	// drawn is how many pixels showing all frames takes. The product of three hostile numbers may not fit an int64.
+	drawn float64
 }
 
 // check is Check without the bookkeeping: it returns errShort where the bytes end too early.
 func (w *walker) check() error {
-	if err := w.signature(); err != nil {
+	ok, err := w.begins()
+	if err != nil {
 		return err
+	}
+	if !ok {
+		return w.mismatch()
 	}
 	w.found.ContentType = w.kind.contentType
 	if err := w.kind.walk(w); err != nil {
@@ -136,22 +144,18 @@ func (w *walker) check() error {
 	return w.tail()
 }
 
-// signature asks the claimed type's one matcher about the first bytes, then compares the whole signature, of which
-// the matchers read two to four bytes only. It consumes nothing.
-func (w *walker) signature() error {
-	head, err := w.peek(sniffed)
+// begins reports whether what comes next begins as a picture of the claimed type. It walks over nothing.
+func (w *walker) begins() (bool, error) {
+	head, err := w.peek(described)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, s := range w.kind.signature {
 		if len(head) < len(s) && strings.HasPrefix(s, string(head)) {
-			return errShort // empty, or the first bytes of what it should be
-		}
-		if strings.HasPrefix(string(head), s) && w.kind.matches(head) {
-			return nil
+			return false, errShort // empty, or the first bytes of what it should be
 		}
 	}
-	return w.mismatch(head)
+	return w.kind.begins(head), nil
 }
 
 // maxDrawn is how many times Limits.MaxPixels the frames of one animation, or the pictures in one JPEG file, may take
@@ -166,12 +170,25 @@ func (w *walker) dimensions(at, width, height int64) error {
 	}
 	l := w.limits
 	if l.MaxSide > 0 && (width > l.MaxSide || height > l.MaxSide) {
-		return refusef(TooManyPixels, "The picture is %d x %d pixels, and no side may be longer than %d; scale it down and upload that.", width, height, l.MaxSide)
+		return refusef(TooManyPixels, "The picture is %d x %d pixels, and no side may be longer than %d; "+
+			"scale it down and upload that.", width, height, l.MaxSide)
 	}
 	if l.MaxPixels > 0 && width > l.MaxPixels/height {
-		return refusef(TooManyPixels, "The picture is %d x %d pixels, more than the %d pixels allowed; scale it down and upload that.", width, height, l.MaxPixels)
+		return refusef(TooManyPixels, "The picture is %d x %d pixels, more than the %d pixels allowed; "+
+			"scale it down and upload that.", width, height, l.MaxPixels)
 	}
 	return nil
+}
+
+// holds reports whether a frame lies within the picture.
+func (w *walker) holds(x, y, width, height int64) bool {
+	return width > 0 && height > 0 && x+width <= w.found.Width && y+height <= w.found.Height
+}
+
+// misfit refuses a frame that does not lie where it may.
+func (w *walker) misfit(at, x, y, width, height int64) error {
+	return w.corrupt(at, "a frame of %d x %d pixels at %d, %d does not fit the picture of %d x %d",
+		width, height, x, y, w.found.Width, w.found.Height)
 }
 
 // draw counts one frame against the bound of all frames together. A viewer that composes an animation touches the
@@ -179,8 +196,8 @@ func (w *walker) dimensions(at, width, height int64) error {
 func (w *walker) draw(width, height int64) error {
 	w.drawn += float64(width) * float64(height)
 	if w.limits.MaxPixels > 0 && w.drawn > maxDrawn*float64(w.limits.MaxPixels) {
-		return refusef(TooManyPixels, "The frames of the picture up to byte %d take more than %d times the %d pixels allowed for one; use fewer or smaller frames and upload that.",
-			w.offset(), maxDrawn, w.limits.MaxPixels)
+		return refusef(TooManyPixels, "The frames of the picture up to byte %d take more than %d times the %d pixels "+
+			"allowed for one; use fewer or smaller frames and upload that.", w.offset(), maxDrawn, w.limits.MaxPixels)
 	}
 	return nil
 }
@@ -189,8 +206,8 @@ func (w *walker) draw(width, height int64) error {
 func (w *walker) extra(n int64) error {
 	w.ancillary += n
 	if limit := w.limits.MaxAncillaryBytes; limit > 0 && w.ancillary > limit {
-		return refusef(NotAllowed, "The %s picture carries more than %d bytes of metadata, seen at byte %d; export it without metadata and upload that.",
-			w.kind.name, limit, w.offset())
+		return refusef(NotAllowed, "The %s picture carries more than %d bytes of metadata, seen at byte %d; "+
+			"export it without metadata and upload that.", w.kind.name, limit, w.offset())
 	}
 	return nil
 }

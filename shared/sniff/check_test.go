@@ -182,7 +182,7 @@ func TestContentTypeIsThatOfTheBytes(t *testing.T) {
 	for file, want := range map[string]string{
 		"genuine/go-nrgba.png": "image/png", "genuine/go.jpg": "image/jpeg", "genuine/go-gray.jpeg": "image/jpeg",
 		"genuine/go.gif": "image/gif", "genuine/sdl.bmp": "image/bmp",
-		"liars/jpeg-inside.png": "", "liars/matcher.bmp": "", "liars/giant.png": "image/png",
+		"refused/jpeg-inside.png": "", "refused/matcher.bmp": "", "refused/giant.png": "image/png",
 	} {
 		found, _ := sniff.Check(t.Context(), bytes.NewReader(named(t, file)), strings.TrimPrefix(filepath.Ext(file), "."), everything())
 		if found.ContentType != want {
@@ -231,7 +231,7 @@ func TestMismatchSaysWhatTheBytesAre(t *testing.T) {
 		"svg.gif": "an XML document", "program.bmp": "a Windows program", "matcher.bmp": "an HTML page", "webp.bmp": "data of no kind known here",
 		"zeros.png": "zero bytes", "control.png": "data of no kind known here", "zip-behind.png": "a ZIP archive", "script-behind.jpg": "a PHP script",
 	} {
-		_, err := sniff.Check(t.Context(), bytes.NewReader(named(t, "liars/"+file)), strings.TrimPrefix(filepath.Ext(file), "."), everything())
+		_, err := sniff.Check(t.Context(), bytes.NewReader(named(t, "refused/"+file)), strings.TrimPrefix(filepath.Ext(file), "."), everything())
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want it to say %q", file, err, want)
 		}

@@ -15,10 +15,10 @@
 // Nothing is decoded or inflated: pixels may still be rubbish, and text in a comment may still be a script. So serve
 // what is stored with the type that was found, and with nosniff.
 //
-// Memory does not grow with the picture: one block of 128 KiB, and at most a JPEG segment's worth of announced pictures.
-// Every loop is bounded by the input. Checks share nothing and may run at the same time.
+// Memory does not grow with the picture: one block of 128 KiB, and at most a JPEG segment's worth of announced
+// pictures. Every loop is bounded by the input. Checks share nothing and may run at the same time.
 //
-// One file per type holds its walk (png.go, jpeg.go with jpegscan.go and mpf.go, gif.go, bmp.go with bmprle.go); tail.go
-// and samsung.go decide about what follows, stream.go reads and hashes, refusal.go and lookalike.go word the refusals.
-// testdata/manifest.tsv lists real pictures of many encoders, and liars, with the verdict on each.
+// One file per type holds its walk (png.go, jpeg.go with jpegscan.go and mpf.go, gif.go, bmp.go with bmprle.go).
+// tail.go and samsung.go decide about what follows, stream.go reads and hashes, refusal.go and describe.go word the
+// refusals. testdata/manifest.tsv lists pictures of many encoders, and false and damaged ones, with their verdicts.
 package sniff

@@ -1,7 +1,5 @@
 package sniff
 
-import "encoding/binary"
-
 // gif walks a GIF by the rules of https://www.w3.org/Graphics/GIF/spec-gif89a.txt block by block to the trailer.
 // The dimensions are those of the logical screen. Both versions are walked alike: encoders that write GIF87a with
 // the extensions of GIF89a exist, and every viewer shows them.
@@ -10,7 +8,7 @@ func (w *walker) gif() error {
 	if err != nil {
 		return err
 	}
-	width, height, flags := int64(binary.LittleEndian.Uint16(b[6:])), int64(binary.LittleEndian.Uint16(b[8:])), b[10]
+	width, height, flags := le16(b[6:]), le16(b[8:]), b[10]
 	if err := w.dimensions(6, width, height); err != nil {
 		return err
 	}
@@ -59,10 +57,9 @@ func (w *walker) gifFrame() error {
 	if err != nil {
 		return err
 	}
-	u := func(i int) int64 { return int64(binary.LittleEndian.Uint16(b[i:])) }
-	x, y, width, height, flags := u(0), u(2), u(4), u(6), b[8]
-	if width == 0 || height == 0 || x+width > w.found.Width || y+height > w.found.Height {
-		return w.corrupt(at, "a frame of %d x %d pixels at %d, %d does not fit the picture of %d x %d", width, height, x, y, w.found.Width, w.found.Height)
+	x, y, width, height, flags := le16(b), le16(b[2:]), le16(b[4:]), le16(b[6:]), b[8]
+	if !w.holds(x, y, width, height) {
+		return w.misfit(at, x, y, width, height)
 	}
 	if err := w.draw(w.found.Width, w.found.Height); err != nil {
 		return err
@@ -78,14 +75,12 @@ func (w *walker) gifFrame() error {
 	if size < 2 || size > 8 {
 		return w.corrupt(w.offset()-1, "a frame is packed in codes of %d bits", size)
 	}
-	n, err := w.subBlocks(false)
-	if err != nil {
-		return err
-	}
-	if n == 0 {
+	data := w.offset()
+	err = w.subBlocks(false)
+	if err == nil && w.offset() == data+1 { // the empty block alone
 		return w.corrupt(at, "a frame has no pixel data")
 	}
-	return nil
+	return err
 }
 
 // gifExtension walks an extension block: a first block of a fixed size that says what it is, then sub-blocks.
@@ -96,8 +91,7 @@ func (w *walker) gifExtension() error {
 		return err
 	}
 	if label == 0xfe { // a comment has no first block
-		_, err = w.subBlocks(true)
-		return err
+		return w.subBlocks(true)
 	}
 	size, err := w.one()
 	if err != nil {
@@ -127,25 +121,22 @@ func (w *walker) gifExtension() error {
 		}
 		return err
 	}
-	_, err = w.subBlocks(true)
-	return err
+	return w.subBlocks(true)
 }
 
-// subBlocks walks blocks of up to 255 bytes to the empty one, and returns how many bytes were in them.
-func (w *walker) subBlocks(ancillary bool) (int64, error) {
-	var n int64
+// subBlocks walks blocks of up to 255 bytes to the empty one.
+func (w *walker) subBlocks(ancillary bool) error {
 	for {
 		b, err := w.window()
 		if err != nil {
-			return n, err
+			return err
 		}
 		// Whole blocks within what is buffered are stepped over here, without a call each.
 		i := 0
 		for i < len(b) && b[i] != 0 && i+1+int(b[i]) <= len(b) {
-			n += int64(b[i])
 			if ancillary {
 				if err := w.extra(int64(b[i])); err != nil {
-					return n, err
+					return err
 				}
 			}
 			i += 1 + int(b[i])
@@ -156,16 +147,15 @@ func (w *walker) subBlocks(ancillary bool) (int64, error) {
 		}
 		size, err := w.one()
 		if err != nil || size == 0 {
-			return n, err
+			return err
 		}
 		if ancillary {
 			if err := w.extra(int64(size)); err != nil {
-				return n, err
+				return err
 			}
 		}
 		if err := w.skip(int64(size)); err != nil {
-			return n, err
+			return err
 		}
-		n += int64(size)
 	}
 }

@@ -1,7 +1,5 @@
 package sniff
 
-import "encoding/binary"
-
 // The markers of ITU-T T.81 (table B.1) that the walk tells apart.
 const (
 	mSOF0  = 0xc0 // SOF0 to SOF15, but for the three that follow
@@ -98,7 +96,8 @@ func (j *jpegWalk) marker() (byte, error) {
 
 // segment walks over what follows a marker.
 func (j *jpegWalk) segment(at int64, marker byte) error {
-	known := marker >= mSOF0 && marker <= mSOF15 && marker != mJPG || marker >= mSOS && marker <= mAPP15 || marker == mCOM
+	known := marker >= mSOF0 && marker <= mSOF15 && marker != mJPG ||
+		marker >= mSOS && marker <= mAPP15 || marker == mCOM
 	if !known {
 		return j.corrupt(at, "the marker 0x%02x has no place there", marker)
 	}
@@ -106,19 +105,19 @@ func (j *jpegWalk) segment(at int64, marker byte) error {
 	if err != nil {
 		return err
 	}
-	length := int(binary.BigEndian.Uint16(b)) - 2
+	length := be16(b) - 2
 	if length < 0 {
 		return j.corrupt(at, "a segment is shorter than its own length")
 	}
 	if marker >= mAPP0 {
-		if err := j.extra(int64(length)); err != nil {
+		if err := j.extra(length); err != nil {
 			return err
 		}
 		if marker != mAPP2 || j.indexed || !j.limits.MPF {
-			return j.skip(int64(length))
+			return j.skip(length)
 		}
 	}
-	if b, err = j.take(length); err != nil {
+	if b, err = j.take(int(length)); err != nil {
 		return err
 	}
 	legal := true
@@ -126,9 +125,9 @@ func (j *jpegWalk) segment(at int64, marker byte) error {
 	case mAPP2:
 		j.index(at+4, b)
 	case mDQT:
-		legal = legalDQT(b)
+		legal = legalTables(b, sizeDQT)
 	case mDHT:
-		legal = legalDHT(b)
+		legal = legalTables(b, sizeDHT)
 	case mDAC:
 		legal = length%2 == 0 // none at all: progressive pictures of T. Richter's libjpeg
 	case mDRI:
@@ -157,7 +156,7 @@ func (j *jpegWalk) frameHeader(at int64, marker byte, b []byte) error {
 	if len(b) < 6 || b[5] == 0 || len(b) != 6+3*int(b[5]) {
 		return j.corrupt(at, "a frame header of %d bytes", len(b))
 	}
-	precision, height, width := b[0], int64(binary.BigEndian.Uint16(b[1:])), int64(binary.BigEndian.Uint16(b[3:]))
+	precision, height, width := b[0], be16(b[1:]), be16(b[3:])
 	legal := precision >= 2 && precision <= 16 // lossless, and DHP for it
 	switch marker {
 	case mSOF0:
@@ -186,7 +185,8 @@ func (j *jpegWalk) frameHeader(at int64, marker byte, b []byte) error {
 	if j.width == 0 {
 		j.width, j.height = width, height
 	} else if width > j.width || height > j.height {
-		return j.corrupt(at, "a frame of %d x %d pixels does not fit the picture of %d x %d", width, height, j.width, j.height)
+		return j.corrupt(at, "a frame of %d x %d pixels does not fit the picture of %d x %d",
+			width, height, j.width, j.height)
 	}
 	return nil
 }
@@ -196,7 +196,7 @@ func (j *jpegWalk) lines(at int64, b []byte) error {
 	if len(b) != 2 || j.scans != 1 {
 		return j.corrupt(at, "a number of lines stands where it may not be")
 	}
-	height := int64(binary.BigEndian.Uint16(b))
+	height := be16(b)
 	if j.height != 0 && j.height != height {
 		return j.corrupt(at, "it claims both %d and %d lines", j.height, height)
 	}
@@ -218,41 +218,29 @@ func (j *jpegWalk) complete(at int64) error {
 	return j.draw(j.width, j.height)
 }
 
-// legalDQT reports whether b is a row of quantization tables: 64 numbers of one byte or two, after one byte that says which.
-func legalDQT(b []byte) bool {
-	if len(b) == 0 {
-		return false
+// legalTables reports whether b is a row of tables, each after one byte that says its class and which one it is.
+// size gives the length of the first table in b, more than b has when there is none.
+func legalTables(b []byte, size func(b []byte) int) bool {
+	legal := len(b) > 0
+	for legal && len(b) > 0 {
+		n := size(b)
+		legal = b[0]>>4 <= 1 && b[0]&15 <= 3 && n <= len(b)
+		b = b[min(n, len(b)):]
 	}
-	for len(b) > 0 {
-		if b[0]>>4 > 1 || b[0]&15 > 3 {
-			return false
-		}
-		n := 1 + 64*(1+int(b[0]>>4))
-		if len(b) < n {
-			return false
-		}
-		b = b[n:]
-	}
-	return true
+	return legal
 }
 
-// legalDHT reports whether b is a row of Huffman tables: 16 counts after one byte that says which, then as many symbols.
-func legalDHT(b []byte) bool {
-	if len(b) == 0 {
-		return false
+// sizeDQT: a quantization table has 64 numbers of one byte or two.
+func sizeDQT(b []byte) int { return 1 + 64*(1+int(b[0]>>4)) }
+
+// sizeDHT: a Huffman table has 16 counts, then as many symbols, at most 256.
+func sizeDHT(b []byte) int {
+	n := 17
+	for _, c := range b[1:min(17, len(b))] {
+		n += int(c)
 	}
-	for len(b) > 0 {
-		if len(b) < 17 || b[0]>>4 > 1 || b[0]&15 > 3 {
-			return false
-		}
-		n := 0
-		for _, c := range b[1:17] {
-			n += int(c)
-		}
-		if n > 256 || len(b) < 17+n {
-			return false
-		}
-		b = b[17+n:]
+	if n > 17+256 {
+		return len(b) + 1
 	}
-	return true
+	return n
 }

@@ -73,17 +73,14 @@ func (j *jpegWalk) entropy(at int64) error {
 			restart = mRST0 + (restart-mRST0+1)%8
 		default:
 			j.ahead = c
-			if !some && !j.arithmetic() {
+			// Arithmetic coding leaves out zero bytes at the end of a scan, and so may have no bytes at all.
+			if arithmetic := j.frame > mJPG; !some && !arithmetic {
 				return j.corrupt(at, "a scan has no pixel data")
 			}
 			return nil
 		}
 	}
 }
-
-// arithmetic reports whether the picture is in arithmetic coding, which leaves out zero bytes at the end of a scan and
-// so may have no bytes at all.
-func (j *jpegWalk) arithmetic() bool { return j.frame > mJPG }
 
 // nextMarker returns how much of b lies before the first 0xFF that is not followed by 0x00 in b, that 0xFF included,
 // and true; or all of b, and false.

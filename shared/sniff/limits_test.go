@@ -80,7 +80,7 @@ func TestAVideoFollowsOnlyAJPEG(t *testing.T) {
 
 // The index is not obeyed where further pictures are not allowed: then a picture that lost them is whole.
 func TestAnIndexOfMissingPicturesMattersOnlyWhereTheyAreAllowed(t *testing.T) {
-	data := named(t, "liars/mpf-missing.jpg")
+	data := named(t, "refused/mpf-missing.jpg")
 	if got := verdict(t, data, "jpg", sniff.Limits{}); got != "ok" {
 		t.Errorf("without mpf: %s", got)
 	}

@@ -1,11 +1,11 @@
 package sniff
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"math"
 	"slices"
-	"strings"
 )
 
 // picture is where a further picture of a JPEG file should be.
@@ -20,12 +20,10 @@ func (j *jpegWalk) index(at int64, b []byte) {
 		entryLen   = 16
 		tagEntries = 0xb002
 	)
-	if !strings.HasPrefix(string(b[:min(4, len(b))]), identifier) {
-		return
-	}
-	j.indexed = true
-	base, tiff := at+int64(len(identifier)), b[len(identifier):]
-	if len(tiff) < 8 {
+	base := at + int64(len(identifier))
+	tiff, found := bytes.CutPrefix(b, []byte(identifier))
+	j.indexed = j.indexed || found
+	if !found || len(tiff) < 8 {
 		return
 	}
 	var order binary.ByteOrder
@@ -57,7 +55,9 @@ func (j *jpegWalk) index(at int64, b []byte) {
 				j.further = append(j.further, picture{base + int64(offset), int64(size)})
 			}
 		}
-		slices.SortFunc(j.further, func(a, b picture) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.size, b.size)) })
+		slices.SortFunc(j.further, func(a, b picture) int {
+			return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.size, b.size))
+		})
 		j.further = slices.Compact(j.further)
 		return
 	}
@@ -79,27 +79,12 @@ func (w *walker) announced(further []picture) error {
 			return w.corrupt(w.offset(), "its index of pictures announces one at byte %d, inside another", p.at)
 		}
 		last := w.offset()
-		if w.limits.Zeros {
-			if _, err := w.zeros(p.at - w.offset()); err != nil {
-				return err
-			}
-		}
-		if end, err := w.atEnd(); err != nil {
-			return err
-		} else if end {
-			return errShort
-		}
-		if p.at > w.offset() {
-			return w.trailing(last)
-		}
-		head, err := w.peek(sniffed)
-		if err != nil {
+		if err := w.zerosTo(p.at, math.MaxInt64); err != nil {
 			return err
 		}
-		if len(head) < 3 && strings.HasPrefix("\xff\xd8\xff", string(head)) {
-			return errShort
-		}
-		if !w.kind.matches(head) {
+		if ok, err := w.begins(); err != nil {
+			return err
+		} else if !ok {
 			return w.trailing(last)
 		}
 		j := jpegWalk{walker: w, indexed: true} // only the first picture's index counts

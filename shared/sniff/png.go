@@ -1,7 +1,7 @@
 package sniff
 
 import (
-	"encoding/binary"
+	"bytes"
 	"hash/crc32"
 	"math"
 	"strings"
@@ -21,9 +21,9 @@ type pngWalk struct {
 	imageBytes    int64
 
 	// Animated PNG (https://www.w3.org/TR/png-3/#apng-frame-based-animation)
-	animated bool   // acTL was seen
-	next     uint32 // the next sequence number of fcTL and fdAT, which share one count
-	frame    int    // 0 no frame yet, 1 after an fcTL, 2 after data of that frame
+	animated bool  // acTL was seen
+	next     int64 // the next sequence number of fcTL and fdAT, which share one count
+	frame    int   // 0 no frame yet, 1 after an fcTL, 2 after data of that frame
 }
 
 // chunk is one chunk's place, size and name.
@@ -69,7 +69,7 @@ func (p *pngWalk) chunkHead() (chunk, error) {
 	if err != nil {
 		return chunk{}, err
 	}
-	length := binary.BigEndian.Uint32(b)
+	length := be32(b)
 	if length > math.MaxInt32 {
 		return chunk{}, p.corrupt(at, "a chunk claims to be %d bytes long", length)
 	}
@@ -86,9 +86,9 @@ func (p *pngWalk) chunkHead() (chunk, error) {
 		return chunk{}, errShort
 	}
 	if string(b) == "IDAT" { // there may be millions, and a string made of b is allocated
-		return chunk{at, int64(length), "IDAT"}, nil
+		return chunk{at, length, "IDAT"}, nil
 	}
-	return chunk{at, int64(length), string(b)}, nil
+	return chunk{at, length, string(b)}, nil
 }
 
 // order checks that a chunk may stand where it does, and that its length is legal, before its content is read.
@@ -135,42 +135,29 @@ func (p *pngWalk) order(c chunk) error {
 	return nil
 }
 
-// chunk walks over a chunk's name, content and checksum, and looks at the content of those that say how big something is.
+// chunk walks over a chunk's name, content and checksum, and looks at what short ones say.
 func (p *pngWalk) chunk(c chunk) error {
-	var content []byte
-	var crc uint32
-	if c.length <= pngKept {
-		b, err := p.take(4 + int(c.length))
-		if err != nil {
-			return err
-		}
-		crc, content = crc32.ChecksumIEEE(b), append(content, b[4:]...)
-	} else {
-		lead := int64(0)
-		if c.name == "fdAT" {
-			lead = 4
-		}
-		b, err := p.take(int(4 + lead))
-		if err != nil {
-			return err
-		}
-		crc, content = crc32.ChecksumIEEE(b), append(content, b[4:]...)
-		for left := c.length - lead; left > 0; {
-			b, err := p.window()
-			if err != nil {
-				return err
-			}
-			b = b[:min(int64(len(b)), left)]
-			crc = crc32.Update(crc, crc32.IEEETable, b)
-			p.advance(len(b))
-			left -= int64(len(b))
-		}
+	kept := c.length
+	switch {
+	case kept <= pngKept:
+	case c.name == "fdAT":
+		kept = 4 // its number
+	default:
+		kept = 0
 	}
-	b, err := p.take(4)
+	b, err := p.take(4 + int(kept))
 	if err != nil {
 		return err
 	}
-	if binary.BigEndian.Uint32(b) != crc {
+	crc, content := crc32.ChecksumIEEE(b), bytes.Clone(b[4:])
+	err = p.each(c.length-kept, func(b []byte) { crc = crc32.Update(crc, crc32.IEEETable, b) })
+	if err != nil {
+		return err
+	}
+	if b, err = p.take(4); err != nil {
+		return err
+	}
+	if be32(b) != int64(crc) {
 		return p.corrupt(c.at, "chunk %s does not match its checksum", c.name)
 	}
 	return p.content(c, content)
@@ -187,12 +174,12 @@ func (p *pngWalk) content(c chunk, b []byte) error {
 		}
 		p.palette = true
 	case "acTL":
-		// The number of frames is not compared: ffmpeg leaves 4,294,967,295 there when it cannot seek back in its output.
-		if binary.BigEndian.Uint32(b) == 0 {
+		// The number of frames is not compared: ffmpeg leaves 4,294,967,295 when it cannot seek back in its output.
+		if be32(b) == 0 {
 			return p.corrupt(c.at, "its animation has no frames")
 		}
 	case "fcTL":
-		return p.frameControl(c.at, b)
+		return p.frameControl(c, b)
 	case "fdAT":
 		return p.sequence(c, b)
 	}
@@ -201,7 +188,7 @@ func (p *pngWalk) content(c chunk, b []byte) error {
 
 // header checks IHDR (13 bytes).
 func (p *pngWalk) header(at int64, b []byte) error {
-	width, height := int64(binary.BigEndian.Uint32(b)), int64(binary.BigEndian.Uint32(b[4:]))
+	width, height := be32(b), be32(b[4:])
 	if err := p.dimensions(at, width, height); err != nil {
 		return err
 	}
@@ -220,25 +207,24 @@ func (p *pngWalk) header(at int64, b []byte) error {
 		depths = "\x08\x10"
 	}
 	if strings.IndexByte(depths, p.depth) < 0 || b[10] != 0 || b[11] != 0 || b[12] > 1 {
-		return p.corrupt(at, "its header names depth %d, colour type %d, compression %d, filter %d and interlace %d, which do not exist together",
-			p.depth, p.colour, b[10], b[11], b[12])
+		return p.corrupt(at, "its header names depth %d, colour type %d, compression %d, filter %d and interlace %d, "+
+			"which do not exist together", p.depth, p.colour, b[10], b[11], b[12])
 	}
 	return nil
 }
 
 // frameControl checks fcTL (26 bytes).
-func (p *pngWalk) frameControl(at int64, b []byte) error {
-	if err := p.sequence(chunk{at: at, name: "fcTL"}, b); err != nil {
+func (p *pngWalk) frameControl(c chunk, b []byte) error {
+	if err := p.sequence(c, b); err != nil {
 		return err
 	}
-	u := func(i int) int64 { return int64(binary.BigEndian.Uint32(b[i:])) }
-	width, height, x, y := u(4), u(8), u(12), u(16)
+	width, height, x, y := be32(b[4:]), be32(b[8:]), be32(b[12:]), be32(b[16:])
 	whole := width == p.found.Width && height == p.found.Height
-	if width == 0 || height == 0 || x+width > p.found.Width || y+height > p.found.Height || p.image == 0 && !whole {
-		return p.corrupt(at, "a frame of %d x %d pixels at %d, %d does not fit the picture of %d x %d", width, height, x, y, p.found.Width, p.found.Height)
+	if !p.holds(x, y, width, height) || p.image == 0 && !whole {
+		return p.misfit(c.at, x, y, width, height)
 	}
 	if b[24] > 2 || b[25] > 1 {
-		return p.corrupt(at, "a frame asks to be put up or taken down in a way (%d, %d) that does not exist", b[25], b[24])
+		return p.corrupt(c.at, "a frame asks to be put up or taken down in a way (%d, %d) that does not exist", b[25], b[24])
 	}
 	p.frame = 1
 	return p.draw(p.found.Width, p.found.Height)
@@ -246,7 +232,7 @@ func (p *pngWalk) frameControl(at int64, b []byte) error {
 
 // sequence checks the number with which an fcTL and an fdAT begin.
 func (p *pngWalk) sequence(c chunk, b []byte) error {
-	if got := binary.BigEndian.Uint32(b); got != p.next {
+	if got := be32(b); got != p.next {
 		return p.corrupt(c.at, "chunk %s has the number %d in place of %d", c.name, got, p.next)
 	}
 	p.next++

@@ -40,26 +40,29 @@ func (w *walker) truncated() error {
 	if size == 0 {
 		return refusef(Truncated, "The file is empty (0 bytes); choose the picture again and upload the whole file.")
 	}
-	return refusef(Truncated, "The %s picture breaks off after %d bytes, before its end; the file was cut short, so upload the whole file again.",
-		w.kind.name, size)
+	return refusef(Truncated, "The %s picture breaks off after %d bytes, before its end; "+
+		"the file was cut short, so upload the whole file again.", w.kind.name, size)
 }
 
 // trailing refuses what stands at the walk's position, behind a picture, or padding behind it, that ended at a byte.
 func (w *walker) trailing(end int64) error {
-	head, err := w.peek(sniffed)
+	head, err := w.peek(described)
 	if err != nil {
 		return err
 	}
-	return refusef(TrailingData, "The %s picture ends at byte %d, but more follows it, which looks like %s; export the picture again as %[1]s and upload that.",
-		w.kind.name, end, lookalike(head))
+	return refusef(TrailingData, "The %s picture ends at byte %d, but more follows it, which looks like %s; "+
+		"export the picture again as %[1]s and upload that.", w.kind.name, end, describe(head))
 }
 
 // mismatch refuses a file for its first bytes.
-func (w *walker) mismatch(head []byte) error {
-	name := w.kind.name
-	if name == "PNG" && mangledPNG(head) {
+func (w *walker) mismatch() error {
+	head, err := w.peek(described)
+	if err != nil {
+		return err
+	}
+	if w.kind.name == "PNG" && mangledPNG(head) {
 		return w.corrupt(0, "its line ends were changed, as happens when a picture is sent as text")
 	}
-	return refusef(TypeMismatch, "The name says that this is a %s picture, but its first bytes look like %s; export the picture as %[1]s and upload that.",
-		name, lookalike(head))
+	return refusef(TypeMismatch, "The name says that this is a %s picture, but its first bytes look like %s; "+
+		"export the picture as %[1]s and upload that.", w.kind.name, describe(head))
 }

@@ -3,15 +3,14 @@ package sniff
 import (
 	"bytes"
 	"cmp"
-	"encoding/binary"
 	"slices"
 )
 
 // Samsung's phones put a trailer of blocks behind a photo, and the video of a motion photo is one of them. ExifTool
-// documents the layout
-// (Image::ExifTool::Samsung): each begins with two zeros, a type (2 bytes), the length of its name (4) and the name;
-// behind them stand "SEFH", a version, the number of blocks, 12 bytes on each (two zeros, type, distance back from
-// "SEFH" to its start, length), the length of all that, and "SEFT". All numbers are little endian.
+// documents the layout (Image::ExifTool::Samsung). Each block begins with two zeros, a type (2 bytes), the length of
+// its name (4) and the name. Behind the blocks stand "SEFH", a version, the number of blocks, 12 bytes on each (two
+// zeros, type, distance back from "SEFH" to its start, length), the length of all that, and "SEFT". Numbers are little
+// endian.
 const (
 	samsungHead  = 12 // from the type on: as much of the first block as tells it from other things
 	samsungVideo = "MotionPhoto_Data"
@@ -24,7 +23,7 @@ func isSamsung(b []byte) bool {
 	if len(b) < samsungHead {
 		return false
 	}
-	name := binary.LittleEndian.Uint32(b[2:])
+	name := le32(b[2:])
 	for _, c := range b[6:10] {
 		if c != '_' && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
 			return false
@@ -50,7 +49,8 @@ func (w *walker) samsung() error {
 		if isVideo {
 			i = name + len(samsungVideo)
 		}
-		if small += int64(max(i, 0)); small > samsungSmall || i < 0 && len(b) == samsungSmall || isVideo && (video > 0 || !w.limits.Video) {
+		if small += int64(max(i, 0)); small > samsungSmall || i < 0 && len(b) == samsungSmall ||
+			isVideo && (video > 0 || !w.limits.Video) {
 			return w.trailing(start)
 		}
 		if i < 0 {
@@ -66,11 +66,9 @@ func (w *walker) samsung() error {
 			return w.samsungDirectory(start, video, videoEnd)
 		}
 		video = w.offset() - int64(8+len(samsungVideo))
-		if head, err := w.peek(8); err != nil {
+		if head, err := w.look(8); err != nil {
 			return err
-		} else if len(head) < 8 {
-			return errShort
-		} else if !bytes.HasPrefix(head, make([]byte, 3)) || string(head[4:]) != "ftyp" {
+		} else if string(head[:3])+string(head[4:]) != "\x00\x00\x00ftyp" {
 			return w.corrupt(w.offset(), "there is no video where Samsung's trailer announces one")
 		}
 		if err := w.skip(3); err != nil {
@@ -91,7 +89,7 @@ func (w *walker) samsungDirectory(start, video, videoEnd int64) error {
 	if err != nil {
 		return err
 	}
-	count := int64(binary.LittleEndian.Uint32(b[8:]))
+	count := le32(b[8:])
 	if count > samsungSmall/12 {
 		return w.corrupt(at, "Samsung's trailer claims to have %d blocks", count)
 	}
@@ -100,10 +98,10 @@ func (w *walker) samsungDirectory(start, video, videoEnd int64) error {
 	}
 	var listed []block
 	for ; len(b) > 8; b = b[12:] {
-		from := at - int64(binary.LittleEndian.Uint32(b[4:]))
-		listed = append(listed, block{from, from + int64(binary.LittleEndian.Uint32(b[8:]))})
+		from := at - le32(b[4:])
+		listed = append(listed, block{from, from + le32(b[8:])})
 	}
-	legal := int64(binary.LittleEndian.Uint32(b)) == 12+12*count && string(b[4:]) == "SEFT" &&
+	legal := le32(b) == 12+12*count && string(b[4:]) == "SEFT" &&
 		(video == 0 || slices.Contains(listed, block{video, videoEnd}))
 	slices.SortFunc(listed, func(a, b block) int { return cmp.Compare(a.from, b.from) })
 	end := start

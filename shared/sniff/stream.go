@@ -1,8 +1,10 @@
 package sniff
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash"
@@ -10,9 +12,8 @@ import (
 	"sync"
 )
 
-// blockSize is how much is read and hashed at a time, and the longest run of bytes that can be looked at as one. It
-// holds a whole JPEG segment (65,535 bytes), is long enough for SHA-256 to run at its full speed, and short enough
-// that the walk over a block finds it in the processor's cache.
+// blockSize is how much is read and hashed at a time, and the longest run of bytes that can be looked at as one. A JPEG
+// segment (65,535 bytes) fits; SHA-256 runs at its full speed; the block stays in the processor's cache.
 const blockSize = 128 << 10
 
 // maxEmptyReads is how often in a row a reader may return nothing and no error, as bufio has it.
@@ -21,17 +22,16 @@ const maxEmptyReads = 100
 // errShort says that the input ended before what was asked for. Check turns it into a Refusal.
 var errShort = errors.New("the bytes end too early")
 
-// stream reads a reader once, block by block, hashing what it reads, and shows the block to the walker.
-// It always fills the block before showing it, so that a walk does not depend on how the reader cuts its bytes.
+// stream reads a reader once, block by block, hashing what it reads, and shows the block to the walker. It fills the
+// block before showing it, so that a walk does not depend on how the reader cuts its bytes.
 type stream struct {
 	ctx      context.Context
 	r        io.Reader
 	sum      hash.Hash
-	block    *[blockSize]byte
-	buf      []byte // all of block
-	pos, end int    // buf[pos:end] is read, hashed and not yet walked
-	base     int64  // where in the input buf[0] is
-	err      error  // why nothing more can be read: errShort at the end, or trouble
+	buf      *[blockSize]byte
+	pos, end int   // buf[pos:end] is read, hashed and not yet walked
+	base     int64 // where in the input buf[0] is
+	err      error // why nothing more can be read: errShort at the end, or trouble
 }
 
 // blocks keeps blocks from one check for the next: for a small picture, making one takes longer than the check.
@@ -39,11 +39,10 @@ var blocks = sync.Pool{New: func() any { return new([blockSize]byte) }}
 
 // newStream begins to read r. The caller gives the block back with close, after which nothing of it may be used.
 func newStream(ctx context.Context, r io.Reader) *stream {
-	block := blocks.Get().(*[blockSize]byte)
-	return &stream{ctx: ctx, r: r, sum: sha256.New(), block: block, buf: block[:]}
+	return &stream{ctx: ctx, r: r, sum: sha256.New(), buf: blocks.Get().(*[blockSize]byte)}
 }
 
-func (s *stream) close() { blocks.Put(s.block) }
+func (s *stream) close() { blocks.Put(s.buf) }
 
 // offset is where the walk is, in bytes from the start of the input.
 func (s *stream) offset() int64 { return s.base + int64(s.pos) }
@@ -55,10 +54,8 @@ func (s *stream) fill(n int) error {
 		return nil
 	}
 	if s.err == nil {
-		copy(s.buf, s.buf[s.pos:s.end])
-		s.base += int64(s.pos)
-		s.end -= s.pos
-		s.pos = 0
+		copy(s.buf[:], s.buf[s.pos:s.end])
+		s.base, s.pos, s.end = s.offset(), 0, s.end-s.pos
 		s.read()
 	}
 	if s.end-s.pos >= n {
@@ -96,7 +93,7 @@ func (s *stream) read() {
 }
 
 // window returns all that is in the block and not yet walked: at least one byte, or an error.
-// It stays valid until the next call that reads; advance says how much of it was walked.
+// What it, look, take and peek return stays valid until the next call that reads.
 func (s *stream) window() ([]byte, error) {
 	if err := s.fill(1); err != nil {
 		return nil, err
@@ -106,14 +103,19 @@ func (s *stream) window() ([]byte, error) {
 
 func (s *stream) advance(n int) { s.pos += n }
 
-// take walks over n bytes (at most blockSize) and returns them; they stay valid until the next call that reads.
-func (s *stream) take(n int) ([]byte, error) {
+// look returns the next n bytes (at most blockSize) without walking over them.
+func (s *stream) look(n int) ([]byte, error) {
 	if err := s.fill(n); err != nil {
 		return nil, err
 	}
-	b := s.buf[s.pos : s.pos+n]
-	s.pos += n
-	return b, nil
+	return s.buf[s.pos : s.pos+n], nil
+}
+
+// take walks over n bytes (at most blockSize) and returns them.
+func (s *stream) take(n int) ([]byte, error) {
+	b, err := s.look(n)
+	s.advance(len(b))
+	return b, err
 }
 
 // one walks over one byte and returns it.
@@ -125,7 +127,7 @@ func (s *stream) one() (byte, error) {
 	return b[0], nil
 }
 
-// peek returns the next n bytes without walking over them, or fewer at the end of the input.
+// peek is look, with fewer bytes at the end of the input.
 func (s *stream) peek(n int) ([]byte, error) {
 	if err := s.fill(n); err != nil && !errors.Is(err, errShort) {
 		return nil, err
@@ -134,15 +136,19 @@ func (s *stream) peek(n int) ([]byte, error) {
 }
 
 // skip walks over n bytes.
-func (s *stream) skip(n int64) error {
+func (s *stream) skip(n int64) error { return s.each(n, func([]byte) {}) }
+
+// each walks over n bytes and shows them, piece by piece.
+func (s *stream) each(n int64, show func([]byte)) error {
 	for n > 0 {
 		b, err := s.window()
 		if err != nil {
 			return err
 		}
-		step := min(int64(len(b)), n)
-		s.advance(int(step))
-		n -= step
+		b = b[:min(int64(len(b)), n)]
+		show(b)
+		s.advance(len(b))
+		n -= int64(len(b))
 	}
 	return nil
 }
@@ -159,14 +165,11 @@ func (s *stream) zeros(limit int64) (int64, error) {
 			return n, err
 		}
 		b = b[:min(int64(len(b)), limit-n)]
-		i := 0
-		for i < len(b) && b[i] == 0 {
-			i++
-		}
-		s.advance(i)
-		n += int64(i)
-		if i < len(b) {
-			return n, nil
+		zeros := len(b) - len(bytes.TrimLeft(b, "\x00"))
+		s.advance(zeros)
+		n += int64(zeros)
+		if zeros < len(b) {
+			break
 		}
 	}
 	return n, nil
@@ -180,3 +183,10 @@ func (s *stream) atEnd() (bool, error) {
 	}
 	return false, err
 }
+
+// Numbers of two and four bytes, little and big endian.
+
+func le16(b []byte) int64 { return int64(binary.LittleEndian.Uint16(b)) }
+func le32(b []byte) int64 { return int64(binary.LittleEndian.Uint32(b)) }
+func be16(b []byte) int64 { return int64(binary.BigEndian.Uint16(b)) }
+func be32(b []byte) int64 { return int64(binary.BigEndian.Uint32(b)) }

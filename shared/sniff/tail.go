@@ -5,8 +5,28 @@ import (
 	"math"
 )
 
-// tail decides about what follows the picture's end: zero bytes, then for a JPEG a video or Samsung's trailer, then zero
-// bytes again, each if the limits allow it, and then nothing.
+// zerosTo walks from the end of a picture to byte to, where more of the file has to begin: over at most so many zero
+// bytes, if the limits allow zeros.
+func (w *walker) zerosTo(to, most int64) error {
+	end := w.offset()
+	if w.limits.Zeros {
+		if _, err := w.zeros(min(to-end, most)); err != nil {
+			return err
+		}
+	}
+	if w.offset() == to {
+		return nil
+	}
+	if done, err := w.atEnd(); err != nil {
+		return err
+	} else if done {
+		return errShort
+	}
+	return w.trailing(end)
+}
+
+// tail decides about what follows the picture's end: zero bytes, then for a JPEG a video or Samsung's trailer, then
+// zero bytes again, each if the limits allow it, and then nothing.
 func (w *walker) tail() error {
 	video := w.limits.Video && w.kind.name == "JPEG"
 	samsung := video || w.limits.Samsung && w.kind.name == "JPEG"
@@ -53,8 +73,8 @@ func (w *walker) tail() error {
 }
 
 // video walks the boxes of an ISO base media file (ISO/IEC 14496-12, 4.2: length, type, content), from the last byte
-// of its first box's length on, to its end: the end of the input, or the first thing that is no known box. Every box must be
-// whole and both the index (moov) and the media (mdat) there. What is in the boxes is not looked at.
+// of its first box's length on, to its end: the end of the input, or the first thing that is no known box. Every box
+// must be whole, and there must be an index (moov) and media (mdat). What is in the boxes is not looked at.
 func (w *walker) video() error {
 	start := w.offset() - 3
 	head, err := w.take(5)
@@ -84,7 +104,7 @@ func (w *walker) video() error {
 			}
 			return w.corrupt(at, "the video after the picture has no box there")
 		}
-		length, used := int64(binary.BigEndian.Uint32(head)), int64(8)
+		length, used := be32(head), int64(8)
 		if length == 1 { // the true length follows the type
 			if len(head) < 16 {
 				return errShort
@@ -111,7 +131,8 @@ func (w *walker) video() error {
 // stepped over: what claims to be one may be anything.
 func isBoxType(b []byte) bool {
 	switch string(b) {
-	case "ftyp", "moov", "mdat", "free", "skip", "wide", "uuid", "udta", "meta", "meco", "moof", "mfra", "styp", "sidx", "ssix", "prft", "pdin", "emsg", "pnot":
+	case "ftyp", "moov", "mdat", "free", "skip", "wide", "uuid", "udta", "meta", "meco",
+		"moof", "mfra", "styp", "sidx", "ssix", "prft", "pdin", "emsg", "pnot":
 		return true
 	}
 	return false

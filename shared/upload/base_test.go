@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 	"hatchery/shared/uploadtest"
 )
@@ -43,7 +44,7 @@ func deskOn(o uploadtest.RecordsOptions) *desk {
 		records: uploadtest.NewRecords(o), objects: uploadtest.NewObjects(), now: noon}
 	made := 0
 	d.Pipeline = &upload.Pipeline{
-		Policy: upload.DefaultPolicy(), Layout: upload.DefaultLayout,
+		Policy: policy.Default(), Layout: upload.DefaultLayout,
 		Records: watchedRecords{d.records, d.watch}, Objects: watchedObjects{d.objects, d.watch},
 		Now: func() time.Time { return d.now },
 		NewID: func() (upload.ID, error) {
@@ -60,10 +61,10 @@ func idNumber(n int) upload.ID {
 }
 
 // kind changes the policy of images.
-func (d *desk) kind(change func(*upload.Kind)) {
+func (d *desk) kind(change func(*policy.Kind)) {
 	k := d.Policy.Kinds["images"]
 	change(&k)
-	d.Policy = upload.Policy{Kinds: map[upload.KindName]upload.Kind{"images": k}}
+	d.Policy = policy.Policy{Kinds: map[policy.KindName]policy.Kind{"images": k}}
 }
 
 func request(filename string) upload.Request {
@@ -229,41 +230,16 @@ func (s watchedRecords) List(ctx context.Context, q upload.Query) (upload.Page, 
 	return watched(s.w, "List", func() (upload.Page, error) { return s.Records.List(ctx, q) })
 }
 
-func (s watchedRecords) Settle(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
-	return watched(s.w, "Settle", func() (upload.Record, error) { return s.Records.Settle(ctx, ref, v) })
+func (s watchedRecords) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
+	return watched(s.w, t.Name, func() (upload.Record, error) { return s.Records.Update(ctx, ref, t) })
 }
 
-func (s watchedRecords) Delete(ctx context.Context, ref upload.Ref, at, forget time.Time) (upload.Record, error) {
-	return watched(s.w, "Delete", func() (upload.Record, error) { return s.Records.Delete(ctx, ref, at, forget) })
-}
-
-func (s watchedRecords) Adopt(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
-	return watched(s.w, "Adopt", func() (upload.Record, error) { return s.Records.Adopt(ctx, ref, v) })
-}
-
-func (s watchedRecords) Reopen(ctx context.Context, ref upload.Ref) (upload.Record, error) {
-	return watched(s.w, "Reopen", func() (upload.Record, error) { return s.Records.Reopen(ctx, ref) })
-}
-
-func (s watchedRecords) NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error {
-	_, err := watched(s.w, "NoteFailure", func() (none, error) { return none{}, s.Records.NoteFailure(ctx, ref, f) })
-	return err
-}
-
-func (s watchedRecords) Usage(ctx context.Context, j upload.Journal, e upload.Entry, k upload.KindName) (upload.Usage, error) {
+func (s watchedRecords) Usage(ctx context.Context, j upload.Journal, e upload.Entry, k policy.KindName) (upload.Usage, error) {
 	return watched(s.w, "Usage", func() (upload.Usage, error) { return s.Records.Usage(ctx, j, e, k) })
 }
 
-func (s watchedRecords) PendingBefore(ctx context.Context, t time.Time, c upload.Cursor, limit int) (upload.Page, error) {
-	return watched(s.w, "PendingBefore", func() (upload.Page, error) { return s.Records.PendingBefore(ctx, t, c, limit) })
-}
-
-func (s watchedRecords) ByStatus(ctx context.Context, st upload.Status, c upload.Cursor, limit int) (upload.Page, error) {
-	return watched(s.w, "ByStatus", func() (upload.Page, error) { return s.Records.ByStatus(ctx, st, c, limit) })
-}
-
-func (s watchedRecords) All(ctx context.Context, c upload.Cursor, limit int) (upload.Page, error) {
-	return watched(s.w, "All", func() (upload.Page, error) { return s.Records.All(ctx, c, limit) })
+func (s watchedRecords) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
+	return watched(s.w, "Scan", func() (upload.Page, error) { return s.Records.Scan(ctx, q) })
 }
 
 type watchedObjects struct {

@@ -16,6 +16,23 @@ func NameList(parts ...string) ListName {
 	return ListName(sum[:8])
 }
 
+// Name tells the list of q from every other.
+func (q Query) Name() ListName {
+	return NameList("list", string(q.Journal), string(q.Entry), string(q.Kind), string(q.Status))
+}
+
+// Name tells the list of q from every other; Before is no part of it, because a walk
+// goes on when time has passed.
+func (q ScanQuery) Name() ListName {
+	switch {
+	case q.Status == "":
+		return NameList("all")
+	case q.Status == Pending && !q.Before.IsZero():
+		return NameList("pending")
+	}
+	return NameList("status", string(q.Status))
+}
+
 var cursorForm = base64.RawURLEncoding
 
 // Cursor writes a place in the list, which is not empty, as text after its name.

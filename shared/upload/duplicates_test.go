@@ -5,11 +5,12 @@ import (
 	"strings"
 	"testing"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 	"hatchery/shared/uploadtest"
 )
 
-func refuseDuplicates(k *upload.Kind) { k.Duplicates = upload.DuplicatesRefuse }
+func refuseDuplicates(k *policy.Kind) { k.Duplicates = policy.DuplicatesRefuse }
 
 func TestTheSameBytesTwiceAreRefusedNamingTheFirst(t *testing.T) {
 	d := newDesk()
@@ -103,9 +104,9 @@ func TestNoCopyIsTakenBackWhereSettlingIsNoSwap(t *testing.T) {
 
 func TestAFullEntryRejectsWhatWouldExceedIt(t *testing.T) {
 	body := picture(t, "png", 1)
-	for what, limit := range map[string]func(*upload.Kind){
-		"files": func(k *upload.Kind) { k.MaxFiles = 1 },
-		"bytes": func(k *upload.Kind) { k.MaxTotalBytes = 2*int64(len(body)) - 1 },
+	for what, limit := range map[string]func(*policy.Kind){
+		"files": func(k *policy.Kind) { k.MaxFiles = 1 },
+		"bytes": func(k *policy.Kind) { k.MaxTotalBytes = 2*int64(len(body)) - 1 },
 	} {
 		t.Run(what, func(t *testing.T) {
 			d := newDesk()
@@ -123,7 +124,7 @@ func TestAFullEntryRejectsWhatWouldExceedIt(t *testing.T) {
 	}
 	t.Run("just within", func(t *testing.T) {
 		d := newDesk()
-		d.kind(func(k *upload.Kind) { k.MaxFiles, k.MaxTotalBytes = 2, 2*int64(len(body)) })
+		d.kind(func(k *policy.Kind) { k.MaxFiles, k.MaxTotalBytes = 2, 2*int64(len(body)) })
 		for range 2 {
 			r, v := d.accept(t, "cat.png", body)
 			d.validate(t, r, v, upload.ResultStored)
@@ -139,8 +140,8 @@ func TestADuplicateOfADeletedUploadIsSettledByItsOwnTable(t *testing.T) {
 	d.validate(t, first, v1, upload.ResultStored)
 	second, v2 := d.accept(t, "dog.png", body)
 	// Deleted between the refusal by duplicate and the rejection.
-	d.before["Settle"] = func() error {
-		d.meanwhile("Settle", func() {
+	d.before[upload.SettleName] = func() error {
+		d.meanwhile(upload.SettleName, func() {
 			if _, err := d.Delete(t.Context(), second.Ref()); err != nil {
 				t.Error(err)
 			}

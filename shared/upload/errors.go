@@ -3,7 +3,6 @@ package upload
 import (
 	"errors"
 	"fmt"
-	"slices"
 )
 
 // Sentinels that stores return and callers branch on, always through errors.Is.
@@ -24,15 +23,22 @@ var (
 	// ErrDuplicate: the same bytes are stored in the same entry and kind.
 	// DuplicateError carries which record has them.
 	ErrDuplicate = errors.New("same bytes are stored already")
+	// ErrNoLegacyBucket: the upload is an image of the replaced service, and the pipeline
+	// was given no bucket where those lie.
+	ErrNoLegacyBucket = errors.New("it is an image of the replaced service, and no bucket for these is configured")
 	// ErrOverQuota: the entry holds as many files or bytes as its kind allows.
 	ErrOverQuota = errors.New("entry is full")
 )
 
 // IsAnswer tells whether err is what Records answers, for callers to branch on, and no
-// trouble.
+// failure of the store.
 func IsAnswer(err error) bool {
-	return slices.ContainsFunc([]error{ErrNotFound, ErrExists, ErrConflict, ErrKeyReused, ErrBadCursor, ErrDuplicate, ErrOverQuota},
-		func(answer error) bool { return errors.Is(err, answer) })
+	for _, answer := range []error{ErrNotFound, ErrExists, ErrConflict, ErrKeyReused, ErrBadCursor, ErrDuplicate, ErrOverQuota} {
+		if errors.Is(err, answer) {
+			return true
+		}
+	}
+	return false
 }
 
 // DuplicateError says which earlier upload owns the same bytes. It is an
@@ -43,31 +49,3 @@ func (e *DuplicateError) Error() string { return fmt.Sprintf("%v: %s", ErrDuplic
 
 // Is makes errors.Is(err, ErrDuplicate) true.
 func (e *DuplicateError) Is(target error) bool { return target == ErrDuplicate }
-
-// Problem names what was wrong with a request to upload.
-type Problem string
-
-// The problems that a request can have.
-const (
-	ProblemName      Problem = "name"
-	ProblemExtension Problem = "extension"
-	ProblemSize      Problem = "size"
-	ProblemType      Problem = "type"
-	ProblemChecksum  Problem = "checksum"
-	ProblemKind      Problem = "kind"
-	ProblemQuota     Problem = "quota"
-)
-
-// Refusal is what a caller is told when an upload is not accepted: one sentence
-// that says what was wrong and what would be right. It holds nothing that the
-// caller did not send or may not know.
-type Refusal struct {
-	Problem Problem
-	Message string
-}
-
-func (r *Refusal) Error() string { return r.Message }
-
-func refuse(p Problem, format string, args ...any) *Refusal {
-	return &Refusal{Problem: p, Message: fmt.Sprintf(format, args...)}
-}

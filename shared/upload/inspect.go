@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/sniff"
 )
 
@@ -25,7 +26,8 @@ type Facts struct {
 //
 // The reason is nil when the bytes are allowed. The error is trouble with
 // reading: it says nothing about the bytes.
-func (k Kind) Inspect(ctx context.Context, body io.Reader, extension string, size int64, d Declared) (Facts, *Reason, error) {
+func Inspect(ctx context.Context, k policy.Kind, body io.Reader, extension string, size int64,
+	d Declared) (Facts, *Reason, error) {
 	known := Facts{Size: size}
 	switch {
 	case !k.AllowsExtension(extension):
@@ -37,7 +39,7 @@ func (k Kind) Inspect(ctx context.Context, body io.Reader, extension string, siz
 	case d.Size != 0 && d.Size != size:
 		return known, &Reason{ChecksumMismatch, fmt.Sprintf("The file has %d bytes but %d were announced: upload it again as a whole.", size, d.Size)}, nil
 	}
-	found, err := sniff.Check(ctx, &measured{body, size, size}, extension, k.limits())
+	found, err := sniff.Check(ctx, &measured{body, size, size}, extension, k.Limits())
 	if refusal, ok := errors.AsType[*sniff.Refusal](err); ok {
 		return known, &Reason{Code(refusal.Code), refusal.Message}, nil
 	}

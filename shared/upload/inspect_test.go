@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -19,12 +20,13 @@ func cancelled(t testing.TB) (context.Context, context.CancelFunc) {
 	return c, cancel
 }
 
-func defaultKind() upload.Kind { return upload.DefaultPolicy().Kinds["images"] }
+func defaultKind() policy.Kind { return policy.Default().Kinds["images"] }
 
 func TestInspectTellsTheFacts(t *testing.T) {
 	body := picture(t, "png", 1)
-	facts, reason, err := defaultKind().Inspect(t.Context(), bytes.NewReader(body), "png", int64(len(body)),
+	facts, reason, err := upload.Inspect(t.Context(), defaultKind(), bytes.NewReader(body), "png", int64(len(body)),
 		upload.Declared{Size: int64(len(body)), Type: "image/png", SHA256: sumOf(body)})
+
 	want := upload.Facts{Size: int64(len(body)), ContentType: "image/png", Width: 3, Height: 2, SHA256: sumOf(body)}
 	if err != nil || reason != nil || facts != want {
 		t.Errorf("%+v, %v, %v; want %+v", facts, reason, err, want)
@@ -49,7 +51,7 @@ func TestInspectRefusesWithoutReading(t *testing.T) {
 		{"another size than announced", "png", 100, upload.Declared{Size: 101}, upload.ChecksumMismatch, "100 bytes but 101 were announced"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			facts, reason, err := kind.Inspect(t.Context(), unread{t}, c.extension, c.size, c.declared)
+			facts, reason, err := upload.Inspect(t.Context(), kind, unread{t}, c.extension, c.size, c.declared)
 			if err != nil || reason == nil || reason.Code != c.code || !strings.Contains(reason.Message, c.says) {
 				t.Fatalf("%v, %v; want %q and %q", reason, err, c.code, c.says)
 			}
@@ -64,7 +66,7 @@ func TestTheBoundsThemselvesAreAllowed(t *testing.T) {
 	body := picture(t, "png", 1)
 	kind := defaultKind()
 	kind.MinBytes, kind.MaxBytes = int64(len(body)), int64(len(body))
-	if _, reason, err := kind.Inspect(t.Context(), bytes.NewReader(body), "png", int64(len(body)), upload.Declared{}); reason != nil || err != nil {
+	if _, reason, err := upload.Inspect(t.Context(), kind, bytes.NewReader(body), "png", int64(len(body)), upload.Declared{}); reason != nil || err != nil {
 		t.Errorf("%v, %v", reason, err)
 	}
 }
@@ -74,7 +76,7 @@ func TestInspectRefusesWhatTheBytesSay(t *testing.T) {
 	for _, c := range []struct {
 		what, extension string
 		body            []byte
-		change          func(*upload.Kind)
+		change          func(*policy.Kind)
 		code            upload.Code
 	}{
 		{"a script", "png", []byte("#!/bin/sh\nrm -rf /\n"), nil, upload.TypeMismatch},
@@ -82,17 +84,17 @@ func TestInspectRefusesWhatTheBytesSay(t *testing.T) {
 		{"cut short by the uploader", "png", png[:len(png)-5], nil, upload.Truncated},
 		{"damaged", "png", append(append([]byte{}, png[:40]...), append([]byte{png[40] ^ 1}, png[41:]...)...), nil, upload.Corrupt},
 		{"something appended", "png", append(append([]byte{}, png...), "<?php"...), nil, upload.TrailingData},
-		{"too many pixels", "png", png, func(k *upload.Kind) { k.MaxPixels = 5 }, upload.TooManyPixels},
-		{"too long a side", "png", png, func(k *upload.Kind) { k.MaxSide = 2 }, upload.TooManyPixels},
-		{"zeros appended, where they are not allowed", "png", append(append([]byte{}, png...), 0, 0), func(k *upload.Kind) { k.AfterEnd = nil }, upload.TrailingData},
-		{"nothing at all", "png", nil, func(k *upload.Kind) { k.MinBytes = 0 }, upload.Truncated},
+		{"too many pixels", "png", png, func(k *policy.Kind) { k.MaxPixels = 5 }, upload.TooManyPixels},
+		{"too long a side", "png", png, func(k *policy.Kind) { k.MaxSide = 2 }, upload.TooManyPixels},
+		{"zeros appended, where they are not allowed", "png", append(append([]byte{}, png...), 0, 0), func(k *policy.Kind) { k.AfterEnd = nil }, upload.TrailingData},
+		{"nothing at all", "png", nil, func(k *policy.Kind) { k.MinBytes = 0 }, upload.Truncated},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			kind := defaultKind()
 			if c.change != nil {
 				c.change(&kind)
 			}
-			facts, reason, err := kind.Inspect(t.Context(), bytes.NewReader(c.body), c.extension, int64(len(c.body)), upload.Declared{})
+			facts, reason, err := upload.Inspect(t.Context(), kind, bytes.NewReader(c.body), c.extension, int64(len(c.body)), upload.Declared{})
 			if err != nil || reason == nil || reason.Code != c.code || reason.Message == "" {
 				t.Fatalf("%v, %v; want %q and a sentence", reason, err, c.code)
 			}
@@ -101,14 +103,14 @@ func TestInspectRefusesWhatTheBytesSay(t *testing.T) {
 			}
 		})
 	}
-	if _, reason, err := defaultKind().Inspect(t.Context(), bytes.NewReader(append(append([]byte{}, png...), 0, 0)), "png", int64(len(png)+2), upload.Declared{}); reason != nil || err != nil {
+	if _, reason, err := upload.Inspect(t.Context(), defaultKind(), bytes.NewReader(append(append([]byte{}, png...), 0, 0)), "png", int64(len(png)+2), upload.Declared{}); reason != nil || err != nil {
 		t.Errorf("zeros appended, where they are allowed: %v, %v", reason, err)
 	}
 }
 
 func TestOtherBytesThanAnnouncedAreRefused(t *testing.T) {
 	body := picture(t, "png", 1)
-	facts, reason, err := defaultKind().Inspect(t.Context(), bytes.NewReader(body), "png", int64(len(body)), upload.Declared{SHA256: someSum})
+	facts, reason, err := upload.Inspect(t.Context(), defaultKind(), bytes.NewReader(body), "png", int64(len(body)), upload.Declared{SHA256: someSum})
 	if err != nil || reason == nil || reason.Code != upload.ChecksumMismatch {
 		t.Fatalf("%v, %v; want %q", reason, err, upload.ChecksumMismatch)
 	}
@@ -145,7 +147,7 @@ func TestTroubleWithReadingSaysNothingAboutTheBytes(t *testing.T) {
 		{"cancelled", stopped, bytes.NewReader(body), size, context.Canceled},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			facts, reason, err := defaultKind().Inspect(c.ctx, c.body, "png", c.size, upload.Declared{})
+			facts, reason, err := upload.Inspect(c.ctx, defaultKind(), c.body, "png", c.size, upload.Declared{})
 			if err == nil || reason != nil {
 				t.Fatalf("%+v, %v, %v; want trouble", facts, reason, err)
 			}
@@ -161,7 +163,7 @@ func TestTroubleWithReadingSaysNothingAboutTheBytes(t *testing.T) {
 func TestWhateverTheReadsTheVerdictIsTheSame(t *testing.T) {
 	body := picture(t, "jpg", 1)
 	for name, reader := range map[string]func(io.Reader) io.Reader{"one byte": iotest.OneByteReader, "halves": iotest.HalfReader, "data with the end": iotest.DataErrReader} {
-		facts, reason, err := defaultKind().Inspect(t.Context(), reader(bytes.NewReader(body)), "jpg", int64(len(body)), upload.Declared{})
+		facts, reason, err := upload.Inspect(t.Context(), defaultKind(), reader(bytes.NewReader(body)), "jpg", int64(len(body)), upload.Declared{})
 		if err != nil || reason != nil || facts.SHA256 != sumOf(body) {
 			t.Errorf("%s: %+v, %v, %v", name, facts, reason, err)
 		}
@@ -243,9 +245,9 @@ func TestWhatWasAnnouncedIsCompared(t *testing.T) {
 }
 
 func TestWhatThePolicyHasNoMoreIsNotAllowed(t *testing.T) {
-	for what, policy := range map[string]upload.Policy{
-		"kind":      {Kinds: map[upload.KindName]upload.Kind{"videos": defaultKind()}},
-		"extension": {Kinds: map[upload.KindName]upload.Kind{"images": {Extensions: []string{"gif"}, MinBytes: 1, MaxBytes: 1000}}},
+	for what, policy := range map[string]policy.Policy{
+		"kind":      {Kinds: map[policy.KindName]policy.Kind{"videos": defaultKind()}},
+		"extension": {Kinds: map[policy.KindName]policy.Kind{"images": {Extensions: []string{"gif"}, MinBytes: 1, MaxBytes: 1000}}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			d := newDesk()

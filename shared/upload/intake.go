@@ -9,13 +9,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"hatchery/shared/policy"
 )
 
 // Request is what a caller says of an upload. Nothing in it is believed.
 type Request struct {
 	Journal  Journal
 	Entry    Entry
-	Kind     KindName
+	Kind     policy.KindName
 	Filename string
 	Declared Declared
 	// FormExpires is set when the bytes will come by a signed form.
@@ -25,7 +27,7 @@ type Request struct {
 var sha256Form = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // Draft checks a request against the policy and makes the pending record that
-// Begin would create. It touches no store. The error is a *Refusal, or trouble
+// Begin would create. It touches no store. The error is a *policy.Refusal, or trouble
 // with making an id.
 func (p *Pipeline) Draft(q Request) (Record, error) {
 	if !ValidPathID(string(q.Journal)) || !ValidPathID(string(q.Entry)) {
@@ -36,20 +38,20 @@ func (p *Pipeline) Draft(q Request) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	name, extension, err := ParseName(q.Filename)
+	name, extension, err := policy.ParseName(q.Filename)
 	if err != nil {
 		return Record{}, err
 	}
 	if !kind.AllowsExtension(extension) {
-		return Record{}, refuse(ProblemExtension, "Files ending in %q are not accepted as %s: use %s.", "."+extension, q.Kind, strings.Join(kind.Extensions, ", "))
+		return Record{}, policy.Refuse(policy.ProblemExtension, "Files ending in %q are not accepted as %s: use %s.", "."+extension, q.Kind, strings.Join(kind.Extensions, ", "))
 	}
 	d := q.Declared
 	d.SHA256 = strings.ToLower(d.SHA256)
 	if d.SHA256 != "" && !sha256Form.MatchString(d.SHA256) {
-		return Record{}, refuse(ProblemChecksum, "The declared sha256 is not 64 hexadecimal digits.")
+		return Record{}, policy.Refuse(policy.ProblemChecksum, "The declared sha256 is not 64 hexadecimal digits.")
 	}
-	if d.Type != "" && !slices.Contains(declaredTypes[extension], strings.ToLower(d.Type)) {
-		return Record{}, refuse(ProblemType, "The declared type %q does not belong to the extension %q: send %s or no type.", d.Type, extension, declaredTypes[extension][0])
+	if d.Type != "" && !slices.Contains(policy.DeclaredTypes(extension), strings.ToLower(d.Type)) {
+		return Record{}, policy.Refuse(policy.ProblemType, "The declared type %q does not belong to the extension %q: send %s or no type.", d.Type, extension, policy.DeclaredTypes(extension)[0])
 	}
 	if d.Size != 0 {
 		if err := kind.CheckSize(d.Size); err != nil {
@@ -64,35 +66,8 @@ func (p *Pipeline) Draft(q Request) (Record, error) {
 		CreatedAt: timeOf(p.Now()), Status: Pending, Declared: d, FormExpires: timeOfOptional(q.FormExpires)}, nil
 }
 
-// CheckSize refuses a size that the kind does not take.
-func (k Kind) CheckSize(size int64) error {
-	switch {
-	case size > k.MaxBytes:
-		return refuse(ProblemSize, "The file has %d bytes: at most %d are accepted.", size, k.MaxBytes)
-	case size < k.MinBytes:
-		return refuse(ProblemSize, "The file has %d bytes: at least %d are needed.", size, k.MinBytes)
-	}
-	return nil
-}
-
-// declaredTypes are the media types that a caller may name for an extension, the
-// proper one first.
-var declaredTypes = map[string][]string{
-	"png": {"image/png", "image/x-png"}, "jpg": {"image/jpeg", "image/jpg", "image/pjpeg"}, "jpeg": {"image/jpeg", "image/jpg", "image/pjpeg"},
-	"gif": {"image/gif"}, "bmp": {"image/bmp", "image/x-ms-bmp", "image/x-bmp"},
-}
-
-// ExpectedType is the media type that bytes of this extension should have. A form
-// is signed for it; what is stored is what the validator finds.
-func ExpectedType(extension string) string {
-	if types := declaredTypes[extension]; len(types) > 0 {
-		return types[0]
-	}
-	return "application/octet-stream"
-}
-
 // Begin creates the record of a draft. With once, a repeated request gets the
-// record of the first one. The error is a *Refusal when the entry is full,
+// record of the first one. The error is a *policy.Refusal when the entry is full,
 // ErrKeyReused, or trouble; after trouble the record may exist, and nothing
 // deletes it: a pending record without bytes is the reconciler's.
 func (p *Pipeline) Begin(ctx context.Context, draft Record, once *Once) (Record, error) {
@@ -116,16 +91,16 @@ func (p *Pipeline) Begin(ctx context.Context, draft Record, once *Once) (Record,
 
 // checkRoom refuses early what Settle would refuse with certainty. Two requests
 // at once may both pass here; the bound itself is kept by Settle.
-func (p *Pipeline) checkRoom(ctx context.Context, draft Record, kind Kind) error {
+func (p *Pipeline) checkRoom(ctx context.Context, draft Record, kind policy.Kind) error {
 	used, err := p.Records.Usage(ctx, draft.Journal, draft.Entry, draft.Kind)
 	if err != nil {
 		return fmt.Errorf("sum what entry %s/%s holds: %w", draft.Journal, draft.Entry, err)
 	}
 	if kind.MaxFiles > 0 && used.Files >= kind.MaxFiles {
-		return refuse(ProblemQuota, "The entry holds %d files of this kind: at most %d are accepted. Delete one first.", used.Files, kind.MaxFiles)
+		return policy.Refuse(policy.ProblemQuota, "The entry holds %d files of this kind: at most %d are accepted. Delete one first.", used.Files, kind.MaxFiles)
 	}
 	if kind.MaxTotalBytes > 0 && used.Bytes+draft.Declared.Size > kind.MaxTotalBytes {
-		return refuse(ProblemQuota, "The entry holds %d bytes of this kind: at most %d are accepted in all. Delete a file first.", used.Bytes, kind.MaxTotalBytes)
+		return policy.Refuse(policy.ProblemQuota, "The entry holds %d bytes of this kind: at most %d are accepted in all. Delete a file first.", used.Bytes, kind.MaxTotalBytes)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -36,30 +37,30 @@ func TestADraftIsRefusedForEachProblem(t *testing.T) {
 	for _, c := range []struct {
 		what    string
 		change  func(*upload.Request)
-		problem upload.Problem
+		problem policy.Problem
 		says    string
 	}{
-		{"unknown kind", func(q *upload.Request) { q.Kind = "videos" }, upload.ProblemKind, "use images"},
-		{"no kind", func(q *upload.Request) { q.Kind = "" }, upload.ProblemKind, "use images"},
-		{"bad name", func(q *upload.Request) { q.Filename = "../cat.png" }, upload.ProblemName, "separator"},
-		{"no name", func(q *upload.Request) { q.Filename = "" }, upload.ProblemName, "no name"},
-		{"unlisted extension", func(q *upload.Request) { q.Filename = "cat.svg" }, upload.ProblemExtension, `".svg" are not accepted as images: use png, jpg`},
-		{"double extension", func(q *upload.Request) { q.Filename = "cat.png.exe" }, upload.ProblemExtension, ".exe"},
-		{"trailing dot", func(q *upload.Request) { q.Filename = "cat." }, upload.ProblemExtension, "ends in a dot"},
-		{"type of another extension", func(q *upload.Request) { q.Declared.Type = "image/gif" }, upload.ProblemType, "send image/png or no type"},
-		{"type with more", func(q *upload.Request) { q.Declared.Type = "image/png, text/html" }, upload.ProblemType, "send image/png or no type"},
-		{"size above the bound", func(q *upload.Request) { q.Declared.Size = 5_500_001 }, upload.ProblemSize, "at most 5500000"},
-		{"size below zero", func(q *upload.Request) { q.Declared.Size = -1 }, upload.ProblemSize, "at least 1"},
-		{"short sha256", func(q *upload.Request) { q.Declared.SHA256 = someSum[1:] }, upload.ProblemChecksum, "64 hexadecimal"},
-		{"long sha256", func(q *upload.Request) { q.Declared.SHA256 = someSum + "0" }, upload.ProblemChecksum, "64 hexadecimal"},
-		{"sha256 in base64", func(q *upload.Request) { q.Declared.SHA256 = strings.Repeat("+", 64) }, upload.ProblemChecksum, "64 hexadecimal"},
+		{"unknown kind", func(q *upload.Request) { q.Kind = "videos" }, policy.ProblemKind, "use images"},
+		{"no kind", func(q *upload.Request) { q.Kind = "" }, policy.ProblemKind, "use images"},
+		{"bad name", func(q *upload.Request) { q.Filename = "../cat.png" }, policy.ProblemName, "separator"},
+		{"no name", func(q *upload.Request) { q.Filename = "" }, policy.ProblemName, "no name"},
+		{"unlisted extension", func(q *upload.Request) { q.Filename = "cat.svg" }, policy.ProblemExtension, `".svg" are not accepted as images: use png, jpg`},
+		{"double extension", func(q *upload.Request) { q.Filename = "cat.png.exe" }, policy.ProblemExtension, ".exe"},
+		{"trailing dot", func(q *upload.Request) { q.Filename = "cat." }, policy.ProblemExtension, "ends in a dot"},
+		{"type of another extension", func(q *upload.Request) { q.Declared.Type = "image/gif" }, policy.ProblemType, "send image/png or no type"},
+		{"type with more", func(q *upload.Request) { q.Declared.Type = "image/png, text/html" }, policy.ProblemType, "send image/png or no type"},
+		{"size above the bound", func(q *upload.Request) { q.Declared.Size = 5_500_001 }, policy.ProblemSize, "at most 5500000"},
+		{"size below zero", func(q *upload.Request) { q.Declared.Size = -1 }, policy.ProblemSize, "at least 1"},
+		{"short sha256", func(q *upload.Request) { q.Declared.SHA256 = someSum[1:] }, policy.ProblemChecksum, "64 hexadecimal"},
+		{"long sha256", func(q *upload.Request) { q.Declared.SHA256 = someSum + "0" }, policy.ProblemChecksum, "64 hexadecimal"},
+		{"sha256 in base64", func(q *upload.Request) { q.Declared.SHA256 = strings.Repeat("+", 64) }, policy.ProblemChecksum, "64 hexadecimal"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			d := newDesk()
 			q := request("cat.png")
 			c.change(&q)
 			r, err := d.Draft(q)
-			var refusal *upload.Refusal
+			var refusal *policy.Refusal
 			if !errors.As(err, &refusal) || refusal.Problem != c.problem || !strings.Contains(refusal.Message, c.says) {
 				t.Errorf("error %v, want the problem %q and %q", err, c.problem, c.says)
 			}
@@ -75,7 +76,7 @@ func TestADraftIsRefusedForEachProblem(t *testing.T) {
 
 func TestADraftMayDeclareWhatIsRight(t *testing.T) {
 	d := newDesk()
-	d.kind(func(k *upload.Kind) { k.MinBytes = 10 })
+	d.kind(func(k *policy.Kind) { k.MinBytes = 10 })
 	for filename, types := range map[string][]string{"a.png": {"", "image/png", "IMAGE/PNG"}, "a.jpg": {"image/jpeg", "image/jpg"}, "a.jpeg": {"image/jpeg"}, "a.gif": {"image/gif"}, "a.bmp": {"image/bmp", "image/x-ms-bmp"}} {
 		for _, declared := range types {
 			q := request(filename)
@@ -151,7 +152,7 @@ func TestTroubleWithTheBytesLeavesTheRecord(t *testing.T) {
 	// A write that was reported failed may have happened: only the reconciler may
 	// end it.
 	d.wantStatus(t, draft, upload.Pending)
-	if calls := d.seen(); slices.Contains(calls, "Delete") || slices.Contains(calls, "Settle") {
+	if calls := d.seen(); slices.Contains(calls, upload.DeleteName) || slices.Contains(calls, upload.SettleName) {
 		t.Errorf("calls %v", calls)
 	}
 }
@@ -166,7 +167,7 @@ func TestTroubleWithTheRecordWritesNoBytes(t *testing.T) {
 	d.heal()
 	draft := d.draft(t, request("cat.png"))
 	draft.Kind = "videos"
-	var refusal *upload.Refusal
+	var refusal *policy.Refusal
 	if _, err := d.Begin(t.Context(), draft, nil); !errors.As(err, &refusal) {
 		t.Errorf("a draft of an unknown kind: %v", err)
 	}
@@ -270,17 +271,17 @@ func TestAFullEntryTakesNoMore(t *testing.T) {
 	size := int64(len(body))
 	for _, c := range []struct {
 		what     string
-		limit    func(*upload.Kind)
+		limit    func(*policy.Kind)
 		declared int64
 		settled  bool // the first upload is stored, not pending
 		refused  bool
 	}{
-		{"a pending file counts", func(k *upload.Kind) { k.MaxFiles = 1 }, 0, false, true},
-		{"a stored file counts", func(k *upload.Kind) { k.MaxFiles = 1 }, 0, true, true},
-		{"one more fits", func(k *upload.Kind) { k.MaxFiles = 2 }, 0, true, false},
-		{"declared bytes beyond the bound", func(k *upload.Kind) { k.MaxTotalBytes = 2*size - 1 }, size, true, true},
-		{"declared bytes just within", func(k *upload.Kind) { k.MaxTotalBytes = 2 * size }, size, true, false},
-		{"bytes not declared", func(k *upload.Kind) { k.MaxTotalBytes = size }, 0, true, false},
+		{"a pending file counts", func(k *policy.Kind) { k.MaxFiles = 1 }, 0, false, true},
+		{"a stored file counts", func(k *policy.Kind) { k.MaxFiles = 1 }, 0, true, true},
+		{"one more fits", func(k *policy.Kind) { k.MaxFiles = 2 }, 0, true, false},
+		{"declared bytes beyond the bound", func(k *policy.Kind) { k.MaxTotalBytes = 2*size - 1 }, size, true, true},
+		{"declared bytes just within", func(k *policy.Kind) { k.MaxTotalBytes = 2 * size }, size, true, false},
+		{"bytes not declared", func(k *policy.Kind) { k.MaxTotalBytes = size }, 0, true, false},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			d := newDesk()
@@ -294,12 +295,12 @@ func TestAFullEntryTakesNoMore(t *testing.T) {
 			draft := d.draft(t, q)
 			d.forget()
 			_, err := d.Accept(t.Context(), draft, nil, strings.NewReader("x"), 1)
-			var refusal *upload.Refusal
+			var refusal *policy.Refusal
 			switch {
 			case !c.refused && err != nil:
 				t.Errorf("error %v", err)
-			case c.refused && (!errors.As(err, &refusal) || refusal.Problem != upload.ProblemQuota):
-				t.Errorf("error %v, want the problem %q", err, upload.ProblemQuota)
+			case c.refused && (!errors.As(err, &refusal) || refusal.Problem != policy.ProblemQuota):
+				t.Errorf("error %v, want the problem %q", err, policy.ProblemQuota)
 			case c.refused && !slices.Equal(d.seen(), []string{"Usage"}):
 				t.Errorf("calls %v, want Usage alone", d.seen())
 			}
@@ -312,10 +313,10 @@ func TestAFullEntryTakesNoMore(t *testing.T) {
 	}
 	t.Run("room that cannot be measured is trouble", func(t *testing.T) {
 		d := newDesk()
-		d.kind(func(k *upload.Kind) { k.MaxFiles = 1 })
+		d.kind(func(k *policy.Kind) { k.MaxFiles = 1 })
 		d.fail("Usage")
 		_, err := d.Begin(t.Context(), d.draft(t, request("cat.png")), nil)
-		var refusal *upload.Refusal
+		var refusal *policy.Refusal
 		if !errors.Is(err, errTrouble) || errors.As(err, &refusal) {
 			t.Errorf("error %v", err)
 		}

@@ -58,7 +58,7 @@ func (p *Pipeline) JudgeOld(ctx context.Context, record Record) (Facts, *Reason,
 	ref := record.Ref()
 	kind, known := p.Policy.Kinds[record.Kind]
 	if !known {
-		return Facts{}, &Reason{NotAllowed, fmt.Sprintf("Files of the kind %s are no longer accepted here.", record.Kind)}, nil
+		return Facts{}, noLongerAccepted(record.Kind), nil
 	}
 	image, err := p.OldImages.Look(ctx, ref)
 	if err != nil {
@@ -69,7 +69,7 @@ func (p *Pipeline) JudgeOld(ctx context.Context, record Record) (Facts, *Reason,
 		return Facts{}, nil, fmt.Errorf("read the old image of %s: %w", ref, err)
 	}
 	defer body.Close() //nolint:errcheck // reading is over; there is nothing to lose
-	facts, reason, err := kind.Inspect(ctx, body, record.Extension, image.Size, Declared{})
+	facts, reason, err := Inspect(ctx, kind, body, record.Extension, image.Size, Declared{})
 	if err != nil {
 		return Facts{}, nil, fmt.Errorf("inspect the old image of %s: %w", ref, err)
 	}
@@ -99,8 +99,8 @@ func (p *Pipeline) AdoptOld(ctx context.Context, record Record) (Record, *Reason
 		// serves that copy, and another run may be about to, so a person removes it.
 		return record, nil, fmt.Errorf("promote the old image of %s: %q holds a copy of version %q with the SHA-256 %q, and %q was read: remove its version %s when no other run is under way, and try again", ref, to, copied.Source, copied.SHA256, facts.SHA256, copied.Version)
 	}
-	adopted, err := p.Records.Adopt(ctx, ref, Verdict{Status: Stored, Version: OldVersion, At: p.Now(), Size: facts.Size,
-		ContentType: facts.ContentType, SHA256: facts.SHA256, Served: copied.Version})
+	adopted, err := p.Records.Update(ctx, ref, Adopt(Verdict{Status: Stored, Version: OldVersion, At: p.Now(), Size: facts.Size,
+		ContentType: facts.ContentType, SHA256: facts.SHA256, Served: copied.Version}))
 	if err != nil {
 		return record, nil, p.notAdopted(ctx, ref, copied, err)
 	}

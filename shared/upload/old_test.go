@@ -72,7 +72,7 @@ func TestAnOldImageThatIsNotAllowedStaysWhatItWas(t *testing.T) {
 // ends well, with one copy.
 func TestAdoptingMayBeBrokenOffAndRepeated(t *testing.T) {
 	d, _, r := oldDesk(t, picture(t, "png", 1))
-	d.before["Adopt"] = func() error { return errTrouble }
+	d.before[upload.AdoptName] = func() error { return errTrouble }
 	if _, _, err := d.AdoptOld(t.Context(), r); !errors.Is(err, errTrouble) {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestAnOldImageWhoseBucketIsNotKnownIsNotDeleted(t *testing.T) {
 	d := deskOn(uploadtest.RecordsOptions{})
 	r := upload.Record{ID: idNumber(77), Journal: "j1", Entry: "e1", Kind: "images", Name: "my_cat", Extension: "png", CreatedAt: noon, Status: upload.Stored}
 	d.records.Overwrite(r)
-	if _, err := d.Delete(t.Context(), r.Ref()); err == nil || !strings.Contains(err.Error(), "HATCHERY_LEGACY_BUCKET") {
+	if _, err := d.Delete(t.Context(), r.Ref()); err == nil || !errors.Is(err, upload.ErrNoLegacyBucket) {
 		t.Errorf("deleted: %v", err)
 	}
 	d.wantStatus(t, r, upload.Stored)
@@ -171,8 +171,8 @@ func TestAnOldImageWhoseBucketIsNotKnownIsNotDeleted(t *testing.T) {
 
 func TestACopyOfAnOldImageThatIsDeletedMeanwhileIsTakenBack(t *testing.T) {
 	d, _, r := oldDesk(t, picture(t, "png", 1))
-	d.before["Adopt"] = func() error {
-		_, err := d.records.Delete(t.Context(), r.Ref(), noon, noon)
+	d.before[upload.AdoptName] = func() error {
+		_, err := d.records.Update(t.Context(), r.Ref(), upload.Delete(noon, noon))
 		return err
 	}
 	if _, _, err := d.AdoptOld(t.Context(), r); !errors.Is(err, upload.ErrConflict) {

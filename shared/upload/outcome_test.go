@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -309,14 +310,14 @@ func TestAStoredUploadIsTheVeryFile(t *testing.T) {
 			body := picture(t, extension, 1)
 			q := request("Mein Foto.ü." + extension)
 			sum := sumOf(body)
-			q.Declared = upload.Declared{Size: int64(len(body)), Type: strings.ToUpper(upload.ExpectedType(extension)), SHA256: sum}
+			q.Declared = upload.Declared{Size: int64(len(body)), Type: strings.ToUpper(policy.ExpectedType(extension)), SHA256: sum}
 			r, v := d.acceptAs(t, q, body)
 			outcome := d.validate(t, r, v, upload.ResultStored)
 			got := d.wantStatus(t, r, upload.Stored)
 			if outcome.Record != got {
 				t.Errorf("the outcome's record is\n%+v, the store's\n%+v", outcome.Record, got)
 			}
-			if got.Size != int64(len(body)) || got.ContentType != upload.ExpectedType(extension) || got.SHA256 != sum || got.JudgedVersion != v ||
+			if got.Size != int64(len(body)) || got.ContentType != policy.ExpectedType(extension) || got.SHA256 != sum || got.JudgedVersion != v ||
 				got.Reason != nil || !got.SettledAt.Equal(noon) || got.Name != "mein foto_ü" {
 				t.Errorf("stored as %+v", got)
 			}
@@ -342,7 +343,7 @@ func TestAStoredUploadTakesTheFewestCalls(t *testing.T) {
 		}
 		d.forget()
 		d.validate(t, r, v, upload.ResultStored)
-		if want := []string{"Get", "Open", "Promote", "Settle", "Remove"}; !slices.Equal(d.seen(), want) {
+		if want := []string{"Get", "Open", "Promote", upload.SettleName, "Remove"}; !slices.Equal(d.seen(), want) {
 			t.Errorf("%s: validating takes %v, want %v", extension, d.seen(), want)
 		}
 		if d.read != int64(len(body)) {
@@ -359,7 +360,7 @@ func TestARejectedUploadIsNeverPromoted(t *testing.T) {
 	r, v := d.accept(t, "cat.png", []byte("<script>"))
 	d.forget()
 	d.validate(t, r, v, upload.ResultRejected)
-	if want := []string{"Get", "Open", "Settle"}; !slices.Equal(d.seen(), want) {
+	if want := []string{"Get", "Open", upload.SettleName}; !slices.Equal(d.seen(), want) {
 		t.Errorf("refusing takes %v, want %v", d.seen(), want)
 	}
 	got := d.record(t, r)

@@ -4,13 +4,15 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"hatchery/shared/policy"
 )
 
 // Pipeline decides about uploads: it accepts, validates and deletes them. Its
 // fields are set once and only read afterwards; its methods may be called
 // concurrently, in as many processes as there are.
 type Pipeline struct {
-	Policy  Policy
+	Policy  policy.Policy
 	Layout  Layout
 	Records Records
 	Objects Objects
@@ -26,6 +28,13 @@ type Pipeline struct {
 	// than an object can lie in quarantine plus the longest life of a message, or
 	// a late event finds nothing and its bytes stay.
 	TombstoneLife time.Duration
+}
+
+// Teller tells the application of verdicts. Tell is called at least once for each
+// of them: a crash or an ambiguous answer repeats it, so what it sends is
+// identified by the upload and the judged version. An error is trouble.
+type Teller interface {
+	Tell(ctx context.Context, settled Record) error
 }
 
 // tell tells of a verdict, where anybody wants to know.

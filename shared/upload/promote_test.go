@@ -7,12 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 	"hatchery/shared/uploadtest"
 )
 
 func TestACrashAfterAnyStepIsMadeGoodByTheNextDelivery(t *testing.T) {
-	for _, call := range []string{"Get", "Open", "Promote", "Settle", "Remove"} {
+	for _, call := range []string{"Get", "Open", "Promote", upload.SettleName, "Remove"} {
 		for _, done := range []bool{false, true} {
 			for extension, status := range map[string]upload.Status{"png": upload.Stored, "gif": upload.Rejected} {
 				d := newDesk()
@@ -58,7 +59,7 @@ func TestOurOwnCopyFromBeforeACrashIsUsed(t *testing.T) {
 		t.Errorf("served is %q, want the copy %q", outcome.Record.ServedVersion, copied)
 	}
 	d.wantVersions(t, d.files(r), copied)
-	if want := []string{"Get", "Open", "Promote", "Stat", "Settle", "Remove"}; !slices.Equal(d.seen(), want) {
+	if want := []string{"Get", "Open", "Promote", "Stat", upload.SettleName, "Remove"}; !slices.Equal(d.seen(), want) {
 		t.Errorf("calls %v, want %v", d.seen(), want)
 	}
 }
@@ -146,7 +147,7 @@ func TestALostSettlementIsReadAgain(t *testing.T) {
 			if v.Reason == nil {
 				v.Served = firstVersion(d.files(r))
 			}
-			if _, err := d.records.Settle(t.Context(), r.Ref(), v); err != nil {
+			if _, err := d.records.Update(t.Context(), r.Ref(), upload.Settle(v)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -182,7 +183,7 @@ func TestALostSettlementIsReadAgain(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			d := deskOn(uploadtest.RecordsOptions{Swap: c.swap})
 			r, v := d.accept(t, "cat.png", c.body)
-			d.meanwhile("Settle", func() { c.between(t, d, r) })
+			d.meanwhile(upload.SettleName, func() { c.between(t, d, r) })
 			d.validate(t, r, v, c.result)
 			var quarantine, files []upload.Version
 			if c.keepOne {
@@ -200,7 +201,7 @@ func TestALostSettlementIsReadAgain(t *testing.T) {
 func TestARecordThatVanishedLeavesTheQuarantineVersion(t *testing.T) {
 	d := newDesk()
 	r, v := d.accept(t, "cat.png", picture(t, "png", 1))
-	d.before["Settle"] = func() error {
+	d.before[upload.SettleName] = func() error {
 		d.before["Get"] = func() error { return upload.ErrNotFound }
 		return upload.ErrNotFound
 	}
@@ -212,7 +213,7 @@ func TestARecordThatVanishedLeavesTheQuarantineVersion(t *testing.T) {
 func TestALostSettlementOfAPendingRecordIsTrouble(t *testing.T) {
 	d := newDesk()
 	r, v := d.accept(t, "cat.png", picture(t, "png", 1))
-	d.before["Settle"] = func() error { return upload.ErrConflict } // reopened in between
+	d.before[upload.SettleName] = func() error { return upload.ErrConflict } // reopened in between
 	if err := d.validateInTrouble(t, r, v); !errors.Is(err, upload.ErrConflict) {
 		t.Errorf("error %v", err)
 	}
@@ -223,7 +224,7 @@ func TestALostSettlementOfAPendingRecordIsTrouble(t *testing.T) {
 func TestALostSettlementThatCannotBeReadAgainIsTrouble(t *testing.T) {
 	d := newDesk()
 	r, v := d.accept(t, "cat.png", picture(t, "png", 1))
-	d.before["Settle"] = func() error {
+	d.before[upload.SettleName] = func() error {
 		d.fail("Get")
 		return upload.ErrConflict
 	}
@@ -245,7 +246,7 @@ func TestACopyWithOtherBytesIsTroubleAndTakesNothingBack(t *testing.T) {
 	d.wantStatus(t, r, upload.Pending)
 	d.wantVersions(t, d.quarantine(r), v)
 	d.wantVersions(t, d.files(r), firstVersion(d.files(r)))
-	if slices.Contains(d.seen(), "Settle") {
+	if slices.Contains(d.seen(), upload.SettleName) {
 		t.Error("it was settled")
 	}
 }
@@ -373,19 +374,19 @@ func TestACopyIsJudgedAsItsVersionWouldHaveBeen(t *testing.T) {
 	for _, c := range []struct {
 		what   string
 		before func(*testing.T, *desk) // what is in the entry already
-		kind   func(*upload.Kind)      // what the policy says by now
+		kind   func(*policy.Kind)      // what the policy says by now
 		reason upload.Code             // "" is stored
 	}{
-		{"allowed", nil, func(*upload.Kind) {}, ""},
+		{"allowed", nil, func(*policy.Kind) {}, ""},
 		{"a duplicate", func(t *testing.T, d *desk) {
 			r, v := d.accept(t, "cat.png", picture(t, "png", 1))
 			d.validate(t, r, v, upload.ResultStored)
-		}, func(k *upload.Kind) { k.Duplicates = upload.DuplicatesRefuse }, upload.Duplicate},
+		}, func(k *policy.Kind) { k.Duplicates = policy.DuplicatesRefuse }, upload.Duplicate},
 		{"one too many", func(t *testing.T, d *desk) {
 			r, v := d.accept(t, "cat.png", picture(t, "png", 2))
 			d.validate(t, r, v, upload.ResultStored)
-		}, func(k *upload.Kind) { k.MaxFiles = 1 }, upload.NotAllowed},
-		{"too large by now", nil, func(k *upload.Kind) { k.MaxBytes = 3 }, upload.TooLarge},
+		}, func(k *policy.Kind) { k.MaxFiles = 1 }, upload.NotAllowed},
+		{"too large by now", nil, func(k *policy.Kind) { k.MaxBytes = 3 }, upload.TooLarge},
 	} {
 		for _, swap := range []bool{true, false} {
 			d := deskOn(uploadtest.RecordsOptions{Swap: swap})

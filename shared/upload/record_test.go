@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hatchery/shared/upload"
+	"hatchery/shared/uploadtest"
 )
 
 const someSum = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -29,7 +30,7 @@ func TestARecordHasItsPublicForm(t *testing.T) {
 	rejected := full()
 	rejected.Status, rejected.ContentType, rejected.SHA256 = upload.Rejected, "", ""
 	rejected.Reason = &upload.Reason{Code: upload.TypeMismatch, Message: "Not a PNG."}
-	tombstone := full().Tombstone(noon, noon.Add(time.Hour))
+	tombstone := uploadtest.After(upload.Delete(noon, noon.Add(time.Hour)), full())
 	round := full()
 	round.CreatedAt = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	for _, c := range []struct {
@@ -60,58 +61,5 @@ func TestARecordHasItsPublicForm(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestAVerdictBecomesTheRecordsFacts(t *testing.T) {
-	pending := upload.Record{ID: someID, Status: upload.Pending, Failures: 2}
-	at := time.Date(2026, 3, 4, 14, 0, 0, 123456789, time.FixedZone("", 7200))
-	got := upload.Verdict{Status: upload.Stored, Version: "v1", At: at, Size: 5, ContentType: "image/gif", SHA256: someSum, Served: "s1"}.Apply(pending)
-	want := upload.Record{ID: someID, Status: upload.Stored, Failures: 2, SettledAt: noon, JudgedVersion: "v1", Size: 5, ContentType: "image/gif", SHA256: someSum, ServedVersion: "s1"}
-	if got != want {
-		t.Errorf("stored as\n%+v, want\n%+v", got, want)
-	}
-	if got.SettledAt.Location() != time.UTC {
-		t.Errorf("settled at %v, want UTC", got.SettledAt)
-	}
-	reason := &upload.Reason{Code: upload.Corrupt, Message: "Broken."}
-	got = upload.Verdict{Status: upload.Rejected, Version: "v1", At: at, Size: 5, Reason: reason}.Apply(pending)
-	want = upload.Record{ID: someID, Status: upload.Rejected, Failures: 2, SettledAt: noon, JudgedVersion: "v1", Size: 5, Reason: reason}
-	if got != want {
-		t.Errorf("rejected as\n%+v, want\n%+v", got, want)
-	}
-}
-
-func TestAReopenedRecordKnowsNothingOfItsVerdict(t *testing.T) {
-	r := full()
-	r.Status, r.Reason = upload.Rejected, &upload.Reason{Code: upload.Corrupt, Message: "Broken."}
-	r.DeletedAt, r.ForgetAfter = time.Time{}, time.Time{}
-	want := upload.Record{ID: r.ID, Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Name: r.Name, Extension: r.Extension, CreatedAt: r.CreatedAt,
-		Status: upload.Pending, Declared: r.Declared, FormExpires: r.FormExpires}
-	if got := r.Reopened(); got != want {
-		t.Errorf("reopened as\n%+v, want\n%+v", got, want)
-	}
-}
-
-func TestATombstoneKeepsTheFactsAndSaysWhenItMayBeForgotten(t *testing.T) {
-	want := full()
-	want.Status, want.DeletedAt, want.ForgetAfter = upload.Deleted, noon, noon.Add(time.Hour)
-	if got := full().Tombstone(noon.Add(999*time.Nanosecond), noon.Add(time.Hour)); got.ForgetAfter != want.ForgetAfter || got.DeletedAt != want.DeletedAt ||
-		got.Status != want.Status || got.SHA256 != want.SHA256 || got.SettledAt != want.SettledAt || got.JudgedVersion != want.JudgedVersion {
-		t.Errorf("tombstone\n%+v, want\n%+v", got, want)
-	}
-}
-
-func TestAFailureIsKeptInWholeCharactersOfBoundedLength(t *testing.T) {
-	long := strings.Repeat("a", 1999)
-	for in, want := range map[string]string{"": "", "slow": "slow", long + "ab": long + "a", long + "é": long, "a\xffb": "ab"} {
-		at := noon.Add(time.Nanosecond).In(time.FixedZone("", 3600))
-		got := upload.Record{Status: upload.Pending, Failures: 2}.Failed(upload.Failure{At: at, Message: in})
-		if got.Failures != 3 || *got.LastFailure != (upload.Failure{At: noon, Message: want}) {
-			t.Errorf("%.20q…: %d, %.20q… of %d bytes at %s", in, got.Failures, got.LastFailure.Message, len(got.LastFailure.Message), got.LastFailure.At)
-		}
-	}
-	if r := (upload.Record{Status: upload.Stored}).Failed(upload.Failure{At: noon}); r.Failures != 0 || r.LastFailure != nil {
-		t.Errorf("a stored record has %+v", r.LastFailure)
 	}
 }

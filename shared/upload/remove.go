@@ -19,7 +19,7 @@ func (p *Pipeline) Delete(ctx context.Context, ref Ref) (Record, error) {
 		return Record{}, err
 	}
 	now := p.Now()
-	deleted, err := p.Records.Delete(ctx, ref, now, now.Add(p.TombstoneLife))
+	deleted, err := p.Records.Update(ctx, ref, Delete(now, now.Add(p.TombstoneLife)))
 	if errors.Is(err, ErrNotFound) {
 		there, err := p.Records.Get(ctx, ref)
 		if err != nil && !errors.Is(err, ErrNotFound) {
@@ -61,7 +61,7 @@ func (p *Pipeline) removeOld(ctx context.Context, ref Ref) error {
 	case !record.Old() && record.JudgedVersion != OldVersion:
 		return nil
 	case p.OldImages == nil:
-		return fmt.Errorf("delete upload %s: it is an image of the replaced service, whose bucket is not known here (HATCHERY_LEGACY_BUCKET)", ref)
+		return fmt.Errorf("delete upload %s: %w", ref, ErrNoLegacyBucket)
 	}
 	if err := p.OldImages.RemoveOld(ctx, ref); err != nil {
 		return fmt.Errorf("remove the old image of %s: %w", ref, err)
@@ -98,7 +98,7 @@ func (p *Pipeline) Owes(ctx context.Context, key Key, version Version) (bool, er
 	if err != nil {
 		return false, fmt.Errorf("get record %s: %w", ref, err)
 	}
-	return record.Status != Rejected || record.JudgedVersion != version, nil
+	return record.NeedsWork(version), nil
 }
 
 // GiveUp rejects a pending upload whose bytes never came, and returns its record.
@@ -130,7 +130,7 @@ func (p *Pipeline) GiveUp(ctx context.Context, ref Ref) (Record, error) {
 	if err := p.tell(ctx, verdict.Apply(record)); err != nil {
 		return Record{}, err
 	}
-	settled, err := p.Records.Settle(ctx, ref, verdict)
+	settled, err := p.Records.Update(ctx, ref, Settle(verdict))
 	if err != nil {
 		return Record{}, fmt.Errorf("settle record %s: %w", ref, err)
 	}

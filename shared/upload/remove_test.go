@@ -34,7 +34,7 @@ func TestADeletionEmptiesBothKeysAfterTheTombstone(t *testing.T) {
 		if !swap && calls[0] == "Get" {
 			calls = calls[1:] // whether it is an old image, of which there would be no tombstone
 		}
-		if calls[0] != "Delete" || slices.Contains(calls[1:], "Delete") || slices.Contains(calls, "Settle") {
+		if calls[0] != upload.DeleteName || slices.Contains(calls[1:], upload.DeleteName) || slices.Contains(calls, upload.SettleName) {
 			t.Errorf("calls %v, want the tombstone first, once", calls)
 		}
 		// Nothing of its neighbour is touched.
@@ -142,7 +142,7 @@ func TestADeletionOfNothingTouchesNothing(t *testing.T) {
 func TestADeletionInTroubleIsNotCalledNotFound(t *testing.T) {
 	d := newDesk()
 	r, v := d.accept(t, "cat.png", picture(t, "png", 1))
-	d.fail("Delete")
+	d.fail(upload.DeleteName)
 	if _, err := d.Delete(t.Context(), r.Ref()); !errors.Is(err, errTrouble) {
 		t.Errorf("error %v", err)
 	}
@@ -201,7 +201,7 @@ func TestNothingOwesAfterItsWork(t *testing.T) {
 	for _, r := range []upload.Record{stored, rejected, deleted} {
 		d.objects.Post(d.quarantine(r), picture(t, "png", 2))
 	}
-	if _, err := d.records.Delete(t.Context(), deleted.Ref(), noon, noon); err != nil {
+	if _, err := d.records.Update(t.Context(), deleted.Ref(), upload.Delete(noon, noon)); err != nil {
 		t.Fatal(err)
 	}
 	for _, a := range d.objects.Arrivals() {

@@ -57,7 +57,7 @@ func TestTheApplicationIsToldBetweenTheSettlingAndTheRemoval(t *testing.T) {
 	outcome := d.validate(t, r, v, upload.ResultStored)
 	a.wantHeard(t, outcome.Record)
 	calls := strings.Join(d.seen(), " ")
-	if !strings.HasSuffix(calls, "Settle Tell Remove") {
+	if !strings.HasSuffix(calls, "settle Tell Remove") {
 		t.Errorf("the calls are %s", calls)
 	}
 }
@@ -192,7 +192,7 @@ func TestADeletionDuringGivingUpWins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.before["Settle"] = func() error {
+	d.before[upload.SettleName] = func() error {
 		_, err := d.Delete(t.Context(), r.Ref())
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -120,7 +121,7 @@ func Recheck(target int) Actor {
 		if err != nil || r.Status != upload.Rejected {
 			return
 		}
-		if _, err := s.pipeline.Records.Reopen(context.Background(), ref); err == nil {
+		if _, err := s.pipeline.Records.Update(context.Background(), ref, upload.Reopen()); err == nil {
 			s.deliver(s.world.quarantineKey(target), r.JudgedVersion)
 		}
 	}}
@@ -129,7 +130,7 @@ func Recheck(target int) Actor {
 // Fail is the hall of a validator that had trouble with an upload, and counts it.
 func Fail(target int) Actor {
 	return Actor{name: fmt.Sprintf("failure of upload %d", target), upload: target, run: func(s *script) {
-		err := s.pipeline.Records.NoteFailure(context.Background(), s.world.places[target].ref, upload.Failure{At: start, Message: "trouble"})
+		err := upload.NoteFailure(context.Background(), s.pipeline.Records, s.world.places[target].ref, upload.Failure{At: start, Message: "slow"})
 		s.actor.remember(fmt.Sprint(err))
 	}}
 }
@@ -143,7 +144,7 @@ func SendAgain(target int) Actor {
 		if err != nil || r.Status != upload.Pending {
 			return
 		}
-		if _, err := s.pipeline.Records.NoteReenqueue(context.Background(), at.ref, r.Reenqueued, start); err == nil {
+		if _, err := s.pipeline.Records.Update(context.Background(), at.ref, upload.CountResend(r.Reenqueued, start)); err == nil {
 			s.deliver(at.quarantine, s.world.ledger.arrivals[at.quarantine][0].version)
 		}
 	}}
@@ -179,7 +180,7 @@ func (s *script) deliver(key upload.Key, version upload.Version) {
 const (
 	journal  = upload.Journal("journal")
 	entry    = upload.Entry("entry")
-	kind     = upload.KindName("images")
+	kind     = policy.KindName("images")
 	filename = "cat.png"
 )
 
@@ -191,14 +192,14 @@ func (w *world) pipeline(stores Stores, m Memory, next upload.ID) *upload.Pipeli
 	if w.scenario.Wrap != nil {
 		stores = w.scenario.Wrap(stores, m)
 	}
-	policy := upload.DefaultPolicy()
-	images := policy.Kinds[kind]
+	kinds := policy.Default()
+	images := kinds.Kinds[kind]
 	images.MaxFiles = w.scenario.MaxFiles
 	if w.scenario.Unique {
-		images.Duplicates = upload.DuplicatesRefuse
+		images.Duplicates = policy.DuplicatesRefuse
 	}
-	policy.Kinds[kind] = images
-	return &upload.Pipeline{Policy: policy, Layout: upload.DefaultLayout, Records: stores.Records, Objects: stores.Objects, Teller: stores.Teller,
+	kinds.Kinds[kind] = images
+	return &upload.Pipeline{Policy: kinds, Layout: upload.DefaultLayout, Records: stores.Records, Objects: stores.Objects, Teller: stores.Teller,
 		Now: func() time.Time { return start }, NewID: func() (upload.ID, error) { return next, nil },
 		TombstoneLife: upload.DefaultTombstoneLife}
 }

@@ -60,16 +60,17 @@ func (p pinsTheETag) Promote(ctx context.Context, c upload.Promotion) (upload.Co
 // settlesWithoutSwap writes its verdict over whatever is there.
 type settlesWithoutSwap struct{ planted }
 
-func (p settlesWithoutSwap) Settle(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
-	settled, err := p.Records.Settle(ctx, ref, v)
-	if !errors.Is(err, upload.ErrConflict) {
+func (p settlesWithoutSwap) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
+	settled, err := p.Records.Update(ctx, ref, t)
+	if t.Name != upload.SettleName || !errors.Is(err, upload.ErrConflict) {
 		return settled, err
 	}
-	there, err := p.Records.Get(ctx, ref)
+	existing, err := p.Records.Get(ctx, ref)
 	if err != nil {
-		return there, err
+		return existing, err
 	}
-	settled = v.Apply(there)
+	existing.Status = upload.Pending
+	settled = uploadtest.After(t, existing)
 	p.memory.Records.Overwrite(settled)
 	return settled, nil
 }
@@ -77,13 +78,16 @@ func (p settlesWithoutSwap) Settle(ctx context.Context, ref upload.Ref, v upload
 // deletesBeforeSettling removes what it promoted before the verdict stands.
 type deletesBeforeSettling struct{ planted }
 
-func (p deletesBeforeSettling) Settle(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
-	if v.Status == upload.Stored {
-		if err := p.Objects.Remove(ctx, upload.DefaultLayout.QuarantineKey(ref), v.Version); err != nil {
-			return upload.Record{}, err
+func (p deletesBeforeSettling) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
+	if t.Name == upload.SettleName {
+		v := uploadtest.After(t, upload.Record{Status: upload.Pending})
+		if v.Status == upload.Stored {
+			if err := p.Objects.Remove(ctx, upload.DefaultLayout.QuarantineKey(ref), v.JudgedVersion); err != nil {
+				return upload.Record{}, err
+			}
 		}
 	}
-	return p.Records.Settle(ctx, ref, v)
+	return p.Records.Update(ctx, ref, t)
 }
 
 // takes412AsSuccess answers for a copy that is there as if it had just made it.

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -117,39 +117,17 @@ func (s *steppedRecords) Get(ctx context.Context, ref upload.Ref) (upload.Record
 	})
 }
 
-func (s *steppedRecords) Settle(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
-	c := writeCall("settle record", fmt.Sprintf("%s as %s by version %s", brief(ref.ID), v.Status, v.Version))
-	return perform(s.world, s.actor, c, showRecord, func() (upload.Record, error) {
-		return s.Records.Settle(ctx, ref, v)
+func (s *steppedRecords) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
+	show := showRecord
+	if t.Name == upload.CountFailureName { // whoever counts looks at nothing
+		show = func(upload.Record) string { return showDone(struct{}{}) }
+	}
+	return perform(s.world, s.actor, writeCall(t.Name+" record", brief(ref.ID)), show, func() (upload.Record, error) {
+		return s.Records.Update(ctx, ref, t)
 	})
 }
 
-func (s *steppedRecords) Delete(ctx context.Context, ref upload.Ref, at, forget time.Time) (upload.Record, error) {
-	return perform(s.world, s.actor, writeCall("delete record", brief(ref.ID)), showRecord, func() (upload.Record, error) {
-		return s.Records.Delete(ctx, ref, at, forget)
-	})
-}
-
-func (s *steppedRecords) Reopen(ctx context.Context, ref upload.Ref) (upload.Record, error) {
-	return perform(s.world, s.actor, writeCall("reopen record", brief(ref.ID)), showRecord, func() (upload.Record, error) {
-		return s.Records.Reopen(ctx, ref)
-	})
-}
-
-func (s *steppedRecords) NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error {
-	_, err := perform(s.world, s.actor, writeCall("note failure of record", brief(ref.ID)), showDone, func() (struct{}, error) {
-		return struct{}{}, s.Records.NoteFailure(ctx, ref, f)
-	})
-	return err
-}
-
-func (s *steppedRecords) NoteReenqueue(ctx context.Context, ref upload.Ref, seen int, at time.Time) (upload.Record, error) {
-	return perform(s.world, s.actor, writeCall("count message of record", brief(ref.ID)), showRecord, func() (upload.Record, error) {
-		return s.Records.NoteReenqueue(ctx, ref, seen, at)
-	})
-}
-
-func (s *steppedRecords) Usage(ctx context.Context, j upload.Journal, e upload.Entry, k upload.KindName) (upload.Usage, error) {
+func (s *steppedRecords) Usage(ctx context.Context, j upload.Journal, e upload.Entry, k policy.KindName) (upload.Usage, error) {
 	return perform(s.world, s.actor, readCall("sum usage", string(e)), showUsage, func() (upload.Usage, error) {
 		return s.Records.Usage(ctx, j, e, k)
 	})

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -30,14 +31,14 @@ var _ upload.Records = (*Records)(nil)
 
 // RecordsOptions says how a Records behaves.
 type RecordsOptions struct {
-	// Swap makes Create, Settle and Delete compare-and-swap, with tombstones.
-	// Without it the store behaves as upload.Records allows where Atomic is
-	// false: Settle reads in one step and writes in another, Create claims its
-	// idempotency key in a step of its own, Delete removes the record.
+	// Swap makes Create and Update compare-and-swap, with tombstones. Without it the
+	// store behaves as upload.Records allows where Atomic is false: a verdict is read in
+	// one step and written in another, Create claims its idempotency key in a step of its
+	// own, a deletion removes the record.
 	Swap bool
-	// WritesBack makes NoteFailure, NoteReenqueue, Reopen and Adopt, without Swap, read in
-	// one step and write all that they read in another, as a store may whose update is a
-	// read, a merge and a write: a verdict that came between is undone.
+	// WritesBack makes every other Update but a deletion, without Swap, read in one step
+	// and write all that it read in another, as a store may whose update is a read, a
+	// merge and a write: a verdict that came between is undone.
 	WritesBack bool
 	// Now is the clock that idempotency keys expire by. When it is nil the time
 	// is the CreatedAt of the record that is being created.
@@ -148,81 +149,84 @@ func (s *Records) get(ref upload.Ref) (upload.Record, error) {
 	return detach(r), nil
 }
 
-// Settle implements upload.Records.
-func (s *Records) Settle(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
+// Update implements upload.Records.
+//
+// Without compare-and-swap a verdict is read in one step and written in another, and so
+// is every other change of a store that writes back; a deletion is one step.
+func (s *Records) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return upload.Record{}, err
 	}
-	if v.Status != upload.Stored && v.Status != upload.Rejected {
-		return upload.Record{}, fmt.Errorf("verdict %q is neither stored nor rejected", v.Status)
-	}
-	if s.options.Swap {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		found, err := s.settleable(ref, v)
+	switch {
+	case s.options.Swap || t.Name == upload.DeleteName:
+	case t.Name == upload.SettleName:
+		after, err := s.ask(ref, t)
 		if err != nil {
 			return upload.Record{}, err
 		}
-		return s.settle(found, v), nil
+		s.options.Between(ctx, "write the verdict")
+		// Whatever verdict came in between is overwritten.
+		t = upload.Transition{To: func(upload.Record) (upload.Record, error) { return after, nil }}
+	case s.options.WritesBack:
+		read, err := s.Get(ctx, ref)
+		if err != nil {
+			return upload.Record{}, err
+		}
+		s.options.Between(ctx, "write back")
+		to := t.To
+		t.To = func(upload.Record) (upload.Record, error) { return to(read) }
 	}
-	found, err := s.readSettleable(ref, v)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	after, err := s.transit(ref, t) // a record that was removed in between does not come back
 	if err != nil {
 		return upload.Record{}, err
 	}
-	s.options.Between(ctx, "write the verdict")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	// Whatever verdict came in between is overwritten; a record that was removed
-	// in between does not come back.
-	if _, err := s.get(ref); err != nil {
-		return upload.Record{}, err
+	if after.Status == upload.Deleted && !s.options.Swap {
+		delete(s.records, ref)
+		s.removed[ref] = true
+	} else {
+		s.records[ref] = detach(after)
 	}
-	return s.settle(found, v), nil
+	return detach(after), nil
 }
 
-func (s *Records) readSettleable(ref upload.Ref, v upload.Verdict) (upload.Record, error) {
+// ask gives what a transition would make of a record.
+func (s *Records) ask(ref upload.Ref, t upload.Transition) (upload.Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.settleable(ref, v)
+	return s.transit(ref, t)
 }
 
-// settle writes what v makes of r.
-func (s *Records) settle(r upload.Record, v upload.Verdict) upload.Record {
-	settled := v.Apply(r)
-	s.records[r.Ref()] = detach(settled)
-	return settled
-}
-
-// settleable gives the record that v may be applied to.
-func (s *Records) settleable(ref upload.Ref, v upload.Verdict) (upload.Record, error) {
-	r, err := s.get(ref)
+func (s *Records) transit(ref upload.Ref, t upload.Transition) (upload.Record, error) {
+	before, err := s.get(ref)
 	if err != nil {
 		return upload.Record{}, err
 	}
-	if r.Status != upload.Pending {
-		return upload.Record{}, upload.ErrConflict
+	after, err := t.To(before)
+	if err == nil && before.Status == upload.Pending && after.Status == upload.Stored {
+		err = s.admit(after, t.Admit)
 	}
-	if v.Status != upload.Stored {
-		return r, nil
-	}
+	return after, err
+}
+
+// admit says whether the entry may hold one more stored file.
+func (s *Records) admit(r upload.Record, a upload.Admission) error {
 	var owner *upload.Record
-	files, bytes := int64(1), v.Size
+	var stored upload.Usage
 	for _, other := range s.records {
-		if other.Status != upload.Stored || !sameEntry(other, ref.Journal, ref.Entry, ref.Kind) {
+		if other.Status != upload.Stored || !sameEntry(other, r.Journal, r.Entry, r.Kind) {
 			continue
 		}
-		files, bytes = files+1, bytes+other.Size
-		if v.Unique && other.SHA256 == v.SHA256 && (owner == nil || older(other, *owner)) {
+		stored.Files, stored.Bytes = stored.Files+1, stored.Bytes+other.Size
+		if a.Unique && other.SHA256 == r.SHA256 && (owner == nil || older(other, *owner)) {
 			owner = &other
 		}
 	}
-	switch {
-	case owner != nil:
-		return upload.Record{}, &upload.DuplicateError{Earlier: owner.ID}
-	case v.MaxFiles > 0 && files > v.MaxFiles, v.MaxTotalBytes > 0 && bytes > v.MaxTotalBytes:
-		return upload.Record{}, upload.ErrOverQuota
+	if owner != nil {
+		return &upload.DuplicateError{Earlier: owner.ID}
 	}
-	return r, nil
+	return a.Fits(stored, r.Size)
 }
 
 // older orders records by creation.
@@ -230,98 +234,8 @@ func older(a, b upload.Record) bool {
 	return position{At: a.CreatedAt, Ref: a.Ref()}.compare(position{At: b.CreatedAt, Ref: b.Ref()}) < 0
 }
 
-func sameEntry(r upload.Record, j upload.Journal, e upload.Entry, k upload.KindName) bool {
+func sameEntry(r upload.Record, j upload.Journal, e upload.Entry, k policy.KindName) bool {
 	return r.Journal == j && r.Entry == e && r.Kind == k
-}
-
-// Delete implements upload.Records.
-func (s *Records) Delete(ctx context.Context, ref upload.Ref, at, forget time.Time) (upload.Record, error) {
-	if err := ctx.Err(); err != nil {
-		return upload.Record{}, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r, err := s.get(ref)
-	if err != nil || r.Status == upload.Deleted {
-		return upload.Record{}, upload.ErrNotFound
-	}
-	tombstone := r.Tombstone(at, forget)
-	if s.options.Swap {
-		s.records[ref] = detach(tombstone)
-	} else {
-		delete(s.records, ref)
-		s.removed[ref] = true
-	}
-	return tombstone, nil
-}
-
-// change makes something else of a record that is there: in one step, unless the
-// store writes back what it read.
-func (s *Records) change(ctx context.Context, ref upload.Ref, to func(upload.Record) (upload.Record, error)) (upload.Record, error) {
-	if err := ctx.Err(); err != nil {
-		return upload.Record{}, err
-	}
-	if s.options.WritesBack && !s.options.Swap {
-		read, err := s.Get(ctx, ref)
-		if err != nil {
-			return upload.Record{}, err
-		}
-		s.options.Between(ctx, "write back")
-		return s.write(ref, func(upload.Record) (upload.Record, error) { return to(read) })
-	}
-	return s.write(ref, to)
-}
-
-// write replaces a record that is there.
-func (s *Records) write(ref upload.Ref, to func(upload.Record) (upload.Record, error)) (upload.Record, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r, err := s.get(ref)
-	if err != nil {
-		return upload.Record{}, err
-	}
-	changed, err := to(r)
-	if err != nil {
-		return upload.Record{}, err
-	}
-	s.records[ref] = changed
-	return detach(changed), nil
-}
-
-// Reopen implements upload.Records.
-func (s *Records) Reopen(ctx context.Context, ref upload.Ref) (upload.Record, error) {
-	return s.change(ctx, ref, func(r upload.Record) (upload.Record, error) {
-		if r.Status != upload.Rejected {
-			return r, upload.ErrConflict
-		}
-		return r.Reopened(), nil
-	})
-}
-
-// Adopt implements upload.Records.
-func (s *Records) Adopt(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
-	return s.change(ctx, ref, func(r upload.Record) (upload.Record, error) {
-		if !r.Old() {
-			return r, upload.ErrConflict
-		}
-		return detach(v.Apply(r)), nil
-	})
-}
-
-// NoteFailure implements upload.Records.
-func (s *Records) NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error {
-	_, err := s.change(ctx, ref, func(r upload.Record) (upload.Record, error) { return r.Failed(f), nil })
-	return err
-}
-
-// NoteReenqueue implements upload.Records.
-func (s *Records) NoteReenqueue(ctx context.Context, ref upload.Ref, seen int, at time.Time) (upload.Record, error) {
-	return s.change(ctx, ref, func(r upload.Record) (upload.Record, error) {
-		if r.Reenqueued != seen {
-			return r, upload.ErrConflict
-		}
-		return r.SentAgain(at), nil
-	})
 }
 
 // Overwrite puts a record in place whatever is there: for a test that begins

@@ -3,18 +3,18 @@ package uploadtest
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
 // Usage implements upload.Records.
-func (s *Records) Usage(ctx context.Context, j upload.Journal, e upload.Entry, k upload.KindName) (upload.Usage, error) {
+func (s *Records) Usage(ctx context.Context, j upload.Journal, e upload.Entry, k policy.KindName) (upload.Usage, error) {
 	if err := ctx.Err(); err != nil {
 		return upload.Usage{}, err
 	}
@@ -38,42 +38,33 @@ func (s *Records) Usage(ctx context.Context, j upload.Journal, e upload.Entry, k
 
 // List implements upload.Records. An empty Status means any.
 func (s *Records) List(ctx context.Context, q upload.Query) (upload.Page, error) {
-	list := fmt.Sprintf("list %s %s %s %s", q.Journal, q.Entry, q.Kind, q.Status)
-	return s.page(ctx, list, true, q.Cursor, q.Limit, func(r upload.Record) bool {
+	return s.page(ctx, q.Name(), true, q.Cursor, q.Limit, func(r upload.Record) bool {
 		return sameEntry(r, q.Journal, q.Entry, q.Kind) && (q.Status == "" || r.Status == q.Status)
 	})
 }
 
-// PendingBefore implements upload.Records.
-func (s *Records) PendingBefore(ctx context.Context, t time.Time, c upload.Cursor, limit int) (upload.Page, error) {
-	return s.page(ctx, "pending", false, c, limit, func(r upload.Record) bool {
-		return r.Status == upload.Pending && r.CreatedAt.Before(t)
+// Scan implements upload.Records.
+func (s *Records) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
+	return s.page(ctx, q.Name(), false, q.Cursor, q.Limit, func(r upload.Record) bool {
+		return (q.Status == "" || r.Status == q.Status) && (q.Before.IsZero() || r.CreatedAt.Before(q.Before))
 	})
 }
 
-// ByStatus implements upload.Records.
-func (s *Records) ByStatus(ctx context.Context, status upload.Status, c upload.Cursor, limit int) (upload.Page, error) {
-	return s.page(ctx, "status "+string(status), false, c, limit, func(r upload.Record) bool { return r.Status == status })
-}
-
-// All implements upload.Records.
-func (s *Records) All(ctx context.Context, c upload.Cursor, limit int) (upload.Page, error) {
-	return s.page(ctx, "all", false, c, limit, func(upload.Record) bool { return true })
-}
-
-// position is what a cursor holds: which list it continues, and after what.
+// position is what a cursor holds: after what its list goes on.
 type position struct {
-	List string
-	At   time.Time
-	Ref  upload.Ref
+	At  time.Time
+	Ref upload.Ref
 }
 
 func (p position) compare(q position) int {
 	return cmp.Or(p.At.Compare(q.At), cmp.Compare(p.Ref.ID, q.Ref.ID), strings.Compare(p.Ref.String(), q.Ref.String()))
 }
 
+// maxCursorBytes is more than a cursor has that this store gave.
+const maxCursorBytes = 4096
+
 // page gives one page of the records that match, by creation.
-func (s *Records) page(ctx context.Context, list string, newestFirst bool, c upload.Cursor, limit int, match func(upload.Record) bool) (upload.Page, error) {
+func (s *Records) page(ctx context.Context, list upload.ListName, newestFirst bool, c upload.Cursor, limit int, match func(upload.Record) bool) (upload.Page, error) {
 	if err := ctx.Err(); err != nil {
 		return upload.Page{}, err
 	}
@@ -82,8 +73,8 @@ func (s *Records) page(ctx context.Context, list string, newestFirst bool, c upl
 	}
 	var after position
 	if c != "" {
-		text, err := base64.RawURLEncoding.DecodeString(string(c))
-		if err != nil || json.Unmarshal(text, &after) != nil || after.List != list {
+		text, err := list.Place(c, maxCursorBytes)
+		if err != nil || json.Unmarshal(text, &after) != nil {
 			return upload.Page{}, upload.ErrBadCursor
 		}
 	}
@@ -96,7 +87,7 @@ func (s *Records) page(ctx context.Context, list string, newestFirst bool, c upl
 	defer s.mu.Unlock()
 	var found []position
 	for ref, r := range s.records {
-		at := position{list, r.CreatedAt, ref}
+		at := position{r.CreatedAt, ref}
 		if match(r) && (c == "" || order(at, after) > 0) {
 			found = append(found, at)
 		}
@@ -111,7 +102,7 @@ func (s *Records) page(ctx context.Context, list string, newestFirst bool, c upl
 		if err != nil {
 			return upload.Page{}, fmt.Errorf("write a cursor: %w", err)
 		}
-		page.Next = upload.Cursor(base64.RawURLEncoding.EncodeToString(text))
+		page.Next = list.Cursor(text)
 	}
 	return page, nil
 }

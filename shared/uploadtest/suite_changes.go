@@ -12,22 +12,22 @@ var deleteCases = []recordsCase{
 	{"any record becomes a tombstone that keeps its facts", func(s *recordsSuite) {
 		at, forget := s.clock.now(), s.clock.now().Add(time.Hour)
 		for _, r := range []upload.Record{s.pending(), s.stored(10), s.rejected()} {
-			got, err := s.store.Delete(s.ctx, r.Ref(), at, forget)
+			got, err := s.store.Update(s.ctx, r.Ref(), upload.Delete(at, forget))
 			s.must(err, "delete a %s record", r.Status)
-			s.same(got, r.Tombstone(at, forget))
-			s.stands(r.Tombstone(at, forget))
+			s.same(got, After(upload.Delete(at, forget), r))
+			s.stands(After(upload.Delete(at, forget), r))
 		}
 	}},
 	{"the second time it is not found and the tombstone stays", func(s *recordsSuite) {
 		tombstone := s.deleted()
 		later := s.clock.now().Add(time.Minute)
-		_, err := s.store.Delete(s.ctx, tombstone.Ref(), later, later)
+		_, err := s.store.Update(s.ctx, tombstone.Ref(), upload.Delete(later, later))
 		s.is(err, upload.ErrNotFound, "delete again")
 		s.stands(tombstone)
 	}},
 	{"what is not there cannot be deleted", func(s *recordsSuite) {
 		r := s.draft()
-		_, err := s.store.Delete(s.ctx, r.Ref(), s.clock.now(), s.clock.now())
+		_, err := s.store.Update(s.ctx, r.Ref(), upload.Delete(s.clock.now(), s.clock.now()))
 		s.is(err, upload.ErrNotFound, "delete")
 		_, err = s.store.Get(s.ctx, r.Ref())
 		s.is(err, upload.ErrNotFound, "get")
@@ -35,10 +35,10 @@ var deleteCases = []recordsCase{
 	{"of deletions at once one wins", func(s *recordsSuite) {
 		r := s.stored(10)
 		s.winners(race(6, func(int) error {
-			_, err := s.store.Delete(s.ctx, r.Ref(), s.clock.now(), s.clock.now().Add(time.Hour))
+			_, err := s.store.Update(s.ctx, r.Ref(), upload.Delete(s.clock.now(), s.clock.now().Add(time.Hour)))
 			return err
 		}), upload.ErrNotFound)
-		s.stands(r.Tombstone(s.clock.now(), s.clock.now().Add(time.Hour)))
+		s.stands(After(upload.Delete(s.clock.now(), s.clock.now().Add(time.Hour)), r))
 	}},
 	{"a neighbour is not touched", func(s *recordsSuite) {
 		neighbour := s.stored(10)
@@ -50,11 +50,11 @@ var deleteCases = []recordsCase{
 var reopenCases = []recordsCase{
 	{"a rejected record is pending again without its verdict", func(s *recordsSuite) {
 		r := s.pending()
-		s.must(s.store.NoteFailure(s.ctx, r.Ref(), upload.Failure{At: s.clock.now(), Message: "slow"}), "note a failure")
+		s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: "slow"}), "note a failure")
 		rejected := s.settle(r.Ref(), s.rejecting())
-		got, err := s.store.Reopen(s.ctx, r.Ref())
+		got, err := s.store.Update(s.ctx, r.Ref(), upload.Reopen())
 		s.must(err, "reopen")
-		s.same(got, rejected.Reopened())
+		s.same(got, After(upload.Reopen(), rejected))
 		s.stands(r)
 		s.settle(r.Ref(), s.storing())
 	}},
@@ -64,13 +64,13 @@ var reopenCases = []recordsCase{
 			if r.Status == upload.Deleted {
 				want = s.gone()
 			}
-			_, err := s.store.Reopen(s.ctx, r.Ref())
+			_, err := s.store.Update(s.ctx, r.Ref(), upload.Reopen())
 			s.is(err, want, "reopen a %s record", r.Status)
 			s.stands(r)
 		}
 	}},
 	{"what is not there cannot be reopened", func(s *recordsSuite) {
-		_, err := s.store.Reopen(s.ctx, s.draft().Ref())
+		_, err := s.store.Update(s.ctx, s.draft().Ref(), upload.Reopen())
 		s.is(err, upload.ErrNotFound, "reopen")
 	}},
 }
@@ -84,14 +84,14 @@ var adoptCases = []recordsCase{
 		}
 		v := s.storing()
 		v.Version = upload.OldVersion
-		got, err := s.store.Adopt(s.ctx, r.Ref(), v)
+		got, err := s.store.Update(s.ctx, r.Ref(), upload.Adopt(v))
 		s.must(err, "adopt")
 		s.same(got, v.Apply(old))
 		s.stands(v.Apply(old))
 		s.gives(s.list(upload.Stored), v.Apply(old))
 		s.uses(upload.Usage{Files: 1, Bytes: v.Size})
 		s.refusedAsDuplicate(s.pending(), s.unique(v.SHA256), r.ID)
-		_, err = s.store.Adopt(s.ctx, r.Ref(), v)
+		_, err = s.store.Update(s.ctx, r.Ref(), upload.Adopt(v))
 		s.is(err, upload.ErrConflict, "adopt again")
 	}},
 	{"nothing else is adopted", func(s *recordsSuite) {
@@ -100,11 +100,11 @@ var adoptCases = []recordsCase{
 			if r.Status == upload.Deleted {
 				want = s.gone()
 			}
-			_, err := s.store.Adopt(s.ctx, r.Ref(), s.storing())
+			_, err := s.store.Update(s.ctx, r.Ref(), upload.Adopt(s.storing()))
 			s.is(err, want, "adopt a %s record", r.Status)
 			s.stands(r)
 		}
-		_, err := s.store.Adopt(s.ctx, s.draft().Ref(), s.storing())
+		_, err := s.store.Update(s.ctx, s.draft().Ref(), upload.Adopt(s.storing()))
 		s.is(err, upload.ErrNotFound, "adopt what is not there")
 	}},
 }
@@ -114,7 +114,7 @@ var failureCases = []recordsCase{
 		r := s.pending()
 		for i, message := range []string{"slow", "", "the store was away"} {
 			f := upload.Failure{At: s.clock.now().Add(time.Duration(i) * time.Minute), Message: message}
-			s.must(s.store.NoteFailure(s.ctx, r.Ref(), f), "note a failure")
+			s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), f), "note a failure")
 			r.Failures, r.LastFailure = i+1, &f
 			s.stands(r)
 		}
@@ -124,7 +124,7 @@ var failureCases = []recordsCase{
 	}},
 	{"nothing changes in a record that is not pending", func(s *recordsSuite) {
 		for _, r := range []upload.Record{s.stored(10), s.rejected(), s.deleted()} {
-			err := s.store.NoteFailure(s.ctx, r.Ref(), upload.Failure{At: s.clock.now(), Message: "late"})
+			err := upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: "late"})
 			if r.Status == upload.Deleted && !s.atomic {
 				s.is(err, upload.ErrNotFound, "note a failure of what was removed")
 			} else {
@@ -134,12 +134,12 @@ var failureCases = []recordsCase{
 		}
 	}},
 	{"what is not there has no failures", func(s *recordsSuite) {
-		s.is(s.store.NoteFailure(s.ctx, s.draft().Ref(), upload.Failure{At: s.clock.now(), Message: "no"}), upload.ErrNotFound, "note a failure")
+		s.is(upload.NoteFailure(s.ctx, s.store, s.draft().Ref(), upload.Failure{At: s.clock.now(), Message: "no"}), upload.ErrNotFound, "note a failure")
 	}},
 	{"a message without end is kept from its beginning in whole characters", func(s *recordsSuite) {
 		for _, message := range []string{strings.Repeat("é", 100_000), "x" + strings.Repeat("€", 70_000)} {
 			r := s.pending()
-			s.must(s.store.NoteFailure(s.ctx, r.Ref(), upload.Failure{At: s.clock.now(), Message: message}), "note a failure")
+			s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: message}), "note a failure")
 			got, err := s.store.Get(s.ctx, r.Ref())
 			s.must(err, "get")
 			if got.LastFailure == nil {
@@ -154,7 +154,7 @@ var failureCases = []recordsCase{
 	{"failures at once are all counted", func(s *recordsSuite) {
 		r := s.pending()
 		for i, err := range race(8, func(int) error {
-			return s.store.NoteFailure(s.ctx, r.Ref(), upload.Failure{At: s.clock.now(), Message: "slow"})
+			return upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: "slow"})
 		}) {
 			s.must(err, "note failure %d", i)
 		}
@@ -166,14 +166,14 @@ var failureCases = []recordsCase{
 	}},
 }
 
-var reenqueueCases = []recordsCase{
+var resendCases = []recordsCase{
 	{"messages sent again are counted, whatever the status", func(s *recordsSuite) {
 		for _, r := range []upload.Record{s.pending(), s.stored(10), s.rejected()} {
 			for seen := range 2 {
 				at := s.clock.now().Add(time.Duration(seen) * time.Hour)
-				got, err := s.store.NoteReenqueue(s.ctx, r.Ref(), seen, at)
+				got, err := s.store.Update(s.ctx, r.Ref(), upload.CountResend(seen, at))
 				s.must(err, "count a further message of a %s record", r.Status)
-				r = r.SentAgain(at)
+				r = After(upload.CountResend(r.Reenqueued, at), r)
 				s.same(got, r)
 				s.stands(r)
 			}
@@ -183,7 +183,7 @@ var reenqueueCases = []recordsCase{
 		r := s.pending()
 		first := s.reenqueue(r, s.clock.now())
 		for _, seen := range []int{0, 2, -1} {
-			_, err := s.store.NoteReenqueue(s.ctx, r.Ref(), seen, s.clock.now().Add(time.Hour))
+			_, err := s.store.Update(s.ctx, r.Ref(), upload.CountResend(seen, s.clock.now().Add(time.Hour)))
 			s.is(err, upload.ErrConflict, "count a further message after %d", seen)
 			s.stands(first)
 		}
@@ -191,34 +191,34 @@ var reenqueueCases = []recordsCase{
 	{"of several at once one counts", func(s *recordsSuite) {
 		r := s.pending()
 		s.winners(race(6, func(int) error {
-			_, err := s.store.NoteReenqueue(s.ctx, r.Ref(), 0, s.clock.now())
+			_, err := s.store.Update(s.ctx, r.Ref(), upload.CountResend(0, s.clock.now()))
 			return err
 		}), upload.ErrConflict)
-		s.stands(r.SentAgain(s.clock.now()))
+		s.stands(After(upload.CountResend(r.Reenqueued, s.clock.now()), r))
 	}},
 	{"a verdict and failures leave the count, a re-check begins anew", func(s *recordsSuite) {
 		r := s.reenqueue(s.pending(), s.clock.now())
-		s.must(s.store.NoteFailure(s.ctx, r.Ref(), upload.Failure{At: s.clock.now(), Message: "slow"}), "note a failure")
+		s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: "slow"}), "note a failure")
 		rejected := s.settle(r.Ref(), s.rejecting())
 		if rejected.Reenqueued != 1 || rejected.Failures != 1 {
 			s.Errorf("after its verdict: %d messages, %d failures", rejected.Reenqueued, rejected.Failures)
 		}
-		got, err := s.store.Reopen(s.ctx, r.Ref())
+		got, err := s.store.Update(s.ctx, r.Ref(), upload.Reopen())
 		s.must(err, "reopen")
-		s.same(got, rejected.Reopened())
+		s.same(got, After(upload.Reopen(), rejected))
 		s.reenqueue(got, s.clock.now())
 	}},
 	{"what is not there is not counted", func(s *recordsSuite) {
-		_, err := s.store.NoteReenqueue(s.ctx, s.draft().Ref(), 0, s.clock.now())
+		_, err := s.store.Update(s.ctx, s.draft().Ref(), upload.CountResend(0, s.clock.now()))
 		s.is(err, upload.ErrNotFound, "count a further message")
 	}},
 }
 
 func (s *recordsSuite) reenqueue(r upload.Record, at time.Time) upload.Record {
 	s.Helper()
-	got, err := s.store.NoteReenqueue(s.ctx, r.Ref(), r.Reenqueued, at)
+	got, err := s.store.Update(s.ctx, r.Ref(), upload.CountResend(r.Reenqueued, at))
 	s.must(err, "count a further message of %s", r.Ref())
-	s.same(got, r.SentAgain(at))
+	s.same(got, After(upload.CountResend(r.Reenqueued, at), r))
 	return got
 }
 

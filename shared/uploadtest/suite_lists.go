@@ -23,13 +23,13 @@ func (s *recordsSuite) list(status upload.Status) list {
 
 func (s *recordsSuite) before(t time.Time) list {
 	return func(ctx context.Context, cursor upload.Cursor, limit int) (upload.Page, error) {
-		return s.store.PendingBefore(ctx, t, cursor, limit)
+		return s.store.Scan(ctx, upload.ScanQuery{Status: upload.Pending, Before: t, Cursor: cursor, Limit: limit})
 	}
 }
 
 func (s *recordsSuite) byStatus(status upload.Status) list {
 	return func(ctx context.Context, cursor upload.Cursor, limit int) (upload.Page, error) {
-		return s.store.ByStatus(ctx, status, cursor, limit)
+		return s.store.Scan(ctx, upload.ScanQuery{Status: status, Cursor: cursor, Limit: limit})
 	}
 }
 
@@ -153,6 +153,10 @@ var listCases = []recordsCase{
 	}},
 }
 
+func (s *recordsSuite) all(ctx context.Context, c upload.Cursor, limit int) (upload.Page, error) {
+	return s.store.Scan(ctx, upload.ScanQuery{Cursor: c, Limit: limit})
+}
+
 var scanCases = []recordsCase{
 	{"pending records before an instant come oldest first from every entry", func(s *recordsSuite) {
 		a, elsewhere, b := s.pending(), s.draft(), s.pending()
@@ -197,13 +201,19 @@ var scanCases = []recordsCase{
 		s.create(elsewhere)
 		a, b, x, tombstone := s.stored(1), s.stored(2), s.rejected(), s.deleted()
 		s.holds(s.byStatus(upload.Pending), p, q, elsewhere)
-		s.holds(s.byStatus(upload.Stored), a, b)
-		s.holds(s.byStatus(upload.Rejected), x)
+		s.gives(s.byStatus(upload.Stored), a, b)
+		s.gives(s.byStatus(upload.Rejected), x)
 		if s.atomic {
 			s.holds(s.byStatus(upload.Deleted), tombstone)
 		} else {
 			s.holds(s.byStatus(upload.Deleted))
 		}
+	}},
+	{"records of any status before an instant come oldest first", func(s *recordsSuite) {
+		a, b := s.stored(1), s.stored(2)
+		s.gives(func(ctx context.Context, c upload.Cursor, limit int) (upload.Page, error) {
+			return s.store.Scan(ctx, upload.ScanQuery{Status: upload.Stored, Before: b.CreatedAt, Cursor: c, Limit: limit})
+		}, a)
 	}},
 	{"every record is given once", func(s *recordsSuite) {
 		elsewhere := s.draft()
@@ -213,7 +223,7 @@ var scanCases = []recordsCase{
 		if s.atomic {
 			all = append(all, tombstone)
 		}
-		s.holds(s.store.All, all...)
+		s.holds(s.all, all...)
 	}},
 	{"records that stay are given once while others come and go", func(s *recordsSuite) {
 		staying := map[upload.ID]int{}
@@ -223,7 +233,7 @@ var scanCases = []recordsCase{
 		going := s.pending()
 		var cursor upload.Cursor
 		for i := range 1000 {
-			p := s.page(s.store.All, cursor, 2)
+			p := s.page(s.all, cursor, 2)
 			for _, r := range p.Records {
 				if _, ok := staying[r.ID]; ok {
 					staying[r.ID]++
@@ -312,12 +322,15 @@ var everyCases = []recordsCase{
 		cancel()
 		fresh := s.draft()
 		for name, call := range map[string]func() error{
-			"Create":      func() error { _, err := s.store.Create(ended, fresh, s.once("scope", "key", "print")); return err },
-			"Get":         func() error { _, err := s.store.Get(ended, p.Ref()); return err },
-			"Settle":      func() error { _, err := s.store.Settle(ended, p.Ref(), s.storing()); return err },
-			"Delete":      func() error { _, err := s.store.Delete(ended, p.Ref(), s.clock.now(), s.clock.now()); return err },
-			"Reopen":      func() error { _, err := s.store.Reopen(ended, x.Ref()); return err },
-			"NoteFailure": func() error { return s.store.NoteFailure(ended, p.Ref(), upload.Failure{At: s.clock.now()}) },
+			"Create": func() error { _, err := s.store.Create(ended, fresh, s.once("scope", "key", "print")); return err },
+			"Get":    func() error { _, err := s.store.Get(ended, p.Ref()); return err },
+			"Settle": func() error { _, err := s.store.Update(ended, p.Ref(), upload.Settle(s.storing())); return err },
+			"Delete": func() error {
+				_, err := s.store.Update(ended, p.Ref(), upload.Delete(s.clock.now(), s.clock.now()))
+				return err
+			},
+			"Reopen":      func() error { _, err := s.store.Update(ended, x.Ref(), upload.Reopen()); return err },
+			"NoteFailure": func() error { return upload.NoteFailure(ended, s.store, p.Ref(), upload.Failure{At: s.clock.now()}) },
 			"Usage":       func() error { _, err := s.store.Usage(ended, p.Journal, p.Entry, p.Kind); return err },
 		} {
 			s.is(call(), context.Canceled, "%s", name)
@@ -345,7 +358,7 @@ var everyCases = []recordsCase{
 			if got, err := s.store.Get(s.ctx, r.Ref()); err != nil || got.Status != upload.Pending {
 				return fmt.Errorf("after creating: %q, %w", got.Status, err)
 			}
-			if _, err := s.store.Settle(s.ctx, r.Ref(), v); err != nil {
+			if _, err := s.store.Update(s.ctx, r.Ref(), upload.Settle(v)); err != nil {
 				return err
 			}
 			if got, err := s.store.Get(s.ctx, r.Ref()); err != nil || got.Status != upload.Stored {
@@ -367,5 +380,5 @@ var everyCases = []recordsCase{
 // lists are all lists, by name, that give pending records.
 func (s *recordsSuite) lists() map[string]list {
 	return map[string]list{"List": s.list(upload.Pending), "List of stored": s.list(upload.Stored),
-		"PendingBefore": s.before(s.clock.now().Add(time.Hour)), "ByStatus": s.byStatus(upload.Pending), "All": s.store.All}
+		"PendingBefore": s.before(s.clock.now().Add(time.Hour)), "ByStatus": s.byStatus(upload.Pending), "All": s.all}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -29,7 +30,7 @@ func RunRecords(t *testing.T, open func(t *testing.T, now func() time.Time) uplo
 		cases []recordsCase
 	}{
 		{"Create", createCases}, {"Once", onceCases}, {"Settle", settleCases}, {"Unique", uniqueCases}, {"Quota", quotaCases},
-		{"Delete", deleteCases}, {"Reopen", reopenCases}, {"Adopt", adoptCases}, {"NoteFailure", failureCases}, {"NoteReenqueue", reenqueueCases},
+		{"Delete", deleteCases}, {"Reopen", reopenCases}, {"Adopt", adoptCases}, {"CountFailure", failureCases}, {"CountResend", resendCases},
 		{"Usage", usageCases}, {"List", listCases}, {"Scans", scanCases}, {"Every method", everyCases},
 	} {
 		t.Run(group.name, func(t *testing.T) {
@@ -83,7 +84,7 @@ type recordsSuite struct {
 const (
 	suiteJournal = upload.Journal("journal-1")
 	suiteEntry   = upload.Entry("entry_A")
-	suiteKind    = upload.KindName("images")
+	suiteKind    = policy.KindName("images")
 	suiteSHA     = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 	otherSHA     = "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752"
 )
@@ -142,14 +143,14 @@ func (s *recordsSuite) rejecting() upload.Verdict {
 
 func (s *recordsSuite) settle(ref upload.Ref, v upload.Verdict) upload.Record {
 	s.Helper()
-	r, err := s.store.Settle(s.ctx, ref, v)
+	r, err := s.store.Update(s.ctx, ref, upload.Settle(v))
 	s.must(err, "settle %s", ref)
 	return r
 }
 
 func (s *recordsSuite) delete(ref upload.Ref) upload.Record {
 	s.Helper()
-	r, err := s.store.Delete(s.ctx, ref, s.clock.now(), s.clock.now().Add(91*24*time.Hour))
+	r, err := s.store.Update(s.ctx, ref, upload.Delete(s.clock.now(), s.clock.now().Add(91*24*time.Hour)))
 	s.must(err, "delete %s", ref)
 	return r
 }
@@ -278,13 +279,13 @@ var createCases = []recordsCase{
 		for _, ref := range elsewhere(r.Ref()) {
 			_, err := s.store.Get(s.ctx, ref)
 			s.is(err, upload.ErrNotFound, "get %s", ref)
-			_, err = s.store.Settle(s.ctx, ref, s.storing())
+			_, err = s.store.Update(s.ctx, ref, upload.Settle(s.storing()))
 			s.is(err, upload.ErrNotFound, "settle %s", ref)
-			_, err = s.store.Reopen(s.ctx, ref)
+			_, err = s.store.Update(s.ctx, ref, upload.Reopen())
 			s.is(err, upload.ErrNotFound, "reopen %s", ref)
-			_, err = s.store.Delete(s.ctx, ref, s.clock.now(), s.clock.now())
+			_, err = s.store.Update(s.ctx, ref, upload.Delete(s.clock.now(), s.clock.now()))
 			s.is(err, upload.ErrNotFound, "delete %s", ref)
-			s.is(s.store.NoteFailure(s.ctx, ref, upload.Failure{At: s.clock.now(), Message: "no"}), upload.ErrNotFound, "note a failure of %s", ref)
+			s.is(upload.NoteFailure(s.ctx, s.store, ref, upload.Failure{At: s.clock.now(), Message: "no"}), upload.ErrNotFound, "note a failure of %s", ref)
 		}
 		s.stands(r)
 	}},
@@ -295,7 +296,7 @@ var createCases = []recordsCase{
 			s.create(r)
 			s.stands(r)
 			failure := upload.Failure{At: s.clock.now(), Message: text}
-			s.must(s.store.NoteFailure(s.ctx, r.Ref(), failure), "note a failure")
+			s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), failure), "note a failure")
 			r.Failures, r.LastFailure = 1, &failure
 			s.stands(r)
 			v := s.rejecting()

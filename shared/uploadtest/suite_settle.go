@@ -35,12 +35,12 @@ var settleCases = []recordsCase{
 	{"times are kept in UTC and whole microseconds", func(s *recordsSuite) {
 		r, v, at := s.pending(), s.storing(), s.clock.now()
 		v.At = inRome(at)
-		s.must(s.store.NoteFailure(s.ctx, r.Ref(), upload.Failure{At: inRome(at), Message: "slow"}), "note a failure")
+		s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: inRome(at), Message: "slow"}), "note a failure")
 		r = v.Apply(r)
 		r.SettledAt, r.Failures, r.LastFailure = at, 1, &upload.Failure{At: at, Message: "slow"}
 		s.same(s.settle(r.Ref(), v), r)
 		s.stands(r)
-		deleted, err := s.store.Delete(s.ctx, r.Ref(), inRome(at), inRome(at.Add(time.Hour)))
+		deleted, err := s.store.Update(s.ctx, r.Ref(), upload.Delete(inRome(at), inRome(at.Add(time.Hour))))
 		s.must(err, "delete")
 		r.Status, r.DeletedAt, r.ForgetAfter = upload.Deleted, at, at.Add(time.Hour)
 		s.same(deleted, r)
@@ -51,7 +51,7 @@ var settleCases = []recordsCase{
 		for _, status := range []upload.Status{upload.Pending, upload.Deleted, "", "served"} {
 			v := s.storing()
 			v.Status = status
-			if _, err := s.store.Settle(s.ctx, r.Ref(), v); err == nil {
+			if _, err := s.store.Update(s.ctx, r.Ref(), upload.Settle(v)); err == nil {
 				s.Errorf("a verdict of %q was taken", status)
 			}
 		}
@@ -59,7 +59,7 @@ var settleCases = []recordsCase{
 	}},
 	{"what is not there cannot be settled", func(s *recordsSuite) {
 		r := s.draft()
-		_, err := s.store.Settle(s.ctx, r.Ref(), s.storing())
+		_, err := s.store.Update(s.ctx, r.Ref(), upload.Settle(s.storing()))
 		s.is(err, upload.ErrNotFound, "settle")
 		_, err = s.store.Get(s.ctx, r.Ref())
 		s.is(err, upload.ErrNotFound, "get")
@@ -81,7 +81,7 @@ var settleCases = []recordsCase{
 				verdicts[i].Size = int64(i)
 			}
 			winner := s.winners(race(len(verdicts), func(i int) error {
-				settled, err := s.store.Settle(s.ctx, r.Ref(), verdicts[i])
+				settled, err := s.store.Update(s.ctx, r.Ref(), upload.Settle(verdicts[i]))
 				if err == nil && settled.Size != int64(i) {
 					return errors.New("the winner was given another's verdict")
 				}
@@ -97,10 +97,10 @@ var settleCases = []recordsCase{
 			r, tombstone := s.pending(), upload.Record{}
 			errs := race(2, func(i int) (err error) {
 				if i == 0 {
-					_, err = s.store.Settle(s.ctx, r.Ref(), s.storing())
+					_, err = s.store.Update(s.ctx, r.Ref(), upload.Settle(s.storing()))
 					return err
 				}
-				tombstone, err = s.store.Delete(s.ctx, r.Ref(), s.clock.now(), s.clock.now().Add(time.Hour))
+				tombstone, err = s.store.Update(s.ctx, r.Ref(), upload.Delete(s.clock.now(), s.clock.now().Add(time.Hour)))
 				return err
 			})
 			if errs[0] != nil {
@@ -116,7 +116,7 @@ func (s *recordsSuite) keepsVerdict(r upload.Record, answer error) {
 	s.Helper()
 	for _, v := range []upload.Verdict{s.storing(), s.rejecting()} {
 		v.Version = "another-version"
-		_, err := s.store.Settle(s.ctx, r.Ref(), v)
+		_, err := s.store.Update(s.ctx, r.Ref(), upload.Settle(v))
 		s.is(err, answer, "settle as %s", v.Status)
 		s.stands(r)
 	}
@@ -133,7 +133,7 @@ func (s *recordsSuite) unique(sha256 string) upload.Verdict {
 // and that the record stays pending.
 func (s *recordsSuite) refusedAsDuplicate(r upload.Record, v upload.Verdict, earlier upload.ID) {
 	s.Helper()
-	_, err := s.store.Settle(s.ctx, r.Ref(), v)
+	_, err := s.store.Update(s.ctx, r.Ref(), upload.Settle(v))
 	s.is(err, upload.ErrDuplicate, "settle %s", r.Ref())
 	if d, ok := errors.AsType[*upload.DuplicateError](err); !ok || d.Earlier != earlier {
 		s.Errorf("error is %#v, want a DuplicateError that names %s", err, earlier)
@@ -199,7 +199,7 @@ var uniqueCases = []recordsCase{
 				records[i] = s.pending()
 			}
 			s.winners(race(len(records), func(i int) error {
-				_, err := s.store.Settle(s.ctx, records[i].Ref(), s.unique(string(sha)))
+				_, err := s.store.Update(s.ctx, records[i].Ref(), upload.Settle(s.unique(string(sha))))
 				return err
 			}), upload.ErrDuplicate)
 		}
@@ -216,7 +216,7 @@ func (s *recordsSuite) bounded(size, maxFiles, maxTotalBytes int64) upload.Verdi
 
 func (s *recordsSuite) refusedAsFull(r upload.Record, v upload.Verdict) {
 	s.Helper()
-	_, err := s.store.Settle(s.ctx, r.Ref(), v)
+	_, err := s.store.Update(s.ctx, r.Ref(), upload.Settle(v))
 	s.is(err, upload.ErrOverQuota, "settle %s", r.Ref())
 	s.stands(r)
 }
@@ -278,7 +278,7 @@ var quotaCases = []recordsCase{
 			records[i], verdicts[i] = s.pending(), s.bounded(10, 2, 20)
 		}
 		s.winners(race(len(records), func(i int) error {
-			_, err := s.store.Settle(s.ctx, records[i].Ref(), verdicts[i])
+			_, err := s.store.Update(s.ctx, records[i].Ref(), upload.Settle(verdicts[i]))
 			return err
 		}), upload.ErrOverQuota)
 	}},

@@ -11,10 +11,10 @@ import (
 	"hatchery/shared/upload"
 )
 
-// invocation is a context that ends when a fake clock says so: the bench's clock
+// invocation is a context that ends when a fake clock says so: the fixture's clock
 // is set to the given time before its deadline. The deadline itself is an hour
 // away, so that no real timer plays a part.
-func (b *bench) invocation(t testing.TB, left time.Duration) (ctx context.Context, pass func(time.Duration)) {
+func (b *fixture) invocation(t testing.TB, left time.Duration) (ctx context.Context, pass func(time.Duration)) {
 	t.Helper()
 	deadline := time.Now().Add(time.Hour)
 	ctx, cancel := context.WithDeadline(t.Context(), deadline)
@@ -44,7 +44,7 @@ func TestWhatCannotFinishBeforeTheDeadlineIsFailedAtOnce(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			tried := false
 			var pass func(time.Duration)
-			b := newBench(pipelineFunc(func(ctx context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
+			b := newFixture(pipelineFunc(func(ctx context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
 				if v == "v1" {
 					pass(c.spent)
 				} else {
@@ -80,7 +80,7 @@ func TestAWholeInvocationAlwaysTries(t *testing.T) {
 		size int64
 	}{{time.Minute, 5_000_000_000}, {time.Minute, 1 << 40}, {4 * time.Second, 100_000_000}, {2 * time.Second, 1000}} {
 		tried := 0
-		b := newBench(pipelineFunc(func(ctx context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
+		b := newFixture(pipelineFunc(func(ctx context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
 			tried++
 			return upload.Outcome{Result: upload.ResultStored}, nil
 		}))
@@ -96,7 +96,7 @@ func TestAWholeInvocationAlwaysTries(t *testing.T) {
 
 func TestTheMarginIsKeptFreeOfReading(t *testing.T) {
 	var got time.Time
-	b := newBench(pipelineFunc(func(ctx context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
+	b := newFixture(pipelineFunc(func(ctx context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
 		got, _ = ctx.Deadline()
 		return upload.Outcome{Result: upload.ResultStored}, nil
 	}))
@@ -108,7 +108,7 @@ func TestTheMarginIsKeptFreeOfReading(t *testing.T) {
 }
 
 func TestWithoutADeadlineEverythingIsTried(t *testing.T) {
-	b := newBench(pipelineFunc(func(ctx context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
+	b := newFixture(pipelineFunc(func(ctx context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
 		if end, ok := ctx.Deadline(); ok {
 			return upload.Outcome{}, fmt.Errorf("there is a deadline: %v", end)
 		}
@@ -121,7 +121,7 @@ func TestWithoutADeadlineEverythingIsTried(t *testing.T) {
 
 func TestWithoutAReadRateOnlyTheMarginCounts(t *testing.T) {
 	var pass func(time.Duration)
-	b := newBench(pipelineFunc(func(ctx context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
+	b := newFixture(pipelineFunc(func(ctx context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
 		pass(30 * time.Second)
 		return upload.Outcome{Result: upload.ResultStored}, nil
 	}))

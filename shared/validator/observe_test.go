@@ -15,7 +15,7 @@ import (
 )
 
 // observing keeps what the validator's observer hears, in order of the text.
-func (b *bench) observing() func() []string {
+func (b *fixture) observing() func() []string {
 	var mu sync.Mutex
 	var heard []string
 	b.Observe = func(o upload.Outcome, err error) {
@@ -27,7 +27,7 @@ func (b *bench) observing() func() []string {
 }
 
 func TestTheObserverHearsOfEachRecordOnce(t *testing.T) {
-	b := newBench(pipelineFunc(func(_ context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
+	b := newFixture(pipelineFunc(func(_ context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
 		ref, _ := upload.DefaultLayout.ParseQuarantineKey(key)
 		o := upload.Outcome{Result: upload.ResultStored, Ref: ref, Version: v}
 		switch v {
@@ -52,7 +52,7 @@ func TestTheObserverHearsOfEachRecordOnce(t *testing.T) {
 }
 
 func TestTheObserverHearsOfARecordThatCannotBeRead(t *testing.T) {
-	b := newBench(all(upload.ResultStored, nil))
+	b := newFixture(all(upload.ResultStored, nil))
 	heard := b.observing()
 	body, err := arrival.Format(arrived(1), arrived(2))
 	if err != nil {

@@ -1,7 +1,6 @@
-// Package validator turns a batch of queue messages into verdicts: each message
-// holds S3 notifications, each of them names one version of a quarantine object,
-// and the pipeline decides about it. Only trouble fails a message; a rejection is
-// a result.
+// Package validator turns a batch of queue messages into verdicts: each message holds S3 notifications, each of them
+// names one version of a quarantine object, and the pipeline decides about it. A rejection is a result: only what
+// keeps the pipeline from deciding fails a message.
 package validator
 
 import (
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"hatchery/shared/arrival"
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -27,12 +27,10 @@ type Pipeline interface {
 
 // Records is what the validator itself needs of upload.Records.
 type Records interface {
-	// Get is asked whether a message that was sent again, and tried often enough, still
-	// has a rejection to tell of.
+	// Get is asked whether a message that was sent again, and tried often enough, still has a rejection to tell of.
 	Get(ctx context.Context, ref upload.Ref) (upload.Record, error)
-	// NoteFailure keeps why a validation failed, for whoever looks at the dead letter
-	// later.
-	NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error
+	// Update counts a failure and keeps why, for whoever looks at the dead letter later.
+	Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error)
 }
 
 // Validator handles batches. Handle may be called concurrently.
@@ -43,18 +41,15 @@ type Validator struct {
 	Layout upload.Layout
 	// Bucket that notifications must speak of.
 	Bucket string
-	// Concurrency is how many messages of a batch are handled at once; at least 1.
-	// Each needs well under a megabyte.
+	// Concurrency is how many messages of a batch are handled at once; at least 1. Each needs well under a megabyte.
 	Concurrency int
-	// Margin is kept free before the deadline for the answer and for notes of
-	// failure.
+	// Margin is kept free before the deadline for the answer and for notes of failure.
 	Margin time.Duration
-	// ReadRate is how many bytes a second are counted on when judging whether a
-	// file can be read before the deadline.
+	// ReadRate is how many bytes a second are counted on when judging whether a file can be read before the
+	// deadline; 0 does not judge.
 	ReadRate int64
-	// Observe, when set, hears once of each S3 record what became of it, and of each
-	// message or record that cannot be read. An error means that the message comes
-	// again. It may be called concurrently.
+	// Observe, when set, is called once for each S3 record with what became of it, and for each message or record
+	// that cannot be read. An error means that the message comes again. It may be called concurrently.
 	Observe func(upload.Outcome, error)
 	Now     func() time.Time
 	Log     *slog.Logger
@@ -69,42 +64,39 @@ func (v *Validator) observe(o upload.Outcome, err error) {
 // DefaultMargin is enough to note failures and to answer.
 const DefaultMargin = 3 * time.Second
 
-// DefaultReadRate is a cautious figure for one stream from S3 in its region.
-const DefaultReadRate = 20_000_000
-
-// Handle judges every message of the batch. The answer lists the messages that
-// have to come again, in the form of SQS partial batch responses; the list is
-// never nil, and the error is always nil, because an error would fail the whole
-// batch.
+// Handle judges every message of the batch. The answer lists the messages that have to come again, in the form of
+// SQS partial batch responses; the list is never nil. The error is always nil: it would fail the whole batch.
 func (v *Validator) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
-	answer := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
-	whole := v.remaining(ctx)
-	failed := make([]bool, len(batch.Records))
+	invocation := v.remaining(ctx)
+	done := make([]bool, len(batch.Records))
 	var group errgroup.Group
 	group.SetLimit(max(v.Concurrency, 1))
 	for i, message := range batch.Records {
 		group.Go(func() error {
-			failed[i] = !v.handle(ctx, message, whole)
+			done[i] = v.handle(ctx, message, invocation)
 			return nil
 		})
 	}
 	_ = group.Wait() // every function returns nil
+	failures := []events.SQSBatchItemFailure{}
 	for i, message := range batch.Records {
-		if failed[i] {
-			answer.BatchItemFailures = append(answer.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: message.MessageId})
+		if !done[i] {
+			failures = append(failures, events.SQSBatchItemFailure{ItemIdentifier: message.MessageId})
 		}
 	}
-	return answer, nil
+	return events.SQSEventResponse{BatchItemFailures: failures}, nil
 }
 
-// handle does all of one message and says whether it has done its work. Records
-// that can be handled are, whatever is wrong with their neighbours.
-func (v *Validator) handle(ctx context.Context, message events.SQSMessage, whole time.Duration) (done bool) {
-	log := v.Log.With("message_id", message.MessageId, "receive_count", message.Attributes["ApproximateReceiveCount"])
+// handle does all of one message and says whether its work is done. Records that can be handled are, whatever is
+// wrong with their neighbours. invocation is how much time the whole batch had.
+func (v *Validator) handle(ctx context.Context, message events.SQSMessage, invocation time.Duration) (done bool) {
+	receiveCount := message.Attributes["ApproximateReceiveCount"]
+	log := v.Log.With("message_id", message.MessageId, "receive_count", receiveCount)
 	spent := false
-	if _, again := message.MessageAttributes[arrival.ReenqueuedAttribute]; again {
+	if _, resent := message.MessageAttributes[arrival.ReenqueuedAttribute]; resent {
 		log = log.With("reenqueued", true)
-		spent = receptions(message) > reenqueuedReceptions
+		n, err := strconv.Atoi(receiveCount)
+		spent = err == nil && n > reenqueuedReceptions
 	}
 	defer v.failOnPanic(ctx, log, &done)
 	parsed, err := arrival.Parse([]byte(message.Body))
@@ -123,46 +115,34 @@ func (v *Validator) handle(ctx context.Context, message events.SQSMessage, whole
 		log.WarnContext(ctx, "event is not about a new object", "event", name)
 	}
 	for _, created := range parsed.Created {
-		if spent && !v.refusedWith(ctx, created) {
-			ref, _ := v.Layout.ParseQuarantineKey(upload.Key(created.Key))
+		ref, ours := v.Layout.ParseQuarantineKey(upload.Key(created.Key))
+		if spent && !(ours && v.wasRejected(ctx, ref, created)) {
 			log.ErrorContext(ctx, "a message that was sent again has come to nothing: the upload stays as it is",
 				"key", created.Key, "upload_id", string(ref.ID), "version", created.VersionID)
 			continue
 		}
-		if !v.validate(ctx, log, created, whole) {
+		if !v.validate(ctx, log, created, invocation) {
 			done = false
 		}
 	}
 	return done
 }
 
-// reenqueuedReceptions is how often a message that the reconciler sent is tried. It
-// is acknowledged afterwards, untried: fewer than any queue's maxReceiveCount here,
-// so that such a message does not become one more dead letter, though trying it ends
-// the whole function every time. (A neighbour in its batch that ends the function, or
+// reenqueuedReceptions is how often a message that the reconciler sent is tried. It is acknowledged afterwards,
+// untried: fewer than any queue's maxReceiveCount here, so that such a message does not become one more dead
+// letter, though trying it ends the whole function every time. (A neighbour in its batch that ends the function, or
 // a function that cannot start, still counts receptions of it.)
 const reenqueuedReceptions = 3
 
-// refusedWith says whether the upload was rejected because of this very version.
-// What may be left to do then is to tell the application, and no later message would:
-// so it is tried as often as any other, and its dead letter says that nobody was told.
-func (v *Validator) refusedWith(ctx context.Context, created arrival.Created) bool {
-	ref, ours := v.Layout.ParseQuarantineKey(upload.Key(created.Key))
-	if !ours || created.Bucket != v.Bucket {
+// wasRejected says whether the upload was rejected because of this very version. What may be left to do then is to
+// notify the application, and no later message would: so it is tried as often as any other, and its dead letter
+// says that nobody was told.
+func (v *Validator) wasRejected(ctx context.Context, ref upload.Ref, created arrival.Created) bool {
+	if created.Bucket != v.Bucket {
 		return false
 	}
 	record, err := v.Records.Get(ctx, ref)
 	return err == nil && record.Status == upload.Rejected && record.JudgedVersion == upload.Version(created.VersionID)
-}
-
-// receptions is how often the queue has handed a message out, this time included;
-// 0 when it does not say.
-func receptions(m events.SQSMessage) int {
-	n, err := strconv.Atoi(m.Attributes["ApproximateReceiveCount"])
-	if err != nil {
-		return 0
-	}
-	return n
 }
 
 // failOnPanic is deferred: a panic fails what was being done, and nothing else.
@@ -181,7 +161,8 @@ var (
 )
 
 // validate handles one S3 record and says whether its work is done.
-func (v *Validator) validate(ctx context.Context, log *slog.Logger, created arrival.Created, whole time.Duration) (done bool) {
+func (v *Validator) validate(ctx context.Context, log *slog.Logger, created arrival.Created,
+	invocation time.Duration) (done bool) {
 	log = log.With("event", created.Name, "key", created.Key)
 	defer v.failOnPanic(ctx, log, &done)
 	if created.Bucket != v.Bucket {
@@ -191,7 +172,7 @@ func (v *Validator) validate(ctx context.Context, log *slog.Logger, created arri
 		return false
 	}
 	began := v.Now()
-	outcome, err := v.inTime(ctx, created, whole)
+	outcome, err := v.inTime(ctx, created, invocation)
 	v.observe(outcome, err)
 	log = log.With("upload_id", string(outcome.Ref.ID), "version", string(outcome.Version))
 	if err != nil {
@@ -220,37 +201,38 @@ func (v *Validator) validate(ctx context.Context, log *slog.Logger, created arri
 	return true
 }
 
-// causeOf is the innermost error's text, which names no key and no version: by it a
-// log's failures can be grouped.
+// causeOf is the innermost error's text, which names no key and no version, so that a log's failures can be grouped
+// by it.
 func causeOf(err error) string {
 	for {
+		var inner error
 		switch outer := err.(type) { //nolint:errorlint // it is the unwrapping itself
 		case interface{ Unwrap() error }:
-			if inner := outer.Unwrap(); inner != nil {
-				err = inner
-				continue
-			}
+			inner = outer.Unwrap()
 		case interface{ Unwrap() []error }:
-			if inner := outer.Unwrap(); len(inner) > 0 {
-				err = inner[0]
-				continue
+			if all := outer.Unwrap(); len(all) > 0 {
+				inner = all[0]
 			}
 		}
-		return err.Error()
+		if inner == nil {
+			return err.Error()
+		}
+		err = inner
 	}
 }
 
-// inTime validates if the rest of the invocation allows it. What cannot finish is
-// failed at once, so that it comes again with a whole invocation before it.
-func (v *Validator) inTime(ctx context.Context, created arrival.Created, whole time.Duration) (upload.Outcome, error) {
-	deadline, bounded := ctx.Deadline()
-	if bounded {
+// inTime validates if the rest of the invocation allows it. What cannot finish is failed at once, so that it comes
+// again with a whole invocation before it.
+func (v *Validator) inTime(ctx context.Context, created arrival.Created,
+	invocation time.Duration) (upload.Outcome, error) {
+	if deadline, bounded := ctx.Deadline(); bounded {
 		need := v.Margin
 		if v.ReadRate > 0 {
-			need += time.Duration(float64(min(max(created.Size, 0), upload.LargestObject)) / float64(v.ReadRate) * float64(time.Second))
+			size := min(max(created.Size, 0), policy.LargestObject)
+			need += time.Duration(float64(size) / float64(v.ReadRate) * float64(time.Second))
 		}
 		// A whole invocation is all that there ever is: with that it is tried.
-		if v.remaining(ctx) < min(need, whole-v.Margin) {
+		if v.remaining(ctx) < min(need, invocation-v.Margin) {
 			return upload.Outcome{}, errNoTime
 		}
 		var cancel context.CancelFunc
@@ -268,15 +250,14 @@ func (v *Validator) remaining(ctx context.Context) time.Duration {
 	return 24 * time.Hour
 }
 
-// note keeps the failure on the record. It is best effort: the message is retried
-// either way.
+// note keeps the failure on the record. It is best effort: the message is retried either way.
 func (v *Validator) note(ctx context.Context, log *slog.Logger, ref upload.Ref, cause error) {
 	if ref.ID == "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.Margin/2)
 	defer cancel()
-	err := v.Records.NoteFailure(ctx, ref, upload.Failure{At: v.Now(), Message: cause.Error()})
+	err := upload.NoteFailure(ctx, v.Records, ref, upload.Failure{At: v.Now(), Message: cause.Error()})
 	if err != nil && !errors.Is(err, upload.ErrNotFound) {
 		log.WarnContext(ctx, "failure could not be noted", "error", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"hatchery/shared/arrival"
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 	"hatchery/shared/uploadtest"
 )
@@ -28,7 +29,7 @@ var errTrouble = errors.New("the store does not answer")
 func TestABatchIsJudgedByThePipeline(t *testing.T) {
 	objects, records := uploadtest.NewObjects(), uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true})
 	made := 0
-	p := &upload.Pipeline{Policy: upload.DefaultPolicy(), Layout: upload.DefaultLayout, Records: records, Objects: objects,
+	p := &upload.Pipeline{Policy: policy.Default(), Layout: upload.DefaultLayout, Records: records, Objects: objects,
 		Now: func() time.Time { return noon }, TombstoneLife: upload.DefaultTombstoneLife,
 		NewID: func() (upload.ID, error) { made++; return refNumber(made).ID, nil }}
 	var picture bytes.Buffer
@@ -57,7 +58,7 @@ func TestABatchIsJudgedByThePipeline(t *testing.T) {
 	noVersion := arrived(1)
 	noVersion.VersionID = ""
 
-	b := newBench(p)
+	b := newFixture(p)
 	b.Records = records
 	b.wantFailed(t, t.Context(), []events.SQSMessage{
 		message(t, "stored", stored), message(t, "rejected", rejected), message(t, "deleted", deleted), message(t, "orphan", orphan), message(t, "foreign", foreign),
@@ -85,7 +86,7 @@ func TestWhatS3RecordedReachesThePipeline(t *testing.T) {
 	} {
 		t.Run(file, func(t *testing.T) {
 			var got []string
-			b := newBench(pipelineFunc(func(_ context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
+			b := newFixture(pipelineFunc(func(_ context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
 				got = append(got, string(key)+" "+string(v))
 				return upload.Outcome{Result: upload.ResultForeign, Version: v}, nil
 			}))
@@ -101,7 +102,7 @@ func TestWhatS3RecordedReachesThePipeline(t *testing.T) {
 }
 
 func TestTheTestEventIsAcknowledged(t *testing.T) {
-	b := newBench(all("", errTrouble))
+	b := newFixture(all("", errTrouble))
 	b.wantFailed(t, t.Context(), []events.SQSMessage{withBody("m", recorded(t, "test-event.json"))})
 	if b.log.Len() > 0 {
 		t.Errorf("the log:\n%s", b.log)
@@ -109,7 +110,7 @@ func TestTheTestEventIsAcknowledged(t *testing.T) {
 }
 
 func TestEventsThatAreNotAboutNewObjectsAreAcknowledged(t *testing.T) {
-	b := newBench(all("", errTrouble))
+	b := newFixture(all("", errTrouble))
 	b.wantFailed(t, t.Context(), []events.SQSMessage{withBody("m", strings.Replace(recorded(t, "put.json"), "ObjectCreated:Put", "ObjectRemoved:Delete", 1))})
 	if line := b.line(t, "event is not about a new object"); line["level"] != "WARN" || line["event"] != "ObjectRemoved:Delete" {
 		t.Errorf("logged as %v", line)
@@ -119,7 +120,7 @@ func TestEventsThatAreNotAboutNewObjectsAreAcknowledged(t *testing.T) {
 func TestARecordThatCannotBeReadFailsItsMessageButNotItsNeighbours(t *testing.T) {
 	var mu sync.Mutex
 	var got []string
-	b := newBench(pipelineFunc(func(_ context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
+	b := newFixture(pipelineFunc(func(_ context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		got = append(got, string(v))
@@ -145,7 +146,7 @@ func TestAMessageThatIsNoNotificationFailsAlone(t *testing.T) {
 		ids = append(ids, fmt.Sprint("bad", i))
 		messages = append(messages, withBody(ids[i], body))
 	}
-	b := newBench(all(upload.ResultStored, nil))
+	b := newFixture(all(upload.ResultStored, nil))
 	b.wantFailed(t, t.Context(), append(messages, message(t, "good", arrived(1))), ids...)
 	if line := b.line(t, "validated"); line["message_id"] != "good" {
 		t.Errorf("logged as %v", line)
@@ -153,7 +154,7 @@ func TestAMessageThatIsNoNotificationFailsAlone(t *testing.T) {
 }
 
 func TestAnEventOfAnotherBucketFailsUnseen(t *testing.T) {
-	b := newBench(pipelineFunc(func(context.Context, upload.Key, upload.Version) (upload.Outcome, error) {
+	b := newFixture(pipelineFunc(func(context.Context, upload.Key, upload.Version) (upload.Outcome, error) {
 		t.Error("the pipeline was asked")
 		return upload.Outcome{}, nil
 	}))
@@ -166,7 +167,7 @@ func TestAnEventOfAnotherBucketFailsUnseen(t *testing.T) {
 }
 
 func TestOnlyWhatFailedIsListedInTheOrderOfTheBatch(t *testing.T) {
-	b := newBench(pipelineFunc(func(ctx context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
+	b := newFixture(pipelineFunc(func(ctx context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
 		if v == "v2" || v == "v5" || v == "v9" {
 			return all("", errTrouble)(ctx, key, v)
 		}
@@ -182,13 +183,13 @@ func TestOnlyWhatFailedIsListedInTheOrderOfTheBatch(t *testing.T) {
 }
 
 func TestAnEmptyBatchFailsNothing(t *testing.T) {
-	newBench(all("", errTrouble)).wantFailed(t, t.Context(), nil)
+	newFixture(all("", errTrouble)).wantFailed(t, t.Context(), nil)
 }
 
 func TestAPanicFailsItsOwnMessageOnly(t *testing.T) {
 	var mu sync.Mutex
 	var got []string
-	b := newBench(pipelineFunc(func(_ context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
+	b := newFixture(pipelineFunc(func(_ context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		got = append(got, string(v))
@@ -216,7 +217,7 @@ func TestMessagesAreHandledConcurrentlyWithinTheBound(t *testing.T) {
 			var mu sync.Mutex
 			inside := 0
 			gate := make(chan struct{})
-			b := newBench(pipelineFunc(func(_ context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
+			b := newFixture(pipelineFunc(func(_ context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
 				mu.Lock()
 				inside++
 				mu.Unlock()
@@ -252,7 +253,7 @@ func TestMessagesAreHandledConcurrentlyWithinTheBound(t *testing.T) {
 
 func TestTroubleIsNotedOnTheRecord(t *testing.T) {
 	cause := fmt.Errorf("open object %q: %w", "quarantine/x", errTrouble)
-	b := newBench(all("", cause))
+	b := newFixture(all("", cause))
 	b.wantFailed(t, t.Context(), []events.SQSMessage{message(t, "m", arrived(1))}, "m")
 	want := []note{{refNumber(1), upload.Failure{At: noon, Message: cause.Error()}, nil}}
 	if !slices.Equal(b.notes.notes, want) {
@@ -265,7 +266,7 @@ func TestTroubleIsNotedOnTheRecord(t *testing.T) {
 }
 
 func TestARejectionIsNoFailure(t *testing.T) {
-	b := newBench(pipelineFunc(func(_ context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
+	b := newFixture(pipelineFunc(func(_ context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
 		return upload.Outcome{Result: upload.ResultRejected, Ref: refNumber(1), Version: v, Record: upload.Record{ID: refNumber(1).ID, Name: "cat", Extension: "png",
 			Status: upload.Rejected, CreatedAt: noon, SettledAt: noon.Add(1500 * time.Millisecond), Size: 9, Reason: &upload.Reason{Code: upload.TypeMismatch, Message: "Not a PNG."}}}, nil
 	}))
@@ -284,19 +285,19 @@ func TestARejectionIsNoFailure(t *testing.T) {
 
 func TestAFailureThatCannotBeNotedIsStillAFailure(t *testing.T) {
 	one := []events.SQSMessage{message(t, "m", arrived(1))}
-	b := newBench(all("", errTrouble))
+	b := newFixture(all("", errTrouble))
 	b.notes.err = errors.New("no pen")
 	b.wantFailed(t, t.Context(), one, "m")
 	if line := b.line(t, "failure could not be noted"); line["level"] != "WARN" || line["error"] != "no pen" || line["upload_id"] != string(refNumber(1).ID) {
 		t.Errorf("logged as %v", line)
 	}
-	b = newBench(all("", errTrouble))
+	b = newFixture(all("", errTrouble))
 	b.notes.err = fmt.Errorf("note: %w", upload.ErrNotFound)
 	b.wantFailed(t, t.Context(), one, "m")
 	if strings.Contains(b.log.String(), "could not be noted") {
 		t.Errorf("a record that is gone is worth a warning:\n%s", b.log)
 	}
-	b = newBench(pipelineFunc(func(context.Context, upload.Key, upload.Version) (upload.Outcome, error) {
+	b = newFixture(pipelineFunc(func(context.Context, upload.Key, upload.Version) (upload.Outcome, error) {
 		return upload.Outcome{}, errTrouble
 	}))
 	b.wantFailed(t, t.Context(), one, "m")
@@ -306,7 +307,7 @@ func TestAFailureThatCannotBeNotedIsStillAFailure(t *testing.T) {
 }
 
 func TestACancelledInvocationFailsWhatItHas(t *testing.T) {
-	b := newBench(pipelineFunc(func(ctx context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
+	b := newFixture(pipelineFunc(func(ctx context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
 		return all("", ctx.Err())(ctx, key, v)
 	}))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -327,7 +328,7 @@ func TestTheLogNeverHoldsABody(t *testing.T) {
 	messages := []events.SQSMessage{good, withBody("text", canary), withBody("value", `{"a":"`+canary+`"}`), withBody("list", `["`+canary+`"]`),
 		withBody("record", `{"Records":["`+canary+`",{"eventSource":"aws:s3","eventVersion":"2.1","eventName":"ObjectCreated:Put","userIdentity":{"principalId":"`+canary+`"}}]}`)}
 	for _, p := range []pipelineFunc{all(upload.ResultStored, nil), all("", errTrouble)} {
-		b := newBench(p)
+		b := newFixture(p)
 		if _, err := b.Handle(t.Context(), events.SQSEvent{Records: messages}); err != nil {
 			t.Fatal(err)
 		}

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"hatchery/shared/local/samples"
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func pipelineOn(records upload.Records, objects upload.Objects) *upload.Pipeline {
-	return &upload.Pipeline{Policy: upload.DefaultPolicy(), Layout: upload.DefaultLayout, Records: records, Objects: objects,
+	return &upload.Pipeline{Policy: policy.Default(), Layout: upload.DefaultLayout, Records: records, Objects: objects,
 		Now: func() time.Time { return start }, NewID: upload.NewID, TombstoneLife: upload.DefaultTombstoneLife}
 }
 

@@ -100,7 +100,7 @@ func TestUploadsArePutAsTheyArePresumedAndNotTwice(t *testing.T) {
 			}
 		}
 		// What an event made of it since stays.
-		if _, err := records.Delete(t.Context(), u.Ref(u.Uploads[2]), start, start); err == nil {
+		if _, err := records.Update(t.Context(), u.Ref(u.Uploads[2]), upload.Delete(start, start)); err == nil {
 			u.Uploads[2].Status = upload.Deleted
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -41,7 +42,7 @@ func (u Upload) Size() int64 { return int64(len(u.data)) }
 // Uploads are all of them, in one journal and of one kind.
 type Uploads struct {
 	Journal upload.Journal  `json:"journal"`
-	Kind    upload.KindName `json:"kind"`
+	Kind    policy.KindName `json:"kind"`
 	Uploads []Upload        `json:"uploads"`
 }
 

@@ -42,7 +42,7 @@ func TestTwoCreateOnlyWritesThatMeetAreTriedAgain(t *testing.T) {
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
 		})})
-	store := s3objects.New(client, bucket, s3objects.Options{})
+	store := s3objects.New(client, bucket)
 	for name, write := range map[string]func(context.Context) error{
 		"put": func(ctx context.Context) error { return store.Put(ctx, "quarantine/x", strings.NewReader("x"), 1) },
 		"copy": func(ctx context.Context) error {
@@ -68,7 +68,7 @@ func TestAStoreThatPassesOverARangeIsTrouble(t *testing.T) {
 	}))
 	defer server.Close()
 	client := s3.New(s3.Options{Region: region, BaseEndpoint: aws.String(server.URL), UsePathStyle: true, Credentials: credentials.NewStaticCredentialsProvider("k", "s", "")})
-	store := s3objects.New(client, bucket, s3objects.Options{})
+	store := s3objects.New(client, bucket)
 	for _, c := range []struct {
 		given          string
 		offset, length int64

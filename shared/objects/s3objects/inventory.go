@@ -41,15 +41,10 @@ func (m marker) cursor() (upload.Cursor, error) {
 
 // parseMarker reads a cursor of the list of a prefix.
 func parseMarker(c upload.Cursor, prefix string) (marker, error) {
-	if len(c) > maxCursor {
-		return marker{}, upload.ErrBadCursor
-	}
-	text, err := cursorForm.DecodeString(string(c))
-	if err != nil {
-		return marker{}, upload.ErrBadCursor
-	}
 	var m marker
-	if json.Unmarshal(text, &m) != nil || m.Prefix != prefix || m.Key == "" || !strings.HasPrefix(m.Key, prefix) {
+	text, err := cursorForm.DecodeString(string(c))
+	if err != nil || len(c) > maxCursor || json.Unmarshal(text, &m) != nil ||
+		m.Prefix != prefix || m.Key == "" || !strings.HasPrefix(m.Key, prefix) {
 		return marker{}, upload.ErrBadCursor
 	}
 	if again, err := m.cursor(); err != nil || again != c {
@@ -59,7 +54,8 @@ func parseMarker(c upload.Cursor, prefix string) (marker, error) {
 }
 
 // Under implements upload.Inventory.
-func (s *Store) Under(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (upload.InventoryPage, error) {
+func (s *Store) Under(ctx context.Context, prefix string, cursor upload.Cursor,
+	limit int) (upload.InventoryPage, error) {
 	if limit < 1 || limit > upload.MaxPage {
 		return upload.InventoryPage{}, fmt.Errorf("s3 list versions: the limit is %d, not 1 to %d", limit, upload.MaxPage)
 	}
@@ -71,31 +67,30 @@ func (s *Store) Under(ctx context.Context, prefix string, cursor upload.Cursor, 
 		if err != nil {
 			return upload.InventoryPage{}, fmt.Errorf("s3 list versions: %w", err)
 		}
-		in.KeyMarker = &m.Key
-		if m.Version != "" {
-			in.VersionIdMarker = &m.Version
-		}
+		in.KeyMarker, in.VersionIdMarker = &m.Key, optional(m.Version)
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.o.CallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.callTimeout)
 	defer cancel()
 	out, err := s.client.ListObjectVersions(ctx, in)
 	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() == "InvalidArgument" && cursor != "" {
 		return upload.InventoryPage{}, fmt.Errorf("s3 list versions: %w", upload.ErrBadCursor)
 	}
 	if err != nil {
-		return upload.InventoryPage{}, fault(err, "list versions")
+		return upload.InventoryPage{}, translateError(err, "list versions")
 	}
-	return page(out, prefix)
+	return pageOf(out, prefix)
 }
 
-// page reads what S3 answered.
-func page(out *s3.ListObjectVersionsOutput, prefix string) (upload.InventoryPage, error) {
-	if err := answered(out); err != nil {
+// pageOf reads what S3 answered.
+func pageOf(out *s3.ListObjectVersionsOutput, prefix string) (upload.InventoryPage, error) {
+	if err := checkListing(out); err != nil {
 		return upload.InventoryPage{}, err
 	}
-	decode := func(s *string) (string, error) { return aws.ToString(s), nil }
-	if out.EncodingType == types.EncodingTypeUrl {
-		decode = func(s *string) (string, error) { return url.QueryUnescape(aws.ToString(s)) }
+	decode := func(s *string) (string, error) {
+		if out.EncodingType != types.EncodingTypeUrl {
+			return aws.ToString(s), nil
+		}
+		return url.QueryUnescape(aws.ToString(s))
 	}
 	p := upload.InventoryPage{Versions: make([]upload.Kept, 0, len(out.Versions))}
 	for _, v := range out.Versions {
@@ -111,15 +106,16 @@ func page(out *s3.ListObjectVersionsOutput, prefix string) (upload.InventoryPage
 	}
 	next, err := decode(out.NextKeyMarker)
 	if err != nil || next == "" {
-		return upload.InventoryPage{}, fmt.Errorf("s3 list versions: it is cut short, and goes on at %.100q", aws.ToString(out.NextKeyMarker))
+		return upload.InventoryPage{}, fmt.Errorf("s3 list versions: it is cut short, and goes on at %.100q",
+			aws.ToString(out.NextKeyMarker))
 	}
 	p.Next, err = marker{prefix, next, aws.ToString(out.NextVersionIdMarker)}.cursor()
 	return p, err
 }
 
-// answered refuses what is no listing: the SDK makes an empty one of any 200, and an
+// checkListing refuses what is no listing: the SDK makes an empty one of any 200, and an
 // upload whose bytes are not listed may be given up.
-func answered(out *s3.ListObjectVersionsOutput) error {
+func checkListing(out *s3.ListObjectVersionsOutput) error {
 	if out.IsTruncated == nil {
 		return errors.New("s3 list versions: the answer is no listing")
 	}

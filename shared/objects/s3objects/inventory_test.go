@@ -33,7 +33,7 @@ func answering(t *testing.T, status int, body string) (s *s3objects.Store, asked
 		_, _ = io.WriteString(w, body)
 	}))
 	t.Cleanup(server.Close)
-	return s3objects.New(client(server.URL, secretKey), bucket, s3objects.Options{}), func() *http.Request { return last }
+	return s3objects.New(client(server.URL, secretKey), bucket), func() *http.Request { return last }
 }
 
 const listed = `<?xml version="1.0" encoding="UTF-8"?><ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">%s</ListVersionsResult>`

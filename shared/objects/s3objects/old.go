@@ -34,18 +34,18 @@ func (o *OldImages) PromoteOld(ctx context.Context, ref upload.Ref, p upload.Pro
 	if o.into == nil {
 		return upload.Copy{}, errors.New("old images are not promoted here")
 	}
-	return o.into.copyFrom(ctx, o.store.bucket+"/"+escapeKey(string(o.key(ref))), p)
+	return o.into.copyFrom(ctx, o.store.bucket+"/"+escapeKey(o.key(ref)), p)
 }
 
 var _ upload.OldImages = (*OldImages)(nil)
 
 // NewOldImages makes an OldImages of a bucket in which images lie under
 // {prefix}/{journal}/entries/{entry}/images/{id}; prefix "" is the bucket's root.
-func NewOldImages(client *s3.Client, bucket, prefix string, o Options) *OldImages {
+func NewOldImages(client *s3.Client, bucket, prefix string) *OldImages {
 	if prefix != "" {
 		prefix = strings.TrimSuffix(prefix, "/") + "/"
 	}
-	return &OldImages{store: New(client, bucket, o), prefix: prefix}
+	return &OldImages{store: New(client, bucket), prefix: prefix}
 }
 
 func (o *OldImages) key(ref upload.Ref) upload.Key { return upload.Key(o.prefix + ref.String()) }
@@ -53,7 +53,8 @@ func (o *OldImages) key(ref upload.Ref) upload.Key { return upload.Key(o.prefix 
 // Look reads the first bytes of an image; what else there is, S3 says with them.
 func (o *OldImages) Look(ctx context.Context, ref upload.Ref) (upload.OldImage, error) {
 	out, body, err := o.store.get(ctx, o.key(ref), "", fmt.Sprintf("bytes=0-%d", upload.OldHead-1))
-	if response, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && response.HTTPStatusCode() == http.StatusRequestedRangeNotSatisfiable {
+	if response, ok := errors.AsType[*smithyhttp.ResponseError](err); ok &&
+		response.HTTPStatusCode() == http.StatusRequestedRangeNotSatisfiable {
 		return upload.OldImage{}, nil // no bytes at all
 	}
 	if err != nil {
@@ -80,24 +81,12 @@ func (o *OldImages) Read(ctx context.Context, ref upload.Ref, offset, length int
 
 // LinkOld signs a URL that reads an image.
 func (o *OldImages) LinkOld(ctx context.Context, ref upload.Ref, l upload.Link) (string, error) {
-	signed, err := s3.NewPresignClient(o.store.client).PresignGetObject(ctx, &s3.GetObjectInput{
-		Bucket: &o.store.bucket, Key: aws.String(string(o.key(ref))),
-		ResponseContentType: &l.ContentType, ResponseContentDisposition: &l.Disposition,
-	}, s3.WithPresignExpires(l.Lifetime))
-	if err != nil {
-		return "", fmt.Errorf("sign a link to the old image %s: %w", ref, err)
-	}
-	return signed.URL, nil
+	l.Key = o.key(ref)
+	return o.store.link(ctx, nil, l)
 }
 
 // RemoveOld removes an image. In a bucket that is versioned after all it stays as an
 // old version.
 func (o *OldImages) RemoveOld(ctx context.Context, ref upload.Ref) error {
-	ctx, cancel := context.WithTimeout(ctx, o.store.o.CallTimeout)
-	defer cancel()
-	_, err := o.store.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &o.store.bucket, Key: aws.String(string(o.key(ref)))})
-	if err = fault(err, "delete"); errors.Is(err, upload.ErrGone) {
-		return nil
-	}
-	return err
+	return o.store.remove(ctx, o.key(ref), "")
 }

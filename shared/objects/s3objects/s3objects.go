@@ -31,7 +31,14 @@ import (
 type Store struct {
 	client *s3.Client
 	bucket string
-	o      Options
+	// callTimeout bounds a call that moves no bytes through this process, retries
+	// included: much lower and a slow minute of S3 becomes dead letters, much higher
+	// and a caller waits in vain.
+	callTimeout time.Duration
+	// stallTimeout ends a read or write that makes no progress.
+	stallTimeout time.Duration
+	// copyTimeout bounds a copy of up to 5 GB, in which S3 moves all bytes itself.
+	copyTimeout time.Duration
 }
 
 var (
@@ -41,37 +48,19 @@ var (
 	_ upload.Inventory = (*Store)(nil)
 )
 
-// Options of a Store; the zero value has the defaults.
-type Options struct {
-	// CallTimeout bounds a call that moves no bytes through this process,
-	// retries included. Default 15 s; much lower and a slow minute of S3 becomes
-	// dead letters, much higher and a caller waits in vain.
-	CallTimeout time.Duration
-	// StallTimeout ends a read or write that makes no progress. Default 20 s.
-	StallTimeout time.Duration
-	// CopyTimeout bounds a copy, in which S3 moves all bytes itself. Default
-	// 5 min, for 5 GB.
-	CopyTimeout time.Duration
-	// Now is the clock; default time.Now.
-	Now func() time.Time
-}
-
 // New makes a Store of a bucket. The client's own retries apply.
-func New(client *s3.Client, bucket string, o Options) *Store {
-	o.CallTimeout = orDefault(o.CallTimeout, 15*time.Second)
-	o.StallTimeout = orDefault(o.StallTimeout, 20*time.Second)
-	o.CopyTimeout = orDefault(o.CopyTimeout, 5*time.Minute)
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	return &Store{client: client, bucket: bucket, o: o}
+func New(client *s3.Client, bucket string) *Store {
+	return &Store{client: client, bucket: bucket,
+		callTimeout: 15 * time.Second, stallTimeout: 20 * time.Second, copyTimeout: 5 * time.Minute}
 }
 
-func orDefault(d, def time.Duration) time.Duration {
-	if d <= 0 {
-		return def
+// optional is the pointer that a request wants; nil for "", which S3 would take as a
+// value.
+func optional[T ~string](s T) *string {
+	if s == "" {
+		return nil
 	}
-	return d
+	return aws.String(string(s))
 }
 
 // Put writes an object, create-only.
@@ -80,11 +69,11 @@ func (s *Store) Put(ctx context.Context, key upload.Key, body io.ReadSeeker, siz
 	defer watch.stop()
 	_, err := s.client.PutObject(ctx, &s3.PutObjectInput{
 		Bucket: &s.bucket, Key: aws.String(string(key)), IfNoneMatch: aws.String("*"),
-		Body: &watchedSeeker{ReadSeeker: body, watch: watch}, ContentLength: &size,
+		Body: watchedSeeker{watchedReader{body, watch}, body}, ContentLength: &size,
 		// Nothing is known of the bytes yet, and the name is data: neither goes in.
 		ContentType: aws.String("application/octet-stream"),
 	}, retryConflicts)
-	return fault(err, "put")
+	return translateError(err, "put")
 }
 
 // retryConflicts lets the client's retries include S3's word for a create-only write
@@ -102,53 +91,50 @@ func (s *Store) Open(ctx context.Context, key upload.Key, version upload.Version
 	if err != nil {
 		return upload.Object{}, err
 	}
-	return upload.Object{Version: upload.Version(aws.ToString(out.VersionId)), Size: aws.ToInt64(out.ContentLength), Body: body}, nil
+	return upload.Object{Version: upload.Version(aws.ToString(out.VersionId)), Size: aws.ToInt64(out.ContentLength),
+		Body: body}, nil
 }
 
 // ReadRange reads part of one version.
-func (s *Store) ReadRange(ctx context.Context, key upload.Key, version upload.Version, offset, length int64) (io.ReadCloser, error) {
-	span := ""
+func (s *Store) ReadRange(ctx context.Context, key upload.Key, version upload.Version,
+	offset, length int64) (io.ReadCloser, error) {
+	byteRange := ""
 	switch {
 	case length == 0:
 		return http.NoBody, nil
 	case length > 0:
-		span = fmt.Sprintf("bytes=%d-%d", offset, offset+length-1)
+		byteRange = fmt.Sprintf("bytes=%d-%d", offset, offset+length-1)
 	case offset > 0:
-		span = fmt.Sprintf("bytes=%d-", offset)
+		byteRange = fmt.Sprintf("bytes=%d-", offset)
 	}
-	out, body, err := s.get(ctx, key, version, span)
+	out, body, err := s.get(ctx, key, version, byteRange)
 	if err != nil {
 		return nil, err
 	}
-	want := strings.Replace(span, "=", " ", 1)
+	want := strings.Replace(byteRange, "=", " ", 1)
 	if length > 0 {
 		want += "/" // the size follows
 	}
-	if span != "" && !strings.HasPrefix(aws.ToString(out.ContentRange), want) {
+	if got := aws.ToString(out.ContentRange); byteRange != "" && !strings.HasPrefix(got, want) {
 		// A store that passes over a range would have us send the wrong bytes.
-		return nil, errors.Join(fmt.Errorf("s3 get: asked for %s and got the range %q", span, aws.ToString(out.ContentRange)), body.Close())
+		return nil, errors.Join(fmt.Errorf("s3 get: asked for %s and got the range %q", byteRange, got), body.Close())
 	}
 	return body, nil
 }
 
-func (s *Store) get(ctx context.Context, key upload.Key, version upload.Version, span string) (*s3.GetObjectOutput, io.ReadCloser, error) {
+func (s *Store) get(ctx context.Context, key upload.Key, version upload.Version,
+	byteRange string) (*s3.GetObjectOutput, io.ReadCloser, error) {
 	ctx, watch := s.watchStall(ctx)
-	in := &s3.GetObjectInput{Bucket: &s.bucket, Key: aws.String(string(key))}
-	if version != "" {
-		in.VersionId = aws.String(string(version))
-	}
-	if span != "" {
-		in.Range = &span
-	}
-	out, err := s.client.GetObject(ctx, in, func(o *s3.Options) {
+	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: aws.String(string(key)),
+		VersionId: optional(version), Range: optional(byteRange)}, func(o *s3.Options) {
 		// A part, and what a form or another service wrote, have no checksum: no line for each.
 		o.DisableLogOutputChecksumValidationSkipped = true
 	})
 	if err != nil {
 		watch.stop()
-		return nil, nil, fault(err, "get")
+		return nil, nil, translateError(err, "get")
 	}
-	return out, &watchedBody{ReadCloser: out.Body, watch: watch}, nil
+	return out, watchedBody{watchedReader{out.Body, watch}, out.Body}, nil
 }
 
 // sourceVersion is the user metadata that says which quarantine version a copy
@@ -157,22 +143,24 @@ const sourceVersion = "source-version"
 
 // Promote copies one version, create-only.
 func (s *Store) Promote(ctx context.Context, p upload.Promotion) (upload.Copy, error) {
-	return s.copyFrom(ctx, s.bucket+"/"+escapeKey(string(p.From))+"?versionId="+url.QueryEscape(string(p.Version)), p)
+	source := s.bucket + "/" + escapeKey(p.From) + "?versionId=" + url.QueryEscape(string(p.Version))
+	return s.copyFrom(ctx, source, p)
 }
 
 // copyFrom copies what a copy source names to where p says.
 func (s *Store) copyFrom(ctx context.Context, source string, p upload.Promotion) (upload.Copy, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.o.CopyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.copyTimeout)
 	defer cancel()
 	out, err := s.client.CopyObject(ctx, &s3.CopyObjectInput{
 		Bucket: &s.bucket, Key: aws.String(string(p.To)), CopySource: &source, IfNoneMatch: aws.String("*"),
-		MetadataDirective: types.MetadataDirectiveReplace, Metadata: map[string]string{sourceVersion: string(p.Version)},
-		TaggingDirective: types.TaggingDirectiveReplace,
-		ContentType:      &p.ContentType, ContentDisposition: &p.Disposition,
+		MetadataDirective: types.MetadataDirectiveReplace,
+		Metadata:          map[string]string{sourceVersion: string(p.Version)},
+		TaggingDirective:  types.TaggingDirectiveReplace,
+		ContentType:       &p.ContentType, ContentDisposition: &p.Disposition,
 		ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
 	}, retryConflicts)
 	if err != nil {
-		return upload.Copy{}, fault(err, "copy")
+		return upload.Copy{}, translateError(err, "copy")
 	}
 	made := upload.Copy{Version: upload.Version(aws.ToString(out.VersionId)), Source: p.Version}
 	if out.CopyObjectResult != nil {
@@ -187,17 +175,19 @@ func (s *Store) copyFrom(ctx context.Context, source string, p upload.Promotion)
 
 // Stat describes the newest version of a promoted object.
 func (s *Store) Stat(ctx context.Context, key upload.Key) (upload.Copy, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.o.CallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.callTimeout)
 	defer cancel()
-	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: aws.String(string(key)), ChecksumMode: types.ChecksumModeEnabled})
+	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: aws.String(string(key)),
+		ChecksumMode: types.ChecksumModeEnabled})
 	if err != nil {
-		return upload.Copy{}, fault(err, "head")
+		return upload.Copy{}, translateError(err, "head")
 	}
 	sum, err := hexOf(aws.ToString(out.ChecksumSHA256))
 	if err != nil {
 		return upload.Copy{}, fmt.Errorf("s3 head: %w", err)
 	}
-	return upload.Copy{Version: upload.Version(aws.ToString(out.VersionId)), Source: upload.Version(out.Metadata[sourceVersion]), SHA256: sum}, nil
+	return upload.Copy{Version: upload.Version(aws.ToString(out.VersionId)),
+		Source: upload.Version(out.Metadata[sourceVersion]), SHA256: sum}, nil
 }
 
 // Remove removes one version for good.
@@ -206,10 +196,15 @@ func (s *Store) Remove(ctx context.Context, key upload.Key, version upload.Versi
 		// Without an id S3 would only add a delete marker over the newest.
 		return errors.New("s3 delete: no version id was given")
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.o.CallTimeout)
+	return s.remove(ctx, key, version)
+}
+
+func (s *Store) remove(ctx context.Context, key upload.Key, version upload.Version) error {
+	ctx, cancel := context.WithTimeout(ctx, s.callTimeout)
 	defer cancel()
-	_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: aws.String(string(key)), VersionId: aws.String(string(version))})
-	if err = fault(err, "delete"); errors.Is(err, upload.ErrGone) {
+	_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: aws.String(string(key)),
+		VersionId: optional(version)})
+	if err = translateError(err, "delete"); errors.Is(err, upload.ErrGone) {
 		return nil
 	}
 	return err
@@ -217,44 +212,40 @@ func (s *Store) Remove(ctx context.Context, key upload.Key, version upload.Versi
 
 // Versions lists every version and delete marker of one key.
 func (s *Store) Versions(ctx context.Context, key upload.Key) ([]upload.Version, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.o.CallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.callTimeout)
 	defer cancel()
 	var versions []upload.Version
-	pages := s3.NewListObjectVersionsPaginator(s.client, &s3.ListObjectVersionsInput{Bucket: &s.bucket, Prefix: aws.String(string(key))})
-	for pages.HasMorePages() {
+	further := false // a key was listed that merely begins alike; keys come in order, so no more of this one follow
+	add := func(listed, version *string) {
+		if aws.ToString(listed) == string(key) {
+			versions = append(versions, upload.Version(aws.ToString(version)))
+		} else {
+			further = true
+		}
+	}
+	pages := s3.NewListObjectVersionsPaginator(s.client,
+		&s3.ListObjectVersionsInput{Bucket: &s.bucket, Prefix: aws.String(string(key))})
+	for pages.HasMorePages() && !further {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fault(err, "list versions")
+			return nil, translateError(err, "list versions")
 		}
-		if err := answered(page); err != nil {
+		if err := checkListing(page); err != nil {
 			return nil, err
 		}
-		// Keys come in order, so that those that merely begin alike follow.
-		further := false
 		for _, v := range page.Versions {
-			if aws.ToString(v.Key) == string(key) {
-				versions = append(versions, upload.Version(aws.ToString(v.VersionId)))
-			} else {
-				further = true
-			}
+			add(v.Key, v.VersionId)
 		}
 		for _, m := range page.DeleteMarkers {
-			if aws.ToString(m.Key) == string(key) {
-				versions = append(versions, upload.Version(aws.ToString(m.VersionId)))
-			} else {
-				further = true
-			}
-		}
-		if further {
-			break
+			add(m.Key, m.VersionId)
 		}
 	}
 	return versions, nil
 }
 
-// fault turns an SDK error into what the contract names. The SDK's text names the
+// translateError turns an SDK error into what the contract names. The SDK's text names the
 // operation, the request id and S3's own code, and no secret.
-func fault(err error, what string) error {
+func translateError(err error, what string) error {
 	if err == nil {
 		return nil
 	}
@@ -273,7 +264,8 @@ func fault(err error, what string) error {
 		// A delete marker answers 405 when it is asked for by its id, and an id
 		// that S3 never gave is an invalid argument.
 		status == http.StatusMethodNotAllowed,
-		status == http.StatusBadRequest && code == "InvalidArgument" && strings.Contains(strings.ToLower(err.Error()), "version id"):
+		status == http.StatusBadRequest && code == "InvalidArgument" &&
+			strings.Contains(strings.ToLower(err.Error()), "version id"):
 		return fmt.Errorf("s3 %s: %w", what, upload.ErrGone)
 	}
 	return fmt.Errorf("s3 %s: %w", what, err)
@@ -288,8 +280,8 @@ func hexOf(sum string) (string, error) {
 }
 
 // escapeKey escapes a key for a copy source, segment by segment.
-func escapeKey(key string) string {
-	segments := strings.Split(key, "/")
+func escapeKey(key upload.Key) string {
+	segments := strings.Split(string(key), "/")
 	for i, segment := range segments {
 		segments[i] = url.PathEscape(segment)
 	}

@@ -71,7 +71,7 @@ func client(at, secret string) *s3.Client {
 }
 
 func open(*testing.T) *s3objects.Store {
-	return s3objects.New(client(endpoint, secretKey), bucket, s3objects.Options{})
+	return s3objects.New(client(endpoint, secretKey), bucket)
 }
 
 var keys atomic.Int64
@@ -226,9 +226,9 @@ func TestTroubleIsNeverTakenForAbsence(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, s := range map[string]*s3objects.Store{
-		"a wrong secret":   s3objects.New(client(endpoint, "wrong"), bucket, s3objects.Options{}),
-		"no such bucket":   s3objects.New(client(endpoint, secretKey), "another-bucket", s3objects.Options{}),
-		"nobody listening": s3objects.New(client(nobody, secretKey), bucket, s3objects.Options{}),
+		"a wrong secret":   s3objects.New(client(endpoint, "wrong"), bucket),
+		"no such bucket":   s3objects.New(client(endpoint, secretKey), "another-bucket"),
+		"nobody listening": s3objects.New(client(nobody, secretKey), bucket),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, openErr := s.Open(t.Context(), key, "v")
@@ -282,7 +282,8 @@ func TestAReadThatMakesNoProgressEnds(t *testing.T) {
 	}))
 	defer stalled.Close()
 	defer close(release)
-	s := s3objects.New(client(stalled.URL, secretKey), bucket, s3objects.Options{StallTimeout: 50 * time.Millisecond})
+	s := s3objects.New(client(stalled.URL, secretKey), bucket)
+	s.SetStallTimeout(50 * time.Millisecond)
 	object, err := s.Open(t.Context(), newKey(), "v1")
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package s3objects
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -13,8 +14,13 @@ import (
 // Link signs a URL that reads one version, its type and disposition included in
 // the signature.
 func (s *Store) Link(ctx context.Context, l upload.Link) (string, error) {
+	return s.link(ctx, aws.String(string(l.Version)), l)
+}
+
+// link signs a URL; without a version it is of whatever stands under the key.
+func (s *Store) link(ctx context.Context, version *string, l upload.Link) (string, error) {
 	signed, err := s3.NewPresignClient(s.client).PresignGetObject(ctx, &s3.GetObjectInput{
-		Bucket: &s.bucket, Key: aws.String(string(l.Key)), VersionId: aws.String(string(l.Version)),
+		Bucket: &s.bucket, Key: aws.String(string(l.Key)), VersionId: version,
 		ResponseContentType: &l.ContentType, ResponseContentDisposition: &l.Disposition,
 	}, s3.WithPresignExpires(l.Lifetime))
 	if err != nil {
@@ -30,7 +36,7 @@ func (s *Store) Sign(ctx context.Context, f upload.FormRequest) (upload.Form, er
 	signed, err := s3.NewPresignClient(s.client).PresignPostObject(ctx, &s3.PutObjectInput{
 		Bucket: &s.bucket, Key: aws.String(string(f.Key)),
 	}, func(o *s3.PresignPostOptions) {
-		o.Expires = f.Expires.Sub(s.o.Now())
+		o.Expires = time.Until(f.Expires)
 		o.Conditions = []any{
 			[]any{"content-length-range", f.MinBytes, f.MaxBytes},
 			map[string]string{"content-type": f.ContentType},

@@ -17,48 +17,45 @@ type stallWatch struct {
 
 func (s *Store) watchStall(ctx context.Context) (context.Context, *stallWatch) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	limit := s.o.StallTimeout
+	limit := s.stallTimeout
 	timer := time.AfterFunc(limit, func() {
 		cancel(fmt.Errorf("no byte moved for %v: %w", limit, context.DeadlineExceeded))
 	})
 	return ctx, &stallWatch{timer: timer, limit: limit, cancel: cancel}
 }
 
-func (w *stallWatch) progress() { w.timer.Reset(w.limit) }
-
 func (w *stallWatch) stop() {
 	w.timer.Stop()
 	w.cancel(context.Canceled)
 }
 
-type watchedBody struct {
-	io.ReadCloser
+// watchedReader starts the watch anew with each byte that it reads.
+type watchedReader struct {
+	io.Reader
 	watch *stallWatch
 }
 
-func (b *watchedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
+func (r watchedReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
 	if n > 0 {
-		b.watch.progress()
+		r.watch.timer.Reset(r.watch.limit)
 	}
 	return n, err
-}
-
-func (b *watchedBody) Close() error {
-	err := b.ReadCloser.Close()
-	b.watch.stop()
-	return err
 }
 
 type watchedSeeker struct {
-	io.ReadSeeker
-	watch *stallWatch
+	watchedReader
+	io.Seeker
 }
 
-func (b *watchedSeeker) Read(p []byte) (int, error) {
-	n, err := b.ReadSeeker.Read(p)
-	if n > 0 {
-		b.watch.progress()
-	}
-	return n, err
+// watchedBody ends the watch when it is closed.
+type watchedBody struct {
+	watchedReader
+	body io.Closer
+}
+
+func (b watchedBody) Close() error {
+	err := b.body.Close()
+	b.watch.stop()
+	return err
 }

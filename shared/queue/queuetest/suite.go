@@ -70,7 +70,9 @@ func sentIsReceived(t *testing.T, h SenderHarness) {
 }
 
 func same(a, b queue.Message) bool {
-	return a.Body == b.Body && maps.EqualFunc(a.Attributes, b.Attributes, func(x, y queue.Attribute) bool { return reflect.DeepEqual(x, y) })
+	return a.Body == b.Body && maps.EqualFunc(a.Attributes, b.Attributes, func(x, y queue.Attribute) bool {
+		return reflect.DeepEqual(x, y)
+	})
 }
 
 func byBody(messages []queue.Message) map[string]queue.Message {
@@ -134,16 +136,20 @@ func refusedMessages(t *testing.T, h SenderHarness) {
 		many.Attributes[fmt.Sprint("n", n)] = queue.Number(n)
 	}
 	for name, m := range map[string]queue.Message{
-		"no body": {}, "a NUL": {Body: "a\x00b"}, "no UTF-8": {Body: "a\xffb"}, "no character of XML": {Body: "a\uFFFFb"},
+		"no body": {}, "a NUL": {Body: "a\x00b"}, "no UTF-8": {Body: "a\xffb"},
+		"no character of XML": {Body: "a\uFFFFb"},
 		"too many attributes": many,
 		"no name":             with("", queue.Number(1)), "a space in a name": with("a b", queue.Number(1)),
 		"a long name": with(strings.Repeat("n", 257), queue.Number(1)), "two dots": with("a..b", queue.Number(1)),
 		"a dot at the end": with("a.", queue.Number(1)), "SQS's own name": with("AWS.trace", queue.Number(1)),
 		"no value": with("a", queue.Text("")), "no number": with("a", queue.Attribute{Type: "Number", Text: "two"}),
-		"no type": with("a", queue.Attribute{Text: "b"}), "an unknown type": with("a", queue.Attribute{Type: "Boolean", Text: "true"}),
+		"no type":          with("a", queue.Attribute{Text: "b"}),
+		"an unknown type":  with("a", queue.Attribute{Type: "Boolean", Text: "true"}),
 		"a NUL in a value": with("a", queue.Text("\x00")), "no bytes": with("a", queue.Attribute{Type: "Binary"}),
-		"text in a Binary": with("a", queue.Attribute{Type: "Binary", Text: "b"}), "text beside bytes": with("a", queue.Attribute{Type: "Binary", Text: "b", Binary: []byte("c")}), "bytes in a String": with("a", queue.Attribute{Type: "String", Text: "b", Binary: []byte("c")}),
-		"a long type": with("a", queue.Attribute{Type: "String." + strings.Repeat("t", 257), Text: "b"}),
+		"text in a Binary":  with("a", queue.Attribute{Type: "Binary", Text: "b"}),
+		"text beside bytes": with("a", queue.Attribute{Type: "Binary", Text: "b", Binary: []byte("c")}),
+		"bytes in a String": with("a", queue.Attribute{Type: "String", Text: "b", Binary: []byte("c")}),
+		"a long type":       with("a", queue.Attribute{Type: "String." + strings.Repeat("t", 257), Text: "b"}),
 	} {
 		if err := h.Sender.Send(t.Context(), m); !errors.Is(err, queue.ErrRefused) {
 			t.Errorf("%s: %v, want ErrRefused", name, err)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
@@ -21,26 +20,17 @@ import (
 type Queue struct {
 	client *sqs.Client
 	url    string
-	o      Options
+	// callTimeout bounds one call, retries included: much lower and a slow minute of SQS
+	// fails what would have gone through, much higher and a caller waits in vain.
+	callTimeout time.Duration
 }
 
 var _ queue.Sender = (*Queue)(nil)
 
-// Options of a Queue; the zero value has the defaults.
-type Options struct {
-	// CallTimeout bounds one call, retries included. Default 15 s; much lower and a
-	// slow minute of SQS fails what would have gone through, much higher and a
-	// caller waits in vain.
-	CallTimeout time.Duration
-}
-
 // New makes a Queue of the URL that SQS gave it. The client's own retries apply; a
 // retry may bring a message twice.
-func New(client *sqs.Client, url string, o Options) *Queue {
-	if o.CallTimeout <= 0 {
-		o.CallTimeout = 15 * time.Second
-	}
-	return &Queue{client: client, url: url, o: o}
+func New(client *sqs.Client, url string) *Queue {
+	return &Queue{client: client, url: url, callTimeout: 15 * time.Second}
 }
 
 // Send implements queue.Sender. The SDK compares SQS's MD5 of the body with its own.
@@ -48,10 +38,11 @@ func (q *Queue) Send(ctx context.Context, m queue.Message) error {
 	if err := m.Check(); err != nil {
 		return fmt.Errorf("sqs send: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, q.o.CallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, q.callTimeout)
 	defer cancel()
-	_, err := q.client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &q.url, MessageBody: &m.Body, MessageAttributes: attributes(m.Attributes)})
-	return fault(err, "send")
+	_, err := q.client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &q.url, MessageBody: &m.Body,
+		MessageAttributes: attributes(m.Attributes)})
+	return translateError(err)
 }
 
 func attributes(from map[string]queue.Attribute) map[string]types.MessageAttributeValue {
@@ -60,32 +51,30 @@ func attributes(from map[string]queue.Attribute) map[string]types.MessageAttribu
 	}
 	out := make(map[string]types.MessageAttributeValue, len(from))
 	for name, a := range from {
-		value := types.MessageAttributeValue{DataType: aws.String(a.Type)}
+		value := types.MessageAttributeValue{DataType: &a.Type, StringValue: &a.Text}
 		if len(a.Binary) > 0 {
-			value.BinaryValue = a.Binary
-		} else {
-			value.StringValue = aws.String(a.Text)
+			value = types.MessageAttributeValue{DataType: &a.Type, BinaryValue: a.Binary}
 		}
 		out[name] = value
 	}
 	return out
 }
 
-// fault turns an SDK error into what the contract names. The SDK's text names the
-// operation, the request id and SQS's own code, and no secret.
-func fault(err error, what string) error {
+// translateError turns an SDK error into what the contract names. The SDK's text names
+// the operation, the request id and SQS's own code, and no secret.
+func translateError(err error) error {
 	if err == nil {
 		return nil
 	}
 	if _, gone := errors.AsType[*types.QueueDoesNotExist](err); gone {
-		return fmt.Errorf("sqs %s: %w", what, queue.ErrNoQueue)
+		return fmt.Errorf("sqs send: %w", queue.ErrNoQueue)
 	}
-	if _, bad := errors.AsType[*types.InvalidMessageContents](err); bad {
-		return fmt.Errorf("sqs %s: %w: %w", what, queue.ErrRefused, err)
-	}
+	_, refused := errors.AsType[*types.InvalidMessageContents](err)
 	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() == "InvalidParameterValue" {
-		// A message beyond what this queue is set to take.
-		return fmt.Errorf("sqs %s: %w: %w", what, queue.ErrRefused, err)
+		refused = true // a message beyond what this queue is set to take
 	}
-	return fmt.Errorf("sqs %s: %w", what, err)
+	if refused {
+		err = fmt.Errorf("%w: %w", queue.ErrRefused, err)
+	}
+	return fmt.Errorf("sqs send: %w", err)
 }

@@ -57,7 +57,7 @@ func TestTheQueueInSQSKeepsTheContract(t *testing.T) {
 			t.Fatal(err)
 		}
 		url := server.QueueURL(name)
-		return queuetest.SenderHarness{Sender: sqsqueue.New(c, url, sqsqueue.Options{}), Missing: sqsqueue.New(c, server.QueueURL("missing"), sqsqueue.Options{}),
+		return queuetest.SenderHarness{Sender: sqsqueue.New(c, url), Missing: sqsqueue.New(c, server.QueueURL("missing")),
 			Take: func(t *testing.T) []queue.Message { return take(t, c, url) }}
 	})
 }
@@ -94,7 +94,7 @@ func TestAQueueThatIsSetToTakeLessRefusesMore(t *testing.T) {
 	if err := server.CreateQueue(t.Context(), "small", map[string]string{"MaximumMessageSize": "1024"}); err != nil {
 		t.Fatal(err)
 	}
-	q := sqsqueue.New(client(server.URL(), secretKey), server.QueueURL("small"), sqsqueue.Options{})
+	q := sqsqueue.New(client(server.URL(), secretKey), server.QueueURL("small"))
 	if err := q.Send(t.Context(), queue.Message{Body: strings.Repeat("x", 1025)}); !errors.Is(err, queue.ErrRefused) {
 		t.Errorf("%v, want ErrRefused", err)
 	}
@@ -106,7 +106,7 @@ func TestTroubleIsNeitherOfTheSentinelsAndShowsNoSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	const wrong = "another-secret-that-must-not-show"
-	err := sqsqueue.New(client(server.URL(), wrong), server.QueueURL("queue"), sqsqueue.Options{}).Send(t.Context(), queue.Message{Body: "body"})
+	err := sqsqueue.New(client(server.URL(), wrong), server.QueueURL("queue")).Send(t.Context(), queue.Message{Body: "body"})
 	if err == nil || errors.Is(err, queue.ErrRefused) || errors.Is(err, queue.ErrNoQueue) {
 		t.Errorf("a wrong signature: %v", err)
 	}
@@ -124,7 +124,8 @@ func TestAQueueThatDoesNotAnswerIsGivenUp(t *testing.T) {
 	}
 	defer silent.Close()
 	at := "http://" + silent.Addr().String()
-	q := sqsqueue.New(client(at, secretKey), at+"/000000000000/queue", sqsqueue.Options{CallTimeout: 50 * time.Millisecond})
+	q := sqsqueue.New(client(at, secretKey), at+"/000000000000/queue")
+	q.SetCallTimeout(50 * time.Millisecond)
 	began := time.Now()
 	if err := q.Send(t.Context(), queue.Message{Body: "body"}); err == nil || time.Since(began) > 10*time.Second {
 		t.Errorf("after %v: %v", time.Since(began), err)

@@ -24,7 +24,7 @@ func TestEveryRecordIsCountedOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	page, err := s.All(t.Context(), "", upload.MaxPage)
+	page, err := s.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: upload.MaxPage})
 	if n, countErr := s.Count(t.Context()); err != nil || countErr != nil || n != 5 || n != len(page.Records) {
 		t.Errorf("%d, %v; listed are %d, %v", n, countErr, len(page.Records), err)
 	}

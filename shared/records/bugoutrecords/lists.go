@@ -9,8 +9,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -69,7 +69,7 @@ func (s *Store) answered(ctx context.Context, f filter, match func(resource) boo
 }
 
 // entry gives everything of one kind that an entry holds, one resource an upload.
-func (s *Store) entry(ctx context.Context, j upload.Journal, e upload.Entry, k upload.KindName) ([]resource, error) {
+func (s *Store) entry(ctx context.Context, j upload.Journal, e upload.Entry, k policy.KindName) ([]resource, error) {
 	there, err := s.list(ctx, filter{keyJournal: string(j), keyEntry: string(e)}, func(r resource) bool {
 		return r.Journal == j && r.Entry == e && r.Kind == k
 	})
@@ -88,7 +88,7 @@ func onePerUpload(all []resource) []resource {
 }
 
 // Usage implements upload.Records.
-func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry, kind upload.KindName) (upload.Usage, error) {
+func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry, kind policy.KindName) (upload.Usage, error) {
 	there, err := s.entry(ctx, journal, entry, kind)
 	if err != nil {
 		return upload.Usage{}, wrap(err, "sum what %s/entries/%s/%s holds", journal, entry, kind)
@@ -107,56 +107,37 @@ func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.
 
 // List implements upload.Records. An empty Status means any.
 func (s *Store) List(ctx context.Context, q upload.Query) (upload.Page, error) {
-	name := listName("list", string(q.Journal), string(q.Entry), string(q.Kind), string(q.Status))
-	page, err := s.page(name, true, q.Cursor, q.Limit, func() ([]resource, error) {
+	page, err := s.page(q.Name(), true, q.Cursor, q.Limit, func() ([]resource, error) {
 		there, err := s.entry(ctx, q.Journal, q.Entry, q.Kind)
 		return slices.DeleteFunc(there, func(r resource) bool { return q.Status != "" && r.Status != q.Status }), err
 	})
 	return page, wrap(err, "list %s/entries/%s/%s", q.Journal, q.Entry, q.Kind)
 }
 
-// PendingBefore implements upload.Records.
-func (s *Store) PendingBefore(ctx context.Context, t time.Time, cursor upload.Cursor, limit int) (upload.Page, error) {
-	page, err := s.page(listName("pending"), false, cursor, limit, func() ([]resource, error) {
-		there, err := s.list(ctx, filter{keyStatus: string(upload.Pending)}, func(r resource) bool {
-			return r.Status == upload.Pending && r.CreatedAt.Before(t)
-		})
-		return onePerUpload(there), err
-	})
-	return page, wrap(err, "list the pending records")
-}
-
-// ByStatus implements upload.Records. There are no deleted ones.
-func (s *Store) ByStatus(ctx context.Context, status upload.Status, cursor upload.Cursor, limit int) (upload.Page, error) {
-	f := filter{keyStatus: string(status)}
-	if status == upload.Stored {
-		f = nil // what the replaced service recorded says nothing of a status
+// Scan implements upload.Records. There are no deleted records.
+func (s *Store) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
+	var f filter
+	if q.Status != "" && q.Status != upload.Stored { // what the replaced service recorded says nothing of a status
+		f = filter{keyStatus: string(q.Status)}
 	}
-	page, err := s.page(listName("status", string(status)), false, cursor, limit, func() ([]resource, error) {
-		there, err := s.list(ctx, f, func(r resource) bool { return r.Status == status })
-		return onePerUpload(there), err
+	page, err := s.page(q.Name(), false, q.Cursor, q.Limit, func() ([]resource, error) {
+		found, err := s.list(ctx, f, func(r resource) bool {
+			return (q.Status == "" || r.Status == q.Status) && (q.Before.IsZero() || r.CreatedAt.Before(q.Before))
+		})
+		return onePerUpload(found), err
 	})
-	return page, wrap(err, "list the %s records", status)
-}
-
-// All implements upload.Records.
-func (s *Store) All(ctx context.Context, cursor upload.Cursor, limit int) (upload.Page, error) {
-	page, err := s.page(listName("all"), false, cursor, limit, func() ([]resource, error) {
-		there, err := s.list(ctx, nil, func(resource) bool { return true })
-		return onePerUpload(there), err
-	})
-	return page, wrap(err, "list all records")
+	return page, wrap(err, "list the %s records", cmp.Or(string(q.Status), "all"))
 }
 
 // page cuts one page out of what fetch gives, by creation.
-func (s *Store) page(name listID, newestFirst bool, cursor upload.Cursor, limit int, fetch func() ([]resource, error)) (upload.Page, error) {
+func (s *Store) page(list upload.ListName, newestFirst bool, cursor upload.Cursor, limit int, fetch func() ([]resource, error)) (upload.Page, error) {
 	if limit < 1 || limit > upload.MaxPage {
 		return upload.Page{}, fmt.Errorf("the limit is %d, not 1 to %d", limit, upload.MaxPage)
 	}
 	var after position
 	if cursor != "" {
 		var err error
-		if after, err = name.position(cursor); err != nil {
+		if after, err = readPosition(list, cursor); err != nil {
 			return upload.Page{}, err
 		}
 	}
@@ -175,7 +156,7 @@ func (s *Store) page(name listID, newestFirst bool, cursor upload.Cursor, limit 
 		page.Records = append(page.Records, r.Record)
 	}
 	if len(there) > limit {
-		page.Next = name.cursor(positionOf(there[limit-1]))
+		page.Next = positionOf(there[limit-1]).cursor(list)
 	}
 	return page, nil
 }
@@ -194,23 +175,18 @@ func (p position) compare(q position) int {
 	return cmp.Or(cmp.Compare(p.at, q.at), strings.Compare(p.ref, q.ref))
 }
 
-// listID is a list of this store.
-type listID struct{ upload.ListName }
-
-func listName(parts ...string) listID { return listID{upload.NameList(parts...)} }
-
 // maxCursorBytes is far more than a cursor has that this store gave.
 const maxCursorBytes = 2048
 
-func (l listID) cursor(p position) upload.Cursor {
-	return l.Cursor(append(binary.BigEndian.AppendUint64(nil, uint64(p.at)), p.ref...))
+func (p position) cursor(list upload.ListName) upload.Cursor {
+	return list.Cursor(append(binary.BigEndian.AppendUint64(nil, uint64(p.at)), p.ref...))
 }
 
-// position reads a cursor of this list.
-func (l listID) position(c upload.Cursor) (position, error) {
-	raw, err := l.Place(c, maxCursorBytes)
+// readPosition reads a cursor of a list.
+func readPosition(list upload.ListName, c upload.Cursor) (position, error) {
+	raw, err := list.Place(c, maxCursorBytes)
 	if err != nil || len(raw) <= 8 {
 		return position{}, upload.ErrBadCursor
 	}
-	return position{int64(binary.BigEndian.Uint64(raw[:8])), string(raw[8:])}, nil
+	return position{int64(binary.BigEndian.Uint64(raw)), string(raw[8:])}, nil
 }

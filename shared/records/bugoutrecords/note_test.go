@@ -49,9 +49,13 @@ func TestANoteIsNoRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, list := range map[string]func() (upload.Page, error){
-		"all":     func() (upload.Page, error) { return store.All(t.Context(), "", 10) },
-		"stored":  func() (upload.Page, error) { return store.ByStatus(t.Context(), upload.Stored, "", 10) },
-		"pending": func() (upload.Page, error) { return store.PendingBefore(t.Context(), noon.AddDate(100, 0, 0), "", 10) },
+		"all": func() (upload.Page, error) { return store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}) },
+		"stored": func() (upload.Page, error) {
+			return store.Scan(t.Context(), upload.ScanQuery{Status: upload.Stored, Cursor: "", Limit: 10})
+		},
+		"pending": func() (upload.Page, error) {
+			return store.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: noon.AddDate(100, 0, 0), Cursor: "", Limit: 10})
+		},
 	} {
 		if page, err := list(); err != nil || len(page.Records) != 0 {
 			t.Errorf("%s: %+v, %v", name, page, err)

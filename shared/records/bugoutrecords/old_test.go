@@ -67,14 +67,14 @@ func TestWhatTheReplacedServiceRecordedIsStored(t *testing.T) {
 	if err != nil || len(list.Records) != 1 || list.Records[0] != want {
 		t.Errorf("the list is %+v, %v", list, err)
 	}
-	stored, err := store.ByStatus(t.Context(), upload.Stored, "", 10)
+	stored, err := store.Scan(t.Context(), upload.ScanQuery{Status: upload.Stored, Cursor: "", Limit: 10})
 	if err != nil || len(stored.Records) != 1 {
 		t.Errorf("stored are %+v, %v", stored, err)
 	}
 	if used, err := store.Usage(t.Context(), "j", "e", "images"); err != nil || used.Files != 1 {
 		t.Errorf("the entry holds %+v, %v", used, err)
 	}
-	if _, err := store.Delete(t.Context(), want.Ref(), noon, noon); err != nil {
+	if _, err := store.Update(t.Context(), want.Ref(), upload.Delete(noon, noon)); err != nil {
 		t.Error(err)
 	}
 	if left := raw(t, s, "GET", "/resources/", nil); strings.TrimSpace(left) != `{"resources":[]}` {
@@ -90,7 +90,7 @@ func TestTheSixOriginalMembersKeepNamesAndFormats(t *testing.T) {
 	if _, err := store.Create(t.Context(), r, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Settle(t.Context(), r.Ref(), storing()); err != nil {
+	if _, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing())); err != nil {
 		t.Fatal(err)
 	}
 	var answer struct {
@@ -126,7 +126,7 @@ func TestWhatIsNoUploadIsPassedOver(t *testing.T) {
 		create(t, s, data)
 	}
 	create(t, s, oldImage(oldID))
-	page, err := store.All(t.Context(), "", 100)
+	page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 100})
 	if err != nil || len(page.Records) != 1 || page.Records[0].ID != oldID {
 		t.Errorf("all are %+v, %v", page.Records, err)
 	}
@@ -152,14 +152,14 @@ func TestSeveralResourcesOfOneUploadHeal(t *testing.T) {
 			if err != nil || got.Status != want || got.JudgedVersion != upload.Version(counting) {
 				t.Errorf("got %+v, %v", got, err)
 			}
-			if page, err := store.All(t.Context(), "", 10); err != nil || len(page.Records) != 1 {
+			if page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err != nil || len(page.Records) != 1 {
 				t.Errorf("all are %+v, %v", page.Records, err)
 			}
 			// While all wait, none of them is deleted: any may be the one that is settled.
-			if _, err := store.NoteReenqueue(t.Context(), r.Ref(), 0, noon); err != nil {
+			if _, err := store.Update(t.Context(), r.Ref(), upload.CountResend(0, noon)); err != nil {
 				t.Error(err)
 			}
-			if err := store.NoteFailure(t.Context(), r.Ref(), upload.Failure{At: noon, Message: "no"}); err != nil {
+			if err := upload.NoteFailure(t.Context(), store, r.Ref(), upload.Failure{At: noon, Message: "no"}); err != nil {
 				t.Error(err)
 			}
 			left := raw(t, s, "GET", "/resources/", nil)
@@ -168,7 +168,7 @@ func TestSeveralResourcesOfOneUploadHeal(t *testing.T) {
 					t.Errorf("before the verdict, left is %s", left)
 				}
 				counting = "q1"
-				if _, err := store.Settle(t.Context(), r.Ref(), storing()); err != nil {
+				if _, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing())); err != nil {
 					t.Error(err)
 				}
 			}
@@ -197,10 +197,10 @@ func TestADamagedRecordIsTroubleAndLeftOutOfLists(t *testing.T) {
 		if _, err := store.Get(t.Context(), ref); !errors.Is(err, bugoutrecords.ErrDamaged) || errors.Is(err, upload.ErrNotFound) {
 			t.Errorf("%s: get: %v", key, err)
 		}
-		if _, err := store.Delete(t.Context(), ref, noon, noon); !errors.Is(err, bugoutrecords.ErrDamaged) {
+		if _, err := store.Update(t.Context(), ref, upload.Delete(noon, noon)); !errors.Is(err, bugoutrecords.ErrDamaged) {
 			t.Errorf("%s: delete: %v", key, err)
 		}
-		page, err := store.All(t.Context(), "", 10)
+		page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10})
 		if err != nil || len(page.Records) != 0 || len(told) != 1 || !errors.Is(told[0], bugoutrecords.ErrDamaged) {
 			t.Errorf("%s: all are %+v, %v; told of %v", key, page, err, told)
 		}

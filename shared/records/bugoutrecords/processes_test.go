@@ -50,10 +50,10 @@ func TestAVerdictThatWasReadBackMayBeUndone(t *testing.T) {
 	}
 	noted := make(chan error)
 	go func() {
-		noted <- store.NoteFailure(t.Context(), r.Ref(), upload.Failure{At: noon, Message: "no"})
+		noted <- upload.NoteFailure(t.Context(), store, r.Ref(), upload.Failure{At: noon, Message: "no"})
 	}()
 	write := <-s.Late() // it has read the pending record
-	if got, err := store.Settle(t.Context(), r.Ref(), storing()); err != nil || got.Status != upload.Stored {
+	if got, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing())); err != nil || got.Status != upload.Stored {
 		t.Fatalf("settled is %+v, %v", got, err)
 	}
 	if got, err := store.Get(t.Context(), r.Ref()); err != nil || got.Status != upload.Stored {
@@ -67,11 +67,11 @@ func TestAVerdictThatWasReadBackMayBeUndone(t *testing.T) {
 	if err != nil || got.Status != upload.Pending || got.JudgedVersion != "" || got.ServedVersion != "" || got.SHA256 != "" || got.Failures != 1 {
 		t.Errorf("after it: %+v, %v", got, err)
 	}
-	if page, err := store.PendingBefore(t.Context(), noon.AddDate(1, 0, 0), "", 10); err != nil || len(page.Records) != 1 {
+	if page, err := store.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: noon.AddDate(1, 0, 0), Cursor: "", Limit: 10}); err != nil || len(page.Records) != 1 {
 		t.Errorf("pending are %+v, %v", page, err)
 	}
 	// It is as pending as any other.
-	if got, err := store.Settle(t.Context(), r.Ref(), storing()); err != nil || got.Status != upload.Stored || got.Failures != 1 {
+	if got, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing())); err != nil || got.Status != upload.Stored || got.Failures != 1 {
 		t.Errorf("settled again is %+v, %v", got, err)
 	}
 }
@@ -97,7 +97,7 @@ func TestASurplusResourceThatChangedIsNotDeleted(t *testing.T) {
 		store := storeOn(t, s, nil)
 		ids = resourceIDs(t, s)
 		before := slices.Clone(ids)
-		_, err := store.Settle(t.Context(), pending().Ref(), storing())
+		_, err := store.Update(t.Context(), pending().Ref(), upload.Settle(storing()))
 		if err == nil || errors.Is(err, upload.ErrNotFound) || name == "a verdict" && !errors.Is(err, upload.ErrConflict) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -129,7 +129,7 @@ func TestASurplusResourceThatIsGoneIsNoTrouble(t *testing.T) {
 	create(t, s, waiting())
 	store := storeOn(t, s, nil)
 	surplus = resourceIDs(t, s)[1]
-	if got, err := store.Settle(t.Context(), pending().Ref(), storing()); err != nil || got.Status != upload.Stored {
+	if got, err := store.Update(t.Context(), pending().Ref(), upload.Settle(storing())); err != nil || got.Status != upload.Stored {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if left := resourceIDs(t, s); len(left) != 1 {
@@ -146,7 +146,7 @@ func TestAReopenedUploadIsOneResource(t *testing.T) {
 		create(t, s, data)
 	}
 	store := storeOn(t, s, nil)
-	if _, err := store.Reopen(t.Context(), pending().Ref()); err != nil {
+	if _, err := store.Update(t.Context(), pending().Ref(), upload.Reopen()); err != nil {
 		t.Error(err)
 	}
 	if got, err := store.Get(t.Context(), pending().Ref()); err != nil || got.Status != upload.Pending {
@@ -163,7 +163,7 @@ func TestAFailureIsNotedAlthoughTheFirstAttemptDidNothing(t *testing.T) {
 		if _, err := store.Create(t.Context(), r, nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := store.NoteFailure(t.Context(), r.Ref(), upload.Failure{At: noon, Message: "no"}); err != nil {
+		if err := upload.NoteFailure(t.Context(), store, r.Ref(), upload.Failure{At: noon, Message: "no"}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if got, err := store.Get(t.Context(), r.Ref()); err != nil || got.Failures != 1 || got.LastFailure == nil {

@@ -49,7 +49,7 @@ func TestAnAbsenceIsProvedOnceForSomeMinutes(t *testing.T) {
 		step.change()
 		for range 5 {
 			absent(t, store)
-			if page, err := store.All(t.Context(), "", 10); err != nil || len(page.Records) != 0 {
+			if page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err != nil || len(page.Records) != 0 {
 				t.Errorf("%s: all are %+v, %v", step.name, page, err)
 			}
 			if note, err := store.Note(t.Context(), "reconcile"); note != "" || err != nil {
@@ -80,7 +80,7 @@ func TestACreationIsProofEnough(t *testing.T) {
 		t.Fatal(err)
 	}
 	absent(t, store)
-	if page, err := store.All(t.Context(), "", 10); err != nil || len(page.Records) != 1 {
+	if page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err != nil || len(page.Records) != 1 {
 		t.Errorf("all are %+v, %v", page, err)
 	}
 	if got := plan.proofs(); got != 1 {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -52,13 +53,13 @@ const (
 
 // The keys that one kind of change writes.
 var (
-	verdictKeys   = []string{keyStatus, keyKind, keySize, keyContentType, keySHA256, keyReasonCode, keyReasonMessage, keySettledAt, keyJudgedVersion, keyServedVersion}
-	failureKeys   = []string{keyFailures, keyFailedAt, keyFailure}
-	reenqueueKeys = []string{keyReenqueued, keyReenqueuedAt}
+	verdictKeys = []string{keyStatus, keyKind, keySize, keyContentType, keySHA256, keyReasonCode, keyReasonMessage, keySettledAt, keyJudgedVersion, keyServedVersion}
+	failureKeys = []string{keyFailures, keyFailedAt, keyFailure}
+	resendKeys  = []string{keyReenqueued, keyReenqueuedAt}
 )
 
 // oldKind is the kind of what the replaced service recorded.
-const oldKind = upload.KindName("images")
+const oldKind = policy.KindName("images")
 
 // createdForm is how the replaced service wrote created_at: Python's str of a
 // datetime, which leaves the fraction out when it is zero.
@@ -191,7 +192,7 @@ func (w wireResource) resource() (resource, bool, error) {
 	}
 	r := resource{id: w.ID, made: w.CreatedAt, nonce: d.text(keyNonce), once: d.text(keyOnce), onceFingerprint: d.text(keyOnceFingerprint), onceExpires: d.time(keyOnceExpires)}
 	r.Record = upload.Record{ID: id, Journal: upload.Journal(d.text(keyJournal)), Entry: upload.Entry(d.text(keyEntry)),
-		Kind: upload.KindName(cmp.Or(d.text(keyKind), string(oldKind))), Name: d.text(keyName), Extension: d.text(keyExtension), CreatedAt: d.created(), Status: d.status(),
+		Kind: policy.KindName(cmp.Or(d.text(keyKind), string(oldKind))), Name: d.text(keyName), Extension: d.text(keyExtension), CreatedAt: d.created(), Status: d.status(),
 		Size: d.number(keySize), ContentType: d.text(keyContentType), SHA256: d.text(keySHA256), SettledAt: d.time(keySettledAt),
 		Declared:      upload.Declared{Size: d.number(keyDeclaredSize), Type: d.text(keyDeclaredType), SHA256: d.text(keyDeclaredSHA256)},
 		FormExpires:   d.time(keyFormExpires),

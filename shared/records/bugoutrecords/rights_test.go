@@ -20,19 +20,25 @@ func everyMethod(ctx context.Context, store *bugoutrecords.Store, r upload.Recor
 		"Create, once":  func() error { _, err := store.Create(ctx, r, once); return err },
 		"Get":           func() error { _, err := store.Get(ctx, ref); return err },
 		"List":          func() error { return listed(ctx, store) },
-		"Settle":        func() error { _, err := store.Settle(ctx, ref, storing()); return err },
-		"Delete":        func() error { _, err := store.Delete(ctx, ref, noon, noon); return err },
-		"Reopen":        func() error { _, err := store.Reopen(ctx, ref); return err },
-		"Adopt":         func() error { _, err := store.Adopt(ctx, ref, storing()); return err },
-		"NoteFailure":   func() error { return store.NoteFailure(ctx, ref, upload.Failure{At: noon, Message: "no"}) },
-		"NoteReenqueue": func() error { _, err := store.NoteReenqueue(ctx, ref, 0, noon); return err },
+		"Settle":        func() error { _, err := store.Update(ctx, ref, upload.Settle(storing())); return err },
+		"Delete":        func() error { _, err := store.Update(ctx, ref, upload.Delete(noon, noon)); return err },
+		"Reopen":        func() error { _, err := store.Update(ctx, ref, upload.Reopen()); return err },
+		"Adopt":         func() error { _, err := store.Update(ctx, ref, upload.Adopt(storing())); return err },
+		"NoteFailure":   func() error { return upload.NoteFailure(ctx, store, ref, upload.Failure{At: noon, Message: "no"}) },
+		"NoteReenqueue": func() error { _, err := store.Update(ctx, ref, upload.CountResend(0, noon)); return err },
 		"Usage":         func() error { _, err := store.Usage(ctx, "j", "e", "images"); return err },
-		"PendingBefore": func() error { _, err := store.PendingBefore(ctx, noon.AddDate(100, 0, 0), "", 10); return err },
-		"ByStatus":      func() error { _, err := store.ByStatus(ctx, upload.Stored, "", 10); return err },
-		"All":           func() error { _, err := store.All(ctx, "", 10); return err },
-		"Count":         func() error { _, err := store.Count(ctx); return err },
-		"Note":          func() error { _, err := store.Note(ctx, "reconcile"); return err },
-		"SetNote":       func() error { return store.SetNote(ctx, "reconcile", "x") },
+		"PendingBefore": func() error {
+			_, err := store.Scan(ctx, upload.ScanQuery{Status: upload.Pending, Before: noon.AddDate(100, 0, 0), Cursor: "", Limit: 10})
+			return err
+		},
+		"ByStatus": func() error {
+			_, err := store.Scan(ctx, upload.ScanQuery{Status: upload.Stored, Cursor: "", Limit: 10})
+			return err
+		},
+		"All":     func() error { _, err := store.Scan(ctx, upload.ScanQuery{Cursor: "", Limit: 10}); return err },
+		"Count":   func() error { _, err := store.Count(ctx); return err },
+		"Note":    func() error { _, err := store.Note(ctx, "reconcile"); return err },
+		"SetNote": func() error { return store.SetNote(ctx, "reconcile", "x") },
 	}
 }
 

@@ -157,14 +157,14 @@ func TestSilenceIsGivenUpAndLookedAfter(t *testing.T) {
 				if _, err := store.Create(t.Context(), r, nil); err != nil {
 					t.Fatal(err)
 				}
-				if got, err := store.Settle(t.Context(), r.Ref(), storing()); err != nil || got.Status != upload.Stored {
+				if got, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing())); err != nil || got.Status != upload.Stored {
 					t.Fatalf("%+v, %v", got, err)
 				}
-				page, err := store.All(t.Context(), "", 10)
+				page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10})
 				if err != nil || len(page.Records) != 1 {
 					t.Errorf("%d records, %v", len(page.Records), err)
 				}
-				if _, err := store.Delete(t.Context(), r.Ref(), noon, noon); err != nil {
+				if _, err := store.Update(t.Context(), r.Ref(), upload.Delete(noon, noon)); err != nil {
 					t.Error(err)
 				}
 				if _, err := store.Get(t.Context(), r.Ref()); !errors.Is(err, upload.ErrNotFound) {
@@ -192,7 +192,7 @@ func TestATokenThatIsForgottenWhileAVerdictIsWritten(t *testing.T) {
 	if _, err := store.Create(t.Context(), r, nil); err != nil {
 		t.Fatal(err)
 	}
-	_, err := store.Settle(t.Context(), r.Ref(), storing())
+	_, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing()))
 	if !errors.Is(err, bugoutrecords.ErrToken) || errors.Is(err, upload.ErrNotFound) || errors.Is(err, upload.ErrConflict) {
 		t.Errorf("Settle: %v", err)
 	}

@@ -57,7 +57,7 @@ func TestAChangeLooksBeforeItRepeatsItself(t *testing.T) {
 	if _, err := store.Create(t.Context(), r, nil); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := store.Settle(t.Context(), r.Ref(), storing()); !errors.Is(err, upload.ErrConflict) {
+	if got, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing())); !errors.Is(err, upload.ErrConflict) {
 		t.Errorf("Settle: %+v, %v", got, err)
 	}
 	if got, err := store.Get(t.Context(), r.Ref()); err != nil || got.JudgedVersion != "theirs" {
@@ -192,7 +192,7 @@ func TestWhatPostgreSQLCannotHoldIsLeftOut(t *testing.T) {
 	if _, err := store.Create(t.Context(), r, once); err != nil {
 		t.Error(err)
 	}
-	if err := store.NoteFailure(t.Context(), r.Ref(), upload.Failure{At: noon, Message: "n\x00o"}); err != nil {
+	if err := upload.NoteFailure(t.Context(), store, r.Ref(), upload.Failure{At: noon, Message: "n\x00o"}); err != nil {
 		t.Error(err)
 	}
 	got, err := store.Get(t.Context(), r.Ref())
@@ -260,7 +260,7 @@ func TestNothingIsBelievedOrDeletedForAFiltersSake(t *testing.T) {
 
 func TestAnAnswerThatIsTooLongSaysWhatToDo(t *testing.T) {
 	store := storeOn(t, brood(t, nil), func(o *bugoutrecords.Options) { o.MaxBody = 10 })
-	if _, err := store.All(t.Context(), "", 10); err == nil || !strings.Contains(err.Error(), "hatchery migrate --from bugout") {
+	if _, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err == nil || !strings.Contains(err.Error(), "hatchery migrate --from bugout") {
 		t.Errorf("All: %v", err)
 	}
 }

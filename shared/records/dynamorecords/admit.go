@@ -2,7 +2,6 @@ package dynamorecords
 
 import (
 	"context"
-	"math"
 
 	"hatchery/shared/upload"
 )
@@ -14,48 +13,51 @@ import (
 // What an entry holds is read from by-bytes, consistently: it is made of the
 // stored records themselves, so nothing is counted that could drift. What is read
 // is still true when it is written, as far as those go that ask too: each reads a
-// turnstile first (the claim on the bytes, or the one of the entry's room), then
-// the index, then writes the record and the turnstile together, if nobody has
-// gone through since. A file that was stored without asking does not go through.
-// Then it is as if it had come a moment later.
-func (s *Store) admit(ctx context.Context, ref upload.Ref, v upload.Verdict, token string) ([]change, error) {
-	pk := entryKey(ref.Journal, ref.Entry, ref.Kind)
-	bounded := v.MaxFiles > 0 || v.MaxTotalBytes > 0
-	var turnstiles []itemKey
-	if v.Unique {
-		turnstiles = append(turnstiles, claimKey(pk, v.SHA256))
+// lock item first (the claim on the bytes, or the one of the entry's room), then the
+// index, then writes the record and the lock item together, if nobody has written that
+// since. A file that was stored without asking writes none: it is as if it had come a
+// moment later.
+func (s *Store) admit(ctx context.Context, r upload.Record, a upload.Admission, token string) ([]change, error) {
+	pk := entryKey(r.Journal, r.Entry, r.Kind)
+	var locks []itemKey
+	if a.Unique {
+		locks = append(locks, claimKey(pk, r.SHA256))
 	}
-	if bounded {
-		turnstiles = append(turnstiles, itemKey{pk, roomKey})
+	if a.Bounded() {
+		locks = append(locks, itemKey{pk, roomKey})
 	}
-	if len(turnstiles) == 0 {
+	if len(locks) == 0 {
 		return nil, nil
 	}
-	seen, err := s.getAll(ctx, turnstiles)
+	seen, err := s.getAll(ctx, locks)
 	if err != nil {
 		return nil, err
 	}
-	if v.Unique {
-		if err := s.checkBytes(ctx, pk, v.SHA256); err != nil {
+	if a.Unique {
+		if err := s.checkBytes(ctx, pk, r.SHA256); err != nil {
 			return nil, err
 		}
 	}
-	if bounded {
-		if err := s.checkRoom(ctx, pk, v); err != nil {
+	if a.Bounded() {
+		stored, err := s.sumStored(ctx, pk)
+		if err == nil {
+			err = a.Fits(stored, r.Size)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
 	var with []change
-	for _, k := range turnstiles {
-		passed := keyed(k)
-		passed.text("owner", string(ref.ID))
-		passed.text(by, token)
+	for _, k := range locks {
+		lock := keyed(k)
+		lock.text("owner", string(r.ID))
+		lock.text(writerTokens, token)
 		when := absent()
 		if earlier, there := seen[k]; there {
 			r := reading{item: earlier}
-			when = asSeen(r.text(by))
+			when = asSeen(r.text(writerTokens))
 		}
-		with = append(with, change{put: passed, when: when})
+		with = append(with, change{put: lock, when: when})
 	}
 	return with, nil
 }
@@ -64,7 +66,7 @@ func (s *Store) admit(ctx context.Context, ref upload.Ref, v upload.Verdict, tok
 // with the earliest.
 func (s *Store) checkBytes(ctx context.Context, pk, sha256 string) error {
 	prefix := claimKey("", sha256).sk[len(claimPrefix):] + "#"
-	out, err := s.query(ctx, span{index: bytesIndex, hashName: partitionKey, hash: pk, sortName: bytesKey,
+	out, err := s.query(ctx, queryRange{index: bytesIndex, hashName: partitionKey, hash: pk, sortName: bytesKey,
 		from: prefix, to: prefix + lastOfAll, consistent: true, limit: 1})
 	if err != nil || len(out.items) == 0 {
 		return err
@@ -76,28 +78,9 @@ func (s *Store) checkBytes(ctx context.Context, pk, sha256 string) error {
 	return &upload.DuplicateError{Earlier: holder.ID}
 }
 
-// checkRoom answers ErrOverQuota when one more file is too much.
-func (s *Store) checkRoom(ctx context.Context, pk string, v upload.Verdict) error {
-	most := upload.Usage{Files: math.MaxInt64, Bytes: math.MaxInt64}
-	if v.MaxFiles > 0 {
-		most.Files = v.MaxFiles
-	}
-	if v.MaxTotalBytes > 0 {
-		most.Bytes = v.MaxTotalBytes
-	}
-	stored, err := s.sumStored(ctx, pk)
-	if err != nil {
-		return err
-	}
-	if stored.Files+1 > most.Files || stored.Bytes > most.Bytes-v.Size {
-		return upload.ErrOverQuota
-	}
-	return nil
-}
-
 // release gives the claim on the bytes of a record up, if the record still has
 // it.
-func (s *Store) release(ctx context.Context, h held) ([]change, error) {
+func (s *Store) release(ctx context.Context, h storedItem) ([]change, error) {
 	k := claimKey(entryKey(h.Journal, h.Entry, h.Kind), h.SHA256)
 	claim, err := s.get(ctx, k)
 	if err != nil {
@@ -107,5 +90,5 @@ func (s *Store) release(ctx context.Context, h held) ([]change, error) {
 	if claim == nil || r.text("owner") != string(h.ID) {
 		return nil, r.err
 	}
-	return []change{{remove: k, when: asSeen(r.text(by))}}, r.err
+	return []change{{remove: k, when: asSeen(r.text(writerTokens))}}, r.err
 }

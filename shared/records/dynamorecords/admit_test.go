@@ -19,7 +19,7 @@ func sameBytes(v upload.Verdict) upload.Verdict {
 
 func claimOn(v upload.Verdict) string { return "c#" + v.SHA256 }
 
-// Between what one reads and what it writes another goes through the turnstile.
+// Between what one reads and what it writes another goes through the lock item.
 func TestWhoComesInBetweenIsSeen(t *testing.T) {
 	for _, c := range []struct {
 		name        string
@@ -37,7 +37,7 @@ func TestWhoComesInBetweenIsSeen(t *testing.T) {
 			s := w.store(w.newTable(t), dynamorecords.Options{})
 			mine, other := create(t, s, draft(1)), create(t, s, draft(2))
 			w.way.plan("TransactWriteItems", after(func() { settle(t, s, other, c.other) }))
-			_, err := s.Settle(t.Context(), mine.Ref(), c.mine)
+			_, err := s.Update(t.Context(), mine.Ref(), upload.Settle(c.mine))
 			is(t, err, c.want, "settle")
 			want := upload.Stored
 			if c.want != nil {
@@ -61,7 +61,7 @@ func TestAClaimGoesWithItsOwner(t *testing.T) {
 	if got := w.claims(t, table); got[claimOn(v)] != string(r.ID) {
 		t.Errorf("the claims are %v", got)
 	}
-	if _, err := s.Delete(t.Context(), r.Ref(), w.now.now(), w.now.now()); err != nil {
+	if _, err := s.Update(t.Context(), r.Ref(), upload.Delete(w.now.now(), w.now.now())); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.claims(t, table); len(got) != 0 {
@@ -81,7 +81,7 @@ func TestAnothersClaimIsLeftAlone(t *testing.T) {
 	if _, err := w.client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: item}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Delete(t.Context(), r.Ref(), w.now.now(), w.now.now()); err != nil {
+	if _, err := s.Update(t.Context(), r.Ref(), upload.Delete(w.now.now(), w.now.now())); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.claims(t, table); got[claimOn(v)] != "another" {
@@ -105,7 +105,7 @@ func TestAClaimWhoseOwnerIsGoneIsTakenOverOnce(t *testing.T) {
 		if _, err := s.Create(t.Context(), r, nil); err != nil {
 			return err
 		}
-		switch _, err := s.Settle(t.Context(), r.Ref(), v); {
+		switch _, err := s.Update(t.Context(), r.Ref(), upload.Settle(v)); {
 		case err == nil:
 			won.Store(int64(i))
 		case errors.Is(err, upload.ErrDuplicate):
@@ -122,7 +122,7 @@ func TestAClaimWhoseOwnerIsGoneIsTakenOverOnce(t *testing.T) {
 	if got := w.claims(t, table); got[claimOn(v)] != string(winner.ID) {
 		t.Errorf("the claims are %v, the winner is %s", got, winner.ID)
 	}
-	_, err := s.Settle(t.Context(), create(t, s, draft(50)).Ref(), v)
+	_, err := s.Update(t.Context(), create(t, s, draft(50)).Ref(), upload.Settle(v))
 	if d, ok := errors.AsType[*upload.DuplicateError](err); !ok || d.Earlier != winner.ID {
 		t.Errorf("error is %v, want one that names %s", err, winner.ID)
 	}
@@ -138,11 +138,11 @@ func TestTheSameBytesCountUntilTheLastOfThemIsDeleted(t *testing.T) {
 	settle(t, s, a, sameBytes(stores(1)))
 	settle(t, s, b, sameBytes(stores(2)))
 	for _, holder := range []upload.Record{a, b, c} {
-		_, err := s.Settle(t.Context(), late.Ref(), sameBytes(unique(stores(4))))
+		_, err := s.Update(t.Context(), late.Ref(), upload.Settle(sameBytes(unique(stores(4)))))
 		if d, ok := errors.AsType[*upload.DuplicateError](err); !ok || d.Earlier != holder.ID {
 			t.Errorf("error is %v, want one that names the earliest, %s", err, holder.ID)
 		}
-		if _, err := s.Delete(t.Context(), holder.Ref(), w.now.now(), w.now.now()); err != nil {
+		if _, err := s.Update(t.Context(), holder.Ref(), upload.Delete(w.now.now(), w.now.now())); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -161,7 +161,7 @@ func TestAnEntryFillsUpToItsBoundExactly(t *testing.T) {
 	together(t, callers, callers, func(i int) error {
 		v := atMost(places, unique(stores(i)))
 		v.MaxTotalBytes = places * v.Size
-		_, err := s.Settle(t.Context(), draft(i).Ref(), v)
+		_, err := s.Update(t.Context(), draft(i).Ref(), upload.Settle(v))
 		switch {
 		case err == nil:
 			stored.Add(1)
@@ -183,7 +183,7 @@ func TestABoundWithoutRoomForTheLargestNumberIsKept(t *testing.T) {
 	v.Size, v.MaxTotalBytes = 1<<62, 1<<62
 	settle(t, s, create(t, s, draft(1)), v)
 	v.SHA256, v.MaxTotalBytes = "other", 1<<62+1
-	_, err := s.Settle(t.Context(), create(t, s, draft(2)).Ref(), v)
+	_, err := s.Update(t.Context(), create(t, s, draft(2)).Ref(), upload.Settle(v))
 	is(t, err, upload.ErrOverQuota, "settle")
 }
 
@@ -199,6 +199,6 @@ func TestAStoredFileWithoutAChecksumCounts(t *testing.T) {
 	if usage, err := s.Usage(t.Context(), "journal-1", "entry_A", "images"); err != nil || usage != (upload.Usage{Files: 3, Bytes: 2000}) {
 		t.Errorf("the entry holds %+v, %v", usage, err)
 	}
-	_, err := s.Settle(t.Context(), draft(3).Ref(), atMost(2, stores(3)))
+	_, err := s.Update(t.Context(), draft(3).Ref(), upload.Settle(atMost(2, stores(3))))
 	is(t, err, upload.ErrOverQuota, "settle")
 }

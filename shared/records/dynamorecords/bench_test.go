@@ -41,7 +41,7 @@ func benchmark(b *testing.B, wish func(upload.Verdict) upload.Verdict, callers i
 		if _, err := s.Create(b.Context(), r, nil); err != nil {
 			return err
 		}
-		if _, err := s.Settle(b.Context(), r.Ref(), wish(stores(i))); err != nil {
+		if _, err := s.Update(b.Context(), r.Ref(), upload.Settle(wish(stores(i)))); err != nil {
 			return err
 		}
 		_, err := s.Get(b.Context(), r.Ref())

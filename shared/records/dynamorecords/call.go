@@ -38,17 +38,17 @@ func (s *Store) pause(ctx context.Context, n int, because error) error {
 	return nil
 }
 
-// patient bounds a method.
-func (s *Store) patient(ctx context.Context) (context.Context, context.CancelFunc) {
+// bound bounds a method.
+func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, s.o.Patience)
 }
 
-// ask makes one request until it is answered. A request that is sent again is
+// call makes one request until it is answered. A request that is sent again is
 // the same one, so whoever writes conditionally may find its own write in the
 // way.
-func ask[In, Out any](ctx context.Context, s *Store, call func(context.Context, *In, ...func(*dynamodb.Options)) (*Out, error), in *In) (*Out, error) {
+func call[In, Out any](ctx context.Context, s *Store, do func(context.Context, *In, ...func(*dynamodb.Options)) (*Out, error), in *In) (*Out, error) {
 	for n := 0; ; n++ {
-		out, err := attempt(ctx, s, call, in)
+		out, err := callOnce(ctx, s, do, in)
 		switch {
 		case err == nil:
 			return out, nil
@@ -56,7 +56,7 @@ func ask[In, Out any](ctx context.Context, s *Store, call func(context.Context, 
 			return nil, fmt.Errorf("%w (%w)", ctx.Err(), err)
 		case conditionFailed(err):
 			return nil, errChanged
-		case !passing(err):
+		case !retryable(err):
 			return nil, err
 		}
 		if err := s.pause(ctx, n, err); err != nil {
@@ -65,13 +65,13 @@ func ask[In, Out any](ctx context.Context, s *Store, call func(context.Context, 
 	}
 }
 
-func attempt[In, Out any](ctx context.Context, s *Store, call func(context.Context, *In, ...func(*dynamodb.Options)) (*Out, error), in *In) (*Out, error) {
+func callOnce[In, Out any](ctx context.Context, s *Store, do func(context.Context, *In, ...func(*dynamodb.Options)) (*Out, error), in *In) (*Out, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	one, cancel := context.WithTimeout(ctx, s.o.CallTimeout)
 	defer cancel()
-	return call(one, in, func(o *dynamodb.Options) { o.Retryer = aws.NopRetryer{} })
+	return do(one, in, func(o *dynamodb.Options) { o.Retryer = aws.NopRetryer{} })
 }
 
 const conditionalCheckFailed = "ConditionalCheckFailed"
@@ -98,10 +98,10 @@ func conditionFailed(err error) bool {
 	return false
 }
 
-// passing says whether the same request may succeed later: no answer in time,
+// retryable says whether the same request may succeed later: no answer in time,
 // trouble on the way or within DynamoDB, too many requests, another transaction
 // on the same item.
-func passing(err error) bool {
+func retryable(err error) bool {
 	if canceled, ok := errors.AsType[*types.TransactionCanceledException](err); ok {
 		for _, reason := range canceled.CancellationReasons {
 			switch aws.ToString(reason.Code) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -17,10 +16,10 @@ import (
 // Our own write that arrived although its answer was lost is told from another's
 // by its token.
 func (s *Store) Create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
-	ctx, cancel := s.patient(ctx)
+	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	created, err := s.create(ctx, r, once)
-	return created, s.trouble(err, "create the record of %s", r.Ref())
+	return created, s.wrap(err, "create the record of %s", r.Ref())
 }
 
 func (s *Store) create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
@@ -28,7 +27,7 @@ func (s *Store) create(ctx context.Context, r upload.Record, once *upload.Once) 
 		return upload.Record{}, fmt.Errorf("its status is %q, not pending", r.Status)
 	}
 	token := s.o.Token()
-	written, err := s.itemOf(held{Record: r, by: token})
+	written, err := s.itemOf(storedItem{Record: r, tokens: token})
 	if err != nil {
 		return upload.Record{}, err
 	}
@@ -36,7 +35,7 @@ func (s *Store) create(ctx context.Context, r upload.Record, once *upload.Once) 
 	for round := 0; ; round++ {
 		changes := []change{{put: written, when: s.free()}}
 		if once != nil {
-			changes = append(changes, change{put: onceItem(r.Ref(), once, roundToken(token, round)), when: s.claimable(claim)})
+			changes = append(changes, change{put: idempotencyItem(r.Ref(), once, roundToken(token, round)), when: s.claimable(claim)})
 		}
 		err := s.write(ctx, roundToken(token, round), changes...)
 		if !errors.Is(err, errChanged) {
@@ -75,21 +74,18 @@ func (s *Store) free() condition {
 // 36 bytes long, as tokens of transactions must be.
 func roundToken(token string, round int) string { return token + "-" + strconv.Itoa(round) }
 
-// same is what a change gives that leaves the record as it is.
-var errSame = errors.New("nothing is to change")
-
-// edit says what to make of a record, and what must be written with it. It is
-// asked again, with another round, when somebody was faster.
-type edit func(h *held, round string) (with []change, err error)
-
-// change reads a record, asks what to make of it, and writes that if nobody has
-// written meanwhile; else it begins anew.
+// Update implements upload.Records.
 //
-// When an answer was lost, the record has our token: then the change is made,
-// whatever has come after it.
-func (s *Store) change(ctx context.Context, ref upload.Ref, to edit) (upload.Record, error) {
-	ctx, cancel := s.patient(ctx)
+// When an answer was lost, the record has our token: then the change is made, whatever
+// has come after it.
+func (s *Store) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
+	ctx, cancel := s.bound(ctx)
 	defer cancel()
+	updated, err := s.update(ctx, ref, t)
+	return updated, s.wrap(err, "%s the record of %s", t.Name, ref)
+}
+
+func (s *Store) update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
 	token := s.o.Token()
 	var made upload.Record
 	for round := 0; ; round++ {
@@ -100,24 +96,16 @@ func (s *Store) change(ctx context.Context, ref upload.Ref, to edit) (upload.Rec
 		if h.wrote(token) {
 			return made, nil
 		}
-		seen := h.by
-		with, err := to(&h, roundToken(token, round))
-		switch {
-		case errors.Is(err, errSame):
-			return h.Record, nil
-		case errors.Is(err, errChanged): // while it looked around
-		case err != nil:
+		after, err := t.To(h.Record)
+		if err != nil {
 			return upload.Record{}, err
-		default:
-			h.by, made = signed(token, seen), h.Record
-			i, err := s.itemOf(h)
-			if err != nil {
-				return upload.Record{}, err
-			}
-			err = s.write(ctx, roundToken(token, round), append(with, change{put: i, when: asSeen(seen)})...)
-			if !errors.Is(err, errChanged) {
-				return made, err
-			}
+		}
+		if after.Equal(h.Record) {
+			return after, nil
+		}
+		made = after
+		if err := s.replace(ctx, h, after, t.Admit, token, round); !errors.Is(err, errChanged) {
+			return made, err
 		}
 		if err := s.pause(ctx, round, errChanged); err != nil {
 			return upload.Record{}, err
@@ -125,96 +113,33 @@ func (s *Store) change(ctx context.Context, ref upload.Ref, to edit) (upload.Rec
 	}
 }
 
-// Settle implements upload.Records.
-func (s *Store) Settle(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
-	if v.Status != upload.Stored && v.Status != upload.Rejected {
-		return upload.Record{}, s.trouble(fmt.Errorf("the verdict is %q, neither stored nor rejected", v.Status), "settle the record of %s", ref)
+// replace writes what a transition made of the stored item h, with what must be written
+// beside it. errChanged: something else was written meanwhile.
+func (s *Store) replace(ctx context.Context, h storedItem, after upload.Record, a upload.Admission, token string, round int) error {
+	var with []change
+	var err error
+	next := storedItem{Record: after, tokens: signed(token, h.tokens), claims: h.claims}
+	switch {
+	case h.Status == upload.Pending && after.Status == upload.Stored:
+		with, err = s.admit(ctx, after, a, roundToken(token, round))
+		next.claims = a.Unique
+	case h.claims && after.Status != upload.Stored:
+		with, err = s.release(ctx, h)
 	}
-	settled, err := s.change(ctx, ref, func(h *held, round string) (with []change, err error) {
-		if h.Status != upload.Pending {
-			return nil, upload.ErrConflict
-		}
-		if v.Status == upload.Stored {
-			if with, err = s.admit(ctx, ref, v, round); err != nil {
-				return nil, err
-			}
-		}
-		h.Record = v.Apply(h.Record)
-		h.claims = v.Unique
-		return with, nil
-	})
-	return settled, s.trouble(err, "settle the record of %s", ref)
-}
-
-// Delete implements upload.Records.
-func (s *Store) Delete(ctx context.Context, ref upload.Ref, at, forget time.Time) (upload.Record, error) {
-	deleted, err := s.change(ctx, ref, func(h *held, _ string) (with []change, err error) {
-		switch {
-		case h.Status == upload.Deleted:
-			return nil, upload.ErrNotFound
-		case h.Status == upload.Stored && h.claims:
-			if with, err = s.release(ctx, *h); err != nil {
-				return nil, err
-			}
-		}
-		h.Record = h.Tombstone(at, forget)
-		return with, nil
-	})
-	return deleted, s.trouble(err, "delete the record of %s", ref)
-}
-
-// Reopen implements upload.Records.
-func (s *Store) Reopen(ctx context.Context, ref upload.Ref) (upload.Record, error) {
-	reopened, err := s.change(ctx, ref, func(h *held, _ string) ([]change, error) {
-		if h.Status != upload.Rejected {
-			return nil, upload.ErrConflict
-		}
-		h.Record = h.Reopened()
-		return nil, nil
-	})
-	return reopened, s.trouble(err, "reopen the record of %s", ref)
-}
-
-// Adopt implements upload.Records.
-func (s *Store) Adopt(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
-	adopted, err := s.change(ctx, ref, func(h *held, _ string) ([]change, error) {
-		if !h.Old() {
-			return nil, upload.ErrConflict
-		}
-		h.Record = v.Apply(h.Record)
-		return nil, nil
-	})
-	return adopted, s.trouble(err, "adopt the record of %s", ref)
-}
-
-// NoteFailure implements upload.Records.
-func (s *Store) NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error {
-	_, err := s.change(ctx, ref, func(h *held, _ string) ([]change, error) {
-		if h.Status != upload.Pending {
-			return nil, errSame
-		}
-		h.Record = h.Failed(f)
-		return nil, nil
-	})
-	return s.trouble(err, "note a failure of %s", ref)
-}
-
-// NoteReenqueue implements upload.Records.
-func (s *Store) NoteReenqueue(ctx context.Context, ref upload.Ref, seen int, at time.Time) (upload.Record, error) {
-	noted, err := s.change(ctx, ref, func(h *held, _ string) ([]change, error) {
-		if h.Reenqueued != seen {
-			return nil, upload.ErrConflict
-		}
-		h.Record = h.SentAgain(at)
-		return nil, nil
-	})
-	return noted, s.trouble(err, "count a further message of %s", ref)
+	if err != nil {
+		return err
+	}
+	i, err := s.itemOf(next)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, roundToken(token, round), append(with, change{put: i, when: asSeen(h.tokens)})...)
 }
 
 // Get implements upload.Records.
 func (s *Store) Get(ctx context.Context, ref upload.Ref) (upload.Record, error) {
-	ctx, cancel := s.patient(ctx)
+	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	h, err := s.find(ctx, ref)
-	return h.Record, s.trouble(err, "get the record of %s", ref)
+	return h.Record, s.wrap(err, "get the record of %s", ref)
 }

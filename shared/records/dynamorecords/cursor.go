@@ -14,8 +14,6 @@ import (
 // listID is a list of this store.
 type listID struct{ upload.ListName }
 
-func listName(parts ...string) listID { return listID{upload.NameList(parts...)} }
-
 // maxCursorBytes is more than a cursor has that this store gave.
 const maxCursorBytes = 5000
 

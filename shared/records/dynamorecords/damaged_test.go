@@ -81,12 +81,14 @@ func lists(t *testing.T, s *dynamorecords.Store) map[string]func(upload.Cursor, 
 	return map[string]func(upload.Cursor, int) (upload.Page, error){
 		"List": list(upload.Pending), "List of any": list(""),
 		"PendingBefore": func(c upload.Cursor, limit int) (upload.Page, error) {
-			return s.PendingBefore(t.Context(), draft(1).CreatedAt.Add(24*time.Hour), c, limit)
+			return s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: draft(1).CreatedAt.Add(24 * time.Hour), Cursor: c, Limit: limit})
 		},
 		"ByStatus": func(c upload.Cursor, limit int) (upload.Page, error) {
-			return s.ByStatus(t.Context(), upload.Pending, c, limit)
+			return s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Cursor: c, Limit: limit})
 		},
-		"All": func(c upload.Cursor, limit int) (upload.Page, error) { return s.All(t.Context(), c, limit) },
+		"All": func(c upload.Cursor, limit int) (upload.Page, error) {
+			return s.Scan(t.Context(), upload.ScanQuery{Cursor: c, Limit: limit})
+		},
 	}
 }
 
@@ -131,7 +133,7 @@ func TestADamagedItemIsPassedOverInEveryList(t *testing.T) {
 			for what, err := range map[string]error{
 				"Get":         func() error { _, err := s.Get(t.Context(), draft(3).Ref()); return err }(),
 				"Create":      func() error { _, err := s.Create(t.Context(), draft(3), nil); return err }(),
-				"NoteFailure": s.NoteFailure(t.Context(), draft(3).Ref(), upload.Failure{At: draft(3).CreatedAt, Message: "slow"}),
+				"NoteFailure": upload.NoteFailure(t.Context(), s, draft(3).Ref(), upload.Failure{At: draft(3).CreatedAt, Message: "slow"}),
 			} {
 				if err == nil || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), "damaged") {
 					t.Errorf("%s of the damaged one: %v", what, err)
@@ -240,7 +242,9 @@ func TestAllGoesOnAfterItemsThatNobodyKnows(t *testing.T) {
 	// Whole, but where nobody would look for it.
 	w.spoil(t, table, draft(8), map[string]types.AttributeValue{"sk": text("r#%30")})
 	for _, limit := range []int{1, 4, 100} {
-		got := rest(t, limit, func(c upload.Cursor, limit int) (upload.Page, error) { return s.All(t.Context(), c, limit) })
+		got := rest(t, limit, func(c upload.Cursor, limit int) (upload.Page, error) {
+			return s.Scan(t.Context(), upload.ScanQuery{Cursor: c, Limit: limit})
+		})
 		if slices.Sort(got); !slices.Equal(got, want) {
 			t.Errorf("in pages of %d: %v", limit, got)
 		}
@@ -269,7 +273,7 @@ func TestDamageIsLogged(t *testing.T) {
 	var out bytes.Buffer
 	s := w.store(table, dynamorecords.Options{Damaged: dynamorecords.LogDamaged(slog.New(slog.NewJSONHandler(&out, nil)))})
 	w.spoil(t, table, create(t, s, draft(1)), map[string]types.AttributeValue{"status": text("archived")})
-	if _, err := s.All(t.Context(), "", 10); err != nil {
+	if _, err := s.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err != nil {
 		t.Fatal(err)
 	}
 	var line struct{ Level, Msg, Item, Error, Do string }

@@ -8,7 +8,7 @@
 //	item             pk                       sk          besides
 //	record           e#j-7/entry-3/images     r#019a2b…   the fields, the index keys below, by
 //	claim on bytes   e#j-7/entry-3/images     c#9f86d0…   owner (an id), by
-//	turnstile        e#j-7/entry-3/images     q           owner (who went through last), by
+//	lock item        e#j-7/entry-3/images     q           owner (who went through last), by
 //	idempotency key  o#5b1c… (its hash)       o           owner_pk, owner_sk, fingerprint, expires, by, forget
 //	note             n#reconcile              n           text
 //
@@ -46,9 +46,9 @@
 // conditions of writes know them.
 //
 // A file may be stored with Unique, or with bounds on what its entry holds. What
-// is stored is then read from by-bytes, and a turnstile is written with the
+// is stored is then read from by-bytes, and a lock item is written with the
 // record, so that only one goes through at a time: the claim on the bytes, or the
-// entry's. Files stored without such wishes write no turnstile, and files of one
+// entry's. Files stored without such wishes write no lock item, and files of one
 // entry do not wait for one another; all the same they count, because by-bytes is
 // made of the records. A claim goes when its owner is deleted; one whose owner is
 // not stored any more, for whatever reason, is taken over.

@@ -13,6 +13,7 @@ import (
 
 	"hatchery/shared/records/dynamorecords"
 	"hatchery/shared/upload"
+	"hatchery/shared/uploadtest"
 )
 
 // changing is one way to change a table, and what stands afterwards.
@@ -46,37 +47,37 @@ func changings(now time.Time) []changing {
 			func() upload.Record { return r }},
 		{"Settle as stored", "PutItem", pending,
 			func(ctx context.Context, s *dynamorecords.Store) (upload.Record, error) {
-				return s.Settle(ctx, r.Ref(), stores(1))
+				return s.Update(ctx, r.Ref(), upload.Settle(stores(1)))
 			},
 			func() upload.Record { return stores(1).Apply(r) }},
 		{"Settle as rejected", "PutItem", pending,
 			func(ctx context.Context, s *dynamorecords.Store) (upload.Record, error) {
-				return s.Settle(ctx, r.Ref(), rejects())
+				return s.Update(ctx, r.Ref(), upload.Settle(rejects()))
 			},
 			func() upload.Record { return rejects().Apply(r) }},
 		{"Settle with all wishes", "TransactWriteItems", pending,
 			func(ctx context.Context, s *dynamorecords.Store) (upload.Record, error) {
-				return s.Settle(ctx, r.Ref(), wishes)
+				return s.Update(ctx, r.Ref(), upload.Settle(wishes))
 			},
 			func() upload.Record { return wishes.Apply(r) }},
 		{"Delete", "PutItem", pending,
 			func(ctx context.Context, s *dynamorecords.Store) (upload.Record, error) {
-				return s.Delete(ctx, r.Ref(), at, forget)
+				return s.Update(ctx, r.Ref(), upload.Delete(at, forget))
 			},
-			func() upload.Record { return r.Tombstone(at, forget) }},
+			func() upload.Record { return uploadtest.After(upload.Delete(at, forget), r) }},
 		{"Delete of an owner", "TransactWriteItems", settled(wishes),
 			func(ctx context.Context, s *dynamorecords.Store) (upload.Record, error) {
-				return s.Delete(ctx, r.Ref(), at, forget)
+				return s.Update(ctx, r.Ref(), upload.Delete(at, forget))
 			},
-			func() upload.Record { return wishes.Apply(r).Tombstone(at, forget) }},
+			func() upload.Record { return uploadtest.After(upload.Delete(at, forget), wishes.Apply(r)) }},
 		{"Reopen", "PutItem", settled(rejects()),
 			func(ctx context.Context, s *dynamorecords.Store) (upload.Record, error) {
-				return s.Reopen(ctx, r.Ref())
+				return s.Update(ctx, r.Ref(), upload.Reopen())
 			},
 			func() upload.Record { return r }},
 		{"NoteFailure", "PutItem", pending,
 			func(ctx context.Context, s *dynamorecords.Store) (upload.Record, error) {
-				if err := s.NoteFailure(ctx, r.Ref(), upload.Failure{At: at, Message: "slow"}); err != nil {
+				if err := upload.NoteFailure(ctx, s, r.Ref(), upload.Failure{At: at, Message: "slow"}); err != nil {
 					return upload.Record{}, err
 				}
 				return s.Get(ctx, r.Ref())
@@ -88,9 +89,9 @@ func changings(now time.Time) []changing {
 			}},
 		{"NoteReenqueue", "PutItem", pending,
 			func(ctx context.Context, s *dynamorecords.Store) (upload.Record, error) {
-				return s.NoteReenqueue(ctx, r.Ref(), 0, at)
+				return s.Update(ctx, r.Ref(), upload.CountResend(0, at))
 			},
-			func() upload.Record { return r.SentAgain(at) }},
+			func() upload.Record { return uploadtest.After(upload.CountResend(r.Reenqueued, at), r) }},
 	}
 }
 
@@ -139,7 +140,7 @@ func TestAChangeIsKnownAsOursAfterOthersHaveWritten(t *testing.T) {
 					t.Error(err)
 				}
 				for n := range 3 {
-					if _, err := other.NoteReenqueue(t.Context(), r.Ref(), r.Reenqueued+n, w.now.now()); err != nil {
+					if _, err := other.Update(t.Context(), r.Ref(), upload.CountResend(r.Reenqueued+n, w.now.now())); err != nil {
 						t.Error(err)
 					}
 				}
@@ -194,7 +195,7 @@ func TestAnothersVerdictIsAConflict(t *testing.T) {
 			settle(t, other, r, rejects())
 			return nil, errors.New("connection reset by peer")
 		})
-		_, err := s.Settle(t.Context(), r.Ref(), v)
+		_, err := s.Update(t.Context(), r.Ref(), upload.Settle(v))
 		is(t, err, upload.ErrConflict, "settle")
 		if got := status(t, s, r); got != upload.Rejected {
 			t.Errorf("the record is %s", got)
@@ -226,7 +227,7 @@ func TestATransactionInAnothersWayIsAskedAgain(t *testing.T) {
 	r = create(t, s, draft(2))
 	w.way.since()
 	w.way.plan("TransactWriteItems", canceled("None", "ValidationError"))
-	if _, err := s.Settle(t.Context(), r.Ref(), unique(stores(2))); err == nil || times(w.way.since(), "TransactWriteItems") != 1 {
+	if _, err := s.Update(t.Context(), r.Ref(), upload.Settle(unique(stores(2)))); err == nil || times(w.way.since(), "TransactWriteItems") != 1 {
 		t.Errorf("a transaction that cannot be made: %v", err)
 	}
 }
@@ -242,10 +243,10 @@ func TestReadsAreAskedAgain(t *testing.T) {
 		if got := status(t, s, r); got != upload.Pending {
 			t.Errorf("Get gives %q", got)
 		}
-		if page, err := s.PendingBefore(t.Context(), r.CreatedAt.Add(time.Hour), "", 10); err != nil || len(page.Records) != 1 {
+		if page, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: r.CreatedAt.Add(time.Hour), Cursor: "", Limit: 10}); err != nil || len(page.Records) != 1 {
 			t.Errorf("PendingBefore gives %d records, %v", len(page.Records), err)
 		}
-		if page, err := s.All(t.Context(), "", 10); err != nil || len(page.Records) != 1 {
+		if page, err := s.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err != nil || len(page.Records) != 1 {
 			t.Errorf("All gives %d records, %v", len(page.Records), err)
 		}
 		w.way.met(t)
@@ -271,7 +272,7 @@ func TestWhatABatchLeavesIsAskedForAgain(t *testing.T) {
 		return reply(r, http.StatusOK, fmt.Sprintf(`{"Responses":{},"UnprocessedKeys":%s}`, asked.RequestItems)), nil
 	}
 	w.way.plan("BatchGetItem", leave, leave)
-	page, err := s.PendingBefore(t.Context(), draft(1000).CreatedAt, "", 200)
+	page, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: draft(1000).CreatedAt, Cursor: "", Limit: 200})
 	if err != nil || len(page.Records) != 120 {
 		t.Errorf("%d records, %v", len(page.Records), err)
 	}

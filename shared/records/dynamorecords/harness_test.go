@@ -285,7 +285,7 @@ func create(t testing.TB, s *dynamorecords.Store, r upload.Record) upload.Record
 
 func settle(t testing.TB, s *dynamorecords.Store, r upload.Record, v upload.Verdict) upload.Record {
 	t.Helper()
-	settled, err := s.Settle(t.Context(), r.Ref(), v)
+	settled, err := s.Update(t.Context(), r.Ref(), upload.Settle(v))
 	if err != nil {
 		t.Fatal(err)
 	}

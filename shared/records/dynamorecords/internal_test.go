@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
+	"hatchery/shared/uploadtest"
 )
 
 // everything is a record with no field left out.
@@ -32,12 +34,12 @@ func TestEveryFieldIsKept(t *testing.T) {
 	bare := upload.Record{ID: r.ID, Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, CreatedAt: r.CreatedAt, Status: upload.Pending}
 	silent := bare
 	silent.Reason, silent.LastFailure = &upload.Reason{}, &upload.Failure{At: r.CreatedAt}
-	for _, want := range []held{{Record: r, by: "a b", claims: true, forget: r.ForgetAfter.Unix() + 1}, {Record: bare}, {Record: silent, by: "c"}} {
+	for _, want := range []storedItem{{Record: r, tokens: "a b", claims: true, forget: r.ForgetAfter.Unix() + 1}, {Record: bare}, {Record: silent, tokens: "c"}} {
 		i, err := s.itemOf(want)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := heldOf(i); err != nil || !reflect.DeepEqual(got, want) {
+		if got, err := parseItem(i); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%+v\nwas read as %+v, %v", want, got, err)
 		}
 	}
@@ -48,12 +50,12 @@ func TestOnlyATombstoneHasATimeToLive(t *testing.T) {
 	s := New(nil, "table", Options{})
 	r := everything()
 	r.DeletedAt, r.ForgetAfter = time.Time{}, time.Time{}
-	i, err := s.itemOf(held{Record: r})
+	i, err := s.itemOf(storedItem{Record: r})
 	if err != nil || i[forget] != nil {
 		t.Errorf("a stored record has %v, %v", i[forget], err)
 	}
 	after := time.Date(2026, 4, 1, 0, 0, 0, 1000, time.UTC)
-	i, err = s.itemOf(held{Record: r.Tombstone(after, after)})
+	i, err = s.itemOf(storedItem{Record: uploadtest.After(upload.Delete(after, after), r)})
 	rd := reading{item: i}
 	if got := rd.number(forget); err != nil || got != after.Unix()+1 {
 		t.Errorf("a tombstone of %d.000001 is forgotten at %d, %v", after.Unix(), got, err)
@@ -64,13 +66,13 @@ func TestOnlyATombstoneHasATimeToLive(t *testing.T) {
 }
 
 func TestTheLastWritersAreKnown(t *testing.T) {
-	h := held{}
+	h := storedItem{}
 	for _, token := range []string{"a", "b", "c", "d", "e"} {
-		h.by = signed(token, h.by)
+		h.tokens = signed(token, h.tokens)
 	}
 	for token, want := range map[string]bool{"a": false, "b": true, "c": true, "d": true, "e": true, "": false, "e d": true} {
 		if token != "" && h.wrote(token) != want {
-			t.Errorf("%q wrote %q: %v", token, h.by, !want)
+			t.Errorf("%q wrote %q: %v", token, h.tokens, !want)
 		}
 	}
 }
@@ -81,7 +83,7 @@ func FuzzRefsHaveKeysOfTheirOwn(f *testing.F) {
 	f.Add("", "", "", "")
 	f.Add("\x00\xff", "é", "~", "..")
 	f.Fuzz(func(t *testing.T, journal, entry, kind, id string) {
-		ref := upload.Ref{Journal: upload.Journal(journal), Entry: upload.Entry(entry), Kind: upload.KindName(kind), ID: upload.ID(id)}
+		ref := upload.Ref{Journal: upload.Journal(journal), Entry: upload.Entry(entry), Kind: policy.KindName(kind), ID: upload.ID(id)}
 		k := keyOf(ref)
 		if strings.ContainsFunc(k.pk+k.sk, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			t.Errorf("the key is %q", k)
@@ -97,11 +99,11 @@ func FuzzRefsHaveKeysOfTheirOwn(f *testing.F) {
 }
 
 func FuzzCursors(f *testing.F) {
-	list, all := listName("list", "a"), listName("all")
+	list, all := listID{upload.NameList("list", "a")}, listID{upload.NameList("all")}
 	const place = "2026-01-02T03:04:05.678901Z#019a0000-0000-7000-8000-000000000001"
 	f.Add(string(list.cursor(place)))
 	f.Add(string(all.itemCursor(itemKey{"e#a/b/c", "r#d"})))
-	f.Add(string(listName("list", "b").cursor(place)))
+	f.Add(string(listID{upload.NameList("list", "b")}.cursor(place)))
 	f.Add("")
 	f.Add("AAAA")
 	f.Fuzz(func(t *testing.T, text string) {
@@ -124,12 +126,12 @@ func FuzzCursors(f *testing.F) {
 }
 
 func TestCursorsLeadToWhatTheyWereMadeOf(t *testing.T) {
-	list, all := listName("list", "a"), listName("all")
+	list, all := listID{upload.NameList("list", "a")}, listID{upload.NameList("all")}
 	place := statusAtOf(everything())
 	if got, err := list.place(list.cursor(place), 1); err != nil || got != place {
 		t.Errorf("%q, %v", got, err)
 	}
-	for _, k := range []itemKey{keyOf(everything().Ref()), claimOnce(&upload.Once{Scope: "s"}), keyOfNote("n"), {"x#y", "r#x"}, {strings.Repeat("e#x", 600), "r#x"}} {
+	for _, k := range []itemKey{keyOf(everything().Ref()), idempotencyKeyOf(&upload.Once{Scope: "s"}), keyOfNote("n"), {"x#y", "r#x"}, {strings.Repeat("e#x", 600), "r#x"}} {
 		if got, err := all.item(all.itemCursor(k), 1); err != nil || item(got).key() != k {
 			t.Errorf("%v, %v", got, err)
 		}
@@ -142,7 +144,7 @@ func TestCursorsLeadToWhatTheyWereMadeOf(t *testing.T) {
 	}
 	for _, bad := range []upload.Cursor{list.cursor("2026"), list.cursor("2026-01-02T03:04:05.678901Z"), list.cursor("2026-01-02T03:04:05.678901Z#"),
 		list.cursor("2026-13-02T03:04:05.678901Z#x"), list.cursor("2026-01-02T03:04:05.678901Z#\xff"), list.cursor(place + strings.Repeat("x", 600)),
-		list.cursor(place) + "\n", listName("list", "b").cursor(place), listName("list", "a", "").cursor(place)} {
+		list.cursor(place) + "\n", listID{upload.NameList("list", "b")}.cursor(place), listID{upload.NameList("list", "a", "")}.cursor(place)} {
 		if got, err := list.place(bad, 1); !errors.Is(err, upload.ErrBadCursor) {
 			t.Errorf("cursor %q leads to %q, %v", bad, got, err)
 		}

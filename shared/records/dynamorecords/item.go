@@ -18,10 +18,10 @@ type item map[string]types.AttributeValue
 // 700 to 900 bytes: up to 1 KB is one unit to write.
 const maxItemBytes = 64 << 10
 
-// by is the attribute that says which writes made an item what it is: the newest
+// writerTokens is the attribute that says which writes made an item what it is: the newest
 // token first. A writer whose answer was lost finds its own token there, also
 // when a few others have written since.
-const by = "by"
+const writerTokens = "by"
 
 const (
 	tokenLength = 13
@@ -34,11 +34,11 @@ func signed(token, earlier string) string {
 	return strings.Join(tokens[:min(len(tokens), tokensKept)], " ")
 }
 
-// held is a record as the table holds it.
-type held struct {
+// storedItem is a record as the table holds it.
+type storedItem struct {
 	upload.Record
-	// by is the item's by: it is different after every write.
-	by string
+	// tokens is the item's tokens: it is different after every write.
+	tokens string
 	// claims: the record was stored with Unique, and so has the claim on its
 	// bytes.
 	claims bool
@@ -48,10 +48,12 @@ type held struct {
 
 // gone says whether the record is a tombstone that has expired: it may linger
 // for days, and counts as not there.
-func (h held) gone(now time.Time) bool { return h.forget > 0 && h.forget <= now.Unix() }
+func (h storedItem) gone(now time.Time) bool { return h.forget > 0 && h.forget <= now.Unix() }
 
 // wrote says whether one of the last writes was signed with the token.
-func (h held) wrote(token string) bool { return strings.Contains(" "+h.by+" ", " "+token+" ") }
+func (h storedItem) wrote(token string) bool {
+	return strings.Contains(" "+h.tokens+" ", " "+token+" ")
+}
 
 func (i item) text(name, value string) {
 	if value != "" {
@@ -80,7 +82,7 @@ func keyed(k itemKey) item {
 }
 
 // itemOf writes a record. Zero values are left out.
-func (s *Store) itemOf(h held) (item, error) {
+func (s *Store) itemOf(h storedItem) (item, error) {
 	r := h.Record
 	i := keyed(keyOf(r.Ref()))
 	i.text(listKey, listKeyOf(r))
@@ -89,7 +91,7 @@ func (s *Store) itemOf(h held) (item, error) {
 	if r.Status == upload.Stored {
 		i.text(bytesKey, bytesKeyOf(r))
 	}
-	i.text(by, h.by)
+	i.text(writerTokens, h.tokens)
 
 	i.text("name", r.Name)
 	i.text("extension", r.Extension)
@@ -208,14 +210,14 @@ func (i item) key() itemKey {
 	return itemKey{r.text(partitionKey), r.text(sortKey)}
 }
 
-// heldOf reads what itemOf wrote.
-func heldOf(i item) (held, error) {
+// parseItem reads what itemOf wrote.
+func parseItem(i item) (storedItem, error) {
 	ref, err := i.key().ref()
 	if err != nil {
-		return held{}, err
+		return storedItem{}, err
 	}
 	r := &reading{item: i}
-	h := held{by: r.text(by), forget: r.number(forget), claims: i["claims"] != nil, Record: upload.Record{
+	h := storedItem{tokens: r.text(writerTokens), forget: r.number(forget), claims: i["claims"] != nil, Record: upload.Record{
 		ID: ref.ID, Journal: ref.Journal, Entry: ref.Entry, Kind: ref.Kind,
 		Name: r.text("name"), Extension: r.text("extension"), CreatedAt: r.instant("created_at"),
 		Size: r.number("size"), ContentType: r.text("content_type"), SHA256: r.text("sha256"), SettledAt: r.instant("settled_at"),
@@ -238,7 +240,7 @@ func heldOf(i item) (held, error) {
 	h.Status = status
 	if r.err != nil {
 		// Whatever is wrong with it may be quoted, and be long.
-		return held{}, fmt.Errorf("the item of %s is damaged: %.500s", ref, r.err.Error())
+		return storedItem{}, fmt.Errorf("the item of %s is damaged: %.500s", ref, r.err.Error())
 	}
 	return h, nil
 }

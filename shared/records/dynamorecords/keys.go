@@ -11,17 +11,18 @@ import (
 	"strings"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
 // The beginnings of keys say what an item is.
 const (
-	entryPrefix  = "e#" // pk: all that one entry has of one kind
-	oncePrefix   = "o#" // pk: an idempotency key
-	recordPrefix = "r#" // sk: a record
-	claimPrefix  = "c#" // sk: the claim on bytes
-	roomKey      = "q"  // sk: who was let in last, where there are bounds
-	onceKey      = "o"  // sk: of an idempotency key
+	entryPrefix       = "e#" // pk: all that one entry has of one kind
+	idempotencyPrefix = "o#" // pk: an idempotency key
+	recordPrefix      = "r#" // sk: a record
+	claimPrefix       = "c#" // sk: the claim on bytes
+	roomKey           = "q"  // sk: who was let in last, where there are bounds
+	idempotencySort   = "o"  // sk: of an idempotency key
 )
 
 // lastOfAll comes after everything that can follow a prefix in a key.
@@ -42,7 +43,7 @@ func keyOf(ref upload.Ref) itemKey {
 	return itemKey{entryKey(ref.Journal, ref.Entry, ref.Kind), recordPrefix + url.PathEscape(string(ref.ID))}
 }
 
-func entryKey(journal upload.Journal, entry upload.Entry, kind upload.KindName) string {
+func entryKey(journal upload.Journal, entry upload.Entry, kind policy.KindName) string {
 	return entryPrefix + url.PathEscape(string(journal)) + "/" + url.PathEscape(string(entry)) + "/" + url.PathEscape(string(kind))
 }
 
@@ -64,7 +65,7 @@ func (k itemKey) ref() (upload.Ref, error) {
 			return upload.Ref{}, fmt.Errorf("key %q, %q: %w", k.pk, k.sk, err)
 		}
 	}
-	ref := upload.Ref{Journal: upload.Journal(parts[0]), Entry: upload.Entry(parts[1]), Kind: upload.KindName(parts[2]), ID: upload.ID(parts[3])}
+	ref := upload.Ref{Journal: upload.Journal(parts[0]), Entry: upload.Entry(parts[1]), Kind: policy.KindName(parts[2]), ID: upload.ID(parts[3])}
 	if keyOf(ref) != k {
 		return upload.Ref{}, fmt.Errorf("key %q, %q is not where the record of %s lies", k.pk, k.sk, ref) // escaped otherwise: Get would not find it
 	}
@@ -74,11 +75,11 @@ func (k itemKey) ref() (upload.Ref, error) {
 // claimKey is where the claim on bytes lies, within their entry.
 func claimKey(pk, sha256 string) itemKey { return itemKey{pk, claimPrefix + url.PathEscape(sha256)} }
 
-// claimOnce is where an idempotency key lies. Scope and key may be anything of
+// idempotencyKeyOf is where an idempotency key lies. Scope and key may be anything of
 // any length: only their hash is kept.
-func claimOnce(o *upload.Once) itemKey {
+func idempotencyKeyOf(o *upload.Once) itemKey {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", o.Scope, o.Key))
-	return itemKey{oncePrefix + hex.EncodeToString(sum[:]), onceKey}
+	return itemKey{idempotencyPrefix + hex.EncodeToString(sum[:]), idempotencySort}
 }
 
 // instant is the form in which times are kept: of one length, so that text sorts

@@ -4,20 +4,20 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
 // Usage implements upload.Records. It reads the stored files' part of by-bytes
 // and the pending files' part of by-list, so its cost grows with what the entry
 // holds. A file that is stored between the two is not counted.
-func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry, kind upload.KindName) (upload.Usage, error) {
-	ctx, cancel := s.patient(ctx)
+func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry, kind policy.KindName) (upload.Usage, error) {
+	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	pk := entryKey(journal, entry, kind)
 	u, err := s.sumStored(ctx, pk)
@@ -27,7 +27,7 @@ func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.
 		u.Files += pending
 	}
 	if err != nil {
-		return upload.Usage{}, s.trouble(err, "sum what %s/entries/%s/%s holds", journal, entry, kind)
+		return upload.Usage{}, s.wrap(err, "sum what %s/entries/%s/%s holds", journal, entry, kind)
 	}
 	return u, nil
 }
@@ -37,7 +37,7 @@ func (s *Store) sumStored(ctx context.Context, pk string) (upload.Usage, error) 
 	var u upload.Usage
 	// From "#" is all of it, also what has no checksum. That a range is named keeps out
 	// what has no such key where an endpoint's local indexes are not sparse (minidyn).
-	all := span{index: bytesIndex, hashName: partitionKey, hash: pk, sortName: bytesKey, from: "#", to: lastOfAll,
+	all := queryRange{index: bytesIndex, hashName: partitionKey, hash: pk, sortName: bytesKey, from: "#", to: lastOfAll,
 		consistent: true, only: "size"}
 	for {
 		out, err := s.query(ctx, all)
@@ -61,7 +61,7 @@ func (s *Store) sumStored(ctx context.Context, pk string) (upload.Usage, error) 
 func (s *Store) count(ctx context.Context, pk string, status upload.Status) (int64, error) {
 	var n int64
 	prefix := string(status) + "#"
-	all := span{index: listIndex, hashName: partitionKey, hash: pk, sortName: listKey, from: prefix, to: prefix + lastOfAll, consistent: true, countOnly: true}
+	all := queryRange{index: listIndex, hashName: partitionKey, hash: pk, sortName: listKey, from: prefix, to: prefix + lastOfAll, consistent: true, countOnly: true}
 	for {
 		out, err := s.query(ctx, all)
 		if err != nil {
@@ -76,11 +76,11 @@ func (s *Store) count(ctx context.Context, pk string, status upload.Status) (int
 
 // listed reads an item for a list; false is left out. One that is damaged must not
 // keep the others from whoever lists them.
-func (s *Store) listed(ctx context.Context, i item) (held, bool) {
-	h, err := heldOf(i)
+func (s *Store) listed(ctx context.Context, i item) (storedItem, bool) {
+	h, err := parseItem(i)
 	if err != nil {
 		s.tellDamaged(ctx, i, err)
-		return held{}, false
+		return storedItem{}, false
 	}
 	return h, !h.gone(s.o.Now())
 }
@@ -88,14 +88,14 @@ func (s *Store) listed(ctx context.Context, i item) (held, bool) {
 // List implements upload.Records. An empty Status means any. A page may hold fewer
 // than the query's limit, or none, and have a next one.
 func (s *Store) List(ctx context.Context, q upload.Query) (upload.Page, error) {
-	ctx, cancel := s.patient(ctx)
+	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	page, err := s.list(ctx, q)
-	return page, s.trouble(err, "list %s/entries/%s/%s", q.Journal, q.Entry, q.Kind)
+	return page, s.wrap(err, "list %s/entries/%s/%s", q.Journal, q.Entry, q.Kind)
 }
 
 func (s *Store) list(ctx context.Context, q upload.Query) (upload.Page, error) {
-	name := listName("list", string(q.Journal), string(q.Entry), string(q.Kind), string(q.Status))
+	name := listID{q.Name()}
 	after, err := name.place(q.Cursor, q.Limit)
 	if err != nil {
 		return upload.Page{}, err
@@ -105,12 +105,12 @@ func (s *Store) list(ctx context.Context, q upload.Query) (upload.Page, error) {
 		statuses = []upload.Status{upload.Pending, upload.Stored, upload.Rejected, upload.Deleted}
 	}
 	pk := entryKey(q.Journal, q.Entry, q.Kind)
-	var strands []*strand
+	var sources []*mergeSource
 	for _, status := range statuses {
-		strands = append(strands, newStrand(span{index: listIndex, hashName: partitionKey, hash: pk, sortName: listKey, newestFirst: true, consistent: true},
+		sources = append(sources, newSource(queryRange{index: listIndex, hashName: partitionKey, hash: pk, sortName: listKey, newestFirst: true, consistent: true},
 			string(status)+"#", after, ""))
 	}
-	found, err := s.merge(ctx, strands, q.Limit+1)
+	found, err := s.merge(ctx, sources, q.Limit+1)
 	if err != nil {
 		return upload.Page{}, err
 	}
@@ -127,43 +127,46 @@ func (s *Store) list(ctx context.Context, q upload.Query) (upload.Page, error) {
 	return page, nil
 }
 
-// PendingBefore implements upload.Records. Which records there are comes from
-// by-status, which is a moment behind, mostly less than a second; what is given
-// is read from the table, as it stands now. A page may hold fewer than limit
-// records, or none, and have a next one.
-func (s *Store) PendingBefore(ctx context.Context, t time.Time, cursor upload.Cursor, limit int) (upload.Page, error) {
-	page, err := s.ofStatus(ctx, upload.Pending, textOf(ceilMicro(t)), listName("pending"), cursor, limit)
-	return page, s.trouble(err, "list the pending records")
-}
-
-// ByStatus implements upload.Records, as PendingBefore does, and in the order of
-// creation.
-func (s *Store) ByStatus(ctx context.Context, status upload.Status, cursor upload.Cursor, limit int) (upload.Page, error) {
-	page, err := s.ofStatus(ctx, status, lastOfAll, listName("status", string(status)), cursor, limit)
-	return page, s.trouble(err, "list the %s records", status)
-}
-
-// ofStatus gives one page of the records of one status that come before to in
-// by-status.
-func (s *Store) ofStatus(ctx context.Context, status upload.Status, to string, name listID, cursor upload.Cursor, limit int) (upload.Page, error) {
-	ctx, cancel := s.patient(ctx)
+// Scan implements upload.Records. A page may hold fewer records than the limit, or
+// none, and have a next one.
+//
+// With a status, which records there are comes from by-status, which is a moment
+// behind, mostly less than a second; what is given is read from the table, as it stands
+// now. Without one it reads the whole table: that is for operators.
+func (s *Store) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
+	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	after, err := name.place(cursor, limit)
+	if q.Status == "" {
+		page, err := s.all(ctx, q)
+		return page, s.wrap(err, "list all records")
+	}
+	page, err := s.ofStatus(ctx, q)
+	return page, s.wrap(err, "list the %s records", q.Status)
+}
+
+// ofStatus gives one page of the records of one status.
+func (s *Store) ofStatus(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
+	name := listID{q.Name()}
+	after, err := name.place(q.Cursor, q.Limit)
 	if err != nil {
 		return upload.Page{}, err
 	}
-	var strands []*strand
-	for shard := range s.o.Shards {
-		strands = append(strands, newStrand(span{index: statusIndex, hashName: statusShard, hash: shardKey(status, shard), sortName: statusAt}, "", after, to))
+	to := lastOfAll
+	if !q.Before.IsZero() {
+		to = textOf(ceilMicro(q.Before))
 	}
-	found, err := s.merge(ctx, strands, limit+1)
+	var sources []*mergeSource
+	for shard := range s.o.Shards {
+		sources = append(sources, newSource(queryRange{index: statusIndex, hashName: statusShard, hash: shardKey(q.Status, shard), sortName: statusAt}, "", after, to))
+	}
+	found, err := s.merge(ctx, sources, q.Limit+1)
 	if err != nil {
 		return upload.Page{}, err
 	}
 	var page upload.Page
-	if len(found) > limit {
-		found = found[:limit]
-		page.Next = name.cursor(found[limit-1].place)
+	if len(found) > q.Limit {
+		found = found[:q.Limit]
+		page.Next = name.cursor(found[q.Limit-1].place)
 	}
 	keys := make([]itemKey, len(found))
 	for i, f := range found {
@@ -177,33 +180,23 @@ func (s *Store) ofStatus(ctx context.Context, status upload.Status, to string, n
 		if items[k] == nil {
 			continue // forgotten since
 		}
-		if h, ok := s.listed(ctx, items[k]); ok && h.Status == status {
+		if h, ok := s.listed(ctx, items[k]); ok && h.Status == q.Status {
 			page.Records = append(page.Records, h.Record)
 		}
 	}
 	return page, nil
 }
 
-// What one page of All reads at most: scans, and items of a scan beyond those
+// What one page of all reads at most: scans, and items of a scan beyond those
 // asked for, because not every item is a record.
 const (
 	maxScans  = 20
 	scanExtra = 100
 )
 
-// All implements upload.Records. It reads the whole table, whatever lies in it:
-// it is for operators. A page may hold fewer than limit records, or none, and
-// have a next one.
-func (s *Store) All(ctx context.Context, cursor upload.Cursor, limit int) (upload.Page, error) {
-	ctx, cancel := s.patient(ctx)
-	defer cancel()
-	page, err := s.all(ctx, cursor, limit)
-	return page, s.trouble(err, "list all records")
-}
-
-func (s *Store) all(ctx context.Context, cursor upload.Cursor, limit int) (upload.Page, error) {
-	name := listName("all")
-	after, err := name.item(cursor, limit)
+func (s *Store) all(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
+	name, limit := listID{q.Name()}, q.Limit
+	after, err := name.item(q.Cursor, limit)
 	if err != nil {
 		return upload.Page{}, err
 	}
@@ -211,7 +204,7 @@ func (s *Store) all(ctx context.Context, cursor upload.Cursor, limit int) (uploa
 	var page upload.Page
 	for range maxScans {
 		in.Limit = aws.Int32(int32(limit - len(page.Records) + scanExtra))
-		out, err := ask(ctx, s, s.client.Scan, in)
+		out, err := call(ctx, s, s.client.Scan, in)
 		if err != nil {
 			return upload.Page{}, err
 		}
@@ -237,8 +230,8 @@ func (s *Store) all(ctx context.Context, cursor upload.Cursor, limit int) (uploa
 	return page, nil
 }
 
-// span is part of an index, to be queried.
-type span struct {
+// queryRange is part of an index, to be queried.
+type queryRange struct {
 	index          string
 	hashName, hash string
 	// From sortName = from to sortName = to, both included; all of it when
@@ -252,20 +245,20 @@ type span struct {
 	start              map[string]types.AttributeValue
 }
 
-// answer is one page of a span.
-type answer struct {
+// queryPage is one page of a queryRange.
+type queryPage struct {
 	items []item
 	count int64
 	end   map[string]types.AttributeValue // nil: there is no more
 }
 
-// query reads one page of a span.
-func (s *Store) query(ctx context.Context, q span) (answer, error) {
+// query reads one page of a queryRange.
+func (s *Store) query(ctx context.Context, q queryRange) (queryPage, error) {
 	if q.sortName != "" && q.from > q.to {
-		return answer{}, nil // DynamoDB takes that for a mistake
+		return queryPage{}, nil // DynamoDB takes that for a mistake
 	}
 	if !(itemKey{q.hash, q.from}).possible() || !(itemKey{q.hash, q.to}).possible() {
-		return answer{}, nil
+		return queryPage{}, nil
 	}
 	in := &dynamodb.QueryInput{TableName: &s.table, IndexName: &q.index, ExclusiveStartKey: q.start,
 		KeyConditionExpression:    aws.String("#hash = :hash"),
@@ -291,11 +284,11 @@ func (s *Store) query(ctx context.Context, q span) (answer, error) {
 	if q.countOnly {
 		in.Select = types.SelectCount
 	}
-	out, err := ask(ctx, s, s.client.Query, in)
+	out, err := call(ctx, s, s.client.Query, in)
 	if err != nil {
-		return answer{}, fmt.Errorf("query %s: %w", q.index, err)
+		return queryPage{}, fmt.Errorf("query %s: %w", q.index, err)
 	}
-	f := answer{count: int64(out.Count), end: out.LastEvaluatedKey}
+	f := queryPage{count: int64(out.Count), end: out.LastEvaluatedKey}
 	for _, i := range out.Items {
 		f.items = append(f.items, i)
 	}

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// strand is a span that is read in order, page by page, and merged with others.
-type strand struct {
-	span
+// mergeSource is a queryRange that is read in order, page by page, and merged with others.
+type mergeSource struct {
+	queryRange
 	// prefix is what its sort keys begin with; what follows is the place, by which
-	// strands are merged.
+	// sources are merged.
 	prefix string
 	// after is the place where a list goes on; what lies exactly there was given
 	// before.
@@ -25,20 +25,20 @@ type located struct {
 	place string
 }
 
-// newStrand reads the part of q whose sort keys begin with prefix, up to the place
+// newSource reads the part of q whose sort keys begin with prefix, up to the place
 // to ("" is the end), going on after a place ("" is the start).
-func newStrand(q span, prefix, after, to string) *strand {
+func newSource(q queryRange, prefix, after, to string) *mergeSource {
 	if to == "" {
 		to = lastOfAll
 	}
 	q.from, q.to = prefix+"0", prefix+to // places begin with a year
-	t := &strand{span: q, prefix: prefix, after: after}
+	t := &mergeSource{queryRange: q, prefix: prefix, after: after}
 	t.goOn()
 	return t
 }
 
 // goOn has the next query begin where after is.
-func (t *strand) goOn() {
+func (t *mergeSource) goOn() {
 	if t.after == "" {
 		return
 	}
@@ -49,11 +49,11 @@ func (t *strand) goOn() {
 	}
 }
 
-// head gives the next item of a strand without taking it; false at its end.
-func (t *strand) head(ctx context.Context, s *Store, chunk int) (located, bool, error) {
+// head gives the next item of a mergeSource without taking it; false at its end.
+func (t *mergeSource) head(ctx context.Context, s *Store, chunk int) (located, bool, error) {
 	for len(t.ready) == 0 && !t.ended {
 		t.limit = chunk + 1 // one may be what lies at after
-		out, err := s.query(ctx, t.span)
+		out, err := s.query(ctx, t.queryRange)
 		if err != nil {
 			return located{}, false, err
 		}
@@ -85,14 +85,14 @@ func (t *strand) head(ctx context.Context, s *Store, chunk int) (located, bool, 
 	return t.ready[0], true, nil
 }
 
-// merge gives the first n items of all strands together.
-func (s *Store) merge(ctx context.Context, strands []*strand, n int) ([]located, error) {
-	chunk := n/len(strands) + 1
+// merge gives the first n items of all sources together.
+func (s *Store) merge(ctx context.Context, sources []*mergeSource, n int) ([]located, error) {
+	chunk := n/len(sources) + 1
 	var merged []located
 	for len(merged) < n {
-		var next *strand
+		var next *mergeSource
 		var best located
-		for _, t := range strands {
+		for _, t := range sources {
 			head, there, err := t.head(ctx, s, chunk)
 			if err != nil {
 				return nil, err

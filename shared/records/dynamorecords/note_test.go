@@ -38,12 +38,12 @@ func TestANoteIsNoRecord(t *testing.T) {
 	if err := s.SetNote(t.Context(), "reconcile", "text"); err != nil {
 		t.Fatal(err)
 	}
-	page, err := s.All(t.Context(), "", 10)
+	page, err := s.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10})
 	if err != nil || len(page.Records) != 0 || page.Next != "" {
 		t.Errorf("%+v, %v: want no record", page, err)
 	}
 	for _, status := range []upload.Status{upload.Pending, upload.Stored} {
-		if page, err := s.ByStatus(t.Context(), status, "", 10); err != nil || len(page.Records) != 0 {
+		if page, err := s.Scan(t.Context(), upload.ScanQuery{Status: status, Cursor: "", Limit: 10}); err != nil || len(page.Records) != 0 {
 			t.Errorf("%s: %+v, %v", status, page, err)
 		}
 	}

@@ -16,17 +16,17 @@ func (k itemKey) attributes() map[string]types.AttributeValue { return keyed(k) 
 
 // find reads a record, consistently. ErrNotFound also for a tombstone that has
 // expired.
-func (s *Store) find(ctx context.Context, ref upload.Ref) (held, error) {
+func (s *Store) find(ctx context.Context, ref upload.Ref) (storedItem, error) {
 	i, err := s.get(ctx, keyOf(ref))
 	if err != nil {
-		return held{}, err
+		return storedItem{}, err
 	}
 	if i == nil {
-		return held{}, upload.ErrNotFound
+		return storedItem{}, upload.ErrNotFound
 	}
-	h, err := heldOf(i)
+	h, err := parseItem(i)
 	if err == nil && h.gone(s.o.Now()) {
-		return held{}, upload.ErrNotFound
+		return storedItem{}, upload.ErrNotFound
 	}
 	return h, err
 }
@@ -36,7 +36,7 @@ func (s *Store) get(ctx context.Context, k itemKey) (item, error) {
 	if !k.possible() {
 		return nil, nil
 	}
-	out, err := ask(ctx, s, s.client.GetItem, &dynamodb.GetItemInput{TableName: &s.table, Key: k.attributes(), ConsistentRead: aws.Bool(true)})
+	out, err := call(ctx, s, s.client.GetItem, &dynamodb.GetItemInput{TableName: &s.table, Key: k.attributes(), ConsistentRead: aws.Bool(true)})
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (s *Store) getAll(ctx context.Context, keys []itemKey) (map[itemKey]item, e
 					return nil, err
 				}
 			}
-			out, err := ask(ctx, s, s.client.BatchGetItem, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
+			out, err := call(ctx, s, s.client.BatchGetItem, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
 				s.table: {Keys: asked, ConsistentRead: aws.Bool(true)}}})
 			if err != nil {
 				return nil, err
@@ -91,7 +91,7 @@ func absent() condition {
 
 // asSeen: what lies there is what was seen: signed with the same tokens.
 func asSeen(seen string) condition {
-	return condition{"#by = :seen", map[string]string{"#by": by}, map[string]types.AttributeValue{":seen": &types.AttributeValueMemberS{Value: seen}}}
+	return condition{"#by = :seen", map[string]string{"#by": writerTokens}, map[string]types.AttributeValue{":seen": &types.AttributeValueMemberS{Value: seen}}}
 }
 
 // or holds when one of two conditions does.
@@ -121,7 +121,7 @@ type change struct {
 func (s *Store) write(ctx context.Context, token string, changes ...change) error {
 	if len(changes) == 1 && changes[0].put != nil {
 		c := changes[0]
-		_, err := ask(ctx, s, s.client.PutItem, &dynamodb.PutItemInput{TableName: &s.table, Item: c.put, ConditionExpression: &c.when.expression,
+		_, err := call(ctx, s, s.client.PutItem, &dynamodb.PutItemInput{TableName: &s.table, Item: c.put, ConditionExpression: &c.when.expression,
 			ExpressionAttributeNames: c.when.names, ExpressionAttributeValues: c.when.values})
 		return err
 	}
@@ -136,6 +136,6 @@ func (s *Store) write(ctx context.Context, token string, changes ...change) erro
 		in.TransactItems = append(in.TransactItems, types.TransactWriteItem{Delete: &types.Delete{TableName: &s.table, Key: c.remove.attributes(),
 			ConditionExpression: &c.when.expression, ExpressionAttributeNames: c.when.names, ExpressionAttributeValues: c.when.values}})
 	}
-	_, err := ask(ctx, s, s.client.TransactWriteItems, in)
+	_, err := call(ctx, s, s.client.TransactWriteItems, in)
 	return err
 }

@@ -93,8 +93,8 @@ func wait(ctx context.Context, longest time.Duration) error {
 // them.
 func (s *Store) Atomic() bool { return true }
 
-// trouble says what failed, unless err is an answer that callers branch on.
-func (s *Store) trouble(err error, format string, args ...any) error {
+// wrap says what failed, unless err is an answer that callers branch on.
+func (s *Store) wrap(err error, format string, args ...any) error {
 	if err == nil || upload.IsAnswer(err) {
 		return err
 	}

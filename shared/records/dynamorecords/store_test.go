@@ -38,20 +38,34 @@ func TestCallsAskForWhatIsWritten(t *testing.T) {
 		{"Create", func() error { _, err := s.Create(t.Context(), draft(1), nil); return err }, "PutItem"},
 		{"Create with a key", func() error { _, err := s.Create(t.Context(), draft(2), once); return err }, "TransactWriteItems"},
 		{"Get", func() error { _, err := s.Get(t.Context(), draft(1).Ref()); return err }, "GetItem"},
-		{"Settle as stored", func() error { _, err := s.Settle(t.Context(), draft(1).Ref(), stores(1)); return err }, "GetItem PutItem"},
-		{"Settle as rejected", func() error { _, err := s.Settle(t.Context(), draft(2).Ref(), rejects()); return err }, "GetItem PutItem"},
-		{"Reopen", func() error { _, err := s.Reopen(t.Context(), draft(2).Ref()); return err }, "GetItem PutItem"},
-		{"NoteFailure", func() error { return s.NoteFailure(t.Context(), draft(2).Ref(), upload.Failure{Message: "slow"}) }, "GetItem PutItem"},
-		{"NoteReenqueue", func() error { _, err := s.NoteReenqueue(t.Context(), draft(2).Ref(), 0, w.now.now()); return err }, "GetItem PutItem"},
+		{"Settle as stored", func() error { _, err := s.Update(t.Context(), draft(1).Ref(), upload.Settle(stores(1))); return err }, "GetItem PutItem"},
+		{"Settle as rejected", func() error { _, err := s.Update(t.Context(), draft(2).Ref(), upload.Settle(rejects())); return err }, "GetItem PutItem"},
+		{"Reopen", func() error { _, err := s.Update(t.Context(), draft(2).Ref(), upload.Reopen()); return err }, "GetItem PutItem"},
+		{"NoteFailure", func() error {
+			return upload.NoteFailure(t.Context(), s, draft(2).Ref(), upload.Failure{Message: "slow"})
+		}, "GetItem PutItem"},
+		{"NoteReenqueue", func() error {
+			_, err := s.Update(t.Context(), draft(2).Ref(), upload.CountResend(0, w.now.now()))
+			return err
+		}, "GetItem PutItem"},
 		{"Settle with all wishes", func() error {
-			_, err := s.Settle(t.Context(), draft(2).Ref(), unique(atMost(5, stores(2))))
+			_, err := s.Update(t.Context(), draft(2).Ref(), upload.Settle(unique(atMost(5, stores(2)))))
 			return err
 		}, "GetItem BatchGetItem Query Query TransactWriteItems"},
 		{"List", func() error { _, err := s.List(t.Context(), list); return err }, "Query"},
 		{"Usage", func() error { _, err := s.Usage(t.Context(), list.Journal, list.Entry, list.Kind); return err }, "Query Query"},
-		{"ByStatus", func() error { _, err := s.ByStatus(t.Context(), upload.Stored, "", 100); return err }, "Query Query Query BatchGetItem"},
-		{"Delete", func() error { _, err := s.Delete(t.Context(), draft(1).Ref(), w.now.now(), w.now.now()); return err }, "GetItem PutItem"},
-		{"Delete of an owner", func() error { _, err := s.Delete(t.Context(), draft(2).Ref(), w.now.now(), w.now.now()); return err },
+		{"ByStatus", func() error {
+			_, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Stored, Cursor: "", Limit: 100})
+			return err
+		}, "Query Query Query BatchGetItem"},
+		{"Delete", func() error {
+			_, err := s.Update(t.Context(), draft(1).Ref(), upload.Delete(w.now.now(), w.now.now()))
+			return err
+		}, "GetItem PutItem"},
+		{"Delete of an owner", func() error {
+			_, err := s.Update(t.Context(), draft(2).Ref(), upload.Delete(w.now.now(), w.now.now()))
+			return err
+		},
 			"GetItem GetItem TransactWriteItems"},
 	} {
 		w.way.since()
@@ -69,7 +83,7 @@ func TestATombstoneThatHasExpiredCountsAsGone(t *testing.T) {
 	w := newWorld(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	r, forget := create(t, s, draft(1)), w.now.now().Add(time.Hour)
-	if _, err := s.Delete(t.Context(), r.Ref(), w.now.now(), forget); err != nil {
+	if _, err := s.Update(t.Context(), r.Ref(), upload.Delete(w.now.now(), forget)); err != nil {
 		t.Fatal(err)
 	}
 	lists := map[string]func(upload.Cursor, int) (upload.Page, error){
@@ -77,9 +91,11 @@ func TestATombstoneThatHasExpiredCountsAsGone(t *testing.T) {
 			return s.List(t.Context(), upload.Query{Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Status: upload.Deleted, Cursor: c, Limit: n})
 		},
 		"ByStatus": func(c upload.Cursor, n int) (upload.Page, error) {
-			return s.ByStatus(t.Context(), upload.Deleted, c, n)
+			return s.Scan(t.Context(), upload.ScanQuery{Status: upload.Deleted, Cursor: c, Limit: n})
 		},
-		"All": func(c upload.Cursor, n int) (upload.Page, error) { return s.All(t.Context(), c, n) },
+		"All": func(c upload.Cursor, n int) (upload.Page, error) {
+			return s.Scan(t.Context(), upload.ScanQuery{Cursor: c, Limit: n})
+		},
 	}
 	lie := func(want int) {
 		t.Helper()
@@ -104,11 +120,11 @@ func TestATombstoneThatHasExpiredCountsAsGone(t *testing.T) {
 		t.Errorf("after it expired the record is %q", got)
 	}
 	for name, call := range map[string]func() error{
-		"Settle":        func() error { _, err := s.Settle(t.Context(), r.Ref(), stores(1)); return err },
-		"Delete":        func() error { _, err := s.Delete(t.Context(), r.Ref(), forget, forget); return err },
-		"Reopen":        func() error { _, err := s.Reopen(t.Context(), r.Ref()); return err },
-		"NoteFailure":   func() error { return s.NoteFailure(t.Context(), r.Ref(), upload.Failure{}) },
-		"NoteReenqueue": func() error { _, err := s.NoteReenqueue(t.Context(), r.Ref(), 0, forget); return err },
+		"Settle":        func() error { _, err := s.Update(t.Context(), r.Ref(), upload.Settle(stores(1))); return err },
+		"Delete":        func() error { _, err := s.Update(t.Context(), r.Ref(), upload.Delete(forget, forget)); return err },
+		"Reopen":        func() error { _, err := s.Update(t.Context(), r.Ref(), upload.Reopen()); return err },
+		"NoteFailure":   func() error { return upload.NoteFailure(t.Context(), s, r.Ref(), upload.Failure{}) },
+		"NoteReenqueue": func() error { _, err := s.Update(t.Context(), r.Ref(), upload.CountResend(0, forget)); return err },
 	} {
 		is(t, call(), upload.ErrNotFound, name)
 	}
@@ -125,7 +141,7 @@ func TestAKeyWhoseRecordIsForgottenIsFree(t *testing.T) {
 	if _, err := s.Create(t.Context(), draft(1), once); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Delete(t.Context(), draft(1).Ref(), w.now.now(), w.now.now()); err != nil {
+	if _, err := s.Update(t.Context(), draft(1).Ref(), upload.Delete(w.now.now(), w.now.now())); err != nil {
 		t.Fatal(err)
 	}
 	w.now.pass(time.Minute)
@@ -161,7 +177,7 @@ func TestARecordSettledMeanwhileIsNotGivenAsPending(t *testing.T) {
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	a, b := create(t, s, draft(1)), create(t, s, draft(2))
 	w.way.plan("BatchGetItem", after(func() { settle(t, s, a, rejects()) }))
-	page, err := s.PendingBefore(t.Context(), b.CreatedAt.Add(time.Hour), "", 10)
+	page, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: b.CreatedAt.Add(time.Hour), Cursor: "", Limit: 10})
 	if err != nil || len(page.Records) != 1 || page.Records[0].ID != b.ID {
 		t.Errorf("the page is %+v, %v", page.Records, err)
 	}
@@ -181,28 +197,30 @@ func TestTwoThousandRecordsArePagedWholeAndSpread(t *testing.T) {
 	})
 	before := func(s *dynamorecords.Store) func(upload.Cursor, int) (upload.Page, error) {
 		return func(c upload.Cursor, limit int) (upload.Page, error) {
-			return s.PendingBefore(t.Context(), draft(n+1).CreatedAt, c, limit)
+			return s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: draft(n + 1).CreatedAt, Cursor: c, Limit: limit})
 		}
 	}
 	if got := rest(t, 299, before(s)); !slices.Equal(got, want) {
 		t.Errorf("PendingBefore gives %d records, or not oldest first", len(got))
 	}
-	page, err := s.PendingBefore(t.Context(), draft(200).CreatedAt, "", 100)
+	page, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: draft(200).CreatedAt, Cursor: "", Limit: 100})
 	if err != nil || page.Next == "" {
 		t.Fatalf("the first page: %q, %v", page.Next, err)
 	}
-	if page, err := s.PendingBefore(t.Context(), draft(50).CreatedAt, page.Next, 100); err != nil || len(page.Records) > 0 || page.Next != "" {
+	if page, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: draft(50).CreatedAt, Cursor: page.Next, Limit: 100}); err != nil || len(page.Records) > 0 || page.Next != "" {
 		t.Errorf("beyond an earlier instant there are %d records, %v", len(page.Records), err)
 	}
 	if got := rest(t, 299, before(w.store(table, dynamorecords.Options{Shards: 20}))); !slices.Equal(got, want) {
 		t.Errorf("with more shards, PendingBefore gives %d records, or not oldest first", len(got))
 	}
 	if got := rest(t, 299, func(c upload.Cursor, limit int) (upload.Page, error) {
-		return s.ByStatus(t.Context(), upload.Pending, c, limit)
+		return s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Cursor: c, Limit: limit})
 	}); !slices.Equal(got, want) {
 		t.Errorf("ByStatus gives %d records", len(got))
 	}
-	all := rest(t, 299, func(c upload.Cursor, limit int) (upload.Page, error) { return s.All(t.Context(), c, limit) })
+	all := rest(t, 299, func(c upload.Cursor, limit int) (upload.Page, error) {
+		return s.Scan(t.Context(), upload.ScanQuery{Cursor: c, Limit: limit})
+	})
 	if slices.Sort(all); !slices.Equal(all, want) {
 		t.Errorf("All gives %d records", len(all))
 	}
@@ -236,7 +254,7 @@ func TestRecordsThatDifferInTheirEntryAloneAreAllGiven(t *testing.T) {
 	}
 	for _, limit := range []int{1, 2, 10} {
 		got := rest(t, limit, func(c upload.Cursor, limit int) (upload.Page, error) {
-			return s.PendingBefore(t.Context(), draft(2).CreatedAt, c, limit)
+			return s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: draft(2).CreatedAt, Cursor: c, Limit: limit})
 		})
 		if len(got) != 5 {
 			t.Errorf("in pages of %d PendingBefore gives %d records of 5", limit, len(got))
@@ -257,7 +275,7 @@ func TestAListOfAnyStatusIsInOneOrder(t *testing.T) {
 		case 2:
 			settle(t, s, r, rejects())
 		case 3:
-			if _, err := s.Delete(t.Context(), r.Ref(), w.now.now(), w.now.now().Add(time.Hour)); err != nil {
+			if _, err := s.Update(t.Context(), r.Ref(), upload.Delete(w.now.now(), w.now.now().Add(time.Hour))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -283,7 +301,9 @@ func TestAllPassesOverEverythingElse(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got := rest(t, 7, func(c upload.Cursor, limit int) (upload.Page, error) { return s.All(t.Context(), c, limit) })
+	got := rest(t, 7, func(c upload.Cursor, limit int) (upload.Page, error) {
+		return s.Scan(t.Context(), upload.ScanQuery{Cursor: c, Limit: limit})
+	})
 	if slices.Sort(got); len(slices.Compact(got)) != 150 {
 		t.Errorf("All gives %d records of 150", len(got))
 	}
@@ -332,7 +352,7 @@ func TestARecordThatIsTooLargeIsRefused(t *testing.T) {
 	r = create(t, s, draft(2))
 	v := rejects()
 	v.Reason.Message = strings.Repeat("x", 70_000)
-	if _, err := s.Settle(t.Context(), r.Ref(), v); err == nil || status(t, s, r) != upload.Pending {
+	if _, err := s.Update(t.Context(), r.Ref(), upload.Settle(v)); err == nil || status(t, s, r) != upload.Pending {
 		t.Errorf("a reason of 70,000 bytes: %v", err)
 	}
 }

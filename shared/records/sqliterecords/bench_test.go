@@ -20,7 +20,7 @@ func draft(n int64) upload.Record {
 
 func verdict(n int64) upload.Verdict {
 	return upload.Verdict{Status: upload.Stored, Version: "quarantine-v1", At: time.UnixMicro(1767322801000000), Size: 123456,
-		ContentType: "image/png", SHA256: fmt.Sprintf("%064x", n), Served: "files-v1", Unique: true, MaxFiles: 100}
+		ContentType: "image/png", SHA256: fmt.Sprintf("%064x", n), Served: "files-v1", Admission: upload.Admission{Unique: true, MaxFiles: 100}}
 }
 
 // BenchmarkStore gives the cost of one call with one caller and with sixteen at
@@ -46,17 +46,17 @@ func benchmark(b *testing.B, call string, callers int) {
 		return err
 	}
 	if call != "Create" {
-		together(b, 16, b.N, create)
+		commitBatch(b, 16, b.N, create)
 	}
 	b.ResetTimer()
-	together(b, callers, b.N, func() error {
+	commitBatch(b, callers, b.N, func() error {
 		n := done.Add(1)
 		var err error
 		switch call {
 		case "Create":
 			err = create()
 		case "Settle":
-			_, err = s.Settle(b.Context(), draft(n).Ref(), verdict(n))
+			_, err = s.Update(b.Context(), draft(n).Ref(), upload.Settle(verdict(n)))
 		case "Get":
 			_, err = s.Get(b.Context(), draft(n).Ref())
 		}
@@ -65,7 +65,7 @@ func benchmark(b *testing.B, call string, callers int) {
 }
 
 // together calls f n times in all, from several callers.
-func together(tb testing.TB, callers, n int, f func() error) {
+func commitBatch(tb testing.TB, callers, n int, f func() error) {
 	tb.Helper()
 	var next atomic.Int64
 	errs := make(chan error, callers)

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"hatchery/shared/upload"
 )
@@ -23,7 +22,7 @@ const (
 // Create implements upload.Records.
 func (s *Store) Create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
 	created, err := write(ctx, s, func(w *writer) (upload.Record, error) { return w.create(r, once) })
-	return created, s.trouble(err, "create the record of %s", r.Ref())
+	return created, s.wrap(err, "create the record of %s", r.Ref())
 }
 
 func (w *writer) create(r upload.Record, once *upload.Once) (upload.Record, error) {
@@ -71,34 +70,41 @@ func (w *writer) first(once *upload.Once) (upload.Record, error) {
 	return r.Record, err
 }
 
-// Settle implements upload.Records.
-func (s *Store) Settle(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
-	settled, err := write(ctx, s, func(w *writer) (upload.Record, error) { return w.settle(ref, v) })
-	return settled, s.trouble(err, "settle the record of %s", ref)
+// Update implements upload.Records. The write lock is held meanwhile: nothing comes
+// between, and To is asked once.
+func (s *Store) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
+	updated, err := write(ctx, s, func(w *writer) (upload.Record, error) { return w.change(ref, t) })
+	return updated, s.wrap(err, "%s the record of %s", t.Name, ref)
 }
 
-func (w *writer) settle(ref upload.Ref, v upload.Verdict) (upload.Record, error) {
-	if v.Status != upload.Stored && v.Status != upload.Rejected {
-		return upload.Record{}, fmt.Errorf("the verdict is %q, neither stored nor rejected", v.Status)
+func (w *writer) change(ref upload.Ref, t upload.Transition) (upload.Record, error) {
+	before, err := find(context.Background(), w.find, ref)
+	if err != nil {
+		return upload.Record{}, err
 	}
-	return w.change(ref, func(r upload.Record) (upload.Record, error) {
-		if r.Status != upload.Pending {
-			return r, upload.ErrConflict
+	after, err := t.To(before.Record)
+	if err != nil {
+		return upload.Record{}, err
+	}
+	if after.Equal(before.Record) {
+		return after, nil
+	}
+	if before.Status == upload.Pending && after.Status == upload.Stored {
+		if err := w.admit(after, t.Admit); err != nil {
+			return upload.Record{}, err
 		}
-		if v.Status == upload.Stored {
-			if err := w.admit(ref, v); err != nil {
-				return r, err
-			}
-		}
-		return v.Apply(r), nil
-	})
+	}
+	if _, err := exec(w.update, append(state(after), before.seq)...); err != nil {
+		return upload.Record{}, err
+	}
+	return after, nil
 }
 
 // admit says whether the entry may hold one more stored file.
-func (w *writer) admit(ref upload.Ref, v upload.Verdict) error {
-	if v.Unique {
+func (w *writer) admit(r upload.Record, a upload.Admission) error {
+	if a.Unique {
 		var earlier upload.ID
-		err := queryRow(w.duplicate, ref.Journal, ref.Entry, ref.Kind, v.SHA256).Scan(&earlier)
+		err := queryRow(w.duplicate, r.Journal, r.Entry, r.Kind, r.SHA256).Scan(&earlier)
 		if err == nil {
 			return &upload.DuplicateError{Earlier: earlier}
 		}
@@ -106,93 +112,12 @@ func (w *writer) admit(ref upload.Ref, v upload.Verdict) error {
 			return fmt.Errorf("look for the same bytes: %w", err)
 		}
 	}
-	if v.MaxFiles > 0 || v.MaxTotalBytes > 0 {
-		var held upload.Usage
-		if err := queryRow(w.stored, ref.Journal, ref.Entry, ref.Kind).Scan(&held.Files, &held.Bytes); err != nil {
-			return fmt.Errorf("sum what the entry holds: %w", err)
-		}
-		if v.MaxFiles > 0 && held.Files+1 > v.MaxFiles || v.MaxTotalBytes > 0 && held.Bytes+v.Size > v.MaxTotalBytes {
-			return upload.ErrOverQuota
-		}
+	if !a.Bounded() {
+		return nil
 	}
-	return nil
-}
-
-// Delete implements upload.Records.
-func (s *Store) Delete(ctx context.Context, ref upload.Ref, at, forget time.Time) (upload.Record, error) {
-	deleted, err := write(ctx, s, func(w *writer) (upload.Record, error) {
-		return w.change(ref, func(r upload.Record) (upload.Record, error) {
-			if r.Status == upload.Deleted {
-				return r, upload.ErrNotFound
-			}
-			return r.Tombstone(at, forget), nil
-		})
-	})
-	return deleted, s.trouble(err, "delete the record of %s", ref)
-}
-
-// Reopen implements upload.Records.
-func (s *Store) Reopen(ctx context.Context, ref upload.Ref) (upload.Record, error) {
-	reopened, err := write(ctx, s, func(w *writer) (upload.Record, error) {
-		return w.change(ref, func(r upload.Record) (upload.Record, error) {
-			if r.Status != upload.Rejected {
-				return r, upload.ErrConflict
-			}
-			return r.Reopened(), nil
-		})
-	})
-	return reopened, s.trouble(err, "reopen the record of %s", ref)
-}
-
-// Adopt implements upload.Records.
-func (s *Store) Adopt(ctx context.Context, ref upload.Ref, v upload.Verdict) (upload.Record, error) {
-	adopted, err := write(ctx, s, func(w *writer) (upload.Record, error) {
-		return w.change(ref, func(r upload.Record) (upload.Record, error) {
-			if !r.Old() {
-				return r, upload.ErrConflict
-			}
-			return v.Apply(r), nil
-		})
-	})
-	return adopted, s.trouble(err, "adopt the record of %s", ref)
-}
-
-// NoteFailure implements upload.Records.
-func (s *Store) NoteFailure(ctx context.Context, ref upload.Ref, f upload.Failure) error {
-	_, err := write(ctx, s, func(w *writer) (upload.Record, error) {
-		return w.change(ref, func(r upload.Record) (upload.Record, error) {
-			return r.Failed(f), nil
-		})
-	})
-	return s.trouble(err, "note a failure of %s", ref)
-}
-
-// NoteReenqueue implements upload.Records.
-func (s *Store) NoteReenqueue(ctx context.Context, ref upload.Ref, seen int, at time.Time) (upload.Record, error) {
-	noted, err := write(ctx, s, func(w *writer) (upload.Record, error) {
-		return w.change(ref, func(r upload.Record) (upload.Record, error) {
-			if r.Reenqueued != seen {
-				return r, upload.ErrConflict
-			}
-			return r.SentAgain(at), nil
-		})
-	})
-	return noted, s.trouble(err, "count a further message of %s", ref)
-}
-
-// change reads a record, asks what to make of it, and writes that. The write
-// lock is held meanwhile: nothing comes between.
-func (w *writer) change(ref upload.Ref, to func(upload.Record) (upload.Record, error)) (upload.Record, error) {
-	r, err := find(context.Background(), w.find, ref)
-	if err != nil {
-		return upload.Record{}, err
+	var stored upload.Usage
+	if err := queryRow(w.stored, r.Journal, r.Entry, r.Kind).Scan(&stored.Files, &stored.Bytes); err != nil {
+		return fmt.Errorf("sum what the entry holds: %w", err)
 	}
-	changed, err := to(r.Record)
-	if err != nil {
-		return upload.Record{}, err
-	}
-	if _, err := exec(w.update, append(state(changed), r.seq)...); err != nil {
-		return upload.Record{}, err
-	}
-	return changed, nil
+	return a.Fits(stored, r.Size)
 }

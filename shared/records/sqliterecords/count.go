@@ -6,5 +6,5 @@ import "context"
 func (s *Store) Count(ctx context.Context) (int, error) {
 	var n int
 	err := s.readers.QueryRowContext(ctx, "SELECT count(*) FROM uploads").Scan(&n)
-	return n, s.trouble(err, "count the records")
+	return n, s.wrap(err, "count the records")
 }

@@ -18,11 +18,11 @@ func TestEveryRecordIsCounted(t *testing.T) {
 			continue
 		}
 		// A tombstone is a record, too.
-		if _, err := s.Delete(t.Context(), r.Ref(), at, at.Add(time.Hour)); err != nil {
+		if _, err := s.Update(t.Context(), r.Ref(), upload.Delete(at, at.Add(time.Hour))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	page, err := s.All(t.Context(), "", upload.MaxPage)
+	page, err := s.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: upload.MaxPage})
 	if n, countErr := s.Count(t.Context()); err != nil || countErr != nil || n != 5 || n != len(page.Records) {
 		t.Errorf("%d, %v; listed are %d, %v", n, countErr, len(page.Records), err)
 	}

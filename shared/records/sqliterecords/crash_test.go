@@ -62,13 +62,13 @@ func writeOne(ctx context.Context, s *sqliterecords.Store, n int64) error {
 	}
 	fmt.Printf("%d %s\n", n, upload.Pending)
 	if n%2 == 0 {
-		if _, err := s.Settle(ctx, r.Ref(), verdict(n)); err != nil {
+		if _, err := s.Update(ctx, r.Ref(), upload.Settle(verdict(n))); err != nil {
 			return err
 		}
 		fmt.Printf("%d %s\n", n, upload.Stored)
 	}
 	if n%4 == 0 {
-		if _, err := s.Delete(ctx, r.Ref(), time.Now(), time.Now().Add(time.Hour)); err != nil {
+		if _, err := s.Update(ctx, r.Ref(), upload.Delete(time.Now(), time.Now().Add(time.Hour))); err != nil {
 			return err
 		}
 		fmt.Printf("%d %s\n", n, upload.Deleted)
@@ -199,7 +199,7 @@ func TestTwoStoresOnOneFileGiveOneWinner(t *testing.T) {
 			all.Go(func() {
 				v := verdict(n)
 				v.Served = upload.Version(fmt.Sprint(i))
-				_, err := s.Settle(t.Context(), draft(n).Ref(), v)
+				_, err := s.Update(t.Context(), draft(n).Ref(), upload.Settle(v))
 				if err != nil && !errors.Is(err, upload.ErrConflict) {
 					t.Error(err)
 				}

@@ -118,7 +118,7 @@ func TestAChangeThatFailsIsUndoneAlone(t *testing.T) {
 	trouble := errors.New("trouble")
 	batch := []*change{creating(t.Context(), "a", nil), creating(t.Context(), "b", trouble), creating(ended, "c", nil), creating(t.Context(), "d", nil)}
 	errs := make([]error, len(batch))
-	if err := w.together(batch, errs); err != nil {
+	if err := w.commitBatch(batch, errs); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []error{nil, trouble, context.Canceled, nil} {
@@ -165,7 +165,7 @@ func TestACommitThatFailsIsAnErrorForEveryChange(t *testing.T) {
 	// The next transaction is a new one.
 	w.commit = commit
 	errs := make([]error, 1)
-	if err := errors.Join(w.together([]*change{creating(t.Context(), "b", nil)}, errs), errs[0]); err != nil || !there(t, w, "b") {
+	if err := errors.Join(w.commitBatch([]*change{creating(t.Context(), "b", nil)}, errs), errs[0]); err != nil || !there(t, w, "b") {
 		t.Errorf("afterwards: %v", err)
 	}
 }
@@ -222,12 +222,12 @@ func TestOnlyAPendingRecordIsCreated(t *testing.T) {
 func TestNoStatementReadsMoreThanItNeeds(t *testing.T) {
 	w := newTestWriter(t, filepath.Join(t.TempDir(), "records.db"))
 	for _, statement := range []string{findSQL, updateSQL, duplicateSQL, storedSQL, claimedSQL, forgetUploadsSQL, forgetClaimsSQL,
-		usageSQL, listSQL, beforeSQL, byStatusSQL, allSQL} {
+		usageSQL, listSQL, byStatusSQL, allSQL} {
 		for _, step := range plan(t, w, statement) {
 			if strings.HasPrefix(step, "SCAN") || strings.Contains(step, "TEMP B-TREE") && statement != duplicateSQL {
 				t.Errorf("%s: %s", statement, step)
 			}
-			if byStatus := statement == beforeSQL || statement == byStatusSQL; byStatus && !strings.Contains(step, "(status=? AND (created_at") && !strings.Contains(step, "(status=? AND created_at") {
+			if statement == byStatusSQL && !strings.Contains(step, "(status=? AND (created_at") && !strings.Contains(step, "(status=? AND created_at") {
 				t.Errorf("%s reads other statuses too: %s", statement, step)
 			}
 		}
@@ -257,48 +257,48 @@ func plan(t *testing.T, w *writer, statement string) (steps []string) {
 }
 
 func TestACursorCarriesItsPosition(t *testing.T) {
-	list := listName("list", "a", "b")
+	list := upload.NameList("list", "a", "b")
 	for _, p := range []position{newest, oldest, {at: -1, seq: 1}, {at: 1767322800000000, seq: 12345, id: "019a0000-0000-7000-8000-000000000001"}} {
 		if p.id == "" {
 			p.id = "x"
 		}
-		got, err := list.position(list.cursor(p))
+		got, err := positionOf(list, p.cursor(list))
 		if err != nil || got != p {
 			t.Errorf("%+v comes back as %+v, %v", p, got, err)
 		}
-		if _, err := listName("list", "ab").position(list.cursor(p)); !errors.Is(err, upload.ErrBadCursor) {
+		if _, err := positionOf(upload.NameList("list", "ab"), p.cursor(list)); !errors.Is(err, upload.ErrBadCursor) {
 			t.Errorf("another list takes the cursor: %v", err)
 		}
 	}
 }
 
 func TestACursorThatIsNotWholeIsRefused(t *testing.T) {
-	list := listName("all")
-	whole := list.cursor(position{at: 1, seq: 2, id: "x"})
+	list := upload.NameList("all")
+	whole := position{at: 1, seq: 2, id: "x"}.cursor(list)
 	for n := 1; n < len(whole); n++ {
-		if p, err := list.position(whole[:n]); !errors.Is(err, upload.ErrBadCursor) {
+		if p, err := positionOf(list, whole[:n]); !errors.Is(err, upload.ErrBadCursor) {
 			t.Errorf("%d bytes of a cursor mean %+v, %v", n, p, err)
 		}
 	}
-	for _, c := range []upload.Cursor{whole + "\n", "\r" + whole, whole[:len(whole)-1] + "B", list.cursor(position{id: upload.ID(strings.Repeat("x", 1000))})} {
-		if p, err := list.position(c); !errors.Is(err, upload.ErrBadCursor) {
+	for _, c := range []upload.Cursor{whole + "\n", "\r" + whole, whole[:len(whole)-1] + "B", position{id: upload.ID(strings.Repeat("x", 1000))}.cursor(list)} {
+		if p, err := positionOf(list, c); !errors.Is(err, upload.ErrBadCursor) {
 			t.Errorf("%.60q means %+v, %v", c, p, err)
 		}
 	}
 }
 
 func FuzzCursor(f *testing.F) {
-	list := listName("all")
-	f.Add(string(list.cursor(position{at: 1, seq: 2, id: "x"})))
+	list := upload.NameList("all")
+	f.Add(string(position{at: 1, seq: 2, id: "x"}.cursor(list)))
 	f.Add("AAAA")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, text string) {
-		p, err := list.position(upload.Cursor(text))
+		p, err := positionOf(list, upload.Cursor(text))
 		switch {
 		case err != nil && !errors.Is(err, upload.ErrBadCursor):
 			t.Errorf("error is %v", err)
-		case err == nil && string(list.cursor(p)) != text:
-			t.Errorf("%q means %+v, which is %q", text, p, list.cursor(p))
+		case err == nil && string(p.cursor(list)) != text:
+			t.Errorf("%q means %+v, which is %q", text, p, p.cursor(list))
 		}
 	})
 }

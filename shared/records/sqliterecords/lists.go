@@ -1,17 +1,20 @@
 package sqliterecords
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
 // reads are the readers' statements.
 type reads struct {
-	find, usage, list, listAny, before, byStatus, all *sql.Stmt
+	find, usage, list, listAny, byStatus, all *sql.Stmt
 }
 
 // Each list goes on after a position and is read by one index, in its order;
@@ -23,9 +26,7 @@ const (
 		AND (created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC LIMIT ?`
 	listAnySQL = `SELECT ` + columns + ` FROM uploads WHERE journal = ? AND entry = ? AND kind = ?
 		AND (created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC LIMIT ?`
-	beforeSQL = `SELECT ` + columns + ` FROM uploads WHERE status = 'pending' AND created_at < ?
-		AND (created_at, seq) > (?, ?) ORDER BY created_at, seq LIMIT ?`
-	byStatusSQL = `SELECT ` + columns + ` FROM uploads WHERE status = ?
+	byStatusSQL = `SELECT ` + columns + ` FROM uploads WHERE status = ? AND created_at < ?
 		AND (created_at, seq) > (?, ?) ORDER BY created_at, seq LIMIT ?`
 	allSQL = `SELECT ` + columns + ` FROM uploads WHERE seq > ? ORDER BY seq LIMIT ?`
 )
@@ -34,41 +35,47 @@ func prepareReads(ctx context.Context, db *sql.DB) (*reads, error) {
 	r := &reads{}
 	// The pool closes them.
 	_, err := prepareAll(ctx, db, map[**sql.Stmt]string{&r.find: findSQL, &r.usage: usageSQL,
-		&r.list: listSQL, &r.listAny: listAnySQL, &r.before: beforeSQL, &r.byStatus: byStatusSQL, &r.all: allSQL})
+		&r.list: listSQL, &r.listAny: listAnySQL, &r.byStatus: byStatusSQL, &r.all: allSQL})
 	return r, err
 }
 
 // Get implements upload.Records.
 func (s *Store) Get(ctx context.Context, ref upload.Ref) (upload.Record, error) {
 	r, err := find(ctx, s.read.find, ref)
-	return r.Record, s.trouble(err, "get the record of %s", ref)
+	return r.Record, s.wrap(err, "get the record of %s", ref)
 }
 
 // Usage implements upload.Records.
-func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry, kind upload.KindName) (upload.Usage, error) {
+func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry, kind policy.KindName) (upload.Usage, error) {
 	var u upload.Usage
 	err := s.read.usage.QueryRowContext(ctx, journal, entry, kind).Scan(&u.Files, &u.Bytes)
-	return u, s.trouble(err, "sum what %s/entries/%s/%s holds", journal, entry, kind)
+	return u, s.wrap(err, "sum what %s/entries/%s/%s holds", journal, entry, kind)
 }
 
 // List implements upload.Records. An empty Status means any.
 func (s *Store) List(ctx context.Context, q upload.Query) (upload.Page, error) {
-	name := listName("list", string(q.Journal), string(q.Entry), string(q.Kind), string(q.Status))
-	page, err := s.page(ctx, name, q.Cursor, q.Limit, newest, func(after position, limit int) (*sql.Rows, error) {
+	page, err := s.page(ctx, q.Name(), q.Cursor, q.Limit, newest, func(after position, limit int) (*sql.Rows, error) {
 		if q.Status == "" {
 			return s.read.listAny.QueryContext(ctx, q.Journal, q.Entry, q.Kind, after.at, after.id, limit)
 		}
 		return s.read.list.QueryContext(ctx, q.Journal, q.Entry, q.Kind, q.Status, after.at, after.id, limit)
 	})
-	return page, s.trouble(err, "list %s/entries/%s/%s", q.Journal, q.Entry, q.Kind)
+	return page, s.wrap(err, "list %s/entries/%s/%s", q.Journal, q.Entry, q.Kind)
 }
 
-// PendingBefore implements upload.Records.
-func (s *Store) PendingBefore(ctx context.Context, t time.Time, cursor upload.Cursor, limit int) (upload.Page, error) {
-	page, err := s.page(ctx, listName("pending"), cursor, limit, oldest, func(after position, limit int) (*sql.Rows, error) {
-		return s.read.before.QueryContext(ctx, ceilMicro(t), after.at, after.seq, limit)
+// Scan implements upload.Records.
+func (s *Store) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
+	page, err := s.page(ctx, q.Name(), q.Cursor, q.Limit, oldest, func(after position, limit int) (*sql.Rows, error) {
+		if q.Status == "" {
+			return s.read.all.QueryContext(ctx, after.seq, limit)
+		}
+		before := int64(math.MaxInt64)
+		if !q.Before.IsZero() {
+			before = ceilMicro(q.Before)
+		}
+		return s.read.byStatus.QueryContext(ctx, q.Status, before, after.at, after.seq, limit)
 	})
-	return page, s.trouble(err, "list the pending records")
+	return page, s.wrap(err, "list the %s records", cmp.Or(string(q.Status), "all"))
 }
 
 // ceilMicro gives the first whole microsecond that is not before t, so that
@@ -81,31 +88,15 @@ func ceilMicro(t time.Time) int64 {
 	return floor
 }
 
-// ByStatus implements upload.Records.
-func (s *Store) ByStatus(ctx context.Context, status upload.Status, cursor upload.Cursor, limit int) (upload.Page, error) {
-	page, err := s.page(ctx, listName("status", string(status)), cursor, limit, oldest, func(after position, limit int) (*sql.Rows, error) {
-		return s.read.byStatus.QueryContext(ctx, status, after.at, after.seq, limit)
-	})
-	return page, s.trouble(err, "list the %s records", status)
-}
-
-// All implements upload.Records.
-func (s *Store) All(ctx context.Context, cursor upload.Cursor, limit int) (upload.Page, error) {
-	page, err := s.page(ctx, listName("all"), cursor, limit, oldest, func(after position, limit int) (*sql.Rows, error) {
-		return s.read.all.QueryContext(ctx, after.seq, limit)
-	})
-	return page, s.trouble(err, "list all records")
-}
-
 // page reads one page of a list from where its cursor points, or from its start.
-func (s *Store) page(ctx context.Context, name listID, cursor upload.Cursor, limit int, start position,
+func (s *Store) page(ctx context.Context, list upload.ListName, cursor upload.Cursor, limit int, start position,
 	query func(after position, limit int) (*sql.Rows, error)) (_ upload.Page, err error) {
 	if limit < 1 || limit > upload.MaxPage {
 		return upload.Page{}, fmt.Errorf("the limit is %d, not 1 to %d", limit, upload.MaxPage)
 	}
 	after := start
 	if cursor != "" {
-		if after, err = name.position(cursor); err != nil {
+		if after, err = positionOf(list, cursor); err != nil {
 			return upload.Page{}, err
 		}
 	}
@@ -119,7 +110,7 @@ func (s *Store) page(ctx context.Context, name listID, cursor upload.Cursor, lim
 	var last position
 	for rows.Next() {
 		if len(page.Records) == limit {
-			page.Next = name.cursor(last)
+			page.Next = last.cursor(list)
 			break
 		}
 		r, err := scan(rows)

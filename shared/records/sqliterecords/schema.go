@@ -122,8 +122,8 @@ func checkFile(ctx context.Context, conn *sql.Conn, known int) error {
 	return nil
 }
 
-// plainly says in our words what SQLite found wrong with a file.
-func plainly(err error) error {
+// translateError says in our words what SQLite found wrong with a file.
+func translateError(err error) error {
 	if problem, ok := errors.AsType[*sqlite.Error](err); ok && problem.Code()&0xff == sqlite3.SQLITE_NOTADB {
 		return errNoDatabase
 	}

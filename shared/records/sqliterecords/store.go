@@ -175,8 +175,8 @@ func (s *Store) Close() error { return s.closed() }
 // from its beginning.
 func (s *Store) Atomic() bool { return true }
 
-// trouble says what failed, unless err is an answer that callers branch on.
-func (s *Store) trouble(err error, format string, args ...any) error {
+// wrap says what failed, unless err is an answer that callers branch on.
+func (s *Store) wrap(err error, format string, args ...any) error {
 	if err == nil || upload.IsAnswer(err) {
 		return err
 	}

@@ -94,10 +94,10 @@ func TestEverythingIsThereAfterReopening(t *testing.T) {
 	s := open(t, path, nil)
 	once := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: time.Now().Add(time.Hour)}
 	pending, stored, deleted := create(t, s, draft(1), once), create(t, s, draft(2), nil), create(t, s, draft(3), nil)
-	if _, err := s.Settle(t.Context(), stored.Ref(), verdict(2)); err != nil {
+	if _, err := s.Update(t.Context(), stored.Ref(), upload.Settle(verdict(2))); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Delete(t.Context(), deleted.Ref(), time.Now(), time.Now().Add(time.Hour)); err != nil {
+	if _, err := s.Update(t.Context(), deleted.Ref(), upload.Delete(time.Now(), time.Now().Add(time.Hour))); err != nil {
 		t.Fatal(err)
 	}
 	closeStore(t, s)
@@ -246,7 +246,7 @@ func TestExpiredTombstonesAndKeysAreForgotten(t *testing.T) {
 	tombstone := func(n int64, forget time.Duration) upload.Ref {
 		t.Helper()
 		ref := create(t, s, draft(n), nil).Ref()
-		if _, err := s.Delete(t.Context(), ref, now, now.Add(forget)); err != nil {
+		if _, err := s.Update(t.Context(), ref, upload.Delete(now, now.Add(forget))); err != nil {
 			t.Fatal(err)
 		}
 		return ref
@@ -255,7 +255,7 @@ func TestExpiredTombstonesAndKeysAreForgotten(t *testing.T) {
 	// Its key outlives the record here, and gives nothing that is not there.
 	once := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: now.Add(100 * time.Hour)}
 	claimed := create(t, s, draft(3), once).Ref()
-	if _, err := s.Delete(t.Context(), claimed, now, now.Add(2*time.Hour)); err != nil {
+	if _, err := s.Update(t.Context(), claimed, upload.Delete(now, now.Add(2*time.Hour))); err != nil {
 		t.Fatal(err)
 	}
 	expiring := &upload.Once{Scope: "scope", Key: "short", Fingerprint: "print", Expires: now.Add(time.Hour)}
@@ -296,7 +296,7 @@ func TestForgettingIsSpreadOverManyWrites(t *testing.T) {
 	path := file(t)
 	s := open(t, path, func() time.Time { return now })
 	var made atomic.Int64
-	together(t, 16, 1200, func() error {
+	commitBatch(t, 16, 1200, func() error {
 		_, err := s.Create(t.Context(), draft(made.Add(1)), nil)
 		return err
 	})
@@ -323,7 +323,7 @@ func TestAListWithoutAStatusHoldsAll(t *testing.T) {
 	for n := range int64(5) {
 		create(t, s, draft(n), nil)
 	}
-	if _, err := s.Settle(t.Context(), draft(2).Ref(), verdict(2)); err != nil {
+	if _, err := s.Update(t.Context(), draft(2).Ref(), upload.Settle(verdict(2))); err != nil {
 		t.Fatal(err)
 	}
 	q := upload.Query{Journal: "journal", Entry: "entry-0", Kind: "images", Limit: 3}
@@ -354,8 +354,8 @@ func TestARowWithAnUnknownStatusIsDamaged(t *testing.T) {
 	create(t, s, r, nil)
 	run(t, plain(t, path), "UPDATE uploads SET status = 'archived'")
 	_, got := s.Get(t.Context(), r.Ref())
-	_, listed := s.All(t.Context(), "", upload.MaxPage)
-	_, removed := s.Delete(t.Context(), r.Ref(), at, at)
+	_, listed := s.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: upload.MaxPage})
+	_, removed := s.Update(t.Context(), r.Ref(), upload.Delete(at, at))
 	for name, err := range map[string]error{"Get": got, "All": listed, "Delete": removed} {
 		if err == nil || upload.IsAnswer(err) || !strings.Contains(err.Error(), r.Ref().String()+` is damaged: status "archived"`) {
 			t.Errorf("%s: %v", name, err)

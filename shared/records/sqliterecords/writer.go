@@ -67,11 +67,11 @@ type writer struct {
 func newWriter(ctx context.Context, db *sql.DB, now func() time.Time) (*writer, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
-		return nil, plainly(err)
+		return nil, translateError(err)
 	}
 	w := &writer{conn: conn, now: now}
 	if err := w.prepare(ctx); err != nil {
-		return nil, errors.Join(plainly(err), w.close())
+		return nil, errors.Join(translateError(err), w.close())
 	}
 	return w, nil
 }
@@ -100,7 +100,7 @@ func (w *writer) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return w.together(nil, nil)
+	return w.commitBatch(nil, nil)
 }
 
 // run makes changes until closing is closed. A change that it has taken is
@@ -111,9 +111,9 @@ func (w *writer) run(changes <-chan *change, closing <-chan struct{}) {
 		case <-closing:
 			return
 		case first := <-changes:
-			batch := gather(first, changes)
+			batch := takeBatch(first, changes)
 			errs := make([]error, len(batch))
-			failed := w.together(batch, errs)
+			failed := w.commitBatch(batch, errs)
 			for i, c := range batch {
 				// Also an answer like ErrConflict rests on what was written with it.
 				if failed != nil {
@@ -125,8 +125,8 @@ func (w *writer) run(changes <-chan *change, closing <-chan struct{}) {
 	}
 }
 
-// gather takes the changes that are waiting by now.
-func gather(first *change, changes <-chan *change) []*change {
+// takeBatch takes the changes that are waiting by now.
+func takeBatch(first *change, changes <-chan *change) []*change {
 	batch := []*change{first}
 	for len(batch) < maxBatch {
 		select {
@@ -139,10 +139,10 @@ func gather(first *change, changes <-chan *change) []*change {
 	return batch
 }
 
-// together makes a batch of changes in one transaction and sets the error of
+// commitBatch makes a batch of changes in one transaction and sets the error of
 // each. One that fails is undone alone. The error is of the transaction as a
 // whole: nothing of it is known to be durable.
-func (w *writer) together(batch []*change, errs []error) (err error) {
+func (w *writer) commitBatch(batch []*change, errs []error) (err error) {
 	if _, err := exec(w.begin); err != nil {
 		return fmt.Errorf("begin a transaction: %w", err)
 	}
@@ -160,7 +160,7 @@ func (w *writer) together(batch []*change, errs []error) (err error) {
 		if errs[i] = c.ctx.Err(); errs[i] != nil {
 			continue
 		}
-		if errs[i], err = w.alone(c); err != nil {
+		if errs[i], err = w.applyOne(c); err != nil {
 			return err
 		}
 	}
@@ -188,8 +188,8 @@ func queryRow(statement *sql.Stmt, args ...any) *sql.Row {
 	return statement.QueryRowContext(context.Background(), args...)
 }
 
-// alone makes one change whole or not at all.
-func (w *writer) alone(c *change) (failed, broken error) {
+// applyOne makes one change whole or not at all.
+func (w *writer) applyOne(c *change) (failed, broken error) {
 	if _, err := exec(w.save); err != nil {
 		return nil, fmt.Errorf("set a savepoint: %w", err)
 	}

@@ -1,11 +1,11 @@
-// Package smsecrets reads one secret from AWS Secrets Manager, when it is first
-// needed, and remembers it for a while.
+// Package smsecrets reads one secret from AWS Secrets Manager, when it is first needed, and remembers it for a while.
 //
-// It needs secretsmanager:GetSecretValue on the secret, and kms:Decrypt on its key
-// when that is not the one that AWS keeps for secrets.
+// It needs secretsmanager:GetSecretValue on the secret, and kms:Decrypt on its key when that is not the one that AWS
+// keeps for secrets.
 package smsecrets
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,19 +18,29 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Secret is one secret. Its methods may be called concurrently. No error and no line
-// of the log holds its value.
+// Bounds of reading a secret.
+const (
+	// life is how long a value is used before it is read again: much lower costs calls, much higher and a rotated
+	// secret is used until it is refused.
+	life = 5 * time.Minute
+	// pause is how long after one reading the next may come: what is wrong with a secret is not mended faster, and
+	// every caller would ask.
+	pause = 5 * time.Second
+	// defaultCallTimeout bounds one reading, retries included.
+	defaultCallTimeout = 5 * time.Second
+)
+
+// Secret is one secret. Its methods may be called concurrently. No error and no line of the log holds its value.
 type Secret struct {
 	client *secretsmanager.Client
 	name   string
 	o      Options
 
-	// turn is taken by whoever looks at what follows: reading takes a while, and
-	// those who wait for it may give up.
-	turn  chan struct{}
+	// lock guards what follows. It is a channel, because reading takes a while and those who wait for it may give up.
+	lock  chan struct{}
 	value string // "" when none was read yet
 	read  time.Time
-	asked time.Time
+	tried time.Time
 	err   error // why the last reading failed; nil when it did not
 }
 
@@ -38,18 +48,12 @@ type Secret struct {
 type Options struct {
 	// Accept says whether a value can be the one that is wanted. Default: any.
 	Accept func(value string) bool
-	// Life is how long a value is used before it is read again. Default 5 min; much
-	// lower costs calls, much higher and a rotated secret is used until it is refused.
-	Life time.Duration
-	// Pause is how long after one reading the next may come. Default 5 s: what is
-	// wrong with a secret is not mended faster, and every caller would ask.
-	Pause time.Duration
-	// CallTimeout bounds one reading, retries included. Default 5 s.
-	CallTimeout time.Duration
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// Log hears when an old value is used for want of a new one; nil drops it.
+	// Log gets a line when an old value is used for want of a new one; nil drops it.
 	Log *slog.Logger
+
+	callTimeout time.Duration // tests alone set it
 }
 
 // New makes a Secret of a name or an ARN. It does not connect.
@@ -57,117 +61,93 @@ func New(client *secretsmanager.Client, name string, o Options) *Secret {
 	if o.Accept == nil {
 		o.Accept = func(string) bool { return true }
 	}
-	if o.Life <= 0 {
-		o.Life = 5 * time.Minute
-	}
-	if o.Pause <= 0 {
-		o.Pause = 5 * time.Second
-	}
-	if o.CallTimeout <= 0 {
-		o.CallTimeout = 5 * time.Second
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Secret{client: client, name: name, o: o, turn: make(chan struct{}, 1)}
+	o.callTimeout = cmp.Or(o.callTimeout, defaultCallTimeout)
+	return &Secret{client: client, name: name, o: o, lock: make(chan struct{}, 1)}
 }
 
-// Value gives the secret. An error is trouble, and says what to do. A value that was
-// read before goes on being given while a new one cannot be read.
-func (s *Secret) Value(ctx context.Context) (string, error) {
-	if err := s.enter(ctx); err != nil {
-		return "", err
+// Value gives the secret, or an error that says what to do. A value that was read before goes on being given while a
+// new one cannot be read.
+func (s *Secret) Value(ctx context.Context) (string, error) { return s.other(ctx, "") }
+
+// Renew gives another value than refused, which somebody did not accept: the one that was read meanwhile, or one that
+// is read now. It is an error when there is none.
+func (s *Secret) Renew(ctx context.Context, refused string) (string, error) {
+	return s.other(ctx, refused)
+}
+
+// other gives another value than refused, which is "" when any will do.
+func (s *Secret) other(ctx context.Context, refused string) (string, error) {
+	select {
+	case s.lock <- struct{}{}:
+		defer func() { <-s.lock }()
+	case <-ctx.Done():
+		return "", ctx.Err()
 	}
-	defer s.leave()
-	if s.value == "" || s.o.Now().Sub(s.read) >= s.o.Life {
-		s.again(ctx)
+	if s.value == refused || refused == "" && s.o.Now().Sub(s.read) >= life {
+		s.refresh(ctx)
 	}
-	if s.value == "" {
+	switch {
+	case s.value != refused && s.value != "":
+		return s.value, nil
+	case s.err != nil:
 		return "", s.err
 	}
-	return s.value, nil
+	return "", fmt.Errorf("the secret %q holds no other value: put a valid one into it", s.name)
 }
 
-// Renew gives another value than refused, which somebody did not accept: the one that
-// was read meanwhile, or one that is read now. It is an error when there is none.
-func (s *Secret) Renew(ctx context.Context, refused string) (string, error) {
-	if err := s.enter(ctx); err != nil {
-		return "", err
-	}
-	defer s.leave()
-	if s.value == refused {
-		s.again(ctx)
-	}
-	if s.value == refused || s.value == "" {
-		if s.err != nil {
-			return "", s.err
-		}
-		return "", fmt.Errorf("the secret %q holds no other value: put a valid one into it", s.name)
-	}
-	return s.value, nil
-}
-
-func (s *Secret) enter(ctx context.Context) error {
-	select {
-	case s.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (s *Secret) leave() { <-s.turn }
-
-// again reads the secret, unless that was just tried.
-func (s *Secret) again(ctx context.Context) {
+// refresh reads the secret, unless that was just tried.
+func (s *Secret) refresh(ctx context.Context) {
 	now := s.o.Now()
-	if !s.asked.IsZero() && now.Sub(s.asked) < s.o.Pause {
+	if !s.tried.IsZero() && now.Sub(s.tried) < pause {
 		return
 	}
 	value, err := s.get(ctx)
-	if ctx.Err() != nil && err != nil {
-		// Whoever asked has gone: that says nothing of the secret.
-		s.err = err
-		return
+	s.err = err
+	if err != nil && ctx.Err() != nil {
+		return // the caller has gone: that says nothing of the secret
 	}
-	if s.asked, s.err = now, err; err == nil {
+	s.tried = now
+	if err == nil {
 		s.value, s.read = value, now
-		return
-	}
-	if s.value != "" {
+	} else if s.value != "" {
 		s.o.Log.WarnContext(ctx, "the secret cannot be read again; the value from before is used", "error", err)
 	}
 }
 
 // get asks Secrets Manager.
 func (s *Secret) get(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.o.CallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.o.callTimeout)
 	defer cancel()
 	out, err := s.client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &s.name})
 	if err != nil {
-		return "", s.fault(err)
+		return "", s.translateError(err)
 	}
 	value := strings.TrimSpace(aws.ToString(out.SecretString))
 	if value == "" || !s.o.Accept(value) {
-		return "", fmt.Errorf("the secret %q holds something else than what is wanted (not shown): put that alone into it, as plain text", s.name)
+		return "", fmt.Errorf("the secret %q holds something else than what is wanted (not shown): "+
+			"put that alone into it, as plain text", s.name)
 	}
 	return value, nil
 }
 
-// fault says what to do about an error.
-func (s *Secret) fault(err error) error {
+// translateError says what to do about an error.
+func (s *Secret) translateError(err error) error {
 	if _, broken := errors.AsType[*smithy.DeserializationError](err); broken {
 		// Its text may quote the answer, and the answer holds the value.
 		return fmt.Errorf("read the secret %q: Secrets Manager's answer cannot be read", s.name)
 	}
 	what := "Secrets Manager does not answer as it should"
-	if said, ok := errors.AsType[smithy.APIError](err); ok {
-		switch said.ErrorCode() {
+	if apiError, ok := errors.AsType[smithy.APIError](err); ok {
+		switch apiError.ErrorCode() {
 		case "AccessDeniedException":
-			what = "the role may not: it needs secretsmanager:GetSecretValue on this secret, and kms:Decrypt if the secret has a key of its own"
+			what = "the role may not: it needs secretsmanager:GetSecretValue on this secret, " +
+				"and kms:Decrypt if the secret has a key of its own"
 		case "ResourceNotFoundException":
 			what = "there is no such secret with a current value in this account and region"
 		case "InvalidRequestException":

@@ -22,8 +22,8 @@ import (
 
 const name, canary = "hatchery/token", "canary-7d20ab"
 
-// world is a Secrets Manager with one secret, and a clock.
-type world struct {
+// fixture is a Secrets Manager with one secret, and a clock.
+type fixture struct {
 	t      *testing.T
 	secret *smsecrets.Secret
 	log    bytes.Buffer
@@ -36,8 +36,8 @@ type world struct {
 	wait  chan struct{} // when set, it hears of a call, whose answer waits for it
 }
 
-func newWorld(t *testing.T, o smsecrets.Options) *world {
-	w := &world{t: t, now: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC), value: canary + "-1"}
+func newFixture(t *testing.T, o smsecrets.Options) *fixture {
+	w := &fixture{t: t, now: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC), value: canary + "-1"}
 	server := httptest.NewServer(w)
 	t.Cleanup(server.Close)
 	client := secretsmanager.New(secretsmanager.Options{Region: "eu-central-1", BaseEndpoint: &server.URL, RetryMaxAttempts: 1,
@@ -48,7 +48,7 @@ func newWorld(t *testing.T, o smsecrets.Options) *world {
 	return w
 }
 
-func (w *world) ServeHTTP(answer http.ResponseWriter, r *http.Request) {
+func (w *fixture) ServeHTTP(answer http.ResponseWriter, r *http.Request) {
 	var asked struct{ SecretId string } //nolint:revive // AWS's own name
 	body, err := io.ReadAll(r.Body)
 	if err == nil {
@@ -86,26 +86,26 @@ func (w *world) ServeHTTP(answer http.ResponseWriter, r *http.Request) {
 }
 
 // set changes what Secrets Manager answers from now on, after some time.
-func (w *world) set(later time.Duration, value, fault string) {
+func (w *fixture) set(later time.Duration, value, fault string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.now, w.value, w.fault = w.now.Add(later), value, fault
 }
 
 // gives asks for the value, which must be the wanted one after so many calls in all.
-func (w *world) gives(want string, calls int) {
+func (w *fixture) gives(want string, calls int) {
 	w.t.Helper()
 	got, err := w.secret.Value(w.t.Context())
 	w.counted(got, err, want, calls)
 }
 
-func (w *world) renews(refused, want string, calls int) {
+func (w *fixture) renews(refused, want string, calls int) {
 	w.t.Helper()
 	got, err := w.secret.Renew(w.t.Context(), refused)
 	w.counted(got, err, want, calls)
 }
 
-func (w *world) counted(got string, err error, want string, calls int) {
+func (w *fixture) counted(got string, err error, want string, calls int) {
 	w.t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -120,7 +120,7 @@ func (w *world) counted(got string, err error, want string, calls int) {
 const one, two = canary + "-1", canary + "-2"
 
 func TestASecretIsReadWhenNeededAndRememberedForAWhile(t *testing.T) {
-	w := newWorld(t, smsecrets.Options{})
+	w := newFixture(t, smsecrets.Options{})
 	w.gives(one, 1)
 	w.set(5*time.Minute-1, two, "")
 	w.gives(one, 1)
@@ -129,7 +129,7 @@ func TestASecretIsReadWhenNeededAndRememberedForAWhile(t *testing.T) {
 }
 
 func TestARefusedSecretIsReadAgainAtOnceButNotMoreOftenThanThat(t *testing.T) {
-	w := newWorld(t, smsecrets.Options{})
+	w := newFixture(t, smsecrets.Options{})
 	w.gives(one, 1)
 	w.renews(one, "", 1) // it was read a moment ago
 	w.set(5*time.Second, one, "")
@@ -144,7 +144,7 @@ func TestARefusedSecretIsReadAgainAtOnceButNotMoreOftenThanThat(t *testing.T) {
 }
 
 func TestAnOldSecretIsUsedWhileNoNewOneCanBeRead(t *testing.T) {
-	w := newWorld(t, smsecrets.Options{})
+	w := newFixture(t, smsecrets.Options{})
 	w.gives(one, 1)
 	w.set(5*time.Minute, "", "InternalServiceError")
 	w.gives(one, 2)
@@ -166,7 +166,7 @@ func TestWhatCannotBeReadSaysWhatToDo(t *testing.T) {
 		"InternalServiceError":      "does not answer as it should",
 		"broken":                    "cannot be read",
 	} {
-		w := newWorld(t, smsecrets.Options{})
+		w := newFixture(t, smsecrets.Options{})
 		w.set(0, one, fault)
 		w.gives("", 1)
 		w.gives("", 1) // the same error, without a further question
@@ -180,18 +180,18 @@ func TestWhatCannotBeReadSaysWhatToDo(t *testing.T) {
 
 func TestAValueOfAnotherFormIsNotUsedNorShown(t *testing.T) {
 	for _, value := range []string{"", " ", `{"token":"` + canary + `"}`} {
-		w := newWorld(t, smsecrets.Options{Accept: func(v string) bool { return !strings.HasPrefix(v, "{") }})
+		w := newFixture(t, smsecrets.Options{Accept: func(v string) bool { return !strings.HasPrefix(v, "{") }})
 		w.set(0, value, "")
 		w.gives("", 1)
 	}
 }
 
 func TestNobodyWaitsWithoutABound(t *testing.T) {
-	w := newWorld(t, smsecrets.Options{CallTimeout: 20 * time.Millisecond})
+	w := newFixture(t, smsecrets.WithCallTimeout(20*time.Millisecond))
 	w.wait = make(chan struct{})
 	w.gives("", 1)
 
-	w = newWorld(t, smsecrets.Options{CallTimeout: time.Minute})
+	w = newFixture(t, smsecrets.WithCallTimeout(time.Minute))
 	w.wait = make(chan struct{})
 	first := make(chan error, 1)
 	patient, give := context.WithCancel(t.Context())
@@ -217,7 +217,7 @@ func TestNobodyWaitsWithoutABound(t *testing.T) {
 }
 
 func TestManyAtOnceReadOnce(t *testing.T) {
-	w := newWorld(t, smsecrets.Options{})
+	w := newFixture(t, smsecrets.Options{})
 	var group sync.WaitGroup
 	for range 20 {
 		group.Go(func() {

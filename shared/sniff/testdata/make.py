@@ -1,6 +1,6 @@
 """Makes the pictures of this folder and manifest.tsv. make.sh installs what it needs and runs it.
 
-genuine.py calls the encoders, liars.py spoils what they made. Both add files through add() below.
+genuine.py calls the encoders, refused.py spoils what they made. Both add files through add() below.
 """
 import os
 import pathlib
@@ -8,7 +8,7 @@ import shutil
 import tempfile
 
 import genuine
-import liars
+import refused
 
 HERE = pathlib.Path(__file__).resolve().parent
 LICENCE = "Apache-2.0 (made by make.sh from a picture that genuine.py computes)"
@@ -21,18 +21,18 @@ def main():
         """Writes a file and its row. size is WxH as the picture declares it, of those that pass."""
         if name in rows:
             raise SystemExit(f"{name} is made twice")
-        file = ("genuine/" if verdict == "ok" else "liars/") + name
+        file = ("genuine/" if verdict == "ok" else "refused/") + name
         (HERE / file).write_bytes(data)
         rows[name] = (file, how, LICENCE, verdict, size)
 
-    for folder in ("genuine", "liars"):
+    for folder in ("genuine", "refused"):
         shutil.rmtree(HERE / folder, ignore_errors=True)
         (HERE / folder).mkdir()
     work = pathlib.Path(tempfile.mkdtemp())
     try:
         os.chdir(work)
         genuine.make(add, work, HERE)
-        liars.make(add, HERE / "genuine")
+        refused.make(add, HERE / "genuine")
     finally:
         shutil.rmtree(work)
     lines = sorted("\t".join(row) for row in rows.values())

@@ -34,9 +34,9 @@ type bus struct {
 	mu    sync.Mutex
 	taken []event
 	calls int
-	// trouble, when set, answers a call in the bus's place; kept says whether the
+	// respond, when set, answers a call in the bus's place; kept says whether the
 	// bus has taken the event in all the same.
-	trouble func(call int, w http.ResponseWriter) (answered, kept bool)
+	respond func(call int, w http.ResponseWriter) (answered, kept bool)
 }
 
 func newBus(t *testing.T, name string) *bus {
@@ -66,8 +66,8 @@ func (b *bus) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b.t.Errorf("no PutEvents: %s %v, %v, %q", r.Method, r.Header, err, body)
 	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	if b.trouble != nil {
-		answered, kept := b.trouble(b.calls, w)
+	if b.respond != nil {
+		answered, kept := b.respond(b.calls, w)
 		if kept {
 			b.taken = append(b.taken, in.Entries...)
 		}

@@ -1,4 +1,4 @@
-// Package eventbridgeteller tells the application of verdicts by events on an
+// Package eventbridgeteller notifies the application of verdicts by events on an
 // Amazon EventBridge bus.
 //
 // # The event
@@ -18,9 +18,9 @@
 //
 // # At least once
 //
-// A verdict may be told several times and late, and verdicts of different uploads
-// come in any order. The id is the upload's and the judged version's, so that
-// repetitions have the same: a consumer that keeps the ids it has handled, with
+// The event of a verdict may come several times and late, and those of different
+// uploads come in any order. The id is the upload's and the judged version's, so
+// that repetitions have the same: a consumer that keeps the ids it has handled, with
 // the record's status, handles each verdict once. An upload that an operator has
 // judged again comes under the same id with another verdict, and an upload whose
 // bytes never arrived has the id "{upload}:" without a version.
@@ -51,42 +51,27 @@ const (
 // maxReason bounds the sentence of a reason, in bytes: a bus takes events of 256 KiB.
 const maxReason = 4 << 10
 
+// attempts is how often an event is put that the bus says it could not take in. Calls
+// that fail as a whole are repeated by the client itself.
+const attempts = 3
+
 // Teller puts events on one bus. It may be used concurrently.
 type Teller struct {
 	client *eventbridge.Client
 	bus    string
 	bucket string
 	layout upload.Layout
-	o      Options
+	// timeout bounds all attempts for one verdict: a message waits for it.
+	timeout time.Duration
+	sleep   func(context.Context, time.Duration) error
 }
 
 var _ upload.Teller = (*Teller)(nil)
 
-// Options of a Teller; the zero value has the defaults.
-type Options struct {
-	// Timeout bounds telling of one verdict, repetitions included. Default 10 s: a
-	// message waits for it.
-	Timeout time.Duration
-	// Attempts is how often an event is put that the bus says it could not take in.
-	// Default 3. Calls that fail as a whole are repeated by the client itself.
-	Attempts int
-	// Sleep waits between two attempts, until ctx ends. Default: a timer.
-	Sleep func(ctx context.Context, d time.Duration) error
-}
-
 // New makes a Teller. The bus is a name or an ARN; bucket and layout say where
 // stored files lie.
-func New(client *eventbridge.Client, bus, bucket string, layout upload.Layout, o Options) *Teller {
-	if o.Timeout <= 0 {
-		o.Timeout = 10 * time.Second
-	}
-	if o.Attempts <= 0 {
-		o.Attempts = 3
-	}
-	if o.Sleep == nil {
-		o.Sleep = sleep
-	}
-	return &Teller{client: client, bus: bus, bucket: bucket, layout: layout, o: o}
+func New(client *eventbridge.Client, bus, bucket string, layout upload.Layout) *Teller {
+	return &Teller{client: client, bus: bus, bucket: bucket, layout: layout, timeout: 10 * time.Second, sleep: sleep}
 }
 
 // Tell puts the event of a verdict on the bus. Without an error the bus has it.
@@ -94,16 +79,16 @@ func New(client *eventbridge.Client, bus, bucket string, layout upload.Layout, o
 func (t *Teller) Tell(ctx context.Context, settled upload.Record) error {
 	entry, err := t.entry(settled)
 	if err != nil {
-		return err
+		return fmt.Errorf("tell of upload %s: %w", settled.Ref(), err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, t.o.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
 	for attempt := 1; ; attempt++ {
 		err = t.put(ctx, entry)
-		if attempt >= t.o.Attempts || !errors.Is(err, errNotTaken) {
+		if attempt >= attempts || !errors.Is(err, errNotTaken) {
 			return err
 		}
-		if t.o.Sleep(ctx, 100*time.Millisecond<<attempt) != nil {
+		if t.sleep(ctx, 100*time.Millisecond<<attempt) != nil {
 			return err // the time is up: say what went wrong before
 		}
 	}
@@ -115,18 +100,26 @@ var errNotTaken = errors.New("the bus could not take it")
 // put makes one call. A bus answers 200, too, when it has not taken the event.
 func (t *Teller) put(ctx context.Context, entry types.PutEventsRequestEntry) error {
 	out, err := t.client.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{entry}})
+	if err == nil {
+		err = taken(out)
+	}
 	if err != nil {
 		return fmt.Errorf("put an event on the bus %s: %w", t.bus, err)
 	}
+	return nil
+}
+
+// taken says why the bus has not taken the one event.
+func taken(out *eventbridge.PutEventsOutput) error {
 	if len(out.Entries) != 1 {
-		return fmt.Errorf("put an event on the bus %s: an answer about %d events, want 1", t.bus, len(out.Entries))
+		return fmt.Errorf("an answer about %d events, want 1", len(out.Entries))
 	}
 	result := out.Entries[0]
-	switch code := aws.ToString(result.ErrorCode); {
+	switch code, message := aws.ToString(result.ErrorCode), aws.ToString(result.ErrorMessage); {
 	case code == "InternalFailure", code == "InternalException", code == "ThrottlingException":
-		return fmt.Errorf("put an event on the bus %s: %w: %s: %.200q", t.bus, errNotTaken, code, aws.ToString(result.ErrorMessage))
+		return fmt.Errorf("%w: %s: %.200q", errNotTaken, code, message)
 	case code != "", out.FailedEntryCount != 0, aws.ToString(result.EventId) == "":
-		return fmt.Errorf("put an event on the bus %s: refused: %.100q: %.200q", t.bus, code, aws.ToString(result.ErrorMessage))
+		return fmt.Errorf("refused: %.100q: %.200q", code, message)
 	}
 	return nil
 }
@@ -156,22 +149,22 @@ func (t *Teller) entry(settled upload.Record) (types.PutEventsRequestEntry, erro
 			d.Record.Reason = &upload.Reason{Code: r.Code, Message: cut(r.Message, maxReason)}
 		}
 	default:
-		return types.PutEventsRequestEntry{}, fmt.Errorf("tell of upload %s: it is %s, which is no verdict", settled.Ref(), settled.Status)
+		return types.PutEventsRequestEntry{}, fmt.Errorf("it is %s, which is no verdict", settled.Status)
 	}
 	text, err := json.Marshal(d)
 	if err != nil {
-		return types.PutEventsRequestEntry{}, fmt.Errorf("tell of upload %s: %w", settled.Ref(), err)
+		return types.PutEventsRequestEntry{}, err
 	}
 	return types.PutEventsRequestEntry{EventBusName: &t.bus, Source: aws.String(Source), DetailType: &kind,
 		Detail: aws.String(string(text)), Time: &settled.SettledAt}, nil
 }
 
 // cut gives at most so many bytes of a text, in whole characters.
-func cut(s string, most int) string {
-	if len(s) <= most {
+func cut(s string, limit int) string {
+	if len(s) <= limit {
 		return s
 	}
-	end := most - len("…")
+	end := limit - len("…")
 	for end > 0 && !utf8.RuneStart(s[end]) {
 		end--
 	}
@@ -179,12 +172,10 @@ func cut(s string, most int) string {
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
+	case <-time.After(d):
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-timer.C:
-		return nil
 	}
 }

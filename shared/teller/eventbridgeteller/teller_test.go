@@ -32,11 +32,11 @@ func rejected() upload.Record {
 	return r
 }
 
-func tellerOf(b *bus, o eventbridgeteller.Options) *eventbridgeteller.Teller {
-	if o.Sleep == nil {
-		o.Sleep = func(context.Context, time.Duration) error { return nil }
-	}
-	return eventbridgeteller.New(b.client(), b.name, "bucket-1", upload.DefaultLayout, o)
+// tellerOf makes a teller that does not wait between two attempts.
+func tellerOf(b *bus) *eventbridgeteller.Teller {
+	teller := eventbridgeteller.New(b.client(), b.name, "bucket-1", upload.DefaultLayout)
+	teller.SetSleep(func(context.Context, time.Duration) error { return nil })
+	return teller
 }
 
 // one is the one event that the bus has.
@@ -63,9 +63,9 @@ func public(t *testing.T, r upload.Record) string {
 	return string(text)
 }
 
-func TestAStoredUploadIsToldWithItsRecordAndFile(t *testing.T) {
+func TestAStoredUploadIsNotifiedWithItsRecordAndFile(t *testing.T) {
 	b := newBus(t, busName)
-	if err := tellerOf(b, eventbridgeteller.Options{}).Tell(t.Context(), stored()); err != nil {
+	if err := tellerOf(b).Tell(t.Context(), stored()); err != nil {
 		t.Fatal(err)
 	}
 	e, _ := b.one(t)
@@ -79,9 +79,9 @@ func TestAStoredUploadIsToldWithItsRecordAndFile(t *testing.T) {
 	}
 }
 
-func TestARejectedUploadIsToldWithItsReasonAndWithoutAFile(t *testing.T) {
+func TestARejectedUploadIsNotifiedWithItsReasonAndWithoutAFile(t *testing.T) {
 	b := newBus(t, "default")
-	if err := tellerOf(b, eventbridgeteller.Options{}).Tell(t.Context(), rejected()); err != nil {
+	if err := tellerOf(b).Tell(t.Context(), rejected()); err != nil {
 		t.Fatal(err)
 	}
 	e, _ := b.one(t)
@@ -94,7 +94,7 @@ func TestAnUploadThatNeverArrivedHasAnIDOfItsOwn(t *testing.T) {
 	b := newBus(t, "default")
 	r := rejected()
 	r.JudgedVersion, r.Reason.Code = "", upload.NeverArrived
-	if err := tellerOf(b, eventbridgeteller.Options{}).Tell(t.Context(), r); err != nil {
+	if err := tellerOf(b).Tell(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	if _, detail := b.one(t); detail["id"] != string(r.ID)+":" {
@@ -105,7 +105,7 @@ func TestAnUploadThatNeverArrivedHasAnIDOfItsOwn(t *testing.T) {
 func TestARepetitionIsTheSameEvent(t *testing.T) {
 	b := newBus(t, "default")
 	for range 2 {
-		if err := tellerOf(b, eventbridgeteller.Options{}).Tell(t.Context(), stored()); err != nil {
+		if err := tellerOf(b).Tell(t.Context(), stored()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -114,12 +114,12 @@ func TestARepetitionIsTheSameEvent(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoVerdictIsNotTold(t *testing.T) {
+func TestWhatIsNoVerdictIsNotNotified(t *testing.T) {
 	for _, status := range []upload.Status{upload.Pending, upload.Deleted, ""} {
 		b := newBus(t, "default")
 		r := stored()
 		r.Status = status
-		err := tellerOf(b, eventbridgeteller.Options{}).Tell(t.Context(), r)
+		err := tellerOf(b).Tell(t.Context(), r)
 		if calls, _ := b.seen(); err == nil || calls > 0 {
 			t.Errorf("%q: %v after %d calls", status, err, calls)
 		}
@@ -131,7 +131,7 @@ func TestAHostileRecordFitsAnEvent(t *testing.T) {
 	r := rejected()
 	r.Name = strings.Repeat("\u2028", 84)
 	r.Reason = &upload.Reason{Code: upload.ByOperator, Message: strings.Repeat("\"\x00<é\xff", 100_000)}
-	if err := tellerOf(b, eventbridgeteller.Options{}).Tell(t.Context(), r); err != nil {
+	if err := tellerOf(b).Tell(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	e, detail := b.one(t)
@@ -163,7 +163,7 @@ func failed(code string) string {
 
 func TestAnEventThatWasNotTakenIsTrouble(t *testing.T) {
 	for name, c := range map[string]struct {
-		trouble func(int, http.ResponseWriter) (bool, bool)
+		respond func(int, http.ResponseWriter) (bool, bool)
 		calls   int
 		says    string // "" when telling works in the end
 	}{
@@ -190,8 +190,8 @@ func TestAnEventThatWasNotTakenIsTrouble(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBus(t, "default")
-			b.trouble = c.trouble
-			err := tellerOf(b, eventbridgeteller.Options{}).Tell(t.Context(), stored())
+			b.respond = c.respond
+			err := tellerOf(b).Tell(t.Context(), stored())
 			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
 				t.Errorf("error %v, want one that says %q", err, c.says)
 			}
@@ -209,9 +209,11 @@ func TestABusThatDoesNotAnswerIsGivenUp(t *testing.T) {
 	b := newBus(t, "default")
 	hold := make(chan struct{})
 	defer close(hold)
-	b.trouble = func(int, http.ResponseWriter) (bool, bool) { <-hold; return true, true }
+	b.respond = func(int, http.ResponseWriter) (bool, bool) { <-hold; return true, true }
+	teller := tellerOf(b)
+	teller.SetTimeout(50 * time.Millisecond)
 	began := time.Now()
-	err := tellerOf(b, eventbridgeteller.Options{Timeout: 50 * time.Millisecond}).Tell(t.Context(), stored())
+	err := teller.Tell(t.Context(), stored())
 	if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took > 2*time.Second {
 		t.Errorf("error %v after %s", err, took)
 	}
@@ -219,14 +221,15 @@ func TestABusThatDoesNotAnswerIsGivenUp(t *testing.T) {
 
 func TestWaitingEndsWithTheCallersContext(t *testing.T) {
 	b := newBus(t, "default")
-	b.trouble = answers(200, failed("ThrottlingException"))
+	b.respond = answers(200, failed("ThrottlingException"))
 	ctx, cancel := context.WithCancel(t.Context())
 	var waited []time.Duration
-	teller := tellerOf(b, eventbridgeteller.Options{Sleep: func(ctx context.Context, d time.Duration) error {
+	teller := tellerOf(b)
+	teller.SetSleep(func(ctx context.Context, d time.Duration) error {
 		waited = append(waited, d)
 		cancel()
 		return ctx.Err()
-	}})
+	})
 	err := teller.Tell(ctx, stored())
 	if calls, _ := b.seen(); err == nil || !strings.Contains(err.Error(), "ThrottlingException") || calls != 1 {
 		t.Errorf("%v after %d calls", err, calls)

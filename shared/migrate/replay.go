@@ -1,0 +1,122 @@
+package migrate
+
+import (
+	"context"
+	"fmt"
+
+	"hatchery/shared/upload"
+)
+
+// asCreated is the record as it was when it was created.
+func asCreated(r upload.Record) upload.Record {
+	return upload.Record{ID: r.ID, Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Name: r.Name,
+		Extension: r.Extension, CreatedAt: r.CreatedAt, Status: upload.Pending, Declared: r.Declared,
+		FormExpires: r.FormExpires}
+}
+
+// precedes says whether replay can make of target what source is: an earlier run may have ended within it.
+func precedes(target, source upload.Record) bool {
+	if len(differences(asCreated(source), asCreated(target))) > 0 {
+		return false
+	}
+	if target.Status == upload.Pending || neverArrived(target) && !neverArrived(source) {
+		return true
+	}
+	if target.Status != upload.Stored && target.Status != upload.Rejected {
+		return false
+	}
+	if adoptedSince(target, source) {
+		target = verdictOn(source).Apply(target)
+	}
+	if source.Status == upload.Deleted {
+		target, _ = upload.Delete(source.DeletedAt, source.ForgetAfter).To(target) // any settled record can be deleted
+	}
+	return len(differences(source, target)) == 0 // nothing else is missing
+}
+
+// neverArrived says whether a record was given up. In a target that is in use, the reconciler gives up what a
+// broken-off migration has begun.
+func neverArrived(r upload.Record) bool {
+	return r.Status == upload.Rejected && r.JudgedVersion == "" && r.Reason != nil && r.Reason.Code == upload.NeverArrived
+}
+
+// adoptedSince says whether target is a copy of an old image that the source has judged and promoted since.
+func adoptedSince(target, source upload.Record) bool {
+	return target.Old() && source.JudgedVersion == upload.OldVersion
+}
+
+// isAdopted says whether target is what Adopt makes of an old source.
+func isAdopted(target, source upload.Record) bool {
+	return source.Old() && target.Status == upload.Stored && target.JudgedVersion == upload.OldVersion &&
+		len(differences(asCreated(source), asCreated(target))) == 0
+}
+
+// replay makes of the target's record what the source's is, by the same transitions in the same order.
+func (m *Migration) replay(ctx context.Context, target, source upload.Record) (upload.Record, error) {
+	ref := source.Ref()
+	var err error
+	if neverArrived(target) && !neverArrived(source) {
+		if target, err = m.To.Update(ctx, ref, upload.Reopen()); err != nil {
+			return target, fmt.Errorf("reopen it in the target: %w", err)
+		}
+	}
+	if adoptedSince(target, source) {
+		if target, err = m.To.Update(ctx, ref, upload.Adopt(verdictOn(source))); err != nil {
+			return target, fmt.Errorf("adopt it in the target: %w", err)
+		}
+	}
+	if target.Status == upload.Pending {
+		for target.Reenqueued < min(source.Reenqueued, maxCounted) {
+			if target, err = m.To.Update(ctx, ref, upload.CountResend(target.Reenqueued, source.ReenqueuedAt)); err != nil {
+				return target, fmt.Errorf("count its further messages in the target: %w", err)
+			}
+		}
+		for target.Failures < min(source.Failures, maxCounted) && source.LastFailure != nil {
+			if err = upload.NoteFailure(ctx, m.To, ref, *source.LastFailure); err != nil {
+				return target, fmt.Errorf("note its failures in the target: %w", err)
+			}
+			target.Failures++
+		}
+		if wasSettled(source) {
+			if _, err = m.To.Update(ctx, ref, upload.Settle(verdictOn(source))); err != nil {
+				return target, fmt.Errorf("settle it in the target: %w", err)
+			}
+		}
+	}
+	if source.Status == upload.Deleted {
+		if _, err = m.To.Update(ctx, ref, upload.Delete(source.DeletedAt, source.ForgetAfter)); err != nil {
+			return target, fmt.Errorf("delete it in the target: %w", err)
+		}
+	}
+	if target, err = m.To.Get(ctx, ref); err != nil {
+		return target, fmt.Errorf("read it back from the target: %w", err)
+	}
+	return target, nil
+}
+
+// maxCounted bounds how many failures and further messages are counted again: after so many a message has long been
+// a dead letter.
+const maxCounted = 100
+
+// wasSettled says whether a record has a verdict, or had one before its deletion.
+func wasSettled(r upload.Record) bool {
+	switch r.Status {
+	case upload.Stored, upload.Rejected:
+		return true
+	case upload.Deleted:
+		return r.Reason != nil || r.ServedVersion != "" || !r.SettledAt.IsZero()
+	}
+	return false
+}
+
+// verdictOn gives the verdict on a record that was wasSettled.
+func verdictOn(r upload.Record) upload.Verdict {
+	v := upload.Verdict{Status: r.Status, Version: r.JudgedVersion, At: r.SettledAt, Size: r.Size,
+		ContentType: r.ContentType, SHA256: r.SHA256, Served: r.ServedVersion, Reason: r.Reason}
+	if r.Status == upload.Deleted {
+		if v.Status = upload.Stored; r.Reason != nil {
+			v.Status = upload.Rejected
+		}
+	}
+	return v
+}

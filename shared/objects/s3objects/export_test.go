@@ -1,0 +1,6 @@
+package s3objects
+
+import "time"
+
+// SetStallTimeout sets how long a read or write may make no progress.
+func (s *Store) SetStallTimeout(d time.Duration) { s.stallTimeout = d }

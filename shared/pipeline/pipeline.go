@@ -1,0 +1,123 @@
+// Package pipeline composes a deployment from its settings and its clients: the upload
+// pipeline, the API, the validator and the reconciler. A function, hatchery dev and an
+// operator's command all compose here, so that a setting means the same in each of them.
+package pipeline
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"hatchery/shared/access"
+	"hatchery/shared/api"
+	"hatchery/shared/config"
+	"hatchery/shared/objects/s3objects"
+	"hatchery/shared/queue/sqsqueue"
+	"hatchery/shared/reconcile"
+	"hatchery/shared/teller/eventbridgeteller"
+	"hatchery/shared/upload"
+	"hatchery/shared/validator"
+)
+
+// Dependencies are what a program brings besides the settings.
+type Dependencies struct {
+	// AWS reaches the queue and the event bus, S3 the buckets: [S3Client] makes it.
+	AWS aws.Config
+	S3  *s3.Client
+	// Records is opened by the program, which alone knows whether it may be SQLite.
+	Records upload.Records
+	// BugoutRequests is how many requests the process makes of Bugout's auth server at
+	// once where records are kept there: each message that is judged makes several. The
+	// server stops answering anything at about ten requests, from all its clients together.
+	BugoutRequests int
+	Log            *slog.Logger
+}
+
+// Components is what programs are built of. Its fields are set once.
+type Components struct {
+	Uploads *upload.Pipeline
+	Objects *s3objects.Store
+
+	settings config.Config
+	d        Dependencies
+}
+
+// New composes what all programs need. It connects to nothing: the first call does.
+func New(settings config.Config, d Dependencies) *Components {
+	c := &Components{settings: settings, d: d, Objects: s3objects.New(d.S3, settings.Bucket)}
+	c.Uploads = &upload.Pipeline{Policy: settings.Policy, Layout: settings.Layout, Records: d.Records, Objects: c.Objects,
+		Now: time.Now, NewID: upload.NewID, TombstoneLife: upload.TombstoneLife(settings.QuarantineDays)}
+	if legacy := settings.Legacy; legacy.Bucket != "" {
+		c.Uploads.OldImages = s3objects.NewOldImages(d.S3, legacy.Bucket, legacy.Prefix).Promoting(c.Objects)
+	}
+	if settings.EventBus != "" {
+		c.Uploads.Teller = eventbridgeteller.New(eventbridge.NewFromConfig(d.AWS), settings.EventBus, settings.Bucket,
+			settings.Layout)
+	}
+	return c
+}
+
+// APIOptions are what differs between those who serve the API. Zero values are the
+// defaults of [api.Config].
+type APIOptions struct {
+	SpoolDir  string
+	RequestID func(*http.Request) string
+	Accepted  func(upload.Record)
+	Stopping  <-chan struct{}
+}
+
+// API composes what answers callers.
+func (c *Components) API(o APIOptions) (http.Handler, error) {
+	asked := &access.Options{GrantLife: c.settings.GrantLife, BroodAtOnce: c.d.BugoutRequests}
+	if c.settings.Spire {
+		asked.Brood = c.settings.Bugout.URL
+	}
+	application, err := access.New(c.settings.ApplicationURL, asked)
+	if err != nil {
+		return nil, fmt.Errorf("HATCHERY_APPLICATION_URL: %w", err)
+	}
+	handler, err := api.New(api.Config{Pipeline: c.Uploads, Downloads: c.Objects, Forms: c.Objects, Gate: application,
+		CORSOrigins: c.settings.CORSOrigins, PostBytes: c.settings.PostBytes, RedirectBytes: c.settings.RedirectBytes,
+		FormLifetime: c.settings.FormTime, SpoolDir: o.SpoolDir, RequestID: o.RequestID, Accepted: o.Accepted,
+		Stopping: o.Stopping, Now: time.Now, Log: c.d.Log})
+	if err != nil {
+		return nil, fmt.Errorf("build the API: %w", err)
+	}
+	return handler, nil
+}
+
+// messagesAtOnce is how many messages of a batch are judged at once.
+const messagesAtOnce = 4
+
+// Validator composes what judges messages. observe, when set, hears what became of each.
+func (c *Components) Validator(observe func(upload.Outcome, error)) *validator.Validator {
+	atOnce := messagesAtOnce
+	if c.settings.Records == config.RecordsBugout {
+		atOnce = min(atOnce, c.d.BugoutRequests)
+	}
+	return &validator.Validator{Pipeline: c.Uploads, Records: c.d.Records, Layout: c.settings.Layout,
+		Bucket: c.settings.Bucket, Concurrency: atOnce, Margin: validator.DefaultMargin, ReadRate: c.settings.ReadRate,
+		Observe: observe, Now: time.Now, Log: c.d.Log}
+}
+
+// Reconciler composes what compares records and bucket.
+func (c *Components) Reconciler() *reconcile.Reconciler {
+	return &reconcile.Reconciler{Records: c.d.Records, Inventory: c.Objects, Pipeline: c.Uploads,
+		Queue:  sqsqueue.New(sqs.NewFromConfig(c.d.AWS), c.settings.QueueURL),
+		Layout: c.settings.Layout, Bucket: c.settings.Bucket, Region: c.d.AWS.Region,
+		Limits: reconcile.DefaultLimits(c.settings.MaxReceives, c.settings.VisibilityTime), Now: time.Now, Log: c.d.Log}
+}
+
+// S3Client makes a client of S3.
+func S3Client(c aws.Config, more ...func(*s3.Options)) *s3.Client {
+	return s3.NewFromConfig(c, append(more, func(o *s3.Options) {
+		// AWS resolves the bucket's name before its own; another endpoint may have no such name.
+		o.UsePathStyle = o.BaseEndpoint != nil
+	})...)
+}

@@ -1,0 +1,19 @@
+package policy
+
+var declaredTypes = map[string][]string{
+	"png": {"image/png", "image/x-png"}, "jpg": {"image/jpeg", "image/jpg", "image/pjpeg"}, "jpeg": {"image/jpeg", "image/jpg", "image/pjpeg"},
+	"gif": {"image/gif"}, "bmp": {"image/bmp", "image/x-ms-bmp", "image/x-bmp"},
+}
+
+// DeclaredTypes are the media types that a caller may name for an extension, the proper
+// one first.
+func DeclaredTypes(extension string) []string { return declaredTypes[extension] }
+
+// ExpectedType is the media type that bytes of this extension should have. A form
+// is signed for it; what is stored is what the validator finds.
+func ExpectedType(extension string) string {
+	if types := declaredTypes[extension]; len(types) > 0 {
+		return types[0]
+	}
+	return "application/octet-stream"
+}

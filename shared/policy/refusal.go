@@ -1,0 +1,32 @@
+package policy
+
+import "fmt"
+
+// Problem names what was wrong with a request to upload.
+type Problem string
+
+// The problems that a request can have.
+const (
+	ProblemName      Problem = "name"
+	ProblemExtension Problem = "extension"
+	ProblemSize      Problem = "size"
+	ProblemType      Problem = "type"
+	ProblemChecksum  Problem = "checksum"
+	ProblemKind      Problem = "kind"
+	ProblemQuota     Problem = "quota"
+)
+
+// Refusal is what a caller is told when an upload is not accepted: one sentence
+// that says what was wrong and what would be right. It holds nothing that the
+// caller did not send or may not know.
+type Refusal struct {
+	Problem Problem
+	Message string
+}
+
+func (r *Refusal) Error() string { return r.Message }
+
+// Refuse makes a Refusal.
+func Refuse(p Problem, format string, args ...any) *Refusal {
+	return &Refusal{Problem: p, Message: fmt.Sprintf(format, args...)}
+}

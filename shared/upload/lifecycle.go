@@ -1,0 +1,201 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Transition is one change of a record: what it makes of it, and what the entry has to
+// have room for. The functions below make all that there are; each names the statuses
+// from which it may go.
+//
+//	                pending    stored      rejected   deleted
+//	Settle          settled    conflict    conflict   conflict
+//	Delete          deleted    deleted     deleted    not found
+//	Reopen          conflict   conflict    pending    conflict
+//	Adopt           conflict   stored (1)  conflict   conflict
+//	CountFailure    counted    unchanged   unchanged  unchanged
+//	CountResend     counted    counted     counted    counted
+//
+// (1) an image that the replaced service stored; any other is a conflict.
+type Transition struct {
+	// Name is one of the names below: for errors, and for tests that plant faults.
+	Name string
+	// To gives the record that the transition makes of r, or an error. It may be asked
+	// again, with a record that was read later, and changes nothing but its result.
+	To func(r Record) (Record, error)
+	// Admit is asked for a record that becomes stored, after To.
+	Admit Admission
+}
+
+// The names of the transitions.
+const (
+	SettleName       = "settle"
+	DeleteName       = "delete"
+	ReopenName       = "reopen"
+	AdoptName        = "adopt"
+	CountFailureName = "count a failure of"
+	CountResendName  = "count a further message of"
+)
+
+// Admission is what one more stored file needs of its entry. The zero value needs
+// nothing.
+type Admission struct {
+	// Unique refuses a second stored record with the same SHA-256.
+	Unique bool
+	// MaxFiles and MaxTotalBytes bound the entry's stored files of one kind, this one
+	// included; 0 is no bound.
+	MaxFiles, MaxTotalBytes int64
+}
+
+// Bounded says whether a store has to sum what the entry has stored.
+func (a Admission) Bounded() bool { return a.MaxFiles > 0 || a.MaxTotalBytes > 0 }
+
+// Fits is ErrOverQuota where one more file of size bytes is too much beside what is
+// stored.
+func (a Admission) Fits(stored Usage, size int64) error {
+	if a.MaxFiles > 0 && stored.Files >= a.MaxFiles || a.MaxTotalBytes > 0 && size > a.MaxTotalBytes-stored.Bytes {
+		return ErrOverQuota
+	}
+	return nil
+}
+
+// Settle gives a pending record its verdict, Stored or Rejected and nothing else.
+// ErrConflict: it is not pending (any more).
+func Settle(v Verdict) Transition {
+	return Transition{Name: SettleName, Admit: v.Admission, To: func(r Record) (Record, error) {
+		if v.Status != Stored && v.Status != Rejected {
+			return Record{}, fmt.Errorf("the verdict is %q, neither stored nor rejected", v.Status)
+		}
+		if r.Status != Pending {
+			return Record{}, ErrConflict
+		}
+		return v.Apply(r), nil
+	}}
+}
+
+// Delete turns any record into a tombstone that may be forgotten after forget.
+// ErrNotFound: it is one already (ask Get whether it is or nothing is there).
+func Delete(at, forget time.Time) Transition {
+	return Transition{Name: DeleteName, To: func(r Record) (Record, error) {
+		if r.Status == Deleted {
+			return Record{}, ErrNotFound
+		}
+		r.Status = Deleted
+		r.DeletedAt, r.ForgetAfter = timeOf(at), timeOf(forget)
+		return r, nil
+	}}
+}
+
+// Reopen turns a rejected record back into a pending one, for an operator's re-check.
+// ErrConflict: it is not rejected.
+func Reopen() Transition {
+	return Transition{Name: ReopenName, To: func(r Record) (Record, error) {
+		if r.Status != Rejected {
+			return Record{}, ErrConflict
+		}
+		r = Verdict{Status: Pending}.Apply(r)
+		r.SettledAt = time.Time{}
+		r.Failures, r.LastFailure = 0, nil
+		r.Reenqueued, r.ReenqueuedAt = 0, time.Time{}
+		return r, nil
+	}}
+}
+
+// Adopt gives an image that the replaced service stored a verdict of Stored, whose
+// Version is OldVersion. ErrConflict: the record is anything else. Nothing is asked of
+// the entry: it holds the image already.
+func Adopt(v Verdict) Transition {
+	return Transition{Name: AdoptName, To: func(r Record) (Record, error) {
+		if !r.Old() {
+			return Record{}, ErrConflict
+		}
+		return v.Apply(r), nil
+	}}
+}
+
+// maxFailureBytes bounds the message of a failure that a record keeps.
+const maxFailureBytes = 2000
+
+// CountFailure counts one more failure of a pending record and keeps the last one,
+// its message cut to 2,000 bytes. Any other record stays as it is.
+func CountFailure(f Failure) Transition {
+	return Transition{Name: CountFailureName, To: func(r Record) (Record, error) {
+		if r.Status != Pending {
+			return r, nil
+		}
+		kept := Failure{At: timeOf(f.At), Message: f.Message[:min(len(f.Message), maxFailureBytes)]}
+		kept.Message = strings.ToValidUTF8(kept.Message, "") // nor half a character at its end
+		r.Failures, r.LastFailure = r.Failures+1, &kept
+		return r, nil
+	}}
+}
+
+// NoteFailure counts a failure on the record of ref. A store without compare-and-swap
+// need not count one beside which something else was written: no error.
+func NoteFailure(ctx context.Context, records Updater, ref Ref, f Failure) error {
+	if _, err := records.Update(ctx, ref, CountFailure(f)); !errors.Is(err, ErrConflict) {
+		return err
+	}
+	return nil
+}
+
+// Updater is the part of Records that changes records.
+type Updater interface {
+	Update(ctx context.Context, ref Ref, t Transition) (Record, error)
+}
+
+// CountResend counts that an upload's message is about to be sent once more: the count
+// goes from seen to seen+1. ErrConflict: another reconciler was faster.
+func CountResend(seen int, at time.Time) Transition {
+	return Transition{Name: CountResendName, To: func(r Record) (Record, error) {
+		if r.Reenqueued != seen {
+			return Record{}, ErrConflict
+		}
+		r.Reenqueued, r.ReenqueuedAt = seen+1, timeOf(at)
+		return r, nil
+	}}
+}
+
+// Verdict is the result of judging one version.
+type Verdict struct {
+	Status  Status // Stored or Rejected
+	Version Version
+	At      time.Time
+
+	// Facts about the bytes, as far as they are known.
+	Size        int64
+	ContentType string
+	SHA256      string
+
+	// Served is the copy's version; for Stored.
+	Served Version
+	// Reason; for Rejected.
+	Reason *Reason
+
+	// Admission is what a Stored verdict needs of the entry.
+	Admission
+}
+
+// Apply gives the record that v makes of r: the one place where a verdict becomes fields.
+func (v Verdict) Apply(r Record) Record {
+	r.Status = v.Status
+	r.SettledAt = timeOf(v.At)
+	r.JudgedVersion = v.Version
+	r.Size = v.Size
+	r.ContentType = v.ContentType
+	r.SHA256 = v.SHA256
+	r.ServedVersion = v.Served
+	r.Reason = v.Reason
+	return r
+}
+
+// NeedsWork says whether a version in quarantine still has to be validated: the upload
+// is pending, or the version should have been removed. Only what a rejection is about
+// stays there.
+func (r Record) NeedsWork(version Version) bool {
+	return r.Status != Rejected || r.JudgedVersion != version
+}

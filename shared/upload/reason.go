@@ -1,0 +1,27 @@
+package upload
+
+// Code is a stable reason for a rejection.
+type Code string
+
+// The reason codes. They are part of the public contract.
+const (
+	TypeMismatch     Code = "type_mismatch"
+	Truncated        Code = "truncated"
+	Corrupt          Code = "corrupt"
+	TrailingData     Code = "trailing_data"
+	TooLarge         Code = "too_large"
+	TooSmall         Code = "too_small"
+	TooManyPixels    Code = "too_many_pixels"
+	NotAllowed       Code = "not_allowed"
+	Duplicate        Code = "duplicate"
+	ChecksumMismatch Code = "checksum_mismatch"
+	NeverArrived     Code = "never_arrived"
+	ByOperator       Code = "operator"
+)
+
+// Reason is why an upload was rejected: a code for programs and a sentence that
+// tells the uploader what to do.
+type Reason struct {
+	Code    Code   `json:"code"`
+	Message string `json:"message"`
+}

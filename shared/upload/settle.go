@@ -1,0 +1,124 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"hatchery/shared/policy"
+)
+
+// settle stores the upload with a copy of its version. ours is that copy, too, if it is
+// to be removed when the verdict is another one.
+func (p *Pipeline) settle(ctx context.Context, a arrived, kind policy.Kind, facts Facts, copied Copy, ours Version) (Outcome, error) {
+	if copied.SHA256 != facts.SHA256 {
+		// Never removed here: if it was our reading that went wrong, another
+		// validator may be about to settle with this copy.
+		return a.failed(fmt.Errorf("promote object %q version %s: the copy's SHA-256 %q is not %q, which was read",
+			a.key, a.version, copied.SHA256, facts.SHA256))
+	}
+	settled, err := p.Records.Update(ctx, a.ref, Settle(Verdict{Status: Stored, Version: a.version, At: p.Now(),
+		Size: facts.Size, ContentType: facts.ContentType, SHA256: facts.SHA256, Served: copied.Version,
+		Admission: Admission{Unique: kind.Duplicates == policy.DuplicatesRefuse, MaxFiles: kind.MaxFiles, MaxTotalBytes: kind.MaxTotalBytes}}))
+	switch {
+	case errors.Is(err, ErrDuplicate):
+		return p.reject(ctx, a, facts, duplicateReason(err), ours)
+	case errors.Is(err, ErrOverQuota):
+		return p.reject(ctx, a, facts, &Reason{NotAllowed,
+			"The entry holds as much as it may: delete a file first and upload this one again."}, ours)
+	case err != nil:
+		return p.onConflict(ctx, a, err, ours)
+	}
+	if err := p.tell(ctx, settled); err != nil {
+		return a.failed(err) // the message comes again and finds it settled
+	}
+	if err := p.removeArrived(ctx, a); err != nil {
+		return a.failed(fmt.Errorf("after it was stored: %w", err))
+	}
+	return a.outcome(ResultStored, settled)
+}
+
+func duplicateReason(err error) *Reason {
+	earlier := "an earlier upload"
+	if d, ok := errors.AsType[*DuplicateError](err); ok && d.Earlier != "" {
+		earlier = "upload " + string(d.Earlier)
+	}
+	return &Reason{Duplicate, fmt.Sprintf("The same file is stored in this entry already, as %s: use that one.", earlier)}
+}
+
+// reject settles a refusal. ours is the copy that was made on the way, if one was: it
+// is removed once nothing can be settled with it any more.
+func (p *Pipeline) reject(ctx context.Context, a arrived, facts Facts, reason *Reason, ours Version) (Outcome, error) {
+	settled, err := p.Records.Update(ctx, a.ref, Settle(Verdict{Status: Rejected, Version: a.version, At: p.Now(),
+		Size: facts.Size, ContentType: facts.ContentType, SHA256: facts.SHA256, Reason: reason}))
+	if err != nil {
+		return p.onConflict(ctx, a, err, ours)
+	}
+	if p.Records.Atomic() {
+		if err := p.removeCopy(ctx, a.ref, ours); err != nil {
+			return a.failed(err)
+		}
+	}
+	if err := p.tell(ctx, settled); err != nil {
+		return a.failed(err)
+	}
+	return a.outcome(ResultRejected, settled)
+}
+
+// onConflict handles a settlement that did not happen: somebody else was faster, or it
+// is unknown whether it happened.
+func (p *Pipeline) onConflict(ctx context.Context, a arrived, cause error, ours Version) (Outcome, error) {
+	cause = fmt.Errorf("settle record %s: %w", a.ref, cause)
+	if !errors.Is(cause, ErrConflict) && !errors.Is(cause, ErrNotFound) {
+		return a.failed(cause)
+	}
+	record, err := p.Records.Get(ctx, a.ref)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		// Removed for good while we judged: nobody will serve our copy. The quarantine
+		// version stays; to have no record may be a store's mistake.
+		if err := p.removeCopy(ctx, a.ref, ours); err != nil {
+			return a.failed(err)
+		}
+		return a.outcome(ResultOrphan, Record{})
+	case err != nil:
+		return a.failed(fmt.Errorf("get record %s: %w", a.ref, err))
+	case record.Status == Pending:
+		return a.failed(cause) // an operator reopened it in between
+	}
+	return p.alreadySettled(ctx, a, record, ours)
+}
+
+// removeCopyOf removes the copy of this version that a validator may have left beside a
+// rejection, by the version id that our own copy or a look at it gave.
+//
+// Only where settling is compare-and-swap: elsewhere a slow validator could still turn
+// the rejection into a settlement with this very copy.
+func (p *Pipeline) removeCopyOf(ctx context.Context, a arrived, ours Version) error {
+	if !p.Records.Atomic() {
+		return nil
+	}
+	if ours == "" {
+		copied, err := p.Objects.Stat(ctx, p.Layout.FilesKey(a.ref))
+		if errors.Is(err, ErrGone) || err == nil && copied.Source != a.version {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("look for a copy of object %q: %w", a.key, err)
+		}
+		ours = copied.Version
+	}
+	return p.removeCopy(ctx, a.ref, ours)
+}
+
+// removeCopy removes one version of the upload's promoted object; "" is none.
+func (p *Pipeline) removeCopy(ctx context.Context, ref Ref, version Version) error {
+	if version == "" {
+		return nil
+	}
+	to := p.Layout.FilesKey(ref)
+	if err := p.Objects.Remove(ctx, to, version); err != nil {
+		return fmt.Errorf("remove the copy %q version %s: %w", to, version, err)
+	}
+	return nil
+}

@@ -1,0 +1,255 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"hatchery/shared/policy"
+)
+
+// Result names what Validate did with one version of a quarantine object.
+type Result string
+
+// The results. All of them mean that the message has done its work.
+const (
+	// ResultStored: judged, promoted and settled now.
+	ResultStored Result = "stored"
+	// ResultRejected: judged and settled now.
+	ResultRejected Result = "rejected"
+	// ResultSettledBefore: this version had its verdict already.
+	ResultSettledBefore Result = "settled_before"
+	// ResultLate: the upload was settled with another version; this one was
+	// removed.
+	ResultLate Result = "late"
+	// ResultDeleted: the upload was deleted; this version and our copy were
+	// removed.
+	ResultDeleted Result = "deleted"
+	// ResultOrphan: there is no record; nothing was touched.
+	ResultOrphan Result = "orphan"
+	// ResultGone: the object or the version is not there any more.
+	ResultGone Result = "gone"
+	// ResultForeign: the key is not one that quarantine has; nothing was touched.
+	ResultForeign Result = "foreign"
+)
+
+// Outcome is what Validate did, to be logged and counted.
+type Outcome struct {
+	Result  Result
+	Ref     Ref
+	Version Version
+	// Record is the record as it stands, zero for an orphan and a foreign key.
+	Record Record
+}
+
+// arrived is one version of an upload's object in quarantine. Every step of a
+// validation is handed one and gives an Outcome or an error; an error is a failure of a
+// store, and its Outcome says of which version.
+type arrived struct {
+	ref     Ref
+	key     Key
+	version Version // "" until it is known: an event without one is about the newest
+}
+
+func (a arrived) outcome(result Result, record Record) (Outcome, error) {
+	return Outcome{Result: result, Ref: a.ref, Version: a.version, Record: record}, nil
+}
+
+func (a arrived) failed(err error) (Outcome, error) {
+	return Outcome{Ref: a.ref, Version: a.version}, err
+}
+
+// at is another version of the same object.
+func (a arrived) at(version Version) arrived {
+	a.version = version
+	return a
+}
+
+// Validate does with one version of a quarantine object what the table at [Records]
+// says. It may be called any number of times for the same version, at the same time,
+// before and after anything else. An error is a failure of a store or of the notifier,
+// and the only thing that is worth a retry.
+func (p *Pipeline) Validate(ctx context.Context, key Key, version Version) (Outcome, error) {
+	ref, ok := p.Layout.ParseQuarantineKey(key)
+	if !ok {
+		return Outcome{Result: ResultForeign, Version: version}, nil
+	}
+	a := arrived{ref, key, version}
+	record, err := p.Records.Get(ctx, ref)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return a.outcome(ResultOrphan, Record{})
+	case err != nil:
+		return a.failed(fmt.Errorf("get record %s: %w", ref, err))
+	case record.Status == Pending:
+		return p.judge(ctx, a, record)
+	case version == "":
+		return p.newestAlreadySettled(ctx, a, record)
+	}
+	return p.alreadySettled(ctx, a, record, "")
+}
+
+// judge reads the version of a pending upload once and promotes or rejects it.
+func (p *Pipeline) judge(ctx context.Context, a arrived, record Record) (Outcome, error) {
+	object, err := p.Objects.Open(ctx, a.key, a.version)
+	if errors.Is(err, ErrGone) {
+		return p.gone(ctx, a, record)
+	}
+	if err != nil {
+		return a.failed(fmt.Errorf("open object %q version %s: %w", a.key, a.version, err))
+	}
+	a = a.at(object.Version)
+	kind, facts, reason, err := p.read(ctx, record, a.key, object)
+	switch {
+	case err != nil:
+		return a.failed(err)
+	case reason != nil:
+		return p.reject(ctx, a, facts, reason, "")
+	}
+	return p.promote(ctx, a, record, kind, facts)
+}
+
+// read reads an object whole and closes it. With a reason it may not be served.
+func (p *Pipeline) read(ctx context.Context, record Record, key Key, object Object) (policy.Kind, Facts, *Reason, error) {
+	defer object.Body.Close() //nolint:errcheck // reading is over; there is nothing to lose
+	kind, known := p.Policy.Kinds[record.Kind]
+	if !known {
+		return policy.Kind{}, Facts{Size: object.Size}, noLongerAccepted(record.Kind), nil
+	}
+	facts, reason, err := Inspect(ctx, kind, object.Body, record.Extension, object.Size, record.Declared)
+	if err != nil {
+		err = fmt.Errorf("inspect object %q version %s: %w", key, object.Version, err)
+	}
+	return kind, facts, reason, err
+}
+
+func noLongerAccepted(kind policy.KindName) *Reason {
+	return &Reason{NotAllowed, fmt.Sprintf("Files of the kind %s are no longer accepted here.", kind)}
+}
+
+// gone handles a version that is not there, of an upload that was pending a moment ago.
+func (p *Pipeline) gone(ctx context.Context, a arrived, record Record) (Outcome, error) {
+	to := p.Layout.FilesKey(a.ref)
+	copied, err := p.Objects.Stat(ctx, to)
+	if errors.Is(err, ErrGone) || err == nil && a.version != "" && a.version != copied.Source {
+		return a.outcome(ResultGone, record)
+	}
+	if err != nil {
+		return a.failed(fmt.Errorf("look at object %q: %w", to, err))
+	}
+	// Under a delete marker it still waits for a message that names it.
+	waits, err := p.inQuarantine(ctx, a.at(copied.Source))
+	switch {
+	case err != nil:
+		return a.failed(err)
+	case waits:
+		return a.outcome(ResultGone, record)
+	}
+	return p.judgeCopy(ctx, a.at(copied.Source), copied)
+}
+
+func (p *Pipeline) inQuarantine(ctx context.Context, a arrived) (bool, error) {
+	versions, err := p.Objects.Versions(ctx, a.key)
+	if err != nil {
+		return false, fmt.Errorf("list versions of object %q: %w", a.key, err)
+	}
+	return slices.Contains(versions, a.version), nil
+}
+
+// judgeCopy judges, in the place of a version that is not in quarantine any more, the
+// copy that was promoted from it. The version was removed after its verdict, which a
+// store without compare-and-swap has lost since; or a validator ended between its copy
+// and its verdict, and no message came until quarantine forgot it. Whatever the verdict
+// is now, the copy stays: it is the last that there is of the upload.
+func (p *Pipeline) judgeCopy(ctx context.Context, a arrived, copied Copy) (Outcome, error) {
+	record, err := p.Records.Get(ctx, a.ref)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return a.outcome(ResultOrphan, Record{})
+	case err != nil:
+		return a.failed(fmt.Errorf("get record %s: %w", a.ref, err))
+	case record.Status != Pending:
+		return p.alreadySettled(ctx, a, record, "")
+	}
+	to := p.Layout.FilesKey(a.ref)
+	if copied.Source == "" {
+		return a.failed(fmt.Errorf("settle record %s: %q holds what no validator promoted: look at it, and remove it", a.ref, to))
+	}
+	object, err := p.Objects.Open(ctx, to, "")
+	if err != nil {
+		return a.failed(fmt.Errorf("open object %q: %w", to, err))
+	}
+	kind, facts, reason, err := p.read(ctx, record, to, object)
+	switch {
+	case err != nil:
+		return a.failed(err)
+	case object.Version != copied.Version:
+		return a.failed(fmt.Errorf("read object %q: its version is %s, and was %s a moment ago", to, object.Version, copied.Version))
+	case reason != nil:
+		return p.reject(ctx, a, facts, reason, "")
+	}
+	return p.settle(ctx, a, kind, facts, copied, "")
+}
+
+// newestAlreadySettled is alreadySettled for an event that names no version: it speaks
+// of whatever is newest.
+func (p *Pipeline) newestAlreadySettled(ctx context.Context, a arrived, record Record) (Outcome, error) {
+	object, err := p.Objects.Open(ctx, a.key, "")
+	switch {
+	case errors.Is(err, ErrGone):
+		if record.Status == Stored && !record.Old() {
+			// Whoever settled it with its copy may have ended before telling.
+			if err := p.tell(ctx, record); err != nil {
+				return a.failed(err)
+			}
+		}
+		return a.outcome(ResultGone, record)
+	case err != nil:
+		return a.failed(fmt.Errorf("open object %q: %w", a.key, err))
+	}
+	a = a.at(object.Version)
+	if err := object.Body.Close(); err != nil {
+		return a.failed(fmt.Errorf("close object %q: %w", a.key, err))
+	}
+	return p.alreadySettled(ctx, a, record, "")
+}
+
+// alreadySettled handles a version of an upload that has its verdict, or was deleted.
+// ours is the copy of this version that we know of, if any.
+func (p *Pipeline) alreadySettled(ctx context.Context, a arrived, record Record, ours Version) (Outcome, error) {
+	result := ResultLate
+	switch {
+	case record.Status == Deleted:
+		result = ResultDeleted
+	case record.JudgedVersion == a.version:
+		result = ResultSettledBefore
+	}
+	var err error
+	switch record.Status {
+	case Deleted:
+		// Nothing of a deleted upload is served again: every version goes.
+		err = p.removeAll(ctx, p.Layout.FilesKey(a.ref))
+	case Rejected:
+		err = p.removeCopyOf(ctx, a, ours)
+	}
+	if err == nil && result == ResultSettledBefore {
+		// Whoever settled it may have ended before telling.
+		err = p.tell(ctx, record)
+	}
+	if err == nil && !(record.Status == Rejected && result == ResultSettledBefore) {
+		err = p.removeArrived(ctx, a)
+	}
+	if err != nil {
+		return a.failed(err)
+	}
+	return a.outcome(result, record)
+}
+
+// removeArrived removes the version from quarantine.
+func (p *Pipeline) removeArrived(ctx context.Context, a arrived) error {
+	if err := p.Objects.Remove(ctx, a.key, a.version); err != nil {
+		return fmt.Errorf("remove object %q version %s: %w", a.key, a.version, err)
+	}
+	return nil
+}
