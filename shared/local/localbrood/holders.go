@@ -52,14 +52,8 @@ type shownHolders struct {
 	Resource string   `json:"resource_id"`
 }
 
-func (s *Server) listHolders(r *http.Request, who caller) *reply {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	found, bad := s.find(r, who, s.sees)
-	if bad != nil {
-		return bad
-	}
-	return &reply{http.StatusOK, shownHolders{s.holdersOf(found), found.ID}}
+func (s *Server) listHolders(r *resource) *reply {
+	return &reply{http.StatusOK, shownHolders{s.holdersOf(r), r.ID}}
 }
 
 // changeHolder adds permissions, or with DELETE removes them.

@@ -36,7 +36,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("POST /applications", s.authorized("create application", s.register))
 	mux.HandleFunc("POST /resources/{$}", s.authorized("create resource", s.create))
 	mux.HandleFunc("GET /resources/{$}", s.authorized("list resources", s.list))
-	get, refuse := s.authorized("get resource", s.get), s.open(methodNotAllowed)
+	get, refuse := s.authorized("get resource", s.onResource(s.sees, s.get)), s.open(methodNotAllowed)
 	mux.HandleFunc("GET /resources/{id}", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead { // net/http takes it for a GET
 			refuse(w, r)
@@ -45,8 +45,9 @@ func (s *Server) handler() http.Handler {
 		get(w, r)
 	})
 	mux.HandleFunc("PUT /resources/{id}", s.authorized("update resource", s.update))
-	mux.HandleFunc("DELETE /resources/{id}", s.authorized("delete resource", s.remove))
-	mux.HandleFunc("GET /resources/{id}/holders", s.authorized("list resource holders", s.listHolders))
+	mux.HandleFunc("DELETE /resources/{id}", s.authorized("delete resource", s.onResource(s.rules, s.remove)))
+	mux.HandleFunc("GET /resources/{id}/holders",
+		s.authorized("list resource holders", s.onResource(s.sees, s.listHolders)))
 	mux.HandleFunc("POST /resources/{id}/holders", s.authorized("add resource holder permissions", s.changeHolder))
 	mux.HandleFunc("DELETE /resources/{id}/holders", s.authorized("delete resource holder permissions", s.changeHolder))
 	mux.HandleFunc("PATCH /resources/{id}", refuse)

@@ -179,15 +179,20 @@ func (s *Server) find(r *http.Request, who caller, may func(caller, *resource) b
 	return found, nil
 }
 
-func (s *Server) get(r *http.Request, who caller) *reply {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	found, bad := s.find(r, who, s.sees)
-	if bad != nil {
-		return bad
+// onResource is an action on the resource of the path.
+func (s *Server) onResource(may func(caller, *resource) bool, do func(*resource) *reply) action {
+	return func(r *http.Request, who caller) *reply {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		found, bad := s.find(r, who, may)
+		if bad != nil {
+			return bad
+		}
+		return do(found)
 	}
-	return &reply{http.StatusOK, *found}
 }
+
+func (s *Server) get(r *resource) *reply { return &reply{http.StatusOK, *r} }
 
 func (s *Server) update(r *http.Request, who caller) *reply { return s.merge(r, who, nil) }
 
@@ -233,15 +238,7 @@ func (s *Server) merge(r *http.Request, who caller, between func(*http.Request) 
 	return s.save(change{Resource: &changed}, changed)
 }
 
-func (s *Server) remove(r *http.Request, who caller) *reply {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	found, bad := s.find(r, who, s.rules)
-	if bad != nil {
-		return bad
-	}
-	return s.save(change{Deleted: found.ID}, *found)
-}
+func (s *Server) remove(r *resource) *reply { return s.save(change{Deleted: r.ID}, *r) }
 
 // register makes an application, POST /applications in a form.
 func (s *Server) register(r *http.Request, _ caller) *reply {

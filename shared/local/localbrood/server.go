@@ -9,6 +9,7 @@
 package localbrood
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -109,9 +110,7 @@ type Server struct {
 
 // Open reads the journal, listens and serves until Close.
 func Open(ctx context.Context, o Options) (*Server, error) {
-	if o.AtOnce == 0 {
-		o.AtOnce = 10
-	}
+	o.AtOnce = cmp.Or(o.AtOnce, 10)
 	if o.now == nil {
 		o.now = time.Now
 	}

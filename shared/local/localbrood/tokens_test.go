@@ -10,7 +10,7 @@ import (
 	"hatchery/shared/local/localbrood"
 )
 
-func TestTokensAreAnsweredAsBroodAnswersThem(t *testing.T) {
+func TestTokensAreAnsweredAsBugoutAnswersThem(t *testing.T) {
 	b := open(t, nil)
 	for _, c := range []struct {
 		authorization string

@@ -61,7 +61,7 @@ func TestTrouble(t *testing.T) {
 	}
 }
 
-// TestAPUTThatOvertakesUndoesWhatWasWrittenMeanwhile: as several processes of Brood do.
+// TestAPUTThatOvertakesUndoesWhatWasWrittenMeanwhile: as several processes of Bugout do.
 func TestAPUTThatOvertakesUndoesWhatWasWrittenMeanwhile(t *testing.T) {
 	first := true
 	b := open(t, func(o *localbrood.Options) {

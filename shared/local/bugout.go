@@ -32,11 +32,3 @@ func (s *Stack) openBugout(ctx context.Context) (err error) {
 
 // Bugout is where a stand-in for Bugout's auth server answers, and what it knows. All of it is "" where none is served.
 type Bugout struct{ URL, Application, Token string }
-
-// bugout is the stand-in of a stack that serves one.
-func (st state) bugout() Bugout {
-	if st.BugoutListen == "" {
-		return Bugout{}
-	}
-	return Bugout{"http://" + st.BugoutListen, st.BugoutApplication, st.BugoutToken}
-}
