@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 )
 
 // bugoutAtOnce is more than Bugout itself bears: dev's own records and what an operator runs beside it take four
@@ -16,12 +16,12 @@ const bugoutAtOnce = 40
 // are made at the first start and kept.
 func (s *Stack) openBugout(ctx context.Context) (err error) {
 	if s.state.BugoutToken == "" || s.state.BugoutApplication == "" {
-		s.state.BugoutToken, s.state.BugoutApplication = localbrood.NewID(), localbrood.NewID()
+		s.state.BugoutToken, s.state.BugoutApplication = localbugout.NewID(), localbugout.NewID()
 	}
 	address := kept(s.o.BugoutListen, s.state.BugoutListen)
-	s.bugout, err = localbrood.Open(ctx, localbrood.Options{Path: s.folder.path("bugout.jsonl"), Listen: address,
+	s.bugout, err = localbugout.Open(ctx, localbugout.Options{Path: s.folder.path("bugout.jsonl"), Listen: address,
 		Application: s.state.BugoutApplication, AtOnce: bugoutAtOnce, Log: s.o.Log,
-		Tokens: map[string]localbrood.Role{s.state.BugoutToken: localbrood.Member}})
+		Tokens: map[string]localbugout.Role{s.state.BugoutToken: localbugout.Member}})
 	if err != nil {
 		return fmt.Errorf("start Bugout's stand-in: %w%s", err, hint(err, "--bugout-listen"))
 	}

@@ -24,7 +24,7 @@ import (
 	"hatchery/shared/arrival"
 	"hatchery/shared/local/demoapp"
 	"hatchery/shared/local/httpserver"
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/local/localdynamo"
 	"hatchery/shared/local/locals3"
 	"hatchery/shared/local/localsqs"
@@ -81,7 +81,7 @@ type Stack struct {
 	s3         *locals3.Server
 	sqs        *localsqs.Server
 	dynamodb   *localdynamo.Server
-	bugout     *localbrood.Server
+	bugout     *localbugout.Server
 	app        *demoapp.Server
 	api        *httpserver.Server
 	containers string // the URL for functions in containers; empty: none

@@ -117,17 +117,17 @@ func Reopen() Transition {
 		r = Verdict{Status: Pending}.Apply(r)
 		r.SettledAt = time.Time{}
 		r.Failures, r.LastFailure = 0, nil
-		r.Reenqueued, r.ReenqueuedAt = 0, time.Time{}
+		r.Resends, r.ResentAt = 0, time.Time{}
 		return r, nil
 	}}
 }
 
 // Adopt gives an image that the replaced service stored a verdict of Stored, whose
-// Version is OldVersion. ErrConflict: the record is anything else. Nothing is asked of
+// Version is LegacyVersion. ErrConflict: the record is anything else. Nothing is asked of
 // the entry: it holds the image already.
 func Adopt(v Verdict) Transition {
 	return Transition{Name: AdoptName, To: func(r Record) (Record, error) {
-		if !r.Old() {
+		if !r.Legacy() {
 			return Record{}, ErrConflict
 		}
 		return v.Apply(r), nil
@@ -169,10 +169,10 @@ type Updater interface {
 // goes from seen to seen+1. ErrConflict: another reconciler was faster.
 func CountResend(seen int, at time.Time) Transition {
 	return Transition{Name: CountResendName, To: func(r Record) (Record, error) {
-		if r.Reenqueued != seen {
+		if r.Resends != seen {
 			return Record{}, ErrConflict
 		}
-		r.Reenqueued, r.ReenqueuedAt = seen+1, timeOf(at)
+		r.Resends, r.ResentAt = seen+1, timeOf(at)
 		return r, nil
 	}}
 }

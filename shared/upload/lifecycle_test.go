@@ -26,7 +26,7 @@ func TestEveryTransitionFromEveryStatus(t *testing.T) {
 		upload.CountResend(0, at)}
 	base := upload.Record{ID: someID, Journal: "j1", Entry: "e1", Kind: "images", Name: "cat", Extension: "png",
 		CreatedAt: noon,
-		Declared:  upload.Declared{Size: 5}, Reenqueued: 1, ReenqueuedAt: noon}
+		Declared:  upload.Declared{Size: 5}, Resends: 1, ResentAt: noon}
 	legacy := base
 	legacy.Status = upload.Stored
 	pending := base
@@ -64,8 +64,8 @@ func TestEveryTransitionFromEveryStatus(t *testing.T) {
 					if after.Failures != before.Failures {
 						got += fmt.Sprintf(": %d failures", after.Failures)
 					}
-					if after.Reenqueued != before.Reenqueued {
-						got += fmt.Sprintf(": %d resends", after.Reenqueued)
+					if after.Resends != before.Resends {
+						got += fmt.Sprintf(": %d resends", after.Resends)
 					}
 				}
 				if got != c.want[i] {

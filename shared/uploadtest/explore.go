@@ -52,7 +52,7 @@ type Upload struct {
 type Stores struct {
 	Records  upload.Records
 	Objects  upload.Objects
-	Notifier upload.Teller // nil unless Scenario.Notified
+	Notifier upload.Notifier // nil unless Scenario.Notified
 }
 
 // Memory is the fakes behind Stores. What is done to them directly is no step:

@@ -78,9 +78,9 @@ func Accept(b Body, d upload.Declared, once string) Actor {
 		if err != nil {
 			panic(fmt.Sprintf("scenario %s: %v", s.execution.scenario.Name, err))
 		}
-		var claim *upload.Once
+		var claim *upload.IdempotencyKey
 		if once != "" {
-			claim = &upload.Once{Scope: "s", Key: once, Fingerprint: sumOf(b.Data), Expires: start.Add(24 * time.Hour)}
+			claim = &upload.IdempotencyKey{Scope: "s", Key: once, Fingerprint: sumOf(b.Data), Expires: start.Add(24 * time.Hour)}
 		}
 		r, err := s.pipeline.Accept(context.Background(), draft, claim, bytes.NewReader(b.Data), int64(len(b.Data)))
 		if err == nil {
@@ -149,7 +149,7 @@ func Resend(target int) Actor {
 			return
 		}
 		if _, err := s.pipeline.Records.Update(context.Background(), at.ref,
-			upload.CountResend(r.Reenqueued, start)); err == nil {
+			upload.CountResend(r.Resends, start)); err == nil {
 			s.deliver(at.quarantine, s.execution.oracle.arrivals[at.quarantine][0].version)
 		}
 	}}
@@ -158,7 +158,7 @@ func Resend(target int) Actor {
 // Expire is a reconciler that expires an upload, although its bytes came.
 func Expire(target int) Actor {
 	return Actor{name: fmt.Sprintf("reconciler that gives up upload %d", target), upload: target, run: func(s *script) {
-		_, err := s.pipeline.GiveUp(context.Background(), s.execution.targets[target].ref)
+		_, err := s.pipeline.Expire(context.Background(), s.execution.targets[target].ref)
 		s.actor.remember(fmt.Sprint(err))
 	}}
 }
@@ -205,8 +205,8 @@ func (x *execution) pipeline(stores Stores, m Memory, next upload.ID) *upload.Pi
 	}
 	kinds.Kinds[kind] = images
 	return &upload.Pipeline{Policy: kinds, Layout: upload.DefaultLayout, Records: stores.Records, Objects: stores.Objects,
-		Teller: stores.Notifier,
-		Now:    func() time.Time { return start }, NewID: func() (upload.ID, error) { return next, nil },
+		Notifier: stores.Notifier,
+		Now:      func() time.Time { return start }, NewID: func() (upload.ID, error) { return next, nil },
 		TombstoneLife: upload.DefaultTombstoneLife}
 }
 

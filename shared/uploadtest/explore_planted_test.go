@@ -118,10 +118,10 @@ func (p takes412AsSuccess) Promote(ctx context.Context, c upload.Promotion) (upl
 }
 
 // ignoresNotifyErrors takes a notification that failed for one that arrived.
-type ignoresNotifyErrors struct{ upload.Teller }
+type ignoresNotifyErrors struct{ upload.Notifier }
 
-func (f ignoresNotifyErrors) Tell(ctx context.Context, r upload.Record) error {
-	_ = f.Teller.Tell(ctx, r)
+func (f ignoresNotifyErrors) Notify(ctx context.Context, r upload.Record) error {
+	_ = f.Notifier.Notify(ctx, r)
 	return nil
 }
 

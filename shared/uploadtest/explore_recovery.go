@@ -148,7 +148,7 @@ func (x *execution) needsWork(p *upload.Pipeline) bool {
 func (x *execution) eachUnfinished(p *upload.Pipeline, do func(upload.Key, upload.Version) bool) {
 	for _, at := range x.targets {
 		for _, version := range x.memory.Objects.ids(at.quarantine) {
-			owed, err := p.Owes(context.Background(), at.quarantine, version)
+			owed, err := p.NeedsWork(context.Background(), at.quarantine, version)
 			if (owed || err != nil) && !do(at.quarantine, version) {
 				return
 			}

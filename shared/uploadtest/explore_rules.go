@@ -134,7 +134,7 @@ func (o *oracle) checkChange(x *execution, ref upload.Ref, before upload.Record,
 
 // uncounted leaves out what may be counted at any time.
 func uncounted(r upload.Record) upload.Record {
-	r.Failures, r.LastFailure, r.Reenqueued, r.ReenqueuedAt = 0, nil, 0, time.Time{}
+	r.Failures, r.LastFailure, r.Resends, r.ResentAt = 0, nil, 0, time.Time{}
 	return r
 }
 

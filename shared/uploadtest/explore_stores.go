@@ -28,7 +28,7 @@ type scheduledNotifier struct {
 	actor     *actor
 }
 
-func (s *scheduledNotifier) Tell(_ context.Context, r upload.Record) error {
+func (s *scheduledNotifier) Notify(_ context.Context, r upload.Record) error {
 	c := writeCall("tell of record", fmt.Sprintf("%s as %s by version %s", brief(r.ID), r.Status, r.JudgedVersion))
 	_, err := perform(s.execution, s.actor, c, showDone, func() (struct{}, error) {
 		s.execution.oracle.notified[verdictOn(r)] = true
@@ -106,7 +106,7 @@ type scheduledRecords struct {
 	actor     *actor
 }
 
-func (s *scheduledRecords) Create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
+func (s *scheduledRecords) Create(ctx context.Context, r upload.Record, once *upload.IdempotencyKey) (upload.Record, error) {
 	return perform(s.execution, s.actor, writeCall("create record", brief(r.ID)), showRecord,
 		func() (upload.Record, error) {
 			return s.Records.Create(ctx, r, once)

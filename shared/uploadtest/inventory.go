@@ -31,7 +31,7 @@ type listedTo struct {
 
 // Under implements upload.Inventory. As in S3 a delete marker takes a place in its
 // page, and is then left out.
-func (o *Objects) Under(ctx context.Context, prefix string, cursor upload.Cursor,
+func (o *Objects) ListVersions(ctx context.Context, prefix string, cursor upload.Cursor,
 	limit int) (upload.InventoryPage, error) {
 	if err := ctx.Err(); err != nil {
 		return upload.InventoryPage{}, err
@@ -70,7 +70,7 @@ func (o *Objects) Under(ctx context.Context, prefix string, cursor upload.Cursor
 			places++
 			last = listedTo{prefix, key, v.number}
 			if !v.marker {
-				page.Versions = append(page.Versions, upload.Kept{Key: key, Version: v.id, Size: int64(len(v.body)), At: v.at})
+				page.Versions = append(page.Versions, upload.ObjectVersion{Key: key, Version: v.id, Size: int64(len(v.body)), At: v.at})
 			}
 		}
 	}

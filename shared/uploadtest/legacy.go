@@ -10,26 +10,26 @@ import (
 	"hatchery/shared/upload"
 )
 
-// OldImages keeps old images in memory. It may be used concurrently.
-type OldImages struct {
+// LegacyImages keeps old images in memory. It may be used concurrently.
+type LegacyImages struct {
 	mu     sync.Mutex
 	images map[upload.Ref][]byte
 	into   *Objects
 }
 
-var _ upload.OldImages = (*OldImages)(nil)
+var _ upload.LegacyImages = (*LegacyImages)(nil)
 
-// NewOldImages has none.
-func NewOldImages() *OldImages { return &OldImages{images: map[upload.Ref][]byte{}} }
+// NewLegacyImages has none.
+func NewLegacyImages() *LegacyImages { return &LegacyImages{images: map[upload.Ref][]byte{}} }
 
 // Put is what the replaced service did.
-func (o *OldImages) Put(ref upload.Ref, body []byte) {
+func (o *LegacyImages) Put(ref upload.Ref, body []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.images[ref] = body
 }
 
-func (o *OldImages) get(ctx context.Context, ref upload.Ref) ([]byte, error) {
+func (o *LegacyImages) get(ctx context.Context, ref upload.Ref) ([]byte, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	body, found := o.images[ref]
@@ -39,14 +39,14 @@ func (o *OldImages) get(ctx context.Context, ref upload.Ref) ([]byte, error) {
 	return body, ctx.Err()
 }
 
-// Look implements upload.OldImages.
-func (o *OldImages) Look(ctx context.Context, ref upload.Ref) (upload.OldImage, error) {
+// Look implements upload.LegacyImages.
+func (o *LegacyImages) Head(ctx context.Context, ref upload.Ref) (upload.LegacyImage, error) {
 	body, err := o.get(ctx, ref)
-	return upload.OldImage{Size: int64(len(body)), Head: bytes.Clone(body[:min(len(body), upload.OldHead)])}, err
+	return upload.LegacyImage{Size: int64(len(body)), Head: bytes.Clone(body[:min(len(body), upload.LegacyHead)])}, err
 }
 
-// Read implements upload.OldImages.
-func (o *OldImages) Read(ctx context.Context, ref upload.Ref, offset, length int64) (io.ReadCloser, error) {
+// Read implements upload.LegacyImages.
+func (o *LegacyImages) Read(ctx context.Context, ref upload.Ref, offset, length int64) (io.ReadCloser, error) {
 	body, err := o.get(ctx, ref)
 	if err != nil {
 		return nil, err
@@ -58,19 +58,19 @@ func (o *OldImages) Read(ctx context.Context, ref upload.Ref, offset, length int
 	return io.NopCloser(bytes.NewReader(body[min(offset, end):end])), nil
 }
 
-// LinkOld implements upload.OldImages with a URL that nobody serves.
-func (o *OldImages) LinkOld(_ context.Context, ref upload.Ref, _ upload.Link) (string, error) {
+// SignLegacy implements upload.LegacyImages with a URL that nobody serves.
+func (o *LegacyImages) SignLegacy(_ context.Context, ref upload.Ref, _ upload.Link) (string, error) {
 	return "https://old.example.com/" + ref.String(), nil
 }
 
-// Promoting makes PromoteOld copy into a bucket.
-func (o *OldImages) Promoting(into *Objects) *OldImages {
+// Promoting makes PromoteLegacy copy into a bucket.
+func (o *LegacyImages) Promoting(into *Objects) *LegacyImages {
 	o.into = into
 	return o
 }
 
-// PromoteOld implements upload.OldImages. Without Promoting it fails.
-func (o *OldImages) PromoteOld(ctx context.Context, ref upload.Ref, p upload.Promotion) (upload.Copy, error) {
+// PromoteLegacy implements upload.LegacyImages. Without Promoting it fails.
+func (o *LegacyImages) PromoteLegacy(ctx context.Context, ref upload.Ref, p upload.Promotion) (upload.Copy, error) {
 	body, err := o.get(ctx, ref)
 	if err != nil {
 		return upload.Copy{}, err
@@ -81,8 +81,8 @@ func (o *OldImages) PromoteOld(ctx context.Context, ref upload.Ref, p upload.Pro
 	return o.into.promote(body, p)
 }
 
-// RemoveOld implements upload.OldImages.
-func (o *OldImages) RemoveOld(ctx context.Context, ref upload.Ref) error {
+// RemoveLegacy implements upload.LegacyImages.
+func (o *LegacyImages) RemoveLegacy(ctx context.Context, ref upload.Ref) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.images, ref)

@@ -78,7 +78,7 @@ func (s *Records) Clone() *Records {
 func (s *Records) Atomic() bool { return s.options.Swap }
 
 // Create implements upload.Records.
-func (s *Records) Create(ctx context.Context, r upload.Record, key *upload.Once) (upload.Record, error) {
+func (s *Records) Create(ctx context.Context, r upload.Record, key *upload.IdempotencyKey) (upload.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return upload.Record{}, err
 	}
@@ -97,7 +97,7 @@ func (s *Records) Create(ctx context.Context, r upload.Record, key *upload.Once)
 
 // createUnlessRepeated looks for an earlier use of the key. Without one it creates r and,
 // if that is one step, keeps the key.
-func (s *Records) createUnlessRepeated(r upload.Record, key *upload.Once) (_ upload.Record, found bool, _ error) {
+func (s *Records) createUnlessRepeated(r upload.Record, key *upload.IdempotencyKey) (_ upload.Record, found bool, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if key != nil {
@@ -127,7 +127,7 @@ func (s *Records) createUnlessRepeated(r upload.Record, key *upload.Once) (_ upl
 	return upload.Record{}, false, nil
 }
 
-func (s *Records) keep(owner upload.Ref, key *upload.Once) {
+func (s *Records) keep(owner upload.Ref, key *upload.IdempotencyKey) {
 	s.keys[scopedKey{key.Scope, key.Key}] = keyOwner{key.Fingerprint, key.Expires, owner}
 }
 
@@ -284,7 +284,7 @@ func factsOf(r upload.Record) string {
 	if r.LastFailure != nil {
 		failure = strconv.Itoa(r.Failures) + ":" + r.LastFailure.Message
 	}
-	again := strconv.Itoa(r.Reenqueued) + "@" + r.ReenqueuedAt.Format(time.RFC3339Nano)
+	again := strconv.Itoa(r.Resends) + "@" + r.ResentAt.Format(time.RFC3339Nano)
 	return strings.Join([]string{string(r.Status), string(r.JudgedVersion), string(r.ServedVersion),
 		strconv.FormatInt(r.Size, 10), r.ContentType, r.SHA256, reason, failure, again, r.CreatedAt.Format(time.RFC3339Nano),
 		r.SettledAt.Format(time.RFC3339Nano), r.DeletedAt.Format(time.RFC3339Nano)}, " ")

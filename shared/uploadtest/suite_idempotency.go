@@ -7,12 +7,12 @@ import (
 )
 
 // key is an idempotency key that lives for a day.
-func (s *recordsSuite) key(scope, key, fingerprint string) *upload.Once {
-	return &upload.Once{Scope: scope, Key: key, Fingerprint: fingerprint, Expires: s.clock.now().Add(24 * time.Hour)}
+func (s *recordsSuite) key(scope, key, fingerprint string) *upload.IdempotencyKey {
+	return &upload.IdempotencyKey{Scope: scope, Key: key, Fingerprint: fingerprint, Expires: s.clock.now().Add(24 * time.Hour)}
 }
 
 // createUnder creates a new record under a key that must be free.
-func (s *recordsSuite) createUnder(key *upload.Once) upload.Record {
+func (s *recordsSuite) createUnder(key *upload.IdempotencyKey) upload.Record {
 	s.Helper()
 	r := s.draft()
 	got, err := s.store.Create(s.ctx, r, key)
@@ -24,7 +24,7 @@ func (s *recordsSuite) createUnder(key *upload.Once) upload.Record {
 
 // repeats asks to create a new record under a key that gave want before: want
 // is given and nothing created.
-func (s *recordsSuite) repeats(key *upload.Once, want upload.Record) {
+func (s *recordsSuite) repeats(key *upload.IdempotencyKey, want upload.Record) {
 	s.Helper()
 	r := s.draft()
 	got, err := s.store.Create(s.ctx, r, key)

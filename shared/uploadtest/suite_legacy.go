@@ -9,9 +9,9 @@ import (
 	"hatchery/shared/upload"
 )
 
-// RunOldImages checks every sentence of the contract of upload.OldImages. put does
+// RunLegacyImages checks every sentence of the contract of upload.LegacyImages. put does
 // what the replaced service did.
-func RunOldImages(t *testing.T, old upload.OldImages, put func(t *testing.T, ref upload.Ref, body []byte)) {
+func RunLegacyImages(t *testing.T, old upload.LegacyImages, put func(t *testing.T, ref upload.Ref, body []byte)) {
 	at := func(id upload.ID) upload.Ref {
 		return upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: id}
 	}
@@ -25,8 +25,8 @@ func RunOldImages(t *testing.T, old upload.OldImages, put func(t *testing.T, ref
 
 	t.Run("the size and the first bytes are known without reading all", func(t *testing.T) {
 		for id, body := range map[upload.ID][]byte{first: long, second: []byte("short"), empty: nil} {
-			got, err := old.Look(t.Context(), at(id))
-			if err != nil || got.Size != int64(len(body)) || !bytes.Equal(got.Head, body[:min(len(body), upload.OldHead)]) {
+			got, err := old.Head(t.Context(), at(id))
+			if err != nil || got.Size != int64(len(body)) || !bytes.Equal(got.Head, body[:min(len(body), upload.LegacyHead)]) {
 				t.Errorf("%s: %d bytes beginning with %q, %v", id, got.Size, got.Head, err)
 			}
 		}
@@ -51,27 +51,27 @@ func RunOldImages(t *testing.T, old upload.OldImages, put func(t *testing.T, ref
 		elsewhere := at(first)
 		elsewhere.Entry = "e2"
 		for _, ref := range []upload.Ref{at(absent), elsewhere} {
-			if _, err := old.Look(t.Context(), ref); !errors.Is(err, upload.ErrGone) {
+			if _, err := old.Head(t.Context(), ref); !errors.Is(err, upload.ErrGone) {
 				t.Errorf("look: %v", err)
 			}
 			if _, err := old.Read(t.Context(), ref, 0, -1); !errors.Is(err, upload.ErrGone) {
 				t.Errorf("read: %v", err)
 			}
-			if err := old.RemoveOld(t.Context(), ref); err != nil {
+			if err := old.RemoveLegacy(t.Context(), ref); err != nil {
 				t.Errorf("remove: %v", err)
 			}
 		}
 	})
 	t.Run("what is removed is gone and its neighbour is not", func(t *testing.T) {
 		for range 2 {
-			if err := old.RemoveOld(t.Context(), at(first)); err != nil {
+			if err := old.RemoveLegacy(t.Context(), at(first)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := old.Look(t.Context(), at(first)); !errors.Is(err, upload.ErrGone) {
+		if _, err := old.Head(t.Context(), at(first)); !errors.Is(err, upload.ErrGone) {
 			t.Errorf("look: %v", err)
 		}
-		if _, err := old.Look(t.Context(), at(second)); err != nil {
+		if _, err := old.Head(t.Context(), at(second)); err != nil {
 			t.Errorf("the neighbour: %v", err)
 		}
 	})

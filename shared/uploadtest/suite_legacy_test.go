@@ -8,6 +8,6 @@ import (
 )
 
 func TestOldImagesInMemoryKeepTheContract(t *testing.T) {
-	old := uploadtest.NewOldImages()
-	uploadtest.RunOldImages(t, old, func(_ *testing.T, ref upload.Ref, body []byte) { old.Put(ref, body) })
+	old := uploadtest.NewLegacyImages()
+	uploadtest.RunLegacyImages(t, old, func(_ *testing.T, ref upload.Ref, body []byte) { old.Put(ref, body) })
 }

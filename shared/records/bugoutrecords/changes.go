@@ -79,7 +79,7 @@ func changeOf(before, after upload.Record) change {
 			return !slices.ContainsFunc(verdictKeys, func(key string) bool { return data[key] != new[key] })
 		}}
 	case differ(resendKeys):
-		return change{after, resendKeys, func(now upload.Record) bool { return now.Reenqueued == after.Reenqueued }}
+		return change{after, resendKeys, func(now upload.Record) bool { return now.Resends == after.Resends }}
 	}
 	return change{after, failureKeys, func(now upload.Record) bool {
 		return now.Status != upload.Pending || now.Failures >= after.Failures

@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "write testdata/golden anew")
 // What each transition needs of the store. Nothing else in this file names a method
 // that changes a record.
 
-func goldenCreate(ctx context.Context, s *bugoutrecords.Store, r upload.Record, key *upload.Once) error {
+func goldenCreate(ctx context.Context, s *bugoutrecords.Store, r upload.Record, key *upload.IdempotencyKey) error {
 	_, err := s.Create(ctx, r, key)
 	return err
 }
@@ -107,7 +107,7 @@ func TestGoldenWrites(t *testing.T) {
 	full := pending()
 	full.Declared = upload.Declared{Size: 5, Type: "image/png", SHA256: strings.Repeat("d", 64)}
 	full.FormExpires = day
-	key := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: day.Add(24 * time.Hour)}
+	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: day.Add(24 * time.Hour)}
 	unique, bounded := storing(), storing()
 	unique.Unique = true
 	bounded.MaxFiles, bounded.MaxTotalBytes = 5, 1<<20
@@ -116,7 +116,7 @@ func TestGoldenWrites(t *testing.T) {
 	sized := rejecting
 	sized.Size, sized.Reason = 5, &upload.Reason{Code: upload.NotAllowed}
 	adoption := storing()
-	adoption.Version = upload.OldVersion
+	adoption.Version = upload.LegacyVersion
 	old := upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: oldID}
 	slow := upload.Failure{At: day, Message: "The bucket is slow."}
 
@@ -217,7 +217,7 @@ func inOrder(steps ...step) step {
 	}
 }
 
-func creates(r upload.Record, key *upload.Once) step {
+func creates(r upload.Record, key *upload.IdempotencyKey) step {
 	return func(ctx context.Context, s *bugoutrecords.Store) error { return goldenCreate(ctx, s, r, key) }
 }
 

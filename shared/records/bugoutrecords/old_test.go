@@ -12,13 +12,13 @@ import (
 	"testing"
 	"time"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/records/bugoutrecords"
 	"hatchery/shared/upload"
 )
 
 // raw makes a request of Brood as any other program would.
-func raw(t *testing.T, s *localbrood.Server, method, path string, body any) string {
+func raw(t *testing.T, s *localbugout.Server, method, path string, body any) string {
 	t.Helper()
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -41,7 +41,7 @@ func raw(t *testing.T, s *localbrood.Server, method, path string, body any) stri
 	return string(answer)
 }
 
-func create(t *testing.T, s *localbrood.Server, data map[string]any) {
+func create(t *testing.T, s *localbugout.Server, data map[string]any) {
 	t.Helper()
 	raw(t, s, "POST", "/resources/", map[string]any{"application_id": application, "resource_data": data})
 }

@@ -8,12 +8,12 @@ import (
 	"strings"
 	"testing"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/upload"
 )
 
 // resourceIDs are Brood's, in the order of creation.
-func resourceIDs(t *testing.T, s *localbrood.Server) []string {
+func resourceIDs(t *testing.T, s *localbugout.Server) []string {
 	t.Helper()
 	var answer struct{ Resources []struct{ ID string } }
 	if err := json.Unmarshal([]byte(raw(t, s, "GET", "/resources/", nil)), &answer); err != nil {
@@ -37,12 +37,12 @@ func waiting() map[string]any {
 // write without a lock, and Store says what comes of it.
 func TestAVerdictThatWasReadBackMayBeUndone(t *testing.T) {
 	overtake := true
-	s := brood(t, func(c localbrood.Call) localbrood.Trouble {
+	s := brood(t, func(c localbugout.Call) localbugout.Trouble {
 		if c.Method == http.MethodPut && overtake {
 			overtake = false
-			return localbrood.Overtakes
+			return localbugout.Overtakes
 		}
-		return localbrood.None
+		return localbugout.None
 	})
 	store := storeOn(t, s, nil)
 	r := pending()
@@ -89,15 +89,15 @@ func TestASurplusResourceThatChangedIsNotDeleted(t *testing.T) {
 			"served_version": "theirs", "size": "5"},
 		"something that nobody can be": {"status": "lost"},
 	} {
-		var s *localbrood.Server
+		var s *localbugout.Server
 		ids := []string{"", ""}
-		s = brood(t, func(c localbrood.Call) localbrood.Trouble {
+		s = brood(t, func(c localbugout.Call) localbugout.Trouble {
 			if c.Method == http.MethodGet && strings.HasSuffix(c.Path, ids[1]) && ids[1] != "" {
 				path := c.Path
 				ids[1] = ""
 				raw(t, s, "PUT", path, map[string]any{"update": meanwhile})
 			}
-			return localbrood.None
+			return localbugout.None
 		})
 		create(t, s, waiting())
 		create(t, s, waiting())
@@ -123,14 +123,14 @@ func TestASurplusResourceThatChangedIsNotDeleted(t *testing.T) {
 
 // TestASurplusResourceThatIsGoneIsNoTrouble: another process healed the same.
 func TestASurplusResourceThatIsGoneIsNoTrouble(t *testing.T) {
-	var s *localbrood.Server
+	var s *localbugout.Server
 	surplus := ""
-	s = brood(t, func(c localbrood.Call) localbrood.Trouble {
+	s = brood(t, func(c localbugout.Call) localbugout.Trouble {
 		if path := c.Path; c.Method == http.MethodGet && surplus != "" && strings.HasSuffix(path, surplus) {
 			surplus = ""
 			raw(t, s, "DELETE", path, nil)
 		}
-		return localbrood.None
+		return localbugout.None
 	})
 	create(t, s, waiting())
 	create(t, s, waiting())
@@ -164,9 +164,9 @@ func TestAReopenedUploadIsOneResource(t *testing.T) {
 
 // TestAFailureIsNotedAlthoughTheFirstAttemptDidNothing: it is not taken for done.
 func TestAFailureIsNotedAlthoughTheFirstAttemptDidNothing(t *testing.T) {
-	for name, trouble := range map[string]localbrood.Trouble{"did nothing": localbrood.FailsBefore,
-		"did it": localbrood.FailsAfter} {
-		plan := &script{method: http.MethodPut, troubles: []localbrood.Trouble{trouble}}
+	for name, trouble := range map[string]localbugout.Trouble{"did nothing": localbugout.FailsBefore,
+		"did it": localbugout.FailsAfter} {
+		plan := &script{method: http.MethodPut, troubles: []localbugout.Trouble{trouble}}
 		store := storeOn(t, brood(t, plan.trouble), nil)
 		r := pending()
 		if _, err := store.Create(t.Context(), r, nil); err != nil {

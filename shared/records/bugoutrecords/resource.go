@@ -117,13 +117,13 @@ func sortByRank(all []resource) {
 }
 
 // hashOf makes one plain text of an idempotency key, whatever its scope and key hold.
-func hashOf(key *upload.Once) string {
+func hashOf(key *upload.IdempotencyKey) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", key.Scope, key.Key))
 	return hex.EncodeToString(sum[:])
 }
 
 // newData is resource_data of a new record.
-func newData(r upload.Record, key *upload.Once, nonce string) map[string]string {
+func newData(r upload.Record, key *upload.IdempotencyKey, nonce string) map[string]string {
 	data := dataOf(r)
 	data[keyNonce] = nonce
 	if key != nil {
@@ -143,10 +143,10 @@ func dataOf(r upload.Record) map[string]string {
 		keyContentType: r.ContentType, keySHA256: r.SHA256, keySettledAt: timeText(r.SettledAt),
 		keyDeclaredType: r.Declared.Type, keyDeclaredSHA256: r.Declared.SHA256, keyFormExpires: timeText(r.FormExpires),
 		keyJudgedVersion: string(r.JudgedVersion), keyServedVersion: string(r.ServedVersion),
-		keyReenqueuedAt: timeText(r.ReenqueuedAt),
+		keyReenqueuedAt: timeText(r.ResentAt),
 	}
 	for key, n := range map[string]int64{keySize: r.Size, keyDeclaredSize: r.Declared.Size,
-		keyFailures: int64(r.Failures), keyReenqueued: int64(r.Reenqueued)} {
+		keyFailures: int64(r.Failures), keyReenqueued: int64(r.Resends)} {
 		if n != 0 {
 			data[key] = strconv.FormatInt(n, 10)
 		}
@@ -209,7 +209,7 @@ func (w wireResource) resource() (resource, bool, error) {
 			SHA256: d.text(keyDeclaredSHA256)},
 		FormExpires:   d.time(keyFormExpires),
 		JudgedVersion: upload.Version(d.text(keyJudgedVersion)), ServedVersion: upload.Version(d.text(keyServedVersion)),
-		Failures: int(d.number(keyFailures)), Reenqueued: int(d.number(keyReenqueued)), ReenqueuedAt: d.time(keyReenqueuedAt)}
+		Failures: int(d.number(keyFailures)), Resends: int(d.number(keyReenqueued)), ResentAt: d.time(keyReenqueuedAt)}
 	if code := d.text(keyReasonCode); code != "" {
 		r.Reason = &upload.Reason{Code: upload.Code(code), Message: d.text(keyReasonMessage)}
 	}

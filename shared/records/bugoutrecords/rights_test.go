@@ -7,14 +7,14 @@ import (
 	"strings"
 	"testing"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/records/bugoutrecords"
 	"hatchery/shared/upload"
 )
 
 // everyMethod calls each method of a store with a record that is there.
 func everyMethod(ctx context.Context, store *bugoutrecords.Store, r upload.Record) map[string]func() error {
-	ref, key := r.Ref(), &upload.Once{Scope: "s", Key: "k", Fingerprint: "f", Expires: noon.AddDate(100, 0, 0)}
+	ref, key := r.Ref(), &upload.IdempotencyKey{Scope: "s", Key: "k", Fingerprint: "f", Expires: noon.AddDate(100, 0, 0)}
 	return map[string]func() error{
 		"Create":        func() error { _, err := store.Create(ctx, r, nil); return err },
 		"Create, once":  func() error { _, err := store.Create(ctx, r, key); return err },
@@ -52,14 +52,14 @@ func listAll(ctx context.Context, store *bugoutrecords.Store) error {
 // says that there is nothing.
 func TestATokenWithoutRightsIsTroubleNeverAbsence(t *testing.T) {
 	for name, c := range map[string]struct {
-		role localbrood.Role
+		role localbugout.Role
 		want error
 		says string
 	}{
 		"unknown":    {0, bugoutrecords.ErrToken, "HATCHERY_BUGOUT_TOKEN"},
-		"revoked":    {localbrood.Revoked, bugoutrecords.ErrToken, "HATCHERY_BUGOUT_TOKEN"},
-		"restricted": {localbrood.Restricted, bugoutrecords.ErrRefused, "is restricted"},
-		"a stranger": {localbrood.Stranger, bugoutrecords.ErrRefused, "is not in the application's group"},
+		"revoked":    {localbugout.Revoked, bugoutrecords.ErrToken, "HATCHERY_BUGOUT_TOKEN"},
+		"restricted": {localbugout.Restricted, bugoutrecords.ErrRefused, "is restricted"},
+		"a stranger": {localbugout.Stranger, bugoutrecords.ErrRefused, "is not in the application's group"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := brood(t, nil)
@@ -79,7 +79,7 @@ func TestATokenWithoutRightsIsTroubleNeverAbsence(t *testing.T) {
 					t.Errorf("%s shows the token: %v", method, err)
 				}
 			}
-			s.SetRole(token, localbrood.Member)
+			s.SetRole(token, localbugout.Member)
 			if after := raw(t, s, "GET", "/resources/", nil); after != before {
 				t.Errorf("before %s\nafter %s", before, after)
 			}
@@ -109,7 +109,7 @@ func TestATokenThatMayReadAndNotChangeIsRefused(t *testing.T) {
 	if err := member.SetNote(t.Context(), "reconcile", "mine"); err != nil {
 		t.Fatal(err)
 	}
-	s.SetRole(token, localbrood.Reader)
+	s.SetRole(token, localbugout.Reader)
 	reader := storeOn(t, s, nil)
 	if got, err := reader.Get(t.Context(), r.Ref()); err != nil || got.ID != r.ID {
 		t.Errorf("what is found is read: %+v, %v", got, err)
@@ -128,7 +128,7 @@ func TestATokenThatMayReadAndNotChangeIsRefused(t *testing.T) {
 			t.Errorf("%s: %v", method, err)
 		}
 	}
-	s.SetRole(token, localbrood.Member)
+	s.SetRole(token, localbugout.Member)
 	if got, err := member.Get(t.Context(), r.Ref()); err != nil || got != r {
 		t.Errorf("left is %+v, %v", got, err)
 	}
@@ -141,19 +141,19 @@ func TestATokenThatMayReadAndNotChangeIsRefused(t *testing.T) {
 // taken for deleted, although the rights were proved a moment ago, too.
 func TestRightsThatAreLostWithinAChangeAreTrouble(t *testing.T) {
 	for _, method := range []string{http.MethodPut, http.MethodDelete} {
-		for name, silence := range map[string]localbrood.Trouble{"at the first attempt": localbrood.None,
-			"at the second": localbrood.FailsBefore} {
-			var s *localbrood.Server
+		for name, silence := range map[string]localbugout.Trouble{"at the first attempt": localbugout.None,
+			"at the second": localbugout.FailsBefore} {
+			var s *localbugout.Server
 			changes := 0
-			s = brood(t, func(c localbrood.Call) localbrood.Trouble {
+			s = brood(t, func(c localbugout.Call) localbugout.Trouble {
 				if c.Method != method {
-					return localbrood.None
+					return localbugout.None
 				}
-				if changes++; changes == 1 && silence != localbrood.None {
+				if changes++; changes == 1 && silence != localbugout.None {
 					return silence
 				}
-				s.SetRole(token, localbrood.Stranger)
-				return localbrood.None
+				s.SetRole(token, localbugout.Stranger)
+				return localbugout.None
 			})
 			store := storeOn(t, s, nil)
 			r := pending()
@@ -165,7 +165,7 @@ func TestRightsThatAreLostWithinAChangeAreTrouble(t *testing.T) {
 			if err := call(); !errors.Is(err, bugoutrecords.ErrRefused) || errors.Is(err, upload.ErrNotFound) {
 				t.Errorf("%s, %s: %v", method, name, err)
 			}
-			s.SetRole(token, localbrood.Member)
+			s.SetRole(token, localbugout.Member)
 			if got, err := store.Get(t.Context(), r.Ref()); err != nil || got != r {
 				t.Errorf("%s, %s: left is %+v, %v", method, name, got, err)
 			}

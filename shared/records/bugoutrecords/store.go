@@ -3,7 +3,7 @@
 // members of resource_data keep their names and formats, the others stand beside
 // them. An image that it recorded is a stored record here.
 //
-// The wire is described by the tests of hatchery/shared/local/localbrood, which
+// The wire is described by the tests of hatchery/shared/local/localbugout, which
 // behaves as Bugout's server (Brood) was seen to behave.
 package bugoutrecords
 
@@ -127,12 +127,12 @@ func New(o Options) (*Store, error) {
 func (s *Store) Atomic() bool { return false }
 
 // Create implements upload.Records.
-func (s *Store) Create(ctx context.Context, r upload.Record, key *upload.Once) (upload.Record, error) {
+func (s *Store) Create(ctx context.Context, r upload.Record, key *upload.IdempotencyKey) (upload.Record, error) {
 	created, err := s.create(ctx, r, key)
 	return created, upload.Wrap(err, "create the record of %s", r.Ref())
 }
 
-func (s *Store) create(ctx context.Context, r upload.Record, key *upload.Once) (upload.Record, error) {
+func (s *Store) create(ctx context.Context, r upload.Record, key *upload.IdempotencyKey) (upload.Record, error) {
 	if r.Status != upload.Pending {
 		return upload.Record{}, fmt.Errorf("its status is %q, not pending", r.Status)
 	}
@@ -169,7 +169,7 @@ func (s *Store) create(ctx context.Context, r upload.Record, key *upload.Once) (
 }
 
 // post creates the resource of r. After an ambiguous answer it looks before it repeats that.
-func (s *Store) post(ctx context.Context, r upload.Record, key *upload.Once, nonce string) error {
+func (s *Store) post(ctx context.Context, r upload.Record, key *upload.IdempotencyKey, nonce string) error {
 	body := s.newResource(newData(r, key, nonce))
 	return s.attempts(ctx, func(n int) error {
 		if n > 1 {
@@ -201,7 +201,7 @@ func (s *Store) withdraw(ctx context.Context, ref upload.Ref, nonce string) erro
 
 // createdUnder finds the record that was created first under an idempotency key.
 // ErrNotFound: the key is free.
-func (s *Store) createdUnder(ctx context.Context, key *upload.Once) (upload.Record, error) {
+func (s *Store) createdUnder(ctx context.Context, key *upload.IdempotencyKey) (upload.Record, error) {
 	hash := hashOf(key)
 	found, err := s.list(ctx, filter{keyOnce: hash}, func(r resource) bool {
 		return r.idempotencyKey == hash && s.o.Now().Before(r.keyExpires)

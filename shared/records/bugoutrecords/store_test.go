@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/records/bugoutrecords"
 	"hatchery/shared/upload"
 	"hatchery/shared/uploadtest"
@@ -25,10 +25,10 @@ const (
 var noon = time.Date(2026, 3, 4, 12, 0, 0, 123456000, time.UTC)
 
 // brood starts a stand-in that makes trouble when it is told to.
-func brood(t *testing.T, trouble func(localbrood.Call) localbrood.Trouble) *localbrood.Server {
+func brood(t *testing.T, trouble func(localbugout.Call) localbugout.Trouble) *localbugout.Server {
 	t.Helper()
-	s, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", Application: application,
-		Tokens: map[string]localbrood.Role{token: localbrood.Member}, Trouble: trouble})
+	s, err := localbugout.Open(t.Context(), localbugout.Options{Listen: "127.0.0.1:0", Application: application,
+		Tokens: map[string]localbugout.Role{token: localbugout.Member}, Trouble: trouble})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func brood(t *testing.T, trouble func(localbrood.Call) localbrood.Trouble) *loca
 	return s
 }
 
-func storeOn(t *testing.T, s *localbrood.Server, change func(*bugoutrecords.Options)) *bugoutrecords.Store {
+func storeOn(t *testing.T, s *localbugout.Server, change func(*bugoutrecords.Options)) *bugoutrecords.Store {
 	t.Helper()
 	o := bugoutrecords.Options{URL: s.URL(), Application: application,
 		Token: func(context.Context) (string, error) { return token, nil }}
@@ -80,11 +80,11 @@ func TestStoreKeepsTheContractWhileBroodMisbehaves(t *testing.T) {
 // answer that the token is not known, which the next call has not.
 func TestStoreKeepsTheContractWhileBroodIsSilent(t *testing.T) {
 	t.Parallel()
-	troubles := []localbrood.Trouble{localbrood.SilentBefore, localbrood.TokenForgotten, localbrood.SilentAfter}
+	troubles := []localbugout.Trouble{localbugout.SilentBefore, localbugout.TokenForgotten, localbugout.SilentAfter}
 	uploadtest.RunRecords(t, func(t *testing.T, now func() time.Time) upload.Records {
-		return storeOn(t, brood(t, func(c localbrood.Call) localbrood.Trouble {
+		return storeOn(t, brood(t, func(c localbugout.Call) localbugout.Trouble {
 			if c.Number%13 != 0 {
-				return localbrood.None
+				return localbugout.None
 			}
 			return troubles[c.Number/13%len(troubles)]
 		}), func(o *bugoutrecords.Options) {
@@ -94,16 +94,16 @@ func TestStoreKeepsTheContractWhileBroodIsSilent(t *testing.T) {
 	}, uploadtest.RecordsTraits{})
 }
 
-func everyThirdCall() func(localbrood.Call) localbrood.Trouble {
-	troubles := []localbrood.Trouble{localbrood.FailsBefore, localbrood.FailsAfter, localbrood.BreaksOff,
-		localbrood.Nonsense, localbrood.HappensTwice, localbrood.Redirects}
-	return func(c localbrood.Call) localbrood.Trouble {
+func everyThirdCall() func(localbugout.Call) localbugout.Trouble {
+	troubles := []localbugout.Trouble{localbugout.FailsBefore, localbugout.FailsAfter, localbugout.BreaksOff,
+		localbugout.Nonsense, localbugout.HappensTwice, localbugout.Redirects}
+	return func(c localbugout.Call) localbugout.Trouble {
 		if c.Number%3 != 0 {
-			return localbrood.None
+			return localbugout.None
 		}
 		trouble := troubles[c.Number/3%len(troubles)]
-		if trouble == localbrood.HappensTwice && c.Method != http.MethodPost {
-			return localbrood.FailsAfter // a repeated deletion looks like somebody else's
+		if trouble == localbugout.HappensTwice && c.Method != http.MethodPost {
+			return localbugout.FailsAfter // a repeated deletion looks like somebody else's
 		}
 		return trouble
 	}
@@ -125,16 +125,16 @@ func storing() upload.Verdict {
 type script struct {
 	mu       sync.Mutex
 	method   string
-	troubles []localbrood.Trouble
+	troubles []localbugout.Trouble
 	calls    []string
 }
 
-func (s *script) trouble(c localbrood.Call) localbrood.Trouble {
+func (s *script) trouble(c localbugout.Call) localbugout.Trouble {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, c.Method)
 	if c.Method != s.method || len(s.troubles) == 0 {
-		return localbrood.None
+		return localbugout.None
 	}
 	next := s.troubles[0]
 	s.troubles = s.troubles[1:]
@@ -152,11 +152,11 @@ func (s *script) asked() int { return len(s.list()) }
 
 func TestSilenceIsGivenUpAndLookedAfter(t *testing.T) {
 	for _, method := range []string{"POST", "PUT", "GET", "DELETE"} {
-		for name, silence := range map[string]localbrood.Trouble{"before": localbrood.SilentBefore,
-			"after": localbrood.SilentAfter} {
+		for name, silence := range map[string]localbugout.Trouble{"before": localbugout.SilentBefore,
+			"after": localbugout.SilentAfter} {
 			t.Run(method+" silent "+name, func(t *testing.T) {
 				t.Parallel()
-				plan := &script{method: method, troubles: []localbrood.Trouble{silence}}
+				plan := &script{method: method, troubles: []localbugout.Trouble{silence}}
 				store := storeOn(t, brood(t, plan.trouble),
 					func(o *bugoutrecords.Options) { o.Timeout = 300 * time.Millisecond; o.Attempts = 10 })
 				r := pending()
@@ -185,14 +185,14 @@ func TestSilenceIsGivenUpAndLookedAfter(t *testing.T) {
 // TestATokenThatIsForgottenWhileAVerdictIsWritten: the reading back meets the 404
 // of a token; that is no word about the record.
 func TestATokenThatIsForgottenWhileAVerdictIsWritten(t *testing.T) {
-	var s *localbrood.Server
+	var s *localbugout.Server
 	put := false
-	s = brood(t, func(c localbrood.Call) localbrood.Trouble {
+	s = brood(t, func(c localbugout.Call) localbugout.Trouble {
 		if put {
-			return localbrood.TokenForgotten
+			return localbugout.TokenForgotten
 		}
 		put = c.Method == http.MethodPut
-		return localbrood.None
+		return localbugout.None
 	})
 	store := storeOn(t, s, nil)
 	r := pending()
@@ -208,7 +208,7 @@ func TestATokenThatIsForgottenWhileAVerdictIsWritten(t *testing.T) {
 
 func TestARedirectIsNeverFollowedWithTheToken(t *testing.T) {
 	followed := make(chan string, 10)
-	store := storeOn(t, brood(t, func(localbrood.Call) localbrood.Trouble { return localbrood.Redirects }),
+	store := storeOn(t, brood(t, func(localbugout.Call) localbugout.Trouble { return localbugout.Redirects }),
 		func(o *bugoutrecords.Options) {
 			inner := http.DefaultTransport
 			o.SetTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -242,10 +242,10 @@ func TestAnAnswerWithoutEndIsGivenUp(t *testing.T) {
 }
 
 func TestTroubleThatLastsIsAnError(t *testing.T) {
-	for _, trouble := range []localbrood.Trouble{localbrood.FailsBefore, localbrood.FailsAfter, localbrood.BreaksOff,
-		localbrood.Nonsense} {
+	for _, trouble := range []localbugout.Trouble{localbugout.FailsBefore, localbugout.FailsAfter, localbugout.BreaksOff,
+		localbugout.Nonsense} {
 		plan := &script{}
-		store := storeOn(t, brood(t, func(c localbrood.Call) localbrood.Trouble { plan.trouble(c); return trouble }), nil)
+		store := storeOn(t, brood(t, func(c localbugout.Call) localbugout.Trouble { plan.trouble(c); return trouble }), nil)
 		_, err := store.Get(t.Context(), pending().Ref())
 		if err == nil || errors.Is(err, upload.ErrNotFound) {
 			t.Errorf("trouble %d: %v", trouble, err)

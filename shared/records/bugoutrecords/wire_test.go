@@ -12,15 +12,15 @@ import (
 	"testing"
 	"time"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/records/bugoutrecords"
 	"hatchery/shared/upload"
 )
 
 // TestACreationLooksBeforeItRepeatsItself: a second resource is never made, not healed.
 func TestACreationLooksBeforeItRepeatsItself(t *testing.T) {
-	for _, trouble := range []localbrood.Trouble{localbrood.FailsAfter, localbrood.BreaksOff, localbrood.Nonsense} {
-		plan := &script{method: http.MethodPost, troubles: []localbrood.Trouble{trouble}}
+	for _, trouble := range []localbugout.Trouble{localbugout.FailsAfter, localbugout.BreaksOff, localbugout.Nonsense} {
+		plan := &script{method: http.MethodPost, troubles: []localbugout.Trouble{trouble}}
 		s := brood(t, plan.trouble)
 		if _, err := storeOn(t, s, nil).Create(t.Context(), pending(), nil); err != nil {
 			t.Errorf("trouble %d: %v", trouble, err)
@@ -34,15 +34,15 @@ func TestACreationLooksBeforeItRepeatsItself(t *testing.T) {
 // TestAChangeLooksBeforeItRepeatsItself: the answer to it is lost, and another's
 // verdict comes before the next attempt. That one stands.
 func TestAChangeLooksBeforeItRepeatsItself(t *testing.T) {
-	var s *localbrood.Server
+	var s *localbugout.Server
 	var mu sync.Mutex
 	changed, theirs := "", false
-	s = brood(t, func(c localbrood.Call) localbrood.Trouble {
+	s = brood(t, func(c localbugout.Call) localbugout.Trouble {
 		mu.Lock()
 		if changed == "" && c.Method == http.MethodPut {
 			changed = c.Path
 			mu.Unlock()
-			return localbrood.FailsAfter
+			return localbugout.FailsAfter
 		}
 		now := changed != "" && !theirs
 		theirs = theirs || now
@@ -50,7 +50,7 @@ func TestAChangeLooksBeforeItRepeatsItself(t *testing.T) {
 		if now {
 			raw(t, s, "PUT", changed, map[string]any{"update": map[string]any{"judged_version": "theirs"}})
 		}
-		return localbrood.None
+		return localbugout.None
 	})
 	store := storeOn(t, s, nil)
 	r := pending()
@@ -75,7 +75,7 @@ func TestBroodNeverHasMoreRequestsThanItMay(t *testing.T) {
 			const may = 4
 			var mu sync.Mutex
 			now, most, tooMany := 0, 0, make(chan struct{})
-			s := brood(t, func(localbrood.Call) localbrood.Trouble {
+			s := brood(t, func(localbugout.Call) localbugout.Trouble {
 				mu.Lock()
 				if now++; now > may && most <= may {
 					close(tooMany)
@@ -89,7 +89,7 @@ func TestBroodNeverHasMoreRequestsThanItMay(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				now--
-				return localbrood.None
+				return localbugout.None
 			})
 			store := storeOn(t, s, func(o *bugoutrecords.Options) { o.SetTransport(transport) })
 			r := pending()
@@ -150,7 +150,7 @@ func TestOfResourcesOfOneMomentTheLowestIDCounts(t *testing.T) {
 			`","journal_id":"j","entry_id":"e","name":"cat","extension":"png","created_at":"2021-09-19 15:15:00",` + more + `}`
 	}
 	// What Brood keeps of the claim is copied from a creation under it.
-	idempotencyKey := &upload.Once{Scope: "s", Key: "k", Fingerprint: "f", Expires: noon.Add(time.Hour)}
+	idempotencyKey := &upload.IdempotencyKey{Scope: "s", Key: "k", Fingerprint: "f", Expires: noon.Add(time.Hour)}
 	s := brood(t, nil)
 	if _, err := storeOn(t, s,
 		func(o *bugoutrecords.Options) { o.Now = func() time.Time { return noon } }).Create(t.Context(), pending(),
@@ -197,7 +197,7 @@ func TestWhatPostgreSQLCannotHoldIsLeftOut(t *testing.T) {
 	store := storeOn(t, brood(t, nil), nil)
 	r := pending()
 	r.Name = "c\x00a\xfft\x00"
-	idempotencyKey := &upload.Once{Scope: "s\x00", Key: "k\x00", Fingerprint: "f\x00", Expires: time.Now().Add(time.Hour)}
+	idempotencyKey := &upload.IdempotencyKey{Scope: "s\x00", Key: "k\x00", Fingerprint: "f\x00", Expires: time.Now().Add(time.Hour)}
 	if _, err := store.Create(t.Context(), r, idempotencyKey); err != nil {
 		t.Error(err)
 	}
@@ -260,7 +260,7 @@ func TestNothingIsBelievedOrDeletedForAFiltersSake(t *testing.T) {
 	for i, key := range []string{"a", "b"} {
 		r := pending()
 		r.ID = upload.ID(strings.Replace(string(r.ID), "1", string(rune('1'+i)), 1))
-		idempotencyKey := &upload.Once{Scope: "s", Key: key, Fingerprint: key, Expires: time.Now().Add(time.Hour)}
+		idempotencyKey := &upload.IdempotencyKey{Scope: "s", Key: key, Fingerprint: key, Expires: time.Now().Add(time.Hour)}
 		if got, err := store.Create(t.Context(), r, idempotencyKey); err != nil || got.ID != r.ID {
 			t.Errorf("under %s: %+v, %v", key, got, err)
 		}

@@ -11,14 +11,14 @@ import (
 
 // Create implements upload.Records. Its token tells our own write, whose answer was lost,
 // from another's.
-func (s *Store) Create(ctx context.Context, r upload.Record, key *upload.Once) (upload.Record, error) {
+func (s *Store) Create(ctx context.Context, r upload.Record, key *upload.IdempotencyKey) (upload.Record, error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	created, err := s.create(ctx, r, key)
 	return created, s.wrap(err, "create the record of %s", r.Ref())
 }
 
-func (s *Store) create(ctx context.Context, r upload.Record, key *upload.Once) (upload.Record, error) {
+func (s *Store) create(ctx context.Context, r upload.Record, key *upload.IdempotencyKey) (upload.Record, error) {
 	if r.Status != upload.Pending {
 		return upload.Record{}, fmt.Errorf("its status is %q, not pending", r.Status)
 	}

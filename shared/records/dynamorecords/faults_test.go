@@ -27,7 +27,7 @@ type changing struct {
 
 func changings(now time.Time) []changing {
 	r, at, forget := draft(1), now, now.Add(time.Hour)
-	key := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: now.Add(time.Hour)}
+	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: now.Add(time.Hour)}
 	wishes := unique(atMost(1, stores(1)))
 	pending := func(t *testing.T, s *dynamorecords.Store) { create(t, s, r) }
 	settled := func(v upload.Verdict) func(t *testing.T, s *dynamorecords.Store) {
@@ -91,7 +91,7 @@ func changings(now time.Time) []changing {
 			func(ctx context.Context, s *dynamorecords.Store) (upload.Record, error) {
 				return s.Update(ctx, r.Ref(), upload.CountResend(0, at))
 			},
-			func() upload.Record { return uploadtest.After(upload.CountResend(r.Reenqueued, at), r) }},
+			func() upload.Record { return uploadtest.After(upload.CountResend(r.Resends, at), r) }},
 	}
 }
 
@@ -140,7 +140,7 @@ func TestAChangeIsKnownAsOursAfterOthersHaveWritten(t *testing.T) {
 					t.Error(err)
 				}
 				for n := range 3 {
-					if _, err := other.Update(t.Context(), r.Ref(), upload.CountResend(r.Reenqueued+n, w.now.now())); err != nil {
+					if _, err := other.Update(t.Context(), r.Ref(), upload.CountResend(r.Resends+n, w.now.now())); err != nil {
 						t.Error(err)
 					}
 				}
@@ -150,12 +150,12 @@ func TestAChangeIsKnownAsOursAfterOthersHaveWritten(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := c.want()
-			got.Reenqueued, got.ReenqueuedAt, want.Reenqueued, want.ReenqueuedAt = 0, time.Time{}, 0, time.Time{}
+			got.Resends, got.ResentAt, want.Resends, want.ResentAt = 0, time.Time{}, 0, time.Time{}
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("gave %+v\nwant %+v", got, want)
 			}
 			want = c.want()
-			if r, err := s.Get(t.Context(), draft(1).Ref()); err != nil || r.Reenqueued != want.Reenqueued+3 ||
+			if r, err := s.Get(t.Context(), draft(1).Ref()); err != nil || r.Resends != want.Resends+3 ||
 				r.Failures != want.Failures {
 				t.Errorf("it has %+v, %v", r, err)
 			}

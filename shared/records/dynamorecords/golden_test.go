@@ -27,7 +27,7 @@ var update = flag.Bool("update", false, "write testdata/golden anew")
 // What each transition needs of the store. Nothing else in this file names a method
 // that changes a record.
 
-func goldenCreate(ctx context.Context, s *dynamorecords.Store, r upload.Record, key *upload.Once) error {
+func goldenCreate(ctx context.Context, s *dynamorecords.Store, r upload.Record, key *upload.IdempotencyKey) error {
 	_, err := s.Create(ctx, r, key)
 	return err
 }
@@ -134,14 +134,14 @@ func TestGoldenWrites(t *testing.T) {
 	full.CreatedAt = full.CreatedAt.Add(678901 * time.Microsecond)
 	full.Declared.SHA256 = strings.Repeat("d", 64)
 	full.FormExpires = day
-	key := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: day.Add(24 * time.Hour)}
+	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: day.Add(24 * time.Hour)}
 	bounded := stores(1)
 	bounded.MaxFiles, bounded.MaxTotalBytes = 5, 1<<20
 	sized := rejects()
 	sized.Size = 1000
 	old := upload.Verdict{Status: upload.Stored}
 	adoption := stores(1)
-	adoption.Version = upload.OldVersion
+	adoption.Version = upload.LegacyVersion
 	slow := upload.Failure{At: day, Message: "The bucket is slow."}
 
 	for _, c := range []struct {
@@ -241,7 +241,7 @@ func inOrder(steps ...step) step {
 	}
 }
 
-func creates(r upload.Record, key *upload.Once) step {
+func creates(r upload.Record, key *upload.IdempotencyKey) step {
 	return func(ctx context.Context, s *dynamorecords.Store) error { return goldenCreate(ctx, s, r, key) }
 }
 

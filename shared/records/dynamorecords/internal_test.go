@@ -21,9 +21,9 @@ func everything() upload.Record {
 		Reason:    &upload.Reason{Code: "code", Message: "message"},
 		SettledAt: at.Add(1e6), Declared: upload.Declared{Size: 7, Type: "image/x-png", SHA256: "def"},
 		FormExpires: at.Add(2e6), JudgedVersion: "judged",
-		ServedVersion: "served", Failures: 3, LastFailure: &upload.Failure{At: at.Add(3e6), Message: "slow"}, Reenqueued: 2,
-		ReenqueuedAt: at.Add(4e6),
-		DeletedAt:    at.Add(5e6), ForgetAfter: at.Add(6e6)}
+		ServedVersion: "served", Failures: 3, LastFailure: &upload.Failure{At: at.Add(3e6), Message: "slow"}, Resends: 2,
+		ResentAt:  at.Add(4e6),
+		DeletedAt: at.Add(5e6), ForgetAfter: at.Add(6e6)}
 }
 
 func TestEveryFieldIsKept(t *testing.T) {
@@ -139,7 +139,7 @@ func TestCursorsLeadToWhatTheyWereMadeOf(t *testing.T) {
 	if got, err := list.position(list.cursor(position), 1); err != nil || got != position {
 		t.Errorf("%q, %v", got, err)
 	}
-	for _, k := range []itemKey{keyOf(everything().Ref()), idempotencyKeyOf(&upload.Once{Scope: "s"}), keyOfNote("n"),
+	for _, k := range []itemKey{keyOf(everything().Ref()), idempotencyKeyOf(&upload.IdempotencyKey{Scope: "s"}), keyOfNote("n"),
 		{"x#y", "r#x"}, {strings.Repeat("e#x", 600), "r#x"}} {
 		if got, err := all.item(all.itemCursor(k), 1); err != nil || item(got).key() != k {
 			t.Errorf("%v, %v", got, err)

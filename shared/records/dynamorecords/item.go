@@ -117,8 +117,8 @@ func (s *Store) itemOf(h storedItem) (item, error) {
 		i.text("failed_at", textOf(r.LastFailure.At))
 		i.text("failure", r.LastFailure.Message)
 	}
-	i.number("reenqueued", int64(r.Reenqueued))
-	i.instant("reenqueued_at", r.ReenqueuedAt)
+	i.number("reenqueued", int64(r.Resends))
+	i.instant("reenqueued_at", r.ResentAt)
 	i.instant("deleted_at", r.DeletedAt)
 	i.instant("forget_after", r.ForgetAfter)
 	if !r.ForgetAfter.IsZero() {
@@ -220,9 +220,9 @@ func parseItem(i item) (storedItem, error) {
 				SHA256: r.text("declared_sha256")},
 			FormExpires:   r.instant("form_expires"),
 			JudgedVersion: upload.Version(r.text("judged_version")), ServedVersion: upload.Version(r.text("served_version")),
-			Failures: int(r.number("failures")), Reenqueued: int(r.number("reenqueued")),
-			ReenqueuedAt: r.instant("reenqueued_at"),
-			DeletedAt:    r.instant("deleted_at"), ForgetAfter: r.instant("forget_after"),
+			Failures: int(r.number("failures")), Resends: int(r.number("reenqueued")),
+			ResentAt:  r.instant("reenqueued_at"),
+			DeletedAt: r.instant("deleted_at"), ForgetAfter: r.instant("forget_after"),
 		}}
 	if i["reason_code"] != nil {
 		h.Reason = &upload.Reason{Code: upload.Code(r.text("reason_code")), Message: r.text("reason_message")}

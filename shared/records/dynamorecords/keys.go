@@ -79,7 +79,7 @@ func claimKey(pk, sha256 string) itemKey { return itemKey{pk, claimPrefix + url.
 
 // idempotencyKeyOf is where an idempotency key lies. Scope and key may be anything of any
 // length: only their hash is kept.
-func idempotencyKeyOf(key *upload.Once) itemKey {
+func idempotencyKeyOf(key *upload.IdempotencyKey) itemKey {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", key.Scope, key.Key))
 	return itemKey{idempotencyPrefix + hex.EncodeToString(sum[:]), idempotencySort}
 }

@@ -28,7 +28,7 @@ func TestStoreKeepsTheContract(t *testing.T) {
 func TestCallsAskForWhatIsWritten(t *testing.T) {
 	w := newWorld(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{}.WithShards(3))
-	key := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
+	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
 	list := upload.Query{Journal: "journal-1", Entry: "entry_A", Kind: "images", Status: upload.Stored, Limit: 100}
 	for _, c := range []struct {
 		name string
@@ -149,7 +149,7 @@ func TestATombstoneThatHasExpiredCountsAsGone(t *testing.T) {
 func TestAKeyWhoseRecordIsForgottenIsFree(t *testing.T) {
 	w := newWorld(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
-	key := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(24 * time.Hour)}
+	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(24 * time.Hour)}
 	if _, err := s.Create(t.Context(), draft(1), key); err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestAKeyWhoseRecordIsForgottenIsFree(t *testing.T) {
 func TestAnExpiredKeyAnswersForNothing(t *testing.T) {
 	w := newWorld(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
-	key := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
+	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
 	if _, err := s.Create(t.Context(), draft(1), key); err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +318,7 @@ func TestAllPassesOverEverythingElse(t *testing.T) {
 	w := newWorld(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	for i := range 150 {
-		key := &upload.Once{Scope: "scope", Key: fmt.Sprint(i), Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
+		key := &upload.IdempotencyKey{Scope: "scope", Key: fmt.Sprint(i), Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
 		if _, err := s.Create(t.Context(), draft(i), key); err != nil {
 			t.Fatal(err)
 		}

@@ -47,7 +47,7 @@ func benchmark(b *testing.B, call string, callers int) {
 	create := func() error {
 		n := created.Add(1)
 		_, err := s.Create(b.Context(), draft(n),
-			&upload.Once{Scope: "scope", Key: fmt.Sprint(n), Fingerprint: "print", Expires: time.Now().Add(time.Hour)})
+			&upload.IdempotencyKey{Scope: "scope", Key: fmt.Sprint(n), Fingerprint: "print", Expires: time.Now().Add(time.Hour)})
 		return err
 	}
 	if call != "Create" {

@@ -22,12 +22,12 @@ const (
 )
 
 // Create implements upload.Records.
-func (s *Store) Create(ctx context.Context, r upload.Record, key *upload.Once) (upload.Record, error) {
+func (s *Store) Create(ctx context.Context, r upload.Record, key *upload.IdempotencyKey) (upload.Record, error) {
 	created, err := write(ctx, s, func(w *writer) (upload.Record, error) { return w.create(r, key) })
 	return created, s.wrap(err, "create the record of %s", r.Ref())
 }
 
-func (w *writer) create(r upload.Record, key *upload.Once) (upload.Record, error) {
+func (w *writer) create(r upload.Record, key *upload.IdempotencyKey) (upload.Record, error) {
 	if r.Status != upload.Pending {
 		return upload.Record{}, fmt.Errorf("its status is %q, not pending", r.Status)
 	}
@@ -56,7 +56,7 @@ func (w *writer) create(r upload.Record, key *upload.Once) (upload.Record, error
 
 // first finds the record that was created under an idempotency key. ErrNotFound:
 // the key is free. It is free too when its record has been forgotten since.
-func (w *writer) first(key *upload.Once) (upload.Record, error) {
+func (w *writer) first(key *upload.IdempotencyKey) (upload.Record, error) {
 	var fingerprint string
 	var ref upload.Ref
 	err := queryRow(w.keyUsed, key.Scope, key.Key, w.now().UnixMicro()).Scan(&fingerprint, &ref.Journal, &ref.Entry,

@@ -14,7 +14,7 @@ func TestEveryRecordIsCounted(t *testing.T) {
 	for n := range 5 {
 		r := upload.Record{ID: upload.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012d", n)), Journal: "j", Entry: "e",
 			Kind: "images", Name: "cat", Extension: "png", CreatedAt: at, Status: upload.Pending}
-		create(t, s, r, &upload.Once{Scope: "s", Key: string(r.ID), Fingerprint: "f", Expires: at.Add(time.Hour)})
+		create(t, s, r, &upload.IdempotencyKey{Scope: "s", Key: string(r.ID), Fingerprint: "f", Expires: at.Add(time.Hour)})
 		if n > 0 {
 			continue
 		}

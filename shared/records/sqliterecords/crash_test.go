@@ -58,7 +58,7 @@ func writeWithoutEnd(path string, from int64) error {
 func writeOne(ctx context.Context, s *sqliterecords.Store, n int64) error {
 	r := draft(n)
 	if _, err := s.Create(ctx, r,
-		&upload.Once{Scope: "scope", Key: fmt.Sprint(n), Fingerprint: "print",
+		&upload.IdempotencyKey{Scope: "scope", Key: fmt.Sprint(n), Fingerprint: "print",
 			Expires: time.Now().Add(time.Hour)}); err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func closeStore(t *testing.T, s *sqliterecords.Store) {
 
 func file(t *testing.T) string { return filepath.Join(t.TempDir(), "records.db") }
 
-func create(t *testing.T, s *sqliterecords.Store, r upload.Record, key *upload.Once) upload.Record {
+func create(t *testing.T, s *sqliterecords.Store, r upload.Record, key *upload.IdempotencyKey) upload.Record {
 	t.Helper()
 	created, err := s.Create(t.Context(), r, key)
 	if err != nil {
@@ -92,7 +92,7 @@ func TestStoreKeepsTheContract(t *testing.T) {
 func TestEverythingIsThereAfterReopening(t *testing.T) {
 	path := file(t)
 	s := open(t, path, nil)
-	key := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: time.Now().Add(time.Hour)}
+	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: time.Now().Add(time.Hour)}
 	pending, stored, deleted := create(t, s, draft(1), key), create(t, s, draft(2), nil), create(t, s, draft(3), nil)
 	if _, err := s.Update(t.Context(), stored.Ref(), upload.Settle(verdict(2))); err != nil {
 		t.Fatal(err)
@@ -254,12 +254,12 @@ func TestExpiredTombstonesAndKeysAreForgotten(t *testing.T) {
 	}
 	soon, later := tombstone(1, 2*time.Hour), tombstone(2, 48*time.Hour)
 	// Its key outlives the record here, and gives nothing that is not there.
-	key := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: now.Add(100 * time.Hour)}
+	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: now.Add(100 * time.Hour)}
 	owner := create(t, s, draft(3), key).Ref()
 	if _, err := s.Update(t.Context(), owner, upload.Delete(now, now.Add(2*time.Hour))); err != nil {
 		t.Fatal(err)
 	}
-	expiring := &upload.Once{Scope: "scope", Key: "short", Fingerprint: "print", Expires: now.Add(time.Hour)}
+	expiring := &upload.IdempotencyKey{Scope: "scope", Key: "short", Fingerprint: "print", Expires: now.Add(time.Hour)}
 	create(t, s, draft(4), expiring)
 
 	if status(t, s, soon) != upload.Deleted {

@@ -1,4 +1,4 @@
-package localbrood_test
+package localbugout_test
 
 import (
 	"context"
@@ -8,34 +8,34 @@ import (
 	"testing"
 	"time"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 )
 
 func TestTrouble(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		trouble localbrood.Trouble
+		trouble localbugout.Trouble
 		created int
 		status  int // 0: no answer
 		part    string
 	}{
-		{"fails before", localbrood.FailsBefore, 0, 500, ""},
-		{"fails after", localbrood.FailsAfter, 1, 500, ""},
-		{"silent before", localbrood.SilentBefore, 0, 0, ""},
-		{"silent after", localbrood.SilentAfter, 1, 0, ""},
-		{"breaks off", localbrood.BreaksOff, 1, 0, ""},
-		{"happens twice", localbrood.HappensTwice, 2, 200, `"id":`},
-		{"token forgotten", localbrood.TokenForgotten, 0, 404, "Access token not found"},
-		{"nonsense", localbrood.Nonsense, 1, 200, "<html>"},
-		{"redirects", localbrood.Redirects, 0, 307, ""},
+		{"fails before", localbugout.FailsBefore, 0, 500, ""},
+		{"fails after", localbugout.FailsAfter, 1, 500, ""},
+		{"silent before", localbugout.SilentBefore, 0, 0, ""},
+		{"silent after", localbugout.SilentAfter, 1, 0, ""},
+		{"breaks off", localbugout.BreaksOff, 1, 0, ""},
+		{"happens twice", localbugout.HappensTwice, 2, 200, `"id":`},
+		{"token forgotten", localbugout.TokenForgotten, 0, 404, "Access token not found"},
+		{"nonsense", localbugout.Nonsense, 1, 200, "<html>"},
+		{"redirects", localbugout.Redirects, 0, 307, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := open(t, func(o *localbrood.Options) {
-				o.Trouble = func(call localbrood.Call) localbrood.Trouble {
+			b := open(t, func(o *localbugout.Options) {
+				o.Trouble = func(call localbugout.Call) localbugout.Trouble {
 					if call.Number == 1 {
 						return c.trouble
 					}
-					return localbrood.None
+					return localbugout.None
 				}
 			})
 			ctx, cancel := context.WithCancel(t.Context())
@@ -64,13 +64,13 @@ func TestTrouble(t *testing.T) {
 // TestAPUTThatOvertakesUndoesWhatWasWrittenMeanwhile: as several processes of Bugout do.
 func TestAPUTThatOvertakesUndoesWhatWasWrittenMeanwhile(t *testing.T) {
 	first := true
-	b := open(t, func(o *localbrood.Options) {
-		o.Trouble = func(call localbrood.Call) localbrood.Trouble {
+	b := open(t, func(o *localbugout.Options) {
+		o.Trouble = func(call localbugout.Call) localbugout.Trouble {
 			if call.Method == "PUT" && first {
 				first = false
-				return localbrood.Overtakes
+				return localbugout.Overtakes
 			}
-			return localbrood.None
+			return localbugout.None
 		}
 	})
 	path := "/resources/" + b.create(`{"a":"1","b":"1"}`)
@@ -122,9 +122,9 @@ func TestAPUTThatOvertakesUndoesWhatWasWrittenMeanwhile(t *testing.T) {
 // neither, until somebody restarts it.
 func TestMoreAtOnceThanConnectionsIsSilence(t *testing.T) {
 	hold := make(chan struct{})
-	b := open(t, func(o *localbrood.Options) {
+	b := open(t, func(o *localbugout.Options) {
 		o.AtOnce = 2
-		o.Trouble = func(localbrood.Call) localbrood.Trouble { <-hold; return localbrood.None }
+		o.Trouble = func(localbugout.Call) localbugout.Trouble { <-hold; return localbugout.None }
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	var asking sync.WaitGroup

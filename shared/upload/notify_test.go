@@ -20,7 +20,7 @@ type told struct {
 	heard []upload.Record
 }
 
-func (a *told) Tell(_ context.Context, r upload.Record) error {
+func (a *told) Notify(_ context.Context, r upload.Record) error {
 	_, err := watched(a.w, "Tell", func() (none, error) {
 		a.heard = append(a.heard, r)
 		return none{}, nil
@@ -31,7 +31,7 @@ func (a *told) Tell(_ context.Context, r upload.Record) error {
 func tellingDesk() (*desk, *told) {
 	d := newDesk()
 	a := &told{w: d.watch}
-	d.Teller = a
+	d.Notifier = a
 	return d, a
 }
 
@@ -87,7 +87,7 @@ func TestWhatCouldNotBeToldIsToldAgain(t *testing.T) {
 			d.after["Tell"] = func() error { return errTrouble } // told, but nobody knows
 			d.validateInTrouble(t, r, v)
 			d.heal()
-			d.validate(t, r, v, upload.ResultSettledBefore)
+			d.validate(t, r, v, upload.ResultAlreadySettled)
 			settled := d.wantStatus(t, r, upload.Status(what))
 			a.wantHeard(t, settled, settled)
 			if what == "stored" {
@@ -118,7 +118,7 @@ func TestAnUploadThatNeverArrivedIsGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.now = noon.Add(25 * time.Hour)
-	given, err := d.GiveUp(t.Context(), r.Ref())
+	given, err := d.Expire(t.Context(), r.Ref())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,8 +176,8 @@ func TestNothingIsGivenUpWhileItMayStillEndWell(t *testing.T) {
 			d, _ := tellingDesk()
 			ref, want := setup(t, d)
 			before, _ := d.records.Get(t.Context(), ref)
-			if _, err := d.GiveUp(t.Context(), ref); !errors.Is(err, want) {
-				t.Errorf("GiveUp: %v, want %v", err, want)
+			if _, err := d.Expire(t.Context(), ref); !errors.Is(err, want) {
+				t.Errorf("Expire: %v, want %v", err, want)
 			}
 			if after, _ := d.records.Get(t.Context(), ref); after.Status != before.Status {
 				t.Errorf("the record went from %q to %q", before.Status, after.Status)
@@ -196,8 +196,8 @@ func TestADeletionDuringGivingUpWins(t *testing.T) {
 		_, err := d.Delete(t.Context(), r.Ref())
 		return err
 	}
-	if _, err := d.GiveUp(t.Context(), r.Ref()); !errors.Is(err, upload.ErrConflict) {
-		t.Errorf("GiveUp: %v", err)
+	if _, err := d.Expire(t.Context(), r.Ref()); !errors.Is(err, upload.ErrConflict) {
+		t.Errorf("Expire: %v", err)
 	}
 	d.wantStatus(t, r, upload.Deleted)
 }

@@ -1,4 +1,4 @@
-package localbrood_test
+package localbugout_test
 
 import (
 	"encoding/json"
@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 )
 
 func TestTokensAreAnsweredAsBugoutAnswersThem(t *testing.T) {
@@ -33,7 +33,7 @@ func TestTokensAreAnsweredAsBugoutAnswersThem(t *testing.T) {
 	} {
 		b.want(b.call("GET", "/resources/", "", "Authorization", c.authorization), c.status, c.body)
 	}
-	b.SetRole(member, localbrood.Revoked)
+	b.SetRole(member, localbugout.Revoked)
 	b.want(b.call("GET", "/auth", ""), 404, "not active")
 	b.SetRole(member, 0)
 	b.want(b.call("GET", "/auth", ""), 404, "not found")

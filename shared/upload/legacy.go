@@ -9,9 +9,9 @@ import (
 	"hatchery/shared/sniff"
 )
 
-// Old says whether r is an image that the replaced service stored: it was never
+// Legacy says whether r is an image that the replaced service stored: it was never
 // judged, and its bytes lie where that service put them.
-func (r Record) Old() bool {
+func (r Record) Legacy() bool {
 	return r.Status == Stored && r.neverJudged()
 }
 
@@ -19,52 +19,52 @@ func (r Record) neverJudged() bool {
 	return r.JudgedVersion == "" && r.ServedVersion == "" && r.SettledAt.IsZero()
 }
 
-// OldImages are the images that the replaced service stored, in a bucket of its own
+// LegacyImages are the images that the replaced service stored, in a bucket of its own
 // that is only read and deleted from. Nobody has validated them: whoever serves one
 // looks at its first bytes before saying what it is. It passes the suite
-// uploadtest.RunOldImages.
-type OldImages interface {
-	// Look gives an image's size and its first bytes, at most 512. ErrGone when it is
+// uploadtest.RunLegacyImages.
+type LegacyImages interface {
+	// Head gives an image's size and its first bytes, at most 512. ErrGone when it is
 	// not there.
-	Look(ctx context.Context, ref Ref) (OldImage, error)
+	Head(ctx context.Context, ref Ref) (LegacyImage, error)
 	// Read reads length bytes from offset; length -1 reads to the end. ErrGone when it
 	// is not there.
 	Read(ctx context.Context, ref Ref, offset, length int64) (io.ReadCloser, error)
-	// LinkOld signs a URL that reads it, with the type and disposition of l signed in;
+	// SignLegacy signs a URL that reads it, with the type and disposition of l signed in;
 	// key and version of l are not looked at.
-	LinkOld(ctx context.Context, ref Ref, l Link) (url string, err error)
-	// PromoteOld copies it to p.To, create-only as Objects.Promote does, noting
+	SignLegacy(ctx context.Context, ref Ref, l Link) (url string, err error)
+	// PromoteLegacy copies it to p.To, create-only as Objects.Promote does, noting
 	// p.Version as its source; p.From is not looked at. ErrGone when it is not there,
 	// ErrExists when an object is there already.
-	PromoteOld(ctx context.Context, ref Ref, p Promotion) (Copy, error)
-	// RemoveOld removes it. It is no error when it is not there.
-	RemoveOld(ctx context.Context, ref Ref) error
+	PromoteLegacy(ctx context.Context, ref Ref, p Promotion) (Copy, error)
+	// RemoveLegacy removes it. It is no error when it is not there.
+	RemoveLegacy(ctx context.Context, ref Ref) error
 }
 
-// OldImage is what is known of an old image without reading all of it.
-type OldImage struct {
+// LegacyImage is what is known of an old image without reading all of it.
+type LegacyImage struct {
 	Size int64
 	Head []byte
 }
 
-// OldVersion stands for the version of an old image that was judged after all: its
+// LegacyVersion stands for the version of an old image that was judged after all: its
 // bucket has none. Such an upload is served as any other, and its deletion removes
 // the old image, too.
-const OldVersion Version = "old-image"
+const LegacyVersion Version = "old-image"
 
-// JudgeOld reads an old image whole, as Validate reads what is in quarantine, and
+// JudgeLegacy reads an old image whole, as Validate reads what is in quarantine, and
 // gives why it may not be served, nil when it may. Nothing is changed.
-func (p *Pipeline) JudgeOld(ctx context.Context, record Record) (Facts, *Reason, error) {
+func (p *Pipeline) JudgeLegacy(ctx context.Context, record Record) (Facts, *Reason, error) {
 	ref := record.Ref()
 	kind, known := p.Policy.Kinds[record.Kind]
 	if !known {
 		return Facts{}, noLongerAccepted(record.Kind), nil
 	}
-	image, err := p.OldImages.Look(ctx, ref)
+	image, err := p.LegacyImages.Head(ctx, ref)
 	if err != nil {
 		return Facts{}, nil, fmt.Errorf("look at the old image of %s: %w", ref, err)
 	}
-	body, err := p.OldImages.Read(ctx, ref, 0, -1)
+	body, err := p.LegacyImages.Read(ctx, ref, 0, -1)
 	if err != nil {
 		return Facts{}, nil, fmt.Errorf("read the old image of %s: %w", ref, err)
 	}
@@ -76,17 +76,17 @@ func (p *Pipeline) JudgeOld(ctx context.Context, record Record) (Facts, *Reason,
 	return facts, reason, nil
 }
 
-// AdoptOld judges an old image and promotes it: from then on it is an upload as any
+// AdoptLegacy judges an old image and promotes it: from then on it is an upload as any
 // other. With a reason it may not be, and stays what it was. It may be repeated after
 // any error.
-func (p *Pipeline) AdoptOld(ctx context.Context, record Record) (Record, *Reason, error) {
+func (p *Pipeline) AdoptLegacy(ctx context.Context, record Record) (Record, *Reason, error) {
 	ref := record.Ref()
-	facts, reason, err := p.JudgeOld(ctx, record)
+	facts, reason, err := p.JudgeLegacy(ctx, record)
 	if err != nil || reason != nil {
 		return record, reason, err
 	}
 	to := p.Layout.FilesKey(ref)
-	copied, err := p.OldImages.PromoteOld(ctx, ref, Promotion{Version: OldVersion, To: to, ContentType: facts.ContentType,
+	copied, err := p.LegacyImages.PromoteLegacy(ctx, ref, Promotion{Version: LegacyVersion, To: to, ContentType: facts.ContentType,
 		Disposition: Disposition(facts.ContentType, record.FullName())})
 	if errors.Is(err, ErrExists) {
 		copied, err = p.Objects.Stat(ctx, to)
@@ -94,12 +94,12 @@ func (p *Pipeline) AdoptOld(ctx context.Context, record Record) (Record, *Reason
 	if err != nil {
 		return record, nil, fmt.Errorf("promote the old image of %s: %w", ref, err)
 	}
-	if copied.Source != OldVersion || copied.SHA256 != facts.SHA256 {
+	if copied.Source != LegacyVersion || copied.SHA256 != facts.SHA256 {
 		// Its bucket has no versions: what was copied need not be what was read. Nothing
 		// serves that copy, and another run may be about to, so a person removes it.
 		return record, nil, fmt.Errorf("promote the old image of %s: %q holds a copy of version %q with the SHA-256 %q, and %q was read: remove its version %s when no other run is under way, and try again", ref, to, copied.Source, copied.SHA256, facts.SHA256, copied.Version)
 	}
-	adopted, err := p.Records.Update(ctx, ref, Adopt(Verdict{Status: Stored, Version: OldVersion, At: p.Now(), Size: facts.Size,
+	adopted, err := p.Records.Update(ctx, ref, Adopt(Verdict{Status: Stored, Version: LegacyVersion, At: p.Now(), Size: facts.Size,
 		ContentType: facts.ContentType, SHA256: facts.SHA256, Served: copied.Version}))
 	if err != nil {
 		return record, nil, p.notAdopted(ctx, ref, copied, err)
@@ -126,8 +126,8 @@ func (p *Pipeline) notAdopted(ctx context.Context, ref Ref, copied Copy, cause e
 	return cause
 }
 
-// OldHead is how many first bytes of an old image are looked at.
-const OldHead = 512
+// LegacyHead is how many first bytes of an old image are looked at.
+const LegacyHead = 512
 
 // TypeOf is the media type of an extension whose signature head begins with, "" when
 // it does not. It is no validation.

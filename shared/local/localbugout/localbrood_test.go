@@ -1,4 +1,4 @@
-package localbrood_test
+package localbugout_test
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 )
 
 const (
@@ -28,20 +28,20 @@ const (
 // brood is a stand-in and a client without a mind of its own.
 type brood struct {
 	*testing.T
-	*localbrood.Server
+	*localbugout.Server
 	client *http.Client
 	token  string
 }
 
-func open(t *testing.T, change func(*localbrood.Options)) *brood {
+func open(t *testing.T, change func(*localbugout.Options)) *brood {
 	t.Helper()
-	o := localbrood.Options{Listen: "127.0.0.1:0", Application: app,
-		Tokens: map[string]localbrood.Role{member: localbrood.Member, stranger: localbrood.Stranger, restricted: localbrood.Restricted, revoked: localbrood.Revoked}}
+	o := localbugout.Options{Listen: "127.0.0.1:0", Application: app,
+		Tokens: map[string]localbugout.Role{member: localbugout.Member, stranger: localbugout.Stranger, restricted: localbugout.Restricted, revoked: localbugout.Revoked}}
 	o.SetNow(func() time.Time { return time.Date(2026, 11, 22, 23, 48, 54, 129967000, time.UTC) })
 	if change != nil {
 		change(&o)
 	}
-	s, err := localbrood.Open(t.Context(), o)
+	s, err := localbugout.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestDataComesBackAsJSONBKeepsIt(t *testing.T) {
 }
 
 func TestATimeWithoutFractionHasNoDecimals(t *testing.T) {
-	b := open(t, func(o *localbrood.Options) {
+	b := open(t, func(o *localbugout.Options) {
 		o.SetNow(func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) })
 	})
 	b.want(b.call("GET", "/resources/"+b.create(`{}`), ""), 200, `"created_at":"2026-01-02T03:04:05+00:00"`)
@@ -225,7 +225,7 @@ func TestOtherRoutes(t *testing.T) {
 
 func TestWhatWasAnsweredOutlivesACrash(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "brood.jsonl")
-	keep := func(o *localbrood.Options) { o.Path = path }
+	keep := func(o *localbugout.Options) { o.Path = path }
 	first := open(t, keep)
 	kept, gone := first.create(`{"a":"1","é":1e3}`), first.create(`{"b":2}`)
 	first.want(first.call("PUT", "/resources/"+kept, `{"update":{"a":"2"}}`), 200, "")
@@ -252,7 +252,7 @@ func TestWhatWasAnsweredOutlivesACrash(t *testing.T) {
 func TestAReaderSeesAllAndChangesNothing(t *testing.T) {
 	b := open(t, nil)
 	path := "/resources/" + b.create(`{"a":1}`)
-	b.SetRole(stranger, localbrood.Reader)
+	b.SetRole(stranger, localbugout.Reader)
 	b.token = "Bearer " + stranger
 	b.want(b.call("GET", path, ""), 200, `{"a":1}`)
 	b.want(b.call("GET", "/resources/?a=1", ""), 200, `{"a":1}`)
@@ -267,11 +267,11 @@ func FuzzCreate(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		first, err := localbrood.Normal(data)
+		first, err := localbugout.Normal(data)
 		if err != nil {
 			return
 		}
-		again, err := localbrood.Normal(first)
+		again, err := localbugout.Normal(first)
 		if err != nil || !bytes.Equal(first, again) {
 			t.Fatalf("%s became %s, and then %s, %v", data, first, again, err)
 		}

@@ -1,4 +1,4 @@
-// Package eventbridgeteller notifies the application of verdicts by events on an
+// Package eventbridgenotifier notifies the application of verdicts by events on an
 // Amazon EventBridge bus.
 //
 // # The event
@@ -24,7 +24,7 @@
 // the record's status, handles each verdict once. An upload that an operator has
 // judged again comes under the same id with another verdict, and an upload whose
 // bytes never arrived has the id "{upload}:" without a version.
-package eventbridgeteller
+package eventbridgenotifier
 
 import (
 	"context"
@@ -55,8 +55,8 @@ const maxReason = 4 << 10
 // that fail as a whole are repeated by the client itself.
 const attempts = 3
 
-// Teller puts events on one bus. It may be used concurrently.
-type Teller struct {
+// Notifier puts events on one bus. It may be used concurrently.
+type Notifier struct {
 	client *eventbridge.Client
 	bus    string
 	bucket string
@@ -66,17 +66,17 @@ type Teller struct {
 	sleep   func(context.Context, time.Duration) error
 }
 
-var _ upload.Teller = (*Teller)(nil)
+var _ upload.Notifier = (*Notifier)(nil)
 
-// New makes a Teller. The bus is a name or an ARN; bucket and layout say where
+// New makes a Notifier. The bus is a name or an ARN; bucket and layout say where
 // stored files lie.
-func New(client *eventbridge.Client, bus, bucket string, layout upload.Layout) *Teller {
-	return &Teller{client: client, bus: bus, bucket: bucket, layout: layout, timeout: 10 * time.Second, sleep: sleep}
+func New(client *eventbridge.Client, bus, bucket string, layout upload.Layout) *Notifier {
+	return &Notifier{client: client, bus: bus, bucket: bucket, layout: layout, timeout: 10 * time.Second, sleep: sleep}
 }
 
 // Tell puts the event of a verdict on the bus. Without an error the bus has it.
 // After an error it may have it.
-func (t *Teller) Tell(ctx context.Context, settled upload.Record) error {
+func (t *Notifier) Notify(ctx context.Context, settled upload.Record) error {
 	entry, err := t.entry(settled)
 	if err != nil {
 		return fmt.Errorf("tell of upload %s: %w", settled.Ref(), err)
@@ -98,7 +98,7 @@ func (t *Teller) Tell(ctx context.Context, settled upload.Record) error {
 var errNotTaken = errors.New("the bus could not take it")
 
 // put makes one call. A bus answers 200, too, when it has not taken the event.
-func (t *Teller) put(ctx context.Context, entry types.PutEventsRequestEntry) error {
+func (t *Notifier) put(ctx context.Context, entry types.PutEventsRequestEntry) error {
 	out, err := t.client.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{entry}})
 	if err == nil {
 		err = taken(out)
@@ -137,7 +137,7 @@ type file struct {
 	Version upload.Version `json:"version_id"`
 }
 
-func (t *Teller) entry(settled upload.Record) (types.PutEventsRequestEntry, error) {
+func (t *Notifier) entry(settled upload.Record) (types.PutEventsRequestEntry, error) {
 	d := detail{ID: string(settled.ID) + ":" + string(settled.JudgedVersion), Record: settled}
 	kind := TypeRejected
 	switch settled.Status {

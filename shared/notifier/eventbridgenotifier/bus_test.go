@@ -1,4 +1,4 @@
-package eventbridgeteller_test
+package eventbridgenotifier_test
 
 import (
 	"encoding/json"

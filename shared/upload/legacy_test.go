@@ -12,21 +12,21 @@ import (
 
 // changing is old images of which one changes after it was read.
 type changing struct {
-	upload.OldImages
+	upload.LegacyImages
 	change func()
 }
 
-func (c changing) PromoteOld(ctx context.Context, ref upload.Ref, p upload.Promotion) (upload.Copy, error) {
+func (c changing) PromoteLegacy(ctx context.Context, ref upload.Ref, p upload.Promotion) (upload.Copy, error) {
 	c.change()
-	return c.OldImages.PromoteOld(ctx, ref, p)
+	return c.LegacyImages.PromoteLegacy(ctx, ref, p)
 }
 
 // oldDesk has one image that the replaced service stored.
-func oldDesk(t *testing.T, body []byte) (*desk, *uploadtest.OldImages, upload.Record) {
+func oldDesk(t *testing.T, body []byte) (*desk, *uploadtest.LegacyImages, upload.Record) {
 	t.Helper()
 	d := newDesk()
-	old := uploadtest.NewOldImages().Promoting(d.objects)
-	d.OldImages = old
+	old := uploadtest.NewLegacyImages().Promoting(d.objects)
+	d.LegacyImages = old
 	r := upload.Record{ID: idNumber(77), Journal: "j1", Entry: "e1", Kind: "images", Name: "my_cat", Extension: "png", CreatedAt: noon, Status: upload.Stored}
 	d.records.Overwrite(r)
 	old.Put(r.Ref(), body)
@@ -36,12 +36,12 @@ func oldDesk(t *testing.T, body []byte) (*desk, *uploadtest.OldImages, upload.Re
 func TestAnOldImageThatIsAllowedIsAnUploadAsAnyOther(t *testing.T) {
 	body := picture(t, "png", 1)
 	d, old, r := oldDesk(t, body)
-	got, reason, err := d.AdoptOld(t.Context(), r)
+	got, reason, err := d.AdoptLegacy(t.Context(), r)
 	if err != nil || reason != nil {
 		t.Fatalf("%v, %v", reason, err)
 	}
 	kept := d.wantStatus(t, r, upload.Stored)
-	if kept != got || kept.Old() || kept.Size != int64(len(body)) || kept.ContentType != "image/png" || kept.JudgedVersion != upload.OldVersion || kept.ServedVersion == "" {
+	if kept != got || kept.Legacy() || kept.Size != int64(len(body)) || kept.ContentType != "image/png" || kept.JudgedVersion != upload.LegacyVersion || kept.ServedVersion == "" {
 		t.Errorf("adopted as %+v", kept)
 	}
 	d.wantVersions(t, d.files(r), kept.ServedVersion)
@@ -51,18 +51,18 @@ func TestAnOldImageThatIsAllowedIsAnUploadAsAnyOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.wantVersions(t, d.files(r))
-	if _, err := old.Look(t.Context(), r.Ref()); !errors.Is(err, upload.ErrGone) {
+	if _, err := old.Head(t.Context(), r.Ref()); !errors.Is(err, upload.ErrGone) {
 		t.Errorf("the old image after the deletion: %v", err)
 	}
 }
 
 func TestAnOldImageThatIsNotAllowedStaysWhatItWas(t *testing.T) {
 	d, _, r := oldDesk(t, []byte("<script>"))
-	_, reason, err := d.AdoptOld(t.Context(), r)
+	_, reason, err := d.AdoptLegacy(t.Context(), r)
 	if err != nil || reason == nil || reason.Code != upload.TypeMismatch {
 		t.Fatalf("%v, %v", reason, err)
 	}
-	if kept := d.wantStatus(t, r, upload.Stored); !kept.Old() {
+	if kept := d.wantStatus(t, r, upload.Stored); !kept.Legacy() {
 		t.Errorf("it is %+v", kept)
 	}
 	d.wantVersions(t, d.files(r))
@@ -73,11 +73,11 @@ func TestAnOldImageThatIsNotAllowedStaysWhatItWas(t *testing.T) {
 func TestAdoptingMayBeBrokenOffAndRepeated(t *testing.T) {
 	d, _, r := oldDesk(t, picture(t, "png", 1))
 	d.before[upload.AdoptName] = func() error { return errTrouble }
-	if _, _, err := d.AdoptOld(t.Context(), r); !errors.Is(err, errTrouble) {
+	if _, _, err := d.AdoptLegacy(t.Context(), r); !errors.Is(err, errTrouble) {
 		t.Fatal(err)
 	}
 	d.heal()
-	got, reason, err := d.AdoptOld(t.Context(), r)
+	got, reason, err := d.AdoptLegacy(t.Context(), r)
 	if err != nil || reason != nil {
 		t.Fatalf("%v, %v", reason, err)
 	}
@@ -86,18 +86,18 @@ func TestAdoptingMayBeBrokenOffAndRepeated(t *testing.T) {
 
 func TestAnOldImageThatChangesWhileItIsCopiedIsTrouble(t *testing.T) {
 	d, old, r := oldDesk(t, picture(t, "png", 1))
-	d.OldImages = changing{old, func() { old.Put(r.Ref(), picture(t, "png", 2)) }}
-	_, _, err := d.AdoptOld(t.Context(), r)
+	d.LegacyImages = changing{old, func() { old.Put(r.Ref(), picture(t, "png", 2)) }}
+	_, _, err := d.AdoptLegacy(t.Context(), r)
 	if err == nil || !strings.Contains(err.Error(), "SHA-256") || !strings.Contains(err.Error(), string(firstVersion(d.files(r)))) {
 		t.Errorf("adopted: %v", err)
 	}
-	if kept := d.wantStatus(t, r, upload.Stored); !kept.Old() {
+	if kept := d.wantStatus(t, r, upload.Stored); !kept.Legacy() {
 		t.Errorf("it is %+v", kept)
 	}
 	// What it says to do helps.
-	d.OldImages = old
+	d.LegacyImages = old
 	d.removed(t, d.files(r), firstVersion(d.files(r)))
-	if got, reason, err := d.AdoptOld(t.Context(), r); err != nil || reason != nil || got.Old() {
+	if got, reason, err := d.AdoptLegacy(t.Context(), r); err != nil || reason != nil || got.Legacy() {
 		t.Errorf("then: %+v, %v, %v", got, reason, err)
 	}
 }
@@ -105,7 +105,7 @@ func TestAnOldImageThatChangesWhileItIsCopiedIsTrouble(t *testing.T) {
 func TestAnotherCopyInItsPlaceIsTrouble(t *testing.T) {
 	d, _, r := oldDesk(t, picture(t, "png", 1))
 	d.objects.Post(d.files(r), picture(t, "png", 1))
-	if _, _, err := d.AdoptOld(t.Context(), r); err == nil || !d.wantStatus(t, r, upload.Stored).Old() {
+	if _, _, err := d.AdoptLegacy(t.Context(), r); err == nil || !d.wantStatus(t, r, upload.Stored).Legacy() {
 		t.Errorf("adopted: %v", err)
 	}
 }
@@ -118,22 +118,22 @@ func TestADeletionOfAnUploadTouchesNoOldImage(t *testing.T) {
 	if _, err := d.Delete(t.Context(), r.Ref()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := old.Look(t.Context(), r.Ref()); err != nil {
+	if _, err := old.Head(t.Context(), r.Ref()); err != nil {
 		t.Errorf("what lies in the old bucket: %v", err)
 	}
 }
 
 // failingOld is old images whose removal fails.
 type failingOld struct {
-	upload.OldImages
+	upload.LegacyImages
 	left int
 }
 
-func (f *failingOld) RemoveOld(ctx context.Context, ref upload.Ref) error {
+func (f *failingOld) RemoveLegacy(ctx context.Context, ref upload.Ref) error {
 	if f.left--; f.left >= 0 {
 		return errTrouble
 	}
-	return f.OldImages.RemoveOld(ctx, ref)
+	return f.LegacyImages.RemoveLegacy(ctx, ref)
 }
 
 // TestADeletionOfAnOldImageThatFailsIsFinishedByTheNext, where a store keeps no
@@ -141,8 +141,8 @@ func (f *failingOld) RemoveOld(ctx context.Context, ref upload.Ref) error {
 func TestADeletionOfAnOldImageThatFailsIsFinishedByTheNext(t *testing.T) {
 	for _, swap := range []bool{true, false} {
 		d := deskOn(uploadtest.RecordsOptions{Swap: swap})
-		old := uploadtest.NewOldImages()
-		d.OldImages = &failingOld{old, 1}
+		old := uploadtest.NewLegacyImages()
+		d.LegacyImages = &failingOld{old, 1}
 		r := upload.Record{ID: idNumber(77), Journal: "j1", Entry: "e1", Kind: "images", Name: "my_cat", Extension: "png", CreatedAt: noon, Status: upload.Stored}
 		d.records.Overwrite(r)
 		old.Put(r.Ref(), picture(t, "png", 1))
@@ -153,7 +153,7 @@ func TestADeletionOfAnOldImageThatFailsIsFinishedByTheNext(t *testing.T) {
 		if _, err := d.Delete(t.Context(), r.Ref()); err != nil {
 			t.Fatalf("swap %t: again: %v", swap, err)
 		}
-		if _, err := old.Look(t.Context(), r.Ref()); !errors.Is(err, upload.ErrGone) {
+		if _, err := old.Head(t.Context(), r.Ref()); !errors.Is(err, upload.ErrGone) {
 			t.Errorf("swap %t: the old image: %v", swap, err)
 		}
 	}
@@ -175,7 +175,7 @@ func TestACopyOfAnOldImageThatIsDeletedMeanwhileIsTakenBack(t *testing.T) {
 		_, err := d.records.Update(t.Context(), r.Ref(), upload.Delete(noon, noon))
 		return err
 	}
-	if _, _, err := d.AdoptOld(t.Context(), r); !errors.Is(err, upload.ErrConflict) {
+	if _, _, err := d.AdoptLegacy(t.Context(), r); !errors.Is(err, upload.ErrConflict) {
 		t.Errorf("adopted: %v", err)
 	}
 	d.wantVersions(t, d.files(r))

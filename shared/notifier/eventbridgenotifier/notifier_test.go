@@ -1,4 +1,4 @@
-package eventbridgeteller_test
+package eventbridgenotifier_test
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"hatchery/shared/teller/eventbridgeteller"
+	"hatchery/shared/notifier/eventbridgenotifier"
 	"hatchery/shared/upload"
 )
 
@@ -33,8 +33,8 @@ func rejected() upload.Record {
 }
 
 // tellerOf makes a teller that does not wait between two attempts.
-func tellerOf(b *bus) *eventbridgeteller.Teller {
-	teller := eventbridgeteller.New(b.client(), b.name, "bucket-1", upload.DefaultLayout)
+func tellerOf(b *bus) *eventbridgenotifier.Notifier {
+	teller := eventbridgenotifier.New(b.client(), b.name, "bucket-1", upload.DefaultLayout)
 	teller.SetSleep(func(context.Context, time.Duration) error { return nil })
 	return teller
 }
@@ -65,7 +65,7 @@ func public(t *testing.T, r upload.Record) string {
 
 func TestAStoredUploadIsNotifiedWithItsRecordAndFile(t *testing.T) {
 	b := newBus(t, busName)
-	if err := tellerOf(b).Tell(t.Context(), stored()); err != nil {
+	if err := tellerOf(b).Notify(t.Context(), stored()); err != nil {
 		t.Fatal(err)
 	}
 	e, _ := b.one(t)
@@ -81,7 +81,7 @@ func TestAStoredUploadIsNotifiedWithItsRecordAndFile(t *testing.T) {
 
 func TestARejectedUploadIsNotifiedWithItsReasonAndWithoutAFile(t *testing.T) {
 	b := newBus(t, "default")
-	if err := tellerOf(b).Tell(t.Context(), rejected()); err != nil {
+	if err := tellerOf(b).Notify(t.Context(), rejected()); err != nil {
 		t.Fatal(err)
 	}
 	e, _ := b.one(t)
@@ -94,7 +94,7 @@ func TestAnUploadThatNeverArrivedHasAnIDOfItsOwn(t *testing.T) {
 	b := newBus(t, "default")
 	r := rejected()
 	r.JudgedVersion, r.Reason.Code = "", upload.NeverArrived
-	if err := tellerOf(b).Tell(t.Context(), r); err != nil {
+	if err := tellerOf(b).Notify(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	if _, detail := b.one(t); detail["id"] != string(r.ID)+":" {
@@ -105,7 +105,7 @@ func TestAnUploadThatNeverArrivedHasAnIDOfItsOwn(t *testing.T) {
 func TestARepetitionIsTheSameEvent(t *testing.T) {
 	b := newBus(t, "default")
 	for range 2 {
-		if err := tellerOf(b).Tell(t.Context(), stored()); err != nil {
+		if err := tellerOf(b).Notify(t.Context(), stored()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -119,7 +119,7 @@ func TestWhatIsNoVerdictIsNotNotified(t *testing.T) {
 		b := newBus(t, "default")
 		r := stored()
 		r.Status = status
-		err := tellerOf(b).Tell(t.Context(), r)
+		err := tellerOf(b).Notify(t.Context(), r)
 		if calls, _ := b.seen(); err == nil || calls > 0 {
 			t.Errorf("%q: %v after %d calls", status, err, calls)
 		}
@@ -131,7 +131,7 @@ func TestAHostileRecordFitsAnEvent(t *testing.T) {
 	r := rejected()
 	r.Name = strings.Repeat("\u2028", 84)
 	r.Reason = &upload.Reason{Code: upload.ByOperator, Message: strings.Repeat("\"\x00<é\xff", 100_000)}
-	if err := tellerOf(b).Tell(t.Context(), r); err != nil {
+	if err := tellerOf(b).Notify(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	e, detail := b.one(t)
@@ -191,7 +191,7 @@ func TestAnEventThatWasNotTakenIsTrouble(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBus(t, "default")
 			b.respond = c.respond
-			err := tellerOf(b).Tell(t.Context(), stored())
+			err := tellerOf(b).Notify(t.Context(), stored())
 			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
 				t.Errorf("error %v, want one that says %q", err, c.says)
 			}
@@ -213,7 +213,7 @@ func TestABusThatDoesNotAnswerIsGivenUp(t *testing.T) {
 	teller := tellerOf(b)
 	teller.SetTimeout(50 * time.Millisecond)
 	began := time.Now()
-	err := teller.Tell(t.Context(), stored())
+	err := teller.Notify(t.Context(), stored())
 	if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took > 2*time.Second {
 		t.Errorf("error %v after %s", err, took)
 	}
@@ -230,7 +230,7 @@ func TestWaitingEndsWithTheCallersContext(t *testing.T) {
 		cancel()
 		return ctx.Err()
 	})
-	err := teller.Tell(ctx, stored())
+	err := teller.Notify(ctx, stored())
 	if calls, _ := b.seen(); err == nil || !strings.Contains(err.Error(), "ThrottlingException") || calls != 1 {
 		t.Errorf("%v after %d calls", err, calls)
 	}

@@ -1,4 +1,4 @@
-package localbrood_test
+package localbugout_test
 
 import (
 	"encoding/json"
@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 )
 
 // userOf asks who a token belongs to.
@@ -90,7 +90,7 @@ func TestRefusalsOfHolders(t *testing.T) {
 
 func TestHoldersOutliveARestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "brood.jsonl")
-	keep := func(o *localbrood.Options) { o.Path = path }
+	keep := func(o *localbugout.Options) { o.Path = path }
 	first := open(t, keep)
 	kept, given := first.create(`{}`), first.create(`{}`)
 	his := first.userOf(stranger)
@@ -109,7 +109,7 @@ func TestAJournalWithoutHoldersIsRead(t *testing.T) {
 	if err := os.WriteFile(path, []byte(line+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b := open(t, func(o *localbrood.Options) { o.Path = path })
+	b := open(t, func(o *localbugout.Options) { o.Path = path })
 	b.want(b.call("PUT", "/resources/"+unknown, `{"update":{"a":2}}`), 200, `{"a":2}`)
 	b.want(b.call("GET", "/resources/"+unknown+"/holders", ""), 200, `"holders":[`+groupsHold+`]`)
 }

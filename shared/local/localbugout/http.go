@@ -1,4 +1,4 @@
-package localbrood
+package localbugout
 
 import (
 	"bytes"

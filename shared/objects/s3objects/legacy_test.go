@@ -22,7 +22,7 @@ func TestABucketOfOldImagesKeepsTheContract(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			open(t)
 			at := map[string]string{"dev": "dev/", "old/dev/": "old/dev/", "": ""}[prefix]
-			uploadtest.RunOldImages(t, s3objects.NewOldImages(c, bucket, prefix), func(t *testing.T, ref upload.Ref, body []byte) {
+			uploadtest.RunLegacyImages(t, s3objects.NewLegacyImages(c, bucket, prefix), func(t *testing.T, ref upload.Ref, body []byte) {
 				t.Helper()
 				if _, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String(at + ref.String()), Body: bytes.NewReader(body)}); err != nil {
 					t.Fatal(err)
@@ -40,7 +40,7 @@ func TestALinkToAnOldImageSaysItsTypeAndDisposition(t *testing.T) {
 		ContentType: aws.String("text/html")}); err != nil {
 		t.Fatal(err)
 	}
-	link, err := s3objects.NewOldImages(c, bucket, "dev").LinkOld(t.Context(), ref,
+	link, err := s3objects.NewLegacyImages(c, bucket, "dev").SignLegacy(t.Context(), ref,
 		upload.Link{ContentType: "application/octet-stream", Disposition: "attachment", Lifetime: time.Minute})
 	if err != nil {
 		t.Fatal(err)
@@ -69,24 +69,24 @@ func TestAnOldImageIsPromotedOnceWithItsSource(t *testing.T) {
 		Metadata: map[string]string{"by": "the uploader"}}); err != nil {
 		t.Fatal(err)
 	}
-	old := s3objects.NewOldImages(c, bucket, "dev")
-	p := upload.Promotion{To: upload.DefaultLayout.FilesKey(ref), Version: upload.OldVersion, ContentType: "image/png", Disposition: "inline"}
-	if _, err := old.PromoteOld(t.Context(), ref, p); err == nil {
+	old := s3objects.NewLegacyImages(c, bucket, "dev")
+	p := upload.Promotion{To: upload.DefaultLayout.FilesKey(ref), Version: upload.LegacyVersion, ContentType: "image/png", Disposition: "inline"}
+	if _, err := old.PromoteLegacy(t.Context(), ref, p); err == nil {
 		t.Error("promoted without a bucket to promote into")
 	}
-	made, err := old.Promoting(into).PromoteOld(t.Context(), ref, p)
-	if err != nil || made.Source != upload.OldVersion || made.SHA256 != "404cdd7bc109c432f8cc2443b45bcfe95980f5107215c645236e577929ac3e52" || made.Version == "" {
+	made, err := old.Promoting(into).PromoteLegacy(t.Context(), ref, p)
+	if err != nil || made.Source != upload.LegacyVersion || made.SHA256 != "404cdd7bc109c432f8cc2443b45bcfe95980f5107215c645236e577929ac3e52" || made.Version == "" {
 		t.Fatalf("%+v, %v", made, err)
 	}
 	if found, err := into.Stat(t.Context(), p.To); err != nil || found != made {
 		t.Errorf("found is %+v, %v", found, err)
 	}
-	if _, err := old.Promoting(into).PromoteOld(t.Context(), ref, p); !errors.Is(err, upload.ErrExists) {
+	if _, err := old.Promoting(into).PromoteLegacy(t.Context(), ref, p); !errors.Is(err, upload.ErrExists) {
 		t.Errorf("again: %v", err)
 	}
 	ref.ID = "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a11"
 	p.To = upload.DefaultLayout.FilesKey(ref)
-	if _, err := old.Promoting(into).PromoteOld(t.Context(), ref, p); !errors.Is(err, upload.ErrGone) {
+	if _, err := old.Promoting(into).PromoteLegacy(t.Context(), ref, p); !errors.Is(err, upload.ErrGone) {
 		t.Errorf("what is not there: %v", err)
 	}
 }
