@@ -39,8 +39,8 @@ func noteRequest(c fiber.Ctx) error {
 	return err
 }
 
-// asS3Says mends the one refusal that has another status and code here than in S3: a client would take an unknown access
-// key for an object that does not exist.
+// asS3Says mends the one refusal that has another status and code here than in S3: a client would take an unknown
+// access key for an object that does not exist.
 func asS3Says(r *fasthttp.Response) {
 	if r.StatusCode() != fiber.StatusNotFound || !bytes.Contains(r.Body(), []byte("<Code>XAdminUserNotFound</Code>")) {
 		return
