@@ -230,7 +230,8 @@ func TestAnIDInUpperCaseIsDamaged(t *testing.T) {
 		t.Errorf("listed are %+v, %v", page, err)
 	}
 	if len(damaged) != 1 || !errors.Is(damaged[0], bugoutrecords.ErrDamaged) ||
-		!strings.Contains(damaged[0].Error(), "lower-case") || !strings.Contains(damaged[0].Error(), strings.ToUpper(legacyID)) {
+		!strings.Contains(damaged[0].Error(), "lower-case") ||
+		!strings.Contains(damaged[0].Error(), strings.ToUpper(legacyID)) {
 		t.Errorf("damaged of %v", damaged)
 	}
 }
