@@ -232,7 +232,7 @@ func TestAnIDInUpperCaseIsDamaged(t *testing.T) {
 	if len(damaged) != 1 || !errors.Is(damaged[0], bugoutrecords.ErrDamaged) ||
 		!strings.Contains(damaged[0].Error(), "lower-case") ||
 		!strings.Contains(damaged[0].Error(), strings.ToUpper(legacyID)) {
-		t.Errorf("damaged of %v", damaged)
+		t.Errorf("reported %v", damaged)
 	}
 }
 
