@@ -211,7 +211,7 @@ func TestADamagedRecordIsTroubleAndLeftOutOfLists(t *testing.T) {
 		}
 		page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10})
 		if err != nil || len(page.Records) != 0 || len(damaged) != 1 || !errors.Is(damaged[0], bugoutrecords.ErrDamaged) {
-			t.Errorf("%s: all are %+v, %v; damaged of %v", key, page, err, damaged)
+			t.Errorf("%s: all are %+v, %v; reported %v", key, page, err, damaged)
 		}
 	}
 }
