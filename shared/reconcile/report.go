@@ -24,7 +24,7 @@ type Report struct {
 	StoredSeen  int `json:"stored_seen"`
 
 	// Uploads that were sent again, and that were given up.
-	Resent   int `json:"reenqueued"`
+	Resent       int `json:"reenqueued"`
 	NeverArrived int `json:"never_arrived"`
 
 	// What a person should look at. The first two were sent again as often as may be: pending uploads, and others
@@ -74,7 +74,7 @@ type What string
 
 // The findings. The names are part of the report's JSON.
 const (
-	Resent        What = "reenqueued"
+	Resent            What = "reenqueued"
 	NeverArrived      What = "never_arrived"
 	PendingTooLong    What = "pending_too_long"
 	UnfinishedTooLong What = "unfinished_too_long"

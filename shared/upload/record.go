@@ -68,7 +68,7 @@ type Record struct {
 	ServedVersion Version   // the version of the promoted copy
 	Failures      int
 	LastFailure   *Failure
-	Resends    int       // how often the reconciler sent its message again
+	Resends       int       // how often the reconciler sent its message again
 	ResentAt      time.Time // when it last did
 	DeletedAt     time.Time
 	ForgetAfter   time.Time // a tombstone may be forgotten from then on

@@ -100,9 +100,9 @@ func (p takes412AsSuccess) Promote(ctx context.Context, c upload.Promotion) (upl
 	if !errors.Is(err, upload.ErrExists) {
 		return copied, err
 	}
-	there, err := p.Objects.Stat(ctx, c.To)
+	existing, err := p.Objects.Stat(ctx, c.To)
 	if err != nil {
-		return there, err
+		return existing, err
 	}
 	opened, err := p.Objects.Open(ctx, c.From, c.Version)
 	if err != nil {
@@ -113,8 +113,8 @@ func (p takes412AsSuccess) Promote(ctx context.Context, c upload.Promotion) (upl
 		return upload.Copy{}, err
 	}
 	sum := fmt.Sprintf("%x", sha256.Sum256(data))
-	there.Source, there.SHA256 = c.Version, sum
-	return there, opened.Body.Close()
+	existing.Source, existing.SHA256 = c.Version, sum
+	return existing, opened.Body.Close()
 }
 
 // ignoresNotifyErrors takes a notification that failed for one that arrived.

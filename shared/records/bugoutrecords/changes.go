@@ -11,16 +11,11 @@ import (
 )
 
 // Update implements upload.Records. It asks t.To once, writes what it gives and reads it
-// back. What another made of the same keys in between is overwritten; what another makes
-// of them before the reading back is ErrConflict, or ErrNotFound. With a verdict, and
-// from then on, it heals the upload to one resource; while all wait, any of them may be
-// the one that is given the verdict. A tombstone is kept nowhere.
-func (s *Store) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
-	updated, err := s.update(ctx, ref, t)
-	return updated, upload.Wrap(err, "%s the record of %s", t.Name, ref)
-}
-
-func (s *Store) update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
+// back. What another writer made of the same keys in between is overwritten; what another
+// makes of them before the reading back is ErrConflict, or ErrNotFound. With a verdict, and
+// from then on, it heals the upload to one resource. There are no tombstones.
+func (s *Store) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (_ upload.Record, err error) {
+	defer func() { err = upload.Wrap(err, "%s the record of %s", t.Name, ref) }()
 	existing, err := s.resourcesOf(ctx, ref)
 	if err != nil {
 		return upload.Record{}, err
@@ -169,10 +164,9 @@ func (s *Store) remove(ctx context.Context, id string) error {
 	return err
 }
 
-// heal deletes the resources of an upload that do not count. The list that they come
-// from may be old: each is read once more, and one that is not as it was listed, because
-// it was given a verdict for instance, is ErrConflict. The caller comes again and sees
-// what counts by then.
+// heal deletes the resources of an upload that do not count. The list that they come from may
+// be old: each is read once more, and one that has changed since, for instance by a verdict,
+// is ErrConflict. The caller comes again and sees what counts by then.
 func (s *Store) heal(ctx context.Context, surplus []resource) error {
 	for _, seen := range surplus {
 		now, err := s.read(ctx, seen.id)

@@ -117,7 +117,7 @@ func TestGoldenWrites(t *testing.T) {
 	sized.Size, sized.Reason = 5, &upload.Reason{Code: upload.NotAllowed}
 	adoption := storing()
 	adoption.Version = upload.LegacyVersion
-	old := upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: oldID}
+	old := upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: legacyID}
 	slow := upload.Failure{At: day, Message: "The bucket is slow."}
 
 	for _, c := range []struct {
@@ -152,7 +152,7 @@ func TestGoldenWrites(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := brood(t, nil)
-			create(t, s, oldImage(oldID))
+			create(t, s, legacyImage(legacyID))
 			writes, nonces := &capture{}, 0
 			store := storeOn(t, s, func(o *bugoutrecords.Options) {
 				o.Now = func() time.Time { return noon }

@@ -162,7 +162,7 @@ func (s *Store) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, erro
 		})
 		return onePerUpload(found), err
 	})
-	return page, upload.Wrap(err, "list the %s records", cmp.Or(string(q.Status), "all"))
+	return page, upload.Wrap(err, "list %s records", cmp.Or(string(q.Status), "all"))
 }
 
 // page cuts one page out of what fetch gives, by creation.

@@ -41,11 +41,8 @@ func (s *Store) Note(ctx context.Context, name string) (string, error) {
 
 // SetNote keeps a short text under a name, in the place of whatever is there. Of two
 // at once the last one stands, or the first one that was ever made.
-func (s *Store) SetNote(ctx context.Context, name, text string) error {
-	return upload.Wrap(s.setNote(ctx, name, text), "keep the note %q", name)
-}
-
-func (s *Store) setNote(ctx context.Context, name, text string) error {
+func (s *Store) SetNote(ctx context.Context, name, text string) (err error) {
+	defer func() { err = upload.Wrap(err, "keep the note %q", name) }()
 	// Everything here may be repeated: a note that was made twice heals to one.
 	return s.attempts(ctx, func(int) error {
 		existing, err := s.notes(ctx, name, false) // a creation is refused where it must be

@@ -93,9 +93,9 @@ func TestACreationIsProofEnough(t *testing.T) {
 func TestWhatIsFoundNeedsNoProof(t *testing.T) {
 	plan := &script{}
 	s := brood(t, plan.trouble)
-	create(t, s, oldImage(oldID))
+	create(t, s, legacyImage(legacyID))
 	if _, err := storeOn(t, s, nil).Get(t.Context(),
-		upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: oldID}); err != nil {
+		upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: legacyID}); err != nil {
 		t.Error(err)
 	}
 	if got := plan.proofs(); got != 1 {
@@ -205,7 +205,7 @@ func TestAProofThatFailsForGoodIsTrouble(t *testing.T) {
 // of what the one before was shown.
 func TestAListAndItsProofAreOfOneToken(t *testing.T) {
 	s := brood(t, nil)
-	create(t, s, oldImage(oldID))
+	create(t, s, legacyImage(legacyID))
 	s.SetRole(token, localbugout.Stranger)
 	s.SetRole(rotated, localbugout.Member)
 	asked := 0
@@ -217,7 +217,7 @@ func TestAListAndItsProofAreOfOneToken(t *testing.T) {
 			return rotated, nil
 		}
 	})
-	if _, err := store.Get(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: oldID}); errors.Is(err,
+	if _, err := store.Get(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: legacyID}); errors.Is(err,
 		upload.ErrNotFound) || !errors.Is(err, bugoutrecords.ErrRefused) {
 		t.Errorf("Get: %v", err)
 	}

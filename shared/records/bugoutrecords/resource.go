@@ -59,8 +59,8 @@ var (
 	resendKeys  = []string{keyReenqueued, keyReenqueuedAt}
 )
 
-// oldKind is the kind of what the replaced service recorded.
-const oldKind = policy.KindName("images")
+// legacyKind is the kind of what the replaced service recorded.
+const legacyKind = policy.KindName("images")
 
 // createdForm is how the replaced service wrote created_at: Python's str of a
 // datetime, which leaves the fraction out when it is zero.
@@ -201,7 +201,7 @@ func (w wireResource) resource() (resource, bool, error) {
 	r := resource{id: w.ID, made: w.CreatedAt, nonce: d.text(keyNonce), idempotencyKey: d.text(keyOnce),
 		fingerprint: d.text(keyOnceFingerprint), keyExpires: d.time(keyOnceExpires)}
 	r.Record = upload.Record{ID: id, Journal: upload.Journal(d.text(keyJournal)), Entry: upload.Entry(d.text(keyEntry)),
-		Kind: policy.KindName(cmp.Or(d.text(keyKind), string(oldKind))), Name: d.text(keyName),
+		Kind: policy.KindName(cmp.Or(d.text(keyKind), string(legacyKind))), Name: d.text(keyName),
 		Extension: d.text(keyExtension), CreatedAt: d.created(), Status: d.status(),
 		Size: d.number(keySize), ContentType: d.text(keyContentType), SHA256: d.text(keySHA256),
 		SettledAt: d.time(keySettledAt),

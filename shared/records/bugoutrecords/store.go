@@ -127,12 +127,8 @@ func New(o Options) (*Store, error) {
 func (s *Store) Atomic() bool { return false }
 
 // Create implements upload.Records.
-func (s *Store) Create(ctx context.Context, r upload.Record, key *upload.IdempotencyKey) (upload.Record, error) {
-	created, err := s.create(ctx, r, key)
-	return created, upload.Wrap(err, "create the record of %s", r.Ref())
-}
-
-func (s *Store) create(ctx context.Context, r upload.Record, key *upload.IdempotencyKey) (upload.Record, error) {
+func (s *Store) Create(ctx context.Context, r upload.Record, key *upload.IdempotencyKey) (_ upload.Record, err error) {
+	defer func() { err = upload.Wrap(err, "create the record of %s", r.Ref()) }()
 	if r.Status != upload.Pending {
 		return upload.Record{}, fmt.Errorf("its status is %q, not pending", r.Status)
 	}

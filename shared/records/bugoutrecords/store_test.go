@@ -297,7 +297,7 @@ func TestAnAnswerThatIsNotBroodsIsTrouble(t *testing.T) {
 func TestTimesAreReadWithAnyOffset(t *testing.T) {
 	resource := func(id, at, version string) string {
 		return `{"id":"` + id + `","application_id":"` + application + `","created_at":"` + at + `","updated_at":"` + at +
-			`","resource_data":{"id":"` + oldID +
+			`","resource_data":{"id":"` + legacyID +
 			`","journal_id":"j","entry_id":"e","name":"cat","extension":"png","created_at":"2021-09-19 15:15:00",` +
 			`"status":"pending","judged_version":"` + version + `"}}`
 	}
@@ -311,7 +311,7 @@ func TestTimesAreReadWithAnyOffset(t *testing.T) {
 				Body: io.NopCloser(strings.NewReader(body))}, nil
 		}))
 	})
-	got, err := store.Get(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: oldID})
+	got, err := store.Get(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: legacyID})
 	if err != nil || got.JudgedVersion != "first" {
 		t.Errorf("%+v, %v", got, err)
 	}

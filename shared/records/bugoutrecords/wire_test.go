@@ -231,7 +231,7 @@ func unfiltered(o *bugoutrecords.Options) {
 // asked for stays what it is.
 func TestNothingIsBelievedOrDeletedForAFiltersSake(t *testing.T) {
 	s := brood(t, nil)
-	create(t, s, oldImage(oldID))
+	create(t, s, legacyImage(legacyID))
 	create(t, s, map[string]any{"somebody": "else's"})
 	create(t, s, map[string]any{"hatchery_note": "another", "text": "theirs"})
 	before := resourceIDs(t, s)

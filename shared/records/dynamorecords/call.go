@@ -38,9 +38,13 @@ func (s *Store) pause(ctx context.Context, n int, because error) error {
 	return nil
 }
 
-// bound bounds a method.
-func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, s.o.patience)
+// begin bounds a method by patience. end, at its end, makes its error say what failed.
+func (s *Store) begin(ctx context.Context, err *error, format string, args ...any) (_ context.Context, end func()) {
+	ctx, cancel := context.WithTimeout(ctx, s.o.patience)
+	return ctx, func() {
+		cancel()
+		*err = s.wrap(*err, format, args...)
+	}
 }
 
 // operation is a method of the client.

@@ -11,14 +11,9 @@ import (
 
 // Create implements upload.Records. Its token tells our own write, whose answer was lost,
 // from another's.
-func (s *Store) Create(ctx context.Context, r upload.Record, key *upload.IdempotencyKey) (upload.Record, error) {
-	ctx, cancel := s.bound(ctx)
-	defer cancel()
-	created, err := s.create(ctx, r, key)
-	return created, s.wrap(err, "create the record of %s", r.Ref())
-}
-
-func (s *Store) create(ctx context.Context, r upload.Record, key *upload.IdempotencyKey) (upload.Record, error) {
+func (s *Store) Create(ctx context.Context, r upload.Record, key *upload.IdempotencyKey) (_ upload.Record, err error) {
+	ctx, end := s.begin(ctx, &err, "create the record of %s", r.Ref())
+	defer end()
 	if r.Status != upload.Pending {
 		return upload.Record{}, fmt.Errorf("its status is %q, not pending", r.Status)
 	}
@@ -70,14 +65,9 @@ func roundToken(token string, round int) string { return token + "-" + strconv.I
 
 // Update implements upload.Records. When an answer was lost, the record has our token: then
 // the change is made, whatever has come after it.
-func (s *Store) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
-	ctx, cancel := s.bound(ctx)
-	defer cancel()
-	updated, err := s.update(ctx, ref, t)
-	return updated, s.wrap(err, "%s the record of %s", t.Name, ref)
-}
-
-func (s *Store) update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
+func (s *Store) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (_ upload.Record, err error) {
+	ctx, end := s.begin(ctx, &err, "%s the record of %s", t.Name, ref)
+	defer end()
 	token := s.o.token()
 	var made upload.Record
 	for round := 0; ; round++ {
@@ -130,9 +120,9 @@ func (s *Store) replace(ctx context.Context, h storedItem, after upload.Record, 
 }
 
 // Get implements upload.Records.
-func (s *Store) Get(ctx context.Context, ref upload.Ref) (upload.Record, error) {
-	ctx, cancel := s.bound(ctx)
-	defer cancel()
+func (s *Store) Get(ctx context.Context, ref upload.Ref) (_ upload.Record, err error) {
+	ctx, end := s.begin(ctx, &err, "get the record of %s", ref)
+	defer end()
 	h, err := s.find(ctx, ref)
-	return h.Record, s.wrap(err, "get the record of %s", ref)
+	return h.Record, err
 }

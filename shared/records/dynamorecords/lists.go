@@ -1,6 +1,7 @@
 package dynamorecords
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -16,20 +17,17 @@ import (
 // pending files' part of by-list, so its cost grows with what the entry holds. A file that is
 // stored between the two is not counted.
 func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry,
-	kind policy.KindName) (upload.Usage, error) {
-	ctx, cancel := s.bound(ctx)
-	defer cancel()
+	kind policy.KindName) (_ upload.Usage, err error) {
+	ctx, end := s.begin(ctx, &err, "sum what %s/entries/%s/%s holds", journal, entry, kind)
+	defer end()
 	pk := entryKey(journal, entry, kind)
 	u, err := s.sumStored(ctx, pk)
-	if err == nil {
-		var pending int64
-		pending, err = s.count(ctx, pk, upload.Pending)
-		u.Files += pending
-	}
 	if err != nil {
-		return upload.Usage{}, s.wrap(err, "sum what %s/entries/%s/%s holds", journal, entry, kind)
+		return upload.Usage{}, err
 	}
-	return u, nil
+	pending, err := s.count(ctx, pk, upload.Pending)
+	u.Files += pending
+	return u, err
 }
 
 // sumStored sums what an entry has stored.
@@ -85,14 +83,9 @@ func (s *Store) readable(ctx context.Context, i item) (storedItem, bool) {
 
 // List implements upload.Records. A page may hold fewer records than the query's limit, or
 // none, and have a next one.
-func (s *Store) List(ctx context.Context, q upload.Query) (upload.Page, error) {
-	ctx, cancel := s.bound(ctx)
-	defer cancel()
-	page, err := s.list(ctx, q)
-	return page, s.wrap(err, "list %s/entries/%s/%s", q.Journal, q.Entry, q.Kind)
-}
-
-func (s *Store) list(ctx context.Context, q upload.Query) (upload.Page, error) {
+func (s *Store) List(ctx context.Context, q upload.Query) (_ upload.Page, err error) {
+	ctx, end := s.begin(ctx, &err, "list %s/entries/%s/%s", q.Journal, q.Entry, q.Kind)
+	defer end()
 	name := listID{q.Name()}
 	after, err := name.position(q.Cursor, q.Limit)
 	if err != nil {
@@ -127,15 +120,13 @@ func (s *Store) list(ctx context.Context, q upload.Query) (upload.Page, error) {
 // With a status the records are found by by-status, which is mostly less than a second
 // behind, and read from the table as they stand now. Without one it reads the whole table:
 // that is for operators.
-func (s *Store) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
-	ctx, cancel := s.bound(ctx)
-	defer cancel()
+func (s *Store) Scan(ctx context.Context, q upload.ScanQuery) (_ upload.Page, err error) {
+	ctx, end := s.begin(ctx, &err, "list %s records", cmp.Or(string(q.Status), "all"))
+	defer end()
 	if q.Status == "" {
-		page, err := s.all(ctx, q)
-		return page, s.wrap(err, "list all records")
+		return s.all(ctx, q)
 	}
-	page, err := s.ofStatus(ctx, q)
-	return page, s.wrap(err, "list the %s records", q.Status)
+	return s.ofStatus(ctx, q)
 }
 
 // ofStatus gives one page of the records of one status.

@@ -82,7 +82,7 @@ func (s *Store) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, erro
 		}
 		return s.read.byStatus.QueryContext(ctx, q.Status, before, after.at, after.seq, limit)
 	})
-	return page, s.wrap(err, "list the %s records", cmp.Or(string(q.Status), "all"))
+	return page, s.wrap(err, "list %s records", cmp.Or(string(q.Status), "all"))
 }
 
 // ceilMicro gives the first whole microsecond that is not before t, so that

@@ -46,19 +46,19 @@ func create(t *testing.T, s *localbugout.Server, data map[string]any) {
 	raw(t, s, "POST", "/resources/", map[string]any{"application_id": application, "resource_data": data})
 }
 
-// oldImage is resource_data as the replaced service wrote it.
-func oldImage(id string) map[string]any {
+// legacyImage is resource_data as the replaced service wrote it.
+func legacyImage(id string) map[string]any {
 	return map[string]any{"id": id, "journal_id": "j", "entry_id": "e", "name": "my_cat", "extension": "png",
 		"created_at": "2021-09-19 15:15:00.437163"}
 }
 
-const oldID = "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a77"
+const legacyID = "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a77"
 
 func TestWhatTheReplacedServiceRecordedIsStored(t *testing.T) {
 	s := brood(t, nil)
-	create(t, s, oldImage(oldID))
+	create(t, s, legacyImage(legacyID))
 	store := storeOn(t, s, nil)
-	want := upload.Record{ID: oldID, Journal: "j", Entry: "e", Kind: "images", Name: "my_cat", Extension: "png",
+	want := upload.Record{ID: legacyID, Journal: "j", Entry: "e", Kind: "images", Name: "my_cat", Extension: "png",
 		CreatedAt: time.Date(2021, 9, 19, 15, 15, 0, 437163000, time.UTC), Status: upload.Stored}
 	got, err := store.Get(t.Context(), want.Ref())
 	if err != nil || got != want {
@@ -123,15 +123,15 @@ func TestWhatIsNoUploadIsPassedOver(t *testing.T) {
 		func(d map[string]any) { d["id"] = 17 },
 		func(d map[string]any) { delete(d, "journal_id") },
 		func(d map[string]any) { d["entry_id"] = nil },
-		func(d map[string]any) { d["journal_id"] = map[string]any{"x": 1}; d["id"] = []any{oldID} },
+		func(d map[string]any) { d["journal_id"] = map[string]any{"x": 1}; d["id"] = []any{legacyID} },
 	} {
-		data := oldImage(fmt.Sprintf("8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a%02d", i))
+		data := legacyImage(fmt.Sprintf("8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a%02d", i))
 		change(data)
 		create(t, s, data)
 	}
-	create(t, s, oldImage(oldID))
+	create(t, s, legacyImage(legacyID))
 	page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 100})
-	if err != nil || len(page.Records) != 1 || page.Records[0].ID != oldID {
+	if err != nil || len(page.Records) != 1 || page.Records[0].ID != legacyID {
 		t.Errorf("all are %+v, %v", page.Records, err)
 	}
 }
@@ -198,10 +198,10 @@ func TestADamagedRecordIsTroubleAndLeftOutOfLists(t *testing.T) {
 		store := storeOn(t, s, func(o *bugoutrecords.Options) {
 			o.Damaged = func(_ context.Context, err error) { damaged = append(damaged, err) }
 		})
-		data := oldImage(oldID)
+		data := legacyImage(legacyID)
 		data[key] = value
 		create(t, s, data)
-		ref := upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: oldID}
+		ref := upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: legacyID}
 		if _, err := store.Get(t.Context(), ref); !errors.Is(err, bugoutrecords.ErrDamaged) ||
 			errors.Is(err, upload.ErrNotFound) {
 			t.Errorf("%s: get: %v", key, err)
@@ -211,7 +211,7 @@ func TestADamagedRecordIsTroubleAndLeftOutOfLists(t *testing.T) {
 		}
 		page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10})
 		if err != nil || len(page.Records) != 0 || len(damaged) != 1 || !errors.Is(damaged[0], bugoutrecords.ErrDamaged) {
-			t.Errorf("%s: all are %+v, %v; damaged of %v", key, page, err, damaged)
+			t.Errorf("%s: all are %+v, %v; reported %v", key, page, err, damaged)
 		}
 	}
 }
@@ -223,15 +223,16 @@ func TestAnIDInUpperCaseIsDamaged(t *testing.T) {
 	store := storeOn(t, s, func(o *bugoutrecords.Options) {
 		o.Damaged = func(_ context.Context, err error) { damaged = append(damaged, err) }
 	})
-	create(t, s, oldImage(strings.ToUpper(oldID)))
-	create(t, s, oldImage(strings.Replace(oldID, "8", "9", 1)))
+	create(t, s, legacyImage(strings.ToUpper(legacyID)))
+	create(t, s, legacyImage(strings.Replace(legacyID, "8", "9", 1)))
 	page, err := store.List(t.Context(), upload.Query{Journal: "j", Entry: "e", Kind: "images", Limit: 10})
 	if err != nil || len(page.Records) != 1 {
 		t.Errorf("listed are %+v, %v", page, err)
 	}
 	if len(damaged) != 1 || !errors.Is(damaged[0], bugoutrecords.ErrDamaged) ||
-		!strings.Contains(damaged[0].Error(), "lower-case") || !strings.Contains(damaged[0].Error(), strings.ToUpper(oldID)) {
-		t.Errorf("damaged of %v", damaged)
+		!strings.Contains(damaged[0].Error(), "lower-case") ||
+		!strings.Contains(damaged[0].Error(), strings.ToUpper(legacyID)) {
+		t.Errorf("reported %v", damaged)
 	}
 }
 
