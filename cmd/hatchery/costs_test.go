@@ -265,7 +265,7 @@ func scaleTable(t *testing.T, x template, w work, r recordCalls) string {
 	batch := x.number(t, "Resources", "ValidatorFunction", "Properties", "Events", "Arrived", "Properties", "BatchSize")
 	rounds := math.Ceil(float64(batch) / float64(codeNumber(t, `messagesAtOnce = (\d+)`, "shared", "pipeline",
 		"pipeline.go")))
-	shards := float64(codeNumber(t, `o\.Shards = (\d+)`, "shared", "records", "dynamorecords", "store.go"))
+	shards := float64(codeNumber(t, `(?m)^\tshards = (\d+)`, "shared", "records", "dynamorecords", "store.go"))
 	rates := []float64{float64(x.number(t, "Parameters", "ApiRate", "Default")) / 2, 1000, 10000}
 	var b strings.Builder
 	b.WriteString("| | formula | λ = " + count(rates[0]) + " | λ = " + count(rates[1]) + " | λ = " + count(rates[2]) +
