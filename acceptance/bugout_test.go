@@ -109,13 +109,16 @@ func TestTheDeployedStackWithBugout(t *testing.T) {
 	check(t, err)
 	t.Cleanup(func() { _ = brood.Close() })
 	w := &broodStack{brood: brood, token: firstToken, spire: newSpire(t, brood.URL())}
-	e.target(t, "secretsmanager", "secretsmanager.CreateSecret", map[string]any{"Name": tokenSecret, "SecretString": firstToken, "ClientRequestToken": entryID() + entryID()}, nil)
+	e.target(t, "secretsmanager", "secretsmanager.CreateSecret",
+		map[string]any{"Name": tokenSecret, "SecretString": firstToken, "ClientRequestToken": entryID() + entryID()}, nil)
 	_, err = s3Client(e.config(root())).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(oldImages)})
 	check(t, err)
 
 	values := parameters("hatchery-bugout")
-	for name, value := range map[string]string{"ApplicationUrl": w.spire.URL, "ApplicationKind": "spire", "Records": "bugout", "BugoutUrl": brood.URL(),
-		"BugoutApplicationId": broodApplication, "BugoutTokenSecret": tokenSecret, "LegacyBucket": oldImages, "LegacyPrefix": oldPrefix} {
+	for name, value := range map[string]string{"ApplicationUrl": w.spire.URL, "ApplicationKind": "spire",
+		"Records": "bugout", "BugoutUrl": brood.URL(),
+		"BugoutApplicationId": broodApplication, "BugoutTokenSecret": tokenSecret, "LegacyBucket": oldImages,
+		"LegacyPrefix": oldPrefix} {
 		values[name] = value
 	}
 	b := builtFunctions(t, values["Architecture"])
@@ -132,7 +135,8 @@ func TestTheDeployedStackWithBugout(t *testing.T) {
 	})
 	t.Run("an upload by a signed form, too", func(t *testing.T) {
 		entry, picture := w.newEntry(), picture(t)
-		asked, err := entry.form(t.Context(), "images", map[string]any{"name": "cat.gif", "size": len(picture), "type": "image/gif"})
+		asked, err := entry.form(t.Context(), "images",
+			map[string]any{"name": "cat.gif", "size": len(picture), "type": "image/gif"})
 		check(t, err)
 		a, err := entry.fill(t.Context(), asked.Form, picture)
 		if err != nil || a.status/100 != 2 {
@@ -143,7 +147,7 @@ func TestTheDeployedStackWithBugout(t *testing.T) {
 	if t.Failed() {
 		t.FailNow() // nothing else can be well then
 	}
-	t.Run("a liar is refused", func(t *testing.T) {
+	t.Run("a file with a false extension is refused", func(t *testing.T) {
 		entry := w.newEntry()
 		r, err := entry.post(t.Context(), "images", "cat.png", sample(t, "refused/cat.png"))
 		check(t, err)
@@ -224,7 +228,8 @@ func (w *broodStack) followed(ctx context.Context, e entry, accepted record, pic
 	if len(there) != 1 {
 		return fmt.Errorf("Bugout has %v, want one resource", there)
 	}
-	for member, want := range map[string]any{"id": r.ID, "journal_id": e.journal, "entry_id": e.id, "name": name, "extension": "gif",
+	for member, want := range map[string]any{"id": r.ID, "journal_id": e.journal, "entry_id": e.id, "name": name,
+		"extension":  "gif",
 		"created_at": accepted.CreatedAt, "status": "stored", "sha256": hexSum(picture), "size": fmt.Sprint(len(picture))} {
 		if there[0][member] != want {
 			return fmt.Errorf("the resource has %s=%v, want %v, in %v", member, there[0][member], want, there[0])
@@ -269,7 +274,8 @@ func (w *broodStack) refusesCallers(t *testing.T) {
 		journal string
 		status  int
 	}{
-		"a token that Bugout does not know":     {"Bearer 44444444-4444-4444-8444-444444444444", "acceptance", http.StatusUnauthorized},
+		"a token that Bugout does not know": {"Bearer 44444444-4444-4444-8444-444444444444", "acceptance",
+			http.StatusUnauthorized},
 		"a token that is no UUID":               {"Bearer demo", "acceptance", http.StatusUnauthorized},
 		"no token":                              {"", "acceptance", http.StatusUnauthorized},
 		"a journal that the caller may not see": {"Bearer " + callerToken, "other", http.StatusNotFound},
@@ -288,11 +294,14 @@ func (w *broodStack) servesOldImages(t *testing.T) {
 	ctx, e, bytes := t.Context(), w.newEntry(), picture(t)
 	const id = "6f1f6c9e-6d70-4d33-9d0c-0d3e6b6d0a11"
 	key := aws.String(oldPrefix + "/" + e.journal + "/entries/" + e.id + "/images/" + id)
-	_, err := w.objects.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(oldImages), Key: key, Body: strings.NewReader(string(bytes))})
+	_, err := w.objects.PutObject(ctx,
+		&s3.PutObjectInput{Bucket: aws.String(oldImages), Key: key, Body: strings.NewReader(string(bytes))})
 	check(t, err)
-	old := map[string]string{"id": id, "journal_id": e.journal, "entry_id": e.id, "name": "old", "extension": "gif", "created_at": "2022-05-06 07:08:09.101112"}
+	old := map[string]string{"id": id, "journal_id": e.journal, "entry_id": e.id, "name": "old", "extension": "gif",
+		"created_at": "2022-05-06 07:08:09.101112"}
 	var made map[string]any
-	check(t, w.ask(ctx, http.MethodPost, "/resources/", map[string]any{"application_id": broodApplication, "resource_data": old}, &made))
+	check(t, w.ask(ctx, http.MethodPost, "/resources/",
+		map[string]any{"application_id": broodApplication, "resource_data": old}, &made))
 
 	check(t, e.listed(ctx, record{ID: id, Kind: "images"}, nil))
 	a, err := e.want(ctx, http.StatusOK, nil, http.MethodGet, e.path("images", id), nil)
@@ -369,8 +378,10 @@ func (w *broodStack) restoresVerdicts(t *testing.T) {
 	}
 	long := time.Now().UTC().Add(-25 * time.Hour).Format("2006-01-02 15:04:05.000000")
 	var changed any
-	check(t, w.ask(ctx, http.MethodPut, "/resources/"+there.Resources[0].ID, map[string]any{"update": map[string]string{"status": "pending", "created_at": long},
-		"drop_keys": []string{"size", "content_type", "sha256", "settled_at", "judged_version", "served_version"}}, &changed))
+	check(t, w.ask(ctx, http.MethodPut, "/resources/"+there.Resources[0].ID,
+		map[string]any{"update": map[string]string{"status": "pending", "created_at": long},
+			"drop_keys": []string{"size", "content_type", "sha256", "settled_at", "judged_version", "served_version"}},
+		&changed))
 
 	w.setting(t, "ReconcilerFunction", "HATCHERY_VISIBILITY_SECONDS", "1") // messages are given up after 5 s
 	eventually(t, 2*w.patience, "its message is sent again", func() (bool, string) {
@@ -402,12 +413,15 @@ func (w *broodStack) survivesRotation(t *testing.T) {
 	check(t, err)
 	check(t, waitFor(ctx, w.patience, "the log says what to do", func() (bool, string) {
 		log, err := w.log(ctx, "api")
-		return strings.Contains(log, `the deployment's token is not accepted by Bugout`) && strings.Contains(log, tokenSecret), fmt.Sprint(err, log[max(0, len(log)-2000):])
+		return strings.Contains(log, `the deployment's token is not accepted by Bugout`) &&
+			strings.Contains(log, tokenSecret), fmt.Sprint(err, log[max(0, len(log)-2000):])
 	}))
 
 	w.brood.SetRole(secondToken, localbugout.Member)
 	w.token = secondToken
-	w.target(t, "secretsmanager", "secretsmanager.PutSecretValue", map[string]any{"SecretId": tokenSecret, "SecretString": secondToken, "ClientRequestToken": entryID() + entryID()}, nil)
+	w.target(t, "secretsmanager", "secretsmanager.PutSecretValue",
+		map[string]any{"SecretId": tokenSecret, "SecretString": secondToken, "ClientRequestToken": entryID() + entryID()},
+		nil)
 	check(t, waitFor(ctx, 20*time.Second, "the new token is used", func() (bool, string) {
 		a, err := e.call(ctx, http.MethodGet, e.path("images"), nil)
 		return err == nil && a.status == http.StatusOK, fmt.Sprint(a, err)
@@ -425,7 +439,8 @@ func (s *stack) log(ctx context.Context, function string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, err := s.signedCall(ctx, root(), "logs", http.MethodPost, "/", http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {"Logs_20140328.FilterLogEvents"}}, asked)
+	text, err := s.signedCall(ctx, root(), "logs", http.MethodPost, "/",
+		http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {"Logs_20140328.FilterLogEvents"}}, asked)
 	if err != nil {
 		return "", err
 	}

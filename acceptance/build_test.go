@@ -66,7 +66,8 @@ func builtFunctions(t testing.TB, architecture string) buildFolder {
 	}
 	folder := filepath.Join(builds.root, architecture, "build")
 	r := mustRun(t, command{folder: moduleRoot(t), limit: 10 * time.Minute,
-		args: []string{tool(t, "sam"), "build", "--config-env", "acceptance", "--template-file", "template.yaml", "--build-dir", folder,
+		args: []string{tool(t, "sam"), "build", "--config-env", "acceptance", "--template-file", "template.yaml",
+			"--build-dir", folder,
 			"--parameter-overrides", "Architecture=" + architecture},
 		env: bareEnvironment(t, "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false -tags=lambda.norpc '-ldflags=-s -w'")})
 	b := buildFolder{folder: folder, took: r.took}

@@ -109,7 +109,8 @@ func (e *emulator) exchange(request *http.Request) (answer, error) {
 
 // want is a call that has to be answered with a status; the answer's JSON goes to
 // out, unless that is nil.
-func (e entry) want(ctx context.Context, status int, out any, method, path string, body []byte, headers ...string) (answer, error) {
+func (e entry) want(ctx context.Context, status int, out any, method, path string, body []byte,
+	headers ...string) (answer, error) {
 	a, err := e.call(ctx, method, path, body, headers...)
 	if err != nil {
 		return a, err
@@ -146,7 +147,8 @@ func (e entry) form(ctx context.Context, kind string, asked map[string]any) (sig
 		return signedForm{}, err
 	}
 	var f signedForm
-	_, err = e.want(ctx, http.StatusCreated, &f, http.MethodPost, e.path(kind, "uploads"), text, "Content-Type", "application/json")
+	_, err = e.want(ctx, http.StatusCreated, &f, http.MethodPost, e.path(kind, "uploads"), text, "Content-Type",
+		"application/json")
 	return f, err
 }
 
@@ -185,7 +187,8 @@ func (e entry) verdict(ctx context.Context, r record) (record, error) {
 	var got record
 	var failed error
 	err := waitFor(ctx, e.patience, "the verdict on "+r.ID, func() (bool, string) {
-		if _, failed = e.want(ctx, http.StatusOK, &got, http.MethodGet, e.path(r.Kind, r.ID, "status")+"?wait=2", nil); failed != nil {
+		if _, failed = e.want(ctx, http.StatusOK, &got, http.MethodGet, e.path(r.Kind, r.ID, "status")+"?wait=2",
+			nil); failed != nil {
 			return true, ""
 		}
 		return got.Status != string(upload.Pending), fmt.Sprintf("%+v", got)
@@ -208,7 +211,8 @@ func (e entry) stored(ctx context.Context, r record) (record, error) {
 // rejected waits until an upload is rejected for a reason.
 func (e entry) rejected(ctx context.Context, r record, code upload.Code) error {
 	got, err := e.verdict(ctx, r)
-	if err == nil && (got.Status != string(upload.Rejected) || got.Reason == nil || got.Reason.Code != code || got.Reason.Message == "") {
+	if err == nil && (got.Status != string(upload.Rejected) || got.Reason == nil || got.Reason.Code != code ||
+		got.Reason.Message == "") {
 		err = fmt.Errorf("upload %s is %s (%+v), want it rejected as %s", r.ID, got.Status, got.Reason, code)
 	}
 	return err

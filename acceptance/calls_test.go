@@ -32,7 +32,8 @@ type callError struct {
 func (e *callError) Error() string { return fmt.Sprintf("%d: %s", e.status, e.body) }
 
 // signedCall sends one signed request and gives the answer's body.
-func (e *emulator) signedCall(ctx context.Context, who aws.Credentials, service, method, path string, header http.Header, body []byte) ([]byte, error) {
+func (e *emulator) signedCall(ctx context.Context, who aws.Credentials, service, method, path string,
+	header http.Header, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, e.endpoint+path, bytes.NewReader(body))
@@ -43,7 +44,8 @@ func (e *emulator) signedCall(ctx context.Context, who aws.Credentials, service,
 		request.Header[name] = values
 	}
 	sum := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(ctx, who, request, hex.EncodeToString(sum[:]), service, region, time.Now()); err != nil {
+	if err := v4.NewSigner().SignHTTP(ctx, who, request, hex.EncodeToString(sum[:]), service, region,
+		time.Now()); err != nil {
 		return nil, err
 	}
 	answer, err := e.http.Do(request)
@@ -62,7 +64,8 @@ func (e *emulator) signedCall(ctx context.Context, who aws.Credentials, service,
 }
 
 // apiVersions are those of the services that are called with forms.
-var apiVersions = map[string]string{"iam": "2010-05-08", "sts": "2011-06-15", "cloudformation": "2010-05-15", "sns": "2010-03-31", "monitoring": "2010-08-01"}
+var apiVersions = map[string]string{"iam": "2010-05-08", "sts": "2011-06-15", "cloudformation": "2010-05-15",
+	"sns": "2010-03-31", "monitoring": "2010-08-01"}
 
 // form calls an action with form fields and reads the XML answer into out, which
 // may be nil.
@@ -94,7 +97,8 @@ func (e *emulator) rest(t testing.TB, service, method, path string, in, out any)
 // target calls a service that speaks JSON and takes the action from a header.
 func (e *emulator) target(t testing.TB, service, action string, in, out any) {
 	t.Helper()
-	e.speakJSON(t, service, http.MethodPost, "/", http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {action}}, in, out)
+	e.speakJSON(t, service, http.MethodPost, "/",
+		http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {action}}, in, out)
 }
 
 func (e *emulator) speakJSON(t testing.TB, service, method, path string, header http.Header, in, out any) {

@@ -62,21 +62,26 @@ assert [v["VersionId"] for v in s3.list_object_versions(Bucket=bucket, Prefix=ke
 		var got struct {
 			Messages []struct{ Body, ReceiptHandle string }
 		}
-		check(t, json.Unmarshal([]byte(cli("sqs", "receive-message", "--endpoint-url", s.endpoint, "--queue-url", s.dead, "--output", "json")), &got))
+		check(t, json.Unmarshal([]byte(cli("sqs", "receive-message", "--endpoint-url", s.endpoint, "--queue-url", s.dead,
+			"--output", "json")), &got))
 		if len(got.Messages) != 1 || got.Messages[0].Body != note {
 			t.Fatalf("the dead letters are %+v, want %q", got, note)
 		}
-		cli("sqs", "delete-message", "--endpoint-url", s.endpoint, "--queue-url", s.dead, "--receipt-handle", got.Messages[0].ReceiptHandle)
+		cli("sqs", "delete-message", "--endpoint-url", s.endpoint, "--queue-url", s.dead, "--receipt-handle",
+			got.Messages[0].ReceiptHandle)
 	})
 	t.Run("the SAM CLI invokes a function, and shows logs and endpoints", func(t *testing.T) {
 		sam := func(args ...string) string {
-			return mustRun(t, command{args: append([]string{tool(t, "sam")}, append(args, "--stack-name", s.name, "--region", region)...), env: env, limit: time.Minute}).stdout
+			return mustRun(t, command{
+				args: append([]string{tool(t, "sam")}, append(args, "--stack-name", s.name, "--region", region)...), env: env,
+				limit: time.Minute}).stdout
 		}
 		var answer struct {
 			StatusCode int    `json:"statusCode"`
 			Body       string `json:"body"`
 		}
-		check(t, json.Unmarshal([]byte(sam("remote", "invoke", "ApiFunction", "--event-file", filepath.Join(moduleRoot(t), "events", "api-http-ping.json"))), &answer))
+		check(t, json.Unmarshal([]byte(sam("remote", "invoke", "ApiFunction", "--event-file",
+			filepath.Join(moduleRoot(t), "events", "api-http-ping.json"))), &answer))
 		if answer.StatusCode != 200 {
 			t.Errorf("/ping is answered %+v", answer)
 		}

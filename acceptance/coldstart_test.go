@@ -45,8 +45,9 @@ func emulate(t testing.TB, program string, env []string) *emulated {
 	listen := net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t)))
 	runtimeAPI := net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t)))
 	e := &emulated{url: "http://" + listen + "/2015-03-31/functions/function/invocations",
-		server: serve(t, "function", append([]string{"PATH=/usr/bin:/bin", "TMPDIR=" + t.TempDir(), "AWS_LAMBDA_FUNCTION_NAME=function",
-			"AWS_LAMBDA_FUNCTION_TIMEOUT=60", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256"}, env...),
+		server: serve(t, "function",
+			append([]string{"PATH=/usr/bin:/bin", "TMPDIR=" + t.TempDir(), "AWS_LAMBDA_FUNCTION_NAME=function",
+				"AWS_LAMBDA_FUNCTION_TIMEOUT=60", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256"}, env...),
 			runtimeEmulator(t), "--runtime-interface-emulator-address", listen, "--runtime-api-address", runtimeAPI, program)}
 	eventually(t, 20*time.Second, "the runtime emulator listens", func() (bool, string) {
 		connection, err := (&net.Dialer{Timeout: time.Second}).DialContext(t.Context(), "tcp", listen)
@@ -119,7 +120,8 @@ func glob(t testing.TB, pattern string) []string {
 func standIns(t testing.TB) []string {
 	t.Helper()
 	_, ready := startDev(t, devProgram(t), "--no-validator")
-	env := []string{"HATCHERY_RECORDS=dynamodb", "HATCHERY_APPLICATION_URL=" + ready.Application, "HATCHERY_POST_BYTES=4400000"}
+	env := []string{"HATCHERY_RECORDS=dynamodb", "HATCHERY_APPLICATION_URL=" + ready.Application,
+		"HATCHERY_POST_BYTES=4400000"}
 	for name, value := range ready.Env {
 		env = append(env, name+"="+value)
 	}
@@ -168,13 +170,15 @@ func posted(t testing.TB, body []byte) []byte {
 // arrivedAt is the queue's batch about one upload.
 func arrivedAt(t testing.TB, bucket string, record upload.Ref, size int) []byte {
 	t.Helper()
-	body, err := arrival.Format(arrival.Created{Name: "ObjectCreated:Put", Time: time.Now(), Region: region, Bucket: bucket,
-		Key: string(upload.DefaultLayout.QuarantineKey(record)), Size: int64(size), Sequencer: "1"})
+	body, err := arrival.Format(arrival.Created{Name: "ObjectCreated:Put", Time: time.Now(), Region: region,
+		Bucket: bucket,
+		Key:    string(upload.DefaultLayout.QuarantineKey(record)), Size: int64(size), Sequencer: "1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	event, err := json.Marshal(events.SQSEvent{Records: []events.SQSMessage{{MessageId: "m", Body: string(body), EventSource: "aws:sqs",
-		Attributes: map[string]string{"ApproximateReceiveCount": "1"}}}})
+	event, err := json.Marshal(
+		events.SQSEvent{Records: []events.SQSMessage{{MessageId: "m", Body: string(body), EventSource: "aws:sqs",
+			Attributes: map[string]string{"ApproximateReceiveCount": "1"}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,10 +223,13 @@ func TestColdStarts(t *testing.T) {
 		}
 	}
 	file := noise(t)
-	ping, post := &starts{function: "ApiFunction", event: "GET /ping"}, &starts{function: "ApiFunction", event: "POST of 1 MB"}
-	judge, schedule := &starts{function: "ValidatorFunction", event: "a picture of 1 MB"}, &starts{function: "ReconcilerFunction", event: "the schedule"}
+	ping, post := &starts{function: "ApiFunction", event: "GET /ping"},
+		&starts{function: "ApiFunction", event: "POST of 1 MB"}
+	judge, schedule := &starts{function: "ValidatorFunction", event: "a picture of 1 MB"},
+		&starts{function: "ReconcilerFunction", event: "the schedule"}
 	for range times {
-		if reply := ping.measure(t, built.Bootstrap(ping.function), env, sampleEvent(t, "api-http-ping.json")); !strings.Contains(string(reply), `{\"status\":\"ok\"}`) {
+		if reply := ping.measure(t, built.Bootstrap(ping.function), env,
+			sampleEvent(t, "api-http-ping.json")); !strings.Contains(string(reply), `{\"status\":\"ok\"}`) {
 			t.Fatalf("ping: %s", reply)
 		}
 		var answer struct {
@@ -231,27 +238,33 @@ func TestColdStarts(t *testing.T) {
 		}
 		var record struct{ ID string }
 		reply := post.measure(t, built.Bootstrap(post.function), env, posted(t, file))
-		if err := json.Unmarshal(reply, &answer); err != nil || answer.StatusCode != http.StatusAccepted || json.Unmarshal([]byte(answer.Body), &record) != nil {
+		if err := json.Unmarshal(reply, &answer); err != nil || answer.StatusCode != http.StatusAccepted ||
+			json.Unmarshal([]byte(answer.Body), &record) != nil {
 			t.Fatalf("POST: %s", reply)
 		}
 		ref := upload.Ref{Journal: "samples", Entry: "post", Kind: "images", ID: upload.ID(record.ID)}
-		if reply := judge.measure(t, built.Bootstrap(judge.function), env, arrivedAt(t, bucket, ref, len(file))); string(reply) != `{"batchItemFailures":[]}` {
+		if reply := judge.measure(t, built.Bootstrap(judge.function), env,
+			arrivedAt(t, bucket, ref, len(file))); string(reply) != `{"batchItemFailures":[]}` {
 			t.Fatalf("validator: %s", reply)
 		}
-		if reply := schedule.measure(t, built.Bootstrap(schedule.function), env, sampleEvent(t, "reconciler-schedule.json")); !strings.Contains(string(reply), `"complete":true`) {
+		if reply := schedule.measure(t, built.Bootstrap(schedule.function), env,
+			sampleEvent(t, "reconciler-schedule.json")); !strings.Contains(string(reply), `"complete":true`) {
 			t.Fatalf("reconciler: %s", reply)
 		}
 	}
 
 	var table strings.Builder
-	fmt.Fprintf(&table, "cold starts, from the start of the program to the first reply: medians of %d, on %s\n", times, thisMachine)
-	fmt.Fprintf(&table, "%-20s %-20s %10s %17s %14s %12s\n", "function", "event", "median", "least to most", "peak memory", "zip")
+	fmt.Fprintf(&table, "cold starts, from the start of the program to the first reply: medians of %d, on %s\n", times,
+		thisMachine)
+	fmt.Fprintf(&table, "%-20s %-20s %10s %17s %14s %12s\n", "function", "event", "median", "least to most",
+		"peak memory", "zip")
 	for _, s := range []*starts{ping, post, judge, schedule} {
 		zip, err := zippedSize(filepath.Dir(built.Bootstrap(s.function)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&table, "%-20s %-20s %7.1f ms %4.0f to %6.0f ms %11.1f MB %9.2f MB\n", s.function, s.event, milliseconds(median(s.took)),
+		fmt.Fprintf(&table, "%-20s %-20s %7.1f ms %4.0f to %6.0f ms %11.1f MB %9.2f MB\n", s.function, s.event,
+			milliseconds(median(s.took)),
 			milliseconds(slices.Min(s.took)), milliseconds(slices.Max(s.took)), float64(median(s.peak))/1e6, float64(zip)/1e6)
 	}
 	t.Logf("\n%s", table.String())
@@ -262,7 +275,8 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 // TestAFunctionThatLacksASettingSaysWhich is the start that everybody meets first.
 func TestAFunctionThatLacksASettingSaysWhich(t *testing.T) {
 	built := builtFunctions(t, thisMachine)
-	env := []string{"AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=secret-canary", "HATCHERY_RECORDS=dynamodb", "HATCHERY_TABLE=t"}
+	env := []string{"AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=secret-canary",
+		"HATCHERY_RECORDS=dynamodb", "HATCHERY_TABLE=t"}
 	for function, missing := range map[string][]string{
 		"ApiFunction":        {"HATCHERY_BUCKET", "HATCHERY_APPLICATION_URL"},
 		"ValidatorFunction":  {"HATCHERY_BUCKET"},
@@ -271,12 +285,14 @@ func TestAFunctionThatLacksASettingSaysWhich(t *testing.T) {
 		t.Run(function, func(t *testing.T) {
 			e := emulate(t, built.Bootstrap(function), env)
 			var reply struct{ ErrorType, ErrorMessage string }
-			if err := json.Unmarshal(e.invoke(t, []byte("{}")), &reply); err != nil || reply.ErrorType != "Hatchery.Configuration" {
+			if err := json.Unmarshal(e.invoke(t, []byte("{}")), &reply); err != nil ||
+				reply.ErrorType != "Hatchery.Configuration" {
 				t.Errorf("replied %+v, %v", reply, err)
 			}
 			log := e.server.tail(64 << 10)
 			for _, setting := range missing {
-				if !strings.Contains(reply.ErrorMessage, setting+": found nothing") || !strings.Contains(log, setting+": found nothing") {
+				if !strings.Contains(reply.ErrorMessage, setting+": found nothing") ||
+					!strings.Contains(log, setting+": found nothing") {
 					t.Errorf("%s is not named in %q, or not in the log", setting, reply.ErrorMessage)
 				}
 			}

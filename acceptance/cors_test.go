@@ -19,7 +19,8 @@ func pagesOfAllowedOriginsOnly(t *testing.T, s *stack) {
 		t.Helper()
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, url, nil)
 		check(t, err)
-		for name, value := range map[string]string{"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"} {
+		for name, value := range map[string]string{"Origin": origin, "Access-Control-Request-Method": "POST",
+			"Access-Control-Request-Headers": "authorization,content-type"} {
 			request.Header.Set(name, value)
 		}
 		a, err := s.exchange(request)
@@ -29,7 +30,8 @@ func pagesOfAllowedOriginsOnly(t *testing.T, s *stack) {
 	for what, url := range map[string]string{"API": s.api + e.path("images"), "bucket": form.Form.URL} {
 		t.Run(what+": a preflight of an allowed origin", func(t *testing.T) {
 			a := preflight(url, allowedOrigin)
-			if a.status/100 != 2 || a.header.Get("Access-Control-Allow-Origin") != allowedOrigin || !strings.Contains(a.header.Get("Access-Control-Allow-Methods"), "POST") {
+			if a.status/100 != 2 || a.header.Get("Access-Control-Allow-Origin") != allowedOrigin ||
+				!strings.Contains(a.header.Get("Access-Control-Allow-Methods"), "POST") {
 				t.Error(a)
 			}
 		})
@@ -41,9 +43,11 @@ func pagesOfAllowedOriginsOnly(t *testing.T, s *stack) {
 	}
 	t.Run("API: a refusal can be read by a page of an allowed origin, and by no other", func(t *testing.T) {
 		for origin, want := range map[string]string{allowedOrigin: allowedOrigin, foreign: ""} {
-			a, err := e.want(t.Context(), http.StatusNotAcceptable, nil, http.MethodPost, e.path("images")+"?name=a.svg", []byte("x"), "Origin", origin)
+			a, err := e.want(t.Context(), http.StatusNotAcceptable, nil, http.MethodPost, e.path("images")+"?name=a.svg",
+				[]byte("x"), "Origin", origin)
 			check(t, err)
-			if got := a.header.Get("Access-Control-Allow-Origin"); got != want || (want != "") != strings.Contains(a.header.Get("Access-Control-Expose-Headers"), "Location") {
+			if got := a.header.Get("Access-Control-Allow-Origin"); got != want ||
+				(want != "") != strings.Contains(a.header.Get("Access-Control-Expose-Headers"), "Location") {
 				t.Errorf("for %s: %s", origin, a)
 			}
 		}
@@ -52,7 +56,8 @@ func pagesOfAllowedOriginsOnly(t *testing.T, s *stack) {
 		for origin, want := range map[string]string{allowedOrigin: allowedOrigin, foreign: ""} {
 			a, err := e.fill(t.Context(), form.Form, picture(t), "Origin", origin)
 			check(t, err)
-			if a.status/100 != 2 || a.header.Get("Access-Control-Allow-Origin") != want || (want != "") != strings.Contains(a.header.Get("Access-Control-Expose-Headers"), "ETag") {
+			if a.status/100 != 2 || a.header.Get("Access-Control-Allow-Origin") != want ||
+				(want != "") != strings.Contains(a.header.Get("Access-Control-Expose-Headers"), "ETag") {
 				t.Errorf("for %s: %s", origin, a)
 			}
 		}

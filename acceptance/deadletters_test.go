@@ -43,7 +43,8 @@ func poisonComesToTheDeadLetters(ctx context.Context, s *stack, bytes []byte) er
 	if err != nil {
 		return err
 	}
-	if dead.Attributes["ApproximateReceiveCount"] == "" || !strings.HasSuffix(dead.Attributes["DeadLetterQueueSourceArn"], ":"+s.name+"-uploads") {
+	if dead.Attributes["ApproximateReceiveCount"] == "" ||
+		!strings.HasSuffix(dead.Attributes["DeadLetterQueueSourceArn"], ":"+s.name+"-uploads") {
 		return fmt.Errorf("the dead letter says of itself %v", dead.Attributes)
 	}
 	return s.forget(ctx, s.dead, dead)
@@ -53,8 +54,9 @@ func poisonComesToTheDeadLetters(ctx context.Context, s *stack, bytes []byte) er
 func (s *stack) deadLetter(ctx context.Context, has string) (types.Message, error) {
 	var found types.Message
 	err := waitFor(ctx, 2*s.patience, "a dead letter with "+has, func() (bool, string) {
-		out, err := s.queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &s.dead, MaxNumberOfMessages: 10, VisibilityTimeout: 1,
-			MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll}})
+		out, err := s.queues.ReceiveMessage(ctx,
+			&sqs.ReceiveMessageInput{QueueUrl: &s.dead, MaxNumberOfMessages: 10, VisibilityTimeout: 1,
+				MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll}})
 		if err != nil {
 			return false, err.Error()
 		}
@@ -110,11 +112,14 @@ func troubleIsSurvived(t *testing.T, s *stack) {
 func (s *stack) noDeadLetters(ctx context.Context) error {
 	for _, queue := range []string{s.queue, s.dead} {
 		err := waitFor(ctx, s.patience, "the queue is empty", func() (bool, string) {
-			out, err := s.queues.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &queue, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
+			out, err := s.queues.GetQueueAttributes(ctx,
+				&sqs.GetQueueAttributesInput{QueueUrl: &queue,
+					AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
 			if err != nil {
 				return false, err.Error()
 			}
-			return out.Attributes["ApproximateNumberOfMessages"] == "0" && out.Attributes["ApproximateNumberOfMessagesNotVisible"] == "0",
+			return out.Attributes["ApproximateNumberOfMessages"] == "0" &&
+					out.Attributes["ApproximateNumberOfMessagesNotVisible"] == "0",
 				fmt.Sprint(queue, out.Attributes)
 		})
 		if err != nil {
@@ -127,7 +132,8 @@ func (s *stack) noDeadLetters(ctx context.Context) error {
 // mapping turns the event source mapping on or off.
 func (s *stack) mapping(t testing.TB, on bool) {
 	t.Helper()
-	s.rest(t, "lambda", http.MethodPut, "/2015-03-31/event-source-mappings/"+s.physical(t, "ValidatorFunctionArrived"), map[string]any{"Enabled": on}, nil)
+	s.rest(t, "lambda", http.MethodPut, "/2015-03-31/event-source-mappings/"+s.physical(t, "ValidatorFunctionArrived"),
+		map[string]any{"Enabled": on}, nil)
 }
 
 // invoke calls a function and reads what it gives.
@@ -135,7 +141,8 @@ func (s *stack) invoke(t testing.TB, logical string, in, out any) {
 	t.Helper()
 	body, err := json.Marshal(in)
 	check(t, err)
-	text, err := s.signedCall(t.Context(), root(), "lambda", http.MethodPost, "/2015-03-31/functions/"+s.physical(t, logical)+"/invocations", nil, body)
+	text, err := s.signedCall(t.Context(), root(), "lambda", http.MethodPost,
+		"/2015-03-31/functions/"+s.physical(t, logical)+"/invocations", nil, body)
 	check(t, err)
 	if err := json.Unmarshal(text, out); err != nil {
 		t.Fatalf("%s answered %v: %s", logical, err, text)

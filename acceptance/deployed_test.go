@@ -11,17 +11,20 @@ func TestTheDeployedStack(t *testing.T) {
 	b := builtFunctions(t, thisMachine)
 	s := deployStack(t, e, "hatchery", builtTemplate(t, b), b, parameters("hatchery"))
 	check(t, s.hurry(t.Context()))
-	t.Run("an upload by POST is stored, served, listed and deleted", func(t *testing.T) { check(t, uploadsByPost(t.Context(), s, picture(t))) })
-	t.Run("an upload by a signed form is stored, served, listed and deleted", func(t *testing.T) { check(t, uploadsByForm(t.Context(), s, picture(t))) })
+	t.Run("an upload by POST is stored, served, listed and deleted",
+		func(t *testing.T) { check(t, uploadsByPost(t.Context(), s, picture(t))) })
+	t.Run("an upload by a signed form is stored, served, listed and deleted",
+		func(t *testing.T) { check(t, uploadsByForm(t.Context(), s, picture(t))) })
 	if t.Failed() {
 		t.FailNow() // nothing else can be well then
 	}
-	t.Run("the validator refuses liars", func(t *testing.T) { refusesLiars(t, s) })
+	t.Run("the validator refuses files with a false extension", func(t *testing.T) { refusesFalseExtensions(t, s) })
 	t.Run("the API refuses requests", func(t *testing.T) { refusesRequests(t, s) })
 	t.Run("CORS", func(t *testing.T) { pagesOfAllowedOriginsOnly(t, s) })
 	t.Run("the application is told", func(t *testing.T) { tellsTheApplication(t, s) })
 	t.Run("from accepted to stored", func(t *testing.T) { measures(t, s) })
-	t.Run("poison comes to the dead letters", func(t *testing.T) { check(t, poisonComesToTheDeadLetters(t.Context(), s, picture(t))) })
+	t.Run("poison comes to the dead letters",
+		func(t *testing.T) { check(t, poisonComesToTheDeadLetters(t.Context(), s, picture(t))) })
 	t.Run("trouble ends among the dead letters, and can be sent back", func(t *testing.T) { troubleIsSurvived(t, s) })
 	t.Run("lost messages are sent again", func(t *testing.T) { reconcilesLostMessages(t, s) })
 	t.Run("other clients", func(t *testing.T) { otherClients(t, s) })

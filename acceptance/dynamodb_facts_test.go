@@ -207,7 +207,8 @@ func TestWhatIsLongerThanAPageOfDynamoDBIsReadWhole(t *testing.T) {
 			Cursor: c, Limit: pages})
 	})
 	whole("PendingBefore", pending, func(c upload.Cursor) (upload.Page, error) {
-		return s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: draft(3 * each).CreatedAt, Cursor: c, Limit: pages})
+		return s.Scan(t.Context(),
+			upload.ScanQuery{Status: upload.Pending, Before: draft(3 * each).CreatedAt, Cursor: c, Limit: pages})
 	})
 	whole("All", slices.Concat(stored, pending), func(c upload.Cursor) (upload.Page, error) {
 		return s.Scan(t.Context(), upload.ScanQuery{Cursor: c, Limit: pages})

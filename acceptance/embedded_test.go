@@ -17,7 +17,8 @@ func TestOtherClientsUseTheEmbeddedStack(t *testing.T) {
 	program := filepath.Join(folder, "hatchery")
 	mustRun(t, command{folder: moduleRoot(t), limit: 5 * time.Minute, env: bareEnvironment(t, "CGO_ENABLED=0"),
 		args: []string{tool(t, "go"), "build", "-o", program, "./cmd/hatchery"}})
-	dev := serve(t, "dev", nil, program, "dev", "--json", "--data", filepath.Join(folder, "data"), "--listen", "127.0.0.1:0")
+	dev := serve(t, "dev", nil, program, "dev", "--json", "--data", filepath.Join(folder, "data"), "--listen",
+		"127.0.0.1:0")
 	var ready struct {
 		Msg string
 		Env map[string]string
@@ -33,7 +34,8 @@ func TestOtherClientsUseTheEmbeddedStack(t *testing.T) {
 	env := bareEnvironment(t, exports...)
 
 	t.Run("boto3", func(t *testing.T) {
-		mustRun(t, command{args: []string{tool(t, "python"), filepath.Join("testdata", "clients.py")}, env: env, limit: time.Minute})
+		mustRun(t, command{args: []string{tool(t, "python"), filepath.Join("testdata", "clients.py")}, env: env,
+			limit: time.Minute})
 	})
 	t.Run("the AWS CLI", func(t *testing.T) {
 		cli := func(args ...string) string {
@@ -45,7 +47,8 @@ func TestOtherClientsUseTheEmbeddedStack(t *testing.T) {
 		cli("s3", "cp", file, at)
 		cli("s3", "cp", at, copied)
 		mustRun(t, command{args: []string{"cmp", file, copied}})
-		if listed := cli("s3api", "list-object-versions", "--bucket", ready.Env["HATCHERY_BUCKET"], "--prefix", "cli/"); strings.Count(listed, `"VersionId"`) != 1 {
+		if listed := cli("s3api", "list-object-versions", "--bucket", ready.Env["HATCHERY_BUCKET"], "--prefix",
+			"cli/"); strings.Count(listed, `"VersionId"`) != 1 {
 			t.Errorf("the versions are %s", listed)
 		}
 		cli("s3", "rm", at)
@@ -63,7 +66,8 @@ func TestOtherClientsUseTheEmbeddedStack(t *testing.T) {
 			t.Fatalf("received %+v", got)
 		}
 		sqs("delete-message", "--queue-url", dead, "--receipt-handle", got.Messages[0].ReceiptHandle)
-		if attributes := sqs("get-queue-attributes", "--queue-url", ready.Env["HATCHERY_QUEUE_URL"], "--attribute-names", "All"); !strings.Contains(attributes, "RedrivePolicy") {
+		if attributes := sqs("get-queue-attributes", "--queue-url", ready.Env["HATCHERY_QUEUE_URL"], "--attribute-names",
+			"All"); !strings.Contains(attributes, "RedrivePolicy") {
 			t.Errorf("the queue's attributes are %s", attributes)
 		}
 	})

@@ -35,7 +35,8 @@ func startEmulator(t testing.TB) *emulator {
 	e.endpoint = "https://127.0.0.1:" + strconv.Itoa(e.port)
 	e.http = &http.Client{Timeout: time.Minute, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, net.JoinHostPort("127.0.0.1", strconv.Itoa(e.port)))
+			return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network,
+				net.JoinHostPort("127.0.0.1", strconv.Itoa(e.port)))
 		},
 		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: e.identity.roots},
 		TLSHandshakeTimeout: 10 * time.Second, MaxIdleConnsPerHost: 32},

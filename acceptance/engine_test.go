@@ -48,7 +48,8 @@ func startEngine(t testing.TB) engine {
 	check(t, err)
 	t.Cleanup(func() { check(t, os.RemoveAll(folder)) })
 	env := bareEnvironment(t, "CONTAINERS_CONF="+write(t, filepath.Join(folder, "containers.conf"), containersConf))
-	podman := []string{tool(t, "podman"), "--root", filepath.Join(folder, "store"), "--runroot", filepath.Join(folder, "run"), "--storage-driver", "vfs"}
+	podman := []string{tool(t, "podman"), "--root", filepath.Join(folder, "store"), "--runroot",
+		filepath.Join(folder, "run"), "--storage-driver", "vfs"}
 	tool(t, "runc")
 	t.Cleanup(func() {
 		if r := run(t, command{args: append(podman, "rm", "--all", "--force", "--time", "0"), env: env}); r.code != 0 {
@@ -66,7 +67,8 @@ func startEngine(t testing.TB) engine {
 	check(t, err)
 	check(t, os.WriteFile(filepath.Join(rootfs, "var/rapid/aws-lambda-rie"), program, 0o755))
 	write(t, filepath.Join(folder, "image", "Containerfile"), containerfile)
-	mustRun(t, command{args: append(podman, "build", "--quiet", "--tag", imageName+":rapid-"+thisMachine, filepath.Join(folder, "image")), env: env})
+	mustRun(t, command{args: append(podman, "build", "--quiet", "--tag", imageName+":rapid-"+thisMachine,
+		filepath.Join(folder, "image")), env: env})
 
 	e := engine{socket: filepath.Join(folder, "engine.sock"), image: imageName + ":al2023"}
 	service := serve(t, "podman", env, append(podman, "system", "service", "--time", "0", "unix://"+e.socket)...)

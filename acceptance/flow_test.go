@@ -59,7 +59,8 @@ func uploadsByPost(ctx context.Context, s *stack, bytes []byte) error {
 // uploadsByForm uploads a picture straight to the bucket.
 func uploadsByForm(ctx context.Context, s *stack, bytes []byte) error {
 	e := s.newEntry()
-	asked, err := e.form(ctx, "images", map[string]any{"name": "cat.gif", "size": len(bytes), "type": "image/gif", "sha256": hexSum(bytes)})
+	asked, err := e.form(ctx, "images",
+		map[string]any{"name": "cat.gif", "size": len(bytes), "type": "image/gif", "sha256": hexSum(bytes)})
 	if err != nil {
 		return err
 	}
@@ -116,8 +117,10 @@ func (e entry) promoted(ctx context.Context, r record, want []byte) error {
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(got, want) || aws.ToString(object.ContentType) != "image/gif" || object.Metadata["source-version"] == "" {
-		return fmt.Errorf("the promoted object is %d bytes of %s with %v, want %d", len(got), aws.ToString(object.ContentType), object.Metadata, len(want))
+	if !bytes.Equal(got, want) || aws.ToString(object.ContentType) != "image/gif" ||
+		object.Metadata["source-version"] == "" {
+		return fmt.Errorf("the promoted object is %d bytes of %s with %v, want %d", len(got),
+			aws.ToString(object.ContentType), object.Metadata, len(want))
 	}
 	// The validator acknowledges only when quarantine is empty, a moment after the verdict.
 	if err := e.emptied(ctx, r); err != nil {
@@ -139,11 +142,13 @@ func (e entry) served(ctx context.Context, r record, want []byte) error {
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(a.body, want) || a.header.Get("Content-Type") != "image/gif" || a.header.Get("X-Content-Type-Options") != "nosniff" ||
+	if !bytes.Equal(a.body, want) || a.header.Get("Content-Type") != "image/gif" ||
+		a.header.Get("X-Content-Type-Options") != "nosniff" ||
 		a.header.Get("ETag") != `"`+r.SHA256+`"` {
 		return fmt.Errorf("served as %s", a)
 	}
-	part, err := e.want(ctx, http.StatusPartialContent, nil, http.MethodGet, e.path(r.Kind, r.ID), nil, "Range", "bytes=1-3")
+	part, err := e.want(ctx, http.StatusPartialContent, nil, http.MethodGet, e.path(r.Kind, r.ID), nil, "Range",
+		"bytes=1-3")
 	if err == nil && !bytes.Equal(part.body, want[1:4]) {
 		err = fmt.Errorf("the range is served as %s", part)
 	}
@@ -209,7 +214,8 @@ var errNoItem = errors.New("there is no such item in the table")
 
 // item is an upload's item, as it lies in the table.
 func (e entry) item(ctx context.Context, r record) (map[string]types.AttributeValue, error) {
-	out, err := e.database.GetItem(ctx, &dynamodb.GetItemInput{TableName: &e.table, Key: e.itemKey(r), ConsistentRead: aws.Bool(true)})
+	out, err := e.database.GetItem(ctx,
+		&dynamodb.GetItemInput{TableName: &e.table, Key: e.itemKey(r), ConsistentRead: aws.Bool(true)})
 	if err == nil && out.Item == nil {
 		err = errNoItem
 	}

@@ -36,8 +36,10 @@ func measures(t *testing.T, s *stack) {
 		check(t, err)
 	}
 	slices.Sort(took)
-	t.Logf("accepted -> stored, %d uploads of %d bytes, %d at once: p50 %s, p95 %s, longest %s; all in %s", uploads, len(picture(t)), atOnce,
-		took[uploads/2].Round(time.Millisecond), took[uploads*95/100].Round(time.Millisecond), took[uploads-1].Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
+	t.Logf("accepted -> stored, %d uploads of %d bytes, %d at once: p50 %s, p95 %s, longest %s; all in %s", uploads,
+		len(picture(t)), atOnce,
+		took[uploads/2].Round(time.Millisecond), took[uploads*95/100].Round(time.Millisecond),
+		took[uploads-1].Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 }
 
 func (e entry) timed(t testing.TB, bytes []byte) (time.Duration, error) {

@@ -17,7 +17,8 @@ var update = flag.Bool("update", false, "write testdata/transformed.json anew fr
 
 func TestSAMAcceptsTheTemplate(t *testing.T) {
 	t.Parallel()
-	mustRun(t, command{args: []string{tool(t, "sam"), "validate", "--lint", "--template", "template.yaml"}, folder: moduleRoot(t)})
+	mustRun(t, command{args: []string{tool(t, "sam"), "validate", "--lint", "--template", "template.yaml"},
+		folder: moduleRoot(t)})
 }
 
 func TestTheLinterOfCloudFormationFindsNothing(t *testing.T) {
@@ -27,7 +28,8 @@ func TestTheLinterOfCloudFormationFindsNothing(t *testing.T) {
 
 func TestTheTransformedTemplateIsTheCommittedOne(t *testing.T) {
 	t.Parallel()
-	made := mustRun(t, command{args: []string{tool(t, "python"), filepath.Join("acceptance", "testdata", "transform.py"), "template.yaml"}, folder: moduleRoot(t)}).stdout
+	made := mustRun(t, command{args: []string{tool(t, "python"), filepath.Join("acceptance", "testdata", "transform.py"),
+		"template.yaml"}, folder: moduleRoot(t)}).stdout
 	if *update {
 		if err := os.WriteFile(goldenFile, []byte(made), 0o644); err != nil {
 			t.Fatal(err)
@@ -38,7 +40,8 @@ func TestTheTransformedTemplateIsTheCommittedOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal([]byte(made), committed) {
-		t.Errorf("template.yaml makes something else than %s holds, from %s on; after a look: go test -tags acceptance ./acceptance -run Transformed -update",
+		t.Errorf("template.yaml makes something else than %s holds, from %s on; after a look: go test -tags acceptance "+
+			"./acceptance -run Transformed -update",
 			goldenFile, firstDifference(made, string(committed)))
 	}
 }
@@ -68,7 +71,8 @@ func (c checked) String() string { return c.Resource + " " + c.ID }
 // checkov looks for what is unsafe. It works without a network: its rules are its own.
 func checkov(t *testing.T, template string) (code int, failed, skipped []checked) {
 	t.Helper()
-	r := run(t, command{args: []string{tool(t, "checkov"), "--framework", "cloudformation", "--skip-download", "--compact", "--output", "json", "--file", template}})
+	r := run(t, command{args: []string{tool(t, "checkov"), "--framework", "cloudformation", "--skip-download",
+		"--compact", "--output", "json", "--file", template}})
 	var found struct {
 		Results struct {
 			Passed  []checked `json:"passed_checks"`

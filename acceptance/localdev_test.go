@@ -87,7 +87,8 @@ func (d localDev) envVars() string { return filepath.Join(d.data, "sam-local.jso
 
 // caller is who keeps files in an entry, asking an API that dev is behind.
 func (d localDev) caller(api string, journal upload.Journal, id upload.Entry) entry {
-	return entry{stack: &stack{emulator: &emulator{http: d.client}, api: api}, journal: string(journal), id: string(id), token: "demo"}
+	return entry{stack: &stack{emulator: &emulator{http: d.client}, api: api}, journal: string(journal), id: string(id),
+		token: "demo"}
 }
 
 // record is what dev finds of an upload.
@@ -95,7 +96,8 @@ func (d localDev) record(t testing.TB, ref upload.Ref) record {
 	t.Helper()
 	var got record
 	e := d.caller(d.api, ref.Journal, ref.Entry)
-	_, err := e.want(t.Context(), http.StatusOK, &got, http.MethodGet, e.path(string(ref.Kind), string(ref.ID), "status"), nil)
+	_, err := e.want(t.Context(), http.StatusOK, &got, http.MethodGet, e.path(string(ref.Kind), string(ref.ID), "status"),
+		nil)
 	check(t, err)
 	return got
 }
@@ -104,17 +106,21 @@ func (d localDev) record(t testing.TB, ref upload.Ref) record {
 func (d localDev) batch(t testing.TB, id string) []byte {
 	t.Helper()
 	queue := sqs.New(sqs.Options{Region: region, BaseEndpoint: aws.String(d.env["AWS_ENDPOINT_URL_SQS"]),
-		Credentials: credentials.NewStaticCredentialsProvider(d.env["AWS_ACCESS_KEY_ID"], d.env["AWS_SECRET_ACCESS_KEY"], "")})
+		Credentials: credentials.NewStaticCredentialsProvider(d.env["AWS_ACCESS_KEY_ID"], d.env["AWS_SECRET_ACCESS_KEY"],
+			"")})
 	var batch events.SQSEvent
 	eventually(t, 30*time.Second, "the message about "+id, func() (bool, string) {
-		got, err := queue.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String(d.env["HATCHERY_QUEUE_URL"]), MaxNumberOfMessages: 10, WaitTimeSeconds: 1})
+		got, err := queue.ReceiveMessage(t.Context(),
+			&sqs.ReceiveMessageInput{QueueUrl: aws.String(d.env["HATCHERY_QUEUE_URL"]), MaxNumberOfMessages: 10,
+				WaitTimeSeconds: 1})
 		if err != nil {
 			return false, err.Error()
 		}
 		for _, m := range got.Messages {
 			if strings.Contains(*m.Body, id) {
-				batch.Records = append(batch.Records, events.SQSMessage{MessageId: *m.MessageId, ReceiptHandle: *m.ReceiptHandle, Body: *m.Body,
-					EventSource: "aws:sqs", AWSRegion: region, Attributes: map[string]string{"ApproximateReceiveCount": "1"}})
+				batch.Records = append(batch.Records,
+					events.SQSMessage{MessageId: *m.MessageId, ReceiptHandle: *m.ReceiptHandle, Body: *m.Body,
+						EventSource: "aws:sqs", AWSRegion: region, Attributes: map[string]string{"ApproximateReceiveCount": "1"}})
 			}
 		}
 		return len(batch.Records) > 0, "other messages"

@@ -22,19 +22,23 @@ var mutants = []struct {
 	found   string
 }{
 	{"the bucket notifies of another prefix",
-		replace("incoming/", "Resources", "UploadsBucket", "Properties", "NotificationConfiguration", "QueueConfigurations", 0, "Filter", "S3Key", "Rules", 0, "Value"),
+		replace("incoming/", "Resources", "UploadsBucket", "Properties", "NotificationConfiguration", "QueueConfigurations",
+			0, "Filter", "S3Key", "Rules", 0, "Value"),
 		false, uploadsByPost, "the verdict"},
 	{"the queue's policy does not let the bucket send",
-		replace("sqs:ReceiveMessage", "Resources", "UploadsQueuePolicy", "Properties", "PolicyDocument", "Statement", 0, "Action"),
+		replace("sqs:ReceiveMessage", "Resources", "UploadsQueuePolicy", "Properties", "PolicyDocument", "Statement", 0,
+			"Action"),
 		true, nil, "Unable to validate the following destination configurations"},
 	{"the queue's policy names another bucket",
-		replace("arn:aws:s3:::another", "Resources", "UploadsQueuePolicy", "Properties", "PolicyDocument", "Statement", 0, "Condition", "ArnEquals", "aws:SourceArn"),
+		replace("arn:aws:s3:::another", "Resources", "UploadsQueuePolicy", "Properties", "PolicyDocument", "Statement", 0,
+			"Condition", "ArnEquals", "aws:SourceArn"),
 		true, nil, "Unable to validate the following destination configurations"},
 	{"the queue gives no message up",
 		replace(nil, "Resources", "UploadsQueue", "Properties", "RedrivePolicy"),
 		false, poisonComesToTheDeadLetters, "a dead letter"},
 	{"the mapping does not hear which messages failed",
-		replace(nil, "Resources", "ValidatorFunction", "Properties", "Events", "Arrived", "Properties", "FunctionResponseTypes"),
+		replace(nil, "Resources", "ValidatorFunction", "Properties", "Events", "Arrived", "Properties",
+			"FunctionResponseTypes"),
 		false, poisonComesToTheDeadLetters, "a dead letter"},
 }
 

@@ -42,7 +42,8 @@ type result struct {
 }
 
 func (r result) String() string {
-	return fmt.Sprintf("%s\nended with %d after %s\n%s\n%s", r.command, r.code, r.took.Round(time.Millisecond), r.stdout, r.stderr)
+	return fmt.Sprintf("%s\nended with %d after %s\n%s\n%s", r.command, r.code, r.took.Round(time.Millisecond), r.stdout,
+		r.stderr)
 }
 
 // run runs a command. Only one that could not be run, or took longer than its

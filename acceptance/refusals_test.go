@@ -15,8 +15,8 @@ import (
 	"hatchery/shared/upload"
 )
 
-// refusesLiars: each reason that the validator itself can have.
-func refusesLiars(t *testing.T, s *stack) {
+// refusesFalseExtensions: each reason that the validator itself can have.
+func refusesFalseExtensions(t *testing.T, s *stack) {
 	for _, c := range []struct {
 		code upload.Code
 		file string
@@ -76,8 +76,9 @@ func refusesLiars(t *testing.T, s *stack) {
 			e := s.newEntry()
 			f, err := e.form(t.Context(), "pairs", map[string]any{"name": "a.gif"})
 			check(t, err)
-			_, err = s.objects.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &s.bucket, Key: aws.String(e.quarantineKey(f.Record)),
-				Body: bytes.NewReader(make([]byte, size))})
+			_, err = s.objects.PutObject(t.Context(),
+				&s3.PutObjectInput{Bucket: &s.bucket, Key: aws.String(e.quarantineKey(f.Record)),
+					Body: bytes.NewReader(make([]byte, size))})
 			check(t, err)
 			check(t, e.rejected(t.Context(), f.Record, code))
 		})
@@ -129,9 +130,12 @@ func refusesRequests(t *testing.T, s *stack) {
 		{"too small", http.MethodPost, e.path("pairs") + "?name=a.gif", gif[:10], nil, "", 406, ""},
 		{"too large for the kind", http.MethodPost, e.path("pairs") + "?name=a.gif", make([]byte, 2001), nil, "", 406, ""},
 		{"too large for POST", http.MethodPost, images + "?name=a.gif", make([]byte, 4_400_001), nil, "", 413, ""},
-		{"another checksum than was said", http.MethodPost, images + "?name=a.gif", gif, []string{"Content-Digest", "sha-256=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:"}, "", 400, "digest_mismatch"},
-		{"a form for another extension", http.MethodPost, e.path("images", "uploads"), []byte(`{"name":"a.svg"}`), []string{"Content-Type", "application/json"}, "", 406, "extension"},
-		{"a form asked for with rubbish", http.MethodPost, e.path("images", "uploads"), []byte(`{"name":`), []string{"Content-Type", "application/json"}, "", 400, ""},
+		{"another checksum than was said", http.MethodPost, images + "?name=a.gif", gif,
+			[]string{"Content-Digest", "sha-256=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:"}, "", 400, "digest_mismatch"},
+		{"a form for another extension", http.MethodPost, e.path("images", "uploads"), []byte(`{"name":"a.svg"}`),
+			[]string{"Content-Type", "application/json"}, "", 406, "extension"},
+		{"a form asked for with rubbish", http.MethodPost, e.path("images", "uploads"), []byte(`{"name":`),
+			[]string{"Content-Type", "application/json"}, "", 400, ""},
 		{"a cursor that nobody gave", http.MethodGet, images + "?limit=1&cursor=rubbish", nil, nil, "", 400, ""},
 	} {
 		t.Run(c.what, func(t *testing.T) {
@@ -161,14 +165,16 @@ func refusesRequests(t *testing.T, s *stack) {
 			_, err = e.stored(t.Context(), r)
 			check(t, err)
 		}
-		check(t, s.refuses(t.Context(), e, refusal{method: http.MethodPost, path: e.path("pairs") + "?name=a.gif", body: padded(t, 200), status: 406}))
+		check(t, s.refuses(t.Context(), e,
+			refusal{method: http.MethodPost, path: e.path("pairs") + "?name=a.gif", body: padded(t, 200), status: 406}))
 	})
 	t.Run("another entry's upload", func(t *testing.T) {
 		t.Parallel()
 		e, other := s.newEntry(), s.newEntry()
 		r, err := e.post(t.Context(), "images", "a.gif", gif)
 		check(t, err)
-		check(t, s.refuses(t.Context(), other, refusal{method: http.MethodGet, path: other.path("images", r.ID, "status"), status: 404}))
+		check(t, s.refuses(t.Context(), other,
+			refusal{method: http.MethodGet, path: other.path("images", r.ID, "status"), status: 404}))
 	})
 }
 

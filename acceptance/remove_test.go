@@ -26,7 +26,8 @@ func takesDown(t *testing.T, s *stack) {
 			t.Errorf("before it is deleted the stack has no %s: so nothing is known of them afterwards", kind)
 		}
 	}
-	mustRun(t, command{args: []string{tool(t, "sam"), "delete", "--config-file", filepath.Join(moduleRoot(t), "samconfig.toml"), "--config-env", "acceptance",
+	mustRun(t, command{args: []string{tool(t, "sam"), "delete", "--config-file",
+		filepath.Join(moduleRoot(t), "samconfig.toml"), "--config-env", "acceptance",
 		"--stack-name", s.name, "--no-prompts"}, env: s.environment(t), limit: 2 * time.Minute})
 
 	buckets, err := s.objects.ListBuckets(ctx, &s3.ListBucketsInput{})

@@ -31,7 +31,8 @@ type actor struct {
 
 func (s *stack) actor(who aws.Credentials) actor {
 	config := s.config(who)
-	return actor{stack: s, who: who, objects: s3Client(config), queues: sqs.NewFromConfig(config), database: dynamodb.NewFromConfig(config)}
+	return actor{stack: s, who: who, objects: s3Client(config), queues: sqs.NewFromConfig(config),
+		database: dynamodb.NewFromConfig(config)}
 }
 
 // act is one thing to do at AWS; what it is done to need not be there.
@@ -84,14 +85,16 @@ func listObjects(ctx context.Context, a actor) error {
 }
 
 func openBucket(ctx context.Context, a actor) error {
-	_, err := a.objects.PutBucketCors(ctx, &s3.PutBucketCorsInput{Bucket: &a.bucket, CORSConfiguration: &s3types.CORSConfiguration{
-		CORSRules: []s3types.CORSRule{{AllowedMethods: []string{"GET"}, AllowedOrigins: []string{allowedOrigin}}}}})
+	_, err := a.objects.PutBucketCors(ctx,
+		&s3.PutBucketCorsInput{Bucket: &a.bucket, CORSConfiguration: &s3types.CORSConfiguration{
+			CORSRules: []s3types.CORSRule{{AllowedMethods: []string{"GET"}, AllowedOrigins: []string{allowedOrigin}}}}})
 	return err
 }
 
 // noItem is a key under which nothing is in the table.
 func noItem() map[string]types.AttributeValue {
-	return map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "none"}, "sk": &types.AttributeValueMemberS{Value: "none"}}
+	return map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "none"},
+		"sk": &types.AttributeValueMemberS{Value: "none"}}
 }
 
 func getItem(ctx context.Context, a actor) error {
@@ -106,8 +109,9 @@ func deleteItem(ctx context.Context, a actor) error {
 
 func query(index, attribute string) act {
 	return func(ctx context.Context, a actor) error {
-		_, err := a.database.Query(ctx, &dynamodb.QueryInput{TableName: &a.table, IndexName: &index, KeyConditionExpression: aws.String(attribute + " = :p"),
-			ExpressionAttributeValues: map[string]types.AttributeValue{":p": &types.AttributeValueMemberS{Value: "none"}}})
+		_, err := a.database.Query(ctx,
+			&dynamodb.QueryInput{TableName: &a.table, IndexName: &index, KeyConditionExpression: aws.String(attribute + " = :p"),
+				ExpressionAttributeValues: map[string]types.AttributeValue{":p": &types.AttributeValueMemberS{Value: "none"}}})
 		return err
 	}
 }
@@ -120,7 +124,8 @@ func scan(ctx context.Context, a actor) error {
 func send(queue func(*stack) string) act {
 	return func(ctx context.Context, a actor) error {
 		// The test event of S3, which the validator acknowledges.
-		body := `{"Service":"Amazon S3","Event":"s3:TestEvent","Time":"2026-01-01T00:00:00.000Z","Bucket":"` + a.bucket + `","RequestId":"1","HostId":"1"}`
+		body := `{"Service":"Amazon S3","Event":"s3:TestEvent","Time":"2026-01-01T00:00:00.000Z","Bucket":"` + a.bucket +
+			`","RequestId":"1","HostId":"1"}`
 		_, err := a.queues.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: aws.String(queue(a.stack)), MessageBody: &body})
 		return err
 	}
@@ -128,7 +133,8 @@ func send(queue func(*stack) string) act {
 
 func receive(queue func(*stack) string) act {
 	return func(ctx context.Context, a actor) error {
-		_, err := a.queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: aws.String(queue(a.stack)), VisibilityTimeout: 1})
+		_, err := a.queues.ReceiveMessage(ctx,
+			&sqs.ReceiveMessageInput{QueueUrl: aws.String(queue(a.stack)), VisibilityTimeout: 1})
 		return err
 	}
 }
@@ -146,16 +152,19 @@ func tell(ctx context.Context, a actor) error {
 // writeLog writes into a function's log, as Lambda does for it; no such stream is there.
 func writeLog(function string) act {
 	return func(ctx context.Context, a actor) error {
-		body := `{"logGroupName":"/aws/lambda/` + a.name + `/` + function + `","logStreamName":"none","logEvents":[{"timestamp":1,"message":"x"}]}`
+		body := `{"logGroupName":"/aws/lambda/` + a.name + `/` + function +
+			`","logStreamName":"none","logEvents":[{"timestamp":1,"message":"x"}]}`
 		_, err := a.signedCall(ctx, a.who, "logs", http.MethodPost, "/",
-			http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {"Logs_20140328.PutLogEvents"}}, []byte(body))
+			http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {"Logs_20140328.PutLogEvents"}},
+			[]byte(body))
 		return err
 	}
 }
 
 // invokeReconciler starts a function, which nobody but the schedule should.
 func invokeReconciler(ctx context.Context, a actor) error {
-	_, err := a.signedCall(ctx, a.who, "lambda", http.MethodPost, "/2015-03-31/functions/"+a.resources["ReconcilerFunction"]+"/invocations", nil, []byte(`{}`))
+	_, err := a.signedCall(ctx, a.who, "lambda", http.MethodPost,
+		"/2015-03-31/functions/"+a.resources["ReconcilerFunction"]+"/invocations", nil, []byte(`{}`))
 	return err
 }
 
@@ -262,18 +271,22 @@ func refusesWhatIsNotTheirs(t *testing.T, s *stack) {
 		"read quarantine": get(inQuarantine, ""), "read a version of quarantine": get(inQuarantine, noVersion),
 		"read files": get(inFiles, ""), "read a version of files": get(inFiles, noVersion),
 		"hide an object of files": remove(inFiles, ""), "hide an object of quarantine": remove(inQuarantine, ""),
-		"remove a version of files": remove(inFiles, noVersion), "remove a version of quarantine": remove(inQuarantine, noVersion),
-		"list objects": listObjects, "list versions": listVersions, "change the bucket": openBucket,
+		"remove a version of files":      remove(inFiles, noVersion),
+		"remove a version of quarantine": remove(inQuarantine, noVersion),
+		"list objects":                   listObjects, "list versions": listVersions, "change the bucket": openBucket,
 		"read a record": getItem, "remove a record": deleteItem, "scan the table": scan,
-		"list an entry": query("by-list", "pk"), "find bytes": query("by-bytes", "pk"), "list by status": query("by-status", "status_shard"),
+		"list an entry": query("by-list", "pk"), "find bytes": query("by-bytes", "pk"),
+		"list by status":    query("by-status", "status_shard"),
 		"send to the queue": send(uploads), "receive from the queue": receive(uploads),
 		"send to the dead letters": send(deadLetters), "receive from the dead letters": receive(deadLetters),
 		"tell the bus": tell, "invoke a function": invokeReconciler,
 	}
 	may := map[string][]string{
-		"ApiRole": {"put into quarantine", "read a version of files", "remove a version of files", "remove a version of quarantine", "list versions",
+		"ApiRole": {"put into quarantine", "read a version of files", "remove a version of files",
+			"remove a version of quarantine", "list versions",
 			"read a record", "remove a record", "list an entry", "find bytes"},
-		"ValidatorRole": {"read quarantine", "read a version of quarantine", "put into files", "read files", "remove a version of files", "remove a version of quarantine",
+		"ValidatorRole": {"read quarantine", "read a version of quarantine", "put into files", "read files",
+			"remove a version of files", "remove a version of quarantine",
 			"list objects", "list versions", "read a record", "find bytes", "receive from the queue", "tell the bus"},
 		"ReconcilerRole": {"list versions", "read a record", "list by status", "send to the queue", "tell the bus"},
 	}
@@ -319,7 +332,8 @@ func (s *stack) refusesPlain(t *testing.T, who aws.Credentials) {
 	config := s.config(who)
 	config.HTTPClient = &http.Client{Timeout: time.Minute, Transport: plainly{s.http.Transport}}
 	plain := actor{stack: s, objects: s3Client(config), queues: sqs.NewFromConfig(config)}
-	for what, act := range map[string]act{"bucket": listObjects, "objects": put(inFiles), "queue": send(uploads), "dead letters": send(deadLetters)} {
+	for what, act := range map[string]act{"bucket": listObjects, "objects": put(inFiles), "queue": send(uploads),
+		"dead letters": send(deadLetters)} {
 		if err := act(t.Context(), plain); !denied(err) {
 			t.Errorf("%s: %v", what, err)
 		}

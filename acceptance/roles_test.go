@@ -69,7 +69,8 @@ func (s *stack) grant(t testing.TB, p rolePolicy) {
 	t.Helper()
 	text, err := json.Marshal(map[string]any{"Version": p.Version, "Statement": p.Statement})
 	check(t, err)
-	s.form(t, "iam", "PutRolePolicy", map[string]string{"RoleName": p.role, "PolicyName": p.name, "PolicyDocument": string(text)}, nil)
+	s.form(t, "iam", "PutRolePolicy",
+		map[string]string{"RoleName": p.role, "PolicyName": p.name, "PolicyDocument": string(text)}, nil)
 }
 
 // without takes a statement away from a role until restore is called, or the test
@@ -103,7 +104,8 @@ func (s *stack) administrator(t testing.TB) aws.Credentials {
 	const role = "administrator"
 	s.form(t, "iam", "CreateRole", map[string]string{"RoleName": role,
 		"AssumeRolePolicyDocument": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:root"},"Action":"sts:AssumeRole"}]}`}, nil)
-	all := rolePolicy{role: role, name: "all", Version: "2012-10-17", Statement: []right{{"Effect": "Allow", "Action": "*", "Resource": "*"}}}
+	all := rolePolicy{role: role, name: "all", Version: "2012-10-17",
+		Statement: []right{{"Effect": "Allow", "Action": "*", "Resource": "*"}}}
 	s.grant(t, all)
 	t.Cleanup(func() {
 		s.form(t, "iam", "DeleteRolePolicy", map[string]string{"RoleName": role, "PolicyName": all.name}, nil)
@@ -119,6 +121,7 @@ func (s *stack) assume(t testing.TB, role string) aws.Credentials {
 		Secret  string `xml:"AssumeRoleResult>Credentials>SecretAccessKey"`
 		Session string `xml:"AssumeRoleResult>Credentials>SessionToken"`
 	}
-	s.form(t, "sts", "AssumeRole", map[string]string{"RoleArn": "arn:aws:iam::000000000000:role/" + role, "RoleSessionName": "acceptance"}, &answer)
+	s.form(t, "sts", "AssumeRole",
+		map[string]string{"RoleArn": "arn:aws:iam::000000000000:role/" + role, "RoleSessionName": "acceptance"}, &answer)
 	return aws.Credentials{AccessKeyID: answer.Key, SecretAccessKey: answer.Secret, SessionToken: answer.Session}
 }

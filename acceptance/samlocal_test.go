@@ -53,7 +53,8 @@ func (s samLocal) invoke(t testing.TB, function, event string) ([]byte, error) {
 }
 
 // samFunctions are the template's names for the first words of events' names.
-var samFunctions = map[string]string{"api": "ApiFunction", "validator": "ValidatorFunction", "reconciler": "ReconcilerFunction"}
+var samFunctions = map[string]string{"api": "ApiFunction", "validator": "ValidatorFunction",
+	"reconciler": "ReconcilerFunction"}
 
 // atOnce is how many containers run at once.
 const atOnce = 2

@@ -37,8 +37,10 @@ func (s *stack) setting(t testing.TB, logical, name, value string) {
 // expired moves the end of an upload's form, in the table.
 func (e entry) expired(ctx context.Context, r record, at time.Time) error {
 	_, err := e.database.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &e.table, Key: e.itemKey(r),
-		ConditionExpression: aws.String("attribute_exists(form_expires)"), UpdateExpression: aws.String("SET form_expires = :at"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":at": &types.AttributeValueMemberS{Value: at.UTC().Format("2006-01-02T15:04:05.000000Z")}}})
+		ConditionExpression: aws.String("attribute_exists(form_expires)"),
+		UpdateExpression:    aws.String("SET form_expires = :at"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":at": &types.AttributeValueMemberS{Value: at.UTC().Format("2006-01-02T15:04:05.000000Z")}}})
 	if err != nil {
 		err = fmt.Errorf("move the end of a form: %w", err)
 	}

@@ -105,11 +105,13 @@ const policyJSON = `{"kinds":{"images":{"extensions":["png","jpg","jpeg","bmp","
 func parameters(name string) map[string]string {
 	return map[string]string{"Architecture": thisMachine, "ApplicationUrl": application().URL,
 		"AllowedOrigins": allowedOrigin, "BucketPrefix": name, "DeletionProtection": "false",
-		"Policy": policyJSON, "ValidatorSeconds": "60", "TellBus": "arn:aws:events:" + region + ":000000000000:event-bus/default"}
+		"Policy": policyJSON, "ValidatorSeconds": "60",
+		"TellBus": "arn:aws:events:" + region + ":000000000000:event-bus/default"}
 }
 
 // samDeploy deploys a template as a person would.
-func samDeploy(t testing.TB, e *emulator, name string, built document, b buildFolder, parameters map[string]string) result {
+func samDeploy(t testing.TB, e *emulator, name string, built document, b buildFolder,
+	parameters map[string]string) result {
 	t.Helper()
 	file := filepath.Join(b.folder, name+".json")
 	text, err := json.Marshal(built)
@@ -119,7 +121,8 @@ func samDeploy(t testing.TB, e *emulator, name string, built document, b buildFo
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{tool(t, "sam"), "deploy", "--config-file", filepath.Join(moduleRoot(t), "samconfig.toml"), "--config-env", "acceptance",
+	args := []string{tool(t, "sam"), "deploy", "--config-file", filepath.Join(moduleRoot(t), "samconfig.toml"),
+		"--config-env", "acceptance",
 		"--template-file", file, "--stack-name", name, "--parameter-overrides"}
 	for _, parameter := range slices.Sorted(maps.Keys(parameters)) {
 		// The SAM CLI reads a value in quotes as a shell would.
@@ -129,7 +132,8 @@ func samDeploy(t testing.TB, e *emulator, name string, built document, b buildFo
 }
 
 // deployStack deploys a template and finds what is in it.
-func deployStack(t testing.TB, e *emulator, name string, built document, b buildFolder, parameters map[string]string) *stack {
+func deployStack(t testing.TB, e *emulator, name string, built document, b buildFolder,
+	parameters map[string]string) *stack {
 	t.Helper()
 	r := samDeploy(t, e, name, built, b, parameters)
 	if r.code != 0 {
@@ -144,7 +148,10 @@ func describe(t testing.TB, e *emulator, name string) *stack {
 	t.Helper()
 	s := &stack{emulator: e, name: name, patience: 10 * time.Second, resources: map[string]string{}}
 	var listed struct {
-		Resources []struct{ LogicalResourceId, PhysicalResourceId string } `xml:"DescribeStackResourcesResult>StackResources>member"`
+		Resources []struct {
+			LogicalResourceId,
+			PhysicalResourceId string
+		} `xml:"DescribeStackResourcesResult>StackResources>member"`
 	}
 	e.form(t, "cloudformation", "DescribeStackResources", map[string]string{"StackName": name}, &listed)
 	for _, r := range listed.Resources {

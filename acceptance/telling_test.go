@@ -17,11 +17,14 @@ import (
 func tellsTheApplication(t *testing.T, s *stack) {
 	ctx := t.Context()
 	const arn = "arn:aws:sqs:" + region + ":000000000000:told"
-	made, err := s.queues.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("told"), Attributes: map[string]string{
-		"Policy": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"` + arn + `"}]}`}})
+	made, err := s.queues.CreateQueue(ctx,
+		&sqs.CreateQueueInput{QueueName: aws.String("told"), Attributes: map[string]string{
+			"Policy": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"` + arn + `"}]}`}})
 	check(t, err)
-	s.target(t, "events", "AWSEvents.PutRule", map[string]any{"Name": "told", "EventPattern": `{"source":["hatchery"]}`}, nil)
-	s.target(t, "events", "AWSEvents.PutTargets", map[string]any{"Rule": "told", "Targets": []any{map[string]any{"Id": "queue", "Arn": arn}}}, nil)
+	s.target(t, "events", "AWSEvents.PutRule", map[string]any{"Name": "told", "EventPattern": `{"source":["hatchery"]}`},
+		nil)
+	s.target(t, "events", "AWSEvents.PutTargets",
+		map[string]any{"Rule": "told", "Targets": []any{map[string]any{"Id": "queue", "Arn": arn}}}, nil)
 	t.Cleanup(func() {
 		s.target(t, "events", "AWSEvents.RemoveTargets", map[string]any{"Rule": "told", "Ids": []string{"queue"}}, nil)
 		s.target(t, "events", "AWSEvents.DeleteRule", map[string]any{"Name": "told"}, nil)
@@ -47,7 +50,8 @@ func tellsTheApplication(t *testing.T, s *stack) {
 			}
 			check(t, json.Unmarshal([]byte(aws.ToString(m.Body)), &event))
 			id := event.Detail.Record.ID
-			if told := event.DetailType + " " + event.Detail.Record.Status; want[id] != "" && told != want[id] || !strings.HasPrefix(event.Detail.ID, id+":") {
+			if told := event.DetailType + " " + event.Detail.Record.Status; want[id] != "" && told != want[id] ||
+				!strings.HasPrefix(event.Detail.ID, id+":") {
 				t.Errorf("told %s, want %q", aws.ToString(m.Body), want[id])
 			}
 			delete(want, id)

@@ -10,7 +10,8 @@ import (
 )
 
 // withBugout are the values of a stack whose records Bugout keeps.
-var withBugout = []string{"Records=bugout", "BugoutUrl=https://auth.bugout.dev", "BugoutApplicationId=4bf67555-b4f3-4a2e-95ff-7142d49d167b",
+var withBugout = []string{"Records=bugout", "BugoutUrl=https://auth.bugout.dev",
+	"BugoutApplicationId=4bf67555-b4f3-4a2e-95ff-7142d49d167b",
 	"BugoutTokenSecret=hatchery/bugout-token"}
 
 const (
@@ -28,14 +29,15 @@ func TestWhatBelongsTogetherIsGivenTogether(t *testing.T) {
 	for values, want := range map[string][]string{
 		"":                            nil,
 		strings.Join(withBugout, " "): nil,
-		"Records=bugout":              {"Records=bugout needs BugoutApplicationId", "Records=bugout needs BugoutTokenSecret", "Records=bugout needs BugoutUrl"},
-		"ApplicationKind=spire":       {"ApplicationKind=spire needs BugoutUrl"},
+		"Records=bugout": {"Records=bugout needs BugoutApplicationId", "Records=bugout needs BugoutTokenSecret",
+			"Records=bugout needs BugoutUrl"},
+		"ApplicationKind=spire":                                   {"ApplicationKind=spire needs BugoutUrl"},
 		"ApplicationKind=spire BugoutUrl=https://auth.bugout.dev": nil,
-		"LegacyPrefix=dev":                  {"LegacyPrefix needs LegacyBucket"},
-		"LegacyPrefix=dev LegacyBucket=old": nil,
-		"DomainName=files.example.com":      {"DomainName needs CertificateArn"},
-		"ValidatorConcurrency=1":            {"ValidatorConcurrency is 0, or from 2 to 1000"},
-		"ValidatorConcurrency=2":            nil,
+		"LegacyPrefix=dev":                                        {"LegacyPrefix needs LegacyBucket"},
+		"LegacyPrefix=dev LegacyBucket=old":                       nil,
+		"DomainName=files.example.com":                            {"DomainName needs CertificateArn"},
+		"ValidatorConcurrency=1":                                  {"ValidatorConcurrency is 0, or from 2 to 1000"},
+		"ValidatorConcurrency=2":                                  nil,
 	} {
 		if got := deploy(t, strings.Fields(values)...).faults(); !slices.Equal(got, want) {
 			t.Errorf("with %q: %q, want %q", values, got, want)
@@ -63,7 +65,8 @@ func TestWithBugoutThereIsNoTable(t *testing.T) {
 		}
 	}
 	var board struct{ Widgets []any }
-	if err := json.Unmarshal([]byte(d.properties("Dashboard")["DashboardBody"].(string)), &board); err != nil || len(board.Widgets) != 8 {
+	if err := json.Unmarshal([]byte(d.properties("Dashboard")["DashboardBody"].(string)), &board); err != nil ||
+		len(board.Widgets) != 8 {
 		t.Errorf("the dashboard has %d widgets, %v", len(board.Widgets), err)
 	}
 }
@@ -102,7 +105,8 @@ func TestWithBugoutTheFunctionsAreTheFewThatItBears(t *testing.T) {
 	} {
 		d := deploy(t, c.values...)
 		api := d.properties("ApiFunction")["ReservedConcurrentExecutions"]
-		if validator := at(d.properties("ValidatorFunctionArrived"), "ScalingConfig", "MaximumConcurrency"); api != c.api || validator != c.validator {
+		if validator := at(d.properties("ValidatorFunctionArrived"), "ScalingConfig", "MaximumConcurrency"); api != c.api ||
+			validator != c.validator {
 			t.Errorf("with %v: %v of the API and %v validators, want %v and %v", c.values, api, validator, c.api, c.validator)
 		}
 	}
@@ -116,11 +120,14 @@ func TestWithBugoutTheSettingsAreWhatWasGiven(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", function, err)
 		}
-		if c.Records != config.RecordsBugout || c.Table != "" || c.Bugout.URL != "https://auth.bugout.dev" || c.Bugout.ApplicationID != "4bf67555-b4f3-4a2e-95ff-7142d49d167b" ||
+		if c.Records != config.RecordsBugout || c.Table != "" || c.Bugout.URL != "https://auth.bugout.dev" ||
+			c.Bugout.ApplicationID != "4bf67555-b4f3-4a2e-95ff-7142d49d167b" ||
 			c.Bugout.TokenName != "hatchery/bugout-token" || !c.Bugout.Token.IsZero() {
 			t.Errorf("%s: %+v", function, c)
 		}
-		if function == "ApiFunction" && (!c.Spire || c.GrantLife.Seconds() != 20 || c.Legacy != config.Legacy{Bucket: "old-images", Prefix: "dev/journals"}) {
+		if function == "ApiFunction" &&
+			(!c.Spire || c.GrantLife.Seconds() != 20 ||
+				c.Legacy != config.Legacy{Bucket: "old-images", Prefix: "dev/journals"}) {
 			t.Errorf("%+v", c)
 		}
 	}
@@ -139,7 +146,8 @@ func TestOldImagesAreReadAndDeletedByTheAPIAlone(t *testing.T) {
 			}
 			slices.Sort(want)
 			if got := with.may(function); !slices.Equal(got, want) {
-				t.Errorf("with %s %s may\n  %s\nwant\n  %s", values, function, strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+				t.Errorf("with %s %s may\n  %s\nwant\n  %s", values, function, strings.Join(got, "\n  "),
+					strings.Join(want, "\n  "))
 			}
 		}
 	}

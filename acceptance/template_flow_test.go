@@ -25,7 +25,8 @@ func TestOneRouteLeadsEverythingToTheHandler(t *testing.T) {
 		t.Errorf("routes %v", paths)
 	}
 	integration := at(route, "x-amazon-apigateway-integration")
-	if at(integration, "payloadFormatVersion") != "2.0" || !strings.Contains(fmt.Sprint(at(integration, "uri")), "<ApiFunction.Arn>") {
+	if at(integration, "payloadFormatVersion") != "2.0" ||
+		!strings.Contains(fmt.Sprint(at(integration, "uri")), "<ApiFunction.Arn>") {
 		t.Errorf("the route leads to %v", integration)
 	}
 	if _, there := body["x-amazon-apigateway-cors"]; there {
@@ -62,8 +63,10 @@ func TestTheAccessLogIsJSONAndHoldsNothingSecret(t *testing.T) {
 	if err := json.Unmarshal([]byte(format), &line); err != nil || strings.Contains(format, "\n") {
 		t.Fatalf("%v: %s", err, format)
 	}
-	may := []string{"$context.requestTime", "$context.requestId", "$context.identity.sourceIp", "$context.httpMethod", "$context.path", "$context.protocol", "$context.status", "$context.responseLength",
-		"$context.responseLatency", "$context.integrationStatus", "$context.integrationLatency", "$context.error.message", "$context.integrationErrorMessage"}
+	may := []string{"$context.requestTime", "$context.requestId", "$context.identity.sourceIp", "$context.httpMethod",
+		"$context.path", "$context.protocol", "$context.status", "$context.responseLength",
+		"$context.responseLatency", "$context.integrationStatus", "$context.integrationLatency", "$context.error.message",
+		"$context.integrationErrorMessage"}
 	for name, value := range line {
 		if !slices.Contains(may, value) {
 			t.Errorf("the access log holds %s, %s", name, value)
@@ -76,7 +79,8 @@ func TestTheAccessLogIsJSONAndHoldsNothingSecret(t *testing.T) {
 
 func TestADomainIsMadeOnlyWhereOneIsNamed(t *testing.T) {
 	kinds := []string{"AWS::ApiGatewayV2::DomainName", "AWS::ApiGatewayV2::ApiMapping", "AWS::Route53::RecordSet"}
-	domain := []string{"DomainName=files.example.com", "CertificateArn=arn:aws:acm:eu-central-1:123456789012:certificate/c"}
+	domain := []string{"DomainName=files.example.com",
+		"CertificateArn=arn:aws:acm:eu-central-1:123456789012:certificate/c"}
 	for _, c := range []struct {
 		values []string
 		made   int
@@ -97,7 +101,8 @@ func TestADomainIsMadeOnlyWhereOneIsNamed(t *testing.T) {
 		}
 	}
 	mapping := deploy(t, everything...).properties("DomainMapping")
-	if mapping["Stage"] != "<HttpApiApiGatewayDefaultStage>" || mapping["ApiId"] != "<HttpApi>" || mapping["DomainName"] != "<Domain>" {
+	if mapping["Stage"] != "<HttpApiApiGatewayDefaultStage>" || mapping["ApiId"] != "<HttpApi>" ||
+		mapping["DomainName"] != "<Domain>" {
 		t.Errorf("mapping %v", mapping)
 	}
 }
@@ -112,7 +117,8 @@ func TestTheBucketIsPrivateVersionedAndKept(t *testing.T) {
 			t.Errorf("%s is not on", name)
 		}
 	}
-	if at(bucket.Properties, "VersioningConfiguration", "Status") != "Enabled" || at(bucket.Properties, "OwnershipControls", "Rules", 0, "ObjectOwnership") != "BucketOwnerEnforced" {
+	if at(bucket.Properties, "VersioningConfiguration", "Status") != "Enabled" ||
+		at(bucket.Properties, "OwnershipControls", "Rules", 0, "ObjectOwnership") != "BucketOwnerEnforced" {
 		t.Error("it is not versioned, or objects may have other owners")
 	}
 	if bucket.DeletionPolicy != "RetainExceptOnCreate" || bucket.UpdateReplacePolicy != "Retain" {
@@ -121,9 +127,12 @@ func TestTheBucketIsPrivateVersionedAndKept(t *testing.T) {
 }
 
 func TestTheBucketIsEncrypted(t *testing.T) {
-	for value, want := range map[string]map[string]any{"": {"SSEAlgorithm": "AES256"}, someKey: {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": someKey}} {
-		rules := at(deploy(t, "KmsKeyArn="+value).properties("UploadsBucket"), "BucketEncryption", "ServerSideEncryptionConfiguration").([]any)
-		if got := at(rules[0], "ServerSideEncryptionByDefault"); fmt.Sprint(got) != fmt.Sprint(want) || len(rules) != 1 || (at(rules[0], "BucketKeyEnabled") == true) != (value != "") {
+	for value, want := range map[string]map[string]any{"": {"SSEAlgorithm": "AES256"},
+		someKey: {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": someKey}} {
+		rules := at(deploy(t, "KmsKeyArn="+value).properties("UploadsBucket"), "BucketEncryption",
+			"ServerSideEncryptionConfiguration").([]any)
+		if got := at(rules[0], "ServerSideEncryptionByDefault"); fmt.Sprint(got) != fmt.Sprint(want) || len(rules) != 1 ||
+			(at(rules[0], "BucketKeyEnabled") == true) != (value != "") {
 			t.Errorf("with the key %q: %v", value, rules)
 		}
 	}
@@ -134,7 +143,8 @@ func TestOnlyWhatArrivesInQuarantineIsNotified(t *testing.T) {
 	bucket := d.made["UploadsBucket"]
 	configuration := bucket.Properties["NotificationConfiguration"].(map[string]any)
 	queues := configuration["QueueConfigurations"].([]any)
-	if len(configuration) != 1 || len(queues) != 1 || at(queues[0], "Event") != "s3:ObjectCreated:*" || at(queues[0], "Queue") != queue {
+	if len(configuration) != 1 || len(queues) != 1 || at(queues[0], "Event") != "s3:ObjectCreated:*" ||
+		at(queues[0], "Queue") != queue {
 		t.Fatalf("%v", configuration)
 	}
 	rules := at(queues[0], "Filter", "S3Key", "Rules").([]any)
@@ -153,7 +163,8 @@ func TestPagesOfTheAllowedOriginsMayPostForms(t *testing.T) {
 	d := deploy(t, "AllowedOrigins=https://a.example.com, https://b.example.com")
 	rules := at(d.properties("UploadsBucket"), "CorsConfiguration", "CorsRules").([]any)
 	rule := rules[0]
-	if got := strings.Join(texts(at(rule, "AllowedOrigins")), ","); len(rules) != 1 || got != d.environment("ApiFunction")["HATCHERY_CORS_ORIGINS"] {
+	if got := strings.Join(texts(at(rule, "AllowedOrigins")), ","); len(rules) != 1 ||
+		got != d.environment("ApiFunction")["HATCHERY_CORS_ORIGINS"] {
 		t.Errorf("the bucket allows %s, the handler %s", got, d.environment("ApiFunction")["HATCHERY_CORS_ORIGINS"])
 	}
 	for _, name := range []string{"ETag", "Location"} {
@@ -193,14 +204,18 @@ func TestWhatIsLeftInTheBucketIsRemovedInTime(t *testing.T) {
 		if gone := time.Duration(expires+noncurrent+2) * 24 * time.Hour; gone >= upload.TombstoneLife(days) {
 			t.Errorf("a version in quarantine may live for %v, a tombstone lives for %v", gone, upload.TombstoneLife(days))
 		}
-		messages := number(t, d.properties("UploadsQueue")["MessageRetentionPeriod"]) + 2*number(t, d.properties("DeadLetterQueue")["MessageRetentionPeriod"])
+		messages := number(t, d.properties("UploadsQueue")["MessageRetentionPeriod"]) +
+			2*number(t, d.properties("DeadLetterQueue")["MessageRetentionPeriod"])
 		if messages > days*day {
 			t.Errorf("a message may live for %d days, quarantine %d", messages/day, days)
 		}
-		if files := all["files"].(map[string]any); files["Prefix"] != "files/" || files["ExpirationInDays"] != nil || number(t, at(files, "NoncurrentVersionExpiration", "NoncurrentDays")) != 44 {
+		if files := all["files"].(map[string]any); files["Prefix"] != "files/" || files["ExpirationInDays"] != nil ||
+			number(t, at(files, "NoncurrentVersionExpiration", "NoncurrentDays")) != 44 {
 			t.Errorf("files: %v", files)
 		}
-		if at(all["leftovers"], "ExpiredObjectDeleteMarker") != true || number(t, at(all["leftovers"], "AbortIncompleteMultipartUpload", "DaysAfterInitiation")) != 1 || at(all["leftovers"], "Prefix") != nil {
+		if at(all["leftovers"], "ExpiredObjectDeleteMarker") != true ||
+			number(t, at(all["leftovers"], "AbortIncompleteMultipartUpload", "DaysAfterInitiation")) != 1 ||
+			at(all["leftovers"], "Prefix") != nil {
 			t.Errorf("leftovers: %v", all["leftovers"])
 		}
 	}
@@ -230,11 +245,13 @@ func TestTheQueuesKeepMessagesAndGiveUpLate(t *testing.T) {
 	if uploads["SqsManagedSseEnabled"] != true || dead["SqsManagedSseEnabled"] != true {
 		t.Error("not encrypted with SSE-SQS")
 	}
-	if at(uploads, "RedrivePolicy", "deadLetterTargetArn") != "<DeadLetterQueue.Arn>" || at(uploads, "RedrivePolicy", "maxReceiveCount") != "6" {
+	if at(uploads, "RedrivePolicy", "deadLetterTargetArn") != "<DeadLetterQueue.Arn>" ||
+		at(uploads, "RedrivePolicy", "maxReceiveCount") != "6" {
 		t.Errorf("redrive %v", uploads["RedrivePolicy"])
 	}
 	want := "arn:aws:sqs:eu-central-1:123456789012:" + uploads["QueueName"].(string)
-	if at(dead, "RedriveAllowPolicy", "redrivePermission") != "byQueue" || !slices.Equal(texts(at(dead, "RedriveAllowPolicy", "sourceQueueArns")), []string{want}) {
+	if at(dead, "RedriveAllowPolicy", "redrivePermission") != "byQueue" ||
+		!slices.Equal(texts(at(dead, "RedriveAllowPolicy", "sourceQueueArns")), []string{want}) {
 		t.Errorf("dead letters are taken from %v, want %s", dead["RedriveAllowPolicy"], want)
 	}
 	if least := *d.Parameters["MaxReceives"].MinValue; least < 5 {
@@ -244,8 +261,10 @@ func TestTheQueuesKeepMessagesAndGiveUpLate(t *testing.T) {
 
 func TestTheValidatorTakesBatchesAndReturnsWhatFailed(t *testing.T) {
 	mapping := deploy(t, "ValidatorConcurrency=17").properties("ValidatorFunctionArrived")
-	if mapping["EventSourceArn"] != queue || mapping["FunctionName"] != "<ValidatorFunction>" || number(t, mapping["BatchSize"]) != 10 ||
-		!slices.Equal(texts(mapping["FunctionResponseTypes"]), []string{"ReportBatchItemFailures"}) || at(mapping, "ScalingConfig", "MaximumConcurrency") != "17" || at(mapping, "Enabled") == false {
+	if mapping["EventSourceArn"] != queue || mapping["FunctionName"] != "<ValidatorFunction>" ||
+		number(t, mapping["BatchSize"]) != 10 ||
+		!slices.Equal(texts(mapping["FunctionResponseTypes"]), []string{"ReportBatchItemFailures"}) ||
+		at(mapping, "ScalingConfig", "MaximumConcurrency") != "17" || at(mapping, "Enabled") == false {
 		t.Errorf("%v", mapping)
 	}
 }
@@ -256,7 +275,8 @@ func TestTheTableIsPaidByUseRestorableAndKept(t *testing.T) {
 	d := deploy(t)
 	r := d.made["RecordsTable"]
 	p := r.Properties
-	if at(p, "PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled") != true || p["DeletionProtectionEnabled"] != "true" {
+	if at(p, "PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled") != true ||
+		p["DeletionProtectionEnabled"] != "true" {
 		t.Errorf("%v", p)
 	}
 	if r.DeletionPolicy != "Retain" || r.UpdateReplacePolicy != "Retain" {
@@ -270,12 +290,14 @@ func TestTheTableIsPaidByUseRestorableAndKept(t *testing.T) {
 func TestTheTableHasTheKeysAndIndexesThatTheStoreUses(t *testing.T) {
 	p := deploy(t).properties("RecordsTable")
 	store := plain(t, dynamorecords.TableInput("records"))
-	for _, part := range []string{"KeySchema", "AttributeDefinitions", "LocalSecondaryIndexes", "GlobalSecondaryIndexes", "BillingMode"} {
+	for _, part := range []string{"KeySchema", "AttributeDefinitions", "LocalSecondaryIndexes", "GlobalSecondaryIndexes",
+		"BillingMode"} {
 		if got, want := plain(t, p[part]), at(store, part); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s is\n%v\nthe store wants\n%v", part, got, want)
 		}
 	}
-	if got, want := plain(t, p["TimeToLiveSpecification"]), at(plain(t, dynamorecords.TimeToLiveInput("records")), "TimeToLiveSpecification"); !reflect.DeepEqual(got, want) {
+	if got, want := plain(t, p["TimeToLiveSpecification"]),
+		at(plain(t, dynamorecords.TimeToLiveInput("records")), "TimeToLiveSpecification"); !reflect.DeepEqual(got, want) {
 		t.Errorf("what expires: %v, the store wants %v", got, want)
 	}
 }
@@ -312,7 +334,8 @@ func withoutNulls(v any) any {
 func TestTheReconcilerRunsBySchedule(t *testing.T) {
 	d := deploy(t, "ReconcileMinutes=15")
 	rule := d.properties("ReconcilerFunctionRegularly")
-	if rule["ScheduleExpression"] != "rate(15 minutes)" || at(rule, "Targets", 0, "Arn") != "<ReconcilerFunction.Arn>" || at(rule, "State") == "DISABLED" {
+	if rule["ScheduleExpression"] != "rate(15 minutes)" || at(rule, "Targets", 0, "Arn") != "<ReconcilerFunction.Arn>" ||
+		at(rule, "State") == "DISABLED" {
 		t.Errorf("%v", rule)
 	}
 	if number(t, d.properties("ReconcilerFunctionEventInvokeConfig")["MaximumRetryAttempts"]) != 0 {
@@ -330,7 +353,8 @@ func TestTheFunctionsRunAsTheyAreBuilt(t *testing.T) {
 	code := map[string]bool{}
 	for function := range functions {
 		p := d.properties(function)
-		if p["Runtime"] != "provided.al2023" || p["Handler"] != "bootstrap" || !slices.Equal(texts(p["Architectures"]), []string{"x86_64"}) {
+		if p["Runtime"] != "provided.al2023" || p["Handler"] != "bootstrap" ||
+			!slices.Equal(texts(p["Architectures"]), []string{"x86_64"}) {
 			t.Errorf("%s: %v %v %v", function, p["Runtime"], p["Handler"], p["Architectures"])
 		}
 		// Two functions of one folder would be one build: the same program twice.

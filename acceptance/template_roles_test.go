@@ -56,7 +56,8 @@ func (d deployment) may(function string) []string {
 }
 
 // Everything that can be switched on by a parameter.
-var everything = []string{"AllowedOrigins=https://a.example.com", "TellBus=" + someBus, "KmsKeyArn=" + someKey, "OperatorRoleArn=" + someOperator,
+var everything = []string{"AllowedOrigins=https://a.example.com", "TellBus=" + someBus, "KmsKeyArn=" + someKey,
+	"OperatorRoleArn=" + someOperator,
 	"Tracing=Active", "AlarmEmail=ops@example.com", "DomainName=files.example.com", "HostedZoneId=Z123",
 	"CertificateArn=arn:aws:acm:eu-central-1:123456789012:certificate/c", "ApiConcurrency=50"}
 
@@ -145,7 +146,8 @@ func TestAParameterAddsItsOwnGrantAlone(t *testing.T) {
 	}
 	for _, function := range []string{"ApiFunction", "ValidatorFunction"} {
 		for _, s := range deploy(t, "KmsKeyArn="+someKey).role(function) {
-			if strings.HasPrefix(s.actions[0], "kms:") && at(s.condition, "StringEquals", "kms:ViaService") != "s3.eu-central-1.amazonaws.com" {
+			if strings.HasPrefix(s.actions[0], "kms:") &&
+				at(s.condition, "StringEquals", "kms:ViaService") != "s3.eu-central-1.amazonaws.com" {
 				t.Errorf("%s may use the key without S3", function)
 			}
 		}
@@ -176,7 +178,8 @@ func TestNoStatementIsWiderThanItReads(t *testing.T) {
 	}
 	for _, role := range d.ofType("AWS::IAM::Role") {
 		trust := policyStatements(at(d.properties(role), "AssumeRolePolicyDocument"))
-		if len(trust) != 1 || at(trust[0].principal, "Service") != "lambda.amazonaws.com" || !slices.Equal(trust[0].actions, []string{"sts:AssumeRole"}) {
+		if len(trust) != 1 || at(trust[0].principal, "Service") != "lambda.amazonaws.com" ||
+			!slices.Equal(trust[0].actions, []string{"sts:AssumeRole"}) {
 			t.Errorf("%s trusts %v", role, trust)
 		}
 	}
@@ -218,7 +221,8 @@ func TestNothingIsSpokenToWithoutTLS(t *testing.T) {
 		"AlarmTopicPolicy":      {"sns:Publish", "<AlarmTopic>"},
 	} {
 		s := policyOf(d, id)["TlsOnly"]
-		if got := slices.Concat(s.actions, s.resources); s.effect != "Deny" || s.principal != "*" || !slices.Equal(got, want) || at(s.condition, "Bool", "aws:SecureTransport") != false || len(s.condition) != 1 {
+		if got := slices.Concat(s.actions, s.resources); s.effect != "Deny" || s.principal != "*" ||
+			!slices.Equal(got, want) || at(s.condition, "Bool", "aws:SecureTransport") != false || len(s.condition) != 1 {
 			t.Errorf("%s: %+v", id, s)
 		}
 	}
@@ -232,17 +236,21 @@ func TestQuarantineIsReadByTheValidatorAndTheOperatorAlone(t *testing.T) {
 		d := deploy(t, "OperatorRoleArn="+operator)
 		policy := policyOf(d, "UploadsBucketPolicy")
 		deny := policy["QuarantineIsNotRead"]
-		if deny.effect != "Deny" || deny.principal != "*" || !slices.Equal(deny.actions, []string{"s3:GetObject", "s3:GetObjectVersion"}) || !slices.Equal(deny.resources, []string{quarantine}) {
+		if deny.effect != "Deny" || deny.principal != "*" ||
+			!slices.Equal(deny.actions, []string{"s3:GetObject", "s3:GetObjectVersion"}) ||
+			!slices.Equal(deny.resources, []string{quarantine}) {
 			t.Errorf("%+v", deny)
 		}
-		if got := texts(at(deny.condition, "ArnNotEquals", "aws:PrincipalArn")); !slices.Equal(got, readers) || len(deny.condition) != 1 {
+		if got := texts(at(deny.condition, "ArnNotEquals", "aws:PrincipalArn")); !slices.Equal(got, readers) ||
+			len(deny.condition) != 1 {
 			t.Errorf("readers %v, want %v", got, readers)
 		}
 		allow, there := policy["OperatorReadsQuarantine"]
 		if there != (operator != "") {
 			t.Errorf("with the operator %q something is allowed: %v", operator, there)
 		}
-		if there && (at(allow.principal, "AWS") != operator || !slices.Equal(allow.actions, deny.actions) || !slices.Equal(allow.resources, deny.resources)) {
+		if there && (at(allow.principal, "AWS") != operator || !slices.Equal(allow.actions, deny.actions) ||
+			!slices.Equal(allow.resources, deny.resources)) {
 			t.Errorf("%+v", allow)
 		}
 		if want := 2 + len(readers) - 1; len(policy) != want {
@@ -255,8 +263,10 @@ func TestTheBucketAloneSendsToTheQueue(t *testing.T) {
 	d := deploy(t)
 	policy := policyOf(d, "UploadsQueuePolicy")
 	s := policy["BucketNotifies"]
-	if s.effect != "Allow" || at(s.principal, "Service") != "s3.amazonaws.com" || !slices.Equal(s.actions, []string{"sqs:SendMessage"}) || !slices.Equal(s.resources, []string{queue}) ||
-		at(s.condition, "ArnEquals", "aws:SourceArn") != bucketArn || at(s.condition, "StringEquals", "aws:SourceAccount") != "123456789012" {
+	if s.effect != "Allow" || at(s.principal, "Service") != "s3.amazonaws.com" ||
+		!slices.Equal(s.actions, []string{"sqs:SendMessage"}) || !slices.Equal(s.resources, []string{queue}) ||
+		at(s.condition, "ArnEquals", "aws:SourceArn") != bucketArn ||
+		at(s.condition, "StringEquals", "aws:SourceAccount") != "123456789012" {
 		t.Errorf("%+v", s)
 	}
 	for _, id := range []string{"UploadsQueuePolicy", "DeadLetterQueuePolicy"} {
@@ -273,7 +283,8 @@ func TestTheBucketAloneSendsToTheQueue(t *testing.T) {
 
 func TestAlarmsAloneArePublished(t *testing.T) {
 	s := policyOf(deploy(t), "AlarmTopicPolicy")["AlarmsPublish"]
-	if at(s.principal, "Service") != "cloudwatch.amazonaws.com" || at(s.condition, "StringEquals", "aws:SourceAccount") != "123456789012" ||
+	if at(s.principal, "Service") != "cloudwatch.amazonaws.com" ||
+		at(s.condition, "StringEquals", "aws:SourceAccount") != "123456789012" ||
 		at(s.condition, "ArnLike", "aws:SourceArn") != "arn:aws:cloudwatch:eu-central-1:123456789012:alarm:*" {
 		t.Errorf("%+v", s)
 	}

@@ -27,7 +27,8 @@ func TestWhatTheseTestsReadWasMadeOfTheTemplateAsItIs(t *testing.T) {
 	}
 	sum := sha256.Sum256(text)
 	if _, made := golden(t); made != hex.EncodeToString(sum[:]) {
-		t.Errorf("template.yaml has changed since %s was made of it; after a look: go test -tags acceptance ./acceptance -run Transformed -update", goldenFile)
+		t.Errorf("template.yaml has changed since %s was made of it; after a look: go test -tags acceptance ./acceptance "+
+			"-run Transformed -update", goldenFile)
 	}
 }
 
@@ -98,15 +99,20 @@ func TestEveryParameterIsShownOnceAndUsed(t *testing.T) {
 func TestAValueThatTheFunctionsWouldRefuseIsRefusedBeforeAnythingIsMade(t *testing.T) {
 	of, _ := golden(t)
 	for name, values := range map[string][]string{
-		"ApplicationUrl":   {"", "app.example.com", "ftp://app.example.com", "https://", "https://user@app.example.com", "https://app.example.com?x=1", "https://app.example.com/#x", "https://app.example.com/a b"},
-		"AllowedOrigins":   {"https://a.example.com/", "https://a.example.com,*.example.com", "HTTPS://a.example.com", "null", "a.example.com"},
-		"Policy":           {"images", "[]"},
-		"TellBus":          {"arn:aws:sqs:us-east-1:123456789012:q", "arn:aws:events:us-east-1:123456789012:event-bus/*", "*"},
+		"ApplicationUrl": {"", "app.example.com", "ftp://app.example.com", "https://", "https://user@app.example.com",
+			"https://app.example.com?x=1", "https://app.example.com/#x", "https://app.example.com/a b"},
+		"AllowedOrigins": {"https://a.example.com/", "https://a.example.com,*.example.com", "HTTPS://a.example.com",
+			"null", "a.example.com"},
+		"Policy": {"images", "[]"},
+		"TellBus": {"arn:aws:sqs:us-east-1:123456789012:q", "arn:aws:events:us-east-1:123456789012:event-bus/*",
+			"*"},
 		"BucketPrefix":     {"", "Uploads", "-a", "a-", "a.b", strings.Repeat("a", 35)},
 		"QuarantinePrefix": {"", "/", "/quarantine/", "quarantine", "a*/", "${aws:username}/", "a b/"},
 		"FilesPrefix":      {"", "/", "/files/", "files", "a?/"},
-		"KmsKeyArn":        {"*", "alias/aws/s3", "arn:aws:kms:eu-central-1:123456789012:alias/x", "arn:aws:kms:eu-central-1:123456789012:key/*"},
-		"OperatorRoleArn":  {"*", "arn:aws:iam::123456789012:user/u", "arn:aws:iam::123456789012:role/*", "arn:aws:iam::123456789012:root"},
+		"KmsKeyArn": {"*", "alias/aws/s3", "arn:aws:kms:eu-central-1:123456789012:alias/x",
+			"arn:aws:kms:eu-central-1:123456789012:key/*"},
+		"OperatorRoleArn": {"*", "arn:aws:iam::123456789012:user/u", "arn:aws:iam::123456789012:role/*",
+			"arn:aws:iam::123456789012:root"},
 		"DomainName":       {"files", "*.example.com", "https://files.example.com", "files.example.com/"},
 		"CertificateArn":   {"arn:aws:iam::123456789012:server-certificate/c"},
 		"HostedZoneId":     {"/hostedzone/Z1"},
@@ -123,7 +129,9 @@ func TestAValueThatTheFunctionsWouldRefuseIsRefusedBeforeAnythingIsMade(t *testi
 		"GrantSeconds":     {"-1", "301"},
 		"BugoutUrl":        {"auth.bugout.dev", "https://auth.bugout.dev?x=1", "https://u@auth.bugout.dev"},
 		// No token gets into a parameter.
-		"BugoutTokenSecret":   {"11111111-aaaa-4111-8111-BBBBBBBBBBBB", "11111111aaaa41118111bbbbbbbbbbbb", "a b", "hatchery/*", "arn:aws:secretsmanager:us-east-1:123456789012:secret:hatchery", "arn:aws:secretsmanager:us-east-1:123456789012:secret:*", strings.Repeat("x/", 257)},
+		"BugoutTokenSecret": {"11111111-aaaa-4111-8111-BBBBBBBBBBBB", "11111111aaaa41118111bbbbbbbbbbbb", "a b",
+			"hatchery/*", "arn:aws:secretsmanager:us-east-1:123456789012:secret:hatchery",
+			"arn:aws:secretsmanager:us-east-1:123456789012:secret:*", strings.Repeat("x/", 257)},
 		"BugoutApplicationId": {"4bf67555b4f34a2e95ff7142d49d167b", "mine"},
 		"LegacyBucket":        {"Old", "a", "old/images", "old*"},
 		"LegacyPrefix":        {"/old", "old/", "a//b", "../x", "old/*", strings.Repeat("x", 201)},
@@ -140,18 +148,22 @@ func TestAValueThatTheFunctionsWouldRefuseIsRefusedBeforeAnythingIsMade(t *testi
 func TestValuesThatPeopleGiveAreTaken(t *testing.T) {
 	of, _ := golden(t)
 	for name, values := range map[string][]string{
-		"ApplicationUrl":      {"https://app.example.com", "http://127.0.0.1:8080", "http://[::1]:8080/base/", "https://App.example.com/a/b"},
-		"AllowedOrigins":      {"", "*", "https://a.example.com", "https://a.example.com, http://localhost:3000", "http://[::1]:3000"},
-		"Policy":              {`{"kinds":{"images":{"max_bytes":100}}}`, "{\n  \"kinds\": {}\n}\n"},
-		"TellBus":             {"arn:aws:events:us-east-1:123456789012:event-bus/default", "arn:aws-us-gov:events:us-gov-west-1:123456789012:event-bus/team/bus-1"},
-		"BucketPrefix":        {"a", "team-7", strings.Repeat("a", 34)},
-		"QuarantinePrefix":    {"q/", "tenant_1/quarantine/"},
-		"KmsKeyArn":           {"arn:aws:kms:eu-central-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"},
-		"OperatorRoleArn":     {"arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/eu-central-1/AWSReservedSSO_Ops_0123456789abcdef"},
-		"DomainName":          {"files.example.com", "a-b.example.co.uk"},
-		"AlarmEmail":          {"ops+alarms@example.com"},
-		"BugoutUrl":           {"https://auth.bugout.dev", "http://127.0.0.1:7474/brood"},
-		"BugoutTokenSecret":   {"hatchery/bugout-token", "token", "arn:aws:secretsmanager:us-east-1:123456789012:secret:hatchery/bugout-token-AbCd12"},
+		"ApplicationUrl": {"https://app.example.com", "http://127.0.0.1:8080", "http://[::1]:8080/base/",
+			"https://App.example.com/a/b"},
+		"AllowedOrigins": {"", "*", "https://a.example.com", "https://a.example.com, http://localhost:3000",
+			"http://[::1]:3000"},
+		"Policy": {`{"kinds":{"images":{"max_bytes":100}}}`, "{\n  \"kinds\": {}\n}\n"},
+		"TellBus": {"arn:aws:events:us-east-1:123456789012:event-bus/default",
+			"arn:aws-us-gov:events:us-gov-west-1:123456789012:event-bus/team/bus-1"},
+		"BucketPrefix":     {"a", "team-7", strings.Repeat("a", 34)},
+		"QuarantinePrefix": {"q/", "tenant_1/quarantine/"},
+		"KmsKeyArn":        {"arn:aws:kms:eu-central-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"},
+		"OperatorRoleArn":  {"arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/eu-central-1/AWSReservedSSO_Ops_0123456789abcdef"},
+		"DomainName":       {"files.example.com", "a-b.example.co.uk"},
+		"AlarmEmail":       {"ops+alarms@example.com"},
+		"BugoutUrl":        {"https://auth.bugout.dev", "http://127.0.0.1:7474/brood"},
+		"BugoutTokenSecret": {"hatchery/bugout-token", "token",
+			"arn:aws:secretsmanager:us-east-1:123456789012:secret:hatchery/bugout-token-AbCd12"},
 		"BugoutApplicationId": {"4bf67555-b4f3-4a2e-95ff-7142d49d167b"},
 		"LegacyBucket":        {"old-images.example"},
 		"LegacyPrefix":        {"dev", "dev/journals"},
@@ -181,7 +193,8 @@ func (d deployment) environment(function string) map[string]string {
 		env[name] = fmt.Sprint(value)
 	}
 	// What these tests cannot know of a resource, in the form that AWS gives it.
-	for name, value := range map[string]string{"HATCHERY_TABLE": "prod-RecordsTable-1ABC", "HATCHERY_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/prod-uploads"} {
+	for name, value := range map[string]string{"HATCHERY_TABLE": "prod-RecordsTable-1ABC",
+		"HATCHERY_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/prod-uploads"} {
 		if env[name] != "" {
 			env[name] = value
 		}
@@ -221,7 +234,8 @@ func TestEverySettingIsSetByTheTemplate(t *testing.T) {
 
 func TestEveryFunctionStartsWithWhatTheTemplateAllows(t *testing.T) {
 	of, _ := golden(t)
-	try := []string{"BucketPrefix=" + strings.Repeat("a", 34), "AllowedOrigins=https://a.example.com,http://localhost:3000", "AllowedOrigins=*",
+	try := []string{"BucketPrefix=" + strings.Repeat("a", 34),
+		"AllowedOrigins=https://a.example.com,http://localhost:3000", "AllowedOrigins=*",
 		"TellBus=arn:aws:events:us-east-1:123456789012:event-bus/team/bus-1", "QuarantinePrefix=tenant_1/quarantine/"}
 	for name, p := range of.Parameters {
 		for _, v := range texts(p.AllowedValues) {
@@ -246,7 +260,9 @@ func TestEveryFunctionStartsWithWhatTheTemplateAllows(t *testing.T) {
 }
 
 func TestTheSettingsAreWhatTheTemplateBuilds(t *testing.T) {
-	d := deploy(t, "AllowedOrigins=https://a.example.com,https://b.example.com", "TellBus=arn:aws:events:us-east-1:123456789012:event-bus/default", "ValidatorSeconds=120", "MaxReceives=7", "QuarantineDays=40")
+	d := deploy(t, "AllowedOrigins=https://a.example.com,https://b.example.com",
+		"TellBus=arn:aws:events:us-east-1:123456789012:event-bus/default", "ValidatorSeconds=120", "MaxReceives=7",
+		"QuarantineDays=40")
 	env := d.environment("ApiFunction")
 	c, err := config.Load(func(name string) string { return env[name] }, config.Callers)
 	if err != nil {
@@ -261,7 +277,8 @@ func TestTheSettingsAreWhatTheTemplateBuilds(t *testing.T) {
 		{c.MaxReceives, number(t, at(queue, "RedrivePolicy", "maxReceiveCount"))},
 		{c.QuarantineDays, 40}, {c.EventBus, "arn:aws:events:us-east-1:123456789012:event-bus/default"}, {c.Stack, "prod"},
 		{c.Layout.Quarantine, "quarantine/"}, {c.Layout.Files, "files/"},
-		{c.PostBytes, int64(4_400_000)}, {c.RedirectBytes, int64(4_000_000)}, {c.ApplicationURL, "https://application.invalid"},
+		{c.PostBytes, int64(4_400_000)}, {c.RedirectBytes, int64(4_000_000)},
+		{c.ApplicationURL, "https://application.invalid"},
 	} {
 		if same[0] != same[1] {
 			t.Errorf("the functions are told %v, and it is %v", same[0], same[1])

@@ -12,24 +12,36 @@ import (
 func TestEachAlarmWatchesWhatItSays(t *testing.T) {
 	d := deploy(t, "ApiErrors=8", "OldestMessageSeconds=1200")
 	want := map[string]string{
-		"DeadLettersVisible":  "AWS/SQS ApproximateNumberOfMessagesVisible QueueName=<DeadLetterQueue.QueueName>: Maximum of 300 s, 1 times GreaterThanThreshold 0, else notBreaching",
-		"DeadLettersInFlight": "AWS/SQS ApproximateNumberOfMessagesNotVisible QueueName=<DeadLetterQueue.QueueName>: Maximum of 300 s, 1 times GreaterThanThreshold 0, else notBreaching",
-		"QueueIsOld":          "AWS/SQS ApproximateAgeOfOldestMessage QueueName=<UploadsQueue.QueueName>: Maximum of 60 s, 3 times GreaterThanThreshold 1200, else notBreaching",
-		"ApiFails":            "AWS/ApiGateway 5xx ApiId=<HttpApi>: Sum of 300 s, 1 times GreaterThanOrEqualToThreshold 8, else notBreaching",
-		"ValidatorFails":      "AWS/Lambda Errors FunctionName=<ValidatorFunction>: Sum of 300 s, 1 times GreaterThanThreshold 0, else notBreaching",
-		"PendingTooLong":      "Hatchery PendingTooLong Stack=prod: Maximum of 3600 s, 1 times GreaterThanThreshold 0, else ignore",
-		"UnfinishedTooLong":   "Hatchery UnfinishedTooLong Stack=prod: Maximum of 3600 s, 1 times GreaterThanThreshold 0, else ignore",
-		"FilesAreMissing":     "Hatchery LostRecords Stack=prod: Maximum of 3600 s, 1 times GreaterThanThreshold 0, else ignore",
-		"ReconcilerFails":     "AWS/Lambda Errors FunctionName=<ReconcilerFunction>: Sum of 3600 s, 1 times GreaterThanThreshold 0, else notBreaching",
-		"ReconcilerIsSilent":  "AWS/Lambda Invocations FunctionName=<ReconcilerFunction>: Sum of 3600 s, 3 times LessThanThreshold 1, else breaching",
+		"DeadLettersVisible": "AWS/SQS ApproximateNumberOfMessagesVisible QueueName=<DeadLetterQueue.QueueName>: Maximum " +
+			"of 300 s, 1 times GreaterThanThreshold 0, else notBreaching",
+		"DeadLettersInFlight": "AWS/SQS ApproximateNumberOfMessagesNotVisible QueueName=<DeadLetterQueue.QueueName>: " +
+			"Maximum of 300 s, 1 times GreaterThanThreshold 0, else notBreaching",
+		"QueueIsOld": "AWS/SQS ApproximateAgeOfOldestMessage QueueName=<UploadsQueue.QueueName>: Maximum of 60 " +
+			"s, 3 times GreaterThanThreshold 1200, else notBreaching",
+		"ApiFails": "AWS/ApiGateway 5xx ApiId=<HttpApi>: Sum of 300 s, 1 times GreaterThanOrEqualToThreshold " +
+			"8, else notBreaching",
+		"ValidatorFails": "AWS/Lambda Errors FunctionName=<ValidatorFunction>: Sum of 300 s, 1 times " +
+			"GreaterThanThreshold 0, else notBreaching",
+		"PendingTooLong": "Hatchery PendingTooLong Stack=prod: Maximum of 3600 s, 1 times GreaterThanThreshold 0, " +
+			"else ignore",
+		"UnfinishedTooLong": "Hatchery UnfinishedTooLong Stack=prod: Maximum of 3600 s, 1 times GreaterThanThreshold 0, " +
+			"else ignore",
+		"FilesAreMissing": "Hatchery LostRecords Stack=prod: Maximum of 3600 s, 1 times GreaterThanThreshold 0, " +
+			"else ignore",
+		"ReconcilerFails": "AWS/Lambda Errors FunctionName=<ReconcilerFunction>: Sum of 3600 s, 1 times " +
+			"GreaterThanThreshold 0, else notBreaching",
+		"ReconcilerIsSilent": "AWS/Lambda Invocations FunctionName=<ReconcilerFunction>: Sum of 3600 s, 3 times " +
+			"LessThanThreshold 1, else breaching",
 	}
 	got := map[string]string{}
 	for _, id := range d.ofType("AWS::CloudWatch::Alarm") {
 		p := d.properties(id)
 		dimensions := p["Dimensions"].([]any)
-		got[id] = fmt.Sprintf("%v %v %v=%v: %v of %v s, %v times %v %v, else %v", p["Namespace"], p["MetricName"], at(dimensions, 0, "Name"), at(dimensions, 0, "Value"),
+		got[id] = fmt.Sprintf("%v %v %v=%v: %v of %v s, %v times %v %v, else %v", p["Namespace"], p["MetricName"],
+			at(dimensions, 0, "Name"), at(dimensions, 0, "Value"),
 			p["Statistic"], p["Period"], p["EvaluationPeriods"], p["ComparisonOperator"], p["Threshold"], p["TreatMissingData"])
-		if len(dimensions) != 1 || !slices.Equal(texts(p["AlarmActions"]), []string{"<AlarmTopic>"}) || !slices.Equal(texts(p["OKActions"]), []string{"<AlarmTopic>"}) || p["AlarmDescription"] == nil {
+		if len(dimensions) != 1 || !slices.Equal(texts(p["AlarmActions"]), []string{"<AlarmTopic>"}) ||
+			!slices.Equal(texts(p["OKActions"]), []string{"<AlarmTopic>"}) || p["AlarmDescription"] == nil {
 			t.Errorf("%s is not told, or says not what it is: %v", id, p)
 		}
 	}
@@ -86,7 +98,8 @@ func TestTheDashboardShowsTheAlarmsAndWhatTheFunctionsCount(t *testing.T) {
 		t.Error("something was not filled in")
 	}
 	for _, w := range body.Widgets {
-		if w.Properties.Title == "" || w.X+w.Width > 24 || w.Type == "metric" && (len(w.Properties.Metrics) == 0 || w.Properties.Region != "eu-central-1") {
+		if w.Properties.Title == "" || w.X+w.Width > 24 || w.Type == "metric" &&
+			(len(w.Properties.Metrics) == 0 || w.Properties.Region != "eu-central-1") {
 			t.Errorf("widget %+v", w)
 		}
 	}
@@ -95,7 +108,9 @@ func TestTheDashboardShowsTheAlarmsAndWhatTheFunctionsCount(t *testing.T) {
 			t.Errorf("%s is not shown", id)
 		}
 	}
-	for _, metric := range []string{"Accepted", "Stored", "Rejected", "Late", "Orphan", "Failed", "Bytes", "SecondsToVerdict", "Reenqueued", "NeverArrived", "PendingTooLong", "UnfinishedTooLong", "OrphanObjects", "LostRecords"} {
+	for _, metric := range []string{"Accepted", "Stored", "Rejected", "Late", "Orphan", "Failed", "Bytes",
+		"SecondsToVerdict", "Reenqueued", "NeverArrived", "PendingTooLong", "UnfinishedTooLong", "OrphanObjects",
+		"LostRecords"} {
 		if !strings.Contains(text, `"`+metric+`"`) {
 			t.Errorf("%s is not shown", metric)
 		}
@@ -105,7 +120,8 @@ func TestTheDashboardShowsTheAlarmsAndWhatTheFunctionsCount(t *testing.T) {
 func TestEachLogIsItsFunctionsOwnAndEnds(t *testing.T) {
 	d := deploy(t, "LogDays=7")
 	names := map[any]bool{}
-	for function, group := range map[string]string{"ApiFunction": "ApiLogs", "ValidatorFunction": "ValidatorLogs", "ReconcilerFunction": "ReconcilerLogs"} {
+	for function, group := range map[string]string{"ApiFunction": "ApiLogs", "ValidatorFunction": "ValidatorLogs",
+		"ReconcilerFunction": "ReconcilerLogs"} {
 		name := d.properties(group)["LogGroupName"]
 		if got := d.properties(function)["LoggingConfig"]; at(got, "LogGroup") != name || len(got.(map[string]any)) != 1 {
 			t.Errorf("%s writes into %v, want %v as text: its lines are JSON already", function, got, name)

@@ -71,7 +71,8 @@ func onePath(t testing.TB, pattern string) string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(toolsFolder(t), filepath.FromSlash(pattern)))
 	if err != nil || len(found) != 1 {
-		t.Fatalf("%d files are %s in %s (%v), want one: `bash .ci/run acceptance` installs it", len(found), pattern, toolsFolder(t), err)
+		t.Fatalf("%d files are %s in %s (%v), want one: `bash .ci/run acceptance` installs it", len(found), pattern,
+			toolsFolder(t), err)
 	}
 	return found[0]
 }
@@ -110,7 +111,8 @@ func bareEnvironment(t testing.TB, more ...string) []string {
 		"AWS_REGION=" + region, "AWS_DEFAULT_REGION=" + region, "AWS_PAGER=", "AWS_MAX_ATTEMPTS=2",
 		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull, "AWS_EC2_METADATA_DISABLED=true"}
 	// Where Go keeps modules and builds, if that was said.
-	for _, name := range []string{"GOPATH", "GOMODCACHE", "GOCACHE", "GOPROXY", "GONOSUMDB", "GOSUMDB", "GOTOOLCHAIN", "XDG_CACHE_HOME", "SSL_CERT_FILE"} {
+	for _, name := range []string{"GOPATH", "GOMODCACHE", "GOCACHE", "GOPROXY", "GONOSUMDB", "GOSUMDB", "GOTOOLCHAIN",
+		"XDG_CACHE_HOME", "SSL_CERT_FILE"} {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)
 		}

@@ -94,7 +94,9 @@ func removesLateCopies(ctx context.Context, s *stack, bytes []byte) error {
 	if _, err := e.want(ctx, http.StatusOK, nil, http.MethodDelete, e.path("images", f.Record.ID), nil); err != nil {
 		return err
 	}
-	if _, err := e.objects.PutObject(ctx, &s3.PutObjectInput{Bucket: &e.bucket, Key: aws.String(e.quarantineKey(f.Record)), Body: strings.NewReader(string(bytes))}); err != nil {
+	if _, err := e.objects.PutObject(ctx,
+		&s3.PutObjectInput{Bucket: &e.bucket, Key: aws.String(e.quarantineKey(f.Record)),
+			Body: strings.NewReader(string(bytes))}); err != nil {
 		return err
 	}
 	return e.emptied(ctx, f.Record)
@@ -102,7 +104,8 @@ func removesLateCopies(ctx context.Context, s *stack, bytes []byte) error {
 
 // reconciles: a run of the reconciler ends well, with a survey.
 func reconciles(ctx context.Context, s *stack, _ []byte) error {
-	text, err := s.signedCall(ctx, root(), "lambda", http.MethodPost, "/2015-03-31/functions/"+s.resources["ReconcilerFunction"]+"/invocations", nil, []byte(`{"survey":true}`))
+	text, err := s.signedCall(ctx, root(), "lambda", http.MethodPost,
+		"/2015-03-31/functions/"+s.resources["ReconcilerFunction"]+"/invocations", nil, []byte(`{"survey":true}`))
 	if err != nil {
 		return err
 	}

@@ -37,13 +37,16 @@ var rules = []rule{
 	// Words and decisions.
 	{path: "shared/policy", may: []string{"shared/sniff", "golang.org/x/text/unicode/norm"},
 		mayNot: []string{"net/...", "log/...", "database/sql/..."},
-		why:    "what a deployment takes is data and rules about it: whoever asks, and wherever it came from, gets the same answer"},
+		why: "what a deployment takes is data and rules about it: whoever asks, and wherever it came from, gets the " +
+			"same answer"},
 	{path: "shared/upload", may: []string{"shared/policy", "shared/sniff", "github.com/google/uuid"},
 		mayNot: []string{"net/http/...", "log/...", "database/sql/..."},
-		why:    "the domain decides and returns an Outcome: what serves, logs or stores is somebody else's, so that every store and program shares one set of rules"},
+		why: "the domain decides and returns an Outcome: what serves, logs or stores is somebody else's, so that every " +
+			"store and program shares one set of rules"},
 	{path: "shared/sniff", may: []string{"github.com/h2non/filetype/matchers/..."},
 		mayNot: []string{"net/...", "log/...", "database/sql/...", "image/..."},
-		why:    "pure: bytes in, verdict out; it decodes no picture, and takes the one matcher it names, never the library's registry"},
+		why: "pure: bytes in, verdict out; it decodes no picture, and takes the one matcher it names, never the " +
+			"library's registry"},
 	{path: "shared/arrival", mayNot: []string{"net/http/...", "log/...", "database/sql/..."},
 		why: "reads and writes notifications with the standard library alone"},
 	{path: "shared/baseurl",
@@ -63,48 +66,68 @@ var rules = []rule{
 	{path: "shared/lambdahttp", may: []string{"github.com/aws/aws-lambda-go/events"}, inTests: []string{"shared/api"},
 		why: "turns events into requests for any http.Handler, so it knows none"},
 
-	{path: "shared/pipeline", may: handler("shared/api", "shared/validator", "shared/reconcile", "shared/config", "shared/objects/s3objects",
-		"shared/queue/sqsqueue", "shared/notifier/eventbridgenotifier", "github.com/aws/aws-sdk-go-v2/aws",
-		"github.com/aws/aws-sdk-go-v2/service/s3", "github.com/aws/aws-sdk-go-v2/service/sqs", "github.com/aws/aws-sdk-go-v2/service/eventbridge"),
+	{path: "shared/pipeline",
+		may: handler("shared/api", "shared/validator", "shared/reconcile", "shared/config", "shared/objects/s3objects",
+			"shared/queue/sqsqueue", "shared/notifier/eventbridgenotifier", "github.com/aws/aws-sdk-go-v2/aws",
+			"github.com/aws/aws-sdk-go-v2/service/s3", "github.com/aws/aws-sdk-go-v2/service/sqs",
+			"github.com/aws/aws-sdk-go-v2/service/eventbridge"),
 		inTests: aws(),
-		why:     "composes what runs, once for all programs: it opens no record store, so that no function links SQLite or the embedded stack, and no command Secrets Manager"},
+		why: "composes what runs, once for all programs: it opens no record store, so that no function links SQLite " +
+			"or the embedded stack, and no command Secrets Manager"},
 
 	// Implementations: the domain's interfaces, each with one vendor's library.
-	{path: "shared/records/sqliterecords", may: []string{"shared/upload", "shared/policy", "modernc.org/sqlite/..."}, why: whyStore},
+	{path: "shared/records/sqliterecords", may: []string{"shared/upload", "shared/policy", "modernc.org/sqlite/..."},
+		why: whyStore},
 	{path: "shared/records/dynamorecords", may: aws("shared/upload", "shared/policy"), why: whyStore},
-	{path: "shared/records/bugoutrecords", may: []string{"shared/upload", "shared/policy", "shared/baseurl", "golang.org/x/sync/...", "github.com/google/uuid"}, why: whyStore},
-	{path: "shared/objects/s3objects", may: aws("shared/upload", "shared/policy"), inTests: []string{"shared/arrival"}, why: whyStore},
+	{path: "shared/records/bugoutrecords",
+		may: []string{"shared/upload", "shared/policy", "shared/baseurl", "golang.org/x/sync/...", "github.com/google/uuid"},
+		why: whyStore},
+	{path: "shared/objects/s3objects", may: aws("shared/upload", "shared/policy"), inTests: []string{"shared/arrival"},
+		why: whyStore},
 	{path: "shared/notifier/eventbridgenotifier", may: aws("shared/upload", "shared/policy"), why: whyStore},
 	{path: "shared/secrets/smsecrets", may: aws(), why: whyStore},
-	{path: "shared/emf", why: "CloudWatch's embedded metrics are JSON on a stream: the standard library is enough, and it knows nothing of what is counted"},
-	{path: "shared/queue", may: []string{"shared/upload", "shared/policy"}, why: "an interface and its words: no queue in particular"},
+	{path: "shared/emf", why: "CloudWatch's embedded metrics are JSON on a stream: the standard library is enough, and " +
+		"it knows nothing of what is counted"},
+	{path: "shared/queue", may: []string{"shared/upload", "shared/policy"},
+		why: "an interface and its words: no queue in particular"},
 	{path: "shared/queue/sqsqueue", may: aws("shared/upload", "shared/policy", "shared/queue"), why: whyStore},
 
 	// Fakes and suites.
-	{path: "shared/uploadtest", may: []string{"shared/upload", "shared/policy", "shared/sniff", "shared/arrival", "github.com/google/uuid", "golang.org/x/sync/..."},
+	{path: "shared/uploadtest",
+		may: []string{"shared/upload", "shared/policy", "shared/sniff", "shared/arrival", "github.com/google/uuid",
+			"golang.org/x/sync/..."},
 		why: "fakes and suites know the contract, not those who keep it"},
-	{path: "shared/queue/queuetest", may: []string{"shared/queue", "shared/upload", "shared/policy", "golang.org/x/sync/..."},
+	{path: "shared/queue/queuetest",
+		may: []string{"shared/queue", "shared/upload", "shared/policy", "golang.org/x/sync/..."},
 		why: "fakes and suites know the contract, not those who keep it"},
 
 	// The embedded stack.
-	{path: "shared/local/locals3", may: aws("shared/arrival", "github.com/versity/versitygw/...", "github.com/gofiber/fiber/v3/...", "github.com/valyala/fasthttp/..."),
+	{path: "shared/local/locals3",
+		may: aws("shared/arrival", "github.com/versity/versitygw/...", "github.com/gofiber/fiber/v3/...",
+			"github.com/valyala/fasthttp/..."),
 		why: "a stand-in for S3 knows S3's words, not the product's"},
-	{path: "shared/local/localsqs", may: aws("shared/local/sigv4", "shared/local/httpserver", "github.com/google/uuid", "modernc.org/sqlite/..."),
+	{path: "shared/local/localsqs",
+		may: aws("shared/local/sigv4", "shared/local/httpserver", "github.com/google/uuid", "modernc.org/sqlite/..."),
 		why: "a stand-in for SQS knows SQS's words, not the product's"},
-	{path: "shared/local/localdynamo", may: []string{"shared/local/sigv4", "shared/local/httpserver", "github.com/truora/minidyn/server"}, inTests: aws(),
+	{path: "shared/local/localdynamo",
+		may: []string{"shared/local/sigv4", "shared/local/httpserver", "github.com/truora/minidyn/server"}, inTests: aws(),
 		why: "a stand-in for DynamoDB knows DynamoDB's words, not the product's"},
 	{path: "shared/local/localbugout", may: []string{"shared/local/httpserver", "github.com/google/uuid"},
 		why: "a stand-in for Bugout's server knows its words, not the product's"},
 	{path: "shared/local/sigv4", may: aws(), why: "signatures are checked alike by every stand-in of an AWS service"},
 	{path: "shared/local/httpserver", why: "net/http with the bounds of a stand-in: it knows nothing of what is served"},
-	{path: "shared/local/mapping", may: aws("github.com/aws/aws-lambda-go/events", "github.com/aws/aws-lambda-go/lambdacontext", "github.com/google/uuid", "golang.org/x/sync/..."),
+	{path: "shared/local/mapping",
+		may: aws("github.com/aws/aws-lambda-go/events", "github.com/aws/aws-lambda-go/lambdacontext",
+			"github.com/google/uuid", "golang.org/x/sync/..."),
 		why: "a stand-in for Lambda's event source mapping: it is handed the function that it calls"},
 	{path: "shared/local/demoapp", may: []string{"shared/local/httpserver"}, inTests: []string{"shared/access"},
 		why: "a stand-in for the application needs the standard library alone"},
-	{path: "shared/local", may: aws("shared/local/...", "shared/arrival", "shared/upload", "shared/policy", "shared/objects/s3objects", "shared/queue/...", "shared/records/...",
+	{path: "shared/local", may: aws("shared/local/...", "shared/arrival", "shared/upload", "shared/policy",
+		"shared/objects/s3objects", "shared/queue/...", "shared/records/...",
 		"github.com/aws/aws-lambda-go/events", "github.com/gofrs/flock", "golang.org/x/sync/..."),
 		mayNot: []string{"shared/queue/queuetest"},
-		why:    "puts the stand-ins together and is handed the handlers: it knows no handler package, so that local mode cannot grow a second set of rules"},
+		why: "puts the stand-ins together and is handed the handlers: it knows no handler package, so that local mode " +
+			"cannot grow a second set of rules"},
 
 	{path: "shared/local/samples", may: []string{"shared/upload", "shared/policy"},
 		why: "reads the folder of sample events for whoever plays them"},
@@ -114,8 +137,11 @@ var rules = []rule{
 	// Programs.
 	{path: "lambdas/*", may: []string{"..."},
 		mayNot: []string{"shared/local/...", "shared/records/sqliterecords", "shared/deadletter", "net/http/pprof", "expvar"},
-		why:    "a function's zip stays small and starts fast: nothing of the embedded stack or of the operator's tools, and nothing that opens a debugging route"},
-	{path: "lambdas/bootstrap/bootstraptest", may: aws("lambdas/bootstrap", "shared/config", "shared/local/...", "shared/records/dynamorecords", "github.com/aws/aws-lambda-go/lambda"),
+		why: "a function's zip stays small and starts fast: nothing of the embedded stack or of the operator's tools, " +
+			"and nothing that opens a debugging route"},
+	{path: "lambdas/bootstrap/bootstraptest",
+		may: aws("lambdas/bootstrap", "shared/config", "shared/local/...", "shared/records/dynamorecords",
+			"github.com/aws/aws-lambda-go/lambda"),
 		why: "starts any function in a test: it knows none"},
 	{path: "cmd/hatchery", may: []string{"..."}, mayNot: []string{"net/http/pprof", "expvar"},
 		why: "the program that may use everything; it opens no debugging route"},
@@ -123,8 +149,9 @@ var rules = []rule{
 }
 
 const (
-	whyHandler = "it speaks to interfaces: it knows no other handler (shared/pipeline composes them), no store and no vendor's client"
-	whyStore   = "an implementation knows the contract and one vendor's library: so it can be replaced, and tested, alone"
+	whyHandler = "it speaks to interfaces: it knows no other handler (shared/pipeline composes them), no store and no " +
+		"vendor's client"
+	whyStore = "an implementation knows the contract and one vendor's library: so it can be replaced, and tested, alone"
 )
 
 // handler is what every handler package may import, and more.
@@ -147,21 +174,27 @@ type reservation struct {
 
 var reservations = []reservation{
 	{packages: []string{"C"}, why: "the product builds without a C compiler and cross-compiles"},
-	{packages: []string{"github.com/versity/versitygw/...", "github.com/gofiber/...", "github.com/valyala/fasthttp/..."}, users: []string{"shared/local/locals3"},
-		why: "the embedded S3 server changes the working directory and may be replaced: one package knows it"},
+	{packages: []string{"github.com/versity/versitygw/...", "github.com/gofiber/...", "github.com/valyala/fasthttp/..."},
+		users: []string{"shared/local/locals3"},
+		why:   "the embedded S3 server changes the working directory and may be replaced: one package knows it"},
 	{packages: []string{"github.com/truora/minidyn/..."}, users: []string{"shared/local/localdynamo"},
 		why: "the embedded DynamoDB keeps nothing and may be replaced: one package knows it"},
-	{packages: []string{"modernc.org/sqlite/..."}, users: []string{"shared/records/sqliterecords", "shared/local/localsqs"},
-		why: "a database is opened by the records and by the stand-ins"},
+	{packages: []string{"modernc.org/sqlite/..."},
+		users: []string{"shared/records/sqliterecords", "shared/local/localsqs"},
+		why:   "a database is opened by the records and by the stand-ins"},
 	{packages: []string{"lambdas/bootstrap/bootstraptest"}, tests: true, why: "a fixture is for tests"},
-	{packages: []string{"shared/uploadtest", "shared/queue/queuetest"}, users: []string{"shared/uploadtest", "shared/queue/queuetest", "acceptance"}, tests: true,
+	{packages: []string{"shared/uploadtest", "shared/queue/queuetest"},
+		users: []string{"shared/uploadtest", "shared/queue/queuetest", "acceptance"}, tests: true,
 		why: "fakes and suites are for tests"},
-	{packages: []string{"testing/...", "net/http/httptest", "github.com/rogpeppe/go-internal/..."}, users: []string{"shared/uploadtest", "shared/queue/queuetest", "lambdas/bootstrap/bootstraptest", "acceptance"}, tests: true,
-		why: "what tests need stays out of the product"},
+	{packages: []string{"testing/...", "net/http/httptest", "github.com/rogpeppe/go-internal/..."},
+		users: []string{"shared/uploadtest", "shared/queue/queuetest", "lambdas/bootstrap/bootstraptest", "acceptance"},
+		tests: true,
+		why:   "what tests need stays out of the product"},
 }
 
 // testsMay is what the _test.go files of every package may import besides.
-var testsMay = []string{"shared/uploadtest", "shared/queue/queuetest", "shared/local/...", "github.com/rogpeppe/go-internal/..."}
+var testsMay = []string{"shared/uploadtest", "shared/queue/queuetest", "shared/local/...",
+	"github.com/rogpeppe/go-internal/..."}
 
 // refusal is why a file of the folder may not import imported, or "".
 func refusal(r rule, imported string, inTest bool) string {
@@ -192,7 +225,8 @@ func refusal(r rule, imported string, inTest bool) string {
 // the standard library: its first part has no dot, and it is none of ours.
 func isStd(imported string) bool {
 	first, _, _ := strings.Cut(imported, "/")
-	return !strings.Contains(first, ".") && !slices.Contains([]string{"shared", "lambdas", "cmd", "acceptance", module}, first)
+	return !strings.Contains(first, ".") &&
+		!slices.Contains([]string{"shared", "lambdas", "cmd", "acceptance", module}, first)
 }
 
 // matches tells whether name fits a pattern of the tables.
@@ -218,7 +252,8 @@ func faults(tree fs.FS) ([]string, error) {
 		case err != nil:
 			return err
 		case d.IsDir():
-			if base := path.Base(name); name != "." && (strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || base == "testdata") {
+			if base := path.Base(name); name != "." &&
+				(strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || base == "testdata") {
 				return fs.SkipDir
 			}
 			return nil
@@ -229,7 +264,9 @@ func faults(tree fs.FS) ([]string, error) {
 		covering := slices.DeleteFunc(slices.Clone(rules), func(r rule) bool { return !matches(r.path, folder) })
 		if len(covering) != 1 {
 			if !unlisted[folder] {
-				found = append(found, fmt.Sprintf("%s: %d rows of the table in shared/imports_test.go are about this folder, want one: add a row that says what it may import, and why", folder, len(covering)))
+				found = append(found, fmt.Sprintf(
+					"%s: %d rows of the table in shared/imports_test.go are about this folder, want one: add a row that says what "+
+						"it may import, and why", folder, len(covering)))
 			}
 			unlisted[folder] = true
 			return nil

@@ -164,7 +164,8 @@ Try it with a picture of yours:
   curl -i -H 'Authorization: demo' -F file=@cat.png '%s/files/demo/entries/1/images?image_name=cat.png'
 `, at.API)
 	if at.Containers != "" {
-		_, _ = fmt.Fprintf(&b, containersText, at.ContainersListen, shellWord(cmp.Or(f.containersFile, filepath.Join(a.data, containersFile))))
+		_, _ = fmt.Fprintf(&b, containersText, at.ContainersListen,
+			shellWord(cmp.Or(f.containersFile, filepath.Join(a.data, containersFile))))
 	}
 	if f.noValidator {
 		b.WriteString("\nThe validator is somewhere else (--no-validator): what arrives stays pending until it is invoked.\n")

@@ -34,8 +34,9 @@ func recordsFile(t *testing.T, n int) string {
 		if _, err := s.Create(t.Context(), r, nil); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Update(t.Context(), r.Ref(), upload.Settle(upload.Verdict{Status: upload.Stored, Version: "q", Served: "f",
-			At: at, Size: 3, ContentType: "image/png", SHA256: fmt.Sprintf("%064d", i)})); err != nil {
+		if _, err := s.Update(t.Context(), r.Ref(),
+			upload.Settle(upload.Verdict{Status: upload.Stored, Version: "q", Served: "f",
+				At: at, Size: 3, ContentType: "image/png", SHA256: fmt.Sprintf("%064d", i)})); err != nil {
 			t.Fatal(err)
 		}
 	}

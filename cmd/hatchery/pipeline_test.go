@@ -150,7 +150,7 @@ func TestEveryLiarIsAcceptedAndThenRefusedWithItsReason(t *testing.T) {
 				if verdict == "ok" || verdict == "not_allowed" || len(data) == 0 {
 					continue // an extension that is not allowed and an empty body are refused at once
 				}
-				fakes = append(fakes, fake{file, h.mustPost(images, "liar"+filepath.Ext(file), data).ID, verdict})
+				fakes = append(fakes, fake{file, h.mustPost(images, "false"+filepath.Ext(file), data).ID, verdict})
 			}
 		}
 		for _, l := range fakes {

@@ -23,7 +23,8 @@ type consumed struct {
 func readUnits(t *testing.T) recordCalls {
 	t.Helper()
 	var c recordCalls
-	if err := json.Unmarshal(readFile(t, sourceFile(t, "cmd", "hatchery", "testdata", "dynamodb-units.json")), &c); err != nil {
+	if err := json.Unmarshal(readFile(t, sourceFile(t, "cmd", "hatchery", "testdata", "dynamodb-units.json")),
+		&c); err != nil {
 		t.Fatal(err)
 	}
 	return c

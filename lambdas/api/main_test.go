@@ -158,9 +158,10 @@ func TestTheSettingsReachTheHandler(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = f.Records.Update(t.Context(), ref, upload.Settle(upload.Verdict{Status: upload.Stored, Version: "v", Served: "s",
-		At: time.Now(), Size: 6, ContentType: "image/gif",
-		SHA256: strings.Repeat("ab", 32)})); err != nil {
+	if _, err = f.Records.Update(t.Context(), ref,
+		upload.Settle(upload.Verdict{Status: upload.Stored, Version: "v", Served: "s",
+			At: time.Now(), Size: 6, ContentType: "image/gif",
+			SHA256: strings.Repeat("ab", 32)})); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {

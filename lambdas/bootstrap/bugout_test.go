@@ -154,9 +154,9 @@ func TestATokenThatIsNotToBeHadIsTroubleThatSaysWhatToDo(t *testing.T) {
 	}
 }
 
-func TestOldImagesAreWhereTheSettingsSay(t *testing.T) {
+func TestLegacyImagesAreWhereTheSettingsSay(t *testing.T) {
 	if p := partsWith(t); p.Uploads.LegacyImages != nil {
-		t.Error("there are old images without a bucket")
+		t.Error("there are legacy images without a bucket")
 	}
 	bucket := newEndpoint(t, 404)
 	p := partsWith(t, "AWS_ENDPOINT_URL_S3", bucket.url, "HATCHERY_LEGACY_BUCKET", "old-images",

@@ -125,8 +125,8 @@ func New(baseURL string, o *Options) (*Application, error) {
 	return a, nil
 }
 
-// Authorize returns nil when the application grants the caller this entry, which is when it answers 200, and a *[Denied] in
-// every other case:
+// Authorize returns nil when the application grants the caller this entry, which is when it answers 200, and a
+// *[Denied] in every other case:
 //
 //   - its 401, 403, 404 and 429 pass through; its other 4xx are 403;
 //   - anything else is 503: another 2xx, a redirect, a 5xx, a time-out, an oversize or broken header, no connection;

@@ -287,7 +287,8 @@ func TestTLSMustBeTrusted(t *testing.T) {
 
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	if err := newApplication(t, server.URL, access.Options{}.With(access.Overrides{RootCAs: roots})).Authorize(t.Context(), authorization, "j", "e"); err != nil {
+	if err := newApplication(t, server.URL,
+		access.Options{}.With(access.Overrides{RootCAs: roots})).Authorize(t.Context(), authorization, "j", "e"); err != nil {
 		t.Errorf("with its authority known: %v", err)
 	}
 

@@ -47,7 +47,8 @@ func FuzzQuestion(f *testing.F) {
 		if err != nil {
 			t.Fatalf("New took %q, but its question is no URL: %v", base, err)
 		}
-		if asked.Host != set.Host || asked.Scheme != set.Scheme || asked.User != nil || asked.RawQuery != "" || asked.Fragment != "" {
+		if asked.Host != set.Host || asked.Scheme != set.Scheme || asked.User != nil || asked.RawQuery != "" ||
+			asked.Fragment != "" {
 			t.Fatalf("set %q, asked %q", base, asked)
 		}
 		want := "/journals/" + journal + "/entries/" + entry
@@ -65,7 +66,8 @@ func FuzzQuestion(f *testing.F) {
 // FuzzRetryAfter: whatever the application says, the wait is bounded and whole.
 func FuzzRetryAfter(f *testing.F) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
-	for _, seed := range []string{"", "7", "-1", "99999999999999999999", "Fri, 02 Jan 2026 03:05:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "0x7"} {
+	for _, seed := range []string{"", "7", "-1", "99999999999999999999", "Fri, 02 Jan 2026 03:05:00 GMT",
+		"Fri, 31 Dec 9999 23:59:59 GMT", "0x7"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, value string) {

@@ -28,23 +28,25 @@ func crowdOf(t *testing.T, a *access.Application, size int) <-chan error {
 
 // slowBrood is one that holds every question until release is closed, tells of each
 // on asked, and says how many it held at once.
-func slowBrood(t *testing.T, fault localbugout.Trouble) (brood *localbugout.Server, asked chan struct{}, release chan struct{}, atOnce func() int) {
+func slowBrood(t *testing.T,
+	fault localbugout.Trouble) (brood *localbugout.Server, asked chan struct{}, release chan struct{}, atOnce func() int) {
 	t.Helper()
 	asked, release = make(chan struct{}, 1000), make(chan struct{})
 	var mu sync.Mutex
 	now, peak := 0, 0
-	brood, err := localbugout.Open(t.Context(), localbugout.Options{Listen: "127.0.0.1:0", Trouble: func(localbugout.Call) localbugout.Trouble {
-		mu.Lock()
-		now++
-		peak = max(peak, now)
-		mu.Unlock()
-		asked <- struct{}{}
-		<-release
-		mu.Lock()
-		defer mu.Unlock()
-		now--
-		return fault
-	}})
+	brood, err := localbugout.Open(t.Context(),
+		localbugout.Options{Listen: "127.0.0.1:0", Trouble: func(localbugout.Call) localbugout.Trouble {
+			mu.Lock()
+			now++
+			peak = max(peak, now)
+			mu.Unlock()
+			asked <- struct{}{}
+			<-release
+			mu.Lock()
+			defer mu.Unlock()
+			now--
+			return fault
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +126,8 @@ func TestWhoeverWaitsToAskMayGiveUp(t *testing.T) {
 	}
 	ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if err := a.Authorize(ctx, "Bearer "+callersToken, "j", "e"); !errors.Is(err, context.DeadlineExceeded) || statusOf(t, err) != http.StatusServiceUnavailable {
+	if err := a.Authorize(ctx, "Bearer "+callersToken, "j", "e"); !errors.Is(err, context.DeadlineExceeded) ||
+		statusOf(t, err) != http.StatusServiceUnavailable {
 		t.Error(err)
 	}
 	close(release)

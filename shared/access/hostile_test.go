@@ -45,7 +45,8 @@ func TestSlowBodyDoesNotDelayTheVerdict(t *testing.T) {
 			close(hungUp)
 		})
 		started := time.Now()
-		err := newApplication(t, base, access.Options{}.With(access.Overrides{Timeout: time.Minute})).Authorize(t.Context(), authorization, "j", "e")
+		err := newApplication(t, base, access.Options{}.With(access.Overrides{Timeout: time.Minute})).Authorize(t.Context(),
+			authorization, "j", "e")
 		if took := time.Since(started); took > 20*time.Second {
 			t.Errorf("the verdict took %s", took)
 		}

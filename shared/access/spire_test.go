@@ -114,14 +114,16 @@ func TestOtherApplicationsTokensStayWithThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := statusOf(t, a.Authorize(t.Context(), "Bearer "+callersToken, "j", "e")); got != 503 || application.asked.Load() != 1 {
+	if got := statusOf(t, a.Authorize(t.Context(), "Bearer "+callersToken, "j", "e")); got != 503 ||
+		application.asked.Load() != 1 {
 		t.Errorf("%d after %d questions", got, application.asked.Load())
 	}
 }
 
 func TestBroodMustBeAPlaceThatTokensMayGoTo(t *testing.T) {
 	for _, url := range []string{"http://auth.example.com", "auth", "https://me@auth.example.com"} {
-		if _, err := access.New("https://notes.example.com", &access.Options{Bugout: url}); err == nil || !strings.Contains(err.Error(), "Bugout URL") {
+		if _, err := access.New("https://notes.example.com", &access.Options{Bugout: url}); err == nil ||
+			!strings.Contains(err.Error(), "Bugout URL") {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
@@ -130,22 +132,26 @@ func TestBroodMustBeAPlaceThatTokensMayGoTo(t *testing.T) {
 func TestAGrantIsBelievedForItsLifeAndForItsPairAlone(t *testing.T) {
 	application := answer(t, 200)
 	now := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
-	a, err := access.New(application.URL, access.Options{GrantLife: 10 * time.Second}.With(access.Overrides{Now: func() time.Time { return now }}))
+	a, err := access.New(application.URL,
+		access.Options{GrantLife: 10 * time.Second}.With(access.Overrides{Now: func() time.Time { return now }}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ask := func(authorization, journal, entry string, want int, asked int64) {
 		t.Helper()
 		before := application.asked.Load()
-		if got := statusOf(t, a.Authorize(t.Context(), authorization, journal, entry)); got != want || application.asked.Load()-before != asked {
-			t.Errorf("%s %s %s: %d after %d questions, want %d after %d", authorization, journal, entry, got, application.asked.Load()-before, want, asked)
+		if got := statusOf(t, a.Authorize(t.Context(), authorization, journal, entry)); got != want ||
+			application.asked.Load()-before != asked {
+			t.Errorf("%s %s %s: %d after %d questions, want %d after %d", authorization, journal, entry, got,
+				application.asked.Load()-before, want, asked)
 		}
 	}
 	ask("Bearer a", "j", "e", 200, 1)
 	ask("Bearer a", "j", "e", 200, 0)
 	application.status.Store(403)
 	ask("Bearer a", "j", "e", 200, 0)
-	for _, other := range [][3]string{{"Bearer b", "j", "e"}, {"Bearer a", "e", "j"}, {"Bearer a", "k", "e"}, {"Bearer a", "j", "f"}, {"Bearer a", "j", "e2"}, {"Bearer aj", "", "e"}, {"Bearer a", "je", "2"}} {
+	for _, other := range [][3]string{{"Bearer b", "j", "e"}, {"Bearer a", "e", "j"}, {"Bearer a", "k", "e"},
+		{"Bearer a", "j", "f"}, {"Bearer a", "j", "e2"}, {"Bearer aj", "", "e"}, {"Bearer a", "je", "2"}} {
 		want := 403
 		if other[1] == "" {
 			want = 404

@@ -32,7 +32,8 @@ func TestEachNewUploadIsAcceptedOnce(t *testing.T) {
 		before := len(accepted)
 		got := w.do("POST", c.target, strings.NewReader(c.body), c.header...)
 		if got.status != c.status || len(accepted)-before != c.accepted {
-			t.Errorf("%s: status %d, want %d; accepted %v, want %d more than %d", c.name, got.status, c.status, accepted, c.accepted, before)
+			t.Errorf("%s: status %d, want %d; accepted %v, want %d more than %d", c.name, got.status, c.status, accepted,
+				c.accepted, before)
 		}
 	}
 	if slices.Sort(accepted); len(slices.Compact(accepted)) != 4 {

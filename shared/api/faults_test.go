@@ -33,7 +33,8 @@ type watchedDownloads struct {
 	instead func(ctx context.Context) (io.ReadCloser, error)
 }
 
-func (d *watchedDownloads) ReadRange(ctx context.Context, key upload.Key, v upload.Version, offset, length int64) (io.ReadCloser, error) {
+func (d *watchedDownloads) ReadRange(ctx context.Context, key upload.Key, v upload.Version, offset,
+	length int64) (io.ReadCloser, error) {
 	d.mu.Lock()
 	d.reads = append(d.reads, fmt.Sprintf("%d+%d", offset, length))
 	d.mu.Unlock()

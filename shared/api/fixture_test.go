@@ -88,8 +88,9 @@ func newFixture(t testing.TB, change ...func(*fixture)) *fixture {
 	t.Helper()
 	w := &fixture{t: t, now: start, records: uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true}),
 		objects: uploadtest.NewObjects(), log: &safeBuffer{}}
-	w.pipeline = &upload.Pipeline{Policy: policy.Default(), Layout: upload.DefaultLayout, Records: w.records, Objects: w.objects,
-		Now: w.clock, NewID: w.newID, TombstoneLife: upload.DefaultTombstoneLife}
+	w.pipeline = &upload.Pipeline{Policy: policy.Default(), Layout: upload.DefaultLayout, Records: w.records,
+		Objects: w.objects,
+		Now:     w.clock, NewID: w.newID, TombstoneLife: upload.DefaultTombstoneLife}
 	w.config = api.Config{Pipeline: w.pipeline, Downloads: w.objects, Forms: w.objects, Authorizer: w,
 		Now: w.clock, RequestID: func(*http.Request) string { return "request-1" },
 		Log: slog.New(slog.NewJSONHandler(w.log, nil))}
@@ -138,7 +139,8 @@ func (w *fixture) Authorize(_ context.Context, authorization, journal, entry str
 	case "429":
 		return &access.Denied{Status: 429, Message: "Slower.", RetryAfter: 7 * time.Second}
 	case "503":
-		return &access.Denied{Status: 503, Message: "The application gave no answer.", Detail: "connection refused by internal-host"}
+		return &access.Denied{Status: 503, Message: "The application gave no answer.",
+			Detail: "connection refused by internal-host"}
 	case "302":
 		return &access.Denied{Status: 302, Message: "Odd."}
 	case "broken":
@@ -158,14 +160,18 @@ func (w *fixture) seed() {
 	w.store(ref("e", idStored), []byte(stored), "image/png")
 	w.create(ref("e", idPending), "wait", start.Add(time.Second))
 	w.create(ref("e", idRejected), "mislabelled", start.Add(2*time.Second))
-	w.settle(ref("e", idRejected), upload.Verdict{Status: upload.Rejected, Version: "q1", At: start.Add(time.Minute), Size: 9,
-		Reason: &upload.Reason{Code: upload.TypeMismatch, Message: "The file is no png."}})
+	w.settle(ref("e", idRejected),
+		upload.Verdict{Status: upload.Rejected, Version: "q1", At: start.Add(time.Minute), Size: 9,
+			Reason: &upload.Reason{Code: upload.TypeMismatch, Message: "The file is no png."}})
 	w.create(ref("e", idDeleted), "gone", start.Add(3*time.Second))
-	if _, err := w.records.Update(w.t.Context(), ref("e", idDeleted), upload.Delete(start, start.Add(time.Hour))); err != nil {
+	if _, err := w.records.Update(w.t.Context(), ref("e", idDeleted),
+		upload.Delete(start, start.Add(time.Hour))); err != nil {
 		w.t.Fatal(err)
 	}
 	w.create(ref("e", idLost), "lost", start.Add(4*time.Second))
-	w.settle(ref("e", idLost), upload.Verdict{Status: upload.Stored, Version: "q1", Served: "v-lost", At: start.Add(time.Minute), Size: 5, ContentType: "image/png", SHA256: storedHash})
+	w.settle(ref("e", idLost),
+		upload.Verdict{Status: upload.Stored, Version: "q1", Served: "v-lost", At: start.Add(time.Minute), Size: 5,
+			ContentType: "image/png", SHA256: storedHash})
 	w.create(ref("named", idNamed), "katze_größe", start)
 	w.store(ref("named", idNamed), []byte("\x00\x01\x02"), "image/gif")
 	w.create(ref("large", idLarge), "large", start)

@@ -56,7 +56,8 @@ func FuzzPost(f *testing.F) {
 	f.Add("name=My.Cat.PNG", "image/png", "", []byte("bytes"))
 	f.Add("name=%FF.png;x", "multipart/form-data; boundary=\"", "k k", []byte{})
 	f.Add("name=a.gif&image_name=b.gif", "multipart/form-data; boundary=x", "", []byte("--x\r\n\r\n--x--"))
-	f.Add("name=a.gif", "multipart/form-data; boundary=x", "", []byte("--x\r\nContent-Disposition: form-data; name=file\r\n\r\n\r\n--x\r\n"))
+	f.Add("name=a.gif", "multipart/form-data; boundary=x", "",
+		[]byte("--x\r\nContent-Disposition: form-data; name=file\r\n\r\n\r\n--x\r\n"))
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, query, contentType, key string, body []byte) {
 		r := of(t, "POST", files, query, bytes.NewReader(body))
@@ -80,12 +81,14 @@ func FuzzPost(f *testing.F) {
 // FuzzForm: whatever JSON asks for a form, it is refused and nothing is left, or
 // the form is for the record's own key and no larger than allowed.
 func FuzzForm(f *testing.F) {
-	for _, seed := range []string{`{"name":"cat.png","size":1,"type":"image/png"}`, `{"name":"a\u202e.png"}`, `{"name":"x.png","size":1e3}`, `{"name":"x.png"}{}`, `null`, "{\"name\":\"\xff.png\"}"} {
+	for _, seed := range []string{`{"name":"cat.png","size":1,"type":"image/png"}`, `{"name":"a\u202e.png"}`,
+		`{"name":"x.png","size":1e3}`, `{"name":"x.png"}{}`, `null`, "{\"name\":\"\xff.png\"}"} {
 		f.Add([]byte(seed))
 	}
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, body []byte) {
-		w, got := send(t, dir, request(t, "POST", files+"/uploads", bytes.NewReader(body), "Content-Type", "application/json"))
+		w, got := send(t, dir, request(t, "POST", files+"/uploads", bytes.NewReader(body), "Content-Type",
+			"application/json"))
 		if got.status != http.StatusCreated {
 			w.wantNothingNew()
 			return
@@ -100,7 +103,8 @@ func FuzzForm(f *testing.F) {
 // FuzzRead: whatever is asked of any path, nothing panics, and no bytes come but
 // those of a stored file at its own address.
 func FuzzRead(f *testing.F) {
-	for _, seed := range []string{"/ping", files, files + "/" + idStored, files + "/" + idLost, files + "/" + idPending + "/status", "/files/%2e%2e/entries/e/images", "//", "/files/j/entries/e/images/uploads"} {
+	for _, seed := range []string{"/ping", files, files + "/" + idStored, files + "/" + idLost,
+		files + "/" + idPending + "/status", "/files/%2e%2e/entries/e/images", "//", "/files/j/entries/e/images/uploads"} {
 		f.Add("GET", seed, "limit=1&cursor=x&status=stored&wait=0", "bytes=0-3", `"x"`)
 	}
 	f.Add("HEAD", files, "cursor=AAAA&limit=1000", "bytes=-1", "*")
@@ -119,7 +123,8 @@ func FuzzRead(f *testing.F) {
 		if got.header.Get("Accept-Ranges") == "" || got.status >= 400 || got.status == http.StatusNotModified {
 			return
 		}
-		if _, err := upload.ParseID(id); !isFile && !strings.Contains(path, "large") && !strings.Contains(path, "named") || err != nil && isFile {
+		if _, err := upload.ParseID(id); !isFile && !strings.Contains(path, "large") && !strings.Contains(path, "named") ||
+			err != nil && isFile {
 			t.Fatalf("%s %s gave bytes: %d %q", method, path, got.status, got.body)
 		}
 	})

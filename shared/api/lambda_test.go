@@ -61,8 +61,10 @@ func (l lambda) event(t *testing.T, r *http.Request) any {
 	single["host"] = r.Host
 	switch {
 	case l.balancer:
-		e := events.ALBTargetGroupRequest{HTTPMethod: r.Method, Path: r.URL.EscapedPath(), Body: body, IsBase64Encoded: encoded,
-			RequestContext: events.ALBTargetGroupRequestContext{ELB: events.ELBContext{TargetGroupArn: "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/api/50dc6c495c0c9188"}}}
+		e := events.ALBTargetGroupRequest{HTTPMethod: r.Method, Path: r.URL.EscapedPath(), Body: body,
+			IsBase64Encoded: encoded,
+			RequestContext: events.ALBTargetGroupRequestContext{
+				ELB: events.ELBContext{TargetGroupArn: "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/api/50dc6c495c0c9188"}}}
 		singleQuery, multiQuery := eventQuery(r.URL.RawQuery)
 		if l.multiValue {
 			e.MultiValueHeaders, e.MultiValueQueryStringParameters = multi, multiQuery
@@ -71,18 +73,24 @@ func (l lambda) event(t *testing.T, r *http.Request) any {
 		}
 		return e
 	case l.functionURL:
-		return events.LambdaFunctionURLRequest{Version: "2.0", RawPath: r.URL.EscapedPath(), RawQueryString: r.URL.RawQuery, Headers: single, Cookies: cookies, Body: body, IsBase64Encoded: encoded,
-			RequestContext: events.LambdaFunctionURLRequestContext{RequestID: "request-1", DomainName: "abc.lambda-url.eu-central-1.on.aws",
-				HTTP: events.LambdaFunctionURLRequestContextHTTPDescription{Method: r.Method, Path: r.URL.EscapedPath(), Protocol: "HTTP/1.1", SourceIP: "192.0.2.7"}}}
+		return events.LambdaFunctionURLRequest{Version: "2.0", RawPath: r.URL.EscapedPath(), RawQueryString: r.URL.RawQuery,
+			Headers: single, Cookies: cookies, Body: body, IsBase64Encoded: encoded,
+			RequestContext: events.LambdaFunctionURLRequestContext{RequestID: "request-1",
+				DomainName: "abc.lambda-url.eu-central-1.on.aws",
+				HTTP: events.LambdaFunctionURLRequestContextHTTPDescription{Method: r.Method, Path: r.URL.EscapedPath(),
+					Protocol: "HTTP/1.1", SourceIP: "192.0.2.7"}}}
 	default:
 		// It undoes percent-encoding, once.
 		path, err := url.PathUnescape(r.URL.EscapedPath())
 		if err != nil {
 			t.Fatal(err)
 		}
-		return events.APIGatewayV2HTTPRequest{Version: "2.0", RouteKey: "$default", RawPath: path, RawQueryString: r.URL.RawQuery, Headers: single, Cookies: cookies, Body: body, IsBase64Encoded: encoded,
-			RequestContext: events.APIGatewayV2HTTPRequestContext{RouteKey: "$default", Stage: "$default", RequestID: "request-1", DomainName: "abc.execute-api.eu-central-1.amazonaws.com",
-				HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{Method: r.Method, Path: path, Protocol: "HTTP/1.1", SourceIP: "192.0.2.7"}}}
+		return events.APIGatewayV2HTTPRequest{Version: "2.0", RouteKey: "$default", RawPath: path,
+			RawQueryString: r.URL.RawQuery, Headers: single, Cookies: cookies, Body: body, IsBase64Encoded: encoded,
+			RequestContext: events.APIGatewayV2HTTPRequestContext{RouteKey: "$default", Stage: "$default",
+				RequestID: "request-1", DomainName: "abc.execute-api.eu-central-1.amazonaws.com",
+				HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{Method: r.Method, Path: path, Protocol: "HTTP/1.1",
+					SourceIP: "192.0.2.7"}}}
 	}
 }
 
@@ -110,7 +118,8 @@ func (l lambda) sampled(t *testing.T, event any) []byte {
 	if err := errors.Join(json.Unmarshal(text, &sample), json.Unmarshal(ours, &own)); err != nil {
 		t.Fatal(err)
 	}
-	for _, ofRequest := range []string{"rawPath", "rawQueryString", "cookies", "queryStringParameters", "multiValueQueryStringParameters", "body", "isBase64Encoded"} {
+	for _, ofRequest := range []string{"rawPath", "rawQueryString", "cookies", "queryStringParameters",
+		"multiValueQueryStringParameters", "body", "isBase64Encoded"} {
 		delete(sample, ofRequest)
 	}
 	for _, headers := range []string{"headers", "multiValueHeaders"} {
@@ -242,15 +251,22 @@ var departures = []departure{
 			return 405, "method_not_allowed"
 		}},
 	{why: "a header that was sent twice comes as one value, by which the application decides",
-		ways: []string{viaAPI, viaURL, viaSingle}, rows: func(e exchange) bool { return strings.HasPrefix(e.name, "two authorizations:") }, answer: always(403, "forbidden")},
+		ways:   []string{viaAPI, viaURL, viaSingle},
+		rows:   func(e exchange) bool { return strings.HasPrefix(e.name, "two authorizations:") },
+		answer: always(403, "forbidden")},
 	{why: "a header that was sent twice comes as one value, which is a key like another",
-		ways: []string{viaAPI, viaURL, viaSingle}, rows: func(e exchange) bool { return strings.HasPrefix(e.name, "two keys,") }, answer: always(202, "")},
+		ways: []string{viaAPI, viaURL, viaSingle},
+		rows: func(e exchange) bool { return strings.HasPrefix(e.name, "two keys,") }, answer: always(202, "")},
 	{why: "a load balancer in single-value mode passes on the last parameter of a name",
-		ways: []string{viaSingle}, rows: func(e exchange) bool { return strings.HasPrefix(e.name, "name: two of one,") }, answer: always(202, "")},
+		ways: []string{viaSingle}, rows: func(e exchange) bool { return strings.HasPrefix(e.name, "name: two of one,") },
+		answer: always(202, "")},
 	{why: "Lambda takes events of 6 MB, with base64",
-		ways: []string{viaAPI, viaURL}, rows: func(e exchange) bool { return base64.StdEncoding.EncodedLen(len(e.body)) > 6<<20 }, answer: always(413, "too_large")},
+		ways:   []string{viaAPI, viaURL},
+		rows:   func(e exchange) bool { return base64.StdEncoding.EncodedLen(len(e.body)) > 6<<20 },
+		answer: always(413, "too_large")},
 	{why: "a load balancer passes bodies of 1 MB on",
-		ways: []string{viaBalancer, viaSingle}, rows: func(e exchange) bool { return len(e.body) > 1<<20 }, answer: always(413, "too_large")},
+		ways: []string{viaBalancer, viaSingle}, rows: func(e exchange) bool { return len(e.body) > 1<<20 },
+		answer: always(413, "too_large")},
 }
 
 // through is the row as it must be answered on a way.

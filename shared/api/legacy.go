@@ -21,7 +21,7 @@ func (h *handler) headLegacy(c *call, record upload.Record) (upload.Record, erro
 		if err := h.stillStored(c); err != nil {
 			return record, err
 		}
-		err = fmt.Errorf("look at the old image of %s: %w", record.Ref(), err)
+		err = fmt.Errorf("look at the legacy image of %s: %w", record.Ref(), err)
 		if errors.Is(err, upload.ErrGone) {
 			err = bytesMissing(err)
 		}

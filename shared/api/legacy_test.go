@@ -19,7 +19,8 @@ func oldWorld(t *testing.T, extension, bytes string, change ...func(*fixture)) (
 	old := uploadtest.NewLegacyImages()
 	w := newFixture(t, append(change, func(w *fixture) {
 		w.pipeline.LegacyImages = old
-		w.records.Overwrite(upload.Record{ID: idOld, Journal: "j", Entry: "e", Kind: "images", Name: "my_cat", Extension: extension, CreatedAt: start, Status: upload.Stored})
+		w.records.Overwrite(upload.Record{ID: idOld, Journal: "j", Entry: "e", Kind: "images", Name: "my_cat",
+			Extension: extension, CreatedAt: start, Status: upload.Stored})
 	})...)
 	old.Put(ref("e", idOld), []byte(bytes))
 	return w, old
@@ -30,7 +31,7 @@ var fullname = "x-bugout-image-fullname"
 
 const pngHead = "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 
-func TestAnOldImageIsShownOnlyWhenItsBytesAreWhatItsNameSays(t *testing.T) {
+func TestALegacyImageIsShownOnlyWhenItsBytesAreWhatItsNameSays(t *testing.T) {
 	for _, c := range []struct {
 		name, extension, bytes string
 		contentType            string
@@ -51,28 +52,31 @@ func TestAnOldImageIsShownOnlyWhenItsBytesAreWhatItsNameSays(t *testing.T) {
 			if inline := strings.HasPrefix(got.header.Get("Content-Disposition"), "inline"); inline != c.inline {
 				t.Errorf("Content-Disposition: %s", got.header.Get("Content-Disposition"))
 			}
-			if got.header.Get("X-Content-Type-Options") != "nosniff" || !slices.Equal(got.header[fullname], []string{"my_cat." + c.extension}) {
+			if got.header.Get("X-Content-Type-Options") != "nosniff" ||
+				!slices.Equal(got.header[fullname], []string{"my_cat." + c.extension}) {
 				t.Errorf("the header is %v", got.header)
 			}
 		})
 	}
 }
 
-func TestPartsOfAnOldImageAreServed(t *testing.T) {
+func TestPartsOfALegacyImageAreServed(t *testing.T) {
 	w, _ := oldWorld(t, "png", pngHead+strings.Repeat("x", 1000))
 	got := w.do("GET", files+"/"+idOld, nil, "Range", "bytes=1-3")
 	if got.status != 206 || got.body != "PNG" || got.header.Get("Content-Range") != "bytes 1-3/1016" {
 		t.Errorf("%d %q %q", got.status, got.body, got.header.Get("Content-Range"))
 	}
-	if got := w.do("HEAD", files+"/"+idOld, nil); got.status != 200 || got.header.Get("Content-Length") != "1016" || got.body != "" {
+	if got := w.do("HEAD", files+"/"+idOld, nil); got.status != 200 || got.header.Get("Content-Length") != "1016" ||
+		got.body != "" {
 		t.Errorf("HEAD: %d %v", got.status, got.header)
 	}
-	if got := w.do("GET", files+"/"+idOld, nil, "If-Modified-Since", start.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")); got.status != 304 {
+	if got := w.do("GET", files+"/"+idOld, nil, "If-Modified-Since",
+		start.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")); got.status != 304 {
 		t.Errorf("not modified: %d", got.status)
 	}
 }
 
-func TestALargeOldImageIsRedirected(t *testing.T) {
+func TestALargeLegacyImageIsRedirected(t *testing.T) {
 	w, _ := oldWorld(t, "png", pngHead+strings.Repeat("x", 1000), func(w *fixture) { w.config.RedirectBytes = 500 })
 	got := w.do("GET", files+"/"+idOld, nil)
 	if got.status != 302 || got.header.Get("Location") != "https://old.example.com/"+ref("e", idOld).String() {
@@ -80,7 +84,7 @@ func TestALargeOldImageIsRedirected(t *testing.T) {
 	}
 }
 
-func TestAnOldImageIsListedAndDeletedWithItsBytes(t *testing.T) {
+func TestALegacyImageIsListedAndDeletedWithItsBytes(t *testing.T) {
 	w, old := oldWorld(t, "png", pngHead)
 	if got := w.do("GET", files, nil); !strings.Contains(got.body, idOld) {
 		t.Errorf("the list is %s", got.body)
@@ -98,7 +102,7 @@ func TestAnOldImageIsListedAndDeletedWithItsBytes(t *testing.T) {
 	}
 }
 
-func TestAnotherUploadsDeletionDoesNotTouchOldImages(t *testing.T) {
+func TestAnotherUploadsDeletionDoesNotTouchLegacyImages(t *testing.T) {
 	w, old := oldWorld(t, "png", pngHead)
 	old.Put(ref("e", idStored), []byte(pngHead))
 	if got := w.do("DELETE", files+"/"+idStored, nil); got.status != 200 {
@@ -109,7 +113,7 @@ func TestAnotherUploadsDeletionDoesNotTouchOldImages(t *testing.T) {
 	}
 }
 
-func TestAnOldImageThatIsNotThereIsTroubleThatTheLogNames(t *testing.T) {
+func TestALegacyImageThatIsNotThereIsTroubleThatTheLogNames(t *testing.T) {
 	w, old := oldWorld(t, "png", pngHead)
 	if err := old.RemoveLegacy(t.Context(), ref("e", idOld)); err != nil {
 		t.Fatal(err)
@@ -118,12 +122,13 @@ func TestAnOldImageThatIsNotThereIsTroubleThatTheLogNames(t *testing.T) {
 		t.Errorf("%d, the log: %s", got.status, w.log)
 	}
 	w.pipeline.LegacyImages = nil
-	if got := w.do("GET", files+"/"+idOld, nil); got.status != 500 || !strings.Contains(w.log.String(), "HATCHERY_LEGACY_BUCKET") {
+	if got := w.do("GET", files+"/"+idOld, nil); got.status != 500 ||
+		!strings.Contains(w.log.String(), "HATCHERY_LEGACY_BUCKET") {
 		t.Errorf("%d, the log: %s", got.status, w.log)
 	}
 }
 
-// deletedFirst is old images of which one is deleted, with its record, just before it
+// deletedFirst is legacy images of which one is deleted, with its record, just before it
 // is looked at.
 type deletedFirst struct {
 	*uploadtest.LegacyImages
@@ -140,7 +145,7 @@ func (d deletedFirst) Head(ctx context.Context, r upload.Ref) (upload.LegacyImag
 	return image, err
 }
 
-func TestAnOldImageThatIsDeletedMeanwhileIsNotThere(t *testing.T) {
+func TestALegacyImageThatIsDeletedMeanwhileIsNotThere(t *testing.T) {
 	for _, c := range []struct {
 		name          string
 		whole, denied bool

@@ -14,7 +14,8 @@ import (
 func TestALogLineSaysWhatHappenedAndNothingThatACallerSent(t *testing.T) {
 	w := newFixture(t)
 	secrets := []string{"secretname", "secretquery", "secretheader", "secretpath", "secretbody", "SECRETMETHOD", canary}
-	w.do("POST", files+"?name=secretname.png&x=secretquery", strings.NewReader("secretbody"), "X-Other", "secretheader", "Idempotency-Key", "secretheader")
+	w.do("POST", files+"?name=secretname.png&x=secretquery", strings.NewReader("secretbody"), "X-Other", "secretheader",
+		"Idempotency-Key", "secretheader")
 	w.do("SECRETMETHOD", "/secretpath?secretquery", nil)
 	w.do("POST", files+"/uploads", strings.NewReader(`{"name":"secretname.png"}`), "Content-Type", "application/json")
 	w.do("GET", files+"?cursor=secretquery", nil)
@@ -33,7 +34,8 @@ func TestALogLineSaysWhatHappenedAndNothingThatACallerSent(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines[0]), &first); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]any{"level": "INFO", "request_id": "request-1", "method": "POST", "route": "/files/{journal}/entries/{entry}/{kind}", "status": 202.0, "upload_id": idNew} {
+	for name, want := range map[string]any{"level": "INFO", "request_id": "request-1", "method": "POST",
+		"route": "/files/{journal}/entries/{entry}/{kind}", "status": 202.0, "upload_id": idNew} {
 		if first[name] != want {
 			t.Errorf("%s is %v, want %v", name, first[name], want)
 		}
@@ -75,7 +77,8 @@ func TestAPanicAfterTheAnswerBeganBreaksTheConnection(t *testing.T) {
 		if recover() != http.ErrAbortHandler { //nolint:errorlint // the sentinel itself is panicked
 			t.Error("the connection was not broken off")
 		}
-		if !strings.Contains(w.log.String(), "panicked while writing") || !strings.Contains(w.log.String(), `"aborted":true`) {
+		if !strings.Contains(w.log.String(), "panicked while writing") ||
+			!strings.Contains(w.log.String(), `"aborted":true`) {
 			t.Errorf("the log does not say so: %s", w.log.String())
 		}
 	}()
@@ -104,7 +107,8 @@ func TestAConfigurationThatCannotWorkIsRefused(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	if _, err := api.New(api.Config{Pipeline: good.Pipeline, Downloads: good.Downloads, Forms: good.Forms, Authorizer: good.Authorizer}); err != nil {
+	if _, err := api.New(api.Config{Pipeline: good.Pipeline, Downloads: good.Downloads, Forms: good.Forms,
+		Authorizer: good.Authorizer}); err != nil {
 		t.Errorf("the minimal configuration: %v", err)
 	}
 }

@@ -53,7 +53,8 @@ func wantDescribed(t *testing.T, seen map[string]bool) {
 	for operation := range described {
 		routes[operation[:strings.LastIndexByte(operation, ' ')]] = true
 	}
-	if got, want := slices.Sorted(maps.Keys(routes)), slices.Sorted(slices.Values(api.Routes())); !slices.Equal(got, want) {
+	if got, want := slices.Sorted(maps.Keys(routes)),
+		slices.Sorted(slices.Values(api.Routes())); !slices.Equal(got, want) {
 		t.Errorf("described are\n%s\nbut the routes are\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	// Seen by tests that need a connection of their own.

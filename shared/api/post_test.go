@@ -17,7 +17,8 @@ func TestWhatIsStoredIsTheFileAlone(t *testing.T) {
 	large := strings.Repeat("0123456789", 60_000) // beyond what is kept in memory
 	contentType, small := form("a", "1", "file@", "by\r\nte--s", "b", "2")
 	_, spooled := form("file", large)
-	encoded := "------boundary\r\nContent-Disposition: form-data; name=\"file\"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\na=3Db=\r\n------boundary--\r\n"
+	encoded := "------boundary\r\nContent-Disposition: form-data; name=\"file\"\r\nContent-Transfer-Encoding: " +
+		"quoted-printable\r\n\r\na=3Db=\r\n------boundary--\r\n"
 	for _, c := range []struct{ name, contentType, body, want string }{
 		{"raw", "image/png", "bytes", "bytes"},
 		{"raw, spooled", "", large, large},

@@ -31,7 +31,10 @@ func TestOnlyTheSpanThatWasAskedForIsReadAndOnce(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var watched *watchedDownloads
-			w := newFixture(t, func(w *fixture) { watched = &watchedDownloads{Downloads: w.objects}; w.config.Downloads = watched })
+			w := newFixture(t, func(w *fixture) {
+				watched = &watchedDownloads{Downloads: w.objects}
+				w.config.Downloads = watched
+			})
 			w.do(c.method, files+"/"+idStored, nil, c.header...)
 			if !slices.Equal(watched.reads, c.reads) {
 				t.Errorf("read %v, want %v", watched.reads, c.reads)
@@ -93,7 +96,8 @@ func TestAListIsWholeHoweverManyPagesItTakes(t *testing.T) {
 	const many = 1203
 	w := newFixture(t)
 	for i := range many {
-		r := upload.Ref{Journal: "j", Entry: "many", Kind: "images", ID: upload.ID(fmt.Sprintf("00000000-0000-7000-8000-1%011d", i))}
+		r := upload.Ref{Journal: "j", Entry: "many", Kind: "images",
+			ID: upload.ID(fmt.Sprintf("00000000-0000-7000-8000-1%011d", i))}
 		w.create(r, fmt.Sprintf("n%d", i), start.Add(time.Duration(i)*time.Second))
 	}
 	list := "/files/j/entries/many/images?status=pending"
@@ -136,7 +140,8 @@ func TestAListIsWholeHoweverManyPagesItTakes(t *testing.T) {
 func TestAListThatBreaksOffDoesNotLookWhole(t *testing.T) {
 	w := newFixture(t)
 	for i := range 600 {
-		w.create(upload.Ref{Journal: "j", Entry: "many", Kind: "images", ID: upload.ID(fmt.Sprintf("00000000-0000-7000-8000-1%011d", i))}, "n", start)
+		w.create(upload.Ref{Journal: "j", Entry: "many", Kind: "images",
+			ID: upload.ID(fmt.Sprintf("00000000-0000-7000-8000-1%011d", i))}, "n", start)
 	}
 	w.pipeline.Records = &secondPageFails{Records: w.records}
 	server := serveOn(t, w.handler)
@@ -168,7 +173,9 @@ func TestDeletingRemovesTheBytes(t *testing.T) {
 }
 
 func TestAFileThatIsCutIsNeverHandedOnAsWhole(t *testing.T) {
-	w := newFixture(t, func(w *fixture) { w.config.Downloads = &watchedDownloads{Downloads: w.objects, instead: shortBody} })
+	w := newFixture(t, func(w *fixture) {
+		w.config.Downloads = &watchedDownloads{Downloads: w.objects, instead: shortBody}
+	})
 	defer func() {
 		// Whatever carries the answer must be told, not only a server that counts.
 		if recover() != http.ErrAbortHandler { //nolint:errorlint // the sentinel itself is panicked

@@ -14,7 +14,9 @@ import (
 const pendingStatus = files + "/" + idPending + "/status"
 
 func (w *fixture) settlePending() {
-	w.settle(ref("e", idPending), upload.Verdict{Status: upload.Rejected, Version: "q", At: start, Reason: &upload.Reason{Code: upload.Corrupt, Message: "Broken."}})
+	w.settle(ref("e", idPending),
+		upload.Verdict{Status: upload.Rejected, Version: "q", At: start,
+			Reason: &upload.Reason{Code: upload.Corrupt, Message: "Broken."}})
 }
 
 // untilCancelled is a Sleep that says when it began and ends with its context.
@@ -41,13 +43,15 @@ func TestWaitingEndsWithTheVerdict(t *testing.T) {
 	if got.status != 200 || got.member(t, "status") != "rejected" {
 		t.Errorf("answered %d %s", got.status, got.body)
 	}
-	if want := []time.Duration{50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond}; !slices.Equal(slept, want) {
+	if want := []time.Duration{50 * time.Millisecond, 100 * time.Millisecond,
+		200 * time.Millisecond}; !slices.Equal(slept, want) {
 		t.Errorf("slept %v, want %v", slept, want)
 	}
 }
 
 func TestWaitingIsBounded(t *testing.T) {
-	for wait, want := range map[string]time.Duration{"0": 0, "1": time.Second, "20": 20 * time.Second, "21": 20 * time.Second, "2000000000": 20 * time.Second} {
+	for wait, want := range map[string]time.Duration{"0": 0, "1": time.Second, "20": 20 * time.Second,
+		"21": 20 * time.Second, "2000000000": 20 * time.Second} {
 		var slept time.Duration
 		w := newFixture(t, func(w *fixture) {
 			w.config.Limits().Sleep = func(_ context.Context, d time.Duration) error { slept += d; return nil }

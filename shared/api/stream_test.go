@@ -234,7 +234,8 @@ func TestAClientThatHangsUpMidBodyLeavesNothing(t *testing.T) {
 		"raw, spooled": func(c *client) { c.head(named("cat.png"), maxImage); c.send("%s", strings.Repeat("x", 600_000)) },
 		"multipart":    func(c *client) { c.head(named("cat.png"), 1000, asMultipart); c.send("%s", multipartHead+"some") },
 		"chunked": func(c *client) {
-			c.send("POST %s HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n", named("cat.png"), canary)
+			c.send("POST %s HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n",
+				named("cat.png"), canary)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -307,13 +308,17 @@ func TestNoDeadlineOfOneRequestCutsTheNext(t *testing.T) {
 			t.Errorf("deadlines %v: the first must free what comes before the answer, the last is the answer's", d.set)
 		}
 		if !d.read.IsZero() {
-			t.Errorf("once the body is read the connection still has the read deadline %s: net/http would take it for a hang-up", d.read)
+			t.Errorf("once the body is read the connection still has the read deadline %s: net/http would take it for "+
+				"a hang-up", d.read)
 		}
 	}
 }
 
 func TestNoMoreBodiesAtOnceThanThereIsRoomFor(t *testing.T) {
-	w := newFixture(t, func(w *fixture) { w.config.Limits().MaxUploads, w.config.Limits().SlotWait = 1, 10*time.Millisecond })
+	w := newFixture(t, func(w *fixture) {
+		w.config.Limits().MaxUploads, w.config.Limits().SlotWait = 1,
+			10*time.Millisecond
+	})
 	reading, writing := io.Pipe()
 	answers := make(chan reply)
 	go func() { answers <- w.do("POST", named("cat.png"), reading) }()
@@ -348,7 +353,8 @@ func TestNoGoroutineStaysBehind(t *testing.T) {
 		gone.head(named("cat.png"), 1000)
 		_ = gone.conn.Close()
 		waiting := dial(t, server)
-		waiting.send("GET %s/%s/status?wait=20 HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s\r\n\r\n", files, idPending, canary)
+		waiting.send("GET %s/%s/status?wait=20 HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s\r\n\r\n", files, idPending,
+			canary)
 		eventually(t, "the request is in the handler", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.asked > 0 })
 		_ = waiting.conn.Close()
 		slow.wantStatus(408)

@@ -56,7 +56,8 @@ func everyRoute() []exchange {
 	return []exchange{
 		{name: "list", method: "GET", path: files},
 		{name: "post", method: "POST", path: named("cat.png"), body: "bytes"},
-		{name: "form", method: "POST", path: files + "/uploads", body: `{"name":"cat.png"}`, header: []string{"Content-Type", "application/json"}},
+		{name: "form", method: "POST", path: files + "/uploads", body: `{"name":"cat.png"}`,
+			header: []string{"Content-Type", "application/json"}},
 		{name: "serve", method: "GET", path: files + "/" + idStored},
 		{name: "head", method: "HEAD", path: files + "/" + idStored},
 		{name: "delete", method: "DELETE", path: files + "/" + idStored},
@@ -80,9 +81,12 @@ func generalTable() []exchange {
 		for _, denied := range []struct {
 			token, code string
 			status      int
-		}{{"401", "unauthorized", 401}, {"403", "forbidden", 403}, {"404", "not_found", 404}, {"429", "too_many_requests", 429},
-			{"503", "unavailable", 503}, {"302", "unavailable", 503}, {"broken", "unavailable", 503}, {"panic", "internal", 500}} {
-			d := with(e, "denied with "+denied.token+":", []string{"Authorization", "-", "Authorization", "Bearer " + denied.token}, denied.status, denied.code)
+		}{{"401", "unauthorized", 401}, {"403", "forbidden", 403}, {"404", "not_found", 404},
+			{"429", "too_many_requests", 429},
+			{"503", "unavailable", 503}, {"302", "unavailable", 503}, {"broken", "unavailable", 503},
+			{"panic", "internal", 500}} {
+			d := with(e, "denied with "+denied.token+":",
+				[]string{"Authorization", "-", "Authorization", "Bearer " + denied.token}, denied.status, denied.code)
 			if denied.token == "429" {
 				d.want = []string{"Retry-After", "7"}
 			}
@@ -92,56 +96,89 @@ func generalTable() []exchange {
 		failing.change, failing.want = brokenRecords, []string{"Retry-After", "5"}
 		table = append(table, failing)
 
-		allowed := with(e, "cors, denied:", []string{"Authorization", "-", "Origin", "https://notes.example.com"}, 401, "unauthorized")
+		allowed := with(e, "cors, denied:", []string{"Authorization", "-", "Origin", "https://notes.example.com"}, 401,
+			"unauthorized")
 		allowed.change = cors("https://other.example.com", "https://notes.example.com")
-		allowed.want = []string{"Access-Control-Allow-Origin", "https://notes.example.com", "Vary", "Origin", "Access-Control-Allow-Credentials", "-"}
+		allowed.want = []string{"Access-Control-Allow-Origin", "https://notes.example.com", "Vary", "Origin",
+			"Access-Control-Allow-Credentials", "-"}
 		table = append(table, allowed)
 	}
 
-	for _, path := range []string{"/", "", "/files", "/files/j", "/files/j/entries/e", "/files/j/entries/e/documents", "/files/j/entries/e/IMAGES", "/files/j/entry/e/images", "/ping/pong", "//ping", "/ping//",
-		"/files//entries/e/images", "/files/j/entries//images", "/files/a.b/entries/e/images", "/files/../entries/e/images", "/files/%2E%2E/entries/e/images", "/files/j%2Fentries%2Fe%2Fimages", "/files/j/entries/e%2F/images",
-		"/files/j/entries/e%00/images", "/files/j/entries/%C3%A9/images", "/files/j/entries/e%20/images", "/files/" + strings.Repeat("j", 65) + "/entries/e/images", "/files/j/entries/" + strings.Repeat("e", 65) + "/images",
-		"/files/j/entries/e/images/nouuid", "/files/j/entries/e/images/uploads/x", files + "/" + idStored + "/other", files + "/" + strings.ReplaceAll(idStored, "-", ""), files + "/{" + idStored + "}", files + "/" + idStored + "/status/x",
-		files + "/" + idStored + "%2Fstatus", "/files/j/entries/e/images//", "/" + strings.Repeat("a", 2000), strings.Repeat("/a", 1000), "/ping%2F", "/files/j/entries/e/images/" + idStored + "%00"} {
+	for _, path := range []string{"/", "", "/files", "/files/j", "/files/j/entries/e", "/files/j/entries/e/documents",
+		"/files/j/entries/e/IMAGES", "/files/j/entry/e/images", "/ping/pong", "//ping", "/ping//",
+		"/files//entries/e/images", "/files/j/entries//images", "/files/a.b/entries/e/images", "/files/../entries/e/images",
+		"/files/%2E%2E/entries/e/images", "/files/j%2Fentries%2Fe%2Fimages", "/files/j/entries/e%2F/images",
+		"/files/j/entries/e%00/images", "/files/j/entries/%C3%A9/images", "/files/j/entries/e%20/images",
+		"/files/" + strings.Repeat("j", 65) + "/entries/e/images", "/files/j/entries/" + strings.Repeat("e", 65) + "/images",
+		"/files/j/entries/e/images/nouuid", "/files/j/entries/e/images/uploads/x", files + "/" + idStored + "/other",
+		files + "/" + strings.ReplaceAll(idStored, "-", ""), files + "/{" + idStored + "}",
+		files + "/" + idStored + "/status/x",
+		files + "/" + idStored + "%2Fstatus", "/files/j/entries/e/images//", "/" + strings.Repeat("a", 2000),
+		strings.Repeat("/a", 1000), "/ping%2F", "/files/j/entries/e/images/" + idStored + "%00"} {
 		if path == "" {
 			continue // no request line has it
 		}
 		for _, method := range []string{"GET", "POST", "DELETE", "OPTIONS"} {
-			table = append(table, exchange{name: method + " unknown " + path[:min(len(path), 60)], method: method, path: path, status: 404, code: "not_found"})
+			table = append(table, exchange{name: method + " unknown " + path[:min(len(path), 60)], method: method, path: path,
+				status: 404, code: "not_found"})
 		}
 	}
 	long := strings.Repeat("J", 64)
 	table = append(table,
-		exchange{name: "ids of 64 characters", method: "GET", path: "/files/" + long + "/entries/-_9" + long[3:] + "/images", status: 200},
-		exchange{name: "an escaped letter is that letter", method: "GET", path: "/files/%6A/entries/e/images", status: 200, holds: []string{idStored}},
-		exchange{name: "PUT", method: "PUT", path: files, body: "x", status: 405, code: "method_not_allowed", want: []string{"Allow", "GET, HEAD, OPTIONS, POST"}},
-		exchange{name: "DELETE of the list", method: "DELETE", path: files, status: 405, want: []string{"Allow", "GET, HEAD, OPTIONS, POST"}},
-		exchange{name: "GET of the forms", method: "GET", path: files + "/uploads", status: 405, want: []string{"Allow", "OPTIONS, POST"}},
-		exchange{name: "PATCH of a file", method: "PATCH", path: files + "/" + idStored, status: 405, want: []string{"Allow", "DELETE, GET, HEAD, OPTIONS"}},
-		exchange{name: "POST of a status", method: "POST", path: files + "/" + idStored + "/status", status: 405, want: []string{"Allow", "GET, HEAD, OPTIONS"}},
+		exchange{name: "ids of 64 characters", method: "GET", path: "/files/" + long + "/entries/-_9" + long[3:] + "/images",
+			status: 200},
+		exchange{name: "an escaped letter is that letter", method: "GET", path: "/files/%6A/entries/e/images", status: 200,
+			holds: []string{idStored}},
+		exchange{name: "PUT", method: "PUT", path: files, body: "x", status: 405, code: "method_not_allowed",
+			want: []string{"Allow", "GET, HEAD, OPTIONS, POST"}},
+		exchange{name: "DELETE of the list", method: "DELETE", path: files, status: 405,
+			want: []string{"Allow", "GET, HEAD, OPTIONS, POST"}},
+		exchange{name: "GET of the forms", method: "GET", path: files + "/uploads", status: 405,
+			want: []string{"Allow", "OPTIONS, POST"}},
+		exchange{name: "PATCH of a file", method: "PATCH", path: files + "/" + idStored, status: 405,
+			want: []string{"Allow", "DELETE, GET, HEAD, OPTIONS"}},
+		exchange{name: "POST of a status", method: "POST", path: files + "/" + idStored + "/status", status: 405,
+			want: []string{"Allow", "GET, HEAD, OPTIONS"}},
 		exchange{name: "POST of ping", method: "POST", path: "/ping", status: 405},
 		exchange{name: "an odd method", method: "BREW", path: files, status: 405},
 
-		exchange{name: "OPTIONS", method: "OPTIONS", path: files, header: []string{"Authorization", "-"}, status: 204, want: []string{"Allow", "GET, HEAD, OPTIONS, POST", "Access-Control-Allow-Origin", "-"}},
+		exchange{name: "OPTIONS", method: "OPTIONS", path: files, header: []string{"Authorization", "-"}, status: 204,
+			want: []string{"Allow", "GET, HEAD, OPTIONS, POST", "Access-Control-Allow-Origin", "-"}},
 		exchange{name: "preflight", method: "OPTIONS", path: files, change: cors("https://notes.example.com"), status: 204,
-			header: []string{"Authorization", "-", "Origin", "https://notes.example.com", "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization, idempotency-key"},
-			want: []string{"Access-Control-Allow-Origin", "https://notes.example.com", "Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE, OPTIONS", "Vary", "Origin", "Access-Control-Max-Age", "7200", "Access-Control-Allow-Credentials", "-",
-				"Access-Control-Allow-Headers", "Authorization, Content-Type, Content-Digest, Idempotency-Key, Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, If-Range"}},
-		exchange{name: "preflight from elsewhere", method: "OPTIONS", path: files, change: cors("https://notes.example.com"), status: 204,
+			header: []string{"Authorization", "-", "Origin", "https://notes.example.com", "Access-Control-Request-Method",
+				"POST", "Access-Control-Request-Headers", "authorization, idempotency-key"},
+			want: []string{"Access-Control-Allow-Origin", "https://notes.example.com", "Access-Control-Allow-Methods",
+				"GET, HEAD, POST, DELETE, OPTIONS", "Vary", "Origin", "Access-Control-Max-Age", "7200",
+				"Access-Control-Allow-Credentials", "-",
+				"Access-Control-Allow-Headers",
+				"Authorization, Content-Type, Content-Digest, Idempotency-Key, Range, If-Match, If-None-Match, " +
+					"If-Modified-Since, If-Unmodified-Since, If-Range"}},
+		exchange{name: "preflight from elsewhere", method: "OPTIONS", path: files, change: cors("https://notes.example.com"),
+			status: 204,
 			header: []string{"Origin", "https://notes.example.com.evil.test", "Access-Control-Request-Method", "POST"},
 			want:   []string{"Access-Control-Allow-Origin", "-", "Access-Control-Allow-Methods", "-", "Vary", "Origin"}},
-		exchange{name: "an answer to an allowed page", method: "GET", path: files, change: cors("https://notes.example.com"), header: []string{"Origin", "https://notes.example.com"}, status: 200,
+		exchange{name: "an answer to an allowed page", method: "GET", path: files, change: cors("https://notes.example.com"),
+			header: []string{"Origin", "https://notes.example.com"}, status: 200,
 			want: []string{"Access-Control-Allow-Origin", "https://notes.example.com", "Access-Control-Expose-Headers",
-				"Location, ETag, Retry-After, x-bugout-image-fullname, Content-Disposition, Content-Length, Content-Range, Accept-Ranges, Last-Modified, Allow, X-Request-Id"}},
-		exchange{name: "an answer to another page", method: "GET", path: files, change: cors("https://notes.example.com"), header: []string{"Origin", "null"}, status: 200, want: []string{"Access-Control-Allow-Origin", "-", "Vary", "Origin"}},
-		exchange{name: "an answer to any page", method: "GET", path: files, change: cors("*"), header: []string{"Origin", "https://any.test"}, status: 200, want: []string{"Access-Control-Allow-Origin", "*", "Access-Control-Allow-Credentials", "-"}},
-		exchange{name: "a star among others means nothing", method: "GET", path: files, change: cors("*", "https://a.test"), header: []string{"Origin", "https://any.test"}, status: 200, want: []string{"Access-Control-Allow-Origin", "-"}},
+				"Location, ETag, Retry-After, x-bugout-image-fullname, Content-Disposition, Content-Length, Content-Range, " +
+					"Accept-Ranges, Last-Modified, Allow, X-Request-Id"}},
+		exchange{name: "an answer to another page", method: "GET", path: files, change: cors("https://notes.example.com"),
+			header: []string{"Origin", "null"}, status: 200,
+			want: []string{"Access-Control-Allow-Origin", "-", "Vary", "Origin"}},
+		exchange{name: "an answer to any page", method: "GET", path: files, change: cors("*"),
+			header: []string{"Origin", "https://any.test"}, status: 200,
+			want: []string{"Access-Control-Allow-Origin", "*", "Access-Control-Allow-Credentials", "-"}},
+		exchange{name: "a star among others means nothing", method: "GET", path: files, change: cors("*", "https://a.test"),
+			header: []string{"Origin", "https://any.test"}, status: 200, want: []string{"Access-Control-Allow-Origin", "-"}},
 
-		exchange{name: "a form that cannot be signed", method: "POST", path: files + "/uploads", body: `{"name":"cat.png"}`, header: []string{"Content-Type", "application/json"}, status: 503, code: "unavailable",
+		exchange{name: "a form that cannot be signed", method: "POST", path: files + "/uploads", body: `{"name":"cat.png"}`,
+			header: []string{"Content-Type", "application/json"}, status: 503, code: "unavailable",
 			change: func(w *fixture) { w.config.Forms = brokenStores{} }, want: []string{"Location", "-"}},
-		exchange{name: "a link that cannot be signed", method: "GET", path: "/files/j/entries/large/images/" + idLarge, status: 503, code: "unavailable",
+		exchange{name: "a link that cannot be signed", method: "GET", path: "/files/j/entries/large/images/" + idLarge,
+			status: 503, code: "unavailable",
 			change: func(w *fixture) { w.config.Downloads, w.config.RedirectBytes = brokenStores{}, 1000 }},
-		exchange{name: "bytes that cannot be read", method: "GET", path: files + "/" + idStored, status: 503, code: "unavailable", header: []string{"Range", "bytes=0-1"},
+		exchange{name: "bytes that cannot be read", method: "GET", path: files + "/" + idStored, status: 503,
+			code: "unavailable", header: []string{"Range", "bytes=0-1"},
 			change: func(w *fixture) { w.config.Downloads = brokenStores{} }, want: []string{"Content-Range", "-", "ETag", "-"}},
 	)
 	return table

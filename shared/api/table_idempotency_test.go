@@ -20,14 +20,16 @@ func idempotencyTable() []exchange {
 		return e
 	}
 	contentType, multipart := form("file@", "bytes")
-	sameByParts := after("the same file by multipart", named("cat.png"), multipart, exchange{status: 202, holds: []string{`{"id":"` + idNew}})
+	sameByParts := after("the same file by multipart", named("cat.png"), multipart,
+		exchange{status: 202, holds: []string{`{"id":"` + idNew}})
 	sameByParts.header = append([]string{"Content-Type", contentType}, key...)
 	expired := after("a day ago", named("cat.png"), "other", exchange{status: 202})
 	expired.before = func(w *fixture, send func(method, path, body string, header ...string) reply) {
 		first(w, send)
 		w.advance(24 * time.Hour)
 	}
-	deleted := after("its upload deleted", named("cat.png"), "bytes", exchange{status: 202, holds: []string{`{"id":"` + idNew, `"status":"deleted"`}})
+	deleted := after("its upload deleted", named("cat.png"), "bytes",
+		exchange{status: 202, holds: []string{`{"id":"` + idNew, `"status":"deleted"`}})
 	deleted.before = func(w *fixture, send func(method, path, body string, header ...string) reply) {
 		first(w, send)
 		send("DELETE", files+"/"+idNew, "")
@@ -48,7 +50,9 @@ func idempotencyTable() []exchange {
 	}
 	settled := func(w *fixture, send func(method, path, body string, header ...string) reply) {
 		asked(w, send)
-		w.settle(ref("e", idNew), upload.Verdict{Status: upload.Rejected, Version: "q", At: w.clock(), Reason: &upload.Reason{Code: upload.Corrupt, Message: "Broken."}})
+		w.settle(ref("e", idNew),
+			upload.Verdict{Status: upload.Rejected, Version: "q", At: w.clock(),
+				Reason: &upload.Reason{Code: upload.Corrupt, Message: "Broken."}})
 	}
 	later := func(d time.Duration) func(w *fixture, send func(method, path, body string, header ...string) reply) {
 		return func(w *fixture, send func(method, path, body string, header ...string) reply) {
@@ -57,7 +61,9 @@ func idempotencyTable() []exchange {
 		}
 	}
 	return []exchange{
-		after("the same file", named("cat.png"), "bytes", exchange{status: 202, holds: []string{`{"id":"` + idNew}, want: []string{"Location", files + "/" + idNew + "/status"}}),
+		after("the same file", named("cat.png"), "bytes",
+			exchange{status: 202, holds: []string{`{"id":"` + idNew},
+				want: []string{"Location", files + "/" + idNew + "/status"}}),
 		sameByParts, expired, deleted,
 		after("other bytes", named("cat.png"), "bytez", reused),
 		after("more bytes", named("cat.png"), "bytes!", reused),
@@ -65,14 +71,18 @@ func idempotencyTable() []exchange {
 		after("in another entry", strings.Replace(named("cat.png"), "/e/", "/f/", 1), "bytez", exchange{status: 202}),
 		after("in another journal", strings.Replace(named("cat.png"), "/j/", "/k/", 1), "bytez", exchange{status: 202}),
 		ask("on the other route", `{"name":"cat.png"}`, exchange{status: 201, before: first}),
-		ask("the same, and the form is signed anew", `{"size":10,"name":"cat.png"}`, exchange{status: 201, holds: []string{`{"record":{"id":"` + idNew, "10-10 until 2026-03-01T12:35:00Z"}}),
-		ask("the same nearly a day later, and the new form ends well before the upload is given up", `{"size":10,"name":"cat.png"}`,
-			exchange{status: 201, before: later(19*time.Hour + 45*time.Minute), holds: []string{"10-10 until 2026-03-02T08:15:00Z"}}),
+		ask("the same, and the form is signed anew", `{"size":10,"name":"cat.png"}`,
+			exchange{status: 201, holds: []string{`{"record":{"id":"` + idNew, "10-10 until 2026-03-01T12:35:00Z"}}),
+		ask("the same nearly a day later, and the new form ends well before the upload is given up",
+			`{"size":10,"name":"cat.png"}`,
+			exchange{status: 201, before: later(19*time.Hour + 45*time.Minute),
+				holds: []string{"10-10 until 2026-03-02T08:15:00Z"}}),
 		ask("the same when it is too late for another form", `{"size":10,"name":"cat.png"}`,
 			exchange{status: 422, code: "idempotency_key_reused", before: later(19*time.Hour + 54*time.Minute + time.Second)}),
 		ask("another size", `{"name":"cat.png","size":11}`, reused),
 		ask("another type", `{"name":"cat.png","size":10,"type":"image/png"}`, reused),
-		ask("the same after the verdict", `{"name":"cat.png","size":10}`, exchange{status: 200, before: settled, holds: []string{`"form":null}`, `"status":"rejected"`, idNew}}),
+		ask("the same after the verdict", `{"name":"cat.png","size":10}`,
+			exchange{status: 200, before: settled, holds: []string{`"form":null}`, `"status":"rejected"`, idNew}}),
 	}
 }
 

@@ -29,78 +29,109 @@ func postBytes(n int64) func(*fixture) { return func(w *fixture) { w.config.Post
 
 // writeTable is what POST and DELETE answer.
 func writeTable() []exchange {
-	accepted := `{"id":"` + idNew + `","journal_id":"j","entry_id":"e","name":"my_cat","extension":"png","created_at":"2026-03-01 12:00:00.437163","kind":"images","status":"pending",` +
+	accepted := `{"id":"` + idNew +
+		`","journal_id":"j","entry_id":"e","name":"my_cat","extension":"png","created_at":"2026-03-01 12:00:00.437163","kind":"images","status":"pending",` +
 		`"size":null,"content_type":null,"sha256":null,"reason":null,"settled_at":null}`
-	location := []string{"Location", files + "/" + idNew + "/status", "Content-Type", "application/json", "Cache-Control", "no-store"}
+	location := []string{"Location", files + "/" + idNew + "/status", "Content-Type", "application/json", "Cache-Control",
+		"no-store"}
 
-	table := posts("a picture", named("My.Cat.PNG"), "bytes", exchange{status: 202, exact: exactly(accepted), want: location})
+	table := posts("a picture", named("My.Cat.PNG"), "bytes",
+		exchange{status: 202, exact: exactly(accepted), want: location})
 	add := func(more ...exchange) { table = append(table, more...) }
 	add(posts("a picture with a slash", files+"/?name=cat.png", "bytes", exchange{status: 202})...)
 	add(posts("the same name twice", files+"?name=cat.png&image_name=cat.png", "b", exchange{status: 202})...)
-	add(posts("a semicolon in the name", files+"?name=c;a.png", "b", exchange{status: 202, holds: []string{`"name":"c;a"`}})...)
+	add(posts("a semicolon in the name", files+"?name=c;a.png", "b",
+		exchange{status: 202, holds: []string{`"name":"c;a"`}})...)
 	add(posts("5,500,000 bytes", named("cat.png"), strings.Repeat("x", maxImage), exchange{status: 202})...)
-	add(posts("5,500,001 bytes", named("cat.png"), strings.Repeat("x", maxImage+1), exchange{status: 406, code: "size", holds: []string{`"error":"Unacceptable image size"`}})...)
+	add(posts("5,500,001 bytes", named("cat.png"), strings.Repeat("x", maxImage+1),
+		exchange{status: 406, code: "size", holds: []string{`"error":"Unacceptable image size"`}})...)
 	add(posts("twice too much", named("cat.png"), strings.Repeat("x", 2*maxImage), exchange{status: 406, code: "size"})...)
 	add(posts("no bytes", named("cat.png"), "", exchange{status: 406, code: "size", holds: []string{"at least 1"}})...)
-	add(posts("as much as POST takes", named("cat.png"), strings.Repeat("x", 300_000), exchange{status: 202, change: postBytes(300_000)})...)
-	add(posts("more than POST takes", named("cat.png"), strings.Repeat("x", 300_001), exchange{status: 413, code: "use_form", change: postBytes(300_000),
-		holds: []string{`"upload_form":"` + files + `/uploads"`, "ask POST " + files + "/uploads for a form"}})...)
-	add(posts("far more than POST takes", named("cat.png"), strings.Repeat("x", 900_000), exchange{status: 413, code: "use_form", change: postBytes(300_000)})...)
-	add(posts("POST_BYTES above the kind's bound", named("cat.png"), strings.Repeat("x", maxImage+1), exchange{status: 406, code: "size", change: postBytes(2 * maxImage)})...)
+	add(posts("as much as POST takes", named("cat.png"), strings.Repeat("x", 300_000),
+		exchange{status: 202, change: postBytes(300_000)})...)
+	add(posts("more than POST takes", named("cat.png"), strings.Repeat("x", 300_001),
+		exchange{status: 413, code: "use_form", change: postBytes(300_000),
+			holds: []string{`"upload_form":"` + files + `/uploads"`, "ask POST " + files + "/uploads for a form"}})...)
+	add(posts("far more than POST takes", named("cat.png"), strings.Repeat("x", 900_000),
+		exchange{status: 413, code: "use_form", change: postBytes(300_000)})...)
+	add(posts("POST_BYTES above the kind's bound", named("cat.png"), strings.Repeat("x", maxImage+1),
+		exchange{status: 406, code: "size", change: postBytes(2 * maxImage)})...)
 
 	for what, query := range map[string]string{
-		"no name": "", "an empty name": "?image_name=", "no dot": "?image_name=cat", "a leading dot": "?image_name=.png", "two dots": "?name=a..png",
-		"a separator": "?name=a%2Fb.png", "a backslash": "?name=a%5Cb.png", "a NUL": "?name=a%00.png", "a newline": "?name=a%0D%0AX:1.png", "a bidi mark": "?name=a%E2%80%AEgnp.png",
-		"not UTF-8": "?name=%FF.png", "not NFC": "?name=a%CC%88.png", "too long": "?name=" + strings.Repeat("a", 252) + ".png", "two names": "?name=a.png&image_name=b.png", "two of one": "?name=a.png&name=b.png",
+		"no name": "", "an empty name": "?image_name=", "no dot": "?image_name=cat", "a leading dot": "?image_name=.png",
+		"two dots":    "?name=a..png",
+		"a separator": "?name=a%2Fb.png", "a backslash": "?name=a%5Cb.png", "a NUL": "?name=a%00.png",
+		"a newline": "?name=a%0D%0AX:1.png", "a bidi mark": "?name=a%E2%80%AEgnp.png",
+		"not UTF-8": "?name=%FF.png", "not NFC": "?name=a%CC%88.png",
+		"too long": "?name=" + strings.Repeat("a", 252) + ".png", "two names": "?name=a.png&image_name=b.png",
+		"two of one":         "?name=a.png&name=b.png",
 		"a zero-width space": "?name=a%E2%80%8B.png",
 	} {
-		add(posts("name: "+what, files+query, "bytes", exchange{status: 406, code: "name", holds: []string{`"error":"Unacceptable image name"`}})...)
+		add(posts("name: "+what, files+query, "bytes",
+			exchange{status: 406, code: "name", holds: []string{`"error":"Unacceptable image name"`}})...)
 	}
-	for what, query := range map[string]string{"another": "?name=cat.exe", "none": "?name=cat.", "hidden": "?name=cat.png.svg", "with a space": "?name=cat.png%20", "with a NUL's look-alike": "?name=cat.png%2500"} {
-		add(posts("extension: "+what, files+query, "bytes", exchange{status: 406, code: "extension", holds: []string{`"error":"Unacceptable image extension"`}})...)
+	for what, query := range map[string]string{"another": "?name=cat.exe", "none": "?name=cat.",
+		"hidden": "?name=cat.png.svg", "with a space": "?name=cat.png%20", "with a NUL's look-alike": "?name=cat.png%2500"} {
+		add(posts("extension: "+what, files+query, "bytes",
+			exchange{status: 406, code: "extension", holds: []string{`"error":"Unacceptable image extension"`}})...)
 	}
 	add(posts("a query that is not encoded", files+"?name=%zz.png", "b", exchange{status: 400, code: "bad_request"})...)
-	add(posts("an unreadable key", named("cat.png"), "b", exchange{status: 400, code: "bad_idempotency_key", header: []string{"Idempotency-Key", "a b"}})...)
-	add(posts("an endless key", named("cat.png"), "b", exchange{status: 400, code: "bad_idempotency_key", header: []string{"Idempotency-Key", strings.Repeat("k", 256)}})...)
-	add(posts("two keys", named("cat.png"), "b", exchange{status: 400, code: "bad_idempotency_key", header: []string{"Idempotency-Key", "a", "Idempotency-Key", "b"}})...)
-	add(posts("a key", named("cat.png"), "b", exchange{status: 202, header: []string{"Idempotency-Key", strings.Repeat("k", 255)}})...)
-	add(posts("a compressed body", named("cat.png"), "b", exchange{status: 415, code: "unsupported_media_type", header: []string{"Content-Encoding", "gzip"}})...)
-	add(posts("an entry that is full", named("cat.png"), "b", exchange{status: 406, code: "quota", change: func(w *fixture) {
-		kind := w.pipeline.Policy.Kinds["images"]
-		kind.MaxFiles = 1
-		w.pipeline.Policy = policy.Policy{Kinds: map[policy.KindName]policy.Kind{"images": kind}}
-	}})...)
+	add(posts("an unreadable key", named("cat.png"), "b",
+		exchange{status: 400, code: "bad_idempotency_key", header: []string{"Idempotency-Key", "a b"}})...)
+	add(posts("an endless key", named("cat.png"), "b",
+		exchange{status: 400, code: "bad_idempotency_key", header: []string{"Idempotency-Key", strings.Repeat("k", 256)}})...)
+	add(posts("two keys", named("cat.png"), "b",
+		exchange{status: 400, code: "bad_idempotency_key",
+			header: []string{"Idempotency-Key", "a", "Idempotency-Key", "b"}})...)
+	add(posts("a key", named("cat.png"), "b",
+		exchange{status: 202, header: []string{"Idempotency-Key", strings.Repeat("k", 255)}})...)
+	add(posts("a compressed body", named("cat.png"), "b",
+		exchange{status: 415, code: "unsupported_media_type", header: []string{"Content-Encoding", "gzip"}})...)
+	add(posts("an entry that is full", named("cat.png"), "b",
+		exchange{status: 406, code: "quota", change: func(w *fixture) {
+			kind := w.pipeline.Policy.Kinds["images"]
+			kind.MaxFiles = 1
+			w.pipeline.Policy = policy.Policy{Kinds: map[policy.KindName]policy.Kind{"images": kind}}
+		}})...)
 
 	sum := sha256.Sum256([]byte("bytes"))
 	digest := "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"
 	raw := func(name, digest string, more exchange) exchange {
-		more.name, more.method, more.path, more.body, more.header = "digest: "+name, "POST", named("cat.png"), "bytes", []string{"Content-Digest", digest}
+		more.name, more.method, more.path, more.body, more.header = "digest: "+name, "POST", named("cat.png"), "bytes",
+			[]string{"Content-Digest", digest}
 		return more
 	}
-	add(raw("right", digest, exchange{status: 202}), raw("right, among others", "sha-512=:AAAA:, "+digest, exchange{status: 202}),
-		raw("unknown", "md5=:AAAA:", exchange{status: 202}), raw("malformed", "sha-256=AAAA", exchange{status: 400, code: "digest_mismatch"}),
-		raw("of other bytes", "sha-256=:"+base64.StdEncoding.EncodeToString(make([]byte, 32))+":", exchange{status: 400, code: "digest_mismatch"}))
+	add(raw("right", digest, exchange{status: 202}),
+		raw("right, among others", "sha-512=:AAAA:, "+digest, exchange{status: 202}),
+		raw("unknown", "md5=:AAAA:", exchange{status: 202}),
+		raw("malformed", "sha-256=AAAA", exchange{status: 400, code: "digest_mismatch"}),
+		raw("of other bytes", "sha-256=:"+base64.StdEncoding.EncodeToString(make([]byte, 32))+":",
+			exchange{status: 400, code: "digest_mismatch"}))
 
 	add(multipartTable()...)
 	add(formTable()...)
 	return append(table,
-		exchange{name: "delete", method: "DELETE", path: files + "/" + idStored, status: 200, holds: []string{`"id":"` + idStored, `"status":"deleted"`}},
+		exchange{name: "delete", method: "DELETE", path: files + "/" + idStored, status: 200,
+			holds: []string{`"id":"` + idStored, `"status":"deleted"`}},
 		exchange{name: "delete with a slash", method: "DELETE", path: files + "/" + idStored + "/", status: 200},
 		exchange{name: "delete what is pending", method: "DELETE", path: files + "/" + idPending, status: 200},
 		exchange{name: "delete twice", method: "DELETE", path: files + "/" + idDeleted, status: 404},
 		exchange{name: "delete what is not there", method: "DELETE", path: files + "/" + idAbsent, status: 404},
-		exchange{name: "delete another entry's", method: "DELETE", path: "/files/j/entries/x/images/" + idStored, status: 404},
+		exchange{name: "delete another entry's", method: "DELETE", path: "/files/j/entries/x/images/" + idStored,
+			status: 404},
 	)
 }
 
 func multipartTable() []exchange {
 	post := func(name string, e exchange, parts ...string) exchange {
 		contentType, body := form(parts...)
-		e.name, e.method, e.path, e.header, e.body = "multipart: "+name, "POST", named("cat.png"), []string{"Content-Type", contentType}, body
+		e.name, e.method, e.path, e.header, e.body = "multipart: "+name, "POST", named("cat.png"),
+			[]string{"Content-Type", contentType}, body
 		return e
 	}
 	by := func(name, contentType, body string, e exchange) exchange {
-		e.name, e.method, e.path, e.header, e.body = "multipart: "+name, "POST", named("cat.png"), []string{"Content-Type", contentType}, body
+		e.name, e.method, e.path, e.header, e.body = "multipart: "+name, "POST", named("cat.png"),
+			[]string{"Content-Type", contentType}, body
 		return e
 	}
 	bad := exchange{status: 400, code: "bad_multipart"}
@@ -111,9 +142,11 @@ func multipartTable() []exchange {
 	contentType, whole := form("file@", "bytes")
 	return []exchange{
 		post("a field named file", exchange{status: 202}, "file", "bytes"),
-		post("other fields before and after", exchange{status: 202}, "a", "1", "file@", "bytes", "b", strings.Repeat("2", 30_000)),
+		post("other fields before and after", exchange{status: 202}, "a", "1", "file@", "bytes", "b",
+			strings.Repeat("2", 30_000)),
 		post("several files", exchange{status: 400, code: "several_files"}, "file@", "bytes", "file@", "more"),
-		post("several files, one of them a field", exchange{status: 400, code: "several_files"}, "file@", "bytes", "x", "y", "file", strings.Repeat("x", 1<<20)),
+		post("several files, one of them a field", exchange{status: 400, code: "several_files"}, "file@", "bytes", "x", "y",
+			"file", strings.Repeat("x", 1<<20)),
 		post("no file", bad, "image", "bytes"),
 		post("too many fields", bad, append(fields, "file@", "bytes")...),
 		post("a field that is too large", bad, "a", strings.Repeat("1", 70_000), "file@", "bytes"),
@@ -124,9 +157,12 @@ func multipartTable() []exchange {
 		by("cut in the file", contentType, whole[:len(whole)-22], bad),
 		by("cut in the headers", contentType, whole[:30], bad),
 		by("cut before the last boundary ends", contentType, strings.TrimSuffix(whole, "--\r\n"), bad),
-		by("a header section of megabytes", contentType, "------boundary\r\nX: "+strings.Repeat("y", 2<<20)+"\r\n\r\nz\r\n------boundary--\r\n", bad),
+		by("a header section of megabytes", contentType,
+			"------boundary\r\nX: "+strings.Repeat("y", 2<<20)+"\r\n\r\nz\r\n------boundary--\r\n", bad),
 		by("an epilogue without end", contentType, whole+strings.Repeat("e", 80_000), bad),
-		by("a transfer encoding is not undone", contentType, "------boundary\r\nContent-Disposition: form-data; name=\"file\"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\na=3D=\r\n------boundary--\r\n", exchange{status: 202}),
+		by("a transfer encoding is not undone", contentType,
+			"------boundary\r\nContent-Disposition: form-data; name=\"file\"\r\nContent-Transfer-Encoding: "+
+				"quoted-printable\r\n\r\na=3D=\r\n------boundary--\r\n", exchange{status: 202}),
 		by("nothing at all", contentType, "", bad),
 		by("another multipart type is a raw body", "multipart/mixed; boundary=x", "bytes", exchange{status: 202}),
 		by("an unreadable content type is a raw body", "image/png; =", "bytes", exchange{status: 202}),
@@ -144,20 +180,28 @@ func formTable() []exchange {
 	badJSON := exchange{status: 400, code: "bad_json"}
 	key := "quarantine/j/entries/e/images/" + idNew
 	return []exchange{
-		ask("a name", `{"name":"My.Cat.JPG"}`, exchange{status: 201, want: []string{"Location", files + "/" + idNew + "/status"}, holds: []string{
-			`{"record":{"id":"` + idNew + `"`, `"name":"my_cat"`, `"form":{"method":"POST","url":"https://bucket.test/","fields":{`, `"key":"` + key + `"`, `"Content-Type":"image/jpeg"`,
-			key + " image/jpeg 1-5500000 until 2026-03-01T12:15:00Z", `"expires_at":"2026-03-01T12:15:00Z"}}`}}),
+		ask("a name", `{"name":"My.Cat.JPG"}`,
+			exchange{status: 201, want: []string{"Location", files + "/" + idNew + "/status"}, holds: []string{
+				`{"record":{"id":"` + idNew + `"`, `"name":"my_cat"`,
+				`"form":{"method":"POST","url":"https://bucket.test/","fields":{`, `"key":"` + key + `"`,
+				`"Content-Type":"image/jpeg"`,
+				key + " image/jpeg 1-5500000 until 2026-03-01T12:15:00Z", `"expires_at":"2026-03-01T12:15:00Z"}}`}}),
 		ask("no bytes at all", `{"name":"cat.png","size":0}`, exchange{status: 406, code: "size"}),
-		ask("all members", `{"name":"cat.png","size":1234,"type":"image/png","sha256":"`+storedHash+`"}`, exchange{status: 201, header: []string{"Content-Type", "application/json; charset=utf-8"}, holds: []string{key + " image/png 1234-1234 until"}}),
+		ask("all members", `{"name":"cat.png","size":1234,"type":"image/png","sha256":"`+storedHash+`"}`,
+			exchange{status: 201, header: []string{"Content-Type", "application/json; charset=utf-8"},
+				holds: []string{key + " image/png 1234-1234 until"}}),
 		ask("5,500,000 bytes", `{"name":"cat.png","size":5500000}`, exchange{status: 201}),
-		ask("5,500,000 bytes although POST takes less", `{"name":"cat.png","size":5500000}`, exchange{status: 201, change: postBytes(1000)}),
+		ask("5,500,000 bytes although POST takes less", `{"name":"cat.png","size":5500000}`,
+			exchange{status: 201, change: postBytes(1000)}),
 		ask("5,500,001 bytes", `{"name":"cat.png","size":5500001}`, exchange{status: 406, code: "size"}),
 		ask("0 bytes", `{"name":"cat.png","size":0}`, exchange{status: 406, code: "size"}),
 		ask("negative bytes", `{"name":"cat.png","size":-1}`, exchange{status: 406, code: "size"}),
-		ask("no name", `{"size":1}`, exchange{status: 406, code: "name", holds: []string{`"error":"Unacceptable image name"`}}),
+		ask("no name", `{"size":1}`,
+			exchange{status: 406, code: "name", holds: []string{`"error":"Unacceptable image name"`}}),
 		ask("a name with a separator", `{"name":"a/b.png"}`, exchange{status: 406, code: "name"}),
 		ask("a name with a NUL", `{"name":"a\u0000.png"}`, exchange{status: 406, code: "name"}),
-		ask("another extension", `{"name":"cat.svg"}`, exchange{status: 406, code: "extension", holds: []string{`"error":"Unacceptable image extension"`}}),
+		ask("another extension", `{"name":"cat.svg"}`,
+			exchange{status: 406, code: "extension", holds: []string{`"error":"Unacceptable image extension"`}}),
 		ask("another type", `{"name":"cat.png","type":"text/html"}`, exchange{status: 406, code: "type"}),
 		ask("a broken checksum", `{"name":"cat.png","sha256":"abc"}`, exchange{status: 406, code: "checksum"}),
 		ask("an unknown member", `{"name":"cat.png","key":"quarantine/x"}`, badJSON),
@@ -168,8 +212,12 @@ func formTable() []exchange {
 		ask("no JSON", `name=cat.png`, badJSON),
 		ask("nothing", ``, badJSON),
 		ask("too much", `{"name":"`+strings.Repeat("a", 17<<10)+`"}`, exchange{status: 413, code: "too_large"}),
-		ask("another content type", `{"name":"cat.png"}`, exchange{status: 415, code: "unsupported_media_type", header: []string{"Content-Type", "text/plain"}}),
-		ask("no content type", `{"name":"cat.png"}`, exchange{status: 415, code: "unsupported_media_type", header: []string{"Content-Type", "-"}}),
-		ask("an unreadable key", `{"name":"cat.png"}`, exchange{status: 400, code: "bad_idempotency_key", header: []string{"Content-Type", "application/json", "Idempotency-Key", ""}}),
+		ask("another content type", `{"name":"cat.png"}`,
+			exchange{status: 415, code: "unsupported_media_type", header: []string{"Content-Type", "text/plain"}}),
+		ask("no content type", `{"name":"cat.png"}`,
+			exchange{status: 415, code: "unsupported_media_type", header: []string{"Content-Type", "-"}}),
+		ask("an unreadable key", `{"name":"cat.png"}`,
+			exchange{status: 400, code: "bad_idempotency_key",
+				header: []string{"Content-Type", "application/json", "Idempotency-Key", ""}}),
 	}
 }

@@ -77,7 +77,8 @@ func TestARecordThatCannotBeReadLeavesItsNeighboursAlone(t *testing.T) {
 	if want := []string{"ObjectRemoved:DeleteMarkerCreated", "ObjectTagging:Put"}; !reflect.DeepEqual(m.Ignored, want) {
 		t.Errorf("ignored %q, want %q", m.Ignored, want)
 	}
-	if len(m.Faults) != 1 || !strings.Contains(m.Faults[0].Error(), `record 2 of 5`) || !strings.Contains(m.Faults[0].Error(), `quarantine/100%`) {
+	if len(m.Faults) != 1 || !strings.Contains(m.Faults[0].Error(), `record 2 of 5`) ||
+		!strings.Contains(m.Faults[0].Error(), `quarantine/100%`) {
 		t.Errorf("faults %v, want one that names record 2 and its key", m.Faults)
 	}
 }
@@ -116,7 +117,8 @@ func TestARecordWithAFaultIsReported(t *testing.T) {
 		{"key that is not UTF-8", "put.json", "%C3%A9", "%C3%28", "not UTF-8"},
 		{"no key", "put.json", `"key":"quarantine/red+flower%40home%2B%C3%A9.jpg",`, "", "key is missing"},
 		{"a key that is too long", "put.json", "red+flower", strings.Repeat("k", 1025), "at most 1024"},
-		{"no bucket", "put.json", `"bucket":{"name":"uploads-example"`, `"bucket":{"title":"uploads-example"`, "bucket's name is missing"},
+		{"no bucket", "put.json", `"bucket":{"name":"uploads-example"`, `"bucket":{"title":"uploads-example"`,
+			"bucket's name is missing"},
 		{"no size", "put.json", `"size":4711,`, "", "has no size"},
 		{"a size below zero", "put.json", `"size":4711`, `"size":-1`, "below zero"},
 		{"a size that is no number", "put.json", `"size":4711`, `"size":"4711"`, "read the record"},
@@ -126,11 +128,14 @@ func TestARecordWithAFaultIsReported(t *testing.T) {
 		{"a version that is no version", "put.json", `"eventVersion":"2.1"`, `"eventVersion":"2"`, `event version "2"`},
 		{"another service", "put.json", "aws:s3", "aws:sns", `event source "aws:sns"`},
 		{"no event name", "put.json", `"eventName":"ObjectCreated:Put",`, "", "event name is missing"},
-		{"a version id beyond all measure", "put.json", "096fKKXTRTtl3on89fVO.nfljtsv6qko", strings.Repeat("v", 2000), "version id of 2000"},
+		{"a version id beyond all measure", "put.json", "096fKKXTRTtl3on89fVO.nfljtsv6qko", strings.Repeat("v", 2000),
+			"version id of 2000"},
 		{"EventBridge: no key", "eventbridge.json", `"key"`, `"name"`, "key is missing"},
 		{"EventBridge: no size", "eventbridge.json", `"size":5,`, "", "has no size"},
-		{"EventBridge: a later major version", "eventbridge.json", `"event-version":"1.0"`, `"event-version":"2.0"`, `event version "2.0"`},
-		{"EventBridge: detail is no object", "eventbridge.json", `"detail":{`, `"detail":7,"other":{`, "read the EventBridge event"},
+		{"EventBridge: a later major version", "eventbridge.json", `"event-version":"1.0"`, `"event-version":"2.0"`,
+			`event version "2.0"`},
+		{"EventBridge: detail is no object", "eventbridge.json", `"detail":{`, `"detail":7,"other":{`,
+			"read the EventBridge event"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -175,7 +180,8 @@ func TestABodyThatIsNoNotificationIsRefusedSayingWhatItIs(t *testing.T) {
 		{"too many records", many, "1001 records"},
 		{"too long", strings.Repeat(" ", arrival.MaxBody) + "{}", "at most 1048576"},
 		{"an SNS envelope", `{"Type":"Notification","Message":"{}"}`, "raw message delivery"},
-		{"EventBridge event of another service", `{"source":"aws.ec2","detail-type":"Object Created"}`, `"detail-type", "source"`},
+		{"EventBridge event of another service", `{"source":"aws.ec2","detail-type":"Object Created"}`,
+			`"detail-type", "source"`},
 		{"EventBridge event without a type", `{"source":"aws.s3"}`, "without detail-type"},
 	}
 	for _, tt := range tests {
@@ -194,8 +200,11 @@ func TestABodyThatIsNoNotificationIsRefusedSayingWhatItIs(t *testing.T) {
 func TestWhatIsFormattedIsReadBack(t *testing.T) {
 	at := time.Date(2026, 11, 23, 1, 2, 3, 4e6, time.UTC)
 	records := []arrival.Created{
-		{Name: "ObjectCreated:Put", Time: at, Region: "eu-west-1", Bucket: "b", Key: "quarantine/a b+c/é@%&=?#<>\"'\\~*().png", VersionID: "v", ETag: "e", Sequencer: arrival.Sequencer(at, 7), Size: 5_500_000},
-		{Name: "ObjectCreated:Copy", Time: at, Region: "eu-west-1", Bucket: "b", Key: "\x01\n\u2028", ETag: "e-2", Sequencer: "0A"},
+		{Name: "ObjectCreated:Put", Time: at, Region: "eu-west-1", Bucket: "b",
+			Key: "quarantine/a b+c/é@%&=?#<>\"'\\~*().png", VersionID: "v", ETag: "e", Sequencer: arrival.Sequencer(at, 7),
+			Size: 5_500_000},
+		{Name: "ObjectCreated:Copy", Time: at, Region: "eu-west-1", Bucket: "b", Key: "\x01\n\u2028", ETag: "e-2",
+			Sequencer: "0A"},
 	}
 	body, err := arrival.Format(records...)
 	if err != nil {
@@ -217,7 +226,8 @@ func TestFormatWritesTheMembersOfS3InItsOrder(t *testing.T) {
 	if got, want := outline(t, body), outline(t, sample(t, "put.json")); got != want {
 		t.Errorf("members\n%s\nwant\n%s", got, want)
 	}
-	for _, part := range []string{`"key":"quarantine/red+flower%40home%2B%C3%A9.jpg"`, `"eventTime":"2026-03-04T05:06:07.089Z"`, `"arn":"arn:aws:s3:::uploads-example"`} {
+	for _, part := range []string{`"key":"quarantine/red+flower%40home%2B%C3%A9.jpg"`,
+		`"eventTime":"2026-03-04T05:06:07.089Z"`, `"arn":"arn:aws:s3:::uploads-example"`} {
 		if !bytes.Contains(body, []byte(part)) {
 			t.Errorf("%s is not in %s", part, body)
 		}

@@ -52,7 +52,8 @@ func validPort(port string) bool {
 	return port == "" || err == nil && n > 0
 }
 
-// nearBy tells whether host can only be near by. Link-local addresses are not: there clouds keep their metadata services.
+// nearBy tells whether host can only be near by. Link-local addresses are not: there clouds keep
+// their metadata services.
 func nearBy(host string) bool {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.IsLoopback() || ip.IsPrivate()

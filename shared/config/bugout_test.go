@@ -9,12 +9,14 @@ import (
 )
 
 func TestBugoutAloneNeedsItsOwnSettings(t *testing.T) {
-	whole := env{"HATCHERY_BUGOUT_URL": "https://auth.example.com", "HATCHERY_BUGOUT_APPLICATION_ID": uuid, "HATCHERY_BUGOUT_TOKEN": uuid}
+	whole := env{"HATCHERY_BUGOUT_URL": "https://auth.example.com", "HATCHERY_BUGOUT_APPLICATION_ID": uuid,
+		"HATCHERY_BUGOUT_TOKEN": uuid}
 	got, err := config.LoadBugout(whole.get, true)
 	if err != nil || got.URL != "https://auth.example.com" || got.ApplicationID != uuid || got.Token.Reveal() != uuid {
 		t.Errorf("%+v, %v", got, err)
 	}
-	named, err := config.LoadBugout(env{"BUGOUT_AUTH_URL": "https://auth.example.com", "HATCHERY_BUGOUT_TOKEN": "prod/bugout"}.get, false)
+	named, err := config.LoadBugout(env{"BUGOUT_AUTH_URL": "https://auth.example.com",
+		"HATCHERY_BUGOUT_TOKEN": "prod/bugout"}.get, false)
 	if err != nil || named.TokenName != "prod/bugout" || !named.Token.IsZero() {
 		t.Errorf("%+v, %v", named, err)
 	}

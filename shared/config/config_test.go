@@ -30,7 +30,8 @@ func (e env) get(name string) string { return e[name] }
 
 // with gives the smallest environment that works, changed by name, value, ….
 func with(changes ...string) env {
-	e := env{"HATCHERY_BUCKET": "bucket", "HATCHERY_RECORDS": "sqlite", "HATCHERY_APPLICATION_URL": "https://notes.example.com"}
+	e := env{"HATCHERY_BUCKET": "bucket", "HATCHERY_RECORDS": "sqlite",
+		"HATCHERY_APPLICATION_URL": "https://notes.example.com"}
 	for i := 0; i < len(changes); i += 2 {
 		e[changes[i]] = changes[i+1]
 	}
@@ -42,9 +43,11 @@ func TestTheSmallestEnvironmentMeansTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := config.Config{Bucket: "bucket", Layout: upload.DefaultLayout, Records: "sqlite", ApplicationURL: "https://notes.example.com",
-		Policy: policy.Default(), ValidatorTime: 300 * time.Second, ReadRate: 20_000_000,
-		QuarantineDays: 60, FormTime: 15 * time.Minute, VisibilityTime: 1801 * time.Second, MaxReceives: 5, SurveyTime: 7 * 24 * time.Hour, Stack: "hatchery"}
+	want := config.Config{Bucket: "bucket", Layout: upload.DefaultLayout, Records: "sqlite",
+		ApplicationURL: "https://notes.example.com",
+		Policy:         policy.Default(), ValidatorTime: 300 * time.Second, ReadRate: 20_000_000,
+		QuarantineDays: 60, FormTime: 15 * time.Minute, VisibilityTime: 1801 * time.Second, MaxReceives: 5,
+		SurveyTime: 7 * 24 * time.Hour, Stack: "hatchery"}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
@@ -55,13 +58,20 @@ func TestTheSmallestEnvironmentMeansTheDefaults(t *testing.T) {
 
 func TestEverySettingIsRead(t *testing.T) {
 	c, err := config.Load(env{
-		"HATCHERY_BUCKET": "my.bucket-1", "HATCHERY_QUARANTINE_PREFIX": "q/", "HATCHERY_FILES_PREFIX": "f/g/", "HATCHERY_RECORDS": "bugout", "HATCHERY_TABLE": "table",
-		"HATCHERY_APPLICATION_URL": "https://notes.example.com/api/", "HATCHERY_POLICY": `{"kinds":{"pictures":{"extensions":["png"],"max_bytes":77}}}`,
-		"HATCHERY_CORS_ORIGINS": "https://a.example.com, http://localhost:3000", "HATCHERY_POST_BYTES": "4400000", "HATCHERY_REDIRECT_BYTES": "4000000",
-		"HATCHERY_VALIDATOR_SECONDS": "60", "HATCHERY_READ_RATE": "100000", "HATCHERY_BUGOUT_URL": "https://auth.example.com", "HATCHERY_BUGOUT_APPLICATION_ID": strings.ToUpper(uuid),
-		"HATCHERY_BUGOUT_TOKEN": strings.ReplaceAll(uuid, "-", ""), "HATCHERY_LEGACY_BUCKET": "hatchery-files", "HATCHERY_LEGACY_PREFIX": "dev/", "HATCHERY_APPLICATION": "spire", "HATCHERY_GRANT_SECONDS": "10",
-		"HATCHERY_FORM_SECONDS": "3600", "HATCHERY_QUARANTINE_DAYS": "35", "HATCHERY_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/uploads",
-		"HATCHERY_VISIBILITY_SECONDS": "361", "HATCHERY_MAX_RECEIVES": "7", "HATCHERY_SURVEY_DAYS": "30", "HATCHERY_EVENT_BUS": "default", "HATCHERY_STACK": "uploads-prod",
+		"HATCHERY_BUCKET": "my.bucket-1", "HATCHERY_QUARANTINE_PREFIX": "q/", "HATCHERY_FILES_PREFIX": "f/g/",
+		"HATCHERY_RECORDS": "bugout", "HATCHERY_TABLE": "table",
+		"HATCHERY_APPLICATION_URL": "https://notes.example.com/api/",
+		"HATCHERY_POLICY":          `{"kinds":{"pictures":{"extensions":["png"],"max_bytes":77}}}`,
+		"HATCHERY_CORS_ORIGINS":    "https://a.example.com, http://localhost:3000", "HATCHERY_POST_BYTES": "4400000",
+		"HATCHERY_REDIRECT_BYTES":    "4000000",
+		"HATCHERY_VALIDATOR_SECONDS": "60", "HATCHERY_READ_RATE": "100000",
+		"HATCHERY_BUGOUT_URL": "https://auth.example.com", "HATCHERY_BUGOUT_APPLICATION_ID": strings.ToUpper(uuid),
+		"HATCHERY_BUGOUT_TOKEN": strings.ReplaceAll(uuid, "-", ""), "HATCHERY_LEGACY_BUCKET": "hatchery-files",
+		"HATCHERY_LEGACY_PREFIX": "dev/", "HATCHERY_APPLICATION": "spire", "HATCHERY_GRANT_SECONDS": "10",
+		"HATCHERY_FORM_SECONDS": "3600", "HATCHERY_QUARANTINE_DAYS": "35",
+		"HATCHERY_QUEUE_URL":          "https://sqs.eu-central-1.amazonaws.com/123456789012/uploads",
+		"HATCHERY_VISIBILITY_SECONDS": "361", "HATCHERY_MAX_RECEIVES": "7", "HATCHERY_SURVEY_DAYS": "30",
+		"HATCHERY_EVENT_BUS": "default", "HATCHERY_STACK": "uploads-prod",
 	}.get)
 	if err != nil {
 		t.Fatal(err)
@@ -70,12 +80,18 @@ func TestEverySettingIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := config.Config{Bucket: "my.bucket-1", Layout: upload.Layout{Quarantine: "q/", Files: "f/g/"}, Records: "bugout", Table: "table",
-		ApplicationURL: "https://notes.example.com/api", Policy: policy, CORSOrigins: []string{"https://a.example.com", "http://localhost:3000"},
-		Spire: true, GrantLife: 10 * time.Second, PostBytes: 4_400_000, RedirectBytes: 4_000_000, ValidatorTime: time.Minute, ReadRate: 100_000,
-		FormTime: time.Hour, QuarantineDays: 35, QueueURL: "https://sqs.eu-central-1.amazonaws.com/123456789012/uploads", VisibilityTime: 361 * time.Second,
-		MaxReceives: 7, SurveyTime: 30 * 24 * time.Hour, EventBus: "default", Stack: "uploads-prod",
-		Bugout: config.Bugout{URL: "https://auth.example.com", ApplicationID: uuid, Token: config.NewSecret(strings.ReplaceAll(uuid, "-", ""))},
+	want := config.Config{Bucket: "my.bucket-1", Layout: upload.Layout{Quarantine: "q/", Files: "f/g/"},
+		Records: "bugout", Table: "table",
+		ApplicationURL: "https://notes.example.com/api", Policy: policy,
+		CORSOrigins: []string{"https://a.example.com", "http://localhost:3000"},
+		Spire:       true, GrantLife: 10 * time.Second, PostBytes: 4_400_000, RedirectBytes: 4_000_000,
+		ValidatorTime: time.Minute,
+		ReadRate:      100_000,
+		FormTime:      time.Hour, QuarantineDays: 35, QueueURL: "https://sqs.eu-central-1.amazonaws.com/123456789012/uploads",
+		VisibilityTime: 361 * time.Second,
+		MaxReceives:    7, SurveyTime: 30 * 24 * time.Hour, EventBus: "default", Stack: "uploads-prod",
+		Bugout: config.Bugout{URL: "https://auth.example.com", ApplicationID: uuid,
+			Token: config.NewSecret(strings.ReplaceAll(uuid, "-", ""))},
 		Legacy: config.Legacy{Bucket: "hatchery-files", Prefix: "dev"}}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
@@ -86,7 +102,8 @@ func TestEverySettingIsRead(t *testing.T) {
 }
 
 func TestAnAliasStandsForItsName(t *testing.T) {
-	values := map[string]string{"MY_APP_JOURNALS_URL": "https://notes.example.com", "BUGOUT_AUTH_URL": "https://auth.example.com", "BUGOUT_FILES_APPLICATION_ID": uuid,
+	values := map[string]string{"MY_APP_JOURNALS_URL": "https://notes.example.com",
+		"BUGOUT_AUTH_URL": "https://auth.example.com", "BUGOUT_FILES_APPLICATION_ID": uuid,
 		"FILES_S3_BUCKET_NAME": "hatchery-files", "FILES_S3_BUCKET_PREFIX": "dev"}
 	seen := 0
 	for _, s := range config.Settings() {
@@ -124,7 +141,8 @@ func TestAnAliasStandsForItsName(t *testing.T) {
 func wantFault(t *testing.T, err error, setting string) {
 	t.Helper()
 	faults, _ := errors.AsType[policy.Faults](err)
-	if len(faults) != 1 || !strings.HasPrefix(faults[0].Setting, setting) || faults[0].Found == "" || faults[0].Accepted == "" {
+	if len(faults) != 1 || !strings.HasPrefix(faults[0].Setting, setting) || faults[0].Found == "" ||
+		faults[0].Accepted == "" {
 		t.Errorf("faults %v, want one of %s", err, setting)
 	}
 }
@@ -132,13 +150,17 @@ func wantFault(t *testing.T, err error, setting string) {
 func TestWhatIsNotAcceptedIsAFault(t *testing.T) {
 	long := strings.Repeat("a", 300)
 	for setting, values := range map[string][]string{
-		"HATCHERY_BUCKET":                {"", "ab", "Bucket", "-bucket", "bucket-", "a_b", long, "bucket\n"},
-		"HATCHERY_QUARANTINE_PREFIX":     {"q", "/q/", "q//", "files/", "files/q/", "fi les/"},
-		"HATCHERY_FILES_PREFIX":          {"f", "quarantine/x/"},
-		"HATCHERY_RECORDS":               {"", "DynamoDB", "mysql"},
-		"HATCHERY_APPLICATION_URL":       {"", "notes.example.com", "ftp://notes.example.com", "https://", "https://u:" + secret + "@h", "https://h?" + secret, "https://h#" + secret, "https://h:x", "https://h h", "http://%zz", "http://notes.example.com", "http://203.0.113.7", "http://169.254.169.254", "https://h:0"},
-		"HATCHERY_POLICY":                {"{", `{"kinds":{}}`, `{"kinds":{"images":{"max_bytes":6000000000}}}`, `{"kind":{}}`},
-		"HATCHERY_CORS_ORIGINS":          {"*, https://a.example.com", "null", "https://a.example.com/", "a.example.com", "https://A.example.com", "https://a.example.com:443", "http://a:80", "https://*.example.com", ","},
+		"HATCHERY_BUCKET":            {"", "ab", "Bucket", "-bucket", "bucket-", "a_b", long, "bucket\n"},
+		"HATCHERY_QUARANTINE_PREFIX": {"q", "/q/", "q//", "files/", "files/q/", "fi les/"},
+		"HATCHERY_FILES_PREFIX":      {"f", "quarantine/x/"},
+		"HATCHERY_RECORDS":           {"", "DynamoDB", "mysql"},
+		"HATCHERY_APPLICATION_URL": {"", "notes.example.com", "ftp://notes.example.com", "https://",
+			"https://u:" + secret + "@h", "https://h?" + secret, "https://h#" + secret, "https://h:x", "https://h h",
+			"http://%zz", "http://notes.example.com", "http://203.0.113.7", "http://169.254.169.254", "https://h:0"},
+		"HATCHERY_POLICY": {"{", `{"kinds":{}}`, `{"kinds":{"images":{"max_bytes":6000000000}}}`,
+			`{"kind":{}}`},
+		"HATCHERY_CORS_ORIGINS": {"*, https://a.example.com", "null", "https://a.example.com/", "a.example.com",
+			"https://A.example.com", "https://a.example.com:443", "http://a:80", "https://*.example.com", ","},
 		"HATCHERY_POST_BYTES":            {"0", "-1", "5000000001", "4.4MB", "+5", "0x10", " 5"},
 		"HATCHERY_REDIRECT_BYTES":        {"-1", "5000000001", "many"},
 		"HATCHERY_VALIDATOR_SECONDS":     {"59", "901", "5m"},
@@ -169,7 +191,8 @@ func TestWhatIsNotAcceptedIsAFault(t *testing.T) {
 			faults, _ := errors.AsType[policy.Faults](err)
 			about := false
 			for _, f := range faults {
-				about = about || strings.Contains(f.Setting+f.Found, setting) || strings.HasSuffix(setting, "_PREFIX") && strings.HasSuffix(f.Setting, "_PREFIX")
+				about = about || strings.Contains(f.Setting+f.Found, setting) || strings.HasSuffix(setting, "_PREFIX") &&
+					strings.HasSuffix(f.Setting, "_PREFIX")
 			}
 			if !about {
 				t.Errorf("%s=%q: the faults speak of other things: %v", setting, value, err)
@@ -185,9 +208,12 @@ func TestWhatIsNotAcceptedIsAFault(t *testing.T) {
 }
 
 func TestAllFaultsAreReportedAtOnce(t *testing.T) {
-	_, err := config.Load(env{"HATCHERY_RECORDS": "bugout", "HATCHERY_POST_BYTES": "x", "HATCHERY_QUARANTINE_PREFIX": "q", "HATCHERY_READ_RATE": "y",
-		"HATCHERY_POLICY": `{"kinds":{"images":{"min_bytes":-1,"duplicates":"maybe"}}}`, "FILES_S3_BUCKET_NAME": "hatchery-files"}.get, config.Callers)
-	for _, want := range []string{"HATCHERY_POST_BYTES: found \"x\"", "HATCHERY_READ_RATE", "HATCHERY_QUARANTINE_PREFIX", "min_bytes", "duplicates", "HATCHERY_BUCKET: found nothing (HATCHERY_LEGACY_BUCKET is only read",
+	_, err := config.Load(env{"HATCHERY_RECORDS": "bugout", "HATCHERY_POST_BYTES": "x", "HATCHERY_QUARANTINE_PREFIX": "q",
+		"HATCHERY_READ_RATE":   "y",
+		"HATCHERY_POLICY":      `{"kinds":{"images":{"min_bytes":-1,"duplicates":"maybe"}}}`,
+		"FILES_S3_BUCKET_NAME": "hatchery-files"}.get, config.Callers)
+	for _, want := range []string{"HATCHERY_POST_BYTES: found \"x\"", "HATCHERY_READ_RATE", "HATCHERY_QUARANTINE_PREFIX",
+		"min_bytes", "duplicates", "HATCHERY_BUCKET: found nothing (HATCHERY_LEGACY_BUCKET is only read",
 		"HATCHERY_APPLICATION_URL", "HATCHERY_BUGOUT_URL", "HATCHERY_BUGOUT_APPLICATION_ID", "HATCHERY_BUGOUT_TOKEN"} {
 		if !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("no word of %s in\n%v", want, err)
@@ -207,7 +233,8 @@ func TestEachStoreNeedsItsOwn(t *testing.T) {
 	if _, err := config.Load(with("HATCHERY_RECORDS", "dynamodb", "HATCHERY_TABLE", "uploads").get); err != nil {
 		t.Error(err)
 	}
-	c, err := config.Load(with("HATCHERY_RECORDS", "bugout", "HATCHERY_BUGOUT_URL", "http://localhost:7474", "HATCHERY_BUGOUT_APPLICATION_ID", uuid, "HATCHERY_BUGOUT_TOKEN", "hatchery/bugout-token").get)
+	c, err := config.Load(with("HATCHERY_RECORDS", "bugout", "HATCHERY_BUGOUT_URL", "http://localhost:7474",
+		"HATCHERY_BUGOUT_APPLICATION_ID", uuid, "HATCHERY_BUGOUT_TOKEN", "hatchery/bugout-token").get)
 	if err != nil || c.Bugout.TokenName != "hatchery/bugout-token" || !c.Bugout.Token.IsZero() {
 		t.Errorf("%+v, %v", c.Bugout, err)
 	}
@@ -228,7 +255,8 @@ func TestOnlyWhatAnswersCallersNeedsTheApplication(t *testing.T) {
 func TestSpireNeedsBugoutsAuthServer(t *testing.T) {
 	_, err := config.Load(with("HATCHERY_APPLICATION", "spire").get, config.Callers)
 	wantFault(t, err, "HATCHERY_BUGOUT_URL")
-	c, err := config.Load(with("HATCHERY_APPLICATION", "spire", "HATCHERY_BUGOUT_URL", "https://auth.example.com").get, config.Callers)
+	c, err := config.Load(with("HATCHERY_APPLICATION", "spire", "HATCHERY_BUGOUT_URL", "https://auth.example.com").get,
+		config.Callers)
 	if err != nil || !c.Spire {
 		t.Errorf("%+v, %v", c, err)
 	}
@@ -255,7 +283,8 @@ func TestASecretIsNeverShown(t *testing.T) {
 	for _, handler := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {
 		slog.New(handler).Info("config", "config", c, "token", c.Bugout.Token)
 	}
-	for _, shown := range []string{fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), fmt.Sprintf("%s %q %v", c.Bugout.Token, c.Bugout.Token, &c.Bugout), string(asJSON), log.String()} {
+	for _, shown := range []string{fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c),
+		fmt.Sprintf("%s %q %v", c.Bugout.Token, c.Bugout.Token, &c.Bugout), string(asJSON), log.String()} {
 		if strings.Contains(shown, uuid) {
 			t.Errorf("the token is in %s", shown)
 		}
@@ -268,7 +297,8 @@ func TestASecretIsNeverShown(t *testing.T) {
 func TestTheSettingsAreDocumented(t *testing.T) {
 	const file = "../../docs/settings.md"
 	var b strings.Builder
-	b.WriteString("# Settings\n\nEnvironment variables, read at the start. An empty variable is an unset one. All that is wrong is reported at once.\n" +
+	b.WriteString("# Settings\n\nEnvironment variables, read at the start. An empty variable is an unset one. All that " +
+		"is wrong is reported at once.\n" +
 		"This page is made from the table in shared/config: `go test ./shared/config -update`.\n")
 	for _, s := range config.Settings() {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", s.Name, s.Meaning)

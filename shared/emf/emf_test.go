@@ -19,7 +19,8 @@ import (
 var moment = time.Date(2026, 3, 4, 5, 6, 7, 891_234_567, time.UTC)
 
 func writer(w *bytes.Buffer) *emf.Writer {
-	return emf.New(w, emf.Options{Namespace: "Hatchery", Dimensions: []emf.Dimension{{Name: "Stack", Value: "hatchery"}}, Now: func() time.Time { return moment }})
+	return emf.New(w, emf.Options{Namespace: "Hatchery", Dimensions: []emf.Dimension{{Name: "Stack", Value: "hatchery"}},
+		Now: func() time.Time { return moment }})
 }
 
 func TestALineIsWhatCloudWatchReads(t *testing.T) {
@@ -60,25 +61,29 @@ func TestWhatCloudWatchWouldRefuseIsNotWritten(t *testing.T) {
 	}
 	var wide []emf.Metric
 	for i := range 100 {
-		wide = append(wide, also(fmt.Sprintf("m%d", i), emf.Dimension{Name: fmt.Sprintf("a%d", i), Value: strings.Repeat("x", 2000)},
-			emf.Dimension{Name: fmt.Sprintf("b%d", i), Value: strings.Repeat("x", 2000)}, emf.Dimension{Name: fmt.Sprintf("c%d", i), Value: strings.Repeat("x", 2000)}))
+		wide = append(wide, also(fmt.Sprintf("m%d", i),
+			emf.Dimension{Name: fmt.Sprintf("a%d", i), Value: strings.Repeat("x", 2000)},
+			emf.Dimension{Name: fmt.Sprintf("b%d", i), Value: strings.Repeat("x", 2000)},
+			emf.Dimension{Name: fmt.Sprintf("c%d", i), Value: strings.Repeat("x", 2000)}))
 	}
 	for name, c := range map[string]struct {
 		metrics []emf.Metric
 		refused bool
 	}{
-		"100 metrics":             {many(100), false},
-		"none":                    {nil, true},
-		"101 metrics":             {many(101), true},
-		"30 dimensions":           {[]emf.Metric{also("a", dimensions(29)...)}, false},
-		"31 dimensions":           {[]emf.Metric{also("a", dimensions(30)...)}, true},
-		"a metric twice":          {[]emf.Metric{count("a"), count("a")}, true},
-		"a dimension's name":      {[]emf.Metric{count("Stack")}, true},
-		"another's dimension":     {[]emf.Metric{also("a", emf.Dimension{Name: "b", Value: "1"}), count("b")}, true},
-		"the metadata's name":     {[]emf.Metric{count("_aws")}, true},
-		"the writer's dimension":  {[]emf.Metric{also("a", emf.Dimension{Name: "Stack", Value: "other"})}, true},
-		"one dimension for two":   {[]emf.Metric{also("a", emf.Dimension{Name: "Code", Value: "1"}), also("b", emf.Dimension{Name: "Code", Value: "1"})}, false},
-		"two values of a name":    {[]emf.Metric{also("a", emf.Dimension{Name: "Code", Value: "1"}), also("b", emf.Dimension{Name: "Code", Value: "2"})}, true},
+		"100 metrics":            {many(100), false},
+		"none":                   {nil, true},
+		"101 metrics":            {many(101), true},
+		"30 dimensions":          {[]emf.Metric{also("a", dimensions(29)...)}, false},
+		"31 dimensions":          {[]emf.Metric{also("a", dimensions(30)...)}, true},
+		"a metric twice":         {[]emf.Metric{count("a"), count("a")}, true},
+		"a dimension's name":     {[]emf.Metric{count("Stack")}, true},
+		"another's dimension":    {[]emf.Metric{also("a", emf.Dimension{Name: "b", Value: "1"}), count("b")}, true},
+		"the metadata's name":    {[]emf.Metric{count("_aws")}, true},
+		"the writer's dimension": {[]emf.Metric{also("a", emf.Dimension{Name: "Stack", Value: "other"})}, true},
+		"one dimension for two": {[]emf.Metric{also("a", emf.Dimension{Name: "Code", Value: "1"}),
+			also("b", emf.Dimension{Name: "Code", Value: "1"})}, false},
+		"two values of a name": {[]emf.Metric{also("a", emf.Dimension{Name: "Code", Value: "1"}),
+			also("b", emf.Dimension{Name: "Code", Value: "2"})}, true},
 		"no name":                 {[]emf.Metric{count("")}, true},
 		"a blank name":            {[]emf.Metric{count("  ")}, true},
 		"a name of 250":           {[]emf.Metric{count(strings.Repeat("n", 250))}, false},
@@ -111,10 +116,12 @@ func TestWhatCloudWatchWouldRefuseIsNotWritten(t *testing.T) {
 }
 
 func TestADimensionsValueIsMadeToFit(t *testing.T) {
-	for given, want := range map[string]string{"": "?", " \t": " ?", "   ": "?", "a\nb\x00c": "a?b?c", "größe": "gr??e", "\xff": "?",
+	for given, want := range map[string]string{"": "?", " \t": " ?", "   ": "?", "a\nb\x00c": "a?b?c", "größe": "gr??e",
+		"\xff":      "?",
 		`"},{"x":"`: `"},{"x":"`, strings.Repeat("y", 2000): strings.Repeat("y", 1024)} {
 		var out bytes.Buffer
-		if err := writer(&out).Emit(emf.Metric{Name: "a", Unit: emf.Count, Value: 1, Also: []emf.Dimension{{Name: "Code", Value: given}}}); err != nil {
+		if err := writer(&out).Emit(emf.Metric{Name: "a", Unit: emf.Count, Value: 1,
+			Also: []emf.Dimension{{Name: "Code", Value: given}}}); err != nil {
 			t.Errorf("%.20q: %v", given, err)
 			continue
 		}
@@ -144,7 +151,8 @@ func (p *pieces) Write(line []byte) (int, error) {
 
 func TestLinesOfManyGoroutinesDoNotMix(t *testing.T) {
 	out := &pieces{t: t}
-	w := emf.New(out, emf.Options{Namespace: "Hatchery", Dimensions: []emf.Dimension{{Name: "Stack", Value: "s"}}, Now: time.Now})
+	w := emf.New(out, emf.Options{Namespace: "Hatchery", Dimensions: []emf.Dimension{{Name: "Stack", Value: "s"}},
+		Now: time.Now})
 	var group sync.WaitGroup
 	for range 8 {
 		group.Go(func() {
@@ -166,7 +174,8 @@ type closed struct{}
 func (closed) Write([]byte) (int, error) { return 0, errors.New("closed") }
 
 func TestALineThatCannotBeWrittenIsAnError(t *testing.T) {
-	w := emf.New(closed{}, emf.Options{Namespace: "N", Dimensions: []emf.Dimension{{Name: "a", Value: "b"}}, Now: time.Now})
+	w := emf.New(closed{}, emf.Options{Namespace: "N", Dimensions: []emf.Dimension{{Name: "a", Value: "b"}},
+		Now: time.Now})
 	if err := w.Emit(emf.Metric{Name: "c", Unit: emf.Count}); err == nil || !strings.Contains(err.Error(), "closed") {
 		t.Errorf("error %v", err)
 	}
@@ -189,8 +198,10 @@ func FuzzEmit(f *testing.F) {
 	f.Add("a", "b", "a", "c", "", math.MaxFloat64)
 	f.Fuzz(func(t *testing.T, dimension, value, metric, also, alsoValue string, number float64) {
 		var out bytes.Buffer
-		w := emf.New(&out, emf.Options{Namespace: "Hatchery", Dimensions: []emf.Dimension{{Name: dimension, Value: value}}, Now: func() time.Time { return moment }})
-		err := w.Emit(emf.Metric{Name: metric, Unit: emf.Count, Value: number, Also: []emf.Dimension{{Name: also, Value: alsoValue}}},
+		w := emf.New(&out, emf.Options{Namespace: "Hatchery", Dimensions: []emf.Dimension{{Name: dimension, Value: value}},
+			Now: func() time.Time { return moment }})
+		err := w.Emit(emf.Metric{Name: metric, Unit: emf.Count, Value: number,
+			Also: []emf.Dimension{{Name: also, Value: alsoValue}}},
 			emf.Metric{Name: "Other", Unit: emf.Bytes, Value: 2})
 		if err != nil {
 			if out.Len() > 0 {
@@ -205,7 +216,8 @@ func FuzzEmit(f *testing.F) {
 	})
 }
 
-var units = regexp.MustCompile(`^(Seconds|Microseconds|Milliseconds|((Kilo|Mega|Giga|Tera)?(Bytes|Bits|bytes|bits)|Count)(/Second)?|Percent|None)$`)
+var units = regexp.MustCompile(
+	`^(Seconds|Microseconds|Milliseconds|((Kilo|Mega|Giga|Tera)?(Bytes|Bits|bytes|bits)|Count)(/Second)?|Percent|None)$`)
 
 // wantSchema holds a line against the rules that AWS publishes for the format, and
 // gives its members.
@@ -225,7 +237,8 @@ func wantSchema(t *testing.T, line []byte) map[string]any {
 			CloudWatchMetrics []map[string]json.RawMessage
 		} `json:"_aws"`
 	}
-	if err := json.Unmarshal([]byte(text), &head); err != nil || head.AWS == nil || head.AWS.Timestamp == nil || len(head.AWS.CloudWatchMetrics) == 0 {
+	if err := json.Unmarshal([]byte(text), &head); err != nil || head.AWS == nil || head.AWS.Timestamp == nil ||
+		len(head.AWS.CloudWatchMetrics) == 0 {
 		t.Fatalf("metadata %+v, %v", head, err)
 	}
 	length := func(what, s string, maxLength int) {

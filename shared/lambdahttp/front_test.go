@@ -63,16 +63,24 @@ func eventOf(t testing.TB, front string, r *http.Request) []byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e = events.APIGatewayV2HTTPRequest{Version: "2.0", RouteKey: "$default", RawPath: path, RawQueryString: r.URL.RawQuery, Headers: single, Cookies: cookies, Body: text, IsBase64Encoded: encoded,
-			RequestContext: events.APIGatewayV2HTTPRequestContext{RouteKey: "$default", Stage: "$default", RequestID: "request-1", DomainName: host,
-				HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{Method: r.Method, Path: path, Protocol: "HTTP/1.1", SourceIP: "192.0.2.7"}}}
+		e = events.APIGatewayV2HTTPRequest{Version: "2.0", RouteKey: "$default", RawPath: path,
+			RawQueryString: r.URL.RawQuery, Headers: single, Cookies: cookies, Body: text, IsBase64Encoded: encoded,
+			RequestContext: events.APIGatewayV2HTTPRequestContext{RouteKey: "$default", Stage: "$default",
+				RequestID: "request-1", DomainName: host,
+				HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{Method: r.Method, Path: path, Protocol: "HTTP/1.1",
+					SourceIP: "192.0.2.7"}}}
 	case viaURL:
-		e = events.LambdaFunctionURLRequest{Version: "2.0", RawPath: r.URL.EscapedPath(), RawQueryString: r.URL.RawQuery, Headers: single, Cookies: cookies, Body: text, IsBase64Encoded: encoded,
-			RequestContext: events.LambdaFunctionURLRequestContext{RequestID: "request-1", DomainName: "abc.lambda-url.eu-central-1.on.aws",
-				HTTP: events.LambdaFunctionURLRequestContextHTTPDescription{Method: r.Method, Path: r.URL.EscapedPath(), Protocol: "HTTP/1.1", SourceIP: "192.0.2.7"}}}
+		e = events.LambdaFunctionURLRequest{Version: "2.0", RawPath: r.URL.EscapedPath(), RawQueryString: r.URL.RawQuery,
+			Headers: single, Cookies: cookies, Body: text, IsBase64Encoded: encoded,
+			RequestContext: events.LambdaFunctionURLRequestContext{RequestID: "request-1",
+				DomainName: "abc.lambda-url.eu-central-1.on.aws",
+				HTTP: events.LambdaFunctionURLRequestContextHTTPDescription{Method: r.Method, Path: r.URL.EscapedPath(),
+					Protocol: "HTTP/1.1", SourceIP: "192.0.2.7"}}}
 	default:
-		b := events.ALBTargetGroupRequest{HTTPMethod: r.Method, Path: r.URL.EscapedPath(), Body: text, IsBase64Encoded: encoded,
-			RequestContext: events.ALBTargetGroupRequestContext{ELB: events.ELBContext{TargetGroupArn: "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/api/50dc6c495c0c9188"}}}
+		b := events.ALBTargetGroupRequest{HTTPMethod: r.Method, Path: r.URL.EscapedPath(), Body: text,
+			IsBase64Encoded: encoded,
+			RequestContext: events.ALBTargetGroupRequestContext{
+				ELB: events.ELBContext{TargetGroupArn: "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/api/50dc6c495c0c9188"}}}
 		singleQuery, multiQuery := map[string]string{}, map[string][]string{}
 		for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
 			if name, value, _ := strings.Cut(pair, "="); pair != "" {

@@ -30,7 +30,8 @@ func TestCookiesStayApart(t *testing.T) {
 			}
 			continue
 		}
-		if cookies := got.header().Values("Set-Cookie"); !slices.Equal(cookies, []string{"a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT", "b=2"}) {
+		if cookies := got.header().Values("Set-Cookie"); !slices.Equal(cookies,
+			[]string{"a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT", "b=2"}) {
 			t.Errorf("%s: cookies %q", front, cookies)
 		}
 		if front != viaBalancer && (got.Headers["X-Two"] != "1, 2" || got.Headers["Set-Cookie"] != "") {
@@ -42,8 +43,10 @@ func TestCookiesStayApart(t *testing.T) {
 func TestHeadersOfAConnectionAreNotPassedOn(t *testing.T) {
 	for _, front := range fronts {
 		got := call(t, front, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			for name, value := range map[string]string{"Connection": "close, x-hop", "X-Hop": "1", "Keep-Alive": "timeout=5", "Proxy-Connection": "1", "Te": "trailers", "Trailer": "X-End", "X-Stays": "1",
-				"Transfer-Encoding": "chunked", "Upgrade": "h2c", "Proxy-Authenticate": "Basic", http.TrailerPrefix + "X-End": "1"} {
+			for name, value := range map[string]string{"Connection": "close, x-hop", "X-Hop": "1", "Keep-Alive": "timeout=5",
+				"Proxy-Connection": "1", "Te": "trailers", "Trailer": "X-End", "X-Stays": "1",
+				"Transfer-Encoding": "chunked", "Upgrade": "h2c", "Proxy-Authenticate": "Basic",
+				http.TrailerPrefix + "X-End": "1"} {
 				w.Header().Set(name, value)
 			}
 		}), request(t, "GET", "/", ""))
@@ -63,16 +66,19 @@ func TestALoadBalancerGetsItsOwnForm(t *testing.T) {
 		}
 	}
 	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-One", "1") })
-	if got := call(t, viaSingle, h, request(t, "GET", "/", "")); got.Headers["X-One"] != "1" || got.MultiValueHeaders != nil {
+	if got := call(t, viaSingle, h, request(t, "GET", "/", "")); got.Headers["X-One"] != "1" ||
+		got.MultiValueHeaders != nil {
 		t.Errorf("single: %+v", got)
 	}
-	if got := call(t, viaBalancer, h, request(t, "GET", "/", "")); !slices.Equal(got.MultiValueHeaders["X-One"], []string{"1"}) || got.Headers != nil {
+	if got := call(t, viaBalancer, h, request(t, "GET", "/", "")); !slices.Equal(got.MultiValueHeaders["X-One"],
+		[]string{"1"}) || got.Headers != nil {
 		t.Errorf("multi-value: %+v", got)
 	}
 }
 
 func TestOnlyTextIsSentAsText(t *testing.T) {
-	for contentType, encoded := range map[string]bool{"text/plain; charset=utf-8": false, "application/json": false, "application/problem+json": false, "image/svg+xml": false,
+	for contentType, encoded := range map[string]bool{"text/plain; charset=utf-8": false, "application/json": false,
+		"application/problem+json": false, "image/svg+xml": false,
 		"image/png": true, "application/octet-stream": true, "": true, "text": true} {
 		got := call(t, viaAPI, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header()["Content-Type"] = []string{contentType}
@@ -88,8 +94,9 @@ func TestConnectionsCannotBeControlled(t *testing.T) {
 	call(t, viaAPI, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		control := http.NewResponseController(w)
 		_, _, hijacked := control.Hijack()
-		for what, err := range map[string]error{"read deadline": control.SetReadDeadline(time.Time{}), "write deadline": control.SetWriteDeadline(time.Time{}),
-			"full duplex": control.EnableFullDuplex(), "hijack": hijacked} {
+		for what, err := range map[string]error{"read deadline": control.SetReadDeadline(time.Time{}),
+			"write deadline": control.SetWriteDeadline(time.Time{}),
+			"full duplex":    control.EnableFullDuplex(), "hijack": hijacked} {
 			if !errors.Is(err, http.ErrNotSupported) {
 				t.Errorf("%s: %v", what, err)
 			}
@@ -126,16 +133,22 @@ func TestWhatTheHandlerCannotFinishIsACleanFailure(t *testing.T) {
 	} {
 		for _, front := range fronts {
 			var log bytes.Buffer
-			a := lambdahttp.New(h, lambdahttp.Options{Log: slog.New(slog.NewJSONHandler(&log, nil)), InvocationID: func(context.Context) string { return "request-1" }})
-			got := decode(t, invoke(t, a, t.Context(), eventOf(t, front, request(t, "GET", "/secretpath?secretquery", "", "X-One", "secretheader"))))
-			if got.StatusCode != 500 || got.problem(t) != "internal" || got.header().Get("X-Request-Id") != "request-1" || !strings.Contains(got.Body, `"request_id":"request-1"`) {
+			a := lambdahttp.New(h, lambdahttp.Options{Log: slog.New(slog.NewJSONHandler(&log, nil)),
+				InvocationID: func(context.Context) string { return "request-1" }})
+			got := decode(t, invoke(t, a, t.Context(),
+				eventOf(t, front, request(t, "GET", "/secretpath?secretquery", "", "X-One", "secretheader"))))
+			if got.StatusCode != 500 || got.problem(t) != "internal" || got.header().Get("X-Request-Id") != "request-1" ||
+				!strings.Contains(got.Body, `"request_id":"request-1"`) {
 				t.Errorf("%s, %s: %d %s", name, front, got.StatusCode, got.Body)
 			}
 			if strings.Contains(got.Body, "secret") || strings.Contains(got.Body, "half") {
 				t.Errorf("%s, %s: the answer tells %s", name, front, got.Body)
 			}
-			if line := log.String(); strings.Count(line, "\n") != 1 || !strings.Contains(line, `"level":"ERROR"`) || !strings.Contains(line, "request-1") ||
-				strings.Contains(line, "secretpath") || strings.Contains(line, "secretquery") || strings.Contains(line, "secretheader") || strings.HasPrefix(name, "panic") != strings.Contains(line, "secret internals") ||
+			if line := log.String(); strings.Count(line, "\n") != 1 || !strings.Contains(line, `"level":"ERROR"`) ||
+				!strings.Contains(line, "request-1") ||
+				strings.Contains(line, "secretpath") || strings.Contains(line, "secretquery") ||
+				strings.Contains(line, "secretheader") ||
+				strings.HasPrefix(name, "panic") != strings.Contains(line, "secret internals") ||
 				(name == "abort") != strings.Contains(line, "broke its answer off") {
 				t.Errorf("%s, %s: the log says %s", name, front, line)
 			}
@@ -173,7 +186,8 @@ func TestAnAnswerThatDoesNotFitSaysWhatToSet(t *testing.T) {
 		for what, n := range map[string]int{"image/png": fits + 600, "text/plain": limit, "image/gif": 20 * limit} {
 			for _, declare := range []bool{true, false} {
 				got, wrote := answers(what, n, declare)
-				if got.StatusCode != 500 || got.problem(t) != "answer_too_large" || !strings.Contains(got.Body, "Set HATCHERY_REDIRECT_BYTES to") {
+				if got.StatusCode != 500 || got.problem(t) != "answer_too_large" ||
+					!strings.Contains(got.Body, "Set HATCHERY_REDIRECT_BYTES to") {
 					t.Errorf("%s: %d bytes of %s: %d %.300s", front, n, what, got.StatusCode, got.Body)
 				}
 				if n > 2*limit && (declare && wrote > 0 || wrote > limit) {
@@ -202,7 +216,8 @@ func TestTheContextIsTheInvocations(t *testing.T) {
 	ctx, cancel := context.WithDeadline(t.Context(), time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC))
 	cancel()
 	a := lambdahttp.New(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if until, ok := r.Context().Deadline(); !ok || !until.Equal(time.Date(2099, 12, 31, 23, 59, 59, 0, time.UTC)) || r.Context().Err() == nil {
+		if until, ok := r.Context().Deadline(); !ok || !until.Equal(time.Date(2099, 12, 31, 23, 59, 59, 0, time.UTC)) ||
+			r.Context().Err() == nil {
 			t.Errorf("the request has until %v: a second less than the invocation is wanted", until)
 		}
 	}), lambdahttp.Options{})
@@ -226,16 +241,19 @@ func TestNoHeaderIsBelievedForWhoAsks(t *testing.T) {
 					t.Errorf("%s: %s %q", front, r.RemoteAddr, id)
 				}
 			}
-		}), request(t, "GET", "/", "", "X-Forwarded-For", "10.0.0.1", "X-Amzn-Requestid", "evil", "X-Request-Id", "evil", "X-Amzn-Trace-Id", "Root=evil", "Forwarded", "for=10.0.0.1"))
+		}), request(t, "GET", "/", "", "X-Forwarded-For", "10.0.0.1", "X-Amzn-Requestid", "evil", "X-Request-Id", "evil",
+			"X-Amzn-Trace-Id", "Root=evil", "Forwarded", "for=10.0.0.1"))
 	}
 }
 
 func TestAReplyHasNoMemberThatAWSDoesNotKnow(t *testing.T) {
 	for front, want := range map[string][]string{
-		viaAPI: {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded", "cookies"}, viaURL: {"statusCode", "headers", "body", "isBase64Encoded", "cookies"},
+		viaAPI:      {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded", "cookies"},
+		viaURL:      {"statusCode", "headers", "body", "isBase64Encoded", "cookies"},
 		viaBalancer: {"statusCode", "statusDescription", "headers", "multiValueHeaders", "body", "isBase64Encoded"},
 	} {
-		text := invoke(t, lambdahttp.New(http.HandlerFunc(echo), lambdahttp.Options{}), t.Context(), eventOf(t, front, request(t, "GET", "/", "")))
+		text := invoke(t, lambdahttp.New(http.HandlerFunc(echo), lambdahttp.Options{}), t.Context(),
+			eventOf(t, front, request(t, "GET", "/", "")))
 		var members map[string]any
 		if err := json.Unmarshal(text, &members); err != nil {
 			t.Fatal(err)

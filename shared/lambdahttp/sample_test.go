@@ -38,7 +38,8 @@ path "/files/j/entries/e/images" escaped "/files/j/entries/e/images" raw "" quer
 host "abc123.execute-api.eu-central-1.amazonaws.com" from 198.51.100.4:0 length 8 body "\x89PNG\r\n\x1a\n" <nil>
 id "JKJaXmPLvHcESHA="
 `, http.Header{"Accept": {"application/json, text/html;q=0.5"}, "Authorization": {"Bearer t, with a comma"}, "Range": {"bytes=0-1,5-6"},
-			"Cookie": {"session=1; theme=dark"}, "Host": nil, "Content-Length": {"8"}, "X-Forwarded-For": {"203.0.113.9, 198.51.100.4"}}},
+			"Cookie": {"session=1; theme=dark"}, "Host": nil, "Content-Length": {"8"},
+			"X-Forwarded-For": {"203.0.113.9, 198.51.100.4"}}},
 		"httpapi-stage.json": {`GET /ping HTTP/2.0
 path "/ping" escaped "/ping" raw "" query ""
 host "files.example.com" from [2001:db8::7]:0 length 0 body "" <nil>
@@ -68,7 +69,10 @@ id "invocation-1"
 		t.Run(file, func(t *testing.T) {
 			var got string
 			var header http.Header
-			a := lambdahttp.New(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got, header = seen(r), r.Header }),
+			a := lambdahttp.New(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				got, header = seen(r),
+					r.Header
+			}),
 				lambdahttp.Options{InvocationID: func(context.Context) string { return "invocation-1" }})
 			if r := decode(t, invoke(t, a, t.Context(), sample(t, file))); r.StatusCode != 200 {
 				t.Errorf("status %d: %s", r.StatusCode, r.Body)

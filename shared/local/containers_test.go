@@ -63,18 +63,22 @@ func TestFunctionsInContainersReachAllAtOneAddressUnderAnotherName(t *testing.T)
 	}
 	client := inContainer(t)
 	keys := credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")
-	bucket := s3.New(s3.Options{Region: at.Region, BaseEndpoint: &at.Containers, UsePathStyle: true, Credentials: keys, HTTPClient: client})
+	bucket := s3.New(s3.Options{Region: at.Region, BaseEndpoint: &at.Containers, UsePathStyle: true, Credentials: keys,
+		HTTPClient: client})
 
 	// Everything about a request that is signed: host, path and query.
 	const odd = "files/a b+c%2Fd/é;=&?.png"
-	if _, err := bucket.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &at.Bucket, Key: aws.String(odd), Body: strings.NewReader("bytes")}); err != nil {
+	if _, err := bucket.PutObject(t.Context(),
+		&s3.PutObjectInput{Bucket: &at.Bucket, Key: aws.String(odd), Body: strings.NewReader("bytes")}); err != nil {
 		t.Fatal(err)
 	}
-	listed, err := bucket.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &at.Bucket, Prefix: aws.String("files/a b+c%2Fd/")})
+	listed, err := bucket.ListObjectsV2(t.Context(),
+		&s3.ListObjectsV2Input{Bucket: &at.Bucket, Prefix: aws.String("files/a b+c%2Fd/")})
 	if err != nil || len(listed.Contents) != 1 || aws.ToString(listed.Contents[0].Key) != odd {
 		t.Errorf("%v, %+v", err, listed)
 	}
-	presigned, err := s3.NewPresignClient(bucket).PresignGetObject(t.Context(), &s3.GetObjectInput{Bucket: &at.Bucket, Key: aws.String(odd)})
+	presigned, err := s3.NewPresignClient(bucket).PresignGetObject(t.Context(),
+		&s3.GetObjectInput{Bucket: &at.Bucket, Key: aws.String(odd)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,19 +92,23 @@ func TestFunctionsInContainersReachAllAtOneAddressUnderAnotherName(t *testing.T)
 		t.Fatal(err)
 	}
 	queue := at.Containers + queueURL.Path
-	if _, err := queues.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &queue, MessageBody: aws.String("hello")}); err != nil {
+	if _, err := queues.SendMessage(t.Context(),
+		&sqs.SendMessageInput{QueueUrl: &queue, MessageBody: aws.String("hello")}); err != nil {
 		t.Error(err)
 	}
-	if got, err := queues.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &queue}); err != nil || len(got.Messages) != 1 {
+	if got, err := queues.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &queue}); err != nil ||
+		len(got.Messages) != 1 {
 		t.Errorf("%v, %+v", err, got)
 	}
 
-	tables := dynamodb.New(dynamodb.Options{Region: at.Region, BaseEndpoint: &at.Containers, Credentials: keys, HTTPClient: client})
+	tables := dynamodb.New(dynamodb.Options{Region: at.Region, BaseEndpoint: &at.Containers, Credentials: keys,
+		HTTPClient: client})
 	if _, err := tables.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: &at.Table}); err != nil {
 		t.Error(err)
 	}
 
-	if status, body := get(t, client, at.Containers+"/journals/j/entries/e", "demo"); status != http.StatusOK || !strings.Contains(body, `"id":"e"`) {
+	if status, body := get(t, client, at.Containers+"/journals/j/entries/e", "demo"); status != http.StatusOK ||
+		!strings.Contains(body, `"id":"e"`) {
 		t.Errorf("the application answers %d %s", status, body)
 	}
 }
@@ -137,7 +145,8 @@ func TestAFormThatAContainerSignsBringsBytes(t *testing.T) {
 	bucket := s3.New(s3.Options{Region: at.Region, BaseEndpoint: &at.Containers, UsePathStyle: true, HTTPClient: client,
 		Credentials: credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")})
 	form, err := s3objects.New(bucket, at.Bucket).Sign(t.Context(),
-		upload.FormRequest{Key: key, ContentType: "image/png", MinBytes: 1, MaxBytes: 10, Expires: time.Now().Add(time.Minute)})
+		upload.FormRequest{Key: key, ContentType: "image/png", MinBytes: 1, MaxBytes: 10,
+			Expires: time.Now().Add(time.Minute)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,11 +178,13 @@ func TestAFormThatAContainerSignsBringsBytes(t *testing.T) {
 func TestAtTheAddressForContainersNothingGoesUnsigned(t *testing.T) {
 	at := forContainers(t, func(*local.Options) {})
 	stranger := credentials.NewStaticCredentialsProvider(at.AccessKey, "another secret", "")
-	bucket := s3.New(s3.Options{Region: at.Region, BaseEndpoint: &at.Containers, UsePathStyle: true, Credentials: stranger})
+	bucket := s3.New(s3.Options{Region: at.Region, BaseEndpoint: &at.Containers, UsePathStyle: true,
+		Credentials: stranger})
 	queues := sqs.New(sqs.Options{Region: at.Region, BaseEndpoint: &at.Containers, Credentials: stranger})
 	tables := dynamodb.New(dynamodb.Options{Region: at.Region, BaseEndpoint: &at.Containers, Credentials: stranger})
 	_, s3Err := bucket.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &at.Bucket})
-	_, sqsErr := queues.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &at.QueueURL, MessageBody: aws.String("x")})
+	_, sqsErr := queues.SendMessage(t.Context(),
+		&sqs.SendMessageInput{QueueUrl: &at.QueueURL, MessageBody: aws.String("x")})
 	_, dynamoErr := tables.Scan(t.Context(), &dynamodb.ScanInput{TableName: &at.Table})
 	for service, err := range map[string]error{"S3": s3Err, "SQS": sqsErr, "DynamoDB": dynamoErr} {
 		if status, ok := errors.AsType[interface {
@@ -227,7 +238,8 @@ func TestTheAddressForContainersHandsOnlyOnWhatIsThere(t *testing.T) {
 	if status, body := do(t, http.DefaultClient, r); status != http.StatusNotImplemented {
 		t.Errorf("DynamoDB, which is not served, is answered %d %s", status, body)
 	}
-	if status, body := get(t, http.DefaultClient, at.Containers+"/journals/j/entries/e", "demo"); status != http.StatusBadGateway {
+	if status, body := get(t, http.DefaultClient, at.Containers+"/journals/j/entries/e",
+		"demo"); status != http.StatusBadGateway {
 		t.Errorf("an application that is not there is answered %d %s", status, body)
 	}
 }
@@ -238,18 +250,21 @@ func TestAnApplicationIsAskedAtItsOwnNameAndPath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	application := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked <- r.Clone(context.Background())
-		w.WriteHeader(http.StatusTeapot)
-	})}
+	application := &http.Server{ReadHeaderTimeout: time.Second,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked <- r.Clone(context.Background())
+			w.WriteHeader(http.StatusTeapot)
+		})}
 	go func() { _ = application.Serve(listener) }()
 	defer application.Close()
 	at := forContainers(t, func(o *local.Options) { o.AppURL = "http://" + listener.Addr().String() + "/below" })
-	if status, _ := get(t, http.DefaultClient, at.Containers+"/journals/j/entries/e", "Bearer mine"); status != http.StatusTeapot {
+	if status, _ := get(t, http.DefaultClient, at.Containers+"/journals/j/entries/e",
+		"Bearer mine"); status != http.StatusTeapot {
 		t.Errorf("answered %d", status)
 	}
 	r := <-asked
-	if r.URL.Path != "/below/journals/j/entries/e" || r.Host != listener.Addr().String() || r.Header.Get("Authorization") != "Bearer mine" {
+	if r.URL.Path != "/below/journals/j/entries/e" || r.Host != listener.Addr().String() ||
+		r.Header.Get("Authorization") != "Bearer mine" {
 		t.Errorf("asked for %s at %s with %v", r.URL, r.Host, r.Header)
 	}
 }
@@ -277,7 +292,8 @@ func TestWithoutAValidatorWhatArrivesStaysInTheQueue(t *testing.T) {
 	dir := t.TempDir()
 	at, stop := running(t, dir, nil, nothing)
 	put(t, at)
-	queues := sqs.New(sqs.Options{Region: at.Region, BaseEndpoint: &at.SQS, Credentials: credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")})
+	queues := sqs.New(sqs.Options{Region: at.Region, BaseEndpoint: &at.SQS,
+		Credentials: credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")})
 	got, err := queues.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &at.QueueURL, WaitTimeSeconds: 5})
 	if err != nil || len(got.Messages) != 1 {
 		t.Errorf("%v, %+v", err, got)

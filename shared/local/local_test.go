@@ -24,8 +24,9 @@ import (
 const key = "quarantine/j/entries/e/images/01890000-0000-7000-8000-000000000000"
 
 func options(dir string) local.Options {
-	return local.Options{Data: dir, Listen: "127.0.0.1:0", S3Listen: "127.0.0.1:0", SQSListen: "127.0.0.1:0", QuarantinePrefix: "quarantine/",
-		FunctionTimeout: 10 * time.Second, SweepEvery: time.Hour, Log: slog.New(slog.DiscardHandler)}
+	return local.Options{Data: dir, Listen: "127.0.0.1:0", S3Listen: "127.0.0.1:0", SQSListen: "127.0.0.1:0",
+		QuarantinePrefix: "quarantine/",
+		FunctionTimeout:  10 * time.Second, SweepEvery: time.Hour, Log: slog.New(slog.DiscardHandler)}
 }
 
 func something() bool { return true }
@@ -58,7 +59,8 @@ func put(t *testing.T, at local.Endpoints) string {
 	t.Helper()
 	client := s3.New(s3.Options{Region: at.Region, BaseEndpoint: aws.String(at.S3), UsePathStyle: true,
 		Credentials: credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")})
-	out, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &at.Bucket, Key: aws.String(key), Body: strings.NewReader("bytes")})
+	out, err := client.PutObject(t.Context(),
+		&s3.PutObjectInput{Bucket: &at.Bucket, Key: aws.String(key), Body: strings.NewReader("bytes")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +81,8 @@ func told(into chan<- arrival.Created, done bool) local.Function {
 				into <- created
 			}
 			if !done {
-				answer.BatchItemFailures = append(answer.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: message.MessageId})
+				answer.BatchItemFailures = append(answer.BatchItemFailures,
+					events.SQSBatchItemFailure{ItemIdentifier: message.MessageId})
 			}
 		}
 		return answer, nil
@@ -207,7 +210,8 @@ func TestAStateFileOfSomethingElseIsRefusedByName(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := local.Open(t.Context(), options(dir)); err == nil || !strings.Contains(err.Error(), filepath.Join(dir, "dev.json")) {
+	if _, err := local.Open(t.Context(), options(dir)); err == nil ||
+		!strings.Contains(err.Error(), filepath.Join(dir, "dev.json")) {
 		t.Errorf("error %v", err)
 	}
 }

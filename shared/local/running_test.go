@@ -12,7 +12,8 @@ import (
 
 func TestARunningStackIsFoundByItsFolder(t *testing.T) {
 	const anywhere = "127.0.0.1:0"
-	for name, records := range map[string]struct{ dynamoDB, bugout string }{"with neither": {}, "with DynamoDB": {dynamoDB: anywhere}, "with Bugout": {bugout: anywhere}} {
+	for name, records := range map[string]struct{ dynamoDB, bugout string }{"with neither": {},
+		"with DynamoDB": {dynamoDB: anywhere}, "with Bugout": {bugout: anywhere}} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			o := options(dir)
@@ -32,7 +33,8 @@ func TestARunningStackIsFoundByItsFolder(t *testing.T) {
 			if err := stack.Close(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := local.Running(t.Context(), dir); !errors.Is(err, local.ErrNotRunning) || !strings.Contains(err.Error(), want.SQS) {
+			if _, err := local.Running(t.Context(), dir); !errors.Is(err, local.ErrNotRunning) ||
+				!strings.Contains(err.Error(), want.SQS) {
 				t.Errorf("after its end: %v, want ErrNotRunning and where nothing answers", err)
 			}
 		})
@@ -41,7 +43,8 @@ func TestARunningStackIsFoundByItsFolder(t *testing.T) {
 
 func TestAFolderOfNoStackStaysAsItIs(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "missing")
-	if _, err := local.Running(t.Context(), dir); !errors.Is(err, local.ErrNotRunning) || !strings.Contains(err.Error(), dir) {
+	if _, err := local.Running(t.Context(), dir); !errors.Is(err, local.ErrNotRunning) ||
+		!strings.Contains(err.Error(), dir) {
 		t.Errorf("%v, want ErrNotRunning", err)
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {

@@ -82,7 +82,8 @@ func TestWhatWasBrokenOffAnywhereIsFinished(t *testing.T) {
 		if (err == nil) != (report.Failed == 0) || (err == nil) == to.broken() {
 			t.Fatalf("after %d calls: %+v, %v", to.left, report, err)
 		}
-		if report, err := (&migrate.Migration{From: source, To: target}).Run(t.Context(), migrate.Place{}); err != nil || report.Different > 0 {
+		if report, err := (&migrate.Migration{From: source, To: target}).Run(t.Context(), migrate.Place{}); err != nil ||
+			report.Different > 0 {
 			t.Fatalf("begun again after %d calls: %+v, %v", to.left, report, err)
 		}
 		if got := all(t, target); !slices.Equal(got, want) {
@@ -149,8 +150,9 @@ func TestAMigrationBetweenRealStoresMayBeBrokenOffAgainAndAgain(t *testing.T) {
 				source, brood := open(t, from)
 				fill(t, source)
 				if brood != nil {
-					resources(t, brood, map[string]string{"id": "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a01", "journal_id": "j", "entry_id": "e1",
-						"name": "my_cat", "extension": "png", "created_at": "2021-09-19 15:15:00.437163"})
+					resources(t, brood, map[string]string{"id": "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a01", "journal_id": "j",
+						"entry_id": "e1",
+						"name":     "my_cat", "extension": "png", "created_at": "2021-09-19 15:15:00.437163"})
 				}
 				target, brood := open(t, to)
 				before := all(t, source)
@@ -171,7 +173,8 @@ func TestAMigrationBetweenRealStoresMayBeBrokenOffAgainAndAgain(t *testing.T) {
 					case 2:
 						reading.left = runs / 2
 					}
-					m := &migrate.Migration{From: reading, To: writing, AtOnce: 1 + runs%3, Keep: func(p migrate.Place) error { kept = p; return nil }}
+					m := &migrate.Migration{From: reading, To: writing, AtOnce: 1 + runs%3,
+						Keep: func(p migrate.Place) error { kept = p; return nil }}
 					start := kept
 					if runs%3 == 0 {
 						start = migrate.Place{}
@@ -195,7 +198,8 @@ func TestAMigrationBetweenRealStoresMayBeBrokenOffAgainAndAgain(t *testing.T) {
 					}
 				}
 				report, err := (&migrate.Migration{From: source, To: target}).Run(t.Context(), migrate.Place{})
-				if err != nil || report.Same != len(want) || report.Same+report.Forgotten != report.Read || len(report.Findings) > 0 {
+				if err != nil || report.Same != len(want) || report.Same+report.Forgotten != report.Read ||
+					len(report.Findings) > 0 {
 					t.Errorf("once more: %+v, %v", report, err)
 				}
 				if !slices.Equal(all(t, source), before) {
@@ -215,7 +219,8 @@ func TestWhatWasDoneBeforeTheEndIsReported(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		to := &limited{Records: target, left: left, cancel: cancel}
 		report, err := (&migrate.Migration{From: source, To: to, AtOnce: 1}).Run(ctx, migrate.Place{})
-		if !errors.Is(err, context.Canceled) || report.Copied == 0 || report.Copied > 15 || report.Read != report.Copied || len(report.Findings) > 0 {
+		if !errors.Is(err, context.Canceled) || report.Copied == 0 || report.Copied > 15 || report.Read != report.Copied ||
+			len(report.Findings) > 0 {
 			t.Fatalf("after %d calls: %+v, %v", left, report, err)
 		}
 		// What was begun was finished.
@@ -243,7 +248,8 @@ func TestNobodyWaitsLongForWhatHangsAtTheEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	m := (&migrate.Migration{From: source, To: hanging{stores["memory"](t), cancel}}).WithGrace(time.Millisecond)
 	began := time.Now()
-	if report, err := m.Run(ctx, migrate.Place{}); !errors.Is(err, context.Canceled) || report.Read != 0 || time.Since(began) > 5*time.Second {
+	if report, err := m.Run(ctx, migrate.Place{}); !errors.Is(err, context.Canceled) || report.Read != 0 ||
+		time.Since(began) > 5*time.Second {
 		t.Errorf("%+v, %v, after %v", report, err, time.Since(began))
 	}
 }
@@ -252,7 +258,8 @@ func TestNobodyWaitsLongForWhatHangsAtTheEnd(t *testing.T) {
 func many(t *testing.T, s upload.Records, n int) {
 	t.Helper()
 	for n := range n {
-		r := upload.Record{ID: upload.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012d", n)), Journal: "j", Entry: "e", Kind: "images", Name: "cat", Extension: "png", CreatedAt: noon, Status: upload.Pending}
+		r := upload.Record{ID: upload.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012d", n)), Journal: "j", Entry: "e",
+			Kind: "images", Name: "cat", Extension: "png", CreatedAt: noon, Status: upload.Pending}
 		if _, err := s.Create(t.Context(), r, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -266,8 +273,10 @@ func TestAStoreThatIsAwayEndsTheRun(t *testing.T) {
 	many(t, source, 300)
 	for _, c := range []struct{ works, failed int }{{0, 5}, {3, 50}} {
 		away := &limited{Records: target, left: c.works}
-		report, err := (&migrate.Migration{From: source, To: away, AtOnce: 1}).WithPageSize(2).Run(t.Context(), migrate.Place{})
-		if !errors.Is(err, errTrouble) || !strings.Contains(err.Error(), fmt.Sprintf("%d records in a row", c.failed)) || report.Failed != c.failed {
+		report, err := (&migrate.Migration{From: source, To: away, AtOnce: 1}).WithPageSize(2).Run(t.Context(),
+			migrate.Place{})
+		if !errors.Is(err, errTrouble) || !strings.Contains(err.Error(), fmt.Sprintf("%d records in a row", c.failed)) ||
+			report.Failed != c.failed {
 			t.Errorf("%+v, %v", report, err)
 		}
 		// It is one trouble, and told once.
@@ -279,10 +288,14 @@ func TestAStoreThatIsAwayEndsTheRun(t *testing.T) {
 		}
 	}
 	// Much trouble that is not of the store is no reason to end.
-	for want, to := range map[int]rejecting{150: {Records: stores["memory"](t)}, 50: {Records: stores["memory"](t), all: true}} {
+	for want, to := range map[int]rejecting{150: {Records: stores["memory"](t)},
+		50: {Records: stores["memory"](t), all: true}} {
 		report, err := (&migrate.Migration{From: source, To: to, AtOnce: 1}).Run(t.Context(), migrate.Place{})
-		if err == nil || report.Failed != want || want == 150 && report.Read != 300 || len(report.Findings) != min(want, 100) || report.Hidden() != max(want-100, 0) || len(report.Findings[0].What) > 1010 {
-			t.Errorf("%d failed, %d copied, %d findings of %d bytes, %v", report.Failed, report.Copied, len(report.Findings), len(report.Findings[0].What), err)
+		if err == nil || report.Failed != want || want == 150 && report.Read != 300 ||
+			len(report.Findings) != min(want, 100) || report.Hidden() != max(want-100, 0) ||
+			len(report.Findings[0].What) > 1010 {
+			t.Errorf("%d failed, %d copied, %d findings of %d bytes, %v", report.Failed, report.Copied, len(report.Findings),
+				len(report.Findings[0].What), err)
 		}
 	}
 }
@@ -315,7 +328,8 @@ func (h repeating) Create(ctx context.Context, r upload.Record, once *upload.Ide
 func TestWhatWasGivenUpMayHappenAfterAll(t *testing.T) {
 	source, target := stores["memory"](t), stores["memory"](t)
 	fill(t, source)
-	if report, err := (&migrate.Migration{From: source, To: repeating{target}}).Run(t.Context(), migrate.Place{}); err != nil || report.Different != 0 {
+	if report, err := (&migrate.Migration{From: source, To: repeating{target}}).Run(t.Context(),
+		migrate.Place{}); err != nil || report.Different != 0 {
 		t.Errorf("%+v, %v", report, err)
 	}
 	if !slices.Equal(all(t, target), all(t, source)) {

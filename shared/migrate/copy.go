@@ -100,7 +100,7 @@ func (m *Migration) forget(ctx context.Context, source, target upload.Record, mi
 	return result{Report{Copied: 1}, source}, nil
 }
 
-// adopt has the target's record of an old image judged.
+// adopt has the target's record of a legacy image judged.
 func (m *Migration) adopt(ctx context.Context, r *result) error {
 	reason, err := m.Adopt(ctx, r.target, m.DryRun)
 	r.Checked = 1

@@ -20,10 +20,12 @@ func TestMissingFilesAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dry := range []bool{true, false} {
-		m := &migrate.Migration{From: source, To: target, Objects: objects, Layout: upload.DefaultLayout, LegacyImages: anyLegacyImage{}, DryRun: dry}
+		m := &migrate.Migration{From: source, To: target, Objects: objects, Layout: upload.DefaultLayout,
+			LegacyImages: anyLegacyImage{}, DryRun: dry}
 		report, err := m.Run(t.Context(), migrate.Place{})
 		// Of each entry two are stored with a file; none of them has the version "f".
-		if err != nil || report.Unserved != 4 || report.Checked != 6 || !strings.Contains(report.Findings[0].What, "not in the bucket: no version f of files/j/") {
+		if err != nil || report.Unserved != 4 || report.Checked != 6 ||
+			!strings.Contains(report.Findings[0].What, "not in the bucket: no version f of files/j/") {
 			t.Errorf("dry %t: %+v, %v", dry, report, err)
 		}
 	}
@@ -52,7 +54,8 @@ func (silent) Head(context.Context, upload.Ref) (upload.LegacyImage, error) {
 func TestABucketThatDoesNotAnswerIsTrouble(t *testing.T) {
 	source, target := stores["memory"](t), stores["memory"](t)
 	fill(t, source)
-	m := &migrate.Migration{From: source, To: target, Objects: silent{}, LegacyImages: silent{}, Layout: upload.DefaultLayout}
+	m := &migrate.Migration{From: source, To: target, Objects: silent{}, LegacyImages: silent{},
+		Layout: upload.DefaultLayout}
 	report, err := m.Run(t.Context(), migrate.Place{})
 	if err == nil || report.Unserved != 0 || report.Failed != 6 || report.Checked != 0 {
 		t.Errorf("%+v, %v", report, err)
@@ -63,7 +66,8 @@ func TestABucketThatDoesNotAnswerIsTrouble(t *testing.T) {
 	}
 }
 
-var oldRefs = []upload.Ref{{Journal: "j", Entry: "e1", Kind: "images", ID: "019a0000-0000-7000-8000-000000000070"}, {Journal: "j", Entry: "e2", Kind: "images", ID: "019a0000-0000-7000-8000-000000000071"}}
+var oldRefs = []upload.Ref{{Journal: "j", Entry: "e1", Kind: "images", ID: "019a0000-0000-7000-8000-000000000070"},
+	{Journal: "j", Entry: "e2", Kind: "images", ID: "019a0000-0000-7000-8000-000000000071"}}
 
 func TestMissingImagesOfTheReplacedServiceAreFound(t *testing.T) {
 	source, target, old := stores["memory"](t), stores["memory"](t), uploadtest.NewLegacyImages()
@@ -74,11 +78,13 @@ func TestMissingImagesOfTheReplacedServiceAreFound(t *testing.T) {
 		t.Helper()
 		m.From, m.To, m.Objects = source, target, stands
 		report, err := m.Run(t.Context(), migrate.Place{})
-		if err != nil || report.Unserved != unserved || report.Checked+report.Unchecked < 5 || report.Unchecked != unchecked || len(report.Findings) != unserved {
+		if err != nil || report.Unserved != unserved || report.Checked+report.Unchecked < 5 ||
+			report.Unchecked != unchecked || len(report.Findings) != unserved {
 			t.Fatalf("%s: %+v, %v", name, report, err)
 		}
 		for _, f := range report.Findings {
-			if f.Upload != oldRefs[1].String() || !strings.Contains(f.What, "HATCHERY_LEGACY_PREFIX") || !strings.Contains(f.What, "delete the record") {
+			if f.Upload != oldRefs[1].String() || !strings.Contains(f.What, "HATCHERY_LEGACY_PREFIX") ||
+				!strings.Contains(f.What, "delete the record") {
 				t.Errorf("%s: found %+v", name, f)
 			}
 		}
@@ -111,18 +117,20 @@ func TestMissingImagesOfTheReplacedServiceAreFound(t *testing.T) {
 	check("deleted", migrate.Migration{LegacyImages: old, Adopt: adopt}, 0, 0)
 }
 
-// TestAnOldImageThatDiffersIsNotJudged: which of the two would it be?
-func TestAnOldImageThatDiffersIsNotJudged(t *testing.T) {
+// TestALegacyImageThatDiffersIsNotJudged: which of the two would it be?
+func TestALegacyImageThatDiffersIsNotJudged(t *testing.T) {
 	source, target := stores["memory"](t), uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true})
 	fill(t, source)
 	for _, ref := range oldRefs {
-		target.Overwrite(upload.Record{ID: ref.ID, Journal: ref.Journal, Entry: ref.Entry, Kind: ref.Kind, Name: "another", Extension: "png", CreatedAt: noon, Status: upload.Stored})
+		target.Overwrite(upload.Record{ID: ref.ID, Journal: ref.Journal, Entry: ref.Entry, Kind: ref.Kind, Name: "another",
+			Extension: "png", CreatedAt: noon, Status: upload.Stored})
 	}
 	adopt := func(_ context.Context, r upload.Record, _ bool) (*upload.Reason, error) {
 		t.Errorf("judged: %+v", r)
 		return nil, nil
 	}
-	if r, err := (&migrate.Migration{From: source, To: target, Adopt: adopt}).Run(t.Context(), migrate.Place{}); err != nil || r.Different != 2 {
+	if r, err := (&migrate.Migration{From: source, To: target, Adopt: adopt}).Run(t.Context(),
+		migrate.Place{}); err != nil || r.Different != 2 {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -138,7 +146,8 @@ func (o *oneVersion) Versions(context.Context, upload.Key) ([]upload.Version, er
 }
 
 // promoted is what a judged image of the replaced service has.
-var promoted = upload.Verdict{Status: upload.Stored, Version: upload.LegacyVersion, Served: "f", At: noon, Size: 3, ContentType: "image/png", SHA256: strings.Repeat("b", 64)}
+var promoted = upload.Verdict{Status: upload.Stored, Version: upload.LegacyVersion, Served: "f", At: noon, Size: 3,
+	ContentType: "image/png", SHA256: strings.Repeat("b", 64)}
 
 // TestWhatTheSourcePromotedSinceIsPromotedInTheTarget, and what was deleted after that.
 func TestWhatTheSourcePromotedSinceIsPromotedInTheTarget(t *testing.T) {
@@ -156,7 +165,8 @@ func TestWhatTheSourcePromotedSinceIsPromotedInTheTarget(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if _, err := source.Update(t.Context(), oldRefs[1], upload.Delete(noon.Add(time.Hour), noon.Add(2*time.Hour))); err != nil {
+			if _, err := source.Update(t.Context(), oldRefs[1],
+				upload.Delete(noon.Add(time.Hour), noon.Add(2*time.Hour))); err != nil {
 				t.Fatal(err)
 			}
 			for _, want := range []int{2, 0} {
@@ -164,15 +174,16 @@ func TestWhatTheSourcePromotedSinceIsPromotedInTheTarget(t *testing.T) {
 					t.Fatalf("%+v, %v", r, err)
 				}
 			}
-			if got, err := target.Get(t.Context(), oldRefs[0]); err != nil || got.JudgedVersion != upload.LegacyVersion || got.ServedVersion != "f" {
+			if got, err := target.Get(t.Context(), oldRefs[0]); err != nil || got.JudgedVersion != upload.LegacyVersion ||
+				got.ServedVersion != "f" {
 				t.Errorf("%+v, %v", got, err)
 			}
 		})
 	}
 }
 
-// TestOldImagesAreAdoptedInEveryTarget: in the target of a migration, and in place.
-func TestOldImagesAreAdoptedInEveryTarget(t *testing.T) {
+// TestLegacyImagesAreAdoptedInEveryTarget: in the target of a migration, and in place.
+func TestLegacyImagesAreAdoptedInEveryTarget(t *testing.T) {
 	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -196,19 +207,23 @@ func TestOldImagesAreAdoptedInEveryTarget(t *testing.T) {
 			m := &migrate.Migration{From: source, To: target, AtOnce: 1, Adopt: adopt(target)}
 			dry := *m
 			dry.DryRun = true
-			if r, err := dry.Run(t.Context(), migrate.Place{}); err != nil || r.Adopted != 2 || len(judged) != 2 || len(all(t, target)) != 0 {
+			if r, err := dry.Run(t.Context(), migrate.Place{}); err != nil || r.Adopted != 2 || len(judged) != 2 ||
+				len(all(t, target)) != 0 {
 				t.Fatalf("a dry run: %+v, %v", r, err)
 			}
 			refuse = true
-			if r, err := m.Run(t.Context(), migrate.Place{}); err != nil || r.Refused != 2 || r.Adopted != 0 || !strings.Contains(r.Findings[0].What, "corrupt: Broken.") {
+			if r, err := m.Run(t.Context(), migrate.Place{}); err != nil || r.Refused != 2 || r.Adopted != 0 ||
+				!strings.Contains(r.Findings[0].What, "corrupt: Broken.") {
 				t.Fatalf("refused: %+v, %v", r, err)
 			}
 			refuse = false
-			if r, err := m.Run(t.Context(), migrate.Place{}); err != nil || r.Adopted != 2 || r.Refused != 0 || r.Different != 0 {
+			if r, err := m.Run(t.Context(), migrate.Place{}); err != nil || r.Adopted != 2 || r.Refused != 0 ||
+				r.Different != 0 {
 				t.Fatalf("%+v, %v", r, err)
 			}
 			judged = nil
-			if r, err := m.Run(t.Context(), migrate.Place{}); err != nil || r.Adopted != 0 || r.Different != 0 || r.Copied != 0 || len(judged) != 0 {
+			if r, err := m.Run(t.Context(), migrate.Place{}); err != nil || r.Adopted != 0 || r.Different != 0 ||
+				r.Copied != 0 || len(judged) != 0 {
 				t.Fatalf("again: %+v, %v", r, err)
 			}
 			in := &migrate.Migration{From: source, To: source, AtOnce: 1, Adopt: adopt(source)}

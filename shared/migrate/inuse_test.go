@@ -16,7 +16,8 @@ import (
 func TestWhatTheReconcilerGaveUpMeanwhileIsFinished(t *testing.T) {
 	ref := upload.Ref{Journal: "j", Entry: "e1", Kind: "images", ID: "019a0000-0000-7000-8000-000000000010"}
 	later := noon.Add(48 * time.Hour)
-	stored := upload.Verdict{Status: upload.Stored, Version: "q", Served: "f", At: later, Size: 7, ContentType: "image/png", SHA256: strings.Repeat("a", 64)}
+	stored := upload.Verdict{Status: upload.Stored, Version: "q", Served: "f", At: later, Size: 7,
+		ContentType: "image/png", SHA256: strings.Repeat("a", 64)}
 	another := stored
 	another.Served = "another"
 	settle := func(s upload.Records, v upload.Verdict) error {
@@ -33,13 +34,15 @@ func TestWhatTheReconcilerGaveUpMeanwhileIsFinished(t *testing.T) {
 		want [2]int
 	}{
 		"given up": {func(s upload.Records) error {
-			return settle(s, upload.Verdict{Status: upload.Rejected, At: noon, Reason: &upload.Reason{Code: upload.NeverArrived, Message: "It never came."}})
+			return settle(s, upload.Verdict{Status: upload.Rejected, At: noon,
+				Reason: &upload.Reason{Code: upload.NeverArrived, Message: "It never came."}})
 		}, [2]int{1, 0}},
 		"a further message and failures": {func(s upload.Records) error {
 			return errors.Join(again(s), upload.NoteFailure(t.Context(), s, ref, upload.Failure{At: later, Message: "slow"}))
 		}, [2]int{1, 0}},
-		"stored with the copy that was promoted": {func(s upload.Records) error { return errors.Join(again(s), settle(s, stored)) }, [2]int{0, 0}},
-		"stored with another copy":               {func(s upload.Records) error { return settle(s, another) }, [2]int{0, 1}},
+		"stored with the copy that was promoted": {
+			func(s upload.Records) error { return errors.Join(again(s), settle(s, stored)) }, [2]int{0, 0}},
+		"stored with another copy": {func(s upload.Records) error { return settle(s, another) }, [2]int{0, 1}},
 	} {
 		for _, removed := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, deleted since %t", name, removed), func(t *testing.T) {
@@ -50,7 +53,8 @@ func TestWhatTheReconcilerGaveUpMeanwhileIsFinished(t *testing.T) {
 				if err != nil || was.Status != upload.Stored {
 					t.Fatalf("%+v, %v", was, err)
 				}
-				begun := upload.Record{ID: was.ID, Journal: was.Journal, Entry: was.Entry, Kind: was.Kind, Name: was.Name, Extension: was.Extension,
+				begun := upload.Record{ID: was.ID, Journal: was.Journal, Entry: was.Entry, Kind: was.Kind, Name: was.Name,
+					Extension: was.Extension,
 					CreatedAt: was.CreatedAt, Status: upload.Pending, Declared: was.Declared, FormExpires: was.FormExpires}
 				if _, err := target.Create(t.Context(), begun, nil); err != nil {
 					t.Fatal(err)
@@ -72,7 +76,8 @@ func TestWhatTheReconcilerGaveUpMeanwhileIsFinished(t *testing.T) {
 					t.Errorf("once more: %+v, %v", r, err)
 				}
 				got, err := target.Get(t.Context(), ref)
-				if err != nil || c.want[1] == 0 && (got.Status != was.Status || got.ServedVersion != "f" || got.SHA256 != was.SHA256) {
+				if err != nil || c.want[1] == 0 &&
+					(got.Status != was.Status || got.ServedVersion != "f" || got.SHA256 != was.SHA256) {
 					t.Errorf("%+v, %v", got, err)
 				}
 			})

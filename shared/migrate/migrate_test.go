@@ -30,7 +30,8 @@ var noon = time.Date(2026, 3, 4, 12, 0, 0, 123456000, time.UTC)
 var stores = map[string]func(t *testing.T) upload.Records{
 	"memory": func(*testing.T) upload.Records { return uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true}) },
 	"sqlite": func(t *testing.T) upload.Records {
-		s, err := sqliterecords.Open(t.Context(), filepath.Join(t.TempDir(), "records.db"), sqliterecords.Options{Now: func() time.Time { return noon }})
+		s, err := sqliterecords.Open(t.Context(), filepath.Join(t.TempDir(), "records.db"),
+			sqliterecords.Options{Now: func() time.Time { return noon }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +44,8 @@ var stores = map[string]func(t *testing.T) upload.Records{
 	},
 	"dynamodb": func(t *testing.T) upload.Records {
 		const region, key, secret = "us-east-1", "KEY", "secret"
-		server, err := localdynamo.Open(t.Context(), localdynamo.Options{Listen: "127.0.0.1:0", Region: region, AccessKey: key, SecretKey: secret})
+		server, err := localdynamo.Open(t.Context(),
+			localdynamo.Options{Listen: "127.0.0.1:0", Region: region, AccessKey: key, SecretKey: secret})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +56,8 @@ var stores = map[string]func(t *testing.T) upload.Records{
 		})
 		// The server's end would wait for a connection that was made and never used.
 		transport := &http.Transport{DisableKeepAlives: true}
-		client := dynamodb.New(dynamodb.Options{Region: region, HTTPClient: &http.Client{Transport: transport}, BaseEndpoint: aws.String(server.URL()), Credentials: credentials.NewStaticCredentialsProvider(key, secret, "")})
+		client := dynamodb.New(dynamodb.Options{Region: region, HTTPClient: &http.Client{Transport: transport},
+			BaseEndpoint: aws.String(server.URL()), Credentials: credentials.NewStaticCredentialsProvider(key, secret, "")})
 		if _, err := client.CreateTable(t.Context(), dynamorecords.TableInput("uploads")); err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +73,9 @@ const application, token = "4bf67555-b4f3-4a2e-95ff-7142d49d167b", "11111111-111
 
 func openBugout(t *testing.T) (*bugoutrecords.Store, *localbugout.Server) {
 	t.Helper()
-	brood, err := localbugout.Open(t.Context(), localbugout.Options{Listen: "127.0.0.1:0", Application: application, Tokens: map[string]localbugout.Role{token: localbugout.Member}})
+	brood, err := localbugout.Open(t.Context(),
+		localbugout.Options{Listen: "127.0.0.1:0", Application: application,
+			Tokens: map[string]localbugout.Role{token: localbugout.Member}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +84,8 @@ func openBugout(t *testing.T) (*bugoutrecords.Store, *localbugout.Server) {
 			t.Error(err)
 		}
 	})
-	s, err := bugoutrecords.New(bugoutrecords.Options{URL: brood.URL(), Application: application, Token: func(context.Context) (string, error) { return token, nil }})
+	s, err := bugoutrecords.New(bugoutrecords.Options{URL: brood.URL(), Application: application,
+		Token: func(context.Context) (string, error) { return token, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,15 +103,19 @@ func fill(t *testing.T, s upload.Records) {
 	}
 	for i, entry := range []upload.Entry{"e1", "e2"} {
 		for n := range 9 {
-			r := upload.Record{ID: upload.ID(fmt.Sprintf("019a0000-0000-7000-8000-%011d%d", n, i)), Journal: "j", Entry: entry, Kind: "images",
-				Name: fmt.Sprint("cat ", n), Extension: "png", CreatedAt: noon.Add(time.Duration(n) * time.Minute), Status: upload.Pending,
+			r := upload.Record{ID: upload.ID(fmt.Sprintf("019a0000-0000-7000-8000-%011d%d", n, i)), Journal: "j", Entry: entry,
+				Kind: "images",
+				Name: fmt.Sprint("cat ", n), Extension: "png", CreatedAt: noon.Add(time.Duration(n) * time.Minute),
+				Status:   upload.Pending,
 				Declared: upload.Declared{Size: int64(n), Type: "image/png"}}
 			if n%2 == 1 {
 				r.FormExpires = noon.Add(time.Hour)
 			}
 			must(s.Create(t.Context(), r, nil))
-			stored := upload.Verdict{Status: upload.Stored, Version: "q", Served: "f", At: noon.Add(time.Hour), Size: 7, ContentType: "image/png", SHA256: strings.Repeat("a", 64)}
-			rejected := upload.Verdict{Status: upload.Rejected, Version: "q", At: noon.Add(time.Hour), Size: 7, Reason: &upload.Reason{Code: upload.Corrupt, Message: "Broken."}}
+			stored := upload.Verdict{Status: upload.Stored, Version: "q", Served: "f", At: noon.Add(time.Hour), Size: 7,
+				ContentType: "image/png", SHA256: strings.Repeat("a", 64)}
+			rejected := upload.Verdict{Status: upload.Rejected, Version: "q", At: noon.Add(time.Hour), Size: 7,
+				Reason: &upload.Reason{Code: upload.Corrupt, Message: "Broken."}}
 			remove := func() {
 				must(s.Update(t.Context(), r.Ref(), upload.Delete(noon.Add(2*time.Hour), noon.Add(3*time.Hour))))
 			}
@@ -176,7 +186,8 @@ func TestEveryStoreIsCopiedToEveryOther(t *testing.T) {
 				}
 				want := before
 				if !target.Atomic() {
-					want = slices.DeleteFunc(slices.Clone(before), func(line string) bool { return strings.Contains(line, "Status:deleted") })
+					want = slices.DeleteFunc(slices.Clone(before),
+						func(line string) bool { return strings.Contains(line, "Status:deleted") })
 				}
 				if got := all(t, target); !slices.Equal(got, want) {
 					t.Errorf("copied\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -209,7 +220,9 @@ func TestWhatDiffersIsToldAndLeftAlone(t *testing.T) {
 		if err != nil || report.Different != 1 || len(report.Findings) != 1 {
 			t.Fatalf("%+v, %v", report, err)
 		}
-		if f := report.Findings[0]; f.Upload != ref.String() || !strings.Contains(f.What, "Status is deleted instead of stored, ") || !strings.HasSuffix(f.What, " UTC instead of nothing") {
+		if f := report.Findings[0]; f.Upload != ref.String() ||
+			!strings.Contains(f.What, "Status is deleted instead of stored, ") ||
+			!strings.HasSuffix(f.What, " UTC instead of nothing") {
 			t.Errorf("found %+v", f)
 		}
 	}
@@ -246,7 +259,8 @@ func TestADeletionBetweenTwoRunsIsFound(t *testing.T) {
 			if _, err := m.Run(t.Context(), migrate.Place{}); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := source.Update(t.Context(), ref, upload.Delete(noon.Add(5*time.Hour), noon.Add(6*time.Hour))); err != nil {
+			if _, err := source.Update(t.Context(), ref,
+				upload.Delete(noon.Add(5*time.Hour), noon.Add(6*time.Hour))); err != nil {
 				t.Fatal(err)
 			}
 			dry := *m
@@ -255,7 +269,8 @@ func TestADeletionBetweenTwoRunsIsFound(t *testing.T) {
 			if err != nil || would.Copied != c.copied || would.Alone != c.alone {
 				t.Fatalf("a dry run: %+v, %v", would, err)
 			}
-			if r, err := m.Run(t.Context(), migrate.Place{}); err != nil || r.Copied != c.copied || r.Alone != c.alone || r.Different != 0 {
+			if r, err := m.Run(t.Context(), migrate.Place{}); err != nil || r.Copied != c.copied || r.Alone != c.alone ||
+				r.Different != 0 {
 				t.Fatalf("%+v, %v", r, err)
 			}
 			got, err := target.Get(t.Context(), ref)
@@ -282,7 +297,8 @@ func TestTroubleWithOneRecordOfTheTargetIsCounted(t *testing.T) {
 	reading := &limited{Records: source, left: 3}
 	report, err := (&migrate.Migration{From: reading, To: target, AtOnce: 1}).Run(t.Context(), migrate.Place{})
 	// One call lists what there is to copy, and two look for what was copied.
-	if err == nil || report.Copied != 12 || report.Alone != 0 || report.Failed != 10 || !strings.Contains(report.Findings[0].What, "in the source: the store does not answer") {
+	if err == nil || report.Copied != 12 || report.Alone != 0 || report.Failed != 10 ||
+		!strings.Contains(report.Findings[0].What, "in the source: the store does not answer") {
 		t.Errorf("%+v, %v", report, err)
 	}
 }
@@ -290,8 +306,10 @@ func TestTroubleWithOneRecordOfTheTargetIsCounted(t *testing.T) {
 // TestACountThatCannotBeIsNotCountedAgain, whoever wrote it into the source.
 func TestACountThatCannotBeIsNotCountedAgain(t *testing.T) {
 	source, target := uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true}), stores["memory"](t)
-	source.Overwrite(upload.Record{ID: "019a0000-0000-7000-8000-000000000001", Journal: "j", Entry: "e", Kind: "images", Name: "cat", Extension: "png", CreatedAt: noon,
-		Status: upload.Pending, Failures: 1 << 40, LastFailure: &upload.Failure{At: noon, Message: "slow"}, Resends: 1 << 40, ResentAt: noon})
+	source.Overwrite(upload.Record{ID: "019a0000-0000-7000-8000-000000000001", Journal: "j", Entry: "e", Kind: "images",
+		Name: "cat", Extension: "png", CreatedAt: noon,
+		Status: upload.Pending, Failures: 1 << 40, LastFailure: &upload.Failure{At: noon, Message: "slow"}, Resends: 1 << 40,
+		ResentAt: noon})
 	to := &limited{Records: target, left: 1 << 20}
 	for _, want := range []migrate.Report{{Read: 1, Copied: 1}, {Read: 1, Same: 1}} {
 		report, err := (&migrate.Migration{From: source, To: to}).Run(t.Context(), migrate.Place{})
@@ -307,11 +325,13 @@ func TestACountThatCannotBeIsNotCountedAgain(t *testing.T) {
 // TestARecordWhoseStatusNobodyKnowsIsNotCopied: it would become another one.
 func TestARecordWhoseStatusNobodyKnowsIsNotCopied(t *testing.T) {
 	source, target := uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true}), stores["memory"](t)
-	source.Overwrite(upload.Record{ID: "019a0000-0000-7000-8000-000000000001", Journal: "j", Entry: "e", Kind: "images", Name: "cat", Extension: "png", CreatedAt: noon,
+	source.Overwrite(upload.Record{ID: "019a0000-0000-7000-8000-000000000001", Journal: "j", Entry: "e", Kind: "images",
+		Name: "cat", Extension: "png", CreatedAt: noon,
 		Status: "archived", Size: 7})
 	for _, dry := range []bool{true, false} {
 		report, err := (&migrate.Migration{From: source, To: target, DryRun: dry}).Run(t.Context(), migrate.Place{})
-		if err == nil || report.Failed != 1 || report.Copied != 0 || len(all(t, target)) != 0 || !strings.Contains(report.Findings[0].What, `damaged, and was not copied: status "archived"`) {
+		if err == nil || report.Failed != 1 || report.Copied != 0 || len(all(t, target)) != 0 ||
+			!strings.Contains(report.Findings[0].What, `damaged, and was not copied: status "archived"`) {
 			t.Errorf("%+v, %v", report, err)
 		}
 	}
@@ -320,12 +340,15 @@ func TestARecordWhoseStatusNobodyKnowsIsNotCopied(t *testing.T) {
 // TestAFailureThatWasCountedTwiceIsNoDifference: a call that was given up happened
 // after all, when it had been repeated.
 func TestAFailureThatWasCountedTwiceIsNoDifference(t *testing.T) {
-	source, target := uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true}), uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true})
-	r := upload.Record{ID: "019a0000-0000-7000-8000-000000000001", Journal: "j", Entry: "e", Kind: "images", Name: "cat", Extension: "png", CreatedAt: noon,
+	source, target := uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true}),
+		uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true})
+	r := upload.Record{ID: "019a0000-0000-7000-8000-000000000001", Journal: "j", Entry: "e", Kind: "images", Name: "cat",
+		Extension: "png", CreatedAt: noon,
 		Status: upload.Pending, Failures: 2, LastFailure: &upload.Failure{At: noon, Message: "slow"}}
 	target.Overwrite(r)
 	r.Failures = 1
-	source.Overwrite(upload.Verdict{Status: upload.Rejected, Version: "q", At: noon, Reason: &upload.Reason{Code: upload.Corrupt, Message: "Broken."}}.Apply(r))
+	source.Overwrite(upload.Verdict{Status: upload.Rejected, Version: "q", At: noon,
+		Reason: &upload.Reason{Code: upload.Corrupt, Message: "Broken."}}.Apply(r))
 	m := &migrate.Migration{From: source, To: target}
 	if report, err := m.Run(t.Context(), migrate.Place{}); err != nil || report.Copied != 1 {
 		t.Errorf("%+v, %v", report, err)

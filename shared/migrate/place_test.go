@@ -24,10 +24,12 @@ func TestItGoesOnFromAPlace(t *testing.T) {
 		return nil
 	}}
 	m.WithPageSize(4)
-	if report, err := m.Run(ctx, migrate.Place{}); !errors.Is(err, context.Canceled) || report.Read != 4 || len(kept) != 1 {
+	if report, err := m.Run(ctx, migrate.Place{}); !errors.Is(err, context.Canceled) || report.Read != 4 ||
+		len(kept) != 1 {
 		t.Fatalf("%+v, %v, kept %+v", report, err, kept)
 	}
-	if report, err := m.Run(t.Context(), kept[0]); err != nil || report.Read != 18 || report.Copied != 18 || report.Same != 0 {
+	if report, err := m.Run(t.Context(), kept[0]); err != nil || report.Read != 18 || report.Copied != 18 ||
+		report.Same != 0 {
 		t.Errorf("%+v, %v", report, err)
 	}
 	if last := kept[len(kept)-1]; last.Cursor != "" || last.Report.Read != 0 {
@@ -53,7 +55,8 @@ func TestAPlaceIsOfTheTargetThatWasFilled(t *testing.T) {
 	}
 	other := *m
 	other.To = anew
-	if report, err := other.Run(t.Context(), kept); !errors.Is(err, migrate.ErrOtherTarget) || !strings.Contains(err.Error(), kept.Known.String()) || len(all(t, anew)) != 0 {
+	if report, err := other.Run(t.Context(), kept); !errors.Is(err, migrate.ErrOtherTarget) ||
+		!strings.Contains(err.Error(), kept.Known.String()) || len(all(t, anew)) != 0 {
 		t.Errorf("%+v, %v, and left %d records", report, err, len(all(t, anew)))
 	}
 	other.To = &limited{Records: target}
@@ -74,11 +77,13 @@ func TestAPlaceIsOfTheTargetThatWasFilled(t *testing.T) {
 	}
 	kept = migrate.Place{}
 	for _, id := range []upload.ID{"019a0000-0000-7000-8000-000000000000", "019a0000-0000-7000-8000-000000000001"} {
-		if _, err := m.From.Update(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: id}, upload.Delete(noon, noon.Add(time.Hour))); err != nil {
+		if _, err := m.From.Update(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: id},
+			upload.Delete(noon, noon.Add(time.Hour))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if report, err := m.Run(t.Context(), migrate.Place{}); err != nil || report.Copied != 2 || kept.Cursor == "" || kept.Known != nil {
+	if report, err := m.Run(t.Context(), migrate.Place{}); err != nil || report.Copied != 2 || kept.Cursor == "" ||
+		kept.Known != nil {
 		t.Errorf("%+v, kept %+v, %v", report, kept, err)
 	}
 }
@@ -97,10 +102,12 @@ func TestWhatFailedIsNotLeftBehindAPlace(t *testing.T) {
 	}
 	kept.Report.Different = 3
 	whole := &migrate.Migration{From: source, To: target, Keep: keep}
-	if report, err := whole.WithPageSize(2).Run(t.Context(), kept); err != nil || report.Read != 18 || report.Different != 3 {
+	if report, err := whole.WithPageSize(2).Run(t.Context(), kept); err != nil || report.Read != 18 ||
+		report.Different != 3 {
 		t.Errorf("%+v, %v", report, err)
 	}
-	if _, err := (&migrate.Migration{From: source, To: target}).Run(t.Context(), migrate.Place{}); err != nil || len(all(t, target)) != 18 {
+	if _, err := (&migrate.Migration{From: source, To: target}).Run(t.Context(), migrate.Place{}); err != nil ||
+		len(all(t, target)) != 18 {
 		t.Errorf("%d records, %v", len(all(t, target)), err)
 	}
 }

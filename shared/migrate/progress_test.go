@@ -52,14 +52,16 @@ func TestEveryRecordIsAStepOfWhatThereIs(t *testing.T) {
 		t.Errorf("gone on: %+v", forward)
 	}
 	source.err = errTrouble
-	if forward, _ = run(migrate.Place{}); len(forward) != 12 || slices.ContainsFunc(forward, func(p migrate.Progress) bool { return p.Total != 0 }) {
+	if forward, _ = run(migrate.Place{}); len(forward) != 12 ||
+		slices.ContainsFunc(forward, func(p migrate.Progress) bool { return p.Total != 0 }) {
 		t.Errorf("when counting fails: %+v", forward)
 	}
 }
 
 func TestNothingIsCountedForNobody(t *testing.T) {
 	source := &counted{Records: stores["memory"](t), n: 12}
-	if _, err := (&migrate.Migration{From: source, To: stores["memory"](t)}).Run(t.Context(), migrate.Place{}); err != nil || source.asked != 0 {
+	if _, err := (&migrate.Migration{From: source, To: stores["memory"](t)}).Run(t.Context(),
+		migrate.Place{}); err != nil || source.asked != 0 {
 		t.Errorf("asked %d times, %v", source.asked, err)
 	}
 }

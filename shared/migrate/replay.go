@@ -40,7 +40,7 @@ func neverArrived(r upload.Record) bool {
 	return r.Status == upload.Rejected && r.JudgedVersion == "" && r.Reason != nil && r.Reason.Code == upload.NeverArrived
 }
 
-// adoptedSince says whether target is a copy of an old image that the source has judged and promoted since.
+// adoptedSince says whether target is a copy of a legacy image that the source has judged and promoted since.
 func adoptedSince(target, source upload.Record) bool {
 	return target.Legacy() && source.JudgedVersion == upload.LegacyVersion
 }

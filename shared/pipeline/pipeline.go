@@ -82,9 +82,10 @@ func (c *Components) API(o APIOptions) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("HATCHERY_APPLICATION_URL: %w", err)
 	}
-	handler, err := api.New(api.Config{Pipeline: c.Uploads, Downloads: c.Objects, Forms: c.Objects, Authorizer: application,
-		CORSOrigins: c.settings.CORSOrigins, PostBytes: c.settings.PostBytes, RedirectBytes: c.settings.RedirectBytes,
-		FormLifetime: c.settings.FormTime, SpoolDir: o.SpoolDir, RequestID: o.RequestID, Accepted: o.Accepted,
+	handler, err := api.New(api.Config{Pipeline: c.Uploads, Downloads: c.Objects, Forms: c.Objects,
+		Authorizer: application, CORSOrigins: c.settings.CORSOrigins, PostBytes: c.settings.PostBytes,
+		RedirectBytes: c.settings.RedirectBytes,
+		FormLifetime:  c.settings.FormTime, SpoolDir: o.SpoolDir, RequestID: o.RequestID, Accepted: o.Accepted,
 		Stopping: o.Stopping, Now: time.Now, Log: c.d.Log})
 	if err != nil {
 		return nil, fmt.Errorf("build the API: %w", err)

@@ -1,8 +1,9 @@
 package policy
 
 var declaredTypes = map[string][]string{
-	"png": {"image/png", "image/x-png"}, "jpg": {"image/jpeg", "image/jpg", "image/pjpeg"}, "jpeg": {"image/jpeg", "image/jpg", "image/pjpeg"},
-	"gif": {"image/gif"}, "bmp": {"image/bmp", "image/x-ms-bmp", "image/x-bmp"},
+	"png": {"image/png", "image/x-png"}, "jpg": {"image/jpeg", "image/jpg", "image/pjpeg"},
+	"jpeg": {"image/jpeg", "image/jpg", "image/pjpeg"},
+	"gif":  {"image/gif"}, "bmp": {"image/bmp", "image/x-ms-bmp", "image/x-bmp"},
 }
 
 // DeclaredTypes are the media types that a caller may name for an extension, the proper

@@ -20,9 +20,11 @@ func ParseName(filename string) (name, extension string, err error) {
 	case filename == "":
 		return "", "", Refuse(ProblemName, "The file has no name: give one with an extension, cat.png for instance.")
 	case len(filename) > maxNameBytes:
-		return "", "", Refuse(ProblemName, "The file's name is %d bytes long: at most %d are accepted.", len(filename), maxNameBytes)
+		return "", "", Refuse(ProblemName, "The file's name is %d bytes long: at most %d are accepted.", len(filename),
+			maxNameBytes)
 	case !utf8.ValidString(filename):
-		return "", "", Refuse(ProblemName, "The file's name is not valid UTF-8: encode it as UTF-8 and percent-encode it in the URL.")
+		return "", "", Refuse(ProblemName,
+			"The file's name is not valid UTF-8: encode it as UTF-8 and percent-encode it in the URL.")
 	}
 	for _, r := range filename {
 		if what := forbidden(r); what != "" {
@@ -30,10 +32,12 @@ func ParseName(filename string) (name, extension string, err error) {
 		}
 	}
 	if !norm.NFC.IsNormalString(filename) {
-		return "", "", Refuse(ProblemName, "The file's name is not in Unicode's NFC form: send it composed (in JavaScript: name.normalize(\"NFC\")).")
+		return "", "", Refuse(ProblemName,
+			"The file's name is not in Unicode's NFC form: send it composed (in JavaScript: name.normalize(\"NFC\")).")
 	}
 	if strings.HasPrefix(filename, ".") || strings.Contains(filename, "..") {
-		return "", "", Refuse(ProblemName, "The file's name begins with a dot or holds two in a row: rename the file, cat.png for instance.")
+		return "", "", Refuse(ProblemName,
+			"The file's name begins with a dot or holds two in a row: rename the file, cat.png for instance.")
 	}
 	dot := strings.LastIndexByte(filename, '.')
 	if dot < 0 {
@@ -48,7 +52,8 @@ func ParseName(filename string) (name, extension string, err error) {
 	name = lower(strings.ReplaceAll(filename[:dot], ".", "_"))
 	extension = lower(filename[dot+1:])
 	if n := len(name) + 1 + len(extension); n > maxNameBytes {
-		return "", "", Refuse(ProblemName, "The file's name is %d bytes long in lower case: at most %d are accepted.", n, maxNameBytes)
+		return "", "", Refuse(ProblemName, "The file's name is %d bytes long in lower case: at most %d are accepted.", n,
+			maxNameBytes)
 	}
 	return name, extension, nil
 }

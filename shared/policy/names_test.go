@@ -111,7 +111,8 @@ func TestADangerousNameIsRefusedAndNotCleaned(t *testing.T) {
 			continue
 		}
 		if refusal.Problem != c.problem || !strings.Contains(refusal.Message, c.says) {
-			t.Errorf("ParseName(%.40q) is refused as %q: %s; want %q and %q", c.filename, refusal.Problem, refusal.Message, c.problem, c.says)
+			t.Errorf("ParseName(%.40q) is refused as %q: %s; want %q and %q", c.filename, refusal.Problem, refusal.Message,
+				c.problem, c.says)
 		}
 		if name != "" || extension != "" {
 			t.Errorf("ParseName(%.40q) is refused and yet gives %q, %q", c.filename, name, extension)
@@ -129,12 +130,15 @@ func unwelcome(r rune) bool {
 	if r == '\u200c' || r == '\u200d' {
 		return false
 	}
-	return r == '/' || r == '\\' || r == utf8.RuneError || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.Zl, unicode.Zp)
+	return r == '/' || r == '\\' || r == utf8.RuneError ||
+		unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.Zl, unicode.Zp)
 }
 
 func FuzzParseName(f *testing.F) {
-	for _, s := range []string{"cat.png", "My.Cat.png", "a..b", "..", ".png", "a.", "a\x00.png", "a\u202e.png", "\xff.png", "e\u0301.png",
-		"می\u200cخواهم.png", "👩\u200d👧.jpg", "İ.png", "ẞ.gif", "J\u030c.png", "Ⱥ.PNG", "ΑΣ.png", "a.\u0130", "a/b.png", strings.Repeat("x", 300)} {
+	for _, s := range []string{"cat.png", "My.Cat.png", "a..b", "..", ".png", "a.", "a\x00.png", "a\u202e.png",
+		"\xff.png", "e\u0301.png",
+		"می\u200cخواهم.png", "👩\u200d👧.jpg", "İ.png", "ẞ.gif", "J\u030c.png", "Ⱥ.PNG", "ΑΣ.png", "a.\u0130", "a/b.png",
+		strings.Repeat("x", 300)} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, filename string) {

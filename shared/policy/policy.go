@@ -80,13 +80,15 @@ const maxPolicyBytes = 64 << 10
 func Parse(data []byte, readable int64) (Policy, error) {
 	const setting = "HATCHERY_POLICY"
 	if len(data) > maxPolicyBytes {
-		return Policy{}, Faults{{setting, fmt.Sprintf("%d bytes", len(data)), fmt.Sprintf("at most %d bytes of JSON", maxPolicyBytes)}}
+		return Policy{}, Faults{{setting, fmt.Sprintf("%d bytes", len(data)),
+			fmt.Sprintf("at most %d bytes of JSON", maxPolicyBytes)}}
 	}
 	var raw struct {
 		Kinds map[KindName]json.RawMessage `json:"kinds"`
 	}
 	if err := decodeStrictly(data, &raw); err != nil {
-		return Policy{}, Faults{{setting, err.Error(), `a JSON object like {"kinds":{"images":{"extensions":["png"],"max_bytes":5500000}}}`}}
+		return Policy{}, Faults{{setting, err.Error(),
+			`a JSON object like {"kinds":{"images":{"extensions":["png"],"max_bytes":5500000}}}`}}
 	}
 	var faults Faults
 	if len(raw.Kinds) == 0 {
@@ -96,7 +98,8 @@ func Parse(data []byte, readable int64) (Policy, error) {
 	for _, name := range slices.Sorted(maps.Keys(raw.Kinds)) {
 		where := fmt.Sprintf("%s kinds.%s", setting, name)
 		if !name.Valid() {
-			faults = append(faults, Fault{setting, fmt.Sprintf("a kind named %q", name), "a name of a-z, 0-9, _ and -, beginning with a letter, at most 32 characters"})
+			faults = append(faults, Fault{setting, fmt.Sprintf("a kind named %q", name),
+				"a name of a-z, 0-9, _ and -, beginning with a letter, at most 32 characters"})
 		}
 		k := defaultKind()
 		if err := decodeStrictly(raw.Kinds[name], &k); err != nil {
@@ -109,7 +112,8 @@ func Parse(data []byte, readable int64) (Policy, error) {
 	return p, faults.Err()
 }
 
-const kindMembers = "extensions, min_bytes, max_bytes, max_pixels, max_side, duplicates, after_end, max_files, max_total_bytes, max_ancillary_bytes"
+const kindMembers = "extensions, min_bytes, max_bytes, max_pixels, max_side, duplicates, after_end, max_files, " +
+	"max_total_bytes, max_ancillary_bytes"
 
 // decodeStrictly decodes one JSON value with no unknown members and nothing
 // after it.
@@ -142,9 +146,12 @@ func (k Kind) faults(where string, readable int64) Faults {
 		fault("min_bytes", fmt.Sprint(k.MinBytes), "0 or more")
 	}
 	if k.MaxBytes < 1 || k.MaxBytes > LargestObject {
-		fault("max_bytes", fmt.Sprint(k.MaxBytes), fmt.Sprintf("1 to %d, as far as one form and one copy reach", LargestObject))
+		fault("max_bytes", fmt.Sprint(k.MaxBytes),
+			fmt.Sprintf("1 to %d, as far as one form and one copy reach", LargestObject))
 	} else if k.MaxBytes > readable {
-		fault("max_bytes", fmt.Sprint(k.MaxBytes), fmt.Sprintf("at most %d, what the validator can read before its deadline (HATCHERY_VALIDATOR_SECONDS times HATCHERY_READ_RATE)", readable))
+		fault("max_bytes", fmt.Sprint(k.MaxBytes),
+			fmt.Sprintf("at most %d, what the validator can read before its deadline (HATCHERY_VALIDATOR_SECONDS times "+
+				"HATCHERY_READ_RATE)", readable))
 	}
 	if k.MinBytes > k.MaxBytes {
 		fault("min_bytes", fmt.Sprintf("%d, above max_bytes %d", k.MinBytes, k.MaxBytes), "at most max_bytes")
@@ -153,7 +160,8 @@ func (k Kind) faults(where string, readable int64) Faults {
 		member string
 		value  int64
 		least  int64
-	}{{"max_pixels", k.MaxPixels, 1}, {"max_side", k.MaxSide, 1}, {"max_files", k.MaxFiles, 0}, {"max_total_bytes", k.MaxTotalBytes, 0}, {"max_ancillary_bytes", k.MaxAncillaryBytes, 0}} {
+	}{{"max_pixels", k.MaxPixels, 1}, {"max_side", k.MaxSide, 1}, {"max_files", k.MaxFiles, 0},
+		{"max_total_bytes", k.MaxTotalBytes, 0}, {"max_ancillary_bytes", k.MaxAncillaryBytes, 0}} {
 		if n.value < n.least {
 			fault(n.member, fmt.Sprint(n.value), fmt.Sprintf("%d or more", n.least))
 		}
@@ -175,7 +183,8 @@ var afterEnd = []string{"mpf", "zeros", "samsung", "video"}
 // Limits are the kind's bounds in the words of the checkers.
 func (k Kind) Limits() sniff.Limits {
 	return sniff.Limits{MaxPixels: k.MaxPixels, MaxSide: k.MaxSide, MaxAncillaryBytes: k.MaxAncillaryBytes,
-		MPF: slices.Contains(k.AfterEnd, "mpf"), Zeros: slices.Contains(k.AfterEnd, "zeros"), Samsung: slices.Contains(k.AfterEnd, "samsung"), Video: slices.Contains(k.AfterEnd, "video")}
+		MPF: slices.Contains(k.AfterEnd, "mpf"), Zeros: slices.Contains(k.AfterEnd, "zeros"),
+		Samsung: slices.Contains(k.AfterEnd, "samsung"), Video: slices.Contains(k.AfterEnd, "video")}
 }
 
 // AllowsExtension says whether a file may have this extension.

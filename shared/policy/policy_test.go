@@ -28,7 +28,8 @@ func TestTheDefaultPolicyIsTheDocumentedOne(t *testing.T) {
 }
 
 func TestWhatAKindLeavesOutHasTheDefaultsValue(t *testing.T) {
-	p, err := policy.Parse([]byte(`{"kinds":{"photos":{},"icons":{"extensions":["png"],"max_bytes":1000,"duplicates":"refuse","after_end":[],"max_files":3,"max_total_bytes":2000,"max_ancillary_bytes":10}}}`), readable)
+	p, err := policy.Parse([]byte(
+		`{"kinds":{"photos":{},"icons":{"extensions":["png"],"max_bytes":1000,"duplicates":"refuse","after_end":[],"max_files":3,"max_total_bytes":2000,"max_ancillary_bytes":10}}}`), readable)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,14 +77,17 @@ func TestAPolicyIsRefusedForEachFault(t *testing.T) {
 		{kind(`"max_bytes":1e40`), "HATCHERY_POLICY kinds.images", "1e40", "members"},
 		{kind(`"extensions":[]`), "HATCHERY_POLICY kinds.images.extensions", "none", "at least one of png"},
 		{kind(`"extensions":null`), "HATCHERY_POLICY kinds.images.extensions", "none", "at least one of png"},
-		{kind(`"extensions":["png","svg"]`), "HATCHERY_POLICY kinds.images.extensions", `"svg", for which there is no checker`, "png, jpg"},
+		{kind(`"extensions":["png","svg"]`), "HATCHERY_POLICY kinds.images.extensions",
+			`"svg", for which there is no checker`, "png, jpg"},
 		{kind(`"extensions":["PNG"]`), "HATCHERY_POLICY kinds.images.extensions", `"PNG"`, "png, jpg"},
 		{kind(`"extensions":[".png"]`), "HATCHERY_POLICY kinds.images.extensions", `".png"`, "png, jpg"},
 		{kind(`"min_bytes":-1`), "HATCHERY_POLICY kinds.images.min_bytes", "-1", "0 or more"},
 		{kind(`"min_bytes":0,"max_bytes":0`), "HATCHERY_POLICY kinds.images.max_bytes", "0", "1 to 5000000000"},
 		{kind(`"max_bytes":5000000001`), "HATCHERY_POLICY kinds.images.max_bytes", "5000000001", "1 to 5000000000"},
-		{kind(fmt.Sprintf(`"max_bytes":%d`, readable+1)), "HATCHERY_POLICY kinds.images.max_bytes", fmt.Sprint(readable + 1), fmt.Sprint("at most ", readable, ", what the validator can read")},
-		{kind(`"min_bytes":10,"max_bytes":9`), "HATCHERY_POLICY kinds.images.min_bytes", "10, above max_bytes 9", "at most max_bytes"},
+		{kind(fmt.Sprintf(`"max_bytes":%d`, readable+1)), "HATCHERY_POLICY kinds.images.max_bytes", fmt.Sprint(readable + 1),
+			fmt.Sprint("at most ", readable, ", what the validator can read")},
+		{kind(`"min_bytes":10,"max_bytes":9`), "HATCHERY_POLICY kinds.images.min_bytes", "10, above max_bytes 9",
+			"at most max_bytes"},
 		{kind(`"max_pixels":0`), "HATCHERY_POLICY kinds.images.max_pixels", "0", "1 or more"},
 		{kind(`"max_side":0`), "HATCHERY_POLICY kinds.images.max_side", "0", "1 or more"},
 		{kind(`"max_files":-1`), "HATCHERY_POLICY kinds.images.max_files", "-1", "0 or more"},
@@ -91,7 +95,8 @@ func TestAPolicyIsRefusedForEachFault(t *testing.T) {
 		{kind(`"max_ancillary_bytes":-1`), "HATCHERY_POLICY kinds.images.max_ancillary_bytes", "-1", "0 or more"},
 		{kind(`"duplicates":"deny"`), "HATCHERY_POLICY kinds.images.duplicates", `"deny"`, `"allow" or "refuse"`},
 		{kind(`"duplicates":""`), "HATCHERY_POLICY kinds.images.duplicates", `""`, `"allow" or "refuse"`},
-		{kind(`"after_end":["mpf","anything"]`), "HATCHERY_POLICY kinds.images.after_end", `"anything"`, `"mpf", "zeros", "samsung", "video"`},
+		{kind(`"after_end":["mpf","anything"]`), "HATCHERY_POLICY kinds.images.after_end", `"anything"`,
+			`"mpf", "zeros", "samsung", "video"`},
 	} {
 		t.Run(fmt.Sprintf("%.60s", c.policy), func(t *testing.T) {
 			_, err := policy.Parse([]byte(c.policy), readable)
@@ -124,12 +129,14 @@ func TestAllFaultsOfAPolicyAreReportedAtOnce(t *testing.T) {
 			t.Errorf("fault %+v does not say what was found and what is accepted", f)
 		}
 	}
-	want := []string{"", " kinds.Bad.duplicates", " kinds.first.extensions", " kinds.first.extensions", " kinds.first.min_bytes", " kinds.first.max_bytes",
+	want := []string{"", " kinds.Bad.duplicates", " kinds.first.extensions", " kinds.first.extensions",
+		" kinds.first.min_bytes", " kinds.first.max_bytes",
 		" kinds.first.max_pixels", " kinds.second", " kinds.third.after_end", " kinds.third.after_end"}
 	if !reflect.DeepEqual(settings, want) {
 		t.Errorf("faults of\n%q, want\n%q", settings, want)
 	}
-	if lines := strings.Split(err.Error(), "\n"); len(lines) != len(want) || !strings.Contains(lines[2], `found "svg"`) || !strings.Contains(lines[2], "accepted: png") {
+	if lines := strings.Split(err.Error(), "\n"); len(lines) != len(want) || !strings.Contains(lines[2], `found "svg"`) ||
+		!strings.Contains(lines[2], "accepted: png") {
 		t.Errorf("the error does not name one fault a line:\n%v", err)
 	}
 }
@@ -157,7 +164,8 @@ func TestAnUnknownKindIsRefusedNamingTheKnownOnes(t *testing.T) {
 	}
 	_, err = p.Kind("videos")
 	var refusal *policy.Refusal
-	if !errors.As(err, &refusal) || refusal.Problem != policy.ProblemKind || !strings.Contains(refusal.Message, `"videos" here: use images, photos`) {
+	if !errors.As(err, &refusal) || refusal.Problem != policy.ProblemKind ||
+		!strings.Contains(refusal.Message, `"videos" here: use images, photos`) {
 		t.Errorf("error %v", err)
 	}
 	if _, err := p.Kind("photos"); err != nil {
@@ -177,8 +185,10 @@ func TestEveryCheckedExtensionHasAType(t *testing.T) {
 }
 
 func FuzzParsePolicy(f *testing.F) {
-	for _, s := range []string{`{"kinds":{"images":{}}}`, `{"kinds":{"images":null}}`, `null`, `{}`, `[`, `{"kinds":{"a":{"max_bytes":1,"min_bytes":0}}}`,
-		`{"kinds":{"a":{"extensions":["gif"],"after_end":null,"max_files":9223372036854775807}}}`, `{"kinds":{"a":{},"a":{"max_side":5}}}`,
+	for _, s := range []string{`{"kinds":{"images":{}}}`, `{"kinds":{"images":null}}`, `null`, `{}`, `[`,
+		`{"kinds":{"a":{"max_bytes":1,"min_bytes":0}}}`,
+		`{"kinds":{"a":{"extensions":["gif"],"after_end":null,"max_files":9223372036854775807}}}`,
+		`{"kinds":{"a":{},"a":{"max_side":5}}}`,
 		`{"KINDS":{"a":{"Duplicates":"refuse"}}}`, `{"kinds":{"a":{"max_bytes":-9223372036854775808}}} 1`} {
 		f.Add([]byte(s), int64(readable))
 	}
@@ -200,7 +210,8 @@ func FuzzParsePolicy(f *testing.F) {
 			t.Fatal("a policy without kinds was accepted")
 		}
 		for name, k := range p.Kinds {
-			if len(k.Extensions) == 0 || k.MinBytes < 0 || k.MaxBytes < max(k.MinBytes, 1) || k.MaxBytes > min(readable, policy.LargestObject) ||
+			if len(k.Extensions) == 0 || k.MinBytes < 0 || k.MaxBytes < max(k.MinBytes, 1) ||
+				k.MaxBytes > min(readable, policy.LargestObject) ||
 				k.MaxPixels < 1 || k.MaxSide < 1 || k.MaxFiles < 0 || k.MaxTotalBytes < 0 || k.MaxAncillaryBytes < 0 {
 				t.Fatalf("accepted as %s: %+v", name, k)
 			}

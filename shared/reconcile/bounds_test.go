@@ -24,7 +24,8 @@ func (w *fixture) onward(o reconcile.Options) (found map[string]bool, runs int) 
 		for _, f := range report.Findings {
 			found[fmt.Sprintf("%s %s %s", f.What, f.Key, f.Version)] = true
 		}
-		if o.MaxObjects > 0 && report.ObjectsSeen > o.MaxObjects || o.MaxRecords > 0 && (report.PendingSeen > o.MaxRecords || report.StoredSeen > o.MaxRecords) {
+		if o.MaxObjects > 0 && report.ObjectsSeen > o.MaxObjects || o.MaxRecords > 0 &&
+			(report.PendingSeen > o.MaxRecords || report.StoredSeen > o.MaxRecords) {
 			w.Fatalf("run %d looked at more than it was to: %+v", runs, report)
 		}
 		if report.Complete != (report.Resume == "") {
@@ -57,7 +58,8 @@ func TestBoundedRunsTogetherFindWhatAWholeOneDoes(t *testing.T) {
 	if len(want) != 8+7+7 {
 		t.Fatalf("a whole run found %v", want)
 	}
-	for _, o := range []reconcile.Options{{MaxObjects: 1}, {MaxRecords: 1}, {MaxObjects: 1, MaxRecords: 1}, {MaxObjects: 3, MaxRecords: 2}, {MaxObjects: 1000, MaxRecords: 1000}} {
+	for _, o := range []reconcile.Options{{MaxObjects: 1}, {MaxRecords: 1}, {MaxObjects: 1, MaxRecords: 1},
+		{MaxObjects: 3, MaxRecords: 2}, {MaxObjects: 1000, MaxRecords: 1000}} {
 		w := filled()
 		got, runs := w.onward(o)
 		if !maps.Equal(got, want) {
@@ -118,7 +120,8 @@ func TestARunStopsBeforeItsDeadline(t *testing.T) {
 				t.Fatal(err)
 			}
 			// Each page ends with one more listing, of the key that it may have cut.
-			if report.Complete || report.Resume == "" || report.PendingSeen != c.walked || report.Resent != c.walked || lists != c.pages {
+			if report.Complete || report.Resume == "" || report.PendingSeen != c.walked || report.Resent != c.walked ||
+				lists != c.pages {
 				t.Errorf("%d walked over, %d sent again, %d pages: %+v", report.PendingSeen, report.Resent, lists, report)
 			}
 			// The walk was cut within a page, which is done again: nothing is sent twice.

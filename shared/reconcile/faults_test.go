@@ -25,7 +25,8 @@ type smallPages struct {
 	limit int
 }
 
-func (s smallPages) ListVersions(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (upload.InventoryPage, error) {
+func (s smallPages) ListVersions(ctx context.Context, prefix string, cursor upload.Cursor,
+	limit int) (upload.InventoryPage, error) {
 	return s.Inventory.ListVersions(ctx, prefix, cursor, min(limit, s.limit))
 }
 
@@ -35,7 +36,8 @@ type inventoryFunc struct {
 	before func(prefix string) error
 }
 
-func (f inventoryFunc) ListVersions(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (upload.InventoryPage, error) {
+func (f inventoryFunc) ListVersions(ctx context.Context, prefix string, cursor upload.Cursor,
+	limit int) (upload.InventoryPage, error) {
 	if err := f.before(prefix); err != nil {
 		return upload.InventoryPage{}, err
 	}

@@ -52,14 +52,16 @@ func newFixture(t *testing.T) *fixture {
 	w.objects = uploadtest.NewObjects()
 	w.objects.SetClock(w.clock)
 	policy := policy.Default()
-	w.pipeline = &upload.Pipeline{Policy: policy, Layout: upload.DefaultLayout, Records: w.records, Objects: w.objects, Notifier: w,
-		Now: w.clock, NewID: w.newID, TombstoneLife: upload.DefaultTombstoneLife}
+	w.pipeline = &upload.Pipeline{Policy: policy, Layout: upload.DefaultLayout, Records: w.records, Objects: w.objects,
+		Notifier: w,
+		Now:      w.clock, NewID: w.newID, TombstoneLife: upload.DefaultTombstoneLife}
 	w.r = w.reconciler()
 	return w
 }
 
 func (w *fixture) reconciler() *reconcile.Reconciler {
-	return &reconcile.Reconciler{Records: w.records, Inventory: w.objects, Pipeline: w.pipeline, Queue: w.queue, Layout: upload.DefaultLayout,
+	return &reconcile.Reconciler{Records: w.records, Inventory: w.objects, Pipeline: w.pipeline, Queue: w.queue,
+		Layout: upload.DefaultLayout,
 		Bucket: bucket, Region: "eu-central-1", Limits: reconcile.DefaultLimits(5, 1801*time.Second), Now: w.clock,
 		Log: w.logger}
 }
@@ -163,7 +165,8 @@ type counts struct {
 }
 
 func countsOf(r reconcile.Report) counts {
-	return counts{r.Resent, r.NeverArrived, r.PendingTooLong, r.UnfinishedTooLong, r.OrphanObjects, r.StrayFiles, r.ForeignObjects, r.LostRecords, r.Failed}
+	return counts{r.Resent, r.NeverArrived, r.PendingTooLong, r.UnfinishedTooLong, r.OrphanObjects, r.StrayFiles,
+		r.ForeignObjects, r.LostRecords, r.Failed}
 }
 
 // runs does a run and wants it to be complete and to count exactly this.
@@ -182,7 +185,8 @@ func (w *fixture) counted(report reconcile.Report, want counts) {
 	if got := countsOf(report); got != want {
 		w.Errorf("counted %+v, want %+v; findings %+v", got, want, report.Findings)
 	}
-	if total := want.reenqueued + want.neverArrived + want.pendingTooLong + want.unfinishedTooLong + want.orphans + want.strays + want.foreign + want.lost; len(report.Findings) != total {
+	if total := want.reenqueued + want.neverArrived + want.pendingTooLong + want.unfinishedTooLong + want.orphans +
+		want.strays + want.foreign + want.lost; len(report.Findings) != total {
 		w.Errorf("%d findings, want %d: %+v", len(report.Findings), total, report.Findings)
 	}
 	if !slices.IsSortedFunc(report.Findings, func(a, b reconcile.Finding) int {
@@ -225,7 +229,8 @@ func (w *fixture) holds(number int, ref upload.Ref, want ...upload.Version) {
 	w.Helper()
 	var got []upload.Version
 	for _, m := range w.messages() {
-		if m.created.Key != string(upload.DefaultLayout.QuarantineKey(ref)) || m.created.Bucket != bucket || m.number != number {
+		if m.created.Key != string(upload.DefaultLayout.QuarantineKey(ref)) || m.created.Bucket != bucket ||
+			m.number != number {
 			w.Errorf("a message is about %+v, number %d; want number %d about %s", m.created, m.number, number, ref)
 		}
 		got = append(got, upload.Version(m.created.VersionID))

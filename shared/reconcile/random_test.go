@@ -53,7 +53,8 @@ func (o flakyObjects) Remove(ctx context.Context, key upload.Key, version upload
 	return o.inject(func() error { return o.Objects.Remove(ctx, key, version) })
 }
 
-func (o flakyObjects) ListVersions(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (out upload.InventoryPage, err error) {
+func (o flakyObjects) ListVersions(ctx context.Context, prefix string, cursor upload.Cursor,
+	limit int) (out upload.InventoryPage, err error) {
 	err = o.inject(func() error { out, err = o.Objects.ListVersions(ctx, prefix, cursor, limit); return err })
 	return out, err
 }
@@ -170,8 +171,9 @@ func TestWhateverIsLostEveryUploadComesToItsEnd(t *testing.T) {
 
 func runRandomly(t *testing.T, seed uint64, ends map[string]int) {
 	base := newFixture(t)
-	w := &randomRun{fixture: base, faults: &faults{random: rand.New(rand.NewPCG(seed, 1)), enabled: true}, bytes: map[upload.Ref]bool{},
-		sent: map[upload.Ref]int{}, notes: &notebook{text: map[string]string{}}}
+	w := &randomRun{fixture: base, faults: &faults{random: rand.New(rand.NewPCG(seed, 1)), enabled: true},
+		bytes: map[upload.Ref]bool{},
+		sent:  map[upload.Ref]int{}, notes: &notebook{text: map[string]string{}}}
 	flaky := flakyObjects{w.objects, w.faults}
 	w.pipeline.Records = flakyRecords{w.records, w.faults}
 	w.pipeline.Objects = flaky
@@ -224,7 +226,8 @@ func (w *randomRun) ended(ref upload.Ref, bytes bool, counted int, stuck reconci
 	case r.Status == upload.Pending:
 		end = "stuck"
 		if len(w.versionsOf(ref)) == 0 || stuck != reconcile.PendingTooLong || counted < 2 {
-			w.Errorf("%s is pending with %d versions, reported as %q, counted %d before the faults ended", ref, len(w.versionsOf(ref)), stuck, counted)
+			w.Errorf("%s is pending with %d versions, reported as %q, counted %d before the faults ended", ref,
+				len(w.versionsOf(ref)), stuck, counted)
 		}
 	case r.Status == upload.Rejected && r.Reason.Code == upload.NeverArrived:
 		end = "never_arrived"

@@ -17,7 +17,8 @@ import (
 // Every version gets a message of its own, newest first, under one count: which of them a validator that died
 // had promoted is not known here, and only the message of that one can bring the upload to its end.
 func (x *run) resend(ctx context.Context, record upload.Record, versions []upload.ObjectVersion) {
-	versions = slices.DeleteFunc(slices.Clone(versions), func(v upload.ObjectVersion) bool { return !record.NeedsWork(v.Version) })
+	versions = slices.DeleteFunc(slices.Clone(versions),
+		func(v upload.ObjectVersion) bool { return !record.NeedsWork(v.Version) })
 	if len(versions) == 0 {
 		return
 	}

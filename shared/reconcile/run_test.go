@@ -47,7 +47,8 @@ func (w *fixture) oneOfEach() counts {
 	w.objects.Post(filesKey(nobody), []byte("copy"))
 	w.objects.Post("quarantine/foreign", nil)
 	w.later(30 * day)
-	return counts{reenqueued: 1, neverArrived: 1, pendingTooLong: 1, unfinishedTooLong: 1, orphans: 1, strays: 1, foreign: 1, lost: 1}
+	return counts{reenqueued: 1, neverArrived: 1, pendingTooLong: 1, unfinishedTooLong: 1, orphans: 1, strays: 1,
+		foreign: 1, lost: 1}
 }
 
 func TestADryRunSaysWhatItWouldDoAndDoesNothing(t *testing.T) {
@@ -64,7 +65,8 @@ func TestADryRunSaysWhatItWouldDoAndDoesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if w.records.Digest() != records || w.objects.Digest() != objects || len(w.messages()) != 0 || len(w.told) != 2 || notes.sets != 0 {
+	if w.records.Digest() != records || w.objects.Digest() != objects || len(w.messages()) != 0 || len(w.told) != 2 ||
+		notes.sets != 0 {
 		t.Error("something was changed, sent, told or noted")
 	}
 	report := w.run(reconcile.Options{})
@@ -218,7 +220,8 @@ func TestWhatFailsIsCountedAndTheRestGoesOn(t *testing.T) {
 			if w.counted(report, want); !report.Complete {
 				t.Errorf("the rest did not go on: %+v", report)
 			}
-			if where := fmt.Sprintf("upload_id=%s key=%s error=", broken.ID, quarantineKey(broken)); strings.Count(w.log.String(), where) != want.failed {
+			if where := fmt.Sprintf("upload_id=%s key=%s error=", broken.ID,
+				quarantineKey(broken)); strings.Count(w.log.String(), where) != want.failed {
 				t.Errorf("logged not %d times with %s: %s", want.failed, where, &w.log)
 			}
 		})
@@ -373,7 +376,8 @@ func encoded(s string) string { return base64.RawURLEncoding.EncodeToString([]by
 func TestAPositionThatNoReportGaveIsABadCursor(t *testing.T) {
 	w := newFixture(t)
 	w.oneOfEach()
-	for _, resume := range []string{"x", "!", encoded(`{}`), encoded(`{"s":"elsewhere"}`), encoded(`{"s":"done","x":1}`), encoded(`{"s":"done"} `),
+	for _, resume := range []string{"x", "!", encoded(`{}`), encoded(`{"s":"elsewhere"}`), encoded(`{"s":"done","x":1}`),
+		encoded(`{"s":"done"} `),
 		strings.Repeat("A", 20_000), encoded(`{"s":"files","c":"made up"}`), encoded(`{"p":"made up","s":"files"}`)} {
 		if report, err := w.r.Run(t.Context(), reconcile.Options{Resume: resume}); !errors.Is(err, upload.ErrBadCursor) {
 			t.Errorf("%.40q: %+v, %v; want ErrBadCursor", resume, report, err)
@@ -386,7 +390,8 @@ func FuzzAPositionIsTakenOrRefused(f *testing.F) {
 	f.Add(encoded(`{"s":"stored","b":4922000000,"w":{"s":1},"f":{"o":2,"l":3,"m":4}}`))
 	f.Fuzz(func(t *testing.T, resume string) {
 		w := newFixture(t)
-		if _, err := w.r.Run(t.Context(), reconcile.Options{Resume: resume}); err != nil && !errors.Is(err, upload.ErrBadCursor) {
+		if _, err := w.r.Run(t.Context(), reconcile.Options{Resume: resume}); err != nil &&
+			!errors.Is(err, upload.ErrBadCursor) {
 			t.Errorf("%q: %v", resume, err)
 		}
 	})

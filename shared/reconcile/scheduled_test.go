@@ -66,7 +66,8 @@ func TestScheduledRunsSurveyOnceInSoManyDays(t *testing.T) {
 	}
 	lists := w.lists()
 	for w.later(time.Hour); w.clock().Sub(began) < 7*day; w.later(time.Hour) {
-		if report := w.scheduled(notes, every); report.StoredSeen+report.ObjectsSeen+*lists > 0 || !report.Complete || report.Survey != (reconcile.Total{}) {
+		if report := w.scheduled(notes, every); report.StoredSeen+report.ObjectsSeen+*lists > 0 || !report.Complete ||
+			report.Survey != (reconcile.Total{}) {
 			t.Fatalf("surveyed after %v: %+v", w.clock().Sub(began), report)
 		}
 	}
@@ -100,7 +101,8 @@ func TestASurveyThatTakesSeveralRunsGoesOnAtOnce(t *testing.T) {
 	total := reconcile.Total{}
 	for runs := 1; ; runs++ {
 		report := w.scheduled(notes, o)
-		if report.Survey.Stuck < total.Stuck || report.Survey.Orphans < total.Orphans || report.Survey.Whole != report.Complete {
+		if report.Survey.Stuck < total.Stuck || report.Survey.Orphans < total.Orphans ||
+			report.Survey.Whole != report.Complete {
 			t.Fatalf("run %d: %+v after %+v", runs, report.Survey, total)
 		}
 		if total = report.Survey; report.Complete {
@@ -115,7 +117,8 @@ func TestASurveyThatTakesSeveralRunsGoesOnAtOnce(t *testing.T) {
 		t.Errorf("in all %+v, want %+v", total, want)
 	}
 	w.later(7*day - w.clock().Sub(began))
-	if report := w.scheduled(notes, reconcile.Options{SurveyEvery: 7 * day}); report.Survey != total || report.ObjectsSeen == 0 {
+	if report := w.scheduled(notes, reconcile.Options{SurveyEvery: 7 * day}); report.Survey != total ||
+		report.ObjectsSeen == 0 {
 		t.Errorf("the next survey: %+v", report)
 	}
 }
@@ -146,7 +149,8 @@ func TestWhatWasNotSeenWholeSaysSo(t *testing.T) {
 	report := fails(func(prefix string) bool {
 		return strings.Contains(prefix, string(old.ID)) || strings.HasPrefix(prefix, upload.DefaultLayout.Files+"j")
 	})
-	if report.Walk != (reconcile.Total{Stuck: 1}) || report.Survey != (reconcile.Total{Stuck: 1, Orphans: 2}) || !report.Complete {
+	if report.Walk != (reconcile.Total{Stuck: 1}) || report.Survey != (reconcile.Total{Stuck: 1, Orphans: 2}) ||
+		!report.Complete {
 		t.Errorf("the walk %+v, the survey %+v", report.Walk, report.Survey)
 	}
 	w.later(7 * day)

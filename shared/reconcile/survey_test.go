@@ -118,7 +118,8 @@ func TestTheBytesOfARejectionStay(t *testing.T) {
 func TestWhatIsSentAgainIsWhatThePipelineHasWorkWith(t *testing.T) {
 	w := newFixture(t)
 	var refs []upload.Ref
-	for _, body := range []uploadtest.Body{uploadtest.Picture(1), uploadtest.Script(), uploadtest.Picture(2), uploadtest.Picture(3)} {
+	for _, body := range []uploadtest.Body{uploadtest.Picture(1), uploadtest.Script(), uploadtest.Picture(2),
+		uploadtest.Picture(3)} {
 		ref := w.announced(time.Hour)
 		w.post(ref, body)
 		w.post(ref, uploadtest.Picture(9))
@@ -169,7 +170,8 @@ func TestObjectsWithoutARecordAreReportedAndNotTouched(t *testing.T) {
 	w.runs(counts{})
 	w.later(time.Microsecond)
 	report := w.runs(counts{orphans: 1, strays: 1})
-	if f := report.Findings[0]; f.What != reconcile.OrphanObject || f.Key != quarantineKey(ref) || f.Upload != ref.ID || f.Version == "" || f.Status != "" {
+	if f := report.Findings[0]; f.What != reconcile.OrphanObject || f.Key != quarantineKey(ref) || f.Upload != ref.ID ||
+		f.Version == "" || f.Status != "" {
 		t.Errorf("the finding is %+v", f)
 	}
 	if f := report.Findings[1]; f.What != reconcile.StrayFile || f.Key != filesKey(ref) {
@@ -186,7 +188,8 @@ func TestObjectsWithoutARecordAreReportedAndNotTouched(t *testing.T) {
 
 func TestKeysThatHatcheryNeverMakesAreReported(t *testing.T) {
 	w := newFixture(t)
-	for _, key := range []upload.Key{"quarantine/readme.txt", "quarantine/j/entries/e/images/NOT-A-UUID", "files/j/entries/e/images/\x01",
+	for _, key := range []upload.Key{"quarantine/readme.txt", "quarantine/j/entries/e/images/NOT-A-UUID",
+		"files/j/entries/e/images/\x01",
 		"files/j/entries/e/images/019A0000-0000-7000-8000-000000000001"} {
 		w.objects.Post(key, []byte("?"))
 	}
@@ -284,7 +287,8 @@ func TestTheCopyOfADeletedUploadIsStray(t *testing.T) {
 func TestWhatTheReplacedServiceStoredIsNotLost(t *testing.T) {
 	w := newFixture(t)
 	ref := w.announced(0)
-	if _, err := w.records.Update(t.Context(), ref, upload.Settle(upload.Verdict{Status: upload.Stored, At: w.clock()})); err != nil {
+	if _, err := w.records.Update(t.Context(), ref,
+		upload.Settle(upload.Verdict{Status: upload.Stored, At: w.clock()})); err != nil {
 		t.Fatal(err)
 	}
 	w.later(30 * day)
@@ -293,7 +297,8 @@ func TestWhatTheReplacedServiceStoredIsNotLost(t *testing.T) {
 
 func TestStoredRecordsWithoutTheirVersionAreReported(t *testing.T) {
 	w := newFixture(t)
-	kept, lost, replaced := w.accepted(uploadtest.Picture(1)), w.accepted(uploadtest.Picture(2)), w.accepted(uploadtest.Picture(3))
+	kept, lost, replaced := w.accepted(uploadtest.Picture(1)), w.accepted(uploadtest.Picture(2)),
+		w.accepted(uploadtest.Picture(3))
 	for _, ref := range []upload.Ref{kept, lost, replaced} {
 		w.validate(ref, "")
 	}
@@ -308,7 +313,8 @@ func TestStoredRecordsWithoutTheirVersionAreReported(t *testing.T) {
 	w.objects.Post(filesKey(replaced), []byte("something else"))
 	report := w.runs(counts{lost: 2})
 	for i, ref := range []upload.Ref{lost, replaced} {
-		if f := report.Findings[i]; f.What != reconcile.LostRecord || f.Upload != ref.ID || f.Version != w.record(ref).ServedVersion {
+		if f := report.Findings[i]; f.What != reconcile.LostRecord || f.Upload != ref.ID ||
+			f.Version != w.record(ref).ServedVersion {
 			t.Errorf("the finding is %+v, want one about %s", f, ref)
 		}
 	}
@@ -359,7 +365,8 @@ func TestAReportListsAThousandFindingsAndCountsTheRest(t *testing.T) {
 		w.objects.Post(upload.Key(fmt.Sprintf("quarantine/%04d", n)), nil)
 	}
 	report := w.run(reconcile.Options{})
-	if report.ForeignObjects != reconcile.MaxFindings+5 || len(report.Findings) != reconcile.MaxFindings || report.FindingsLeftOut != 5 {
+	if report.ForeignObjects != reconcile.MaxFindings+5 || len(report.Findings) != reconcile.MaxFindings ||
+		report.FindingsLeftOut != 5 {
 		t.Errorf("%d counted, %d listed, %d left out", report.ForeignObjects, len(report.Findings), report.FindingsLeftOut)
 	}
 }

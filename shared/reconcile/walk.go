@@ -27,7 +27,8 @@ func (x *run) walk(ctx context.Context, at position) (position, bool) {
 	// What is younger than both limits needs nothing.
 	before := x.now.Add(-min(x.Limits.Overdue, x.Limits.Missing))
 	read := func(cursor upload.Cursor, limit int) ([]task, upload.Cursor, error) {
-		page, err := x.Records.Scan(ctx, upload.ScanQuery{Status: upload.Pending, Before: before, Cursor: cursor, Limit: limit})
+		page, err := x.Records.Scan(ctx,
+			upload.ScanQuery{Status: upload.Pending, Before: before, Cursor: cursor, Limit: limit})
 		return perRecord(ctx, page, x.pending), page.Next, err
 	}
 	var ended bool

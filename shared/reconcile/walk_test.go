@@ -28,7 +28,8 @@ func TestAPendingUploadWithBytesIsSentAgainOnceItIsOverdue(t *testing.T) {
 	}
 	c, key := got[0].created, upload.DefaultLayout.QuarantineKey(ref)
 	version := c.VersionID
-	if c.Key != string(key) || c.Bucket != bucket || c.Region != "eu-central-1" || c.Size != int64(len(body.Data)) || !c.Time.Equal(at.Truncate(time.Millisecond)) {
+	if c.Key != string(key) || c.Bucket != bucket || c.Region != "eu-central-1" || c.Size != int64(len(body.Data)) ||
+		!c.Time.Equal(at.Truncate(time.Millisecond)) {
 		t.Errorf("the message is about %+v", c)
 	}
 	if data, ok := w.objects.Bytes(key, upload.Version(version)); !ok || len(data) != len(body.Data) {
@@ -38,7 +39,8 @@ func TestAPendingUploadWithBytesIsSentAgainOnceItIsOverdue(t *testing.T) {
 		t.Errorf("the record counts %d at %v", r.Resends, r.ResentAt)
 	}
 	f := report.Findings[0]
-	if f.What != reconcile.Resent || f.Key != key || f.Upload != ref.ID || f.Status != upload.Pending || string(f.Version) != version || f.Detail == "" {
+	if f.What != reconcile.Resent || f.Key != key || f.Upload != ref.ID || f.Status != upload.Pending ||
+		string(f.Version) != version || f.Detail == "" {
 		t.Errorf("the finding is %+v", f)
 	}
 	if out := w.validate(ref, upload.Version(version)); out.Result != upload.ResultStored {
@@ -64,8 +66,10 @@ func TestItIsSentAgainTwiceAndThenReported(t *testing.T) {
 	w.later(overdue)
 	w.runs(counts{})
 	// Who may not do what stands at the end of what AWS says.
-	failure := "operation error S3: CopyObject, " + strings.Repeat("https response error, ", 60) + "is not authorized to perform: s3:GetObjectVersion"
-	if err := upload.NoteFailure(t.Context(), w.records, ref, upload.Failure{At: w.clock(), Message: failure}); err != nil {
+	failure := "operation error S3: CopyObject, " + strings.Repeat("https response error, ", 60) +
+		"is not authorized to perform: s3:GetObjectVersion"
+	if err := upload.NoteFailure(t.Context(), w.records, ref,
+		upload.Failure{At: w.clock(), Message: failure}); err != nil {
 		t.Fatal(err)
 	}
 	w.later(time.Microsecond)
@@ -123,7 +127,8 @@ func TestEveryVersionGetsItsMessage(t *testing.T) {
 	key := upload.DefaultLayout.QuarantineKey(ref)
 	first := w.post(ref, uploadtest.Picture(1))
 	second := w.post(ref, uploadtest.Picture(2))
-	if _, err := w.objects.Promote(t.Context(), upload.Promotion{From: key, Version: first, To: upload.DefaultLayout.FilesKey(ref)}); err != nil {
+	if _, err := w.objects.Promote(t.Context(),
+		upload.Promotion{From: key, Version: first, To: upload.DefaultLayout.FilesKey(ref)}); err != nil {
 		t.Fatal(err)
 	}
 	w.later(overdue + time.Second)
@@ -217,7 +222,8 @@ func TestAnUploadWhoseBytesNeverCameIsGivenUpADayAfterTheyCould(t *testing.T) {
 
 func TestOnlyPendingUploadsAreWalkedOver(t *testing.T) {
 	w := newFixture(t)
-	stored, rejected, deleted := w.accepted(uploadtest.Picture(1)), w.accepted(uploadtest.Script()), w.accepted(uploadtest.Picture(2))
+	stored, rejected, deleted := w.accepted(uploadtest.Picture(1)), w.accepted(uploadtest.Script()),
+		w.accepted(uploadtest.Picture(2))
 	w.validate(stored, "")
 	w.validate(rejected, "")
 	if _, err := w.pipeline.Delete(t.Context(), deleted); err != nil {

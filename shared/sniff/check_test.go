@@ -119,7 +119,8 @@ func TestEveryFileGetsTheVerdictOfTheManifest(t *testing.T) {
 			t.Errorf("%s: size %d, checksum %x", s.file, found.Size, found.SHA256)
 		}
 	}
-	for _, code := range []sniff.Code{sniff.TypeMismatch, sniff.Truncated, sniff.Corrupt, sniff.TrailingData, sniff.TooManyPixels, sniff.NotAllowed} {
+	for _, code := range []sniff.Code{sniff.TypeMismatch, sniff.Truncated, sniff.Corrupt, sniff.TrailingData,
+		sniff.TooManyPixels, sniff.NotAllowed} {
 		if codes[string(code)] == 0 {
 			t.Errorf("no file shows the code %s", code)
 		}
@@ -161,7 +162,8 @@ func TestGoDecodesWhatIsAllowed(t *testing.T) {
 		}
 		m, form, err := image.Decode(bytes.NewReader(s.data))
 		var unsupported jpeg.UnsupportedError
-		if errors.As(err, &unsupported) || strings.Contains(s.file, "dnl") || strings.Contains(s.file, "progressive-restart") || strings.Contains(s.file, "no-tables") {
+		if errors.As(err, &unsupported) || strings.Contains(s.file, "dnl") ||
+			strings.Contains(s.file, "progressive-restart") || strings.Contains(s.file, "no-tables") {
 			continue // arithmetic, lossless, 12 bits, hierarchical; DNL, restarts in progressive pictures; a GIF without colours
 		}
 		if err != nil {
@@ -184,7 +186,8 @@ func TestContentTypeIsThatOfTheBytes(t *testing.T) {
 		"genuine/go.gif": "image/gif", "genuine/sdl.bmp": "image/bmp",
 		"refused/jpeg-inside.png": "", "refused/matcher.bmp": "", "refused/giant.png": "image/png",
 	} {
-		found, _ := sniff.Check(t.Context(), bytes.NewReader(named(t, file)), strings.TrimPrefix(filepath.Ext(file), "."), everything())
+		found, _ := sniff.Check(t.Context(), bytes.NewReader(named(t, file)), strings.TrimPrefix(filepath.Ext(file), "."),
+			everything())
 		if found.ContentType != want {
 			t.Errorf("%s: %q, want %q", file, found.ContentType, want)
 		}
@@ -226,12 +229,17 @@ func TestMessagesAreOneCleanSentence(t *testing.T) {
 
 func TestMismatchSaysWhatTheBytesAre(t *testing.T) {
 	for file, want := range map[string]string{
-		"cat.png": "a script", "page.png": "an HTML page", "jpeg-inside.png": "a JPEG picture", "png-inside.jpg": "a PNG picture",
-		"gif-inside.jpeg": "a GIF picture", "bmp-inside.gif": "a BMP picture", "archive.jpg": "a ZIP archive", "document.jpg": "a PDF document",
-		"svg.gif": "an XML document", "program.bmp": "a Windows program", "matcher.bmp": "an HTML page", "webp.bmp": "data of no kind known here",
-		"zeros.png": "zero bytes", "control.png": "data of no kind known here", "zip-behind.png": "a ZIP archive", "script-behind.jpg": "a PHP script",
+		"cat.png": "a script", "page.png": "an HTML page", "jpeg-inside.png": "a JPEG picture",
+		"png-inside.jpg":  "a PNG picture",
+		"gif-inside.jpeg": "a GIF picture", "bmp-inside.gif": "a BMP picture", "archive.jpg": "a ZIP archive",
+		"document.jpg": "a PDF document",
+		"svg.gif":      "an XML document", "program.bmp": "a Windows program", "matcher.bmp": "an HTML page",
+		"webp.bmp":  "data of no kind known here",
+		"zeros.png": "zero bytes", "control.png": "data of no kind known here", "zip-behind.png": "a ZIP archive",
+		"script-behind.jpg": "a PHP script",
 	} {
-		_, err := sniff.Check(t.Context(), bytes.NewReader(named(t, "refused/"+file)), strings.TrimPrefix(filepath.Ext(file), "."), everything())
+		_, err := sniff.Check(t.Context(), bytes.NewReader(named(t, "refused/"+file)),
+			strings.TrimPrefix(filepath.Ext(file), "."), everything())
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want it to say %q", file, err, want)
 		}
@@ -240,7 +248,8 @@ func TestMismatchSaysWhatTheBytesAre(t *testing.T) {
 
 // After an error of the reader the rest is unknown, so that no verdict may rest on where the bytes end.
 func TestAReadersErrorIsTroubleNotAVerdict(t *testing.T) {
-	for _, cause := range []error{io.ErrUnexpectedEOF, errors.New("connection reset"), fs.ErrNotExist, fmt.Errorf("proxy: %w", io.EOF)} {
+	for _, cause := range []error{io.ErrUnexpectedEOF, errors.New("connection reset"), fs.ErrNotExist,
+		fmt.Errorf("proxy: %w", io.EOF)} {
 		for _, s := range genuine(t) {
 			for _, n := range []int{0, 1, 5, len(s.data) / 2, len(s.data) - 1, len(s.data)} {
 				r := io.MultiReader(bytes.NewReader(s.data[:n]), iotest.ErrReader(cause))

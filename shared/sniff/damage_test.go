@@ -30,10 +30,12 @@ func TestAPictureThatIsCutNeverPasses(t *testing.T) {
 	}
 }
 
-// optional reports whether a picture may do without these bytes at its end: zeros, then perhaps a video or Samsung's trailer.
+// optional reports whether a picture may do without these bytes at its end: zeros, then perhaps a
+// video or Samsung's trailer.
 func optional(rest []byte) bool {
 	rest = bytes.TrimLeft(rest, "\x00")
-	return len(rest) == 0 || bytes.HasPrefix(rest, []byte("\x01\x0a\x0e\x00\x00\x00Image_UTC_Data")) || bytes.HasPrefix(rest, []byte("ftyp")) || bytes.HasPrefix(rest[1:], []byte("ftyp"))
+	return len(rest) == 0 || bytes.HasPrefix(rest, []byte("\x01\x0a\x0e\x00\x00\x00Image_UTC_Data")) ||
+		bytes.HasPrefix(rest, []byte("ftyp")) || bytes.HasPrefix(rest[1:], []byte("ftyp"))
 }
 
 func TestOneByteMoreIsTrailingData(t *testing.T) {
@@ -156,7 +158,8 @@ func TestNothingHappensAtTheEdgesOfABlock(t *testing.T) {
 		at              int // where a segment of padding goes
 		padding         func(n int) []byte
 	}{
-		{"mpf-script.jpg", "jpg", 2, comment}, {"cjpeg-progressive-restart.jpg", "jpg", 2, comment}, {"motion.jpg", "jpg", 2, comment},
+		{"mpf-script.jpg", "jpg", 2, comment}, {"cjpeg-progressive-restart.jpg", "jpg", 2, comment},
+		{"motion.jpg", "jpg", 2, comment},
 		{"pillow-frames.gif", "gif", -1, gifComment}, {"netpbm.gif", "gif", -1, gifComment},
 	} {
 		data := named(t, "genuine/"+test.file)

@@ -83,7 +83,8 @@ func fuzz(f *testing.F, extension string, dimensions func([]byte) (int, int, err
 		if r.end > 1 || r.calls > 2+len(data)/1000 {
 			t.Fatalf("%d calls of Read for %d bytes, %d after the end", r.calls, len(data), r.end)
 		}
-		again, errAgain := sniff.Check(t.Context(), uneven{bytes.NewReader(data), rand.New(rand.NewPCG(seed, 0))}, extension, everything())
+		again, errAgain := sniff.Check(t.Context(), uneven{bytes.NewReader(data), rand.New(rand.NewPCG(seed, 0))}, extension,
+			everything())
 		if again != found || !same(err, errAgain) {
 			t.Fatalf("at once: %+v %v; in pieces: %+v %v", found, err, again, errAgain)
 		}

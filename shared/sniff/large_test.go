@@ -22,7 +22,8 @@ type large struct {
 
 // reader returns a picture of about size bytes.
 func (l large) reader(size int64) io.Reader {
-	return io.MultiReader(bytes.NewReader(l.head), &repeat{piece: l.piece, times: max(1, size/int64(len(l.piece)))}, bytes.NewReader(l.after))
+	return io.MultiReader(bytes.NewReader(l.head), &repeat{piece: l.piece, times: max(1, size/int64(len(l.piece)))},
+		bytes.NewReader(l.after))
 }
 
 // repeat reads a piece so many times.
@@ -61,7 +62,8 @@ func larges(t testing.TB, size int64) []large {
 	}
 	bitmap := func(depth, compression uint32, width, height int64, colours int) []byte {
 		b := []byte("BM\x00\x00\x00\x00\x00\x00\x00\x00")
-		for _, v := range []uint32{uint32(54 + 4*colours), 40, uint32(width), uint32(height), 1 | depth<<16, compression, 0, 0, 0, 0, 0} {
+		for _, v := range []uint32{uint32(54 + 4*colours), 40, uint32(width), uint32(height), 1 | depth<<16, compression, 0,
+			0, 0, 0, 0} {
 			b = binary.LittleEndian.AppendUint32(b, v)
 		}
 		return append(b, make([]byte, 4*colours)...)
@@ -70,8 +72,10 @@ func larges(t testing.TB, size int64) []large {
 	lines := size / int64(len(runs)) * 100
 	const png = "\x89PNG\r\n\x1a\n"
 	return []large{
-		{"PNG", "png", append([]byte(png), chunk("IHDR", []byte("\x00\x00\x40\x00\x00\x00\x40\x00\x08\x02\x00\x00\x00"))...), chunk("IDAT", random[:8<<10]), chunk("IEND", nil)},
-		{"JPEG", "jpg", jpeg[:start+2+int(binary.BigEndian.Uint16(jpeg[start+2:]))], bytes.ReplaceAll(random, []byte{0xff}, []byte{0xff, 0}), []byte("\xff\xd9")},
+		{"PNG", "png", append([]byte(png), chunk("IHDR", []byte("\x00\x00\x40\x00\x00\x00\x40\x00\x08\x02\x00\x00\x00"))...),
+			chunk("IDAT", random[:8<<10]), chunk("IEND", nil)},
+		{"JPEG", "jpg", jpeg[:start+2+int(binary.BigEndian.Uint16(jpeg[start+2:]))],
+			bytes.ReplaceAll(random, []byte{0xff}, []byte{0xff, 0}), []byte("\xff\xd9")},
 		{"GIF", "gif", gif[:len(gif)-5], append([]byte{255}, random[:255]...), []byte("\x00;")},
 		{"BMP", "bmp", bitmap(32, 0, 16<<10, rows, 0), random[:64<<10], nil},
 		{"BMPRuns", "bmp", bitmap(8, 1, 1000, lines, 256), runs, []byte{0, 1}},
@@ -105,7 +109,8 @@ func BenchmarkCheck(b *testing.B) {
 				}
 				middle := time.Now()
 				sum := sha256.New()
-				if _, err := io.CopyBuffer(struct{ io.Writer }{sum}, struct{ io.Reader }{bytes.NewReader(data)}, block); err != nil {
+				if _, err := io.CopyBuffer(struct{ io.Writer }{sum}, struct{ io.Reader }{bytes.NewReader(data)},
+					block); err != nil {
 					b.Fatal(err)
 				}
 				check, bare = check+middle.Sub(begin), bare+time.Since(middle)

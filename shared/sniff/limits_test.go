@@ -68,11 +68,13 @@ func TestAVideoFollowsOnlyAJPEG(t *testing.T) {
 	if got := verdict(t, slices.Concat(jpeg, film, make([]byte, 99)), "jpg", everything()); got != "ok" {
 		t.Errorf("zeros behind a video: %s", got)
 	}
-	if got := verdict(t, slices.Concat(jpeg, film, make([]byte, 99)), "jpg", sniff.Limits{Video: true}); got != "trailing_data" {
+	if got := verdict(t, slices.Concat(jpeg, film, make([]byte, 99)), "jpg",
+		sniff.Limits{Video: true}); got != "trailing_data" {
 		t.Errorf("zeros behind a video where no zeros may be: %s", got)
 	}
 	for zeros := 1; zeros <= 3; zeros++ { // the three that a video may begin with are no padding by themselves
-		if got := verdict(t, slices.Concat(jpeg, make([]byte, zeros)), "jpg", sniff.Limits{Video: true}); got != "trailing_data" {
+		if got := verdict(t, slices.Concat(jpeg, make([]byte, zeros)), "jpg",
+			sniff.Limits{Video: true}); got != "trailing_data" {
 			t.Errorf("%d zeros and no video: %s", zeros, got)
 		}
 	}
@@ -149,7 +151,8 @@ func TestMetadataIsBoundedWhereThePolicySaysSo(t *testing.T) {
 	}
 	// Pixels do not count, however they are split.
 	for _, file := range []string{"pypng.png", "ffmpeg-apng.png", "netpbm.gif"} {
-		if got := verdict(t, named(t, "genuine/"+file), file[len(file)-3:], sniff.Limits{MaxAncillaryBytes: 90}); got != "ok" {
+		if got := verdict(t, named(t, "genuine/"+file), file[len(file)-3:],
+			sniff.Limits{MaxAncillaryBytes: 90}); got != "ok" {
 			t.Errorf("%s: %s", file, got)
 		}
 	}

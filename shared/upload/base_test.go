@@ -218,7 +218,8 @@ type watchedRecords struct {
 	w *watch
 }
 
-func (s watchedRecords) Create(ctx context.Context, r upload.Record, once *upload.IdempotencyKey) (upload.Record, error) {
+func (s watchedRecords) Create(ctx context.Context, r upload.Record,
+	once *upload.IdempotencyKey) (upload.Record, error) {
 	return watched(s.w, "Create", func() (upload.Record, error) { return s.Records.Create(ctx, r, once) })
 }
 
@@ -234,7 +235,8 @@ func (s watchedRecords) Update(ctx context.Context, ref upload.Ref, t upload.Tra
 	return watched(s.w, t.Name, func() (upload.Record, error) { return s.Records.Update(ctx, ref, t) })
 }
 
-func (s watchedRecords) Usage(ctx context.Context, j upload.Journal, e upload.Entry, k policy.KindName) (upload.Usage, error) {
+func (s watchedRecords) Usage(ctx context.Context, j upload.Journal, e upload.Entry,
+	k policy.KindName) (upload.Usage, error) {
 	return watched(s.w, "Usage", func() (upload.Usage, error) { return s.Records.Usage(ctx, j, e, k) })
 }
 

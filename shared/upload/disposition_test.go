@@ -16,8 +16,10 @@ func TestDispositionHasAPlainAndWhereNeededAnExactName(t *testing.T) {
 		{"image/gif", "o'brien.gif", `inline; filename="o'brien.gif"`},
 		{"image/bmp", `say "hi".bmp`, `inline; filename="say _hi_.bmp"; filename*=UTF-8''say%20%22hi%22.bmp`},
 		{"image/png", `a\b.png`, `inline; filename="a_b.png"; filename*=UTF-8''a%5Cb.png`},
-		{"image/png", `x"; filename="evil.exe`, `inline; filename="x__ filename=_evil.exe"; filename*=UTF-8''x%22%3B%20filename%3D%22evil.exe`},
-		{"image/png", "a\r\nSet-Cookie: b=c", `inline; filename="a__Set-Cookie: b=c"; filename*=UTF-8''a%0D%0ASet-Cookie%3A%20b%3Dc`},
+		{"image/png", `x"; filename="evil.exe`,
+			`inline; filename="x__ filename=_evil.exe"; filename*=UTF-8''x%22%3B%20filename%3D%22evil.exe`},
+		{"image/png", "a\r\nSet-Cookie: b=c",
+			`inline; filename="a__Set-Cookie: b=c"; filename*=UTF-8''a%0D%0ASet-Cookie%3A%20b%3Dc`},
 		{"image/png", "100%.png", `inline; filename="100_.png"; filename*=UTF-8''100%25.png`},
 		{"image/png", "50%41.png", `inline; filename="50_41.png"; filename*=UTF-8''50%2541.png`},
 		{"image/png", "€ rates.png", `inline; filename="_ rates.png"; filename*=UTF-8''%E2%82%AC%20rates.png`},
@@ -39,7 +41,8 @@ func TestDispositionHasAPlainAndWhereNeededAnExactName(t *testing.T) {
 }
 
 func FuzzDisposition(f *testing.F) {
-	for _, s := range []string{"cat.png", "", `"`, `\`, `a\"b`, "a\r\nb", "100%", "%41", "€", "'", "''", "a*b", "\xff", "\x00", ";", "=", " ", "👩\u200d👧.png", "\u202e"} {
+	for _, s := range []string{"cat.png", "", `"`, `\`, `a\"b`, "a\r\nb", "100%", "%41", "€", "'", "''", "a*b", "\xff",
+		"\x00", ";", "=", " ", "👩\u200d👧.png", "\u202e"} {
 		f.Add("image/png", s)
 	}
 	f.Add("text/html", "x")
@@ -58,12 +61,14 @@ func FuzzDisposition(f *testing.F) {
 			t.Fatalf("%q is %q, want %q", value, form, want)
 		}
 		if len(params) != 1 || params["filename"] != filename {
-			t.Fatalf("%q names the file %q and has %d parameters, want %q alone", value, params["filename"], len(params), filename)
+			t.Fatalf("%q names the file %q and has %d parameters, want %q alone", value, params["filename"], len(params),
+				filename)
 		}
 		// A client that knows only the plain form finds a plain name, as long as the
 		// exact one.
 		plain, _, _ := strings.Cut(value, "; filename*=")
-		if _, params, err = mime.ParseMediaType(plain); err != nil || len(params["filename"]) != utf8.RuneCountInString(filename) || strings.ContainsAny(params["filename"], `"\%;`) {
+		if _, params, err = mime.ParseMediaType(plain); err != nil ||
+			len(params["filename"]) != utf8.RuneCountInString(filename) || strings.ContainsAny(params["filename"], `"\%;`) {
 			t.Fatalf("%q names the file %q (%v)", plain, params["filename"], err)
 		}
 	})

@@ -24,7 +24,8 @@ func TestTheSameBytesTwiceAreRefusedNamingTheFirst(t *testing.T) {
 	if !strings.Contains(reason.Message, string(first.ID)) {
 		t.Errorf("%q does not name the first, %s", reason.Message, first.ID)
 	}
-	if outcome.Record.SHA256 != sumOf(body) || outcome.Record.Size != int64(len(body)) || outcome.Record.ServedVersion != "" {
+	if outcome.Record.SHA256 != sumOf(body) || outcome.Record.Size != int64(len(body)) ||
+		outcome.Record.ServedVersion != "" {
 		t.Errorf("rejected as %+v", outcome.Record)
 	}
 	// Its copy is taken back, its bytes are kept; the first is untouched.
@@ -35,7 +36,8 @@ func TestTheSameBytesTwiceAreRefusedNamingTheFirst(t *testing.T) {
 	// Other bytes, another entry, another journal are no duplicates.
 	other, v := d.accept(t, "cat.png", picture(t, "png", 2))
 	d.validate(t, other, v, upload.ResultStored)
-	for _, q := range []upload.Request{{Journal: "j1", Entry: "e2", Kind: "images", Filename: "a.png"}, {Journal: "j2", Entry: "e1", Kind: "images", Filename: "a.png"}} {
+	for _, q := range []upload.Request{{Journal: "j1", Entry: "e2", Kind: "images", Filename: "a.png"},
+		{Journal: "j2", Entry: "e1", Kind: "images", Filename: "a.png"}} {
 		r, v := d.acceptAs(t, q, body)
 		d.validate(t, r, v, upload.ResultStored)
 	}

@@ -31,13 +31,17 @@ func Inspect(ctx context.Context, k policy.Kind, body io.Reader, extension strin
 	known := Facts{Size: size}
 	switch {
 	case !k.AllowsExtension(extension):
-		return known, &Reason{NotAllowed, fmt.Sprintf("Files ending in .%s are not accepted here: use one of %s.", extension, strings.Join(k.Extensions, ", "))}, nil
+		return known, newReason(NotAllowed, "Files ending in .%s are not accepted here: use one of %s.",
+			extension, strings.Join(k.Extensions, ", ")), nil
 	case size > k.MaxBytes:
-		return known, &Reason{TooLarge, fmt.Sprintf("The file has %d bytes and at most %d are accepted: make it smaller and upload it again.", size, k.MaxBytes)}, nil
+		return known, newReason(TooLarge, "The file has %d bytes and at most %d are accepted: "+
+			"make it smaller and upload it again.", size, k.MaxBytes), nil
 	case size < k.MinBytes:
-		return known, &Reason{TooSmall, fmt.Sprintf("The file has %d bytes and at least %d are needed: check that it was saved completely and upload it again.", size, k.MinBytes)}, nil
+		return known, newReason(TooSmall, "The file has %d bytes and at least %d are needed: "+
+			"check that it was saved completely and upload it again.", size, k.MinBytes), nil
 	case d.Size != 0 && d.Size != size:
-		return known, &Reason{ChecksumMismatch, fmt.Sprintf("The file has %d bytes but %d were announced: upload it again as a whole.", size, d.Size)}, nil
+		return known, newReason(ChecksumMismatch, "The file has %d bytes but %d were announced: "+
+			"upload it again as a whole.", size, d.Size), nil
 	}
 	found, err := sniff.Check(ctx, &measured{body, size, size}, extension, k.Limits())
 	if refusal, ok := errors.AsType[*sniff.Refusal](err); ok {
@@ -46,9 +50,11 @@ func Inspect(ctx context.Context, k policy.Kind, body io.Reader, extension strin
 	if err != nil {
 		return known, nil, err
 	}
-	facts := Facts{Size: found.Size, ContentType: found.ContentType, Width: found.Width, Height: found.Height, SHA256: hex.EncodeToString(found.SHA256[:])}
+	facts := Facts{Size: found.Size, ContentType: found.ContentType, Width: found.Width, Height: found.Height,
+		SHA256: hex.EncodeToString(found.SHA256[:])}
 	if d.SHA256 != "" && d.SHA256 != facts.SHA256 {
-		return facts, &Reason{ChecksumMismatch, "The bytes that arrived do not have the announced SHA-256: upload the file again."}, nil
+		return facts, newReason(ChecksumMismatch,
+			"The bytes that arrived do not have the announced SHA-256: upload the file again."), nil
 	}
 	return facts, nil, nil
 }

@@ -48,7 +48,8 @@ func TestInspectRefusesWithoutReading(t *testing.T) {
 		{"far too many", "png", 1 << 62, upload.Declared{}, upload.TooLarge, "at most 1000"},
 		{"one byte too few", "png", 9, upload.Declared{}, upload.TooSmall, "9 bytes and at least 10"},
 		{"nothing", "png", 0, upload.Declared{}, upload.TooSmall, "0 bytes and at least 10"},
-		{"another size than announced", "png", 100, upload.Declared{Size: 101}, upload.ChecksumMismatch, "100 bytes but 101 were announced"},
+		{"another size than announced", "png", 100, upload.Declared{Size: 101}, upload.ChecksumMismatch,
+			"100 bytes but 101 were announced"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			facts, reason, err := upload.Inspect(t.Context(), kind, unread{t}, c.extension, c.size, c.declared)
@@ -66,7 +67,8 @@ func TestTheBoundsThemselvesAreAllowed(t *testing.T) {
 	body := picture(t, "png", 1)
 	kind := defaultKind()
 	kind.MinBytes, kind.MaxBytes = int64(len(body)), int64(len(body))
-	if _, reason, err := upload.Inspect(t.Context(), kind, bytes.NewReader(body), "png", int64(len(body)), upload.Declared{}); reason != nil || err != nil {
+	if _, reason, err := upload.Inspect(t.Context(), kind, bytes.NewReader(body), "png", int64(len(body)),
+		upload.Declared{}); reason != nil || err != nil {
 		t.Errorf("%v, %v", reason, err)
 	}
 }
@@ -82,11 +84,13 @@ func TestInspectRefusesWhatTheBytesSay(t *testing.T) {
 		{"a script", "png", []byte("#!/bin/sh\nrm -rf /\n"), nil, upload.TypeMismatch},
 		{"another type", "gif", png, nil, upload.TypeMismatch},
 		{"cut short by the uploader", "png", png[:len(png)-5], nil, upload.Truncated},
-		{"damaged", "png", append(append([]byte{}, png[:40]...), append([]byte{png[40] ^ 1}, png[41:]...)...), nil, upload.Corrupt},
+		{"damaged", "png", append(append([]byte{}, png[:40]...), append([]byte{png[40] ^ 1}, png[41:]...)...), nil,
+			upload.Corrupt},
 		{"something appended", "png", append(append([]byte{}, png...), "<?php"...), nil, upload.TrailingData},
 		{"too many pixels", "png", png, func(k *policy.Kind) { k.MaxPixels = 5 }, upload.TooManyPixels},
 		{"too long a side", "png", png, func(k *policy.Kind) { k.MaxSide = 2 }, upload.TooManyPixels},
-		{"zeros appended, where they are not allowed", "png", append(append([]byte{}, png...), 0, 0), func(k *policy.Kind) { k.AfterEnd = nil }, upload.TrailingData},
+		{"zeros appended, where they are not allowed", "png", append(append([]byte{}, png...), 0, 0),
+			func(k *policy.Kind) { k.AfterEnd = nil }, upload.TrailingData},
 		{"nothing at all", "png", nil, func(k *policy.Kind) { k.MinBytes = 0 }, upload.Truncated},
 	} {
 		t.Run(c.what, func(t *testing.T) {
@@ -94,7 +98,8 @@ func TestInspectRefusesWhatTheBytesSay(t *testing.T) {
 			if c.change != nil {
 				c.change(&kind)
 			}
-			facts, reason, err := upload.Inspect(t.Context(), kind, bytes.NewReader(c.body), c.extension, int64(len(c.body)), upload.Declared{})
+			facts, reason, err := upload.Inspect(t.Context(), kind, bytes.NewReader(c.body), c.extension, int64(len(c.body)),
+				upload.Declared{})
 			if err != nil || reason == nil || reason.Code != c.code || reason.Message == "" {
 				t.Fatalf("%v, %v; want %q and a sentence", reason, err, c.code)
 			}
@@ -103,14 +108,17 @@ func TestInspectRefusesWhatTheBytesSay(t *testing.T) {
 			}
 		})
 	}
-	if _, reason, err := upload.Inspect(t.Context(), defaultKind(), bytes.NewReader(append(append([]byte{}, png...), 0, 0)), "png", int64(len(png)+2), upload.Declared{}); reason != nil || err != nil {
+	if _, reason, err := upload.Inspect(t.Context(), defaultKind(),
+		bytes.NewReader(append(append([]byte{}, png...), 0, 0)), "png", int64(len(png)+2),
+		upload.Declared{}); reason != nil || err != nil {
 		t.Errorf("zeros appended, where they are allowed: %v, %v", reason, err)
 	}
 }
 
 func TestOtherBytesThanAnnouncedAreRefused(t *testing.T) {
 	body := picture(t, "png", 1)
-	facts, reason, err := upload.Inspect(t.Context(), defaultKind(), bytes.NewReader(body), "png", int64(len(body)), upload.Declared{SHA256: someSum})
+	facts, reason, err := upload.Inspect(t.Context(), defaultKind(), bytes.NewReader(body), "png", int64(len(body)),
+		upload.Declared{SHA256: someSum})
 	if err != nil || reason == nil || reason.Code != upload.ChecksumMismatch {
 		t.Fatalf("%v, %v; want %q", reason, err, upload.ChecksumMismatch)
 	}
@@ -133,17 +141,22 @@ func TestTroubleWithReadingSaysNothingAboutTheBytes(t *testing.T) {
 		want error
 	}{
 		{"an error at once", t.Context(), iotest.ErrReader(errTrouble), size, errTrouble},
-		{"an error half way", t.Context(), io.MultiReader(bytes.NewReader(body[:30]), iotest.ErrReader(errTrouble)), size, errTrouble},
-		{"an error before the end", t.Context(), io.MultiReader(bytes.NewReader(body[:size-1]), iotest.ErrReader(errTrouble)), size, errTrouble},
-		{"an error where the end should be", t.Context(), io.MultiReader(bytes.NewReader(body), iotest.ErrReader(errTrouble)), size, errTrouble},
-		{"a connection that breaks off", t.Context(), io.MultiReader(bytes.NewReader(body[:30]), iotest.ErrReader(io.ErrUnexpectedEOF)), size, io.ErrUnexpectedEOF},
+		{"an error half way", t.Context(), io.MultiReader(bytes.NewReader(body[:30]), iotest.ErrReader(errTrouble)), size,
+			errTrouble},
+		{"an error before the end", t.Context(),
+			io.MultiReader(bytes.NewReader(body[:size-1]), iotest.ErrReader(errTrouble)), size, errTrouble},
+		{"an error where the end should be", t.Context(),
+			io.MultiReader(bytes.NewReader(body), iotest.ErrReader(errTrouble)), size, errTrouble},
+		{"a connection that breaks off", t.Context(),
+			io.MultiReader(bytes.NewReader(body[:30]), iotest.ErrReader(io.ErrUnexpectedEOF)), size, io.ErrUnexpectedEOF},
 		// The store ends early and calls it the end.
 		{"half of it", t.Context(), bytes.NewReader(body[:30]), size, io.ErrUnexpectedEOF},
 		{"one byte short", t.Context(), bytes.NewReader(body[:size-1]), size, io.ErrUnexpectedEOF},
 		{"nothing", t.Context(), bytes.NewReader(nil), size, io.ErrUnexpectedEOF},
 		{"a whole picture, but announced longer", t.Context(), bytes.NewReader(body), size + 1, io.ErrUnexpectedEOF},
 		{"more than announced", t.Context(), io.MultiReader(bytes.NewReader(body), strings.NewReader("x")), size, nil},
-		{"more than announced, in one read", t.Context(), bytes.NewReader(append(append([]byte{}, body...), 0, 0, 0)), size, nil},
+		{"more than announced, in one read", t.Context(), bytes.NewReader(append(append([]byte{}, body...), 0, 0, 0)), size,
+			nil},
 		{"cancelled", stopped, bytes.NewReader(body), size, context.Canceled},
 	} {
 		t.Run(c.what, func(t *testing.T) {
@@ -162,8 +175,10 @@ func TestTroubleWithReadingSaysNothingAboutTheBytes(t *testing.T) {
 // likes.
 func TestWhateverTheReadsTheVerdictIsTheSame(t *testing.T) {
 	body := picture(t, "jpg", 1)
-	for name, reader := range map[string]func(io.Reader) io.Reader{"one byte": iotest.OneByteReader, "halves": iotest.HalfReader, "data with the end": iotest.DataErrReader} {
-		facts, reason, err := upload.Inspect(t.Context(), defaultKind(), reader(bytes.NewReader(body)), "jpg", int64(len(body)), upload.Declared{})
+	for name, reader := range map[string]func(io.Reader) io.Reader{"one byte": iotest.OneByteReader,
+		"halves": iotest.HalfReader, "data with the end": iotest.DataErrReader} {
+		facts, reason, err := upload.Inspect(t.Context(), defaultKind(), reader(bytes.NewReader(body)), "jpg",
+			int64(len(body)), upload.Declared{})
 		if err != nil || reason != nil || facts.SHA256 != sumOf(body) {
 			t.Errorf("%s: %+v, %v, %v", name, facts, reason, err)
 		}
@@ -229,7 +244,8 @@ func (o openedAs) Open(ctx context.Context, key upload.Key, v upload.Version) (u
 
 func TestWhatWasAnnouncedIsCompared(t *testing.T) {
 	body := picture(t, "png", 1)
-	for what, declared := range map[string]upload.Declared{"size": {Size: int64(len(body)) + 1}, "sha256": {SHA256: someSum}} {
+	for what, declared := range map[string]upload.Declared{"size": {Size: int64(len(body)) + 1},
+		"sha256": {SHA256: someSum}} {
 		t.Run(what, func(t *testing.T) {
 			d := newDesk()
 			q := request("cat.png")
@@ -246,15 +262,17 @@ func TestWhatWasAnnouncedIsCompared(t *testing.T) {
 
 func TestWhatThePolicyHasNoMoreIsNotAllowed(t *testing.T) {
 	for what, policy := range map[string]policy.Policy{
-		"kind":      {Kinds: map[policy.KindName]policy.Kind{"videos": defaultKind()}},
-		"extension": {Kinds: map[policy.KindName]policy.Kind{"images": {Extensions: []string{"gif"}, MinBytes: 1, MaxBytes: 1000}}},
+		"kind": {Kinds: map[policy.KindName]policy.Kind{"videos": defaultKind()}},
+		"extension": {Kinds: map[policy.KindName]policy.Kind{
+			"images": {Extensions: []string{"gif"}, MinBytes: 1, MaxBytes: 1000}}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			d := newDesk()
 			r, v := d.accept(t, "cat.png", picture(t, "png", 1))
 			d.Policy = policy
 			d.validate(t, r, v, upload.ResultRejected)
-			if reason := d.wantCode(t, r, upload.NotAllowed); !strings.Contains(reason.Message, map[string]string{"kind": "kind images", "extension": "ending in .png"}[what]) {
+			if reason := d.wantCode(t, r, upload.NotAllowed); !strings.Contains(reason.Message,
+				map[string]string{"kind": "kind images", "extension": "ending in .png"}[what]) {
 				t.Errorf("the %s is gone, and the reason is %q", what, reason.Message)
 			}
 			if d.read != 0 {

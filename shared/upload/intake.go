@@ -43,7 +43,8 @@ func (p *Pipeline) Draft(q Request) (Record, error) {
 		return Record{}, err
 	}
 	if !kind.AllowsExtension(extension) {
-		return Record{}, policy.Refuse(policy.ProblemExtension, "Files ending in %q are not accepted as %s: use %s.", "."+extension, q.Kind, strings.Join(kind.Extensions, ", "))
+		return Record{}, policy.Refuse(policy.ProblemExtension, "Files ending in %q are not accepted as %s: use %s.",
+			"."+extension, q.Kind, strings.Join(kind.Extensions, ", "))
 	}
 	d := q.Declared
 	d.SHA256 = strings.ToLower(d.SHA256)
@@ -51,7 +52,9 @@ func (p *Pipeline) Draft(q Request) (Record, error) {
 		return Record{}, policy.Refuse(policy.ProblemChecksum, "The declared sha256 is not 64 hexadecimal digits.")
 	}
 	if d.Type != "" && !slices.Contains(policy.DeclaredTypes(extension), strings.ToLower(d.Type)) {
-		return Record{}, policy.Refuse(policy.ProblemType, "The declared type %q does not belong to the extension %q: send %s or no type.", d.Type, extension, policy.DeclaredTypes(extension)[0])
+		return Record{}, policy.Refuse(policy.ProblemType,
+			"The declared type %q does not belong to the extension %q: send %s or no type.", d.Type, extension,
+			policy.DeclaredTypes(extension)[0])
 	}
 	if d.Size != 0 {
 		if err := kind.CheckSize(d.Size); err != nil {
@@ -97,10 +100,13 @@ func (p *Pipeline) checkRoom(ctx context.Context, draft Record, kind policy.Kind
 		return fmt.Errorf("sum what entry %s/%s holds: %w", draft.Journal, draft.Entry, err)
 	}
 	if kind.MaxFiles > 0 && used.Files >= kind.MaxFiles {
-		return policy.Refuse(policy.ProblemQuota, "The entry holds %d files of this kind: at most %d are accepted. Delete one first.", used.Files, kind.MaxFiles)
+		return policy.Refuse(policy.ProblemQuota,
+			"The entry holds %d files of this kind: at most %d are accepted. Delete one first.", used.Files, kind.MaxFiles)
 	}
 	if kind.MaxTotalBytes > 0 && used.Bytes+draft.Declared.Size > kind.MaxTotalBytes {
-		return policy.Refuse(policy.ProblemQuota, "The entry holds %d bytes of this kind: at most %d are accepted in all. Delete a file first.", used.Bytes, kind.MaxTotalBytes)
+		return policy.Refuse(policy.ProblemQuota,
+			"The entry holds %d bytes of this kind: at most %d are accepted in all. Delete a file first.", used.Bytes,
+			kind.MaxTotalBytes)
 	}
 	return nil
 }
@@ -112,7 +118,8 @@ func (p *Pipeline) checkRoom(ctx context.Context, draft Record, kind policy.Kind
 //
 // An object that is there already is success: a retry of our own write, or a
 // repeated request. What it is, the validator will see.
-func (p *Pipeline) Accept(ctx context.Context, draft Record, key *IdempotencyKey, body io.ReadSeeker, size int64) (Record, error) {
+func (p *Pipeline) Accept(ctx context.Context, draft Record, key *IdempotencyKey, body io.ReadSeeker,
+	size int64) (Record, error) {
 	r, err := p.Begin(ctx, draft, key)
 	if err != nil {
 		return Record{}, err

@@ -20,7 +20,8 @@ func TestADraftIsWhatBeginWouldCreate(t *testing.T) {
 	q.Declared = upload.Declared{Size: 4711, Type: "Image/PNG", SHA256: strings.ToUpper(someSum)}
 	q.FormExpires = d.now.Add(15 * time.Minute)
 	got := d.draft(t, q)
-	want := upload.Record{ID: idNumber(1), Journal: "j1", Entry: "e1", Kind: "images", Name: "my_cat", Extension: "png", CreatedAt: noon, Status: upload.Pending,
+	want := upload.Record{ID: idNumber(1), Journal: "j1", Entry: "e1", Kind: "images", Name: "my_cat", Extension: "png",
+		CreatedAt: noon, Status: upload.Pending,
 		Declared: upload.Declared{Size: 4711, Type: "Image/PNG", SHA256: someSum}, FormExpires: noon.Add(15 * time.Minute)}
 	if got != want {
 		t.Errorf("draft\n%+v, want\n%+v", got, want)
@@ -44,16 +45,23 @@ func TestADraftIsRefusedForEachProblem(t *testing.T) {
 		{"no kind", func(q *upload.Request) { q.Kind = "" }, policy.ProblemKind, "use images"},
 		{"bad name", func(q *upload.Request) { q.Filename = "../cat.png" }, policy.ProblemName, "separator"},
 		{"no name", func(q *upload.Request) { q.Filename = "" }, policy.ProblemName, "no name"},
-		{"unlisted extension", func(q *upload.Request) { q.Filename = "cat.svg" }, policy.ProblemExtension, `".svg" are not accepted as images: use png, jpg`},
+		{"unlisted extension", func(q *upload.Request) { q.Filename = "cat.svg" }, policy.ProblemExtension,
+			`".svg" are not accepted as images: use png, jpg`},
 		{"double extension", func(q *upload.Request) { q.Filename = "cat.png.exe" }, policy.ProblemExtension, ".exe"},
 		{"trailing dot", func(q *upload.Request) { q.Filename = "cat." }, policy.ProblemExtension, "ends in a dot"},
-		{"type of another extension", func(q *upload.Request) { q.Declared.Type = "image/gif" }, policy.ProblemType, "send image/png or no type"},
-		{"type with more", func(q *upload.Request) { q.Declared.Type = "image/png, text/html" }, policy.ProblemType, "send image/png or no type"},
-		{"size above the bound", func(q *upload.Request) { q.Declared.Size = 5_500_001 }, policy.ProblemSize, "at most 5500000"},
+		{"type of another extension", func(q *upload.Request) { q.Declared.Type = "image/gif" }, policy.ProblemType,
+			"send image/png or no type"},
+		{"type with more", func(q *upload.Request) { q.Declared.Type = "image/png, text/html" }, policy.ProblemType,
+			"send image/png or no type"},
+		{"size above the bound", func(q *upload.Request) { q.Declared.Size = 5_500_001 }, policy.ProblemSize,
+			"at most 5500000"},
 		{"size below zero", func(q *upload.Request) { q.Declared.Size = -1 }, policy.ProblemSize, "at least 1"},
-		{"short sha256", func(q *upload.Request) { q.Declared.SHA256 = someSum[1:] }, policy.ProblemChecksum, "64 hexadecimal"},
-		{"long sha256", func(q *upload.Request) { q.Declared.SHA256 = someSum + "0" }, policy.ProblemChecksum, "64 hexadecimal"},
-		{"sha256 in base64", func(q *upload.Request) { q.Declared.SHA256 = strings.Repeat("+", 64) }, policy.ProblemChecksum, "64 hexadecimal"},
+		{"short sha256", func(q *upload.Request) { q.Declared.SHA256 = someSum[1:] }, policy.ProblemChecksum,
+			"64 hexadecimal"},
+		{"long sha256", func(q *upload.Request) { q.Declared.SHA256 = someSum + "0" }, policy.ProblemChecksum,
+			"64 hexadecimal"},
+		{"sha256 in base64", func(q *upload.Request) { q.Declared.SHA256 = strings.Repeat("+", 64) }, policy.ProblemChecksum,
+			"64 hexadecimal"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			d := newDesk()
@@ -77,7 +85,9 @@ func TestADraftIsRefusedForEachProblem(t *testing.T) {
 func TestADraftMayDeclareWhatIsRight(t *testing.T) {
 	d := newDesk()
 	d.kind(func(k *policy.Kind) { k.MinBytes = 10 })
-	for filename, types := range map[string][]string{"a.png": {"", "image/png", "IMAGE/PNG"}, "a.jpg": {"image/jpeg", "image/jpg"}, "a.jpeg": {"image/jpeg"}, "a.gif": {"image/gif"}, "a.bmp": {"image/bmp", "image/x-ms-bmp"}} {
+	for filename, types := range map[string][]string{"a.png": {"", "image/png", "IMAGE/PNG"},
+		"a.jpg": {"image/jpeg", "image/jpg"}, "a.jpeg": {"image/jpeg"}, "a.gif": {"image/gif"},
+		"a.bmp": {"image/bmp", "image/x-ms-bmp"}} {
 		for _, declared := range types {
 			q := request(filename)
 			q.Declared.Type = declared
@@ -146,7 +156,8 @@ func TestTroubleWithTheBytesLeavesTheRecord(t *testing.T) {
 	d.fail("Put")
 	draft := d.draft(t, request("cat.png"))
 	r, err := d.Accept(t.Context(), draft, nil, strings.NewReader("x"), 1)
-	if !errors.Is(err, errTrouble) || r != (upload.Record{}) || !strings.Contains(err.Error(), string(d.quarantine(draft))) {
+	if !errors.Is(err, errTrouble) || r != (upload.Record{}) ||
+		!strings.Contains(err.Error(), string(d.quarantine(draft))) {
 		t.Errorf("%+v, %v; want trouble that names the key", r, err)
 	}
 	// A write that was reported failed may have happened: only the reconciler may
@@ -174,7 +185,8 @@ func TestTroubleWithTheRecordWritesNoBytes(t *testing.T) {
 }
 
 func once(key, fingerprint string) *upload.IdempotencyKey {
-	return &upload.IdempotencyKey{Scope: "j1/e1/images/post", Key: key, Fingerprint: fingerprint, Expires: noon.Add(24 * time.Hour)}
+	return &upload.IdempotencyKey{Scope: "j1/e1/images/post", Key: key, Fingerprint: fingerprint,
+		Expires: noon.Add(24 * time.Hour)}
 }
 
 func TestARepeatedRequestMakesTheFirstWhole(t *testing.T) {
@@ -182,7 +194,8 @@ func TestARepeatedRequestMakesTheFirstWhole(t *testing.T) {
 	body := picture(t, "png", 1)
 	// The first attempt breaks off between record and bytes.
 	d.fail("Put")
-	if _, err := d.Accept(t.Context(), d.draft(t, request("cat.png")), once("k", "f"), bytes.NewReader(body), int64(len(body))); err == nil {
+	if _, err := d.Accept(t.Context(), d.draft(t, request("cat.png")), once("k", "f"), bytes.NewReader(body),
+		int64(len(body))); err == nil {
 		t.Fatal("no trouble")
 	}
 	d.heal()
@@ -198,7 +211,8 @@ func TestARepeatedRequestMakesTheFirstWhole(t *testing.T) {
 		t.Errorf("the repeated request has a record of its own (%v)", err)
 	}
 	// A third time everything is there, and it is the same answer.
-	again, err := d.Accept(t.Context(), d.draft(t, request("cat.png")), once("k", "f"), bytes.NewReader(body), int64(len(body)))
+	again, err := d.Accept(t.Context(), d.draft(t, request("cat.png")), once("k", "f"), bytes.NewReader(body),
+		int64(len(body)))
 	if err != nil || again != r {
 		t.Errorf("%+v, %v; want %+v", again, err, r)
 	}
@@ -235,7 +249,8 @@ func TestARepeatedRequestGetsASettledRecordWithoutAWrite(t *testing.T) {
 		t.Run(string(c.status), func(t *testing.T) {
 			d := newDesk()
 			body := picture(t, "png", 1)
-			r, err := d.Accept(t.Context(), d.draft(t, request("cat.png")), once("k", "f"), bytes.NewReader(body), int64(len(body)))
+			r, err := d.Accept(t.Context(), d.draft(t, request("cat.png")), once("k", "f"), bytes.NewReader(body),
+				int64(len(body)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -254,11 +269,13 @@ func TestARepeatedRequestGetsASettledRecordWithoutAWrite(t *testing.T) {
 
 func TestAnIdempotencyKeyIsForOneUpload(t *testing.T) {
 	d := newDesk()
-	if _, err := d.Accept(t.Context(), d.draft(t, request("cat.png")), once("k", "f"), strings.NewReader("x"), 1); err != nil {
+	if _, err := d.Accept(t.Context(), d.draft(t, request("cat.png")), once("k", "f"), strings.NewReader("x"),
+		1); err != nil {
 		t.Fatal(err)
 	}
 	d.forget()
-	if r, err := d.Accept(t.Context(), d.draft(t, request("dog.png")), once("k", "g"), unread{t}, 1); !errors.Is(err, upload.ErrKeyReused) || r != (upload.Record{}) {
+	if r, err := d.Accept(t.Context(), d.draft(t, request("dog.png")), once("k", "g"), unread{t}, 1); !errors.Is(err,
+		upload.ErrKeyReused) || r != (upload.Record{}) {
 		t.Errorf("%+v, %v; want ErrKeyReused", r, err)
 	}
 	if slices.Contains(d.seen(), "Put") {

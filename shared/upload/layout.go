@@ -31,7 +31,8 @@ func (l Layout) ParseQuarantineKey(k Key) (Ref, bool) {
 		return Ref{}, false
 	}
 	parts := strings.Split(rest, "/")
-	if len(parts) != 5 || parts[1] != "entries" || !ValidPathID(parts[0]) || !ValidPathID(parts[2]) || !policy.KindName(parts[3]).Valid() {
+	if len(parts) != 5 || parts[1] != "entries" || !ValidPathID(parts[0]) || !ValidPathID(parts[2]) ||
+		!policy.KindName(parts[3]).Valid() {
 		return Ref{}, false
 	}
 	id, err := ParseID(parts[4])

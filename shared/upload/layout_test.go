@@ -21,7 +21,8 @@ func TestKeysHaveTheDocumentedForm(t *testing.T) {
 }
 
 func TestAQuarantineKeyIsReadBack(t *testing.T) {
-	for _, layout := range []upload.Layout{upload.DefaultLayout, {Quarantine: "dev/in/", Files: "dev/out/"}, {Quarantine: "entries/", Files: "f/"}} {
+	for _, layout := range []upload.Layout{upload.DefaultLayout, {Quarantine: "dev/in/", Files: "dev/out/"},
+		{Quarantine: "entries/", Files: "f/"}} {
 		for _, ref := range []upload.Ref{someRef, {Journal: "entries", Entry: "entries", Kind: "entries", ID: someID},
 			{Journal: upload.Journal(strings.Repeat("j", 64)), Entry: "-", Kind: "k", ID: someID}} {
 			got, ok := layout.ParseQuarantineKey(layout.QuarantineKey(ref))
@@ -89,8 +90,10 @@ func TestAnIDIsAUUIDInCanonicalForm(t *testing.T) {
 			t.Errorf("ParseID(%q) = %q, %v", s, id, err)
 		}
 	}
-	for _, s := range []string{"", "cat.png", "1", strings.ReplaceAll(someID, "-", ""), "{" + someID + "}", "urn:uuid:" + someID, someID + "0", someID[:35],
-		" " + someID[1:], strings.Replace(someID, "-", "_", 1), someID[:35] + "g", someID[:35] + "\n", strings.Repeat("a", 36), "../../../../../../../../etc/passwdxx"} {
+	for _, s := range []string{"", "cat.png", "1", strings.ReplaceAll(someID, "-", ""), "{" + someID + "}",
+		"urn:uuid:" + someID, someID + "0", someID[:35],
+		" " + someID[1:], strings.Replace(someID, "-", "_", 1), someID[:35] + "g", someID[:35] + "\n",
+		strings.Repeat("a", 36), "../../../../../../../../etc/passwdxx"} {
 		if id, err := upload.ParseID(s); err == nil {
 			t.Errorf("ParseID(%q) = %q, want an error", s, id)
 		}

@@ -41,18 +41,18 @@ type LegacyImages interface {
 	RemoveLegacy(ctx context.Context, ref Ref) error
 }
 
-// LegacyImage is what is known of an old image without reading all of it.
+// LegacyImage is what is known of a legacy image without reading all of it.
 type LegacyImage struct {
 	Size int64
 	Head []byte
 }
 
-// LegacyVersion stands for the version of an old image that was judged after all: its
+// LegacyVersion stands for the version of a legacy image that was judged after all: its
 // bucket has none. Such an upload is served as any other, and its deletion removes
-// the old image, too.
+// the legacy image, too.
 const LegacyVersion Version = "old-image"
 
-// JudgeLegacy reads an old image whole, as Validate reads what is in quarantine, and
+// JudgeLegacy reads a legacy image whole, as Validate reads what is in quarantine, and
 // gives why it may not be served, nil when it may. Nothing is changed.
 func (p *Pipeline) JudgeLegacy(ctx context.Context, record Record) (Facts, *Reason, error) {
 	ref := record.Ref()
@@ -62,21 +62,21 @@ func (p *Pipeline) JudgeLegacy(ctx context.Context, record Record) (Facts, *Reas
 	}
 	image, err := p.LegacyImages.Head(ctx, ref)
 	if err != nil {
-		return Facts{}, nil, fmt.Errorf("look at the old image of %s: %w", ref, err)
+		return Facts{}, nil, fmt.Errorf("look at the legacy image of %s: %w", ref, err)
 	}
 	body, err := p.LegacyImages.Read(ctx, ref, 0, -1)
 	if err != nil {
-		return Facts{}, nil, fmt.Errorf("read the old image of %s: %w", ref, err)
+		return Facts{}, nil, fmt.Errorf("read the legacy image of %s: %w", ref, err)
 	}
 	defer body.Close() //nolint:errcheck // reading is over; there is nothing to lose
 	facts, reason, err := Inspect(ctx, kind, body, record.Extension, image.Size, Declared{})
 	if err != nil {
-		return Facts{}, nil, fmt.Errorf("inspect the old image of %s: %w", ref, err)
+		return Facts{}, nil, fmt.Errorf("inspect the legacy image of %s: %w", ref, err)
 	}
 	return facts, reason, nil
 }
 
-// AdoptLegacy judges an old image and promotes it: from then on it is an upload as any
+// AdoptLegacy judges a legacy image and promotes it: from then on it is an upload as any
 // other. With a reason it may not be, and stays what it was. It may be repeated after
 // any error.
 func (p *Pipeline) AdoptLegacy(ctx context.Context, record Record) (Record, *Reason, error) {
@@ -86,21 +86,26 @@ func (p *Pipeline) AdoptLegacy(ctx context.Context, record Record) (Record, *Rea
 		return record, reason, err
 	}
 	to := p.Layout.FilesKey(ref)
-	copied, err := p.LegacyImages.PromoteLegacy(ctx, ref, Promotion{Version: LegacyVersion, To: to, ContentType: facts.ContentType,
-		Disposition: Disposition(facts.ContentType, record.FullName())})
+	copied, err := p.LegacyImages.PromoteLegacy(ctx, ref,
+		Promotion{Version: LegacyVersion, To: to, ContentType: facts.ContentType,
+			Disposition: Disposition(facts.ContentType, record.FullName())})
 	if errors.Is(err, ErrExists) {
 		copied, err = p.Objects.Stat(ctx, to)
 	}
 	if err != nil {
-		return record, nil, fmt.Errorf("promote the old image of %s: %w", ref, err)
+		return record, nil, fmt.Errorf("promote the legacy image of %s: %w", ref, err)
 	}
 	if copied.Source != LegacyVersion || copied.SHA256 != facts.SHA256 {
 		// Its bucket has no versions: what was copied need not be what was read. Nothing
 		// serves that copy, and another run may be about to, so a person removes it.
-		return record, nil, fmt.Errorf("promote the old image of %s: %q holds a copy of version %q with the SHA-256 %q, and %q was read: remove its version %s when no other run is under way, and try again", ref, to, copied.Source, copied.SHA256, facts.SHA256, copied.Version)
+		return record, nil, fmt.Errorf(
+			"promote the legacy image of %s: %q holds a copy of version %q with the SHA-256 %q, and %q was read: remove its "+
+				"version %s when no other run is under way, and try again", ref, to, copied.Source, copied.SHA256, facts.SHA256,
+			copied.Version)
 	}
-	adopted, err := p.Records.Update(ctx, ref, Adopt(Verdict{Status: Stored, Version: LegacyVersion, At: p.Now(), Size: facts.Size,
-		ContentType: facts.ContentType, SHA256: facts.SHA256, Served: copied.Version}))
+	adopted, err := p.Records.Update(ctx, ref,
+		Adopt(Verdict{Status: Stored, Version: LegacyVersion, At: p.Now(), Size: facts.Size,
+			ContentType: facts.ContentType, SHA256: facts.SHA256, Served: copied.Version}))
 	if err != nil {
 		return record, nil, p.notAdopted(ctx, ref, copied, err)
 	}
@@ -126,7 +131,7 @@ func (p *Pipeline) notAdopted(ctx context.Context, ref Ref, copied Copy, cause e
 	return cause
 }
 
-// LegacyHead is how many first bytes of an old image are looked at.
+// LegacyHead is how many first bytes of a legacy image are looked at.
 const LegacyHead = 512
 
 // TypeOf is the media type of an extension whose signature head begins with, "" when

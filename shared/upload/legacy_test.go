@@ -10,7 +10,7 @@ import (
 	"hatchery/shared/uploadtest"
 )
 
-// changing is old images of which one changes after it was read.
+// changing is legacy images of which one changes after it was read.
 type changing struct {
 	upload.LegacyImages
 	change func()
@@ -27,13 +27,14 @@ func oldDesk(t *testing.T, body []byte) (*desk, *uploadtest.LegacyImages, upload
 	d := newDesk()
 	old := uploadtest.NewLegacyImages().Promoting(d.objects)
 	d.LegacyImages = old
-	r := upload.Record{ID: idNumber(77), Journal: "j1", Entry: "e1", Kind: "images", Name: "my_cat", Extension: "png", CreatedAt: noon, Status: upload.Stored}
+	r := upload.Record{ID: idNumber(77), Journal: "j1", Entry: "e1", Kind: "images", Name: "my_cat", Extension: "png",
+		CreatedAt: noon, Status: upload.Stored}
 	d.records.Overwrite(r)
 	old.Put(r.Ref(), body)
 	return d, old, r
 }
 
-func TestAnOldImageThatIsAllowedIsAnUploadAsAnyOther(t *testing.T) {
+func TestALegacyImageThatIsAllowedIsAnUploadAsAnyOther(t *testing.T) {
 	body := picture(t, "png", 1)
 	d, old, r := oldDesk(t, body)
 	got, reason, err := d.AdoptLegacy(t.Context(), r)
@@ -41,7 +42,8 @@ func TestAnOldImageThatIsAllowedIsAnUploadAsAnyOther(t *testing.T) {
 		t.Fatalf("%v, %v", reason, err)
 	}
 	kept := d.wantStatus(t, r, upload.Stored)
-	if kept != got || kept.Legacy() || kept.Size != int64(len(body)) || kept.ContentType != "image/png" || kept.JudgedVersion != upload.LegacyVersion || kept.ServedVersion == "" {
+	if kept != got || kept.Legacy() || kept.Size != int64(len(body)) || kept.ContentType != "image/png" ||
+		kept.JudgedVersion != upload.LegacyVersion || kept.ServedVersion == "" {
 		t.Errorf("adopted as %+v", kept)
 	}
 	d.wantVersions(t, d.files(r), kept.ServedVersion)
@@ -52,11 +54,11 @@ func TestAnOldImageThatIsAllowedIsAnUploadAsAnyOther(t *testing.T) {
 	}
 	d.wantVersions(t, d.files(r))
 	if _, err := old.Head(t.Context(), r.Ref()); !errors.Is(err, upload.ErrGone) {
-		t.Errorf("the old image after the deletion: %v", err)
+		t.Errorf("the legacy image after the deletion: %v", err)
 	}
 }
 
-func TestAnOldImageThatIsNotAllowedStaysWhatItWas(t *testing.T) {
+func TestALegacyImageThatIsNotAllowedStaysWhatItWas(t *testing.T) {
 	d, _, r := oldDesk(t, []byte("<script>"))
 	_, reason, err := d.AdoptLegacy(t.Context(), r)
 	if err != nil || reason == nil || reason.Code != upload.TypeMismatch {
@@ -84,11 +86,12 @@ func TestAdoptingMayBeBrokenOffAndRepeated(t *testing.T) {
 	d.wantVersions(t, d.files(r), got.ServedVersion)
 }
 
-func TestAnOldImageThatChangesWhileItIsCopiedIsTrouble(t *testing.T) {
+func TestALegacyImageThatChangesWhileItIsCopiedIsTrouble(t *testing.T) {
 	d, old, r := oldDesk(t, picture(t, "png", 1))
 	d.LegacyImages = changing{old, func() { old.Put(r.Ref(), picture(t, "png", 2)) }}
 	_, _, err := d.AdoptLegacy(t.Context(), r)
-	if err == nil || !strings.Contains(err.Error(), "SHA-256") || !strings.Contains(err.Error(), string(firstVersion(d.files(r)))) {
+	if err == nil || !strings.Contains(err.Error(), "SHA-256") ||
+		!strings.Contains(err.Error(), string(firstVersion(d.files(r)))) {
 		t.Errorf("adopted: %v", err)
 	}
 	if kept := d.wantStatus(t, r, upload.Stored); !kept.Legacy() {
@@ -110,7 +113,7 @@ func TestAnotherCopyInItsPlaceIsTrouble(t *testing.T) {
 	}
 }
 
-func TestADeletionOfAnUploadTouchesNoOldImage(t *testing.T) {
+func TestADeletionOfAnUploadTouchesNoLegacyImage(t *testing.T) {
 	d, old, _ := oldDesk(t, picture(t, "png", 1))
 	r, v := d.accept(t, "cat.png", picture(t, "png", 1))
 	d.validate(t, r, v, upload.ResultStored)
@@ -123,7 +126,7 @@ func TestADeletionOfAnUploadTouchesNoOldImage(t *testing.T) {
 	}
 }
 
-// failingOld is old images whose removal fails.
+// failingOld is legacy images whose removal fails.
 type failingOld struct {
 	upload.LegacyImages
 	left int
@@ -136,14 +139,15 @@ func (f *failingOld) RemoveLegacy(ctx context.Context, ref upload.Ref) error {
 	return f.LegacyImages.RemoveLegacy(ctx, ref)
 }
 
-// TestADeletionOfAnOldImageThatFailsIsFinishedByTheNext, where a store keeps no
+// TestADeletionOfALegacyImageThatFailsIsFinishedByTheNext, where a store keeps no
 // tombstones, too: the record goes last.
-func TestADeletionOfAnOldImageThatFailsIsFinishedByTheNext(t *testing.T) {
+func TestADeletionOfALegacyImageThatFailsIsFinishedByTheNext(t *testing.T) {
 	for _, swap := range []bool{true, false} {
 		d := deskOn(uploadtest.RecordsOptions{Swap: swap})
 		old := uploadtest.NewLegacyImages()
 		d.LegacyImages = &failingOld{old, 1}
-		r := upload.Record{ID: idNumber(77), Journal: "j1", Entry: "e1", Kind: "images", Name: "my_cat", Extension: "png", CreatedAt: noon, Status: upload.Stored}
+		r := upload.Record{ID: idNumber(77), Journal: "j1", Entry: "e1", Kind: "images", Name: "my_cat", Extension: "png",
+			CreatedAt: noon, Status: upload.Stored}
 		d.records.Overwrite(r)
 		old.Put(r.Ref(), picture(t, "png", 1))
 		if _, err := d.Delete(t.Context(), r.Ref()); !errors.Is(err, errTrouble) {
@@ -154,14 +158,15 @@ func TestADeletionOfAnOldImageThatFailsIsFinishedByTheNext(t *testing.T) {
 			t.Fatalf("swap %t: again: %v", swap, err)
 		}
 		if _, err := old.Head(t.Context(), r.Ref()); !errors.Is(err, upload.ErrGone) {
-			t.Errorf("swap %t: the old image: %v", swap, err)
+			t.Errorf("swap %t: the legacy image: %v", swap, err)
 		}
 	}
 }
 
-func TestAnOldImageWhoseBucketIsNotKnownIsNotDeleted(t *testing.T) {
+func TestALegacyImageWhoseBucketIsNotKnownIsNotDeleted(t *testing.T) {
 	d := deskOn(uploadtest.RecordsOptions{})
-	r := upload.Record{ID: idNumber(77), Journal: "j1", Entry: "e1", Kind: "images", Name: "my_cat", Extension: "png", CreatedAt: noon, Status: upload.Stored}
+	r := upload.Record{ID: idNumber(77), Journal: "j1", Entry: "e1", Kind: "images", Name: "my_cat", Extension: "png",
+		CreatedAt: noon, Status: upload.Stored}
 	d.records.Overwrite(r)
 	if _, err := d.Delete(t.Context(), r.Ref()); err == nil || !errors.Is(err, upload.ErrNoLegacyBucket) {
 		t.Errorf("deleted: %v", err)
@@ -169,7 +174,7 @@ func TestAnOldImageWhoseBucketIsNotKnownIsNotDeleted(t *testing.T) {
 	d.wantStatus(t, r, upload.Stored)
 }
 
-func TestACopyOfAnOldImageThatIsDeletedMeanwhileIsTakenBack(t *testing.T) {
+func TestACopyOfALegacyImageThatIsDeletedMeanwhileIsTakenBack(t *testing.T) {
 	d, _, r := oldDesk(t, picture(t, "png", 1))
 	d.before[upload.AdoptName] = func() error {
 		_, err := d.records.Update(t.Context(), r.Ref(), upload.Delete(noon, noon))

@@ -272,7 +272,8 @@ func firstVersion(key upload.Key) upload.Version {
 // promoteByHand makes the copy that a validator would make.
 func (d *desk) promoteByHand(t testing.TB, r upload.Record, v upload.Version) upload.Version {
 	t.Helper()
-	copied, err := d.objects.Promote(t.Context(), upload.Promotion{From: d.quarantine(r), Version: v, To: d.files(r), ContentType: "image/png"})
+	copied, err := d.objects.Promote(t.Context(),
+		upload.Promotion{From: d.quarantine(r), Version: v, To: d.files(r), ContentType: "image/png"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +292,8 @@ func TestAForeignKeyIsLeftAlone(t *testing.T) {
 	d := newDesk()
 	r, _ := d.accept(t, "cat.png", picture(t, "png", 1))
 	d.forget()
-	for _, key := range []upload.Key{"quarantine/cat.png", d.files(r), d.quarantine(r) + "/x", "other/" + d.quarantine(r), ""} {
+	for _, key := range []upload.Key{"quarantine/cat.png", d.files(r), d.quarantine(r) + "/x", "other/" + d.quarantine(r),
+		""} {
 		v := d.objects.Post(key, picture(t, "png", 1))
 		outcome, err := d.Validate(t.Context(), key, v)
 		if err != nil || outcome != (upload.Outcome{Result: upload.ResultForeign, Version: v}) {
@@ -310,14 +312,16 @@ func TestAStoredUploadIsTheVeryFile(t *testing.T) {
 			body := picture(t, extension, 1)
 			q := request("Mein Foto.ü." + extension)
 			sum := sumOf(body)
-			q.Declared = upload.Declared{Size: int64(len(body)), Type: strings.ToUpper(policy.ExpectedType(extension)), SHA256: sum}
+			q.Declared = upload.Declared{Size: int64(len(body)), Type: strings.ToUpper(policy.ExpectedType(extension)),
+				SHA256: sum}
 			r, v := d.acceptAs(t, q, body)
 			outcome := d.validate(t, r, v, upload.ResultStored)
 			got := d.wantStatus(t, r, upload.Stored)
 			if outcome.Record != got {
 				t.Errorf("the outcome's record is\n%+v, the store's\n%+v", outcome.Record, got)
 			}
-			if got.Size != int64(len(body)) || got.ContentType != policy.ExpectedType(extension) || got.SHA256 != sum || got.JudgedVersion != v ||
+			if got.Size != int64(len(body)) || got.ContentType != policy.ExpectedType(extension) || got.SHA256 != sum ||
+				got.JudgedVersion != v ||
 				got.Reason != nil || !got.SettledAt.Equal(noon) || got.Name != "mein foto_ü" {
 				t.Errorf("stored as %+v", got)
 			}
@@ -364,7 +368,8 @@ func TestARejectedUploadIsNeverPromoted(t *testing.T) {
 		t.Errorf("refusing takes %v, want %v", d.seen(), want)
 	}
 	got := d.record(t, r)
-	if got.ServedVersion != "" || got.JudgedVersion != v || got.ContentType != "" || got.Size != 8 || !got.SettledAt.Equal(noon) {
+	if got.ServedVersion != "" || got.JudgedVersion != v || got.ContentType != "" || got.Size != 8 ||
+		!got.SettledAt.Equal(noon) {
 		t.Errorf("rejected as %+v", got)
 	}
 }

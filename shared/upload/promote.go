@@ -9,7 +9,8 @@ import (
 )
 
 // promote copies the judged version to where it is served from, and settles.
-func (p *Pipeline) promote(ctx context.Context, a arrived, record Record, kind policy.Kind, facts Facts) (Outcome, error) {
+func (p *Pipeline) promote(ctx context.Context, a arrived, record Record, kind policy.Kind,
+	facts Facts) (Outcome, error) {
 	to := p.Layout.FilesKey(a.ref)
 	copied, err := p.Objects.Promote(ctx, Promotion{From: a.key, Version: a.version, To: to,
 		ContentType: facts.ContentType, Disposition: Disposition(facts.ContentType, record.FullName())})
@@ -55,7 +56,8 @@ func (p *Pipeline) anotherPromoted(ctx context.Context, a arrived, copied Copy) 
 	case err != nil:
 		return a.failed(fmt.Errorf("get record %s: %w", a.ref, err))
 	case record.Status == Pending:
-		return a.failed(fmt.Errorf("promote object %q version %s: %q holds a copy of version %q, which is about to be settled; trying again later",
+		return a.failed(fmt.Errorf(
+			"promote object %q version %s: %q holds a copy of version %q, which is about to be settled; trying again later",
 			a.key, a.version, p.Layout.FilesKey(a.ref), copied.Source))
 	}
 	return p.alreadySettled(ctx, a, record, "")

@@ -102,9 +102,10 @@ func TestTheRecordWasSettledMeanwhile(t *testing.T) {
 		change func(*testing.T, *desk, upload.Record, upload.Version)
 		result upload.Result
 	}{
-		{"stored with the other version", picture(t, "png", 1), func(t *testing.T, d *desk, r upload.Record, v upload.Version) {
-			d.validate(t, r, v, upload.ResultStored)
-		}, upload.ResultLate},
+		{"stored with the other version", picture(t, "png", 1),
+			func(t *testing.T, d *desk, r upload.Record, v upload.Version) {
+				d.validate(t, r, v, upload.ResultStored)
+			}, upload.ResultLate},
 		{"removed for good", picture(t, "png", 1), func(t *testing.T, d *desk, r upload.Record, v upload.Version) {
 			d.promoteByHand(t, r, v)
 			d.before["Get"] = func() error { return upload.ErrNotFound }
@@ -168,7 +169,8 @@ func TestALostSettlementIsReadAgain(t *testing.T) {
 			settle(upload.Verdict{Status: upload.Rejected, Version: firstVersion(d.quarantine(r)), Reason: operator})(t, d, r)
 		}, upload.ResultAlreadySettled, false, true},
 		{"rejected with another version", picture(t, "png", 1), true,
-			settle(upload.Verdict{Status: upload.Rejected, Version: "other", Reason: operator}), upload.ResultLate, false, false},
+			settle(upload.Verdict{Status: upload.Rejected, Version: "other", Reason: operator}), upload.ResultLate, false,
+			false},
 		{"deleted", picture(t, "png", 1), true, remove, upload.ResultDeleted, false, false},
 		{"refused bytes, and deleted", []byte("<script>"), true, remove, upload.ResultDeleted, false, false},
 		{"refused bytes, and rejected by another", []byte("<script>"), true, func(t *testing.T, d *desk, r upload.Record) {
@@ -402,7 +404,8 @@ func TestACopyIsJudgedAsItsVersionWouldHaveBeen(t *testing.T) {
 				want = upload.ResultRejected
 			}
 			got := d.validate(t, r, "", want).Record
-			if (got.Reason == nil) != (c.reason == "") || got.Reason != nil && got.Reason.Code != c.reason || got.JudgedVersion != v {
+			if (got.Reason == nil) != (c.reason == "") || got.Reason != nil && got.Reason.Code != c.reason ||
+				got.JudgedVersion != v {
 				t.Errorf("%s, swap %t: %+v, %+v", c.what, swap, got, got.Reason)
 			}
 			d.wantVersions(t, d.files(r), copied)
@@ -416,7 +419,8 @@ func TestACopyOfOtherBytesThanItSaysIsNotServed(t *testing.T) {
 		r, v := d.accept(t, "cat.png", picture(t, "png", 1))
 		old := uploadtest.NewLegacyImages().Promoting(d.objects)
 		old.Put(r.Ref(), []byte("<script>"))
-		if _, err := old.PromoteLegacy(t.Context(), r.Ref(), upload.Promotion{Version: v, To: d.files(r), ContentType: "image/png"}); err != nil {
+		if _, err := old.PromoteLegacy(t.Context(), r.Ref(),
+			upload.Promotion{Version: v, To: d.files(r), ContentType: "image/png"}); err != nil {
 			t.Fatal(err)
 		}
 		d.validateInTrouble(t, r, v)
@@ -462,7 +466,8 @@ func TestACopyThatIsReplacedWhileItIsJudgedIsTrouble(t *testing.T) {
 	d.meanwhile("Open", func() { // the first Open is of quarantine
 		d.meanwhile("Open", func() {
 			d.removed(t, d.files(r), copied)
-			if _, err := old.PromoteLegacy(t.Context(), r.Ref(), upload.Promotion{Version: v, To: d.files(r), ContentType: "image/png"}); err != nil {
+			if _, err := old.PromoteLegacy(t.Context(), r.Ref(),
+				upload.Promotion{Version: v, To: d.files(r), ContentType: "image/png"}); err != nil {
 				t.Fatal(err)
 			}
 		})

@@ -1,5 +1,7 @@
 package upload
 
+import "fmt"
+
 // Code is a stable reason for a rejection.
 type Code string
 
@@ -24,4 +26,8 @@ const (
 type Reason struct {
 	Code    Code   `json:"code"`
 	Message string `json:"message"`
+}
+
+func newReason(code Code, format string, args ...any) *Reason {
+	return &Reason{code, fmt.Sprintf(format, args...)}
 }

@@ -16,17 +16,21 @@ const someSum = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a0
 func full() upload.Record {
 	return upload.Record{ID: someID, Journal: "j1", Entry: "e1", Kind: "images", Name: "my_cat", Extension: "png",
 		CreatedAt: time.Date(2021, 9, 19, 17, 15, 0, 437163000, time.FixedZone("", 2*60*60)), Status: upload.Stored,
-		Size: 4711, ContentType: "image/png", SHA256: someSum, SettledAt: time.Date(2021, 9, 19, 15, 15, 1, 500000000, time.UTC),
-		Declared: upload.Declared{Size: 31337, Type: "image/x-declared", SHA256: "declaredsum"}, FormExpires: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC),
+		Size: 4711, ContentType: "image/png", SHA256: someSum,
+		SettledAt:     time.Date(2021, 9, 19, 15, 15, 1, 500000000, time.UTC),
+		Declared:      upload.Declared{Size: 31337, Type: "image/x-declared", SHA256: "declaredsum"},
+		FormExpires:   time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC),
 		JudgedVersion: "judged-version", ServedVersion: "served-version", Failures: 987,
 		LastFailure: &upload.Failure{At: time.Date(1998, 1, 1, 0, 0, 0, 0, time.UTC), Message: "internal failure"},
 		DeletedAt:   time.Date(1997, 1, 1, 0, 0, 0, 0, time.UTC), ForgetAfter: time.Date(1996, 1, 1, 0, 0, 0, 0, time.UTC)}
 }
 
 func TestARecordHasItsPublicForm(t *testing.T) {
-	const head = `{"id":"` + someID + `","journal_id":"j1","entry_id":"e1","name":"my_cat","extension":"png","created_at":"2021-09-19 15:15:00.437163","kind":"images",`
+	const head = `{"id":"` + someID +
+		`","journal_id":"j1","entry_id":"e1","name":"my_cat","extension":"png","created_at":"2021-09-19 15:15:00.437163","kind":"images",`
 	pending := full()
-	pending.Status, pending.Size, pending.ContentType, pending.SHA256, pending.SettledAt = upload.Pending, 0, "", "", time.Time{}
+	pending.Status, pending.Size, pending.ContentType, pending.SHA256, pending.SettledAt = upload.Pending, 0, "", "",
+		time.Time{}
 	rejected := full()
 	rejected.Status, rejected.ContentType, rejected.SHA256 = upload.Rejected, "", ""
 	rejected.Reason = &upload.Reason{Code: upload.TypeMismatch, Message: "Not a PNG."}
@@ -38,12 +42,18 @@ func TestARecordHasItsPublicForm(t *testing.T) {
 		record upload.Record
 		want   string
 	}{
-		{"pending", pending, head + `"status":"pending","size":null,"content_type":null,"sha256":null,"reason":null,"settled_at":null}`},
-		{"stored", full(), head + `"status":"stored","size":4711,"content_type":"image/png","sha256":"` + someSum + `","reason":null,"settled_at":"2021-09-19T15:15:01.5Z"}`},
-		{"rejected", rejected, head + `"status":"rejected","size":4711,"content_type":null,"sha256":null,"reason":{"code":"type_mismatch","message":"Not a PNG."},"settled_at":"2021-09-19T15:15:01.5Z"}`},
-		{"deleted", tombstone, head + `"status":"deleted","size":4711,"content_type":"image/png","sha256":"` + someSum + `","reason":null,"settled_at":"2021-09-19T15:15:01.5Z"}`},
-		{"made at a full second", round, strings.Replace(head, "2021-09-19 15:15:00.437163", "2026-03-04 05:06:07.000000", 1) +
-			`"status":"stored","size":4711,"content_type":"image/png","sha256":"` + someSum + `","reason":null,"settled_at":"2021-09-19T15:15:01.5Z"}`},
+		{"pending", pending, head +
+			`"status":"pending","size":null,"content_type":null,"sha256":null,"reason":null,"settled_at":null}`},
+		{"stored", full(), head + `"status":"stored","size":4711,"content_type":"image/png","sha256":"` + someSum +
+			`","reason":null,"settled_at":"2021-09-19T15:15:01.5Z"}`},
+		{"rejected", rejected, head +
+			`"status":"rejected","size":4711,"content_type":null,"sha256":null,"reason":{"code":"type_mismatch","message":"Not a PNG."},"settled_at":"2021-09-19T15:15:01.5Z"}`},
+		{"deleted", tombstone, head + `"status":"deleted","size":4711,"content_type":"image/png","sha256":"` + someSum +
+			`","reason":null,"settled_at":"2021-09-19T15:15:01.5Z"}`},
+		{"made at a full second", round,
+			strings.Replace(head, "2021-09-19 15:15:00.437163", "2026-03-04 05:06:07.000000", 1) +
+				`"status":"stored","size":4711,"content_type":"image/png","sha256":"` + someSum +
+				`","reason":null,"settled_at":"2021-09-19T15:15:01.5Z"}`},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			got, err := json.Marshal(c.record)
@@ -55,7 +65,8 @@ func TestARecordHasItsPublicForm(t *testing.T) {
 			if err != nil || string(list) != `{"images":[`+c.want+`]}` {
 				t.Errorf("in a list written as\n%s (%v)", list, err)
 			}
-			for _, private := range []string{"judged-version", "served-version", "987", "internal failure", "31337", "image/x-declared", "declaredsum", "1999", "1998", "1997", "1996"} {
+			for _, private := range []string{"judged-version", "served-version", "987", "internal failure", "31337",
+				"image/x-declared", "declaredsum", "1999", "1998", "1997", "1996"} {
 				if strings.Contains(string(got), private) {
 					t.Errorf("%q is shown to callers", private)
 				}

@@ -10,7 +10,8 @@ import (
 
 // settle stores the upload with a copy of its version. ours is that copy, too, if it is
 // to be removed when the verdict is another one.
-func (p *Pipeline) settle(ctx context.Context, a arrived, kind policy.Kind, facts Facts, copied Copy, ours Version) (Outcome, error) {
+func (p *Pipeline) settle(ctx context.Context, a arrived, kind policy.Kind, facts Facts, copied Copy,
+	ours Version) (Outcome, error) {
 	if copied.SHA256 != facts.SHA256 {
 		// Never removed here: if it was our reading that went wrong, another
 		// validator may be about to settle with this copy.
@@ -19,13 +20,14 @@ func (p *Pipeline) settle(ctx context.Context, a arrived, kind policy.Kind, fact
 	}
 	settled, err := p.Records.Update(ctx, a.ref, Settle(Verdict{Status: Stored, Version: a.version, At: p.Now(),
 		Size: facts.Size, ContentType: facts.ContentType, SHA256: facts.SHA256, Served: copied.Version,
-		Admission: Admission{Unique: kind.Duplicates == policy.DuplicatesRefuse, MaxFiles: kind.MaxFiles, MaxTotalBytes: kind.MaxTotalBytes}}))
+		Admission: Admission{Unique: kind.Duplicates == policy.DuplicatesRefuse, MaxFiles: kind.MaxFiles,
+			MaxTotalBytes: kind.MaxTotalBytes}}))
 	switch {
 	case errors.Is(err, ErrDuplicate):
 		return p.reject(ctx, a, facts, duplicateReason(err), ours)
 	case errors.Is(err, ErrOverQuota):
-		return p.reject(ctx, a, facts, &Reason{NotAllowed,
-			"The entry holds as much as it may: delete a file first and upload this one again."}, ours)
+		return p.reject(ctx, a, facts, newReason(NotAllowed,
+			"The entry holds as much as it may: delete a file first and upload this one again."), ours)
 	case err != nil:
 		return p.onConflict(ctx, a, err, ours)
 	}
@@ -43,7 +45,7 @@ func duplicateReason(err error) *Reason {
 	if d, ok := errors.AsType[*DuplicateError](err); ok && d.Earlier != "" {
 		earlier = "upload " + string(d.Earlier)
 	}
-	return &Reason{Duplicate, fmt.Sprintf("The same file is stored in this entry already, as %s: use that one.", earlier)}
+	return newReason(Duplicate, "The same file is stored in this entry already, as %s: use that one.", earlier)
 }
 
 // reject settles a refusal. ours is the copy that was made on the way, if one was: it

@@ -111,7 +111,8 @@ func (p *Pipeline) judge(ctx context.Context, a arrived, record Record) (Outcome
 }
 
 // read reads an object whole and closes it. With a reason it may not be served.
-func (p *Pipeline) read(ctx context.Context, record Record, key Key, object Object) (policy.Kind, Facts, *Reason, error) {
+func (p *Pipeline) read(ctx context.Context, record Record, key Key,
+	object Object) (policy.Kind, Facts, *Reason, error) {
 	defer object.Body.Close() //nolint:errcheck // reading is over; there is nothing to lose
 	kind, known := p.Policy.Kinds[record.Kind]
 	if !known {
@@ -125,7 +126,7 @@ func (p *Pipeline) read(ctx context.Context, record Record, key Key, object Obje
 }
 
 func noLongerAccepted(kind policy.KindName) *Reason {
-	return &Reason{NotAllowed, fmt.Sprintf("Files of the kind %s are no longer accepted here.", kind)}
+	return newReason(NotAllowed, "Files of the kind %s are no longer accepted here.", kind)
 }
 
 // gone handles a version that is not there, of an upload that was pending a moment ago.
@@ -174,7 +175,8 @@ func (p *Pipeline) judgeCopy(ctx context.Context, a arrived, copied Copy) (Outco
 	}
 	to := p.Layout.FilesKey(a.ref)
 	if copied.Source == "" {
-		return a.failed(fmt.Errorf("settle record %s: %q holds what no validator promoted: look at it, and remove it", a.ref, to))
+		return a.failed(fmt.Errorf("settle record %s: %q holds what no validator promoted: look at it, and remove it", a.ref,
+			to))
 	}
 	object, err := p.Objects.Open(ctx, to, "")
 	if err != nil {
@@ -185,7 +187,8 @@ func (p *Pipeline) judgeCopy(ctx context.Context, a arrived, copied Copy) (Outco
 	case err != nil:
 		return a.failed(err)
 	case object.Version != copied.Version:
-		return a.failed(fmt.Errorf("read object %q: its version is %s, and was %s a moment ago", to, object.Version, copied.Version))
+		return a.failed(fmt.Errorf("read object %q: its version is %s, and was %s a moment ago", to, object.Version,
+			copied.Version))
 	case reason != nil:
 		return p.reject(ctx, a, facts, reason, "")
 	}

@@ -106,7 +106,8 @@ type scheduledRecords struct {
 	actor     *actor
 }
 
-func (s *scheduledRecords) Create(ctx context.Context, r upload.Record, once *upload.IdempotencyKey) (upload.Record, error) {
+func (s *scheduledRecords) Create(ctx context.Context, r upload.Record,
+	once *upload.IdempotencyKey) (upload.Record, error) {
 	return perform(s.execution, s.actor, writeCall("create record", brief(r.ID)), showRecord,
 		func() (upload.Record, error) {
 			return s.Records.Create(ctx, r, once)

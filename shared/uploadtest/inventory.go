@@ -70,7 +70,8 @@ func (o *Objects) ListVersions(ctx context.Context, prefix string, cursor upload
 			places++
 			last = listedTo{prefix, key, v.number}
 			if !v.marker {
-				page.Versions = append(page.Versions, upload.ObjectVersion{Key: key, Version: v.id, Size: int64(len(v.body)), At: v.at})
+				page.Versions = append(page.Versions,
+					upload.ObjectVersion{Key: key, Version: v.id, Size: int64(len(v.body)), At: v.at})
 			}
 		}
 	}

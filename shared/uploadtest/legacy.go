@@ -10,7 +10,7 @@ import (
 	"hatchery/shared/upload"
 )
 
-// LegacyImages keeps old images in memory. It may be used concurrently.
+// LegacyImages keeps legacy images in memory. It may be used concurrently.
 type LegacyImages struct {
 	mu     sync.Mutex
 	images map[upload.Ref][]byte
@@ -76,7 +76,7 @@ func (o *LegacyImages) PromoteLegacy(ctx context.Context, ref upload.Ref, p uplo
 		return upload.Copy{}, err
 	}
 	if o.into == nil {
-		return upload.Copy{}, errors.New("old images are not promoted here")
+		return upload.Copy{}, errors.New("legacy images are not promoted here")
 	}
 	return o.into.promote(body, p)
 }

@@ -97,7 +97,8 @@ func (s *Records) Create(ctx context.Context, r upload.Record, key *upload.Idemp
 
 // createUnlessRepeated looks for an earlier use of the key. Without one it creates r and,
 // if that is one step, keeps the key.
-func (s *Records) createUnlessRepeated(r upload.Record, key *upload.IdempotencyKey) (_ upload.Record, found bool, _ error) {
+func (s *Records) createUnlessRepeated(r upload.Record,
+	key *upload.IdempotencyKey) (_ upload.Record, found bool, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if key != nil {

@@ -8,7 +8,8 @@ import (
 
 // key is an idempotency key that lives for a day.
 func (s *recordsSuite) key(scope, key, fingerprint string) *upload.IdempotencyKey {
-	return &upload.IdempotencyKey{Scope: scope, Key: key, Fingerprint: fingerprint, Expires: s.clock.now().Add(24 * time.Hour)}
+	return &upload.IdempotencyKey{Scope: scope, Key: key, Fingerprint: fingerprint,
+		Expires: s.clock.now().Add(24 * time.Hour)}
 }
 
 // createUnder creates a new record under a key that must be free.

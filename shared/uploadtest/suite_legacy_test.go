@@ -7,7 +7,7 @@ import (
 	"hatchery/shared/uploadtest"
 )
 
-func TestOldImagesInMemoryKeepTheContract(t *testing.T) {
+func TestLegacyImagesInMemoryKeepTheContract(t *testing.T) {
 	old := uploadtest.NewLegacyImages()
 	uploadtest.RunLegacyImages(t, old, func(_ *testing.T, ref upload.Ref, body []byte) { old.Put(ref, body) })
 }

@@ -130,5 +130,6 @@ func TestWithoutAReadRateOnlyTheMarginCounts(t *testing.T) {
 	ctx, pass = b.invocation(t, time.Minute)
 	large := arrived(2)
 	large.Size = 5_000_000_000
-	b.wantFailed(t, ctx, []events.SQSMessage{message(t, "m1", arrived(1)), message(t, "m2", large), message(t, "m3", arrived(3))}, "m3")
+	b.wantFailed(t, ctx, []events.SQSMessage{message(t, "m1", arrived(1)), message(t, "m2", large),
+		message(t, "m3", arrived(3))}, "m3")
 }

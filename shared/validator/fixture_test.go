@@ -82,8 +82,9 @@ type fixture struct {
 
 func newFixture(p validator.Pipeline) *fixture {
 	b := &fixture{log: new(bytes.Buffer), notes: new(notebook)}
-	b.Validator = &validator.Validator{Pipeline: p, Records: b.notes, Bucket: bucket, Layout: upload.DefaultLayout, Concurrency: 4,
-		Margin: validator.DefaultMargin, ReadRate: 20_000_000,
+	b.Validator = &validator.Validator{Pipeline: p, Records: b.notes, Bucket: bucket, Layout: upload.DefaultLayout,
+		Concurrency: 4,
+		Margin:      validator.DefaultMargin, ReadRate: 20_000_000,
 		Now: func() time.Time { return noon }, Log: slog.New(slog.NewJSONHandler(b.log, nil))}
 	return b
 }
@@ -103,7 +104,8 @@ func (b *fixture) wantFailed(t testing.TB, ctx context.Context, messages []event
 		t.Errorf("failed are %v, want %v; the log:\n%s", got, want, b.log)
 	}
 	wire, err := json.Marshal(answer)
-	if err != nil || strings.Contains(string(wire), "null") || len(want) == 0 && string(wire) != `{"batchItemFailures":[]}` {
+	if err != nil || strings.Contains(string(wire), "null") || len(want) == 0 &&
+		string(wire) != `{"batchItemFailures":[]}` {
 		t.Errorf("on the wire: %s, %v", wire, err)
 	}
 }
@@ -138,13 +140,15 @@ func (b *fixture) line(t testing.TB, message string) map[string]any {
 }
 
 func refNumber(n int) upload.Ref {
-	return upload.Ref{Journal: "j1", Entry: "e1", Kind: "images", ID: upload.ID(fmt.Sprintf("0195600d-0000-7000-8000-%012d", n))}
+	return upload.Ref{Journal: "j1", Entry: "e1", Kind: "images",
+		ID: upload.ID(fmt.Sprintf("0195600d-0000-7000-8000-%012d", n))}
 }
 
 // arrived is the S3 record of upload number n.
 func arrived(n int) arrival.Created {
 	return arrival.Created{Name: "ObjectCreated:Put", Time: noon, Region: "eu-central-1", Bucket: bucket,
-		Key: string(upload.DefaultLayout.QuarantineKey(refNumber(n))), VersionID: fmt.Sprintf("v%d", n), ETag: "e", Sequencer: "1", Size: 100}
+		Key: string(upload.DefaultLayout.QuarantineKey(refNumber(n))), VersionID: fmt.Sprintf("v%d", n), ETag: "e",
+		Sequencer: "1", Size: 100}
 }
 
 // message is a queue message about S3 records.

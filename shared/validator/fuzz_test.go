@@ -26,7 +26,8 @@ func FuzzHandle(f *testing.F) {
 	good := message(f, "good", arrived(1))
 	f.Fuzz(func(t *testing.T, body string, rate int64) {
 		seen := 0
-		p := &upload.Pipeline{Policy: policy.Default(), Layout: upload.DefaultLayout, Records: uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true}), Objects: uploadtest.NewObjects()}
+		p := &upload.Pipeline{Policy: policy.Default(), Layout: upload.DefaultLayout,
+			Records: uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true}), Objects: uploadtest.NewObjects()}
 		b := newFixture(pipelineFunc(func(ctx context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
 			seen++
 			return p.Validate(ctx, key, v)

@@ -43,8 +43,10 @@ func TestTheObserverHearsOfEachRecordOnce(t *testing.T) {
 	heard := b.observing()
 	elsewhere := arrived(5)
 	elsewhere.Bucket = "another"
-	b.wantFailed(t, t.Context(), []events.SQSMessage{message(t, "a", arrived(1), arrived(2)), message(t, "b", arrived(3)), message(t, "c", arrived(4)),
-		message(t, "d", elsewhere), withBody("e", "no JSON"), withBody("f", recorded(t, "test-event.json"))}, "b", "c", "d", "e")
+	b.wantFailed(t, t.Context(),
+		[]events.SQSMessage{message(t, "a", arrived(1), arrived(2)), message(t, "b", arrived(3)), message(t, "c", arrived(4)),
+			message(t, "d", elsewhere), withBody("e", "no JSON"), withBody("f", recorded(t, "test-event.json"))}, "b", "c", "d",
+		"e")
 	want := []string{"  true", "  true", "  true", " v3 true", "rejected v2 false", "stored v1 false"}
 	if got := heard(); !slices.Equal(got, want) {
 		t.Errorf("heard %q, want %q", got, want)

@@ -17,7 +17,8 @@ func resent(t testing.TB, receptions string) events.SQSMessage {
 	m := message(t, "again", arrived(1))
 	m.Attributes["ApproximateReceiveCount"] = receptions
 	count := "1"
-	m.MessageAttributes = map[string]events.SQSMessageAttribute{arrival.ResendAttribute: {DataType: "Number", StringValue: &count}}
+	m.MessageAttributes = map[string]events.SQSMessageAttribute{
+		arrival.ResendAttribute: {DataType: "Number", StringValue: &count}}
 	return m
 }
 
@@ -72,12 +73,14 @@ func TestARejectionIsToldHoweverOftenItTakes(t *testing.T) {
 		err    error
 		tried  bool
 	}{
-		"rejected with this version": {upload.Record{Status: upload.Rejected, JudgedVersion: upload.Version(arrived(1).VersionID)}, nil, true},
-		"rejected with another":      {upload.Record{Status: upload.Rejected, JudgedVersion: "another"}, nil, false},
-		"pending":                    {upload.Record{Status: upload.Pending}, nil, false},
-		"stored":                     {upload.Record{Status: upload.Stored, JudgedVersion: upload.Version(arrived(1).VersionID)}, nil, false},
-		"the records do not answer":  {upload.Record{}, errTrouble, false},
-		"there is no record":         {upload.Record{}, upload.ErrNotFound, false},
+		"rejected with this version": {
+			upload.Record{Status: upload.Rejected, JudgedVersion: upload.Version(arrived(1).VersionID)}, nil, true},
+		"rejected with another": {upload.Record{Status: upload.Rejected, JudgedVersion: "another"}, nil, false},
+		"pending":               {upload.Record{Status: upload.Pending}, nil, false},
+		"stored": {
+			upload.Record{Status: upload.Stored, JudgedVersion: upload.Version(arrived(1).VersionID)}, nil, false},
+		"the records do not answer": {upload.Record{}, errTrouble, false},
+		"there is no record":        {upload.Record{}, upload.ErrNotFound, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tried := false

@@ -61,10 +61,12 @@ func TestABatchIsJudgedByThePipeline(t *testing.T) {
 	b := newFixture(p)
 	b.Records = records
 	b.wantFailed(t, t.Context(), []events.SQSMessage{
-		message(t, "stored", stored), message(t, "rejected", rejected), message(t, "deleted", deleted), message(t, "orphan", orphan), message(t, "foreign", foreign),
+		message(t, "stored", stored), message(t, "rejected", rejected), message(t, "deleted", deleted),
+		message(t, "orphan", orphan), message(t, "foreign", foreign),
 	})
 	// Everything once more.
-	b.wantFailed(t, t.Context(), []events.SQSMessage{message(t, "again", stored, rejected, deleted, orphan, foreign, noVersion)})
+	b.wantFailed(t, t.Context(),
+		[]events.SQSMessage{message(t, "again", stored, rejected, deleted, orphan, foreign, noVersion)})
 	for n, want := range map[int]upload.Status{1: upload.Stored, 2: upload.Rejected, 3: upload.Deleted} {
 		r, err := records.Get(t.Context(), refNumber(n))
 		if err != nil || r.Status != want || r.Failures != 0 {
@@ -94,7 +96,8 @@ func TestWhatS3RecordedReachesThePipeline(t *testing.T) {
 			if !slices.Equal(got, []string{want}) {
 				t.Errorf("the pipeline got %q, want %q", got, want)
 			}
-			if line := b.line(t, "validated"); line["level"] != "WARN" || line["result"] != "foreign" || !strings.HasPrefix(line["key"].(string), "quarantine/") {
+			if line := b.line(t, "validated"); line["level"] != "WARN" || line["result"] != "foreign" ||
+				!strings.HasPrefix(line["key"].(string), "quarantine/") {
 				t.Errorf("a foreign key is logged as %v", line)
 			}
 		})
@@ -111,8 +114,11 @@ func TestTheTestEventIsAcknowledged(t *testing.T) {
 
 func TestEventsThatAreNotAboutNewObjectsAreAcknowledged(t *testing.T) {
 	b := newFixture(all("", errTrouble))
-	b.wantFailed(t, t.Context(), []events.SQSMessage{withBody("m", strings.Replace(recorded(t, "put.json"), "ObjectCreated:Put", "ObjectRemoved:Delete", 1))})
-	if line := b.line(t, "event is not about a new object"); line["level"] != "WARN" || line["event"] != "ObjectRemoved:Delete" {
+	b.wantFailed(t, t.Context(),
+		[]events.SQSMessage{withBody("m",
+			strings.Replace(recorded(t, "put.json"), "ObjectCreated:Put", "ObjectRemoved:Delete", 1))})
+	if line := b.line(t, "event is not about a new object"); line["level"] != "WARN" ||
+		line["event"] != "ObjectRemoved:Delete" {
 		t.Errorf("logged as %v", line)
 	}
 }
@@ -128,12 +134,14 @@ func TestARecordThatCannotBeReadFailsItsMessageButNotItsNeighbours(t *testing.T)
 	}))
 	// Its second record's key is "100%", which nobody can decode.
 	several := strings.ReplaceAll(recorded(t, "several.json"), `"name":"b"`, `"name":"`+bucket+`"`)
-	b.wantFailed(t, t.Context(), []events.SQSMessage{withBody("several", several), message(t, "good", arrived(5))}, "several")
+	b.wantFailed(t, t.Context(), []events.SQSMessage{withBody("several", several), message(t, "good", arrived(5))},
+		"several")
 	slices.Sort(got)
 	if want := []string{"v1", "v4", "v5"}; !slices.Equal(got, want) {
 		t.Errorf("handled are %v, want %v", got, want)
 	}
-	if line := b.line(t, "record of a message cannot be read"); line["level"] != "ERROR" || line["message_id"] != "several" {
+	if line := b.line(t, "record of a message cannot be read"); line["level"] != "ERROR" ||
+		line["message_id"] != "several" {
 		t.Errorf("logged as %v", line)
 	}
 }
@@ -141,7 +149,8 @@ func TestARecordThatCannotBeReadFailsItsMessageButNotItsNeighbours(t *testing.T)
 func TestAMessageThatIsNoNotificationFailsAlone(t *testing.T) {
 	var messages []events.SQSMessage
 	var ids []string
-	for i, body := range []string{"", "not JSON", "null", "{}", "[]", `"x"`, `{"Records":null}`, `{"Records":[]}`, `{"Records":{}}`, `{"Type":"Notification","Message":"{}"}`,
+	for i, body := range []string{"", "not JSON", "null", "{}", "[]", `"x"`, `{"Records":null}`, `{"Records":[]}`,
+		`{"Records":{}}`, `{"Type":"Notification","Message":"{}"}`,
 		`{"Records":[`, "\x00", strings.Repeat(" ", arrival.MaxBody+1), `{"Records":[1,"x",null,{}]}`} {
 		ids = append(ids, fmt.Sprint("bad", i))
 		messages = append(messages, withBody(ids[i], body))
@@ -161,7 +170,8 @@ func TestAnEventOfAnotherBucketFailsUnseen(t *testing.T) {
 	foreign := arrived(1)
 	foreign.Bucket = "somebody-elses"
 	b.wantFailed(t, t.Context(), []events.SQSMessage{message(t, "m", foreign)}, "m")
-	if line := b.line(t, "event is about another bucket"); line["level"] != "ERROR" || line["bucket"] != "somebody-elses" || line["key"] != foreign.Key {
+	if line := b.line(t, "event is about another bucket"); line["level"] != "ERROR" ||
+		line["bucket"] != "somebody-elses" || line["key"] != foreign.Key {
 		t.Errorf("logged as %v", line)
 	}
 }
@@ -199,13 +209,16 @@ func TestAPanicFailsItsOwnMessageOnly(t *testing.T) {
 		}
 		return upload.Outcome{Result: upload.ResultStored}, nil
 	}))
-	b.wantFailed(t, t.Context(), []events.SQSMessage{message(t, "m1", arrived(1)), message(t, "m2", arrived(2), arrived(3)), message(t, "m4", arrived(4))}, "m2")
+	b.wantFailed(t, t.Context(),
+		[]events.SQSMessage{message(t, "m1", arrived(1)), message(t, "m2", arrived(2), arrived(3)),
+			message(t, "m4", arrived(4))}, "m2")
 	slices.Sort(got)
 	if want := []string{"v1", "v2", "v3", "v4"}; !slices.Equal(got, want) {
 		t.Errorf("handled are %v, want %v", got, want)
 	}
 	line := b.line(t, "validation panicked")
-	if stack, _ := line["stack"].(string); line["level"] != "ERROR" || line["message_id"] != "m2" || line["key"] != arrived(2).Key ||
+	if stack, _ := line["stack"].(string); line["level"] != "ERROR" || line["message_id"] != "m2" ||
+		line["key"] != arrived(2).Key ||
 		!strings.Contains(fmt.Sprint(line["panic"]), "nil pointer") || !strings.Contains(stack, "validator_test.go") {
 		t.Errorf("logged as %v", line)
 	}
@@ -235,7 +248,8 @@ func TestMessagesAreHandledConcurrentlyWithinTheBound(t *testing.T) {
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				if answer, err := b.Handle(t.Context(), events.SQSEvent{Records: messages}); err != nil || len(answer.BatchItemFailures) > 0 {
+				if answer, err := b.Handle(t.Context(), events.SQSEvent{Records: messages}); err != nil ||
+					len(answer.BatchItemFailures) > 0 {
 					t.Errorf("%+v, %v", answer, err)
 				}
 			}()
@@ -260,23 +274,28 @@ func TestTroubleIsNotedOnTheRecord(t *testing.T) {
 		t.Errorf("notes %+v, want %+v", b.notes.notes, want)
 	}
 	line := b.line(t, "validation failed")
-	if line["level"] != "ERROR" || line["upload_id"] != string(refNumber(1).ID) || line["version"] != "v1" || line["error"] != cause.Error() || line["receive_count"] != "3" {
+	if line["level"] != "ERROR" || line["upload_id"] != string(refNumber(1).ID) || line["version"] != "v1" ||
+		line["error"] != cause.Error() || line["receive_count"] != "3" {
 		t.Errorf("logged as %v", line)
 	}
 }
 
 func TestARejectionIsNoFailure(t *testing.T) {
 	b := newFixture(pipelineFunc(func(_ context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
-		return upload.Outcome{Result: upload.ResultRejected, Ref: refNumber(1), Version: v, Record: upload.Record{ID: refNumber(1).ID, Name: "cat", Extension: "png",
-			Status: upload.Rejected, CreatedAt: noon, SettledAt: noon.Add(1500 * time.Millisecond), Size: 9, Reason: &upload.Reason{Code: upload.TypeMismatch, Message: "Not a PNG."}}}, nil
+		return upload.Outcome{Result: upload.ResultRejected, Ref: refNumber(1), Version: v,
+			Record: upload.Record{ID: refNumber(1).ID, Name: "cat", Extension: "png",
+				Status: upload.Rejected, CreatedAt: noon, SettledAt: noon.Add(1500 * time.Millisecond), Size: 9,
+				Reason: &upload.Reason{Code: upload.TypeMismatch, Message: "Not a PNG."}}}, nil
 	}))
 	b.wantFailed(t, t.Context(), []events.SQSMessage{message(t, "m", arrived(1))})
 	if len(b.notes.notes) > 0 {
 		t.Errorf("notes %+v", b.notes.notes)
 	}
 	line := b.line(t, "validated")
-	for name, want := range map[string]any{"level": "INFO", "result": "rejected", "status": "rejected", "code": "type_mismatch", "reason": "Not a PNG.", "name": "cat.png",
-		"size": 9.0, "upload_id": string(refNumber(1).ID), "version": "v1", "message_id": "m", "event": "ObjectCreated:Put", "since_accepted_ms": 1500.0, "took_ms": 0.0} {
+	for name, want := range map[string]any{"level": "INFO", "result": "rejected", "status": "rejected",
+		"code": "type_mismatch", "reason": "Not a PNG.", "name": "cat.png",
+		"size": 9.0, "upload_id": string(refNumber(1).ID), "version": "v1", "message_id": "m", "event": "ObjectCreated:Put",
+		"since_accepted_ms": 1500.0, "took_ms": 0.0} {
 		if line[name] != want {
 			t.Errorf("%s is logged as %v, want %v", name, line[name], want)
 		}
@@ -288,7 +307,8 @@ func TestAFailureThatCannotBeNotedIsStillAFailure(t *testing.T) {
 	b := newFixture(all("", errTrouble))
 	b.notes.err = errors.New("no pen")
 	b.wantFailed(t, t.Context(), one, "m")
-	if line := b.line(t, "failure could not be noted"); line["level"] != "WARN" || line["error"] != "no pen" || line["upload_id"] != string(refNumber(1).ID) {
+	if line := b.line(t, "failure could not be noted"); line["level"] != "WARN" || line["error"] != "no pen" ||
+		line["upload_id"] != string(refNumber(1).ID) {
 		t.Errorf("logged as %v", line)
 	}
 	b = newFixture(all("", errTrouble))
@@ -314,7 +334,8 @@ func TestACancelledInvocationFailsWhatItHas(t *testing.T) {
 	cancel()
 	b.wantFailed(t, ctx, []events.SQSMessage{message(t, "m1", arrived(1)), message(t, "m2", arrived(2))}, "m1", "m2")
 	// The notes are made all the same.
-	if len(b.notes.notes) != 2 || b.notes.notes[0].ctx != nil || b.notes.notes[0].failure.Message != context.Canceled.Error() {
+	if len(b.notes.notes) != 2 || b.notes.notes[0].ctx != nil ||
+		b.notes.notes[0].failure.Message != context.Canceled.Error() {
 		t.Errorf("notes %+v", b.notes.notes)
 	}
 }
@@ -325,8 +346,11 @@ func TestTheLogNeverHoldsABody(t *testing.T) {
 	good.Body = strings.Replace(good.Body, "AIDAEXAMPLE", canary, 1)
 	good.ReceiptHandle = canary
 	good.MessageAttributes = map[string]events.SQSMessageAttribute{"a": {StringValue: new(canary)}}
-	messages := []events.SQSMessage{good, withBody("text", canary), withBody("value", `{"a":"`+canary+`"}`), withBody("list", `["`+canary+`"]`),
-		withBody("record", `{"Records":["`+canary+`",{"eventSource":"aws:s3","eventVersion":"2.1","eventName":"ObjectCreated:Put","userIdentity":{"principalId":"`+canary+`"}}]}`)}
+	messages := []events.SQSMessage{good, withBody("text", canary), withBody("value", `{"a":"`+canary+`"}`),
+		withBody("list", `["`+canary+`"]`),
+		withBody("record", `{"Records":["`+canary+
+			`",{"eventSource":"aws:s3","eventVersion":"2.1","eventName":"ObjectCreated:Put","userIdentity":{"principalId":"`+
+			canary+`"}}]}`)}
 	for _, p := range []pipelineFunc{all(upload.ResultStored, nil), all("", errTrouble)} {
 		b := newFixture(p)
 		if _, err := b.Handle(t.Context(), events.SQSEvent{Records: messages}); err != nil {

@@ -25,15 +25,18 @@ func TestAnswersAsTheApplicationDoes(t *testing.T) {
 		{"a scheme in small letters", "GET", entryPath, "bearer demo", 200, "application/json", `"id":"e_2"`},
 		{"the token alone", "GET", entryPath, "demo", 200, "application/json", `"id":"e_2"`},
 		{"a trailing slash", "GET", entryPath + "/", "demo", 200, "application/json", `"id":"e_2"`},
-		{"UUIDs", "GET", "/journals/4bf67555-b4f3-4a2e-95ff-7142d49d167b/entries/e30b33ab-ef4d-4c73-8470-57a324466411", "demo", 200, "application/json", `"id":"e30b33ab`},
+		{"UUIDs", "GET", "/journals/4bf67555-b4f3-4a2e-95ff-7142d49d167b/entries/e30b33ab-ef4d-4c73-8470-57a324466411",
+			"demo", 200, "application/json", `"id":"e30b33ab`},
 		{"no Authorization", "GET", entryPath, "", 403, "text/plain", "No authorization header"},
 		{"another token", "GET", entryPath, "Bearer other", 403, "text/plain", "one token"},
 		{"the token in capitals", "GET", entryPath, "Bearer DEMO", 403, "text/plain", "one token"},
 		{"another scheme", "GET", entryPath, "Basic demo", 403, "text/plain", "one token"},
 		{"three words", "GET", entryPath, "Bearer demo demo", 403, "text/plain", "one token"},
-		{"a journal with odd characters", "GET", "/journals/a%20b/entries/e", "demo", 422, "application/json", `"journal_id"`},
+		{"a journal with odd characters", "GET", "/journals/a%20b/entries/e", "demo", 422, "application/json",
+			`"journal_id"`},
 		{"an entry with a slash", "GET", "/journals/j/entries/a%2Fb", "demo", 422, "application/json", `"entry_id"`},
-		{"an entry too long", "GET", "/journals/j/entries/" + strings.Repeat("e", 65), "demo", 422, "application/json", `"entry_id"`},
+		{"an entry too long", "GET", "/journals/j/entries/" + strings.Repeat("e", 65), "demo", 422, "application/json",
+			`"entry_id"`},
 		{"ping", "GET", "/ping", "", 200, "application/json", `{"status":"ok"}`},
 		{"another method", "DELETE", entryPath, "demo", 404, "application/json", "Not Found"},
 		{"another route", "GET", "/journals", "demo", 404, "application/json", "Not Found"},
@@ -45,8 +48,10 @@ func TestAnswersAsTheApplicationDoes(t *testing.T) {
 			}
 			w := httptest.NewRecorder()
 			demoapp.Handler().ServeHTTP(w, r)
-			if w.Code != c.status || !strings.HasPrefix(w.Header().Get("Content-Type"), c.contentType) || !strings.Contains(w.Body.String(), c.body) {
-				t.Errorf("%d %q %s, want %d %q with %s", w.Code, w.Header().Get("Content-Type"), w.Body, c.status, c.contentType, c.body)
+			if w.Code != c.status || !strings.HasPrefix(w.Header().Get("Content-Type"), c.contentType) ||
+				!strings.Contains(w.Body.String(), c.body) {
+				t.Errorf("%d %q %s, want %d %q with %s", w.Code, w.Header().Get("Content-Type"), w.Body, c.status, c.contentType,
+					c.body)
 			}
 		})
 	}
@@ -61,7 +66,8 @@ func TestEntryHasTheMembersOfSpire(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &entry); err != nil {
 		t.Fatal(err)
 	}
-	members := strings.Fields("id journal_url content_url title content tags created_at updated_at context_url context_type context_id locked_by")
+	members := strings.Fields(
+		"id journal_url content_url title content tags created_at updated_at context_url context_type context_id locked_by")
 	if len(entry) != len(members) {
 		t.Errorf("%d members: %s", len(entry), w.Body)
 	}

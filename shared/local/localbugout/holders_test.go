@@ -15,7 +15,8 @@ func (b *brood) userOf(token string) string {
 	var user struct {
 		ID string `json:"user_id"`
 	}
-	if err := json.Unmarshal([]byte(b.want(b.call("GET", "/auth", "", "Authorization", "Bearer "+token), 200, "").text), &user); err != nil {
+	if err := json.Unmarshal([]byte(b.want(b.call("GET", "/auth", "", "Authorization", "Bearer "+token), 200, "").text),
+		&user); err != nil {
 		b.Fatal(err)
 	}
 	return user.ID
@@ -33,7 +34,8 @@ func TestTheCreatorAndTheGroupHoldAResource(t *testing.T) {
 	b := open(t, nil)
 	id := b.create(`{}`)
 	path := "/resources/" + id + "/holders"
-	all := `{"holders":[{"id":"` + b.userOf(member) + `","holder_type":"user","permissions":["admin"]},` + groupsHold + `],"resource_id":"` + id + `"}`
+	all := `{"holders":[{"id":"` + b.userOf(member) + `","holder_type":"user","permissions":["admin"]},` + groupsHold +
+		`],"resource_id":"` + id + `"}`
 	b.want(b.call("GET", path, ""), 200, all)
 	// Either is enough.
 	b.want(b.call("DELETE", path, grant(b.userOf(member), `["admin","read"]`)), 200, `{"holders":[`+groupsHold+`]`)
@@ -48,9 +50,11 @@ func TestAPermissionShowsAResourceAndAdminAloneChangesIt(t *testing.T) {
 	outside := []string{"Authorization", "Bearer " + stranger}
 	his := b.userOf(stranger)
 	b.want(b.call("GET", path+"/holders", "", outside...), 404, `{"detail":"Not Found"}`)
-	b.want(b.call("POST", path+"/holders", grant(his, `["read","update","delete"]`)), 200, `"permissions":["read","update","delete"]`)
+	b.want(b.call("POST", path+"/holders", grant(his, `["read","update","delete"]`)), 200,
+		`"permissions":["read","update","delete"]`)
 	b.want(b.call("GET", path, "", outside...), 200, `{"a":1}`)
-	if got := b.call("GET", "/resources/", "", outside...); got.text != `{"resources":[`+b.call("GET", path, "").text+`]}` {
+	if got := b.call("GET", "/resources/", "", outside...); got.text != `{"resources":[`+b.call("GET", path, "").text+
+		`]}` {
 		t.Errorf("the list is %s", got.text)
 	}
 	b.want(b.call("GET", path+"/holders", "", outside...), 200, his)
@@ -58,7 +62,8 @@ func TestAPermissionShowsAResourceAndAdminAloneChangesIt(t *testing.T) {
 	b.want(b.call("DELETE", path, "", outside...), 404, `{"detail":"Not Found"}`)
 	b.want(b.call("POST", path+"/holders", grant(his, `["admin"]`), outside...), 404, `{"detail":"Not Found"}`)
 
-	b.want(b.call("POST", path+"/holders", grant(his, `["admin"]`)), 200, `"permissions":["read","update","delete","admin"]`)
+	b.want(b.call("POST", path+"/holders", grant(his, `["admin"]`)), 200,
+		`"permissions":["read","update","delete","admin"]`)
 	b.want(b.call("PUT", path, `{"update":{"a":2}}`, outside...), 200, `{"a":2}`)
 	b.want(b.call("DELETE", path+"/holders", grant(his, `["admin","update","delete","read"]`)), 200, `{"holders":[`)
 	b.want(b.call("GET", path, "", outside...), 404, `{"detail":"Not Found"}`)
@@ -96,7 +101,9 @@ func TestHoldersOutliveARestart(t *testing.T) {
 	his := first.userOf(stranger)
 	first.want(first.call("POST", "/resources/"+given+"/holders", grant(his, `["read"]`)), 200, his)
 	first.want(first.call("DELETE", "/resources/"+kept+"/holders", grant(first.userOf(member), `["admin"]`)), 200, "")
-	first.want(first.call("DELETE", "/resources/"+kept+"/holders", `{"holder_id":"7d1ba2d0-0f8d-4f0c-9c3c-6c1a3f1f5a10","holder_type":"group","permissions":["admin"]}`), 200, `{"holders":[]`)
+	first.want(first.call("DELETE", "/resources/"+kept+"/holders",
+		`{"holder_id":"7d1ba2d0-0f8d-4f0c-9c3c-6c1a3f1f5a10","holder_type":"group","permissions":["admin"]}`), 200,
+		`{"holders":[]`)
 	second := open(t, keep)
 	second.want(second.call("GET", "/resources/"+given, "", "Authorization", "Bearer "+stranger), 200, "")
 	second.want(second.call("GET", "/resources/"+kept, ""), 404, "")
@@ -105,7 +112,8 @@ func TestHoldersOutliveARestart(t *testing.T) {
 // TestAJournalWithoutHoldersIsRead: its resources belong to the group.
 func TestAJournalWithoutHoldersIsRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "brood.jsonl")
-	line := `{"resource":{"id":"` + unknown + `","application_id":"` + app + `","resource_data":{"a":1},"created_at":"2026-01-02T03:04:05+00:00","updated_at":"2026-01-02T03:04:05+00:00"}}`
+	line := `{"resource":{"id":"` + unknown + `","application_id":"` + app +
+		`","resource_data":{"a":1},"created_at":"2026-01-02T03:04:05+00:00","updated_at":"2026-01-02T03:04:05+00:00"}}`
 	if err := os.WriteFile(path, []byte(line+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,8 @@ type brood struct {
 func open(t *testing.T, change func(*localbugout.Options)) *brood {
 	t.Helper()
 	o := localbugout.Options{Listen: "127.0.0.1:0", Application: app,
-		Tokens: map[string]localbugout.Role{member: localbugout.Member, stranger: localbugout.Stranger, restricted: localbugout.Restricted, revoked: localbugout.Revoked}}
+		Tokens: map[string]localbugout.Role{member: localbugout.Member, stranger: localbugout.Stranger,
+			restricted: localbugout.Restricted, revoked: localbugout.Revoked}}
 	o.SetNow(func() time.Time { return time.Date(2026, 11, 22, 23, 48, 54, 129967000, time.UTC) })
 	if change != nil {
 		change(&o)
@@ -126,7 +127,8 @@ func TestDataComesBackAsJSONBKeepsIt(t *testing.T) {
 		b.want(got, 200, `"resource_data":`+want+`,"created_at":"2026-11-22T23:48:54.129967+00:00"`)
 	}
 	for _, data := range []string{`{"a":"x\u0000y"}`, `{"a":NaN}`, `{"a":1e999}`} {
-		b.want(b.call("POST", "/resources/", `{"application_id":"`+app+`","resource_data":`+data+`}`), 500, "Internal Server Error")
+		b.want(b.call("POST", "/resources/", `{"application_id":"`+app+`","resource_data":`+data+`}`), 500,
+			"Internal Server Error")
 	}
 }
 
@@ -151,8 +153,10 @@ func TestRefusalsOfACreation(t *testing.T) {
 		{`{"application_id":"` + app + `"}`, 422, `"resource_data"`, nil},
 		{`{"application_id":"` + app + `","resource_data":[]}`, 422, `"resource_data"`, nil},
 		{`{`, 422, `"detail":[`, nil},
-		{`{"application_id":"` + app + `","resource_data":{}}`, 422, `"detail":[`, []string{"Content-Type", "application/x-www-form-urlencoded"}},
-		{`{"application_id":"` + app + `","resource_data":{}}`, 403, `{"detail":"Forbidden"}`, []string{"Authorization", "Bearer " + stranger}},
+		{`{"application_id":"` + app + `","resource_data":{}}`, 422, `"detail":[`,
+			[]string{"Content-Type", "application/x-www-form-urlencoded"}},
+		{`{"application_id":"` + app + `","resource_data":{}}`, 403, `{"detail":"Forbidden"}`,
+			[]string{"Authorization", "Bearer " + stranger}},
 		{`{"application_id":"` + app + `","resource_data":{}}`, 200, `"id":`, []string{"Content-Type", ""}},
 	} {
 		b.want(b.call("POST", "/resources/", c.body, c.header...), c.status, c.part)
@@ -163,8 +167,10 @@ func TestListsAreFilteredByText(t *testing.T) {
 	b := open(t, nil)
 	b.create(`{"name":"cat","size":12345,"ok":true,"none":null,"list":["a","b"],"deep":{"x":1}}`)
 	for query, found := range map[string]bool{
-		"": true, "name=cat": true, "name=Cat": false, "size=12345": true, "size=12345.0": false, "ok=true": true, "ok=True": false, "none=null": false,
-		"list=" + url.QueryEscape(`["a", "b"]`): true, "x=1": false, "limit=1": false, "name=cat&size=1": false, "name=dog&name=cat": true,
+		"": true, "name=cat": true, "name=Cat": false, "size=12345": true, "size=12345.0": false, "ok=true": true,
+		"ok=True": false, "none=null": false,
+		"list=" + url.QueryEscape(`["a", "b"]`): true, "x=1": false, "limit=1": false, "name=cat&size=1": false,
+		"name=dog&name=cat":     true,
 		"application_id=" + app: true, "application_id=" + unknown: false, "application_id=" + app + "&name=cat": true,
 	} {
 		got := b.call("GET", "/resources/?"+query, "")
@@ -181,7 +187,8 @@ func TestListsAreFilteredByText(t *testing.T) {
 func TestUpdatesMergeAndDrop(t *testing.T) {
 	b := open(t, nil)
 	path := "/resources/" + b.create(`{"a":1,"b":{"x":1},"c":3}`)
-	b.want(b.call("PUT", path, `{"update":{"b":{"y":2},"d":null},"drop_keys":["c","zz"]}`), 200, `{"a":1,"b":{"y":2},"d":null}`)
+	b.want(b.call("PUT", path, `{"update":{"b":{"y":2},"d":null},"drop_keys":["c","zz"]}`), 200,
+		`{"a":1,"b":{"y":2},"d":null}`)
 	b.want(b.call("PUT", path, `{"update":{"a":5},"drop_keys":["a"]}`), 200, `{"b":{"y":2},"d":null}`)
 	b.want(b.call("PUT", path, `{"update":{}}`), 200, `{"b":{"y":2},"d":null}`)
 	b.want(b.call("PUT", path, `{"drop_keys":[]}`), 422, `"update"`)
@@ -214,7 +221,8 @@ func TestOtherRoutes(t *testing.T) {
 	b.want(b.call("HEAD", path, ""), 405, "")
 	b.want(b.call("GET", "/nothing", ""), 404, `{"detail":"Not Found"}`)
 	form := url.Values{"group_id": {app}, "name": {"pictures"}}.Encode()
-	made := b.want(b.call("POST", "/applications", form, "Content-Type", "application/x-www-form-urlencoded"), 200, `"name":"pictures"`)
+	made := b.want(b.call("POST", "/applications", form, "Content-Type", "application/x-www-form-urlencoded"), 200,
+		`"name":"pictures"`)
 	var application struct{ ID string }
 	if err := json.Unmarshal([]byte(made.text), &application); err != nil {
 		t.Fatal(err)
@@ -263,7 +271,8 @@ func TestAReaderSeesAllAndChangesNothing(t *testing.T) {
 }
 
 func FuzzCreate(f *testing.F) {
-	for _, seed := range []string{`{"a":1e3,"b":[null,true,"x"],"":{"\u00e9":-0}}`, `{"a":"\u0000"}`, `{"a":1.10}`, `[]`, `{"a":NaN}`} {
+	for _, seed := range []string{`{"a":1e3,"b":[null,true,"x"],"":{"\u00e9":-0}}`, `{"a":"\u0000"}`, `{"a":1.10}`, `[]`,
+		`{"a":NaN}`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -50,7 +50,8 @@ func TestTrouble(t *testing.T) {
 			}
 			got, err := b.ask(ctx, "POST", "/resources/", `{"application_id":"`+app+`","resource_data":{}}`)
 			cancel()
-			if c.status == 0 && err == nil || c.status != 0 && (err != nil || got.status != c.status || !strings.Contains(got.text, c.part)) {
+			if c.status == 0 && err == nil || c.status != 0 &&
+				(err != nil || got.status != c.status || !strings.Contains(got.text, c.part)) {
 				t.Errorf("%+v, %v", got, err)
 			}
 			b.Settle()

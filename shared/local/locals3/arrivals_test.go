@@ -96,14 +96,16 @@ func multipartUpload(t *testing.T, key string, parts ...string) string {
 	for i, part := range parts {
 		number := aws.Int32(int32(i + 1))
 		out, err := client.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: aws.String(bucket), Key: &key,
-			UploadId: upload.UploadId, PartNumber: number, Body: strings.NewReader(part), ChecksumAlgorithm: types.ChecksumAlgorithmCrc32})
+			UploadId: upload.UploadId, PartNumber: number, Body: strings.NewReader(part),
+			ChecksumAlgorithm: types.ChecksumAlgorithmCrc32})
 		if err != nil {
 			t.Fatal(err)
 		}
 		done = append(done, types.CompletedPart{PartNumber: number, ETag: out.ETag, ChecksumCRC32: out.ChecksumCRC32})
 	}
-	if _, err := client.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{Bucket: aws.String(bucket), Key: &key,
-		UploadId: upload.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: done}}); err != nil {
+	if _, err := client.CompleteMultipartUpload(t.Context(),
+		&s3.CompleteMultipartUploadInput{Bucket: aws.String(bucket), Key: &key,
+			UploadId: upload.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: done}}); err != nil {
 		t.Fatal(err)
 	}
 	return strings.Join(parts, "")
@@ -147,7 +149,8 @@ func TestASweepYieldsEveryVersionUnderQuarantineAndNothingElse(t *testing.T) {
 	}
 	hidden := in("sweep/hidden")
 	want = append(want, hidden+" "+*put(t, hidden, "x").VersionId)
-	if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &hidden}); err != nil {
+	if _, err := client.DeleteObject(t.Context(),
+		&s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &hidden}); err != nil {
 		t.Fatal(err)
 	}
 	put(t, filed("sweep/1"), "x")
@@ -191,7 +194,8 @@ func signedForm(t *testing.T, key string, life time.Duration) *s3.PresignedPostR
 
 func signedFormUpTo(t *testing.T, key string, life time.Duration, limit int64) *s3.PresignedPostRequest {
 	t.Helper()
-	form, err := s3.NewPresignClient(client).PresignPostObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: &key},
+	form, err := s3.NewPresignClient(client).PresignPostObject(t.Context(),
+		&s3.PutObjectInput{Bucket: aws.String(bucket), Key: &key},
 		func(o *s3.PresignPostOptions) {
 			o.Expires = life
 			o.Conditions = []any{
@@ -257,9 +261,12 @@ func TestASignedFormBindsKeyTypeSizeAndTime(t *testing.T) {
 		{"as signed", time.Minute, nil, bytesOf(formLimit), http.StatusNoContent, ""},
 		{"too large", time.Minute, nil, bytesOf(formLimit + 1), http.StatusBadRequest, "EntityTooLarge"},
 		{"too small", time.Minute, nil, nil, http.StatusBadRequest, "EntityTooSmall"},
-		{"another type", time.Minute, map[string]string{"Content-Type": "text/html"}, bytesOf(1), http.StatusForbidden, "AccessDenied"},
-		{"another key", time.Minute, map[string]string{"key": filed("forms/stolen")}, bytesOf(1), http.StatusForbidden, "AccessDenied"},
-		{"another signature", time.Minute, map[string]string{"X-Amz-Signature": strings.Repeat("0", 64)}, bytesOf(1), http.StatusForbidden, "SignatureDoesNotMatch"},
+		{"another type", time.Minute, map[string]string{"Content-Type": "text/html"}, bytesOf(1), http.StatusForbidden,
+			"AccessDenied"},
+		{"another key", time.Minute, map[string]string{"key": filed("forms/stolen")}, bytesOf(1), http.StatusForbidden,
+			"AccessDenied"},
+		{"another signature", time.Minute, map[string]string{"X-Amz-Signature": strings.Repeat("0", 64)}, bytesOf(1),
+			http.StatusForbidden, "SignatureDoesNotMatch"},
 		{"expired", -time.Minute, nil, bytesOf(1), http.StatusForbidden, "AccessDenied"},
 	}
 	for _, tt := range tests {

@@ -79,7 +79,8 @@ func BenchmarkPipeline(b *testing.B) {
 	one := func(b *testing.B) {
 		from := benchKey("quarantine")
 		version := benchPut(b, from, body)
-		got, err := client.GetObject(b.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: &from, VersionId: &version})
+		got, err := client.GetObject(b.Context(),
+			&s3.GetObjectInput{Bucket: aws.String(bucket), Key: &from, VersionId: &version})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -90,7 +91,8 @@ func BenchmarkPipeline(b *testing.B) {
 		if _, err := client.CopyObject(b.Context(), promotion(from, version, benchKey("files"))); err != nil {
 			b.Fatal(err)
 		}
-		if _, err := client.DeleteObject(b.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &from, VersionId: &version}); err != nil {
+		if _, err := client.DeleteObject(b.Context(),
+			&s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &from, VersionId: &version}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -83,9 +83,10 @@ func TestAChangeThatWasCutShortIsSettledAtTheNextStart(t *testing.T) {
 			write(t, at.bytes(""), "new bytes")
 			write(t, at.attributes(""), attributes)
 		}, false},
-		{"overwrite: the current version put aside, without attributes", []string{"one", "two"}, 0, func(t *testing.T, at files, ids []string) {
-			write(t, at.bytes(ids[1]), "two")
-		}, false},
+		{"overwrite: the current version put aside, without attributes", []string{"one", "two"}, 0,
+			func(t *testing.T, at files, ids []string) {
+				write(t, at.bytes(ids[1]), "two")
+			}, false},
 		{"overwrite: new bytes under a second name", []string{"one"}, 0, func(t *testing.T, at files, ids []string) {
 			write(t, at.bytes(ids[0]), "one")
 			write(t, filepath.Join(filepath.Dir(at.bytes("")), ".k.sgwtmp.123456"), "two")
@@ -104,19 +105,23 @@ func TestAChangeThatWasCutShortIsSettledAtTheNextStart(t *testing.T) {
 		{"delete the only version: attributes left", []string{"one"}, 1, func(t *testing.T, at files, _ []string) {
 			remove(t, at.bytes(""))
 		}, true},
-		{"delete the current version: the earlier one moved without its attributes", []string{"one", "two"}, 2, func(t *testing.T, at files, ids []string) {
-			if err := os.Rename(at.bytes(ids[0]), at.bytes("")); err != nil {
-				t.Fatal(err)
-			}
-		}, false},
-		{"delete the current version: everything but the commit", []string{"one", "two"}, 2, func(t *testing.T, at files, ids []string) {
-			if err := errors.Join(os.Rename(at.bytes(ids[0]), at.bytes("")), os.Rename(at.attributes(ids[0]), at.attributes(""))); err != nil {
-				t.Fatal(err)
-			}
-		}, false},
-		{"delete an earlier version: attributes left", []string{"one", "two", "three"}, 1, func(t *testing.T, at files, ids []string) {
-			remove(t, at.bytes(ids[0]))
-		}, true},
+		{"delete the current version: the earlier one moved without its attributes", []string{"one", "two"}, 2,
+			func(t *testing.T, at files, ids []string) {
+				if err := os.Rename(at.bytes(ids[0]), at.bytes("")); err != nil {
+					t.Fatal(err)
+				}
+			}, false},
+		{"delete the current version: everything but the commit", []string{"one", "two"}, 2,
+			func(t *testing.T, at files, ids []string) {
+				if err := errors.Join(os.Rename(at.bytes(ids[0]), at.bytes("")),
+					os.Rename(at.attributes(ids[0]), at.attributes(""))); err != nil {
+					t.Fatal(err)
+				}
+			}, false},
+		{"delete an earlier version: attributes left", []string{"one", "two", "three"}, 1,
+			func(t *testing.T, at files, ids []string) {
+				remove(t, at.bytes(ids[0]))
+			}, true},
 	}
 	dir := filepath.Join(t.TempDir(), "s3")
 	key := func(i int) string { return fmt.Sprintf("quarantine/j/entries/%d/images/k", i) }
@@ -165,7 +170,8 @@ func TestAChangeThatWasCutShortIsSettledAtTheNextStart(t *testing.T) {
 			}
 		}
 		if !maps.Equal(before, after) {
-			t.Errorf("files before, without those that were to be deleted:\n%q\nafter:\n%q", slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after)))
+			t.Errorf("files before, without those that were to be deleted:\n%q\nafter:\n%q", slices.Sorted(maps.Keys(before)),
+				slices.Sorted(maps.Keys(after)))
 		}
 		during(t, dir, func() {
 			for i, tt := range tests {
@@ -250,9 +256,11 @@ func TestAnUndoLogThatNamesFilesElsewhereIsRefused(t *testing.T) {
 		during(t, dir, func() {})
 		outside := filepath.Join(filepath.Dir(dir), "outside")
 		write(t, outside, "stays")
-		for _, line := range []string{`{"id":1,"remove":["../outside"]}`, `{"id":1,"paths":[{"path":"../outside","there":false}]}`} {
+		for _, line := range []string{`{"id":1,"remove":["../outside"]}`,
+			`{"id":1,"paths":[{"path":"../outside","there":false}]}`} {
 			write(t, locals3.UndoLog(dir), line)
-			if s, err := locals3.Open(t.Context(), options(dir)); err == nil || !strings.Contains(err.Error(), "outside of the folder") {
+			if s, err := locals3.Open(t.Context(), options(dir)); err == nil ||
+				!strings.Contains(err.Error(), "outside of the folder") {
 				t.Errorf("opened with %s: %v, %v", line, s, err)
 			}
 			if _, err := os.Stat(outside); err != nil {
@@ -274,7 +282,8 @@ func TestARestartKeepsEverything(t *testing.T) {
 						t.Errorf("version %d reads %q", i+1, body)
 					}
 				}
-				if body, out := get(t, copied, ""); body != "one" || out.Metadata["source-version"] != ids[0] || *out.ContentType != "image/png" {
+				if body, out := get(t, copied, ""); body != "one" || out.Metadata["source-version"] != ids[0] ||
+					*out.ContentType != "image/png" {
 					t.Errorf("the copy reads %q, %v as %s", body, out.Metadata, *out.ContentType)
 				}
 				if _, err := client.CopyObject(t.Context(), promotion(source, ids[0], copied)); code(err) != "PreconditionFailed" {
@@ -321,7 +330,8 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			with func(*locals3.Options)
 			says string
 		}{
-			{"a folder that cannot be made", func(o *locals3.Options) { o.Dir = filepath.Join(file, "s3") }, filepath.Join(file, "s3")},
+			{"a folder that cannot be made", func(o *locals3.Options) { o.Dir = filepath.Join(file, "s3") },
+				filepath.Join(file, "s3")},
 			{"a busy port", func(o *locals3.Options) { o.Listen = busy.Addr().String() }, busy.Addr().String()},
 			{"somebody else's folder", func(o *locals3.Options) { o.Dir = foreign }, "store.json is missing"},
 			{"an origin that is none", func(o *locals3.Options) { o.CORSOrigins = []string{"http://*.*"} }, "http://*.*"},

@@ -225,7 +225,8 @@ func storeBody(ctx context.Context, c *s3.Client, book *ledger, key string, rand
 func deleteVersion(ctx context.Context, c *s3.Client, book *ledger, k kept) bool {
 	book.deleting(k)
 	book.unanswered(k.key, true)
-	if _, err := c.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &k.key, VersionId: &k.id}); err != nil {
+	if _, err := c.DeleteObject(ctx,
+		&s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &k.key, VersionId: &k.id}); err != nil {
 		return false
 	}
 	book.unanswered(k.key, false)
@@ -244,7 +245,8 @@ func verify(t *testing.T, c *s3.Client, book *ledger, versions []kept) {
 		}
 	}
 	for _, k := range book.deleted {
-		if _, err := c.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(bucket), Key: &k.key, VersionId: &k.id}); code(err) != "NotFound" {
+		if _, err := c.HeadObject(t.Context(),
+			&s3.HeadObjectInput{Bucket: aws.String(bucket), Key: &k.key, VersionId: &k.id}); code(err) != "NotFound" {
 			t.Errorf("%s version %s was deleted, but: %v", k.key, k.id, err)
 		}
 	}
@@ -261,7 +263,9 @@ func verify(t *testing.T, c *s3.Client, book *ledger, versions []kept) {
 			}
 		}
 		// A key is free exactly when nothing of it is there.
-		_, err = c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: &key, Body: strings.NewReader("again"), IfNoneMatch: aws.String("*")})
+		_, err = c.PutObject(t.Context(),
+			&s3.PutObjectInput{Bucket: aws.String(bucket), Key: &key, Body: strings.NewReader("again"),
+				IfNoneMatch: aws.String("*")})
 		if (versions == 0) != (err == nil) || err != nil && code(err) != "PreconditionFailed" {
 			t.Errorf("%s has %d versions, and a create-only put says: %v", key, versions, err)
 		}
@@ -272,7 +276,8 @@ func verify(t *testing.T, c *s3.Client, book *ledger, versions []kept) {
 // wholeVersion reads a version and checks that its bytes and its metadata belong together.
 func wholeVersion(t *testing.T, c *s3.Client, key, id string) string {
 	t.Helper()
-	out, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: &key, VersionId: &id, ChecksumMode: types.ChecksumModeEnabled})
+	out, err := c.GetObject(t.Context(),
+		&s3.GetObjectInput{Bucket: aws.String(bucket), Key: &key, VersionId: &id, ChecksumMode: types.ChecksumModeEnabled})
 	if err != nil {
 		t.Errorf("%s version %s: %v", key, id, err)
 		return ""
@@ -290,7 +295,8 @@ func wholeVersion(t *testing.T, c *s3.Client, key, id string) string {
 	if strings.HasPrefix(key, "files/") {
 		if got := aws.ToString(out.ChecksumSHA256); got != base64.StdEncoding.EncodeToString(sum[:]) ||
 			out.Metadata["source-version"] == "" || aws.ToString(out.ContentType) != "image/png" {
-			t.Errorf("%s version %s: SHA-256 %q, metadata %v, type %v", key, id, got, out.Metadata, aws.ToString(out.ContentType))
+			t.Errorf("%s version %s: SHA-256 %q, metadata %v, type %v", key, id, got, out.Metadata,
+				aws.ToString(out.ContentType))
 		}
 	} else if out.Metadata["sum"] != hex.EncodeToString(sum[:]) || aws.ToString(out.ContentType) != "image/gif" {
 		t.Errorf("%s version %s: metadata %v, type %v", key, id, out.Metadata, aws.ToString(out.ContentType))

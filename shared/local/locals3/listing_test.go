@@ -30,7 +30,8 @@ func listVersions(t *testing.T, prefix string, size int32) (lines []string, page
 		}
 		var page []string
 		for _, v := range out.Versions {
-			page = append(page, line(v.Key, v.VersionId, v.IsLatest, fmt.Sprintf("%d %s", aws.ToInt64(v.Size), aws.ToString(v.ETag))))
+			page = append(page, line(v.Key, v.VersionId, v.IsLatest,
+				fmt.Sprintf("%d %s", aws.ToInt64(v.Size), aws.ToString(v.ETag))))
 			if v.LastModified == nil || v.LastModified.IsZero() {
 				t.Errorf("%s has no time", aws.ToString(v.Key))
 			}
@@ -49,7 +50,8 @@ func listVersions(t *testing.T, prefix string, size int32) (lines []string, page
 func TestAListingOfVersionsIsTheSameInPagesOfEverySize(t *testing.T) {
 	in, _ := places()
 	// In the order of their bytes; a folder comes where its slash does.
-	keys := []string{"listing/A", "listing/a-b", "listing/a.b", "listing/a/b", "listing/a/c/d", "listing/a0", "listing/b", "listing/é"}
+	keys := []string{"listing/A", "listing/a-b", "listing/a.b", "listing/a/b", "listing/a/c/d", "listing/a0", "listing/b",
+		"listing/é"}
 	want := map[string]bool{}
 	var order []string
 	for _, name := range keys {
@@ -82,7 +84,9 @@ func TestAListingOfVersionsIsTheSameInPagesOfEverySize(t *testing.T) {
 		t.Errorf("%d lines, want %d", len(whole), len(want))
 	}
 	// The marker is the newest of its key, and the SDK gives markers apart.
-	if got := slices.Compact(slices.DeleteFunc(slices.Clone(seen), func(k string) bool { return k == hidden })); !slices.Equal(got, slices.DeleteFunc(slices.Clone(order), func(k string) bool { return k == hidden })) {
+	if got := slices.Compact(slices.DeleteFunc(slices.Clone(seen),
+		func(k string) bool { return k == hidden })); !slices.Equal(got,
+		slices.DeleteFunc(slices.Clone(order), func(k string) bool { return k == hidden })) {
 		t.Errorf("keys come as %q, want %q", got, order)
 	}
 	sorted := slices.Sorted(slices.Values(whole))
@@ -105,16 +109,19 @@ func TestAListingOfVersionsGoesOnAfterWhatIsNotThereAnyMore(t *testing.T) {
 		ids = append(ids, *put(t, a, body).VersionId)
 	}
 	last := *put(t, b, "4").VersionId
-	page, err := client.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String(bucket), Prefix: aws.String(in("going/")), MaxKeys: aws.Int32(2)})
+	page, err := client.ListObjectVersions(t.Context(),
+		&s3.ListObjectVersionsInput{Bucket: aws.String(bucket), Prefix: aws.String(in("going/")), MaxKeys: aws.Int32(2)})
 	if err != nil || aws.ToString(page.NextVersionIdMarker) != ids[1] {
 		t.Fatalf("%+v, %v: want a page that ends with %s", page, err, ids[1])
 	}
-	if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &a, VersionId: &ids[1]}); err != nil {
+	if _, err := client.DeleteObject(t.Context(),
+		&s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &a, VersionId: &ids[1]}); err != nil {
 		t.Fatal(err)
 	}
 	rest := func() (got []string) {
-		out, err := client.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String(bucket), Prefix: aws.String(in("going/")),
-			KeyMarker: page.NextKeyMarker, VersionIdMarker: page.NextVersionIdMarker})
+		out, err := client.ListObjectVersions(t.Context(),
+			&s3.ListObjectVersionsInput{Bucket: aws.String(bucket), Prefix: aws.String(in("going/")),
+				KeyMarker: page.NextKeyMarker, VersionIdMarker: page.NextVersionIdMarker})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +134,8 @@ func TestAListingOfVersionsGoesOnAfterWhatIsNotThereAnyMore(t *testing.T) {
 		t.Errorf("after the removed version come %q, want %q", got, []string{ids[0], last})
 	}
 	for _, id := range []string{ids[0], ids[2]} {
-		if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &a, VersionId: &id}); err != nil {
+		if _, err := client.DeleteObject(t.Context(),
+			&s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &a, VersionId: &id}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -149,10 +157,12 @@ func TestAListingOfVersionsRefusesAMarkerThatItNeverGave(t *testing.T) {
 			t.Errorf("%s: %v, want InvalidArgument", name, err)
 		}
 	}
-	if _, err := client.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String("another")}); code(err) != "NoSuchBucket" {
+	if _, err := client.ListObjectVersions(t.Context(),
+		&s3.ListObjectVersionsInput{Bucket: aws.String("another")}); code(err) != "NoSuchBucket" {
 		t.Errorf("another bucket: %v, want NoSuchBucket", err)
 	}
-	out, err := client.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String(bucket), Prefix: &key, MaxKeys: aws.Int32(0)})
+	out, err := client.ListObjectVersions(t.Context(),
+		&s3.ListObjectVersionsInput{Bucket: aws.String(bucket), Prefix: &key, MaxKeys: aws.Int32(0)})
 	if err != nil || len(out.Versions) != 0 || aws.ToBool(out.IsTruncated) {
 		t.Errorf("a page of none: %+v, %v", out, err)
 	}
@@ -172,11 +182,14 @@ func TestAStoredFolderIsListedWithItsSlash(t *testing.T) {
 func TestWhatIsStillBeingUploadedIsNotListed(t *testing.T) {
 	in, _ := places()
 	key := in("unfinished/a")
-	made, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: aws.String(bucket), Key: &key})
+	made, err := client.CreateMultipartUpload(t.Context(),
+		&s3.CreateMultipartUploadInput{Bucket: aws.String(bucket), Key: &key})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: aws.String(bucket), Key: &key, UploadId: made.UploadId, PartNumber: aws.Int32(1), Body: strings.NewReader("part")}); err != nil {
+	if _, err := client.UploadPart(t.Context(),
+		&s3.UploadPartInput{Bucket: aws.String(bucket), Key: &key, UploadId: made.UploadId, PartNumber: aws.Int32(1),
+			Body: strings.NewReader("part")}); err != nil {
 		t.Fatal(err)
 	}
 	existing := put(t, in("unfinished/b"), "b")
@@ -191,7 +204,8 @@ func TestWhatIsStillBeingUploadedIsNotListed(t *testing.T) {
 	if !found {
 		t.Errorf("%d lines, and not the one of what is there", len(lines))
 	}
-	if _, err := client.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{Bucket: aws.String(bucket), Key: &key, UploadId: made.UploadId}); err != nil {
+	if _, err := client.AbortMultipartUpload(t.Context(),
+		&s3.AbortMultipartUploadInput{Bucket: aws.String(bucket), Key: &key, UploadId: made.UploadId}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -75,7 +75,8 @@ func TestACreateOnlyPutWorksAgainAfterTheLastVersionWasDeleted(t *testing.T) {
 			}
 			put(t, key, "second", createOnly)
 			body, again := get(t, key, "")
-			if body != "second" || len(again.Metadata) != 0 || again.TagCount != nil || aws.ToString(again.ContentDisposition) != "" {
+			if body != "second" || len(again.Metadata) != 0 || again.TagCount != nil ||
+				aws.ToString(again.ContentDisposition) != "" {
 				t.Errorf("got %q with metadata %v, tags %v, disposition %v: want only what the second put set",
 					body, again.Metadata, again.TagCount, aws.ToString(again.ContentDisposition))
 			}
@@ -143,7 +144,8 @@ func TestAPromotionCarriesOnlyWhatItNames(t *testing.T) {
 	if aws.ToString(out.CopySourceVersionId) != wanted || aws.ToString(out.VersionId) == "" {
 		t.Errorf("the copy answers source %v version %v, want source %s", out.CopySourceVersionId, out.VersionId, wanted)
 	}
-	head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(bucket), Key: &to, ChecksumMode: types.ChecksumModeEnabled})
+	head, err := client.HeadObject(t.Context(),
+		&s3.HeadObjectInput{Bucket: aws.String(bucket), Key: &to, ChecksumMode: types.ChecksumModeEnabled})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,10 +155,13 @@ func TestAPromotionCarriesOnlyWhatItNames(t *testing.T) {
 	if aws.ToString(head.ChecksumSHA256) != sha(bytes) || *head.ContentLength != int64(len(bytes)) {
 		t.Errorf("head: SHA-256 %q, %d bytes", aws.ToString(head.ChecksumSHA256), *head.ContentLength)
 	}
-	if *head.ContentType != "image/png" || *head.ContentDisposition != `inline; filename="a.png"` || aws.ToString(head.CacheControl) != "" {
-		t.Errorf("head: type %q disposition %q cache %q", *head.ContentType, *head.ContentDisposition, aws.ToString(head.CacheControl))
+	if *head.ContentType != "image/png" || *head.ContentDisposition != `inline; filename="a.png"` ||
+		aws.ToString(head.CacheControl) != "" {
+		t.Errorf("head: type %q disposition %q cache %q", *head.ContentType, *head.ContentDisposition,
+			aws.ToString(head.CacheControl))
 	}
-	if tags, err := client.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: aws.String(bucket), Key: &to}); err != nil || len(tags.TagSet) != 0 {
+	if tags, err := client.GetObjectTagging(t.Context(),
+		&s3.GetObjectTaggingInput{Bucket: aws.String(bucket), Key: &to}); err != nil || len(tags.TagSet) != 0 {
 		t.Errorf("tags %v (%v), want none", tags, err)
 	}
 	if body, _ := get(t, to, ""); body != bytes {
@@ -174,7 +179,8 @@ func TestACopyOfAVersionThatIsGoneIsRefused(t *testing.T) {
 	in, filed := places()
 	from := in("copy-gone")
 	version := *put(t, from, "x").VersionId
-	if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &from, VersionId: &version}); err != nil {
+	if _, err := client.DeleteObject(t.Context(),
+		&s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &from, VersionId: &version}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := client.CopyObject(t.Context(), promotion(from, version, filed("copy-gone")))
@@ -201,7 +207,8 @@ func TestVersionsAreListedAndDeletedOneByOne(t *testing.T) {
 		t.Error("the key can be read behind its delete marker")
 	}
 	list := func() (versions, markers []string) {
-		out, err := client.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String(bucket), Prefix: aws.String(in("versions/"))})
+		out, err := client.ListObjectVersions(t.Context(),
+			&s3.ListObjectVersionsInput{Bucket: aws.String(bucket), Prefix: aws.String(in("versions/"))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -219,7 +226,8 @@ func TestVersionsAreListedAndDeletedOneByOne(t *testing.T) {
 	}
 	// From the newest to the oldest: each takes the place of the one before, with its own bytes.
 	remove := func(id string) {
-		if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &key, VersionId: &id}); err != nil {
+		if _, err := client.DeleteObject(t.Context(),
+			&s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &key, VersionId: &id}); err != nil {
 			t.Fatalf("delete version %s: %v", id, err)
 		}
 	}
@@ -271,7 +279,8 @@ func TestAnEarlierVersionIsDeletedWithoutTouchingTheCurrentOne(t *testing.T) {
 	first := *put(t, key, "one").VersionId
 	put(t, key, "two")
 	for range 2 {
-		if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &key, VersionId: &first}); err != nil {
+		if _, err := client.DeleteObject(t.Context(),
+			&s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &key, VersionId: &first}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -300,11 +309,13 @@ func TestAPresignedGetWorksUntilItIsChanged(t *testing.T) {
 	key := filed("presigned")
 	version := put(t, key, "shared").VersionId
 	signed, err := s3.NewPresignClient(client).PresignGetObject(t.Context(), &s3.GetObjectInput{
-		Bucket: aws.String(bucket), Key: &key, VersionId: version, ResponseContentType: aws.String("image/png")}, s3.WithPresignExpires(time.Minute))
+		Bucket: aws.String(bucket), Key: &key, VersionId: version, ResponseContentType: aws.String("image/png")},
+		s3.WithPresignExpires(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for target, want := range map[string]int{signed.URL: http.StatusOK, strings.Replace(signed.URL, "presigned", "promote", 1): http.StatusForbidden} {
+	for target, want := range map[string]int{signed.URL: http.StatusOK,
+		strings.Replace(signed.URL, "presigned", "promote", 1): http.StatusForbidden} {
 		response, err := http.Get(target)
 		if err != nil {
 			t.Fatal(err)
@@ -334,7 +345,8 @@ func TestAWrongSecretIsRefused(t *testing.T) {
 
 func TestAKeyThatLeadsOutOfTheBucketIsRefused(t *testing.T) {
 	for _, key := range []string{"quarantine/../../outside", ".sgwtmp/x"} {
-		if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: &key, Body: strings.NewReader("x")}); err == nil {
+		if _, err := client.PutObject(t.Context(),
+			&s3.PutObjectInput{Bucket: aws.String(bucket), Key: &key, Body: strings.NewReader("x")}); err == nil {
 			t.Errorf("%q was stored", key)
 		}
 	}
@@ -369,7 +381,9 @@ func TestBrowsersOfTheAllowedOriginsMayUseTheBucket(t *testing.T) {
 			t.Errorf("preflight from %s: %d, want %d", origin, response.StatusCode, want)
 		}
 		exposed := response.Header.Get("Access-Control-Expose-Headers")
-		if want == http.StatusOK && (response.Header.Get("Access-Control-Allow-Origin") != site || !strings.Contains(exposed, "ETag") || !strings.Contains(exposed, "Location")) {
+		if want == http.StatusOK &&
+			(response.Header.Get("Access-Control-Allow-Origin") != site || !strings.Contains(exposed, "ETag") ||
+				!strings.Contains(exposed, "Location")) {
 			t.Errorf("preflight answers %v", response.Header)
 		}
 	}

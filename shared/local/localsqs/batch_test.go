@@ -16,14 +16,17 @@ func TestBatchOfMessagesIsSentHiddenAndDeleted(t *testing.T) {
 	url := s.queue("work")
 	entries := []types.SendMessageBatchRequestEntry{}
 	for i := range 10 {
-		entries = append(entries, types.SendMessageBatchRequestEntry{Id: aws.String(fmt.Sprint("id-", i)), MessageBody: aws.String(fmt.Sprint("body ", i))})
+		entries = append(entries,
+			types.SendMessageBatchRequestEntry{Id: aws.String(fmt.Sprint("id-", i)),
+				MessageBody: aws.String(fmt.Sprint("body ", i))})
 	}
 	entries[3].MessageBody = aws.String("\x00")
 	entries[4].DelaySeconds = 5
 	entries[5].MessageAttributes = map[string]types.MessageAttributeValue{"a": text("String", "b")}
 	sent, err := s.SendMessageBatch(t.Context(), &sqs.SendMessageBatchInput{QueueUrl: url, Entries: entries})
 	s.ok(err)
-	if len(sent.Successful) != 9 || len(sent.Failed) != 1 || *sent.Failed[0].Id != "id-3" || *sent.Failed[0].Code != "InvalidMessageContents" || !sent.Failed[0].SenderFault {
+	if len(sent.Successful) != 9 || len(sent.Failed) != 1 || *sent.Failed[0].Id != "id-3" ||
+		*sent.Failed[0].Code != "InvalidMessageContents" || !sent.Failed[0].SenderFault {
 		t.Fatalf("sent %d, failed %+v", len(sent.Successful), sent.Failed)
 	}
 	if sent.Successful[4].MD5OfMessageAttributes == nil || *sent.Successful[4].Id != "id-5" {
@@ -40,7 +43,8 @@ func TestBatchOfMessagesIsSentHiddenAndDeleted(t *testing.T) {
 		{Id: aws.String("later"), ReceiptHandle: messages[1].ReceiptHandle, VisibilityTimeout: 100},
 		{Id: aws.String("bad"), ReceiptHandle: aws.String("x"), VisibilityTimeout: 100},
 	}
-	hidden, err := s.ChangeMessageVisibilityBatch(t.Context(), &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: url, Entries: hide})
+	hidden, err := s.ChangeMessageVisibilityBatch(t.Context(),
+		&sqs.ChangeMessageVisibilityBatchInput{QueueUrl: url, Entries: hide})
 	s.ok(err)
 	if len(hidden.Successful) != 2 || len(hidden.Failed) != 1 || *hidden.Failed[0].Code != "ReceiptHandleIsInvalid" {
 		t.Fatalf("hidden %+v", hidden)
@@ -49,7 +53,8 @@ func TestBatchOfMessagesIsSentHiddenAndDeleted(t *testing.T) {
 
 	drop := []types.DeleteMessageBatchRequestEntry{{Id: aws.String("bad"), ReceiptHandle: aws.String("x")}}
 	for i, m := range messages[1:] {
-		drop = append(drop, types.DeleteMessageBatchRequestEntry{Id: aws.String(fmt.Sprint(i)), ReceiptHandle: m.ReceiptHandle})
+		drop = append(drop, types.DeleteMessageBatchRequestEntry{Id: aws.String(fmt.Sprint(i)),
+			ReceiptHandle: m.ReceiptHandle})
 	}
 	dropped, err := s.DeleteMessageBatch(t.Context(), &sqs.DeleteMessageBatchInput{QueueUrl: url, Entries: drop})
 	s.ok(err)
@@ -82,8 +87,11 @@ func TestBatchRulesAreChecked(t *testing.T) {
 	isError[*types.BatchRequestTooLong](t, send(2, strings.Repeat("x", 1<<19+1), number))
 	s.wantCounts(url, "0 0 0")
 	s.ok(send(2, strings.Repeat("x", 1<<19), number))
-	_, err := s.DeleteMessageBatch(t.Context(), &sqs.DeleteMessageBatchInput{QueueUrl: url, Entries: []types.DeleteMessageBatchRequestEntry{}})
+	_, err := s.DeleteMessageBatch(t.Context(),
+		&sqs.DeleteMessageBatchInput{QueueUrl: url, Entries: []types.DeleteMessageBatchRequestEntry{}})
 	isError[*types.EmptyBatchRequest](t, err)
-	_, err = s.ChangeMessageVisibilityBatch(t.Context(), &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: url, Entries: make([]types.ChangeMessageVisibilityBatchRequestEntry, 0)})
+	_, err = s.ChangeMessageVisibilityBatch(t.Context(),
+		&sqs.ChangeMessageVisibilityBatchInput{QueueUrl: url,
+			Entries: make([]types.ChangeMessageVisibilityBatchRequestEntry, 0)})
 	isError[*types.EmptyBatchRequest](t, err)
 }

@@ -42,7 +42,8 @@ func TestManySendersAndReceiversLoseAndRepeatNothing(t *testing.T) {
 		running.Go(func() {
 			for left.Load() > 0 {
 				// The frozen clock never ends the wait; a message does, or the last receiver does.
-				out, err := s.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: url, MaxNumberOfMessages: 7, WaitTimeSeconds: 20})
+				out, err := s.ReceiveMessage(ctx,
+					&sqs.ReceiveMessageInput{QueueUrl: url, MaxNumberOfMessages: 7, WaitTimeSeconds: 20})
 				if err != nil {
 					if ctx.Err() == nil {
 						t.Error(err)
@@ -57,12 +58,14 @@ func TestManySendersAndReceiversLoseAndRepeatNothing(t *testing.T) {
 					if _, ok := sent.Load(*m.Body); !ok {
 						t.Errorf("message %q was never sent", *m.Body)
 					}
-					entries = append(entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(fmt.Sprint(i)), ReceiptHandle: m.ReceiptHandle})
+					entries = append(entries,
+						types.DeleteMessageBatchRequestEntry{Id: aws.String(fmt.Sprint(i)), ReceiptHandle: m.ReceiptHandle})
 				}
 				if len(entries) == 0 {
 					continue
 				}
-				if out, err := s.DeleteMessageBatch(t.Context(), &sqs.DeleteMessageBatchInput{QueueUrl: url, Entries: entries}); err != nil || len(out.Failed) > 0 {
+				if out, err := s.DeleteMessageBatch(t.Context(),
+					&sqs.DeleteMessageBatchInput{QueueUrl: url, Entries: entries}); err != nil || len(out.Failed) > 0 {
 					t.Errorf("delete: %v %v", out, err)
 				}
 				if left.Add(-int64(len(entries))) == 0 {
@@ -91,7 +94,8 @@ func TestSettingsMayChangeWhileMessagesFlow(t *testing.T) {
 				var err error
 				switch i {
 				case 0:
-					err = s.server.CreateQueue(t.Context(), "work", map[string]string{"VisibilityTimeout": fmt.Sprint(j), "RedrivePolicy": s.deadLetters("dead", 1+j)})
+					err = s.server.CreateQueue(t.Context(), "work",
+						map[string]string{"VisibilityTimeout": fmt.Sprint(j), "RedrivePolicy": s.deadLetters("dead", 1+j)})
 				case 1:
 					err = s.server.Send(t.Context(), "work", "x", "tag")
 				case 2:

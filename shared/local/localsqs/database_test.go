@@ -214,7 +214,8 @@ func TestOpenSaysThatAFileIsNoDatabase(t *testing.T) {
 	if err := os.WriteFile(path, []byte(strings.Repeat("this is no database ", 100)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openDatabase(t.Context(), path, booksVersion, books); err == nil || !strings.Contains(err.Error(), "not a database") {
+	if _, err := openDatabase(t.Context(), path, booksVersion, books); err == nil ||
+		!strings.Contains(err.Error(), "not a database") {
 		t.Errorf("open gives %v", err)
 	}
 }

@@ -34,7 +34,8 @@ func TestMessageReceivedTooOftenMovesToTheDeadLetters(t *testing.T) {
 		t.Fatalf("%d dead letters", len(letters))
 	}
 	m := letters[0]
-	if *m.MessageId != id || *m.Body != "poison" || m.Attributes["DeadLetterQueueSourceArn"] != s.server.QueueARN("work") ||
+	if *m.MessageId != id || *m.Body != "poison" ||
+		m.Attributes["DeadLetterQueueSourceArn"] != s.server.QueueARN("work") ||
 		m.Attributes["SentTimestamp"] != fmt.Sprint(sent.UnixMilli()) || m.Attributes["ApproximateReceiveCount"] != "3" {
 		t.Fatalf("dead letter %q %v", *m.MessageId, m.Attributes)
 	}
@@ -75,7 +76,8 @@ func (s *stack) start(source, destination string, rate int32) (string, error) {
 
 func (s *stack) tasks(source string) []types.ListMessageMoveTasksResultEntry {
 	s.t.Helper()
-	out, err := s.ListMessageMoveTasks(s.t.Context(), &sqs.ListMessageMoveTasksInput{SourceArn: aws.String(s.server.QueueARN(source)), MaxResults: aws.Int32(10)})
+	out, err := s.ListMessageMoveTasks(s.t.Context(),
+		&sqs.ListMessageMoveTasksInput{SourceArn: aws.String(s.server.QueueARN(source)), MaxResults: aws.Int32(10)})
 	s.ok(err)
 	return out.Results
 }
@@ -115,14 +117,16 @@ func TestMoveTaskSendsDeadLettersBackAsNewMessages(t *testing.T) {
 		t.Fatal("no handle")
 	}
 	task := s.ended("dead", "COMPLETED")
-	if task.ApproximateNumberOfMessagesMoved != 150 || *task.ApproximateNumberOfMessagesToMove != 150 || task.TaskHandle != nil ||
+	if task.ApproximateNumberOfMessagesMoved != 150 || *task.ApproximateNumberOfMessagesToMove != 150 ||
+		task.TaskHandle != nil ||
 		task.DestinationArn != nil || task.StartedTimestamp != s.clock.Now().UnixMilli() {
 		t.Fatalf("task %+v", task)
 	}
 	s.wantCounts(dead, "0 0 0")
 	s.wantCounts(work, "150 0 0")
 	for _, m := range s.receive(work) {
-		if *m.MessageId == *old.MessageId || m.Attributes["ApproximateReceiveCount"] != "1" || m.Attributes["DeadLetterQueueSourceArn"] != "" ||
+		if *m.MessageId == *old.MessageId || m.Attributes["ApproximateReceiveCount"] != "1" ||
+			m.Attributes["DeadLetterQueueSourceArn"] != "" ||
 			m.Attributes["SentTimestamp"] != fmt.Sprint(s.clock.Now().UnixMilli()) {
 			t.Fatalf("redriven message %v", m.Attributes)
 		}
@@ -150,7 +154,8 @@ func TestMoveTaskKeepsItsRateAndCanBeCancelled(t *testing.T) {
 	s.move(1500 * time.Millisecond)
 	eventually(t, "three more", func() bool { return s.tasks("dead")[0].ApproximateNumberOfMessagesMoved == 4 })
 	task := s.tasks("dead")[0]
-	if *task.Status != "RUNNING" || *task.TaskHandle != handle || *task.MaxNumberOfMessagesPerSecond != 2 || *task.DestinationArn != s.server.QueueARN("elsewhere") {
+	if *task.Status != "RUNNING" || *task.TaskHandle != handle || *task.MaxNumberOfMessagesPerSecond != 2 ||
+		*task.DestinationArn != s.server.QueueARN("elsewhere") {
 		t.Fatalf("task %+v", task)
 	}
 	_, err = s.start("dead", "", 0)
@@ -249,7 +254,8 @@ func TestMoveTaskLeavesWhatFailsAgainMeanwhile(t *testing.T) {
 	s.ok(err)
 	eventually(t, "the first message", func() bool { return s.counts(work) == "1 0 0" })
 	m := s.one(work)
-	_, err = s.ChangeMessageVisibility(t.Context(), &sqs.ChangeMessageVisibilityInput{QueueUrl: work, ReceiptHandle: m.ReceiptHandle})
+	_, err = s.ChangeMessageVisibility(t.Context(),
+		&sqs.ChangeMessageVisibilityInput{QueueUrl: work, ReceiptHandle: m.ReceiptHandle})
 	s.ok(err)
 	s.none(work)
 	s.wantCounts(dead, "3 0 0")

@@ -139,7 +139,8 @@ func TestMain(m *testing.M) {
 // child serves the file and sends messages as fast as it can, telling each that was accepted.
 func child(path string) error {
 	ctx := context.Background()
-	s, err := localsqs.Open(ctx, localsqs.Options{Path: path, Listen: "127.0.0.1:0", Region: region, AccessKey: accessKey, SecretKey: secretKey})
+	s, err := localsqs.Open(ctx,
+		localsqs.Options{Path: path, Listen: "127.0.0.1:0", Region: region, AccessKey: accessKey, SecretKey: secretKey})
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,8 @@ func FuzzOperations(f *testing.F) {
 			f.Add(uint8(i), []byte(body))
 		}
 	}
-	s, err := start(f.Context(), Options{Path: filepath.Join(f.TempDir(), "queue.db"), Region: "us-east-1", Now: time.Now}, nowhere)
+	s, err := start(f.Context(),
+		Options{Path: filepath.Join(f.TempDir(), "queue.db"), Region: "us-east-1", Now: time.Now}, nowhere)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -46,7 +47,8 @@ func FuzzOperations(f *testing.F) {
 		if len(body) > maxRequestBytes {
 			return
 		}
-		if err := s.CreateQueue(t.Context(), "work", nil); err != nil && !strings.Contains(err.Error(), "QueueDeletedRecently") {
+		if err := s.CreateQueue(t.Context(), "work", nil); err != nil &&
+			!strings.Contains(err.Error(), "QueueDeletedRecently") {
 			t.Fatal(err)
 		}
 		// A receive may wait up to twenty seconds; here it hangs up.
@@ -94,7 +96,8 @@ func FuzzSettings(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if set.visibility < 0 || set.retention < time.Minute || set.maxBytes < 1024 || set.redrive != nil && set.redrive.maxReceives < 1 {
+		if set.visibility < 0 || set.retention < time.Minute || set.maxBytes < 1024 || set.redrive != nil &&
+			set.redrive.maxReceives < 1 {
 			t.Fatalf("%s=%q was accepted as %+v", name, value, set)
 		}
 		if _, err := parseSettings(set.raw); err != nil {

@@ -44,7 +44,8 @@ func (c *clock) Now() time.Time {
 // signer signs at a clock's time, so that a client follows the server's.
 type signer struct{ now func() time.Time }
 
-func (c signer) SignHTTP(ctx context.Context, who aws.Credentials, r *http.Request, hash, service, region string, _ time.Time, o ...func(*v4.SignerOptions)) error {
+func (c signer) SignHTTP(ctx context.Context, who aws.Credentials, r *http.Request, hash, service, region string,
+	_ time.Time, o ...func(*v4.SignerOptions)) error {
 	return v4.NewSigner().SignHTTP(ctx, who, r, hash, service, region, c.now(), o...)
 }
 
@@ -127,7 +128,8 @@ func (s *stack) queue(name string, attributes ...string) *string {
 
 // deadLetters is a RedrivePolicy.
 func (s *stack) deadLetters(name string, maxReceives int) string {
-	policy, err := json.Marshal(map[string]any{"deadLetterTargetArn": s.server.QueueARN(name), "maxReceiveCount": maxReceives})
+	policy, err := json.Marshal(map[string]any{"deadLetterTargetArn": s.server.QueueARN(name),
+		"maxReceiveCount": maxReceives})
 	s.ok(err)
 	return string(policy)
 }
@@ -182,7 +184,8 @@ func (s *stack) delete(url *string, m types.Message) {
 // attributes are all attributes of the queue.
 func (s *stack) attributes(url *string) map[string]string {
 	s.t.Helper()
-	out, err := s.GetQueueAttributes(s.t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: url, AttributeNames: []types.QueueAttributeName{"All"}})
+	out, err := s.GetQueueAttributes(s.t.Context(),
+		&sqs.GetQueueAttributesInput{QueueUrl: url, AttributeNames: []types.QueueAttributeName{"All"}})
 	s.ok(err)
 	return out.Attributes
 }
@@ -191,7 +194,8 @@ func (s *stack) attributes(url *string) map[string]string {
 func (s *stack) counts(url *string) string {
 	s.t.Helper()
 	a := s.attributes(url)
-	return strings.Join([]string{a["ApproximateNumberOfMessages"], a["ApproximateNumberOfMessagesNotVisible"], a["ApproximateNumberOfMessagesDelayed"]}, " ")
+	return strings.Join([]string{a["ApproximateNumberOfMessages"], a["ApproximateNumberOfMessagesNotVisible"],
+		a["ApproximateNumberOfMessagesDelayed"]}, " ")
 }
 
 func (s *stack) wantCounts(url *string, want string) {

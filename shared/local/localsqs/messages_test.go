@@ -80,7 +80,8 @@ func TestDelayedMessageComesWhenItsDelayEnds(t *testing.T) {
 	s := open(t)
 	url := s.queue("work", "DelaySeconds", "10")
 	s.send(url, "queue's delay")
-	_, err := s.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("own delay"), DelaySeconds: 20})
+	_, err := s.SendMessage(t.Context(),
+		&sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("own delay"), DelaySeconds: 20})
 	s.ok(err)
 	s.wantCounts(url, "0 0 2")
 	s.none(url)
@@ -92,7 +93,8 @@ func TestDelayedMessageComesWhenItsDelayEnds(t *testing.T) {
 	if m := s.one(url); *m.Body != "own delay" {
 		t.Fatalf("received %q", *m.Body)
 	}
-	_, err = s.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x"), DelaySeconds: 901})
+	_, err = s.SendMessage(t.Context(),
+		&sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x"), DelaySeconds: 901})
 	wantCode(t, err, "InvalidParameterValue")
 }
 
@@ -108,7 +110,8 @@ func TestMessageBeyondRetentionIsGone(t *testing.T) {
 	if found, err := s.server.Holds(t.Context(), "work", "tag"); err != nil || found {
 		t.Fatalf("holds %v, %v", found, err)
 	}
-	_, err := s.ChangeMessageVisibility(t.Context(), &sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: m.ReceiptHandle})
+	_, err := s.ChangeMessageVisibility(t.Context(),
+		&sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: m.ReceiptHandle})
 	isError[*types.MessageNotInflight](t, err)
 	s.move(time.Minute)
 	s.none(url)
@@ -122,12 +125,14 @@ func TestStaleReceiptHandleDeletesAndHidesNothing(t *testing.T) {
 	old := s.one(url)
 	s.move(31 * time.Second)
 	// Nobody received it since: SQS lets the newest handle delete a visible message, but not hide it.
-	_, err := s.ChangeMessageVisibility(t.Context(), &sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: old.ReceiptHandle, VisibilityTimeout: 60})
+	_, err := s.ChangeMessageVisibility(t.Context(),
+		&sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: old.ReceiptHandle, VisibilityTimeout: 60})
 	isError[*types.MessageNotInflight](t, err)
 	now := s.one(url)
 	s.delete(url, old)
 	s.wantCounts(url, "0 1 0")
-	_, err = s.ChangeMessageVisibility(t.Context(), &sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: old.ReceiptHandle})
+	_, err = s.ChangeMessageVisibility(t.Context(),
+		&sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: old.ReceiptHandle})
 	isError[*types.MessageNotInflight](t, err)
 	wantCode(t, err, "AWS.SimpleQueueService.MessageNotInflight")
 	s.wantCounts(url, "0 1 0")
@@ -135,7 +140,8 @@ func TestStaleReceiptHandleDeletesAndHidesNothing(t *testing.T) {
 	s.delete(url, now)
 	s.wantCounts(url, "0 0 0")
 	s.delete(url, now)
-	_, err = s.ChangeMessageVisibility(t.Context(), &sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: now.ReceiptHandle})
+	_, err = s.ChangeMessageVisibility(t.Context(),
+		&sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: now.ReceiptHandle})
 	isError[*types.MessageNotInflight](t, err)
 }
 
@@ -159,7 +165,8 @@ func TestVisibilityOfAHeldMessageCanBeChanged(t *testing.T) {
 	s.send(url, "x")
 	m := s.one(url)
 	change := func(seconds int32) error {
-		_, err := s.ChangeMessageVisibility(t.Context(), &sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: seconds})
+		_, err := s.ChangeMessageVisibility(t.Context(),
+			&sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: seconds})
 		return err
 	}
 	s.ok(change(100))
@@ -176,7 +183,8 @@ func TestVisibilityOfAHeldMessageCanBeChanged(t *testing.T) {
 func TestBodyLimitsAndCharacters(t *testing.T) {
 	s := open(t)
 	url := s.queue("work")
-	for _, body := range []string{"a\tb\r\nc", "\ufffd", "\U0010ffff", `<&>" \ ` + "\u2028", strings.Repeat("x", 1<<20), "\U0001F4A9"} {
+	for _, body := range []string{"a\tb\r\nc", "\ufffd", "\U0010ffff", `<&>" \ ` + "\u2028", strings.Repeat("x", 1<<20),
+		"\U0001F4A9"} {
 		s.send(url, body)
 		m := s.one(url)
 		if *m.Body != body {
@@ -190,11 +198,13 @@ func TestBodyLimitsAndCharacters(t *testing.T) {
 	}
 	_, err := s.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("")})
 	wantCode(t, err, "MissingParameter")
-	_, err = s.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String(strings.Repeat("x", 1<<20+1))})
+	_, err = s.SendMessage(t.Context(),
+		&sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String(strings.Repeat("x", 1<<20+1))})
 	wantCode(t, err, "InvalidParameterValue")
 	small := s.queue("small", "MaximumMessageSize", "1024")
-	_, err = s.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: small, MessageBody: aws.String(strings.Repeat("x", 1020)),
-		MessageAttributes: map[string]types.MessageAttributeValue{"a": text("String", "b")}})
+	_, err = s.SendMessage(t.Context(),
+		&sqs.SendMessageInput{QueueUrl: small, MessageBody: aws.String(strings.Repeat("x", 1020)),
+			MessageAttributes: map[string]types.MessageAttributeValue{"a": text("String", "b")}})
 	wantCode(t, err, "InvalidParameterValue") // the attributes count
 	if err := s.server.Send(t.Context(), "small", strings.Repeat("x", 1025), ""); err == nil {
 		t.Error("a message sent in process escaped the limit")
@@ -216,8 +226,10 @@ func TestMessageAttributesAreStoredAndDigested(t *testing.T) {
 		"bar.count": text("Number.int", "-12.5e3"),
 		"bar.bytes": {DataType: aws.String("Binary"), BinaryValue: []byte{0, 255}},
 	}
-	sent, err := s.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x"), MessageAttributes: attributes,
-		MessageSystemAttributes: map[string]types.MessageSystemAttributeValue{"AWSTraceHeader": {DataType: aws.String("String"), StringValue: aws.String("Root=1")}}})
+	sent, err := s.SendMessage(t.Context(),
+		&sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x"), MessageAttributes: attributes,
+			MessageSystemAttributes: map[string]types.MessageSystemAttributeValue{
+				"AWSTraceHeader": {DataType: aws.String("String"), StringValue: aws.String("Root=1")}}})
 	s.ok(err)
 	// The digest is over the attributes by name; each number is a length in four bytes, big end first.
 	var all bytes.Buffer
@@ -234,8 +246,10 @@ func TestMessageAttributesAreStoredAndDigested(t *testing.T) {
 		t.Fatalf("digest on send %q, want %q", *sent.MD5OfMessageAttributes, want)
 	}
 	m := s.one(url)
-	if len(m.MessageAttributes) != 3 || *m.MD5OfMessageAttributes != want || *m.MessageAttributes["name"].StringValue != "Käfer" ||
-		*m.MessageAttributes["bar.count"].DataType != "Number.int" || !bytes.Equal(m.MessageAttributes["bar.bytes"].BinaryValue, []byte{0, 255}) {
+	if len(m.MessageAttributes) != 3 || *m.MD5OfMessageAttributes != want ||
+		*m.MessageAttributes["name"].StringValue != "Käfer" ||
+		*m.MessageAttributes["bar.count"].DataType != "Number.int" ||
+		!bytes.Equal(m.MessageAttributes["bar.bytes"].BinaryValue, []byte{0, 255}) {
 		t.Fatalf("received %+v", m.MessageAttributes)
 	}
 	if m.Attributes["AWSTraceHeader"] != "Root=1" {
@@ -270,24 +284,32 @@ func TestMessageAttributesAreChecked(t *testing.T) {
 	}
 	for i, bad := range []map[string]types.MessageAttributeValue{
 		eleven,
-		one("", text("String", "x")), one("a b", text("String", "x")), one(".a", text("String", "x")), one("a.", text("String", "x")),
-		one("a..b", text("String", "x")), one("AWS.a", text("String", "x")), one("amazon.a", text("String", "x")), one(strings.Repeat("a", 257), text("String", "x")),
-		one("a", text("Text", "x")), one("a", text("String", "")), one("a", text("Number", "one")), one("a", text("String."+strings.Repeat("a", 256), "x")),
+		one("", text("String", "x")), one("a b", text("String", "x")), one(".a", text("String", "x")),
+		one("a.", text("String", "x")),
+		one("a..b", text("String", "x")), one("AWS.a", text("String", "x")), one("amazon.a", text("String", "x")),
+		one(strings.Repeat("a", 257), text("String", "x")),
+		one("a", text("Text", "x")), one("a", text("String", "")), one("a", text("Number", "one")),
+		one("a", text("String."+strings.Repeat("a", 256), "x")),
 		one("a", types.MessageAttributeValue{DataType: aws.String("Binary"), StringValue: aws.String("x")}),
 		one("a", types.MessageAttributeValue{DataType: aws.String("String"), BinaryValue: []byte("x")}),
 	} {
-		_, err := s.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x"), MessageAttributes: bad})
+		_, err := s.SendMessage(t.Context(),
+			&sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x"), MessageAttributes: bad})
 		if err == nil {
 			t.Fatalf("attributes %d were accepted", i)
 		}
 		wantCode(t, err, "InvalidParameterValue")
 	}
-	_, err := s.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x"), MessageAttributes: one("a", text("String", "\x00"))})
+	_, err := s.SendMessage(t.Context(),
+		&sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x"),
+			MessageAttributes: one("a", text("String", "\x00"))})
 	isError[*types.InvalidMessageContents](t, err)
-	_, err = s.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x"), MessageGroupId: aws.String("g")})
+	_, err = s.SendMessage(t.Context(),
+		&sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x"), MessageGroupId: aws.String("g")})
 	wantCode(t, err, "InvalidParameterValue")
 	_, err = s.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x"),
-		MessageSystemAttributes: map[string]types.MessageSystemAttributeValue{"Other": {DataType: aws.String("String"), StringValue: aws.String("x")}}})
+		MessageSystemAttributes: map[string]types.MessageSystemAttributeValue{
+			"Other": {DataType: aws.String("String"), StringValue: aws.String("x")}}})
 	wantCode(t, err, "InvalidParameterValue")
 	s.wantCounts(url, "0 0 0")
 }
@@ -295,7 +317,8 @@ func TestMessageAttributesAreChecked(t *testing.T) {
 func TestReceiveParametersAreChecked(t *testing.T) {
 	s := open(t)
 	url := s.queue("work")
-	for _, in := range []sqs.ReceiveMessageInput{{MaxNumberOfMessages: 11}, {MaxNumberOfMessages: -1}, {WaitTimeSeconds: 21}, {WaitTimeSeconds: -1}, {VisibilityTimeout: 43201}} {
+	for _, in := range []sqs.ReceiveMessageInput{{MaxNumberOfMessages: 11}, {MaxNumberOfMessages: -1},
+		{WaitTimeSeconds: 21}, {WaitTimeSeconds: -1}, {VisibilityTimeout: 43201}} {
 		in.QueueUrl = url
 		_, err := s.ReceiveMessage(t.Context(), &in)
 		wantCode(t, err, "InvalidParameterValue")

@@ -10,7 +10,8 @@ import (
 
 // Receiving, looking for a tag and the next due time must not get slower as the queue gets longer.
 func TestHotQueriesUseTheirIndex(t *testing.T) {
-	s, err := start(t.Context(), Options{Path: filepath.Join(t.TempDir(), "queue.db"), Region: "us-east-1", Now: time.Now}, nowhere)
+	s, err := start(t.Context(),
+		Options{Path: filepath.Join(t.TempDir(), "queue.db"), Region: "us-east-1", Now: time.Now}, nowhere)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,9 @@ func (s *stack) poll(ctx context.Context, name string, count int32) <-chan answe
 	before := s.server.Waiting(name)
 	done := make(chan answer, 1)
 	go func() {
-		out, err := s.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: aws.String(s.server.QueueURL(name)), MaxNumberOfMessages: count, WaitTimeSeconds: 20})
+		out, err := s.ReceiveMessage(ctx,
+			&sqs.ReceiveMessageInput{QueueUrl: aws.String(s.server.QueueURL(name)), MaxNumberOfMessages: count,
+				WaitTimeSeconds: 20})
 		if err != nil {
 			done <- answer{nil, err}
 			return
@@ -60,7 +62,8 @@ func TestWaitingReceiveComesBackWhenAMessageCanBeHad(t *testing.T) {
 		{"a send in process", func(s *stack, _ *string) { send(s, "x") }},
 		{"a send over the wire", func(s *stack, url *string) { s.send(url, "x") }},
 		{"a delay that ends", func(s *stack, url *string) {
-			_, err := s.SendMessage(s.t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x"), DelaySeconds: 15})
+			_, err := s.SendMessage(s.t.Context(),
+				&sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x"), DelaySeconds: 15})
 			s.ok(err)
 			s.move(15 * time.Second)
 		}},
@@ -90,7 +93,8 @@ func TestWaitingReceiveComesBackWhenAMessageCanBeHad(t *testing.T) {
 		s.send(url, "x")
 		m := s.one(url)
 		done := s.poll(t.Context(), "work", 1)
-		_, err := s.ChangeMessageVisibility(t.Context(), &sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: m.ReceiptHandle})
+		_, err := s.ChangeMessageVisibility(t.Context(),
+			&sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: m.ReceiptHandle})
 		s.ok(err)
 		s.wait(done, 1)
 	})

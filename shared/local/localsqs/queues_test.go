@@ -39,11 +39,13 @@ func TestCreatedQueueIsFoundByNameAndListed(t *testing.T) {
 	_, err := s.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("b")})
 	isError[*types.QueueDoesNotExist](t, err)
 	wantCode(t, err, "AWS.SimpleQueueService.NonExistentQueue")
-	_, err = s.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("c"), QueueOwnerAWSAccountId: aws.String("111111111111")})
+	_, err = s.GetQueueUrl(t.Context(),
+		&sqs.GetQueueUrlInput{QueueName: aws.String("c"), QueueOwnerAWSAccountId: aws.String("111111111111")})
 	isError[*types.QueueDoesNotExist](t, err)
 
 	var names []string
-	pages := sqs.NewListQueuesPaginator(s.Client, &sqs.ListQueuesInput{QueueNamePrefix: aws.String("a"), MaxResults: aws.Int32(2)})
+	pages := sqs.NewListQueuesPaginator(s.Client,
+		&sqs.ListQueuesInput{QueueNamePrefix: aws.String("a"), MaxResults: aws.Int32(2)})
 	sizes := []int{}
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
@@ -69,7 +71,8 @@ func TestCreatingAQueueAgain(t *testing.T) {
 	if again := s.queue("work", "MessageRetentionPeriod", "345600"); *again != *url {
 		t.Fatal("a default, said aloud, is another value")
 	}
-	_, err := s.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("work"), Attributes: map[string]string{"VisibilityTimeout": "61"}})
+	_, err := s.CreateQueue(t.Context(),
+		&sqs.CreateQueueInput{QueueName: aws.String("work"), Attributes: map[string]string{"VisibilityTimeout": "61"}})
 	isError[*types.QueueNameExists](t, err)
 	wantCode(t, err, "QueueAlreadyExists")
 
@@ -84,7 +87,8 @@ func TestQueueAttributesAreChecked(t *testing.T) {
 	s := open(t)
 	url := s.queue("work")
 	s.queue("closed", "RedriveAllowPolicy", `{"redrivePermission":"denyAll"}`)
-	s.queue("choosy", "RedriveAllowPolicy", `{"redrivePermission":"byQueue","sourceQueueArns":["`+s.server.QueueARN("friend")+`"]}`)
+	s.queue("choosy", "RedriveAllowPolicy",
+		`{"redrivePermission":"byQueue","sourceQueueArns":["`+s.server.QueueARN("friend")+`"]}`)
 	for _, c := range []struct{ name, value, code string }{
 		{"DelaySeconds", "901", "InvalidAttributeValue"},
 		{"DelaySeconds", "-1", "InvalidAttributeValue"},
@@ -107,12 +111,14 @@ func TestQueueAttributesAreChecked(t *testing.T) {
 		{"RedrivePolicy", s.deadLetters("work", 3), "InvalidParameterValue"},
 		{"RedrivePolicy", s.deadLetters("closed", 3), "InvalidParameterValue"},
 		{"RedrivePolicy", s.deadLetters("choosy", 3), "InvalidParameterValue"},
-		{"RedrivePolicy", `{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:000000000000:choosy","maxReceiveCount":3}`, "InvalidParameterValue"},
+		{"RedrivePolicy", `{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:000000000000:choosy","maxReceiveCount":3}`,
+			"InvalidParameterValue"},
 		{"RedriveAllowPolicy", `{"redrivePermission":"some"}`, "InvalidParameterValue"},
 		{"RedriveAllowPolicy", `{"redrivePermission":"byQueue"}`, "InvalidParameterValue"},
 	} {
 		before := s.attributes(url)
-		_, err := s.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{c.name: c.value}})
+		_, err := s.SetQueueAttributes(t.Context(),
+			&sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{c.name: c.value}})
 		if err == nil {
 			t.Fatalf("%s=%q was accepted", c.name, c.value)
 		}
@@ -125,21 +131,25 @@ func TestQueueAttributesAreChecked(t *testing.T) {
 	}
 	for _, maximum := range []string{"0", "1001", `"x"`, "null", "1.5"} {
 		policy := `{"deadLetterTargetArn":"` + s.server.QueueARN("work") + `","maxReceiveCount":` + maximum + `}`
-		_, err := s.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("new"), Attributes: map[string]string{"RedrivePolicy": policy}})
+		_, err := s.CreateQueue(t.Context(),
+			&sqs.CreateQueueInput{QueueName: aws.String("new"), Attributes: map[string]string{"RedrivePolicy": policy}})
 		wantCode(t, err, "InvalidParameterValue")
 	}
 	s.queue("friend", "RedrivePolicy", s.deadLetters("choosy", 3))
 	s.queue("spelled", "RedrivePolicy", `{"deadLetterTargetArn":"`+s.server.QueueARN("work")+`","maxReceiveCount":"3"}`)
-	_, err := s.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: url, AttributeNames: []types.QueueAttributeName{"Colour"}})
+	_, err := s.GetQueueAttributes(t.Context(),
+		&sqs.GetQueueAttributesInput{QueueUrl: url, AttributeNames: []types.QueueAttributeName{"Colour"}})
 	isError[*types.InvalidAttributeName](t, err)
 }
 
 func TestQueueAttributesAreGivenBack(t *testing.T) {
 	s := open(t)
 	s.queue("dead")
-	url := s.queue("work", "VisibilityTimeout", "360", "RedrivePolicy", s.deadLetters("dead", 5), "Policy", `{"Version":"2012-10-17"}`)
+	url := s.queue("work", "VisibilityTimeout", "360", "RedrivePolicy", s.deadLetters("dead", 5), "Policy",
+		`{"Version":"2012-10-17"}`)
 	s.move(time.Hour)
-	_, err := s.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{"Policy": ""}})
+	_, err := s.SetQueueAttributes(t.Context(),
+		&sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{"Policy": ""}})
 	s.ok(err)
 	got := s.attributes(url)
 	created, changed := got["CreatedTimestamp"], got["LastModifiedTimestamp"]
@@ -155,7 +165,8 @@ func TestQueueAttributesAreGivenBack(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, got[name], want)
 		}
 	}
-	out, err := s.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: url, AttributeNames: []types.QueueAttributeName{"QueueArn"}})
+	out, err := s.GetQueueAttributes(t.Context(),
+		&sqs.GetQueueAttributesInput{QueueUrl: url, AttributeNames: []types.QueueAttributeName{"QueueArn"}})
 	s.ok(err)
 	if len(out.Attributes) != 1 {
 		t.Errorf("asked for one attribute, got %v", out.Attributes)
@@ -204,7 +215,8 @@ func TestDeadLetterSourcesAreListed(t *testing.T) {
 	}
 	s.queue("other")
 	var urls []string
-	pages := sqs.NewListDeadLetterSourceQueuesPaginator(s.Client, &sqs.ListDeadLetterSourceQueuesInput{QueueUrl: dead, MaxResults: aws.Int32(2)})
+	pages := sqs.NewListDeadLetterSourceQueuesPaginator(s.Client,
+		&sqs.ListDeadLetterSourceQueuesInput{QueueUrl: dead, MaxResults: aws.Int32(2)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		s.ok(err)
@@ -224,9 +236,11 @@ func TestQueueNamesAndAddressesAreChecked(t *testing.T) {
 	}
 	_, err := s.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("")})
 	wantCode(t, err, "MissingParameter")
-	_, err = s.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("work"), Tags: map[string]string{"a": "b"}})
+	_, err = s.CreateQueue(t.Context(),
+		&sqs.CreateQueueInput{QueueName: aws.String("work"), Tags: map[string]string{"a": "b"}})
 	isError[*types.UnsupportedOperation](t, err)
-	for _, url := range []string{"work", "http://127.0.0.1/work", "http://127.0.0.1/111111111111/work", "http://h/000000000000/a/b", "http://[", ":"} {
+	for _, url := range []string{"work", "http://127.0.0.1/work", "http://127.0.0.1/111111111111/work",
+		"http://h/000000000000/a/b", "http://[", ":"} {
 		_, err := s.PurgeQueue(t.Context(), &sqs.PurgeQueueInput{QueueUrl: &url})
 		isError[*types.InvalidAddress](t, err)
 	}

@@ -130,7 +130,8 @@ func TestMoveTaskKeepsItsRateByItself(t *testing.T) {
 		}
 		rate := int64(2)
 		begun := time.Now()
-		_, err := s.startMessageMoveTask(t.Context(), nil, &startTaskInput{SourceArn: q.arn, DestinationArn: s.QueueARN("source"), MaxNumberOfMessagesPerSecond: &rate})
+		_, err := s.startMessageMoveTask(t.Context(), nil,
+			&startTaskInput{SourceArn: q.arn, DestinationArn: s.QueueARN("source"), MaxNumberOfMessagesPerSecond: &rate})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -48,7 +48,8 @@ type reply struct {
 
 func (s *stack) call(c call) reply {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), or(c.method, http.MethodPost), s.server.URL()+or(c.path, "/"), strings.NewReader(c.body))
+	r, err := http.NewRequestWithContext(s.t.Context(), or(c.method, http.MethodPost), s.server.URL()+or(c.path, "/"),
+		strings.NewReader(c.body))
 	s.ok(err)
 	r.Header.Set("Content-Type", or(c.contentType, "application/x-amz-json-1.0"))
 	r.Header.Set("X-Amz-Target", "AmazonSQS."+c.op)
@@ -57,7 +58,8 @@ func (s *stack) call(c call) reply {
 	}
 	if !c.anonymous {
 		hash := sha256.Sum256([]byte(c.body))
-		err := v4.NewSigner().SignHTTP(s.t.Context(), aws.Credentials{AccessKeyID: or(c.access, accessKey), SecretAccessKey: or(c.secret, secretKey)},
+		err := v4.NewSigner().SignHTTP(s.t.Context(),
+			aws.Credentials{AccessKeyID: or(c.access, accessKey), SecretAccessKey: or(c.secret, secretKey)},
 			r, hex.EncodeToString(hash[:]), or(c.service, "sqs"), or(c.region, region), s.clock.Now().Add(-c.age))
 		s.ok(err)
 	}
@@ -75,7 +77,8 @@ func (s *stack) call(c call) reply {
 		s.t.Fatalf("the answer %q is no JSON: %v", body, err)
 	}
 	code, _, _ := strings.Cut(response.Header.Get("X-Amzn-Query-Error"), ";")
-	return reply{response.StatusCode, failure.Type[strings.IndexByte(failure.Type, '#')+1:], code, string(body), response.Header}
+	return reply{response.StatusCode, failure.Type[strings.IndexByte(failure.Type, '#')+1:], code, string(body),
+		response.Header}
 }
 
 func TestSignatureIsChecked(t *testing.T) {
@@ -96,7 +99,8 @@ func TestSignatureIsChecked(t *testing.T) {
 		want string // code; "" is accepted
 	}{
 		{"good", call{}, ""},
-		{"good, with a path, a query and odd headers", call{path: "/000000000000/wörk%20%2f?b=2&a=%20x&a=", prepare: set("X-Amz-Odd", "  a   b ")}, ""},
+		{"good, with a path, a query and odd headers",
+			call{path: "/000000000000/wörk%20%2f?b=2&a=%20x&a=", prepare: set("X-Amz-Odd", "  a   b ")}, ""},
 		{"fourteen minutes old", call{age: 14 * time.Minute}, ""},
 		{"anonymous", call{anonymous: true}, "MissingAuthenticationToken"},
 		{"wrong secret", call{secret: "wrong"}, "SignatureDoesNotMatch"},
@@ -111,7 +115,8 @@ func TestSignatureIsChecked(t *testing.T) {
 		{"another action", call{tamper: set("X-Amz-Target", "AmazonSQS.DeleteQueue")}, "SignatureDoesNotMatch"},
 		{"another path", call{tamper: func(r *http.Request) { r.URL.Path = "/other" }}, "SignatureDoesNotMatch"},
 		{"another host", call{tamper: func(r *http.Request) { r.Host = "evil.example" }}, "SignatureDoesNotMatch"},
-		{"another time", call{tamper: set("X-Amz-Date", s.clock.Now().Add(time.Second).UTC().Format("20060102T150405Z"))}, "SignatureDoesNotMatch"},
+		{"another time", call{tamper: set("X-Amz-Date", s.clock.Now().Add(time.Second).UTC().Format("20060102T150405Z"))},
+			"SignatureDoesNotMatch"},
 		{"the time of another day", call{tamper: set("X-Amz-Date", "20260503T030201Z")}, "IncompleteSignature"},
 		{"no time", call{tamper: set("X-Amz-Date", "")}, "IncompleteSignature"},
 		{"another algorithm", call{tamper: edit("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA1")}, "IncompleteSignature"},
@@ -123,7 +128,8 @@ func TestSignatureIsChecked(t *testing.T) {
 		}}, "SignatureDoesNotMatch"},
 		{"an action that is not signed", call{tamper: edit(";x-amz-target", "")}, "IncompleteSignature"},
 		{"a host that is not signed", call{tamper: edit(";host", "")}, "IncompleteSignature"},
-		{"two headers", call{tamper: func(r *http.Request) { r.Header.Add("Authorization", r.Header.Get("Authorization")) }}, "IncompleteSignature"},
+		{"two headers", call{tamper: func(r *http.Request) { r.Header.Add("Authorization", r.Header.Get("Authorization")) }},
+			"IncompleteSignature"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := s.counts(url)
@@ -157,7 +163,8 @@ func TestSDKClientsWithoutTheSecretAreRefused(t *testing.T) {
 	wrong := client(s.server.URL(), signer{s.clock.Now}, "wrong")
 	_, err := wrong.ListQueues(t.Context(), &sqs.ListQueuesInput{})
 	wantCode(t, err, "SignatureDoesNotMatch")
-	anonymous := sqs.New(sqs.Options{BaseEndpoint: aws.String(s.server.URL()), Region: region, Credentials: aws.AnonymousCredentials{}, RetryMaxAttempts: 1})
+	anonymous := sqs.New(sqs.Options{BaseEndpoint: aws.String(s.server.URL()), Region: region,
+		Credentials: aws.AnonymousCredentials{}, RetryMaxAttempts: 1})
 	_, err = anonymous.ListQueues(t.Context(), &sqs.ListQueuesInput{})
 	wantCode(t, err, "MissingAuthenticationToken")
 }
@@ -187,15 +194,23 @@ func TestMalformedRequestsAreRefused(t *testing.T) {
 		{"another type", call{op: "ListQueues", body: `{"MaxResults":"5"}`}, "MalformedInput"},
 		{"a broken number", call{op: "ListQueues", body: `{"MaxResults":1.5}`}, "MalformedInput"},
 		{"a huge number", call{op: "ListQueues", body: `{"MaxResults":99999999999999999999}`}, "MalformedInput"},
-		{"deep", call{op: "ListQueues", body: `{"a":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`}, "MalformedInput"},
+		{"deep", call{op: "ListQueues", body: `{"a":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`},
+			"MalformedInput"},
 		{"no UTF-8", call{op: "CreateQueue", body: "{\"QueueName\":\"a\xff\"}"}, "MalformedInput"},
-		{"too long", call{op: "ListQueues", body: `{"QueueNamePrefix":"` + strings.Repeat("a", 8<<20) + `"}`}, "MalformedInput"},
+		{"too long", call{op: "ListQueues", body: `{"QueueNamePrefix":"` + strings.Repeat("a", 8<<20) + `"}`},
+			"MalformedInput"},
 		{"an unknown action", call{op: "AddPermission", body: "{}"}, "InvalidAction"},
 		{"no action", call{op: "", body: "{}"}, "InvalidAction"},
-		{"the query protocol", call{op: "ListQueues", body: "Action=ListQueues", contentType: "application/x-www-form-urlencoded"}, "InvalidAction"},
+		{"the query protocol", call{op: "ListQueues", body: "Action=ListQueues",
+			contentType: "application/x-www-form-urlencoded"}, "InvalidAction"},
 		{"a GET", call{op: "ListQueues", method: http.MethodGet}, "InvalidAction"},
-		{"another service's target", call{op: "x", body: "{}", prepare: func(r *http.Request) { r.Header.Set("X-Amz-Target", "ListQueues") }}, "InvalidAction"},
-		{"visibility without its number", call{op: "ChangeMessageVisibility", body: `{"QueueUrl":"` + *s.queue("work") + `","ReceiptHandle":"` + strings.Repeat("A", 54) + `"}`}, "ReceiptHandleIsInvalid"},
+		{"another service's target",
+			call{op: "x", body: "{}", prepare: func(r *http.Request) { r.Header.Set("X-Amz-Target", "ListQueues") }},
+			"InvalidAction"},
+		{"visibility without its number",
+			call{op: "ChangeMessageVisibility",
+				body: `{"QueueUrl":"` + *s.queue("work") + `","ReceiptHandle":"` + strings.Repeat("A", 54) + `"}`},
+			"ReceiptHandleIsInvalid"},
 		{"no body", call{op: "SendMessage", body: `{"QueueUrl":"` + *s.queue("work") + `"}`}, "MissingParameter"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -205,7 +220,8 @@ func TestMalformedRequestsAreRefused(t *testing.T) {
 			}
 		})
 	}
-	if got := s.call(call{op: "ListQueues", body: " {}\n"}); got.status != http.StatusOK || got.header.Get("X-Amzn-RequestId") == "" {
+	if got := s.call(call{op: "ListQueues", body: " {}\n"}); got.status != http.StatusOK ||
+		got.header.Get("X-Amzn-RequestId") == "" {
 		t.Fatalf("answer %d %s", got.status, got.text)
 	}
 }
@@ -221,29 +237,35 @@ func TestUnknownOperationIsAnErrorOfTheSDK(t *testing.T) {
 func TestExplicitZerosAreNotDefaults(t *testing.T) {
 	s := open(t)
 	url := s.queue("work", "ReceiveMessageWaitTimeSeconds", "20", "DelaySeconds", "60")
-	if got := s.call(call{op: "ReceiveMessage", body: `{"QueueUrl":"` + *url + `","WaitTimeSeconds":0}`}); got.text != "{}" {
+	if got := s.call(call{op: "ReceiveMessage",
+		body: `{"QueueUrl":"` + *url + `","WaitTimeSeconds":0}`}); got.text != "{}" {
 		t.Fatalf("received %s", got.text)
 	}
-	if got := s.call(call{op: "SendMessage", body: `{"QueueUrl":"` + *url + `","MessageBody":"x","DelaySeconds":0}`}); got.status != http.StatusOK {
+	if got := s.call(call{op: "SendMessage",
+		body: `{"QueueUrl":"` + *url + `","MessageBody":"x","DelaySeconds":0}`}); got.status != http.StatusOK {
 		t.Fatalf("sent %s", got.text)
 	}
 	for range 2 {
-		if got := s.call(call{op: "ReceiveMessage", body: `{"QueueUrl":"` + *url + `","VisibilityTimeout":0}`}); !strings.Contains(got.text, `"Body":"x"`) {
+		if got := s.call(call{op: "ReceiveMessage",
+			body: `{"QueueUrl":"` + *url + `","VisibilityTimeout":0}`}); !strings.Contains(got.text, `"Body":"x"`) {
 			t.Fatalf("received %s", got.text)
 		}
 	}
-	if got := s.call(call{op: "ReceiveMessage", body: `{"QueueUrl":"` + *url + `","MaxNumberOfMessages":0}`}); got.code != "InvalidParameterValue" {
+	if got := s.call(call{op: "ReceiveMessage",
+		body: `{"QueueUrl":"` + *url + `","MaxNumberOfMessages":0}`}); got.code != "InvalidParameterValue" {
 		t.Fatalf("received %s", got.text)
 	}
 }
 
 func TestQueueURLsAreOnTheHostThatTheCallerUsed(t *testing.T) {
 	s := open(t)
-	got := s.call(call{op: "CreateQueue", body: `{"QueueName":"work"}`, prepare: func(r *http.Request) { r.Host = "host.example:9324" }})
+	got := s.call(call{op: "CreateQueue", body: `{"QueueName":"work"}`,
+		prepare: func(r *http.Request) { r.Host = "host.example:9324" }})
 	if !strings.Contains(got.text, `"http://host.example:9324/000000000000/work"`) {
 		t.Fatalf("answer %s", got.text)
 	}
-	_, err := s.PurgeQueue(t.Context(), &sqs.PurgeQueueInput{QueueUrl: aws.String("http://host.example:9324/000000000000/work")})
+	_, err := s.PurgeQueue(t.Context(),
+		&sqs.PurgeQueueInput{QueueUrl: aws.String("http://host.example:9324/000000000000/work")})
 	s.ok(err)
 }
 
@@ -272,9 +294,11 @@ func TestErrorsAreOfTheSDKsTypes(t *testing.T) {
 	if _, err := s.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: url}); err == nil {
 		t.Error("a cancelled call succeeded")
 	}
-	_, err := s.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{"DelaySeconds": "x"}})
+	_, err := s.SetQueueAttributes(t.Context(),
+		&sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{"DelaySeconds": "x"}})
 	isError[*types.InvalidAttributeValue](t, err)
-	_, err = s.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{}})
+	_, err = s.SetQueueAttributes(t.Context(),
+		&sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{}})
 	wantCode(t, err, "MissingParameter")
 	_, err = s.DeleteQueue(t.Context(), &sqs.DeleteQueueInput{QueueUrl: aws.String(s.server.QueueURL("none"))})
 	isError[*types.QueueDoesNotExist](t, err)

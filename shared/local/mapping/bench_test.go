@@ -45,7 +45,8 @@ func serve(t testing.TB) (*localsqs.Server, *sqs.Client) {
 // machine's, by which the client signs.
 func serveOn(t testing.TB, path string, clock *movedClock) (*localsqs.Server, *sqs.Client) {
 	t.Helper()
-	options := localsqs.Options{Path: path, Listen: "127.0.0.1:0", Region: "us-east-1", AccessKey: "AKIDTEST", SecretKey: "secret"}
+	options := localsqs.Options{Path: path, Listen: "127.0.0.1:0", Region: "us-east-1", AccessKey: "AKIDTEST",
+		SecretKey: "secret"}
 	if clock != nil {
 		options.Now = clock.Now
 	}
@@ -80,7 +81,8 @@ func BenchmarkDrain(b *testing.B) {
 			ctx, stop := context.WithCancel(b.Context())
 			var handled sync.WaitGroup
 			handled.Add(b.N)
-			m := &mapping.Mapping{Queue: client, QueueURL: server.QueueURL("work"), QueueARN: server.QueueARN("work"), Region: "us-east-1",
+			m := &mapping.Mapping{Queue: client, QueueURL: server.QueueURL("work"), QueueARN: server.QueueARN("work"),
+				Region:      "us-east-1",
 				Concurrency: concurrency, FunctionTimeout: 5 * time.Second,
 				Handler: func(_ context.Context, e events.SQSEvent) (events.SQSEventResponse, error) {
 					handled.Add(-len(e.Records))

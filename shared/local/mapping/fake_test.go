@@ -39,21 +39,24 @@ func (q *memoryQueue) send(bodies ...string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, b := range bodies {
-		q.visible = append(q.visible, types.Message{MessageId: aws.String("id of " + b), Body: aws.String(b), MD5OfBody: aws.String("md5 of " + b),
-			Attributes: map[string]string{"ApproximateReceiveCount": "1"}})
+		q.visible = append(q.visible,
+			types.Message{MessageId: aws.String("id of " + b), Body: aws.String(b), MD5OfBody: aws.String("md5 of " + b),
+				Attributes: map[string]string{"ApproximateReceiveCount": "1"}})
 	}
 	close(q.arrived)
 	q.arrived = make(chan struct{})
 }
 
-func (q *memoryQueue) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
+func (q *memoryQueue) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput,
+	...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
 	if err := q.fail("attributes"); err != nil {
 		return nil, err
 	}
 	return &sqs.GetQueueAttributesOutput{Attributes: map[string]string{"VisibilityTimeout": q.visibility}}, nil
 }
 
-func (q *memoryQueue) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput, _ ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
+func (q *memoryQueue) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput,
+	_ ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
 	if in.MaxNumberOfMessages < 1 || in.MaxNumberOfMessages > 10 || in.WaitTimeSeconds > 20 || in.VisibilityTimeout != 0 {
 		return nil, fmt.Errorf("a receive that SQS refuses, or that is not Lambda's: %+v", in)
 	}
@@ -90,7 +93,8 @@ func (q *memoryQueue) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessage
 	}
 }
 
-func (q *memoryQueue) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
+func (q *memoryQueue) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessageBatchInput,
+	_ ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
 	if err := q.fail("delete"); err != nil {
 		return nil, err
 	}
@@ -103,7 +107,8 @@ func (q *memoryQueue) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessag
 	for _, e := range in.Entries {
 		m := q.inFlight[*e.ReceiptHandle]
 		if q.refuse(*m.Body) {
-			out.Failed = append(out.Failed, types.BatchResultErrorEntry{Id: e.Id, Code: aws.String("InternalError"), Message: aws.String("not now")})
+			out.Failed = append(out.Failed,
+				types.BatchResultErrorEntry{Id: e.Id, Code: aws.String("InternalError"), Message: aws.String("not now")})
 			continue
 		}
 		delete(q.inFlight, *e.ReceiptHandle)
@@ -112,7 +117,8 @@ func (q *memoryQueue) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessag
 	return out, nil
 }
 
-func (q *memoryQueue) ChangeMessageVisibilityBatch(_ context.Context, in *sqs.ChangeMessageVisibilityBatchInput, _ ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityBatchOutput, error) {
+func (q *memoryQueue) ChangeMessageVisibilityBatch(_ context.Context, in *sqs.ChangeMessageVisibilityBatchInput,
+	_ ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityBatchOutput, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, e := range in.Entries {

@@ -21,7 +21,8 @@ import (
 
 // whole is a mapping on a real queue server, over loopback.
 func whole(server *localsqs.Server, client *sqs.Client, handler mapping.Handler) *mapping.Mapping {
-	return &mapping.Mapping{Queue: client, QueueURL: server.QueueURL("work"), QueueARN: server.QueueARN("work"), Region: "us-east-1",
+	return &mapping.Mapping{Queue: client, QueueURL: server.QueueURL("work"), QueueARN: server.QueueARN("work"),
+		Region:      "us-east-1",
 		Concurrency: 3, FunctionTimeout: time.Second, Handler: handler}
 }
 
@@ -55,7 +56,8 @@ func eventually(t *testing.T, what string, condition func() bool) {
 
 func count(t *testing.T, client *sqs.Client, url string) string {
 	t.Helper()
-	out, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{"All"}})
+	out, err := client.GetQueueAttributes(t.Context(),
+		&sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{"All"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +113,8 @@ func TestPoisonEndsInTheDeadLettersAndItsNeighboursPass(t *testing.T) {
 			defer mu.Unlock()
 			return delivered["reported"] == round && delivered["panics"] == round && delivered["errs"] == round
 		})
-		eventually(t, "the deletion of their neighbours", func() bool { return count(t, client, server.QueueURL("work")) == "0 3" })
+		eventually(t, "the deletion of their neighbours",
+			func() bool { return count(t, client, server.QueueURL("work")) == "0 3" })
 		clock.move(5 * time.Second)
 		server.Wake()
 	}
@@ -174,7 +177,9 @@ func TestEveryMessageIsHandledOnceByManyWorkers(t *testing.T) {
 		return events.SQSEventResponse{}, nil
 	}))
 	for i := range messages {
-		if _, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(server.QueueURL("work")), MessageBody: aws.String(fmt.Sprint(i))}); err != nil {
+		if _, err := client.SendMessage(t.Context(),
+			&sqs.SendMessageInput{QueueUrl: aws.String(server.QueueURL("work")),
+				MessageBody: aws.String(fmt.Sprint(i))}); err != nil {
 			t.Fatal(err)
 		}
 	}

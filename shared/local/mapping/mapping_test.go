@@ -50,7 +50,8 @@ func (l *lines) count(s string) int {
 func run(t *testing.T, queue *memoryQueue, m mapping.Mapping) *running {
 	t.Helper()
 	r := &running{queue: queue, log: &lines{}, done: make(chan error, 1)}
-	m.Queue, m.QueueURL, m.QueueARN, m.Region = queue, "http://127.0.0.1/000000000000/work", "arn:aws:sqs:us-east-1:000000000000:work", "us-east-1"
+	m.Queue, m.QueueURL, m.QueueARN, m.Region = queue, "http://127.0.0.1/000000000000/work",
+		"arn:aws:sqs:us-east-1:000000000000:work", "us-east-1"
 	m.Log = slog.New(slog.NewTextHandler(r.log, nil))
 	if m.Concurrency == 0 {
 		m.Concurrency = 1
@@ -98,7 +99,10 @@ func TestOnlyWhatDidNotFailIsDeleted(t *testing.T) {
 		handler mapping.Handler
 		deleted []string
 	}{
-		{"nothing failed", func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) { return failures(), nil }, []string{"a", "b", "c"}},
+		{"nothing failed", func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+			return failures(),
+				nil
+		}, []string{"a", "b", "c"}},
 		{"one failed", func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 			return failures("id of b"), nil
 		}, []string{"a", "c"}},
@@ -108,7 +112,8 @@ func TestOnlyWhatDidNotFailIsDeleted(t *testing.T) {
 		{"all failed", func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 			return failures("id of a", "id of b", "id of c"), nil
 		}, nil},
-		{"an empty id", func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) { return failures(""), nil }, nil},
+		{"an empty id", func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) { return failures(""), nil },
+			nil},
 		{"an unknown id", func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 			return failures("id of a", "id of d"), nil
 		}, nil},
@@ -156,7 +161,8 @@ func TestEventIsWhatLambdaShows(t *testing.T) {
 		queue := newMemoryQueue()
 		queue.send("a")
 		seen := make(chan events.SQSEvent, 1)
-		r := run(t, queue, mapping.Mapping{Handler: func(ctx context.Context, e events.SQSEvent) (events.SQSEventResponse, error) {
+		r := run(t, queue, mapping.Mapping{Handler: func(ctx context.Context, e events.SQSEvent) (events.SQSEventResponse,
+			error) {
 			deadline, ok := ctx.Deadline()
 			if !ok || time.Until(deadline) != 10*time.Second {
 				t.Errorf("deadline %v", deadline)
@@ -168,8 +174,10 @@ func TestEventIsWhatLambdaShows(t *testing.T) {
 			return events.SQSEventResponse{}, nil
 		}})
 		m := (<-seen).Records[0]
-		if m.MessageId != "id of a" || m.ReceiptHandle != "1" || m.Body != "a" || m.Md5OfBody != "md5 of a" || m.EventSource != "aws:sqs" ||
-			m.EventSourceARN != "arn:aws:sqs:us-east-1:000000000000:work" || m.AWSRegion != "us-east-1" || m.Attributes["ApproximateReceiveCount"] != "1" || m.MessageAttributes == nil {
+		if m.MessageId != "id of a" || m.ReceiptHandle != "1" || m.Body != "a" || m.Md5OfBody != "md5 of a" ||
+			m.EventSource != "aws:sqs" ||
+			m.EventSourceARN != "arn:aws:sqs:us-east-1:000000000000:work" || m.AWSRegion != "us-east-1" ||
+			m.Attributes["ApproximateReceiveCount"] != "1" || m.MessageAttributes == nil {
 			t.Errorf("record %+v", m)
 		}
 		r.end(t)
@@ -214,10 +222,11 @@ func TestBatchIsGatheredWithinItsWindow(t *testing.T) {
 				begun := time.Now()
 				var got []string
 				queue := newMemoryQueue()
-				r := run(t, queue, mapping.Mapping{BatchSize: c.size, Window: c.window, Handler: func(_ context.Context, e events.SQSEvent) (events.SQSEventResponse, error) {
-					got = append(got, fmt.Sprintf("%d@%v", len(e.Records), time.Since(begun)))
-					return events.SQSEventResponse{}, nil
-				}})
+				r := run(t, queue, mapping.Mapping{BatchSize: c.size, Window: c.window,
+					Handler: func(_ context.Context, e events.SQSEvent) (events.SQSEventResponse, error) {
+						got = append(got, fmt.Sprintf("%d@%v", len(e.Records), time.Since(begun)))
+						return events.SQSEventResponse{}, nil
+					}})
 				c.send(queue)
 				pass(time.Minute)
 				synctest.Wait()
@@ -240,13 +249,14 @@ func TestCallsRunAtOnceUpToTheirNumber(t *testing.T) {
 		var now, highest atomic.Int64
 		begun := time.Now()
 		var ended atomic.Int64
-		r := run(t, queue, mapping.Mapping{BatchSize: 1, Concurrency: 3, Handler: func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
-			highest.Store(max(highest.Load(), now.Add(1)))
-			pass(time.Second)
-			now.Add(-1)
-			ended.Store(int64(time.Since(begun)))
-			return events.SQSEventResponse{}, nil
-		}})
+		r := run(t, queue, mapping.Mapping{BatchSize: 1, Concurrency: 3,
+			Handler: func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+				highest.Store(max(highest.Load(), now.Add(1)))
+				pass(time.Second)
+				now.Add(-1)
+				ended.Store(int64(time.Since(begun)))
+				return events.SQSEventResponse{}, nil
+			}})
 		pass(time.Minute)
 		synctest.Wait()
 		if highest.Load() != 3 || ended.Load() != int64(4*time.Second) {
@@ -286,7 +296,8 @@ func TestShutdownFinishesCallsAndGivesBackTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queue := newMemoryQueue()
 		queue.send("a")
-		r := run(t, queue, mapping.Mapping{Handler: func(ctx context.Context, _ events.SQSEvent) (events.SQSEventResponse, error) {
+		r := run(t, queue, mapping.Mapping{Handler: func(ctx context.Context, _ events.SQSEvent) (events.SQSEventResponse,
+			error) {
 			pass(5 * time.Second)
 			return events.SQSEventResponse{}, ctx.Err()
 		}})
@@ -300,10 +311,11 @@ func TestShutdownFinishesCallsAndGivesBackTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queue := newMemoryQueue()
 		queue.send("a", "b")
-		r := run(t, queue, mapping.Mapping{Window: time.Minute, BatchSize: 100, Handler: func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
-			t.Error("the function was called after the end")
-			return events.SQSEventResponse{}, nil
-		}})
+		r := run(t, queue, mapping.Mapping{Window: time.Minute, BatchSize: 100,
+			Handler: func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+				t.Error("the function was called after the end")
+				return events.SQSEventResponse{}, nil
+			}})
 		pass(10 * time.Second)
 		r.end(t)
 		if !slices.Equal(queue.released, []string{"a", "b"}) || len(queue.inFlight) != 0 {
@@ -408,7 +420,8 @@ func TestMappingThatLambdaRefusesDoesNotStart(t *testing.T) {
 		{"window", func(m *mapping.Mapping, _ *memoryQueue) { m.Window = 6 * time.Minute }},
 		{"concurrency", func(m *mapping.Mapping, _ *memoryQueue) { m.Concurrency = -1 }},
 		{"function timeout", func(m *mapping.Mapping, _ *memoryQueue) { m.FunctionTimeout = 16 * time.Minute }},
-		{"visibility timeout of 1m0s is less", func(m *mapping.Mapping, _ *memoryQueue) { m.FunctionTimeout = 61 * time.Second }},
+		{"visibility timeout of 1m0s is less",
+			func(m *mapping.Mapping, _ *memoryQueue) { m.FunctionTimeout = 61 * time.Second }},
 		{"no queue", func(_ *mapping.Mapping, q *memoryQueue) {
 			q.fail = func(string) error { return errors.New("no queue") }
 		}},

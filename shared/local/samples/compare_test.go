@@ -47,7 +47,8 @@ func TestRepliesAreHeldAgainstWhatIsExpected(t *testing.T) {
 		{"another form of time", `"{{time}}"`, `"2026-03-01 12:00:00.437163"`, "want"},
 		{"created_at", `"{{created_at}}"`, `"2026-03-01 12:00:00.437163"`, ""},
 		{"the same twice", `["{{time}}","{{time}}"]`, `["2026-03-01T12:00:00Z","2026-03-01T12:00:00Z"]`, ""},
-		{"the same twice but different", `["{{time}}","{{time}}"]`, `["2026-03-01T12:00:00Z","2026-03-01T12:00:01Z"]`, "was \"2026-03-01T12:00:00Z\" before"},
+		{"the same twice but different", `["{{time}}","{{time}}"]`, `["2026-03-01T12:00:00Z","2026-03-01T12:00:01Z"]`,
+			"was \"2026-03-01T12:00:00Z\" before"},
 		{"numbered, different", `["{{time.1}}","{{time.2}}"]`, `["2026-03-01T12:00:00Z","2026-03-01T12:00:01Z"]`, ""},
 		{"a number as text", `"{{number}}"`, `"17"`, ""},
 		{"a number", `{"a":"{{number}}"}`, `{"a":17}`, ""},
@@ -70,7 +71,8 @@ func FuzzCompare(f *testing.F) {
 	f.Add([]byte(`"{{time}} {{time.2}}"`), []byte(`"2026-03-01T12:00:00Z 2026-03-01T12:00:00Z"`))
 	f.Fuzz(func(t *testing.T, want, got []byte) {
 		_ = samples.Compare(want, got)
-		if json.Valid(want) && !strings.Contains(string(want), "{{") && !strings.Contains(string(want), `\u007b`) && !strings.Contains(string(want), `\u007B`) {
+		if json.Valid(want) && !strings.Contains(string(want), "{{") && !strings.Contains(string(want), `\u007b`) &&
+			!strings.Contains(string(want), `\u007B`) {
 			if err := samples.Compare(want, want); err != nil {
 				t.Errorf("%q is not itself: %v", want, err)
 			}

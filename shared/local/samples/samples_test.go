@@ -24,7 +24,8 @@ func TestEventsAndRepliesGoTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(events) != 2 || events[0].Name != "api-a" || events[0].Function() != "api" || string(events[0].Payload) != "[1]" ||
+	if len(events) != 2 || events[0].Name != "api-a" || events[0].Function() != "api" ||
+		string(events[0].Payload) != "[1]" ||
 		string(events[0].Reply) != "[2]" || events[1].Function() != "validator" {
 		t.Errorf("%+v", events)
 	}
@@ -32,10 +33,12 @@ func TestEventsAndRepliesGoTogether(t *testing.T) {
 		folder fstest.MapFS
 		says   string
 	}{
-		"an event without a reply": {folder("api-a.json", "{}", "api-b.json", "{}", "replies/api-b.json", "{}"), "api-a.json has no reply: put it into replies/api-a.json"},
-		"a reply without an event": {folder("api-a.json", "{}", "replies/api-a.json", "{}", "replies/api-b.json", "{}"), "replies/api-b.json is the reply to no event"},
-		"no events":                {folder("replies/README.md", ""), "no events"},
-		"no folder of replies":     {folder("api-a.json", "{}"), "replies"},
+		"an event without a reply": {folder("api-a.json", "{}", "api-b.json", "{}", "replies/api-b.json", "{}"),
+			"api-a.json has no reply: put it into replies/api-a.json"},
+		"a reply without an event": {folder("api-a.json", "{}", "replies/api-a.json", "{}", "replies/api-b.json", "{}"),
+			"replies/api-b.json is the reply to no event"},
+		"no events":            {folder("replies/README.md", ""), "no events"},
+		"no folder of replies": {folder("api-a.json", "{}"), "replies"},
 	} {
 		if _, err := samples.Events(c.folder); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %q", name, err, c.says)
@@ -46,7 +49,8 @@ func TestEventsAndRepliesGoTogether(t *testing.T) {
 const picture = "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\b\x00\x00\x00\x00:~\x9bU\x00\x00\x00\nIDATx\x9cc`\x00\x00\x00\x02\x00\x01H\xaf\xa4q\x00\x00\x00\x00IEND\xaeB`\x82"
 
 func list(uploads string) fstest.MapFS {
-	return folder("uploads/uploads.json", `{"journal":"j","kind":"images","uploads":[`+uploads+`]}`, "uploads/a.png", picture, "uploads/false.png", "#!/bin/sh\n")
+	return folder("uploads/uploads.json", `{"journal":"j","kind":"images","uploads":[`+uploads+`]}`, "uploads/a.png",
+		picture, "uploads/false.png", "#!/bin/sh\n")
 }
 
 func TestUploadsAreReadWithTheirFiles(t *testing.T) {
@@ -55,7 +59,8 @@ func TestUploadsAreReadWithTheirFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if u.Uploads[0].Size() != int64(len(picture)) || u.Uploads[0].After() != upload.Stored || u.Uploads[1].After() != upload.Rejected {
+	if u.Uploads[0].Size() != int64(len(picture)) || u.Uploads[0].After() != upload.Stored ||
+		u.Uploads[1].After() != upload.Rejected {
 		t.Errorf("%+v", u.Uploads)
 	}
 	if ref := u.Ref(u.Uploads[0]); ref != (upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: "1"}) {
@@ -80,7 +85,8 @@ func TestUploadsAreReadWithTheirFiles(t *testing.T) {
 }
 
 func TestUploadsArePutAsTheyArePresumedAndNotTwice(t *testing.T) {
-	const stored, rejected, waits = "0199d1c4-5a00-7000-8000-000000000001", "0199d1c4-5a00-7000-8000-000000000002", "0199d1c4-5a00-7000-8000-000000000003"
+	const stored, rejected, waits = "0199d1c4-5a00-7000-8000-000000000001", "0199d1c4-5a00-7000-8000-000000000002",
+		"0199d1c4-5a00-7000-8000-000000000003"
 	u, err := samples.ReadUploads(list(`{"id":"` + stored + `","entry":"e","name":"A.png","file":"a.png","status":"stored"},
 		{"id":"` + rejected + `","entry":"e","name":"b.png","file":"false.png","status":"rejected"},
 		{"id":"` + waits + `","entry":"e","name":"c.png","file":"a.png","status":"pending"}`))
@@ -110,11 +116,13 @@ func TestUploadsArePutAsTheyArePresumedAndNotTwice(t *testing.T) {
 }
 
 func TestAnUploadThatThePolicyJudgesOtherwiseIsAnError(t *testing.T) {
-	u, err := samples.ReadUploads(list(`{"id":"0199d1c4-5a00-7000-8000-000000000001","entry":"e","name":"b.png","file":"false.png","status":"stored"}`))
+	u, err := samples.ReadUploads(
+		list(`{"id":"0199d1c4-5a00-7000-8000-000000000001","entry":"e","name":"b.png","file":"false.png","status":"stored"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = u.Put(t.Context(), pipelineOn(uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true}), uploadtest.NewObjects()))
+	err = u.Put(t.Context(), pipelineOn(uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true}),
+		uploadtest.NewObjects()))
 	if err == nil || !strings.Contains(err.Error(), "rejected now, want stored") {
 		t.Errorf("%v", err)
 	}

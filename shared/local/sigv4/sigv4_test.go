@@ -20,7 +20,8 @@ import (
 // What the SDK signs is accepted, and nothing that was changed after it was signed.
 func TestTheSDKsSignatureIsRightForWhatItSigned(t *testing.T) {
 	now := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
-	checker := sigv4.Checker{AccessKey: "AKID", SecretKey: "a secret", Region: "eu-south-1", Service: "sqs", Now: func() time.Time { return now }}
+	checker := sigv4.Checker{AccessKey: "AKID", SecretKey: "a secret", Region: "eu-south-1", Service: "sqs",
+		Now: func() time.Time { return now }}
 	const body = `{"a":"b"}`
 	for name, c := range map[string]struct {
 		change func(r *http.Request)
@@ -40,12 +41,14 @@ func TestTheSDKsSignatureIsRightForWhatItSigned(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			now = time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
-			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:9/a%20path/é?b=1&a=%2F&a=", strings.NewReader(body))
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:9/a%20path/é?b=1&a=%2F&a=",
+				strings.NewReader(body))
 			r.Header.Set("X-Amz-Target", "Service.Action")
 			r.Header.Set("X-Amz-Odd", "a b")
 			hash := sha256.Sum256([]byte(body))
 			who := aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: "a secret"}
-			if err := v4.NewSigner().SignHTTP(t.Context(), who, r, hex.EncodeToString(hash[:]), "sqs", "eu-south-1", now); err != nil {
+			if err := v4.NewSigner().SignHTTP(t.Context(), who, r, hex.EncodeToString(hash[:]), "sqs", "eu-south-1",
+				now); err != nil {
 				t.Fatal(err)
 			}
 			if c.change != nil {
@@ -69,7 +72,8 @@ func TestTheSDKsSignatureIsRightForWhatItSigned(t *testing.T) {
 // Other clients sign headers that the SDK's signer leaves out, and leave out the length that it signs.
 func TestWhateverHeadersAreSignedAreChecked(t *testing.T) {
 	now := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
-	checker := sigv4.Checker{AccessKey: "AKIDEXAMPLE", SecretKey: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", Region: "us-east-1", Service: "sqs",
+	checker := sigv4.Checker{AccessKey: "AKIDEXAMPLE", SecretKey: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+		Region: "us-east-1", Service: "sqs",
 		Now: func() time.Time { return now }}
 	const body = `{"QueueName":"work"}`
 	mac := func(key []byte, text string) []byte {
@@ -82,8 +86,10 @@ func TestWhateverHeadersAreSignedAreChecked(t *testing.T) {
 		return hex.EncodeToString(sum[:])
 	}
 	for _, c := range []struct{ signed, canonical string }{
-		{"host;user-agent;x-amz-date;x-amz-target", "host:sqs.example\nuser-agent:curl/8.0\nx-amz-date:20260504T030201Z\nx-amz-target:AmazonSQS.GetQueueUrl\n"},
-		{"content-length;host;x-amz-date;x-amz-target", "content-length:20\nhost:sqs.example\nx-amz-date:20260504T030201Z\nx-amz-target:AmazonSQS.GetQueueUrl\n"},
+		{"host;user-agent;x-amz-date;x-amz-target",
+			"host:sqs.example\nuser-agent:curl/8.0\nx-amz-date:20260504T030201Z\nx-amz-target:AmazonSQS.GetQueueUrl\n"},
+		{"content-length;host;x-amz-date;x-amz-target",
+			"content-length:20\nhost:sqs.example\nx-amz-date:20260504T030201Z\nx-amz-target:AmazonSQS.GetQueueUrl\n"},
 	} {
 		// As the IAM user guide has it.
 		request := "POST\n/\n\n" + c.canonical + "\n" + c.signed + "\n" + hash(body)
@@ -97,8 +103,9 @@ func TestWhateverHeadersAreSignedAreChecked(t *testing.T) {
 			r.Header.Set("User-Agent", agent)
 			r.Header.Set("X-Amz-Date", "20260504T030201Z")
 			r.Header.Set("X-Amz-Target", "AmazonSQS.GetQueueUrl")
-			r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260504/us-east-1/sqs/aws4_request,SignedHeaders="+
-				c.signed+",Signature="+hex.EncodeToString(key))
+			r.Header.Set("Authorization",
+				"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260504/us-east-1/sqs/aws4_request,SignedHeaders="+
+					c.signed+",Signature="+hex.EncodeToString(key))
 			claim, err := checker.Read(r)
 			if err == nil {
 				err = checker.Verify(claim, r, []byte(body))

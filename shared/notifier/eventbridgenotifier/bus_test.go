@@ -62,7 +62,8 @@ func (b *bus) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = json.Unmarshal(body, &in)
 	}
-	if err != nil || r.Method != http.MethodPost || r.Header.Get("X-Amz-Target") != "AWSEvents.PutEvents" || !strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 ") {
+	if err != nil || r.Method != http.MethodPost || r.Header.Get("X-Amz-Target") != "AWSEvents.PutEvents" ||
+		!strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 ") {
 		b.t.Errorf("no PutEvents: %s %v, %v, %q", r.Method, r.Header, err, body)
 	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
@@ -98,7 +99,8 @@ func (b *bus) refuses(e event) string {
 	var object map[string]any
 	size := len(e.Source) + len(e.DetailType) + len(e.Detail) + 14 // the time counts 14
 	switch {
-	case e.Source == "" || strings.HasPrefix(e.Source, "aws.") || e.DetailType == "" || len(e.DetailType) > 128 || size > 256<<10:
+	case e.Source == "" || strings.HasPrefix(e.Source, "aws.") || e.DetailType == "" || len(e.DetailType) > 128 ||
+		size > 256<<10:
 		return "InvalidArgument"
 	case json.Unmarshal([]byte(e.Detail), &object) != nil:
 		return "MalformedDetail"

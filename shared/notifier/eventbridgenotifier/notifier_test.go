@@ -20,8 +20,10 @@ var noon = time.Date(2026, 3, 4, 12, 0, 0, 123_000_000, time.UTC)
 const busName = "arn:aws:events:eu-central-1:123456789012:event-bus/verdicts"
 
 func stored() upload.Record {
-	return upload.Record{ID: "0195600d-0000-7000-8000-000000000001", Journal: "j1", Entry: "e1", Kind: "images", Name: "cat", Extension: "png",
-		CreatedAt: noon.Add(-time.Second), Status: upload.Stored, SettledAt: noon, Size: 7, ContentType: "image/png", SHA256: strings.Repeat("ab", 32),
+	return upload.Record{ID: "0195600d-0000-7000-8000-000000000001", Journal: "j1", Entry: "e1", Kind: "images",
+		Name: "cat", Extension: "png",
+		CreatedAt: noon.Add(-time.Second), Status: upload.Stored, SettledAt: noon, Size: 7, ContentType: "image/png",
+		SHA256:        strings.Repeat("ab", 32),
 		JudgedVersion: "judged.v1", ServedVersion: "served.v1"}
 }
 
@@ -32,11 +34,11 @@ func rejected() upload.Record {
 	return r
 }
 
-// tellerOf makes a teller that does not wait between two attempts.
-func tellerOf(b *bus) *eventbridgenotifier.Notifier {
-	teller := eventbridgenotifier.New(b.client(), b.name, "bucket-1", upload.DefaultLayout)
-	teller.SetSleep(func(context.Context, time.Duration) error { return nil })
-	return teller
+// notifierOf makes a notifier that does not wait between two attempts.
+func notifierOf(b *bus) *eventbridgenotifier.Notifier {
+	notifier := eventbridgenotifier.New(b.client(), b.name, "bucket-1", upload.DefaultLayout)
+	notifier.SetSleep(func(context.Context, time.Duration) error { return nil })
+	return notifier
 }
 
 // one is the one event that the bus has.
@@ -65,7 +67,7 @@ func public(t *testing.T, r upload.Record) string {
 
 func TestAStoredUploadIsNotifiedWithItsRecordAndFile(t *testing.T) {
 	b := newBus(t, busName)
-	if err := tellerOf(b).Notify(t.Context(), stored()); err != nil {
+	if err := notifierOf(b).Notify(t.Context(), stored()); err != nil {
 		t.Fatal(err)
 	}
 	e, _ := b.one(t)
@@ -81,11 +83,12 @@ func TestAStoredUploadIsNotifiedWithItsRecordAndFile(t *testing.T) {
 
 func TestARejectedUploadIsNotifiedWithItsReasonAndWithoutAFile(t *testing.T) {
 	b := newBus(t, "default")
-	if err := tellerOf(b).Notify(t.Context(), rejected()); err != nil {
+	if err := notifierOf(b).Notify(t.Context(), rejected()); err != nil {
 		t.Fatal(err)
 	}
 	e, _ := b.one(t)
-	if want := `{"id":"0195600d-0000-7000-8000-000000000001:judged.v1","record":` + public(t, rejected()) + `}`; e.DetailType != "Upload Rejected" || e.Detail != want {
+	if want := `{"id":"0195600d-0000-7000-8000-000000000001:judged.v1","record":` + public(t, rejected()) +
+		`}`; e.DetailType != "Upload Rejected" || e.Detail != want {
 		t.Errorf("got  %s %s\nwant %s", e.DetailType, e.Detail, want)
 	}
 }
@@ -94,7 +97,7 @@ func TestAnUploadThatNeverArrivedHasAnIDOfItsOwn(t *testing.T) {
 	b := newBus(t, "default")
 	r := rejected()
 	r.JudgedVersion, r.Reason.Code = "", upload.NeverArrived
-	if err := tellerOf(b).Notify(t.Context(), r); err != nil {
+	if err := notifierOf(b).Notify(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	if _, detail := b.one(t); detail["id"] != string(r.ID)+":" {
@@ -105,7 +108,7 @@ func TestAnUploadThatNeverArrivedHasAnIDOfItsOwn(t *testing.T) {
 func TestARepetitionIsTheSameEvent(t *testing.T) {
 	b := newBus(t, "default")
 	for range 2 {
-		if err := tellerOf(b).Notify(t.Context(), stored()); err != nil {
+		if err := notifierOf(b).Notify(t.Context(), stored()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -119,7 +122,7 @@ func TestWhatIsNoVerdictIsNotNotified(t *testing.T) {
 		b := newBus(t, "default")
 		r := stored()
 		r.Status = status
-		err := tellerOf(b).Notify(t.Context(), r)
+		err := notifierOf(b).Notify(t.Context(), r)
 		if calls, _ := b.seen(); err == nil || calls > 0 {
 			t.Errorf("%q: %v after %d calls", status, err, calls)
 		}
@@ -131,12 +134,13 @@ func TestAHostileRecordFitsAnEvent(t *testing.T) {
 	r := rejected()
 	r.Name = strings.Repeat("\u2028", 84)
 	r.Reason = &upload.Reason{Code: upload.ByOperator, Message: strings.Repeat("\"\x00<é\xff", 100_000)}
-	if err := tellerOf(b).Notify(t.Context(), r); err != nil {
+	if err := notifierOf(b).Notify(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	e, detail := b.one(t)
 	reason := detail["record"].(map[string]any)["reason"].(map[string]any)["message"].(string)
-	if len(e.Detail) > 64<<10 || !utf8.ValidString(reason) || !strings.HasSuffix(reason, "…") || !strings.HasPrefix(reason, "\"\x00<é") {
+	if len(e.Detail) > 64<<10 || !utf8.ValidString(reason) || !strings.HasSuffix(reason, "…") ||
+		!strings.HasPrefix(reason, "\"\x00<é") {
 		t.Errorf("a detail of %d bytes, whose reason ends in %q", len(e.Detail), reason[max(0, len(reason)-20):])
 	}
 	if r.Reason.Message[:5] != "\"\x00<é" || len(r.Reason.Message) != 600_000 {
@@ -167,31 +171,40 @@ func TestAnEventThatWasNotTakenIsTrouble(t *testing.T) {
 		calls   int
 		says    string // "" when telling works in the end
 	}{
-		"throttled within a 200":    {answers(200, failed("ThrottlingException")), 3, "ThrottlingException"},
-		"throttled once":            {answers(200, failed("ThrottlingException"), ""), 2, ""},
-		"a failure once":            {answers(200, failed("InternalFailure"), failed("InternalException"), ""), 3, ""},
-		"refused within a 200":      {answers(200, failed("NotAuthorizedForSourceException")), 1, "NotAuthorizedForSourceException"},
-		"malformed":                 {answers(200, failed("MalformedDetail")), 1, "MalformedDetail"},
-		"a count without a code":    {answers(200, `{"FailedEntryCount":1,"Entries":[{"EventId":"e"}]}`), 1, "refused"},
-		"a code beside an event id": {answers(200, `{"FailedEntryCount":0,"Entries":[{"ErrorCode":"Odd","EventId":"e"}]}`), 1, "Odd"},
-		"a code without a count":    {answers(200, `{"FailedEntryCount":0,"Entries":[{"ErrorCode":"Odd"}]}`), 1, "Odd"},
-		"no event id":               {answers(200, `{"FailedEntryCount":0,"Entries":[{}]}`), 1, "refused"},
-		"an answer about nothing":   {answers(200, `{"FailedEntryCount":0,"Entries":[]}`), 1, "0 events"},
-		"an answer about two":       {answers(200, `{"FailedEntryCount":0,"Entries":[{"EventId":"a"},{"EventId":"b"}]}`), 1, "2 events"},
-		"an empty object":           {answers(200, `{}`), 1, "0 events"},
-		"no JSON":                   {answers(200, `<html>`), 1, "put an event"},
-		"the role may not":          {answers(400, `{"__type":"AccessDeniedException","message":"no"}`), 1, "AccessDenied"},
-		"no such bus":               {answers(400, `{"__type":"ResourceNotFoundException","message":"no bus"}`), 1, "ResourceNotFound"},
+		"throttled within a 200": {answers(200, failed("ThrottlingException")), 3, "ThrottlingException"},
+		"throttled once":         {answers(200, failed("ThrottlingException"), ""), 2, ""},
+		"a failure once":         {answers(200, failed("InternalFailure"), failed("InternalException"), ""), 3, ""},
+		"refused within a 200": {answers(200, failed("NotAuthorizedForSourceException")), 1,
+			"NotAuthorizedForSourceException"},
+		"malformed":              {answers(200, failed("MalformedDetail")), 1, "MalformedDetail"},
+		"a count without a code": {answers(200, `{"FailedEntryCount":1,"Entries":[{"EventId":"e"}]}`), 1, "refused"},
+		"a code beside an event id": {answers(200, `{"FailedEntryCount":0,"Entries":[{"ErrorCode":"Odd","EventId":"e"}]}`),
+			1, "Odd"},
+		"a code without a count":  {answers(200, `{"FailedEntryCount":0,"Entries":[{"ErrorCode":"Odd"}]}`), 1, "Odd"},
+		"no event id":             {answers(200, `{"FailedEntryCount":0,"Entries":[{}]}`), 1, "refused"},
+		"an answer about nothing": {answers(200, `{"FailedEntryCount":0,"Entries":[]}`), 1, "0 events"},
+		"an answer about two": {answers(200, `{"FailedEntryCount":0,"Entries":[{"EventId":"a"},{"EventId":"b"}]}`), 1,
+			"2 events"},
+		"an empty object":  {answers(200, `{}`), 1, "0 events"},
+		"no JSON":          {answers(200, `<html>`), 1, "put an event"},
+		"the role may not": {answers(400, `{"__type":"AccessDeniedException","message":"no"}`), 1, "AccessDenied"},
+		"no such bus": {answers(400, `{"__type":"ResourceNotFoundException","message":"no bus"}`), 1,
+			"ResourceNotFound"},
 		"the call fails as a whole": {answers(503, `{"__type":"InternalFailure"}`), 1, "503"},
 		"a message of great length": {answers(200, failed(strings.Repeat("x", 2_000))), 1, "refused"},
-		"reasons of great length":   {answers(200, `{"FailedEntryCount":1,"Entries":[{"ErrorCode":"Odd","ErrorMessage":"`+strings.Repeat("x", 2_000)+`"}]}`), 1, "refused"},
-		"throttled at great length": {answers(200, `{"FailedEntryCount":1,"Entries":[{"ErrorCode":"ThrottlingException","ErrorMessage":"`+strings.Repeat("x", 2_000)+`"}]}`), 3, "ThrottlingException"},
-		"the connection breaks":     {func(int, http.ResponseWriter) (bool, bool) { panic(http.ErrAbortHandler) }, 1, "put an event"},
+		"reasons of great length": {
+			answers(200, `{"FailedEntryCount":1,"Entries":[{"ErrorCode":"Odd","ErrorMessage":"`+strings.Repeat("x", 2_000)+
+				`"}]}`), 1, "refused"},
+		"throttled at great length": {
+			answers(200, `{"FailedEntryCount":1,"Entries":[{"ErrorCode":"ThrottlingException","ErrorMessage":"`+
+				strings.Repeat("x", 2_000)+`"}]}`), 3, "ThrottlingException"},
+		"the connection breaks": {func(int, http.ResponseWriter) (bool, bool) { panic(http.ErrAbortHandler) }, 1,
+			"put an event"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBus(t, "default")
 			b.respond = c.respond
-			err := tellerOf(b).Notify(t.Context(), stored())
+			err := notifierOf(b).Notify(t.Context(), stored())
 			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
 				t.Errorf("error %v, want one that says %q", err, c.says)
 			}
@@ -210,10 +223,10 @@ func TestABusThatDoesNotAnswerIsGivenUp(t *testing.T) {
 	hold := make(chan struct{})
 	defer close(hold)
 	b.respond = func(int, http.ResponseWriter) (bool, bool) { <-hold; return true, true }
-	teller := tellerOf(b)
-	teller.SetTimeout(50 * time.Millisecond)
+	notifier := notifierOf(b)
+	notifier.SetTimeout(50 * time.Millisecond)
 	began := time.Now()
-	err := teller.Notify(t.Context(), stored())
+	err := notifier.Notify(t.Context(), stored())
 	if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took > 2*time.Second {
 		t.Errorf("error %v after %s", err, took)
 	}
@@ -224,13 +237,13 @@ func TestWaitingEndsWithTheCallersContext(t *testing.T) {
 	b.respond = answers(200, failed("ThrottlingException"))
 	ctx, cancel := context.WithCancel(t.Context())
 	var waited []time.Duration
-	teller := tellerOf(b)
-	teller.SetSleep(func(ctx context.Context, d time.Duration) error {
+	notifier := notifierOf(b)
+	notifier.SetSleep(func(ctx context.Context, d time.Duration) error {
 		waited = append(waited, d)
 		cancel()
 		return ctx.Err()
 	})
-	err := teller.Notify(ctx, stored())
+	err := notifier.Notify(ctx, stored())
 	if calls, _ := b.seen(); err == nil || !strings.Contains(err.Error(), "ThrottlingException") || calls != 1 {
 		t.Errorf("%v after %d calls", err, calls)
 	}

@@ -67,7 +67,8 @@ func TestAStoreThatPassesOverARangeIsTrouble(t *testing.T) {
 		fmt.Fprint(w, "0123456789")
 	}))
 	defer server.Close()
-	client := s3.New(s3.Options{Region: region, BaseEndpoint: aws.String(server.URL), UsePathStyle: true, Credentials: credentials.NewStaticCredentialsProvider("k", "s", "")})
+	client := s3.New(s3.Options{Region: region, BaseEndpoint: aws.String(server.URL), UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider("k", "s", "")})
 	store := s3objects.New(client, bucket)
 	for _, c := range []struct {
 		given          string

@@ -98,8 +98,9 @@ func pageOf(out *s3.ListObjectVersionsOutput, prefix string) (upload.InventoryPa
 		if err != nil {
 			return upload.InventoryPage{}, fmt.Errorf("s3 list versions: key %.100q: %w", aws.ToString(v.Key), err)
 		}
-		p.Versions = append(p.Versions, upload.ObjectVersion{Key: upload.Key(key), Version: upload.Version(aws.ToString(v.VersionId)),
-			Size: aws.ToInt64(v.Size), At: aws.ToTime(v.LastModified).UTC()})
+		p.Versions = append(p.Versions,
+			upload.ObjectVersion{Key: upload.Key(key), Version: upload.Version(aws.ToString(v.VersionId)),
+				Size: aws.ToInt64(v.Size), At: aws.ToTime(v.LastModified).UTC()})
 	}
 	if !aws.ToBool(out.IsTruncated) {
 		return p, nil

@@ -19,7 +19,8 @@ func TestTheBucketKeepsTheContractOfTheInventory(t *testing.T) {
 	c := client(endpoint, secretKey)
 	uploadtest.RunInventory(t, func(t *testing.T) uploadtest.InventoryHarness {
 		s := open(t)
-		return uploadtest.InventoryHarness{Inventory: s, Objects: s, Now: time.Now, Overwrite: overwriter(c), Mark: markerOf(c)}
+		return uploadtest.InventoryHarness{Inventory: s, Objects: s, Now: time.Now, Overwrite: overwriter(c),
+			Mark: markerOf(c)}
 	})
 }
 
@@ -50,7 +51,8 @@ func TestKeysComeEscapedAndAreReadBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
-	want := []upload.ObjectVersion{{Key: "q/a\nbé", Version: "v1", Size: 7, At: at}, {Key: "q/b+c d", Version: "v2", Size: 8, At: at}}
+	want := []upload.ObjectVersion{{Key: "q/a\nbé", Version: "v1", Size: 7, At: at},
+		{Key: "q/b+c d", Version: "v2", Size: 8, At: at}}
 	if !slices.Equal(page.Versions, want) {
 		t.Errorf("listed %+v, want %+v", page.Versions, want)
 	}
@@ -66,12 +68,14 @@ func TestKeysComeEscapedAndAreReadBack(t *testing.T) {
 }
 
 func TestAMarkerThatTheBucketRefusesIsABadCursor(t *testing.T) {
-	s, _ := answering(t, http.StatusOK, fmt.Sprintf(listed, `<IsTruncated>true</IsTruncated><NextKeyMarker>q/a</NextKeyMarker><NextVersionIdMarker>v</NextVersionIdMarker>`))
+	s, _ := answering(t, http.StatusOK,
+		fmt.Sprintf(listed, `<IsTruncated>true</IsTruncated><NextKeyMarker>q/a</NextKeyMarker><NextVersionIdMarker>v</NextVersionIdMarker>`))
 	page, err := s.ListVersions(t.Context(), "q/", "", 1)
 	if err != nil || page.Next == "" {
 		t.Fatalf("%+v, %v", page, err)
 	}
-	refusing, _ := answering(t, http.StatusBadRequest, `<Error><Code>InvalidArgument</Code><Message>Invalid version id specified</Message></Error>`)
+	refusing, _ := answering(t, http.StatusBadRequest,
+		`<Error><Code>InvalidArgument</Code><Message>Invalid version id specified</Message></Error>`)
 	if _, err := refusing.ListVersions(t.Context(), "q/", page.Next, 1); !errors.Is(err, upload.ErrBadCursor) {
 		t.Errorf("%v, want ErrBadCursor", err)
 	}
@@ -83,8 +87,9 @@ func TestAMarkerThatTheBucketRefusesIsABadCursor(t *testing.T) {
 func TestAnAnswerThatCannotBeReadIsTrouble(t *testing.T) {
 	for name, body := range map[string]string{
 		"cut short without saying where": fmt.Sprintf(listed, `<IsTruncated>true</IsTruncated>`),
-		"a key that is no escape":        fmt.Sprintf(listed, `<EncodingType>url</EncodingType><Version><Key>q/%zz</Key></Version>`),
-		"no XML":                         "hello",
+		"a key that is no escape": fmt.Sprintf(listed,
+			`<EncodingType>url</EncodingType><Version><Key>q/%zz</Key></Version>`),
+		"no XML": "hello",
 	} {
 		s, _ := answering(t, http.StatusOK, body)
 		if page, err := s.ListVersions(t.Context(), "q/", "", 1); err == nil || errors.Is(err, upload.ErrBadCursor) {

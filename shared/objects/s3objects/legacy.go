@@ -32,7 +32,7 @@ func (o *LegacyImages) Promoting(into *Store) *LegacyImages {
 // PromoteLegacy copies an image into the bucket of Promoting, create-only.
 func (o *LegacyImages) PromoteLegacy(ctx context.Context, ref upload.Ref, p upload.Promotion) (upload.Copy, error) {
 	if o.into == nil {
-		return upload.Copy{}, errors.New("old images are not promoted here")
+		return upload.Copy{}, errors.New("legacy images are not promoted here")
 	}
 	return o.into.copyFrom(ctx, o.store.bucket+"/"+escapeKey(o.key(ref)), p)
 }

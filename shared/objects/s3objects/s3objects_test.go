@@ -48,9 +48,10 @@ func withServer(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	ctx := context.Background()
-	server, err := locals3.Open(ctx, locals3.Options{Dir: dir, Listen: "127.0.0.1:0", Region: region, AccessKey: accessKey, SecretKey: secretKey,
-		Bucket: bucket, QuarantinePrefix: "quarantine/", Log: slog.New(slog.DiscardHandler),
-		Created: func(context.Context, arrival.Created) error { return nil }})
+	server, err := locals3.Open(ctx,
+		locals3.Options{Dir: dir, Listen: "127.0.0.1:0", Region: region, AccessKey: accessKey, SecretKey: secretKey,
+			Bucket: bucket, QuarantinePrefix: "quarantine/", Log: slog.New(slog.DiscardHandler),
+			Created: func(context.Context, arrival.Created) error { return nil }})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -127,7 +128,8 @@ func TestALinkReadsOneVersionWithItsTypeAndDisposition(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, header, body := get(t, url)
-	if status != http.StatusOK || body != "picture" || header.Get("Content-Type") != "image/png" || !strings.Contains(header.Get("Content-Disposition"), "gr%C3%B6%C3%9Fe.png") {
+	if status != http.StatusOK || body != "picture" || header.Get("Content-Type") != "image/png" ||
+		!strings.Contains(header.Get("Content-Disposition"), "gr%C3%B6%C3%9Fe.png") {
 		t.Errorf("answered %d %v %q", status, header, body)
 	}
 	if status, _, _ := get(t, strings.Replace(url, "image%2Fpng", "text%2Fhtml", 1)); status != http.StatusForbidden {
@@ -192,7 +194,9 @@ func TestAFormTakesExactlyWhatItWasSignedFor(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			key := newKey()
-			f, err := s.Sign(t.Context(), upload.FormRequest{Key: key, ContentType: "image/png", MinBytes: 2, MaxBytes: 10, Expires: time.Now().Add(time.Minute)})
+			f, err := s.Sign(t.Context(),
+				upload.FormRequest{Key: key, ContentType: "image/png", MinBytes: 2, MaxBytes: 10,
+					Expires: time.Now().Add(time.Minute)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -232,7 +236,8 @@ func TestTroubleIsNeverTakenForAbsence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, openErr := s.Open(t.Context(), key, "v")
-			_, promoteErr := s.Promote(t.Context(), upload.Promotion{From: key, Version: "01J00000000000000000000000", To: "files/x"})
+			_, promoteErr := s.Promote(t.Context(),
+				upload.Promotion{From: key, Version: "01J00000000000000000000000", To: "files/x"})
 			_, versionsErr := s.Versions(t.Context(), key)
 			for call, err := range map[string]error{"open": openErr, "promote": promoteErr, "versions": versionsErr,
 				"put":    s.Put(t.Context(), key, strings.NewReader("x"), 1),
@@ -252,7 +257,8 @@ func TestAnUnknownAccessKeyIsRefusedAsS3RefusesIt(t *testing.T) {
 	c := s3.New(s3.Options{Region: region, BaseEndpoint: &endpoint, UsePathStyle: true, RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider("NOBODY", secretKey, "")})
 	_, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String("files/x")})
-	if api, ok := errors.AsType[smithy.APIError](err); !ok || api.ErrorCode() != "InvalidAccessKeyId" || !strings.Contains(err.Error(), "403") {
+	if api, ok := errors.AsType[smithy.APIError](err); !ok || api.ErrorCode() != "InvalidAccessKeyId" ||
+		!strings.Contains(err.Error(), "403") {
 		t.Errorf("%v", err)
 	}
 }

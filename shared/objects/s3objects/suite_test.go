@@ -21,7 +21,8 @@ func TestTheBucketKeepsTheContractOfObjects(t *testing.T) {
 			Mark:      markerOf(c),
 			Described: func(t *testing.T, key upload.Key, version upload.Version) (string, string) {
 				t.Helper()
-				out, err := c.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: name, Key: aws.String(string(key)), VersionId: aws.String(string(version))})
+				out, err := c.HeadObject(t.Context(),
+					&s3.HeadObjectInput{Bucket: name, Key: aws.String(string(key)), VersionId: aws.String(string(version))})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -35,8 +36,9 @@ func TestTheBucketKeepsTheContractOfObjects(t *testing.T) {
 func overwriter(c *s3.Client) func(*testing.T, upload.Key, []byte) upload.Version {
 	return func(t *testing.T, key upload.Key, body []byte) upload.Version {
 		t.Helper()
-		out, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String(string(key)), Body: bytes.NewReader(body),
-			ContentType: aws.String("text/html"), ContentDisposition: aws.String("inline")})
+		out, err := c.PutObject(t.Context(),
+			&s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String(string(key)), Body: bytes.NewReader(body),
+				ContentType: aws.String("text/html"), ContentDisposition: aws.String("inline")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +50,8 @@ func overwriter(c *s3.Client) func(*testing.T, upload.Key, []byte) upload.Versio
 func markerOf(c *s3.Client) func(*testing.T, upload.Key) {
 	return func(t *testing.T, key upload.Key) {
 		t.Helper()
-		if _, err := c.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: aws.String(string(key))}); err != nil {
+		if _, err := c.DeleteObject(t.Context(),
+			&s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: aws.String(string(key))}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -33,8 +33,9 @@ func client(endpoint, secret string) *sqs.Client {
 
 func serve(t *testing.T) *localsqs.Server {
 	t.Helper()
-	server, err := localsqs.Open(t.Context(), localsqs.Options{Path: filepath.Join(t.TempDir(), "queue.db"), Listen: "127.0.0.1:0",
-		Region: region, AccessKey: accessKey, SecretKey: secretKey})
+	server, err := localsqs.Open(t.Context(),
+		localsqs.Options{Path: filepath.Join(t.TempDir(), "queue.db"), Listen: "127.0.0.1:0",
+			Region: region, AccessKey: accessKey, SecretKey: secretKey})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +67,8 @@ func TestTheQueueInSQSKeepsTheContract(t *testing.T) {
 func take(t *testing.T, c *sqs.Client, url string) (all []queue.Message) {
 	t.Helper()
 	for {
-		out, err := c.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10, MessageAttributeNames: []string{"All"}})
+		out, err := c.ReceiveMessage(t.Context(),
+			&sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10, MessageAttributeNames: []string{"All"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,10 +81,12 @@ func take(t *testing.T, c *sqs.Client, url string) (all []queue.Message) {
 				if got.Attributes == nil {
 					got.Attributes = map[string]queue.Attribute{}
 				}
-				got.Attributes[name] = queue.Attribute{Type: aws.ToString(v.DataType), Text: aws.ToString(v.StringValue), Binary: v.BinaryValue}
+				got.Attributes[name] = queue.Attribute{Type: aws.ToString(v.DataType), Text: aws.ToString(v.StringValue),
+					Binary: v.BinaryValue}
 			}
 			all = append(all, got)
-			if _, err := c.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: m.ReceiptHandle}); err != nil {
+			if _, err := c.DeleteMessage(t.Context(),
+				&sqs.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: m.ReceiptHandle}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -106,7 +110,8 @@ func TestTroubleIsNeitherOfTheSentinelsAndShowsNoSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	const wrong = "another-secret-that-must-not-show"
-	err := sqsqueue.New(client(server.URL(), wrong), server.QueueURL("queue")).Send(t.Context(), queue.Message{Body: "body"})
+	err := sqsqueue.New(client(server.URL(), wrong), server.QueueURL("queue")).Send(t.Context(),
+		queue.Message{Body: "body"})
 	if err == nil || errors.Is(err, queue.ErrRefused) || errors.Is(err, queue.ErrNoQueue) {
 		t.Errorf("a wrong signature: %v", err)
 	}

@@ -197,7 +197,8 @@ func TestWhatPostgreSQLCannotHoldIsLeftOut(t *testing.T) {
 	store := storeOn(t, brood(t, nil), nil)
 	r := pending()
 	r.Name = "c\x00a\xfft\x00"
-	idempotencyKey := &upload.IdempotencyKey{Scope: "s\x00", Key: "k\x00", Fingerprint: "f\x00", Expires: time.Now().Add(time.Hour)}
+	idempotencyKey := &upload.IdempotencyKey{Scope: "s\x00", Key: "k\x00", Fingerprint: "f\x00",
+		Expires: time.Now().Add(time.Hour)}
 	if _, err := store.Create(t.Context(), r, idempotencyKey); err != nil {
 		t.Error(err)
 	}

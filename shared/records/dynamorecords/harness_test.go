@@ -69,7 +69,8 @@ func newWorld(t testing.TB) *world {
 			t.Error(err)
 		}
 	})
-	w.client = dynamodb.New(dynamodb.Options{Region: "eu-south-1", BaseEndpoint: aws.String(server.URL()), HTTPClient: &http.Client{Transport: w.way},
+	w.client = dynamodb.New(dynamodb.Options{Region: "eu-south-1", BaseEndpoint: aws.String(server.URL()),
+		HTTPClient:  &http.Client{Transport: w.way},
 		Credentials: credentials.NewStaticCredentialsProvider("key", "secret", "")})
 	return w
 }
@@ -225,7 +226,8 @@ func after(more func()) fault {
 
 // refused answers with an error of DynamoDB, and carries nothing out.
 func refused(status int, code string, more ...string) fault {
-	body := fmt.Sprintf(`{"__type":"com.amazonaws.dynamodb.v20120810#%s","message":"no","Message":"no"%s}`, code, strings.Join(more, ""))
+	body := fmt.Sprintf(`{"__type":"com.amazonaws.dynamodb.v20120810#%s","message":"no","Message":"no"%s}`, code,
+		strings.Join(more, ""))
 	return func(_ *way, r *http.Request) (*http.Response, error) { return reply(r, status, body), nil }
 }
 
@@ -241,24 +243,29 @@ func canceled(codes ...string) fault {
 
 func reply(r *http.Request, status int, body string) *http.Response {
 	return &http.Response{StatusCode: status, Status: http.StatusText(status), ProtoMajor: 1, ProtoMinor: 1, Request: r,
-		Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}}, ContentLength: int64(len(body)), Body: io.NopCloser(strings.NewReader(body))}
+		Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}}, ContentLength: int64(len(body)),
+		Body: io.NopCloser(strings.NewReader(body))}
 }
 
 // draft makes a pending record, a second younger for each number.
 func draft(n int) upload.Record {
-	return upload.Record{ID: upload.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012x", n)), Journal: "journal-1", Entry: "entry_A", Kind: "images",
-		Name: "cat", Extension: "png", CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).Add(time.Duration(n) * time.Second), Status: upload.Pending,
+	return upload.Record{ID: upload.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012x", n)), Journal: "journal-1",
+		Entry: "entry_A", Kind: "images",
+		Name: "cat", Extension: "png",
+		CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).Add(time.Duration(n) * time.Second), Status: upload.Pending,
 		Declared: upload.Declared{Size: 123456, Type: "image/png"}}
 }
 
 // stores is a verdict with bytes of its own for each number.
 func stores(n int) upload.Verdict {
-	return upload.Verdict{Status: upload.Stored, Version: "quarantine-v1", At: time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC), Size: 1000,
+	return upload.Verdict{Status: upload.Stored, Version: "quarantine-v1",
+		At: time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC), Size: 1000,
 		ContentType: "image/png", SHA256: fmt.Sprintf("%064x", n), Served: "files-v1"}
 }
 
 func rejects() upload.Verdict {
-	return upload.Verdict{Status: upload.Rejected, Version: "quarantine-v1", At: time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC),
+	return upload.Verdict{Status: upload.Rejected, Version: "quarantine-v1",
+		At:     time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC),
 		Reason: &upload.Reason{Code: upload.TypeMismatch, Message: "This is no picture."}}
 }
 
@@ -330,7 +337,8 @@ func (w *world) claims(t testing.TB, table string) map[string]string {
 // remove takes a record out of the table behind the store's back.
 func (w *world) remove(t testing.TB, table string, r upload.Record) {
 	t.Helper()
-	key := map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: fmt.Sprintf("e#%s/%s/%s", r.Journal, r.Entry, r.Kind)},
+	key := map[string]types.AttributeValue{
+		"pk": &types.AttributeValueMemberS{Value: fmt.Sprintf("e#%s/%s/%s", r.Journal, r.Entry, r.Kind)},
 		"sk": &types.AttributeValueMemberS{Value: "r#" + string(r.ID)}}
 	if _, err := w.client.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: key}); err != nil {
 		t.Fatal(err)

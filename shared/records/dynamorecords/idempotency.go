@@ -30,7 +30,8 @@ func (s *Store) keyFree(otherwise condition) condition {
 // first looks for the record that was created under an idempotency key, after the key could
 // not be written. The key is taken when there is one, also when that is an error. Else it
 // has expired, or its record has been forgotten: it may be replaced under the condition.
-func (s *Store) first(ctx context.Context, key *upload.IdempotencyKey) (_ upload.Record, taken bool, replace condition, _ error) {
+func (s *Store) first(ctx context.Context,
+	key *upload.IdempotencyKey) (_ upload.Record, taken bool, replace condition, _ error) {
 	i, err := s.get(ctx, idempotencyKeyOf(key))
 	if err != nil {
 		return upload.Record{}, false, condition{}, err

@@ -139,7 +139,8 @@ func TestCursorsLeadToWhatTheyWereMadeOf(t *testing.T) {
 	if got, err := list.position(list.cursor(position), 1); err != nil || got != position {
 		t.Errorf("%q, %v", got, err)
 	}
-	for _, k := range []itemKey{keyOf(everything().Ref()), idempotencyKeyOf(&upload.IdempotencyKey{Scope: "s"}), keyOfNote("n"),
+	for _, k := range []itemKey{keyOf(everything().Ref()), idempotencyKeyOf(&upload.IdempotencyKey{Scope: "s"}),
+		keyOfNote("n"),
 		{"x#y", "r#x"}, {strings.Repeat("e#x", 600), "r#x"}} {
 		if got, err := all.item(all.itemCursor(k), 1); err != nil || item(got).key() != k {
 			t.Errorf("%v, %v", got, err)

@@ -149,7 +149,8 @@ func TestATombstoneThatHasExpiredCountsAsGone(t *testing.T) {
 func TestAKeyWhoseRecordIsForgottenIsFree(t *testing.T) {
 	w := newWorld(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
-	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(24 * time.Hour)}
+	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print",
+		Expires: w.now.now().Add(24 * time.Hour)}
 	if _, err := s.Create(t.Context(), draft(1), key); err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +319,8 @@ func TestAllPassesOverEverythingElse(t *testing.T) {
 	w := newWorld(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	for i := range 150 {
-		key := &upload.IdempotencyKey{Scope: "scope", Key: fmt.Sprint(i), Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
+		key := &upload.IdempotencyKey{Scope: "scope", Key: fmt.Sprint(i), Fingerprint: "print",
+			Expires: w.now.now().Add(time.Hour)}
 		if _, err := s.Create(t.Context(), draft(i), key); err != nil {
 			t.Fatal(err)
 		}

@@ -40,8 +40,9 @@ func newFixture(t *testing.T, o smsecrets.Options) *fixture {
 	w := &fixture{t: t, now: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC), value: canary + "-1"}
 	server := httptest.NewServer(w)
 	t.Cleanup(server.Close)
-	client := secretsmanager.New(secretsmanager.Options{Region: "eu-central-1", BaseEndpoint: &server.URL, RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider("id", "key", "")})
+	client := secretsmanager.New(secretsmanager.Options{Region: "eu-central-1", BaseEndpoint: &server.URL,
+		RetryMaxAttempts: 1,
+		Credentials:      credentials.NewStaticCredentialsProvider("id", "key", "")})
 	o.Now = func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now }
 	o.Log = slog.New(slog.NewTextHandler(&w.log, nil))
 	w.secret = smsecrets.New(client, name, o)
@@ -112,7 +113,8 @@ func (w *fixture) counted(got string, err error, want string, calls int) {
 	if got != want || (err == nil) != (want != "") || w.calls != calls {
 		w.t.Errorf("%q, %v after %d calls; want %q after %d", got, err, w.calls, want, calls)
 	}
-	if err != nil && (!strings.Contains(err.Error(), name) || strings.Contains(err.Error(), canary)) || strings.Contains(w.log.String(), canary) {
+	if err != nil && (!strings.Contains(err.Error(), name) || strings.Contains(err.Error(), canary)) ||
+		strings.Contains(w.log.String(), canary) {
 		w.t.Errorf("it does not name the secret, or shows its value: %v; logged %s", err, w.log.String())
 	}
 }

@@ -12,7 +12,7 @@ import (
 // deleted before; in the second case what an interrupted deletion left is
 // removed now.
 //
-// The bytes of an old image go before its record: none can arrive later, and where a
+// The bytes of a legacy image go before its record: none can arrive later, and where a
 // store keeps no tombstones nobody would find them again.
 func (p *Pipeline) Delete(ctx context.Context, ref Ref) (Record, error) {
 	if err := p.removeOld(ctx, ref); err != nil {
@@ -50,7 +50,7 @@ func (p *Pipeline) removeBoth(ctx context.Context, ref Ref) error {
 // all that says where the bytes are.
 func (p *Pipeline) removeOld(ctx context.Context, ref Ref) error {
 	if p.LegacyImages == nil && p.Records.Atomic() {
-		return nil // records with old images among them are kept with their bucket
+		return nil // records with legacy images among them are kept with their bucket
 	}
 	record, err := p.Records.Get(ctx, ref)
 	switch {
@@ -64,7 +64,7 @@ func (p *Pipeline) removeOld(ctx context.Context, ref Ref) error {
 		return fmt.Errorf("delete upload %s: %w", ref, ErrNoLegacyBucket)
 	}
 	if err := p.LegacyImages.RemoveLegacy(ctx, ref); err != nil {
-		return fmt.Errorf("remove the old image of %s: %w", ref, err)
+		return fmt.Errorf("remove the legacy image of %s: %w", ref, err)
 	}
 	return nil
 }
@@ -99,40 +99,4 @@ func (p *Pipeline) NeedsWork(ctx context.Context, key Key, version Version) (boo
 		return false, fmt.Errorf("get record %s: %w", ref, err)
 	}
 	return record.NeedsWork(version), nil
-}
-
-// Expire rejects a pending upload whose bytes never came, and returns its record.
-// ErrConflict: it is not pending (any more), or bytes are there, in quarantine or
-// promoted (Validate judges those). The caller knows that none can come any
-// more: whatever does is late and removed.
-//
-// The application is told first: no message stands behind this verdict that would
-// come again if telling failed after it.
-func (p *Pipeline) Expire(ctx context.Context, ref Ref) (Record, error) {
-	record, err := p.Records.Get(ctx, ref)
-	if err != nil {
-		return Record{}, fmt.Errorf("get record %s: %w", ref, err)
-	}
-	if record.Status != Pending {
-		return record, fmt.Errorf("give up record %s, which is %s: %w", ref, record.Status, ErrConflict)
-	}
-	for _, key := range []Key{p.Layout.QuarantineKey(ref), p.Layout.FilesKey(ref)} {
-		there, err := p.Objects.Versions(ctx, key)
-		if err != nil {
-			return Record{}, fmt.Errorf("list versions of object %q: %w", key, err)
-		}
-		if len(there) > 0 {
-			return record, fmt.Errorf("give up record %s, of which there is %q: %w", ref, key, ErrConflict)
-		}
-	}
-	verdict := Verdict{Status: Rejected, At: p.Now(),
-		Reason: &Reason{NeverArrived, "The file never arrived: upload it again."}}
-	if err := p.notify(ctx, verdict.Apply(record)); err != nil {
-		return Record{}, err
-	}
-	settled, err := p.Records.Update(ctx, ref, Settle(verdict))
-	if err != nil {
-		return Record{}, fmt.Errorf("settle record %s: %w", ref, err)
-	}
-	return settled, nil
 }

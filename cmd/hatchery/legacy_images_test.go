@@ -47,8 +47,8 @@ func TestImagesOfTheReplacedServiceAreListedServedAndDeleted(t *testing.T) {
 	}{
 		{"8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a01", "2021-09-19 15:15:00.437163", "my_cat", "png", picture, "image/png",
 			`inline; filename="my_cat.png"`},
-		{"8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a02", "2021-09-19 15:15:01", "liar", "png", script,
-			"application/octet-stream", `attachment; filename="liar.png"`},
+		{"8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a02", "2021-09-19 15:15:01", "false", "png", script,
+			"application/octet-stream", `attachment; filename="false.png"`},
 	}
 	key := func(id string) *string { return aws.String("dev/3f0c/entries/old/images/" + id) }
 	for _, i := range images {
@@ -161,7 +161,7 @@ func TestImagesOfTheReplacedServiceAreValidated(t *testing.T) {
 		!strings.Contains(a.header, "Content-Disposition: attachment") {
 		t.Errorf("%d %s", a.status, a.header)
 	}
-	// Its deletion removes the old image, too.
+	// Its deletion removes the legacy image, too.
 	if a := c.call(http.MethodDelete, path+"/"+good, "", demoToken, "", nil); a.status != http.StatusOK {
 		t.Errorf("DELETE: %d %s", a.status, a.body)
 	}

@@ -25,16 +25,18 @@ func TestADeletionEmptiesBothKeysAfterTheTombstone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Status != upload.Deleted || !got.DeletedAt.Equal(noon) || !got.ForgetAfter.Equal(noon.Add(upload.DefaultTombstoneLife)) || got.ID != r.ID || got.Size == 0 {
+		if got.Status != upload.Deleted || !got.DeletedAt.Equal(noon) ||
+			!got.ForgetAfter.Equal(noon.Add(upload.DefaultTombstoneLife)) || got.ID != r.ID || got.Size == 0 {
 			t.Errorf("deleted as %+v", got)
 		}
 		d.wantVersions(t, d.quarantine(r))
 		d.wantVersions(t, d.files(r))
 		calls := d.seen()
 		if !swap && calls[0] == "Get" {
-			calls = calls[1:] // whether it is an old image, of which there would be no tombstone
+			calls = calls[1:] // whether it is a legacy image, of which there would be no tombstone
 		}
-		if calls[0] != upload.DeleteName || slices.Contains(calls[1:], upload.DeleteName) || slices.Contains(calls, upload.SettleName) {
+		if calls[0] != upload.DeleteName || slices.Contains(calls[1:], upload.DeleteName) ||
+			slices.Contains(calls, upload.SettleName) {
 			t.Errorf("calls %v, want the tombstone first, once", calls)
 		}
 		// Nothing of its neighbour is touched.

@@ -1,0 +1,42 @@
+package upload
+
+import (
+	"context"
+	"fmt"
+)
+
+// Expire rejects a pending upload whose bytes never came, and returns its record.
+// ErrConflict: it is not pending (any more), or bytes are there, in quarantine or
+// promoted (Validate judges those). The caller knows that none can come any
+// more: whatever does is late and removed.
+//
+// The application is told first: no message stands behind this verdict that would
+// come again if telling failed after it.
+func (p *Pipeline) Expire(ctx context.Context, ref Ref) (Record, error) {
+	record, err := p.Records.Get(ctx, ref)
+	if err != nil {
+		return Record{}, fmt.Errorf("get record %s: %w", ref, err)
+	}
+	if record.Status != Pending {
+		return record, fmt.Errorf("give up record %s, which is %s: %w", ref, record.Status, ErrConflict)
+	}
+	for _, key := range []Key{p.Layout.QuarantineKey(ref), p.Layout.FilesKey(ref)} {
+		there, err := p.Objects.Versions(ctx, key)
+		if err != nil {
+			return Record{}, fmt.Errorf("list versions of object %q: %w", key, err)
+		}
+		if len(there) > 0 {
+			return record, fmt.Errorf("give up record %s, of which there is %q: %w", ref, key, ErrConflict)
+		}
+	}
+	verdict := Verdict{Status: Rejected, At: p.Now(),
+		Reason: &Reason{NeverArrived, "The file never arrived: upload it again."}}
+	if err := p.notify(ctx, verdict.Apply(record)); err != nil {
+		return Record{}, err
+	}
+	settled, err := p.Records.Update(ctx, ref, Settle(verdict))
+	if err != nil {
+		return Record{}, fmt.Errorf("settle record %s: %w", ref, err)
+	}
+	return settled, nil
+}
