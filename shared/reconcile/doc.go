@@ -5,9 +5,9 @@
 //
 //   - With bytes in quarantine, and older than any message of theirs can still be ([Limits.Overdue], counted from
 //     the newest of the bytes' arrival and the last time that it was sent again): sent again. The record counts
-//     that first, by compare-and-set, so that two reconcilers, or a crash in between, never send more often than
-//     [Limits.Reenqueues]. After that the upload is reported and not sent any more.
-//   - Without bytes, [Limits.Missing] after they could last have come: given up, as never_arrived. When there is a
+//     that first, by compare-and-swap, so that two reconcilers, or a crash in between, never send more often than
+//     [Limits.Resends]. After that the upload is reported and not sent any more.
+//   - Without bytes, [Limits.Missing] after they could last have come: expired, as never_arrived. When there is a
 //     promoted copy all the same, the verdict was lost or never came, and it is sent again instead: the validator
 //     judges the copy.
 //
@@ -24,7 +24,7 @@
 // What is reported is never touched: the missing record may be the mistake of a store, and to remove the last copy
 // of something is a person's decision.
 //
-// Everything may be repeated. A message that is sent again carries [arrival.ReenqueuedAttribute]: the validator
+// Everything may be repeated. A message that is sent again carries [arrival.ResendAttribute]: the validator
 // acknowledges it after a few receptions, whatever came of them, so that it never becomes a dead letter beside the
 // first one.
 package reconcile
