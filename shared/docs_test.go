@@ -221,7 +221,8 @@ func TestTheLifecycleIsInTheArchitecture(t *testing.T) {
 		columns := regexp.MustCompile(` {2,}`).Split(found[2], -1)
 		inCode = append(inCode, strings.Join(append([]string{found[1]}, columns...), " | "))
 	}
-	for _, found := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\| (.*) \\| [^|]+ \\|$").FindAllStringSubmatch(string(page), -1) {
+	cells := regexp.MustCompile("(?m)^\\| `(\\w+)` \\| (.*) \\| [^|]+ \\|$")
+	for _, found := range cells.FindAllStringSubmatch(string(page), -1) {
 		if columns := strings.Split(found[2], " | "); len(columns) == 4 {
 			inPage = append(inPage, found[1]+" | "+found[2])
 		}

@@ -98,9 +98,10 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 		codeNumber(t, `visibilitySlack = (\d+) \* time\.Second`, "shared", "local", "local.go")
 	holds("dev tries a message as often as the template does",
 		codeNumber(t, `maxReceives += (\d+)`, "shared", "local", "local.go") == receives)
-	for page, words := range map[string]string{"operations.md": "Tries come %d seconds apart", "sam-local.md": "A message comes again after %d seconds"} {
+	for page, says := range map[string]string{"operations.md": "Tries come %d seconds apart",
+		"sam-local.md": "A message comes again after %d seconds"} {
 		holds(fmt.Sprintf("docs/%s says how long a message rests in dev", page),
-			strings.Contains(string(readFile(t, sourceFile(t, "docs", page))), fmt.Sprintf(words, devRest)))
+			strings.Contains(string(readFile(t, sourceFile(t, "docs", page))), fmt.Sprintf(says, devRest)))
 	}
 	window := x.number(t, "Resources", "ValidatorFunction", "Properties", "Events", "Arrived", "Properties",
 		"MaximumBatchingWindowInSeconds")
