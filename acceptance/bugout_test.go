@@ -20,7 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/upload"
 )
 
@@ -38,7 +38,7 @@ const (
 // broodStack is a stack whose records Bugout keeps, with the Bugout around it.
 type broodStack struct {
 	*stack
-	brood *localbrood.Server
+	brood *localbugout.Server
 	// token is what the deployment should be known by now.
 	token string
 	spire *spire
@@ -104,8 +104,8 @@ func (s *spire) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // callers of the replaced service do, and takes its token away for a while.
 func TestTheDeployedStackWithBugout(t *testing.T) {
 	e := startEmulator(t)
-	brood, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", Application: broodApplication,
-		Tokens: map[string]localbrood.Role{firstToken: localbrood.Member, callerToken: localbrood.Stranger}})
+	brood, err := localbugout.Open(t.Context(), localbugout.Options{Listen: "127.0.0.1:0", Application: broodApplication,
+		Tokens: map[string]localbugout.Role{firstToken: localbugout.Member, callerToken: localbugout.Stranger}})
 	check(t, err)
 	t.Cleanup(func() { _ = brood.Close() })
 	w := &broodStack{brood: brood, token: firstToken, spire: newSpire(t, brood.URL())}
@@ -392,7 +392,7 @@ func (w *broodStack) restoresVerdicts(t *testing.T) {
 // answered 503 and says so in the log, until the secret has another one.
 func (w *broodStack) survivesRotation(t *testing.T) {
 	ctx, e := t.Context(), w.newEntry()
-	w.brood.SetRole(firstToken, localbrood.Revoked)
+	w.brood.SetRole(firstToken, localbugout.Revoked)
 	a, err := e.want(ctx, http.StatusServiceUnavailable, nil, http.MethodGet, e.path("images"), nil)
 	check(t, err)
 	if a.code() != "unavailable" || a.header.Get("Retry-After") == "" || strings.Contains(string(a.body), tokenSecret) {
@@ -405,7 +405,7 @@ func (w *broodStack) survivesRotation(t *testing.T) {
 		return strings.Contains(log, `the deployment's token is not accepted by Bugout`) && strings.Contains(log, tokenSecret), fmt.Sprint(err, log[max(0, len(log)-2000):])
 	}))
 
-	w.brood.SetRole(secondToken, localbrood.Member)
+	w.brood.SetRole(secondToken, localbugout.Member)
 	w.token = secondToken
 	w.target(t, "secretsmanager", "secretsmanager.PutSecretValue", map[string]any{"SecretId": tokenSecret, "SecretString": secondToken, "ClientRequestToken": entryID() + entryID()}, nil)
 	check(t, waitFor(ctx, 20*time.Second, "the new token is used", func() (bool, string) {

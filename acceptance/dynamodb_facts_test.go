@@ -58,7 +58,7 @@ func TestATransactionWhoseAnswerWasLostIsMadeOnce(t *testing.T) {
 	v.At, v.Unique, v.MaxFiles = at, true, 1
 	stored := v.Apply(r)
 	ctx := t.Context()
-	once := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: time.Now().Add(time.Hour)}
+	once := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: time.Now().Add(time.Hour)}
 	type call func(*dynamorecords.Store) (upload.Record, error)
 	create := func(s *dynamorecords.Store) (upload.Record, error) { return s.Create(ctx, r, nil) }
 	settle := func(s *dynamorecords.Store) (upload.Record, error) { return s.Update(ctx, r.Ref(), upload.Settle(v)) }

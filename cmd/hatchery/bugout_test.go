@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 )
 
 const (
@@ -17,10 +17,10 @@ const (
 	broodGroup       = "7d1ba2d0-0f8d-4f0c-9c3c-6c1a3f1f5a10"
 )
 
-func startBrood(t *testing.T) *localbrood.Server {
+func startBrood(t *testing.T) *localbugout.Server {
 	t.Helper()
-	s, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", Application: broodApplication,
-		Tokens: map[string]localbrood.Role{broodToken: localbrood.Member}})
+	s, err := localbugout.Open(t.Context(), localbugout.Options{Listen: "127.0.0.1:0", Application: broodApplication,
+		Tokens: map[string]localbugout.Role{broodToken: localbugout.Member}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/policy"
 	"hatchery/shared/queue/queuetest"
 	"hatchery/shared/reconcile"
@@ -21,13 +21,12 @@ import (
 // with a valid one of a user who is shown an empty list, records are not absent. What
 // the pipeline and the reconciler do ends in an error then, and every byte stays.
 func TestNoBytesAreTouchedWithATokenThatSeesNothing(t *testing.T) {
-	for name, role := range map[string]localbrood.Role{"unknown": 0, "revoked": localbrood.Revoked,
-		"restricted": localbrood.Restricted, "a stranger's": localbrood.Stranger} {
+	for name, role := range map[string]localbugout.Role{"unknown": 0, "revoked": localbugout.Revoked,
+		"restricted": localbugout.Restricted, "a stranger's": localbugout.Stranger} {
 		t.Run(name, func(t *testing.T) {
 			brood := startBrood(t)
 			records := func() *bugoutrecords.Store {
 				s, err := bugoutrecords.New(bugoutrecords.Options{URL: brood.URL(), Application: broodApplication,
-					Pause: func(int) time.Duration { return 0 },
 					Token: func(context.Context) (string, error) { return broodToken, nil }})
 				if err != nil {
 					t.Fatal(err)
@@ -72,7 +71,7 @@ func TestNoBytesAreTouchedWithATokenThatSeesNothing(t *testing.T) {
 				"Validate what is stored": func() error { return validate(stored) },
 				"Delete what waits":       func() error { _, err := p.Delete(t.Context(), waits); return err },
 				"Delete what is stored":   func() error { _, err := p.Delete(t.Context(), stored); return err },
-				"GiveUp":                  func() error { _, err := p.GiveUp(t.Context(), empty); return err },
+				"Expire":                  func() error { _, err := p.Expire(t.Context(), empty); return err },
 				"a run of the reconciler": func() error {
 					r := &reconcile.Reconciler{Records: p.Records, Inventory: objects, Pipeline: p, Queue: &queuetest.Memory{},
 						Layout: p.Layout, Bucket: "uploads", Region: "eu-south-1",
@@ -93,11 +92,11 @@ func TestNoBytesAreTouchedWithATokenThatSeesNothing(t *testing.T) {
 			}
 
 			// With its rights back everything goes on.
-			brood.SetRole(broodToken, localbrood.Member)
+			brood.SetRole(broodToken, localbugout.Member)
 			if err := errors.Join(validate(waits), validate(stored)); err != nil {
 				t.Error(err)
 			}
-			if _, err := p.GiveUp(t.Context(), empty); err != nil {
+			if _, err := p.Expire(t.Context(), empty); err != nil {
 				t.Error(err)
 			}
 		})

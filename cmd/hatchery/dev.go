@@ -222,8 +222,8 @@ func stackHandlers(c *pipeline.Components, stack *local.Stack, stopping <-chan s
 		return local.Handlers{}, err
 	}
 	return local.Handlers{API: handler, Validate: c.Validator(nil).Handle,
-		Owes: func(ctx context.Context, key, version string) (bool, error) {
-			return c.Uploads.Owes(ctx, upload.Key(key), upload.Version(version))
+		NeedsWork: func(ctx context.Context, key, version string) (bool, error) {
+			return c.Uploads.NeedsWork(ctx, upload.Key(key), upload.Version(version))
 		}}, nil
 }
 

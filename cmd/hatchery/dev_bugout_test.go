@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 )
 
 func TestBugoutsStandInIsKeptFromStartToStart(t *testing.T) {
@@ -93,7 +93,7 @@ func TestRecordsMayBeKeptInBugoutItself(t *testing.T) {
 		t.Errorf("the log is %s", log)
 	}
 	// A start that could keep no record says so at once.
-	brood.SetRole(broodToken, localbrood.Revoked)
+	brood.SetRole(broodToken, localbugout.Revoked)
 	_, complaints, code := command(t, append([]string{"dev", "--data", data, "--listen", "127.0.0.1:0"}, args...)...)
 	if code != exitSystem || !strings.Contains(complaints, "HATCHERY_BUGOUT_TOKEN") ||
 		strings.Contains(complaints, broodToken) {

@@ -50,7 +50,7 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 		{"message after a redrive", "as a new message", "SQS: a redrive begins anew"},
 		{"pending upload with its bytes, until its message is sent again", words(limits.Overdue),
 			"`MaxReceives` times the rest"},
-		{"re-enqueues", fmt.Sprintf("%d an upload, %d receptions each", limits.Reenqueues, again),
+		{"re-enqueues", fmt.Sprintf("%d an upload, %d receptions each", limits.Resends, again),
 			"shared/reconcile, shared/validator"},
 		{"pending upload without bytes", words(limits.Missing) + " after its form expired, then `never_arrived`",
 			"shared/reconcile"},

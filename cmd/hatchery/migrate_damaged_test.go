@@ -20,7 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/local/localdynamo"
 	"hatchery/shared/migrate"
 	"hatchery/shared/records/dynamorecords"
@@ -90,13 +90,13 @@ func TestDamageBeforeABreakIsNotForgotten(t *testing.T) {
 	// The first run ends while the second page is copied.
 	ctx, cancel := context.WithCancel(t.Context())
 	var created atomic.Int64
-	brood, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0",
-		Application: broodApplication, Tokens: map[string]localbrood.Role{broodToken: localbrood.Member},
-		Trouble: func(c localbrood.Call) localbrood.Trouble {
+	brood, err := localbugout.Open(t.Context(), localbugout.Options{Listen: "127.0.0.1:0",
+		Application: broodApplication, Tokens: map[string]localbugout.Role{broodToken: localbugout.Member},
+		Trouble: func(c localbugout.Call) localbugout.Trouble {
 			if c.Method == http.MethodPost && created.Add(1) == 205 {
 				cancel()
 			}
-			return localbrood.None
+			return localbugout.None
 		}})
 	if err != nil {
 		t.Fatal(err)

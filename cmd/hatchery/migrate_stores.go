@@ -223,7 +223,7 @@ func lookAtFiles(m *migrate.Migration, f migrateFlags, settings config.Config, c
 	c := composeQuiet(settings, cloud, m.To)
 	m.Layout = settings.Layout
 	if f.checkObjects {
-		m.Objects, m.OldImages = c.Objects, c.Uploads.OldImages
+		m.Objects, m.LegacyImages = c.Objects, c.Uploads.LegacyImages
 	}
 	if f.validate {
 		m.Adopt = adopter(c.Uploads)
@@ -234,10 +234,10 @@ func lookAtFiles(m *migrate.Migration, f migrateFlags, settings config.Config, c
 func adopter(p *upload.Pipeline) func(context.Context, upload.Record, bool) (*upload.Reason, error) {
 	return func(ctx context.Context, r upload.Record, dry bool) (*upload.Reason, error) {
 		if dry {
-			_, reason, err := p.JudgeOld(ctx, r)
+			_, reason, err := p.JudgeLegacy(ctx, r)
 			return reason, err
 		}
-		_, reason, err := p.AdoptOld(ctx, r)
+		_, reason, err := p.AdoptLegacy(ctx, r)
 		return reason, err
 	}
 }

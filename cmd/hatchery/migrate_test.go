@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/migrate"
 	"hatchery/shared/records/sqliterecords"
 	"hatchery/shared/upload"
@@ -220,13 +220,13 @@ func TestADryRunMakesNoTarget(t *testing.T) {
 
 func TestABrokenOffMigrationSaysHowToGoOn(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	brood, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0",
-		Application: broodApplication, Tokens: map[string]localbrood.Role{broodToken: localbrood.Member},
-		Trouble: func(c localbrood.Call) localbrood.Trouble {
+	brood, err := localbugout.Open(t.Context(), localbugout.Options{Listen: "127.0.0.1:0",
+		Application: broodApplication, Tokens: map[string]localbugout.Role{broodToken: localbugout.Member},
+		Trouble: func(c localbugout.Call) localbugout.Trouble {
 			if c.Method == http.MethodPost {
 				cancel()
 			}
-			return localbrood.None
+			return localbugout.None
 		}})
 	if err != nil {
 		t.Fatal(err)
@@ -261,7 +261,7 @@ func TestDamageIsSaidBesideDifferences(t *testing.T) {
 }
 
 // damage puts a resource into Brood that is an upload's, and cannot be read.
-func damage(t *testing.T, brood *localbrood.Server) {
+func damage(t *testing.T, brood *localbugout.Server) {
 	t.Helper()
 	body := `{"application_id":"` + broodApplication +
 		`","resource_data":{"id":"019a0000-0000-7000-8000-00000000dead","journal_id":"j","entry_id":"e","created_at":"yesterday"}}`

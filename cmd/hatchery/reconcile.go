@@ -152,7 +152,7 @@ func printReport(out io.Writer, report reconcile.Report, asJSON bool) error {
 		n    int
 		what string
 	}{
-		{report.Reenqueued, "uploads " + again},
+		{report.Resent, "uploads " + again},
 		{report.NeverArrived, "uploads " + givenUp},
 		{report.PendingTooLong, "uploads pending for too long: sent again as often as may be"},
 		{report.UnfinishedTooLong, "settled uploads whose bytes are still in quarantine: sent again as often as may be"},

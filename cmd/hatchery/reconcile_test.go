@@ -212,7 +212,7 @@ func received(t *testing.T, client *sqs.Client, url string) sent {
 				ReceiptHandle: m.ReceiptHandle}); err != nil {
 				t.Fatal(err)
 			}
-			if a, again := m.MessageAttributes[arrival.ReenqueuedAttribute]; again {
+			if a, again := m.MessageAttributes[arrival.ResendAttribute]; again {
 				return sent{aws.ToString(m.Body), aws.ToString(a.StringValue)}
 			}
 		}
@@ -222,15 +222,15 @@ func received(t *testing.T, client *sqs.Client, url string) sent {
 }
 
 func TestAReportIsPrintedForAPerson(t *testing.T) {
-	all := reconcile.Report{Complete: true, PendingSeen: 12, ObjectsSeen: 1234567, StoredSeen: 3, Reenqueued: 1,
+	all := reconcile.Report{Complete: true, PendingSeen: 12, ObjectsSeen: 1234567, StoredSeen: 3, Resent: 1,
 		NeverArrived: 2, PendingTooLong: 3,
 		UnfinishedTooLong: 4, OrphanObjects: 5, StrayFiles: 6, ForeignObjects: 7, LostRecords: 8, Failed: 9,
 		FindingsLeftOut: 1000,
 		Findings: []reconcile.Finding{
-			{What: reconcile.Reenqueued, Status: "pending", Key: "quarantine/j/entries/e/images/1",
+			{What: reconcile.Resent, Status: "pending", Key: "quarantine/j/entries/e/images/1",
 				Detail: "in quarantine since noon, message 1 of 2"},
 			{What: reconcile.ForeignObject, Key: "quarantine/\x1b[2J", Detail: "no key that Hatchery makes"}}}
-	dry := reconcile.Report{DryRun: true, Resume: "abc", Reenqueued: 1, NeverArrived: 1}
+	dry := reconcile.Report{DryRun: true, Resume: "abc", Resent: 1, NeverArrived: 1}
 	for _, c := range []struct {
 		report reconcile.Report
 		want   string

@@ -75,10 +75,10 @@ type countedInventory struct {
 	lists atomic.Int64
 }
 
-func (c *countedInventory) Under(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (
+func (c *countedInventory) ListVersions(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (
 	upload.InventoryPage, error) {
 	c.lists.Add(1)
-	return c.Inventory.Under(ctx, prefix, cursor, limit)
+	return c.Inventory.ListVersions(ctx, prefix, cursor, limit)
 }
 
 // surveyTable is what a survey of 1,000 stored files costs, once and every so often.

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 )
 
 // applicationOf answers every question with one status, and counts them.
@@ -25,7 +25,7 @@ func applicationOf(t *testing.T, status int) (url string, asked *atomic.Int64) {
 }
 
 func TestATokenThatBugoutDoesNotKnowIs401WithSpireAlone(t *testing.T) {
-	brood, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0"})
+	brood, err := localbugout.Open(t.Context(), localbugout.Options{Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,17 +48,17 @@ func TestATokenThatBugoutDoesNotKnowIs401WithSpireAlone(t *testing.T) {
 // take what records need of it.
 func TestBroodIsAskedAboutOneTokenAtATime(t *testing.T) {
 	second := make(chan struct{})
-	brood, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", AtOnce: 1,
-		Trouble: func(c localbrood.Call) localbrood.Trouble {
+	brood, err := localbugout.Open(t.Context(), localbugout.Options{Listen: "127.0.0.1:0", AtOnce: 1,
+		Trouble: func(c localbugout.Call) localbugout.Trouble {
 			if c.Number == 2 {
 				close(second)
-				return localbrood.None
+				return localbugout.None
 			}
 			select { // where two are asked at once, the second one comes about now
 			case <-second:
 			case <-time.After(200 * time.Millisecond):
 			}
-			return localbrood.None
+			return localbugout.None
 		}})
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ func TestBroodIsAskedAboutOneTokenAtATime(t *testing.T) {
 		brood.URL())
 	// Not by invoke, which reads the log: the other call may be writing it.
 	payload := `{"version":"2.0","rawPath":"/files/j/entries/e/images","headers":{"authorization":"Bearer ` +
-		localbrood.NewID() + `"},"requestContext":{"http":{"method":"GET","path":"/files/j/entries/e/images"}}}`
+		localbugout.NewID() + `"},"requestContext":{"http":{"method":"GET","path":"/files/j/entries/e/images"}}}`
 	var both sync.WaitGroup
 	for range 2 {
 		both.Go(func() {
@@ -103,7 +103,7 @@ func TestAGrantIsBelievedForAsLongAsTheSettingSays(t *testing.T) {
 func TestOldImagesAreThereWhereTheirBucketIsSet(t *testing.T) {
 	for name, want := range map[string]bool{"": false, "hatchery-files": true} {
 		f := start(t, "HATCHERY_LEGACY_BUCKET", name)
-		if is := f.Uploads.OldImages != nil; is != want {
+		if is := f.Uploads.LegacyImages != nil; is != want {
 			t.Errorf("with the bucket %q: %t", name, is)
 		}
 	}

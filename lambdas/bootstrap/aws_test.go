@@ -67,7 +67,7 @@ func TestTheEndpointOfAServiceWinsOverTheOneForAll(t *testing.T) {
 		ID: "0195600d-0000-7000-8000-000000000001"})
 	_, _ = sqs.NewFromConfig(p.AWS).SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &all.url,
 		MessageBody: &all.url})
-	_ = p.Uploads.Teller.Tell(t.Context(), upload.Record{Status: upload.Stored})
+	_ = p.Uploads.Notifier.Notify(t.Context(), upload.Record{Status: upload.Stored})
 	if all.calls.Load() != 3 || bucket.calls.Load() != 1 {
 		t.Errorf("%d calls for all, want 3; %d for the bucket", all.calls.Load(), bucket.calls.Load())
 	}

@@ -13,7 +13,7 @@ import (
 
 	"hatchery/lambdas/bootstrap"
 	"hatchery/shared/config"
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/records/bugoutrecords"
 	"hatchery/shared/upload"
 )
@@ -31,10 +31,10 @@ func bugoutEnv(url string, changes ...string) map[string]string {
 		"HATCHERY_BUGOUT_APPLICATION_ID", application, "HATCHERY_BUGOUT_TOKEN", token}, changes...)...)
 }
 
-func brood(t *testing.T) *localbrood.Server {
+func brood(t *testing.T) *localbugout.Server {
 	t.Helper()
-	s, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", Application: application,
-		Tokens: map[string]localbrood.Role{token: localbrood.Member}})
+	s, err := localbugout.Open(t.Context(), localbugout.Options{Listen: "127.0.0.1:0", Application: application,
+		Tokens: map[string]localbugout.Role{token: localbugout.Member}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,13 +155,13 @@ func TestATokenThatIsNotToBeHadIsTroubleThatSaysWhatToDo(t *testing.T) {
 }
 
 func TestOldImagesAreWhereTheSettingsSay(t *testing.T) {
-	if p := partsWith(t); p.Uploads.OldImages != nil {
+	if p := partsWith(t); p.Uploads.LegacyImages != nil {
 		t.Error("there are old images without a bucket")
 	}
 	bucket := newEndpoint(t, 404)
 	p := partsWith(t, "AWS_ENDPOINT_URL_S3", bucket.url, "HATCHERY_LEGACY_BUCKET", "old-images",
 		"HATCHERY_LEGACY_PREFIX", "dev")
-	_, _ = p.Uploads.OldImages.Look(t.Context(), ref)
+	_, _ = p.Uploads.LegacyImages.Head(t.Context(), ref)
 	if r := bucket.last.Load(); r == nil || r.URL.Path != "/old-images/dev/"+ref.String() {
 		t.Errorf("asked %+v", r)
 	}

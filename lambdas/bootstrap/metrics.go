@@ -65,14 +65,14 @@ func (m Metrics) Validated(o upload.Outcome, err error) {
 		m.emit(count("Late"))
 	case upload.ResultOrphan:
 		m.emit(count("Orphan"))
-	case upload.ResultSettledBefore, upload.ResultDeleted, upload.ResultGone, upload.ResultForeign:
+	case upload.ResultAlreadySettled, upload.ResultDeleted, upload.ResultGone, upload.ResultForeign:
 	}
 }
 
 // Reconciled counts what one run of the reconciler did, and what the walk and the
 // survey found that it is a part of.
 func (m Metrics) Reconciled(r reconcile.Report) {
-	metrics := []emf.Metric{gauge("Reenqueued", r.Reenqueued), gauge("NeverArrived", r.NeverArrived)}
+	metrics := []emf.Metric{gauge("Reenqueued", r.Resent), gauge("NeverArrived", r.NeverArrived)}
 	// A zero ends an alarm, and only a walk or survey of everything can tell of one.
 	seen := func(total reconcile.Total, name string, n int) {
 		if n > 0 || total.Whole {

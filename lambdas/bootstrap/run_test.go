@@ -89,14 +89,14 @@ func TestAFunctionServesWithWhatItWasBuiltOf(t *testing.T) {
 		t.Fatalf("exit code %d, serves %v, logged %q", s.code, s.served, s.stderr.String())
 	}
 	p := parts.Uploads
-	if p.Records != parts.Records || p.Objects != parts.Objects || p.Teller != nil || p.TombstoneLife.Hours() != 71*24 {
+	if p.Records != parts.Records || p.Objects != parts.Objects || p.Notifier != nil || p.TombstoneLife.Hours() != 71*24 {
 		t.Errorf("pipeline %+v", p)
 	}
 }
 
 func TestABusThatIsNamedIsTold(t *testing.T) {
 	run(env("HATCHERY_EVENT_BUS", "default"), func(p *bootstrap.Dependencies) (any, error) {
-		if p.Uploads.Teller == nil {
+		if p.Uploads.Notifier == nil {
 			t.Error("nobody tells the bus")
 		}
 		return nil, nil

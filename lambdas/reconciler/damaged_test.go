@@ -32,7 +32,7 @@ func TestADamagedRecordDoesNotStopTheReconciler(t *testing.T) {
 	}
 	reply, err := f.Invoke(t.Context(), []byte(schedule))
 	var report reconcile.Report
-	if err != nil || json.Unmarshal(reply, &report) != nil || !report.Complete || report.Reenqueued != 1 ||
+	if err != nil || json.Unmarshal(reply, &report) != nil || !report.Complete || report.Resent != 1 ||
 		report.Failed != 0 {
 		t.Fatalf("%v, reply %s", err, reply)
 	}

@@ -96,7 +96,7 @@ func TestTheScheduleBringsLostUploadsToTheirEnd(t *testing.T) {
 	f.makeTable(t)
 	reply, err := f.Invoke(t.Context(), []byte(schedule))
 	var report reconcile.Report
-	if err != nil || json.Unmarshal(reply, &report) != nil || !report.Complete || report.Reenqueued != 1 ||
+	if err != nil || json.Unmarshal(reply, &report) != nil || !report.Complete || report.Resent != 1 ||
 		report.NeverArrived != 1 || report.Failed != 0 {
 		t.Fatalf("%v, reply %s", err, reply)
 	}
@@ -115,7 +115,7 @@ func TestTheScheduleBringsLostUploadsToTheirEnd(t *testing.T) {
 		message.Created[0].Key != string(upload.DefaultLayout.QuarantineKey(ref(1))) || message.Created[0].VersionID != "v1" {
 		t.Errorf("sent again: %+v, %v", message, err)
 	}
-	if _, marked := got.Messages[0].MessageAttributes[arrival.ReenqueuedAttribute]; !marked {
+	if _, marked := got.Messages[0].MessageAttributes[arrival.ResendAttribute]; !marked {
 		t.Error("the message does not say that it was sent again")
 	}
 	for _, want := range []string{`"Reenqueued":1`, `"NeverArrived":1`, `"PendingTooLong":0`, `"UnfinishedTooLong":0`,

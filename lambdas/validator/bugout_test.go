@@ -9,7 +9,7 @@ import (
 
 	"hatchery/lambdas/bootstrap/bootstraptest"
 	"hatchery/shared/arrival"
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/upload"
 )
 
@@ -17,8 +17,8 @@ import (
 // which bears few at once.
 func TestWithBugoutABatchIsJudgedOneAtATime(t *testing.T) {
 	const application, token = "4bf67555-b4f3-4a2e-95ff-7142d49d167b", "11111111-1111-4111-8111-111111111111"
-	brood, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", Application: application,
-		Tokens: map[string]localbrood.Role{token: localbrood.Member}})
+	brood, err := localbugout.Open(t.Context(), localbugout.Options{Listen: "127.0.0.1:0", Application: application,
+		Tokens: map[string]localbugout.Role{token: localbugout.Member}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ const (
 	// maxHeader bounds the header of the application's answer, in bytes.
 	maxHeader = 64 << 10
 	// maxConns is how many questions may be under way at once; more wait, within their time-out. It keeps a burst of
-	// uploads from becoming a burst of connections to the application. Brood bears fewer: Options.BroodAtOnce.
+	// uploads from becoming a burst of connections to the application. Brood bears fewer: Options.BugoutRequests.
 	maxConns = 64
 	// maxBody and maxDrain bound how much of an answer's body is read, and for how long, so that its connection can be
 	// used again. The verdict is known by then: beyond them the connection is given up.
@@ -46,14 +46,14 @@ const (
 
 // Options are what [New] can be told; the zero value of each field means its default.
 type Options struct {
-	// Brood is the base URL of Bugout's auth server, for an application that is Bugout's own (Spire): that answers 500
+	// Bugout is the base URL of Bugout's auth server, for an application that is Bugout's own (Spire): that answers 500
 	// for a bad token. With it, a 500 leads to one more question, GET {brood}/auth with the same Authorization, and a
-	// token that Brood does not know is 401. Default "": callers' tokens go to the application alone.
-	Brood string
-	// BroodAtOnce is how many of those further questions may be under way. Anybody with made-up tokens can cause them,
+	// token that Bugout does not know is 401. Default "": callers' tokens go to the application alone.
+	Bugout string
+	// BugoutRequests is how many of those further questions may be under way. Anybody with made-up tokens can cause them,
 	// and Brood stops answering anything, records too, at about ten requests from all its clients. Others wait for at
 	// most half of the time-out; who has no turn by then is 503. Default 4.
-	BroodAtOnce int
+	BugoutRequests int
 	// GrantLife is how long a grant is believed without asking again. A right that the application takes away ends that
 	// much later. Default 0: it is always asked.
 	GrantLife time.Duration
@@ -92,14 +92,14 @@ func New(baseURL string, o *Options) (*Application, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	if o.GrantLife < 0 || o.BroodAtOnce < 0 {
-		return nil, fmt.Errorf("application options: GrantLife %s and BroodAtOnce %d must not be negative",
-			o.GrantLife, o.BroodAtOnce)
+	if o.GrantLife < 0 || o.BugoutRequests < 0 {
+		return nil, fmt.Errorf("application options: GrantLife %s and BugoutRequests %d must not be negative",
+			o.GrantLife, o.BugoutRequests)
 	}
 	a := &Application{prefix: prefix, timeout: cmp.Or(o.overrides.Timeout, DefaultTimeout), now: o.overrides.Now,
-		asking: make(chan struct{}, cmp.Or(o.BroodAtOnce, DefaultBroodAtOnce))}
-	if o.Brood != "" {
-		if a.brood, err = baseurl.Parse("Bugout", o.Brood); err != nil {
+		asking: make(chan struct{}, cmp.Or(o.BugoutRequests, DefaultBroodAtOnce))}
+	if o.Bugout != "" {
+		if a.brood, err = baseurl.Parse("Bugout", o.Bugout); err != nil {
 			return nil, err
 		}
 	}
@@ -125,7 +125,7 @@ func New(baseURL string, o *Options) (*Application, error) {
 	return a, nil
 }
 
-// Allow returns nil when the application grants the caller this entry, which is when it answers 200, and a *[Denied] in
+// Authorize returns nil when the application grants the caller this entry, which is when it answers 200, and a *[Denied] in
 // every other case:
 //
 //   - its 401, 403, 404 and 429 pass through; its other 4xx are 403;
@@ -135,7 +135,7 @@ func New(baseURL string, o *Options) (*Application, error) {
 //     control character). Every other id is escaped.
 //
 // When ctx ends first, errors.Is finds its error in the Denied.
-func (a *Application) Allow(ctx context.Context, authorization, journal, entry string) error {
+func (a *Application) Authorize(ctx context.Context, authorization, journal, entry string) error {
 	if denied := a.ask(ctx, authorization, journal, entry); denied != nil {
 		denied.journal, denied.entry = journal, entry
 		return denied

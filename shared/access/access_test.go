@@ -107,7 +107,7 @@ func TestOnly200Grants(t *testing.T) {
 				w.WriteHeader(got)
 				_, _ = io.WriteString(w, "upstream-body "+r.Header.Get("Authorization"))
 			})
-			err := newApplication(t, base, nil).Allow(t.Context(), authorization, "j", "e")
+			err := newApplication(t, base, nil).Authorize(t.Context(), authorization, "j", "e")
 			if want == 0 {
 				if err != nil {
 					t.Errorf("error %v, want a grant", err)
@@ -134,7 +134,7 @@ func TestAsksWithTheCallersAuthorizationAndNothingElse(t *testing.T) {
 		}
 	})
 	for _, trailing := range []string{"/api/v1", "/api/v1/", "/api/v1//"} {
-		if err := newApplication(t, base+trailing, nil).Allow(t.Context(), authorization, "j-1", "e_2"); err != nil {
+		if err := newApplication(t, base+trailing, nil).Authorize(t.Context(), authorization, "j-1", "e_2"); err != nil {
 			t.Error(err)
 		}
 	}
@@ -153,7 +153,7 @@ func TestOddIDsStayOneSegmentOfThePath(t *testing.T) {
 					t.Errorf("the application sees %q ? %q", r.URL.Path, r.URL.RawQuery)
 				}
 			})
-			if err := newApplication(t, base, nil).Allow(t.Context(), authorization, id, id); err != nil {
+			if err := newApplication(t, base, nil).Authorize(t.Context(), authorization, id, id); err != nil {
 				t.Error(err)
 			}
 		})
@@ -187,14 +187,14 @@ func TestRefusesWithoutAsking(t *testing.T) {
 		{"a long id", authorization, "j", strings.Repeat("e", 257), 404},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			wantDenied(t, application.Allow(t.Context(), c.authorization, c.journal, c.entry), c.status)
+			wantDenied(t, application.Authorize(t.Context(), c.authorization, c.journal, c.entry), c.status)
 		})
 	}
 	if n := asked.Load(); n != 0 {
 		t.Errorf("the application was asked %d times", n)
 	}
 	// The longest that is passed on does pass.
-	if err := application.Allow(t.Context(), long, "j", strings.Repeat("e", 256)); err != nil || asked.Load() != 1 {
+	if err := application.Authorize(t.Context(), long, "j", strings.Repeat("e", 256)); err != nil || asked.Load() != 1 {
 		t.Errorf("8 KiB and 256 bytes: %v, asked %d times", err, asked.Load())
 	}
 }
@@ -215,8 +215,8 @@ func TestRedirectNeverCarriesTheToken(t *testing.T) {
 		http.Redirect(w, r, to, http.StatusTemporaryRedirect)
 	})
 	application := newApplication(t, base, nil)
-	wantDenied(t, application.Allow(t.Context(), authorization, "other", "e"), 503)
-	wantDenied(t, application.Allow(t.Context(), authorization, "same", "e"), 503)
+	wantDenied(t, application.Authorize(t.Context(), authorization, "other", "e"), 503)
+	wantDenied(t, application.Authorize(t.Context(), authorization, "same", "e"), 503)
 	if n := followed.Load(); n != 0 {
 		t.Errorf("%d redirects were followed", n)
 	}
@@ -244,7 +244,7 @@ func TestTooManyRequestsSaysHowLongToWait(t *testing.T) {
 				w.WriteHeader(http.StatusTooManyRequests)
 			})
 			application := newApplication(t, base, access.Options{}.With(access.Overrides{Now: func() time.Time { return now }}))
-			denied := wantDenied(t, application.Allow(t.Context(), authorization, "j", "e"), 429)
+			denied := wantDenied(t, application.Authorize(t.Context(), authorization, "j", "e"), 429)
 			if denied.RetryAfter != want {
 				t.Errorf("RetryAfter %s, want %s", denied.RetryAfter, want)
 			}
@@ -254,7 +254,7 @@ func TestTooManyRequestsSaysHowLongToWait(t *testing.T) {
 		w.Header().Set("Retry-After", "7")
 		w.WriteHeader(http.StatusForbidden)
 	})
-	denied := wantDenied(t, newApplication(t, base, nil).Allow(t.Context(), authorization, "j", "e"), 403)
+	denied := wantDenied(t, newApplication(t, base, nil).Authorize(t.Context(), authorization, "j", "e"), 403)
 	if denied.RetryAfter != 0 {
 		t.Errorf("a 403 asks to wait %s", denied.RetryAfter)
 	}
@@ -267,7 +267,7 @@ func TestUnreachableApplicationIs503(t *testing.T) {
 	}
 	closed := listener.Addr().String()
 	_ = listener.Close()
-	denied := wantDenied(t, newApplication(t, "http://"+closed, nil).Allow(t.Context(), authorization, "j", "e"), 503)
+	denied := wantDenied(t, newApplication(t, "http://"+closed, nil).Authorize(t.Context(), authorization, "j", "e"), 503)
 	if denied.Detail != "the application refused the connection" {
 		t.Errorf("detail %q", denied.Detail)
 	}
@@ -280,21 +280,21 @@ func TestTLSMustBeTrusted(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 
-	denied := wantDenied(t, newApplication(t, server.URL, nil).Allow(t.Context(), authorization, "j", "e"), 503)
+	denied := wantDenied(t, newApplication(t, server.URL, nil).Authorize(t.Context(), authorization, "j", "e"), 503)
 	if denied.Detail != "the application's TLS certificate is not trusted" || asked.Load() != 0 {
 		t.Errorf("detail %q, asked %d times", denied.Detail, asked.Load())
 	}
 
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	if err := newApplication(t, server.URL, access.Options{}.With(access.Overrides{RootCAs: roots})).Allow(t.Context(), authorization, "j", "e"); err != nil {
+	if err := newApplication(t, server.URL, access.Options{}.With(access.Overrides{RootCAs: roots})).Authorize(t.Context(), authorization, "j", "e"); err != nil {
 		t.Errorf("with its authority known: %v", err)
 	}
 
 	plain := serve(t, func(http.ResponseWriter, *http.Request) { asked.Add(1) })
 	asked.Store(0)
 	https := "https" + strings.TrimPrefix(plain, "http")
-	denied = wantDenied(t, newApplication(t, https, nil).Allow(t.Context(), authorization, "j", "e"), 503)
+	denied = wantDenied(t, newApplication(t, https, nil).Authorize(t.Context(), authorization, "j", "e"), 503)
 	if !strings.Contains(denied.Detail, "TLS") || asked.Load() != 0 {
 		t.Errorf("https towards plain http: detail %q, asked %d times", denied.Detail, asked.Load())
 	}
@@ -312,7 +312,7 @@ func TestCallersCancelPropagates(t *testing.T) {
 		<-arrived
 		cancel()
 	}()
-	err := application.Allow(ctx, authorization, "j", "e")
+	err := application.Authorize(ctx, authorization, "j", "e")
 	wantDenied(t, err, 503)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v does not say that the caller cancelled", err)
@@ -320,7 +320,7 @@ func TestCallersCancelPropagates(t *testing.T) {
 
 	ctx, cancel = context.WithTimeout(t.Context(), time.Nanosecond)
 	defer cancel()
-	if err := application.Allow(ctx, authorization, "j", "e"); !errors.Is(err, context.DeadlineExceeded) {
+	if err := application.Authorize(ctx, authorization, "j", "e"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v does not say that the caller's deadline passed", err)
 	}
 }
@@ -339,7 +339,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	application := newApplication(t, base, access.Options{}.With(access.Overrides{Timeout: time.Minute}))
 	answers := make(chan error, bound)
 	for range bound {
-		go func() { answers <- application.Allow(t.Context(), authorization, "j", "e") }()
+		go func() { answers <- application.Authorize(t.Context(), authorization, "j", "e") }()
 	}
 	for range bound {
 		<-arrived
@@ -347,7 +347,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	// One more waits for a connection, no longer than its caller does.
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if err := application.Allow(ctx, authorization, "j", "e"); !errors.Is(err, context.DeadlineExceeded) {
+	if err := application.Authorize(ctx, authorization, "j", "e"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("one too many: %v", err)
 	}
 	if n := len(arrived); n != 0 {

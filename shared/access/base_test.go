@@ -8,7 +8,7 @@ import (
 )
 
 func TestNewRefusesNegativeBounds(t *testing.T) {
-	for _, o := range []Options{{GrantLife: -1}, {BroodAtOnce: -1}} {
+	for _, o := range []Options{{GrantLife: -1}, {BugoutRequests: -1}} {
 		if _, err := New("https://notes.example.com", &o); err == nil {
 			t.Errorf("%+v was accepted", o)
 		}

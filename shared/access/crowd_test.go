@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"hatchery/shared/access"
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 )
 
 // crowdOf asks with as many tokens that nobody knows, all at once, and gives what each
@@ -20,7 +20,7 @@ func crowdOf(t *testing.T, a *access.Application, size int) <-chan error {
 	answers := make(chan error, size)
 	var all sync.WaitGroup
 	for range size {
-		all.Go(func() { answers <- a.Allow(t.Context(), "Bearer "+localbrood.NewID(), "j", "e") })
+		all.Go(func() { answers <- a.Authorize(t.Context(), "Bearer "+localbugout.NewID(), "j", "e") })
 	}
 	go func() { all.Wait(); close(answers) }()
 	return answers
@@ -28,12 +28,12 @@ func crowdOf(t *testing.T, a *access.Application, size int) <-chan error {
 
 // slowBrood is one that holds every question until release is closed, tells of each
 // on asked, and says how many it held at once.
-func slowBrood(t *testing.T, fault localbrood.Trouble) (brood *localbrood.Server, asked chan struct{}, release chan struct{}, atOnce func() int) {
+func slowBrood(t *testing.T, fault localbugout.Trouble) (brood *localbugout.Server, asked chan struct{}, release chan struct{}, atOnce func() int) {
 	t.Helper()
 	asked, release = make(chan struct{}, 1000), make(chan struct{})
 	var mu sync.Mutex
 	now, peak := 0, 0
-	brood, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", Trouble: func(localbrood.Call) localbrood.Trouble {
+	brood, err := localbugout.Open(t.Context(), localbugout.Options{Listen: "127.0.0.1:0", Trouble: func(localbugout.Call) localbugout.Trouble {
 		mu.Lock()
 		now++
 		peak = max(peak, now)
@@ -52,9 +52,9 @@ func slowBrood(t *testing.T, fault localbrood.Trouble) (brood *localbrood.Server
 	return brood, asked, release, func() int { mu.Lock(); defer mu.Unlock(); return peak }
 }
 
-func askingBrood(t *testing.T, brood *localbrood.Server, timeout time.Duration, atOnce int) *access.Application {
+func askingBrood(t *testing.T, brood *localbugout.Server, timeout time.Duration, atOnce int) *access.Application {
 	t.Helper()
-	o := access.Options{Brood: brood.URL(), BroodAtOnce: atOnce}.With(access.Overrides{Timeout: timeout})
+	o := access.Options{Bugout: brood.URL(), BugoutRequests: atOnce}.With(access.Overrides{Timeout: timeout})
 	a, err := access.New(answer(t, http.StatusInternalServerError).URL, o)
 	if err != nil {
 		t.Fatal(err)
@@ -65,14 +65,14 @@ func askingBrood(t *testing.T, brood *localbrood.Server, timeout time.Duration, 
 // TestUnknownTokensAreAskedAboutAFewAtOnce: Brood falls silent at eleven at once.
 func TestUnknownTokensAreAskedAboutAFewAtOnce(t *testing.T) {
 	for given, want := range map[int]int{0: access.DefaultBroodAtOnce, 1: 1} {
-		brood, asked, release, atOnce := slowBrood(t, localbrood.None)
+		brood, asked, release, atOnce := slowBrood(t, localbugout.None)
 		answers := crowdOf(t, askingBrood(t, brood, 20*time.Second, given), 40)
 		for range want {
 			<-asked
 		}
 		select { // a question beyond the bound would come about now
 		case <-asked:
-			t.Errorf("with BroodAtOnce %d more than %d questions are under way", given, want)
+			t.Errorf("with BugoutRequests %d more than %d questions are under way", given, want)
 		case <-time.After(100 * time.Millisecond):
 		}
 		close(release)
@@ -82,7 +82,7 @@ func TestUnknownTokensAreAskedAboutAFewAtOnce(t *testing.T) {
 			}
 		}
 		if brood.Stalled() || atOnce() > want {
-			t.Errorf("with BroodAtOnce %d, %d questions were under way", given, atOnce())
+			t.Errorf("with BugoutRequests %d, %d questions were under way", given, atOnce())
 		}
 	}
 }
@@ -90,7 +90,7 @@ func TestUnknownTokensAreAskedAboutAFewAtOnce(t *testing.T) {
 // TestManyQuestionsToASilentBroodAreAnOutage: each question that is put has its time, and
 // nobody waits for longer than that and a half.
 func TestManyQuestionsToASilentBroodAreAnOutage(t *testing.T) {
-	brood, asked, release, _ := slowBrood(t, localbrood.None)
+	brood, asked, release, _ := slowBrood(t, localbugout.None)
 	t.Cleanup(func() { close(release) })
 	var notAsked, noAnswer int
 	for err := range crowdOf(t, askingBrood(t, brood, time.Second, 0), 40) {
@@ -113,18 +113,18 @@ func TestManyQuestionsToASilentBroodAreAnOutage(t *testing.T) {
 
 // TestWhoeverWaitsToAskMayGiveUp, and holds up nobody.
 func TestWhoeverWaitsToAskMayGiveUp(t *testing.T) {
-	brood, asked, release, _ := slowBrood(t, localbrood.None)
+	brood, asked, release, _ := slowBrood(t, localbugout.None)
 	a := askingBrood(t, brood, 20*time.Second, 1)
 	first := crowdOf(t, a, 1)
 	<-asked
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := a.Allow(ctx, "Bearer "+callersToken, "j", "e"); !errors.Is(err, context.Canceled) {
+	if err := a.Authorize(ctx, "Bearer "+callersToken, "j", "e"); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if err := a.Allow(ctx, "Bearer "+callersToken, "j", "e"); !errors.Is(err, context.DeadlineExceeded) || statusOf(t, err) != http.StatusServiceUnavailable {
+	if err := a.Authorize(ctx, "Bearer "+callersToken, "j", "e"); !errors.Is(err, context.DeadlineExceeded) || statusOf(t, err) != http.StatusServiceUnavailable {
 		t.Error(err)
 	}
 	close(release)
@@ -133,7 +133,7 @@ func TestWhoeverWaitsToAskMayGiveUp(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := a.Allow(t.Context(), "Bearer "+callersToken, "j", "e"); statusOf(t, err) != http.StatusUnauthorized {
+	if err := a.Authorize(t.Context(), "Bearer "+callersToken, "j", "e"); statusOf(t, err) != http.StatusUnauthorized {
 		t.Error(err)
 	}
 }

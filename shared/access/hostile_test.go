@@ -17,7 +17,7 @@ import (
 func TestSlowHeaderIsATimeOut(t *testing.T) {
 	base := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	application := newApplication(t, base, access.Options{}.With(access.Overrides{Timeout: 50 * time.Millisecond}))
-	denied := wantDenied(t, application.Allow(t.Context(), authorization, "j", "e"), 503)
+	denied := wantDenied(t, application.Authorize(t.Context(), authorization, "j", "e"), 503)
 	if !strings.Contains(denied.Detail, "within 50ms") {
 		t.Errorf("detail %q does not say how long was waited", denied.Detail)
 	}
@@ -32,7 +32,7 @@ func TestHeaderInDripsIsATimeOut(t *testing.T) {
 		_, _ = conn.Read(make([]byte, 1)) // until the caller hangs up
 	})
 	application := newApplication(t, base, access.Options{}.With(access.Overrides{Timeout: 50 * time.Millisecond}))
-	wantDenied(t, application.Allow(t.Context(), authorization, "j", "e"), 503)
+	wantDenied(t, application.Authorize(t.Context(), authorization, "j", "e"), 503)
 }
 
 func TestSlowBodyDoesNotDelayTheVerdict(t *testing.T) {
@@ -45,7 +45,7 @@ func TestSlowBodyDoesNotDelayTheVerdict(t *testing.T) {
 			close(hungUp)
 		})
 		started := time.Now()
-		err := newApplication(t, base, access.Options{}.With(access.Overrides{Timeout: time.Minute})).Allow(t.Context(), authorization, "j", "e")
+		err := newApplication(t, base, access.Options{}.With(access.Overrides{Timeout: time.Minute})).Authorize(t.Context(), authorization, "j", "e")
 		if took := time.Since(started); took > 20*time.Second {
 			t.Errorf("the verdict took %s", took)
 		}
@@ -79,7 +79,7 @@ func TestHugeBodyIsNotRead(t *testing.T) {
 			}
 		}
 	})
-	if err := newApplication(t, base, nil).Allow(t.Context(), authorization, "j", "e"); err != nil {
+	if err := newApplication(t, base, nil).Authorize(t.Context(), authorization, "j", "e"); err != nil {
 		t.Error(err)
 	}
 	select {
@@ -101,7 +101,7 @@ func TestConnectionIsUsedAgain(t *testing.T) {
 	})
 	application := newApplication(t, base, nil)
 	for range 20 {
-		if err := application.Allow(t.Context(), authorization, "j", "e"); err != nil {
+		if err := application.Authorize(t.Context(), authorization, "j", "e"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -124,7 +124,7 @@ func TestHostileAnswersCloseTheDoor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			base := serveRaw(t, func(conn net.Conn) { _, _ = io.WriteString(conn, answer) })
 			application := newApplication(t, base, access.Options{}.With(access.Overrides{Timeout: 10 * time.Second}))
-			wantDenied(t, application.Allow(t.Context(), authorization, "j", "e"), 503)
+			wantDenied(t, application.Authorize(t.Context(), authorization, "j", "e"), 503)
 		})
 	}
 }
@@ -138,7 +138,7 @@ func TestA200WithAHostileBodyIsStillA200(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			base := serveRaw(t, func(conn net.Conn) { _, _ = io.WriteString(conn, body) })
-			if err := newApplication(t, base, nil).Allow(t.Context(), authorization, "j", "e"); err != nil {
+			if err := newApplication(t, base, nil).Authorize(t.Context(), authorization, "j", "e"); err != nil {
 				t.Error(err)
 			}
 		})

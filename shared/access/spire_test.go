@@ -78,11 +78,11 @@ func TestASpireThatAnswers500IsLookedInto(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			spire, brood := answer(t, c.spire), answer(t, c.brood)
-			a, err := access.New(spire.URL, &access.Options{Brood: brood.URL + "/"})
+			a, err := access.New(spire.URL, &access.Options{Bugout: brood.URL + "/"})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := statusOf(t, a.Allow(t.Context(), c.authorization, "j", "e")); got != c.want {
+			if got := statusOf(t, a.Authorize(t.Context(), c.authorization, "j", "e")); got != c.want {
 				t.Errorf("%d, want %d", got, c.want)
 			}
 			if brood.asked.Load() != c.askedBrood {
@@ -98,11 +98,11 @@ func TestASpireThatAnswers500IsLookedInto(t *testing.T) {
 func TestABroodThatDoesNotAnswerIsAnOutage(t *testing.T) {
 	spire, brood := answer(t, 500), answer(t, 200)
 	brood.Close()
-	a, err := access.New(spire.URL, &access.Options{Brood: brood.URL})
+	a, err := access.New(spire.URL, &access.Options{Bugout: brood.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = a.Allow(t.Context(), "Bearer "+callersToken, "j", "e")
+	err = a.Authorize(t.Context(), "Bearer "+callersToken, "j", "e")
 	if got := statusOf(t, err); got != 503 || !strings.Contains(err.Error(), "Bugout's auth server") {
 		t.Errorf("%d, %v", got, err)
 	}
@@ -114,14 +114,14 @@ func TestOtherApplicationsTokensStayWithThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := statusOf(t, a.Allow(t.Context(), "Bearer "+callersToken, "j", "e")); got != 503 || application.asked.Load() != 1 {
+	if got := statusOf(t, a.Authorize(t.Context(), "Bearer "+callersToken, "j", "e")); got != 503 || application.asked.Load() != 1 {
 		t.Errorf("%d after %d questions", got, application.asked.Load())
 	}
 }
 
 func TestBroodMustBeAPlaceThatTokensMayGoTo(t *testing.T) {
 	for _, url := range []string{"http://auth.example.com", "auth", "https://me@auth.example.com"} {
-		if _, err := access.New("https://notes.example.com", &access.Options{Brood: url}); err == nil || !strings.Contains(err.Error(), "Bugout URL") {
+		if _, err := access.New("https://notes.example.com", &access.Options{Bugout: url}); err == nil || !strings.Contains(err.Error(), "Bugout URL") {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
@@ -137,7 +137,7 @@ func TestAGrantIsBelievedForItsLifeAndForItsPairAlone(t *testing.T) {
 	ask := func(authorization, journal, entry string, want int, asked int64) {
 		t.Helper()
 		before := application.asked.Load()
-		if got := statusOf(t, a.Allow(t.Context(), authorization, journal, entry)); got != want || application.asked.Load()-before != asked {
+		if got := statusOf(t, a.Authorize(t.Context(), authorization, journal, entry)); got != want || application.asked.Load()-before != asked {
 			t.Errorf("%s %s %s: %d after %d questions, want %d after %d", authorization, journal, entry, got, application.asked.Load()-before, want, asked)
 		}
 	}
@@ -170,13 +170,13 @@ func TestNoMoreGrantsAreKeptThanMay(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 40 {
-		if err := a.Allow(t.Context(), "Bearer a", "j", fmt.Sprint("e", i)); err != nil {
+		if err := a.Authorize(t.Context(), "Bearer a", "j", fmt.Sprint("e", i)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	before := application.asked.Load()
 	for i := range 40 {
-		if err := a.Allow(t.Context(), "Bearer a", "j", fmt.Sprint("e", 39-i)); err != nil {
+		if err := a.Authorize(t.Context(), "Bearer a", "j", fmt.Sprint("e", 39-i)); err != nil {
 			t.Fatal(err)
 		}
 	}

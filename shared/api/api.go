@@ -13,11 +13,11 @@ import (
 	"hatchery/shared/upload"
 )
 
-// Gate answers whether a caller may touch an entry.
-type Gate interface {
-	// Allow is nil when the caller with this Authorization may read, add and delete the files of the entry.
+// Authorizer answers whether a caller may touch an entry.
+type Authorizer interface {
+	// Authorize is nil when the caller with this Authorization may read, add and delete the files of the entry.
 	// Otherwise the error is an *access.Denied with the status that the caller gets; any other error is a 503.
-	Allow(ctx context.Context, authorization, journal, entry string) error
+	Authorize(ctx context.Context, authorization, journal, entry string) error
 }
 
 const (
@@ -30,10 +30,10 @@ const (
 
 // Config is what a handler is made of. The first four fields are required; a zero value elsewhere means the default.
 type Config struct {
-	Pipeline  *upload.Pipeline
-	Downloads upload.Downloads
-	Forms     upload.Forms
-	Gate      Gate
+	Pipeline   *upload.Pipeline
+	Downloads  upload.Downloads
+	Forms      upload.Forms
+	Authorizer Authorizer
 
 	// CORSOrigins are the origins whose pages may read answers, exactly as a browser sends them
 	// (https://notes.example.com). The single value "*" allows every origin. Default none.
@@ -88,8 +88,8 @@ type handler struct {
 // New checks the configuration and makes the handler. It may serve any number of requests concurrently.
 func New(c Config) (http.Handler, error) {
 	var errs []error
-	if c.Pipeline == nil || c.Downloads == nil || c.Forms == nil || c.Gate == nil {
-		errs = append(errs, errors.New("one of Pipeline, Downloads, Forms and Gate is missing"))
+	if c.Pipeline == nil || c.Downloads == nil || c.Forms == nil || c.Authorizer == nil {
+		errs = append(errs, errors.New("one of Pipeline, Downloads, Forms and Authorizer is missing"))
 	}
 	if c.FormLifetime > MaxFormLifetime {
 		errs = append(errs, fmt.Errorf("FormLifetime %s is above %s", c.FormLifetime, MaxFormLifetime))

@@ -62,7 +62,7 @@ type fixture struct {
 	mu    sync.Mutex
 	now   time.Time
 	ids   int
-	asked int // how often Allow was called
+	asked int // how often Authorize was called
 }
 
 // safeBuffer is a log that may be written while it is read.
@@ -90,7 +90,7 @@ func newFixture(t testing.TB, change ...func(*fixture)) *fixture {
 		objects: uploadtest.NewObjects(), log: &safeBuffer{}}
 	w.pipeline = &upload.Pipeline{Policy: policy.Default(), Layout: upload.DefaultLayout, Records: w.records, Objects: w.objects,
 		Now: w.clock, NewID: w.newID, TombstoneLife: upload.DefaultTombstoneLife}
-	w.config = api.Config{Pipeline: w.pipeline, Downloads: w.objects, Forms: w.objects, Gate: w,
+	w.config = api.Config{Pipeline: w.pipeline, Downloads: w.objects, Forms: w.objects, Authorizer: w,
 		Now: w.clock, RequestID: func(*http.Request) string { return "request-1" },
 		Log: slog.New(slog.NewJSONHandler(w.log, nil))}
 	for _, f := range change {
@@ -121,8 +121,8 @@ func (w *fixture) newID() (upload.ID, error) {
 	return upload.ID(fmt.Sprintf("00000000-0000-7000-8000-%012d", 1000+w.ids)), nil
 }
 
-// Allow authorizes: what follows "Bearer " chooses the answer.
-func (w *fixture) Allow(_ context.Context, authorization, journal, entry string) error {
+// Authorize answers by the token: what follows "Bearer " chooses the answer.
+func (w *fixture) Authorize(_ context.Context, authorization, journal, entry string) error {
 	w.mu.Lock()
 	w.asked++
 	w.mu.Unlock()

@@ -149,7 +149,7 @@ func (h *handler) authorize(c *call) error {
 	if len(values) != 1 || values[0] == "" {
 		return newProblem(unauthorized, "Send exactly one Authorization header: the application decides by it.")
 	}
-	return h.Gate.Allow(c.r.Context(), values[0], string(c.Journal), string(c.Entry))
+	return h.Authorizer.Authorize(c.r.Context(), values[0], string(c.Journal), string(c.Entry))
 }
 
 func (h *handler) ping(c *call) error {

@@ -28,7 +28,7 @@ func readIdempotencyKey(r *http.Request) (string, error) {
 }
 
 // idempotencyKey is what the store remembers of a key, nil without one. The request's values are its fingerprint.
-func (h *handler) idempotencyKey(c *call, key, route string, values ...any) *upload.Once {
+func (h *handler) idempotencyKey(c *call, key, route string, values ...any) *upload.IdempotencyKey {
 	if key == "" {
 		return nil
 	}
@@ -37,7 +37,7 @@ func (h *handler) idempotencyKey(c *call, key, route string, values ...any) *upl
 		return nil
 	}
 	sum := sha256.Sum256(text)
-	return &upload.Once{
+	return &upload.IdempotencyKey{
 		Scope: strings.Join([]string{string(c.Journal), string(c.Entry), string(c.Kind), route}, "/"),
 		Key:   key, Fingerprint: hex.EncodeToString(sum[:]), Expires: h.Now().Add(idempotencyKeyLife),
 	}

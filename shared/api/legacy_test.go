@@ -14,11 +14,11 @@ import (
 const idOld = "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a77"
 
 // oldWorld has an image that the replaced service stored with these bytes.
-func oldWorld(t *testing.T, extension, bytes string, change ...func(*fixture)) (*fixture, *uploadtest.OldImages) {
+func oldWorld(t *testing.T, extension, bytes string, change ...func(*fixture)) (*fixture, *uploadtest.LegacyImages) {
 	t.Helper()
-	old := uploadtest.NewOldImages()
+	old := uploadtest.NewLegacyImages()
 	w := newFixture(t, append(change, func(w *fixture) {
-		w.pipeline.OldImages = old
+		w.pipeline.LegacyImages = old
 		w.records.Overwrite(upload.Record{ID: idOld, Journal: "j", Entry: "e", Kind: "images", Name: "my_cat", Extension: extension, CreatedAt: start, Status: upload.Stored})
 	})...)
 	old.Put(ref("e", idOld), []byte(bytes))
@@ -88,7 +88,7 @@ func TestAnOldImageIsListedAndDeletedWithItsBytes(t *testing.T) {
 	if got := w.do("DELETE", files+"/"+idOld, nil); got.status != 200 {
 		t.Errorf("%d %s", got.status, got.body)
 	}
-	if _, err := old.Look(t.Context(), ref("e", idOld)); !errors.Is(err, upload.ErrGone) {
+	if _, err := old.Head(t.Context(), ref("e", idOld)); !errors.Is(err, upload.ErrGone) {
 		t.Errorf("its bytes: %v", err)
 	}
 	for _, method := range []string{"GET", "DELETE"} {
@@ -104,20 +104,20 @@ func TestAnotherUploadsDeletionDoesNotTouchOldImages(t *testing.T) {
 	if got := w.do("DELETE", files+"/"+idStored, nil); got.status != 200 {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
-	if _, err := old.Look(t.Context(), ref("e", idStored)); err != nil {
+	if _, err := old.Head(t.Context(), ref("e", idStored)); err != nil {
 		t.Errorf("what lies in the old bucket: %v", err)
 	}
 }
 
 func TestAnOldImageThatIsNotThereIsTroubleThatTheLogNames(t *testing.T) {
 	w, old := oldWorld(t, "png", pngHead)
-	if err := old.RemoveOld(t.Context(), ref("e", idOld)); err != nil {
+	if err := old.RemoveLegacy(t.Context(), ref("e", idOld)); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.do("GET", files+"/"+idOld, nil); got.status != 500 || !strings.Contains(w.log.String(), idOld) {
 		t.Errorf("%d, the log: %s", got.status, w.log)
 	}
-	w.pipeline.OldImages = nil
+	w.pipeline.LegacyImages = nil
 	if got := w.do("GET", files+"/"+idOld, nil); got.status != 500 || !strings.Contains(w.log.String(), "HATCHERY_LEGACY_BUCKET") {
 		t.Errorf("%d, the log: %s", got.status, w.log)
 	}
@@ -126,14 +126,14 @@ func TestAnOldImageThatIsNotThereIsTroubleThatTheLogNames(t *testing.T) {
 // deletedFirst is old images of which one is deleted, with its record, just before it
 // is looked at.
 type deletedFirst struct {
-	*uploadtest.OldImages
+	*uploadtest.LegacyImages
 	delete func()
 	denied bool
 }
 
-func (d deletedFirst) Look(ctx context.Context, r upload.Ref) (upload.OldImage, error) {
+func (d deletedFirst) Head(ctx context.Context, r upload.Ref) (upload.LegacyImage, error) {
 	d.delete()
-	image, err := d.OldImages.Look(ctx, r)
+	image, err := d.LegacyImages.Head(ctx, r)
 	if d.denied {
 		err = errors.New("access denied")
 	}
@@ -153,8 +153,8 @@ func TestAnOldImageThatIsDeletedMeanwhileIsNotThere(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w, old := oldWorld(t, "png", pngHead)
-			w.pipeline.OldImages = deletedFirst{old, func() {
-				if err := old.RemoveOld(t.Context(), ref("e", idOld)); err != nil {
+			w.pipeline.LegacyImages = deletedFirst{old, func() {
+				if err := old.RemoveLegacy(t.Context(), ref("e", idOld)); err != nil {
 					t.Error(err)
 				}
 				if c.whole {

@@ -93,7 +93,7 @@ func TestAConfigurationThatCannotWorkIsRefused(t *testing.T) {
 		"no pipeline":        func(c *api.Config) { c.Pipeline = nil },
 		"no downloads":       func(c *api.Config) { c.Downloads = nil },
 		"no forms":           func(c *api.Config) { c.Forms = nil },
-		"no authorizer":      func(c *api.Config) { c.Gate = nil },
+		"no authorizer":      func(c *api.Config) { c.Authorizer = nil },
 		"forms that outlive": func(c *api.Config) { c.FormLifetime = time.Hour + 1 },
 		"negative bytes":     func(c *api.Config) { c.PostBytes = -1 },
 		"negative time":      func(c *api.Config) { c.FormLifetime = -1 },
@@ -104,7 +104,7 @@ func TestAConfigurationThatCannotWorkIsRefused(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	if _, err := api.New(api.Config{Pipeline: good.Pipeline, Downloads: good.Downloads, Forms: good.Forms, Gate: good.Gate}); err != nil {
+	if _, err := api.New(api.Config{Pipeline: good.Pipeline, Downloads: good.Downloads, Forms: good.Forms, Authorizer: good.Authorizer}); err != nil {
 		t.Errorf("the minimal configuration: %v", err)
 	}
 }

@@ -41,7 +41,7 @@ func (h *handler) serve(c *call) error {
 	default:
 		return absent()
 	}
-	if record.Old() {
+	if record.Legacy() {
 		if record, err = h.headLegacy(c, record); err != nil {
 			return err
 		}
@@ -160,9 +160,9 @@ func (h *handler) redirect(c *call, record upload.Record) error {
 		ContentType: header.Get("Content-Type"), Disposition: header.Get("Content-Disposition"),
 		Lifetime: DefaultLinkLifetime}
 	sign := h.Downloads.Link
-	if record.Old() {
+	if record.Legacy() {
 		sign = func(ctx context.Context, link upload.Link) (string, error) {
-			return h.Pipeline.OldImages.LinkOld(ctx, c.Ref, link)
+			return h.Pipeline.LegacyImages.SignLegacy(ctx, c.Ref, link)
 		}
 	}
 	address, err := sign(c.r.Context(), link)
@@ -224,8 +224,8 @@ func (h *handler) send(c *call, record upload.Record, status int, offset, length
 	object := fmt.Sprintf("object %q version %s", key, record.ServedVersion)
 	var body io.ReadCloser
 	var err error
-	if record.Old() {
-		body, err = h.Pipeline.OldImages.Read(ctx, c.Ref, offset, length)
+	if record.Legacy() {
+		body, err = h.Pipeline.LegacyImages.Read(ctx, c.Ref, offset, length)
 	} else {
 		body, err = h.Downloads.ReadRange(ctx, key, record.ServedVersion, offset, length)
 	}
@@ -233,7 +233,7 @@ func (h *handler) send(c *call, record upload.Record, status int, offset, length
 		if err := h.stillStored(c); err != nil {
 			return err
 		}
-		if errors.Is(err, upload.ErrGone) || !record.Old() && h.removed(c, key, record.ServedVersion) {
+		if errors.Is(err, upload.ErrGone) || !record.Legacy() && h.removed(c, key, record.ServedVersion) {
 			return bytesMissing(fmt.Errorf("read %s of a stored record: %w", object, err))
 		}
 		return fmt.Errorf("read %s: %w", object, err)

@@ -23,7 +23,7 @@ func (brokenStores) Get(context.Context, upload.Ref) (upload.Record, error) {
 	return upload.Record{}, errInternals
 }
 
-func (brokenStores) Create(context.Context, upload.Record, *upload.Once) (upload.Record, error) {
+func (brokenStores) Create(context.Context, upload.Record, *upload.IdempotencyKey) (upload.Record, error) {
 	return upload.Record{}, errInternals
 }
 

@@ -33,10 +33,10 @@ const (
 // createdPrefix begins the names of all events that mean "there is a new object (or a new version of one)".
 const createdPrefix = "ObjectCreated:"
 
-// ReenqueuedAttribute is the SQS message attribute, a number, of a message that is sent once more for an arrival whose
+// ResendAttribute is the SQS message attribute, a number, of a message that is sent once more for an arrival whose
 // own message came to nothing: which one it is, counted from 1. Such a message must never become a dead letter, or
 // sending it would multiply them.
-const ReenqueuedAttribute = "hatchery-reenqueued"
+const ResendAttribute = "hatchery-reenqueued"
 
 // ErrNotNotification is wrapped by Parse when the body as a whole is not a notification of S3.
 var ErrNotNotification = errors.New("not an S3 notification")

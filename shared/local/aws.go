@@ -9,7 +9,8 @@ import (
 
 // AWS is the SDK's configuration of whoever calls the stack in the place of AWS.
 func (e Endpoints) AWS() aws.Config {
-	return aws.Config{Region: e.Region, Credentials: credentials.NewStaticCredentialsProvider(e.AccessKey, e.SecretKey, ""),
+	return aws.Config{Region: e.Region,
+		Credentials:                credentials.NewStaticCredentialsProvider(e.AccessKey, e.SecretKey, ""),
 		ConfigSources:              []any{byService{"S3": e.S3, "SQS": e.SQS, "DynamoDB": e.DynamoDB}},
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported}

@@ -83,11 +83,11 @@ func TestFunctionsInContainersReachAllAtOneAddressUnderAnotherName(t *testing.T)
 	}
 
 	queues := sqs.New(sqs.Options{Region: at.Region, BaseEndpoint: &at.Containers, Credentials: keys, HTTPClient: client})
-	there, err := url.Parse(at.QueueURL)
+	queueURL, err := url.Parse(at.QueueURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	queue := at.Containers + there.Path
+	queue := at.Containers + queueURL.Path
 	if _, err := queues.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &queue, MessageBody: aws.String("hello")}); err != nil {
 		t.Error(err)
 	}

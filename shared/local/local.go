@@ -24,7 +24,7 @@ import (
 	"hatchery/shared/arrival"
 	"hatchery/shared/local/demoapp"
 	"hatchery/shared/local/httpserver"
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/local/localdynamo"
 	"hatchery/shared/local/locals3"
 	"hatchery/shared/local/localsqs"
@@ -81,7 +81,7 @@ type Stack struct {
 	s3         *locals3.Server
 	sqs        *localsqs.Server
 	dynamodb   *localdynamo.Server
-	bugout     *localbrood.Server
+	bugout     *localbugout.Server
 	app        *demoapp.Server
 	api        *httpserver.Server
 	containers string // the URL for functions in containers; empty: none
@@ -250,23 +250,37 @@ type Endpoints struct {
 
 // Endpoints of the running stack.
 func (s *Stack) Endpoints() Endpoints {
-	api, beyond := s.apiAt()
-	e := Endpoints{API: api, APIBeyond: beyond, S3: s.s3.URL(), SQS: s.sqs.URL(), App: s.o.AppURL,
-		Bucket: Bucket, QueueURL: s.sqs.QueueURL(Queue), DeadLetterURL: s.sqs.QueueURL(DeadLetters),
-		Region: Region, AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey,
-		Visibility: s.visibility(), MaxReceives: maxReceives, Table: Table,
-		DynamoDB: s.state.DynamoDB, ForeignKeys: s.state.ForeignKeys}
-	if s.dynamodb != nil {
-		e.DynamoDB = s.dynamodb.URL()
+	e := s.state.endpoints()
+	e.API, e.APIBeyond = s.apiAt()
+	e.App, e.Visibility, e.MaxReceives = s.o.AppURL, s.visibility(), maxReceives
+	// The state remembers what earlier starts served, too.
+	if s.dynamodb == nil {
+		e.DynamoDB = s.state.DynamoDB
 	}
-	if s.bugout != nil {
-		e.Bugout = s.state.bugout()
+	if s.bugout == nil {
+		e.Bugout = Bugout{}
 	}
 	if s.app != nil {
 		e.App = s.app.URL()
 	}
 	if s.containers != "" {
 		e.Containers, e.ContainersListen = s.containers, s.state.Containers
+	}
+	return e
+}
+
+// endpoints are those of a stack that serves all that the state remembers, but for the API and the application.
+func (st state) endpoints() Endpoints {
+	e := Endpoints{S3: "http://" + st.S3Listen, SQS: "http://" + st.SQSListen, Bucket: Bucket, Table: Table,
+		Region: Region, AccessKey: st.AccessKey, SecretKey: st.SecretKey}
+	e.QueueURL = e.SQS + "/" + account + "/" + Queue
+	e.DeadLetterURL = e.SQS + "/" + account + "/" + DeadLetters
+	e.DynamoDB, e.ForeignKeys = st.DynamoDB, st.ForeignKeys
+	if e.DynamoDB == "" && st.DynamoDBListen != "" {
+		e.DynamoDB = "http://" + st.DynamoDBListen
+	}
+	if st.BugoutListen != "" {
+		e.Bugout = Bugout{"http://" + st.BugoutListen, st.BugoutApplication, st.BugoutToken}
 	}
 	return e
 }

@@ -43,7 +43,7 @@ func running(t *testing.T, dir string, validate local.Function, owes func() bool
 	ended := make(chan error, 1)
 	go func() {
 		ended <- stack.Run(ctx, local.Handlers{API: http.NotFoundHandler(), Validate: validate,
-			Owes: func(context.Context, string, string) (bool, error) { return owes(), nil }})
+			NeedsWork: func(context.Context, string, string) (bool, error) { return owes(), nil }})
 	}()
 	return stack.Endpoints(), func() {
 		t.Helper()

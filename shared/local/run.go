@@ -21,8 +21,8 @@ type Handlers struct {
 	API http.Handler
 	// Validate is called with what the queue holds; nil leaves it there, for a validator somewhere else.
 	Validate Function
-	// Owes says whether a version in quarantine still has work to do.
-	Owes func(ctx context.Context, key, version string) (bool, error)
+	// NeedsWork says whether a version in quarantine still has work to do.
+	NeedsWork func(ctx context.Context, key, version string) (bool, error)
 }
 
 // drainTime is how long requests may go on after the end was asked for; half of it until their contexts end too.
@@ -86,7 +86,7 @@ func (s *Stack) sweepForever(ctx context.Context, h Handlers) error {
 // hold no message. S3 itself never loses an event; the embedded one can, when it is killed between storing and sending.
 func (s *Stack) sweep(ctx context.Context, h Handlers) (sent int, err error) {
 	err = s.s3.Quarantined(ctx, func(c arrival.Created) error {
-		needsWork, err := h.Owes(ctx, c.Key, c.VersionID)
+		needsWork, err := h.NeedsWork(ctx, c.Key, c.VersionID)
 		if err != nil || !needsWork {
 			return err
 		}

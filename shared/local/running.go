@@ -40,14 +40,7 @@ func Running(ctx context.Context, dir string) (Endpoints, error) {
 	if err != nil {
 		return Endpoints{}, err
 	}
-	at := Endpoints{S3: "http://" + st.S3Listen, SQS: "http://" + st.SQSListen, Bucket: Bucket, Table: Table,
-		Region: Region, AccessKey: st.AccessKey, SecretKey: st.SecretKey}
-	at.QueueURL = at.SQS + "/" + account + "/" + Queue
-	at.DeadLetterURL = at.SQS + "/" + account + "/" + DeadLetters
-	at.Bugout = st.bugout()
-	if at.DynamoDB, at.ForeignKeys = st.DynamoDB, st.ForeignKeys; at.DynamoDB == "" && st.DynamoDBListen != "" {
-		at.DynamoDB = "http://" + st.DynamoDBListen
-	}
+	at := st.endpoints()
 	if err := at.askQueue(ctx); err != nil {
 		return Endpoints{}, fmt.Errorf("data folder %s: %w", dir, err)
 	}

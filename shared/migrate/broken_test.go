@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/migrate"
 	"hatchery/shared/upload"
 )
@@ -53,7 +53,7 @@ func call[T any](ctx context.Context, s *limited, do func() (T, error)) (T, erro
 
 func (s *limited) broken() bool { return int(s.calls.Load()) > s.left }
 
-func (s *limited) Create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
+func (s *limited) Create(ctx context.Context, r upload.Record, once *upload.IdempotencyKey) (upload.Record, error) {
 	return call(ctx, s, func() (upload.Record, error) { return s.Records.Create(ctx, r, once) })
 }
 
@@ -98,7 +98,7 @@ func TestWhatWasBrokenOffAnywhereIsFinished(t *testing.T) {
 }
 
 // resources asks a Brood without our store, and adds one when there is data.
-func resources(t *testing.T, brood *localbrood.Server, data map[string]string) int {
+func resources(t *testing.T, brood *localbugout.Server, data map[string]string) int {
 	t.Helper()
 	method, body := http.MethodGet, ""
 	if data != nil {
@@ -132,7 +132,7 @@ func resources(t *testing.T, brood *localbrood.Server, data map[string]string) i
 // failure before a call or after it, and by whoever runs it; and begun again from its
 // start or from where it was.
 func TestAMigrationBetweenRealStoresMayBeBrokenOffAgainAndAgain(t *testing.T) {
-	open := func(t *testing.T, name string) (upload.Records, *localbrood.Server) {
+	open := func(t *testing.T, name string) (upload.Records, *localbugout.Server) {
 		if name == "bugout" {
 			return openBugout(t)
 		}
@@ -231,7 +231,7 @@ type hanging struct {
 	end context.CancelFunc
 }
 
-func (h hanging) Create(ctx context.Context, _ upload.Record, _ *upload.Once) (upload.Record, error) {
+func (h hanging) Create(ctx context.Context, _ upload.Record, _ *upload.IdempotencyKey) (upload.Record, error) {
 	h.end()
 	<-ctx.Done()
 	return upload.Record{}, ctx.Err()
@@ -294,7 +294,7 @@ type rejecting struct {
 	all bool
 }
 
-func (p rejecting) Create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
+func (p rejecting) Create(ctx context.Context, r upload.Record, once *upload.IdempotencyKey) (upload.Record, error) {
 	if p.all || (r.ID[len(r.ID)-1]-'0')%2 == 1 {
 		return r, fmt.Errorf("%s: %s", r.ID, strings.Repeat("é", 5000))
 	}
@@ -305,7 +305,7 @@ func (p rejecting) Create(ctx context.Context, r upload.Record, once *upload.Onc
 // next one.
 type repeating struct{ upload.Records }
 
-func (h repeating) Create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
+func (h repeating) Create(ctx context.Context, r upload.Record, once *upload.IdempotencyKey) (upload.Record, error) {
 	if r, err := h.Records.Create(ctx, r, once); err != nil {
 		return r, err
 	}

@@ -23,8 +23,8 @@ func differences(source, target upload.Record) []string {
 	if sameVerdict || target.Failures >= min(source.Failures, maxCounted) {
 		target.Failures, target.LastFailure = source.Failures, source.LastFailure
 	}
-	if sameVerdict || target.Reenqueued >= min(source.Reenqueued, maxCounted) {
-		target.Reenqueued, target.ReenqueuedAt = source.Reenqueued, source.ReenqueuedAt
+	if sameVerdict || target.Resends >= min(source.Resends, maxCounted) {
+		target.Resends, target.ResentAt = source.Resends, source.ResentAt
 	}
 	var names []string
 	x, y := reflect.ValueOf(source), reflect.ValueOf(target)

@@ -33,7 +33,7 @@ func (m *Migration) migrate(ctx context.Context, source upload.Record) (Report, 
 	r, err := m.copy(ctx, source)
 	switch {
 	case err != nil:
-	case m.Adopt != nil && r.Different == 0 && r.target.Old():
+	case m.Adopt != nil && r.Different == 0 && r.target.Legacy():
 		err = m.adopt(ctx, &r) // who judges a file has looked for it
 	case m.Objects != nil && r.target.Status == upload.Stored:
 		err = m.checkServed(ctx, &r)
@@ -125,7 +125,7 @@ const oldImageGone = "its file is not in the replaced service's bucket (HATCHERY
 
 // checkServed looks for the version that a stored record serves.
 func (m *Migration) checkServed(ctx context.Context, r *result) error {
-	if r.target.Old() && m.OldImages == nil {
+	if r.target.Legacy() && m.LegacyImages == nil {
 		r.Unchecked = 1
 		return nil
 	}
@@ -143,8 +143,8 @@ func (m *Migration) checkServed(ctx context.Context, r *result) error {
 
 // missingFile says why a stored record's file cannot be served, "" when it can.
 func (m *Migration) missingFile(ctx context.Context, r upload.Record) (string, error) {
-	if r.Old() {
-		_, err := m.OldImages.Look(ctx, r.Ref())
+	if r.Legacy() {
+		_, err := m.LegacyImages.Head(ctx, r.Ref())
 		if errors.Is(err, upload.ErrGone) {
 			return oldImageGone, nil
 		}

@@ -20,7 +20,7 @@ func TestMissingFilesAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dry := range []bool{true, false} {
-		m := &migrate.Migration{From: source, To: target, Objects: objects, Layout: upload.DefaultLayout, OldImages: anyOldImage{}, DryRun: dry}
+		m := &migrate.Migration{From: source, To: target, Objects: objects, Layout: upload.DefaultLayout, LegacyImages: anyLegacyImage{}, DryRun: dry}
 		report, err := m.Run(t.Context(), migrate.Place{})
 		// Of each entry two are stored with a file; none of them has the version "f".
 		if err != nil || report.Unserved != 4 || report.Checked != 6 || !strings.Contains(report.Findings[0].What, "not in the bucket: no version f of files/j/") {
@@ -29,35 +29,35 @@ func TestMissingFilesAreFound(t *testing.T) {
 	}
 }
 
-// anyOldImage has whatever is asked for.
-type anyOldImage struct{ upload.OldImages }
+// anyLegacyImage has whatever is asked for.
+type anyLegacyImage struct{ upload.LegacyImages }
 
-func (anyOldImage) Look(context.Context, upload.Ref) (upload.OldImage, error) {
-	return upload.OldImage{}, nil
+func (anyLegacyImage) Head(context.Context, upload.Ref) (upload.LegacyImage, error) {
+	return upload.LegacyImage{}, nil
 }
 
 // silent is buckets that do not answer.
 type silent struct {
 	upload.Objects
-	upload.OldImages
+	upload.LegacyImages
 }
 
 func (silent) Versions(context.Context, upload.Key) ([]upload.Version, error) { return nil, errTrouble }
 
-func (silent) Look(context.Context, upload.Ref) (upload.OldImage, error) {
-	return upload.OldImage{}, errTrouble
+func (silent) Head(context.Context, upload.Ref) (upload.LegacyImage, error) {
+	return upload.LegacyImage{}, errTrouble
 }
 
 // TestABucketThatDoesNotAnswerIsTrouble, and no missing file.
 func TestABucketThatDoesNotAnswerIsTrouble(t *testing.T) {
 	source, target := stores["memory"](t), stores["memory"](t)
 	fill(t, source)
-	m := &migrate.Migration{From: source, To: target, Objects: silent{}, OldImages: silent{}, Layout: upload.DefaultLayout}
+	m := &migrate.Migration{From: source, To: target, Objects: silent{}, LegacyImages: silent{}, Layout: upload.DefaultLayout}
 	report, err := m.Run(t.Context(), migrate.Place{})
 	if err == nil || report.Unserved != 0 || report.Failed != 6 || report.Checked != 0 {
 		t.Errorf("%+v, %v", report, err)
 	}
-	m.Objects, m.OldImages = nil, nil
+	m.Objects, m.LegacyImages = nil, nil
 	if report, err := m.Run(t.Context(), migrate.Place{}); err != nil || report.Same != 18 {
 		t.Errorf("once more: %+v, %v", report, err)
 	}
@@ -66,7 +66,7 @@ func TestABucketThatDoesNotAnswerIsTrouble(t *testing.T) {
 var oldRefs = []upload.Ref{{Journal: "j", Entry: "e1", Kind: "images", ID: "019a0000-0000-7000-8000-000000000070"}, {Journal: "j", Entry: "e2", Kind: "images", ID: "019a0000-0000-7000-8000-000000000071"}}
 
 func TestMissingImagesOfTheReplacedServiceAreFound(t *testing.T) {
-	source, target, old := stores["memory"](t), stores["memory"](t), uploadtest.NewOldImages()
+	source, target, old := stores["memory"](t), stores["memory"](t), uploadtest.NewLegacyImages()
 	fill(t, source)
 	old.Put(oldRefs[0], []byte("x"))
 	stands := &oneVersion{served: "f"}
@@ -84,31 +84,31 @@ func TestMissingImagesOfTheReplacedServiceAreFound(t *testing.T) {
 		}
 	}
 	check("nobody says where they lie", migrate.Migration{}, 0, 2)
-	check("one is missing", migrate.Migration{OldImages: old}, 1, 0)
-	check("a dry run", migrate.Migration{OldImages: old, DryRun: true}, 1, 0)
+	check("one is missing", migrate.Migration{LegacyImages: old}, 1, 0)
+	check("a dry run", migrate.Migration{LegacyImages: old, DryRun: true}, 1, 0)
 	adopt := func(ctx context.Context, r upload.Record, dry bool) (*upload.Reason, error) {
-		if _, err := old.Look(ctx, r.Ref()); err != nil || dry {
+		if _, err := old.Head(ctx, r.Ref()); err != nil || dry {
 			return nil, err
 		}
 		_, err := target.Update(ctx, r.Ref(), upload.Adopt(promoted))
 		return nil, err
 	}
-	check("validated, dry", migrate.Migration{OldImages: old, Adopt: adopt, DryRun: true}, 1, 0)
-	check("validated", migrate.Migration{OldImages: old, Adopt: adopt}, 1, 0)
+	check("validated, dry", migrate.Migration{LegacyImages: old, Adopt: adopt, DryRun: true}, 1, 0)
+	check("validated", migrate.Migration{LegacyImages: old, Adopt: adopt}, 1, 0)
 	check("validated, and nobody says where they lie", migrate.Migration{Adopt: adopt}, 1, 0)
-	check("validated again", migrate.Migration{OldImages: old, Adopt: adopt}, 1, 0)
+	check("validated again", migrate.Migration{LegacyImages: old, Adopt: adopt}, 1, 0)
 	// What was promoted is served from its own place, whatever becomes of the old one.
-	if err := old.RemoveOld(t.Context(), oldRefs[0]); err != nil {
+	if err := old.RemoveLegacy(t.Context(), oldRefs[0]); err != nil {
 		t.Fatal(err)
 	}
-	check("promoted before", migrate.Migration{OldImages: old}, 1, 0)
+	check("promoted before", migrate.Migration{LegacyImages: old}, 1, 0)
 	if _, err := target.Update(t.Context(), oldRefs[1], upload.Delete(noon, noon)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := source.Update(t.Context(), oldRefs[1], upload.Delete(noon, noon)); err != nil {
 		t.Fatal(err)
 	}
-	check("deleted", migrate.Migration{OldImages: old, Adopt: adopt}, 0, 0)
+	check("deleted", migrate.Migration{LegacyImages: old, Adopt: adopt}, 0, 0)
 }
 
 // TestAnOldImageThatDiffersIsNotJudged: which of the two would it be?
@@ -138,7 +138,7 @@ func (o *oneVersion) Versions(context.Context, upload.Key) ([]upload.Version, er
 }
 
 // promoted is what a judged image of the replaced service has.
-var promoted = upload.Verdict{Status: upload.Stored, Version: upload.OldVersion, Served: "f", At: noon, Size: 3, ContentType: "image/png", SHA256: strings.Repeat("b", 64)}
+var promoted = upload.Verdict{Status: upload.Stored, Version: upload.LegacyVersion, Served: "f", At: noon, Size: 3, ContentType: "image/png", SHA256: strings.Repeat("b", 64)}
 
 // TestWhatTheSourcePromotedSinceIsPromotedInTheTarget, and what was deleted after that.
 func TestWhatTheSourcePromotedSinceIsPromotedInTheTarget(t *testing.T) {
@@ -164,7 +164,7 @@ func TestWhatTheSourcePromotedSinceIsPromotedInTheTarget(t *testing.T) {
 					t.Fatalf("%+v, %v", r, err)
 				}
 			}
-			if got, err := target.Get(t.Context(), oldRefs[0]); err != nil || got.JudgedVersion != upload.OldVersion || got.ServedVersion != "f" {
+			if got, err := target.Get(t.Context(), oldRefs[0]); err != nil || got.JudgedVersion != upload.LegacyVersion || got.ServedVersion != "f" {
 				t.Errorf("%+v, %v", got, err)
 			}
 		})

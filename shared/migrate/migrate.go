@@ -22,11 +22,11 @@ import (
 // Migration copies records. Its fields are set once.
 type Migration struct {
 	From, To upload.Records
-	// Objects, when set, is asked whether it holds what the target's stored records serve, and OldImages, when set,
+	// Objects, when set, is asked whether it holds what the target's stored records serve, and LegacyImages, when set,
 	// the same of the replaced service's images: without it those are Unchecked. The files stay where they are.
-	Objects   upload.Objects
-	Layout    upload.Layout
-	OldImages upload.OldImages
+	Objects      upload.Objects
+	Layout       upload.Layout
+	LegacyImages upload.LegacyImages
 	// Adopt, when set, judges an image of the replaced service and, unless dry, makes the target's record of it one
 	// as any other. With a reason it may not be served as one, and stays what it was. ErrGone: there is no image.
 	Adopt func(ctx context.Context, target upload.Record, dry bool) (*upload.Reason, error)

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/local/localdynamo"
 	"hatchery/shared/migrate"
 	"hatchery/shared/records/bugoutrecords"
@@ -68,9 +68,9 @@ var stores = map[string]func(t *testing.T) upload.Records{
 
 const application, token = "4bf67555-b4f3-4a2e-95ff-7142d49d167b", "11111111-1111-4111-8111-111111111111"
 
-func openBugout(t *testing.T) (*bugoutrecords.Store, *localbrood.Server) {
+func openBugout(t *testing.T) (*bugoutrecords.Store, *localbugout.Server) {
 	t.Helper()
-	brood, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", Application: application, Tokens: map[string]localbrood.Role{token: localbrood.Member}})
+	brood, err := localbugout.Open(t.Context(), localbugout.Options{Listen: "127.0.0.1:0", Application: application, Tokens: map[string]localbugout.Role{token: localbugout.Member}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +291,7 @@ func TestTroubleWithOneRecordOfTheTargetIsCounted(t *testing.T) {
 func TestACountThatCannotBeIsNotCountedAgain(t *testing.T) {
 	source, target := uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true}), stores["memory"](t)
 	source.Overwrite(upload.Record{ID: "019a0000-0000-7000-8000-000000000001", Journal: "j", Entry: "e", Kind: "images", Name: "cat", Extension: "png", CreatedAt: noon,
-		Status: upload.Pending, Failures: 1 << 40, LastFailure: &upload.Failure{At: noon, Message: "slow"}, Reenqueued: 1 << 40, ReenqueuedAt: noon})
+		Status: upload.Pending, Failures: 1 << 40, LastFailure: &upload.Failure{At: noon, Message: "slow"}, Resends: 1 << 40, ResentAt: noon})
 	to := &limited{Records: target, left: 1 << 20}
 	for _, want := range []migrate.Report{{Read: 1, Copied: 1}, {Read: 1, Same: 1}} {
 		report, err := (&migrate.Migration{From: source, To: to}).Run(t.Context(), migrate.Place{})

@@ -42,12 +42,12 @@ func neverArrived(r upload.Record) bool {
 
 // adoptedSince says whether target is a copy of an old image that the source has judged and promoted since.
 func adoptedSince(target, source upload.Record) bool {
-	return target.Old() && source.JudgedVersion == upload.OldVersion
+	return target.Legacy() && source.JudgedVersion == upload.LegacyVersion
 }
 
 // isAdopted says whether target is what Adopt makes of an old source.
 func isAdopted(target, source upload.Record) bool {
-	return source.Old() && target.Status == upload.Stored && target.JudgedVersion == upload.OldVersion &&
+	return source.Legacy() && target.Status == upload.Stored && target.JudgedVersion == upload.LegacyVersion &&
 		len(differences(asCreated(source), asCreated(target))) == 0
 }
 
@@ -66,8 +66,8 @@ func (m *Migration) replay(ctx context.Context, target, source upload.Record) (u
 		}
 	}
 	if target.Status == upload.Pending {
-		for target.Reenqueued < min(source.Reenqueued, maxCounted) {
-			if target, err = m.To.Update(ctx, ref, upload.CountResend(target.Reenqueued, source.ReenqueuedAt)); err != nil {
+		for target.Resends < min(source.Resends, maxCounted) {
+			if target, err = m.To.Update(ctx, ref, upload.CountResend(target.Resends, source.ResentAt)); err != nil {
 				return target, fmt.Errorf("count its further messages in the target: %w", err)
 			}
 		}

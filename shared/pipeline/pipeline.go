@@ -17,10 +17,10 @@ import (
 	"hatchery/shared/access"
 	"hatchery/shared/api"
 	"hatchery/shared/config"
+	"hatchery/shared/notifier/eventbridgenotifier"
 	"hatchery/shared/objects/s3objects"
 	"hatchery/shared/queue/sqsqueue"
 	"hatchery/shared/reconcile"
-	"hatchery/shared/teller/eventbridgeteller"
 	"hatchery/shared/upload"
 	"hatchery/shared/validator"
 )
@@ -54,10 +54,10 @@ func New(settings config.Config, d Dependencies) *Components {
 	c.Uploads = &upload.Pipeline{Policy: settings.Policy, Layout: settings.Layout, Records: d.Records, Objects: c.Objects,
 		Now: time.Now, NewID: upload.NewID, TombstoneLife: upload.TombstoneLife(settings.QuarantineDays)}
 	if legacy := settings.Legacy; legacy.Bucket != "" {
-		c.Uploads.OldImages = s3objects.NewOldImages(d.S3, legacy.Bucket, legacy.Prefix).Promoting(c.Objects)
+		c.Uploads.LegacyImages = s3objects.NewLegacyImages(d.S3, legacy.Bucket, legacy.Prefix).Promoting(c.Objects)
 	}
 	if settings.EventBus != "" {
-		c.Uploads.Teller = eventbridgeteller.New(eventbridge.NewFromConfig(d.AWS), settings.EventBus, settings.Bucket,
+		c.Uploads.Notifier = eventbridgenotifier.New(eventbridge.NewFromConfig(d.AWS), settings.EventBus, settings.Bucket,
 			settings.Layout)
 	}
 	return c
@@ -74,15 +74,15 @@ type APIOptions struct {
 
 // API composes what answers callers.
 func (c *Components) API(o APIOptions) (http.Handler, error) {
-	asked := &access.Options{GrantLife: c.settings.GrantLife, BroodAtOnce: c.d.BugoutRequests}
+	asked := &access.Options{GrantLife: c.settings.GrantLife, BugoutRequests: c.d.BugoutRequests}
 	if c.settings.Spire {
-		asked.Brood = c.settings.Bugout.URL
+		asked.Bugout = c.settings.Bugout.URL
 	}
 	application, err := access.New(c.settings.ApplicationURL, asked)
 	if err != nil {
 		return nil, fmt.Errorf("HATCHERY_APPLICATION_URL: %w", err)
 	}
-	handler, err := api.New(api.Config{Pipeline: c.Uploads, Downloads: c.Objects, Forms: c.Objects, Gate: application,
+	handler, err := api.New(api.Config{Pipeline: c.Uploads, Downloads: c.Objects, Forms: c.Objects, Authorizer: application,
 		CORSOrigins: c.settings.CORSOrigins, PostBytes: c.settings.PostBytes, RedirectBytes: c.settings.RedirectBytes,
 		FormLifetime: c.settings.FormTime, SpoolDir: o.SpoolDir, RequestID: o.RequestID, Accepted: o.Accepted,
 		Stopping: o.Stopping, Now: time.Now, Log: c.d.Log})

@@ -48,11 +48,11 @@ func TestMessagesAreJudgedTogetherUnlessBugoutBearsLess(t *testing.T) {
 
 func TestWhatNobodySetIsNotThere(t *testing.T) {
 	c := compose(t, 1)
-	if c.Uploads.Teller != nil || c.Uploads.OldImages != nil {
+	if c.Uploads.Notifier != nil || c.Uploads.LegacyImages != nil {
 		t.Errorf("%+v", c.Uploads)
 	}
 	c = compose(t, 1, "HATCHERY_EVENT_BUS", "verdicts", "HATCHERY_LEGACY_BUCKET", "old-images")
-	if c.Uploads.Teller == nil || c.Uploads.OldImages == nil {
+	if c.Uploads.Notifier == nil || c.Uploads.LegacyImages == nil {
 		t.Errorf("%+v", c.Uploads)
 	}
 }

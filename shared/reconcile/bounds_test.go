@@ -79,8 +79,8 @@ func TestTheWalkIsDoneInEveryRun(t *testing.T) {
 	first := w.run(reconcile.Options{MaxObjects: 2})
 	w.accepted(uploadtest.Picture(9))
 	w.later(overdue + time.Second)
-	if report := w.run(reconcile.Options{Resume: first.Resume}); report.Reenqueued != 2 {
-		t.Errorf("%d sent again, want the new one and, once more, the old one: %+v", report.Reenqueued, report.Findings)
+	if report := w.run(reconcile.Options{Resume: first.Resume}); report.Resent != 2 {
+		t.Errorf("%d sent again, want the new one and, once more, the old one: %+v", report.Resent, report.Findings)
 	}
 }
 
@@ -118,12 +118,12 @@ func TestARunStopsBeforeItsDeadline(t *testing.T) {
 				t.Fatal(err)
 			}
 			// Each page ends with one more listing, of the key that it may have cut.
-			if report.Complete || report.Resume == "" || report.PendingSeen != c.walked || report.Reenqueued != c.walked || lists != c.pages {
-				t.Errorf("%d walked over, %d sent again, %d pages: %+v", report.PendingSeen, report.Reenqueued, lists, report)
+			if report.Complete || report.Resume == "" || report.PendingSeen != c.walked || report.Resent != c.walked || lists != c.pages {
+				t.Errorf("%d walked over, %d sent again, %d pages: %+v", report.PendingSeen, report.Resent, lists, report)
 			}
 			// The walk was cut within a page, which is done again: nothing is sent twice.
 			w.r = w.reconciler()
-			if report := w.run(reconcile.Options{Resume: report.Resume}); report.Reenqueued != uploads-c.walked || !report.Complete {
+			if report := w.run(reconcile.Options{Resume: report.Resume}); report.Resent != uploads-c.walked || !report.Complete {
 				t.Errorf("the rest: %+v", report)
 			}
 			if n := len(w.messages()); n != uploads {
@@ -148,14 +148,14 @@ func TestACallThatHangsIsCutWithinTheMargin(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil || report.Failed != 1 || report.Complete {
 		t.Errorf("%+v, %v; the context: %v", report, err, ctx.Err())
 	}
-	if r := w.record(late); r.Reenqueued != 0 {
+	if r := w.record(late); r.Resends != 0 {
 		t.Errorf("sent again without having been seen")
 	}
 }
 
 type hangs struct{ upload.Inventory }
 
-func (hangs) Under(ctx context.Context, _ string, _ upload.Cursor, _ int) (upload.InventoryPage, error) {
+func (hangs) ListVersions(ctx context.Context, _ string, _ upload.Cursor, _ int) (upload.InventoryPage, error) {
 	<-ctx.Done()
 	return upload.InventoryPage{}, ctx.Err()
 }
@@ -190,7 +190,7 @@ func TestScheduledRunsGoOnFromOneToTheNext(t *testing.T) {
 			}
 			sum.orphans += report.OrphanObjects
 			sum.lost += report.LostRecords
-			sum.reenqueued += report.Reenqueued
+			sum.reenqueued += report.Resent
 			if !report.Complete && notes.text[reconcile.NoteName] != report.Resume {
 				t.Fatalf("noted %q, want %q", notes.text[reconcile.NoteName], report.Resume)
 			}

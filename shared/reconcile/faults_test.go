@@ -25,8 +25,8 @@ type smallPages struct {
 	limit int
 }
 
-func (s smallPages) Under(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (upload.InventoryPage, error) {
-	return s.Inventory.Under(ctx, prefix, cursor, min(limit, s.limit))
+func (s smallPages) ListVersions(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (upload.InventoryPage, error) {
+	return s.Inventory.ListVersions(ctx, prefix, cursor, min(limit, s.limit))
 }
 
 // inventoryFunc does something before each listing.
@@ -35,11 +35,11 @@ type inventoryFunc struct {
 	before func(prefix string) error
 }
 
-func (f inventoryFunc) Under(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (upload.InventoryPage, error) {
+func (f inventoryFunc) ListVersions(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (upload.InventoryPage, error) {
 	if err := f.before(prefix); err != nil {
 		return upload.InventoryPage{}, err
 	}
-	return f.Inventory.Under(ctx, prefix, cursor, limit)
+	return f.Inventory.ListVersions(ctx, prefix, cursor, limit)
 }
 
 // senderFunc is a queue.
@@ -50,6 +50,6 @@ func (f senderFunc) Send(ctx context.Context, m queue.Message) error { return f(
 // pipelineFunc gives up.
 type pipelineFunc func(ctx context.Context, ref upload.Ref) (upload.Record, error)
 
-func (f pipelineFunc) GiveUp(ctx context.Context, ref upload.Ref) (upload.Record, error) {
+func (f pipelineFunc) Expire(ctx context.Context, ref upload.Ref) (upload.Record, error) {
 	return f(ctx, ref)
 }

@@ -52,7 +52,7 @@ func newFixture(t *testing.T) *fixture {
 	w.objects = uploadtest.NewObjects()
 	w.objects.SetClock(w.clock)
 	policy := policy.Default()
-	w.pipeline = &upload.Pipeline{Policy: policy, Layout: upload.DefaultLayout, Records: w.records, Objects: w.objects, Teller: w,
+	w.pipeline = &upload.Pipeline{Policy: policy, Layout: upload.DefaultLayout, Records: w.records, Objects: w.objects, Notifier: w,
 		Now: w.clock, NewID: w.newID, TombstoneLife: upload.DefaultTombstoneLife}
 	w.r = w.reconciler()
 	return w
@@ -84,8 +84,8 @@ func (w *fixture) newID() (upload.ID, error) {
 	return upload.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012d", w.ids)), nil
 }
 
-// Tell implements upload.Teller.
-func (w *fixture) Tell(_ context.Context, r upload.Record) error {
+// Tell implements upload.Notifier.
+func (w *fixture) Notify(_ context.Context, r upload.Record) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.told = append(w.told, r)
@@ -163,7 +163,7 @@ type counts struct {
 }
 
 func countsOf(r reconcile.Report) counts {
-	return counts{r.Reenqueued, r.NeverArrived, r.PendingTooLong, r.UnfinishedTooLong, r.OrphanObjects, r.StrayFiles, r.ForeignObjects, r.LostRecords, r.Failed}
+	return counts{r.Resent, r.NeverArrived, r.PendingTooLong, r.UnfinishedTooLong, r.OrphanObjects, r.StrayFiles, r.ForeignObjects, r.LostRecords, r.Failed}
 }
 
 // runs does a run and wants it to be complete and to count exactly this.
@@ -212,7 +212,7 @@ func (w *fixture) read(m queue.Message) message {
 	if err != nil || len(parsed.Created) != 1 || len(parsed.Faults)+len(parsed.Ignored) != 0 {
 		w.Fatalf("the validator reads %+v, %v of %s", parsed, err, m.Body)
 	}
-	a := m.Attributes[arrival.ReenqueuedAttribute]
+	a := m.Attributes[arrival.ResendAttribute]
 	number, err := strconv.Atoi(a.Text)
 	if err != nil || a.Type != "Number" || len(m.Attributes) != 1 {
 		w.Fatalf("the message has the attributes %+v", m.Attributes)

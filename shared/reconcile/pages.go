@@ -109,9 +109,9 @@ func (x *run) get(ctx context.Context, what string, ref upload.Ref, key upload.K
 }
 
 // versions lists the versions of exactly one key, newest first, at most Limits.Versions of them.
-func (x *run) versions(ctx context.Context, key upload.Key) ([]upload.Kept, error) {
-	var versions []upload.Kept
-	err := x.eachVersion(ctx, key, func(v upload.Kept) bool {
+func (x *run) versions(ctx context.Context, key upload.Key) ([]upload.ObjectVersion, error) {
+	var versions []upload.ObjectVersion
+	err := x.eachVersion(ctx, key, func(v upload.ObjectVersion) bool {
 		versions = append(versions, v)
 		return len(versions) < x.Limits.Versions
 	})
@@ -119,9 +119,9 @@ func (x *run) versions(ctx context.Context, key upload.Key) ([]upload.Kept, erro
 }
 
 // eachVersion yields the versions of exactly one key, newest first, until yield is false.
-func (x *run) eachVersion(ctx context.Context, key upload.Key, yield func(upload.Kept) bool) error {
+func (x *run) eachVersion(ctx context.Context, key upload.Key, yield func(upload.ObjectVersion) bool) error {
 	for cursor := upload.Cursor(""); ; {
-		page, err := x.Inventory.Under(ctx, string(key), cursor, min(x.Limits.Versions, upload.MaxPage))
+		page, err := x.Inventory.ListVersions(ctx, string(key), cursor, min(x.Limits.Versions, upload.MaxPage))
 		if err != nil {
 			return fmt.Errorf("list versions of object %q: %w", key, err)
 		}

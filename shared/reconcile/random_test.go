@@ -53,8 +53,8 @@ func (o flakyObjects) Remove(ctx context.Context, key upload.Key, version upload
 	return o.inject(func() error { return o.Objects.Remove(ctx, key, version) })
 }
 
-func (o flakyObjects) Under(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (out upload.InventoryPage, err error) {
-	err = o.inject(func() error { out, err = o.Objects.Under(ctx, prefix, cursor, limit); return err })
+func (o flakyObjects) ListVersions(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (out upload.InventoryPage, err error) {
+	err = o.inject(func() error { out, err = o.Objects.ListVersions(ctx, prefix, cursor, limit); return err })
 	return out, err
 }
 
@@ -187,7 +187,7 @@ func runRandomly(t *testing.T, seed uint64, ends map[string]int) {
 	w.enabled = false
 	counted := map[upload.Ref]int{}
 	for _, ref := range w.refs {
-		counted[ref] = w.record(ref).Reenqueued
+		counted[ref] = w.record(ref).Resends
 	}
 	for range 4 {
 		w.later(day + overdue)
@@ -241,7 +241,7 @@ func (w *randomRun) ended(ref upload.Ref, bytes bool, counted int, stuck reconci
 		return
 	}
 	for _, v := range w.versionsOf(ref) {
-		needsWork, err := w.pipeline.Owes(w.Context(), quarantineKey(ref), v)
+		needsWork, err := w.pipeline.NeedsWork(w.Context(), quarantineKey(ref), v)
 		if err != nil {
 			w.Fatal(err)
 		}

@@ -16,7 +16,7 @@ import (
 
 // Pipeline is what the reconciler needs of upload.Pipeline.
 type Pipeline interface {
-	GiveUp(ctx context.Context, ref upload.Ref) (upload.Record, error)
+	Expire(ctx context.Context, ref upload.Ref) (upload.Record, error)
 }
 
 // Reconciler compares records and bucket. Run may be called concurrently, in any number of processes.
@@ -47,8 +47,8 @@ type Limits struct {
 	Missing time.Duration
 	// Young is how old something odd must be to be reported: what is younger may be on its way.
 	Young time.Duration
-	// Reenqueues is how often an upload is sent again at most.
-	Reenqueues int
+	// Resends is how often an upload is sent again at most.
+	Resends int
 	// Versions is how many versions of one upload are sent again at once, newest first. A form can be posted any
 	// number of times.
 	Versions int
@@ -57,7 +57,7 @@ type Limits struct {
 // DefaultLimits are the limits for a queue.
 func DefaultLimits(maxReceives int, visibility time.Duration) Limits {
 	return Limits{Overdue: time.Duration(maxReceives) * visibility, Missing: 24 * time.Hour, Young: time.Hour,
-		Reenqueues: 2, Versions: 100}
+		Resends: 2, Versions: 100}
 }
 
 // Options of one run; the zero value is a whole run without bounds.

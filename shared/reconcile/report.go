@@ -24,7 +24,7 @@ type Report struct {
 	StoredSeen  int `json:"stored_seen"`
 
 	// Uploads that were sent again, and that were given up.
-	Reenqueued   int `json:"reenqueued"`
+	Resent       int `json:"reenqueued"`
 	NeverArrived int `json:"never_arrived"`
 
 	// What a person should look at. The first two were sent again as often as may be: pending uploads, and others
@@ -41,7 +41,7 @@ type Report struct {
 	// Failed counts the uploads and lists with which something failed.
 	Failed int `json:"failed"`
 
-	// Findings are what the counts from Reenqueued to LostRecords are about, sorted; at most MaxFindings,
+	// Findings are what the counts from Resent to LostRecords are about, sorted; at most MaxFindings,
 	// FindingsLeftOut more are counted only.
 	Findings        []Finding `json:"findings"`
 	FindingsLeftOut int       `json:"findings_left_out"`
@@ -74,7 +74,7 @@ type What string
 
 // The findings. The names are part of the report's JSON.
 const (
-	Reenqueued        What = "reenqueued"
+	Resent            What = "reenqueued"
 	NeverArrived      What = "never_arrived"
 	PendingTooLong    What = "pending_too_long"
 	UnfinishedTooLong What = "unfinished_too_long"
@@ -103,7 +103,7 @@ func (x *run) found(ctx context.Context, f Finding) {
 	defer x.mu.Unlock()
 	r := &x.report
 	*map[What]*int{
-		Reenqueued: &r.Reenqueued, NeverArrived: &r.NeverArrived,
+		Resent: &r.Resent, NeverArrived: &r.NeverArrived,
 		PendingTooLong: &r.PendingTooLong, UnfinishedTooLong: &r.UnfinishedTooLong,
 		OrphanObject: &r.OrphanObjects, StrayFile: &r.StrayFiles,
 		ForeignObject: &r.ForeignObjects, LostRecord: &r.LostRecords,
@@ -115,7 +115,7 @@ func (x *run) found(ctx context.Context, f Finding) {
 	r.Findings = append(r.Findings, f)
 	level := slog.LevelWarn
 	switch f.What {
-	case Reenqueued, NeverArrived:
+	case Resent, NeverArrived:
 		level = slog.LevelInfo
 	case PendingTooLong, LostRecord:
 		level = slog.LevelError

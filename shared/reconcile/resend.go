@@ -16,26 +16,26 @@ import (
 //
 // Every version gets a message of its own, newest first, under one count: which of them a validator that died
 // had promoted is not known here, and only the message of that one can bring the upload to its end.
-func (x *run) resend(ctx context.Context, record upload.Record, versions []upload.Kept) {
-	versions = slices.DeleteFunc(slices.Clone(versions), func(v upload.Kept) bool { return !record.NeedsWork(v.Version) })
+func (x *run) resend(ctx context.Context, record upload.Record, versions []upload.ObjectVersion) {
+	versions = slices.DeleteFunc(slices.Clone(versions), func(v upload.ObjectVersion) bool { return !record.NeedsWork(v.Version) })
 	if len(versions) == 0 {
 		return
 	}
 	versions = versions[:min(len(versions), x.Limits.Versions)]
 	first := versions[0]
 	// Whoever settled or deleted the upload removes its bytes afterwards.
-	since := newest(first.At, record.ReenqueuedAt, record.SettledAt, record.DeletedAt)
+	since := newest(first.At, record.ResentAt, record.SettledAt, record.DeletedAt)
 	if x.now.Sub(since) <= x.Limits.Overdue {
 		return
 	}
-	f := Finding{What: Reenqueued, Key: first.Key, Version: first.Version, Upload: record.ID, Status: record.Status}
-	if record.Reenqueued >= x.Limits.Reenqueues {
+	f := Finding{What: Resent, Key: first.Key, Version: first.Version, Upload: record.ID, Status: record.Status}
+	if record.Resends >= x.Limits.Resends {
 		f.What = UnfinishedTooLong
 		if record.Status == upload.Pending {
 			f.What = PendingTooLong
 		}
 		f.Detail = fmt.Sprintf("sent again %d times, last at %s, and still as it was%s",
-			record.Reenqueued, stamp(record.ReenqueuedAt), lastFailure(record))
+			record.Resends, stamp(record.ResentAt), lastFailure(record))
 		x.found(ctx, f)
 		return
 	}
@@ -44,7 +44,7 @@ func (x *run) resend(ctx context.Context, record upload.Record, versions []uploa
 		what = "promoted, without a verdict,"
 	}
 	f.Detail = fmt.Sprintf("%s since %s, message %d of %d%s",
-		what, stamp(first.At), record.Reenqueued+1, x.Limits.Reenqueues, lastFailure(record))
+		what, stamp(first.At), record.Resends+1, x.Limits.Resends, lastFailure(record))
 	if !x.o.DryRun {
 		sent, err := x.send(ctx, record, versions)
 		if err != nil {
@@ -59,8 +59,8 @@ func (x *run) resend(ctx context.Context, record upload.Record, versions []uploa
 
 // send counts on the record and then sends a message for each version. It is false when none was sent: by an
 // error, or because another reconciler was faster.
-func (x *run) send(ctx context.Context, record upload.Record, versions []upload.Kept) (bool, error) {
-	counted, err := x.Records.Update(ctx, record.Ref(), upload.CountResend(record.Reenqueued, x.Now()))
+func (x *run) send(ctx context.Context, record upload.Record, versions []upload.ObjectVersion) (bool, error) {
+	counted, err := x.Records.Update(ctx, record.Ref(), upload.CountResend(record.Resends, x.Now()))
 	if errors.Is(err, upload.ErrConflict) || errors.Is(err, upload.ErrNotFound) {
 		return false, nil
 	}
@@ -72,7 +72,7 @@ func (x *run) send(ctx context.Context, record upload.Record, versions []upload.
 			Key: string(v.Key), VersionID: string(v.Version), Size: v.Size, Sequencer: arrival.Sequencer(v.At, 0)})
 		if err == nil {
 			err = x.Queue.Send(ctx, queue.Message{Body: string(body),
-				Attributes: map[string]queue.Attribute{arrival.ReenqueuedAttribute: queue.Number(counted.Reenqueued)}})
+				Attributes: map[string]queue.Attribute{arrival.ResendAttribute: queue.Number(counted.Resends)}})
 		}
 		if err != nil {
 			return i > 0, fmt.Errorf("send a message for version %s: %w", v.Version, err)

@@ -25,7 +25,7 @@ func (w *fixture) oneOfEach() counts {
 	w.post(late, uploadtest.Picture(1))
 	for range 2 {
 		r := w.record(late)
-		if _, err := w.records.Update(w.Context(), late, upload.CountResend(r.Reenqueued, w.clock())); err != nil {
+		if _, err := w.records.Update(w.Context(), late, upload.CountResend(r.Resends, w.clock())); err != nil {
 			w.Fatal(err)
 		}
 	}
@@ -106,7 +106,7 @@ func TestOfManyReconcilersOneSendsAnUploadAgain(t *testing.T) {
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				sent += report.Reenqueued
+				sent += report.Resent
 				stuck += report.PendingTooLong
 			})
 		}
@@ -130,8 +130,8 @@ func TestACrashBetweenCountingAndSendingLeavesOneMore(t *testing.T) {
 	w.later(overdue + time.Second)
 	w.r.Queue = senderFunc(func(context.Context, queue.Message) error { return errTrouble })
 	report, err := w.r.Run(t.Context(), reconcile.Options{})
-	if !errors.Is(err, errTrouble) || report.Failed != 1 || report.Reenqueued != 0 || w.record(ref).Reenqueued != 1 {
-		t.Fatalf("%+v, %v; the record counts %d", report, err, w.record(ref).Reenqueued)
+	if !errors.Is(err, errTrouble) || report.Failed != 1 || report.Resent != 0 || w.record(ref).Resends != 1 {
+		t.Fatalf("%+v, %v; the record counts %d", report, err, w.record(ref).Resends)
 	}
 	w.r = w.reconciler()
 	w.runs(counts{})
@@ -150,7 +150,7 @@ func TestWhatCannotBeCountedIsNotSent(t *testing.T) {
 	w.later(overdue + time.Second)
 	w.r.Records = countsNothing{w.records}
 	report, err := w.r.Run(t.Context(), reconcile.Options{})
-	if !errors.Is(err, errTrouble) || report.Failed != 1 || report.Reenqueued != 0 {
+	if !errors.Is(err, errTrouble) || report.Failed != 1 || report.Resent != 0 {
 		t.Errorf("%+v, %v", report, err)
 	}
 	if got := w.messages(); len(got) != 0 {
@@ -190,7 +190,7 @@ func TestWhatFailsIsCountedAndTheRestGoesOn(t *testing.T) {
 				if ref == broken {
 					return upload.Record{}, errTrouble
 				}
-				return w.pipeline.GiveUp(ctx, ref)
+				return w.pipeline.Expire(ctx, ref)
 			})
 		},
 	} {

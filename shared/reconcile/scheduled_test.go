@@ -80,7 +80,7 @@ func TestScheduledRunsSurveyOnceInSoManyDays(t *testing.T) {
 	// The walk is in every run.
 	w.accepted(uploadtest.Picture(2))
 	w.later(overdue + time.Second)
-	if report := w.scheduled(notes, every); report.Reenqueued != 1 || report.ObjectsSeen != 0 || !report.Walk.Whole {
+	if report := w.scheduled(notes, every); report.Resent != 1 || report.ObjectsSeen != 0 || !report.Walk.Whole {
 		t.Errorf("the walk was left out: %+v", report)
 	}
 	// Who does not want to wait asks for a survey now.

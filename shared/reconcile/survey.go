@@ -38,17 +38,17 @@ func (x *run) survey(ctx context.Context, at position) position {
 }
 
 // look looks at the versions of one key, newest first.
-type look func(ctx context.Context, versions []upload.Kept)
+type look func(ctx context.Context, versions []upload.ObjectVersion)
 
 // objects goes over everything under a prefix, key by key.
 func (x *run) objects(ctx context.Context, prefix string, from upload.Cursor, look look) (upload.Cursor, bool) {
 	var last upload.Key
 	read := func(cursor upload.Cursor, limit int) ([]task, upload.Cursor, error) {
-		page, err := x.Inventory.Under(ctx, prefix, cursor, limit)
+		page, err := x.Inventory.ListVersions(ctx, prefix, cursor, limit)
 		var tasks []task
 		for rest := page.Versions; len(rest) > 0; {
 			key, n := rest[0].Key, len(rest)
-			if i := slices.IndexFunc(rest, func(v upload.Kept) bool { return v.Key != key }); i > 0 {
+			if i := slices.IndexFunc(rest, func(v upload.ObjectVersion) bool { return v.Key != key }); i > 0 {
 				n = i
 			}
 			versions, cut := rest[:n], n == len(rest) && page.Next != ""
@@ -83,7 +83,7 @@ func (x *run) wholeKey(ctx context.Context, key upload.Key, look look) {
 
 // record finds the record of a key under a prefix, of which v is the newest version. It is false when there is
 // nothing more to do about the key; a foreign key and a missing record (as none) have been reported then.
-func (x *run) record(ctx context.Context, prefix string, v upload.Kept, none What) (upload.Record, bool) {
+func (x *run) record(ctx context.Context, prefix string, v upload.ObjectVersion, none What) (upload.Record, bool) {
 	// Both prefixes have the same keys below them.
 	ref, ours := upload.Layout{Quarantine: prefix}.ParseQuarantineKey(v.Key)
 	if !ours {
@@ -101,7 +101,7 @@ func (x *run) record(ctx context.Context, prefix string, v upload.Kept, none Wha
 }
 
 // quarantined looks at one key in quarantine. Pending uploads are the walk's.
-func (x *run) quarantined(ctx context.Context, versions []upload.Kept) {
+func (x *run) quarantined(ctx context.Context, versions []upload.ObjectVersion) {
 	record, ok := x.record(ctx, x.Layout.Quarantine, versions[0], OrphanObject)
 	if ok && record.Status != upload.Pending {
 		x.resend(ctx, record, versions)
@@ -109,7 +109,7 @@ func (x *run) quarantined(ctx context.Context, versions []upload.Kept) {
 }
 
 // file looks at one key under files. A pending upload's copy is about to be settled, or removed.
-func (x *run) file(ctx context.Context, versions []upload.Kept) {
+func (x *run) file(ctx context.Context, versions []upload.ObjectVersion) {
 	record, ok := x.record(ctx, x.Layout.Files, versions[0], StrayFile)
 	if !ok || record.Status == upload.Pending {
 		return
@@ -150,7 +150,7 @@ func (x *run) stored(ctx context.Context, listed upload.Record) {
 		return // which saves a call for nearly all of them
 	}
 	exists := false
-	err := x.eachVersion(ctx, key, func(v upload.Kept) bool {
+	err := x.eachVersion(ctx, key, func(v upload.ObjectVersion) bool {
 		exists = v.Version == listed.ServedVersion
 		return !exists
 	})

@@ -46,7 +46,7 @@ func TestBytesThatASettledUploadLeftAreSentAgain(t *testing.T) {
 		},
 		"bytes of one that never arrived": func(w *fixture) (upload.Ref, []upload.Version) {
 			ref := w.announced(time.Hour)
-			if _, err := w.pipeline.GiveUp(w.Context(), ref); err != nil {
+			if _, err := w.pipeline.Expire(w.Context(), ref); err != nil {
 				w.Fatal(err)
 			}
 			return ref, []upload.Version{w.post(ref, uploadtest.Picture(2))}
@@ -73,8 +73,8 @@ func TestBytesThatASettledUploadLeftAreSentAgain(t *testing.T) {
 				if f := report.Findings[0]; f.Status != was || f.Upload != ref.ID || f.Version != versions[0] {
 					t.Errorf("the finding is %+v", f)
 				}
-				if r := w.record(ref); r.Reenqueued != number || r.Status != was {
-					t.Errorf("the record is %s and counts %d", r.Status, r.Reenqueued)
+				if r := w.record(ref); r.Resends != number || r.Status != was {
+					t.Errorf("the record is %s and counts %d", r.Status, r.Resends)
 				}
 			}
 			w.later(overdue + time.Microsecond)
@@ -133,7 +133,7 @@ func TestWhatIsSentAgainIsWhatThePipelineHasWorkWith(t *testing.T) {
 	needed := map[string]bool{}
 	for _, ref := range refs {
 		for _, v := range w.versionsOf(ref) {
-			needsWork, err := w.pipeline.Owes(t.Context(), quarantineKey(ref), v)
+			needsWork, err := w.pipeline.NeedsWork(t.Context(), quarantineKey(ref), v)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -76,11 +76,11 @@ func (x *run) missing(ctx context.Context, record upload.Record, key upload.Key)
 	}
 	if len(copies) > 0 {
 		// Which version it is a copy of, only the validator may see.
-		x.resend(ctx, record, []upload.Kept{{Key: key, Size: copies[0].Size, At: copies[0].At}})
+		x.resend(ctx, record, []upload.ObjectVersion{{Key: key, Size: copies[0].Size, At: copies[0].At}})
 		return
 	}
 	if !x.o.DryRun {
-		_, err := x.Pipeline.GiveUp(ctx, record.Ref())
+		_, err := x.Pipeline.Expire(ctx, record.Ref())
 		if errors.Is(err, upload.ErrConflict) || errors.Is(err, upload.ErrNotFound) {
 			return // its bytes or its verdict came, or it was deleted
 		}

@@ -34,11 +34,11 @@ func TestAPendingUploadWithBytesIsSentAgainOnceItIsOverdue(t *testing.T) {
 	if data, ok := w.objects.Bytes(key, upload.Version(version)); !ok || len(data) != len(body.Data) {
 		t.Errorf("the message is about version %q, which is not there", version)
 	}
-	if r := w.record(ref); r.Reenqueued != 1 || !r.ReenqueuedAt.Equal(w.clock()) || r.Status != upload.Pending {
-		t.Errorf("the record counts %d at %v", r.Reenqueued, r.ReenqueuedAt)
+	if r := w.record(ref); r.Resends != 1 || !r.ResentAt.Equal(w.clock()) || r.Status != upload.Pending {
+		t.Errorf("the record counts %d at %v", r.Resends, r.ResentAt)
 	}
 	f := report.Findings[0]
-	if f.What != reconcile.Reenqueued || f.Key != key || f.Upload != ref.ID || f.Status != upload.Pending || string(f.Version) != version || f.Detail == "" {
+	if f.What != reconcile.Resent || f.Key != key || f.Upload != ref.ID || f.Status != upload.Pending || string(f.Version) != version || f.Detail == "" {
 		t.Errorf("the finding is %+v", f)
 	}
 	if out := w.validate(ref, upload.Version(version)); out.Result != upload.ResultStored {
@@ -252,7 +252,7 @@ func TestAnUploadThatLostItsVerdictIsSettledWithItsCopy(t *testing.T) {
 		t.Errorf("the validator says %s", out.Result)
 	}
 	again := w.record(ref)
-	again.SettledAt, again.Reenqueued, again.ReenqueuedAt = stored.SettledAt, stored.Reenqueued, stored.ReenqueuedAt
+	again.SettledAt, again.Resends, again.ResentAt = stored.SettledAt, stored.Resends, stored.ResentAt
 	if again != stored {
 		t.Errorf("it was\n%+v, and is\n%+v", stored, again)
 	}

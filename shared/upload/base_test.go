@@ -218,7 +218,7 @@ type watchedRecords struct {
 	w *watch
 }
 
-func (s watchedRecords) Create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
+func (s watchedRecords) Create(ctx context.Context, r upload.Record, once *upload.IdempotencyKey) (upload.Record, error) {
 	return watched(s.w, "Create", func() (upload.Record, error) { return s.Records.Create(ctx, r, once) })
 }
 

@@ -35,20 +35,29 @@ func (q ScanQuery) Name() ListName {
 
 var cursorForm = base64.RawURLEncoding
 
-// Cursor writes a place in the list, which is not empty, as text after its name.
-func (l ListName) Cursor(place []byte) Cursor {
-	return Cursor(cursorForm.EncodeToString(append(l[:], place...)))
+// Cursor writes a position in the list, which is not empty, as text after its name.
+func (l ListName) Cursor(position []byte) Cursor {
+	return Cursor(cursorForm.EncodeToString(append(l[:], position...)))
 }
 
-// Place reads a cursor of this list of at most so many bytes; any other is
-// ErrBadCursor. A made-up one can at most point somewhere else in the same list.
-func (l ListName) Place(c Cursor, most int) ([]byte, error) {
-	if len(c) > most {
+// maxCursorBytes is more than any store's cursor has.
+const maxCursorBytes = 5000
+
+// Start reads the position after which a page of the list begins, nil for the list's start.
+// A cursor that another list gave is ErrBadCursor, and so is one that is none; a made-up
+// one can at most point somewhere else in the same list.
+func (l ListName) Start(c Cursor, limit int) (position []byte, _ error) {
+	switch {
+	case limit < 1 || limit > MaxPage:
+		return nil, fmt.Errorf("the limit is %d, not 1 to %d", limit, MaxPage)
+	case c == "":
+		return nil, nil
+	case len(c) > maxCursorBytes:
 		return nil, ErrBadCursor
 	}
 	raw, err := cursorForm.DecodeString(string(c))
-	// Written again it must be the same: the decoder passes over line breaks and
-	// stray bits at the end.
+	// Written again it must be the same: the decoder passes over line breaks and stray bits
+	// at the end.
 	if err != nil || cursorForm.EncodeToString(raw) != string(c) || len(raw) <= len(l) || ListName(raw[:len(l)]) != l {
 		return nil, ErrBadCursor
 	}

@@ -69,7 +69,7 @@ func TestTheCopyOfADuplicateGoesEvenAfterACrash(t *testing.T) {
 	d.wantCode(t, second, upload.Duplicate)
 	d.wantVersions(t, d.files(second), firstVersion(d.files(second)))
 	d.heal()
-	d.validate(t, second, v2, upload.ResultSettledBefore)
+	d.validate(t, second, v2, upload.ResultAlreadySettled)
 	d.wantVersions(t, d.files(second))
 	d.wantVersions(t, d.quarantine(second), v2)
 }
@@ -80,7 +80,7 @@ func TestAnotherVersionsCopyIsNotTakenBackBesideARejection(t *testing.T) {
 	other := d.objects.Post(d.quarantine(r), picture(t, "png", 1))
 	copied := d.promoteByHand(t, r, other)
 	d.validate(t, r, v, upload.ResultRejected)
-	d.validate(t, r, v, upload.ResultSettledBefore)
+	d.validate(t, r, v, upload.ResultAlreadySettled)
 	d.wantVersions(t, d.files(r), copied)
 	// The version that it was made of takes it along.
 	d.validate(t, r, other, upload.ResultLate)
@@ -95,7 +95,7 @@ func TestNoCopyIsTakenBackWhereSettlingIsNoSwap(t *testing.T) {
 	first, v1 := d.accept(t, "cat.png", body)
 	d.validate(t, first, v1, upload.ResultStored)
 	second, v2 := d.accept(t, "dog.png", body)
-	for _, want := range []upload.Result{upload.ResultRejected, upload.ResultSettledBefore} {
+	for _, want := range []upload.Result{upload.ResultRejected, upload.ResultAlreadySettled} {
 		d.validate(t, second, v2, want)
 		// A slow validator could still settle with this very copy.
 		d.wantVersions(t, d.files(second), firstVersion(d.files(second)))

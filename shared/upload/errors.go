@@ -30,15 +30,19 @@ var (
 	ErrOverQuota = errors.New("entry is full")
 )
 
-// IsAnswer tells whether err is what Records answers, for callers to branch on, and no
-// failure of the store.
-func IsAnswer(err error) bool {
-	for _, answer := range []error{ErrNotFound, ErrExists, ErrConflict, ErrKeyReused, ErrBadCursor, ErrDuplicate, ErrOverQuota} {
-		if errors.Is(err, answer) {
-			return true
+// Wrap says what a store of records failed to do, unless err is one that Records names
+// for callers to branch on.
+func Wrap(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	for _, named := range []error{ErrNotFound, ErrExists, ErrConflict, ErrKeyReused, ErrBadCursor, ErrDuplicate,
+		ErrOverQuota} {
+		if errors.Is(err, named) {
+			return err
 		}
 	}
-	return false
+	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), err)
 }
 
 // DuplicateError says which earlier upload owns the same bytes. It is an

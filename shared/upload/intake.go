@@ -66,23 +66,23 @@ func (p *Pipeline) Draft(q Request) (Record, error) {
 		CreatedAt: timeOf(p.Now()), Status: Pending, Declared: d, FormExpires: timeOfOptional(q.FormExpires)}, nil
 }
 
-// Begin creates the record of a draft. With once, a repeated request gets the
+// Begin creates the record of a draft. With a key, a repeated request gets the
 // record of the first one. The error is a *policy.Refusal when the entry is full,
 // ErrKeyReused, or trouble; after trouble the record may exist, and nothing
 // deletes it: a pending record without bytes is the reconciler's.
-func (p *Pipeline) Begin(ctx context.Context, draft Record, once *Once) (Record, error) {
+func (p *Pipeline) Begin(ctx context.Context, draft Record, key *IdempotencyKey) (Record, error) {
 	kind, err := p.Policy.Kind(draft.Kind)
 	if err != nil {
 		return Record{}, err
 	}
 	// A request under an idempotency key may be a repetition, whose own first record
 	// counts: it must not be refused for that. Settle keeps the bound in any case.
-	if once == nil && (kind.MaxFiles > 0 || kind.MaxTotalBytes > 0) {
+	if key == nil && (kind.MaxFiles > 0 || kind.MaxTotalBytes > 0) {
 		if err := p.checkRoom(ctx, draft, kind); err != nil {
 			return Record{}, err
 		}
 	}
-	r, err := p.Records.Create(ctx, draft, once)
+	r, err := p.Records.Create(ctx, draft, key)
 	if err != nil {
 		return Record{}, fmt.Errorf("create record %s: %w", draft.Ref(), err)
 	}
@@ -112,17 +112,17 @@ func (p *Pipeline) checkRoom(ctx context.Context, draft Record, kind policy.Kind
 //
 // An object that is there already is success: a retry of our own write, or a
 // repeated request. What it is, the validator will see.
-func (p *Pipeline) Accept(ctx context.Context, draft Record, once *Once, body io.ReadSeeker, size int64) (Record, error) {
-	r, err := p.Begin(ctx, draft, once)
+func (p *Pipeline) Accept(ctx context.Context, draft Record, key *IdempotencyKey, body io.ReadSeeker, size int64) (Record, error) {
+	r, err := p.Begin(ctx, draft, key)
 	if err != nil {
 		return Record{}, err
 	}
 	if r.Status != Pending {
 		return r, nil
 	}
-	key := p.Layout.QuarantineKey(r.Ref())
-	if err := p.Objects.Put(ctx, key, body, size); err != nil && !errors.Is(err, ErrExists) {
-		return Record{}, fmt.Errorf("put object %q: %w", key, err)
+	object := p.Layout.QuarantineKey(r.Ref())
+	if err := p.Objects.Put(ctx, object, body, size); err != nil && !errors.Is(err, ErrExists) {
+		return Record{}, fmt.Errorf("put object %q: %w", object, err)
 	}
 	return r, nil
 }

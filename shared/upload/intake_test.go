@@ -173,8 +173,8 @@ func TestTroubleWithTheRecordWritesNoBytes(t *testing.T) {
 	}
 }
 
-func once(key, fingerprint string) *upload.Once {
-	return &upload.Once{Scope: "j1/e1/images/post", Key: key, Fingerprint: fingerprint, Expires: noon.Add(24 * time.Hour)}
+func once(key, fingerprint string) *upload.IdempotencyKey {
+	return &upload.IdempotencyKey{Scope: "j1/e1/images/post", Key: key, Fingerprint: fingerprint, Expires: noon.Add(24 * time.Hour)}
 }
 
 func TestARepeatedRequestMakesTheFirstWhole(t *testing.T) {

@@ -54,10 +54,27 @@ type Admission struct {
 // Bounded says whether a store has to sum what the entry has stored.
 func (a Admission) Bounded() bool { return a.MaxFiles > 0 || a.MaxTotalBytes > 0 }
 
-// Fits is ErrOverQuota where one more file of size bytes is too much beside what is
-// stored.
-func (a Admission) Fits(stored Usage, size int64) error {
-	if a.MaxFiles > 0 && stored.Files >= a.MaxFiles || a.MaxTotalBytes > 0 && size > a.MaxTotalBytes-stored.Bytes {
+// Check says whether the entry may hold one more stored file of size bytes. As far as that
+// needs it, it asks earliest for the first stored record with the same bytes, "" for none,
+// and stored for what the entry has stored.
+func (a Admission) Check(size int64, earliest func() (ID, error), stored func() (Usage, error)) error {
+	if a.Unique {
+		earlier, err := earliest()
+		if err != nil {
+			return err
+		}
+		if earlier != "" {
+			return &DuplicateError{Earlier: earlier}
+		}
+	}
+	if !a.Bounded() {
+		return nil
+	}
+	u, err := stored()
+	if err != nil {
+		return err
+	}
+	if a.MaxFiles > 0 && u.Files >= a.MaxFiles || a.MaxTotalBytes > 0 && size > a.MaxTotalBytes-u.Bytes {
 		return ErrOverQuota
 	}
 	return nil
@@ -100,17 +117,17 @@ func Reopen() Transition {
 		r = Verdict{Status: Pending}.Apply(r)
 		r.SettledAt = time.Time{}
 		r.Failures, r.LastFailure = 0, nil
-		r.Reenqueued, r.ReenqueuedAt = 0, time.Time{}
+		r.Resends, r.ResentAt = 0, time.Time{}
 		return r, nil
 	}}
 }
 
 // Adopt gives an image that the replaced service stored a verdict of Stored, whose
-// Version is OldVersion. ErrConflict: the record is anything else. Nothing is asked of
+// Version is LegacyVersion. ErrConflict: the record is anything else. Nothing is asked of
 // the entry: it holds the image already.
 func Adopt(v Verdict) Transition {
 	return Transition{Name: AdoptName, To: func(r Record) (Record, error) {
-		if !r.Old() {
+		if !r.Legacy() {
 			return Record{}, ErrConflict
 		}
 		return v.Apply(r), nil
@@ -152,10 +169,10 @@ type Updater interface {
 // goes from seen to seen+1. ErrConflict: another reconciler was faster.
 func CountResend(seen int, at time.Time) Transition {
 	return Transition{Name: CountResendName, To: func(r Record) (Record, error) {
-		if r.Reenqueued != seen {
+		if r.Resends != seen {
 			return Record{}, ErrConflict
 		}
-		r.Reenqueued, r.ReenqueuedAt = seen+1, timeOf(at)
+		r.Resends, r.ResentAt = seen+1, timeOf(at)
 		return r, nil
 	}}
 }

@@ -45,22 +45,22 @@ type Objects interface {
 // Inventory lists what the bucket holds, for whoever compares it with the
 // records. It passes the suite uploadtest.RunInventory.
 type Inventory interface {
-	// Under lists the versions of all objects whose keys begin with prefix, in the
+	// ListVersions lists the versions of all objects whose keys begin with prefix, in the
 	// order of their keys, newest version first; delete markers are left out. The
 	// limit is 1 to MaxPage, a page may hold fewer and have a next one, and the
 	// list need not be of one moment. ErrBadCursor as with records.
-	Under(ctx context.Context, prefix string, cursor Cursor, limit int) (InventoryPage, error)
+	ListVersions(ctx context.Context, prefix string, cursor Cursor, limit int) (InventoryPage, error)
 }
 
 // InventoryPage is part of an inventory.
 type InventoryPage struct {
-	Versions []Kept
+	Versions []ObjectVersion
 	// Next is "" on the last page.
 	Next Cursor
 }
 
-// Kept is one version that the bucket holds.
-type Kept struct {
+// ObjectVersion is one version that the bucket holds.
+type ObjectVersion struct {
 	Key     Key
 	Version Version
 	Size    int64

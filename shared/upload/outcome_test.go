@@ -57,17 +57,17 @@ func TestTheOutcomeTable(t *testing.T) {
 			r, s := pending(t, d, picture(t, "png", 1))
 			s.quarantine, s.files = nil, []upload.Version{firstVersion(d.files(r))}
 			return s
-		}, upload.ResultStored, upload.ResultSettledBefore, upload.Stored},
+		}, upload.ResultStored, upload.ResultAlreadySettled, upload.Stored},
 		{"pending, other bytes", func(t *testing.T, d *desk) scene {
 			_, s := pending(t, d, lie)
 			return s
-		}, upload.ResultRejected, upload.ResultSettledBefore, upload.Rejected},
+		}, upload.ResultRejected, upload.ResultAlreadySettled, upload.Rejected},
 		{"pending, the older of two versions", func(t *testing.T, d *desk) scene {
 			r, s := pending(t, d, picture(t, "png", 1))
 			newer := d.objects.Post(s.key, lie)
 			s.quarantine, s.files = []upload.Version{newer}, []upload.Version{firstVersion(d.files(r))}
 			return s
-		}, upload.ResultStored, upload.ResultSettledBefore, upload.Stored},
+		}, upload.ResultStored, upload.ResultAlreadySettled, upload.Stored},
 		{"pending, the object is gone", func(t *testing.T, d *desk) scene {
 			r := d.draft(t, request("cat.png"))
 			if _, err := d.Begin(t.Context(), r, nil); err != nil {
@@ -85,7 +85,7 @@ func TestTheOutcomeTable(t *testing.T) {
 			s.quarantine, s.files = nil, []upload.Version{d.promoteByHand(t, r, s.version)}
 			d.removed(t, s.key, s.version)
 			return s
-		}, upload.ResultStored, upload.ResultSettledBefore, upload.Stored},
+		}, upload.ResultStored, upload.ResultAlreadySettled, upload.Stored},
 		{"pending, no version id, no object, and a promoted copy", func(t *testing.T, d *desk) scene {
 			r, s := pending(t, d, picture(t, "png", 1))
 			s.quarantine, s.files = nil, []upload.Version{d.promoteByHand(t, r, s.version)}
@@ -121,12 +121,12 @@ func TestTheOutcomeTable(t *testing.T) {
 			d.heal()
 			s.quarantine, s.files = nil, []upload.Version{firstVersion(d.files(r))}
 			return s
-		}, upload.ResultSettledBefore, upload.ResultSettledBefore, upload.Stored},
+		}, upload.ResultAlreadySettled, upload.ResultAlreadySettled, upload.Stored},
 		{"stored, the judged version is gone", func(t *testing.T, d *desk) scene {
 			_, v, s := stored(t, d)
 			s.version = v
 			return s
-		}, upload.ResultSettledBefore, upload.ResultSettledBefore, upload.Stored},
+		}, upload.ResultAlreadySettled, upload.ResultAlreadySettled, upload.Stored},
 		{"stored, another version", func(t *testing.T, d *desk) scene {
 			_, _, s := stored(t, d)
 			s.version = d.objects.Post(s.key, picture(t, "png", 2))
@@ -142,7 +142,7 @@ func TestTheOutcomeTable(t *testing.T) {
 			s.version = v
 			s.quarantine = []upload.Version{d.objects.Post(s.key, picture(t, "png", 2))}
 			return s
-		}, upload.ResultSettledBefore, upload.ResultSettledBefore, upload.Stored},
+		}, upload.ResultAlreadySettled, upload.ResultAlreadySettled, upload.Stored},
 		{"stored, no version id, nothing there", func(t *testing.T, d *desk) scene {
 			_, _, s := stored(t, d)
 			return s
@@ -156,12 +156,12 @@ func TestTheOutcomeTable(t *testing.T) {
 		{"rejected, the judged version", func(t *testing.T, d *desk) scene {
 			_, _, s := rejected(t, d)
 			return s
-		}, upload.ResultSettledBefore, upload.ResultSettledBefore, upload.Rejected},
+		}, upload.ResultAlreadySettled, upload.ResultAlreadySettled, upload.Rejected},
 		{"rejected, no version id: the judged is the newest", func(t *testing.T, d *desk) scene {
 			_, _, s := rejected(t, d)
 			s.version = ""
 			return s
-		}, upload.ResultSettledBefore, upload.ResultSettledBefore, upload.Rejected},
+		}, upload.ResultAlreadySettled, upload.ResultAlreadySettled, upload.Rejected},
 		{"rejected, another version, though it would be allowed", func(t *testing.T, d *desk) scene {
 			_, _, s := rejected(t, d)
 			s.version = d.objects.Post(s.key, picture(t, "png", 1))

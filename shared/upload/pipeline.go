@@ -16,10 +16,10 @@ type Pipeline struct {
 	Layout  Layout
 	Records Records
 	Objects Objects
-	// Teller, when set, is told of every verdict.
-	Teller Teller
-	// OldImages, when set, are the replaced service's; a deletion removes them, too.
-	OldImages OldImages
+	// Notifier, when set, is told of every verdict.
+	Notifier Notifier
+	// LegacyImages, when set, are the replaced service's; a deletion removes them, too.
+	LegacyImages LegacyImages
 	// Now is the clock.
 	Now func() time.Time
 	// NewID makes an id for a new upload.
@@ -30,19 +30,19 @@ type Pipeline struct {
 	TombstoneLife time.Duration
 }
 
-// Teller tells the application of verdicts. Tell is called at least once for each
+// Notifier tells the application of verdicts. Notify is called at least once for each
 // of them: a crash or an ambiguous answer repeats it, so what it sends is
 // identified by the upload and the judged version. An error is trouble.
-type Teller interface {
-	Tell(ctx context.Context, settled Record) error
+type Notifier interface {
+	Notify(ctx context.Context, settled Record) error
 }
 
-// tell tells of a verdict, where anybody wants to know.
-func (p *Pipeline) tell(ctx context.Context, settled Record) error {
-	if p.Teller == nil {
+// notify tells of a verdict, where anybody wants to know.
+func (p *Pipeline) notify(ctx context.Context, settled Record) error {
+	if p.Notifier == nil {
 		return nil
 	}
-	if err := p.Teller.Tell(ctx, settled); err != nil {
+	if err := p.Notifier.Notify(ctx, settled); err != nil {
 		return fmt.Errorf("tell that upload %s is %s: %w", settled.Ref(), settled.Status, err)
 	}
 	return nil

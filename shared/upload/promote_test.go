@@ -163,17 +163,17 @@ func TestALostSettlementIsReadAgain(t *testing.T) {
 	}{
 		{"stored with the same version", picture(t, "png", 1), true, func(t *testing.T, d *desk, r upload.Record) {
 			settle(upload.Verdict{Status: upload.Stored, Version: firstVersion(d.quarantine(r))})(t, d, r)
-		}, upload.ResultSettledBefore, true, false},
+		}, upload.ResultAlreadySettled, true, false},
 		{"rejected with the same version", picture(t, "png", 1), true, func(t *testing.T, d *desk, r upload.Record) {
 			settle(upload.Verdict{Status: upload.Rejected, Version: firstVersion(d.quarantine(r)), Reason: operator})(t, d, r)
-		}, upload.ResultSettledBefore, false, true},
+		}, upload.ResultAlreadySettled, false, true},
 		{"rejected with another version", picture(t, "png", 1), true,
 			settle(upload.Verdict{Status: upload.Rejected, Version: "other", Reason: operator}), upload.ResultLate, false, false},
 		{"deleted", picture(t, "png", 1), true, remove, upload.ResultDeleted, false, false},
 		{"refused bytes, and deleted", []byte("<script>"), true, remove, upload.ResultDeleted, false, false},
 		{"refused bytes, and rejected by another", []byte("<script>"), true, func(t *testing.T, d *desk, r upload.Record) {
 			settle(upload.Verdict{Status: upload.Rejected, Version: firstVersion(d.quarantine(r)), Reason: operator})(t, d, r)
-		}, upload.ResultSettledBefore, false, true},
+		}, upload.ResultAlreadySettled, false, true},
 		{"refused bytes, and stored with another version", []byte("<script>"), true,
 			settle(upload.Verdict{Status: upload.Stored, Version: "other"}), upload.ResultLate, false, false},
 		// A store without tombstones: our copy goes, the quarantine version was
@@ -414,9 +414,9 @@ func TestACopyOfOtherBytesThanItSaysIsNotServed(t *testing.T) {
 	for _, swap := range []bool{true, false} {
 		d := deskOn(uploadtest.RecordsOptions{Swap: swap})
 		r, v := d.accept(t, "cat.png", picture(t, "png", 1))
-		old := uploadtest.NewOldImages().Promoting(d.objects)
+		old := uploadtest.NewLegacyImages().Promoting(d.objects)
 		old.Put(r.Ref(), []byte("<script>"))
-		if _, err := old.PromoteOld(t.Context(), r.Ref(), upload.Promotion{Version: v, To: d.files(r), ContentType: "image/png"}); err != nil {
+		if _, err := old.PromoteLegacy(t.Context(), r.Ref(), upload.Promotion{Version: v, To: d.files(r), ContentType: "image/png"}); err != nil {
 			t.Fatal(err)
 		}
 		d.validateInTrouble(t, r, v)
@@ -457,12 +457,12 @@ func TestACopyThatIsReplacedWhileItIsJudgedIsTrouble(t *testing.T) {
 	r, v := d.accept(t, "cat.png", picture(t, "png", 1))
 	copied := d.promoteByHand(t, r, v)
 	d.removed(t, d.quarantine(r), v)
-	old := uploadtest.NewOldImages().Promoting(d.objects)
+	old := uploadtest.NewLegacyImages().Promoting(d.objects)
 	old.Put(r.Ref(), picture(t, "png", 1))
 	d.meanwhile("Open", func() { // the first Open is of quarantine
 		d.meanwhile("Open", func() {
 			d.removed(t, d.files(r), copied)
-			if _, err := old.PromoteOld(t.Context(), r.Ref(), upload.Promotion{Version: v, To: d.files(r), ContentType: "image/png"}); err != nil {
+			if _, err := old.PromoteLegacy(t.Context(), r.Ref(), upload.Promotion{Version: v, To: d.files(r), ContentType: "image/png"}); err != nil {
 				t.Fatal(err)
 			}
 		})

@@ -68,8 +68,8 @@ type Record struct {
 	ServedVersion Version   // the version of the promoted copy
 	Failures      int
 	LastFailure   *Failure
-	Reenqueued    int       // how often the reconciler sent its message again
-	ReenqueuedAt  time.Time // when it last did
+	Resends       int       // how often the reconciler sent its message again
+	ResentAt      time.Time // when it last did
 	DeletedAt     time.Time
 	ForgetAfter   time.Time // a tombstone may be forgotten from then on
 }

@@ -32,12 +32,12 @@ import (
 type Records interface {
 	// Create adds a pending record. ErrExists: there is one under this Ref.
 	//
-	// With once, the idempotency key is claimed in the same step. When the key
+	// With a key, the idempotency key is claimed in the same step. When the key
 	// is claimed already and not expired, nothing is created: the record that
 	// was created first is returned as it stands now (also deleted), or
 	// ErrKeyReused when its fingerprint differs. Without an error and without
-	// once the returned record is r.
-	Create(ctx context.Context, r Record, once *Once) (Record, error)
+	// a key the returned record is r.
+	Create(ctx context.Context, r Record, key *IdempotencyKey) (Record, error)
 
 	// Get finds one record, tombstones included. ErrNotFound when there is none;
 	// a record under the same id with another journal, entry or kind is none.
@@ -77,8 +77,8 @@ type Records interface {
 	Atomic() bool
 }
 
-// Once is a claim on an idempotency key.
-type Once struct {
+// IdempotencyKey is a claim on an idempotency key.
+type IdempotencyKey struct {
 	// Scope and Key together are the claim: the scope is journal, entry, kind
 	// and route.
 	Scope, Key string

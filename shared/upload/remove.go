@@ -49,7 +49,7 @@ func (p *Pipeline) removeBoth(ctx context.Context, ref Ref) error {
 // images may be recorded and their bucket is not known, it is an error: the record is
 // all that says where the bytes are.
 func (p *Pipeline) removeOld(ctx context.Context, ref Ref) error {
-	if p.OldImages == nil && p.Records.Atomic() {
+	if p.LegacyImages == nil && p.Records.Atomic() {
 		return nil // records with old images among them are kept with their bucket
 	}
 	record, err := p.Records.Get(ctx, ref)
@@ -58,12 +58,12 @@ func (p *Pipeline) removeOld(ctx context.Context, ref Ref) error {
 		return nil
 	case err != nil:
 		return fmt.Errorf("get record %s: %w", ref, err)
-	case !record.Old() && record.JudgedVersion != OldVersion:
+	case !record.Legacy() && record.JudgedVersion != LegacyVersion:
 		return nil
-	case p.OldImages == nil:
+	case p.LegacyImages == nil:
 		return fmt.Errorf("delete upload %s: %w", ref, ErrNoLegacyBucket)
 	}
-	if err := p.OldImages.RemoveOld(ctx, ref); err != nil {
+	if err := p.LegacyImages.RemoveLegacy(ctx, ref); err != nil {
 		return fmt.Errorf("remove the old image of %s: %w", ref, err)
 	}
 	return nil
@@ -83,10 +83,10 @@ func (p *Pipeline) removeAll(ctx context.Context, key Key) error {
 	return nil
 }
 
-// Owes says whether a version in quarantine still has work to do: its upload is
+// NeedsWork says whether a version in quarantine still has work to do: its upload is
 // pending, or its bytes should have been removed. The sweep for lost events asks
 // it. A version without a record is nobody's: false.
-func (p *Pipeline) Owes(ctx context.Context, key Key, version Version) (bool, error) {
+func (p *Pipeline) NeedsWork(ctx context.Context, key Key, version Version) (bool, error) {
 	ref, ok := p.Layout.ParseQuarantineKey(key)
 	if !ok {
 		return false, nil
@@ -101,14 +101,14 @@ func (p *Pipeline) Owes(ctx context.Context, key Key, version Version) (bool, er
 	return record.NeedsWork(version), nil
 }
 
-// GiveUp rejects a pending upload whose bytes never came, and returns its record.
+// Expire rejects a pending upload whose bytes never came, and returns its record.
 // ErrConflict: it is not pending (any more), or bytes are there, in quarantine or
 // promoted (Validate judges those). The caller knows that none can come any
 // more: whatever does is late and removed.
 //
 // The application is told first: no message stands behind this verdict that would
 // come again if telling failed after it.
-func (p *Pipeline) GiveUp(ctx context.Context, ref Ref) (Record, error) {
+func (p *Pipeline) Expire(ctx context.Context, ref Ref) (Record, error) {
 	record, err := p.Records.Get(ctx, ref)
 	if err != nil {
 		return Record{}, fmt.Errorf("get record %s: %w", ref, err)
@@ -127,7 +127,7 @@ func (p *Pipeline) GiveUp(ctx context.Context, ref Ref) (Record, error) {
 	}
 	verdict := Verdict{Status: Rejected, At: p.Now(),
 		Reason: &Reason{NeverArrived, "The file never arrived: upload it again."}}
-	if err := p.tell(ctx, verdict.Apply(record)); err != nil {
+	if err := p.notify(ctx, verdict.Apply(record)); err != nil {
 		return Record{}, err
 	}
 	settled, err := p.Records.Update(ctx, ref, Settle(verdict))

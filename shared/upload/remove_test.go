@@ -162,9 +162,9 @@ func TestWhatAVersionOwes(t *testing.T) {
 	d := newDesk()
 	owes := func(r upload.Record, v upload.Version, want bool) {
 		t.Helper()
-		got, err := d.Owes(t.Context(), d.quarantine(r), v)
+		got, err := d.NeedsWork(t.Context(), d.quarantine(r), v)
 		if err != nil || got != want {
-			t.Errorf("Owes = %v, %v; want %v", got, err, want)
+			t.Errorf("NeedsWork = %v, %v; want %v", got, err, want)
 		}
 	}
 	pending, v := d.accept(t, "cat.png", picture(t, "png", 1))
@@ -183,11 +183,11 @@ func TestWhatAVersionOwes(t *testing.T) {
 	}
 	owes(deleted, v, true)
 	owes(upload.Record{Journal: "j1", Entry: "e1", Kind: "images", ID: idNumber(99)}, "v", false)
-	if got, err := d.Owes(t.Context(), "quarantine/something/else", "v"); got || err != nil {
+	if got, err := d.NeedsWork(t.Context(), "quarantine/something/else", "v"); got || err != nil {
 		t.Errorf("a foreign key owes: %v, %v", got, err)
 	}
 	d.fail("Get")
-	if _, err := d.Owes(t.Context(), d.quarantine(pending), "v"); !errors.Is(err, errTrouble) {
+	if _, err := d.NeedsWork(t.Context(), d.quarantine(pending), "v"); !errors.Is(err, errTrouble) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -215,7 +215,7 @@ func TestNothingOwesAfterItsWork(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, v := range versions {
-			if owes, err := d.Owes(t.Context(), key, v); owes || err != nil {
+			if owes, err := d.NeedsWork(t.Context(), key, v); owes || err != nil {
 				t.Errorf("%s version %s still owes (%v)", key, v, err)
 			}
 		}

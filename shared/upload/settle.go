@@ -29,7 +29,7 @@ func (p *Pipeline) settle(ctx context.Context, a arrived, kind policy.Kind, fact
 	case err != nil:
 		return p.onConflict(ctx, a, err, ours)
 	}
-	if err := p.tell(ctx, settled); err != nil {
+	if err := p.notify(ctx, settled); err != nil {
 		return a.failed(err) // the message comes again and finds it settled
 	}
 	if err := p.removeArrived(ctx, a); err != nil {
@@ -59,7 +59,7 @@ func (p *Pipeline) reject(ctx context.Context, a arrived, facts Facts, reason *R
 			return a.failed(err)
 		}
 	}
-	if err := p.tell(ctx, settled); err != nil {
+	if err := p.notify(ctx, settled); err != nil {
 		return a.failed(err)
 	}
 	return a.outcome(ResultRejected, settled)

@@ -18,8 +18,8 @@ const (
 	ResultStored Result = "stored"
 	// ResultRejected: judged and settled now.
 	ResultRejected Result = "rejected"
-	// ResultSettledBefore: this version had its verdict already.
-	ResultSettledBefore Result = "settled_before"
+	// ResultAlreadySettled: this version had its verdict already.
+	ResultAlreadySettled Result = "settled_before"
 	// ResultLate: the upload was settled with another version; this one was
 	// removed.
 	ResultLate Result = "late"
@@ -198,9 +198,9 @@ func (p *Pipeline) newestAlreadySettled(ctx context.Context, a arrived, record R
 	object, err := p.Objects.Open(ctx, a.key, "")
 	switch {
 	case errors.Is(err, ErrGone):
-		if record.Status == Stored && !record.Old() {
+		if record.Status == Stored && !record.Legacy() {
 			// Whoever settled it with its copy may have ended before telling.
-			if err := p.tell(ctx, record); err != nil {
+			if err := p.notify(ctx, record); err != nil {
 				return a.failed(err)
 			}
 		}
@@ -223,7 +223,7 @@ func (p *Pipeline) alreadySettled(ctx context.Context, a arrived, record Record,
 	case record.Status == Deleted:
 		result = ResultDeleted
 	case record.JudgedVersion == a.version:
-		result = ResultSettledBefore
+		result = ResultAlreadySettled
 	}
 	var err error
 	switch record.Status {
@@ -233,11 +233,11 @@ func (p *Pipeline) alreadySettled(ctx context.Context, a arrived, record Record,
 	case Rejected:
 		err = p.removeCopyOf(ctx, a, ours)
 	}
-	if err == nil && result == ResultSettledBefore {
+	if err == nil && result == ResultAlreadySettled {
 		// Whoever settled it may have ended before telling.
-		err = p.tell(ctx, record)
+		err = p.notify(ctx, record)
 	}
-	if err == nil && !(record.Status == Rejected && result == ResultSettledBefore) {
+	if err == nil && !(record.Status == Rejected && result == ResultAlreadySettled) {
 		err = p.removeArrived(ctx, a)
 	}
 	if err != nil {

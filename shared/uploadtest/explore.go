@@ -10,7 +10,7 @@ import (
 )
 
 // Scenario is a few actors that work on the same uploads at the same time.
-// [Explore] runs them in every order.
+// [Explore] runs them in every interleaving.
 type Scenario struct {
 	Name string
 	// Swap: the records are compare-and-swap (RecordsOptions.Swap).
@@ -20,8 +20,8 @@ type Scenario struct {
 	WritesBack bool
 	// Unique: the policy refuses the same bytes twice in an entry.
 	Unique bool
-	// Told: the application is told of verdicts, which is one more call.
-	Told bool
+	// Notified: the application is notified of verdicts, which is one more call.
+	Notified bool
 	// MaxFiles is the policy's bound for the entry; 0 is no bound.
 	MaxFiles int64
 	// Uploads are there before the actors start. Actors name them by their index.
@@ -50,12 +50,12 @@ type Upload struct {
 
 // Stores are what a pipeline works on.
 type Stores struct {
-	Records upload.Records
-	Objects upload.Objects
-	Teller  upload.Teller // nil unless the scenario is told
+	Records  upload.Records
+	Objects  upload.Objects
+	Notifier upload.Notifier // nil unless Scenario.Notified
 }
 
-// Memory is the fakes under Stores. What is done to them directly is no step:
+// Memory is the fakes behind Stores. What is done to them directly is no step:
 // nothing happens in between, and nothing fails.
 type Memory struct {
 	Records *Records
@@ -81,7 +81,7 @@ func (b Bound) String() string {
 	return fmt.Sprintf("faults ≤ %d, preemptions ≤ %d", b.Faults, b.Preemptions)
 }
 
-// Report says what Explore or Wander did.
+// Report says what Explore or RandomWalk did.
 type Report struct {
 	Scenario string
 	How      string // the bound, or the seed
@@ -95,7 +95,8 @@ type Report struct {
 }
 
 func (r Report) String() string {
-	s := fmt.Sprintf("%s: %d schedules (%d to the end), %d states, %s", r.Scenario, r.Schedules, r.Complete, r.States, r.How)
+	s := fmt.Sprintf("%s: %d schedules (%d to the end), %d states, %s", r.Scenario, r.Schedules, r.Complete, r.States,
+		r.How)
 	if r.Violation != nil {
 		s += "\n" + r.Violation.String()
 	}
@@ -120,8 +121,8 @@ func (v *Violation) String() string {
 	return b.String()
 }
 
-// Explore runs every schedule of s within its bound: every order of the actors'
-// calls to the stores, with every fault at every call. A schedule ends early at
+// Explore runs every schedule of s within its bound: every interleaving of the actors'
+// calls to the stores, with every fault injected at every call. A schedule ends early at
 // a state that another one led to, since what can follow is the same. At each
 // step, and after recovery from each end, the rules are checked. Explore stops at
 // the first broken rule and then looks for the shortest schedule that breaks one.
@@ -129,33 +130,32 @@ func (v *Violation) String() string {
 // It is deterministic. It may run at the same time as other explorations.
 func Explore(s Scenario) Report {
 	report := Report{Scenario: s.Name, How: s.Bound.String()}
-	x := exploration{origin: prepared(s), bound: s.Bound, cost: 2 * Unbounded, report: &report, seen: map[state]int{}}
-	broken := x.search(false)
+	e := exploration{origin: prepared(s), bound: s.Bound, cost: 2 * Unbounded, report: &report, seen: map[state]int{}}
+	broken := e.search(false)
 	if broken == nil {
 		return report
 	}
 	// The same again, allowing one fault or preemption more each time.
 	for cost := 0; ; cost++ {
 		var ignored Report
-		x := exploration{origin: prepared(s), bound: s.Bound, cost: cost, report: &ignored, seen: map[state]int{}}
-		if shortest := x.search(true); shortest != nil {
+		e := exploration{origin: prepared(s), bound: s.Bound, cost: cost, report: &ignored, seen: map[state]int{}}
+		if shortest := e.search(true); shortest != nil {
 			broken = shortest
 			break
 		}
 	}
-	report.Violation = x.origin.tell(broken)
+	report.Violation = e.origin.describe(broken)
 	return report
 }
 
 // exploration is a depth-first search by running schedules again and again,
 // each time with another choice at the last place that has one left.
 type exploration struct {
-	origin *world
+	origin *execution
 	bound  Bound
 	cost   int // the most faults and preemptions together
 	report *Report
-	// seen has each state with the fewest preemptions that led to it; nil turns
-	// pruning off.
+	// seen has each state with the fewest preemptions that led to it; nil: no pruning.
 	seen map[state]int
 	// visit, when set, is called with every state, seen before or not.
 	visit func(state)
@@ -169,12 +169,12 @@ type node struct {
 
 // search gives the choices of a schedule that breaks a rule: the first, or of
 // all of them the shortest.
-func (x *exploration) search(shortest bool) []choice {
+func (e *exploration) search(shortest bool) []choice {
 	var path []node
 	var broken []choice
 	for {
 		var rule string
-		path, rule = x.run(path)
+		path, rule = e.run(path)
 		if rule != "" && (broken == nil || len(path) < len(broken)) {
 			broken = make([]choice, len(path))
 			for i, n := range path {
@@ -197,56 +197,56 @@ func (x *exploration) search(shortest bool) []choice {
 // run follows path and goes on from its end, always by the first choice, until
 // all actors have ended, the state was seen before, or a rule is broken. It
 // gives the path it went.
-func (x *exploration) run(path []node) ([]node, string) {
-	x.report.Schedules++
-	w := x.origin.start()
-	defer w.stop()
+func (e *exploration) run(path []node) ([]node, string) {
+	e.report.Schedules++
+	x := e.origin.start()
+	defer x.stop()
 	// All but the last step of the path were taken, and checked, by an earlier
 	// schedule. The check before the last only notes what that changes.
 	known := len(path) - 1
 	for depth := 0; ; depth++ {
 		if depth == len(path) {
-			if x.wasSeen(w) {
+			if e.wasSeen(x) {
 				return path, ""
 			}
-			choices := w.choices(x.bound, x.cost)
+			choices := x.choices(e.bound, e.cost)
 			if len(choices) == 0 {
-				x.report.Complete++
-				return path, w.checkRecovery()
+				e.report.Complete++
+				return path, x.checkRecovery()
 			}
 			path = append(path, node{choices: choices})
 		}
-		w.take(path[depth].choices[path[depth].at])
+		x.take(path[depth].choices[path[depth].at])
 		if depth < known-1 {
 			continue
 		}
-		if rule := w.check(); rule != "" && depth >= known {
+		if rule := x.check(); rule != "" && depth >= known {
 			return path[:depth+1], rule
 		}
 	}
 }
 
 // wasSeen says whether everything that can follow here was run before.
-func (x *exploration) wasSeen(w *world) bool {
-	key := w.state()
-	if x.visit != nil {
-		x.visit(key)
+func (e *exploration) wasSeen(x *execution) bool {
+	key := x.state()
+	if e.visit != nil {
+		e.visit(key)
 	}
-	if x.seen == nil {
+	if e.seen == nil {
 		return false
 	}
-	fewest, seen := x.seen[key]
-	if seen && fewest <= w.preemptions {
+	fewest, seen := e.seen[key]
+	if seen && fewest <= x.preemptions {
 		return true
 	}
-	x.seen[key] = w.preemptions
-	x.report.States = len(x.seen)
+	e.seen[key] = x.preemptions
+	e.report.States = len(e.seen)
 	return false
 }
 
-// Wander runs n schedules of s by chance, beyond any bound on preemptions and
+// RandomWalk runs n random schedules of s, beyond any bound on preemptions and
 // with up to s.Bound.Faults faults each. The same seed gives the same schedules.
-func Wander(s Scenario, seed uint64, n int) Report {
+func RandomWalk(s Scenario, seed uint64, n int) Report {
 	report := Report{Scenario: s.Name, How: fmt.Sprintf("random, seed %d, faults ≤ %d", seed, s.Bound.Faults)}
 	random := rand.New(rand.NewPCG(seed, 0))
 	bound := Bound{Faults: s.Bound.Faults, Preemptions: Unbounded}
@@ -255,8 +255,8 @@ func Wander(s Scenario, seed uint64, n int) Report {
 	for range n {
 		report.Schedules++
 		report.Complete++
-		if broken := wanderOnce(origin, bound, random, seen); broken != nil {
-			report.Violation = origin.tell(origin.shorten(broken))
+		if broken := walkOnce(origin, bound, random, seen); broken != nil {
+			report.Violation = origin.describe(origin.shrink(broken))
 			break
 		}
 	}
@@ -264,38 +264,38 @@ func Wander(s Scenario, seed uint64, n int) Report {
 	return report
 }
 
-// wanderOnce runs one schedule and gives its choices if it breaks a rule.
-func wanderOnce(origin *world, bound Bound, random *rand.Rand, seen map[state]bool) []choice {
-	w := origin.start()
-	defer w.stop()
+// walkOnce runs one schedule and gives its choices if it breaks a rule.
+func walkOnce(origin *execution, bound Bound, random *rand.Rand, seen map[state]bool) []choice {
+	x := origin.start()
+	defer x.stop()
 	var taken []choice
 	for {
-		seen[w.state()] = true
-		choices := w.choices(bound, 2*Unbounded)
+		seen[x.state()] = true
+		choices := x.choices(bound, 2*Unbounded)
 		if len(choices) == 0 {
-			if w.checkRecovery() != "" {
+			if x.checkRecovery() != "" {
 				return taken
 			}
 			return nil
 		}
 		// One step in eight is a fault while any are left.
-		sound, faulty := sortOut(choices)
+		sound, faulty := splitFaulty(choices)
 		pick := sound
 		if len(faulty) > 0 && random.IntN(8) == 0 {
 			pick = faulty
 		}
 		c := pick[random.IntN(len(pick))]
 		taken = append(taken, c)
-		w.take(c)
-		if w.check() != "" {
+		x.take(c)
+		if x.check() != "" {
 			return taken
 		}
 	}
 }
 
-func sortOut(choices []choice) (sound, faulty []choice) {
+func splitFaulty(choices []choice) (sound, faulty []choice) {
 	for _, c := range choices {
-		if c.fate == goesWell {
+		if c.fault == noFault {
 			sound = append(sound, c)
 		} else {
 			faulty = append(faulty, c)
@@ -304,12 +304,12 @@ func sortOut(choices []choice) (sound, faulty []choice) {
 	return sound, faulty
 }
 
-// shorten leaves out of a broken schedule what is not needed to break a rule.
-func (origin *world) shorten(broken []choice) []choice {
-	_, cost, _ := origin.breaks(broken)
+// shrink leaves out of a schedule what is not needed to break a rule.
+func (origin *execution) shrink(broken []choice) []choice {
+	_, cost, _ := origin.replay(broken)
 	for i := 0; i < len(broken); i++ {
 		for _, other := range simpler(broken, i) {
-			if taken, c, ok := origin.breaks(other); ok && c < cost {
+			if taken, c, ok := origin.replay(other); ok && c < cost {
 				broken, cost, i = taken, c, -1
 				break
 			}
@@ -322,7 +322,7 @@ func (origin *world) shorten(broken []choice) []choice {
 // before the step ahead of it.
 func simpler(choices []choice, i int) [][]choice {
 	sound := slices.Clone(choices)
-	sound[i].fate = goesWell
+	sound[i].fault = noFault
 	out := [][]choice{sound, slices.Delete(slices.Clone(choices), i, i+1)}
 	if i > 0 {
 		earlier := slices.Clone(choices)
@@ -332,17 +332,17 @@ func simpler(choices []choice, i int) [][]choice {
 	return out
 }
 
-// breaks takes those of the choices that are possible, then lets the actors
-// finish one by one. It gives what was taken and its cost: first faults and
+// replay takes those of the choices that are possible, then lets the actors finish one by
+// one. It gives what was taken and its cost: first faults and
 // preemptions, then steps.
-func (origin *world) breaks(choices []choice) (taken []choice, cost int, broken bool) {
-	w := origin.start()
-	defer w.stop()
+func (origin *execution) replay(choices []choice) (taken []choice, cost int, broken bool) {
+	x := origin.start()
+	defer x.stop()
 	for {
-		possible := w.choices(Bound{Faults: origin.scenario.Bound.Faults, Preemptions: Unbounded}, 2*Unbounded)
-		cost = (w.faults+w.preemptions)<<16 + len(taken)
+		possible := x.choices(Bound{Faults: origin.scenario.Bound.Faults, Preemptions: Unbounded}, 2*Unbounded)
+		cost = (x.faults+x.preemptions)<<16 + len(taken)
 		if len(possible) == 0 {
-			return taken, cost, w.checkRecovery() != ""
+			return taken, cost, x.checkRecovery() != ""
 		}
 		c := possible[0]
 		if len(choices) > 0 {
@@ -352,27 +352,27 @@ func (origin *world) breaks(choices []choice) (taken []choice, cost int, broken 
 			}
 		}
 		taken = append(taken, c)
-		w.take(c)
-		if w.check() != "" {
-			return taken, (w.faults+w.preemptions)<<16 + len(taken), true
+		x.take(c)
+		if x.check() != "" {
+			return taken, (x.faults+x.preemptions)<<16 + len(taken), true
 		}
 	}
 }
 
-// tell runs a schedule once more and writes down what happens.
-func (origin *world) tell(choices []choice) *Violation {
-	w := origin.start()
-	defer w.stop()
-	w.trace = &[]string{}
+// describe runs a schedule once more and writes a trace of it.
+func (origin *execution) describe(choices []choice) *Violation {
+	x := origin.start()
+	defer x.stop()
+	x.trace = &[]string{}
 	rule := ""
 	for _, c := range choices {
-		w.take(c)
-		if rule = w.check(); rule != "" {
+		x.take(c)
+		if rule = x.check(); rule != "" {
 			break
 		}
 	}
 	if rule == "" {
-		rule = w.checkRecovery()
+		rule = x.checkRecovery()
 	}
-	return &Violation{Rule: rule, Cost: w.faults + w.preemptions, Steps: *w.trace}
+	return &Violation{Rule: rule, Cost: x.faults + x.preemptions, Steps: *x.trace}
 }

@@ -25,9 +25,9 @@ type Actor struct {
 
 // script is what an actor works with.
 type script struct {
-	world    *world
-	actor    *actor
-	pipeline *upload.Pipeline
+	execution *execution
+	actor     *actor
+	pipeline  *upload.Pipeline
 }
 
 // Deliver is a validator that gets the event of what was posted to an upload
@@ -35,34 +35,36 @@ type script struct {
 // of them are one event delivered several times; where it was handled before, it
 // is a replay.
 func Deliver(target, arrival int) Actor {
-	return Actor{name: fmt.Sprintf("validator of upload %d, arrival %d", target, arrival), upload: target, run: func(s *script) {
-		key := s.world.quarantineKey(target)
-		s.deliver(key, s.world.ledger.arrivals[key][arrival].version)
-	}}
+	return Actor{name: fmt.Sprintf("validator of upload %d, arrival %d", target, arrival), upload: target,
+		run: func(s *script) {
+			key := s.execution.quarantineKey(target)
+			s.deliver(key, s.execution.oracle.arrivals[key][arrival].version)
+		}}
 }
 
 // DeliverUnversioned is a validator that gets an event which names no version.
 func DeliverUnversioned(target int) Actor {
 	return Actor{name: fmt.Sprintf("validator of upload %d, no version", target), upload: target, run: func(s *script) {
-		s.deliver(s.world.quarantineKey(target), "")
+		s.deliver(s.execution.quarantineKey(target), "")
 	}}
 }
 
 // Post is a client that posts the form of an upload (again), then a validator
 // that gets the event of it.
 func Post(target int, b Body) Actor {
-	return Actor{name: fmt.Sprintf("client that posts %s to upload %d", b.Name, target), upload: target, run: func(s *script) {
-		key := s.world.quarantineKey(target)
-		s.actor.halt(call{"post", b.Name + " to " + short(key), clientFates})
-		how := s.actor.fate
-		s.world.ledger.know(b)
-		version := s.world.memory.Objects.Post(key, b.Data)
-		if how == crashesAfter {
-			panic(crash{})
-		}
-		s.actor.remember("posted " + string(version))
-		s.deliver(key, version)
-	}}
+	return Actor{name: fmt.Sprintf("client that posts %s to upload %d", b.Name, target), upload: target,
+		run: func(s *script) {
+			key := s.execution.quarantineKey(target)
+			s.actor.suspend(call{"post", b.Name + " to " + short(key), clientFaults})
+			how := s.actor.fault
+			s.execution.oracle.addBody(b)
+			version := s.execution.memory.Objects.Post(key, b.Data)
+			if how == crashesAfter {
+				panic(crash{})
+			}
+			s.actor.remember("posted " + string(version))
+			s.deliver(key, version)
+		}}
 }
 
 // Accept is a caller of the API that sends a body with the request, then a
@@ -70,22 +72,23 @@ func Post(target int, b Body) Actor {
 // one request that is repeated under its idempotency key.
 func Accept(b Body, d upload.Declared, once string) Actor {
 	return Actor{name: "caller that sends " + b.Name, accepts: true, run: func(s *script) {
-		s.world.ledger.know(b)
-		draft, err := s.pipeline.Draft(upload.Request{Journal: journal, Entry: entry, Kind: kind, Filename: filename, Declared: d})
+		s.execution.oracle.addBody(b)
+		draft, err := s.pipeline.Draft(upload.Request{Journal: journal, Entry: entry, Kind: kind, Filename: filename,
+			Declared: d})
 		if err != nil {
-			panic(fmt.Sprintf("scenario %s: %v", s.world.scenario.Name, err))
+			panic(fmt.Sprintf("scenario %s: %v", s.execution.scenario.Name, err))
 		}
-		var claim *upload.Once
+		var claim *upload.IdempotencyKey
 		if once != "" {
-			claim = &upload.Once{Scope: "s", Key: once, Fingerprint: sumOf(b.Data), Expires: start.Add(24 * time.Hour)}
+			claim = &upload.IdempotencyKey{Scope: "s", Key: once, Fingerprint: sumOf(b.Data), Expires: start.Add(24 * time.Hour)}
 		}
 		r, err := s.pipeline.Accept(context.Background(), draft, claim, bytes.NewReader(b.Data), int64(len(b.Data)))
 		if err == nil {
-			s.world.ledger.answered[r.Ref()] = true
+			s.execution.oracle.accepted[r.Ref()] = true
 			s.actor.remember("accepted")
 		}
 		// The event comes whether or not the caller got an answer.
-		for _, e := range s.world.events {
+		for _, e := range s.execution.events {
 			if e.cause == s.actor {
 				s.deliver(e.key, e.version)
 				return
@@ -98,8 +101,8 @@ func Accept(b Body, d upload.Declared, once string) Actor {
 // until there is an answer.
 func Delete(target int) Actor {
 	return Actor{name: fmt.Sprintf("deleter of upload %d", target), upload: target, deletes: true, run: func(s *script) {
-		d := &deletion{ref: s.world.places[target].ref}
-		s.world.deletes = append(s.world.deletes, d)
+		d := &deletion{ref: s.execution.targets[target].ref}
+		s.execution.deletes = append(s.execution.deletes, d)
 		d.try(s.pipeline)
 		s.actor.remember(fmt.Sprint("deletion answered ", d.answered))
 	}}
@@ -116,44 +119,46 @@ func (d *deletion) try(p *upload.Pipeline) {
 // again.
 func Recheck(target int) Actor {
 	return Actor{name: fmt.Sprintf("re-check of upload %d", target), upload: target, rechecks: true, run: func(s *script) {
-		ref := s.world.places[target].ref
+		ref := s.execution.targets[target].ref
 		r, err := s.pipeline.Records.Get(context.Background(), ref)
 		if err != nil || r.Status != upload.Rejected {
 			return
 		}
 		if _, err := s.pipeline.Records.Update(context.Background(), ref, upload.Reopen()); err == nil {
-			s.deliver(s.world.quarantineKey(target), r.JudgedVersion)
+			s.deliver(s.execution.quarantineKey(target), r.JudgedVersion)
 		}
 	}}
 }
 
-// Fail is the hall of a validator that had trouble with an upload, and counts it.
+// Fail is a validator that fails on an upload and counts the failure.
 func Fail(target int) Actor {
 	return Actor{name: fmt.Sprintf("failure of upload %d", target), upload: target, run: func(s *script) {
-		err := upload.NoteFailure(context.Background(), s.pipeline.Records, s.world.places[target].ref, upload.Failure{At: start, Message: "slow"})
+		err := upload.NoteFailure(context.Background(), s.pipeline.Records, s.execution.targets[target].ref,
+			upload.Failure{At: start, Message: "slow"})
 		s.actor.remember(fmt.Sprint(err))
 	}}
 }
 
-// SendAgain is a reconciler that counts one more message for an upload, whose first
-// arrival is then delivered.
-func SendAgain(target int) Actor {
+// Resend is a reconciler that counts one more message for an upload and sends it: the
+// first arrival is delivered.
+func Resend(target int) Actor {
 	return Actor{name: fmt.Sprintf("reconciler that sends upload %d again", target), upload: target, run: func(s *script) {
-		at := s.world.places[target]
+		at := s.execution.targets[target]
 		r, err := s.pipeline.Records.Get(context.Background(), at.ref)
 		if err != nil || r.Status != upload.Pending {
 			return
 		}
-		if _, err := s.pipeline.Records.Update(context.Background(), at.ref, upload.CountResend(r.Reenqueued, start)); err == nil {
-			s.deliver(at.quarantine, s.world.ledger.arrivals[at.quarantine][0].version)
+		if _, err := s.pipeline.Records.Update(context.Background(), at.ref,
+			upload.CountResend(r.Resends, start)); err == nil {
+			s.deliver(at.quarantine, s.execution.oracle.arrivals[at.quarantine][0].version)
 		}
 	}}
 }
 
-// GiveUp is a reconciler that gives up an upload, although its bytes came.
-func GiveUp(target int) Actor {
+// Expire is a reconciler that expires an upload, although its bytes came.
+func Expire(target int) Actor {
 	return Actor{name: fmt.Sprintf("reconciler that gives up upload %d", target), upload: target, run: func(s *script) {
-		_, err := s.pipeline.GiveUp(context.Background(), s.world.places[target].ref)
+		_, err := s.pipeline.Expire(context.Background(), s.execution.targets[target].ref)
 		s.actor.remember(fmt.Sprint(err))
 	}}
 }
@@ -161,18 +166,18 @@ func GiveUp(target int) Actor {
 // deliver hands an event to a validator. It stays to be redelivered unless the
 // validator acknowledges it.
 func (s *script) deliver(key upload.Key, version upload.Version) {
-	w := s.world
-	for _, e := range w.events {
+	x := s.execution
+	for _, e := range x.events {
 		if e.key == key && e.version == version && !e.delivered {
 			e.done = true // this delivery is the event from now on
 		}
 	}
 	e := &event{key: key, version: version, delivered: true}
-	w.events = append(w.events, e)
+	x.events = append(x.events, e)
 	_, err := s.pipeline.Validate(context.Background(), key, version)
 	e.done = err == nil
 	if err != nil {
-		w.note("%s: message fails: %v", s.actor.name, err)
+		x.note("%s: message fails: %v", s.actor.name, err)
 	}
 }
 
@@ -184,23 +189,24 @@ const (
 	filename = "cat.png"
 )
 
-func (w *world) quarantineKey(target int) upload.Key { return w.places[target].quarantine }
+func (x *execution) quarantineKey(target int) upload.Key { return x.targets[target].quarantine }
 
 // pipeline makes the pipeline of one process. Its first new id is that of the
 // upload with the index.
-func (w *world) pipeline(stores Stores, m Memory, next upload.ID) *upload.Pipeline {
-	if w.scenario.Wrap != nil {
-		stores = w.scenario.Wrap(stores, m)
+func (x *execution) pipeline(stores Stores, m Memory, next upload.ID) *upload.Pipeline {
+	if x.scenario.Wrap != nil {
+		stores = x.scenario.Wrap(stores, m)
 	}
 	kinds := policy.Default()
 	images := kinds.Kinds[kind]
-	images.MaxFiles = w.scenario.MaxFiles
-	if w.scenario.Unique {
+	images.MaxFiles = x.scenario.MaxFiles
+	if x.scenario.Unique {
 		images.Duplicates = policy.DuplicatesRefuse
 	}
 	kinds.Kinds[kind] = images
-	return &upload.Pipeline{Policy: kinds, Layout: upload.DefaultLayout, Records: stores.Records, Objects: stores.Objects, Teller: stores.Teller,
-		Now: func() time.Time { return start }, NewID: func() (upload.ID, error) { return next, nil },
+	return &upload.Pipeline{Policy: kinds, Layout: upload.DefaultLayout, Records: stores.Records, Objects: stores.Objects,
+		Notifier: stores.Notifier,
+		Now:      func() time.Time { return start }, NewID: func() (upload.ID, error) { return next, nil },
 		TombstoneLife: upload.DefaultTombstoneLife}
 }
 
@@ -209,34 +215,34 @@ func idOf(index int) upload.ID {
 }
 
 // prepare makes the uploads that are there before the actors start.
-func (w *world) prepare() {
+func (x *execution) prepare() {
 	ctx := context.Background()
-	for index, u := range w.scenario.Uploads {
-		w.places = append(w.places, placeOf(index))
-		p := w.pipeline(w.stepped(nil), w.memory, idOf(index))
+	for index, u := range x.scenario.Uploads {
+		x.targets = append(x.targets, targetOf(index))
+		p := x.pipeline(x.storesFor(nil), x.memory, idOf(index))
 		draft, err := p.Draft(upload.Request{Journal: journal, Entry: entry, Kind: kind, Filename: filename,
 			Declared: u.Declared, FormExpires: start.Add(15 * time.Minute)})
 		if err == nil {
 			_, err = p.Records.Create(ctx, draft, nil)
 		}
 		for _, b := range u.Posted {
-			w.ledger.know(b)
-			v := w.memory.Objects.Post(w.quarantineKey(index), b.Data)
+			x.oracle.addBody(b)
+			v := x.memory.Objects.Post(x.quarantineKey(index), b.Data)
 			if u.Settled && err == nil {
-				_, err = p.Validate(ctx, w.quarantineKey(index), v)
-				w.events[len(w.events)-1].done = true
+				_, err = p.Validate(ctx, x.quarantineKey(index), v)
+				x.events[len(x.events)-1].done = true
 			}
 			if u.CopyAlone && err == nil {
-				err = w.leaveCopy(index, v)
+				err = x.leaveCopy(index, v)
 			}
 		}
 		if err != nil {
-			panic(fmt.Sprintf("scenario %s: prepare upload %d: %v", w.scenario.Name, index, err))
+			panic(fmt.Sprintf("scenario %s: prepare upload %d: %v", x.scenario.Name, index, err))
 		}
 	}
-	for _, a := range w.scenario.Actors {
+	for _, a := range x.scenario.Actors {
 		if a.accepts {
-			w.places = append(w.places, placeOf(len(w.places)))
+			x.targets = append(x.targets, targetOf(len(x.targets)))
 		}
 	}
 }
@@ -245,10 +251,10 @@ func (w *world) prepare() {
 func (a Actor) String() string { return a.name }
 
 // leaveCopy promotes a version and removes it.
-func (w *world) leaveCopy(index int, v upload.Version) error {
-	at, objects := w.places[index], w.memory.Objects
+func (x *execution) leaveCopy(index int, v upload.Version) error {
+	at, objects := x.targets[index], x.memory.Objects
 	data, _ := objects.Bytes(at.quarantine, v)
-	w.ledger.read[sumOf(data)] = true
+	x.oracle.read[sumOf(data)] = true
 	_, err := objects.Promote(context.Background(), upload.Promotion{From: at.quarantine, Version: v, To: at.files})
 	return errors.Join(err, objects.Remove(context.Background(), at.quarantine, v))
 }

@@ -31,11 +31,11 @@ func TestPruningHidesNoState(t *testing.T) {
 func states(s Scenario, prune bool) map[state]bool {
 	met := map[state]bool{}
 	var report Report
-	x := exploration{origin: prepared(s), bound: s.Bound, cost: 2 * Unbounded, report: &report, seen: map[state]int{},
+	e := exploration{origin: prepared(s), bound: s.Bound, cost: 2 * Unbounded, report: &report, seen: map[state]int{},
 		visit: func(s state) { met[s] = true }}
 	if !prune {
-		x.seen = nil
+		e.seen = nil
 	}
-	x.search(false)
+	e.search(false)
 	return met
 }

@@ -30,12 +30,14 @@ func (p planted) files(key upload.Key) upload.Key {
 // promotesBeforeJudging copies what it opens before anybody has read it.
 type promotesBeforeJudging struct{ planted }
 
-func (p promotesBeforeJudging) Open(ctx context.Context, key upload.Key, version upload.Version) (upload.Object, error) {
+func (p promotesBeforeJudging) Open(ctx context.Context, key upload.Key,
+	version upload.Version) (upload.Object, error) {
 	object, err := p.Objects.Open(ctx, key, version)
 	if err != nil {
 		return object, err
 	}
-	_, err = p.Objects.Promote(ctx, upload.Promotion{From: key, Version: object.Version, To: p.files(key), ContentType: "image/png"})
+	_, err = p.Objects.Promote(ctx,
+		upload.Promotion{From: key, Version: object.Version, To: p.files(key), ContentType: "image/png"})
 	if errors.Is(err, upload.ErrExists) || errors.Is(err, upload.ErrGone) {
 		err = nil
 	}
@@ -98,9 +100,9 @@ func (p takes412AsSuccess) Promote(ctx context.Context, c upload.Promotion) (upl
 	if !errors.Is(err, upload.ErrExists) {
 		return copied, err
 	}
-	there, err := p.Objects.Stat(ctx, c.To)
+	existing, err := p.Objects.Stat(ctx, c.To)
 	if err != nil {
-		return there, err
+		return existing, err
 	}
 	opened, err := p.Objects.Open(ctx, c.From, c.Version)
 	if err != nil {
@@ -111,26 +113,27 @@ func (p takes412AsSuccess) Promote(ctx context.Context, c upload.Promotion) (upl
 		return upload.Copy{}, err
 	}
 	sum := fmt.Sprintf("%x", sha256.Sum256(data))
-	there.Source, there.SHA256 = c.Version, sum
-	return there, opened.Body.Close()
+	existing.Source, existing.SHA256 = c.Version, sum
+	return existing, opened.Body.Close()
 }
 
-// tellsOnceAtMost takes an error of telling for an answer.
-type tellsOnceAtMost struct{ upload.Teller }
+// ignoresNotifyErrors takes a notification that failed for one that arrived.
+type ignoresNotifyErrors struct{ upload.Notifier }
 
-func (f tellsOnceAtMost) Tell(ctx context.Context, r upload.Record) error {
-	_ = f.Teller.Tell(ctx, r)
+func (f ignoresNotifyErrors) Notify(ctx context.Context, r upload.Record) error {
+	_ = f.Notifier.Notify(ctx, r)
 	return nil
 }
 
 func TestAVerdictThatIsNotToldIsFound(t *testing.T) {
 	t.Parallel()
 	for _, start := range []uploadtest.Upload{posted(first), posted(broken)} {
-		report := uploadtest.Explore(uploadtest.Scenario{Name: "an error of telling is taken for an answer", Swap: true, Told: true,
-			Uploads: []uploadtest.Upload{start}, Actors: []uploadtest.Actor{uploadtest.Deliver(0, 0)},
+		report := uploadtest.Explore(uploadtest.Scenario{Name: "an error of telling is taken for an answer", Swap: true,
+			Notified: true,
+			Uploads:  []uploadtest.Upload{start}, Actors: []uploadtest.Actor{uploadtest.Deliver(0, 0)},
 			Bound: uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded},
 			Wrap: func(s uploadtest.Stores, _ uploadtest.Memory) uploadtest.Stores {
-				s.Teller = tellsOnceAtMost{s.Teller}
+				s.Notifier = ignoresNotifyErrors{s.Notifier}
 				return s
 			}})
 		t.Log(report)
@@ -175,8 +178,9 @@ func TestEveryPlantedFaultIsFound(t *testing.T) {
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			t.Parallel()
-			s := uploadtest.Scenario{Name: fault.name, Swap: true, Uploads: []uploadtest.Upload{fault.start}, Actors: fault.actors,
-				Bound: uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded},
+			s := uploadtest.Scenario{Name: fault.name, Swap: true, Uploads: []uploadtest.Upload{fault.start},
+				Actors: fault.actors,
+				Bound:  uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded},
 				Wrap: func(s uploadtest.Stores, m uploadtest.Memory) uploadtest.Stores {
 					return fault.plant(planted{s.Records, s.Objects, m})
 				}}
@@ -189,7 +193,8 @@ func TestEveryPlantedFaultIsFound(t *testing.T) {
 				t.Errorf("it was found as %q, want %s", report.Violation.Rule, fault.rule)
 			}
 			if report.Violation.Cost > fault.cost {
-				t.Errorf("the schedule has %d faults and preemptions, one with %d breaks the rule", report.Violation.Cost, fault.cost)
+				t.Errorf("the schedule has %d faults and preemptions, one with %d breaks the rule", report.Violation.Cost,
+					fault.cost)
 			}
 			sound := s
 			sound.Wrap = nil
@@ -197,7 +202,7 @@ func TestEveryPlantedFaultIsFound(t *testing.T) {
 				t.Errorf("without the fault: %v", report)
 			}
 			// By chance, too, and again by the same seed.
-			once, again := uploadtest.Wander(s, 7, 5000), uploadtest.Wander(s, 7, 5000)
+			once, again := uploadtest.RandomWalk(s, 7, 5000), uploadtest.RandomWalk(s, 7, 5000)
 			if once.Violation == nil || again.Violation == nil || once.String() != again.String() {
 				t.Errorf("by chance: %v\nby the same seed: %v", once, again)
 			}

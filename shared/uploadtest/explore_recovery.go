@@ -29,35 +29,35 @@ var recoveries = []recovery{
 // are enough when the first leaves nothing failing.
 const maxRounds = 4
 
-// checkRecovery lets copies of the world come to rest in every way, and gives
-// the first rule that is broken there.
-func (w *world) checkRecovery() string {
+// checkRecovery lets copies of the execution recover in every way, and gives the first
+// rule that is broken then.
+func (x *execution) checkRecovery() string {
 	for _, how := range recoveries {
-		c := w.clone()
+		c := x.clone()
 		c.note("recovery: %s", how.name)
 		broken := c.recover(how)
 		if broken == "" {
-			broken = c.ledger.checkQuiet(c, how)
+			broken = c.oracle.checkQuiet(c, how)
 		}
 		if broken != "" {
 			return broken
 		}
-		if w.trace != nil {
-			*w.trace = (*w.trace)[:len(*w.trace)-1]
+		if x.trace != nil {
+			*x.trace = (*x.trace)[:len(*x.trace)-1]
 		}
 	}
 	return ""
 }
 
 // clone copies all but the actors.
-func (w *world) clone() *world {
-	c := &world{scenario: w.scenario, places: w.places, ledger: w.ledger.clone(), trace: w.trace,
-		memory: Memory{w.memory.Records.Clone(), w.memory.Objects.Clone()}}
-	for _, e := range w.events {
+func (x *execution) clone() *execution {
+	c := &execution{scenario: x.scenario, targets: x.targets, oracle: x.oracle.clone(), trace: x.trace,
+		memory: Memory{x.memory.Records.Clone(), x.memory.Objects.Clone()}}
+	for _, e := range x.events {
 		copied := *e
 		c.events = append(c.events, &copied)
 	}
-	for _, d := range w.deletes {
+	for _, d := range x.deletes {
 		copied := *d
 		c.deletes = append(c.deletes, &copied)
 	}
@@ -65,88 +65,90 @@ func (w *world) clone() *world {
 }
 
 // recover goes round until there is nothing left to do.
-func (w *world) recover(how recovery) (broken string) {
+func (x *execution) recover(how recovery) (broken string) {
 	if !how.redeliver {
-		w.events = nil
+		x.events = nil
 	}
 	if how.newestFirst {
-		slices.Reverse(w.events)
+		slices.Reverse(x.events)
 	}
-	p := w.pipeline(w.stepped(nil), w.memory, "")
-	var trouble []string
+	p := x.pipeline(x.storesFor(nil), x.memory, "")
+	var failures []string
 	for range maxRounds {
-		trouble = nil
-		w.redeliver(p, &trouble)
-		w.sweep(p, &trouble)
-		for _, d := range w.deletes {
+		failures = nil
+		x.redeliver(p, &failures)
+		x.sweep(p, &failures)
+		for _, d := range x.deletes {
 			if !d.answered {
 				d.try(p)
 			}
 			if !d.answered {
-				trouble = append(trouble, fmt.Sprintf("deletion of %s still fails", d.ref.ID))
+				failures = append(failures, fmt.Sprintf("deletion of %s still fails", d.ref.ID))
 			}
 		}
-		if broken := w.ledger.checkStep(w); broken != "" {
+		if broken := x.oracle.checkStep(x); broken != "" {
 			return broken
 		}
-		if len(trouble) == 0 && !w.owes(p) {
+		if len(failures) == 0 && !x.needsWork(p) {
 			return ""
 		}
 	}
-	return fmt.Sprintf("rule 3: after %d rounds of recovery something still fails or is owed: %s", maxRounds, strings.Join(trouble, "; "))
+	return fmt.Sprintf("rule 3: after %d rounds of recovery something still fails or is owed: %s", maxRounds,
+		strings.Join(failures, "; "))
 }
 
-func (w *world) redeliver(p *upload.Pipeline, trouble *[]string) {
-	for _, e := range w.events {
+func (x *execution) redeliver(p *upload.Pipeline, failures *[]string) {
+	for _, e := range x.events {
 		if e.done {
 			continue
 		}
 		outcome, err := p.Validate(context.Background(), e.key, e.version)
 		e.done = err == nil
-		w.note("recovery: validate %s version %s = %s, %v", short(e.key), e.version, outcome.Result, err)
+		x.note("recovery: validate %s version %s = %s, %v", short(e.key), e.version, outcome.Result, err)
 		if err != nil {
-			*trouble = append(*trouble, err.Error())
+			*failures = append(*failures, err.Error())
 		}
 	}
 }
 
 // sweep makes up for lost events: what quarantine holds and is owed, is
 // validated, and so is a pending upload of which there is a copy alone.
-func (w *world) sweep(p *upload.Pipeline, trouble *[]string) {
-	w.eachOwed(p, func(key upload.Key, version upload.Version) bool {
+func (x *execution) sweep(p *upload.Pipeline, failures *[]string) {
+	x.eachUnfinished(p, func(key upload.Key, version upload.Version) bool {
 		outcome, err := p.Validate(context.Background(), key, version)
-		w.note("recovery: sweep %s version %s = %s, %v", short(key), version, outcome.Result, err)
+		x.note("recovery: sweep %s version %s = %s, %v", short(key), version, outcome.Result, err)
 		if err != nil {
-			*trouble = append(*trouble, err.Error())
+			*failures = append(*failures, err.Error())
 		}
 		return true
 	})
-	for _, at := range w.places {
-		r, found := w.memory.Records.peek(at.ref)
-		if !found || r.Status != upload.Pending || len(w.memory.Objects.ids(at.quarantine)) > 0 || len(w.memory.Objects.ids(at.files)) == 0 {
+	for _, at := range x.targets {
+		r, found := x.memory.Records.peek(at.ref)
+		if !found || r.Status != upload.Pending || len(x.memory.Objects.ids(at.quarantine)) > 0 ||
+			len(x.memory.Objects.ids(at.files)) == 0 {
 			continue
 		}
 		outcome, err := p.Validate(context.Background(), at.quarantine, "")
-		w.note("recovery: validate %s, of which there is a copy = %s, %v", short(at.quarantine), outcome.Result, err)
+		x.note("recovery: validate %s, of which there is a copy = %s, %v", short(at.quarantine), outcome.Result, err)
 		if err != nil {
-			*trouble = append(*trouble, err.Error())
+			*failures = append(*failures, err.Error())
 		}
 	}
 }
 
-func (w *world) owes(p *upload.Pipeline) bool {
+func (x *execution) needsWork(p *upload.Pipeline) bool {
 	owed := false
-	w.eachOwed(p, func(upload.Key, upload.Version) bool {
+	x.eachUnfinished(p, func(upload.Key, upload.Version) bool {
 		owed = true
 		return false
 	})
 	return owed
 }
 
-func (w *world) eachOwed(p *upload.Pipeline, do func(upload.Key, upload.Version) bool) {
-	for _, at := range w.places {
-		for _, version := range w.memory.Objects.ids(at.quarantine) {
-			owed, err := p.Owes(context.Background(), at.quarantine, version)
+func (x *execution) eachUnfinished(p *upload.Pipeline, do func(upload.Key, upload.Version) bool) {
+	for _, at := range x.targets {
+		for _, version := range x.memory.Objects.ids(at.quarantine) {
+			owed, err := p.NeedsWork(context.Background(), at.quarantine, version)
 			if (owed || err != nil) && !do(at.quarantine, version) {
 				return
 			}

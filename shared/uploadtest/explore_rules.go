@@ -9,14 +9,14 @@ import (
 	"hatchery/shared/upload"
 )
 
-// ledger is what a schedule must be measured by: what really happened, seen from
-// outside of the pipeline.
-type ledger struct {
+// oracle decides whether a schedule kept the rules: it knows what really happened, seen
+// from outside of the pipeline.
+type oracle struct {
 	bodies   map[string]Body              // by SHA-256
 	arrivals map[upload.Key][]arrived     // all that ever came into quarantine
 	read     map[string]bool              // SHA-256 of bytes that were read to their end
-	answered map[upload.Ref]bool          // uploads that a caller was told are accepted
-	told     map[verdict]bool             // what the application was told
+	accepted map[upload.Ref]bool          // uploads that a caller was told are accepted
+	notified map[verdict]bool             // what the application was told
 	before   map[upload.Ref]upload.Record // records at the step before
 }
 
@@ -34,64 +34,64 @@ type arrived struct {
 	body    Body
 }
 
-func newLedger() *ledger {
-	return &ledger{bodies: map[string]Body{}, arrivals: map[upload.Key][]arrived{}, read: map[string]bool{},
-		answered: map[upload.Ref]bool{}, told: map[verdict]bool{}, before: map[upload.Ref]upload.Record{}}
+func newOracle() *oracle {
+	return &oracle{bodies: map[string]Body{}, arrivals: map[upload.Key][]arrived{}, read: map[string]bool{},
+		accepted: map[upload.Ref]bool{}, notified: map[verdict]bool{}, before: map[upload.Ref]upload.Record{}}
 }
 
-func (l *ledger) clone() *ledger {
-	return &ledger{bodies: maps.Clone(l.bodies), arrivals: maps.Clone(l.arrivals), read: maps.Clone(l.read),
-		answered: maps.Clone(l.answered), told: maps.Clone(l.told), before: maps.Clone(l.before)}
+func (o *oracle) clone() *oracle {
+	return &oracle{bodies: maps.Clone(o.bodies), arrivals: maps.Clone(o.arrivals), read: maps.Clone(o.read),
+		accepted: maps.Clone(o.accepted), notified: maps.Clone(o.notified), before: maps.Clone(o.before)}
 }
 
-func (l *ledger) know(b Body) { l.bodies[sumOf(b.Data)] = b }
+func (o *oracle) addBody(b Body) { o.bodies[sumOf(b.Data)] = b }
 
-// append writes what of the ledger bears on rules to come.
-func (l *ledger) append(text []byte) []byte {
-	for _, key := range slices.Sorted(maps.Keys(l.arrivals)) {
-		for _, a := range l.arrivals[key] {
+// append writes what of the oracle matters for later checks.
+func (o *oracle) append(text []byte) []byte {
+	for _, key := range slices.Sorted(maps.Keys(o.arrivals)) {
+		for _, a := range o.arrivals[key] {
 			text = fmt.Appendf(text, "arrived %s %s %s\n", key, a.version, a.body.Name)
 		}
 	}
-	for _, sum := range slices.Sorted(maps.Keys(l.read)) {
+	for _, sum := range slices.Sorted(maps.Keys(o.read)) {
 		text = append(append(text, sum...), '\n')
 	}
-	return fmt.Appendf(text, "answered %d told %v\n", len(l.answered), l.told) // fmt sorts a map by its keys
+	return fmt.Appendf(text, "answered %d told %v\n", len(o.accepted), o.notified) // fmt sorts a map by its keys
 }
 
 // checkStep gives the rule that does not hold now, "" when all do. These rules
 // hold at every moment, so also if everything stopped for good right now.
-func (l *ledger) checkStep(w *world) string {
-	if broken := l.checkChanges(w); broken != "" {
+func (o *oracle) checkStep(x *execution) string {
+	if broken := o.checkChanges(x); broken != "" {
 		return broken
 	}
-	for _, at := range w.places {
-		record, found := w.memory.Records.peek(at.ref)
-		if broken := l.checkRecord(w, at, record, found); broken != "" {
+	for _, at := range x.targets {
+		record, found := x.memory.Records.peek(at.ref)
+		if broken := o.checkRecord(x, at, record, found); broken != "" {
 			return broken
 		}
-		if broken := l.checkFiles(w, at.files, record); broken != "" {
+		if broken := o.checkFiles(x, at.files, record); broken != "" {
 			return broken
 		}
 	}
-	if w.scenario.Swap {
-		return l.checkEntry(w)
+	if x.scenario.Swap {
+		return o.checkEntry(x)
 	}
 	return ""
 }
 
 // checkChanges compares all records with what they were when it was called last.
-func (l *ledger) checkChanges(w *world) (broken string) {
-	for _, at := range w.places {
-		record, found := w.memory.Records.peek(at.ref)
-		before, was := l.before[at.ref]
+func (o *oracle) checkChanges(x *execution) (broken string) {
+	for _, at := range x.targets {
+		record, found := x.memory.Records.peek(at.ref)
+		before, was := o.before[at.ref]
 		if found {
-			l.before[at.ref] = record
+			o.before[at.ref] = record
 		} else {
-			delete(l.before, at.ref)
+			delete(o.before, at.ref)
 		}
 		if broken == "" {
-			broken = l.checkChange(w, at.ref, before, was, record, found)
+			broken = o.checkChange(x, at.ref, before, was, record, found)
 		}
 	}
 	return broken
@@ -104,27 +104,28 @@ func (l *ledger) checkChanges(w *world) (broken string) {
 // leaves a verdict about bytes that were judged; and a deletion leaves nothing.
 // A removed record that came back would be served again, so that is broken in
 // either case.
-func (l *ledger) checkChange(w *world, ref upload.Ref, before upload.Record, was bool, after upload.Record, is bool) string {
+func (o *oracle) checkChange(x *execution, ref upload.Ref, before upload.Record, was bool,
+	after upload.Record, is bool) string {
 	switch {
 	case !was && is && after.Status != upload.Pending:
 		return fmt.Sprintf("rule 2: record %s appeared as %s", ref.ID, after.Status)
-	case was && !is && (w.scenario.Swap || !w.mayDelete(ref)):
+	case was && !is && (x.scenario.Swap || !x.mayDelete(ref)):
 		return fmt.Sprintf("rule 2: record %s vanished", ref.ID)
 	case !was || !is || before.Status == after.Status && factsOf(uncounted(before)) == factsOf(uncounted(after)):
 		return ""
 	case after.Status == upload.Deleted:
-		if !w.mayDelete(ref) {
+		if !x.mayDelete(ref) {
 			return fmt.Sprintf("rule 2: record %s was deleted by nobody", ref.ID)
 		}
-	case after.Status == upload.Pending && w.undoes() && before.Status != upload.Deleted:
+	case after.Status == upload.Pending && x.losesUpdates() && before.Status != upload.Deleted:
 		// Recovery gives it a verdict again.
 	case after.Status == upload.Pending:
-		if before.Status != upload.Rejected || !w.mayRecheck(ref) {
+		if before.Status != upload.Rejected || !x.mayRecheck(ref) {
 			return fmt.Sprintf("rule 2: record %s went from %s to pending", ref.ID, before.Status)
 		}
 	case before.Status == upload.Deleted:
 		return fmt.Sprintf("rule 2: record %s came back from deletion as %s", ref.ID, after.Status)
-	case w.scenario.Swap && before.Status != upload.Pending:
+	case x.scenario.Swap && before.Status != upload.Pending:
 		return fmt.Sprintf("rule 2: the verdict on %s changed from %s by version %s to %s by version %s",
 			ref.ID, before.Status, before.JudgedVersion, after.Status, after.JudgedVersion)
 	}
@@ -133,38 +134,38 @@ func (l *ledger) checkChange(w *world, ref upload.Ref, before upload.Record, was
 
 // uncounted leaves out what may be counted at any time.
 func uncounted(r upload.Record) upload.Record {
-	r.Failures, r.LastFailure, r.Reenqueued, r.ReenqueuedAt = 0, nil, 0, time.Time{}
+	r.Failures, r.LastFailure, r.Resends, r.ResentAt = 0, nil, 0, time.Time{}
 	return r
 }
 
 // checkRecord compares a record with what really arrived.
-func (l *ledger) checkRecord(w *world, at place, r upload.Record, found bool) string {
+func (o *oracle) checkRecord(x *execution, at target, r upload.Record, found bool) string {
 	if !found {
 		return ""
 	}
 	ref := at.ref
-	arrivals, there := l.arrivals[at.quarantine], w.memory.Objects.ids(at.quarantine)
+	arrivals, kept := o.arrivals[at.quarantine], x.memory.Objects.ids(at.quarantine)
 	switch r.Status {
 	case upload.Pending:
-		if l.answered[ref] && len(arrivals) == 0 {
+		if o.accepted[ref] && len(arrivals) == 0 {
 			return fmt.Sprintf("rule 2: upload %s was accepted but its bytes never came into quarantine", ref.ID)
 		}
 		if r.Size != 0 || r.SHA256 != "" || r.ContentType != "" {
 			return fmt.Sprintf("rule 4: pending record %s states facts", ref.ID)
 		}
-		if (w.undoes() || w.copyAlone(at)) && len(w.memory.Objects.ids(at.files)) > 0 {
+		if (x.losesUpdates() || x.copyAlone(at)) && len(x.memory.Objects.ids(at.files)) > 0 {
 			return "" // it is given a verdict with what was promoted
 		}
-		if w.mayRecheck(ref) || w.undoes() {
+		if x.mayRecheck(ref) || x.losesUpdates() {
 			// Late versions were removed while it had its verdict; the judged one,
 			// which is judged again, stays.
-			if len(there) == 0 && len(arrivals) > 0 {
+			if len(kept) == 0 && len(arrivals) > 0 {
 				return fmt.Sprintf("rule 2: upload %s is pending but nothing of it is in quarantine", ref.ID)
 			}
 			return ""
 		}
 		for _, a := range arrivals {
-			if !slices.Contains(there, a.version) {
+			if !slices.Contains(kept, a.version) {
 				return fmt.Sprintf("rule 2: upload %s is pending but its version %s is gone from quarantine", ref.ID, a.version)
 			}
 		}
@@ -177,20 +178,20 @@ func (l *ledger) checkRecord(w *world, at place, r upload.Record, found bool) st
 		return fmt.Sprintf("rule 1: upload %s was judged by version %q, which never arrived", ref.ID, r.JudgedVersion)
 	}
 	b := arrivals[judged].body
-	if broken := l.checkFacts(r, b); broken != "" {
+	if broken := o.checkFacts(r, b); broken != "" {
 		return broken
 	}
 	if r.Status == upload.Stored {
-		return l.checkStored(w, at.files, r, b)
+		return o.checkStored(x, at.files, r, b)
 	}
-	if l.judgedCopy(w, at, r) {
-		there = append(there, r.JudgedVersion) // the copy is kept in its place: checkTidy
+	if o.judgedCopy(x, at, r) {
+		kept = append(kept, r.JudgedVersion) // the copy is kept in its place: checkTidy
 	}
-	return l.checkRejected(w, r, b, there)
+	return o.checkRejected(x, r, b, kept)
 }
 
 // checkFacts: what the record states was measured on the bytes.
-func (l *ledger) checkFacts(r upload.Record, b Body) string {
+func (o *oracle) checkFacts(r upload.Record, b Body) string {
 	if r.Size != int64(len(b.Data)) {
 		return fmt.Sprintf("rule 4: record %s says %d bytes, the judged %s has %d", r.ID, r.Size, b.Name, len(b.Data))
 	}
@@ -205,14 +206,14 @@ func (l *ledger) checkFacts(r upload.Record, b Body) string {
 }
 
 // checkStored: exactly the judged and allowed bytes are what is served.
-func (l *ledger) checkStored(w *world, files upload.Key, r upload.Record, b Body) string {
+func (o *oracle) checkStored(x *execution, files upload.Key, r upload.Record, b Body) string {
 	if code := b.verdict(r.Declared); code != "" {
 		return fmt.Sprintf("rule 1: upload %s is stored, but %s is to be refused as %s", r.ID, b.Name, code)
 	}
 	if r.Reason != nil {
 		return fmt.Sprintf("rule 2: upload %s is stored with a reason for refusal", r.ID)
 	}
-	served, ok := w.memory.Objects.Bytes(files, r.ServedVersion)
+	served, ok := x.memory.Objects.Bytes(files, r.ServedVersion)
 	if r.ServedVersion == "" || !ok {
 		return fmt.Sprintf("rule 1: upload %s is stored, but its version %q to be served is not there", r.ID, r.ServedVersion)
 	}
@@ -223,7 +224,7 @@ func (l *ledger) checkStored(w *world, files upload.Key, r upload.Record, b Body
 }
 
 // checkRejected: the reason is one that the bytes give, and they are kept.
-func (l *ledger) checkRejected(w *world, r upload.Record, b Body, there []upload.Version) string {
+func (o *oracle) checkRejected(x *execution, r upload.Record, b Body, kept []upload.Version) string {
 	if r.Reason == nil || r.Reason.Code == "" || r.Reason.Message == "" {
 		return fmt.Sprintf("rule 2: upload %s is rejected without a reason", r.ID)
 	}
@@ -233,21 +234,22 @@ func (l *ledger) checkRejected(w *world, r upload.Record, b Body, there []upload
 	right := b.verdict(r.Declared)
 	switch {
 	case r.Reason.Code == right:
-	case right == "" && r.Reason.Code == upload.Duplicate && w.scenario.Unique && l.arrivedElsewhere(r.Ref(), b):
-	case right == "" && r.Reason.Code == upload.NotAllowed && w.scenario.MaxFiles > 0:
+	case right == "" && r.Reason.Code == upload.Duplicate && x.scenario.Unique && o.arrivedElsewhere(r.Ref(), b):
+	case right == "" && r.Reason.Code == upload.NotAllowed && x.scenario.MaxFiles > 0:
 	default:
-		return fmt.Sprintf("rule 3: upload %s is rejected as %s (%s), but %s deserves %q", r.ID, r.Reason.Code, r.Reason.Message, b.Name, right)
+		return fmt.Sprintf("rule 3: upload %s is rejected as %s (%s), but %s deserves %q", r.ID, r.Reason.Code,
+			r.Reason.Message, b.Name, right)
 	}
 	// Without compare-and-swap another verdict may have stood for a while, under
 	// which these bytes were late and were removed. The reason stands without them.
-	if w.scenario.Swap && !slices.Contains(there, r.JudgedVersion) {
+	if x.scenario.Swap && !slices.Contains(kept, r.JudgedVersion) {
 		return fmt.Sprintf("rule 2: the bytes of rejected upload %s are not kept", r.ID)
 	}
 	return ""
 }
 
-func (l *ledger) arrivedElsewhere(ref upload.Ref, b Body) bool {
-	for key, arrivals := range l.arrivals {
+func (o *oracle) arrivedElsewhere(ref upload.Ref, b Body) bool {
+	for key, arrivals := range o.arrivals {
 		for _, a := range arrivals {
 			if key != upload.DefaultLayout.QuarantineKey(ref) && a.body.Name == b.Name {
 				return true
@@ -259,15 +261,16 @@ func (l *ledger) arrivedElsewhere(ref upload.Ref, b Body) bool {
 
 // checkFiles: only bytes that were read whole and deserve it are copied to where
 // files are served from.
-func (l *ledger) checkFiles(w *world, key upload.Key, r upload.Record) string {
-	for _, version := range w.memory.Objects.ids(key) {
-		data, _ := w.memory.Objects.Bytes(key, version)
+func (o *oracle) checkFiles(x *execution, key upload.Key, r upload.Record) string {
+	for _, version := range x.memory.Objects.ids(key) {
+		data, _ := x.memory.Objects.Bytes(key, version)
 		sum := sumOf(data)
-		if !l.read[sum] {
+		if !o.read[sum] {
 			return fmt.Sprintf("rule 1: %s version %s was promoted before anybody had read its bytes", short(key), version)
 		}
-		if code := l.bodies[sum].verdict(r.Declared); code != "" {
-			return fmt.Sprintf("rule 1: %s version %s holds %s, which is to be refused as %s", short(key), version, l.bodies[sum].Name, code)
+		if code := o.bodies[sum].verdict(r.Declared); code != "" {
+			return fmt.Sprintf("rule 1: %s version %s holds %s, which is to be refused as %s", short(key), version,
+				o.bodies[sum].Name, code)
 		}
 	}
 	return ""
@@ -275,43 +278,43 @@ func (l *ledger) checkFiles(w *world, key upload.Key, r upload.Record) string {
 
 // checkEntry: what the policy says of the entry as a whole. Without
 // compare-and-swap two verdicts at once may both pass.
-func (l *ledger) checkEntry(w *world) string {
+func (o *oracle) checkEntry(x *execution) string {
 	var stored int64
 	owners := map[string]upload.ID{}
-	for _, at := range w.places {
-		r, found := w.memory.Records.peek(at.ref)
+	for _, at := range x.targets {
+		r, found := x.memory.Records.peek(at.ref)
 		if !found || r.Status != upload.Stored {
 			continue
 		}
 		stored++
-		if other, taken := owners[r.SHA256]; taken && w.scenario.Unique {
+		if other, taken := owners[r.SHA256]; taken && x.scenario.Unique {
 			return fmt.Sprintf("rule 2: the same bytes are stored as %s and as %s", other, r.ID)
 		}
 		owners[r.SHA256] = r.ID
 	}
-	if m := w.scenario.MaxFiles; m > 0 && stored > m {
+	if m := x.scenario.MaxFiles; m > 0 && stored > m {
 		return fmt.Sprintf("rule 2: %d files are stored where %d are allowed", stored, m)
 	}
 	return ""
 }
 
 // checkQuiet gives the rule that does not hold after recovery.
-func (l *ledger) checkQuiet(w *world, how recovery) string {
-	for _, d := range w.deletes {
-		r, found := w.memory.Records.peek(d.ref)
+func (o *oracle) checkQuiet(x *execution, how recovery) string {
+	for _, d := range x.deletes {
+		r, found := x.memory.Records.peek(d.ref)
 		if d.deleted && found && r.Status != upload.Deleted {
 			return fmt.Sprintf("rule 2: upload %s was deleted, and is %s", d.ref.ID, r.Status)
 		}
 	}
-	for _, at := range w.places {
-		r, found := w.memory.Records.peek(at.ref)
-		if broken := l.checkAccepted(w, at, r, found); broken != "" {
+	for _, at := range x.targets {
+		r, found := x.memory.Records.peek(at.ref)
+		if broken := o.checkAccepted(x, at, r, found); broken != "" {
 			return broken
 		}
-		if broken := l.checkTidy(w, at, r, found, how); broken != "" {
+		if broken := o.checkTidy(x, at, r, found, how); broken != "" {
 			return broken
 		}
-		if broken := l.checkTold(w, at, r, found, how); broken != "" {
+		if broken := o.checkNotified(x, at, r, found, how); broken != "" {
 			return broken
 		}
 	}
@@ -320,13 +323,13 @@ func (l *ledger) checkQuiet(w *world, how recovery) string {
 
 // checkAccepted: an upload whose bytes came has its verdict, or was deleted by
 // somebody.
-func (l *ledger) checkAccepted(w *world, at place, r upload.Record, found bool) string {
+func (o *oracle) checkAccepted(x *execution, at target, r upload.Record, found bool) string {
 	ref := at.ref
-	accepted := l.answered[ref] || len(l.arrivals[at.quarantine]) > 0
+	accepted := o.accepted[ref] || len(o.arrivals[at.quarantine]) > 0
 	switch {
 	case !accepted:
 		return ""
-	case !found && !w.mayDelete(ref):
+	case !found && !x.mayDelete(ref):
 		return fmt.Sprintf("rule 2: upload %s was accepted and has no record", ref.ID)
 	case found && r.Status == upload.Pending:
 		return fmt.Sprintf("rule 2: upload %s is still pending after recovery", ref.ID)
@@ -346,60 +349,65 @@ func (l *ledger) checkAccepted(w *world, at place, r upload.Record, found bool) 
 //   - When a validator stopped between its copy and its verdict and the message
 //     is lost for good, the copy, once a deletion has removed what was in
 //     quarantine: there is nothing for the sweep to find.
-func (l *ledger) checkTidy(w *world, at place, r upload.Record, found bool, how recovery) string {
-	if !w.scenario.Swap || !found {
+func (o *oracle) checkTidy(x *execution, at target, r upload.Record, found bool, how recovery) string {
+	if !x.scenario.Swap || !found {
 		return ""
 	}
-	quarantine, files := w.memory.Objects.ids(at.quarantine), w.memory.Objects.ids(at.files)
+	quarantine, files := x.memory.Objects.ids(at.quarantine), x.memory.Objects.ids(at.files)
 	var keptInQuarantine, keptInFiles []upload.Version
 	switch r.Status {
 	case upload.Stored:
 		keptInFiles = []upload.Version{r.ServedVersion}
 	case upload.Rejected:
 		keptInQuarantine = []upload.Version{r.JudgedVersion}
-		if l.judgedCopy(w, at, r) {
+		if o.judgedCopy(x, at, r) {
 			keptInQuarantine, keptInFiles = nil, files[:min(len(files), 1)]
 		}
 	}
 	if !slices.Equal(quarantine, keptInQuarantine) {
-		return fmt.Sprintf("rule 2: upload %s is %s and has %v in quarantine instead of %v", r.ID, r.Status, quarantine, keptInQuarantine)
+		return fmt.Sprintf("rule 2: upload %s is %s and has %v in quarantine instead of %v", r.ID, r.Status, quarantine,
+			keptInQuarantine)
 	}
 	if how.redeliver && !slices.Equal(files, keptInFiles) {
-		return fmt.Sprintf("rule 2: upload %s is %s and has %v under files/ instead of %v", r.ID, r.Status, files, keptInFiles)
+		return fmt.Sprintf("rule 2: upload %s is %s and has %v under files/ instead of %v", r.ID, r.Status, files,
+			keptInFiles)
 	}
 	return ""
 }
 
-// checkTold: the application was told of the verdict that stands. When all messages
+// checkNotified: the application was notified of the verdict that stands. When all messages
 // are lost for good, nothing comes back to a rejected upload, nor to one of which there
 // was a copy alone.
-func (l *ledger) checkTold(w *world, at place, r upload.Record, found bool, how recovery) string {
-	settled := found && (r.Status == upload.Stored && (how.redeliver || !w.copyAlone(at)) || r.Status == upload.Rejected && how.redeliver)
-	if w.scenario.Told && settled && !l.told[verdictOn(r)] {
+func (o *oracle) checkNotified(x *execution, at target, r upload.Record, found bool, how recovery) string {
+	settled := found && (r.Status == upload.Stored && (how.redeliver || !x.copyAlone(at)) ||
+		r.Status == upload.Rejected && how.redeliver)
+	if x.scenario.Notified && settled && !o.notified[verdictOn(r)] {
 		return fmt.Sprintf("telling: upload %s is %s, and the application was never told", r.ID, r.Status)
 	}
 	return ""
 }
 
-// undoes says whether a verdict may be undone by a change that began before it.
-func (w *world) undoes() bool { return w.scenario.WritesBack && !w.scenario.Swap }
+// losesUpdates says whether a verdict may be undone by a change that began before it.
+func (x *execution) losesUpdates() bool { return x.scenario.WritesBack && !x.scenario.Swap }
 
 // copyAlone says whether a copy is all that there was of an upload from the start.
-func (w *world) copyAlone(at place) bool {
-	i := slices.Index(w.places, at)
-	return i < len(w.scenario.Uploads) && w.scenario.Uploads[i].CopyAlone
+func (x *execution) copyAlone(at target) bool {
+	i := slices.Index(x.targets, at)
+	return i < len(x.scenario.Uploads) && x.scenario.Uploads[i].CopyAlone
 }
 
 // judgedCopy says whether a verdict is about the copy that there was alone.
-func (l *ledger) judgedCopy(w *world, at place, r upload.Record) bool {
-	return w.copyAlone(at) && r.JudgedVersion == l.arrivals[at.quarantine][0].version
+func (o *oracle) judgedCopy(x *execution, at target, r upload.Record) bool {
+	return x.copyAlone(at) && r.JudgedVersion == o.arrivals[at.quarantine][0].version
 }
 
 // mayDelete and mayRecheck say whether an actor of the scenario does that.
-func (w *world) mayDelete(ref upload.Ref) bool {
-	return slices.ContainsFunc(w.scenario.Actors, func(a Actor) bool { return a.deletes && w.places[a.upload].ref == ref })
+func (x *execution) mayDelete(ref upload.Ref) bool {
+	return slices.ContainsFunc(x.scenario.Actors,
+		func(a Actor) bool { return a.deletes && x.targets[a.upload].ref == ref })
 }
 
-func (w *world) mayRecheck(ref upload.Ref) bool {
-	return slices.ContainsFunc(w.scenario.Actors, func(a Actor) bool { return a.rechecks && w.places[a.upload].ref == ref })
+func (x *execution) mayRecheck(ref upload.Ref) bool {
+	return slices.ContainsFunc(x.scenario.Actors,
+		func(a Actor) bool { return a.rechecks && x.targets[a.upload].ref == ref })
 }

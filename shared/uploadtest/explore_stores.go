@@ -12,34 +12,34 @@ import (
 	"hatchery/shared/upload"
 )
 
-// stepped gives an actor's way to the stores: every call halts first. For a nil
-// actor, which is recovery, nothing halts and nothing fails.
-func (w *world) stepped(a *actor) Stores {
-	s := Stores{Records: &steppedRecords{w.memory.Records, w, a}, Objects: &steppedObjects{w.memory.Objects, w, a}}
-	if w.scenario.Told {
-		s.Teller = &steppedTeller{w, a}
+// storesFor gives an actor the stores, with a scheduling point before every call. For a
+// nil actor, which is recovery, nothing waits and nothing fails.
+func (x *execution) storesFor(a *actor) Stores {
+	s := Stores{Records: &scheduledRecords{x.memory.Records, x, a}, Objects: &scheduledObjects{x.memory.Objects, x, a}}
+	if x.scenario.Notified {
+		s.Notifier = &scheduledNotifier{x, a}
 	}
 	return s
 }
 
-// steppedTeller is one actor's way to the application.
-type steppedTeller struct {
-	world *world
-	actor *actor
+// scheduledNotifier is the notifier as one actor calls it.
+type scheduledNotifier struct {
+	execution *execution
+	actor     *actor
 }
 
-func (s *steppedTeller) Tell(_ context.Context, r upload.Record) error {
+func (s *scheduledNotifier) Notify(_ context.Context, r upload.Record) error {
 	c := writeCall("tell of record", fmt.Sprintf("%s as %s by version %s", brief(r.ID), r.Status, r.JudgedVersion))
-	_, err := perform(s.world, s.actor, c, showDone, func() (struct{}, error) {
-		s.world.ledger.told[verdictOn(r)] = true
+	_, err := perform(s.execution, s.actor, c, showDone, func() (struct{}, error) {
+		s.execution.oracle.notified[verdictOn(r)] = true
 		return struct{}{}, nil
 	})
 	return err
 }
 
-// halt stops the actor before a call until its next step.
-func (a *actor) halt(c call) {
-	if !a.yield(c) || a.fate == crashesBefore {
+// suspend stops the actor before a call until its next step.
+func (a *actor) suspend(c call) {
+	if !a.yield(c) || a.fault == crashesBefore {
 		panic(crash{})
 	}
 }
@@ -49,16 +49,16 @@ func (a *actor) remember(result string) {
 	a.memory = sha256.Sum256(append(a.memory[:], result...))
 }
 
-// perform makes one call to a store go as its fate will have it.
-func perform[T any](w *world, a *actor, c call, show func(T) string, do func() (T, error)) (T, error) {
+// perform makes one call to a store, with the fault that the schedule injects.
+func perform[T any](x *execution, a *actor, c call, show func(T) string, do func() (T, error)) (T, error) {
 	if a == nil {
 		return do()
 	}
-	a.halt(c)
-	how := a.fate // a step within do may set it anew
+	a.suspend(c)
+	how := a.fault // a step within do may set it anew
 	a.within = how
 	var result T
-	err := errTrouble
+	err := errNoAnswer
 	if how != fails {
 		result, err = do()
 	}
@@ -68,28 +68,29 @@ func perform[T any](w *world, a *actor, c call, show func(T) string, do func() (
 		result, err = do()
 	case timesOut:
 		var nothing T
-		result, err = nothing, errTrouble
+		result, err = nothing, errNoAnswer
 	case crashesAfter:
 		panic(crash{})
 	}
-	a.within = goesWell
+	a.within = noFault
 	answer := show(result)
 	if err != nil {
 		answer = err.Error()
 	}
 	a.remember(c.name + answer)
-	w.note("%s   = %s", a.name, answer)
+	x.note("%s   = %s", a.name, answer)
 	return result, err
 }
 
-func readCall(name, target string) call  { return call{name, target, readFates} }
-func writeCall(name, target string) call { return call{name, target, writeFates} }
+func readCall(name, target string) call  { return call{name, target, readFaults} }
+func writeCall(name, target string) call { return call{name, target, writeFaults} }
 
-// showRecord tells what of a record the pipeline looks at.
+// showRecord is what the pipeline looks at of a record.
 func showRecord(r upload.Record) string {
 	switch r.Status {
 	case upload.Stored:
-		return fmt.Sprintf("stored by version %s, serving version %s, SHA-256 %.8s", r.JudgedVersion, r.ServedVersion, r.SHA256)
+		return fmt.Sprintf("stored by version %s, serving version %s, SHA-256 %.8s", r.JudgedVersion, r.ServedVersion,
+			r.SHA256)
 	case upload.Rejected:
 		return fmt.Sprintf("rejected by version %s as %s", r.JudgedVersion, r.Reason.Code)
 	}
@@ -98,52 +99,54 @@ func showRecord(r upload.Record) string {
 
 func showDone(struct{}) string { return "done" }
 
-// steppedRecords is one actor's way to the records.
-type steppedRecords struct {
-	*Records // the methods that no actor calls
-	world    *world
-	actor    *actor
+// scheduledRecords are the records as one actor calls them.
+type scheduledRecords struct {
+	*Records  // the methods that no actor calls
+	execution *execution
+	actor     *actor
 }
 
-func (s *steppedRecords) Create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
-	return perform(s.world, s.actor, writeCall("create record", brief(r.ID)), showRecord, func() (upload.Record, error) {
-		return s.Records.Create(ctx, r, once)
-	})
+func (s *scheduledRecords) Create(ctx context.Context, r upload.Record, once *upload.IdempotencyKey) (upload.Record, error) {
+	return perform(s.execution, s.actor, writeCall("create record", brief(r.ID)), showRecord,
+		func() (upload.Record, error) {
+			return s.Records.Create(ctx, r, once)
+		})
 }
 
-func (s *steppedRecords) Get(ctx context.Context, ref upload.Ref) (upload.Record, error) {
-	return perform(s.world, s.actor, readCall("get record", brief(ref.ID)), showRecord, func() (upload.Record, error) {
+func (s *scheduledRecords) Get(ctx context.Context, ref upload.Ref) (upload.Record, error) {
+	return perform(s.execution, s.actor, readCall("get record", brief(ref.ID)), showRecord, func() (upload.Record, error) {
 		return s.Records.Get(ctx, ref)
 	})
 }
 
-func (s *steppedRecords) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
+func (s *scheduledRecords) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
 	show := showRecord
 	if t.Name == upload.CountFailureName { // whoever counts looks at nothing
 		show = func(upload.Record) string { return showDone(struct{}{}) }
 	}
-	return perform(s.world, s.actor, writeCall(t.Name+" record", brief(ref.ID)), show, func() (upload.Record, error) {
+	return perform(s.execution, s.actor, writeCall(t.Name+" record", brief(ref.ID)), show, func() (upload.Record, error) {
 		return s.Records.Update(ctx, ref, t)
 	})
 }
 
-func (s *steppedRecords) Usage(ctx context.Context, j upload.Journal, e upload.Entry, k policy.KindName) (upload.Usage, error) {
-	return perform(s.world, s.actor, readCall("sum usage", string(e)), showUsage, func() (upload.Usage, error) {
+func (s *scheduledRecords) Usage(ctx context.Context, j upload.Journal, e upload.Entry,
+	k policy.KindName) (upload.Usage, error) {
+	return perform(s.execution, s.actor, readCall("sum usage", string(e)), showUsage, func() (upload.Usage, error) {
 		return s.Records.Usage(ctx, j, e, k)
 	})
 }
 
 func showUsage(u upload.Usage) string { return fmt.Sprintf("%d files, %d bytes", u.Files, u.Bytes) }
 
-// steppedObjects is one actor's way to the objects.
-type steppedObjects struct {
-	*Objects // the methods that no actor calls
-	world    *world
-	actor    *actor
+// scheduledObjects are the objects as one actor calls them.
+type scheduledObjects struct {
+	*Objects  // the methods that no actor calls
+	execution *execution
+	actor     *actor
 }
 
-func (s *steppedObjects) Put(ctx context.Context, key upload.Key, body io.ReadSeeker, size int64) error {
-	_, err := perform(s.world, s.actor, writeCall("put object", short(key)), showDone, func() (struct{}, error) {
+func (s *scheduledObjects) Put(ctx context.Context, key upload.Key, body io.ReadSeeker, size int64) error {
+	_, err := perform(s.execution, s.actor, writeCall("put object", short(key)), showDone, func() (struct{}, error) {
 		if _, err := body.Seek(0, io.SeekStart); err != nil {
 			return struct{}{}, err
 		}
@@ -152,12 +155,12 @@ func (s *steppedObjects) Put(ctx context.Context, key upload.Key, body io.ReadSe
 	return err
 }
 
-func (s *steppedObjects) Open(ctx context.Context, key upload.Key, version upload.Version) (upload.Object, error) {
-	how := goesWell
-	c := call{"open object", short(key) + " version " + string(version), openFates}
-	object, err := perform(s.world, s.actor, c, showObject, func() (upload.Object, error) {
+func (s *scheduledObjects) Open(ctx context.Context, key upload.Key, version upload.Version) (upload.Object, error) {
+	how := noFault
+	c := call{"open object", short(key) + " version " + string(version), openFaults}
+	object, err := perform(s.execution, s.actor, c, showObject, func() (upload.Object, error) {
 		if s.actor != nil {
-			how = s.actor.fate
+			how = s.actor.fault
 		}
 		return s.Objects.Open(ctx, key, version)
 	})
@@ -165,11 +168,11 @@ func (s *steppedObjects) Open(ctx context.Context, key upload.Key, version uploa
 		return upload.Object{}, err
 	}
 	data, _ := s.Objects.Bytes(key, object.Version)
-	watched := &watchedBody{ReadCloser: object.Body, whole: func() { s.world.ledger.read[sumOf(data)] = true }}
-	if how != goesWell {
+	watched := &watchedBody{ReadCloser: object.Body, whole: func() { s.execution.oracle.read[sumOf(data)] = true }}
+	if how != noFault {
 		s.actor.remember(string(how))
 		watched.left = len(data) / 2
-		watched.end = map[fate]error{breaksOff: io.ErrUnexpectedEOF, endsEarly: io.EOF}[how]
+		watched.end = map[fault]error{breaksOff: io.ErrUnexpectedEOF, endsEarly: io.EOF}[how]
 	}
 	object.Body = watched
 	return object, nil
@@ -202,13 +205,13 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (s *steppedObjects) Promote(ctx context.Context, p upload.Promotion) (upload.Copy, error) {
+func (s *scheduledObjects) Promote(ctx context.Context, p upload.Promotion) (upload.Copy, error) {
 	c := writeCall("promote object", fmt.Sprintf("%s version %s", short(p.From), p.Version))
-	return perform(s.world, s.actor, c, showCopy, func() (upload.Copy, error) { return s.Objects.Promote(ctx, p) })
+	return perform(s.execution, s.actor, c, showCopy, func() (upload.Copy, error) { return s.Objects.Promote(ctx, p) })
 }
 
-func (s *steppedObjects) Stat(ctx context.Context, key upload.Key) (upload.Copy, error) {
-	return perform(s.world, s.actor, readCall("stat object", short(key)), showCopy, func() (upload.Copy, error) {
+func (s *scheduledObjects) Stat(ctx context.Context, key upload.Key) (upload.Copy, error) {
+	return perform(s.execution, s.actor, readCall("stat object", short(key)), showCopy, func() (upload.Copy, error) {
 		return s.Objects.Stat(ctx, key)
 	})
 }
@@ -217,18 +220,19 @@ func showCopy(c upload.Copy) string {
 	return fmt.Sprintf("version %s, a copy of version %s, SHA-256 %.8s", c.Version, c.Source, c.SHA256)
 }
 
-func (s *steppedObjects) Remove(ctx context.Context, key upload.Key, version upload.Version) error {
+func (s *scheduledObjects) Remove(ctx context.Context, key upload.Key, version upload.Version) error {
 	c := writeCall("remove object", fmt.Sprintf("%s version %s", short(key), version))
-	_, err := perform(s.world, s.actor, c, showDone, func() (struct{}, error) {
+	_, err := perform(s.execution, s.actor, c, showDone, func() (struct{}, error) {
 		return struct{}{}, s.Objects.Remove(ctx, key, version)
 	})
 	return err
 }
 
-func (s *steppedObjects) Versions(ctx context.Context, key upload.Key) ([]upload.Version, error) {
-	return perform(s.world, s.actor, readCall("list versions of", short(key)), showVersions, func() ([]upload.Version, error) {
-		return s.Objects.Versions(ctx, key)
-	})
+func (s *scheduledObjects) Versions(ctx context.Context, key upload.Key) ([]upload.Version, error) {
+	return perform(s.execution, s.actor, readCall("list versions of", short(key)), showVersions,
+		func() ([]upload.Version, error) {
+			return s.Objects.Versions(ctx, key)
+		})
 }
 
 func showVersions(versions []upload.Version) string { return fmt.Sprint(versions) }

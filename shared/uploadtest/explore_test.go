@@ -13,10 +13,11 @@ import (
 )
 
 var (
-	preemptions = flag.Int("explore.preemptions", 1, "most preemptions of three and more actors; 2 takes a minute")
-	wanderings  = flag.Int("explore.random", 100, "random schedules to run of each scenario beyond the complete ones")
-	every       = flag.Int("explore.every", 1, "explore every n-th scenario alone: the race detector keeps memory of each actor that ever ran")
-	seed        = flag.Uint64("explore.seed", 1, "seed of the random schedules")
+	preemptions     = flag.Int("explore.preemptions", 1, "most preemptions of three and more actors; 2 takes a minute")
+	randomSchedules = flag.Int("explore.random", 100, "random schedules to run of each scenario beyond the complete ones")
+	every           = flag.Int("explore.every", 1,
+		"explore every n-th scenario alone: the race detector keeps memory of each actor that ever ran")
+	seed = flag.Uint64("explore.seed", 1, "seed of the random schedules")
 )
 
 var (
@@ -32,8 +33,8 @@ func settled(b uploadtest.Body) uploadtest.Upload {
 	return uploadtest.Upload{Posted: []uploadtest.Body{b}, Settled: true}
 }
 
-// starts are the states in which actors meet an upload.
-var starts = []struct {
+// initialStates are the states in which actors find an upload.
+var initialStates = []struct {
 	name   string
 	upload uploadtest.Upload
 }{
@@ -48,8 +49,8 @@ var starts = []struct {
 		Declared: upload.Declared{SHA256: fmt.Sprintf("%x", sha256.Sum256(second.Data))}}},
 }
 
-// cast is everybody who may do something with an upload that exists.
-func cast(u uploadtest.Upload) []uploadtest.Actor {
+// allActors is everybody who may do something with an upload that exists.
+func allActors(u uploadtest.Upload) []uploadtest.Actor {
 	actors := []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.DeliverUnversioned(0), uploadtest.Delete(0),
 		uploadtest.Post(0, second), uploadtest.Post(0, broken), uploadtest.Recheck(0)}
 	if len(u.Posted) > 1 {
@@ -58,9 +59,9 @@ func cast(u uploadtest.Upload) []uploadtest.Actor {
 	return actors
 }
 
-// mustHold explores scenarios with compare-and-swap and without, and fails for
+// requireRules explores scenarios with compare-and-swap and without, and fails for
 // each broken rule.
-func mustHold(t *testing.T, scenarios []uploadtest.Scenario) {
+func requireRules(t *testing.T, scenarios []uploadtest.Scenario) {
 	t.Helper()
 	for _, swap := range []bool{true, false} {
 		name := "compare-and-swap"
@@ -84,7 +85,8 @@ func mustHold(t *testing.T, scenarios []uploadtest.Scenario) {
 				total.Complete += report.Complete
 				total.States += report.States
 			}
-			t.Logf("all %d scenarios: %d schedules (%d to the end), %d states", len(scenarios), total.Schedules, total.Complete, total.States)
+			t.Logf("all %d scenarios: %d schedules (%d to the end), %d states", len(scenarios), total.Schedules, total.Complete,
+				total.States)
 		})
 	}
 }
@@ -92,24 +94,24 @@ func mustHold(t *testing.T, scenarios []uploadtest.Scenario) {
 func TestEveryPairOfActorsKeepsTheRulesWithOneFault(t *testing.T) {
 	t.Parallel()
 	bound := uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded}
-	for _, start := range starts {
+	for _, start := range initialStates {
 		t.Run(start.name, func(t *testing.T) {
 			t.Parallel()
 			var scenarios []uploadtest.Scenario
-			actors := cast(start.upload)
+			actors := allActors(start.upload)
 			for i, a := range actors {
 				for _, b := range actors[i:] { // also two of the same
 					scenarios = append(scenarios, uploadtest.Scenario{Name: fmt.Sprintf("%s; %s", a, b),
 						Uploads: []uploadtest.Upload{start.upload}, Actors: []uploadtest.Actor{a, b}, Bound: bound})
 				}
 			}
-			mustHold(t, scenarios)
+			requireRules(t, scenarios)
 		})
 	}
 }
 
-// meetings are scenarios of more uploads or more actors than a pair on one.
-func meetings() []uploadtest.Scenario {
+// multiActorScenarios are scenarios of more uploads or more actors than a pair on one.
+func multiActorScenarios() []uploadtest.Scenario {
 	type actors = []uploadtest.Actor
 	type uploads = []uploadtest.Upload
 	deliver, del, post := uploadtest.Deliver(0, 0), uploadtest.Delete(0), uploadtest.Post
@@ -118,34 +120,49 @@ func meetings() []uploadtest.Scenario {
 	return []uploadtest.Scenario{
 		{Name: "three validators of one version", Uploads: uploads{posted(first)}, Actors: actors{deliver, deliver, deliver}},
 		{Name: "two validators and a deleter", Uploads: uploads{posted(first)}, Actors: actors{deliver, deliver, del}},
-		{Name: "validators of two good versions and a deleter", Uploads: uploads{posted(first, second)}, Actors: actors{deliver, uploadtest.Deliver(0, 1), del}},
-		{Name: "validators of a good and a bad version and a deleter", Uploads: uploads{posted(first, broken)}, Actors: actors{deliver, uploadtest.Deliver(0, 1), del}},
-		{Name: "validators of a good, a bad and again the good version", Uploads: uploads{posted(first, broken)}, Actors: actors{deliver, uploadtest.Deliver(0, 1), deliver}},
-		{Name: "validator, second good post, deleter", Uploads: uploads{posted(first)}, Actors: actors{deliver, post(0, second), del}},
-		{Name: "validator, second bad post, deleter", Uploads: uploads{posted(first)}, Actors: actors{deliver, post(0, broken), del}},
-		{Name: "validator, a script posted, replay", Uploads: uploads{posted(first)}, Actors: actors{deliver, post(0, script), deliver}},
-		{Name: "replay, second post, deleter once stored", Uploads: uploads{settled(first)}, Actors: actors{deliver, post(0, second), del}},
-		{Name: "replay, second post, re-check once rejected", Uploads: uploads{settled(broken)}, Actors: actors{deliver, post(0, second), uploadtest.Recheck(0)}},
-		{Name: "re-check, second post, deleter once rejected", Uploads: uploads{settled(broken)}, Actors: actors{uploadtest.Recheck(0), post(0, second), del}},
+		{Name: "validators of two good versions and a deleter", Uploads: uploads{posted(first, second)},
+			Actors: actors{deliver, uploadtest.Deliver(0, 1), del}},
+		{Name: "validators of a good and a bad version and a deleter", Uploads: uploads{posted(first, broken)},
+			Actors: actors{deliver, uploadtest.Deliver(0, 1), del}},
+		{Name: "validators of a good, a bad and again the good version", Uploads: uploads{posted(first, broken)},
+			Actors: actors{deliver, uploadtest.Deliver(0, 1), deliver}},
+		{Name: "validator, second good post, deleter", Uploads: uploads{posted(first)},
+			Actors: actors{deliver, post(0, second), del}},
+		{Name: "validator, second bad post, deleter", Uploads: uploads{posted(first)},
+			Actors: actors{deliver, post(0, broken), del}},
+		{Name: "validator, a script posted, replay", Uploads: uploads{posted(first)},
+			Actors: actors{deliver, post(0, script), deliver}},
+		{Name: "replay, second post, deleter once stored", Uploads: uploads{settled(first)},
+			Actors: actors{deliver, post(0, second), del}},
+		{Name: "replay, second post, re-check once rejected", Uploads: uploads{settled(broken)},
+			Actors: actors{deliver, post(0, second), uploadtest.Recheck(0)}},
+		{Name: "re-check, second post, deleter once rejected", Uploads: uploads{settled(broken)},
+			Actors: actors{uploadtest.Recheck(0), post(0, second), del}},
 		{Name: "first posts meet", Uploads: uploads{{}}, Actors: actors{post(0, broken), post(0, second), del}},
 		{Name: "request with a body, deleter", Actors: actors{send(first), del}},
 		{Name: "request with a bad body, deleter", Actors: actors{send(script), del}},
 		{Name: "request with a body and an early event", Actors: actors{send(first), uploadtest.DeliverUnversioned(0)}},
 		{Name: "repeated request, deleter", Actors: actors{repeat, repeat, del}},
 		{Name: "thrice repeated request", Actors: actors{repeat, repeat, repeat}},
-		{Name: "same bytes twice where that is refused", Unique: true, Uploads: uploads{posted(first), posted(first)}, Actors: actors{deliver, uploadtest.Deliver(1, 0)}},
-		{Name: "same bytes twice, a replay", Unique: true, Uploads: uploads{posted(first), posted(first)}, Actors: actors{deliver, uploadtest.Deliver(1, 0), uploadtest.Deliver(1, 0)}},
-		{Name: "same bytes twice, the owner deleted", Unique: true, Uploads: uploads{posted(first), posted(first)}, Actors: actors{deliver, uploadtest.Deliver(1, 0), del}},
-		{Name: "same bytes and other bytes, second of the one version", Unique: true, Uploads: uploads{posted(first), settled(first)}, Actors: actors{deliver, post(0, second), uploadtest.Delete(1)}},
-		{Name: "two files where one is allowed", MaxFiles: 1, Uploads: uploads{posted(first), posted(second)}, Actors: actors{deliver, uploadtest.Deliver(1, 0), del}},
+		{Name: "same bytes twice where that is refused", Unique: true, Uploads: uploads{posted(first), posted(first)},
+			Actors: actors{deliver, uploadtest.Deliver(1, 0)}},
+		{Name: "same bytes twice, a replay", Unique: true, Uploads: uploads{posted(first), posted(first)},
+			Actors: actors{deliver, uploadtest.Deliver(1, 0), uploadtest.Deliver(1, 0)}},
+		{Name: "same bytes twice, the owner deleted", Unique: true, Uploads: uploads{posted(first), posted(first)},
+			Actors: actors{deliver, uploadtest.Deliver(1, 0), del}},
+		{Name: "same bytes and other bytes, second of the one version", Unique: true,
+			Uploads: uploads{posted(first), settled(first)}, Actors: actors{deliver, post(0, second), uploadtest.Delete(1)}},
+		{Name: "two files where one is allowed", MaxFiles: 1, Uploads: uploads{posted(first), posted(second)},
+			Actors: actors{deliver, uploadtest.Deliver(1, 0), del}},
 		{Name: "two requests where one file is allowed", MaxFiles: 1, Actors: actors{send(first), send(second)}},
-		{Name: "four at once", Uploads: uploads{posted(first, broken)}, Actors: actors{deliver, uploadtest.Deliver(0, 1), post(0, second), del}},
+		{Name: "four at once", Uploads: uploads{posted(first, broken)},
+			Actors: actors{deliver, uploadtest.Deliver(0, 1), post(0, second), del}},
 	}
 }
 
 func TestMoreActorsKeepTheRulesWithOneFaultAndFewPreemptions(t *testing.T) {
 	t.Parallel()
-	scenarios := meetings()
+	scenarios := multiActorScenarios()
 	for i := range scenarios {
 		scenarios[i].Bound = uploadtest.Bound{Faults: 1, Preemptions: *preemptions}
 		switch len(scenarios[i].Actors) {
@@ -155,15 +172,15 @@ func TestMoreActorsKeepTheRulesWithOneFaultAndFewPreemptions(t *testing.T) {
 			scenarios[i].Bound.Preemptions = *preemptions - 1
 		}
 	}
-	mustHold(t, scenarios)
+	requireRules(t, scenarios)
 }
 
 func TestRandomSchedulesWithManyFaultsKeepTheRules(t *testing.T) {
 	t.Parallel()
 	for _, swap := range []bool{true, false} {
-		for _, s := range meetings() {
+		for _, s := range multiActorScenarios() {
 			s.Swap, s.Bound.Faults = swap, 4
-			report := uploadtest.Wander(s, *seed, *wanderings)
+			report := uploadtest.RandomWalk(s, *seed, *randomSchedules)
 			t.Logf("swap %t: %v", swap, report)
 			if report.Violation != nil {
 				t.Fail()
@@ -173,20 +190,20 @@ func TestRandomSchedulesWithManyFaultsKeepTheRules(t *testing.T) {
 }
 
 // TestVerdictsAreToldWhateverHappens: pairs with a validator among them, and an
-// application that is told.
+// application that is notified.
 func TestVerdictsAreToldWhateverHappens(t *testing.T) {
 	t.Parallel()
 	deliver := uploadtest.Deliver(0, 0)
-	for _, start := range starts[:6] {
+	for _, start := range initialStates[:6] {
 		t.Run(start.name, func(t *testing.T) {
 			t.Parallel()
 			var scenarios []uploadtest.Scenario
-			for _, other := range cast(start.upload) {
-				scenarios = append(scenarios, uploadtest.Scenario{Name: fmt.Sprintf("told; %s; %s", deliver, other), Told: true,
+			for _, other := range allActors(start.upload) {
+				scenarios = append(scenarios, uploadtest.Scenario{Name: fmt.Sprintf("told; %s; %s", deliver, other), Notified: true,
 					Uploads: []uploadtest.Upload{start.upload}, Actors: []uploadtest.Actor{deliver, other},
 					Bound: uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded}})
 			}
-			mustHold(t, scenarios)
+			requireRules(t, scenarios)
 		})
 	}
 }
@@ -196,11 +213,12 @@ func TestVerdictsAreToldWhateverHappens(t *testing.T) {
 func TestThreeKeepTheRulesWhereCountsUndoVerdicts(t *testing.T) {
 	t.Parallel()
 	var scenarios []uploadtest.Scenario
-	for _, third := range []uploadtest.Actor{uploadtest.GiveUp(0), uploadtest.Delete(0)} {
+	for _, third := range []uploadtest.Actor{uploadtest.Expire(0), uploadtest.Delete(0)} {
 		actors := []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.Fail(0), third}
-		for _, start := range starts[:4] {
+		for _, start := range initialStates[:4] {
 			scenarios = append(scenarios, uploadtest.Scenario{Name: fmt.Sprintf("%s; %s", start.name, actors), WritesBack: true,
-				Uploads: []uploadtest.Upload{start.upload}, Actors: actors, Bound: uploadtest.Bound{Faults: 1, Preemptions: *preemptions + 1}})
+				Uploads: []uploadtest.Upload{start.upload}, Actors: actors,
+				Bound: uploadtest.Bound{Faults: 1, Preemptions: *preemptions + 1}})
 		}
 	}
 	for i, s := range scenarios {
@@ -219,38 +237,43 @@ func TestThreeKeepTheRulesWhereCountsUndoVerdicts(t *testing.T) {
 func TestACopyAloneIsJudged(t *testing.T) {
 	t.Parallel()
 	alone := uploadtest.Upload{Posted: []uploadtest.Body{first}, CopyAlone: true}
-	actors := []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.DeliverUnversioned(0), uploadtest.Delete(0), uploadtest.Post(0, second),
-		uploadtest.Post(0, broken), uploadtest.Fail(0), uploadtest.SendAgain(0), uploadtest.GiveUp(0)}
+	actors := []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.DeliverUnversioned(0), uploadtest.Delete(0),
+		uploadtest.Post(0, second),
+		uploadtest.Post(0, broken), uploadtest.Fail(0), uploadtest.Resend(0), uploadtest.Expire(0)}
 	var scenarios []uploadtest.Scenario
 	for i, one := range actors {
 		for _, other := range actors[i:] {
-			scenarios = append(scenarios, uploadtest.Scenario{Name: fmt.Sprintf("%s; %s", one, other), Told: true,
+			scenarios = append(scenarios, uploadtest.Scenario{Name: fmt.Sprintf("%s; %s", one, other), Notified: true,
 				Uploads: []uploadtest.Upload{alone}, Actors: []uploadtest.Actor{one, other},
 				Bound: uploadtest.Bound{Faults: 1, Preemptions: *preemptions + 1}})
 		}
 	}
-	scenarios = append(scenarios, uploadtest.Scenario{Name: "two copies of the same bytes where that is refused", Unique: true, Uploads: []uploadtest.Upload{alone, alone},
-		Actors: []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.DeliverUnversioned(1)}, Bound: uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded}})
-	mustHold(t, scenarios)
+	scenarios = append(scenarios,
+		uploadtest.Scenario{Name: "two copies of the same bytes where that is refused", Unique: true,
+			Uploads: []uploadtest.Upload{alone, alone},
+			Actors:  []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.DeliverUnversioned(1)},
+			Bound:   uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded}})
+	requireRules(t, scenarios)
 }
 
-// TestCountingAndGivingUpKeepTheRules: a hall that counts a failure, and a reconciler,
-// meet the others, also in a store where a count undoes a verdict.
+// TestCountingAndGivingUpKeepTheRules: a validator that counts a failure, and a
+// reconciler, run beside the others, also in a store where a count undoes a verdict.
 func TestCountingAndGivingUpKeepTheRules(t *testing.T) {
 	t.Parallel()
-	for _, start := range starts[:6] {
+	for _, start := range initialStates[:6] {
 		var scenarios []uploadtest.Scenario
-		counting := []uploadtest.Actor{uploadtest.Fail(0), uploadtest.SendAgain(0), uploadtest.GiveUp(0)}
+		counting := []uploadtest.Actor{uploadtest.Fail(0), uploadtest.Resend(0), uploadtest.Expire(0)}
 		for i, one := range counting {
-			for _, other := range append(cast(start.upload), counting[i:]...) {
-				scenarios = append(scenarios, uploadtest.Scenario{Name: fmt.Sprintf("%s; %s", one, other), Told: true, WritesBack: true,
-					Uploads: []uploadtest.Upload{start.upload}, Actors: []uploadtest.Actor{one, other},
-					Bound: uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded}})
+			for _, other := range append(allActors(start.upload), counting[i:]...) {
+				scenarios = append(scenarios,
+					uploadtest.Scenario{Name: fmt.Sprintf("%s; %s", one, other), Notified: true, WritesBack: true,
+						Uploads: []uploadtest.Upload{start.upload}, Actors: []uploadtest.Actor{one, other},
+						Bound: uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded}})
 			}
 		}
 		t.Run(start.name, func(t *testing.T) {
 			t.Parallel()
-			mustHold(t, scenarios)
+			requireRules(t, scenarios)
 		})
 	}
 }
@@ -278,11 +301,12 @@ func TestTheRulesHoldWhicheverAnswerACopyGivesFirst(t *testing.T) {
 		{uploadtest.Deliver(0, 0), uploadtest.Delete(0)},
 	} {
 		scenarios = append(scenarios, uploadtest.Scenario{Name: fmt.Sprint(actors), Actors: actors,
-			Uploads: []uploadtest.Upload{posted(first, second)}, Bound: uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded},
+			Uploads: []uploadtest.Upload{posted(first, second)},
+			Bound:   uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded},
 			Wrap: func(s uploadtest.Stores, _ uploadtest.Memory) uploadtest.Stores {
 				s.Objects = answersExistsFirst{s.Objects}
 				return s
 			}})
 	}
-	mustHold(t, scenarios)
+	requireRules(t, scenarios)
 }

@@ -31,7 +31,8 @@ type listedTo struct {
 
 // Under implements upload.Inventory. As in S3 a delete marker takes a place in its
 // page, and is then left out.
-func (o *Objects) Under(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (upload.InventoryPage, error) {
+func (o *Objects) ListVersions(ctx context.Context, prefix string, cursor upload.Cursor,
+	limit int) (upload.InventoryPage, error) {
 	if err := ctx.Err(); err != nil {
 		return upload.InventoryPage{}, err
 	}
@@ -41,7 +42,8 @@ func (o *Objects) Under(ctx context.Context, prefix string, cursor upload.Cursor
 	var after listedTo
 	if cursor != "" {
 		text, err := base64.RawURLEncoding.DecodeString(string(cursor))
-		if err != nil || json.Unmarshal(text, &after) != nil || after.Prefix != prefix || after.Key == "" || !strings.HasPrefix(string(after.Key), prefix) {
+		if err != nil || json.Unmarshal(text, &after) != nil || after.Prefix != prefix || after.Key == "" ||
+			!strings.HasPrefix(string(after.Key), prefix) {
 			return upload.InventoryPage{}, upload.ErrBadCursor
 		}
 	}
@@ -68,7 +70,7 @@ func (o *Objects) Under(ctx context.Context, prefix string, cursor upload.Cursor
 			places++
 			last = listedTo{prefix, key, v.number}
 			if !v.marker {
-				page.Versions = append(page.Versions, upload.Kept{Key: key, Version: v.id, Size: int64(len(v.body)), At: v.at})
+				page.Versions = append(page.Versions, upload.ObjectVersion{Key: key, Version: v.id, Size: int64(len(v.body)), At: v.at})
 			}
 		}
 	}

@@ -67,7 +67,8 @@ func NewObjects() *Objects {
 func (o *Objects) Clone() *Objects {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	c := &Objects{keys: make(map[upload.Key][]version, len(o.keys)), made: maps.Clone(o.made), arrivals: slices.Clone(o.arrivals), now: o.now}
+	c := &Objects{keys: make(map[upload.Key][]version, len(o.keys)), made: maps.Clone(o.made),
+		arrivals: slices.Clone(o.arrivals), now: o.now}
 	for k, versions := range o.keys {
 		c.keys[k] = slices.Clone(versions)
 	}
@@ -188,7 +189,8 @@ func (o *Objects) Open(ctx context.Context, key upload.Key, id upload.Version) (
 	if v == nil {
 		return upload.Object{}, upload.ErrGone
 	}
-	return upload.Object{Version: v.id, Size: int64(len(v.body)), Body: &body{ctx: ctx, rest: bytes.NewReader(v.body)}}, nil
+	read := &body{ctx: ctx, rest: bytes.NewReader(v.body)}
+	return upload.Object{Version: v.id, Size: int64(len(v.body)), Body: read}, nil
 }
 
 // body reads until it is closed or its context ends.
@@ -239,7 +241,8 @@ func (o *Objects) promote(body []byte, p upload.Promotion) (upload.Copy, error) 
 	if o.newest(p.To) != nil {
 		return upload.Copy{}, upload.ErrExists
 	}
-	o.add(p.To, version{body: body, sha256: sumOf(body), source: p.Version, contentType: p.ContentType, disposition: p.Disposition})
+	o.add(p.To, version{body: body, sha256: sumOf(body), source: p.Version, contentType: p.ContentType,
+		disposition: p.Disposition})
 	return o.newest(p.To).copied(), nil
 }
 
@@ -339,7 +342,8 @@ func (o *Objects) Described(key upload.Key, id upload.Version) (contentType, dis
 }
 
 // ReadRange implements upload.Downloads.
-func (o *Objects) ReadRange(ctx context.Context, key upload.Key, id upload.Version, offset, length int64) (io.ReadCloser, error) {
+func (o *Objects) ReadRange(ctx context.Context, key upload.Key, id upload.Version,
+	offset, length int64) (io.ReadCloser, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -377,7 +381,8 @@ func (o *Objects) Sign(ctx context.Context, f upload.FormRequest) (upload.Form, 
 	if err := ctx.Err(); err != nil {
 		return upload.Form{}, err
 	}
-	policy := fmt.Sprintf("%s %s %d-%d until %s", f.Key, f.ContentType, f.MinBytes, f.MaxBytes, f.Expires.UTC().Format(time.RFC3339))
+	policy := fmt.Sprintf("%s %s %d-%d until %s", f.Key, f.ContentType, f.MinBytes, f.MaxBytes,
+		f.Expires.UTC().Format(time.RFC3339))
 	return upload.Form{Method: "POST", URL: "https://bucket.test/", Expires: f.Expires,
 		Fields: map[string]string{"key": string(f.Key), "Content-Type": f.ContentType, "policy": policy}}, nil
 }

@@ -21,7 +21,7 @@ type Records struct {
 
 	mu      sync.Mutex
 	records map[upload.Ref]upload.Record
-	once    map[onceKey]onceClaim
+	keys    map[scopedKey]keyOwner
 	// removed are the records that a deletion left no tombstone of: what was
 	// removed never comes back, not by a late retry of its creation either.
 	removed map[upload.Ref]bool
@@ -33,7 +33,7 @@ var _ upload.Records = (*Records)(nil)
 type RecordsOptions struct {
 	// Swap makes Create and Update compare-and-swap, with tombstones. Without it the
 	// store behaves as upload.Records allows where Atomic is false: a verdict is read in
-	// one step and written in another, Create claims its idempotency key in a step of its
+	// one step and written in another, Create writes its idempotency key in a step of its
 	// own, a deletion removes the record.
 	Swap bool
 	// WritesBack makes every other Update but a deletion, without Swap, read in one step
@@ -48,9 +48,9 @@ type RecordsOptions struct {
 	Between func(ctx context.Context, step string)
 }
 
-type onceKey struct{ scope, key string }
+type scopedKey struct{ scope, key string }
 
-type onceClaim struct {
+type keyOwner struct {
 	fingerprint string
 	expires     time.Time
 	owner       upload.Ref
@@ -62,7 +62,7 @@ func NewRecords(o RecordsOptions) *Records {
 		o.Between = func(context.Context, string) {}
 	}
 	return &Records{options: o, records: map[upload.Ref]upload.Record{},
-		once: map[onceKey]onceClaim{}, removed: map[upload.Ref]bool{}}
+		keys: map[scopedKey]keyOwner{}, removed: map[upload.Ref]bool{}}
 }
 
 // Clone copies the store with all it holds.
@@ -71,43 +71,43 @@ func (s *Records) Clone() *Records {
 	defer s.mu.Unlock()
 	// Stored records are never changed in place, so a shallow copy is enough.
 	return &Records{options: s.options, records: maps.Clone(s.records),
-		once: maps.Clone(s.once), removed: maps.Clone(s.removed)}
+		keys: maps.Clone(s.keys), removed: maps.Clone(s.removed)}
 }
 
 // Atomic is what RecordsOptions.Swap says.
 func (s *Records) Atomic() bool { return s.options.Swap }
 
 // Create implements upload.Records.
-func (s *Records) Create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
+func (s *Records) Create(ctx context.Context, r upload.Record, key *upload.IdempotencyKey) (upload.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return upload.Record{}, err
 	}
-	earlier, found, err := s.createAfterClaim(r, once)
+	earlier, found, err := s.createUnlessRepeated(r, key)
 	if err != nil || found {
 		return earlier, err
 	}
-	if once != nil && !s.options.Swap {
-		s.options.Between(ctx, "claim the idempotency key")
+	if key != nil && !s.options.Swap {
+		s.options.Between(ctx, "write the idempotency key")
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.claim(r.Ref(), once)
+		s.keep(r.Ref(), key)
 	}
 	return r, nil
 }
 
-// createAfterClaim looks for an earlier claim and, when there is none, creates r
-// and, if that is to be one step, claims.
-func (s *Records) createAfterClaim(r upload.Record, once *upload.Once) (earlier upload.Record, found bool, err error) {
+// createUnlessRepeated looks for an earlier use of the key. Without one it creates r and,
+// if that is one step, keeps the key.
+func (s *Records) createUnlessRepeated(r upload.Record, key *upload.IdempotencyKey) (_ upload.Record, found bool, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if once != nil {
+	if key != nil {
 		now := r.CreatedAt
 		if s.options.Now != nil {
 			now = s.options.Now()
 		}
-		c, claimed := s.once[onceKey{once.Scope, once.Key}]
-		if claimed && now.Before(c.expires) {
-			if c.fingerprint != once.Fingerprint {
+		c, used := s.keys[scopedKey{key.Scope, key.Key}]
+		if used && now.Before(c.expires) {
+			if c.fingerprint != key.Fingerprint {
 				return upload.Record{}, false, upload.ErrKeyReused
 			}
 			// The owner is missing only where a deletion leaves no tombstone: then
@@ -121,14 +121,14 @@ func (s *Records) createAfterClaim(r upload.Record, once *upload.Once) (earlier 
 		return upload.Record{}, false, upload.ErrExists
 	}
 	s.records[r.Ref()] = detach(r)
-	if once != nil && s.options.Swap {
-		s.claim(r.Ref(), once)
+	if key != nil && s.options.Swap {
+		s.keep(r.Ref(), key)
 	}
 	return upload.Record{}, false, nil
 }
 
-func (s *Records) claim(owner upload.Ref, once *upload.Once) {
-	s.once[onceKey{once.Scope, once.Key}] = onceClaim{once.Fingerprint, once.Expires, owner}
+func (s *Records) keep(owner upload.Ref, key *upload.IdempotencyKey) {
+	s.keys[scopedKey{key.Scope, key.Key}] = keyOwner{key.Fingerprint, key.Expires, owner}
 }
 
 // Get implements upload.Records.
@@ -219,14 +219,16 @@ func (s *Records) admit(r upload.Record, a upload.Admission) error {
 			continue
 		}
 		stored.Files, stored.Bytes = stored.Files+1, stored.Bytes+other.Size
-		if a.Unique && other.SHA256 == r.SHA256 && (owner == nil || older(other, *owner)) {
+		if other.SHA256 == r.SHA256 && (owner == nil || older(other, *owner)) {
 			owner = &other
 		}
 	}
-	if owner != nil {
-		return &upload.DuplicateError{Earlier: owner.ID}
-	}
-	return a.Fits(stored, r.Size)
+	return a.Check(r.Size, func() (upload.ID, error) {
+		if owner == nil {
+			return "", nil
+		}
+		return owner.ID, nil
+	}, func() (upload.Usage, error) { return stored, nil })
 }
 
 // older orders records by creation.
@@ -259,12 +261,12 @@ func (s *Records) peek(ref upload.Ref) (upload.Record, bool) {
 func (s *Records) Digest() [sha256.Size]byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	lines := make([]string, 0, len(s.records)+len(s.once))
+	lines := make([]string, 0, len(s.records)+len(s.keys))
 	for ref, r := range s.records {
 		lines = append(lines, "record "+ref.String()+" "+factsOf(r))
 	}
-	for k, c := range s.once {
-		lines = append(lines, fmt.Sprintf("once %q %q %q %s %d", k.scope, k.key, c.fingerprint, c.owner, c.expires.UnixNano()))
+	for k, c := range s.keys {
+		lines = append(lines, fmt.Sprintf("key %q %q %q %s %d", k.scope, k.key, c.fingerprint, c.owner, c.expires.UnixNano()))
 	}
 	for ref := range s.removed {
 		lines = append(lines, "removed "+ref.String())
@@ -282,9 +284,10 @@ func factsOf(r upload.Record) string {
 	if r.LastFailure != nil {
 		failure = strconv.Itoa(r.Failures) + ":" + r.LastFailure.Message
 	}
-	again := strconv.Itoa(r.Reenqueued) + "@" + r.ReenqueuedAt.Format(time.RFC3339Nano)
-	return strings.Join([]string{string(r.Status), string(r.JudgedVersion), string(r.ServedVersion), strconv.FormatInt(r.Size, 10),
-		r.ContentType, r.SHA256, reason, failure, again, r.CreatedAt.Format(time.RFC3339Nano), r.SettledAt.Format(time.RFC3339Nano), r.DeletedAt.Format(time.RFC3339Nano)}, " ")
+	again := strconv.Itoa(r.Resends) + "@" + r.ResentAt.Format(time.RFC3339Nano)
+	return strings.Join([]string{string(r.Status), string(r.JudgedVersion), string(r.ServedVersion),
+		strconv.FormatInt(r.Size, 10), r.ContentType, r.SHA256, reason, failure, again, r.CreatedAt.Format(time.RFC3339Nano),
+		r.SettledAt.Format(time.RFC3339Nano), r.DeletedAt.Format(time.RFC3339Nano)}, " ")
 }
 
 // detach copies what a record points to, so that nobody shares memory with the

@@ -14,7 +14,8 @@ import (
 )
 
 // Usage implements upload.Records.
-func (s *Records) Usage(ctx context.Context, j upload.Journal, e upload.Entry, k policy.KindName) (upload.Usage, error) {
+func (s *Records) Usage(ctx context.Context, j upload.Journal, e upload.Entry,
+	k policy.KindName) (upload.Usage, error) {
 	if err := ctx.Err(); err != nil {
 		return upload.Usage{}, err
 	}
@@ -60,23 +61,19 @@ func (p position) compare(q position) int {
 	return cmp.Or(p.At.Compare(q.At), cmp.Compare(p.Ref.ID, q.Ref.ID), strings.Compare(p.Ref.String(), q.Ref.String()))
 }
 
-// maxCursorBytes is more than a cursor has that this store gave.
-const maxCursorBytes = 4096
-
 // page gives one page of the records that match, by creation.
-func (s *Records) page(ctx context.Context, list upload.ListName, newestFirst bool, c upload.Cursor, limit int, match func(upload.Record) bool) (upload.Page, error) {
+func (s *Records) page(ctx context.Context, list upload.ListName, newestFirst bool, c upload.Cursor, limit int,
+	match func(upload.Record) bool) (upload.Page, error) {
 	if err := ctx.Err(); err != nil {
 		return upload.Page{}, err
 	}
-	if limit < 1 || limit > upload.MaxPage {
-		return upload.Page{}, fmt.Errorf("limit %d is not 1 to %d", limit, upload.MaxPage)
+	text, err := list.Start(c, limit)
+	if err != nil {
+		return upload.Page{}, err
 	}
 	var after position
-	if c != "" {
-		text, err := list.Place(c, maxCursorBytes)
-		if err != nil || json.Unmarshal(text, &after) != nil {
-			return upload.Page{}, upload.ErrBadCursor
-		}
+	if text != nil && json.Unmarshal(text, &after) != nil {
+		return upload.Page{}, upload.ErrBadCursor
 	}
 	order := position.compare
 	if newestFirst {

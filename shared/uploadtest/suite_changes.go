@@ -50,7 +50,8 @@ var deleteCases = []recordsCase{
 var reopenCases = []recordsCase{
 	{"a rejected record is pending again without its verdict", func(s *recordsSuite) {
 		r := s.pending()
-		s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: "slow"}), "note a failure")
+		s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: "slow"}),
+			"note a failure")
 		rejected := s.settle(r.Ref(), s.rejecting())
 		got, err := s.store.Update(s.ctx, r.Ref(), upload.Reopen())
 		s.must(err, "reopen")
@@ -79,11 +80,11 @@ var adoptCases = []recordsCase{
 	{"what the replaced service stored takes a verdict and is as any other", func(s *recordsSuite) {
 		r := s.pending()
 		old := s.settle(r.Ref(), upload.Verdict{Status: upload.Stored})
-		if !old.Old() {
+		if !old.Legacy() {
 			s.Fatalf("%+v is not old", old)
 		}
 		v := s.storing()
-		v.Version = upload.OldVersion
+		v.Version = upload.LegacyVersion
 		got, err := s.store.Update(s.ctx, r.Ref(), upload.Adopt(v))
 		s.must(err, "adopt")
 		s.same(got, v.Apply(old))
@@ -134,12 +135,14 @@ var failureCases = []recordsCase{
 		}
 	}},
 	{"what is not there has no failures", func(s *recordsSuite) {
-		s.is(upload.NoteFailure(s.ctx, s.store, s.draft().Ref(), upload.Failure{At: s.clock.now(), Message: "no"}), upload.ErrNotFound, "note a failure")
+		s.is(upload.NoteFailure(s.ctx, s.store, s.draft().Ref(), upload.Failure{At: s.clock.now(), Message: "no"}),
+			upload.ErrNotFound, "note a failure")
 	}},
 	{"a message without end is kept from its beginning in whole characters", func(s *recordsSuite) {
 		for _, message := range []string{strings.Repeat("é", 100_000), "x" + strings.Repeat("€", 70_000)} {
 			r := s.pending()
-			s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: message}), "note a failure")
+			s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: message}),
+				"note a failure")
 			got, err := s.store.Get(s.ctx, r.Ref())
 			s.must(err, "get")
 			if got.LastFailure == nil {
@@ -173,7 +176,7 @@ var resendCases = []recordsCase{
 				at := s.clock.now().Add(time.Duration(seen) * time.Hour)
 				got, err := s.store.Update(s.ctx, r.Ref(), upload.CountResend(seen, at))
 				s.must(err, "count a further message of a %s record", r.Status)
-				r = After(upload.CountResend(r.Reenqueued, at), r)
+				r = After(upload.CountResend(r.Resends, at), r)
 				s.same(got, r)
 				s.stands(r)
 			}
@@ -194,14 +197,15 @@ var resendCases = []recordsCase{
 			_, err := s.store.Update(s.ctx, r.Ref(), upload.CountResend(0, s.clock.now()))
 			return err
 		}), upload.ErrConflict)
-		s.stands(After(upload.CountResend(r.Reenqueued, s.clock.now()), r))
+		s.stands(After(upload.CountResend(r.Resends, s.clock.now()), r))
 	}},
 	{"a verdict and failures leave the count, a re-check begins anew", func(s *recordsSuite) {
 		r := s.reenqueue(s.pending(), s.clock.now())
-		s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: "slow"}), "note a failure")
+		s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: "slow"}),
+			"note a failure")
 		rejected := s.settle(r.Ref(), s.rejecting())
-		if rejected.Reenqueued != 1 || rejected.Failures != 1 {
-			s.Errorf("after its verdict: %d messages, %d failures", rejected.Reenqueued, rejected.Failures)
+		if rejected.Resends != 1 || rejected.Failures != 1 {
+			s.Errorf("after its verdict: %d messages, %d failures", rejected.Resends, rejected.Failures)
 		}
 		got, err := s.store.Update(s.ctx, r.Ref(), upload.Reopen())
 		s.must(err, "reopen")
@@ -216,9 +220,9 @@ var resendCases = []recordsCase{
 
 func (s *recordsSuite) reenqueue(r upload.Record, at time.Time) upload.Record {
 	s.Helper()
-	got, err := s.store.Update(s.ctx, r.Ref(), upload.CountResend(r.Reenqueued, at))
+	got, err := s.store.Update(s.ctx, r.Ref(), upload.CountResend(r.Resends, at))
 	s.must(err, "count a further message of %s", r.Ref())
-	s.same(got, After(upload.CountResend(r.Reenqueued, at), r))
+	s.same(got, After(upload.CountResend(r.Resends, at), r))
 	return got
 }
 

@@ -327,7 +327,8 @@ var downloadCases = []objectsCase{
 			return
 		}
 		key, _, version := s.put([]byte("bytes"))
-		link, err := d.Link(s.ctx, upload.Link{Key: key, Version: version, ContentType: "image/png", Disposition: "inline", Lifetime: time.Minute})
+		link, err := d.Link(s.ctx,
+			upload.Link{Key: key, Version: version, ContentType: "image/png", Disposition: "inline", Lifetime: time.Minute})
 		s.must(err, "sign a link")
 		if !strings.Contains(link, string(key)) || !strings.Contains(link, string(version)) {
 			s.Errorf("the link %s does not name %q and %q", link, key, version)
@@ -335,7 +336,8 @@ var downloadCases = []objectsCase{
 	}},
 }
 
-func (s *objectsSuite) readRange(d upload.Downloads, key upload.Key, version upload.Version, offset, length int64) (string, error) {
+func (s *objectsSuite) readRange(d upload.Downloads, key upload.Key, version upload.Version,
+	offset, length int64) (string, error) {
 	body, err := d.ReadRange(s.ctx, key, version, offset, length)
 	if err != nil {
 		return "", err

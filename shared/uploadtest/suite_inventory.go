@@ -50,19 +50,19 @@ type inventorySuite struct {
 }
 
 // put adds a version of so many bytes.
-func (s *inventorySuite) put(name string, size int) upload.Kept {
+func (s *inventorySuite) put(name string, size int) upload.ObjectVersion {
 	s.Helper()
 	key := upload.Key(s.prefix + name)
 	at := s.Now()
 	version := s.Overwrite(s.T, key, bytes.Repeat([]byte("x"), size))
-	return upload.Kept{Key: key, Version: version, Size: int64(size), At: at}
+	return upload.ObjectVersion{Key: key, Version: version, Size: int64(size), At: at}
 }
 
 // under gives everything under a prefix in pages of a limit, page by page.
-func (s *inventorySuite) under(prefix string, limit int) (pages [][]upload.Kept) {
+func (s *inventorySuite) under(prefix string, limit int) (pages [][]upload.ObjectVersion) {
 	s.Helper()
 	for cursor := upload.Cursor(""); ; {
-		page, err := s.Inventory.Under(s.Context(), prefix, cursor, limit)
+		page, err := s.Inventory.ListVersions(s.Context(), prefix, cursor, limit)
 		if err != nil {
 			s.Fatalf("list %q from %q: %v", prefix, cursor, err)
 		}
@@ -81,10 +81,10 @@ func (s *inventorySuite) under(prefix string, limit int) (pages [][]upload.Kept)
 }
 
 // lists checks that a prefix holds exactly want, in order, in pages of a limit.
-func (s *inventorySuite) lists(prefix string, limit int, want ...upload.Kept) {
+func (s *inventorySuite) lists(prefix string, limit int, want ...upload.ObjectVersion) {
 	s.Helper()
 	got := slices.Concat(s.under(prefix, limit)...)
-	same := slices.EqualFunc(got, want, func(a, b upload.Kept) bool {
+	same := slices.EqualFunc(got, want, func(a, b upload.ObjectVersion) bool {
 		return a.Key == b.Key && a.Version == b.Version && a.Size == b.Size && a.At.Sub(b.At).Abs() < 10*time.Second
 	})
 	if !same {
@@ -94,14 +94,14 @@ func (s *inventorySuite) lists(prefix string, limit int, want ...upload.Kept) {
 
 func (s *inventorySuite) refuses(prefix string, cursor upload.Cursor) {
 	s.Helper()
-	if _, err := s.Inventory.Under(s.Context(), prefix, cursor, 10); !errors.Is(err, upload.ErrBadCursor) {
+	if _, err := s.Inventory.ListVersions(s.Context(), prefix, cursor, 10); !errors.Is(err, upload.ErrBadCursor) {
 		s.Errorf("list %q from the cursor %.60q: %v, want ErrBadCursor", prefix, cursor, err)
 	}
 }
 
 var inventoryCases = []inventoryCase{
 	{"keys come in the order of their bytes", func(s *inventorySuite) {
-		var want []upload.Kept
+		var want []upload.ObjectVersion
 		for _, name := range []string{"A", "a b", "a+b", "a-b", "a.b", "a/b", "a/c/d", "a0", "b", "é"} {
 			want = append(want, s.put(name, 1))
 		}
@@ -109,7 +109,7 @@ var inventoryCases = []inventoryCase{
 		s.lists(s.prefix, 3, want...)
 	}},
 	{"the newest version of a key comes first, whatever the page", func(s *inventorySuite) {
-		var a, b []upload.Kept
+		var a, b []upload.ObjectVersion
 		for size := range 3 {
 			a = append(a, s.put("a", size))
 		}
@@ -118,7 +118,7 @@ var inventoryCases = []inventoryCase{
 		}
 		slices.Reverse(a)
 		slices.Reverse(b)
-		want := slices.Concat(a, b, []upload.Kept{s.put("c", 20)})
+		want := slices.Concat(a, b, []upload.ObjectVersion{s.put("c", 20)})
 		for limit := 1; limit <= len(want)+1; limit++ {
 			s.lists(s.prefix, limit, want...)
 		}
@@ -152,7 +152,7 @@ var inventoryCases = []inventoryCase{
 	}},
 	{"a limit is 1 to MaxPage", func(s *inventorySuite) {
 		for _, limit := range []int{-1, 0, upload.MaxPage + 1} {
-			if _, err := s.Inventory.Under(s.Context(), s.prefix, "", limit); err == nil {
+			if _, err := s.Inventory.ListVersions(s.Context(), s.prefix, "", limit); err == nil {
 				s.Errorf("a limit of %d is taken", limit)
 			}
 		}
@@ -160,18 +160,19 @@ var inventoryCases = []inventoryCase{
 	}},
 	{"a list goes on after what its page ended with was removed", func(s *inventorySuite) {
 		oldest, middle, newest, last := s.put("a", 1), s.put("a", 2), s.put("a", 3), s.put("b", 4)
-		page, err := s.Inventory.Under(s.Context(), s.prefix, "", 2)
+		page, err := s.Inventory.ListVersions(s.Context(), s.prefix, "", 2)
 		if err != nil || len(page.Versions) != 2 || page.Versions[1].Version != middle.Version || page.Next == "" {
 			s.Fatalf("%+v, %v: want a page that ends with %+v", page, err, middle)
 		}
-		rest := func(want ...upload.Kept) {
+		rest := func(want ...upload.ObjectVersion) {
 			s.Helper()
-			got, err := s.Inventory.Under(s.Context(), s.prefix, page.Next, 10)
-			if err != nil || !slices.EqualFunc(got.Versions, want, func(a, b upload.Kept) bool { return a.Key == b.Key && a.Version == b.Version }) {
+			got, err := s.Inventory.ListVersions(s.Context(), s.prefix, page.Next, 10)
+			if err != nil || !slices.EqualFunc(got.Versions, want,
+				func(a, b upload.ObjectVersion) bool { return a.Key == b.Key && a.Version == b.Version }) {
 				s.Errorf("%+v, %v: want %+v", got, err, want)
 			}
 		}
-		for _, gone := range []upload.Kept{middle, newest} {
+		for _, gone := range []upload.ObjectVersion{middle, newest} {
 			if err := s.Objects.Remove(s.Context(), gone.Key, gone.Version); err != nil {
 				s.Fatal(err)
 			}
@@ -186,7 +187,7 @@ var inventoryCases = []inventoryCase{
 		s.put("in/a", 1)
 		s.put("in/b", 2)
 		s.put("other/a", 3)
-		page, err := s.Inventory.Under(s.Context(), s.prefix+"in/", "", 1)
+		page, err := s.Inventory.ListVersions(s.Context(), s.prefix+"in/", "", 1)
 		if err != nil || page.Next == "" {
 			s.Fatalf("%+v, %v: want a page with a next one", page, err)
 		}
@@ -203,7 +204,7 @@ var inventoryCases = []inventoryCase{
 	{"an ended context lists nothing", func(s *inventorySuite) {
 		ctx, cancel := context.WithCancel(s.Context())
 		cancel()
-		if _, err := s.Inventory.Under(ctx, s.prefix, "", 10); !errors.Is(err, context.Canceled) {
+		if _, err := s.Inventory.ListVersions(ctx, s.prefix, "", 10); !errors.Is(err, context.Canceled) {
 			s.Errorf("%v, want context.Canceled", err)
 		}
 	}},

@@ -147,7 +147,9 @@ var listCases = []recordsCase{
 		s.pending()
 		s.pending()
 		first := s.page(s.list(upload.Pending), "", 1)
-		if again := s.page(s.list(upload.Pending), first.Next, 1); !slices.Equal(idsOf(again.Records), idsOf(s.page(s.list(upload.Pending), first.Next, 1).Records)) {
+		second := s.page(s.list(upload.Pending), first.Next, 1)
+		again := s.page(s.list(upload.Pending), first.Next, 1)
+		if !slices.Equal(idsOf(again.Records), idsOf(second.Records)) {
 			s.Error("the same cursor gave two different pages")
 		}
 	}},
@@ -259,7 +261,8 @@ var scanCases = []recordsCase{
 
 // hostileCursors are cursors that no list gave.
 func hostileCursors() []upload.Cursor {
-	cursors := []upload.Cursor{"x", "0", "-1", " ", "\x00", "AAAA", "====", "null", "e30", "W10", "bnVsbA", "{}", "../..", "%00", "é",
+	cursors := []upload.Cursor{"x", "0", "-1", " ", "\x00", "AAAA", "====", "null", "e30", "W10", "bnVsbA", "{}", "../..",
+		"%00", "é",
 		upload.Cursor(strings.Repeat("A", 100_000))}
 	for _, text := range hostileTexts {
 		cursors = append(cursors, upload.Cursor(text), upload.Cursor(base64.RawURLEncoding.EncodeToString([]byte(text))))
@@ -322,16 +325,18 @@ var everyCases = []recordsCase{
 		cancel()
 		fresh := s.draft()
 		for name, call := range map[string]func() error{
-			"Create": func() error { _, err := s.store.Create(ended, fresh, s.once("scope", "key", "print")); return err },
+			"Create": func() error { _, err := s.store.Create(ended, fresh, s.key("scope", "key", "print")); return err },
 			"Get":    func() error { _, err := s.store.Get(ended, p.Ref()); return err },
 			"Settle": func() error { _, err := s.store.Update(ended, p.Ref(), upload.Settle(s.storing())); return err },
 			"Delete": func() error {
 				_, err := s.store.Update(ended, p.Ref(), upload.Delete(s.clock.now(), s.clock.now()))
 				return err
 			},
-			"Reopen":      func() error { _, err := s.store.Update(ended, x.Ref(), upload.Reopen()); return err },
-			"NoteFailure": func() error { return upload.NoteFailure(ended, s.store, p.Ref(), upload.Failure{At: s.clock.now()}) },
-			"Usage":       func() error { _, err := s.store.Usage(ended, p.Journal, p.Entry, p.Kind); return err },
+			"Reopen": func() error { _, err := s.store.Update(ended, x.Ref(), upload.Reopen()); return err },
+			"NoteFailure": func() error {
+				return upload.NoteFailure(ended, s.store, p.Ref(), upload.Failure{At: s.clock.now()})
+			},
+			"Usage": func() error { _, err := s.store.Usage(ended, p.Journal, p.Entry, p.Kind); return err },
 		} {
 			s.is(call(), context.Canceled, "%s", name)
 		}

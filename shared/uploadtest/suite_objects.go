@@ -37,7 +37,8 @@ func RunObjects(t *testing.T, open func(t *testing.T) ObjectsHarness) {
 		cases []objectsCase
 	}{
 		{"Put", putCases}, {"Open", openCases}, {"Promote", promoteCases}, {"Stat", statCases},
-		{"Remove", removeCases}, {"Versions", versionsCases}, {"Every method", everyObjectCases}, {"Downloads", downloadCases},
+		{"Remove", removeCases}, {"Versions", versionsCases}, {"Every method", everyObjectCases},
+		{"Downloads", downloadCases},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, c := range group.cases {
@@ -110,7 +111,8 @@ func (s *objectsSuite) holds(key upload.Key, version upload.Version, body []byte
 	got, err := io.ReadAll(o.Body)
 	s.must(errors.Join(err, o.Body.Close()), "read %q version %q", key, version)
 	if !bytes.Equal(got, body) || o.Size != int64(len(body)) {
-		s.Fatalf("%q version %q has %d bytes beginning %.20q and says %d, want %d beginning %.20q", key, version, len(got), got, o.Size, len(body), body)
+		s.Fatalf("%q version %q has %d bytes beginning %.20q and says %d, want %d beginning %.20q", key, version, len(got),
+			got, o.Size, len(body), body)
 	}
 	if o.Version == "" || version != "" && o.Version != version {
 		s.Fatalf("%q version %q was answered with version %q", key, version, o.Version)
@@ -217,7 +219,8 @@ var putCases = []objectsCase{
 	{"a body that is not as long as announced is an error and stores nothing", func(s *objectsSuite) {
 		for _, size := range []int64{0, 1, 9, 11, 1000} {
 			key, _ := s.keys()
-			if err := s.Objects.Put(s.ctx, key, strings.NewReader("ten bytes."), size); err == nil || errors.Is(err, upload.ErrExists) {
+			if err := s.Objects.Put(s.ctx, key, strings.NewReader("ten bytes."), size); err == nil ||
+				errors.Is(err, upload.ErrExists) {
 				s.Errorf("ten bytes put as %d: error is %v", size, err)
 			}
 			s.gone(key)

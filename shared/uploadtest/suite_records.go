@@ -29,8 +29,10 @@ func RunRecords(t *testing.T, open func(t *testing.T, now func() time.Time) uplo
 		name  string
 		cases []recordsCase
 	}{
-		{"Create", createCases}, {"Once", onceCases}, {"Settle", settleCases}, {"Unique", uniqueCases}, {"Quota", quotaCases},
-		{"Delete", deleteCases}, {"Reopen", reopenCases}, {"Adopt", adoptCases}, {"CountFailure", failureCases}, {"CountResend", resendCases},
+		{"Create", createCases}, {"Idempotency keys", idempotencyCases}, {"Settle", settleCases}, {"Unique", uniqueCases},
+		{"Quota", quotaCases},
+		{"Delete", deleteCases}, {"Reopen", reopenCases}, {"Adopt", adoptCases}, {"CountFailure", failureCases},
+		{"CountResend", resendCases},
 		{"Usage", usageCases}, {"List", listCases}, {"Scans", scanCases}, {"Every method", everyCases},
 	} {
 		t.Run(group.name, func(t *testing.T) {
@@ -138,7 +140,8 @@ func (s *recordsSuite) storing() upload.Verdict {
 
 func (s *recordsSuite) rejecting() upload.Verdict {
 	return upload.Verdict{Status: upload.Rejected, Version: "quarantine-v2", At: s.clock.now(), Size: 99,
-		ContentType: "text/html", SHA256: otherSHA, Reason: &upload.Reason{Code: upload.TypeMismatch, Message: "This is no picture."}}
+		ContentType: "text/html", SHA256: otherSHA,
+		Reason: &upload.Reason{Code: upload.TypeMismatch, Message: "This is no picture."}}
 }
 
 func (s *recordsSuite) settle(ref upload.Ref, v upload.Verdict) upload.Record {
@@ -237,7 +240,8 @@ func (s *recordsSuite) winners(errs []error, lost error) int {
 // elsewhere are refs with the same id that are other uploads.
 func elsewhere(ref upload.Ref) []upload.Ref {
 	journal, entry, kind, id := ref, ref, ref, ref
-	journal.Journal, entry.Entry, kind.Kind, id.ID = "journal-2", "entry_B", "documents", "019affff-0000-7000-8000-000000000000"
+	journal.Journal, entry.Entry, kind.Kind, id.ID = "journal-2", "entry_B", "documents",
+		"019affff-0000-7000-8000-000000000000"
 	swapped := ref
 	swapped.Journal, swapped.Entry = upload.Journal(ref.Entry), upload.Entry(ref.Journal)
 	sql := ref
@@ -285,7 +289,8 @@ var createCases = []recordsCase{
 			s.is(err, upload.ErrNotFound, "reopen %s", ref)
 			_, err = s.store.Update(s.ctx, ref, upload.Delete(s.clock.now(), s.clock.now()))
 			s.is(err, upload.ErrNotFound, "delete %s", ref)
-			s.is(upload.NoteFailure(s.ctx, s.store, ref, upload.Failure{At: s.clock.now(), Message: "no"}), upload.ErrNotFound, "note a failure of %s", ref)
+			s.is(upload.NoteFailure(s.ctx, s.store, ref, upload.Failure{At: s.clock.now(), Message: "no"}), upload.ErrNotFound,
+				"note a failure of %s", ref)
 		}
 		s.stands(r)
 	}},
@@ -300,7 +305,8 @@ var createCases = []recordsCase{
 			r.Failures, r.LastFailure = 1, &failure
 			s.stands(r)
 			v := s.rejecting()
-			v.Version, v.ContentType, v.Reason = upload.Version(text), text, &upload.Reason{Code: upload.Code(text), Message: text}
+			v.Version, v.ContentType, v.Reason = upload.Version(text), text,
+				&upload.Reason{Code: upload.Code(text), Message: text}
 			r = v.Apply(r)
 			s.same(s.settle(r.Ref(), v), r)
 			s.stands(r)
@@ -327,6 +333,8 @@ var createCases = []recordsCase{
 
 // hostileTexts try the borders of whatever language a store speaks.
 var hostileTexts = []string{
-	`'); DROP TABLE uploads; --`, `" OR ""="`, "`;\\", `%_*?[a-z]`, "line\r\nbreak\ttab", "\x01\x7f", "𝕏 👩\u200d🚀 \u0645\u0631\u062d\u0628\u0627",
-	"\u202egnp.exe", "null", "NULL", "{\"$ne\":1}", "#a :b @c $d ?1", " leading and trailing ", "<script>", "e\u0301 is not \u00e9",
+	`'); DROP TABLE uploads; --`, `" OR ""="`, "`;\\", `%_*?[a-z]`, "line\r\nbreak\ttab", "\x01\x7f",
+	"𝕏 👩\u200d🚀 \u0645\u0631\u062d\u0628\u0627",
+	"\u202egnp.exe", "null", "NULL", "{\"$ne\":1}", "#a :b @c $d ?1", " leading and trailing ", "<script>",
+	"e\u0301 is not \u00e9",
 }

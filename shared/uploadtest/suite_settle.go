@@ -28,7 +28,8 @@ var settleCases = []recordsCase{
 	}},
 	{"a verdict without facts leaves them unknown", func(s *recordsSuite) {
 		r := s.pending()
-		v := upload.Verdict{Status: upload.Rejected, At: s.clock.now(), Reason: &upload.Reason{Code: upload.NeverArrived, Message: "Nothing came."}}
+		v := upload.Verdict{Status: upload.Rejected, At: s.clock.now(),
+			Reason: &upload.Reason{Code: upload.NeverArrived, Message: "Nothing came."}}
 		s.same(s.settle(r.Ref(), v), v.Apply(r))
 		s.stands(v.Apply(r))
 	}},

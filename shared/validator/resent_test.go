@@ -17,7 +17,7 @@ func resent(t testing.TB, receptions string) events.SQSMessage {
 	m := message(t, "again", arrived(1))
 	m.Attributes["ApproximateReceiveCount"] = receptions
 	count := "1"
-	m.MessageAttributes = map[string]events.SQSMessageAttribute{arrival.ReenqueuedAttribute: {DataType: "Number", StringValue: &count}}
+	m.MessageAttributes = map[string]events.SQSMessageAttribute{arrival.ResendAttribute: {DataType: "Number", StringValue: &count}}
 	return m
 }
 

@@ -93,7 +93,7 @@ func (v *Validator) handle(ctx context.Context, message events.SQSMessage, invoc
 	receiveCount := message.Attributes["ApproximateReceiveCount"]
 	log := v.Log.With("message_id", message.MessageId, "receive_count", receiveCount)
 	spent := false
-	if _, resent := message.MessageAttributes[arrival.ReenqueuedAttribute]; resent {
+	if _, resent := message.MessageAttributes[arrival.ResendAttribute]; resent {
 		log = log.With("reenqueued", true)
 		n, err := strconv.Atoi(receiveCount)
 		spent = err == nil && n > reenqueuedReceptions

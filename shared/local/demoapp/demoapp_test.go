@@ -87,7 +87,7 @@ func TestAccessUnderstandsItOverASocket(t *testing.T) {
 	}{
 		{"Bearer demo", "j", 0}, {"demo", "j", 0}, {"Bearer other", "j", 403}, {"", "j", 401}, {"demo", "j j", 403},
 	} {
-		err := application.Allow(t.Context(), c.authorization, c.journal, "e")
+		err := application.Authorize(t.Context(), c.authorization, c.journal, "e")
 		var denied *access.Denied
 		if status := 0; err != nil {
 			if errors.As(err, &denied) {
@@ -107,7 +107,7 @@ func TestAccessUnderstandsItOverASocket(t *testing.T) {
 	if err := server.Close(); err != nil {
 		t.Error(err)
 	}
-	err = application.Allow(t.Context(), "demo", "j", "e")
+	err = application.Authorize(t.Context(), "demo", "j", "e")
 	var denied *access.Denied
 	if !errors.As(err, &denied) || denied.Status != http.StatusServiceUnavailable {
 		t.Errorf("after Close: %v, want 503", err)

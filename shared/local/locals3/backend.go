@@ -20,13 +20,11 @@ import (
 
 // The names that versitygw gives to attributes and to its folder of staged bytes.
 const (
-	etagAttribute      = "etag"
-	versionAttribute   = "version-id"
-	markerAttribute    = "delete-marker"
-	stagingName        = posix.MetaTmpDir
-	versionIDLength    = 26 // a ULID
-	conditionNoneMatch = "If-None-Match"
-	conditionMatch     = "If-Match"
+	etagAttribute    = "etag"
+	versionAttribute = "version-id"
+	markerAttribute  = "delete-marker"
+	stagingName      = posix.MetaTmpDir
+	versionIDLength  = 26 // a ULID
 )
 
 // guarded is versitygw's file backend with what it lacks: each change of a key is one step for readers (a lock) and for

@@ -17,7 +17,7 @@ import (
 // A form is as large as the policy allows, so it must never be in memory as a whole. The server is a process of its
 // own here, to have its memory measured alone.
 func TestALargeFormIsNotHeldInMemory(t *testing.T) {
-	const size, most = 96 << 20, 90 << 10 // bytes, kB; parsed in memory, it takes over 400,000 kB
+	const size, limit = 96 << 20, 90 << 10 // bytes, kB; parsed in memory, it takes over 400,000 kB
 	s := startChild(t, filepath.Join(t.TempDir(), "s3"))
 	key := "quarantine/large"
 	ours := client
@@ -51,8 +51,8 @@ func TestALargeFormIsNotHeldInMemory(t *testing.T) {
 	if answer, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusNoContent {
 		t.Fatalf("form: %d %s", response.StatusCode, answer)
 	}
-	if got := peakMemory(t, s.Process.Pid); got > most {
-		t.Errorf("the server took %d kB for a form of %d kB, want at most %d kB", got, size>>10, most)
+	if got := peakMemory(t, s.Process.Pid); got > limit {
+		t.Errorf("the server took %d kB for a form of %d kB, want at most %d kB", got, size>>10, limit)
 	} else {
 		t.Logf("peak memory %d kB for a form of %d kB", got, size>>10)
 	}

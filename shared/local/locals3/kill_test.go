@@ -253,17 +253,17 @@ func verify(t *testing.T, c *s3.Client, book *ledger, versions []kept) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		there := 0
+		versions := 0
 		for _, version := range list.Versions {
 			if *version.Key == key {
 				wholeVersion(t, c, key, *version.VersionId)
-				there++
+				versions++
 			}
 		}
 		// A key is free exactly when nothing of it is there.
 		_, err = c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: &key, Body: strings.NewReader("again"), IfNoneMatch: aws.String("*")})
-		if (there == 0) != (err == nil) || err != nil && code(err) != "PreconditionFailed" {
-			t.Errorf("%s has %d versions, and a create-only put says: %v", key, there, err)
+		if (versions == 0) != (err == nil) || err != nil && code(err) != "PreconditionFailed" {
+			t.Errorf("%s has %d versions, and a create-only put says: %v", key, versions, err)
 		}
 	}
 	clear(book.open)

@@ -77,11 +77,10 @@ type marker struct {
 	Metadata string `json:"metadata"` // where attributes are: only "sidecar" is read
 }
 
-const (
-	markerName     = "store.json"
-	markerFormat   = 1
-	markerMetadata = "sidecar"
-)
+const markerName = "store.json"
+
+// ownMarker is the one that this program writes and reads.
+var ownMarker = marker{Format: 1, Metadata: "sidecar"}
 
 // prepare makes the folders, or checks that the folders that are there can be read.
 func (l layout) prepare() error {
@@ -96,7 +95,7 @@ func (l layout) prepare() error {
 			return fmt.Errorf("make the S3 folder %s: %w", dir, err)
 		}
 	}
-	text, err := json.Marshal(marker{Format: markerFormat, Metadata: markerMetadata})
+	text, err := json.Marshal(ownMarker)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", markerName, err)
 	}
@@ -120,12 +119,8 @@ func (l layout) checkMarker() error {
 		return fmt.Errorf("read the S3 folder %s: %w", l.dir, err)
 	}
 	var m marker
-	if err := json.Unmarshal(text, &m); err != nil {
-		return fmt.Errorf("%w: read %s: %w", ErrForeignFolder, filepath.Join(l.dir, markerName), err)
-	}
-	if m.Format != markerFormat || m.Metadata != markerMetadata {
-		return fmt.Errorf("%w: %s has format %d with metadata %q, want %d with %q", ErrForeignFolder,
-			filepath.Join(l.dir, markerName), m.Format, m.Metadata, markerFormat, markerMetadata)
+	if err := json.Unmarshal(text, &m); err != nil || m != ownMarker {
+		return fmt.Errorf("%w: %s is %.200q, want %+v", ErrForeignFolder, filepath.Join(l.dir, markerName), text, ownMarker)
 	}
 	return nil
 }

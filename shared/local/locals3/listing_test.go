@@ -91,8 +91,8 @@ func TestAListingOfVersionsIsTheSameInPagesOfEverySize(t *testing.T) {
 		if slices.Sort(lines); !slices.Equal(lines, sorted) {
 			t.Errorf("in pages of %d: %d lines, not the same as in one page", size, len(lines))
 		}
-		if most := (len(want) + int(size) - 1) / int(size); pages != most {
-			t.Errorf("in pages of %d there are %d, want %d", size, pages, most)
+		if expected := (len(want) + int(size) - 1) / int(size); pages != expected {
+			t.Errorf("in pages of %d there are %d, want %d", size, pages, expected)
 		}
 	}
 }
@@ -179,11 +179,11 @@ func TestWhatIsStillBeingUploadedIsNotListed(t *testing.T) {
 	if _, err := client.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: aws.String(bucket), Key: &key, UploadId: made.UploadId, PartNumber: aws.Int32(1), Body: strings.NewReader("part")}); err != nil {
 		t.Fatal(err)
 	}
-	there := put(t, in("unfinished/b"), "b")
+	existing := put(t, in("unfinished/b"), "b")
 	lines, _ := listVersions(t, "", 1000)
 	found := false
 	for _, l := range lines {
-		found = found || strings.Contains(l, aws.ToString(there.VersionId))
+		found = found || strings.Contains(l, aws.ToString(existing.VersionId))
 		if strings.HasPrefix(l, ".") || strings.HasPrefix(l, key) {
 			t.Errorf("listed %q", l)
 		}

@@ -3,7 +3,9 @@ package locals3
 import (
 	"bytes"
 	"context"
+	"io"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v3"
 	"github.com/valyala/fasthttp"
@@ -22,10 +24,10 @@ type requestFacts struct {
 // noteRequest is the middleware around versitygw's routes.
 func noteRequest(c fiber.Ctx) error {
 	facts := requestFacts{form: c.Method() == fiber.MethodPost}
-	if value := c.Get(conditionMatch); value != "" {
+	if value := c.Get(fiber.HeaderIfMatch); value != "" {
 		facts.match = new(strings.Clone(value))
 	}
-	if value := c.Get(conditionNoneMatch); value != "" {
+	if value := c.Get(fiber.HeaderIfNoneMatch); value != "" {
 		facts.noneMatch = new(strings.Clone(value))
 	}
 	c.RequestCtx().SetUserValue(requestKey{}, facts)
@@ -37,8 +39,8 @@ func noteRequest(c fiber.Ctx) error {
 	return err
 }
 
-// asS3Says mends the one refusal that has another status and code here than in S3: a
-// client would take an unknown access key for an object that is not there.
+// asS3Says mends the one refusal that has another status and code here than in S3: a client would take an unknown
+// access key for an object that does not exist.
 func asS3Says(r *fasthttp.Response) {
 	if r.StatusCode() != fiber.StatusNotFound || !bytes.Contains(r.Body(), []byte("<Code>XAdminUserNotFound</Code>")) {
 		return
@@ -59,4 +61,26 @@ func origin(ctx context.Context) string {
 func writeConditions(ctx context.Context) (match, noneMatch *string) {
 	facts, _ := ctx.Value(requestKey{}).(requestFacts)
 	return facts.match, facts.noneMatch
+}
+
+// Bounds of what is read of a body that was refused before its end.
+const (
+	drainBytes = 64 << 20
+	drainTime  = 10 * time.Second
+)
+
+// drain reads on for a bounded while after a refusal: many clients send all they have before they look for an answer,
+// and would see a reset connection instead of the reason. versitygw drains too, but too little for a form that is too
+// large.
+func drain(c fiber.Ctx) {
+	body, length := c.Request().BodyStream(), c.Request().Header.ContentLength()
+	if body == nil || length <= 0 || length > drainBytes {
+		return
+	}
+	conn := c.RequestCtx().Conn()
+	_ = conn.SetReadDeadline(time.Now().Add(drainTime))
+	if _, err := io.Copy(io.Discard, body); err != nil {
+		c.Response().Header.SetConnectionClose()
+	}
+	_ = conn.SetReadDeadline(time.Time{})
 }

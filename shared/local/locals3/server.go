@@ -65,10 +65,13 @@ type Options struct {
 
 // Server is an S3 server in this process. It is safe for concurrent use.
 type Server struct {
-	opts      Options
-	url       string
-	store     *guarded
-	requests  *requests
+	opts  Options
+	url   string
+	store *guarded
+	// requests is locked for reading by each request, and for writing by Close: then TryRLock fails, and nothing begins
+	// any more. The web server's own shutdown waits for connections instead, and one on which nothing was ever asked
+	// (HTTP clients open them in advance) would keep it waiting in vain.
+	requests  sync.RWMutex
 	api       *s3api.S3ApiServer
 	served    chan error // the end of serving
 	ctx       context.Context
@@ -91,7 +94,7 @@ func Open(ctx context.Context, opts Options) (_ *Server, err error) {
 	if !opened.CompareAndSwap(false, true) {
 		return nil, ErrAlreadyOpen
 	}
-	s := &Server{opts: opts, served: make(chan error, 1), requests: newRequests()}
+	s := &Server{opts: opts, served: make(chan error, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -274,11 +277,11 @@ func (s *Server) serve(ctx context.Context) error {
 				c.App().Server().DisablePreParseMultipartForm = true
 				close(primed)
 			})
-			if !s.requests.begin() {
+			if !s.requests.TryRLock() {
 				c.Response().Header.SetConnectionClose()
 				return c.SendStatus(fiber.StatusServiceUnavailable)
 			}
-			defer s.requests.done()
+			defer s.requests.RUnlock()
 			return noteRequest(c)
 		}))
 	if err != nil {
@@ -354,7 +357,15 @@ func (s *Server) close(ctx context.Context) error {
 	}()
 	working, cancel := context.WithTimeout(ctx, closeTime)
 	defer cancel()
-	s.requests.end(working)
+	idle := make(chan struct{})
+	go func() {
+		s.requests.Lock()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-working.Done():
+	}
 	select {
 	case <-s.served: // the listener is closed: the address is free
 	case <-working.Done():

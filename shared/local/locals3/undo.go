@@ -53,7 +53,11 @@ type saved struct {
 // begin saves the files that a change is going to touch, and notes those that it is going to remove: should it not come
 // to that, the next process does it.
 func (u *undoLog) begin(touched, removed []string) (entry, error) {
-	e := entry{ID: u.take()}
+	u.mu.Lock()
+	u.next++
+	u.active++
+	e := entry{ID: u.next}
+	u.mu.Unlock()
 	err := func() error {
 		for i, file := range touched {
 			relative, err := filepath.Rel(u.layout.dir, file)
@@ -95,14 +99,6 @@ func (u *undoLog) rollback(e entry) error {
 		return err
 	}
 	return u.commit(e)
-}
-
-func (u *undoLog) take() uint64 {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.next++
-	u.active++
-	return u.next
 }
 
 // note appends a line. A line that was cut short is told from the next by the line feed that each begins with.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -70,10 +69,9 @@ func parseSettings(given map[string]string) (*settings, error) {
 			return nil, err
 		}
 	}
-	s.delay = time.Duration(numbers["DelaySeconds"]) * time.Second
-	s.visibility = time.Duration(numbers["VisibilityTimeout"]) * time.Second
-	s.retention = time.Duration(numbers["MessageRetentionPeriod"]) * time.Second
-	s.wait = time.Duration(numbers["ReceiveMessageWaitTimeSeconds"]) * time.Second
+	seconds := func(name string) time.Duration { return time.Duration(numbers[name]) * time.Second }
+	s.delay, s.wait = seconds("DelaySeconds"), seconds("ReceiveMessageWaitTimeSeconds")
+	s.visibility, s.retention = seconds("VisibilityTimeout"), seconds("MessageRetentionPeriod")
 	s.maxBytes = int(numbers["MaximumMessageSize"])
 	return s, nil
 }
@@ -84,29 +82,25 @@ func errInvalidAttribute(name, value string) *apiError {
 
 // parseText reads one attribute that is not a number.
 func (s *settings) parseText(name, value string) error {
+	if value == "" && slices.Contains([]string{"Policy", "RedrivePolicy", "RedriveAllowPolicy"}, name) {
+		return nil
+	}
 	switch name {
 	case "SqsManagedSseEnabled":
 		if value != "true" && value != "false" {
 			return errInvalidAttribute(name, value)
 		}
 	case "Policy":
-		if value != "" && !json.Valid([]byte(value)) {
+		if !json.Valid([]byte(value)) {
 			return errInvalidAttribute(name, value)
 		}
 	case "RedrivePolicy":
-		if value == "" {
-			return nil
-		}
-		p, ok := parseRedrive(value)
-		if !ok {
+		var ok bool
+		if s.redrive, ok = parseRedrive(value); !ok {
 			return errInvalidParameter("Value %.200q for parameter RedrivePolicy is invalid. Reason: it must be JSON "+
 				"with deadLetterTargetArn and a maxReceiveCount from 1 to 1000.", value)
 		}
-		s.redrive = p
 	case "RedriveAllowPolicy":
-		if value == "" {
-			return nil
-		}
 		err := json.Unmarshal([]byte(value), &s.allow)
 		known := slices.Contains([]string{"allowAll", "denyAll", "byQueue"}, s.allow.Permission)
 		named := len(s.allow.Sources) > 0
@@ -120,32 +114,20 @@ func (s *settings) parseText(name, value string) error {
 		}
 		return plain("InvalidAttributeName", "Unknown Attribute %.100q.", name)
 	}
-	if value != "" {
-		s.raw[name] = value
-	}
+	s.raw[name] = value
 	return nil
 }
 
-// parseRedrive accepts maxReceiveCount as a number or as a string; AWS's own tools write both.
 func parseRedrive(value string) (*redrivePolicy, bool) {
 	var p struct {
-		Target string `json:"deadLetterTargetArn"`
-		Max    any    `json:"maxReceiveCount"`
+		Target string      `json:"deadLetterTargetArn"`
+		Max    json.Number `json:"maxReceiveCount"` // a number, or one as text; AWS's own tools write both
 	}
-	d := json.NewDecoder(strings.NewReader(value))
-	d.UseNumber()
-	if err := d.Decode(&p); err != nil || p.Target == "" {
+	if json.Unmarshal([]byte(value), &p) != nil || p.Target == "" {
 		return nil, false
 	}
-	text, _ := p.Max.(string)
-	if n, ok := p.Max.(json.Number); ok {
-		text = n.String()
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < 1 || n > 1000 {
-		return nil, false
-	}
-	return &redrivePolicy{targetARN: p.Target, maxReceives: n}, true
+	n, err := p.Max.Int64()
+	return &redrivePolicy{targetARN: p.Target, maxReceives: n}, err == nil && n >= 1 && n <= 1000
 }
 
 // attribute is the value of one attribute as GetQueueAttributes shows it; "" is one that is not set.

@@ -60,14 +60,6 @@ func (o *batchOutput[R]) fail(id string, err error) error {
 	return nil
 }
 
-func (s *Server) sendMessage(_ context.Context, r *request, in *sendMessageInput) (*sendMessageOutput, error) {
-	m, err := in.prepare(r.queue.settings.Load())
-	if err != nil {
-		return nil, err
-	}
-	return &m.sendMessageOutput, s.send(r.queue, m)
-}
-
 type sendBatchInput struct {
 	queueInput
 	Entries []sendEntry

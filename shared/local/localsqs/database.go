@@ -176,53 +176,49 @@ func (d *database) exec(query string, args ...any) (result sql.Result, err error
 	return result, err
 }
 
-func (c *connection) prepare(query string) (*sql.Stmt, error) {
+// with prepares a query, once, and runs use with it.
+func (c *connection) with(query string, use func(*sql.Stmt) error) error {
 	statement := c.prepared[query]
 	if statement == nil {
 		var err error
-		//nolint:sqlclosecheck // it lives as long as the connection; close closes it
 		if statement, err = c.PrepareContext(uninterrupted, query); err != nil {
-			return nil, fmt.Errorf("prepare %q: %w", strings.Join(strings.Fields(query), " "), err)
+			return fmt.Errorf("prepare %q: %w", strings.Join(strings.Fields(query), " "), err)
 		}
 		c.prepared[query] = statement
 	}
-	return statement, nil
+	return use(statement)
 }
 
-func (c *connection) exec(query string, args ...any) (sql.Result, error) {
-	statement, err := c.prepare(query)
-	if err != nil {
-		return nil, err
-	}
-	return statement.ExecContext(uninterrupted, args...)
+func (c *connection) exec(query string, args ...any) (result sql.Result, err error) {
+	err = c.with(query, func(statement *sql.Stmt) (err error) {
+		result, err = statement.ExecContext(uninterrupted, args...)
+		return err
+	})
+	return result, err
 }
 
 // row reads the one row of a query; sql.ErrNoRows is none.
 func (c *connection) row(query string, args []any, into ...any) error {
-	statement, err := c.prepare(query)
-	if err != nil {
-		return err
-	}
-	return statement.QueryRowContext(uninterrupted, args...).Scan(into...)
+	return c.with(query, func(statement *sql.Stmt) error {
+		return statement.QueryRowContext(uninterrupted, args...).Scan(into...)
+	})
 }
 
 // each calls scan for one row of a query after the other.
-func (c *connection) each(query string, args []any, scan func(row *sql.Rows) error) (err error) {
-	statement, err := c.prepare(query)
-	if err != nil {
-		return err
-	}
-	rows, err := statement.QueryContext(uninterrupted, args...)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
+func (c *connection) each(query string, args []any, scan func(row *sql.Rows) error) error {
+	return c.with(query, func(statement *sql.Stmt) (err error) {
+		rows, err := statement.QueryContext(uninterrupted, args...)
+		if err != nil {
 			return err
 		}
-	}
-	return rows.Err()
+		defer func() { err = errors.Join(err, rows.Close()) }()
+		for rows.Next() {
+			if err := scan(rows); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
 }
 
 // close releases the file; SQLite folds the log into it. SQLite keeps a file, and its lock, for as long as a statement

@@ -127,8 +127,8 @@ func TestMoveTaskSendsDeadLettersBackAsNewMessages(t *testing.T) {
 			t.Fatalf("redriven message %v", m.Attributes)
 		}
 	}
-	if held, err := s.server.Holds(t.Context(), "work", "tag 149"); err != nil || !held {
-		t.Errorf("a redriven message lost its tag: %v, %v", held, err)
+	if found, err := s.server.Holds(t.Context(), "work", "tag 149"); err != nil || !found {
+		t.Errorf("a redriven message lost its tag: %v, %v", found, err)
 	}
 }
 

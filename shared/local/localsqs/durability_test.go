@@ -50,8 +50,8 @@ func TestReleaseMakesHeldMessagesVisibleAndKeepsTheirCounts(t *testing.T) {
 	s.queue("dead")
 	url := s.queue("work", "RedrivePolicy", s.deadLetters("dead", 2), "DelaySeconds", "0")
 	s.send(url, "x")
-	held := s.one(url)
-	s.send(s.queue("later", "DelaySeconds", "60"), "delayed, not held")
+	received := s.one(url)
+	s.send(s.queue("later", "DelaySeconds", "60"), "delayed, not received")
 	for range 2 { // a second time there is nothing left to do
 		if _, err := s.server.Release(t.Context()); err != nil {
 			t.Fatal(err)
@@ -63,7 +63,7 @@ func TestReleaseMakesHeldMessagesVisibleAndKeepsTheirCounts(t *testing.T) {
 	if m.Attributes["ApproximateReceiveCount"] != "2" {
 		t.Fatalf("receive count %s", m.Attributes["ApproximateReceiveCount"])
 	}
-	s.delete(url, held) // the dead one's handle
+	s.delete(url, received) // the dead one's handle
 	s.wantCounts(url, "0 1 0")
 	if n, err := s.server.Release(t.Context()); err != nil || n != 1 {
 		t.Fatalf("released %d, %v", n, err)
@@ -131,7 +131,7 @@ var serve = flag.String("localsqs.serve", "", "serve this queue file and send me
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if *serve != "" {
-		panic(child(*serve)) // it returns for trouble only
+		panic(child(*serve)) // it returns for an error only
 	}
 	m.Run()
 }

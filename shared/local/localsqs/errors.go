@@ -66,8 +66,3 @@ func errUnknownOperation(target string) *apiError {
 	return &apiError{http.StatusBadRequest, coralShapes + "UnknownOperationException", "InvalidAction",
 		fmt.Sprintf("The action %q is not valid for this endpoint.", target)}
 }
-
-func errInternal() *apiError {
-	return &apiError{http.StatusInternalServerError, coralShapes + "InternalFailure", "InternalFailure",
-		"The queue's storage failed; the server's log says why."}
-}

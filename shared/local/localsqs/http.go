@@ -155,7 +155,8 @@ func (s *Server) describe(r *http.Request, err error) *apiError {
 	if r.Context().Err() == nil {
 		s.options.Log.Error("a queue request failed", "target", r.Header.Get("X-Amz-Target"), "error", err)
 	}
-	return errInternal()
+	return &apiError{http.StatusInternalServerError, coralShapes + "InternalFailure", "InternalFailure",
+		"The queue's storage failed; the server's log says why."}
 }
 
 // call checks, reads and runs one request. Nothing of the body is read before the header names a known key, a known

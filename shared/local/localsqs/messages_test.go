@@ -105,8 +105,8 @@ func TestMessageBeyondRetentionIsGone(t *testing.T) {
 	s.wantCounts(url, "0 1 0")
 	s.move(time.Millisecond)
 	s.wantCounts(url, "0 0 0")
-	if held, err := s.server.Holds(t.Context(), "work", "tag"); err != nil || held {
-		t.Fatalf("holds %v, %v", held, err)
+	if found, err := s.server.Holds(t.Context(), "work", "tag"); err != nil || found {
+		t.Fatalf("holds %v, %v", found, err)
 	}
 	_, err := s.ChangeMessageVisibility(t.Context(), &sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: m.ReceiptHandle})
 	isError[*types.MessageNotInflight](t, err)
@@ -308,9 +308,9 @@ func TestHoldsFindsATaggedMessageWhereverItIs(t *testing.T) {
 	url := s.queue("work", "RedrivePolicy", s.deadLetters("dead", 1))
 	holds := func(tag string) bool {
 		t.Helper()
-		held, err := s.server.Holds(t.Context(), "work", tag)
+		found, err := s.server.Holds(t.Context(), "work", tag)
 		s.ok(err)
-		return held
+		return found
 	}
 	s.ok(s.server.Send(t.Context(), "work", "x", "key v1"))
 	s.ok(s.server.Send(t.Context(), "dead", "other", "key v2"))

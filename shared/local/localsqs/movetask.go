@@ -27,6 +27,8 @@ const (
 	taskBatch   = 100 // messages in one transaction
 	taskHistory = 10  // tasks remembered per source; ListMessageMoveTasks shows no more
 	maxTaskRate = 500
+	// maxTaskPause is how long a task with a rate waits before it looks at the clock again, which may have been moved.
+	maxTaskPause = 50 * time.Millisecond
 )
 
 // moveTask is a row of move_task.
@@ -49,18 +51,6 @@ type taskRunner struct {
 type activeTask struct {
 	handle string
 	cancel context.CancelFunc
-	wake   chan struct{}
-}
-
-func (t *taskRunner) wakeAll() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, a := range t.active {
-		select {
-		case a.wake <- struct{}{}:
-		default:
-		}
-	}
 }
 
 // recordTask writes a new task and forgets the oldest of its source.
@@ -92,12 +82,11 @@ func (s *Server) recordTask(t *moveTask, source *queue) error {
 // startLocked runs the task; s.tasks.mu is held.
 func (s *Server) startLocked(t *moveTask, source *queue) {
 	ctx, cancel := context.WithCancel(s.stopped)
-	a := &activeTask{t.handle, cancel, make(chan struct{}, 1)}
-	s.tasks.active[t.source] = a
+	s.tasks.active[t.source] = &activeTask{t.handle, cancel}
 	begun := s.now()
 	s.running.Go(func() {
 		defer cancel()
-		s.runTask(ctx, t, source, begun, a.wake)
+		s.runTask(ctx, t, source, begun)
 	})
 }
 
@@ -129,7 +118,7 @@ func (s *Server) resumeTasks() error {
 
 // runTask moves messages until there are none, the task fails, is cancelled or the server closes; in the last case it
 // stays RUNNING for the next server. The rate counts from begun.
-func (s *Server) runTask(ctx context.Context, t *moveTask, source *queue, begun int64, wake <-chan struct{}) {
+func (s *Server) runTask(ctx context.Context, t *moveTask, source *queue, begun int64) {
 	before := t.moved
 	status, reason := "", ""
 	for status == "" {
@@ -144,7 +133,10 @@ func (s *Server) runTask(ctx context.Context, t *moveTask, source *queue, begun 
 			status, reason = taskFailed, reasonStorage
 		}
 		if status == "" && batch <= 0 {
-			pause(ctx, wake, time.Second/time.Duration(t.rate))
+			select {
+			case <-time.After(min(time.Second/time.Duration(t.rate), maxTaskPause)):
+			case <-ctx.Done():
+			}
 		}
 		if status == "" && ctx.Err() != nil {
 			status = taskCancelled
@@ -160,17 +152,6 @@ func (s *Server) runTask(ctx context.Context, t *moveTask, source *queue, begun 
 		s.options.Log.Error("the end of a message move task was not recorded", "source", t.source, "error", err)
 	}
 	delete(s.tasks.active, t.source)
-}
-
-// pause waits for d, or until woken or ended.
-func pause(ctx context.Context, wake <-chan struct{}, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-wake:
-	case <-ctx.Done():
-	}
 }
 
 // stepTask moves up to batch of the messages that can be had now, none when batch is not positive. The status is ""

@@ -121,7 +121,7 @@ func page(r *request, queues []*queue, in *listInput) (urls []string, token stri
 	if err != nil {
 		return nil, "", errInvalidParameter("The NextToken is not valid.")
 	}
-	most, err := bounded("MaxResults", in.MaxResults, 1000, 1, 1000)
+	limit, err := bounded("MaxResults", in.MaxResults, 1000, 1, 1000)
 	if err != nil {
 		return nil, "", err
 	}
@@ -129,7 +129,7 @@ func page(r *request, queues []*queue, in *listInput) (urls []string, token stri
 		if q.name <= string(after) {
 			continue
 		}
-		if int64(len(urls)) == most {
+		if int64(len(urls)) == limit {
 			return urls, token, nil
 		}
 		urls = append(urls, r.url(q))

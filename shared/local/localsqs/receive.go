@@ -103,10 +103,12 @@ func (s *Server) await(ctx context.Context, q *queue, count int, visibility, wai
 		if !now.Before(deadline) || s.stopped.Err() != nil {
 			return nil, nil
 		}
+		left := deadline.Sub(now)
 		if next > 0 {
-			q.waiters.wakeAt(next, time.UnixMilli(next).Sub(now))
+			left = min(left, time.UnixMilli(next).Sub(now))
 		}
-		timer := time.NewTimer(deadline.Sub(now))
+		// One millisecond is the clock's grain; a frozen clock must not make this spin.
+		timer := time.NewTimer(max(left, time.Millisecond))
 		select {
 		case <-w.woken:
 		case <-timer.C:
@@ -184,7 +186,7 @@ func (s *Server) take(q *queue, count int, visibility time.Duration) (found []*s
 		dead.waiters.wake(buried)
 	}
 	if len(found) > 0 {
-		q.waiters.wakeAt(due, visibility)
+		q.waiters.wakeAll() // for the due time of what is hidden
 	}
 	return found, next, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -90,6 +91,14 @@ func (e *sendEntry) prepare(set *settings) (*outgoing, error) {
 	return m, nil
 }
 
+func (s *Server) sendMessage(_ context.Context, r *request, in *sendMessageInput) (*sendMessageOutput, error) {
+	m, err := in.prepare(r.queue.settings.Load())
+	if err != nil {
+		return nil, err
+	}
+	return &m.sendMessageOutput, s.send(r.queue, m)
+}
+
 // Send puts a message into a queue from within the process, at once visible after the queue's own delay. The tag
 // (such as an object's key and version) can be asked for with Holds; "" is none.
 func (s *Server) Send(_ context.Context, queue, body, tag string) error {
@@ -153,14 +162,9 @@ func (s *Server) send(q *queue, messages ...*outgoing) error {
 	if err != nil {
 		return err
 	}
-	immediate := 0
-	for _, m := range messages {
-		if m.delay == 0 {
-			immediate++
-		} else {
-			q.waiters.wakeAt(now+m.delay.Milliseconds(), m.delay)
-		}
+	if slices.ContainsFunc(messages, func(m *outgoing) bool { return m.delay > 0 }) {
+		q.waiters.wakeAll() // for another due time
 	}
-	q.waiters.wake(immediate)
+	q.waiters.wake(len(messages))
 	return nil
 }

@@ -120,7 +120,6 @@ func (s *Server) Wake() {
 	for _, q := range s.queues {
 		q.waiters.wakeAll()
 	}
-	s.tasks.wakeAll()
 }
 
 // Release makes every message that was handed out and not deleted visible again, and returns how many there were.

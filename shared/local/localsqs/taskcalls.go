@@ -100,11 +100,11 @@ func (s *Server) listMessageMoveTasks(_ context.Context, _ *request, in *listTas
 	if _, err := s.resource("SourceArn", in.SourceArn); err != nil {
 		return nil, err
 	}
-	most, err := bounded("MaxResults", in.MaxResults, 1, 1, taskHistory)
+	limit, err := bounded("MaxResults", in.MaxResults, 1, 1, taskHistory)
 	if err != nil {
 		return nil, err
 	}
-	tasks, err := s.readTasks(`WHERE source = ? ORDER BY id DESC LIMIT ?`, in.SourceArn, most)
+	tasks, err := s.readTasks(`WHERE source = ? ORDER BY id DESC LIMIT ?`, in.SourceArn, limit)
 	if err != nil {
 		return nil, err
 	}

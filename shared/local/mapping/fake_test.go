@@ -18,7 +18,7 @@ import (
 type memoryQueue struct {
 	mu       sync.Mutex
 	visible  []types.Message
-	held     map[string]types.Message // by receipt handle
+	inFlight map[string]types.Message // by receipt handle
 	arrived  chan struct{}            // closed and replaced when a message comes
 	receipts int
 	waits    []int32  // WaitTimeSeconds of each receive
@@ -31,7 +31,7 @@ type memoryQueue struct {
 }
 
 func newMemoryQueue() *memoryQueue {
-	return &memoryQueue{held: map[string]types.Message{}, arrived: make(chan struct{}), visibility: "60",
+	return &memoryQueue{inFlight: map[string]types.Message{}, arrived: make(chan struct{}), visibility: "60",
 		fail: func(string) error { return nil }, refuse: func(string) bool { return false }}
 }
 
@@ -73,7 +73,7 @@ func (q *memoryQueue) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessage
 		for i := range found {
 			q.receipts++
 			found[i].ReceiptHandle = aws.String(strconv.Itoa(q.receipts))
-			q.held[*found[i].ReceiptHandle] = found[i]
+			q.inFlight[*found[i].ReceiptHandle] = found[i]
 		}
 		arrived := q.arrived
 		q.mu.Unlock()
@@ -101,12 +101,12 @@ func (q *memoryQueue) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessag
 	defer q.mu.Unlock()
 	out := &sqs.DeleteMessageBatchOutput{}
 	for _, e := range in.Entries {
-		m := q.held[*e.ReceiptHandle]
+		m := q.inFlight[*e.ReceiptHandle]
 		if q.refuse(*m.Body) {
 			out.Failed = append(out.Failed, types.BatchResultErrorEntry{Id: e.Id, Code: aws.String("InternalError"), Message: aws.String("not now")})
 			continue
 		}
-		delete(q.held, *e.ReceiptHandle)
+		delete(q.inFlight, *e.ReceiptHandle)
 		q.deletes = append(q.deletes, *m.Body)
 	}
 	return out, nil
@@ -116,8 +116,8 @@ func (q *memoryQueue) ChangeMessageVisibilityBatch(_ context.Context, in *sqs.Ch
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, e := range in.Entries {
-		m := q.held[*e.ReceiptHandle]
-		delete(q.held, *e.ReceiptHandle)
+		m := q.inFlight[*e.ReceiptHandle]
+		delete(q.inFlight, *e.ReceiptHandle)
 		q.released = append(q.released, *m.Body)
 		q.visible = append(q.visible, m)
 	}

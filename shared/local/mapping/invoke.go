@@ -64,16 +64,13 @@ func (p *poller) call(ctx context.Context, request string, event events.SQSEvent
 			return r.response, r.err
 		}
 	case <-limited.Done():
+		defer time.AfterFunc(lateWarning, func() {
+			p.Log.Warn("a function goes on after its time-out; its worker waits for it",
+				"request_id", request, "timeout", p.FunctionTimeout)
+		}).Stop()
 		select {
 		case <-returned:
 		case <-ctx.Done():
-		case <-time.After(lateWarning):
-			p.Log.Warn("a function goes on after its time-out; its worker waits for it",
-				"request_id", request, "timeout", p.FunctionTimeout)
-			select {
-			case <-returned:
-			case <-ctx.Done():
-			}
 		}
 	}
 	return events.SQSEventResponse{}, fmt.Errorf("the function timed out after %v", p.FunctionTimeout)

@@ -15,6 +15,7 @@
 package mapping
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,12 +102,7 @@ func (m *Mapping) Run(ctx context.Context) error {
 
 // complete puts defaults in and checks the fields.
 func (m *Mapping) complete() error {
-	if m.BatchSize == 0 {
-		m.BatchSize = receiveSize
-	}
-	if m.Concurrency == 0 {
-		m.Concurrency = defaultConcurrency
-	}
+	m.BatchSize, m.Concurrency = cmp.Or(m.BatchSize, receiveSize), cmp.Or(m.Concurrency, defaultConcurrency)
 	if m.Log == nil {
 		m.Log = slog.New(slog.DiscardHandler)
 	}

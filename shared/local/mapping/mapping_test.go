@@ -139,10 +139,10 @@ func TestOnlyWhatDidNotFailIsDeleted(t *testing.T) {
 					t.Errorf("log: %s", r.log.buf.String())
 				}
 				// The next batch is handled all the same.
-				before := len(queue.held)
+				before := len(queue.inFlight)
 				queue.send("d")
 				synctest.Wait()
-				if len(queue.held) < before || len(queue.visible) != 0 {
+				if len(queue.inFlight) < before || len(queue.visible) != 0 {
 					t.Error("the worker is gone")
 				}
 				r.end(t)
@@ -225,8 +225,8 @@ func TestBatchIsGatheredWithinItsWindow(t *testing.T) {
 					t.Errorf("batches %v, want %v", got, c.want)
 				}
 				r.end(t)
-				if len(queue.held) != 0 || len(queue.visible) != 0 {
-					t.Errorf("%d held and %d visible at the end", len(queue.held), len(queue.visible))
+				if len(queue.inFlight) != 0 || len(queue.visible) != 0 {
+					t.Errorf("%d in flight and %d visible at the end", len(queue.inFlight), len(queue.visible))
 				}
 			})
 		})
@@ -237,11 +237,11 @@ func TestCallsRunAtOnceUpToTheirNumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queue := newMemoryQueue()
 		queue.send(numbered(10)...)
-		var now, most atomic.Int64
+		var now, highest atomic.Int64
 		begun := time.Now()
 		var ended atomic.Int64
 		r := run(t, queue, mapping.Mapping{BatchSize: 1, Concurrency: 3, Handler: func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
-			most.Store(max(most.Load(), now.Add(1)))
+			highest.Store(max(highest.Load(), now.Add(1)))
 			pass(time.Second)
 			now.Add(-1)
 			ended.Store(int64(time.Since(begun)))
@@ -249,8 +249,8 @@ func TestCallsRunAtOnceUpToTheirNumber(t *testing.T) {
 		}})
 		pass(time.Minute)
 		synctest.Wait()
-		if most.Load() != 3 || ended.Load() != int64(4*time.Second) {
-			t.Errorf("%d calls at once, the last ended after %v", most.Load(), time.Duration(ended.Load()))
+		if highest.Load() != 3 || ended.Load() != int64(4*time.Second) {
+			t.Errorf("%d calls at once, the last ended after %v", highest.Load(), time.Duration(ended.Load()))
 		}
 		r.end(t)
 	})
@@ -306,8 +306,8 @@ func TestShutdownFinishesCallsAndGivesBackTheRest(t *testing.T) {
 		}})
 		pass(10 * time.Second)
 		r.end(t)
-		if !slices.Equal(queue.released, []string{"a", "b"}) || len(queue.held) != 0 {
-			t.Errorf("gave back %v, still hold %v", queue.released, queue.held)
+		if !slices.Equal(queue.released, []string{"a", "b"}) || len(queue.inFlight) != 0 {
+			t.Errorf("gave back %v, still has %v", queue.released, queue.inFlight)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {

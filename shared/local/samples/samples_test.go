@@ -46,12 +46,12 @@ func TestEventsAndRepliesGoTogether(t *testing.T) {
 const picture = "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\b\x00\x00\x00\x00:~\x9bU\x00\x00\x00\nIDATx\x9cc`\x00\x00\x00\x02\x00\x01H\xaf\xa4q\x00\x00\x00\x00IEND\xaeB`\x82"
 
 func list(uploads string) fstest.MapFS {
-	return folder("uploads/uploads.json", `{"journal":"j","kind":"images","uploads":[`+uploads+`]}`, "uploads/a.png", picture, "uploads/liar.png", "#!/bin/sh\n")
+	return folder("uploads/uploads.json", `{"journal":"j","kind":"images","uploads":[`+uploads+`]}`, "uploads/a.png", picture, "uploads/false.png", "#!/bin/sh\n")
 }
 
 func TestUploadsAreReadWithTheirFiles(t *testing.T) {
 	u, err := samples.ReadUploads(list(`{"id":"1","entry":"e","name":"A.png","file":"a.png","status":"pending","event":"x","becomes":"stored"},
-		{"id":"2","entry":"e","name":"b.png","file":"liar.png","status":"rejected"}`))
+		{"id":"2","entry":"e","name":"b.png","file":"false.png","status":"rejected"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestUploadsAreReadWithTheirFiles(t *testing.T) {
 func TestUploadsArePutAsTheyArePresumedAndNotTwice(t *testing.T) {
 	const stored, rejected, waits = "0199d1c4-5a00-7000-8000-000000000001", "0199d1c4-5a00-7000-8000-000000000002", "0199d1c4-5a00-7000-8000-000000000003"
 	u, err := samples.ReadUploads(list(`{"id":"` + stored + `","entry":"e","name":"A.png","file":"a.png","status":"stored"},
-		{"id":"` + rejected + `","entry":"e","name":"b.png","file":"liar.png","status":"rejected"},
+		{"id":"` + rejected + `","entry":"e","name":"b.png","file":"false.png","status":"rejected"},
 		{"id":"` + waits + `","entry":"e","name":"c.png","file":"a.png","status":"pending"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +110,7 @@ func TestUploadsArePutAsTheyArePresumedAndNotTwice(t *testing.T) {
 }
 
 func TestAnUploadThatThePolicyJudgesOtherwiseIsAnError(t *testing.T) {
-	u, err := samples.ReadUploads(list(`{"id":"0199d1c4-5a00-7000-8000-000000000001","entry":"e","name":"b.png","file":"liar.png","status":"stored"}`))
+	u, err := samples.ReadUploads(list(`{"id":"0199d1c4-5a00-7000-8000-000000000001","entry":"e","name":"b.png","file":"false.png","status":"stored"}`))
 	if err != nil {
 		t.Fatal(err)
 	}

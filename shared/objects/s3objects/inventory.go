@@ -54,7 +54,7 @@ func parseMarker(c upload.Cursor, prefix string) (marker, error) {
 }
 
 // Under implements upload.Inventory.
-func (s *Store) Under(ctx context.Context, prefix string, cursor upload.Cursor,
+func (s *Store) ListVersions(ctx context.Context, prefix string, cursor upload.Cursor,
 	limit int) (upload.InventoryPage, error) {
 	if limit < 1 || limit > upload.MaxPage {
 		return upload.InventoryPage{}, fmt.Errorf("s3 list versions: the limit is %d, not 1 to %d", limit, upload.MaxPage)
@@ -92,13 +92,13 @@ func pageOf(out *s3.ListObjectVersionsOutput, prefix string) (upload.InventoryPa
 		}
 		return url.QueryUnescape(aws.ToString(s))
 	}
-	p := upload.InventoryPage{Versions: make([]upload.Kept, 0, len(out.Versions))}
+	p := upload.InventoryPage{Versions: make([]upload.ObjectVersion, 0, len(out.Versions))}
 	for _, v := range out.Versions {
 		key, err := decode(v.Key)
 		if err != nil {
 			return upload.InventoryPage{}, fmt.Errorf("s3 list versions: key %.100q: %w", aws.ToString(v.Key), err)
 		}
-		p.Versions = append(p.Versions, upload.Kept{Key: upload.Key(key), Version: upload.Version(aws.ToString(v.VersionId)),
+		p.Versions = append(p.Versions, upload.ObjectVersion{Key: upload.Key(key), Version: upload.Version(aws.ToString(v.VersionId)),
 			Size: aws.ToInt64(v.Size), At: aws.ToTime(v.LastModified).UTC()})
 	}
 	if !aws.ToBool(out.IsTruncated) {

@@ -45,19 +45,19 @@ func TestKeysComeEscapedAndAreReadBack(t *testing.T) {
 		<NextKeyMarker>q/b%2Bc+d</NextKeyMarker><NextVersionIdMarker>v2</NextVersionIdMarker>
 		<Version><Key>q/a%0Ab%C3%A9</Key><VersionId>v1</VersionId><Size>7</Size><LastModified>2026-01-02T03:04:05.678Z</LastModified></Version>
 		<Version><Key>q/b%2Bc+d</Key><VersionId>v2</VersionId><Size>8</Size><LastModified>2026-01-02T03:04:05.678Z</LastModified></Version>`))
-	page, err := s.Under(t.Context(), "q/", "", 2)
+	page, err := s.ListVersions(t.Context(), "q/", "", 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
-	want := []upload.Kept{{Key: "q/a\nbé", Version: "v1", Size: 7, At: at}, {Key: "q/b+c d", Version: "v2", Size: 8, At: at}}
+	want := []upload.ObjectVersion{{Key: "q/a\nbé", Version: "v1", Size: 7, At: at}, {Key: "q/b+c d", Version: "v2", Size: 8, At: at}}
 	if !slices.Equal(page.Versions, want) {
 		t.Errorf("listed %+v, want %+v", page.Versions, want)
 	}
 	if q := asked().URL.Query(); q.Get("encoding-type") != "url" || q.Get("max-keys") != "2" || q.Get("prefix") != "q/" {
 		t.Errorf("asked for %v", q)
 	}
-	if _, err := s.Under(t.Context(), "q/", page.Next, 2); err != nil {
+	if _, err := s.ListVersions(t.Context(), "q/", page.Next, 2); err != nil {
 		t.Fatal(err)
 	}
 	if q := asked().URL.Query(); q.Get("key-marker") != "q/b+c d" || q.Get("version-id-marker") != "v2" {
@@ -67,15 +67,15 @@ func TestKeysComeEscapedAndAreReadBack(t *testing.T) {
 
 func TestAMarkerThatTheBucketRefusesIsABadCursor(t *testing.T) {
 	s, _ := answering(t, http.StatusOK, fmt.Sprintf(listed, `<IsTruncated>true</IsTruncated><NextKeyMarker>q/a</NextKeyMarker><NextVersionIdMarker>v</NextVersionIdMarker>`))
-	page, err := s.Under(t.Context(), "q/", "", 1)
+	page, err := s.ListVersions(t.Context(), "q/", "", 1)
 	if err != nil || page.Next == "" {
 		t.Fatalf("%+v, %v", page, err)
 	}
 	refusing, _ := answering(t, http.StatusBadRequest, `<Error><Code>InvalidArgument</Code><Message>Invalid version id specified</Message></Error>`)
-	if _, err := refusing.Under(t.Context(), "q/", page.Next, 1); !errors.Is(err, upload.ErrBadCursor) {
+	if _, err := refusing.ListVersions(t.Context(), "q/", page.Next, 1); !errors.Is(err, upload.ErrBadCursor) {
 		t.Errorf("%v, want ErrBadCursor", err)
 	}
-	if _, err := refusing.Under(t.Context(), "q/", "", 1); err == nil || errors.Is(err, upload.ErrBadCursor) {
+	if _, err := refusing.ListVersions(t.Context(), "q/", "", 1); err == nil || errors.Is(err, upload.ErrBadCursor) {
 		t.Errorf("without a cursor: %v, want trouble", err)
 	}
 }
@@ -87,7 +87,7 @@ func TestAnAnswerThatCannotBeReadIsTrouble(t *testing.T) {
 		"no XML":                         "hello",
 	} {
 		s, _ := answering(t, http.StatusOK, body)
-		if page, err := s.Under(t.Context(), "q/", "", 1); err == nil || errors.Is(err, upload.ErrBadCursor) {
+		if page, err := s.ListVersions(t.Context(), "q/", "", 1); err == nil || errors.Is(err, upload.ErrBadCursor) {
 			t.Errorf("%s: %+v, %v; want trouble", name, page, err)
 		}
 	}

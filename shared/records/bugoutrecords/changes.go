@@ -11,17 +11,12 @@ import (
 )
 
 // Update implements upload.Records. It asks t.To once, writes what it gives and reads it
-// back. What another made of the same keys in between is overwritten; what another makes
-// of them before the reading back is ErrConflict, or ErrNotFound. With a verdict, and
-// from then on, it heals the upload to one resource; while all wait, any of them may be
-// the one that is given the verdict. A tombstone is kept nowhere.
-func (s *Store) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
-	updated, err := s.update(ctx, ref, t)
-	return updated, wrap(err, "%s the record of %s", t.Name, ref)
-}
-
-func (s *Store) update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
-	existing, err := s.under(ctx, ref)
+// back. What another writer made of the same keys in between is overwritten; what another
+// makes of them before the reading back is ErrConflict, or ErrNotFound. With a verdict, and
+// from then on, it heals the upload to one resource. There are no tombstones.
+func (s *Store) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (_ upload.Record, err error) {
+	defer func() { err = upload.Wrap(err, "%s the record of %s", t.Name, ref) }()
+	existing, err := s.resourcesOf(ctx, ref)
 	if err != nil {
 		return upload.Record{}, err
 	}
@@ -79,7 +74,7 @@ func changeOf(before, after upload.Record) change {
 			return !slices.ContainsFunc(verdictKeys, func(key string) bool { return data[key] != new[key] })
 		}}
 	case differ(resendKeys):
-		return change{after, resendKeys, func(now upload.Record) bool { return now.Reenqueued == after.Reenqueued }}
+		return change{after, resendKeys, func(now upload.Record) bool { return now.Resends == after.Resends }}
 	}
 	return change{after, failureKeys, func(now upload.Record) bool {
 		return now.Status != upload.Pending || now.Failures >= after.Failures
@@ -127,21 +122,16 @@ func (s *Store) admit(ctx context.Context, r upload.Record, a upload.Admission) 
 	if err != nil {
 		return err
 	}
-	var stored upload.Usage
-	var earlier *resource
-	for _, other := range all {
-		if other.Status != upload.Stored || other.ID == r.ID {
-			continue
+	stored := slices.DeleteFunc(all, func(o resource) bool { return o.Status != upload.Stored || o.ID == r.ID })
+	slices.SortFunc(stored, func(a, b resource) int { return positionOf(a).compare(positionOf(b)) })
+	return a.Check(r.Size, func() (upload.ID, error) {
+		for _, o := range stored {
+			if o.SHA256 == r.SHA256 {
+				return o.ID, nil
+			}
 		}
-		stored.Files, stored.Bytes = stored.Files+1, stored.Bytes+other.Size
-		if a.Unique && other.SHA256 == r.SHA256 && (earlier == nil || positionOf(other).compare(positionOf(*earlier)) < 0) {
-			earlier = &other
-		}
-	}
-	if earlier != nil {
-		return &upload.DuplicateError{Earlier: earlier.ID}
-	}
-	return a.Fits(stored, r.Size)
+		return "", nil
+	}, func() (upload.Usage, error) { return usageOf(stored), nil })
 }
 
 // removeAll deletes all resources of an upload. The one that counts goes last: whoever
@@ -174,21 +164,20 @@ func (s *Store) remove(ctx context.Context, id string) error {
 	return err
 }
 
-// heal deletes the resources of an upload that do not count. The list that they come
-// from may be old: each is read once more, and one that is not as it was listed, because
-// it was given a verdict for instance, is ErrConflict. The caller comes again and sees
-// what counts by then.
+// heal deletes the resources of an upload that do not count. The list that they come from may
+// be old: each is read once more, and one that has changed since, for instance by a verdict,
+// is ErrConflict. The caller comes again and sees what counts by then.
 func (s *Store) heal(ctx context.Context, surplus []resource) error {
-	for _, listed := range surplus {
-		now, err := s.read(ctx, listed.id)
-		if err == nil && !same(now.Record, listed.Record) {
+	for _, seen := range surplus {
+		now, err := s.read(ctx, seen.id)
+		if err == nil && !same(now.Record, seen.Record) {
 			err = upload.ErrConflict
 		}
 		if err == nil {
-			err = s.remove(ctx, listed.id)
+			err = s.remove(ctx, seen.id)
 		}
 		if err != nil && !errors.Is(err, upload.ErrNotFound) {
-			return fmt.Errorf("delete the surplus resource %s: %w", listed.id, err)
+			return fmt.Errorf("delete the surplus resource %s: %w", seen.id, err)
 		}
 	}
 	return nil
@@ -202,7 +191,7 @@ func (s *Store) read(ctx context.Context, id string) (resource, error) {
 	}
 	r, ok, err := found.resource()
 	if err == nil && (!ok || r.id != id) {
-		err = errNonsense // it is not what was asked for
+		err = errUnexpected // it is not what was asked for
 	}
 	return r, err
 }

@@ -2,6 +2,7 @@ package bugoutrecords
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,17 +19,18 @@ import (
 	"hatchery/shared/upload"
 )
 
-// Errors that say what kind of trouble there is with Brood.
+// Errors by which callers tell what is wrong with Brood or with what it keeps.
 var (
 	// ErrToken: Brood does not know the deployment's token, or not any more.
-	ErrToken = errors.New("the deployment's token is not accepted by Bugout: set HATCHERY_BUGOUT_TOKEN to a valid one (hatchery bugout check tells whether it is)")
+	ErrToken = errors.New("the deployment's token is not accepted by Bugout: set HATCHERY_BUGOUT_TOKEN to a valid one " +
+		"(hatchery bugout check tells whether it is)")
 	// ErrRefused: Brood understood and said no. Asking again is of no use.
 	ErrRefused = errors.New("refused by Bugout")
 
 	// ErrDamaged: a resource is an upload's, and holds what no upload has.
 	ErrDamaged = errors.New("resource of an upload cannot be read: mend or delete it in Bugout")
 
-	errNonsense = errors.New("the answer is not what Bugout's API gives")
+	errUnexpected = errors.New("the answer is not what Bugout's API gives")
 )
 
 // ambiguous is an error after which a change may have been made or not.
@@ -37,45 +39,36 @@ type ambiguous struct{ error }
 func (e ambiguous) Unwrap() error { return e.error }
 
 func (o Options) withDefaults() Options {
-	if o.AtOnce == 0 {
-		o.AtOnce = 4
-	}
-	if o.Timeout == 0 {
-		o.Timeout = 10 * time.Second
-	}
-	if o.MaxBody == 0 {
-		o.MaxBody = 64 << 20
-	}
-	if o.Attempts == 0 {
-		o.Attempts = 3
-	}
-	if o.Pause == nil {
-		o.Pause = func(n int) time.Duration { return time.Duration(n) * 100 * time.Millisecond }
-	}
+	o.AtOnce = cmp.Or(o.AtOnce, 4)
+	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
+	o.MaxBody = cmp.Or(o.MaxBody, 64<<20)
+	o.Attempts = cmp.Or(o.Attempts, 3)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Nonce == nil {
-		o.Nonce = uuid.NewString
+	if o.pause == nil {
+		o.pause = func(n int) time.Duration { return time.Duration(n) * 100 * time.Millisecond }
 	}
-	if o.Transport == nil {
-		o.Transport = &http.Transport{DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-			TLSHandshakeTimeout: 5 * time.Second, MaxResponseHeaderBytes: 64 << 10, MaxConnsPerHost: o.AtOnce, MaxIdleConnsPerHost: o.AtOnce,
-			IdleConnTimeout: 30 * time.Second, ForceAttemptHTTP2: true}
+	if o.nonce == nil {
+		o.nonce = uuid.NewString
+	}
+	if o.transport == nil {
+		o.transport = &http.Transport{DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+			TLSHandshakeTimeout: 5 * time.Second, MaxResponseHeaderBytes: 64 << 10, MaxConnsPerHost: o.AtOnce,
+			MaxIdleConnsPerHost: o.AtOnce, IdleConnTimeout: 30 * time.Second, ForceAttemptHTTP2: true}
 	}
 	return o
 }
 
-// attempts does something until it is decided: an ambiguous error leads to another
-// attempt, as long as there are some and ctx goes on. do is told which one it is,
-// from 1.
+// attempts does something until it is decided: an ambiguous error leads to another attempt,
+// as long as there are some and ctx goes on. do gets the number of the attempt, from 1.
 func (s *Store) attempts(ctx context.Context, do func(n int) error) error {
 	for n := 1; ; n++ {
 		err := do(n)
 		if _, again := errors.AsType[ambiguous](err); !again || n >= s.o.Attempts || ctx.Err() != nil {
 			return err
 		}
-		pause := time.NewTimer(s.o.Pause(n))
+		pause := time.NewTimer(s.o.pause(n))
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
@@ -83,37 +76,6 @@ func (s *Store) attempts(ctx context.Context, do func(n int) error) error {
 			return err
 		}
 	}
-}
-
-// do makes one request and reads a 200 into answer. ErrNotFound is Brood's word
-// that there is no such resource (or none that the token may see). An ambiguous
-// error is one after which the request may be made again, if what it does allows
-// for that.
-func (s *Store) do(ctx context.Context, method, path string, query url.Values, body, answer any) error {
-	_, err := s.ask(ctx, method, path, query, body, answer)
-	return err
-}
-
-// ask is do, and says with which token it was answered.
-func (s *Store) ask(ctx context.Context, method, path string, query url.Values, body, answer any) (token string, err error) {
-	if body == nil {
-		return s.send(ctx, method, path, query, "", nil, answer)
-	}
-	text, err := encoded(body)
-	if err != nil {
-		return "", err
-	}
-	return s.send(ctx, method, path, query, jsonType, text, answer)
-}
-
-const jsonType = "application/json"
-
-func encoded(body any) ([]byte, error) {
-	text, err := json.Marshal(body)
-	if err != nil {
-		return nil, fmt.Errorf("write a request for Bugout: %w", err)
-	}
-	return text, nil
 }
 
 // collection is where resources are listed and created.
@@ -126,13 +88,23 @@ func (s *Store) newResource(data map[string]string) map[string]any {
 	return map[string]any{"application_id": s.o.Application, "resource_data": data}
 }
 
-// send is ask with a body in any form; contentType "" is none.
-func (s *Store) send(ctx context.Context, method, path string, query url.Values, contentType string, body []byte, answer any) (token string, err error) {
+// do makes one request, with a body that is nil, a form (url.Values) or anything to be
+// written as JSON, and reads a 200 into answer. ErrNotFound is Brood's word that there is no
+// such resource (or none that the token may see). An ambiguous error is one after which the
+// request may be made again, if what it does allows for that.
+func (s *Store) do(ctx context.Context, method, path string, query url.Values, body, answer any) error {
+	_, err := s.ask(ctx, method, path, query, body, answer)
+	return err
+}
+
+// ask is do, and gives the token that the request was made with.
+func (s *Store) ask(ctx context.Context, method, path string, query url.Values, body, answer any) (token string,
+	err error) {
 	token, err = s.o.Token(ctx)
 	if err != nil {
 		return "", fmt.Errorf("find the Bugout token: %w", err)
 	}
-	err = s.sendAs(ctx, token, method, path, query, contentType, body, answer)
+	err = s.askAs(ctx, token, method, path, query, body, answer)
 	if !errors.Is(err, ErrToken) || s.o.Renew == nil {
 		return token, err
 	}
@@ -141,59 +113,74 @@ func (s *Store) send(ctx context.Context, method, path string, query url.Values,
 	if renewErr != nil {
 		return token, fmt.Errorf("%w: %w", err, renewErr)
 	}
-	return another, s.sendAs(ctx, another, method, path, query, contentType, body, answer)
+	return another, s.askAs(ctx, another, method, path, query, body, answer)
 }
 
-// sendAs is send with a token. A creation that went well proves the token's rights.
-func (s *Store) sendAs(ctx context.Context, token, method, path string, query url.Values, contentType string, body []byte, answer any) error {
-	// Waiting for a place is not part of the request's time.
-	if err := s.requests.Acquire(ctx, 1); err != nil {
-		return err
-	}
-	defer s.requests.Release(1)
-	whole := ctx
-	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
-	defer cancel()
-
+// askAs is ask with a token. A creation that went well proves the token's rights.
+func (s *Store) askAs(ctx context.Context, token, method, path string, query url.Values, body, answer any) error {
 	target := s.base + path
 	if query != nil {
 		target += "?" + query.Encode()
 	}
-	var content io.Reader
-	if contentType != "" {
-		content = bytes.NewReader(body)
-	}
-	request, err := http.NewRequestWithContext(ctx, method, target, content)
+	request, err := newRequest(ctx, method, target, body)
 	if err != nil {
 		return fmt.Errorf("make a request for Bugout: %w", err)
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
 	request.Header.Set("Accept", "application/json")
-	if contentType != "" {
-		request.Header.Set("Content-Type", contentType)
+	// Waiting for a place is not part of the request's time.
+	if err := s.requests.Acquire(ctx, 1); err != nil {
+		return err
 	}
-	response, err := s.client.Do(request)
+	defer s.requests.Release(1)
+	limited, cancel := context.WithTimeout(ctx, s.o.Timeout)
+	defer cancel()
+	response, err := s.client.Do(request.WithContext(limited))
 	if err != nil {
-		if whole.Err() != nil {
-			return whole.Err()
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		return ambiguous{fmt.Errorf("no answer from Bugout to %s %s: %w", method, path, withoutURL(err))}
 	}
 	defer response.Body.Close() //nolint:errcheck // what there was to read is read
 	text, err := io.ReadAll(io.LimitReader(response.Body, s.o.MaxBody+1))
 	switch {
-	case err != nil && whole.Err() != nil:
-		return whole.Err()
+	case err != nil && ctx.Err() != nil:
+		return ctx.Err()
 	case err != nil:
 		return ambiguous{fmt.Errorf("the answer of Bugout to %s %s breaks off: %w", method, path, err)}
 	case int64(len(text)) > s.o.MaxBody:
-		return fmt.Errorf("the answer of Bugout to %s %s has more than %d bytes, which is all that is read: lists come in one piece; keep so many records in DynamoDB or SQLite (hatchery migrate --from bugout moves them, and reads up to 1 GiB)", method, path, s.o.MaxBody)
+		return fmt.Errorf("the answer of Bugout to %s %s has more than %d bytes, which is all that is read: lists come "+
+			"in one piece; keep so many records in DynamoDB or SQLite (hatchery migrate --from bugout moves them, and "+
+			"reads up to 1 GiB)", method, path, s.o.MaxBody)
 	}
 	err = judge(method, path, response.StatusCode, text, answer)
 	if err == nil && method == http.MethodPost && path == collection {
 		s.proof.keep(token, s.o.Now().Add(proofLife))
 	}
 	return err
+}
+
+func newRequest(ctx context.Context, method, target string, body any) (*http.Request, error) {
+	var content []byte
+	var contentType string
+	switch body := body.(type) {
+	case nil:
+		return http.NewRequestWithContext(ctx, method, target, nil)
+	case url.Values:
+		content, contentType = []byte(body.Encode()), "application/x-www-form-urlencoded"
+	default:
+		var err error
+		if content, err = json.Marshal(body); err != nil {
+			return nil, err
+		}
+		contentType = "application/json"
+	}
+	request, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(content))
+	if err == nil {
+		request.Header.Set("Content-Type", contentType)
+	}
+	return request, err
 }
 
 // withoutURL takes the request's URL out of an error: its query holds what is kept
@@ -205,40 +192,47 @@ func withoutURL(err error) error {
 	return err
 }
 
-// judge decides what an answer means.
+// judge decides what a response means.
 func judge(method, path string, status int, text []byte, answer any) error {
-	said := detailOf(text)
+	detail := detailOf(text)
+	refused := func(format string, args ...any) error {
+		return fmt.Errorf("%w: %s", ErrRefused, fmt.Sprintf(format, args...))
+	}
 	switch {
 	case status == http.StatusOK:
 		if answer == nil {
-			if !json.Valid(text) {
-				return ambiguous{fmt.Errorf("%s %s: %w", method, path, errNonsense)}
-			}
-			return nil
+			answer = new(json.RawMessage)
 		}
 		if err := json.Unmarshal(text, answer); err != nil {
-			return ambiguous{fmt.Errorf("%s %s: %w: %w", method, path, errNonsense, err)}
+			return ambiguous{fmt.Errorf("%s %s: %w: %w", method, path, errUnexpected, err)}
 		}
 		return nil
-	case status == http.StatusNotFound && (said == "Access token not found" || said == "Access token not active"), status == http.StatusUnauthorized:
+	case status == http.StatusNotFound && (detail == "Access token not found" || detail == "Access token not active"),
+		status == http.StatusUnauthorized:
 		return ErrToken
-	case status == http.StatusNotFound && path != collection && strings.HasPrefix(path, collection) && said == "Not Found":
+	case status == http.StatusNotFound && path != collection && strings.HasPrefix(path, collection) &&
+		detail == "Not Found":
 		return upload.ErrNotFound
-	case status == http.StatusForbidden && path == collection && said == "Forbidden":
-		return fmt.Errorf("%w: the user of the deployment's token is not in the application's group: put the user into that group in Bugout, or set HATCHERY_BUGOUT_TOKEN to a token of a member", ErrRefused)
-	case status == http.StatusForbidden && strings.HasPrefix(said, "Restricted token"):
-		return fmt.Errorf("%w: the deployment's token is restricted: set HATCHERY_BUGOUT_TOKEN to one that is not (%s %s gives 403 %q)", ErrRefused, method, path, said)
-	case status == http.StatusNotFound && path == collection && said == "Not found":
-		return fmt.Errorf("%w: it does not know the application; set HATCHERY_BUGOUT_APPLICATION_ID to one of the token's group (hatchery bugout register makes one)", ErrRefused)
-	case status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests || status == http.StatusNotFound || status < 200:
+	case status == http.StatusForbidden && path == collection && detail == "Forbidden":
+		return refused("the user of the deployment's token is not in the application's group: put the user into that " +
+			"group in Bugout, or set HATCHERY_BUGOUT_TOKEN to a token of a member")
+	case status == http.StatusForbidden && strings.HasPrefix(detail, "Restricted token"):
+		return refused("the deployment's token is restricted: set HATCHERY_BUGOUT_TOKEN to one that is not "+
+			"(%s %s gives 403 %q)", method, path, detail)
+	case status == http.StatusNotFound && path == collection && detail == "Not found":
+		return refused("it does not know the application; set HATCHERY_BUGOUT_APPLICATION_ID to one of the token's " +
+			"group (hatchery bugout register makes one)")
+	case status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests ||
+		status == http.StatusNotFound || status < 200:
 		// A 404 in other words comes from something in between.
-		return ambiguous{fmt.Errorf("answer of Bugout to %s %s: %d %q", method, path, status, said)}
+		return ambiguous{fmt.Errorf("answer of Bugout to %s %s: %d %q", method, path, status, detail)}
 	case status < 300:
-		return ambiguous{fmt.Errorf("%s %s gives %d: %w", method, path, status, errNonsense)}
+		return ambiguous{fmt.Errorf("%s %s gives %d: %w", method, path, status, errUnexpected)}
 	case status < 400:
-		return ambiguous{fmt.Errorf("answer of Bugout to %s %s: %d, and a redirect is never followed with a token: check HATCHERY_BUGOUT_URL", method, path, status)}
+		return ambiguous{fmt.Errorf("answer of Bugout to %s %s: %d, and a redirect is never followed with a token: "+
+			"check HATCHERY_BUGOUT_URL", method, path, status)}
 	default:
-		return fmt.Errorf("%w: %s %s gives %d %q", ErrRefused, method, path, status, said)
+		return refused("%s %s gives %d %q", method, path, status, detail)
 	}
 }
 
@@ -250,9 +244,9 @@ func detailOf(text []byte) string {
 	if len(text) > 64<<10 || json.Unmarshal(text, &body) != nil {
 		return ""
 	}
-	var said string
-	if json.Unmarshal(body.Detail, &said) == nil {
-		return clean(fmt.Sprintf("%.300s", said))
+	var detail string
+	if json.Unmarshal(body.Detail, &detail) == nil {
+		return clean(fmt.Sprintf("%.300s", detail))
 	}
 	var list []struct {
 		Where []any  `json:"loc"`
@@ -262,43 +256,4 @@ func detailOf(text []byte) string {
 		return ""
 	}
 	return clean(fmt.Sprintf("%.100s: %.200s", fmt.Sprint(list[0].Where), list[0].What))
-}
-
-// wireList reads resources one at a time and keeps those that match.
-type wireList struct {
-	match   func(resource) bool
-	found   []resource
-	damaged []error
-	read    bool
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (l *wireList) UnmarshalJSON(text []byte) error {
-	d := json.NewDecoder(bytes.NewReader(text))
-	if first, err := d.Token(); err != nil || first != json.Delim('[') {
-		return errNonsense
-	}
-	for d.More() {
-		var w wireResource
-		if err := d.Decode(&w); err != nil {
-			return err
-		}
-		r, ok, err := w.resource()
-		switch {
-		case err != nil:
-			l.damaged = append(l.damaged, err)
-		case ok && l.match(r):
-			l.found = append(l.found, r)
-		}
-	}
-	l.read = true
-	return nil
-}
-
-// wrap says what was being done.
-func wrap(err error, format string, args ...any) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), err)
 }

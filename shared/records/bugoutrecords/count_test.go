@@ -5,17 +5,17 @@ import (
 	"net/http"
 	"testing"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/upload"
 )
 
 // TestEveryRecordIsCountedOnce, however many resources there are for it.
 func TestEveryRecordIsCountedOnce(t *testing.T) {
-	s := storeOn(t, brood(t, func(c localbrood.Call) localbrood.Trouble {
+	s := storeOn(t, brood(t, func(c localbugout.Call) localbugout.Trouble {
 		if c.Method == http.MethodPost {
-			return localbrood.HappensTwice
+			return localbugout.HappensTwice
 		}
-		return localbrood.None
+		return localbugout.None
 	}), nil)
 	for n := range 5 {
 		r := pending()

@@ -25,8 +25,8 @@ var update = flag.Bool("update", false, "write testdata/golden anew")
 // What each transition needs of the store. Nothing else in this file names a method
 // that changes a record.
 
-func goldenCreate(ctx context.Context, s *bugoutrecords.Store, r upload.Record, once *upload.Once) error {
-	_, err := s.Create(ctx, r, once)
+func goldenCreate(ctx context.Context, s *bugoutrecords.Store, r upload.Record, key *upload.IdempotencyKey) error {
+	_, err := s.Create(ctx, r, key)
 	return err
 }
 
@@ -107,7 +107,7 @@ func TestGoldenWrites(t *testing.T) {
 	full := pending()
 	full.Declared = upload.Declared{Size: 5, Type: "image/png", SHA256: strings.Repeat("d", 64)}
 	full.FormExpires = day
-	once := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: day.Add(24 * time.Hour)}
+	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: day.Add(24 * time.Hour)}
 	unique, bounded := storing(), storing()
 	unique.Unique = true
 	bounded.MaxFiles, bounded.MaxTotalBytes = 5, 1<<20
@@ -116,8 +116,8 @@ func TestGoldenWrites(t *testing.T) {
 	sized := rejecting
 	sized.Size, sized.Reason = 5, &upload.Reason{Code: upload.NotAllowed}
 	adoption := storing()
-	adoption.Version = upload.OldVersion
-	old := upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: oldID}
+	adoption.Version = upload.LegacyVersion
+	old := upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: legacyID}
 	slow := upload.Failure{At: day, Message: "The bucket is slow."}
 
 	for _, c := range []struct {
@@ -126,9 +126,10 @@ func TestGoldenWrites(t *testing.T) {
 		before, transition step
 	}{
 		{"create", nothing, creates(full, nil)},
-		{"create-with-key", nothing, creates(full, once)},
+		{"create-with-key", nothing, creates(full, key)},
 		{"settle-stored", creates(full, nil), settles(storing())},
-		{"settle-stored-after-failure-and-resend", inOrder(creates(full, nil), fails(slow), resends(0, day)), settles(storing())},
+		{"settle-stored-after-failure-and-resend", inOrder(creates(full, nil), fails(slow), resends(0, day)),
+			settles(storing())},
 		{"settle-stored-unique", creates(full, nil), settles(unique)},
 		{"settle-stored-bounded", creates(full, nil), settles(bounded)},
 		{"settle-rejected", creates(full, nil), settles(rejecting)},
@@ -151,15 +152,15 @@ func TestGoldenWrites(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := brood(t, nil)
-			create(t, s, oldImage(oldID))
+			create(t, s, legacyImage(legacyID))
 			writes, nonces := &capture{}, 0
 			store := storeOn(t, s, func(o *bugoutrecords.Options) {
 				o.Now = func() time.Time { return noon }
-				o.Transport = writes
-				o.Nonce = func() string {
+				o.SetTransport(writes)
+				o.SetNonce(func() string {
 					nonces++
 					return fmt.Sprintf("NONCE-%d", nonces)
-				}
+				})
 			})
 			// From its first creation on the store has a proof of its rights.
 			another := pending()
@@ -216,8 +217,8 @@ func inOrder(steps ...step) step {
 	}
 }
 
-func creates(r upload.Record, once *upload.Once) step {
-	return func(ctx context.Context, s *bugoutrecords.Store) error { return goldenCreate(ctx, s, r, once) }
+func creates(r upload.Record, key *upload.IdempotencyKey) step {
+	return func(ctx context.Context, s *bugoutrecords.Store) error { return goldenCreate(ctx, s, r, key) }
 }
 
 func settles(v upload.Verdict) step {

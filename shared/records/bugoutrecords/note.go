@@ -18,53 +18,51 @@ const (
 	keyNoteText = "text"
 )
 
-type noteList struct {
+// resourceList is a list in an answer, as it is.
+type resourceList struct {
 	Resources []wireResource `json:"resources"`
 }
 
-// named gives those that are the note of a name. What they were asked for by is not
-// believed: they are changed and deleted, and a proxy that drops the query, or a server
-// that knows no filter, shows records.
-func (l noteList) named(name string) []wireResource {
+// notesNamed gives those that are the note of a name. The query alone is not trusted, since
+// they are changed and deleted: a proxy that drops it, or a server that knows no filter,
+// shows records.
+func (l resourceList) notesNamed(name string) []wireResource {
 	return slices.DeleteFunc(l.Resources, func(w wireResource) bool { return w.ID == "" || w.text(keyNote) != name })
 }
 
 // Note gives the text that SetNote kept last under a name, "" when there is none.
 func (s *Store) Note(ctx context.Context, name string) (string, error) {
-	there, err := s.notes(ctx, name, true)
-	if err != nil || len(there) == 0 {
-		return "", wrap(err, "read the note %q", name)
+	found, err := s.notes(ctx, name, true)
+	if err != nil || len(found) == 0 {
+		return "", upload.Wrap(err, "read the note %q", name)
 	}
-	return there[0].text(keyNoteText), nil
+	return found[0].text(keyNoteText), nil
 }
 
 // SetNote keeps a short text under a name, in the place of whatever is there. Of two
 // at once the last one stands, or the first one that was ever made.
-func (s *Store) SetNote(ctx context.Context, name, text string) error {
-	return wrap(s.setNote(ctx, name, text), "keep the note %q", name)
-}
-
-func (s *Store) setNote(ctx context.Context, name, text string) error {
+func (s *Store) SetNote(ctx context.Context, name, text string) (err error) {
+	defer func() { err = upload.Wrap(err, "keep the note %q", name) }()
 	// Everything here may be repeated: a note that was made twice heals to one.
 	return s.attempts(ctx, func(int) error {
-		there, err := s.notes(ctx, name, false) // a creation is refused where it must be
+		existing, err := s.notes(ctx, name, false) // a creation is refused where it must be
 		if err != nil {
 			return err
 		}
 		data := map[string]string{keyNote: name, keyNoteText: clean(text)}
-		if len(there) == 0 {
+		if len(existing) == 0 {
 			return s.do(ctx, http.MethodPost, collection, nil, s.newResource(data), nil)
 		}
-		for _, surplus := range there[1:] {
+		for _, surplus := range existing[1:] {
 			if err := s.remove(ctx, surplus.ID); err != nil && !errors.Is(err, upload.ErrNotFound) {
 				return err
 			}
 		}
-		err = s.do(ctx, http.MethodPut, itemPath(there[0].ID), nil, map[string]any{"update": data, "drop_keys": []string{}}, nil)
+		err = s.do(ctx, http.MethodPut, itemPath(existing[0].ID), nil, bodyOfUpdate(data, []string{}), nil)
 		if !errors.Is(err, upload.ErrNotFound) {
 			return err
 		}
-		if err = s.absent(ctx, there[0].ID); errors.Is(err, upload.ErrNotFound) {
+		if err = s.absent(ctx, existing[0].ID); errors.Is(err, upload.ErrNotFound) {
 			err = ambiguous{errors.New("the note was deleted meanwhile")}
 		}
 		return err
@@ -76,15 +74,15 @@ func (s *Store) setNote(ctx context.Context, name, text string) error {
 func (s *Store) notes(ctx context.Context, name string, sure bool) ([]wireResource, error) {
 	var found []wireResource
 	err := s.attempts(ctx, func(int) error {
-		var there noteList
-		token, err := s.ask(ctx, http.MethodGet, collection, s.noteQuery(name), nil, &there)
+		var list resourceList
+		token, err := s.ask(ctx, http.MethodGet, collection, s.noteQuery(name), nil, &list)
 		switch {
 		case err != nil:
 			return err
-		case there.Resources == nil:
-			return errNonsense
+		case list.Resources == nil:
+			return errUnexpected
 		}
-		if found = there.named(name); sure && len(found) == 0 {
+		if found = list.notesNamed(name); sure && len(found) == 0 {
 			return s.prove(ctx, token)
 		}
 		return nil

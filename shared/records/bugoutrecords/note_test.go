@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/records/bugoutrecords"
 	"hatchery/shared/upload"
 )
@@ -27,7 +27,7 @@ func TestANoteIsKeptUntilTheNextOne(t *testing.T) {
 }
 
 func TestANoteThatWasMadeTwiceHeals(t *testing.T) {
-	plan := &script{method: http.MethodPost, troubles: []localbrood.Trouble{localbrood.HappensTwice}}
+	plan := &script{method: http.MethodPost, troubles: []localbugout.Trouble{localbugout.HappensTwice}}
 	store := storeOn(t, brood(t, plan.trouble), nil)
 	for _, text := range []string{"one", "two", "three"} {
 		if err := store.SetNote(t.Context(), "reconcile", text); err != nil {
@@ -54,7 +54,8 @@ func TestANoteIsNoRecord(t *testing.T) {
 			return store.Scan(t.Context(), upload.ScanQuery{Status: upload.Stored, Cursor: "", Limit: 10})
 		},
 		"pending": func() (upload.Page, error) {
-			return store.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: noon.AddDate(100, 0, 0), Cursor: "", Limit: 10})
+			return store.Scan(t.Context(),
+				upload.ScanQuery{Status: upload.Pending, Before: noon.AddDate(100, 0, 0), Cursor: "", Limit: 10})
 		},
 	} {
 		if page, err := list(); err != nil || len(page.Records) != 0 {
@@ -65,7 +66,7 @@ func TestANoteIsNoRecord(t *testing.T) {
 
 func TestANoteWithoutAValidTokenIsTrouble(t *testing.T) {
 	s := brood(t, nil)
-	s.SetRole(token, localbrood.Revoked)
+	s.SetRole(token, localbugout.Revoked)
 	store := storeOn(t, s, nil)
 	if _, err := store.Note(t.Context(), "reconcile"); err == nil {
 		t.Error("it is read as none")

@@ -8,12 +8,12 @@ import (
 	"strings"
 	"testing"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/upload"
 )
 
 // resourceIDs are Brood's, in the order of creation.
-func resourceIDs(t *testing.T, s *localbrood.Server) []string {
+func resourceIDs(t *testing.T, s *localbugout.Server) []string {
 	t.Helper()
 	var answer struct{ Resources []struct{ ID string } }
 	if err := json.Unmarshal([]byte(raw(t, s, "GET", "/resources/", nil)), &answer); err != nil {
@@ -28,7 +28,8 @@ func resourceIDs(t *testing.T, s *localbrood.Server) []string {
 
 // waiting is resource_data of pending, as any process writes it.
 func waiting() map[string]any {
-	return map[string]any{"id": pending().ID, "journal_id": "j", "entry_id": "e", "kind": "images", "name": "cat", "extension": "png",
+	return map[string]any{"id": pending().ID, "journal_id": "j", "entry_id": "e", "kind": "images", "name": "cat",
+		"extension":  "png",
 		"created_at": "2026-03-04 12:00:00.123456", "status": "pending"}
 }
 
@@ -36,12 +37,12 @@ func waiting() map[string]any {
 // write without a lock, and Store says what comes of it.
 func TestAVerdictThatWasReadBackMayBeUndone(t *testing.T) {
 	overtake := true
-	s := brood(t, func(c localbrood.Call) localbrood.Trouble {
+	s := brood(t, func(c localbugout.Call) localbugout.Trouble {
 		if c.Method == http.MethodPut && overtake {
 			overtake = false
-			return localbrood.Overtakes
+			return localbugout.Overtakes
 		}
-		return localbrood.None
+		return localbugout.None
 	})
 	store := storeOn(t, s, nil)
 	r := pending()
@@ -53,7 +54,8 @@ func TestAVerdictThatWasReadBackMayBeUndone(t *testing.T) {
 		noted <- upload.NoteFailure(t.Context(), store, r.Ref(), upload.Failure{At: noon, Message: "no"})
 	}()
 	write := <-s.Late() // it has read the pending record
-	if got, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing())); err != nil || got.Status != upload.Stored {
+	if got, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing())); err != nil ||
+		got.Status != upload.Stored {
 		t.Fatalf("settled is %+v, %v", got, err)
 	}
 	if got, err := store.Get(t.Context(), r.Ref()); err != nil || got.Status != upload.Stored {
@@ -64,14 +66,18 @@ func TestAVerdictThatWasReadBackMayBeUndone(t *testing.T) {
 		t.Errorf("NoteFailure: %v", err)
 	}
 	got, err := store.Get(t.Context(), r.Ref())
-	if err != nil || got.Status != upload.Pending || got.JudgedVersion != "" || got.ServedVersion != "" || got.SHA256 != "" || got.Failures != 1 {
+	if err != nil || got.Status != upload.Pending || got.JudgedVersion != "" || got.ServedVersion != "" ||
+		got.SHA256 != "" || got.Failures != 1 {
 		t.Errorf("after it: %+v, %v", got, err)
 	}
-	if page, err := store.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: noon.AddDate(1, 0, 0), Cursor: "", Limit: 10}); err != nil || len(page.Records) != 1 {
+	if page, err := store.Scan(t.Context(),
+		upload.ScanQuery{Status: upload.Pending, Before: noon.AddDate(1, 0, 0), Cursor: "", Limit: 10}); err != nil ||
+		len(page.Records) != 1 {
 		t.Errorf("pending are %+v, %v", page, err)
 	}
 	// It is as pending as any other.
-	if got, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing())); err != nil || got.Status != upload.Stored || got.Failures != 1 {
+	if got, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing())); err != nil ||
+		got.Status != upload.Stored || got.Failures != 1 {
 		t.Errorf("settled again is %+v, %v", got, err)
 	}
 }
@@ -79,18 +85,19 @@ func TestAVerdictThatWasReadBackMayBeUndone(t *testing.T) {
 // TestASurplusResourceThatChangedIsNotDeleted: the list that it comes from is older.
 func TestASurplusResourceThatChangedIsNotDeleted(t *testing.T) {
 	for name, meanwhile := range map[string]map[string]any{
-		"a verdict":                    {"status": "stored", "settled_at": "2026-03-04T12:00:01Z", "served_version": "theirs", "size": "5"},
+		"a verdict": {"status": "stored", "settled_at": "2026-03-04T12:00:01Z",
+			"served_version": "theirs", "size": "5"},
 		"something that nobody can be": {"status": "lost"},
 	} {
-		var s *localbrood.Server
+		var s *localbugout.Server
 		ids := []string{"", ""}
-		s = brood(t, func(c localbrood.Call) localbrood.Trouble {
+		s = brood(t, func(c localbugout.Call) localbugout.Trouble {
 			if c.Method == http.MethodGet && strings.HasSuffix(c.Path, ids[1]) && ids[1] != "" {
 				path := c.Path
 				ids[1] = ""
 				raw(t, s, "PUT", path, map[string]any{"update": meanwhile})
 			}
-			return localbrood.None
+			return localbugout.None
 		})
 		create(t, s, waiting())
 		create(t, s, waiting())
@@ -116,20 +123,21 @@ func TestASurplusResourceThatChangedIsNotDeleted(t *testing.T) {
 
 // TestASurplusResourceThatIsGoneIsNoTrouble: another process healed the same.
 func TestASurplusResourceThatIsGoneIsNoTrouble(t *testing.T) {
-	var s *localbrood.Server
+	var s *localbugout.Server
 	surplus := ""
-	s = brood(t, func(c localbrood.Call) localbrood.Trouble {
+	s = brood(t, func(c localbugout.Call) localbugout.Trouble {
 		if path := c.Path; c.Method == http.MethodGet && surplus != "" && strings.HasSuffix(path, surplus) {
 			surplus = ""
 			raw(t, s, "DELETE", path, nil)
 		}
-		return localbrood.None
+		return localbugout.None
 	})
 	create(t, s, waiting())
 	create(t, s, waiting())
 	store := storeOn(t, s, nil)
 	surplus = resourceIDs(t, s)[1]
-	if got, err := store.Update(t.Context(), pending().Ref(), upload.Settle(storing())); err != nil || got.Status != upload.Stored {
+	if got, err := store.Update(t.Context(), pending().Ref(), upload.Settle(storing())); err != nil ||
+		got.Status != upload.Stored {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if left := resourceIDs(t, s); len(left) != 1 {
@@ -156,8 +164,9 @@ func TestAReopenedUploadIsOneResource(t *testing.T) {
 
 // TestAFailureIsNotedAlthoughTheFirstAttemptDidNothing: it is not taken for done.
 func TestAFailureIsNotedAlthoughTheFirstAttemptDidNothing(t *testing.T) {
-	for name, trouble := range map[string]localbrood.Trouble{"did nothing": localbrood.FailsBefore, "did it": localbrood.FailsAfter} {
-		plan := &script{method: http.MethodPut, troubles: []localbrood.Trouble{trouble}}
+	for name, trouble := range map[string]localbugout.Trouble{"did nothing": localbugout.FailsBefore,
+		"did it": localbugout.FailsAfter} {
+		plan := &script{method: http.MethodPut, troubles: []localbugout.Trouble{trouble}}
 		store := storeOn(t, brood(t, plan.trouble), nil)
 		r := pending()
 		if _, err := store.Create(t.Context(), r, nil); err != nil {

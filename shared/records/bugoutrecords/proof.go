@@ -15,10 +15,10 @@ import (
 
 // proof is what is known of the token's rights.
 //
-// Brood lists what the token's user may see, and answers 404 for the rest. So to a
-// user outside of the application's group, and in an application that does not exist,
-// everything looks absent. A creation alone is refused then. So before an absence is
-// believed, or a list to be whole, something was created with the same token.
+// Brood lists what the token's user may see, and answers 404 for the rest. So to a user
+// outside of the application's group, or in an application that does not exist, everything
+// looks absent; only a creation is refused. So before an absence is believed, or a list to be
+// whole, something was created with the same token.
 type proof struct {
 	// turn lets one at a time prove; the others wait and find it proved.
 	turn *semaphore.Weighted
@@ -29,8 +29,8 @@ type proof struct {
 }
 
 const (
-	// proofLife is how long one creation proves something: so long may an absence be
-	// believed of a user who was put out of the group.
+	// proofLife is how long one creation proves something, also of a user who was put out of
+	// the group since.
 	proofLife = 5 * time.Minute
 	// noteProof names the note that is created for nothing else. It is deleted at once.
 	noteProof = "membership"
@@ -75,14 +75,11 @@ func (s *Store) proveNow(ctx context.Context, token string) (made bool, err erro
 	if s.proof.of(token, s.o.Now()) {
 		return false, nil
 	}
-	body, err := encoded(s.newResource(map[string]string{keyNote: noteProof}))
-	if err != nil {
-		return false, err
-	}
-	err = s.sendAs(ctx, token, http.MethodPost, collection, nil, jsonType, body, nil)
+	body := s.newResource(map[string]string{keyNote: noteProof})
+	err = s.askAs(ctx, token, http.MethodPost, collection, nil, body, nil)
 	switch {
 	case err == nil:
-		return true, nil // sendAs remembers it
+		return true, nil // askAs remembers it
 	case errors.Is(err, ErrToken):
 		// Refused only since it was answered: that answer has to be asked for again.
 		err = ambiguous{err}
@@ -95,11 +92,11 @@ func (s *Store) proveNow(ctx context.Context, token string) (made bool, err erro
 func (s *Store) tidy(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
-	var there noteList
-	if s.do(ctx, http.MethodGet, collection, s.noteQuery(noteProof), nil, &there) != nil {
+	var list resourceList
+	if s.do(ctx, http.MethodGet, collection, s.noteQuery(noteProof), nil, &list) != nil {
 		return
 	}
-	mine := there.named(noteProof)
+	mine := list.notesNamed(noteProof)
 	for _, note := range mine[:min(maxLeftProofs, len(mine))] {
 		_ = s.do(ctx, http.MethodDelete, itemPath(note.ID), nil, nil, nil)
 	}
@@ -124,11 +121,12 @@ func (s *Store) fetch(ctx context.Context, id string) (wireResource, error) {
 	return found, err
 }
 
-// absent says what it means that a change of a resource was answered with 404: it is
-// gone (ErrNotFound), or the token may read it and not change it (ErrRefused).
+// absent says what a 404 to a change of a resource means: it is gone (ErrNotFound), or the
+// token may read it and not change it (ErrRefused).
 func (s *Store) absent(ctx context.Context, id string) error {
 	if _, err := s.fetch(ctx, id); err != nil {
 		return err
 	}
-	return fmt.Errorf("%w: the deployment's token may read resource %s and not change it: its user has to belong to the application's group in Bugout", ErrRefused, id)
+	return fmt.Errorf("%w: the deployment's token may read resource %s and not change it: its user has to belong to "+
+		"the application's group in Bugout", ErrRefused, id)
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/records/bugoutrecords"
 	"hatchery/shared/upload"
 )
@@ -31,7 +31,7 @@ func (s *script) proofs() int { return strings.Count(strings.Join(s.list(), " ")
 func TestAnAbsenceIsProvedOnceForSomeMinutes(t *testing.T) {
 	plan, now, current := &script{}, noon, token
 	s := brood(t, plan.trouble)
-	s.SetRole(rotated, localbrood.Member)
+	s.SetRole(rotated, localbugout.Member)
 	store := storeOn(t, s, func(o *bugoutrecords.Options) {
 		o.Now = func() time.Time { return now }
 		o.Token = func(context.Context) (string, error) { return current, nil }
@@ -49,7 +49,8 @@ func TestAnAbsenceIsProvedOnceForSomeMinutes(t *testing.T) {
 		step.change()
 		for range 5 {
 			absent(t, store)
-			if page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err != nil || len(page.Records) != 0 {
+			if page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err != nil ||
+				len(page.Records) != 0 {
 				t.Errorf("%s: all are %+v, %v", step.name, page, err)
 			}
 			if note, err := store.Note(t.Context(), "reconcile"); note != "" || err != nil {
@@ -65,7 +66,7 @@ func TestAnAbsenceIsProvedOnceForSomeMinutes(t *testing.T) {
 	}
 	// Somebody who is put out of the group is noticed when the proof is old.
 	now = now.Add(5 * time.Minute)
-	s.SetRole(rotated, localbrood.Stranger)
+	s.SetRole(rotated, localbugout.Stranger)
 	if _, err := store.Get(t.Context(), pending().Ref()); !errors.Is(err, bugoutrecords.ErrRefused) {
 		t.Errorf("outside of the group: %v", err)
 	}
@@ -80,7 +81,8 @@ func TestACreationIsProofEnough(t *testing.T) {
 		t.Fatal(err)
 	}
 	absent(t, store)
-	if page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err != nil || len(page.Records) != 1 {
+	if page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err != nil ||
+		len(page.Records) != 1 {
 		t.Errorf("all are %+v, %v", page, err)
 	}
 	if got := plan.proofs(); got != 1 {
@@ -91,8 +93,9 @@ func TestACreationIsProofEnough(t *testing.T) {
 func TestWhatIsFoundNeedsNoProof(t *testing.T) {
 	plan := &script{}
 	s := brood(t, plan.trouble)
-	create(t, s, oldImage(oldID))
-	if _, err := storeOn(t, s, nil).Get(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: oldID}); err != nil {
+	create(t, s, legacyImage(legacyID))
+	if _, err := storeOn(t, s, nil).Get(t.Context(),
+		upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: legacyID}); err != nil {
 		t.Error(err)
 	}
 	if got := plan.proofs(); got != 1 {
@@ -116,21 +119,21 @@ func TestOneProofIsUnderWayAtOnceAndStopsNobody(t *testing.T) {
 // TestWhoeverWaitsForAProofMayGiveUp: the proof of another is silent.
 func TestWhoeverWaitsForAProofMayGiveUp(t *testing.T) {
 	proving, read := make(chan struct{}), make(chan struct{}, 10)
-	store := storeOn(t, brood(t, func(c localbrood.Call) localbrood.Trouble {
+	store := storeOn(t, brood(t, func(c localbugout.Call) localbugout.Trouble {
 		if c.Method == http.MethodPost {
 			close(proving)
-			return localbrood.SilentBefore
+			return localbugout.SilentBefore
 		}
-		return localbrood.None
+		return localbugout.None
 	}), func(o *bugoutrecords.Options) {
 		o.Timeout = time.Hour
-		o.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+		o.SetTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
 			response, err := http.DefaultTransport.RoundTrip(r)
 			if err == nil {
 				response.Body = readBody{response.Body, read}
 			}
 			return response, err
-		})
+		}))
 	})
 	ask := func(ctx context.Context) chan error {
 		answer := make(chan error, 1)
@@ -167,10 +170,12 @@ func (b readBody) Close() error {
 
 // TestAProofOutlivesTroubleAndLeavesNothing: also what others left of theirs goes.
 func TestAProofOutlivesTroubleAndLeavesNothing(t *testing.T) {
-	for name, trouble := range map[string]localbrood.Trouble{"fails before": localbrood.FailsBefore, "fails after": localbrood.FailsAfter, "breaks off": localbrood.BreaksOff,
-		"silent before": localbrood.SilentBefore, "silent after": localbrood.SilentAfter, "happens twice": localbrood.HappensTwice, "nonsense": localbrood.Nonsense,
-		"the token is refused meanwhile": localbrood.TokenForgotten} {
-		plan := &script{method: http.MethodPost, troubles: []localbrood.Trouble{localbrood.None, trouble}}
+	for name, trouble := range map[string]localbugout.Trouble{"fails before": localbugout.FailsBefore,
+		"fails after": localbugout.FailsAfter, "breaks off": localbugout.BreaksOff,
+		"silent before": localbugout.SilentBefore, "silent after": localbugout.SilentAfter,
+		"happens twice": localbugout.HappensTwice, "nonsense": localbugout.Nonsense,
+		"the token is refused meanwhile": localbugout.TokenForgotten} {
+		plan := &script{method: http.MethodPost, troubles: []localbugout.Trouble{localbugout.None, trouble}}
 		s := brood(t, plan.trouble)
 		create(t, s, map[string]any{"hatchery_note": "membership"})
 		store := storeOn(t, s, func(o *bugoutrecords.Options) { o.Timeout = 300 * time.Millisecond })
@@ -182,9 +187,11 @@ func TestAProofOutlivesTroubleAndLeavesNothing(t *testing.T) {
 }
 
 func TestAProofThatFailsForGoodIsTrouble(t *testing.T) {
-	plan := &script{method: http.MethodPost, troubles: []localbrood.Trouble{localbrood.FailsBefore, localbrood.FailsBefore, localbrood.FailsBefore}}
+	plan := &script{method: http.MethodPost,
+		troubles: []localbugout.Trouble{localbugout.FailsBefore, localbugout.FailsBefore, localbugout.FailsBefore}}
 	store := storeOn(t, brood(t, plan.trouble), nil)
-	if _, err := store.Get(t.Context(), pending().Ref()); err == nil || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), "nothing is hidden") {
+	if _, err := store.Get(t.Context(), pending().Ref()); err == nil || errors.Is(err, upload.ErrNotFound) ||
+		!strings.Contains(err.Error(), "nothing is hidden") {
 		t.Errorf("Get: %v", err)
 	}
 	if got := plan.proofs(); got != 3 {
@@ -198,9 +205,9 @@ func TestAProofThatFailsForGoodIsTrouble(t *testing.T) {
 // of what the one before was shown.
 func TestAListAndItsProofAreOfOneToken(t *testing.T) {
 	s := brood(t, nil)
-	create(t, s, oldImage(oldID))
-	s.SetRole(token, localbrood.Stranger)
-	s.SetRole(rotated, localbrood.Member)
+	create(t, s, legacyImage(legacyID))
+	s.SetRole(token, localbugout.Stranger)
+	s.SetRole(rotated, localbugout.Member)
 	asked := 0
 	store := storeOn(t, s, func(o *bugoutrecords.Options) {
 		o.Token = func(context.Context) (string, error) {
@@ -210,7 +217,8 @@ func TestAListAndItsProofAreOfOneToken(t *testing.T) {
 			return rotated, nil
 		}
 	})
-	if _, err := store.Get(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: oldID}); errors.Is(err, upload.ErrNotFound) || !errors.Is(err, bugoutrecords.ErrRefused) {
+	if _, err := store.Get(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: legacyID}); errors.Is(err,
+		upload.ErrNotFound) || !errors.Is(err, bugoutrecords.ErrRefused) {
 		t.Errorf("Get: %v", err)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/records/bugoutrecords"
 )
 
@@ -25,12 +25,12 @@ func TestARefusedTokenIsReplacedWithoutTheCallerNoticing(t *testing.T) {
 			return current, nil
 		}
 	})
-	for _, role := range []localbrood.Role{0, localbrood.Revoked} {
+	for _, role := range []localbugout.Role{0, localbugout.Revoked} {
 		s.SetRole(token, role)
-		s.SetRole(rotated, localbrood.Member)
+		s.SetRole(rotated, localbugout.Member)
 		current, renewals = token, 0
 		r := pending()
-		if role == localbrood.Revoked {
+		if role == localbugout.Revoked {
 			r.ID = "019a0000-0000-7000-8000-000000000002"
 		}
 		if _, err := store.Create(t.Context(), r, nil); err != nil || renewals != 1 {
@@ -44,7 +44,7 @@ func TestARefusedTokenIsReplacedWithoutTheCallerNoticing(t *testing.T) {
 
 func TestATokenThatCannotBeReplacedIsTroubleThatSaysWhy(t *testing.T) {
 	s := brood(t, nil)
-	s.SetRole(token, localbrood.Revoked)
+	s.SetRole(token, localbugout.Revoked)
 	why, renewals := errors.New("the secret holds no other"), 0
 	for name, renew := range map[string]func(context.Context, string) (string, error){
 		"nobody knows another":     func(context.Context, string) (string, error) { renewals++; return "", why },
@@ -54,7 +54,8 @@ func TestATokenThatCannotBeReplacedIsTroubleThatSaysWhy(t *testing.T) {
 		renewals = 0
 		store := storeOn(t, s, func(o *bugoutrecords.Options) { o.Renew = renew })
 		_, err := store.Get(t.Context(), pending().Ref())
-		if !errors.Is(err, bugoutrecords.ErrToken) || renewals > 1 || strings.Contains(err.Error(), token) || strings.Contains(err.Error(), rotated) {
+		if !errors.Is(err, bugoutrecords.ErrToken) || renewals > 1 || strings.Contains(err.Error(), token) ||
+			strings.Contains(err.Error(), rotated) {
 			t.Errorf("%s: %v, after %d renewals", name, err, renewals)
 		}
 		if name == "nobody knows another" && !errors.Is(err, why) {

@@ -53,13 +53,14 @@ const (
 
 // The keys that one kind of change writes.
 var (
-	verdictKeys = []string{keyStatus, keyKind, keySize, keyContentType, keySHA256, keyReasonCode, keyReasonMessage, keySettledAt, keyJudgedVersion, keyServedVersion}
+	verdictKeys = []string{keyStatus, keyKind, keySize, keyContentType, keySHA256, keyReasonCode, keyReasonMessage,
+		keySettledAt, keyJudgedVersion, keyServedVersion}
 	failureKeys = []string{keyFailures, keyFailedAt, keyFailure}
 	resendKeys  = []string{keyReenqueued, keyReenqueuedAt}
 )
 
-// oldKind is the kind of what the replaced service recorded.
-const oldKind = policy.KindName("images")
+// legacyKind is the kind of what the replaced service recorded.
+const legacyKind = policy.KindName("images")
 
 // createdForm is how the replaced service wrote created_at: Python's str of a
 // datetime, which leaves the fraction out when it is zero.
@@ -91,44 +92,44 @@ type resource struct {
 	made  time.Time // by Brood's clock
 	nonce string
 
-	once            string // as onceOf gives it
-	onceFingerprint string
-	onceExpires     time.Time
+	idempotencyKey string // as hashOf gives it
+	fingerprint    string
+	keyExpires     time.Time
 }
 
-// before orders resources by how Brood made them.
-func (r resource) before(other resource) bool {
-	return cmp.Or(r.made.Compare(other.made), strings.Compare(r.id, other.id)) < 0
+// compareMade orders resources by when Brood made them.
+func (r resource) compareMade(other resource) int {
+	return cmp.Or(r.made.Compare(other.made), strings.Compare(r.id, other.id))
 }
 
 // sortByRank puts the resource that counts first: one with a verdict before one
 // without, which a late repetition of the creation may have left.
 func sortByRank(all []resource) {
 	slices.SortFunc(all, func(a, b resource) int {
-		waits := func(r resource) int {
-			if r.Status == upload.Pending {
+		if aWaits := a.Status == upload.Pending; aWaits != (b.Status == upload.Pending) {
+			if aWaits {
 				return 1
 			}
-			return 0
+			return -1
 		}
-		return cmp.Or(cmp.Compare(waits(a), waits(b)), a.made.Compare(b.made), strings.Compare(a.id, b.id))
+		return a.compareMade(b)
 	})
 }
 
-// onceOf makes one plain text of a claim, whatever its scope and key hold.
-func onceOf(once *upload.Once) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", once.Scope, once.Key))
+// hashOf makes one plain text of an idempotency key, whatever its scope and key hold.
+func hashOf(key *upload.IdempotencyKey) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", key.Scope, key.Key))
 	return hex.EncodeToString(sum[:])
 }
 
 // newData is resource_data of a new record.
-func newData(r upload.Record, once *upload.Once, nonce string) map[string]string {
+func newData(r upload.Record, key *upload.IdempotencyKey, nonce string) map[string]string {
 	data := dataOf(r)
 	data[keyNonce] = nonce
-	if once != nil {
-		data[keyOnce] = onceOf(once)
-		data[keyOnceFingerprint] = clean(once.Fingerprint)
-		data[keyOnceExpires] = written(once.Expires)
+	if key != nil {
+		data[keyOnce] = hashOf(key)
+		data[keyOnceFingerprint] = clean(key.Fingerprint)
+		data[keyOnceExpires] = timeText(key.Expires)
 	}
 	return data
 }
@@ -136,13 +137,16 @@ func newData(r upload.Record, once *upload.Once, nonce string) map[string]string
 // dataOf writes a record. What is not known is left out.
 func dataOf(r upload.Record) map[string]string {
 	data := map[string]string{
-		keyID: string(r.ID), keyJournal: string(r.Journal), keyEntry: string(r.Entry), keyName: r.Name, keyExtension: r.Extension,
+		keyID: string(r.ID), keyJournal: string(r.Journal), keyEntry: string(r.Entry), keyName: r.Name,
+		keyExtension: r.Extension,
 		keyCreatedAt: r.CreatedAt.UTC().Format(createdForm), keyKind: string(r.Kind), keyStatus: string(r.Status),
-		keyContentType: r.ContentType, keySHA256: r.SHA256, keySettledAt: written(r.SettledAt),
-		keyDeclaredType: r.Declared.Type, keyDeclaredSHA256: r.Declared.SHA256, keyFormExpires: written(r.FormExpires),
-		keyJudgedVersion: string(r.JudgedVersion), keyServedVersion: string(r.ServedVersion), keyReenqueuedAt: written(r.ReenqueuedAt),
+		keyContentType: r.ContentType, keySHA256: r.SHA256, keySettledAt: timeText(r.SettledAt),
+		keyDeclaredType: r.Declared.Type, keyDeclaredSHA256: r.Declared.SHA256, keyFormExpires: timeText(r.FormExpires),
+		keyJudgedVersion: string(r.JudgedVersion), keyServedVersion: string(r.ServedVersion),
+		keyReenqueuedAt: timeText(r.ResentAt),
 	}
-	for key, n := range map[string]int64{keySize: r.Size, keyDeclaredSize: r.Declared.Size, keyFailures: int64(r.Failures), keyReenqueued: int64(r.Reenqueued)} {
+	for key, n := range map[string]int64{keySize: r.Size, keyDeclaredSize: r.Declared.Size,
+		keyFailures: int64(r.Failures), keyReenqueued: int64(r.Resends)} {
 		if n != 0 {
 			data[key] = strconv.FormatInt(n, 10)
 		}
@@ -151,7 +155,7 @@ func dataOf(r upload.Record) map[string]string {
 		data[keyReasonCode], data[keyReasonMessage] = string(r.Reason.Code), r.Reason.Message
 	}
 	if r.LastFailure != nil {
-		data[keyFailedAt], data[keyFailure] = written(r.LastFailure.At), r.LastFailure.Message
+		data[keyFailedAt], data[keyFailure] = timeText(r.LastFailure.At), r.LastFailure.Message
 	}
 	for key, value := range data {
 		if value = clean(value); value == "" && key != keyReasonMessage && key != keyFailure {
@@ -174,12 +178,16 @@ func bodyOfChange(after upload.Record, keys []string) map[string]any {
 			drop = append(drop, key)
 		}
 	}
+	return bodyOfUpdate(update, drop)
+}
+
+func bodyOfUpdate(update map[string]string, drop []string) map[string]any {
 	return map[string]any{"update": update, "drop_keys": drop}
 }
 
-// resource reads what Brood answered. It is false for what is no upload's: others
-// may keep resources under the same application. With the id, journal and entry of an
-// upload and something else that cannot be, it is ErrDamaged.
+// resource reads what Brood answered. It is false for what is no upload's: others may keep
+// resources under the same application. An upload's (it has an id, a journal and an entry)
+// that cannot be read is ErrDamaged.
 func (w wireResource) resource() (resource, bool, error) {
 	id, err := upload.ParseID(w.text(keyID))
 	if err != nil || w.text(keyJournal) == "" || w.text(keyEntry) == "" || w.ID == "" {
@@ -190,14 +198,18 @@ func (w wireResource) resource() (resource, bool, error) {
 		// Brood finds an id in its own letters alone, and every id is asked for in these.
 		d.wrong(keyID, "; ids are of lower-case letters")
 	}
-	r := resource{id: w.ID, made: w.CreatedAt, nonce: d.text(keyNonce), once: d.text(keyOnce), onceFingerprint: d.text(keyOnceFingerprint), onceExpires: d.time(keyOnceExpires)}
+	r := resource{id: w.ID, made: w.CreatedAt, nonce: d.text(keyNonce), idempotencyKey: d.text(keyOnce),
+		fingerprint: d.text(keyOnceFingerprint), keyExpires: d.time(keyOnceExpires)}
 	r.Record = upload.Record{ID: id, Journal: upload.Journal(d.text(keyJournal)), Entry: upload.Entry(d.text(keyEntry)),
-		Kind: policy.KindName(cmp.Or(d.text(keyKind), string(oldKind))), Name: d.text(keyName), Extension: d.text(keyExtension), CreatedAt: d.created(), Status: d.status(),
-		Size: d.number(keySize), ContentType: d.text(keyContentType), SHA256: d.text(keySHA256), SettledAt: d.time(keySettledAt),
-		Declared:      upload.Declared{Size: d.number(keyDeclaredSize), Type: d.text(keyDeclaredType), SHA256: d.text(keyDeclaredSHA256)},
+		Kind: policy.KindName(cmp.Or(d.text(keyKind), string(legacyKind))), Name: d.text(keyName),
+		Extension: d.text(keyExtension), CreatedAt: d.created(), Status: d.status(),
+		Size: d.number(keySize), ContentType: d.text(keyContentType), SHA256: d.text(keySHA256),
+		SettledAt: d.time(keySettledAt),
+		Declared: upload.Declared{Size: d.number(keyDeclaredSize), Type: d.text(keyDeclaredType),
+			SHA256: d.text(keyDeclaredSHA256)},
 		FormExpires:   d.time(keyFormExpires),
 		JudgedVersion: upload.Version(d.text(keyJudgedVersion)), ServedVersion: upload.Version(d.text(keyServedVersion)),
-		Failures: int(d.number(keyFailures)), Reenqueued: int(d.number(keyReenqueued)), ReenqueuedAt: d.time(keyReenqueuedAt)}
+		Failures: int(d.number(keyFailures)), Resends: int(d.number(keyReenqueued)), ResentAt: d.time(keyReenqueuedAt)}
 	if code := d.text(keyReasonCode); code != "" {
 		r.Reason = &upload.Reason{Code: upload.Code(code), Message: d.text(keyReasonMessage)}
 	}
@@ -259,7 +271,7 @@ func (d *reading) created() time.Time {
 // status: what the replaced service recorded has none, and is stored. A record of ours
 // that lost it, or one that has it without a value, says nothing.
 func (d *reading) status() upload.Status {
-	if _, there := d.Data[keyStatus]; !there && d.text(keyNonce) == "" {
+	if _, found := d.Data[keyStatus]; !found && d.text(keyNonce) == "" {
 		return upload.Stored
 	}
 	status, err := upload.ParseStatus(d.text(keyStatus))
@@ -272,14 +284,12 @@ func (d *reading) status() upload.Status {
 // same says whether two records are kept alike.
 func same(a, b upload.Record) bool { return maps.Equal(dataOf(a), dataOf(b)) }
 
-// timeOf gives t as records keep it.
-func timeOf(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
-
-func written(t time.Time) string {
+// timeText writes a time in UTC and whole microseconds, the zero time as "".
+func timeText(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return timeOf(t).Format(time.RFC3339Nano)
+	return t.UTC().Truncate(time.Microsecond).Format(time.RFC3339Nano)
 }
 
 // clean leaves out what PostgreSQL's jsonb cannot hold.

@@ -7,19 +7,19 @@ import (
 	"strings"
 	"testing"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/records/bugoutrecords"
 	"hatchery/shared/upload"
 )
 
 // everyMethod calls each method of a store with a record that is there.
 func everyMethod(ctx context.Context, store *bugoutrecords.Store, r upload.Record) map[string]func() error {
-	ref, once := r.Ref(), &upload.Once{Scope: "s", Key: "k", Fingerprint: "f", Expires: noon.AddDate(100, 0, 0)}
+	ref, key := r.Ref(), &upload.IdempotencyKey{Scope: "s", Key: "k", Fingerprint: "f", Expires: noon.AddDate(100, 0, 0)}
 	return map[string]func() error{
 		"Create":        func() error { _, err := store.Create(ctx, r, nil); return err },
-		"Create, once":  func() error { _, err := store.Create(ctx, r, once); return err },
+		"Create, once":  func() error { _, err := store.Create(ctx, r, key); return err },
 		"Get":           func() error { _, err := store.Get(ctx, ref); return err },
-		"List":          func() error { return listed(ctx, store) },
+		"List":          func() error { return listAll(ctx, store) },
 		"Settle":        func() error { _, err := store.Update(ctx, ref, upload.Settle(storing())); return err },
 		"Delete":        func() error { _, err := store.Update(ctx, ref, upload.Delete(noon, noon)); return err },
 		"Reopen":        func() error { _, err := store.Update(ctx, ref, upload.Reopen()); return err },
@@ -28,7 +28,8 @@ func everyMethod(ctx context.Context, store *bugoutrecords.Store, r upload.Recor
 		"NoteReenqueue": func() error { _, err := store.Update(ctx, ref, upload.CountResend(0, noon)); return err },
 		"Usage":         func() error { _, err := store.Usage(ctx, "j", "e", "images"); return err },
 		"PendingBefore": func() error {
-			_, err := store.Scan(ctx, upload.ScanQuery{Status: upload.Pending, Before: noon.AddDate(100, 0, 0), Cursor: "", Limit: 10})
+			_, err := store.Scan(ctx,
+				upload.ScanQuery{Status: upload.Pending, Before: noon.AddDate(100, 0, 0), Cursor: "", Limit: 10})
 			return err
 		},
 		"ByStatus": func() error {
@@ -42,7 +43,7 @@ func everyMethod(ctx context.Context, store *bugoutrecords.Store, r upload.Recor
 	}
 }
 
-func listed(ctx context.Context, store *bugoutrecords.Store) error {
+func listAll(ctx context.Context, store *bugoutrecords.Store) error {
 	_, err := store.List(ctx, upload.Query{Journal: "j", Entry: "e", Kind: "images", Limit: 10})
 	return err
 }
@@ -51,14 +52,14 @@ func listed(ctx context.Context, store *bugoutrecords.Store) error {
 // says that there is nothing.
 func TestATokenWithoutRightsIsTroubleNeverAbsence(t *testing.T) {
 	for name, c := range map[string]struct {
-		role localbrood.Role
+		role localbugout.Role
 		want error
 		says string
 	}{
 		"unknown":    {0, bugoutrecords.ErrToken, "HATCHERY_BUGOUT_TOKEN"},
-		"revoked":    {localbrood.Revoked, bugoutrecords.ErrToken, "HATCHERY_BUGOUT_TOKEN"},
-		"restricted": {localbrood.Restricted, bugoutrecords.ErrRefused, "is restricted"},
-		"a stranger": {localbrood.Stranger, bugoutrecords.ErrRefused, "is not in the application's group"},
+		"revoked":    {localbugout.Revoked, bugoutrecords.ErrToken, "HATCHERY_BUGOUT_TOKEN"},
+		"restricted": {localbugout.Restricted, bugoutrecords.ErrRefused, "is restricted"},
+		"a stranger": {localbugout.Stranger, bugoutrecords.ErrRefused, "is not in the application's group"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := brood(t, nil)
@@ -78,7 +79,7 @@ func TestATokenWithoutRightsIsTroubleNeverAbsence(t *testing.T) {
 					t.Errorf("%s shows the token: %v", method, err)
 				}
 			}
-			s.SetRole(token, localbrood.Member)
+			s.SetRole(token, localbugout.Member)
 			if after := raw(t, s, "GET", "/resources/", nil); after != before {
 				t.Errorf("before %s\nafter %s", before, after)
 			}
@@ -87,9 +88,11 @@ func TestATokenWithoutRightsIsTroubleNeverAbsence(t *testing.T) {
 }
 
 func TestAnUnknownApplicationIsSaidAndNeverEmpty(t *testing.T) {
-	store := storeOn(t, brood(t, nil), func(o *bugoutrecords.Options) { o.Application = "00000000-0000-4000-8000-000000000000" })
+	store := storeOn(t, brood(t, nil),
+		func(o *bugoutrecords.Options) { o.Application = "00000000-0000-4000-8000-000000000000" })
 	for method, call := range everyMethod(t.Context(), store, pending()) {
-		if err := call(); !errors.Is(err, bugoutrecords.ErrRefused) || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), "HATCHERY_BUGOUT_APPLICATION_ID") {
+		if err := call(); !errors.Is(err, bugoutrecords.ErrRefused) || errors.Is(err, upload.ErrNotFound) ||
+			!strings.Contains(err.Error(), "HATCHERY_BUGOUT_APPLICATION_ID") {
 			t.Errorf("%s: %v", method, err)
 		}
 	}
@@ -106,24 +109,26 @@ func TestATokenThatMayReadAndNotChangeIsRefused(t *testing.T) {
 	if err := member.SetNote(t.Context(), "reconcile", "mine"); err != nil {
 		t.Fatal(err)
 	}
-	s.SetRole(token, localbrood.Reader)
+	s.SetRole(token, localbugout.Reader)
 	reader := storeOn(t, s, nil)
 	if got, err := reader.Get(t.Context(), r.Ref()); err != nil || got.ID != r.ID {
 		t.Errorf("what is found is read: %+v, %v", got, err)
 	}
 	calls := everyMethod(t.Context(), reader, r)
 	for _, method := range []string{"Settle", "Delete", "NoteFailure", "NoteReenqueue", "SetNote"} {
-		if err := calls[method](); !errors.Is(err, bugoutrecords.ErrRefused) || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), "may read resource") {
+		if err := calls[method](); !errors.Is(err, bugoutrecords.ErrRefused) || errors.Is(err, upload.ErrNotFound) ||
+			!strings.Contains(err.Error(), "may read resource") {
 			t.Errorf("%s: %v", method, err)
 		}
 	}
 	// It may see a part only, so no list of its is whole.
 	for _, method := range []string{"List", "Usage", "PendingBefore", "ByStatus", "All", "Count"} {
-		if err := calls[method](); !errors.Is(err, bugoutrecords.ErrRefused) || !strings.Contains(err.Error(), "is not in the application's group") {
+		if err := calls[method](); !errors.Is(err, bugoutrecords.ErrRefused) ||
+			!strings.Contains(err.Error(), "is not in the application's group") {
 			t.Errorf("%s: %v", method, err)
 		}
 	}
-	s.SetRole(token, localbrood.Member)
+	s.SetRole(token, localbugout.Member)
 	if got, err := member.Get(t.Context(), r.Ref()); err != nil || got != r {
 		t.Errorf("left is %+v, %v", got, err)
 	}
@@ -136,29 +141,31 @@ func TestATokenThatMayReadAndNotChangeIsRefused(t *testing.T) {
 // taken for deleted, although the rights were proved a moment ago, too.
 func TestRightsThatAreLostWithinAChangeAreTrouble(t *testing.T) {
 	for _, method := range []string{http.MethodPut, http.MethodDelete} {
-		for name, silence := range map[string]localbrood.Trouble{"at the first attempt": localbrood.None, "at the second": localbrood.FailsBefore} {
-			var s *localbrood.Server
+		for name, silence := range map[string]localbugout.Trouble{"at the first attempt": localbugout.None,
+			"at the second": localbugout.FailsBefore} {
+			var s *localbugout.Server
 			changes := 0
-			s = brood(t, func(c localbrood.Call) localbrood.Trouble {
+			s = brood(t, func(c localbugout.Call) localbugout.Trouble {
 				if c.Method != method {
-					return localbrood.None
+					return localbugout.None
 				}
-				if changes++; changes == 1 && silence != localbrood.None {
+				if changes++; changes == 1 && silence != localbugout.None {
 					return silence
 				}
-				s.SetRole(token, localbrood.Stranger)
-				return localbrood.None
+				s.SetRole(token, localbugout.Stranger)
+				return localbugout.None
 			})
 			store := storeOn(t, s, nil)
 			r := pending()
 			if _, err := store.Create(t.Context(), r, nil); err != nil {
 				t.Fatal(err)
 			}
-			call := everyMethod(t.Context(), store, r)[map[string]string{http.MethodPut: "Settle", http.MethodDelete: "Delete"}[method]]
+			call := everyMethod(t.Context(), store,
+				r)[map[string]string{http.MethodPut: "Settle", http.MethodDelete: "Delete"}[method]]
 			if err := call(); !errors.Is(err, bugoutrecords.ErrRefused) || errors.Is(err, upload.ErrNotFound) {
 				t.Errorf("%s, %s: %v", method, name, err)
 			}
-			s.SetRole(token, localbrood.Member)
+			s.SetRole(token, localbugout.Member)
 			if got, err := store.Get(t.Context(), r.Ref()); err != nil || got != r {
 				t.Errorf("%s, %s: left is %+v, %v", method, name, got, err)
 			}

@@ -35,11 +35,11 @@ func Register(ctx context.Context, o Options, group, name, description string) (
 	}
 	form := url.Values{"group_id": {group}, "name": {name}, "description": {description}}
 	var made Application
-	if _, err := s.send(ctx, http.MethodPost, "/applications", nil, "application/x-www-form-urlencoded", []byte(form.Encode()), &made); err != nil {
-		return Application{}, wrap(err, "register the application %q", name)
+	if err := s.do(ctx, http.MethodPost, "/applications", nil, form, &made); err != nil {
+		return Application{}, upload.Wrap(err, "register the application %q", name)
 	}
 	if _, err := upload.ParseID(made.ID); err != nil {
-		return Application{}, fmt.Errorf("register the application %q: %w", name, errNonsense)
+		return Application{}, fmt.Errorf("register the application %q: %w", name, errUnexpected)
 	}
 	return made, nil
 }
@@ -50,9 +50,8 @@ type Step struct {
 	Err  error // nil when it works
 }
 
-// Check tries everything that the store needs of Brood, with a resource of its own
-// that is no upload's and that it deletes in the end. It stops at the first step
-// that does not work, except that it deletes what it made.
+// Check tries everything that the store needs of Brood, with a resource of its own, which is
+// no upload's. It stops at the first step that does not work, and deletes what it made.
 func (s *Store) Check(ctx context.Context) []Step {
 	var steps []Step
 	try := func(name string, do func() error) bool {
@@ -65,7 +64,7 @@ func (s *Store) Check(ctx context.Context) []Step {
 		return steps
 	}
 	const probe = "hatchery_probe"
-	mark := s.o.Nonce()
+	mark := s.o.nonce()
 	var made wireResource
 	if !try("create a resource of the application", func() error {
 		return s.do(ctx, http.MethodPost, collection, nil, s.newResource(map[string]string{probe: mark}), &made)
@@ -76,7 +75,7 @@ func (s *Store) Check(ctx context.Context) []Step {
 	_ = try("read it", func() error { return s.expect(ctx, path, probe, mark) }) &&
 		try("find it by what it holds", func() error { return s.expectFound(ctx, made.ID, probe, mark) }) &&
 		try("update it", func() error {
-			body := map[string]any{"update": map[string]string{probe: mark + " again"}, "drop_keys": []string{}}
+			body := bodyOfUpdate(map[string]string{probe: mark + " again"}, []string{})
 			if err := s.do(ctx, http.MethodPut, path, nil, body, nil); err != nil {
 				return err
 			}
@@ -87,7 +86,7 @@ func (s *Store) Check(ctx context.Context) []Step {
 			return err
 		}
 		if err := s.do(ctx, http.MethodGet, path, nil, nil, nil); !errors.Is(err, upload.ErrNotFound) {
-			return fmt.Errorf("it is still there: %w", errors.Join(errNonsense, err))
+			return fmt.Errorf("it is still there: %w", errors.Join(errUnexpected, err))
 		}
 		return nil
 	})
@@ -96,27 +95,25 @@ func (s *Store) Check(ctx context.Context) []Step {
 
 // expect reads a resource that must hold a text.
 func (s *Store) expect(ctx context.Context, path, key, text string) error {
-	var there wireResource
-	if err := s.do(ctx, http.MethodGet, path, nil, nil, &there); err != nil {
+	var found wireResource
+	if err := s.do(ctx, http.MethodGet, path, nil, nil, &found); err != nil {
 		return err
 	}
-	if got := string(there.Data[key]); got != `"`+text+`"` {
-		return fmt.Errorf("%w: it holds %.100s", errNonsense, got)
+	if got := string(found.Data[key]); got != `"`+text+`"` {
+		return fmt.Errorf("%w: it holds %.100s", errUnexpected, got)
 	}
 	return nil
 }
 
 // expectFound lists with a filter that one resource matches.
 func (s *Store) expectFound(ctx context.Context, id, key, text string) error {
-	var answer struct {
-		Resources []wireResource `json:"resources"`
-	}
+	var answer resourceList
 	query := url.Values{"application_id": {s.o.Application}, key: {text}}
 	if err := s.do(ctx, http.MethodGet, collection, query, nil, &answer); err != nil {
 		return err
 	}
 	if len(answer.Resources) != 1 || answer.Resources[0].ID != id {
-		return fmt.Errorf("%w: the filter found %d resources", errNonsense, len(answer.Resources))
+		return fmt.Errorf("%w: the filter found %d resources", errUnexpected, len(answer.Resources))
 	}
 	return nil
 }

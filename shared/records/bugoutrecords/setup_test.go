@@ -7,14 +7,15 @@ import (
 	"strings"
 	"testing"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/records/bugoutrecords"
 )
 
 const group = "7d1ba2d0-0f8d-4f0c-9c3c-6c1a3f1f5a10"
 
-func options(s *localbrood.Server) bugoutrecords.Options {
-	return bugoutrecords.Options{URL: s.URL(), Application: application, Token: func(context.Context) (string, error) { return token, nil }}
+func options(s *localbugout.Server) bugoutrecords.Options {
+	return bugoutrecords.Options{URL: s.URL(), Application: application,
+		Token: func(context.Context) (string, error) { return token, nil }}
 }
 
 func TestAnApplicationIsRegisteredAndCanBeUsed(t *testing.T) {
@@ -30,9 +31,10 @@ func TestAnApplicationIsRegisteredAndCanBeUsed(t *testing.T) {
 }
 
 func TestARegistrationIsRefusedOrTriedOnce(t *testing.T) {
-	plan := &script{method: http.MethodPost, troubles: []localbrood.Trouble{localbrood.FailsAfter}}
+	plan := &script{method: http.MethodPost, troubles: []localbugout.Trouble{localbugout.FailsAfter}}
 	s := brood(t, plan.trouble)
-	for name, c := range map[string][2]string{"no group": {"", "n"}, "a group that is no UUID": {"mine", "n"}, "no name": {group, ""}} {
+	for name, c := range map[string][2]string{"no group": {"", "n"}, "a group that is no UUID": {"mine", "n"},
+		"no name": {group, ""}} {
 		if _, err := bugoutrecords.Register(t.Context(), options(s), c[0], c[1], ""); err == nil {
 			t.Errorf("%s was taken", name)
 		}
@@ -40,32 +42,35 @@ func TestARegistrationIsRefusedOrTriedOnce(t *testing.T) {
 	if _, err := bugoutrecords.Register(t.Context(), options(s), group, "n", ""); err == nil || plan.asked() != 1 {
 		t.Errorf("after an ambiguous answer: %v, %d calls", err, plan.asked())
 	}
-	s.SetRole(token, localbrood.Revoked)
+	s.SetRole(token, localbugout.Revoked)
 	if _, err := bugoutrecords.Register(t.Context(), options(s), group, "n", ""); !errors.Is(err, bugoutrecords.ErrToken) {
 		t.Errorf("with a bad token: %v", err)
 	}
 }
 
 func TestACheckSaysWhatWorks(t *testing.T) {
-	all := []string{"reach Bugout", "be known by the token", "create a resource of the application", "read it", "find it by what it holds", "update it", "delete it"}
+	all := []string{"reach Bugout", "be known by the token", "create a resource of the application", "read it",
+		"find it by what it holds", "update it", "delete it"}
 	for name, c := range map[string]struct {
-		trouble func(localbrood.Call) localbrood.Trouble
-		role    localbrood.Role
+		trouble func(localbugout.Call) localbugout.Trouble
+		role    localbugout.Role
 		change  func(*bugoutrecords.Options)
 		works   int    // how many steps, before the one that does not
 		says    string // what that one says
 		tried   int    // 0: as many as work, and one
 	}{
-		"all is well":            {works: 7, tried: 7},
-		"nobody is there":        {change: func(o *bugoutrecords.Options) { o.URL = "http://127.0.0.1:1" }, says: "no answer"},
-		"a bad token":            {role: localbrood.Revoked, works: 1, says: "HATCHERY_BUGOUT_TOKEN"},
-		"an unknown application": {change: func(o *bugoutrecords.Options) { o.Application = group }, works: 2, says: "HATCHERY_BUGOUT_APPLICATION_ID"},
-		"outside of the group":   {role: localbrood.Stranger, works: 2, says: "is not in the application's group"},
-		"updates fail": {trouble: func(c localbrood.Call) localbrood.Trouble {
+		"all is well": {works: 7, tried: 7},
+		"nobody is there": {change: func(o *bugoutrecords.Options) { o.URL = "http://127.0.0.1:1" },
+			says: "no answer"},
+		"a bad token": {role: localbugout.Revoked, works: 1, says: "HATCHERY_BUGOUT_TOKEN"},
+		"an unknown application": {change: func(o *bugoutrecords.Options) { o.Application = group }, works: 2,
+			says: "HATCHERY_BUGOUT_APPLICATION_ID"},
+		"outside of the group": {role: localbugout.Stranger, works: 2, says: "is not in the application's group"},
+		"updates fail": {trouble: func(c localbugout.Call) localbugout.Trouble {
 			if c.Method == http.MethodPut {
-				return localbrood.FailsBefore
+				return localbugout.FailsBefore
 			}
-			return localbrood.None
+			return localbugout.None
 		}, works: 5, says: "500", tried: 7},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -97,7 +102,7 @@ func TestACheckSaysWhatWorks(t *testing.T) {
 			if s.Stalled() {
 				t.Error("it stalled")
 			}
-			s.SetRole(token, localbrood.Member)
+			s.SetRole(token, localbugout.Member)
 			if left := raw(t, s, "GET", "/resources/", nil); strings.TrimSpace(left) != `{"resources":[]}` {
 				t.Errorf("left is %s", left)
 			}

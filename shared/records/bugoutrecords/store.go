@@ -3,7 +3,7 @@
 // members of resource_data keep their names and formats, the others stand beside
 // them. An image that it recorded is a stored record here.
 //
-// The wire is described by the tests of hatchery/shared/local/localbrood, which
+// The wire is described by the tests of hatchery/shared/local/localbugout, which
 // behaves as Bugout's server (Brood) was seen to behave.
 package bugoutrecords
 
@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -22,47 +23,41 @@ import (
 
 // Store is upload.Records on Bugout resources. It may be used concurrently.
 //
-// Brood has no uniqueness, no conditions and no locks, so this store is not
-// Atomic, and what may happen is this:
+// Brood has no uniqueness, no conditions and no locks, so this store is not Atomic, and there
+// are races:
 //
-//   - Of two verdicts on one upload at the same time the later stands. Both are
-//     verdicts about bytes that were judged; whoever reads another one back than
-//     its own is told ErrConflict.
-//   - Several processes of Brood read, merge and write without a lock, so that a
-//     change may write back all that was there before another one. A verdict that was
-//     read back is undone in this way by the note of a failure or of a further message
-//     that began before it: the record is pending again, and the file was promoted.
-//     upload.Pipeline settles it again, with the promoted copy, by whichever message
-//     comes next, and the reconciler sends one. A count of failures or messages may be
-//     undone alike.
-//   - Two uploads at the same time may pass a bound on files, bytes or duplicates
-//     that only one of them should.
-//   - A creation that timed out may have happened, also twice. Creating looks
-//     before it repeats itself; of several resources for one upload the one with a
-//     verdict counts, among equals the one with the lowest (created_at, id). While
-//     all of them wait they are left; the verdict, or the next change after it,
-//     deletes the others, each of which is read again right before. One that is given
-//     a verdict between that reading and its deletion is lost with it, and given again
-//     in the same way.
-//   - A creation that Brood finishes only after the upload was deleted leaves a
-//     pending record without bytes, which the reconciler gives up after a day.
-//   - Deletion removes the resource and leaves nothing; whoever changes the record
-//     at that moment finds it gone (ErrNotFound), because every verdict is read
-//     back.
-//   - Failures and further messages counted at the same time may be counted once.
+//   - Of two verdicts on one upload at the same time the later stands. Both are verdicts about
+//     bytes that were judged; whoever reads back another one than its own gets ErrConflict.
+//   - Lost updates: several processes of Brood read, merge and write without a lock, so that a
+//     change may write back all that was there before another one. A verdict that was read back
+//     is undone by the count of a failure or of a message that began before it: the record is
+//     pending again, and the file was promoted. upload.Pipeline settles it again, with the
+//     promoted copy, by whichever message comes next, and the reconciler sends one. Counts may
+//     be undone alike, or two be counted as one.
+//   - Two uploads at the same time may pass a bound on files, bytes or duplicates that only one
+//     of them should.
+//   - A creation that timed out may have happened, also twice. Creating looks before it repeats
+//     itself; of several resources for one upload the one with a verdict counts, among equals
+//     the one with the lowest (created_at, id). While all of them wait they are left; the
+//     verdict, or the next change after it, deletes the others, each of which is read again
+//     right before. One that is given a verdict between that reading and its deletion is lost
+//     with it, and given again in the same way.
+//   - A creation that Brood finishes only after the upload was deleted leaves a pending record
+//     without bytes, which the reconciler expires after a day.
+//   - Deletion removes the resource and leaves nothing; whoever changes the record at that
+//     moment gets ErrNotFound, because every change is read back.
 //
-// A bad token is answered like an absent resource by Brood (404). Only the detail
-// tells them apart, and the first is trouble here, never absence. A valid token of a
-// user outside of the application's group is shown nothing, or the part that the user
-// was given, without an error. So what is found under its id is believed; that
-// something is absent, or a list whole, is believed only of a token with which
-// something was created in the last 5 minutes. If nothing was, the store creates and
-// deletes a note for that (three requests); a token that may not is ErrRefused.
+// Brood answers a bad token like an absent resource (404). Only the detail tells them apart;
+// the first is a failure, never absence. A valid token of a user outside of the application's
+// group is shown nothing, or the part that the user was given, without an error. So what is
+// found under its id is believed; that something is absent, or a list whole, is believed only
+// of a token with which something was created in the last 5 minutes. If nothing was, the
+// store creates and deletes a note for that (three requests); a token that may not is
+// ErrRefused.
 //
-// Every list reads all resources that the filter gives and cuts its page out of
-// them, because Brood knows no paging: an entry's lists are short, but
-// PendingBefore, ByStatus and All read much, page by page again. They are for the
-// reconciler and for operators.
+// Every list reads all resources that the filter gives and cuts its page out of them, because
+// Brood knows no paging: an entry's lists are short, but Scan reads much, page by page again.
+// It is for the reconciler and for operators.
 type Store struct {
 	o        Options
 	base     string
@@ -93,17 +88,17 @@ type Options struct {
 	MaxBody int64
 	// Attempts is how often a request is made that may be repeated; 0 is 3.
 	Attempts int
-	// Pause is how long to wait before attempt n+1; nil is 100 ms, 200 ms, ….
-	Pause func(n int) time.Duration
 	// Damaged hears of an upload's resource that cannot be read, which lists pass over;
 	// nil: nobody.
 	Damaged func(ctx context.Context, err error)
 	// Now is the clock that idempotency keys expire by; nil is time.Now.
 	Now func() time.Time
-	// Nonce makes what marks one creation's resources; nil is a random UUID.
-	Nonce func() string
-	// Transport carries the requests; nil is one of the store's own.
-	Transport http.RoundTripper
+
+	// Tests set these: how long to wait before attempt n+1, what marks one creation's
+	// resources, and what carries the requests.
+	pause     func(n int) time.Duration
+	nonce     func() string
+	transport http.RoundTripper
 }
 
 var _ upload.Records = (*Store)(nil)
@@ -123,7 +118,7 @@ func New(o Options) (*Store, error) {
 	o = o.withDefaults()
 	return &Store{o: o, base: base, requests: semaphore.NewWeighted(int64(o.AtOnce)),
 		proof: proof{turn: semaphore.NewWeighted(1)},
-		client: &http.Client{Transport: o.Transport,
+		client: &http.Client{Transport: o.transport,
 			// The token goes to no other place than the one that was configured.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
 }
@@ -132,30 +127,26 @@ func New(o Options) (*Store, error) {
 func (s *Store) Atomic() bool { return false }
 
 // Create implements upload.Records.
-func (s *Store) Create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
+func (s *Store) Create(ctx context.Context, r upload.Record, key *upload.IdempotencyKey) (_ upload.Record, err error) {
+	defer func() { err = upload.Wrap(err, "create the record of %s", r.Ref()) }()
 	if r.Status != upload.Pending {
-		return upload.Record{}, fmt.Errorf("create the record of %s: its status is %q, not pending", r.Ref(), r.Status)
+		return upload.Record{}, fmt.Errorf("its status is %q, not pending", r.Status)
 	}
-	created, err := s.create(ctx, r, once)
-	return created, wrap(err, "create the record of %s", r.Ref())
-}
-
-func (s *Store) create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
-	if once != nil {
-		first, err := s.claimed(ctx, once)
+	if key != nil {
+		first, err := s.createdUnder(ctx, key)
 		if !errors.Is(err, upload.ErrNotFound) {
 			return first, err
 		}
 	}
-	// The nonce tells our own resources, of which an ambiguous answer may have left
-	// several, from those of somebody else.
-	nonce := s.o.Nonce()
-	if err := s.post(ctx, r, once, nonce); err != nil {
+	// The nonce tells our own resources, of which an ambiguous answer may have left several,
+	// from those of somebody else.
+	nonce := s.o.nonce()
+	if err := s.post(ctx, r, key, nonce); err != nil {
 		return upload.Record{}, err
 	}
-	if once != nil {
+	if key != nil {
 		// Another request under the same key may have come between.
-		first, err := s.claimed(ctx, once)
+		first, err := s.createdUnder(ctx, key)
 		if err == nil && first.ID != r.ID || errors.Is(err, upload.ErrKeyReused) {
 			return first, errors.Join(err, s.withdraw(ctx, r.Ref(), nonce))
 		}
@@ -163,30 +154,24 @@ func (s *Store) create(ctx context.Context, r upload.Record, once *upload.Once) 
 			return upload.Record{}, err
 		}
 	}
-	there, err := s.under(ctx, r.Ref())
+	existing, err := s.resourcesOf(ctx, r.Ref())
 	if err != nil {
 		return upload.Record{}, err
 	}
-	if len(there) > 0 && there[0].nonce != nonce {
+	if len(existing) > 0 && existing[0].nonce != nonce {
 		return upload.Record{}, errors.Join(upload.ErrExists, s.withdraw(ctx, r.Ref(), nonce))
 	}
 	return r, nil
 }
 
-// post creates the resource of r. After an answer that leaves it open whether it
-// was done, it looks before it does it again.
-func (s *Store) post(ctx context.Context, r upload.Record, once *upload.Once, nonce string) error {
-	body := s.newResource(newData(r, once, nonce))
+// post creates the resource of r. After an ambiguous answer it looks before it repeats that.
+func (s *Store) post(ctx context.Context, r upload.Record, key *upload.IdempotencyKey, nonce string) error {
+	body := s.newResource(newData(r, key, nonce))
 	return s.attempts(ctx, func(n int) error {
 		if n > 1 {
-			there, err := s.under(ctx, r.Ref())
-			if err != nil {
+			existing, err := s.resourcesOf(ctx, r.Ref())
+			if err != nil || slices.ContainsFunc(existing, func(e resource) bool { return e.nonce == nonce }) {
 				return err
-			}
-			for _, resource := range there {
-				if resource.nonce == nonce {
-					return nil
-				}
 			}
 		}
 		return s.do(ctx, http.MethodPost, collection, nil, body, nil)
@@ -195,81 +180,65 @@ func (s *Store) post(ctx context.Context, r upload.Record, once *upload.Once, no
 
 // withdraw deletes the resources of one creation that came too late.
 func (s *Store) withdraw(ctx context.Context, ref upload.Ref, nonce string) error {
-	there, err := s.under(ctx, ref)
+	existing, err := s.resourcesOf(ctx, ref)
 	if err != nil {
 		return err
 	}
-	for _, resource := range there {
-		if resource.nonce != nonce {
+	for _, e := range existing {
+		if e.nonce != nonce {
 			continue
 		}
-		if err := s.remove(ctx, resource.id); err != nil && !errors.Is(err, upload.ErrNotFound) {
+		if err := s.remove(ctx, e.id); err != nil && !errors.Is(err, upload.ErrNotFound) {
 			return err
 		}
 	}
 	return nil
 }
 
-// claimed finds the record that was created first under an idempotency key.
+// createdUnder finds the record that was created first under an idempotency key.
 // ErrNotFound: the key is free.
-func (s *Store) claimed(ctx context.Context, once *upload.Once) (upload.Record, error) {
-	claim := onceOf(once)
-	there, err := s.list(ctx, filter{keyOnce: claim}, func(r resource) bool {
-		return r.once == claim && s.o.Now().Before(r.onceExpires)
+func (s *Store) createdUnder(ctx context.Context, key *upload.IdempotencyKey) (upload.Record, error) {
+	hash := hashOf(key)
+	found, err := s.list(ctx, filter{keyOnce: hash}, func(r resource) bool {
+		return r.idempotencyKey == hash && s.o.Now().Before(r.keyExpires)
 	})
 	if err != nil {
 		return upload.Record{}, err
 	}
-	if len(there) == 0 {
+	if len(found) == 0 {
 		return upload.Record{}, upload.ErrNotFound
 	}
 	// The first one made, whatever became of it.
-	first := there[0]
-	for _, r := range there[1:] {
-		if r.before(first) {
-			first = r
-		}
-	}
-	if first.onceFingerprint != clean(once.Fingerprint) {
+	first := slices.MinFunc(found, resource.compareMade)
+	if first.fingerprint != clean(key.Fingerprint) {
 		return upload.Record{}, upload.ErrKeyReused
 	}
 	// As it stands now: of several resources of that upload another one may count.
-	sortByRank(there)
-	for _, r := range there {
-		if r.Ref() == first.Ref() {
-			return r.Record, nil
-		}
-	}
-	return first.Record, nil
+	sortByRank(found)
+	counts := slices.IndexFunc(found, func(r resource) bool { return r.Ref() == first.Ref() })
+	return found[counts].Record, nil
 }
 
 // Get implements upload.Records.
 func (s *Store) Get(ctx context.Context, ref upload.Ref) (upload.Record, error) {
-	found, err := s.find(ctx, ref)
-	return found.Record, wrap(err, "get the record of %s", ref)
+	existing, err := s.resourcesOf(ctx, ref)
+	switch {
+	case err != nil:
+		return upload.Record{}, upload.Wrap(err, "get the record of %s", ref)
+	case len(existing) == 0:
+		return upload.Record{}, upload.ErrNotFound
+	}
+	return existing[0].Record, nil
 }
 
-// find gives the resource that counts for an upload.
-func (s *Store) find(ctx context.Context, ref upload.Ref) (resource, error) {
-	there, err := s.under(ctx, ref)
-	if err != nil {
-		return resource{}, err
-	}
-	if len(there) == 0 {
-		return resource{}, upload.ErrNotFound
-	}
-	return there[0], nil
-}
-
-// under gives all resources of one upload, the one that counts first.
-func (s *Store) under(ctx context.Context, ref upload.Ref) ([]resource, error) {
+// resourcesOf gives all resources of one upload, the one that counts first.
+func (s *Store) resourcesOf(ctx context.Context, ref upload.Ref) ([]resource, error) {
 	// The kind is no filter: what the replaced service recorded has none.
-	var damaged error
-	there, err := s.answered(ctx, filter{keyID: string(ref.ID), keyJournal: string(ref.Journal), keyEntry: string(ref.Entry)},
-		func(r resource) bool { return r.Ref() == ref }, func(err error) { damaged = err }, false)
-	if err == nil && len(there) == 0 {
-		err = damaged // it is there, and nobody can say what it is
+	f := filter{keyID: string(ref.ID), keyJournal: string(ref.Journal), keyEntry: string(ref.Entry)}
+	found, damaged, err := s.fetchList(ctx, f, func(r resource) bool { return r.Ref() == ref }, false)
+	if err == nil && len(found) == 0 && len(damaged) > 0 {
+		err = damaged[len(damaged)-1] // it exists, and nobody can say what it is
 	}
-	sortByRank(there)
-	return there, err
+	sortByRank(found)
+	return found, err
 }

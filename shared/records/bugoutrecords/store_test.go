@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/records/bugoutrecords"
 	"hatchery/shared/upload"
 	"hatchery/shared/uploadtest"
@@ -25,10 +25,10 @@ const (
 var noon = time.Date(2026, 3, 4, 12, 0, 0, 123456000, time.UTC)
 
 // brood starts a stand-in that makes trouble when it is told to.
-func brood(t *testing.T, trouble func(localbrood.Call) localbrood.Trouble) *localbrood.Server {
+func brood(t *testing.T, trouble func(localbugout.Call) localbugout.Trouble) *localbugout.Server {
 	t.Helper()
-	s, err := localbrood.Open(t.Context(), localbrood.Options{Listen: "127.0.0.1:0", Application: application,
-		Tokens: map[string]localbrood.Role{token: localbrood.Member}, Trouble: trouble})
+	s, err := localbugout.Open(t.Context(), localbugout.Options{Listen: "127.0.0.1:0", Application: application,
+		Tokens: map[string]localbugout.Role{token: localbugout.Member}, Trouble: trouble})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,10 +43,11 @@ func brood(t *testing.T, trouble func(localbrood.Call) localbrood.Trouble) *loca
 	return s
 }
 
-func storeOn(t *testing.T, s *localbrood.Server, change func(*bugoutrecords.Options)) *bugoutrecords.Store {
+func storeOn(t *testing.T, s *localbugout.Server, change func(*bugoutrecords.Options)) *bugoutrecords.Store {
 	t.Helper()
-	o := bugoutrecords.Options{URL: s.URL(), Application: application, Token: func(context.Context) (string, error) { return token, nil },
-		Pause: func(int) time.Duration { return 0 }}
+	o := bugoutrecords.Options{URL: s.URL(), Application: application,
+		Token: func(context.Context) (string, error) { return token, nil }}
+	o.SetPause(func(int) time.Duration { return 0 })
 	if change != nil {
 		change(&o)
 	}
@@ -79,11 +80,11 @@ func TestStoreKeepsTheContractWhileBroodMisbehaves(t *testing.T) {
 // answer that the token is not known, which the next call has not.
 func TestStoreKeepsTheContractWhileBroodIsSilent(t *testing.T) {
 	t.Parallel()
-	troubles := []localbrood.Trouble{localbrood.SilentBefore, localbrood.TokenForgotten, localbrood.SilentAfter}
+	troubles := []localbugout.Trouble{localbugout.SilentBefore, localbugout.TokenForgotten, localbugout.SilentAfter}
 	uploadtest.RunRecords(t, func(t *testing.T, now func() time.Time) upload.Records {
-		return storeOn(t, brood(t, func(c localbrood.Call) localbrood.Trouble {
+		return storeOn(t, brood(t, func(c localbugout.Call) localbugout.Trouble {
 			if c.Number%13 != 0 {
-				return localbrood.None
+				return localbugout.None
 			}
 			return troubles[c.Number/13%len(troubles)]
 		}), func(o *bugoutrecords.Options) {
@@ -93,15 +94,16 @@ func TestStoreKeepsTheContractWhileBroodIsSilent(t *testing.T) {
 	}, uploadtest.RecordsTraits{})
 }
 
-func everyThirdCall() func(localbrood.Call) localbrood.Trouble {
-	troubles := []localbrood.Trouble{localbrood.FailsBefore, localbrood.FailsAfter, localbrood.BreaksOff, localbrood.Nonsense, localbrood.HappensTwice, localbrood.Redirects}
-	return func(c localbrood.Call) localbrood.Trouble {
+func everyThirdCall() func(localbugout.Call) localbugout.Trouble {
+	troubles := []localbugout.Trouble{localbugout.FailsBefore, localbugout.FailsAfter, localbugout.BreaksOff,
+		localbugout.Nonsense, localbugout.HappensTwice, localbugout.Redirects}
+	return func(c localbugout.Call) localbugout.Trouble {
 		if c.Number%3 != 0 {
-			return localbrood.None
+			return localbugout.None
 		}
 		trouble := troubles[c.Number/3%len(troubles)]
-		if trouble == localbrood.HappensTwice && c.Method != http.MethodPost {
-			return localbrood.FailsAfter // a repeated deletion looks like somebody else's
+		if trouble == localbugout.HappensTwice && c.Method != http.MethodPost {
+			return localbugout.FailsAfter // a repeated deletion looks like somebody else's
 		}
 		return trouble
 	}
@@ -109,28 +111,30 @@ func everyThirdCall() func(localbrood.Call) localbrood.Trouble {
 
 // pending makes the draft of a record.
 func pending() upload.Record {
-	return upload.Record{ID: "019a0000-0000-7000-8000-000000000001", Journal: "j", Entry: "e", Kind: "images", Name: "cat", Extension: "png",
+	return upload.Record{ID: "019a0000-0000-7000-8000-000000000001", Journal: "j", Entry: "e", Kind: "images",
+		Name: "cat", Extension: "png",
 		CreatedAt: noon, Status: upload.Pending}
 }
 
 func storing() upload.Verdict {
-	return upload.Verdict{Status: upload.Stored, Version: "q1", At: noon.Add(time.Second), Size: 5, ContentType: "image/png", SHA256: strings.Repeat("a", 64), Served: "f1"}
+	return upload.Verdict{Status: upload.Stored, Version: "q1", At: noon.Add(time.Second), Size: 5,
+		ContentType: "image/png", SHA256: strings.Repeat("a", 64), Served: "f1"}
 }
 
 // script makes trouble with the calls of one method, in order.
 type script struct {
 	mu       sync.Mutex
 	method   string
-	troubles []localbrood.Trouble
+	troubles []localbugout.Trouble
 	calls    []string
 }
 
-func (s *script) trouble(c localbrood.Call) localbrood.Trouble {
+func (s *script) trouble(c localbugout.Call) localbugout.Trouble {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, c.Method)
 	if c.Method != s.method || len(s.troubles) == 0 {
-		return localbrood.None
+		return localbugout.None
 	}
 	next := s.troubles[0]
 	s.troubles = s.troubles[1:]
@@ -148,16 +152,19 @@ func (s *script) asked() int { return len(s.list()) }
 
 func TestSilenceIsGivenUpAndLookedAfter(t *testing.T) {
 	for _, method := range []string{"POST", "PUT", "GET", "DELETE"} {
-		for name, silence := range map[string]localbrood.Trouble{"before": localbrood.SilentBefore, "after": localbrood.SilentAfter} {
+		for name, silence := range map[string]localbugout.Trouble{"before": localbugout.SilentBefore,
+			"after": localbugout.SilentAfter} {
 			t.Run(method+" silent "+name, func(t *testing.T) {
 				t.Parallel()
-				plan := &script{method: method, troubles: []localbrood.Trouble{silence}}
-				store := storeOn(t, brood(t, plan.trouble), func(o *bugoutrecords.Options) { o.Timeout = 300 * time.Millisecond; o.Attempts = 10 })
+				plan := &script{method: method, troubles: []localbugout.Trouble{silence}}
+				store := storeOn(t, brood(t, plan.trouble),
+					func(o *bugoutrecords.Options) { o.Timeout = 300 * time.Millisecond; o.Attempts = 10 })
 				r := pending()
 				if _, err := store.Create(t.Context(), r, nil); err != nil {
 					t.Fatal(err)
 				}
-				if got, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing())); err != nil || got.Status != upload.Stored {
+				if got, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing())); err != nil ||
+					got.Status != upload.Stored {
 					t.Fatalf("%+v, %v", got, err)
 				}
 				page, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10})
@@ -178,14 +185,14 @@ func TestSilenceIsGivenUpAndLookedAfter(t *testing.T) {
 // TestATokenThatIsForgottenWhileAVerdictIsWritten: the reading back meets the 404
 // of a token; that is no word about the record.
 func TestATokenThatIsForgottenWhileAVerdictIsWritten(t *testing.T) {
-	var s *localbrood.Server
+	var s *localbugout.Server
 	put := false
-	s = brood(t, func(c localbrood.Call) localbrood.Trouble {
+	s = brood(t, func(c localbugout.Call) localbugout.Trouble {
 		if put {
-			return localbrood.TokenForgotten
+			return localbugout.TokenForgotten
 		}
 		put = c.Method == http.MethodPut
-		return localbrood.None
+		return localbugout.None
 	})
 	store := storeOn(t, s, nil)
 	r := pending()
@@ -193,21 +200,24 @@ func TestATokenThatIsForgottenWhileAVerdictIsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing()))
-	if !errors.Is(err, bugoutrecords.ErrToken) || errors.Is(err, upload.ErrNotFound) || errors.Is(err, upload.ErrConflict) {
+	if !errors.Is(err, bugoutrecords.ErrToken) || errors.Is(err, upload.ErrNotFound) ||
+		errors.Is(err, upload.ErrConflict) {
 		t.Errorf("Settle: %v", err)
 	}
 }
 
 func TestARedirectIsNeverFollowedWithTheToken(t *testing.T) {
 	followed := make(chan string, 10)
-	store := storeOn(t, brood(t, func(localbrood.Call) localbrood.Trouble { return localbrood.Redirects }), func(o *bugoutrecords.Options) {
-		inner := http.DefaultTransport
-		o.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
-			followed <- r.URL.Host
-			return inner.RoundTrip(r)
+	store := storeOn(t, brood(t, func(localbugout.Call) localbugout.Trouble { return localbugout.Redirects }),
+		func(o *bugoutrecords.Options) {
+			inner := http.DefaultTransport
+			o.SetTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
+				followed <- r.URL.Host
+				return inner.RoundTrip(r)
+			}))
 		})
-	})
-	if _, err := store.Get(t.Context(), pending().Ref()); err == nil || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), "HATCHERY_BUGOUT_URL") {
+	if _, err := store.Get(t.Context(), pending().Ref()); err == nil || errors.Is(err, upload.ErrNotFound) ||
+		!strings.Contains(err.Error(), "HATCHERY_BUGOUT_URL") {
 		t.Errorf("Get: %v", err)
 	}
 	close(followed)
@@ -232,9 +242,10 @@ func TestAnAnswerWithoutEndIsGivenUp(t *testing.T) {
 }
 
 func TestTroubleThatLastsIsAnError(t *testing.T) {
-	for _, trouble := range []localbrood.Trouble{localbrood.FailsBefore, localbrood.FailsAfter, localbrood.BreaksOff, localbrood.Nonsense} {
+	for _, trouble := range []localbugout.Trouble{localbugout.FailsBefore, localbugout.FailsAfter, localbugout.BreaksOff,
+		localbugout.Nonsense} {
 		plan := &script{}
-		store := storeOn(t, brood(t, func(c localbrood.Call) localbrood.Trouble { plan.trouble(c); return trouble }), nil)
+		store := storeOn(t, brood(t, func(c localbugout.Call) localbugout.Trouble { plan.trouble(c); return trouble }), nil)
 		_, err := store.Get(t.Context(), pending().Ref())
 		if err == nil || errors.Is(err, upload.ErrNotFound) {
 			t.Errorf("trouble %d: %v", trouble, err)
@@ -254,19 +265,23 @@ func TestAnAnswerThatIsNotBroodsIsTrouble(t *testing.T) {
 	}{
 		"not found by another server": {404, "<html>not found</html>", "404"},
 		"not found on a collection":   {404, `{"detail":"Not Found"}`, "404"},
-		"a list as the detail":        {422, `{"detail":[{"loc":["query","x"],"msg":"value is not a valid uuid","type":"type_error.uuid"}]}`, "value is not a valid uuid"},
-		"an object as the detail":     {403, `{"detail":{"a":1}}`, "403"},
-		"created":                     {201, `{"resources":[]}`, "201"},
-		"no list":                     {200, `{}`, "not what Bugout's API gives"},
-		"null":                        {200, `{"resources":null}`, "not what Bugout's API gives"},
-		"something else in the list":  {200, `{"resources":[17]}`, "not what Bugout's API gives"},
+		"a list as the detail": {422,
+			`{"detail":[{"loc":["query","x"],"msg":"value is not a valid uuid","type":"type_error.uuid"}]}`,
+			"value is not a valid uuid"},
+		"an object as the detail":    {403, `{"detail":{"a":1}}`, "403"},
+		"created":                    {201, `{"resources":[]}`, "201"},
+		"no list":                    {200, `{}`, "not what Bugout's API gives"},
+		"null":                       {200, `{"resources":null}`, "not what Bugout's API gives"},
+		"something else in the list": {200, `{"resources":[17]}`, "not what Bugout's API gives"},
 	} {
 		store := storeOn(t, brood(t, nil), func(o *bugoutrecords.Options) {
-			o.Transport = roundTripper(func(*http.Request) (*http.Response, error) {
-				return &http.Response{StatusCode: answer.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer.body))}, nil
-			})
+			o.SetTransport(roundTripper(func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: answer.status, Header: http.Header{},
+					Body: io.NopCloser(strings.NewReader(answer.body))}, nil
+			}))
 		})
-		if _, err := store.Get(t.Context(), pending().Ref()); err == nil || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), answer.says) || strings.Contains(err.Error(), "redirect") {
+		if _, err := store.Get(t.Context(), pending().Ref()); err == nil || errors.Is(err, upload.ErrNotFound) ||
+			!strings.Contains(err.Error(), answer.says) || strings.Contains(err.Error(), "redirect") {
 			t.Errorf("%s: %v", name, err)
 		}
 		for _, step := range store.Check(t.Context()) {
@@ -281,18 +296,22 @@ func TestAnAnswerThatIsNotBroodsIsTrouble(t *testing.T) {
 // without.
 func TestTimesAreReadWithAnyOffset(t *testing.T) {
 	resource := func(id, at, version string) string {
-		return `{"id":"` + id + `","application_id":"` + application + `","created_at":"` + at + `","updated_at":"` + at + `","resource_data":{"id":"` + oldID +
-			`","journal_id":"j","entry_id":"e","name":"cat","extension":"png","created_at":"2021-09-19 15:15:00","status":"pending","judged_version":"` + version + `"}}`
+		return `{"id":"` + id + `","application_id":"` + application + `","created_at":"` + at + `","updated_at":"` + at +
+			`","resource_data":{"id":"` + legacyID +
+			`","journal_id":"j","entry_id":"e","name":"cat","extension":"png","created_at":"2021-09-19 15:15:00",` +
+			`"status":"pending","judged_version":"` + version + `"}}`
 	}
 	// The second was made first.
-	body := `{"resources":[` + resource("e30b33ab-ef4d-4c73-8470-57a324466411", "2026-11-22T23:48:54+00:00", "later") + `,` +
+	body := `{"resources":[` + resource("e30b33ab-ef4d-4c73-8470-57a324466411", "2026-11-22T23:48:54+00:00", "later") +
+		`,` +
 		resource("e30b33ab-ef4d-4c73-8470-57a324466412", "2026-11-23T01:48:53.999999+02:00", "first") + `]}`
 	store := storeOn(t, brood(t, nil), func(o *bugoutrecords.Options) {
-		o.Transport = roundTripper(func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
-		})
+		o.SetTransport(roundTripper(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{},
+				Body: io.NopCloser(strings.NewReader(body))}, nil
+		}))
 	})
-	got, err := store.Get(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: oldID})
+	got, err := store.Get(t.Context(), upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: legacyID})
 	if err != nil || got.JudgedVersion != "first" {
 		t.Errorf("%+v, %v", got, err)
 	}

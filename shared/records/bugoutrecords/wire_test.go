@@ -12,15 +12,15 @@ import (
 	"testing"
 	"time"
 
-	"hatchery/shared/local/localbrood"
+	"hatchery/shared/local/localbugout"
 	"hatchery/shared/records/bugoutrecords"
 	"hatchery/shared/upload"
 )
 
 // TestACreationLooksBeforeItRepeatsItself: a second resource is never made, not healed.
 func TestACreationLooksBeforeItRepeatsItself(t *testing.T) {
-	for _, trouble := range []localbrood.Trouble{localbrood.FailsAfter, localbrood.BreaksOff, localbrood.Nonsense} {
-		plan := &script{method: http.MethodPost, troubles: []localbrood.Trouble{trouble}}
+	for _, trouble := range []localbugout.Trouble{localbugout.FailsAfter, localbugout.BreaksOff, localbugout.Nonsense} {
+		plan := &script{method: http.MethodPost, troubles: []localbugout.Trouble{trouble}}
 		s := brood(t, plan.trouble)
 		if _, err := storeOn(t, s, nil).Create(t.Context(), pending(), nil); err != nil {
 			t.Errorf("trouble %d: %v", trouble, err)
@@ -34,15 +34,15 @@ func TestACreationLooksBeforeItRepeatsItself(t *testing.T) {
 // TestAChangeLooksBeforeItRepeatsItself: the answer to it is lost, and another's
 // verdict comes before the next attempt. That one stands.
 func TestAChangeLooksBeforeItRepeatsItself(t *testing.T) {
-	var s *localbrood.Server
+	var s *localbugout.Server
 	var mu sync.Mutex
 	changed, theirs := "", false
-	s = brood(t, func(c localbrood.Call) localbrood.Trouble {
+	s = brood(t, func(c localbugout.Call) localbugout.Trouble {
 		mu.Lock()
 		if changed == "" && c.Method == http.MethodPut {
 			changed = c.Path
 			mu.Unlock()
-			return localbrood.FailsAfter
+			return localbugout.FailsAfter
 		}
 		now := changed != "" && !theirs
 		theirs = theirs || now
@@ -50,7 +50,7 @@ func TestAChangeLooksBeforeItRepeatsItself(t *testing.T) {
 		if now {
 			raw(t, s, "PUT", changed, map[string]any{"update": map[string]any{"judged_version": "theirs"}})
 		}
-		return localbrood.None
+		return localbugout.None
 	})
 	store := storeOn(t, s, nil)
 	r := pending()
@@ -68,13 +68,14 @@ func TestAChangeLooksBeforeItRepeatsItself(t *testing.T) {
 // TestBroodNeverHasMoreRequestsThanItMay: whatever carries them, and although each
 // takes its time.
 func TestBroodNeverHasMoreRequestsThanItMay(t *testing.T) {
-	for name, transport := range map[string]http.RoundTripper{"its own": nil, "without a bound of its own": &http.Transport{}} {
+	for name, transport := range map[string]http.RoundTripper{"its own": nil,
+		"without a bound of its own": &http.Transport{}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const may = 4
 			var mu sync.Mutex
 			now, most, tooMany := 0, 0, make(chan struct{})
-			s := brood(t, func(localbrood.Call) localbrood.Trouble {
+			s := brood(t, func(localbugout.Call) localbugout.Trouble {
 				mu.Lock()
 				if now++; now > may && most <= may {
 					close(tooMany)
@@ -88,9 +89,9 @@ func TestBroodNeverHasMoreRequestsThanItMay(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				now--
-				return localbrood.None
+				return localbugout.None
 			})
-			store := storeOn(t, s, func(o *bugoutrecords.Options) { o.Transport = transport })
+			store := storeOn(t, s, func(o *bugoutrecords.Options) { o.SetTransport(transport) })
 			r := pending()
 			if _, err := store.Create(t.Context(), r, nil); err != nil {
 				t.Fatal(err)
@@ -121,19 +122,21 @@ func TestBroodNeverHasMoreRequestsThanItMay(t *testing.T) {
 func answering(t *testing.T, resources ...string) *bugoutrecords.Store {
 	return storeOn(t, brood(t, nil), func(o *bugoutrecords.Options) {
 		o.Now = func() time.Time { return noon }
-		o.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+		o.SetTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
 			body := `{"resources":[` + strings.Join(resources, ",") + `]}`
 			if r.Method != http.MethodGet {
 				body = `{}`
 			}
-			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
-		})
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{},
+				Body: io.NopCloser(strings.NewReader(body))}, nil
+		}))
 	})
 }
 
 // madeAtOnce is a resource as Brood lists it, made at the same moment as every other.
 func madeAtOnce(id, data string) string {
-	return `{"id":"` + id + `","application_id":"` + application + `","created_at":"2026-03-04T12:00:00+00:00","updated_at":"2026-03-04T12:00:00+00:00","resource_data":` + data + `}`
+	return `{"id":"` + id + `","application_id":"` + application +
+		`","created_at":"2026-03-04T12:00:00+00:00","updated_at":"2026-03-04T12:00:00+00:00","resource_data":` + data + `}`
 }
 
 // TestOfResourcesOfOneMomentTheLowestIDCounts, so that every process says the same,
@@ -143,22 +146,28 @@ func TestOfResourcesOfOneMomentTheLowestIDCounts(t *testing.T) {
 	// The other claim's upload has the lower id, and counts for nothing by that.
 	const lowsUpload, highsUpload = "8c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a77", "1c39d1f2-7a5b-4a36-9d2a-0e2f4b9c1a77"
 	record := func(upload, more string) string {
-		return `{"id":"` + upload + `","journal_id":"j","entry_id":"e","name":"cat","extension":"png","created_at":"2021-09-19 15:15:00",` + more + `}`
+		return `{"id":"` + upload +
+			`","journal_id":"j","entry_id":"e","name":"cat","extension":"png","created_at":"2021-09-19 15:15:00",` + more + `}`
 	}
 	// What Brood keeps of the claim is copied from a creation under it.
-	once := &upload.Once{Scope: "s", Key: "k", Fingerprint: "f", Expires: noon.Add(time.Hour)}
+	idempotencyKey := &upload.IdempotencyKey{Scope: "s", Key: "k", Fingerprint: "f", Expires: noon.Add(time.Hour)}
 	s := brood(t, nil)
-	if _, err := storeOn(t, s, func(o *bugoutrecords.Options) { o.Now = func() time.Time { return noon } }).Create(t.Context(), pending(), once); err != nil {
+	if _, err := storeOn(t, s,
+		func(o *bugoutrecords.Options) { o.Now = func() time.Time { return noon } }).Create(t.Context(), pending(),
+		idempotencyKey); err != nil {
 		t.Fatal(err)
 	}
-	_, claim, _ := strings.Cut(raw(t, s, "GET", "/resources/", nil), `"once":"`)
-	claim, _, _ = strings.Cut(claim, `"`)
-	claimed := `"status":"pending","once":"` + claim + `","once_fingerprint":"f","once_expires":"2026-03-04T13:00:00Z"`
+	_, hash, _ := strings.Cut(raw(t, s, "GET", "/resources/", nil), `"once":"`)
+	hash, _, _ = strings.Cut(hash, `"`)
+	withKey := `"status":"pending","once":"` + hash + `","once_fingerprint":"f","once_expires":"2026-03-04T13:00:00Z"`
 
 	for name, c := range map[string]struct{ low, high, want string }{
-		"a record": {madeAtOnce(low, record(lowsUpload, `"status":"pending","judged_version":"low"`)), madeAtOnce(high, record(lowsUpload, `"status":"pending","judged_version":"high"`)), "low"},
-		"a claim":  {madeAtOnce(low, record(lowsUpload, claimed)), madeAtOnce(high, record(highsUpload, claimed)), lowsUpload},
-		"a note":   {madeAtOnce(low, `{"hatchery_note":"n","text":"low"}`), madeAtOnce(high, `{"hatchery_note":"n","text":"high"}`), "low"},
+		"a record": {madeAtOnce(low, record(lowsUpload, `"status":"pending","judged_version":"low"`)),
+			madeAtOnce(high, record(lowsUpload, `"status":"pending","judged_version":"high"`)), "low"},
+		"a claim": {madeAtOnce(low, record(lowsUpload, withKey)), madeAtOnce(high, record(highsUpload, withKey)),
+			lowsUpload},
+		"a note": {madeAtOnce(low, `{"hatchery_note":"n","text":"low"}`),
+			madeAtOnce(high, `{"hatchery_note":"n","text":"high"}`), "low"},
 	} {
 		for _, order := range [][]string{{c.low, c.high}, {c.high, c.low}} {
 			store := answering(t, order...)
@@ -171,7 +180,7 @@ func TestOfResourcesOfOneMomentTheLowestIDCounts(t *testing.T) {
 				got = string(r.JudgedVersion)
 			case "a claim":
 				var r upload.Record
-				r, err = store.Create(t.Context(), pending(), once)
+				r, err = store.Create(t.Context(), pending(), idempotencyKey)
 				got = string(r.ID)
 			case "a note":
 				got, err = store.Note(t.Context(), "n")
@@ -188,8 +197,8 @@ func TestWhatPostgreSQLCannotHoldIsLeftOut(t *testing.T) {
 	store := storeOn(t, brood(t, nil), nil)
 	r := pending()
 	r.Name = "c\x00a\xfft\x00"
-	once := &upload.Once{Scope: "s\x00", Key: "k\x00", Fingerprint: "f\x00", Expires: time.Now().Add(time.Hour)}
-	if _, err := store.Create(t.Context(), r, once); err != nil {
+	idempotencyKey := &upload.IdempotencyKey{Scope: "s\x00", Key: "k\x00", Fingerprint: "f\x00", Expires: time.Now().Add(time.Hour)}
+	if _, err := store.Create(t.Context(), r, idempotencyKey); err != nil {
 		t.Error(err)
 	}
 	if err := upload.NoteFailure(t.Context(), store, r.Ref(), upload.Failure{At: noon, Message: "n\x00o"}); err != nil {
@@ -209,20 +218,20 @@ func TestWhatPostgreSQLCannotHoldIsLeftOut(t *testing.T) {
 
 // unfiltered drops the query of lists, but for the application, as a proxy might.
 func unfiltered(o *bugoutrecords.Options) {
-	o.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+	o.SetTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
 		r = r.Clone(r.Context())
 		if q := r.URL.Query(); len(q) > 0 {
 			r.URL.RawQuery = url.Values{"application_id": q["application_id"]}.Encode()
 		}
 		return http.DefaultTransport.RoundTrip(r)
-	})
+	}))
 }
 
 // TestNothingIsBelievedOrDeletedForAFiltersSake: what a list shows beside what it was
 // asked for stays what it is.
 func TestNothingIsBelievedOrDeletedForAFiltersSake(t *testing.T) {
 	s := brood(t, nil)
-	create(t, s, oldImage(oldID))
+	create(t, s, legacyImage(legacyID))
 	create(t, s, map[string]any{"somebody": "else's"})
 	create(t, s, map[string]any{"hatchery_note": "another", "text": "theirs"})
 	before := resourceIDs(t, s)
@@ -251,8 +260,8 @@ func TestNothingIsBelievedOrDeletedForAFiltersSake(t *testing.T) {
 	for i, key := range []string{"a", "b"} {
 		r := pending()
 		r.ID = upload.ID(strings.Replace(string(r.ID), "1", string(rune('1'+i)), 1))
-		once := &upload.Once{Scope: "s", Key: key, Fingerprint: key, Expires: time.Now().Add(time.Hour)}
-		if got, err := store.Create(t.Context(), r, once); err != nil || got.ID != r.ID {
+		idempotencyKey := &upload.IdempotencyKey{Scope: "s", Key: key, Fingerprint: key, Expires: time.Now().Add(time.Hour)}
+		if got, err := store.Create(t.Context(), r, idempotencyKey); err != nil || got.ID != r.ID {
 			t.Errorf("under %s: %+v, %v", key, got, err)
 		}
 	}
@@ -260,7 +269,8 @@ func TestNothingIsBelievedOrDeletedForAFiltersSake(t *testing.T) {
 
 func TestAnAnswerThatIsTooLongSaysWhatToDo(t *testing.T) {
 	store := storeOn(t, brood(t, nil), func(o *bugoutrecords.Options) { o.MaxBody = 10 })
-	if _, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err == nil || !strings.Contains(err.Error(), "hatchery migrate --from bugout") {
+	if _, err := store.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err == nil ||
+		!strings.Contains(err.Error(), "hatchery migrate --from bugout") {
 		t.Errorf("All: %v", err)
 	}
 }

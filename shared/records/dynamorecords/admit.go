@@ -2,21 +2,20 @@ package dynamorecords
 
 import (
 	"context"
+	"net/url"
 
 	"hatchery/shared/upload"
 )
 
-// admit says whether the entry may hold one more stored file, and what must be
-// written with it, so that of several at once only those are let in that fit
-// together.
+// admit says whether the entry may hold one more stored file, and what must be written with
+// it, so that of several at once only those are stored that fit together.
 //
-// What an entry holds is read from by-bytes, consistently: it is made of the
-// stored records themselves, so nothing is counted that could drift. What is read
-// is still true when it is written, as far as those go that ask too: each reads a
-// lock item first (the claim on the bytes, or the one of the entry's room), then the
-// index, then writes the record and the lock item together, if nobody has written that
-// since. A file that was stored without asking writes none: it is as if it had come a
-// moment later.
+// What an entry holds is read from by-bytes, consistently: the index is made of the stored
+// records themselves, so no count can drift. Optimistic locking keeps what was read true
+// among all that ask: each reads a lock item first (the claim on the bytes, or the entry's),
+// then the index, then writes the record and the lock item together, if nobody has written
+// the lock item since. A file that was stored without asking writes none: it is as if it had
+// come a moment later.
 func (s *Store) admit(ctx context.Context, r upload.Record, a upload.Admission, token string) ([]change, error) {
 	pk := entryKey(r.Journal, r.Entry, r.Kind)
 	var locks []itemKey
@@ -24,28 +23,15 @@ func (s *Store) admit(ctx context.Context, r upload.Record, a upload.Admission, 
 		locks = append(locks, claimKey(pk, r.SHA256))
 	}
 	if a.Bounded() {
-		locks = append(locks, itemKey{pk, roomKey})
-	}
-	if len(locks) == 0 {
-		return nil, nil
+		locks = append(locks, itemKey{pk, quotaKey})
 	}
 	seen, err := s.getAll(ctx, locks)
 	if err != nil {
 		return nil, err
 	}
-	if a.Unique {
-		if err := s.checkBytes(ctx, pk, r.SHA256); err != nil {
-			return nil, err
-		}
-	}
-	if a.Bounded() {
-		stored, err := s.sumStored(ctx, pk)
-		if err == nil {
-			err = a.Fits(stored, r.Size)
-		}
-		if err != nil {
-			return nil, err
-		}
+	if err := a.Check(r.Size, func() (upload.ID, error) { return s.earliest(ctx, pk, r.SHA256) },
+		func() (upload.Usage, error) { return s.sumStored(ctx, pk) }); err != nil {
+		return nil, err
 	}
 	var with []change
 	for _, k := range locks {
@@ -53,7 +39,7 @@ func (s *Store) admit(ctx context.Context, r upload.Record, a upload.Admission, 
 		lock.text("owner", string(r.ID))
 		lock.text(writerTokens, token)
 		when := absent()
-		if earlier, there := seen[k]; there {
+		if earlier, found := seen[k]; found {
 			r := reading{item: earlier}
 			when = asSeen(r.text(writerTokens))
 		}
@@ -62,24 +48,17 @@ func (s *Store) admit(ctx context.Context, r upload.Record, a upload.Admission, 
 	return with, nil
 }
 
-// checkBytes answers a *upload.DuplicateError when a stored record has the bytes,
-// with the earliest.
-func (s *Store) checkBytes(ctx context.Context, pk, sha256 string) error {
-	prefix := claimKey("", sha256).sk[len(claimPrefix):] + "#"
-	out, err := s.query(ctx, queryRange{index: bytesIndex, hashName: partitionKey, hash: pk, sortName: bytesKey,
-		from: prefix, to: prefix + lastOfAll, consistent: true, limit: 1})
-	if err != nil || len(out.items) == 0 {
-		return err
+// earliest finds the first stored record that has the bytes, "" for none.
+func (s *Store) earliest(ctx context.Context, pk, sha256 string) (upload.ID, error) {
+	out, err := s.query(ctx, queryRange{index: bytesIndex, key: pk, limit: 1}.withPrefix(url.PathEscape(sha256)+"#"))
+	if err != nil || len(out.Items) == 0 {
+		return "", err
 	}
-	holder, err := out.items[0].key().ref()
-	if err != nil {
-		return err
-	}
-	return &upload.DuplicateError{Earlier: holder.ID}
+	holder, err := item(out.Items[0]).key().ref()
+	return holder.ID, err
 }
 
-// release gives the claim on the bytes of a record up, if the record still has
-// it.
+// release gives up the claim on a record's bytes, if the record still has it.
 func (s *Store) release(ctx context.Context, h storedItem) ([]change, error) {
 	k := claimKey(entryKey(h.Journal, h.Entry, h.Kind), h.SHA256)
 	claim, err := s.get(ctx, k)

@@ -76,8 +76,10 @@ func TestAnothersClaimIsLeftAlone(t *testing.T) {
 	v := unique(stores(1))
 	r := create(t, s, draft(1))
 	settle(t, s, r, v)
-	item := map[string]types.AttributeValue{"owner": &types.AttributeValueMemberS{Value: "another"}, "by": &types.AttributeValueMemberS{Value: "another"},
-		"pk": &types.AttributeValueMemberS{Value: "e#journal-1/entry_A/images"}, "sk": &types.AttributeValueMemberS{Value: claimOn(v)}}
+	item := map[string]types.AttributeValue{"owner": &types.AttributeValueMemberS{Value: "another"},
+		"by": &types.AttributeValueMemberS{Value: "another"},
+		"pk": &types.AttributeValueMemberS{Value: "e#journal-1/entry_A/images"},
+		"sk": &types.AttributeValueMemberS{Value: claimOn(v)}}
 	if _, err := w.client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: item}); err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +198,8 @@ func TestAStoredFileWithoutAChecksumCounts(t *testing.T) {
 	settle(t, s, create(t, s, draft(1)), v)
 	settle(t, s, create(t, s, draft(2)), stores(2))
 	create(t, s, draft(3))
-	if usage, err := s.Usage(t.Context(), "journal-1", "entry_A", "images"); err != nil || usage != (upload.Usage{Files: 3, Bytes: 2000}) {
+	if usage, err := s.Usage(t.Context(), "journal-1", "entry_A", "images"); err != nil ||
+		usage != (upload.Usage{Files: 3, Bytes: 2000}) {
 		t.Errorf("the entry holds %+v, %v", usage, err)
 	}
 	_, err := s.Update(t.Context(), draft(3).Ref(), upload.Settle(atMost(2, stores(3))))

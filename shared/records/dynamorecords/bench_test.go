@@ -51,16 +51,18 @@ func benchmark(b *testing.B, wish func(upload.Verdict) upload.Verdict, callers i
 	b.StopTimer()
 
 	table := "bare"
-	if _, err := w.client.CreateTable(b.Context(), &dynamodb.CreateTableInput{TableName: &table, BillingMode: types.BillingModePayPerRequest,
-		KeySchema:            dynamorecords.TableInput(table).KeySchema,
-		AttributeDefinitions: dynamorecords.TableInput(table).AttributeDefinitions[:2]}); err != nil {
+	if _, err := w.client.CreateTable(b.Context(),
+		&dynamodb.CreateTableInput{TableName: &table, BillingMode: types.BillingModePayPerRequest,
+			KeySchema:            dynamorecords.TableInput(table).KeySchema,
+			AttributeDefinitions: dynamorecords.TableInput(table).AttributeDefinitions[:2]}); err != nil {
 		b.Fatal(err)
 	}
 	start = time.Now()
 	together(b, callers, b.N, func(i int) error {
-		_, err := w.client.PutItem(b.Context(), &dynamodb.PutItemInput{TableName: &table, Item: map[string]types.AttributeValue{
-			"pk": &types.AttributeValueMemberS{Value: "entry"}, "sk": &types.AttributeValueMemberS{Value: string(draft(i).ID)},
-			"rest": &types.AttributeValueMemberS{Value: fmt.Sprintf("%0700d", i)}}})
+		_, err := w.client.PutItem(b.Context(),
+			&dynamodb.PutItemInput{TableName: &table, Item: map[string]types.AttributeValue{
+				"pk": &types.AttributeValueMemberS{Value: "entry"}, "sk": &types.AttributeValueMemberS{Value: string(draft(i).ID)},
+				"rest": &types.AttributeValueMemberS{Value: fmt.Sprintf("%0700d", i)}}})
 		return err
 	})
 	b.ReportMetric(float64(took)/float64(time.Since(start)), "x-PutItem")

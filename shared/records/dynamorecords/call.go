@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -13,40 +14,45 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// errChanged: a condition did not hold, because somebody has written meanwhile,
-// or because our own write has arrived and its answer was lost. Whoever gets it
-// reads again and decides anew.
+// errChanged: a condition did not hold, because somebody has written meanwhile, or because
+// our own write has arrived and its answer was lost. Whoever gets it reads again.
 var errChanged = errors.New("the item has changed meanwhile")
 
-// The waits before something is asked again: a random part of a bound that
-// doubles from the first to the last.
+// Exponential backoff with full jitter: each wait is a random part of a bound that doubles
+// from the first to the last.
 const (
 	firstWait = 25 * time.Millisecond
 	lastWait  = time.Second
 )
 
-// pause waits before attempt n+1, counted from 0. It gives up at once when the
-// deadline comes before the wait ends.
+// pause waits before attempt n+1, counted from 0. It fails at once when the deadline comes
+// before the wait ends.
 func (s *Store) pause(ctx context.Context, n int, because error) error {
 	longest := min(firstWait<<min(n, 10), lastWait)
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < longest {
 		return fmt.Errorf("no time is left to try again (after %d attempts): %w", n+1, because)
 	}
-	if err := s.o.Wait(ctx, longest); err != nil {
+	if err := s.o.wait(ctx, longest); err != nil {
 		return errors.Join(err, because)
 	}
 	return nil
 }
 
-// bound bounds a method.
-func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, s.o.Patience)
+// begin bounds a method by patience. end, at its end, makes its error say what failed.
+func (s *Store) begin(ctx context.Context, err *error, format string, args ...any) (_ context.Context, end func()) {
+	ctx, cancel := context.WithTimeout(ctx, s.o.patience)
+	return ctx, func() {
+		cancel()
+		*err = s.wrap(*err, format, args...)
+	}
 }
 
-// call makes one request until it is answered. A request that is sent again is
-// the same one, so whoever writes conditionally may find its own write in the
-// way.
-func call[In, Out any](ctx context.Context, s *Store, do func(context.Context, *In, ...func(*dynamodb.Options)) (*Out, error), in *In) (*Out, error) {
+// operation is a method of the client.
+type operation[In, Out any] func(context.Context, *In, ...func(*dynamodb.Options)) (*Out, error)
+
+// call makes one request until it is answered. A request that is sent again is the same one,
+// so whoever writes conditionally may find its own write in the way.
+func call[In, Out any](ctx context.Context, s *Store, do operation[In, Out], in *In) (*Out, error) {
 	for n := 0; ; n++ {
 		out, err := callOnce(ctx, s, do, in)
 		switch {
@@ -65,22 +71,20 @@ func call[In, Out any](ctx context.Context, s *Store, do func(context.Context, *
 	}
 }
 
-func callOnce[In, Out any](ctx context.Context, s *Store, do func(context.Context, *In, ...func(*dynamodb.Options)) (*Out, error), in *In) (*Out, error) {
+func callOnce[In, Out any](ctx context.Context, s *Store, do operation[In, Out], in *In) (*Out, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	one, cancel := context.WithTimeout(ctx, s.o.CallTimeout)
+	one, cancel := context.WithTimeout(ctx, s.o.callTimeout)
 	defer cancel()
 	return do(one, in, func(o *dynamodb.Options) { o.Retryer = aws.NopRetryer{} })
 }
 
-const conditionalCheckFailed = "ConditionalCheckFailed"
-
-// conditionFailed says whether a condition of a write did not hold. In a
-// transaction that counts more than whatever else came in its way.
+// conditionFailed says whether a condition of a write did not hold. In a transaction that
+// counts more than any other reason.
 //
-// A mismatch says that a transaction with our token was carried out before. It
-// was this one: only its text may differ, as maps are written in any order.
+// A mismatch says that a transaction with our token was carried out before. It was this one:
+// only its text may differ, as maps are written in any order.
 func conditionFailed(err error) bool {
 	if _, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
 		return true
@@ -89,18 +93,15 @@ func conditionFailed(err error) bool {
 		return true
 	}
 	if canceled, ok := errors.AsType[*types.TransactionCanceledException](err); ok {
-		for _, reason := range canceled.CancellationReasons {
-			if aws.ToString(reason.Code) == conditionalCheckFailed {
-				return true
-			}
-		}
+		return slices.ContainsFunc(canceled.CancellationReasons, func(reason types.CancellationReason) bool {
+			return aws.ToString(reason.Code) == "ConditionalCheckFailed"
+		})
 	}
 	return false
 }
 
-// retryable says whether the same request may succeed later: no answer in time,
-// trouble on the way or within DynamoDB, too many requests, another transaction
-// on the same item.
+// retryable says whether the same request may succeed later: no answer in time, a fault on
+// the way or within DynamoDB, throttling, another transaction on the same item.
 func retryable(err error) bool {
 	if canceled, ok := errors.AsType[*types.TransactionCanceledException](err); ok {
 		for _, reason := range canceled.CancellationReasons {
@@ -115,8 +116,8 @@ func retryable(err error) bool {
 	if _, ok := errors.AsType[*types.TransactionConflictException](err); ok {
 		return true
 	}
-	// One attempt's own time-out (the caller's context has been looked at before),
-	// or an answer that broke off.
+	// One attempt's own time-out (the caller's context was checked before), or an answer that
+	// broke off.
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return true
 	}

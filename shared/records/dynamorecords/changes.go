@@ -6,51 +6,43 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"hatchery/shared/upload"
 )
 
-// Create implements upload.Records.
-//
-// Our own write that arrived although its answer was lost is told from another's
-// by its token.
-func (s *Store) Create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
-	ctx, cancel := s.bound(ctx)
-	defer cancel()
-	created, err := s.create(ctx, r, once)
-	return created, s.wrap(err, "create the record of %s", r.Ref())
-}
-
-func (s *Store) create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
+// Create implements upload.Records. Its token tells our own write, whose answer was lost,
+// from another's.
+func (s *Store) Create(ctx context.Context, r upload.Record, key *upload.IdempotencyKey) (_ upload.Record, err error) {
+	ctx, end := s.begin(ctx, &err, "create the record of %s", r.Ref())
+	defer end()
 	if r.Status != upload.Pending {
 		return upload.Record{}, fmt.Errorf("its status is %q, not pending", r.Status)
 	}
-	token := s.o.Token()
+	token := s.o.token()
 	written, err := s.itemOf(storedItem{Record: r, tokens: token})
 	if err != nil {
 		return upload.Record{}, err
 	}
-	claim := absent()
+	replace := absent()
 	for round := 0; ; round++ {
 		changes := []change{{put: written, when: s.free()}}
-		if once != nil {
-			changes = append(changes, change{put: idempotencyItem(r.Ref(), once, roundToken(token, round)), when: s.claimable(claim)})
+		if key != nil {
+			kept := idempotencyItem(r.Ref(), key, roundToken(token, round))
+			changes = append(changes, change{put: kept, when: s.keyFree(replace)})
 		}
 		err := s.write(ctx, roundToken(token, round), changes...)
 		if !errors.Is(err, errChanged) {
 			return r, err
 		}
-		if once != nil {
+		if key != nil {
 			var first upload.Record
 			var taken bool
-			if first, taken, claim, err = s.first(ctx, once); err != nil || taken {
+			if first, taken, replace, err = s.first(ctx, key); err != nil || taken {
 				return first, err
 			}
 		}
-		there, err := s.find(ctx, r.Ref())
+		existing, err := s.find(ctx, r.Ref())
 		switch {
-		case err == nil && there.wrote(token):
+		case err == nil && existing.wrote(token):
 			return r, nil
 		case err == nil:
 			return upload.Record{}, upload.ErrExists
@@ -64,29 +56,19 @@ func (s *Store) create(ctx context.Context, r upload.Record, once *upload.Once) 
 	}
 }
 
-// free: a record may be created here. A tombstone that has expired may still lie
-// there.
-func (s *Store) free() condition {
-	return absent().or(upTo(forget, &types.AttributeValueMemberN{Value: strconv.FormatInt(s.o.Now().Unix(), 10)}))
-}
+// free: a record may be created here. A tombstone that has expired may still lie there.
+func (s *Store) free() condition { return absent().or(upTo(forget, number(s.o.Now().Unix()))) }
 
 // roundToken is different for every attempt to write something else, and at most
 // 36 bytes long, as tokens of transactions must be.
 func roundToken(token string, round int) string { return token + "-" + strconv.Itoa(round) }
 
-// Update implements upload.Records.
-//
-// When an answer was lost, the record has our token: then the change is made, whatever
-// has come after it.
-func (s *Store) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
-	ctx, cancel := s.bound(ctx)
-	defer cancel()
-	updated, err := s.update(ctx, ref, t)
-	return updated, s.wrap(err, "%s the record of %s", t.Name, ref)
-}
-
-func (s *Store) update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
-	token := s.o.Token()
+// Update implements upload.Records. When an answer was lost, the record has our token: then
+// the change is made, whatever has come after it.
+func (s *Store) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (_ upload.Record, err error) {
+	ctx, end := s.begin(ctx, &err, "%s the record of %s", t.Name, ref)
+	defer end()
+	token := s.o.token()
 	var made upload.Record
 	for round := 0; ; round++ {
 		h, err := s.find(ctx, ref)
@@ -115,7 +97,8 @@ func (s *Store) update(ctx context.Context, ref upload.Ref, t upload.Transition)
 
 // replace writes what a transition made of the stored item h, with what must be written
 // beside it. errChanged: something else was written meanwhile.
-func (s *Store) replace(ctx context.Context, h storedItem, after upload.Record, a upload.Admission, token string, round int) error {
+func (s *Store) replace(ctx context.Context, h storedItem, after upload.Record, a upload.Admission,
+	token string, round int) error {
 	var with []change
 	var err error
 	next := storedItem{Record: after, tokens: signed(token, h.tokens), claims: h.claims}
@@ -137,9 +120,9 @@ func (s *Store) replace(ctx context.Context, h storedItem, after upload.Record, 
 }
 
 // Get implements upload.Records.
-func (s *Store) Get(ctx context.Context, ref upload.Ref) (upload.Record, error) {
-	ctx, cancel := s.bound(ctx)
-	defer cancel()
+func (s *Store) Get(ctx context.Context, ref upload.Ref) (_ upload.Record, err error) {
+	ctx, end := s.begin(ctx, &err, "get the record of %s", ref)
+	defer end()
 	h, err := s.find(ctx, ref)
-	return h.Record, s.wrap(err, "get the record of %s", ref)
+	return h.Record, err
 }

@@ -22,14 +22,14 @@ import (
 	"hatchery/shared/upload"
 )
 
-// told keeps what Options.Damaged heard, by the sk.
-type told struct {
+// damagedItems keeps what Options.Damaged got, by the sk.
+type damagedItems struct {
 	mu sync.Mutex
 	of map[string]error
 	n  int
 }
 
-func (d *told) damaged(_ context.Context, key string, err error) {
+func (d *damagedItems) damaged(_ context.Context, key string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var k struct{ PK, SK struct{ S string } }
@@ -43,13 +43,13 @@ func (d *told) damaged(_ context.Context, key string, err error) {
 	d.n++
 }
 
-// heard gives the sort keys that were told since the last call of it.
-func (d *told) heard() []string {
+// keys gives the sort keys that were reported since the last call of it.
+func (d *damagedItems) keys() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	heard := slices.Sorted(maps.Keys(d.of))
+	reported := slices.Sorted(maps.Keys(d.of))
 	d.of, d.n = nil, 0
-	return heard
+	return reported
 }
 
 func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
@@ -58,8 +58,10 @@ func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{V
 // its key: then another item comes to lie beside it.
 func (w *world) spoil(t testing.TB, table string, r upload.Record, change map[string]types.AttributeValue) {
 	t.Helper()
-	key := map[string]types.AttributeValue{"pk": text(fmt.Sprintf("e#%s/%s/%s", r.Journal, r.Entry, r.Kind)), "sk": text("r#" + string(r.ID))}
-	out, err := w.client.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &table, Key: key, ConsistentRead: aws.Bool(true)})
+	key := map[string]types.AttributeValue{"pk": text(fmt.Sprintf("e#%s/%s/%s", r.Journal, r.Entry, r.Kind)),
+		"sk": text("r#" + string(r.ID))}
+	out, err := w.client.GetItem(t.Context(),
+		&dynamodb.GetItemInput{TableName: &table, Key: key, ConsistentRead: aws.Bool(true)})
 	if err != nil || out.Item == nil {
 		t.Fatal(err)
 	}
@@ -75,13 +77,15 @@ func lists(t *testing.T, s *dynamorecords.Store) map[string]func(upload.Cursor, 
 	list := func(status upload.Status) func(upload.Cursor, int) (upload.Page, error) {
 		return func(c upload.Cursor, limit int) (upload.Page, error) {
 			r := draft(1)
-			return s.List(t.Context(), upload.Query{Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Status: status, Cursor: c, Limit: limit})
+			return s.List(t.Context(),
+				upload.Query{Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Status: status, Cursor: c, Limit: limit})
 		}
 	}
 	return map[string]func(upload.Cursor, int) (upload.Page, error){
 		"List": list(upload.Pending), "List of any": list(""),
 		"PendingBefore": func(c upload.Cursor, limit int) (upload.Page, error) {
-			return s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: draft(1).CreatedAt.Add(24 * time.Hour), Cursor: c, Limit: limit})
+			return s.Scan(t.Context(),
+				upload.ScanQuery{Status: upload.Pending, Before: draft(1).CreatedAt.Add(24 * time.Hour), Cursor: c, Limit: limit})
 		},
 		"ByStatus": func(c upload.Cursor, limit int) (upload.Page, error) {
 			return s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Cursor: c, Limit: limit})
@@ -105,7 +109,7 @@ func TestADamagedItemIsPassedOverInEveryList(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			table := w.newTable(t)
-			var d told
+			var d damagedItems
 			s := w.store(table, dynamorecords.Options{Damaged: d.damaged})
 			var want []upload.ID
 			for n := range 7 {
@@ -125,22 +129,24 @@ func TestADamagedItemIsPassedOverInEveryList(t *testing.T) {
 					d.mu.Lock()
 					n, err := d.n, d.of["r#"+string(draft(3).ID)]
 					d.mu.Unlock()
-					if heard := d.heard(); n != 1 || len(heard) != 1 || err == nil || !strings.Contains(err.Error(), draft(3).Ref().String()) || len(err.Error()) > 1000 {
-						t.Errorf("%s in pages of %d told %d times of %v: %.2000v", list, limit, n, heard, err)
+					if reported := d.keys(); n != 1 || len(reported) != 1 || err == nil ||
+						!strings.Contains(err.Error(), draft(3).Ref().String()) || len(err.Error()) > 1000 {
+						t.Errorf("%s in pages of %d reported %d times %v: %.2000v", list, limit, n, reported, err)
 					}
 				}
 			}
 			for what, err := range map[string]error{
-				"Get":         func() error { _, err := s.Get(t.Context(), draft(3).Ref()); return err }(),
-				"Create":      func() error { _, err := s.Create(t.Context(), draft(3), nil); return err }(),
-				"NoteFailure": upload.NoteFailure(t.Context(), s, draft(3).Ref(), upload.Failure{At: draft(3).CreatedAt, Message: "slow"}),
+				"Get":    func() error { _, err := s.Get(t.Context(), draft(3).Ref()); return err }(),
+				"Create": func() error { _, err := s.Create(t.Context(), draft(3), nil); return err }(),
+				"NoteFailure": upload.NoteFailure(t.Context(), s, draft(3).Ref(),
+					upload.Failure{At: draft(3).CreatedAt, Message: "slow"}),
 			} {
 				if err == nil || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), "damaged") {
 					t.Errorf("%s of the damaged one: %v", what, err)
 				}
 			}
-			if heard := d.heard(); len(heard) > 0 {
-				t.Errorf("told of what its caller hears anyway: %v", heard)
+			if reported := d.keys(); len(reported) > 0 {
+				t.Errorf("reported what its caller gets anyway: %v", reported)
 			}
 		})
 	}
@@ -150,17 +156,19 @@ func TestADamagedItemIsPassedOverInEveryList(t *testing.T) {
 // page, and no list could go on after it.
 func TestADamagedIndexKeyEndsNoPage(t *testing.T) {
 	w := newWorld(t)
-	for _, place := range []string{"2", "2026-01-02", "2026-00-02T03:04:05.678901Z#x", "2026-01-02T03:04:06.000000Z#", "2026-01-02T03:04:06.000000Z#" + strings.Repeat("x", 600)} {
+	for _, place := range []string{"2", "2026-01-02", "2026-00-02T03:04:05.678901Z#x", "2026-01-02T03:04:06.000000Z#",
+		"2026-01-02T03:04:06.000000Z#" + strings.Repeat("x", 600)} {
 		table := w.newTable(t)
-		var d told
-		s := w.store(table, dynamorecords.Options{Shards: 1, Damaged: d.damaged})
+		var d damagedItems
+		s := w.store(table, dynamorecords.Options{Damaged: d.damaged}.WithShards(1))
 		var want []upload.ID
 		for n := range 5 {
 			want = append(want, create(t, s, draft(n)).ID)
 		}
 		for n := range 5 {
 			r := create(t, s, draft(100+n))
-			w.spoil(t, table, r, map[string]types.AttributeValue{"list_key": text("pending#" + place), "status_at": text(place), "status": text("archived")})
+			w.spoil(t, table, r, map[string]types.AttributeValue{"list_key": text("pending#" + place), "status_at": text(place),
+				"status": text("archived")})
 		}
 		for list, page := range lists(t, s) {
 			for _, limit := range []int{1, 2, 100} {
@@ -168,8 +176,8 @@ func TestADamagedIndexKeyEndsNoPage(t *testing.T) {
 				if slices.Sort(got); !slices.Equal(got, want) {
 					t.Errorf("%s in pages of %d with %.40q gives %v", list, limit, place, got)
 				}
-				if heard := d.heard(); len(heard) != 5 {
-					t.Errorf("%s in pages of %d with %.40q told of %v", list, limit, place, heard)
+				if reported := d.keys(); len(reported) != 5 {
+					t.Errorf("%s in pages of %d with %.40q reported %v", list, limit, place, reported)
 				}
 			}
 		}
@@ -180,7 +188,7 @@ func TestADamagedIndexKeyEndsNoPage(t *testing.T) {
 func TestAPageOfDamagedItemsHasANextOne(t *testing.T) {
 	w := newWorld(t)
 	table := w.newTable(t)
-	var d told
+	var d damagedItems
 	s := w.store(table, dynamorecords.Options{Damaged: d.damaged})
 	const damaged, limit = 60, 10
 	for n := range damaged {
@@ -207,7 +215,7 @@ func TestAPageOfDamagedItemsHasANextOne(t *testing.T) {
 			}
 			cursor = p.Next
 		}
-		if slices.Sort(got); !slices.Equal(got, want) || len(d.heard()) != damaged {
+		if slices.Sort(got); !slices.Equal(got, want) || len(d.keys()) != damaged {
 			t.Errorf("%s gives %v", list, got)
 		}
 		if list != "All" && (pages != (damaged+2+limit-1)/limit || empty < 4) {
@@ -223,7 +231,7 @@ func TestAPageOfDamagedItemsHasANextOne(t *testing.T) {
 func TestAllGoesOnAfterItemsThatNobodyKnows(t *testing.T) {
 	w := newWorld(t)
 	table := w.newTable(t)
-	var d told
+	var d damagedItems
 	s := w.store(table, dynamorecords.Options{Damaged: d.damaged})
 	var want []upload.ID
 	for n := range 9 {
@@ -248,8 +256,8 @@ func TestAllGoesOnAfterItemsThatNobodyKnows(t *testing.T) {
 		if slices.Sort(got); !slices.Equal(got, want) {
 			t.Errorf("in pages of %d: %v", limit, got)
 		}
-		if heard := d.heard(); !slices.Equal(heard, []string{"r#%30", "r#%41", "r#x"}) {
-			t.Errorf("in pages of %d told of %v", limit, heard)
+		if reported := d.keys(); !slices.Equal(reported, []string{"r#%30", "r#%41", "r#x"}) {
+			t.Errorf("in pages of %d reported %v", limit, reported)
 		}
 	}
 }
@@ -280,7 +288,8 @@ func TestDamageIsLogged(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
 		t.Fatalf("%v: %s", err, out.String())
 	}
-	if line.Level != "ERROR" || line.Item != `{"pk":{"S":"e#journal-1/entry_A/images"},"sk":{"S":"r#`+string(draft(1).ID)+`"}}` ||
+	if line.Level != "ERROR" ||
+		line.Item != `{"pk":{"S":"e#journal-1/entry_A/images"},"sk":{"S":"r#`+string(draft(1).ID)+`"}}` ||
 		!strings.Contains(line.Error, "archived") || !strings.Contains(line.Do, "docs/operations.md") {
 		t.Errorf("the line is %s", out.String())
 	}

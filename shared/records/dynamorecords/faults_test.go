@@ -27,7 +27,7 @@ type changing struct {
 
 func changings(now time.Time) []changing {
 	r, at, forget := draft(1), now, now.Add(time.Hour)
-	once := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: now.Add(time.Hour)}
+	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: now.Add(time.Hour)}
 	wishes := unique(atMost(1, stores(1)))
 	pending := func(t *testing.T, s *dynamorecords.Store) { create(t, s, r) }
 	settled := func(v upload.Verdict) func(t *testing.T, s *dynamorecords.Store) {
@@ -42,7 +42,7 @@ func changings(now time.Time) []changing {
 			func() upload.Record { return r }},
 		{"Create under a key", "TransactWriteItems", func(*testing.T, *dynamorecords.Store) {},
 			func(ctx context.Context, s *dynamorecords.Store) (upload.Record, error) {
-				return s.Create(ctx, r, once)
+				return s.Create(ctx, r, key)
 			},
 			func() upload.Record { return r }},
 		{"Settle as stored", "PutItem", pending,
@@ -91,7 +91,7 @@ func changings(now time.Time) []changing {
 			func(ctx context.Context, s *dynamorecords.Store) (upload.Record, error) {
 				return s.Update(ctx, r.Ref(), upload.CountResend(0, at))
 			},
-			func() upload.Record { return uploadtest.After(upload.CountResend(r.Reenqueued, at), r) }},
+			func() upload.Record { return uploadtest.After(upload.CountResend(r.Resends, at), r) }},
 	}
 }
 
@@ -140,7 +140,7 @@ func TestAChangeIsKnownAsOursAfterOthersHaveWritten(t *testing.T) {
 					t.Error(err)
 				}
 				for n := range 3 {
-					if _, err := other.Update(t.Context(), r.Ref(), upload.CountResend(r.Reenqueued+n, w.now.now())); err != nil {
+					if _, err := other.Update(t.Context(), r.Ref(), upload.CountResend(r.Resends+n, w.now.now())); err != nil {
 						t.Error(err)
 					}
 				}
@@ -150,12 +150,13 @@ func TestAChangeIsKnownAsOursAfterOthersHaveWritten(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := c.want()
-			got.Reenqueued, got.ReenqueuedAt, want.Reenqueued, want.ReenqueuedAt = 0, time.Time{}, 0, time.Time{}
+			got.Resends, got.ResentAt, want.Resends, want.ResentAt = 0, time.Time{}, 0, time.Time{}
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("gave %+v\nwant %+v", got, want)
 			}
 			want = c.want()
-			if r, err := s.Get(t.Context(), draft(1).Ref()); err != nil || r.Reenqueued != want.Reenqueued+3 || r.Failures != want.Failures {
+			if r, err := s.Get(t.Context(), draft(1).Ref()); err != nil || r.Resends != want.Resends+3 ||
+				r.Failures != want.Failures {
 				t.Errorf("it has %+v, %v", r, err)
 			}
 		})
@@ -227,23 +228,27 @@ func TestATransactionInAnothersWayIsAskedAgain(t *testing.T) {
 	r = create(t, s, draft(2))
 	w.way.since()
 	w.way.plan("TransactWriteItems", canceled("None", "ValidationError"))
-	if _, err := s.Update(t.Context(), r.Ref(), upload.Settle(unique(stores(2)))); err == nil || times(w.way.since(), "TransactWriteItems") != 1 {
+	if _, err := s.Update(t.Context(), r.Ref(), upload.Settle(unique(stores(2)))); err == nil ||
+		times(w.way.since(), "TransactWriteItems") != 1 {
 		t.Errorf("a transaction that cannot be made: %v", err)
 	}
 }
 
 func TestReadsAreAskedAgain(t *testing.T) {
 	w := newWorld(t)
-	s := w.store(w.newTable(t), dynamorecords.Options{CallTimeout: 200 * time.Millisecond})
+	s := w.store(w.newTable(t), dynamorecords.Options{}.WithCallTimeout(200*time.Millisecond))
 	r := create(t, s, draft(1))
-	for _, f := range []fault{lost, silent, refused(http.StatusBadRequest, "ThrottlingException"), refused(http.StatusInternalServerError, "InternalServerError")} {
+	for _, f := range []fault{lost, silent, refused(http.StatusBadRequest, "ThrottlingException"),
+		refused(http.StatusInternalServerError, "InternalServerError")} {
 		for _, operation := range []string{"GetItem", "Query", "BatchGetItem", "Scan"} {
 			w.way.plan(operation, f)
 		}
 		if got := status(t, s, r); got != upload.Pending {
 			t.Errorf("Get gives %q", got)
 		}
-		if page, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: r.CreatedAt.Add(time.Hour), Cursor: "", Limit: 10}); err != nil || len(page.Records) != 1 {
+		if page, err := s.Scan(t.Context(),
+			upload.ScanQuery{Status: upload.Pending, Before: r.CreatedAt.Add(time.Hour), Cursor: "", Limit: 10}); err != nil ||
+			len(page.Records) != 1 {
 			t.Errorf("PendingBefore gives %d records, %v", len(page.Records), err)
 		}
 		if page, err := s.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err != nil || len(page.Records) != 1 {
@@ -272,7 +277,8 @@ func TestWhatABatchLeavesIsAskedForAgain(t *testing.T) {
 		return reply(r, http.StatusOK, fmt.Sprintf(`{"Responses":{},"UnprocessedKeys":%s}`, asked.RequestItems)), nil
 	}
 	w.way.plan("BatchGetItem", leave, leave)
-	page, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: draft(1000).CreatedAt, Cursor: "", Limit: 200})
+	page, err := s.Scan(t.Context(),
+		upload.ScanQuery{Status: upload.Pending, Before: draft(1000).CreatedAt, Cursor: "", Limit: 200})
 	if err != nil || len(page.Records) != 120 {
 		t.Errorf("%d records, %v", len(page.Records), err)
 	}
@@ -282,10 +288,10 @@ func TestWhatABatchLeavesIsAskedForAgain(t *testing.T) {
 func TestWaitsGrowToABoundAndEnd(t *testing.T) {
 	w := newWorld(t)
 	var waits []time.Duration
-	s := w.store(w.newTable(t), dynamorecords.Options{Wait: func(ctx context.Context, longest time.Duration) error {
+	s := w.store(w.newTable(t), dynamorecords.Options{}.WithWait(func(ctx context.Context, longest time.Duration) error {
 		waits = append(waits, longest)
 		return ctx.Err()
-	}})
+	}))
 	throttled := refused(http.StatusBadRequest, "ThrottlingException")
 	for range 10 {
 		w.way.plan("GetItem", throttled)
@@ -315,7 +321,7 @@ func TestWaitsGrowToABoundAndEnd(t *testing.T) {
 	if n := times(w.way.since(), "GetItem"); n > 16 {
 		t.Errorf("it asked %d times", n)
 	}
-	impatient := w.store("records-1", dynamorecords.Options{Patience: 300 * time.Millisecond})
+	impatient := w.store("records-1", dynamorecords.Options{}.WithPatience(300*time.Millisecond))
 	for range 100 {
 		w.way.plan("GetItem", throttled)
 	}
@@ -326,7 +332,7 @@ func TestWaitsGrowToABoundAndEnd(t *testing.T) {
 
 func TestACallerWhoGoesIsNotWaitedFor(t *testing.T) {
 	w := newWorld(t)
-	s := w.store(w.newTable(t), dynamorecords.Options{CallTimeout: time.Minute, Patience: time.Minute})
+	s := w.store(w.newTable(t), dynamorecords.Options{}.WithCallTimeout(time.Minute).WithPatience(time.Minute))
 	ctx, cancel := context.WithCancel(t.Context())
 	w.way.plan("GetItem", func(way *way, r *http.Request) (*http.Response, error) {
 		cancel()

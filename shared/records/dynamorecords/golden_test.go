@@ -27,8 +27,8 @@ var update = flag.Bool("update", false, "write testdata/golden anew")
 // What each transition needs of the store. Nothing else in this file names a method
 // that changes a record.
 
-func goldenCreate(ctx context.Context, s *dynamorecords.Store, r upload.Record, once *upload.Once) error {
-	_, err := s.Create(ctx, r, once)
+func goldenCreate(ctx context.Context, s *dynamorecords.Store, r upload.Record, key *upload.IdempotencyKey) error {
+	_, err := s.Create(ctx, r, key)
 	return err
 }
 
@@ -72,10 +72,10 @@ func goldenStore(t *testing.T) (*dynamorecords.Store, *capture) {
 	tokens := 0
 	return dynamorecords.New(dynamodb.New(o), w.newTable(t), dynamorecords.Options{
 		Now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC) },
-		Token: func() string {
-			tokens++
-			return fmt.Sprintf("TOKEN-%07d", tokens)
-		}}), writes
+	}.WithToken(func() string {
+		tokens++
+		return fmt.Sprintf("TOKEN-%07d", tokens)
+	})), writes
 }
 
 // capture is an HTTP client that remembers every write to DynamoDB.
@@ -134,14 +134,14 @@ func TestGoldenWrites(t *testing.T) {
 	full.CreatedAt = full.CreatedAt.Add(678901 * time.Microsecond)
 	full.Declared.SHA256 = strings.Repeat("d", 64)
 	full.FormExpires = day
-	once := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: day.Add(24 * time.Hour)}
+	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: day.Add(24 * time.Hour)}
 	bounded := stores(1)
 	bounded.MaxFiles, bounded.MaxTotalBytes = 5, 1<<20
 	sized := rejects()
 	sized.Size = 1000
 	old := upload.Verdict{Status: upload.Stored}
 	adoption := stores(1)
-	adoption.Version = upload.OldVersion
+	adoption.Version = upload.LegacyVersion
 	slow := upload.Failure{At: day, Message: "The bucket is slow."}
 
 	for _, c := range []struct {
@@ -150,10 +150,11 @@ func TestGoldenWrites(t *testing.T) {
 		before, transition step
 	}{
 		{"create", nothing, creates(full, nil)},
-		{"create-with-key", nothing, creates(full, once)},
+		{"create-with-key", nothing, creates(full, key)},
 		{"settle-stored", creates(full, nil), settles(stores(1))},
-		{"settle-stored-created-with-key", creates(full, once), settles(stores(1))},
-		{"settle-stored-after-failure-and-resend", inOrder(creates(full, nil), fails(slow), resends(0, day)), settles(stores(1))},
+		{"settle-stored-created-with-key", creates(full, key), settles(stores(1))},
+		{"settle-stored-after-failure-and-resend", inOrder(creates(full, nil), fails(slow), resends(0, day)),
+			settles(stores(1))},
 		{"settle-stored-unique", creates(full, nil), settles(unique(stores(1)))},
 		{"settle-stored-bounded", creates(full, nil), settles(bounded)},
 		{"settle-stored-unique-bounded", creates(full, nil), settles(unique(bounded))},
@@ -171,8 +172,10 @@ func TestGoldenWrites(t *testing.T) {
 		{"delete-stored-unique-bounded", inOrder(creates(full, nil), settles(unique(bounded))), deletes(day)},
 		{"delete-rejected", inOrder(creates(full, nil), settles(rejects())), deletes(day)},
 		{"reopen", inOrder(creates(full, nil), settles(sized)), reopens},
-		{"reopen-after-failure-and-resend", inOrder(creates(full, nil), fails(slow), resends(0, day), settles(sized)), reopens},
-		{"settle-stored-unique-after-reopen", inOrder(creates(full, nil), settles(sized), reopens), settles(unique(stores(1)))},
+		{"reopen-after-failure-and-resend", inOrder(creates(full, nil), fails(slow), resends(0, day), settles(sized)),
+			reopens},
+		{"settle-stored-unique-after-reopen", inOrder(creates(full, nil), settles(sized), reopens),
+			settles(unique(stores(1)))},
 		{"adopt", inOrder(creates(full, nil), settles(old)), adopts(adoption)},
 		{"failure-first", creates(full, nil), fails(slow)},
 		{"failure-second", inOrder(creates(full, nil), fails(slow)), fails(upload.Failure{At: day.Add(time.Hour)})},
@@ -238,8 +241,8 @@ func inOrder(steps ...step) step {
 	}
 }
 
-func creates(r upload.Record, once *upload.Once) step {
-	return func(ctx context.Context, s *dynamorecords.Store) error { return goldenCreate(ctx, s, r, once) }
+func creates(r upload.Record, key *upload.IdempotencyKey) step {
+	return func(ctx context.Context, s *dynamorecords.Store) error { return goldenCreate(ctx, s, r, key) }
 }
 
 func settles(v upload.Verdict) step { return settlesOne(1, v) }

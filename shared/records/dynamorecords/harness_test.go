@@ -93,10 +93,7 @@ func (w *world) store(table string, o dynamorecords.Options) *dynamorecords.Stor
 	if o.Now == nil {
 		o.Now = w.now.now
 	}
-	if o.Wait == nil {
-		o.Wait = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
-	}
-	return dynamorecords.New(w.client, table, o)
+	return dynamorecords.New(w.client, table, o.WithoutWaits())
 }
 
 // fault is what happens to one request: it may be answered by the fault itself,

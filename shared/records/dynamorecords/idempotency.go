@@ -3,37 +3,35 @@ package dynamorecords
 import (
 	"context"
 	"errors"
-
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"time"
 
 	"hatchery/shared/upload"
 )
 
-// idempotencyItem claims an idempotency key for a record.
-func idempotencyItem(owner upload.Ref, o *upload.Once, token string) item {
+// idempotencyItem keeps which record was created under an idempotency key.
+func idempotencyItem(owner upload.Ref, key *upload.IdempotencyKey, token string) item {
 	k := keyOf(owner)
-	i := keyed(idempotencyKeyOf(o))
+	i := keyed(idempotencyKeyOf(key))
 	i.text("owner_pk", k.pk)
 	i.text("owner_sk", k.sk)
-	i["fingerprint"] = &types.AttributeValueMemberS{Value: o.Fingerprint}
-	i.text("expires", textOf(o.Expires))
-	i.number(forget, ceilSecond(o.Expires))
+	i["fingerprint"] = text(key.Fingerprint)
+	i.text("expires", textOf(key.Expires))
+	i.number(forget, ceil(key.Expires, time.Second).Unix())
 	i.text(writerTokens, token)
 	return i
 }
 
-// claimable: an idempotency key may be claimed where one has expired, and where
-// otherwise holds.
-func (s *Store) claimable(otherwise condition) condition {
-	return absent().or(upTo("expires", &types.AttributeValueMemberS{Value: textOf(s.o.Now())})).or(otherwise)
+// keyFree: an idempotency key may be written where one has expired, and where otherwise
+// holds.
+func (s *Store) keyFree(otherwise condition) condition {
+	return absent().or(upTo("expires", text(textOf(s.o.Now())))).or(otherwise)
 }
 
-// first looks for the record that was created under an idempotency key, after a
-// claim on it has failed. It is taken when there is one, also when that is an
-// error. Else the claim has expired, or its record has been forgotten: that one
-// may be replaced under the condition.
-func (s *Store) first(ctx context.Context, o *upload.Once) (_ upload.Record, taken bool, replace condition, _ error) {
-	i, err := s.get(ctx, idempotencyKeyOf(o))
+// first looks for the record that was created under an idempotency key, after the key could
+// not be written. The key is taken when there is one, also when that is an error. Else it
+// has expired, or its record has been forgotten: it may be replaced under the condition.
+func (s *Store) first(ctx context.Context, key *upload.IdempotencyKey) (_ upload.Record, taken bool, replace condition, _ error) {
+	i, err := s.get(ctx, idempotencyKeyOf(key))
 	if err != nil {
 		return upload.Record{}, false, condition{}, err
 	}
@@ -51,7 +49,7 @@ func (s *Store) first(ctx context.Context, o *upload.Once) (_ upload.Record, tak
 		return upload.Record{}, false, asSeen(r.text(writerTokens)), r.err
 	case err != nil:
 		return upload.Record{}, false, condition{}, err
-	case r.text("fingerprint") != o.Fingerprint:
+	case r.text("fingerprint") != key.Fingerprint:
 		return upload.Record{}, true, condition{}, upload.ErrKeyReused
 	}
 	return owner.Record, true, condition{}, r.err

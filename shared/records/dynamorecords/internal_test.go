@@ -15,10 +15,14 @@ import (
 // everything is a record with no field left out.
 func everything() upload.Record {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC)
-	return upload.Record{ID: "019a0000-0000-7000-8000-000000000001", Journal: "journal", Entry: "entry", Kind: "images", Name: "cat", Extension: "png",
-		CreatedAt: at, Status: upload.Stored, Size: 1 << 40, ContentType: "image/png", SHA256: "abc", Reason: &upload.Reason{Code: "code", Message: "message"},
-		SettledAt: at.Add(1e6), Declared: upload.Declared{Size: 7, Type: "image/x-png", SHA256: "def"}, FormExpires: at.Add(2e6), JudgedVersion: "judged",
-		ServedVersion: "served", Failures: 3, LastFailure: &upload.Failure{At: at.Add(3e6), Message: "slow"}, Reenqueued: 2, ReenqueuedAt: at.Add(4e6),
+	return upload.Record{ID: "019a0000-0000-7000-8000-000000000001", Journal: "journal", Entry: "entry", Kind: "images",
+		Name: "cat", Extension: "png",
+		CreatedAt: at, Status: upload.Stored, Size: 1 << 40, ContentType: "image/png", SHA256: "abc",
+		Reason:    &upload.Reason{Code: "code", Message: "message"},
+		SettledAt: at.Add(1e6), Declared: upload.Declared{Size: 7, Type: "image/x-png", SHA256: "def"},
+		FormExpires: at.Add(2e6), JudgedVersion: "judged",
+		ServedVersion: "served", Failures: 3, LastFailure: &upload.Failure{At: at.Add(3e6), Message: "slow"}, Resends: 2,
+		ResentAt:  at.Add(4e6),
 		DeletedAt: at.Add(5e6), ForgetAfter: at.Add(6e6)}
 }
 
@@ -31,10 +35,12 @@ func TestEveryFieldIsKept(t *testing.T) {
 			t.Errorf("field %s is not in this test", v.Type().Field(i).Name)
 		}
 	}
-	bare := upload.Record{ID: r.ID, Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, CreatedAt: r.CreatedAt, Status: upload.Pending}
+	bare := upload.Record{ID: r.ID, Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, CreatedAt: r.CreatedAt,
+		Status: upload.Pending}
 	silent := bare
 	silent.Reason, silent.LastFailure = &upload.Reason{}, &upload.Failure{At: r.CreatedAt}
-	for _, want := range []storedItem{{Record: r, tokens: "a b", claims: true, forget: r.ForgetAfter.Unix() + 1}, {Record: bare}, {Record: silent, tokens: "c"}} {
+	for _, want := range []storedItem{{Record: r, tokens: "a b", claims: true, forget: r.ForgetAfter.Unix() + 1},
+		{Record: bare}, {Record: silent, tokens: "c"}} {
 		i, err := s.itemOf(want)
 		if err != nil {
 			t.Fatal(err)
@@ -70,7 +76,8 @@ func TestTheLastWritersAreKnown(t *testing.T) {
 	for _, token := range []string{"a", "b", "c", "d", "e"} {
 		h.tokens = signed(token, h.tokens)
 	}
-	for token, want := range map[string]bool{"a": false, "b": true, "c": true, "d": true, "e": true, "": false, "e d": true} {
+	for token, want := range map[string]bool{"a": false, "b": true, "c": true, "d": true, "e": true, "": false,
+		"e d": true} {
 		if token != "" && h.wrote(token) != want {
 			t.Errorf("%q wrote %q: %v", token, h.tokens, !want)
 		}
@@ -83,7 +90,8 @@ func FuzzRefsHaveKeysOfTheirOwn(f *testing.F) {
 	f.Add("", "", "", "")
 	f.Add("\x00\xff", "é", "~", "..")
 	f.Fuzz(func(t *testing.T, journal, entry, kind, id string) {
-		ref := upload.Ref{Journal: upload.Journal(journal), Entry: upload.Entry(entry), Kind: policy.KindName(kind), ID: upload.ID(id)}
+		ref := upload.Ref{Journal: upload.Journal(journal), Entry: upload.Entry(entry), Kind: policy.KindName(kind),
+			ID: upload.ID(id)}
 		k := keyOf(ref)
 		if strings.ContainsFunc(k.pk+k.sk, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			t.Errorf("the key is %q", k)
@@ -100,20 +108,20 @@ func FuzzRefsHaveKeysOfTheirOwn(f *testing.F) {
 
 func FuzzCursors(f *testing.F) {
 	list, all := listID{upload.NameList("list", "a")}, listID{upload.NameList("all")}
-	const place = "2026-01-02T03:04:05.678901Z#019a0000-0000-7000-8000-000000000001"
-	f.Add(string(list.cursor(place)))
+	const position = "2026-01-02T03:04:05.678901Z#019a0000-0000-7000-8000-000000000001"
+	f.Add(string(list.cursor(position)))
 	f.Add(string(all.itemCursor(itemKey{"e#a/b/c", "r#d"})))
-	f.Add(string(listID{upload.NameList("list", "b")}.cursor(place)))
+	f.Add(string(listID{upload.NameList("list", "b")}.cursor(position)))
 	f.Add("")
 	f.Add("AAAA")
 	f.Fuzz(func(t *testing.T, text string) {
 		c := upload.Cursor(text)
-		got, err := list.place(c, 1)
+		got, err := list.position(c, 1)
 		switch {
 		case err != nil && !errors.Is(err, upload.ErrBadCursor), err != nil && got != "":
-			t.Errorf("place %q, %v", got, err)
+			t.Errorf("position %q, %v", got, err)
 		case err == nil && text != "" && (list.cursor(got) != c || len(got) <= len(instant)):
-			t.Errorf("place %q was never given", got)
+			t.Errorf("position %q was never given", got)
 		}
 		key, err := all.item(c, 1)
 		switch {
@@ -127,25 +135,30 @@ func FuzzCursors(f *testing.F) {
 
 func TestCursorsLeadToWhatTheyWereMadeOf(t *testing.T) {
 	list, all := listID{upload.NameList("list", "a")}, listID{upload.NameList("all")}
-	place := statusAtOf(everything())
-	if got, err := list.place(list.cursor(place), 1); err != nil || got != place {
+	position := statusAtOf(everything())
+	if got, err := list.position(list.cursor(position), 1); err != nil || got != position {
 		t.Errorf("%q, %v", got, err)
 	}
-	for _, k := range []itemKey{keyOf(everything().Ref()), idempotencyKeyOf(&upload.Once{Scope: "s"}), keyOfNote("n"), {"x#y", "r#x"}, {strings.Repeat("e#x", 600), "r#x"}} {
+	for _, k := range []itemKey{keyOf(everything().Ref()), idempotencyKeyOf(&upload.IdempotencyKey{Scope: "s"}), keyOfNote("n"),
+		{"x#y", "r#x"}, {strings.Repeat("e#x", 600), "r#x"}} {
 		if got, err := all.item(all.itemCursor(k), 1); err != nil || item(got).key() != k {
 			t.Errorf("%v, %v", got, err)
 		}
 	}
-	for _, bad := range []upload.Cursor{all.itemCursor(itemKey{"", "r#x"}), all.itemCursor(itemKey{"e#x", ""}), all.cursor("e#x"),
+	for _, bad := range []upload.Cursor{all.itemCursor(itemKey{"", "r#x"}), all.itemCursor(itemKey{"e#x", ""}),
+		all.cursor("e#x"),
 		all.itemCursor(itemKey{"e#x", strings.Repeat("x", 1100)})} {
 		if got, err := all.item(bad, 1); !errors.Is(err, upload.ErrBadCursor) {
 			t.Errorf("cursor %q leads to %v, %v", bad, got, err)
 		}
 	}
-	for _, bad := range []upload.Cursor{list.cursor("2026"), list.cursor("2026-01-02T03:04:05.678901Z"), list.cursor("2026-01-02T03:04:05.678901Z#"),
-		list.cursor("2026-13-02T03:04:05.678901Z#x"), list.cursor("2026-01-02T03:04:05.678901Z#\xff"), list.cursor(place + strings.Repeat("x", 600)),
-		list.cursor(place) + "\n", listID{upload.NameList("list", "b")}.cursor(place), listID{upload.NameList("list", "a", "")}.cursor(place)} {
-		if got, err := list.place(bad, 1); !errors.Is(err, upload.ErrBadCursor) {
+	for _, bad := range []upload.Cursor{list.cursor("2026"), list.cursor("2026-01-02T03:04:05.678901Z"),
+		list.cursor("2026-01-02T03:04:05.678901Z#"),
+		list.cursor("2026-13-02T03:04:05.678901Z#x"), list.cursor("2026-01-02T03:04:05.678901Z#\xff"),
+		list.cursor(position + strings.Repeat("x", 600)),
+		list.cursor(position) + "\n", listID{upload.NameList("list", "b")}.cursor(position),
+		listID{upload.NameList("list", "a", "")}.cursor(position)} {
+		if got, err := list.position(bad, 1); !errors.Is(err, upload.ErrBadCursor) {
 			t.Errorf("cursor %q leads to %q, %v", bad, got, err)
 		}
 	}

@@ -11,21 +11,19 @@ import (
 	"hatchery/shared/upload"
 )
 
-// item is what lies in the table under one key.
+// item is what the table holds under one key.
 type item map[string]types.AttributeValue
 
-// maxItemBytes bounds an item far below DynamoDB's 400 KB. A usual record has
-// 700 to 900 bytes: up to 1 KB is one unit to write.
+// maxItemBytes bounds an item far below DynamoDB's 400 KB.
 const maxItemBytes = 64 << 10
 
-// writerTokens is the attribute that says which writes made an item what it is: the newest
-// token first. A writer whose answer was lost finds its own token there, also
-// when a few others have written since.
-const writerTokens = "by"
-
 const (
-	tokenLength = 13
-	tokensKept  = 4
+	// writerTokens is the attribute with the tokens of the last writes, the newest first. A
+	// writer whose answer was lost finds its own there, also when a few others have written
+	// since.
+	writerTokens = "by"
+	tokenLength  = 13
+	tokensKept   = 4
 )
 
 // signed puts a token before those that an item has.
@@ -37,17 +35,12 @@ func signed(token, earlier string) string {
 // storedItem is a record as the table holds it.
 type storedItem struct {
 	upload.Record
-	// tokens is the item's tokens: it is different after every write.
-	tokens string
-	// claims: the record was stored with Unique, and so has the claim on its
-	// bytes.
-	claims bool
-	// forget is when DynamoDB may remove it; 0 is never.
-	forget int64
+	tokens string // of the last writes: different after every one
+	claims bool   // it was stored with Unique, and so has the claim on its bytes
+	forget int64  // when DynamoDB may remove it; 0 is never
 }
 
-// gone says whether the record is a tombstone that has expired: it may linger
-// for days, and counts as not there.
+// gone says whether the record is a tombstone that has expired. It may linger for days.
 func (h storedItem) gone(now time.Time) bool { return h.forget > 0 && h.forget <= now.Unix() }
 
 // wrote says whether one of the last writes was signed with the token.
@@ -55,15 +48,22 @@ func (h storedItem) wrote(token string) bool {
 	return strings.Contains(" "+h.tokens+" ", " "+token+" ")
 }
 
+// text and number are values of attributes.
+func text(value string) types.AttributeValue { return &types.AttributeValueMemberS{Value: value} }
+
+func number(value int64) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(value, 10)}
+}
+
 func (i item) text(name, value string) {
 	if value != "" {
-		i[name] = &types.AttributeValueMemberS{Value: value}
+		i[name] = text(value)
 	}
 }
 
 func (i item) number(name string, value int64) {
 	if value != 0 {
-		i[name] = &types.AttributeValueMemberN{Value: strconv.FormatInt(value, 10)}
+		i[name] = number(value)
 	}
 }
 
@@ -73,13 +73,8 @@ func (i item) instant(name string, t time.Time) {
 	}
 }
 
-// keyed begins an item.
-func keyed(k itemKey) item {
-	i := item{}
-	i.text(partitionKey, k.pk)
-	i.text(sortKey, k.sk)
-	return i
-}
+// keyed begins an item, or is a key for DynamoDB.
+func keyed(k itemKey) item { return item{partitionKey: text(k.pk), sortKey: text(k.sk)} }
 
 // itemOf writes a record. Zero values are left out.
 func (s *Store) itemOf(h storedItem) (item, error) {
@@ -110,7 +105,7 @@ func (s *Store) itemOf(h storedItem) (item, error) {
 	i.instant("settled_at", r.SettledAt)
 	if r.Reason != nil {
 		// Also an empty code says that there is a reason.
-		i["reason_code"] = &types.AttributeValueMemberS{Value: string(r.Reason.Code)}
+		i["reason_code"] = text(string(r.Reason.Code))
 		i.text("reason_message", r.Reason.Message)
 	}
 	if h.claims && r.Status == upload.Stored {
@@ -122,12 +117,12 @@ func (s *Store) itemOf(h storedItem) (item, error) {
 		i.text("failed_at", textOf(r.LastFailure.At))
 		i.text("failure", r.LastFailure.Message)
 	}
-	i.number("reenqueued", int64(r.Reenqueued))
-	i.instant("reenqueued_at", r.ReenqueuedAt)
+	i.number("reenqueued", int64(r.Resends))
+	i.instant("reenqueued_at", r.ResentAt)
 	i.instant("deleted_at", r.DeletedAt)
 	i.instant("forget_after", r.ForgetAfter)
 	if !r.ForgetAfter.IsZero() {
-		i.number(forget, ceilSecond(r.ForgetAfter))
+		i.number(forget, ceil(r.ForgetAfter, time.Second).Unix())
 	}
 	if n := i.bytes(); n > maxItemBytes {
 		return nil, fmt.Errorf("the record has %d bytes, more than %d", n, maxItemBytes)
@@ -152,7 +147,7 @@ func (i item) bytes() int {
 	return n
 }
 
-// reading takes an item apart and keeps the first thing that is wrong with it.
+// reading reads an item's attributes and keeps the first error.
 type reading struct {
 	item
 	err error
@@ -163,11 +158,10 @@ func (r *reading) text(name string) string {
 	case *types.AttributeValueMemberS:
 		return v.Value
 	case nil:
-		return ""
 	default:
 		r.wrong(fmt.Errorf("attribute %s is a %T, not text", name, v))
-		return ""
 	}
+	return ""
 }
 
 func (r *reading) number(name string) int64 {
@@ -179,11 +173,10 @@ func (r *reading) number(name string) int64 {
 		}
 		return n
 	case nil:
-		return 0
 	default:
 		r.wrong(fmt.Errorf("attribute %s is a %T, not a number", name, v))
-		return 0
 	}
+	return 0
 }
 
 func (r *reading) instant(name string) time.Time {
@@ -217,27 +210,29 @@ func parseItem(i item) (storedItem, error) {
 		return storedItem{}, err
 	}
 	r := &reading{item: i}
-	h := storedItem{tokens: r.text(writerTokens), forget: r.number(forget), claims: i["claims"] != nil, Record: upload.Record{
-		ID: ref.ID, Journal: ref.Journal, Entry: ref.Entry, Kind: ref.Kind,
-		Name: r.text("name"), Extension: r.text("extension"), CreatedAt: r.instant("created_at"),
-		Size: r.number("size"), ContentType: r.text("content_type"), SHA256: r.text("sha256"), SettledAt: r.instant("settled_at"),
-		Declared:      upload.Declared{Size: r.number("declared_size"), Type: r.text("declared_type"), SHA256: r.text("declared_sha256")},
-		FormExpires:   r.instant("form_expires"),
-		JudgedVersion: upload.Version(r.text("judged_version")), ServedVersion: upload.Version(r.text("served_version")),
-		Failures: int(r.number("failures")), Reenqueued: int(r.number("reenqueued")), ReenqueuedAt: r.instant("reenqueued_at"),
-		DeletedAt: r.instant("deleted_at"), ForgetAfter: r.instant("forget_after"),
-	}}
+	h := storedItem{tokens: r.text(writerTokens), forget: r.number(forget), claims: i["claims"] != nil,
+		Record: upload.Record{
+			ID: ref.ID, Journal: ref.Journal, Entry: ref.Entry, Kind: ref.Kind,
+			Name: r.text("name"), Extension: r.text("extension"), CreatedAt: r.instant("created_at"),
+			Size: r.number("size"), ContentType: r.text("content_type"), SHA256: r.text("sha256"),
+			SettledAt: r.instant("settled_at"),
+			Declared: upload.Declared{Size: r.number("declared_size"), Type: r.text("declared_type"),
+				SHA256: r.text("declared_sha256")},
+			FormExpires:   r.instant("form_expires"),
+			JudgedVersion: upload.Version(r.text("judged_version")), ServedVersion: upload.Version(r.text("served_version")),
+			Failures: int(r.number("failures")), Resends: int(r.number("reenqueued")),
+			ResentAt:  r.instant("reenqueued_at"),
+			DeletedAt: r.instant("deleted_at"), ForgetAfter: r.instant("forget_after"),
+		}}
 	if i["reason_code"] != nil {
 		h.Reason = &upload.Reason{Code: upload.Code(r.text("reason_code")), Message: r.text("reason_message")}
 	}
 	if i["failed_at"] != nil {
 		h.LastFailure = &upload.Failure{At: r.instant("failed_at"), Message: r.text("failure")}
 	}
-	status, err := upload.ParseStatus(r.text("status"))
-	if err != nil {
+	if h.Status, err = upload.ParseStatus(r.text("status")); err != nil {
 		r.wrong(err)
 	}
-	h.Status = status
 	if r.err != nil {
 		// Whatever is wrong with it may be quoted, and be long.
 		return storedItem{}, fmt.Errorf("the item of %s is damaged: %.500s", ref, r.err.Error())

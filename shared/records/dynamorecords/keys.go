@@ -20,8 +20,8 @@ const (
 	entryPrefix       = "e#" // pk: all that one entry has of one kind
 	idempotencyPrefix = "o#" // pk: an idempotency key
 	recordPrefix      = "r#" // sk: a record
-	claimPrefix       = "c#" // sk: the claim on bytes
-	roomKey           = "q"  // sk: who was let in last, where there are bounds
+	claimPrefix       = "c#" // sk: the claim on bytes, which is a lock item
+	quotaKey          = "q"  // sk: the lock item of an entry with bounds
 	idempotencySort   = "o"  // sk: of an idempotency key
 )
 
@@ -37,18 +37,18 @@ const (
 // itemKey finds one item.
 type itemKey struct{ pk, sk string }
 
-// keyOf is where the record of ref lies. Every part is escaped, so that no two
-// refs share a key, whatever is in them.
+// keyOf is where the record of ref lies. Every part is escaped, so that no two refs share a
+// key.
 func keyOf(ref upload.Ref) itemKey {
 	return itemKey{entryKey(ref.Journal, ref.Entry, ref.Kind), recordPrefix + url.PathEscape(string(ref.ID))}
 }
 
 func entryKey(journal upload.Journal, entry upload.Entry, kind policy.KindName) string {
-	return entryPrefix + url.PathEscape(string(journal)) + "/" + url.PathEscape(string(entry)) + "/" + url.PathEscape(string(kind))
+	return entryPrefix + url.PathEscape(string(journal)) + "/" + url.PathEscape(string(entry)) + "/" +
+		url.PathEscape(string(kind))
 }
 
-// possible says whether DynamoDB takes the key at all; under another one nothing
-// can lie.
+// possible says whether DynamoDB takes the key at all; under another one nothing can be.
 func (k itemKey) possible() bool { return len(k.pk) <= maxPartitionBytes && len(k.sk) <= maxSortBytes }
 
 // ref reads a key that keyOf made.
@@ -65,9 +65,11 @@ func (k itemKey) ref() (upload.Ref, error) {
 			return upload.Ref{}, fmt.Errorf("key %q, %q: %w", k.pk, k.sk, err)
 		}
 	}
-	ref := upload.Ref{Journal: upload.Journal(parts[0]), Entry: upload.Entry(parts[1]), Kind: policy.KindName(parts[2]), ID: upload.ID(parts[3])}
+	ref := upload.Ref{Journal: upload.Journal(parts[0]), Entry: upload.Entry(parts[1]), Kind: policy.KindName(parts[2]),
+		ID: upload.ID(parts[3])}
 	if keyOf(ref) != k {
-		return upload.Ref{}, fmt.Errorf("key %q, %q is not where the record of %s lies", k.pk, k.sk, ref) // escaped otherwise: Get would not find it
+		// It is escaped otherwise: Get would not find it.
+		return upload.Ref{}, fmt.Errorf("key %q, %q is not where the record of %s lies", k.pk, k.sk, ref)
 	}
 	return ref, nil
 }
@@ -75,10 +77,10 @@ func (k itemKey) ref() (upload.Ref, error) {
 // claimKey is where the claim on bytes lies, within their entry.
 func claimKey(pk, sha256 string) itemKey { return itemKey{pk, claimPrefix + url.PathEscape(sha256)} }
 
-// idempotencyKeyOf is where an idempotency key lies. Scope and key may be anything of
-// any length: only their hash is kept.
-func idempotencyKeyOf(o *upload.Once) itemKey {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", o.Scope, o.Key))
+// idempotencyKeyOf is where an idempotency key lies. Scope and key may be anything of any
+// length: only their hash is kept.
+func idempotencyKeyOf(key *upload.IdempotencyKey) itemKey {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", key.Scope, key.Key))
 	return itemKey{idempotencyPrefix + hex.EncodeToString(sum[:]), idempotencySort}
 }
 
@@ -88,26 +90,14 @@ const instant = "2006-01-02T15:04:05.000000Z"
 
 func textOf(t time.Time) string { return t.UTC().Format(instant) }
 
-// ceilMicro gives the first whole microsecond that is not before t, so that
-// comparing what is kept with it is comparing with t.
-func ceilMicro(t time.Time) time.Time {
-	floor := t.Truncate(time.Microsecond)
-	if floor.Before(t) {
-		return floor.Add(time.Microsecond)
-	}
-	return floor
+// ceil gives the first time in whole units that is not before t, so that comparing what is
+// kept with it is comparing with t.
+func ceil(t time.Time, unit time.Duration) time.Time {
+	return t.Add(unit - 1).Truncate(unit)
 }
 
-// ceilSecond is ceilMicro for what is kept in whole seconds.
-func ceilSecond(t time.Time) int64 {
-	if t.Nanosecond() > 0 {
-		return t.Unix() + 1
-	}
-	return t.Unix()
-}
-
-// The sort keys of the indexes. Each begins with what is asked for and goes on
-// with when the record was created, so that it is read in that order.
+// The sort keys of the indexes. Each begins with what is asked for and goes on with the time
+// of creation, so that it is read in that order.
 
 func listKeyOf(r upload.Record) string {
 	return string(r.Status) + "#" + textOf(r.CreatedAt) + "#" + url.PathEscape(string(r.ID))
@@ -117,19 +107,18 @@ func bytesKeyOf(r upload.Record) string {
 	return url.PathEscape(r.SHA256) + "#" + textOf(r.CreatedAt)
 }
 
-// statusAtOf ends in a hash of the entry: the same id may lie in several, and
-// lists go on right after a key.
+// statusAtOf ends in a hash of the entry: several entries may have the same id, and lists go
+// on right after a key.
 func statusAtOf(r upload.Record) string {
 	sum := sha256.Sum256([]byte(entryKey(r.Journal, r.Entry, r.Kind)))
 	return textOf(r.CreatedAt) + "#" + url.PathEscape(string(r.ID)) + "#" + base64.RawURLEncoding.EncodeToString(sum[:6])
 }
 
-// shardOf is the partition of by-status that a record is in; it stays in it for
-// life.
+// shardOf is the partition of by-status that a record is in for life.
 func (s *Store) shardOf(r upload.Record) int {
 	h := fnv.New32a()
 	h.Write([]byte(r.Ref().String()))
-	return int(h.Sum32() % uint32(s.o.Shards))
+	return int(h.Sum32() % uint32(s.o.shards))
 }
 
 func shardKey(status upload.Status, shard int) string {

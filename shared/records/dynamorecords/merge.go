@@ -4,108 +4,102 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"hatchery/shared/upload"
 )
 
 // mergeSource is a queryRange that is read in order, page by page, and merged with others.
 type mergeSource struct {
 	queryRange
-	// prefix is what its sort keys begin with; what follows is the place, by which
+	// prefix is what its sort keys begin with; what follows is the position, by which
 	// sources are merged.
 	prefix string
-	// after is the place where a list goes on; what lies exactly there was given
-	// before.
+	// after is the position where a list goes on; what lies exactly there was given before.
 	after string
-	ready []located
+	ready []positioned
 	ended bool
 }
 
-// located is an item and its place in the list.
-type located struct {
-	item  item
-	place string
+// positioned is an item and its position in the list.
+type positioned struct {
+	item     item
+	position string
 }
 
-// newSource reads the part of q whose sort keys begin with prefix, up to the place
-// to ("" is the end), going on after a place ("" is the start).
+// newSource reads the part of q whose sort keys begin with prefix, up to the position to,
+// going on after a position ("" is the start).
 func newSource(q queryRange, prefix, after, to string) *mergeSource {
-	if to == "" {
-		to = lastOfAll
-	}
-	q.from, q.to = prefix+"0", prefix+to // places begin with a year
-	t := &mergeSource{queryRange: q, prefix: prefix, after: after}
-	t.goOn()
-	return t
+	q.from, q.to = prefix+"0", prefix+to // positions begin with a year
+	m := &mergeSource{queryRange: q, prefix: prefix}
+	m.goOn(after)
+	return m
 }
 
-// goOn has the next query begin where after is.
-func (t *mergeSource) goOn() {
-	if t.after == "" {
-		return
-	}
-	if t.newestFirst {
-		t.to = t.prefix + t.after
-	} else {
-		t.from = t.prefix + t.after
+// goOn has the next query begin after a position.
+func (m *mergeSource) goOn(after string) {
+	m.after, m.start = after, nil
+	switch {
+	case after == "":
+	case m.newestFirst:
+		m.to = m.prefix + after
+	default:
+		m.from = m.prefix + after
 	}
 }
 
-// head gives the next item of a mergeSource without taking it; false at its end.
-func (t *mergeSource) head(ctx context.Context, s *Store, chunk int) (located, bool, error) {
-	for len(t.ready) == 0 && !t.ended {
-		t.limit = chunk + 1 // one may be what lies at after
-		out, err := s.query(ctx, t.queryRange)
+// fill reads on until there is an item, or no more.
+func (m *mergeSource) fill(ctx context.Context, s *Store) error {
+	for len(m.ready) == 0 && !m.ended {
+		out, err := s.query(ctx, m.queryRange)
 		if err != nil {
-			return located{}, false, err
+			return err
 		}
-		for _, i := range out.items {
+		for _, i := range out.Items {
 			r := reading{item: i}
-			place := strings.TrimPrefix(r.text(t.sortName), t.prefix)
+			position := strings.TrimPrefix(r.text(m.sort), m.prefix)
 			if r.err != nil {
-				return located{}, false, r.err
+				return r.err
 			}
-			if !isPlace(place) {
+			if !isPosition(position) {
 				// No page could end at it.
-				s.tellDamaged(ctx, i, fmt.Errorf("attribute %s is not one that Hatchery writes: %.100q", t.sortName, place))
+				s.tellDamaged(ctx, i, fmt.Errorf("attribute %s is not one that Hatchery writes: %.100q", m.sort, position))
 				continue
 			}
-			if place != t.after {
-				t.ready = append(t.ready, located{i, place})
+			if position != m.after {
+				m.ready = append(m.ready, positioned{i, position})
 			}
 		}
-		t.ended, t.start = out.end == nil, out.end
-		if len(t.ready) > 0 {
-			t.after = t.ready[len(t.ready)-1].place
-			t.start = nil
-			t.goOn()
+		m.ended, m.start = out.LastEvaluatedKey == nil, out.LastEvaluatedKey
+		if len(m.ready) > 0 {
+			m.goOn(m.ready[len(m.ready)-1].position)
 		}
 	}
-	if len(t.ready) == 0 {
-		return located{}, false, nil
-	}
-	return t.ready[0], true, nil
+	return nil
 }
 
-// merge gives the first n items of all sources together.
-func (s *Store) merge(ctx context.Context, sources []*mergeSource, n int) ([]located, error) {
-	chunk := n/len(sources) + 1
-	var merged []located
-	for len(merged) < n {
-		var next *mergeSource
-		var best located
-		for _, t := range sources {
-			head, there, err := t.head(ctx, s, chunk)
-			if err != nil {
-				return nil, err
+// merge gives the first limit items of all sources together, and where the list goes on.
+func (s *Store) merge(ctx context.Context, sources []*mergeSource, list listID, limit int) (merged []item,
+	next upload.Cursor, _ error) {
+	var last string
+	for {
+		var first *mergeSource
+		for _, m := range sources {
+			// One more than limit is needed, from all together, and one may be what lies at after.
+			m.limit = (limit+1)/len(sources) + 2
+			if err := m.fill(ctx, s); err != nil {
+				return nil, "", err
 			}
-			if there && (next == nil || (head.place < best.place) != t.newestFirst) {
-				next, best = t, head
+			if len(m.ready) > 0 && (first == nil || (m.ready[0].position < first.ready[0].position) != m.newestFirst) {
+				first = m
 			}
 		}
-		if next == nil {
-			return merged, nil
+		if first == nil {
+			return merged, "", nil
 		}
-		merged = append(merged, best)
-		next.ready = next.ready[1:]
+		if len(merged) == limit {
+			return merged, list.cursor(last), nil
+		}
+		merged, last = append(merged, first.ready[0].item), first.ready[0].position
+		first.ready = first.ready[1:]
 	}
-	return merged, nil
 }

@@ -43,7 +43,8 @@ func TestANoteIsNoRecord(t *testing.T) {
 		t.Errorf("%+v, %v: want no record", page, err)
 	}
 	for _, status := range []upload.Status{upload.Pending, upload.Stored} {
-		if page, err := s.Scan(t.Context(), upload.ScanQuery{Status: status, Cursor: "", Limit: 10}); err != nil || len(page.Records) != 0 {
+		if page, err := s.Scan(t.Context(), upload.ScanQuery{Status: status, Cursor: "", Limit: 10}); err != nil ||
+			len(page.Records) != 0 {
 			t.Errorf("%s: %+v, %v", status, page, err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -12,10 +13,7 @@ import (
 	"hatchery/shared/upload"
 )
 
-func (k itemKey) attributes() map[string]types.AttributeValue { return keyed(k) }
-
-// find reads a record, consistently. ErrNotFound also for a tombstone that has
-// expired.
+// find reads a record, consistently. A tombstone that has expired is ErrNotFound.
 func (s *Store) find(ctx context.Context, ref upload.Ref) (storedItem, error) {
 	i, err := s.get(ctx, keyOf(ref))
 	if err != nil {
@@ -36,7 +34,8 @@ func (s *Store) get(ctx context.Context, k itemKey) (item, error) {
 	if !k.possible() {
 		return nil, nil
 	}
-	out, err := call(ctx, s, s.client.GetItem, &dynamodb.GetItemInput{TableName: &s.table, Key: k.attributes(), ConsistentRead: aws.Bool(true)})
+	out, err := call(ctx, s, s.client.GetItem,
+		&dynamodb.GetItemInput{TableName: &s.table, Key: keyed(k), ConsistentRead: aws.Bool(true)})
 	if err != nil {
 		return nil, err
 	}
@@ -49,21 +48,19 @@ const maxBatch = 100
 // getAll reads the items that are there of keys, consistently.
 func (s *Store) getAll(ctx context.Context, keys []itemKey) (map[itemKey]item, error) {
 	found := make(map[itemKey]item, len(keys))
-	for len(keys) > 0 {
-		n := min(len(keys), maxBatch)
+	for batch := range slices.Chunk(keys, maxBatch) {
 		var asked []map[string]types.AttributeValue
-		for _, k := range keys[:n] {
-			asked = append(asked, k.attributes())
+		for _, k := range batch {
+			asked = append(asked, keyed(k))
 		}
-		keys = keys[n:]
 		for tries := 0; len(asked) > 0; tries++ {
 			if tries > 0 {
 				if err := s.pause(ctx, tries-1, errors.New("DynamoDB left part of a batch unread")); err != nil {
 					return nil, err
 				}
 			}
-			out, err := call(ctx, s, s.client.BatchGetItem, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
-				s.table: {Keys: asked, ConsistentRead: aws.Bool(true)}}})
+			out, err := call(ctx, s, s.client.BatchGetItem, &dynamodb.BatchGetItemInput{
+				RequestItems: map[string]types.KeysAndAttributes{s.table: {Keys: asked, ConsistentRead: aws.Bool(true)}}})
 			if err != nil {
 				return nil, err
 			}
@@ -91,7 +88,14 @@ func absent() condition {
 
 // asSeen: what lies there is what was seen: signed with the same tokens.
 func asSeen(seen string) condition {
-	return condition{"#by = :seen", map[string]string{"#by": writerTokens}, map[string]types.AttributeValue{":seen": &types.AttributeValueMemberS{Value: seen}}}
+	return condition{"#by = :seen", map[string]string{"#by": writerTokens},
+		map[string]types.AttributeValue{":seen": text(seen)}}
+}
+
+// upTo: the item has the attribute, and it is not above the value.
+func upTo(attribute string, value types.AttributeValue) condition {
+	return condition{"#" + attribute + " <= :" + attribute, map[string]string{"#" + attribute: attribute},
+		map[string]types.AttributeValue{":" + attribute: value}}
 }
 
 // or holds when one of two conditions does.
@@ -103,12 +107,6 @@ func (c condition) or(d condition) condition {
 	return condition{c.expression + " OR " + d.expression, names, values}
 }
 
-// upTo: the item has an attribute that is not above the value. One without the
-// attribute never has.
-func upTo(attribute string, value types.AttributeValue) condition {
-	return condition{"#" + attribute + " <= :" + attribute, map[string]string{"#" + attribute: attribute}, map[string]types.AttributeValue{":" + attribute: value}}
-}
-
 // change is one write: an item to put, or a key to remove.
 type change struct {
 	put    item
@@ -116,25 +114,28 @@ type change struct {
 	when   condition
 }
 
-// write makes changes all or not at all. errChanged: a condition did not hold. A
-// transaction costs double and may meet others, so one change is a plain write.
+// write makes changes all or not at all. errChanged: a condition did not hold. A transaction
+// costs double and may meet others, so one change is a plain write.
 func (s *Store) write(ctx context.Context, token string, changes ...change) error {
 	if len(changes) == 1 && changes[0].put != nil {
 		c := changes[0]
-		_, err := call(ctx, s, s.client.PutItem, &dynamodb.PutItemInput{TableName: &s.table, Item: c.put, ConditionExpression: &c.when.expression,
-			ExpressionAttributeNames: c.when.names, ExpressionAttributeValues: c.when.values})
+		_, err := call(ctx, s, s.client.PutItem, &dynamodb.PutItemInput{TableName: &s.table, Item: c.put,
+			ConditionExpression: &c.when.expression, ExpressionAttributeNames: c.when.names,
+			ExpressionAttributeValues: c.when.values})
 		return err
 	}
 	// With the token the same transaction, sent again, is made once.
 	in := &dynamodb.TransactWriteItemsInput{ClientRequestToken: &token}
 	for _, c := range changes {
+		var w types.TransactWriteItem
 		if c.put != nil {
-			in.TransactItems = append(in.TransactItems, types.TransactWriteItem{Put: &types.Put{TableName: &s.table, Item: c.put,
-				ConditionExpression: &c.when.expression, ExpressionAttributeNames: c.when.names, ExpressionAttributeValues: c.when.values}})
-			continue
+			w.Put = &types.Put{TableName: &s.table, Item: c.put, ConditionExpression: &c.when.expression,
+				ExpressionAttributeNames: c.when.names, ExpressionAttributeValues: c.when.values}
+		} else {
+			w.Delete = &types.Delete{TableName: &s.table, Key: keyed(c.remove), ConditionExpression: &c.when.expression,
+				ExpressionAttributeNames: c.when.names, ExpressionAttributeValues: c.when.values}
 		}
-		in.TransactItems = append(in.TransactItems, types.TransactWriteItem{Delete: &types.Delete{TableName: &s.table, Key: c.remove.attributes(),
-			ConditionExpression: &c.when.expression, ExpressionAttributeNames: c.when.names, ExpressionAttributeValues: c.when.values}})
+		in.TransactItems = append(in.TransactItems, w)
 	}
 	_, err := call(ctx, s, s.client.TransactWriteItems, in)
 	return err

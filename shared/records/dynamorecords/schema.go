@@ -12,13 +12,8 @@ const (
 	partitionKey = "pk"
 	sortKey      = "sk"
 
-	listIndex = "by-list"
-	listKey   = "list_key"
-
-	bytesIndex = "by-bytes"
-	bytesKey   = "bytes_key"
-
-	statusIndex = "by-status"
+	listKey     = "list_key"
+	bytesKey    = "bytes_key"
 	statusShard = "status_shard"
 	statusAt    = "status_at"
 
@@ -27,13 +22,26 @@ const (
 	forget = "forget"
 )
 
+// index is one of the table's indexes: its name, and the attributes that are its keys.
+type index struct{ name, hash, sort string }
+
+var (
+	listIndex   = index{"by-list", partitionKey, listKey}
+	bytesIndex  = index{"by-bytes", partitionKey, bytesKey}
+	statusIndex = index{"by-status", statusShard, statusAt}
+)
+
+// local says whether the index is a local one, which can be read consistently.
+func (i index) local() bool { return i.hash == partitionKey }
+
 // TableInput describes the table to CreateTable: its keys and its indexes, paid
 // by request. Local indexes can only be made together with their table. What has
 // expired is removed once TimeToLiveInput is applied too.
 func TableInput(name string) *dynamodb.CreateTableInput {
 	var attributes []types.AttributeDefinition
 	for _, key := range []string{partitionKey, sortKey, listKey, bytesKey, statusShard, statusAt} {
-		attributes = append(attributes, types.AttributeDefinition{AttributeName: aws.String(key), AttributeType: types.ScalarAttributeTypeS})
+		attributes = append(attributes,
+			types.AttributeDefinition{AttributeName: aws.String(key), AttributeType: types.ScalarAttributeTypeS})
 	}
 	return &dynamodb.CreateTableInput{
 		TableName:            &name,
@@ -41,20 +49,21 @@ func TableInput(name string) *dynamodb.CreateTableInput {
 		AttributeDefinitions: attributes,
 		KeySchema:            keySchema(partitionKey, sortKey),
 		LocalSecondaryIndexes: []types.LocalSecondaryIndex{
-			{IndexName: aws.String(listIndex), KeySchema: keySchema(partitionKey, listKey),
+			{IndexName: &listIndex.name, KeySchema: keySchema(listIndex.hash, listIndex.sort),
 				Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll}},
-			{IndexName: aws.String(bytesIndex), KeySchema: keySchema(partitionKey, bytesKey),
+			{IndexName: &bytesIndex.name, KeySchema: keySchema(bytesIndex.hash, bytesIndex.sort),
 				Projection: &types.Projection{ProjectionType: types.ProjectionTypeInclude, NonKeyAttributes: []string{"size"}}},
 		},
 		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{
-			{IndexName: aws.String(statusIndex), KeySchema: keySchema(statusShard, statusAt),
+			{IndexName: &statusIndex.name, KeySchema: keySchema(statusIndex.hash, statusIndex.sort),
 				Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly}},
 		},
 	}
 }
 
 func keySchema(hash, sort string) []types.KeySchemaElement {
-	return []types.KeySchemaElement{{AttributeName: &hash, KeyType: types.KeyTypeHash}, {AttributeName: &sort, KeyType: types.KeyTypeRange}}
+	return []types.KeySchemaElement{{AttributeName: &hash, KeyType: types.KeyTypeHash},
+		{AttributeName: &sort, KeyType: types.KeyTypeRange}}
 }
 
 // TimeToLiveInput describes to UpdateTimeToLive what DynamoDB may remove by

@@ -1,6 +1,7 @@
 package dynamorecords
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -12,8 +13,7 @@ import (
 	"hatchery/shared/upload"
 )
 
-// Store is upload.Records in a DynamoDB table. Its methods may be called
-// concurrently.
+// Store is upload.Records in a DynamoDB table. Its methods may be called concurrently.
 type Store struct {
 	client *dynamodb.Client
 	table  string
@@ -27,57 +27,54 @@ type Options struct {
 	// Now is the clock by which idempotency keys and tombstones expire. Default
 	// time.Now.
 	Now func() time.Time
-	// Shards is how many partitions of by-status the records of one status are
-	// spread over; default 8. Each takes about 500 uploads a second (a pending
-	// record comes and goes: two writes of the thousand that a partition takes);
-	// each page of PendingBefore and ByStatus asks every one of them. It may be
-	// raised at any time. Lowered, the records in the last shards are no longer
-	// listed.
-	Shards int
-	// CallTimeout bounds one request to DynamoDB; what takes longer is asked
-	// again. Default 3 s. Much lower, and a slow second becomes twice the load;
-	// near Patience, a lost answer is never asked for again.
-	CallTimeout time.Duration
-	// Patience bounds each method, with all that it asks again. Default 15 s; a
-	// nearer deadline of the context wins.
-	Patience time.Duration
-	// Wait waits before something is asked again, until ctx ends at most.
-	// Default: a random part of longest.
-	Wait func(ctx context.Context, longest time.Duration) error
-	// Damaged is told of each item that a list passes over because it cannot be
-	// read as a record: key is the item's key in the JSON that DynamoDB's tools take,
-	// err says what is wrong with it. It is told at every list that comes upon it,
-	// and may be called concurrently. Nil: nobody is told. LogDamaged logs it.
+	// Damaged is told of each item that a list passes over because it cannot be read as a
+	// record, at every list that meets it: key is the item's key in the JSON that DynamoDB's
+	// tools take, err says what is wrong with it. It may be called concurrently. Nil: nobody
+	// is told. LogDamaged logs it.
 	Damaged func(ctx context.Context, key string, err error)
-	// Token gives short texts that never come twice. Default: 64 random bits.
-	Token func() string
+
+	// Tests set these.
+	shards                int
+	callTimeout, patience time.Duration
+	wait                  func(ctx context.Context, longest time.Duration) error
+	token                 func() string
 }
+
+const (
+	// shards is how many partitions of by-status the records of one status are spread over.
+	// Each takes about 500 uploads a second (a pending record comes and goes: two writes of
+	// the thousand that a partition takes); each page of a scan with a status asks all of
+	// them. The number may be raised at any time. Lowered, the records in the last shards
+	// are no longer listed.
+	shards = 8
+	// callTimeout bounds one request to DynamoDB; what takes longer is sent again. Much
+	// lower, and a slow second becomes twice the load; near patience, a lost answer is never
+	// asked for again.
+	callTimeout = 3 * time.Second
+	// patience bounds each method, with its retries; a nearer deadline of the context wins.
+	patience = 15 * time.Second
+)
 
 // New makes a Store of the table, which must be as TableInput describes it.
 //
-// The store asks again by itself: the client's own retries are not used.
+// The store retries by itself: the client's own retries are not used.
 func New(client *dynamodb.Client, table string, o Options) *Store {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Shards <= 0 {
-		o.Shards = 8
+	o.shards = cmp.Or(o.shards, shards)
+	o.callTimeout = cmp.Or(o.callTimeout, callTimeout)
+	o.patience = cmp.Or(o.patience, patience)
+	if o.wait == nil {
+		o.wait = wait
 	}
-	if o.CallTimeout <= 0 {
-		o.CallTimeout = 3 * time.Second
-	}
-	if o.Patience <= 0 {
-		o.Patience = 15 * time.Second
-	}
-	if o.Wait == nil {
-		o.Wait = wait
-	}
-	if o.Token == nil {
-		o.Token = func() string { return rand.Text()[:tokenLength] }
+	if o.token == nil {
+		o.token = func() string { return rand.Text()[:tokenLength] } // 64 random bits
 	}
 	return &Store{client: client, table: table, o: o}
 }
 
+// wait waits a random part of longest.
 func wait(ctx context.Context, longest time.Duration) error {
 	timer := time.NewTimer(mathrand.N(longest) + time.Millisecond)
 	defer timer.Stop()
@@ -89,14 +86,10 @@ func wait(ctx context.Context, longest time.Duration) error {
 	}
 }
 
-// Atomic is true: every change is one conditional write, or one transaction of
-// them.
+// Atomic is true: every change is one conditional write, or one transaction.
 func (s *Store) Atomic() bool { return true }
 
-// wrap says what failed, unless err is an answer that callers branch on.
+// wrap is upload.Wrap and names the table.
 func (s *Store) wrap(err error, format string, args ...any) error {
-	if err == nil || upload.IsAnswer(err) {
-		return err
-	}
-	return fmt.Errorf("%s in table %q: %w", fmt.Sprintf(format, args...), s.table, err)
+	return upload.Wrap(err, "%s in table %q", fmt.Sprintf(format, args...), s.table)
 }

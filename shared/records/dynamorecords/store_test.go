@@ -27,8 +27,8 @@ func TestStoreKeepsTheContract(t *testing.T) {
 // The package comment says what each call asks for.
 func TestCallsAskForWhatIsWritten(t *testing.T) {
 	w := newWorld(t)
-	s := w.store(w.newTable(t), dynamorecords.Options{Shards: 3})
-	once := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
+	s := w.store(w.newTable(t), dynamorecords.Options{}.WithShards(3))
+	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
 	list := upload.Query{Journal: "journal-1", Entry: "entry_A", Kind: "images", Status: upload.Stored, Limit: 100}
 	for _, c := range []struct {
 		name string
@@ -36,11 +36,21 @@ func TestCallsAskForWhatIsWritten(t *testing.T) {
 		want string
 	}{
 		{"Create", func() error { _, err := s.Create(t.Context(), draft(1), nil); return err }, "PutItem"},
-		{"Create with a key", func() error { _, err := s.Create(t.Context(), draft(2), once); return err }, "TransactWriteItems"},
+		{"Create with a key", func() error { _, err := s.Create(t.Context(), draft(2), key); return err },
+			"TransactWriteItems"},
 		{"Get", func() error { _, err := s.Get(t.Context(), draft(1).Ref()); return err }, "GetItem"},
-		{"Settle as stored", func() error { _, err := s.Update(t.Context(), draft(1).Ref(), upload.Settle(stores(1))); return err }, "GetItem PutItem"},
-		{"Settle as rejected", func() error { _, err := s.Update(t.Context(), draft(2).Ref(), upload.Settle(rejects())); return err }, "GetItem PutItem"},
-		{"Reopen", func() error { _, err := s.Update(t.Context(), draft(2).Ref(), upload.Reopen()); return err }, "GetItem PutItem"},
+		{"Settle as stored", func() error {
+			_,
+				err := s.Update(t.Context(), draft(1).Ref(), upload.Settle(stores(1)))
+			return err
+		}, "GetItem PutItem"},
+		{"Settle as rejected", func() error {
+			_,
+				err := s.Update(t.Context(), draft(2).Ref(), upload.Settle(rejects()))
+			return err
+		}, "GetItem PutItem"},
+		{"Reopen", func() error { _, err := s.Update(t.Context(), draft(2).Ref(), upload.Reopen()); return err },
+			"GetItem PutItem"},
 		{"NoteFailure", func() error {
 			return upload.NoteFailure(t.Context(), s, draft(2).Ref(), upload.Failure{Message: "slow"})
 		}, "GetItem PutItem"},
@@ -53,7 +63,8 @@ func TestCallsAskForWhatIsWritten(t *testing.T) {
 			return err
 		}, "GetItem BatchGetItem Query Query TransactWriteItems"},
 		{"List", func() error { _, err := s.List(t.Context(), list); return err }, "Query"},
-		{"Usage", func() error { _, err := s.Usage(t.Context(), list.Journal, list.Entry, list.Kind); return err }, "Query Query"},
+		{"Usage", func() error { _, err := s.Usage(t.Context(), list.Journal, list.Entry, list.Kind); return err },
+			"Query Query"},
 		{"ByStatus", func() error {
 			_, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Stored, Cursor: "", Limit: 100})
 			return err
@@ -88,7 +99,8 @@ func TestATombstoneThatHasExpiredCountsAsGone(t *testing.T) {
 	}
 	lists := map[string]func(upload.Cursor, int) (upload.Page, error){
 		"List": func(c upload.Cursor, n int) (upload.Page, error) {
-			return s.List(t.Context(), upload.Query{Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Status: upload.Deleted, Cursor: c, Limit: n})
+			return s.List(t.Context(),
+				upload.Query{Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Status: upload.Deleted, Cursor: c, Limit: n})
 		},
 		"ByStatus": func(c upload.Cursor, n int) (upload.Page, error) {
 			return s.Scan(t.Context(), upload.ScanQuery{Status: upload.Deleted, Cursor: c, Limit: n})
@@ -137,8 +149,8 @@ func TestATombstoneThatHasExpiredCountsAsGone(t *testing.T) {
 func TestAKeyWhoseRecordIsForgottenIsFree(t *testing.T) {
 	w := newWorld(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
-	once := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(24 * time.Hour)}
-	if _, err := s.Create(t.Context(), draft(1), once); err != nil {
+	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(24 * time.Hour)}
+	if _, err := s.Create(t.Context(), draft(1), key); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Update(t.Context(), draft(1).Ref(), upload.Delete(w.now.now(), w.now.now())); err != nil {
@@ -148,7 +160,7 @@ func TestAKeyWhoseRecordIsForgottenIsFree(t *testing.T) {
 	// Of several that find the key free one takes it.
 	ids := make([]upload.ID, 6)
 	together(t, len(ids), len(ids), func(i int) error {
-		r, err := s.Create(t.Context(), draft(1+i), once)
+		r, err := s.Create(t.Context(), draft(1+i), key)
 		ids[i-1] = r.ID
 		return err
 	})
@@ -161,14 +173,14 @@ func TestAKeyWhoseRecordIsForgottenIsFree(t *testing.T) {
 func TestAnExpiredKeyAnswersForNothing(t *testing.T) {
 	w := newWorld(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
-	once := &upload.Once{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
-	if _, err := s.Create(t.Context(), draft(1), once); err != nil {
+	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
+	if _, err := s.Create(t.Context(), draft(1), key); err != nil {
 		t.Fatal(err)
 	}
-	there := create(t, s, draft(2))
+	existing := create(t, s, draft(2))
 	w.now.pass(time.Hour)
-	_, err := s.Create(t.Context(), there, once)
-	is(t, err, upload.ErrExists, "create what is there")
+	_, err := s.Create(t.Context(), existing, key)
+	is(t, err, upload.ErrExists, "create what exists")
 }
 
 // by-status is a moment behind: a record may have been settled since.
@@ -177,7 +189,8 @@ func TestARecordSettledMeanwhileIsNotGivenAsPending(t *testing.T) {
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	a, b := create(t, s, draft(1)), create(t, s, draft(2))
 	w.way.plan("BatchGetItem", after(func() { settle(t, s, a, rejects()) }))
-	page, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: b.CreatedAt.Add(time.Hour), Cursor: "", Limit: 10})
+	page, err := s.Scan(t.Context(),
+		upload.ScanQuery{Status: upload.Pending, Before: b.CreatedAt.Add(time.Hour), Cursor: "", Limit: 10})
 	if err != nil || len(page.Records) != 1 || page.Records[0].ID != b.ID {
 		t.Errorf("the page is %+v, %v", page.Records, err)
 	}
@@ -197,20 +210,24 @@ func TestTwoThousandRecordsArePagedWholeAndSpread(t *testing.T) {
 	})
 	before := func(s *dynamorecords.Store) func(upload.Cursor, int) (upload.Page, error) {
 		return func(c upload.Cursor, limit int) (upload.Page, error) {
-			return s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: draft(n + 1).CreatedAt, Cursor: c, Limit: limit})
+			return s.Scan(t.Context(),
+				upload.ScanQuery{Status: upload.Pending, Before: draft(n + 1).CreatedAt, Cursor: c, Limit: limit})
 		}
 	}
 	if got := rest(t, 299, before(s)); !slices.Equal(got, want) {
 		t.Errorf("PendingBefore gives %d records, or not oldest first", len(got))
 	}
-	page, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: draft(200).CreatedAt, Cursor: "", Limit: 100})
+	page, err := s.Scan(t.Context(),
+		upload.ScanQuery{Status: upload.Pending, Before: draft(200).CreatedAt, Cursor: "", Limit: 100})
 	if err != nil || page.Next == "" {
 		t.Fatalf("the first page: %q, %v", page.Next, err)
 	}
-	if page, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: draft(50).CreatedAt, Cursor: page.Next, Limit: 100}); err != nil || len(page.Records) > 0 || page.Next != "" {
+	if page, err := s.Scan(t.Context(),
+		upload.ScanQuery{Status: upload.Pending, Before: draft(50).CreatedAt, Cursor: page.Next, Limit: 100}); err != nil ||
+		len(page.Records) > 0 || page.Next != "" {
 		t.Errorf("beyond an earlier instant there are %d records, %v", len(page.Records), err)
 	}
-	if got := rest(t, 299, before(w.store(table, dynamorecords.Options{Shards: 20}))); !slices.Equal(got, want) {
+	if got := rest(t, 299, before(w.store(table, dynamorecords.Options{}.WithShards(20)))); !slices.Equal(got, want) {
 		t.Errorf("with more shards, PendingBefore gives %d records, or not oldest first", len(got))
 	}
 	if got := rest(t, 299, func(c upload.Cursor, limit int) (upload.Page, error) {
@@ -227,16 +244,19 @@ func TestTwoThousandRecordsArePagedWholeAndSpread(t *testing.T) {
 	slices.Reverse(want)
 	for _, status := range []upload.Status{upload.Pending, ""} {
 		got := rest(t, 299, func(c upload.Cursor, limit int) (upload.Page, error) {
-			return s.List(t.Context(), upload.Query{Journal: "journal-1", Entry: "entry_A", Kind: "images", Status: status, Cursor: c, Limit: limit})
+			return s.List(t.Context(),
+				upload.Query{Journal: "journal-1", Entry: "entry_A", Kind: "images", Status: status, Cursor: c, Limit: limit})
 		})
 		if !slices.Equal(got, want) {
 			t.Errorf("List of status %q gives %d records, or not newest first", status, len(got))
 		}
 	}
 	for shard := range 8 {
-		out, err := w.client.Query(t.Context(), &dynamodb.QueryInput{TableName: &table, IndexName: aws.String("by-status"), Select: types.SelectCount,
-			KeyConditionExpression:    aws.String("status_shard = :s"),
-			ExpressionAttributeValues: map[string]types.AttributeValue{":s": &types.AttributeValueMemberS{Value: fmt.Sprintf("pending#%d", shard)}}})
+		out, err := w.client.Query(t.Context(),
+			&dynamodb.QueryInput{TableName: &table, IndexName: aws.String("by-status"), Select: types.SelectCount,
+				KeyConditionExpression: aws.String("status_shard = :s"),
+				ExpressionAttributeValues: map[string]types.AttributeValue{
+					":s": &types.AttributeValueMemberS{Value: fmt.Sprintf("pending#%d", shard)}}})
 		if err != nil || out.Count < n/16 || out.Count > n/4 {
 			t.Errorf("shard %d has %d of %d records (%v)", shard, out.Count, n, err)
 		}
@@ -246,7 +266,7 @@ func TestTwoThousandRecordsArePagedWholeAndSpread(t *testing.T) {
 // Copied records may have the same id in several entries, and the same instant.
 func TestRecordsThatDifferInTheirEntryAloneAreAllGiven(t *testing.T) {
 	w := newWorld(t)
-	s := w.store(w.newTable(t), dynamorecords.Options{Shards: 1})
+	s := w.store(w.newTable(t), dynamorecords.Options{}.WithShards(1))
 	for i := range 5 {
 		r := draft(1)
 		r.Entry = upload.Entry(fmt.Sprintf("entry-%d", i))
@@ -254,7 +274,8 @@ func TestRecordsThatDifferInTheirEntryAloneAreAllGiven(t *testing.T) {
 	}
 	for _, limit := range []int{1, 2, 10} {
 		got := rest(t, limit, func(c upload.Cursor, limit int) (upload.Page, error) {
-			return s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Before: draft(2).CreatedAt, Cursor: c, Limit: limit})
+			return s.Scan(t.Context(),
+				upload.ScanQuery{Status: upload.Pending, Before: draft(2).CreatedAt, Cursor: c, Limit: limit})
 		})
 		if len(got) != 5 {
 			t.Errorf("in pages of %d PendingBefore gives %d records of 5", limit, len(got))
@@ -283,7 +304,8 @@ func TestAListOfAnyStatusIsInOneOrder(t *testing.T) {
 	slices.Reverse(want)
 	for _, limit := range []int{1, 3, 100} {
 		got := rest(t, limit, func(c upload.Cursor, limit int) (upload.Page, error) {
-			return s.List(t.Context(), upload.Query{Journal: "journal-1", Entry: "entry_A", Kind: "images", Cursor: c, Limit: limit})
+			return s.List(t.Context(),
+				upload.Query{Journal: "journal-1", Entry: "entry_A", Kind: "images", Cursor: c, Limit: limit})
 		})
 		if !slices.Equal(got, want) {
 			t.Errorf("in pages of %d the list is %v, want %v", limit, got, want)
@@ -296,8 +318,8 @@ func TestAllPassesOverEverythingElse(t *testing.T) {
 	w := newWorld(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	for i := range 150 {
-		once := &upload.Once{Scope: "scope", Key: fmt.Sprint(i), Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
-		if _, err := s.Create(t.Context(), draft(i), once); err != nil {
+		key := &upload.IdempotencyKey{Scope: "scope", Key: fmt.Sprint(i), Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
+		if _, err := s.Create(t.Context(), draft(i), key); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -361,11 +383,13 @@ func TestARecordThatIsTooLargeIsRefused(t *testing.T) {
 func TestARefThatIsTooLongIsNotFound(t *testing.T) {
 	w := newWorld(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
-	for _, ref := range []upload.Ref{{Journal: upload.Journal(strings.Repeat("j", 3000)), Entry: "e", Kind: "images", ID: "x"},
+	for _, ref := range []upload.Ref{{Journal: upload.Journal(strings.Repeat("j", 3000)), Entry: "e", Kind: "images",
+		ID: "x"},
 		{Journal: "j", Entry: "e", Kind: "images", ID: upload.ID(strings.Repeat("/", 500))}} {
 		_, err := s.Get(t.Context(), ref)
 		is(t, err, upload.ErrNotFound, "get")
-		page, err := s.List(t.Context(), upload.Query{Journal: ref.Journal, Entry: ref.Entry, Kind: ref.Kind, Status: upload.Pending, Limit: 1})
+		page, err := s.List(t.Context(),
+			upload.Query{Journal: ref.Journal, Entry: ref.Entry, Kind: ref.Kind, Status: upload.Pending, Limit: 1})
 		if err != nil || len(page.Records) > 0 {
 			t.Errorf("its list gives %d records, %v", len(page.Records), err)
 		}
@@ -378,10 +402,12 @@ func TestADamagedItemIsAnErrorThatNamesIt(t *testing.T) {
 	s := w.store(table, dynamorecords.Options{})
 	for name, damage := range map[string]types.AttributeValue{
 		"status": &types.AttributeValueMemberS{Value: "lost"}, "created_at": &types.AttributeValueMemberS{Value: "yesterday"},
-		"size": &types.AttributeValueMemberN{Value: "1e99"}, "name": &types.AttributeValueMemberN{Value: "7"}, "failures": &types.AttributeValueMemberS{Value: "7"}} {
+		"size": &types.AttributeValueMemberN{Value: "1e99"}, "name": &types.AttributeValueMemberN{Value: "7"},
+		"failures": &types.AttributeValueMemberS{Value: "7"}} {
 		r := draft(len(name))
 		item := map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "e#journal-1/entry_A/images"},
-			"sk": &types.AttributeValueMemberS{Value: "r#" + string(r.ID)}, "status": &types.AttributeValueMemberS{Value: "pending"},
+			"sk":         &types.AttributeValueMemberS{Value: "r#" + string(r.ID)},
+			"status":     &types.AttributeValueMemberS{Value: "pending"},
 			"created_at": &types.AttributeValueMemberS{Value: "2026-01-02T03:04:05.000000Z"}, name: damage}
 		if _, err := w.client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: item}); err != nil {
 			t.Fatal(err)

@@ -13,14 +13,18 @@ import (
 
 // draft makes a pending record; each entry has ten.
 func draft(n int64) upload.Record {
-	return upload.Record{ID: upload.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012x", n)), Journal: "journal", Entry: upload.Entry(fmt.Sprintf("entry-%d", n/10)),
-		Kind: "images", Name: "cat", Extension: "png", CreatedAt: time.UnixMicro(1767322800000000 + n).UTC(), Status: upload.Pending,
+	return upload.Record{ID: upload.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012x", n)), Journal: "journal",
+		Entry: upload.Entry(fmt.Sprintf("entry-%d", n/10)),
+		Kind:  "images", Name: "cat", Extension: "png", CreatedAt: time.UnixMicro(1767322800000000 + n).UTC(),
+		Status:   upload.Pending,
 		Declared: upload.Declared{Size: 123456, Type: "image/png"}}
 }
 
 func verdict(n int64) upload.Verdict {
-	return upload.Verdict{Status: upload.Stored, Version: "quarantine-v1", At: time.UnixMicro(1767322801000000), Size: 123456,
-		ContentType: "image/png", SHA256: fmt.Sprintf("%064x", n), Served: "files-v1", Admission: upload.Admission{Unique: true, MaxFiles: 100}}
+	return upload.Verdict{Status: upload.Stored, Version: "quarantine-v1", At: time.UnixMicro(1767322801000000),
+		Size:        123456,
+		ContentType: "image/png", SHA256: fmt.Sprintf("%064x", n), Served: "files-v1",
+		Admission: upload.Admission{Unique: true, MaxFiles: 100}}
 }
 
 // BenchmarkStore gives the cost of one call with one caller and with sixteen at
@@ -42,7 +46,8 @@ func benchmark(b *testing.B, call string, callers int) {
 	var created, done atomic.Int64
 	create := func() error {
 		n := created.Add(1)
-		_, err := s.Create(b.Context(), draft(n), &upload.Once{Scope: "scope", Key: fmt.Sprint(n), Fingerprint: "print", Expires: time.Now().Add(time.Hour)})
+		_, err := s.Create(b.Context(), draft(n),
+			&upload.IdempotencyKey{Scope: "scope", Key: fmt.Sprint(n), Fingerprint: "print", Expires: time.Now().Add(time.Hour)})
 		return err
 	}
 	if call != "Create" {

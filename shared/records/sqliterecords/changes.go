@@ -10,27 +10,29 @@ import (
 )
 
 const (
-	claimedSQL = `SELECT fingerprint, journal, entry, kind, id FROM once WHERE scope = ? AND key = ? AND expires > ?`
-	claimSQL   = `INSERT OR REPLACE INTO once (scope, key, fingerprint, journal, entry, kind, id, expires) VALUES (?,?,?,?,?,?,?,?)`
+	keyUsedSQL = `SELECT fingerprint, journal, entry, kind, id FROM once WHERE scope = ? AND key = ? AND expires > ?`
+	keepKeySQL = `INSERT OR REPLACE INTO once (scope, key, fingerprint, journal, entry, kind, id, expires)
+		VALUES (?,?,?,?,?,?,?,?)`
 	// The earliest holder is the one to name.
-	duplicateSQL = `SELECT id FROM uploads WHERE journal = ? AND entry = ? AND kind = ? AND sha256 = ? AND status = 'stored'
+	duplicateSQL = `SELECT id FROM uploads
+		WHERE journal = ? AND entry = ? AND kind = ? AND sha256 = ? AND status = 'stored'
 		ORDER BY created_at, id LIMIT 1`
 	storedSQL = `SELECT count(*), coalesce(sum(size), 0) FROM uploads
 		WHERE journal = ? AND entry = ? AND kind = ? AND status = 'stored'`
 )
 
 // Create implements upload.Records.
-func (s *Store) Create(ctx context.Context, r upload.Record, once *upload.Once) (upload.Record, error) {
-	created, err := write(ctx, s, func(w *writer) (upload.Record, error) { return w.create(r, once) })
+func (s *Store) Create(ctx context.Context, r upload.Record, key *upload.IdempotencyKey) (upload.Record, error) {
+	created, err := write(ctx, s, func(w *writer) (upload.Record, error) { return w.create(r, key) })
 	return created, s.wrap(err, "create the record of %s", r.Ref())
 }
 
-func (w *writer) create(r upload.Record, once *upload.Once) (upload.Record, error) {
+func (w *writer) create(r upload.Record, key *upload.IdempotencyKey) (upload.Record, error) {
 	if r.Status != upload.Pending {
 		return upload.Record{}, fmt.Errorf("its status is %q, not pending", r.Status)
 	}
-	if once != nil {
-		first, err := w.first(once)
+	if key != nil {
+		first, err := w.first(key)
 		if !errors.Is(err, upload.ErrNotFound) {
 			return first, err
 		}
@@ -42,10 +44,11 @@ func (w *writer) create(r upload.Record, once *upload.Once) (upload.Record, erro
 	if inserted == 0 {
 		return upload.Record{}, upload.ErrExists
 	}
-	if once != nil {
-		_, err := exec(w.claim, once.Scope, once.Key, once.Fingerprint, r.Journal, r.Entry, r.Kind, r.ID, once.Expires.UnixMicro())
+	if key != nil {
+		_, err := exec(w.keepKey, key.Scope, key.Key, key.Fingerprint, r.Journal, r.Entry, r.Kind, r.ID,
+			key.Expires.UnixMicro())
 		if err != nil {
-			return upload.Record{}, fmt.Errorf("claim its idempotency key: %w", err)
+			return upload.Record{}, fmt.Errorf("keep its idempotency key: %w", err)
 		}
 	}
 	return r, nil
@@ -53,10 +56,11 @@ func (w *writer) create(r upload.Record, once *upload.Once) (upload.Record, erro
 
 // first finds the record that was created under an idempotency key. ErrNotFound:
 // the key is free. It is free too when its record has been forgotten since.
-func (w *writer) first(once *upload.Once) (upload.Record, error) {
+func (w *writer) first(key *upload.IdempotencyKey) (upload.Record, error) {
 	var fingerprint string
 	var ref upload.Ref
-	err := queryRow(w.claimed, once.Scope, once.Key, w.now().UnixMicro()).Scan(&fingerprint, &ref.Journal, &ref.Entry, &ref.Kind, &ref.ID)
+	err := queryRow(w.keyUsed, key.Scope, key.Key, w.now().UnixMicro()).Scan(&fingerprint, &ref.Journal, &ref.Entry,
+		&ref.Kind, &ref.ID)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return upload.Record{}, upload.ErrNotFound
@@ -64,7 +68,7 @@ func (w *writer) first(once *upload.Once) (upload.Record, error) {
 		return upload.Record{}, fmt.Errorf("look up its idempotency key: %w", err)
 	}
 	r, err := find(context.Background(), w.find, ref)
-	if err == nil && fingerprint != once.Fingerprint {
+	if err == nil && fingerprint != key.Fingerprint {
 		return upload.Record{}, upload.ErrKeyReused
 	}
 	return r.Record, err
@@ -102,22 +106,14 @@ func (w *writer) change(ref upload.Ref, t upload.Transition) (upload.Record, err
 
 // admit says whether the entry may hold one more stored file.
 func (w *writer) admit(r upload.Record, a upload.Admission) error {
-	if a.Unique {
-		var earlier upload.ID
-		err := queryRow(w.duplicate, r.Journal, r.Entry, r.Kind, r.SHA256).Scan(&earlier)
-		if err == nil {
-			return &upload.DuplicateError{Earlier: earlier}
+	return a.Check(r.Size, func() (earliest upload.ID, err error) {
+		err = queryRow(w.duplicate, r.Journal, r.Entry, r.Kind, r.SHA256).Scan(&earliest)
+		if errors.Is(err, sql.ErrNoRows) {
+			err = nil
 		}
-		if !errors.Is(err, sql.ErrNoRows) {
-			return fmt.Errorf("look for the same bytes: %w", err)
-		}
-	}
-	if !a.Bounded() {
-		return nil
-	}
-	var stored upload.Usage
-	if err := queryRow(w.stored, r.Journal, r.Entry, r.Kind).Scan(&stored.Files, &stored.Bytes); err != nil {
-		return fmt.Errorf("sum what the entry holds: %w", err)
-	}
-	return a.Fits(stored, r.Size)
+		return earliest, err
+	}, func() (stored upload.Usage, err error) {
+		err = queryRow(w.stored, r.Journal, r.Entry, r.Kind).Scan(&stored.Files, &stored.Bytes)
+		return stored, err
+	})
 }

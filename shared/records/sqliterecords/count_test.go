@@ -12,8 +12,9 @@ func TestEveryRecordIsCounted(t *testing.T) {
 	at := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 	s := open(t, file(t), func() time.Time { return at })
 	for n := range 5 {
-		r := upload.Record{ID: upload.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012d", n)), Journal: "j", Entry: "e", Kind: "images", Name: "cat", Extension: "png", CreatedAt: at, Status: upload.Pending}
-		create(t, s, r, &upload.Once{Scope: "s", Key: string(r.ID), Fingerprint: "f", Expires: at.Add(time.Hour)})
+		r := upload.Record{ID: upload.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012d", n)), Journal: "j", Entry: "e",
+			Kind: "images", Name: "cat", Extension: "png", CreatedAt: at, Status: upload.Pending}
+		create(t, s, r, &upload.IdempotencyKey{Scope: "s", Key: string(r.ID), Fingerprint: "f", Expires: at.Add(time.Hour)})
 		if n > 0 {
 			continue
 		}

@@ -57,7 +57,9 @@ func writeWithoutEnd(path string, from int64) error {
 
 func writeOne(ctx context.Context, s *sqliterecords.Store, n int64) error {
 	r := draft(n)
-	if _, err := s.Create(ctx, r, &upload.Once{Scope: "scope", Key: fmt.Sprint(n), Fingerprint: "print", Expires: time.Now().Add(time.Hour)}); err != nil {
+	if _, err := s.Create(ctx, r,
+		&upload.IdempotencyKey{Scope: "scope", Key: fmt.Sprint(n), Fingerprint: "print",
+			Expires: time.Now().Add(time.Hour)}); err != nil {
 		return err
 	}
 	fmt.Printf("%d %s\n", n, upload.Pending)
@@ -141,7 +143,7 @@ func TestWhatWasAcknowledgedSurvivesAKill(t *testing.T) {
 			t.Fatalf("round %d: the file has %d faults", round, n)
 		}
 		if n := count(t, path, "SELECT count(*) FROM once WHERE id NOT IN (SELECT id FROM uploads)"); n != 0 {
-			t.Fatalf("round %d: %d keys were claimed without their record", round, n)
+			t.Fatalf("round %d: %d keys were kept without their record", round, n)
 		}
 	}
 	t.Logf("%d records were acknowledged", len(known))
@@ -211,7 +213,8 @@ func TestTwoStoresOnOneFileGiveOneWinner(t *testing.T) {
 		for i := range won {
 			if won[i] {
 				winners++
-				if r, err := stores[0].Get(t.Context(), draft(n).Ref()); err != nil || r.ServedVersion != upload.Version(fmt.Sprint(i)) {
+				if r, err := stores[0].Get(t.Context(), draft(n).Ref()); err != nil ||
+					r.ServedVersion != upload.Version(fmt.Sprint(i)) {
 					t.Errorf("the winner is %d and the record says %q, %v", i, r.ServedVersion, err)
 				}
 			}

@@ -51,7 +51,8 @@ func TestAnOlderFileIsBroughtUpToDate(t *testing.T) {
 		}
 	}
 	var rows, y int
-	if err := db.QueryRowContext(t.Context(), "SELECT count(*), max(y) FROM a").Scan(&rows, &y); err != nil || rows != 1 || y != 7 {
+	if err := db.QueryRowContext(t.Context(), "SELECT count(*), max(y) FROM a").Scan(&rows, &y); err != nil ||
+		rows != 1 || y != 7 {
 		t.Errorf("%d rows with %d, %v", rows, y, err)
 	}
 	if _, err := migrate(t, db, one); err == nil || !strings.Contains(err.Error(), "schema version 3") {
@@ -69,7 +70,8 @@ func TestAMigrationThatFailsLeavesTheFileAsItWas(t *testing.T) {
 		t.Errorf("version %d, %v", version, err)
 	}
 	var tables int
-	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil || tables != 1 {
+	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil ||
+		tables != 1 {
 		t.Errorf("%d tables, %v", tables, err)
 	}
 }
@@ -89,7 +91,8 @@ func newTestWriter(t *testing.T, path string) *writer {
 }
 
 func pending(id upload.ID) upload.Record {
-	return upload.Record{ID: id, Journal: "j", Entry: "e", Kind: "images", CreatedAt: time.UnixMicro(1).UTC(), Status: upload.Pending}
+	return upload.Record{ID: id, Journal: "j", Entry: "e", Kind: "images", CreatedAt: time.UnixMicro(1).UTC(),
+		Status: upload.Pending}
 }
 
 // creating is a change that creates a record and then fails with err.
@@ -102,7 +105,7 @@ func creating(ctx context.Context, id upload.ID, err error) *change {
 	}}
 }
 
-func there(t *testing.T, w *writer, id upload.ID) bool {
+func exists(t *testing.T, w *writer, id upload.ID) bool {
 	t.Helper()
 	_, err := find(t.Context(), w.find, pending(id).Ref())
 	if err != nil && !errors.Is(err, upload.ErrNotFound) {
@@ -116,7 +119,8 @@ func TestAChangeThatFailsIsUndoneAlone(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	trouble := errors.New("trouble")
-	batch := []*change{creating(t.Context(), "a", nil), creating(t.Context(), "b", trouble), creating(ended, "c", nil), creating(t.Context(), "d", nil)}
+	batch := []*change{creating(t.Context(), "a", nil), creating(t.Context(), "b", trouble), creating(ended, "c", nil),
+		creating(t.Context(), "d", nil)}
 	errs := make([]error, len(batch))
 	if err := w.commitBatch(batch, errs); err != nil {
 		t.Fatal(err)
@@ -127,7 +131,7 @@ func TestAChangeThatFailsIsUndoneAlone(t *testing.T) {
 		}
 	}
 	for id, want := range map[upload.ID]bool{"a": true, "b": false, "c": false, "d": true} {
-		if there(t, w, id) != want {
+		if exists(t, w, id) != want {
 			t.Errorf("record %s is there: %v", id, !want)
 		}
 	}
@@ -159,13 +163,14 @@ func TestACommitThatFailsIsAnErrorForEveryChange(t *testing.T) {
 	}
 	close(closing)
 	<-done
-	if there(t, w, "a") {
+	if exists(t, w, "a") {
 		t.Error("a change that was not committed is there")
 	}
 	// The next transaction is a new one.
 	w.commit = commit
 	errs := make([]error, 1)
-	if err := errors.Join(w.commitBatch([]*change{creating(t.Context(), "b", nil)}, errs), errs[0]); err != nil || !there(t, w, "b") {
+	if err := errors.Join(w.commitBatch([]*change{creating(t.Context(), "b", nil)}, errs), errs[0]); err != nil ||
+		!exists(t, w, "b") {
 		t.Errorf("afterwards: %v", err)
 	}
 }
@@ -221,13 +226,15 @@ func TestOnlyAPendingRecordIsCreated(t *testing.T) {
 
 func TestNoStatementReadsMoreThanItNeeds(t *testing.T) {
 	w := newTestWriter(t, filepath.Join(t.TempDir(), "records.db"))
-	for _, statement := range []string{findSQL, updateSQL, duplicateSQL, storedSQL, claimedSQL, forgetUploadsSQL, forgetClaimsSQL,
+	for _, statement := range []string{findSQL, updateSQL, duplicateSQL, storedSQL, keyUsedSQL, forgetUploadsSQL,
+		forgetKeysSQL,
 		usageSQL, listSQL, byStatusSQL, allSQL} {
 		for _, step := range plan(t, w, statement) {
 			if strings.HasPrefix(step, "SCAN") || strings.Contains(step, "TEMP B-TREE") && statement != duplicateSQL {
 				t.Errorf("%s: %s", statement, step)
 			}
-			if statement == byStatusSQL && !strings.Contains(step, "(status=? AND (created_at") && !strings.Contains(step, "(status=? AND created_at") {
+			if statement == byStatusSQL && !strings.Contains(step, "(status=? AND (created_at") &&
+				!strings.Contains(step, "(status=? AND created_at") {
 				t.Errorf("%s reads other statuses too: %s", statement, step)
 			}
 		}
@@ -237,7 +244,8 @@ func TestNoStatementReadsMoreThanItNeeds(t *testing.T) {
 // plan gives the steps in which SQLite runs a statement.
 func plan(t *testing.T, w *writer, statement string) (steps []string) {
 	t.Helper()
-	rows, err := w.conn.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+statement, make([]any, strings.Count(statement, "?"))...)
+	rows, err := w.conn.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+statement,
+		make([]any, strings.Count(statement, "?"))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,15 +266,17 @@ func plan(t *testing.T, w *writer, statement string) (steps []string) {
 
 func TestACursorCarriesItsPosition(t *testing.T) {
 	list := upload.NameList("list", "a", "b")
-	for _, p := range []position{newest, oldest, {at: -1, seq: 1}, {at: 1767322800000000, seq: 12345, id: "019a0000-0000-7000-8000-000000000001"}} {
+	for _, p := range []position{newest, oldest, {at: -1, seq: 1},
+		{at: 1767322800000000, seq: 12345, id: "019a0000-0000-7000-8000-000000000001"}} {
 		if p.id == "" {
 			p.id = "x"
 		}
-		got, err := positionOf(list, p.cursor(list))
+		got, err := positionOf(list, p.cursor(list), 1, oldest)
 		if err != nil || got != p {
 			t.Errorf("%+v comes back as %+v, %v", p, got, err)
 		}
-		if _, err := positionOf(upload.NameList("list", "ab"), p.cursor(list)); !errors.Is(err, upload.ErrBadCursor) {
+		if _, err := positionOf(upload.NameList("list", "ab"), p.cursor(list), 1, oldest); !errors.Is(err,
+			upload.ErrBadCursor) {
 			t.Errorf("another list takes the cursor: %v", err)
 		}
 	}
@@ -276,12 +286,13 @@ func TestACursorThatIsNotWholeIsRefused(t *testing.T) {
 	list := upload.NameList("all")
 	whole := position{at: 1, seq: 2, id: "x"}.cursor(list)
 	for n := 1; n < len(whole); n++ {
-		if p, err := positionOf(list, whole[:n]); !errors.Is(err, upload.ErrBadCursor) {
+		if p, err := positionOf(list, whole[:n], 1, oldest); !errors.Is(err, upload.ErrBadCursor) {
 			t.Errorf("%d bytes of a cursor mean %+v, %v", n, p, err)
 		}
 	}
-	for _, c := range []upload.Cursor{whole + "\n", "\r" + whole, whole[:len(whole)-1] + "B", position{id: upload.ID(strings.Repeat("x", 1000))}.cursor(list)} {
-		if p, err := positionOf(list, c); !errors.Is(err, upload.ErrBadCursor) {
+	for _, c := range []upload.Cursor{whole + "\n", "\r" + whole, whole[:len(whole)-1] + "B",
+		position{id: upload.ID(strings.Repeat("x", 4000))}.cursor(list)} {
+		if p, err := positionOf(list, c, 1, oldest); !errors.Is(err, upload.ErrBadCursor) {
 			t.Errorf("%.60q means %+v, %v", c, p, err)
 		}
 	}
@@ -293,11 +304,11 @@ func FuzzCursor(f *testing.F) {
 	f.Add("AAAA")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, text string) {
-		p, err := positionOf(list, upload.Cursor(text))
+		p, err := positionOf(list, upload.Cursor(text), 1, position{id: "start"})
 		switch {
 		case err != nil && !errors.Is(err, upload.ErrBadCursor):
 			t.Errorf("error is %v", err)
-		case err == nil && string(p.cursor(list)) != text:
+		case err == nil && text != "" && string(p.cursor(list)) != text:
 			t.Errorf("%q means %+v, which is %q", text, p, p.cursor(list))
 		}
 	})

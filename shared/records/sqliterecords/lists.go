@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"fmt"
 	"math"
 	"time"
 
@@ -45,8 +44,16 @@ func (s *Store) Get(ctx context.Context, ref upload.Ref) (upload.Record, error) 
 	return r.Record, s.wrap(err, "get the record of %s", ref)
 }
 
+// Count says how many records there are. It reads one index, and no record.
+func (s *Store) Count(ctx context.Context) (int, error) {
+	var n int
+	err := s.readers.QueryRowContext(ctx, "SELECT count(*) FROM uploads").Scan(&n)
+	return n, s.wrap(err, "count the records")
+}
+
 // Usage implements upload.Records.
-func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry, kind policy.KindName) (upload.Usage, error) {
+func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry,
+	kind policy.KindName) (upload.Usage, error) {
 	var u upload.Usage
 	err := s.read.usage.QueryRowContext(ctx, journal, entry, kind).Scan(&u.Files, &u.Bytes)
 	return u, s.wrap(err, "sum what %s/entries/%s/%s holds", journal, entry, kind)
@@ -75,7 +82,7 @@ func (s *Store) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, erro
 		}
 		return s.read.byStatus.QueryContext(ctx, q.Status, before, after.at, after.seq, limit)
 	})
-	return page, s.wrap(err, "list the %s records", cmp.Or(string(q.Status), "all"))
+	return page, s.wrap(err, "list %s records", cmp.Or(string(q.Status), "all"))
 }
 
 // ceilMicro gives the first whole microsecond that is not before t, so that
@@ -91,14 +98,9 @@ func ceilMicro(t time.Time) int64 {
 // page reads one page of a list from where its cursor points, or from its start.
 func (s *Store) page(ctx context.Context, list upload.ListName, cursor upload.Cursor, limit int, start position,
 	query func(after position, limit int) (*sql.Rows, error)) (_ upload.Page, err error) {
-	if limit < 1 || limit > upload.MaxPage {
-		return upload.Page{}, fmt.Errorf("the limit is %d, not 1 to %d", limit, upload.MaxPage)
-	}
-	after := start
-	if cursor != "" {
-		if after, err = positionOf(list, cursor); err != nil {
-			return upload.Page{}, err
-		}
+	after, err := positionOf(list, cursor, limit, start)
+	if err != nil {
+		return upload.Page{}, err
 	}
 	// One more than asked for tells whether this is the last page.
 	rows, err := query(after, limit+1)

@@ -30,9 +30,10 @@ const (
 		size, content_type, sha256, reason_code, reason_message, settled_at, judged_version, served_version,
 		failures, last_failure_at, last_failure_message, deleted_at, forget_after, reenqueued, reenqueued_at)
 		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (journal, entry, kind, id) DO NOTHING`
-	updateSQL = `UPDATE uploads SET status = ?,
-		size = ?, content_type = ?, sha256 = ?, reason_code = ?, reason_message = ?, settled_at = ?, judged_version = ?, served_version = ?,
-		failures = ?, last_failure_at = ?, last_failure_message = ?, deleted_at = ?, forget_after = ?, reenqueued = ?, reenqueued_at = ? WHERE seq = ?`
+	updateSQL = `UPDATE uploads SET status = ?, size = ?, content_type = ?, sha256 = ?,
+		reason_code = ?, reason_message = ?, settled_at = ?, judged_version = ?, served_version = ?,
+		failures = ?, last_failure_at = ?, last_failure_message = ?, deleted_at = ?, forget_after = ?,
+		reenqueued = ?, reenqueued_at = ? WHERE seq = ?`
 )
 
 // identity are the columns that never change after Create.
@@ -50,8 +51,9 @@ func state(r upload.Record) []any {
 	if r.LastFailure != nil {
 		failedAt, failure = r.LastFailure.At.UnixMicro(), r.LastFailure.Message
 	}
-	return []any{r.Status, r.Size, r.ContentType, r.SHA256, code, message, micros(r.SettledAt), r.JudgedVersion, r.ServedVersion,
-		r.Failures, failedAt, failure, micros(r.DeletedAt), micros(r.ForgetAfter), r.Reenqueued, micros(r.ReenqueuedAt)}
+	return []any{r.Status, r.Size, r.ContentType, r.SHA256, code, message, micros(r.SettledAt), r.JudgedVersion,
+		r.ServedVersion,
+		r.Failures, failedAt, failure, micros(r.DeletedAt), micros(r.ForgetAfter), r.Resends, micros(r.ResentAt)}
 }
 
 // scan reads columns. A status that nobody knows is no record's: who took it for one
@@ -64,7 +66,7 @@ func scan(from interface{ Scan(...any) error }) (row, error) {
 	err := from.Scan(&r.seq, &r.Journal, &r.Entry, &r.Kind, &r.ID, &r.Name, &r.Extension, &created, &r.Status,
 		&r.Size, &r.ContentType, &r.SHA256, &code, &message, &settled,
 		&r.Declared.Size, &r.Declared.Type, &r.Declared.SHA256, &expires, &r.JudgedVersion, &r.ServedVersion,
-		&r.Failures, &failed, &failure, &deleted, &forget, &r.Reenqueued, &reenqueued)
+		&r.Failures, &failed, &failure, &deleted, &forget, &r.Resends, &reenqueued)
 	if err != nil {
 		return row{}, err
 	}
@@ -73,7 +75,7 @@ func scan(from interface{ Scan(...any) error }) (row, error) {
 	}
 	r.CreatedAt = time.UnixMicro(created).UTC()
 	r.SettledAt, r.FormExpires = timeOf(settled), timeOf(expires)
-	r.DeletedAt, r.ForgetAfter, r.ReenqueuedAt = timeOf(deleted), timeOf(forget), timeOf(reenqueued)
+	r.DeletedAt, r.ForgetAfter, r.ResentAt = timeOf(deleted), timeOf(forget), timeOf(reenqueued)
 	if code.Valid {
 		r.Reason = &upload.Reason{Code: upload.Code(code.String), Message: message.String}
 	}

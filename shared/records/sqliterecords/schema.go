@@ -83,7 +83,8 @@ func prepareFile(ctx context.Context, conn *sql.Conn, migrations []string) error
 		return fmt.Errorf("switch to write-ahead logging: %w", err)
 	}
 	if mode != "wal" {
-		return fmt.Errorf("switch to write-ahead logging: the journal mode stays %q, so the file system does not carry it", mode)
+		return fmt.Errorf("switch to write-ahead logging: the journal mode stays %q, so the file system does not carry it",
+			mode)
 	}
 	// Rolled back unless committed; an error in between is the one to tell.
 	tx, err := conn.BeginTx(ctx, nil)
@@ -97,7 +98,8 @@ func prepareFile(ctx context.Context, conn *sql.Conn, migrations []string) error
 		return fmt.Errorf("read the schema's version: %w", err)
 	}
 	for ; version < len(migrations); version++ {
-		script := fmt.Sprintf("%s; PRAGMA application_id = %d; PRAGMA user_version = %d", migrations[version], applicationID, version+1)
+		script := fmt.Sprintf("%s; PRAGMA application_id = %d; PRAGMA user_version = %d", migrations[version], applicationID,
+			version+1)
 		if _, err := tx.ExecContext(ctx, script); err != nil {
 			return fmt.Errorf("bring the schema to version %d: %w", version+1, err)
 		}
@@ -117,7 +119,8 @@ func checkFile(ctx context.Context, conn *sql.Conn, known int) error {
 	case id != applicationID && !fresh:
 		return errors.New("the file is an SQLite database of something else")
 	case version > known:
-		return fmt.Errorf("the file has schema version %d, and this program knows versions up to %d: use a newer program", version, known)
+		return fmt.Errorf("the file has schema version %d, and this program knows versions up to %d: use a newer program",
+			version, known)
 	}
 	return nil
 }

@@ -175,10 +175,7 @@ func (s *Store) Close() error { return s.closed() }
 // from its beginning.
 func (s *Store) Atomic() bool { return true }
 
-// wrap says what failed, unless err is an answer that callers branch on.
+// wrap is upload.Wrap and names the file.
 func (s *Store) wrap(err error, format string, args ...any) error {
-	if err == nil || upload.IsAnswer(err) {
-		return err
-	}
-	return fmt.Errorf("%s in %q: %w", fmt.Sprintf(format, args...), s.path, err)
+	return upload.Wrap(err, "%s in %q", fmt.Sprintf(format, args...), s.path)
 }

@@ -59,7 +59,7 @@ type writer struct {
 
 	begin, commit, rollback, save, undo, release *sql.Stmt
 	find, insert, update, duplicate, stored      *sql.Stmt
-	claimed, claim, forgetUploads, forgetClaims  *sql.Stmt
+	keyUsed, keepKey, forgetUploads, forgetKeys  *sql.Stmt
 }
 
 // newWriter takes the only connection of db, prepares the file, and removes what
@@ -95,7 +95,7 @@ func (w *writer) prepare(ctx context.Context) error {
 		&w.begin: "BEGIN IMMEDIATE", &w.commit: "COMMIT", &w.rollback: "ROLLBACK",
 		&w.save: "SAVEPOINT change", &w.undo: "ROLLBACK TO change", &w.release: "RELEASE change",
 		&w.find: findSQL, &w.insert: insertSQL, &w.update: updateSQL, &w.duplicate: duplicateSQL, &w.stored: storedSQL,
-		&w.claimed: claimedSQL, &w.claim: claimSQL, &w.forgetUploads: forgetUploadsSQL, &w.forgetClaims: forgetClaimsSQL,
+		&w.keyUsed: keyUsedSQL, &w.keepKey: keepKeySQL, &w.forgetUploads: forgetUploadsSQL, &w.forgetKeys: forgetKeysSQL,
 	})
 	if err != nil {
 		return err
@@ -215,7 +215,7 @@ const (
 const (
 	forgetUploadsSQL = `DELETE FROM uploads WHERE seq IN
 		(SELECT seq FROM uploads WHERE forget_after <= ? ORDER BY forget_after LIMIT ?)`
-	forgetClaimsSQL = `DELETE FROM once WHERE (scope, key) IN
+	forgetKeysSQL = `DELETE FROM once WHERE (scope, key) IN
 		(SELECT scope, key FROM once WHERE expires <= ? ORDER BY expires LIMIT ?)`
 )
 
@@ -227,7 +227,7 @@ func (w *writer) purge() error {
 		return nil
 	}
 	full := false
-	for _, forget := range []*sql.Stmt{w.forgetUploads, w.forgetClaims} {
+	for _, forget := range []*sql.Stmt{w.forgetUploads, w.forgetKeys} {
 		removed, err := exec(forget, now.UnixMicro(), purgeShare)
 		if err != nil {
 			return fmt.Errorf("remove what has expired: %w", err)
