@@ -287,6 +287,37 @@ func TestPagesShowCommandsThatThereAre(t *testing.T) {
 	}
 }
 
+// TestPagesShowTestsThatThereAre looks for what a page's "go test" commands would run.
+func TestPagesShowTestsThatThereAre(t *testing.T) {
+	command := regexp.MustCompile(`go test (?:-[a-z]+ (?:acceptance )?)*\./([\w/]+)[^;&` + "`" + `\n]*`)
+	shown := 0
+	for _, page := range pages(t) {
+		for _, code := range codeOf(string(readFile(t, page))) {
+			for _, found := range command.FindAllStringSubmatch(code, -1) {
+				files, err := filepath.Glob(filepath.Join(sourceFile(t, filepath.FromSlash(found[1])), "*_test.go"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				var there []string
+				for _, file := range files {
+					there = append(there, allOf(`(?m)^func ((?:Test|Benchmark|Fuzz)\w+)\(`, string(readFile(t, file)))...)
+				}
+				for _, pattern := range allOf(`-(?:run|bench) '?([\w|]+)`, found[0]) {
+					for name := range strings.SplitSeq(pattern, "|") {
+						shown++
+						if !strings.Contains(strings.Join(there, " "), name) {
+							t.Errorf("%s: no test of ./%s is named by %q", page, found[1], name)
+						}
+					}
+				}
+			}
+		}
+	}
+	if shown < 15 {
+		t.Errorf("only %d patterns of tests were found", shown)
+	}
+}
+
 // codeOf gives what a page shows as code: indented lines, and what stands between
 // backticks.
 func codeOf(text string) []string {
