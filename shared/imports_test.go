@@ -32,7 +32,7 @@ type rule struct {
 
 // The rules. Every folder with Go files is in exactly one of them.
 var rules = []rule{
-	{path: "shared", why: "holds this test alone"},
+	{path: "shared", why: "holds tests of the whole tree alone"},
 
 	// Words and decisions.
 	{path: "shared/policy", may: []string{"shared/sniff", "golang.org/x/text/unicode/norm"},

@@ -169,7 +169,7 @@ func dollarsTable(shares []share, kept float64) string {
 	fmt.Fprintf(&b, "| **a million uploads** | **$%.2f** | **$%.2f** |\n", small, large)
 	fmt.Fprintf(&b, "| the bytes in quarantine, if all were refused: %.0f days | $%.2f | $%.2f |\n", kept,
 		smallPicture*million/1e9*priceKept.dollars*kept/30.4, largePicture*million/1e9*priceKept.dollars*kept/30.4)
-	fmt.Fprintf(&b, "| EventBridge, if the application is told | $%.2f | $%.2f |\n", priceEvent.dollars*million,
+	fmt.Fprintf(&b, "| EventBridge, if the application is notified | $%.2f | $%.2f |\n", priceEvent.dollars*million,
 		priceEvent.dollars*million)
 	return b.String()
 }

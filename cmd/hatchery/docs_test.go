@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -10,6 +11,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"hatchery/shared/policy"
+	"hatchery/shared/sniff"
 )
 
 var update = flag.Bool("update", false, "write the computed tables in docs anew")
@@ -162,13 +166,93 @@ func TestEveryMetricIsInOperations(t *testing.T) {
 	}
 }
 
+// TestListsInThePagesAreThoseOfTheCode holds together what the code declares one by one
+// and a page lists.
+func TestListsInThePagesAreThoseOfTheCode(t *testing.T) {
+	read := func(file string) string { return string(readFile(t, sourceFile(t, strings.Split(file, "/")...))) }
+	openapi, operations, policies := read("docs/openapi.yaml"), read("docs/operations.md"), read("docs/policy.md")
+	wordsOf := func(text string) []string { return allOf(`(\w+)`, text) }
+	one := func(pattern, text string) string {
+		found := allOf(pattern, text)
+		if len(found) != 1 {
+			t.Fatalf("%s is there %d times", pattern, len(found))
+		}
+		return found[0]
+	}
+	const afterEnd = `(?s)var afterEnd = \[\]string\{(.*?)\}`
+	for _, list := range []struct {
+		what       string
+		code, page []string
+	}{
+		{"reason codes, in openapi.yaml", allOf(`Code = "(\w+)"`, read("shared/upload/reason.go")),
+			wordsOf(one(`(?s)\n    Reason:.*?enum: \[([^]]+)\]`, openapi))},
+		{"reason codes, in policy.md", allOf(`Code = "(\w+)"`, read("shared/upload/reason.go")),
+			firstColumn(t, policies, "code")},
+		{"statuses, in openapi.yaml", allOf(`Status = "(\w+)"`, read("shared/upload/record.go")),
+			wordsOf(one(`\n    Status: \{enum: \[([^]]+)\]`, openapi))},
+		{"problem codes, in openapi.yaml", allOf(`problemType\{"(\w+)"`, read("shared/api/errors.go")),
+			wordsOf(one(`(?s)\n    Problem:\n +type.*?enum:\n([ \n\w-]*?)\n +reason:`, openapi))},
+		{"results of a validation, in operations.md", allOf(`Result = "(\w+)"`, read("shared/upload/validate.go")),
+			allOf("`(\\w+)`", one("(?s)\n`result` is (.*?)\\. ", operations))},
+		{"findings of the reconciler, in operations.md", allOf(`What = "(\w+)"`, read("shared/reconcile/report.go")),
+			firstColumn(t, operations, "it finds")},
+		{"members of a kind, in policy.md", allOf(`json:"([a-z_]{4,})[,"]`,
+			one(`(?s)type Kind struct \{(.*?)\n\}`, read("shared/policy/policy.go"))), firstColumn(t, policies, "member")},
+		{"what may follow a picture, in policy.md", wordsOf(one(afterEnd, read("shared/policy/policy.go"))),
+			firstColumn(t, policies, "word")},
+		{"extensions with a checker, in policy.md", sniff.Extensions(),
+			wordsOf(one(`each needs a checker \(([^)]+)\)`, policies))},
+	} {
+		slices.Sort(list.code)
+		slices.Sort(list.page)
+		if len(list.code) == 0 || !slices.Equal(list.code, list.page) {
+			t.Errorf("%s: the code has %q, the page %q", list.what, list.code, list.page)
+		}
+	}
+}
+
+// firstColumn is what stands between backticks in the first column of the table with
+// that heading.
+func firstColumn(t *testing.T, page, heading string) []string {
+	t.Helper()
+	_, table, found := strings.Cut(page, "\n| "+heading+" |")
+	if !found {
+		t.Fatalf("no table has the heading %q", heading)
+	}
+	table, _, _ = strings.Cut(table, "\n\n")
+	var all []string
+	for _, cell := range allOf(`(?m)^\| ([^|]+) \|`, table) {
+		all = append(all, allOf("`(\\w+)`", cell)...)
+	}
+	return all
+}
+
+// TestTheDefaultPolicyInThePages compares what a deployment takes by default.
+func TestTheDefaultPolicyInThePages(t *testing.T) {
+	code, err := json.Marshal(policy.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, shown, _ := strings.Cut(string(readFile(t, sourceFile(t, "docs", "policy.md"))), "\n    {\"kinds\"")
+	shown, _, _ = strings.Cut(`{"kinds"`+shown, "\n\n")
+	if shown = strings.Join(strings.Fields(shown), ""); shown != string(code) {
+		t.Errorf("docs/policy.md shows the default policy\n%s\nand it is\n%s", shown, code)
+	}
+	size := fmt.Sprintf("up to %d bytes", policy.Default().Kinds["images"].MaxBytes)
+	for _, page := range []string{"deploy.md", "settings.md"} {
+		if !strings.Contains(strings.ReplaceAll(string(readFile(t, sourceFile(t, "docs", page))), ",", ""), size) {
+			t.Errorf("docs/%s does not say that pictures are taken %s", page, size)
+		}
+	}
+}
+
 // TestPagesNameWhatTheTemplateHas looks at every word in backticks that is written
 // as the template's names are.
 func TestPagesNameWhatTheTemplateHas(t *testing.T) {
 	template := string(readTemplate(t))
 	// Names of that form which are not the template's.
 	elsewhere := append(allOf("(?m)^\\| `(\\w+)` \\|", section(t, "Metrics")), "Records")
-	for _, page := range []string{"operations.md", "deploy.md", "scale.md", "costs.md"} {
+	for _, page := range []string{"operations.md", "deploy.md", "bugout.md", "scale.md", "costs.md"} {
 		for _, name := range allOf("`([A-Z][a-z]+(?:[A-Z][a-z]+)+)`", string(readFile(t, sourceFile(t, "docs", page)))) {
 			if !regexp.MustCompile(`\b`+name+`\b`).MatchString(template) && !slices.Contains(elsewhere, name) {
 				t.Errorf("docs/%s speaks of %s, which template.yaml does not know", page, name)
@@ -200,6 +284,37 @@ func TestPagesShowCommandsThatThereAre(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestPagesShowTestsThatThereAre looks for what a page's "go test" commands would run.
+func TestPagesShowTestsThatThereAre(t *testing.T) {
+	command := regexp.MustCompile(`go test (?:-[a-z]+ (?:acceptance )?)*\./([\w/]+)[^;&` + "`" + `\n]*`)
+	shown := 0
+	for _, page := range pages(t) {
+		for _, code := range codeOf(string(readFile(t, page))) {
+			for _, found := range command.FindAllStringSubmatch(code, -1) {
+				files, err := filepath.Glob(filepath.Join(sourceFile(t, filepath.FromSlash(found[1])), "*_test.go"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				var there []string
+				for _, file := range files {
+					there = append(there, allOf(`(?m)^func ((?:Test|Benchmark|Fuzz)\w+)\(`, string(readFile(t, file)))...)
+				}
+				for _, pattern := range allOf(`-(?:run|bench) '?([\w|]+)`, found[0]) {
+					for name := range strings.SplitSeq(pattern, "|") {
+						shown++
+						if !strings.Contains(strings.Join(there, " "), name) {
+							t.Errorf("%s: no test of ./%s is named by %q", page, found[1], name)
+						}
+					}
+				}
+			}
+		}
+	}
+	if shown < 15 {
+		t.Errorf("only %d patterns of tests were found", shown)
 	}
 }
 

@@ -94,6 +94,15 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 	holds("the table removes by the attribute that the store writes",
 		strings.Contains(x.at(t, "Resources", "RecordsTable", "Properties"),
 			"TimeToLiveSpecification: {AttributeName: forget, Enabled: true}"))
+	devRest := codeNumber(t, `load\("(\d+)"\)`, "cmd", "hatchery", "dev_settings.go") +
+		codeNumber(t, `visibilitySlack = (\d+) \* time\.Second`, "shared", "local", "local.go")
+	holds("dev tries a message as often as the template does",
+		codeNumber(t, `maxReceives += (\d+)`, "shared", "local", "local.go") == receives)
+	for page, says := range map[string]string{"operations.md": "Tries come %d seconds apart",
+		"sam-local.md": "A message comes again after %d seconds"} {
+		holds(fmt.Sprintf("docs/%s says how long a message rests in dev", page),
+			strings.Contains(string(readFile(t, sourceFile(t, "docs", page))), fmt.Sprintf(says, devRest)))
+	}
 	window := x.number(t, "Resources", "ValidatorFunction", "Properties", "Events", "Arrived", "Properties",
 		"MaximumBatchingWindowInSeconds")
 	for _, choice := range []int{60, 120, 180, 300, 600, 900} {

@@ -75,6 +75,19 @@ func noArguments(command *cobra.Command, args []string) error {
 	return nil
 }
 
+// helpTemplate has what most people look for first: how it is used.
+const helpTemplate = `Usage:
+  {{.UseLine}}
+
+Examples:
+{{.Example}}
+
+{{.Long}}
+
+Flags:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
+`
+
 // run is the whole program; it gives the exit code.
 func run(ctx context.Context, args []string, term terminal) int {
 	root := &cobra.Command{
@@ -105,6 +118,11 @@ Settings are environment variables: hatchery help environment.`,
 	})
 	root.AddCommand(devCommand(term), checkCommand(term), reconcileCommand(term), bugoutCommand(term),
 		migrateCommand(term), environmentTopic())
+	for _, command := range root.Commands() {
+		if command.HasExample() {
+			command.SetHelpTemplate(helpTemplate)
+		}
+	}
 
 	err := root.ExecuteContext(ctx)
 	if err == nil {

@@ -11,7 +11,7 @@
 // # What is done with the caller's token
 //
 // It is sent to the application and to nobody else, with one exception: Bugout's own application answers 500 for a bad
-// token, and where it is the application (Options.Brood), Bugout's auth server, whose token it is, is asked after such
+// token, and where it is the application (Options.Bugout), Bugout's auth server, whose token it is, is asked after such
 // a 500. No redirect is followed, whatever its target. Proxies named by environment variables (HTTP_PROXY and its kin)
 // are not used: such a setting easily leaks from a developer's shell into a deployment, and one more party would see
 // every token. An application that can only be reached by a proxy needs a gateway address of its own as base URL.

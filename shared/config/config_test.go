@@ -294,6 +294,29 @@ func TestASecretIsNeverShown(t *testing.T) {
 	}
 }
 
+// TestTheDefaultsInTheTableAreThoseOfLoad: what the table calls a default changes nothing when it is set.
+func TestTheDefaultsInTheTableAreThoseOfLoad(t *testing.T) {
+	unset, err := config.Load(with().get)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for _, s := range config.Settings() {
+		value, _, _ := strings.Cut(s.Default, ":") // what follows explains it
+		if value == "none" || strings.Contains(value, " ") || s.Name == "HATCHERY_POLICY" {
+			continue // there is none, or it is said in words
+		}
+		tried++
+		set, err := config.Load(with(s.Name, value).get)
+		if err != nil || !reflect.DeepEqual(set, unset) {
+			t.Errorf("%s=%s, the table's default, is not what an unset one means: %+v, %v", s.Name, value, set, err)
+		}
+	}
+	if tried < 10 {
+		t.Errorf("only %d settings have a default that can be set", tried)
+	}
+}
+
 func TestTheSettingsAreDocumented(t *testing.T) {
 	const file = "../../docs/settings.md"
 	var b strings.Builder

@@ -5,9 +5,9 @@
 //
 //   - With bytes in quarantine, and older than any message of theirs can still be ([Limits.Overdue], counted from
 //     the newest of the bytes' arrival and the last time that it was sent again): sent again. The record counts
-//     that first, by compare-and-set, so that two reconcilers, or a crash in between, never send more often than
+//     that first, by compare-and-swap, so that two reconcilers, or a crash in between, never send more often than
 //     [Limits.Resends]. After that the upload is reported and not sent any more.
-//   - Without bytes, [Limits.Missing] after they could last have come: given up, as never_arrived. When there is a
+//   - Without bytes, [Limits.Missing] after they could last have come: expired, as never_arrived. When there is a
 //     promoted copy all the same, the verdict was lost or never came, and it is sent again instead: the validator
 //     judges the copy.
 //

@@ -1,5 +1,5 @@
-// Package upload holds the words and the decisions of the pipeline: what an
-// upload is, who may change its state, and what is done with its bytes.
+// Package upload is the domain: what an upload is, how its record may change, and
+// what is done with its bytes.
 //
 // # The life of an upload
 //
@@ -7,13 +7,14 @@
 //	  │         (or a signed form with which the client writes there itself)
 //	Validate    the validator reads exactly one version of the object, once:
 //	  │         signature, container, dimensions, SHA-256
-//	  ├─ refused   settle pending → rejected; the bytes stay in quarantine
+//	  ├─ rejected  settle pending → rejected; the bytes stay in quarantine
 //	  └─ allowed   copy that version, create-only, to its place under files/,
 //	               settle pending → stored, then delete the quarantine version
-//	Delete      swap to deleted first, then remove every version of both keys
+//	Delete      make it a tombstone first, then remove every version of both keys
 //
-// Only a stored record is served, and always by the version id of the copy
-// that its verdict names.
+// Every change of a record is a [Transition]; lifecycle.go has all of them. Only a
+// stored record is served, and always by the version id of the copy that its verdict
+// names.
 //
 // # What always holds
 //
@@ -23,7 +24,7 @@
 //     is pending with its bytes still in quarantine, whatever became of its
 //     message. Crashes between any two steps, ambiguous time-outs and repeated,
 //     reordered or late deliveries do not change that.
-//  3. A rejection is a result. Only trouble (the stores, the network) is an
+//  3. A rejection is a result. Only a failure (of a store, of the network) is an
 //     error, and only an error is retried.
 //  4. What the caller says (name, type, size, checksum) is compared, never
 //     stored as a fact.
