@@ -56,8 +56,8 @@ made when it is missing. Region and credentials are those of AWS's environment. 
 dev's own when that has none, and with --containers, because functions there are given
 these.
 
-Everything listens on 127.0.0.1 alone, where
-no other machine reaches it, unless --listen or another address says otherwise.
+Everything listens on 127.0.0.1 alone, where no other machine reaches it, unless
+--listen or another address says otherwise.
 
 It exits 0 when it was asked to end, 2 when it was used wrongly or a setting has a
 fault, and 3 when another system failed, or an address or the folder is taken.

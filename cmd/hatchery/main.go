@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -116,9 +117,10 @@ Settings are environment variables: hatchery help environment.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%w\nSee '%s --help'.", err, c.CommandPath())
 	})
-	root.AddCommand(devCommand(term), checkCommand(term), reconcileCommand(term), bugoutCommand(term),
+	bugout := bugoutCommand(term)
+	root.AddCommand(devCommand(term), checkCommand(term), reconcileCommand(term), bugout,
 		migrateCommand(term), environmentTopic())
-	for _, command := range root.Commands() {
+	for _, command := range slices.Concat(root.Commands(), bugout.Commands()) {
 		if command.HasExample() {
 			command.SetHelpTemplate(helpTemplate)
 		}

@@ -29,7 +29,7 @@ type listedTo struct {
 	Number int
 }
 
-// Under implements upload.Inventory. As in S3 a delete marker takes a place in its
+// ListVersions implements upload.Inventory. As in S3 a delete marker takes a place in its
 // page, and is then left out.
 func (o *Objects) ListVersions(ctx context.Context, prefix string, cursor upload.Cursor,
 	limit int) (upload.InventoryPage, error) {

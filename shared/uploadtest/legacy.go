@@ -39,7 +39,7 @@ func (o *LegacyImages) get(ctx context.Context, ref upload.Ref) ([]byte, error) 
 	return body, ctx.Err()
 }
 
-// Look implements upload.LegacyImages.
+// Head implements upload.LegacyImages.
 func (o *LegacyImages) Head(ctx context.Context, ref upload.Ref) (upload.LegacyImage, error) {
 	body, err := o.get(ctx, ref)
 	return upload.LegacyImage{Size: int64(len(body)), Head: bytes.Clone(body[:min(len(body), upload.LegacyHead)])}, err

@@ -74,7 +74,7 @@ func New(client *eventbridge.Client, bus, bucket string, layout upload.Layout) *
 	return &Notifier{client: client, bus: bus, bucket: bucket, layout: layout, timeout: 10 * time.Second, sleep: sleep}
 }
 
-// Tell puts the event of a verdict on the bus. Without an error the bus has it.
+// Notify puts the event of a verdict on the bus. Without an error the bus has it.
 // After an error it may have it.
 func (t *Notifier) Notify(ctx context.Context, settled upload.Record) error {
 	entry, err := t.entry(settled)

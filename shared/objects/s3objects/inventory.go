@@ -53,7 +53,7 @@ func parseMarker(c upload.Cursor, prefix string) (marker, error) {
 	return m, nil
 }
 
-// Under implements upload.Inventory.
+// ListVersions implements upload.Inventory.
 func (s *Store) ListVersions(ctx context.Context, prefix string, cursor upload.Cursor,
 	limit int) (upload.InventoryPage, error) {
 	if limit < 1 || limit > upload.MaxPage {
