@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"hatchery/shared/api"
 	"hatchery/shared/config"
@@ -75,7 +76,11 @@ Settings: hatchery help environment. Functions under sam local: docs/sam-local.m
 			return dev(cmd.Context(), f, term)
 		},
 	}
-	flags := command.Flags()
+	f.addTo(command.Flags())
+	return command
+}
+
+func (f *devFlags) addTo(flags *pflag.FlagSet) {
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "the API's `address`")
 	flags.StringVar(&f.s3Listen, "s3-listen", "127.0.0.1:0", "the S3 server's `address`; port 0 is chosen once and kept")
 	flags.StringVar(&f.sqsListen, "sqs-listen", "127.0.0.1:0", "the SQS endpoint's `address`; port 0 as for S3")
@@ -103,7 +108,6 @@ Settings: hatchery help environment. Functions under sam local: docs/sam-local.m
 		"sqlite, in the data folder; dynamodb, in memory or where --dynamodb says; or bugout")
 	flags.StringVar(&f.policy, "policy", "", "read the policy from this JSON `file`")
 	flags.BoolVar(&f.json, "json", false, "print the endpoints and the log as JSON, one object a line")
-	return command
 }
 
 const sweepEvery = time.Minute
@@ -138,10 +142,8 @@ func dev(ctx context.Context, f devFlags, term terminal) (err error) {
 	if settings.Records == config.RecordsBugout && f.bugout == "" {
 		settings.Bugout = standIn(at)
 	}
-	if settings.Legacy.Bucket != "" {
-		if err := openLegacy(ctx, pipeline.S3Client(at.AWS()), settings.Legacy.Bucket); err != nil {
-			return system(err)
-		}
+	if err := openLegacy(ctx, pipeline.S3Client(at.AWS()), settings.Legacy.Bucket); err != nil {
+		return system(err)
 	}
 	records, closeRecords, err := openRecords(ctx, settings, stack, log)
 	if err != nil {

@@ -109,9 +109,12 @@ func checkedStore(ctx context.Context, b config.Bugout, log *slog.Logger) (*bugo
 	return store, nil
 }
 
-// openLegacy makes the bucket of the replaced service's images, which dev serves
-// like its own. To try it, put some there.
+// openLegacy makes the bucket of the replaced service's images, if one is set. Dev serves
+// it like its own. To try it, put some there.
 func openLegacy(ctx context.Context, client *s3.Client, bucket string) error {
+	if bucket == "" {
+		return nil
+	}
 	_, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket})
 	if _, existing := errors.AsType[*types.BucketAlreadyOwnedByYou](err); existing {
 		return nil

@@ -127,24 +127,29 @@ func (s *Server) authorized(what string, do action) http.HandlerFunc {
 			return do(r, who)
 		}
 		answer := perform()
-		switch trouble {
-		case HappensTwice:
+		if trouble == HappensTwice {
 			answer = perform()
-		case FailsAfter:
-			answer = serverError
-		case SilentAfter:
-			s.silent(r, nil)
-			return
-		case BreaksOff:
-			w.Header().Set("Content-Type", "application/json")
-			w.Header().Set("Content-Length", "1000")
-			w.WriteHeader(http.StatusOK)
-			_, _ = w.Write([]byte(`{"id": "`)) // the connection breaks in any case
-			panic(http.ErrAbortHandler)
-		case Nonsense:
-			_, _ = w.Write([]byte("<html>a proxy's page</html>")) // it fails when the caller is gone
-			return
 		}
+		s.deliver(w, r, answer, trouble)
+	}
+}
+
+// deliver sends an answer, unless that is what goes wrong.
+func (s *Server) deliver(w http.ResponseWriter, r *http.Request, answer *reply, trouble Trouble) {
+	switch trouble {
+	case FailsAfter:
+		serverError.write(w)
+	case SilentAfter:
+		s.silent(r, nil)
+	case BreaksOff:
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", "1000")
+		w.WriteHeader(http.StatusOK)
+		_, _ = w.Write([]byte(`{"id": "`)) // the connection breaks in any case
+		panic(http.ErrAbortHandler)
+	case Nonsense:
+		_, _ = w.Write([]byte("<html>a proxy's page</html>")) // it fails when the caller is gone
+	default:
 		answer.write(w)
 	}
 }
