@@ -36,7 +36,7 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 	tombstone := upload.TombstoneLife(int(quarantine / day))
 	limits := reconcile.DefaultLimits(receives, visibility)
 	once := codeNumber(t, `idempotencyKeyLife = (\d+) \* time\.Hour`, "shared", "api", "idempotency.go")
-	again := codeNumber(t, `reenqueuedReceptions = (\d+)`, "shared", "validator", "validator.go")
+	again := codeNumber(t, `resentReceptions = (\d+)`, "shared", "validator", "validator.go")
 
 	rows := [][3]string{
 		{"signed form", words(form), "`FormSeconds`, at most 60 minutes"},

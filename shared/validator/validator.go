@@ -96,7 +96,7 @@ func (v *Validator) handle(ctx context.Context, message events.SQSMessage, invoc
 	if _, resent := message.MessageAttributes[arrival.ResendAttribute]; resent {
 		log = log.With("reenqueued", true)
 		n, err := strconv.Atoi(receiveCount)
-		spent = err == nil && n > reenqueuedReceptions
+		spent = err == nil && n > resentReceptions
 	}
 	defer v.failOnPanic(ctx, log, &done)
 	parsed, err := arrival.Parse([]byte(message.Body))
@@ -128,11 +128,11 @@ func (v *Validator) handle(ctx context.Context, message events.SQSMessage, invoc
 	return done
 }
 
-// reenqueuedReceptions is how often a message that the reconciler sent is tried. It is acknowledged afterwards,
+// resentReceptions is how often a message that the reconciler sent is tried. It is acknowledged afterwards,
 // untried: fewer than any queue's maxReceiveCount here, so that such a message does not become one more dead
 // letter, though trying it ends the whole function every time. (A neighbour in its batch that ends the function, or
 // a function that cannot start, still counts receptions of it.)
-const reenqueuedReceptions = 3
+const resentReceptions = 3
 
 // wasRejected says whether the upload was rejected because of this very version. What may be left to do then is to
 // notify the application, and no later message would: so it is tried as often as any other, and its dead letter
