@@ -3,6 +3,7 @@ package upload
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"hatchery/shared/policy"
@@ -20,11 +21,13 @@ const (
 	Deleted  Status = "deleted"
 )
 
-// ParseStatus reads one of the four statuses.
+// Statuses gives all of them, in the order of a life.
+func Statuses() []Status { return []Status{Pending, Stored, Rejected, Deleted} }
+
+// ParseStatus reads one of the Statuses.
 func ParseStatus(s string) (Status, error) {
-	switch st := Status(s); st {
-	case Pending, Stored, Rejected, Deleted:
-		return st, nil
+	if slices.Contains(Statuses(), Status(s)) {
+		return Status(s), nil
 	}
 	return "", fmt.Errorf("status %q is none of pending, stored, rejected, deleted", s)
 }

@@ -93,7 +93,7 @@ func (s *Store) List(ctx context.Context, q upload.Query) (_ upload.Page, err er
 	}
 	statuses := []upload.Status{q.Status}
 	if q.Status == "" {
-		statuses = []upload.Status{upload.Pending, upload.Stored, upload.Rejected, upload.Deleted}
+		statuses = upload.Statuses()
 	}
 	pk := entryKey(q.Journal, q.Entry, q.Kind)
 	var sources []*mergeSource
