@@ -53,8 +53,8 @@ func call[T any](ctx context.Context, s *limited, do func() (T, error)) (T, erro
 
 func (s *limited) broken() bool { return int(s.calls.Load()) > s.left }
 
-func (s *limited) Create(ctx context.Context, r upload.Record, once *upload.IdempotencyKey) (upload.Record, error) {
-	return call(ctx, s, func() (upload.Record, error) { return s.Records.Create(ctx, r, once) })
+func (s *limited) Create(ctx context.Context, r upload.Record, key *upload.IdempotencyKey) (upload.Record, error) {
+	return call(ctx, s, func() (upload.Record, error) { return s.Records.Create(ctx, r, key) })
 }
 
 func (s *limited) Get(ctx context.Context, ref upload.Ref) (upload.Record, error) {
@@ -307,22 +307,22 @@ type rejecting struct {
 	all bool
 }
 
-func (p rejecting) Create(ctx context.Context, r upload.Record, once *upload.IdempotencyKey) (upload.Record, error) {
+func (p rejecting) Create(ctx context.Context, r upload.Record, key *upload.IdempotencyKey) (upload.Record, error) {
 	if p.all || (r.ID[len(r.ID)-1]-'0')%2 == 1 {
 		return r, fmt.Errorf("%s: %s", r.ID, strings.Repeat("é", 5000))
 	}
-	return p.Records.Create(ctx, r, once)
+	return p.Records.Create(ctx, r, key)
 }
 
 // repeating is a store in which a creation that was given up happens just before the
 // next one.
 type repeating struct{ upload.Records }
 
-func (h repeating) Create(ctx context.Context, r upload.Record, once *upload.IdempotencyKey) (upload.Record, error) {
-	if r, err := h.Records.Create(ctx, r, once); err != nil {
+func (h repeating) Create(ctx context.Context, r upload.Record, key *upload.IdempotencyKey) (upload.Record, error) {
+	if r, err := h.Records.Create(ctx, r, key); err != nil {
 		return r, err
 	}
-	return h.Records.Create(ctx, r, once)
+	return h.Records.Create(ctx, r, key)
 }
 
 func TestWhatWasGivenUpMayHappenAfterAll(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"hatchery/shared/upload"
 )
 
-// counter is a store that can cheaply say how many records All gives, for a progress bar: records that come and go
+// counter is a store that can cheaply say how many records Scan gives, for a progress bar: records that come and go
 // meanwhile make it a number of the past. SQLite counts its rows and Bugout's lists come whole; DynamoDB knows no
 // exact number without reading the table.
 type counter interface {

@@ -219,8 +219,8 @@ type watchedRecords struct {
 }
 
 func (s watchedRecords) Create(ctx context.Context, r upload.Record,
-	once *upload.IdempotencyKey) (upload.Record, error) {
-	return watched(s.w, "Create", func() (upload.Record, error) { return s.Records.Create(ctx, r, once) })
+	key *upload.IdempotencyKey) (upload.Record, error) {
+	return watched(s.w, "Create", func() (upload.Record, error) { return s.Records.Create(ctx, r, key) })
 }
 
 func (s watchedRecords) Get(ctx context.Context, ref upload.Ref) (upload.Record, error) {

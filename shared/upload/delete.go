@@ -15,17 +15,17 @@ import (
 // The bytes of a legacy image go before its record: none can arrive later, and where a
 // store keeps no tombstones nobody would find them again.
 func (p *Pipeline) Delete(ctx context.Context, ref Ref) (Record, error) {
-	if err := p.removeOld(ctx, ref); err != nil {
+	if err := p.removeLegacy(ctx, ref); err != nil {
 		return Record{}, err
 	}
 	now := p.Now()
 	deleted, err := p.Records.Update(ctx, ref, Delete(now, now.Add(p.TombstoneLife)))
 	if errors.Is(err, ErrNotFound) {
-		there, err := p.Records.Get(ctx, ref)
+		existing, err := p.Records.Get(ctx, ref)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return Record{}, fmt.Errorf("get record %s: %w", ref, err)
 		}
-		if err == nil && there.Status == Deleted {
+		if err == nil && existing.Status == Deleted {
 			if err := p.removeBoth(ctx, ref); err != nil {
 				return Record{}, err
 			}
@@ -45,10 +45,10 @@ func (p *Pipeline) removeBoth(ctx context.Context, ref Ref) error {
 	return errors.Join(p.removeAll(ctx, p.Layout.QuarantineKey(ref)), p.removeAll(ctx, p.Layout.FilesKey(ref)))
 }
 
-// removeOld removes the replaced service's object of an upload that has one. Where old
+// removeLegacy removes the replaced service's object of an upload that has one. Where old
 // images may be recorded and their bucket is not known, it is an error: the record is
 // all that says where the bytes are.
-func (p *Pipeline) removeOld(ctx context.Context, ref Ref) error {
+func (p *Pipeline) removeLegacy(ctx context.Context, ref Ref) error {
 	if p.LegacyImages == nil && p.Records.Atomic() {
 		return nil // records with legacy images among them are kept with their bucket
 	}
@@ -81,22 +81,4 @@ func (p *Pipeline) removeAll(ctx context.Context, key Key) error {
 		}
 	}
 	return nil
-}
-
-// NeedsWork says whether a version in quarantine still has work to do: its upload is
-// pending, or its bytes should have been removed. The sweep for lost events asks
-// it. A version without a record is nobody's: false.
-func (p *Pipeline) NeedsWork(ctx context.Context, key Key, version Version) (bool, error) {
-	ref, ok := p.Layout.ParseQuarantineKey(key)
-	if !ok {
-		return false, nil
-	}
-	record, err := p.Records.Get(ctx, ref)
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("get record %s: %w", ref, err)
-	}
-	return record.NeedsWork(version), nil
 }

@@ -21,11 +21,11 @@ func (p *Pipeline) Expire(ctx context.Context, ref Ref) (Record, error) {
 		return record, fmt.Errorf("give up record %s, which is %s: %w", ref, record.Status, ErrConflict)
 	}
 	for _, key := range []Key{p.Layout.QuarantineKey(ref), p.Layout.FilesKey(ref)} {
-		there, err := p.Objects.Versions(ctx, key)
+		existing, err := p.Objects.Versions(ctx, key)
 		if err != nil {
 			return Record{}, fmt.Errorf("list versions of object %q: %w", key, err)
 		}
-		if len(there) > 0 {
+		if len(existing) > 0 {
 			return record, fmt.Errorf("give up record %s, of which there is %q: %w", ref, key, ErrConflict)
 		}
 	}

@@ -119,13 +119,13 @@ func (p *Pipeline) notAdopted(ctx context.Context, ref Ref, copied Copy, cause e
 	if !errors.Is(cause, ErrNotFound) && !errors.Is(cause, ErrConflict) {
 		return cause
 	}
-	there, err := p.Records.Get(ctx, ref)
+	existing, err := p.Records.Get(ctx, ref)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return errors.Join(cause, fmt.Errorf("get record %s: %w", ref, err))
 	}
-	if err != nil || there.Status == Deleted {
+	if err != nil || existing.Status == Deleted {
 		if err := p.Objects.Remove(ctx, p.Layout.FilesKey(ref), copied.Version); err != nil {
-			return errors.Join(cause, fmt.Errorf("take back the copy of %s: %w", ref, err))
+			return errors.Join(cause, fmt.Errorf("remove the copy of %s: %w", ref, err))
 		}
 	}
 	return cause

@@ -50,7 +50,7 @@ type Records interface {
 
 	// Update reads a record, asks t.To what to make of it, and writes that if nothing
 	// else was written meanwhile; else it asks again. It returns the record as it then
-	// stands. An error of To is returned as it is, nothing is written then, nor where To
+	// stands. An error of To is returned, and nothing is written then, nor where To
 	// gives an equal record. After a write whose answer was lost it recognises its own,
 	// and returns what it made. ErrNotFound: there is no record.
 	//

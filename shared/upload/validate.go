@@ -256,3 +256,21 @@ func (p *Pipeline) removeArrived(ctx context.Context, a arrived) error {
 	}
 	return nil
 }
+
+// NeedsWork says whether a version in quarantine still has work to do: its upload is
+// pending, or its bytes should have been removed. The sweep of hatchery dev
+// for lost events asks it. A version without a record is nobody's: false.
+func (p *Pipeline) NeedsWork(ctx context.Context, key Key, version Version) (bool, error) {
+	ref, ok := p.Layout.ParseQuarantineKey(key)
+	if !ok {
+		return false, nil
+	}
+	record, err := p.Records.Get(ctx, ref)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("get record %s: %w", ref, err)
+	}
+	return record.NeedsWork(version), nil
+}

@@ -68,9 +68,9 @@ func Post(target int, b Body) Actor {
 }
 
 // Accept is a caller of the API that sends a body with the request, then a
-// validator that gets the event of it. Several with the same once (not "") are
+// validator that gets the event of it. Several with the same key (not "") are
 // one request that is repeated under its idempotency key.
-func Accept(b Body, d upload.Declared, once string) Actor {
+func Accept(b Body, d upload.Declared, key string) Actor {
 	return Actor{name: "caller that sends " + b.Name, accepts: true, run: func(s *script) {
 		s.execution.oracle.addBody(b)
 		draft, err := s.pipeline.Draft(upload.Request{Journal: journal, Entry: entry, Kind: kind, Filename: filename,
@@ -79,8 +79,8 @@ func Accept(b Body, d upload.Declared, once string) Actor {
 			panic(fmt.Sprintf("scenario %s: %v", s.execution.scenario.Name, err))
 		}
 		var claim *upload.IdempotencyKey
-		if once != "" {
-			claim = &upload.IdempotencyKey{Scope: "s", Key: once, Fingerprint: sumOf(b.Data), Expires: start.Add(24 * time.Hour)}
+		if key != "" {
+			claim = &upload.IdempotencyKey{Scope: "s", Key: key, Fingerprint: sumOf(b.Data), Expires: start.Add(24 * time.Hour)}
 		}
 		r, err := s.pipeline.Accept(context.Background(), draft, claim, bytes.NewReader(b.Data), int64(len(b.Data)))
 		if err == nil {

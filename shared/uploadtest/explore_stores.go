@@ -107,10 +107,10 @@ type scheduledRecords struct {
 }
 
 func (s *scheduledRecords) Create(ctx context.Context, r upload.Record,
-	once *upload.IdempotencyKey) (upload.Record, error) {
+	key *upload.IdempotencyKey) (upload.Record, error) {
 	return perform(s.execution, s.actor, writeCall("create record", brief(r.ID)), showRecord,
 		func() (upload.Record, error) {
-			return s.Records.Create(ctx, r, once)
+			return s.Records.Create(ctx, r, key)
 		})
 }
 

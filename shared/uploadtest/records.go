@@ -183,7 +183,7 @@ func (s *Records) Update(ctx context.Context, ref upload.Ref, t upload.Transitio
 	if err != nil {
 		return upload.Record{}, err
 	}
-	if after.Status == upload.Deleted && !s.options.Swap {
+	if t.Name == upload.DeleteName && !s.options.Swap {
 		delete(s.records, ref)
 		s.removed[ref] = true
 	} else {

@@ -333,7 +333,7 @@ var everyCases = []recordsCase{
 				return err
 			},
 			"Reopen": func() error { _, err := s.store.Update(ended, x.Ref(), upload.Reopen()); return err },
-			"NoteFailure": func() error {
+			"CountFailure": func() error {
 				return upload.NoteFailure(ended, s.store, p.Ref(), upload.Failure{At: s.clock.now()})
 			},
 			"Usage": func() error { _, err := s.store.Usage(ended, p.Journal, p.Entry, p.Kind); return err },
@@ -385,5 +385,6 @@ var everyCases = []recordsCase{
 // lists are all lists, by name, that give pending records.
 func (s *recordsSuite) lists() map[string]list {
 	return map[string]list{"List": s.list(upload.Pending), "List of stored": s.list(upload.Stored),
-		"PendingBefore": s.before(s.clock.now().Add(time.Hour)), "ByStatus": s.byStatus(upload.Pending), "All": s.all}
+		"Scan of pending before": s.before(s.clock.now().Add(time.Hour)), "Scan of a status": s.byStatus(upload.Pending),
+		"Scan": s.all}
 }

@@ -25,10 +25,13 @@ func (s *Store) Update(ctx context.Context, ref upload.Ref, t upload.Transition)
 	}
 	before := existing[0]
 	after, err := t.To(before.Record)
-	if err != nil {
+	switch {
+	case before.Status == upload.Deleted && errors.Is(err, upload.ErrNotFound):
+		// There are no tombstones here: what somebody marked so by hand is deleted like any other.
+		return before.Record, s.removeAll(ctx, existing)
+	case err != nil:
 		return upload.Record{}, err
-	}
-	if after.Status == upload.Deleted {
+	case after.Status == upload.Deleted && before.Status != upload.Deleted:
 		return after, s.removeAll(ctx, existing)
 	}
 	if before.Status == upload.Pending && after.Status == upload.Stored {

@@ -259,3 +259,29 @@ func TestPlainHTTPIsForPlacesNearBy(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatSomebodyMarkedAsDeletedIsOnlyRemovedByADeletion: nothing here writes that status.
+func TestWhatSomebodyMarkedAsDeletedIsOnlyRemovedByADeletion(t *testing.T) {
+	s := brood(t, nil)
+	marked := legacyImage(legacyID)
+	marked["status"] = "deleted"
+	create(t, s, marked)
+	store := storeOn(t, s, nil)
+	ref := upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: legacyID}
+	if err := upload.NoteFailure(t.Context(), store, ref, upload.Failure{At: noon, Message: "slow"}); err != nil {
+		t.Errorf("count a failure: %v", err)
+	}
+	if _, err := store.Update(t.Context(), ref, upload.CountResend(0, noon)); err != nil {
+		t.Errorf("count a further message: %v", err)
+	}
+	if r, err := store.Get(t.Context(), ref); err != nil || r.Status != upload.Deleted || r.Failures != 0 ||
+		r.Resends != 1 {
+		t.Errorf("it is %+v, %v", r, err)
+	}
+	if _, err := store.Update(t.Context(), ref, upload.Delete(noon, noon)); err != nil {
+		t.Errorf("delete: %v", err)
+	}
+	if _, err := store.Get(t.Context(), ref); !errors.Is(err, upload.ErrNotFound) {
+		t.Errorf("after its deletion: %v", err)
+	}
+}

@@ -63,7 +63,7 @@ func TestAVerdictThatWasReadBackMayBeUndone(t *testing.T) {
 	}
 	write()
 	if err := <-noted; err != nil {
-		t.Errorf("NoteFailure: %v", err)
+		t.Errorf("count a failure: %v", err)
 	}
 	got, err := store.Get(t.Context(), r.Ref())
 	if err != nil || got.Status != upload.Pending || got.JudgedVersion != "" || got.ServedVersion != "" ||

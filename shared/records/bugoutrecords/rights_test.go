@@ -16,27 +16,27 @@ import (
 func everyMethod(ctx context.Context, store *bugoutrecords.Store, r upload.Record) map[string]func() error {
 	ref, key := r.Ref(), &upload.IdempotencyKey{Scope: "s", Key: "k", Fingerprint: "f", Expires: noon.AddDate(100, 0, 0)}
 	return map[string]func() error{
-		"Create":        func() error { _, err := store.Create(ctx, r, nil); return err },
-		"Create, once":  func() error { _, err := store.Create(ctx, r, key); return err },
-		"Get":           func() error { _, err := store.Get(ctx, ref); return err },
-		"List":          func() error { return listAll(ctx, store) },
-		"Settle":        func() error { _, err := store.Update(ctx, ref, upload.Settle(storing())); return err },
-		"Delete":        func() error { _, err := store.Update(ctx, ref, upload.Delete(noon, noon)); return err },
-		"Reopen":        func() error { _, err := store.Update(ctx, ref, upload.Reopen()); return err },
-		"Adopt":         func() error { _, err := store.Update(ctx, ref, upload.Adopt(storing())); return err },
-		"NoteFailure":   func() error { return upload.NoteFailure(ctx, store, ref, upload.Failure{At: noon, Message: "no"}) },
-		"NoteReenqueue": func() error { _, err := store.Update(ctx, ref, upload.CountResend(0, noon)); return err },
-		"Usage":         func() error { _, err := store.Usage(ctx, "j", "e", "images"); return err },
-		"PendingBefore": func() error {
+		"Create":       func() error { _, err := store.Create(ctx, r, nil); return err },
+		"Create, once": func() error { _, err := store.Create(ctx, r, key); return err },
+		"Get":          func() error { _, err := store.Get(ctx, ref); return err },
+		"List":         func() error { return listAll(ctx, store) },
+		"Settle":       func() error { _, err := store.Update(ctx, ref, upload.Settle(storing())); return err },
+		"Delete":       func() error { _, err := store.Update(ctx, ref, upload.Delete(noon, noon)); return err },
+		"Reopen":       func() error { _, err := store.Update(ctx, ref, upload.Reopen()); return err },
+		"Adopt":        func() error { _, err := store.Update(ctx, ref, upload.Adopt(storing())); return err },
+		"CountFailure": func() error { return upload.NoteFailure(ctx, store, ref, upload.Failure{At: noon, Message: "no"}) },
+		"CountResend":  func() error { _, err := store.Update(ctx, ref, upload.CountResend(0, noon)); return err },
+		"Usage":        func() error { _, err := store.Usage(ctx, "j", "e", "images"); return err },
+		"Scan of pending before": func() error {
 			_, err := store.Scan(ctx,
 				upload.ScanQuery{Status: upload.Pending, Before: noon.AddDate(100, 0, 0), Cursor: "", Limit: 10})
 			return err
 		},
-		"ByStatus": func() error {
+		"Scan of a status": func() error {
 			_, err := store.Scan(ctx, upload.ScanQuery{Status: upload.Stored, Cursor: "", Limit: 10})
 			return err
 		},
-		"All":     func() error { _, err := store.Scan(ctx, upload.ScanQuery{Cursor: "", Limit: 10}); return err },
+		"Scan":    func() error { _, err := store.Scan(ctx, upload.ScanQuery{Cursor: "", Limit: 10}); return err },
 		"Count":   func() error { _, err := store.Count(ctx); return err },
 		"Note":    func() error { _, err := store.Note(ctx, "reconcile"); return err },
 		"SetNote": func() error { return store.SetNote(ctx, "reconcile", "x") },
@@ -115,14 +115,14 @@ func TestATokenThatMayReadAndNotChangeIsRefused(t *testing.T) {
 		t.Errorf("what is found is read: %+v, %v", got, err)
 	}
 	calls := everyMethod(t.Context(), reader, r)
-	for _, method := range []string{"Settle", "Delete", "NoteFailure", "NoteReenqueue", "SetNote"} {
+	for _, method := range []string{"Settle", "Delete", "CountFailure", "CountResend", "SetNote"} {
 		if err := calls[method](); !errors.Is(err, bugoutrecords.ErrRefused) || errors.Is(err, upload.ErrNotFound) ||
 			!strings.Contains(err.Error(), "may read resource") {
 			t.Errorf("%s: %v", method, err)
 		}
 	}
 	// It may see a part only, so no list of its is whole.
-	for _, method := range []string{"List", "Usage", "PendingBefore", "ByStatus", "All", "Count"} {
+	for _, method := range []string{"List", "Usage", "Scan of pending before", "Scan of a status", "Scan", "Count"} {
 		if err := calls[method](); !errors.Is(err, bugoutrecords.ErrRefused) ||
 			!strings.Contains(err.Error(), "is not in the application's group") {
 			t.Errorf("%s: %v", method, err)

@@ -83,14 +83,14 @@ func lists(t *testing.T, s *dynamorecords.Store) map[string]func(upload.Cursor, 
 	}
 	return map[string]func(upload.Cursor, int) (upload.Page, error){
 		"List": list(upload.Pending), "List of any": list(""),
-		"PendingBefore": func(c upload.Cursor, limit int) (upload.Page, error) {
+		"Scan of pending before": func(c upload.Cursor, limit int) (upload.Page, error) {
 			return s.Scan(t.Context(),
 				upload.ScanQuery{Status: upload.Pending, Before: draft(1).CreatedAt.Add(24 * time.Hour), Cursor: c, Limit: limit})
 		},
-		"ByStatus": func(c upload.Cursor, limit int) (upload.Page, error) {
+		"Scan of a status": func(c upload.Cursor, limit int) (upload.Page, error) {
 			return s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Cursor: c, Limit: limit})
 		},
-		"All": func(c upload.Cursor, limit int) (upload.Page, error) {
+		"Scan": func(c upload.Cursor, limit int) (upload.Page, error) {
 			return s.Scan(t.Context(), upload.ScanQuery{Cursor: c, Limit: limit})
 		},
 	}
@@ -138,7 +138,7 @@ func TestADamagedItemIsPassedOverInEveryList(t *testing.T) {
 			for what, err := range map[string]error{
 				"Get":    func() error { _, err := s.Get(t.Context(), draft(3).Ref()); return err }(),
 				"Create": func() error { _, err := s.Create(t.Context(), draft(3), nil); return err }(),
-				"NoteFailure": upload.NoteFailure(t.Context(), s, draft(3).Ref(),
+				"CountFailure": upload.NoteFailure(t.Context(), s, draft(3).Ref(),
 					upload.Failure{At: draft(3).CreatedAt, Message: "slow"}),
 			} {
 				if err == nil || errors.Is(err, upload.ErrNotFound) || !strings.Contains(err.Error(), "damaged") {
@@ -218,7 +218,7 @@ func TestAPageOfDamagedItemsHasANextOne(t *testing.T) {
 		if slices.Sort(got); !slices.Equal(got, want) || len(d.keys()) != damaged {
 			t.Errorf("%s gives %v", list, got)
 		}
-		if list != "All" && (pages != (damaged+2+limit-1)/limit || empty < 4) {
+		if list != "Scan" && (pages != (damaged+2+limit-1)/limit || empty < 4) {
 			t.Errorf("%s has %d pages, %d empty", list, pages, empty)
 		}
 		if asked := w.way.since(); len(asked) > 200 {

@@ -75,7 +75,7 @@ func changings(now time.Time) []changing {
 				return s.Update(ctx, r.Ref(), upload.Reopen())
 			},
 			func() upload.Record { return r }},
-		{"NoteFailure", "PutItem", pending,
+		{"CountFailure", "PutItem", pending,
 			func(ctx context.Context, s *dynamorecords.Store) (upload.Record, error) {
 				if err := upload.NoteFailure(ctx, s, r.Ref(), upload.Failure{At: at, Message: "slow"}); err != nil {
 					return upload.Record{}, err
@@ -87,7 +87,7 @@ func changings(now time.Time) []changing {
 				failed.Failures, failed.LastFailure = 1, &upload.Failure{At: at, Message: "slow"}
 				return failed
 			}},
-		{"NoteReenqueue", "PutItem", pending,
+		{"CountResend", "PutItem", pending,
 			func(ctx context.Context, s *dynamorecords.Store) (upload.Record, error) {
 				return s.Update(ctx, r.Ref(), upload.CountResend(0, at))
 			},
@@ -249,7 +249,7 @@ func TestReadsAreAskedAgain(t *testing.T) {
 		if page, err := s.Scan(t.Context(),
 			upload.ScanQuery{Status: upload.Pending, Before: r.CreatedAt.Add(time.Hour), Cursor: "", Limit: 10}); err != nil ||
 			len(page.Records) != 1 {
-			t.Errorf("PendingBefore gives %d records, %v", len(page.Records), err)
+			t.Errorf("the pending records are %d records, %v", len(page.Records), err)
 		}
 		if page, err := s.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: 10}); err != nil || len(page.Records) != 1 {
 			t.Errorf("All gives %d records, %v", len(page.Records), err)

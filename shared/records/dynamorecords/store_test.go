@@ -40,21 +40,19 @@ func TestCallsAskForWhatIsWritten(t *testing.T) {
 			"TransactWriteItems"},
 		{"Get", func() error { _, err := s.Get(t.Context(), draft(1).Ref()); return err }, "GetItem"},
 		{"Settle as stored", func() error {
-			_,
-				err := s.Update(t.Context(), draft(1).Ref(), upload.Settle(stores(1)))
+			_, err := s.Update(t.Context(), draft(1).Ref(), upload.Settle(stores(1)))
 			return err
 		}, "GetItem PutItem"},
 		{"Settle as rejected", func() error {
-			_,
-				err := s.Update(t.Context(), draft(2).Ref(), upload.Settle(rejects()))
+			_, err := s.Update(t.Context(), draft(2).Ref(), upload.Settle(rejects()))
 			return err
 		}, "GetItem PutItem"},
 		{"Reopen", func() error { _, err := s.Update(t.Context(), draft(2).Ref(), upload.Reopen()); return err },
 			"GetItem PutItem"},
-		{"NoteFailure", func() error {
+		{"CountFailure", func() error {
 			return upload.NoteFailure(t.Context(), s, draft(2).Ref(), upload.Failure{Message: "slow"})
 		}, "GetItem PutItem"},
-		{"NoteReenqueue", func() error {
+		{"CountResend", func() error {
 			_, err := s.Update(t.Context(), draft(2).Ref(), upload.CountResend(0, w.now.now()))
 			return err
 		}, "GetItem PutItem"},
@@ -65,7 +63,7 @@ func TestCallsAskForWhatIsWritten(t *testing.T) {
 		{"List", func() error { _, err := s.List(t.Context(), list); return err }, "Query"},
 		{"Usage", func() error { _, err := s.Usage(t.Context(), list.Journal, list.Entry, list.Kind); return err },
 			"Query Query"},
-		{"ByStatus", func() error {
+		{"Scan of a status", func() error {
 			_, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Stored, Cursor: "", Limit: 100})
 			return err
 		}, "Query Query Query BatchGetItem"},
@@ -102,10 +100,10 @@ func TestATombstoneThatHasExpiredCountsAsGone(t *testing.T) {
 			return s.List(t.Context(),
 				upload.Query{Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Status: upload.Deleted, Cursor: c, Limit: n})
 		},
-		"ByStatus": func(c upload.Cursor, n int) (upload.Page, error) {
+		"Scan of a status": func(c upload.Cursor, n int) (upload.Page, error) {
 			return s.Scan(t.Context(), upload.ScanQuery{Status: upload.Deleted, Cursor: c, Limit: n})
 		},
-		"All": func(c upload.Cursor, n int) (upload.Page, error) {
+		"Scan": func(c upload.Cursor, n int) (upload.Page, error) {
 			return s.Scan(t.Context(), upload.ScanQuery{Cursor: c, Limit: n})
 		},
 	}
@@ -132,11 +130,11 @@ func TestATombstoneThatHasExpiredCountsAsGone(t *testing.T) {
 		t.Errorf("after it expired the record is %q", got)
 	}
 	for name, call := range map[string]func() error{
-		"Settle":        func() error { _, err := s.Update(t.Context(), r.Ref(), upload.Settle(stores(1))); return err },
-		"Delete":        func() error { _, err := s.Update(t.Context(), r.Ref(), upload.Delete(forget, forget)); return err },
-		"Reopen":        func() error { _, err := s.Update(t.Context(), r.Ref(), upload.Reopen()); return err },
-		"NoteFailure":   func() error { return upload.NoteFailure(t.Context(), s, r.Ref(), upload.Failure{}) },
-		"NoteReenqueue": func() error { _, err := s.Update(t.Context(), r.Ref(), upload.CountResend(0, forget)); return err },
+		"Settle":       func() error { _, err := s.Update(t.Context(), r.Ref(), upload.Settle(stores(1))); return err },
+		"Delete":       func() error { _, err := s.Update(t.Context(), r.Ref(), upload.Delete(forget, forget)); return err },
+		"Reopen":       func() error { _, err := s.Update(t.Context(), r.Ref(), upload.Reopen()); return err },
+		"CountFailure": func() error { return upload.NoteFailure(t.Context(), s, r.Ref(), upload.Failure{}) },
+		"CountResend":  func() error { _, err := s.Update(t.Context(), r.Ref(), upload.CountResend(0, forget)); return err },
 	} {
 		is(t, call(), upload.ErrNotFound, name)
 	}
@@ -216,7 +214,7 @@ func TestTwoThousandRecordsArePagedWholeAndSpread(t *testing.T) {
 		}
 	}
 	if got := rest(t, 299, before(s)); !slices.Equal(got, want) {
-		t.Errorf("PendingBefore gives %d records, or not oldest first", len(got))
+		t.Errorf("the pending records are %d records, or not oldest first", len(got))
 	}
 	page, err := s.Scan(t.Context(),
 		upload.ScanQuery{Status: upload.Pending, Before: draft(200).CreatedAt, Cursor: "", Limit: 100})

@@ -360,7 +360,7 @@ func TestARowWithAnUnknownStatusIsDamaged(t *testing.T) {
 	_, got := s.Get(t.Context(), r.Ref())
 	_, listed := s.Scan(t.Context(), upload.ScanQuery{Cursor: "", Limit: upload.MaxPage})
 	_, removed := s.Update(t.Context(), r.Ref(), upload.Delete(at, at))
-	for name, err := range map[string]error{"Get": got, "All": listed, "Delete": removed} {
+	for name, err := range map[string]error{"Get": got, "Scan": listed, "Delete": removed} {
 		if err == nil || !strings.Contains(err.Error(), path) ||
 			!strings.Contains(err.Error(), r.Ref().String()+` is damaged: status "archived"`) {
 			t.Errorf("%s: %v", name, err)
