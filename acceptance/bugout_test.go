@@ -27,7 +27,7 @@ import (
 const (
 	broodApplication = "4bf67555-b4f3-4a2e-95ff-7142d49d167b"
 	tokenSecret      = "hatchery/bugout-token"
-	oldImages        = "old-images"
+	legacyImages        = "old-images"
 	oldPrefix        = "dev/journals"
 	// What the deployment is known by, at first and after a rotation, and a caller.
 	firstToken  = "11111111-1111-4111-8111-c0ffee000001"
@@ -111,13 +111,13 @@ func TestTheDeployedStackWithBugout(t *testing.T) {
 	w := &broodStack{brood: brood, token: firstToken, spire: newSpire(t, brood.URL())}
 	e.target(t, "secretsmanager", "secretsmanager.CreateSecret",
 		map[string]any{"Name": tokenSecret, "SecretString": firstToken, "ClientRequestToken": entryID() + entryID()}, nil)
-	_, err = s3Client(e.config(root())).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(oldImages)})
+	_, err = s3Client(e.config(root())).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(legacyImages)})
 	check(t, err)
 
 	values := parameters("hatchery-bugout")
 	for name, value := range map[string]string{"ApplicationUrl": w.spire.URL, "ApplicationKind": "spire",
 		"Records": "bugout", "BugoutUrl": brood.URL(),
-		"BugoutApplicationId": broodApplication, "BugoutTokenSecret": tokenSecret, "LegacyBucket": oldImages,
+		"BugoutApplicationId": broodApplication, "BugoutTokenSecret": tokenSecret, "LegacyBucket": legacyImages,
 		"LegacyPrefix": oldPrefix} {
 		values[name] = value
 	}
@@ -154,7 +154,7 @@ func TestTheDeployedStackWithBugout(t *testing.T) {
 		check(t, entry.rejected(t.Context(), r, upload.TypeMismatch))
 	})
 	t.Run("callers hear what is wrong with them", func(t *testing.T) { w.refusesCallers(t) })
-	t.Run("an old image is listed, served and deleted", func(t *testing.T) { w.servesOldImages(t) })
+	t.Run("a legacy image is listed, served and deleted", func(t *testing.T) { w.servesLegacyImages(t) })
 	t.Run("without its right nothing is read, and the log names it", func(t *testing.T) { w.needsItsRights(t) })
 	t.Run("the reconciler runs, and notes how far it came", func(t *testing.T) { w.reconciles(t) })
 	t.Run("a verdict that Bugout lost is given again", func(t *testing.T) { w.restoresVerdicts(t) })
@@ -289,13 +289,13 @@ func (w *broodStack) refusesCallers(t *testing.T) {
 	}
 }
 
-// servesOldImages: what the replaced service recorded and stored is the entry's.
-func (w *broodStack) servesOldImages(t *testing.T) {
+// servesLegacyImages: what the replaced service recorded and stored is the entry's.
+func (w *broodStack) servesLegacyImages(t *testing.T) {
 	ctx, e, bytes := t.Context(), w.newEntry(), picture(t)
 	const id = "6f1f6c9e-6d70-4d33-9d0c-0d3e6b6d0a11"
 	key := aws.String(oldPrefix + "/" + e.journal + "/entries/" + e.id + "/images/" + id)
 	_, err := w.objects.PutObject(ctx,
-		&s3.PutObjectInput{Bucket: aws.String(oldImages), Key: key, Body: strings.NewReader(string(bytes))})
+		&s3.PutObjectInput{Bucket: aws.String(legacyImages), Key: key, Body: strings.NewReader(string(bytes))})
 	check(t, err)
 	old := map[string]string{"id": id, "journal_id": e.journal, "entry_id": e.id, "name": "old", "extension": "gif",
 		"created_at": "2022-05-06 07:08:09.101112"}
@@ -317,11 +317,11 @@ func (w *broodStack) servesOldImages(t *testing.T) {
 	check(t, err)
 	_, err = e.want(ctx, http.StatusNotFound, nil, http.MethodDelete, e.path("images", id), nil)
 	check(t, err)
-	if _, err := w.objects.HeadObject(ctx, &s3.HeadObjectInput{Bucket: aws.String(oldImages), Key: key}); err == nil {
-		t.Error("the old image is still in its bucket")
+	if _, err := w.objects.HeadObject(ctx, &s3.HeadObjectInput{Bucket: aws.String(legacyImages), Key: key}); err == nil {
+		t.Error("the legacy image is still in its bucket")
 	}
 	if there, err := w.resources(ctx, url.Values{"id": {id}}); err != nil || len(there) > 0 {
-		t.Errorf("the old image's resource: %v, %v", there, err)
+		t.Errorf("the legacy image's resource: %v, %v", there, err)
 	}
 }
 

@@ -61,7 +61,6 @@ var rules = []rule{
 		why: whyHandler},
 	{path: "shared/validator", may: handler("github.com/aws/aws-lambda-go/events"), why: whyHandler},
 	{path: "shared/reconcile", may: handler("shared/queue"), why: whyHandler},
-	{path: "shared/deadletter", may: handler("shared/queue"), why: whyHandler},
 	{path: "shared/migrate", may: handler(), inTests: aws("shared/records/..."), why: whyHandler},
 	{path: "shared/lambdahttp", may: []string{"github.com/aws/aws-lambda-go/events"}, inTests: []string{"shared/api"},
 		why: "turns events into requests for any http.Handler, so it knows none"},
@@ -136,7 +135,7 @@ var rules = []rule{
 
 	// Programs.
 	{path: "lambdas/*", may: []string{"..."},
-		mayNot: []string{"shared/local/...", "shared/records/sqliterecords", "shared/deadletter", "net/http/pprof", "expvar"},
+		mayNot: []string{"shared/local/...", "shared/records/sqliterecords", "net/http/pprof", "expvar"},
 		why: "a function's zip stays small and starts fast: nothing of the embedded stack or of the operator's tools, " +
 			"and nothing that opens a debugging route"},
 	{path: "lambdas/bootstrap/bootstraptest",

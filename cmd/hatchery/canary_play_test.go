@@ -321,8 +321,8 @@ func (p *play) strangers(path string) {
 	}
 }
 
-// oldImages asks for images that the replaced service recorded in Bugout.
-func (p *play) oldImages(path string) {
+// legacyImages asks for images that the replaced service recorded in Bugout.
+func (p *play) legacyImages(path string) {
 	p.t.Helper()
 	parts := strings.Split(path, "/")
 	for i, data := range [][]byte{pngOf(p.t, 6, 1), []byte("<script>"), pngOf(p.t, 40, 1), nil} {

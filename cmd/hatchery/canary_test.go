@@ -142,7 +142,7 @@ func (p *play) everything(t *testing.T, store string, seed uint64, asked *atomic
 	p.downloads(path, seed)
 	p.strangers(path)
 	if store == config.RecordsBugout && p.token == canary {
-		p.oldImages(strings.Replace(path, bait, bait+"-old", 1))
+		p.legacyImages(strings.Replace(path, bait, bait+"-old", 1))
 	}
 	for _, journal := range refusing {
 		before := asked.Load()

@@ -53,9 +53,8 @@ everything, any other token nothing.
 With --records dynamodb all is for one run, because dev's own DynamoDB is in memory: the
 data folder is a temporary one, and is gone at the end. With --dynamodb the records are
 kept in a DynamoDB that lasts, DynamoDB Local or AWS's. The table, ` + local.Table + `, is
-made when it is missing. Region and credentials are those of AWS's environment. They are
-dev's own when that has none, and with --containers, because functions there are given
-these.
+made when it is missing. AWS's own DynamoDB (https) is called with region and credentials
+of AWS's environment, any other (http) with dev's own, which stay the same.
 
 Everything listens on 127.0.0.1 alone, where no other machine reaches it, unless
 --listen or another address says otherwise.
@@ -127,7 +126,7 @@ func dev(ctx context.Context, f devFlags, term terminal) (err error) {
 		return err
 	}
 	log := f.log(term)
-	removeData, err := f.placeOfRecords(ctx)
+	removeData, err := f.placeOfRecords()
 	if err != nil {
 		return system(err)
 	}

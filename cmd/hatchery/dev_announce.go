@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"net/url"
 	"os"
@@ -257,7 +259,7 @@ func writeContainersFile(path string, settings config.Config, at local.Endpoints
 	}
 	text, err := json.MarshalIndent(map[string]any{"Parameters": variables}, "", "  ")
 	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o700) // not there when dev is for one run
+		err = makeDataFolder(filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
@@ -280,4 +282,16 @@ func atContainers(of, containers string) (string, error) {
 	}
 	u.Host = to.Host
 	return u.String(), nil
+}
+
+// makeDataFolder makes the folder where dev for one run, which has another one, found none. As in any that dev makes,
+// nothing in it is for a repository.
+func makeDataFolder(dir string) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return nil
+		}
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, ".gitignore"), []byte("*\n"), 0o600)
 }

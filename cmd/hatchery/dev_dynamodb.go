@@ -7,11 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/smithy-go/logging"
 
 	"hatchery/shared/config"
 	"hatchery/shared/local"
@@ -38,6 +35,10 @@ func (f devFlags) checkDynamoDB() error {
 		return usage("--dynamodb-listen is the address of dev's own DynamoDB, which there is none of with --dynamodb: " +
 			"leave one of them out")
 	}
+	if isAWS(f.dynamoDB) && f.containers != "" {
+		return usage("--containers: functions in containers are given dev's own credentials, which AWS does not know: " +
+			"leave it out, or name a DynamoDB Local with --dynamodb http://…")
+	}
 	u, err := url.Parse(f.dynamoDB)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
 		return usage("--dynamodb: found %q; want a URL, as http://127.0.0.1:8000 or "+
@@ -48,7 +49,7 @@ func (f devFlags) checkDynamoDB() error {
 
 // placeOfRecords completes the flags where the records are in DynamoDB. done removes what
 // was made for one run.
-func (f *devFlags) placeOfRecords(ctx context.Context) (done func() error, err error) {
+func (f *devFlags) placeOfRecords() (done func() error, err error) {
 	done = closeNothing
 	switch {
 	case f.forOneRun():
@@ -63,29 +64,16 @@ func (f *devFlags) placeOfRecords(ctx context.Context) (done func() error, err e
 		}
 		folder := f.data
 		done = func() error { return os.RemoveAll(folder) }
-	case f.dynamoDB != "" && f.containers == "":
-		// Functions in containers are given dev's own credentials, so that dev must use
-		// them, too: DynamoDB Local shows each access key tables of its own.
-		f.foreignKeys = haveKeys(ctx)
+	default:
+		f.foreignKeys = isAWS(f.dynamoDB)
 	}
 	return done, nil
 }
 
-// keysWithin bounds the search for credentials, for which there may be none.
-const keysWithin = 5 * time.Second
-
-// haveKeys says whether AWS's environment has credentials.
-func haveKeys(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, keysWithin)
-	defer cancel()
-	// That there are none is no news: the SDK would warn of it.
-	cloud, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(logging.Nop{}))
-	if err != nil {
-		return true // whoever uses them is told what is wrong
-	}
-	_, err = cloud.Credentials.Retrieve(ctx)
-	return err == nil
-}
+// isAWS says whether the URL is of AWS's own DynamoDB, which takes AWS's credentials. To
+// DynamoDB Local, which has tables of its own for each access key, dev shows its own ones:
+// they stay the same.
+func isAWS(url string) bool { return strings.HasPrefix(url, "https://") }
 
 // tableClient speaks with the DynamoDB that has the records of a dev.
 func tableClient(ctx context.Context, at local.Endpoints) (*dynamodb.Client, error) {
@@ -102,7 +90,7 @@ func tableClient(ctx context.Context, at local.Endpoints) (*dynamodb.Client, err
 	return dynamodb.NewFromConfig(machine, func(o *dynamodb.Options) {
 		o.BaseEndpoint = &at.DynamoDB
 		// DynamoDB Local sends no checksum with its errors, and the SDK would warn of each.
-		o.DisableValidateResponseChecksum = strings.HasPrefix(at.DynamoDB, "http://")
+		o.DisableValidateResponseChecksum = !isAWS(at.DynamoDB)
 	}), nil
 }
 

@@ -4,10 +4,14 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -154,12 +158,12 @@ func TestRecordsInADynamoDBThatLastsAreThereAtTheNextStart(t *testing.T) {
 	}
 }
 
-// A DynamoDB in AWS takes no keys that dev made up.
-func TestADynamoDBTakesTheCredentialsOfTheEnvironment(t *testing.T) {
-	theirs, data := t.TempDir(), t.TempDir()
-	url := string(startDynamoDB(t, theirs))
-	environment := []string{"AWS_ACCESS_KEY_ID=HATCHERYTEST", "AWS_SECRET_ACCESS_KEY=a secret of the tests",
-		"AWS_REGION=" + local.Region}
+// A DynamoDB in AWS, which is called over https, takes no keys that dev made up.
+func TestADynamoDBInAWSTakesTheCredentialsOfTheEnvironment(t *testing.T) {
+	url, environment := overTLS(t, string(startDynamoDB(t, t.TempDir())))
+	data := t.TempDir()
+	environment = append(environment, "AWS_ACCESS_KEY_ID=HATCHERYTEST", "AWS_SECRET_ACCESS_KEY=a secret of the tests",
+		"AWS_REGION="+local.Region)
 	for _, e := range environment {
 		name, value, _ := strings.Cut(e, "=")
 		t.Setenv(name, value)
@@ -176,7 +180,47 @@ func TestADynamoDBTakesTheCredentialsOfTheEnvironment(t *testing.T) {
 	}
 	code, errs = fails(t, "dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--records", "dynamodb",
 		"--dynamodb", url, "--containers", "127.0.0.1:0")
-	if code != exitSystem || !strings.Contains(errs, url) || !strings.Contains(errs, "dev's own credentials") {
-		t.Errorf("with credentials that it does not take: exit %d, %s", code, errs)
+	if code != exitUsage || !strings.Contains(errs, "--containers") || !strings.Contains(errs, "dev's own credentials") {
+		t.Errorf("with functions in containers: exit %d, %s", code, errs)
 	}
+	t.Setenv("AWS_REGION", "")
+	code, errs = fails(t, "dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--records", "dynamodb",
+		"--dynamodb", url)
+	if code != exitUsage || !strings.Contains(errs, "AWS_REGION") {
+		t.Errorf("without a region: exit %d, %s", code, errs)
+	}
+}
+
+// Any other, as DynamoDB Local, is shown dev's own keys, whatever AWS's environment says:
+// DynamoDB Local has tables of its own for each access key.
+func TestADynamoDBOverHTTPIsNotShownTheCredentialsOfTheEnvironment(t *testing.T) {
+	url := string(startDynamoDB(t, t.TempDir()))
+	t.Setenv("AWS_ACCESS_KEY_ID", "HATCHERYTEST")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "a secret of the tests")
+	t.Setenv("AWS_REGION", local.Region)
+	code, errs := fails(t, "dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--records", "dynamodb",
+		"--dynamodb", url)
+	if code != exitSystem || !strings.Contains(errs, url) || !strings.Contains(errs, "dev's own credentials") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+}
+
+// overTLS puts https before a server, and says which environment trusts it.
+func overTLS(t testing.TB, behind string) (address string, environment []string) {
+	t.Helper()
+	to, err := url.Parse(behind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewTLSServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		r.Out.Host = r.In.Host // It is signed.
+	}})
+	t.Cleanup(server.Close)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(file, certificate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return server.URL, []string{"AWS_CA_BUNDLE=" + file}
 }

@@ -59,7 +59,13 @@ func usage(format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Errorf(format, args...)}
 }
 
-func system(err error) error { return &exitError{exitSystem, err} }
+// system is for what another system made fail, unless it was decided otherwise already.
+func system(err error) error {
+	if decided, ok := errors.AsType[*exitError](err); ok {
+		return decided
+	}
+	return &exitError{exitSystem, err}
+}
 
 // closing is deferred: it adds to *err what the closing of something fails with.
 func closing(err *error, done func() error) {

@@ -230,7 +230,7 @@ func lookAtFiles(m *migrate.Migration, f migrateFlags, settings config.Config, c
 	}
 }
 
-// adopter judges and promotes old images.
+// adopter judges and promotes legacy images.
 func adopter(p *upload.Pipeline) func(context.Context, upload.Record, bool) (*upload.Reason, error) {
 	return func(ctx context.Context, r upload.Record, dry bool) (*upload.Reason, error) {
 		if dry {

@@ -52,8 +52,9 @@ func takeFolder(dir string) (*folder, error) {
 	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == oldTables }) {
 		return nil, fmt.Errorf("data folder %s: %s holds records that an earlier version kept with --records dynamodb, "+
 			"and this one cannot read it: choose another folder with --data, or start that version on this one with "+
-			"--records dynamodb, copy the records with what it exports and hatchery migrate --from dynamodb:%s --to sqlite:%s, "+
-			"and move %[2]s away", dir, oldTables, Table, filepath.Join(dir, "records.db"))
+			"--records dynamodb, copy its records with hatchery migrate --from dynamodb:%s --to sqlite:%s (in a shell with the "+
+			"exports that it prints), and move %[2]s away; move it away at once if you need none of these records",
+			dir, oldTables, Table, filepath.Join(dir, "records.db"))
 	}
 	f := &folder{dir: dir, lock: flock.New(filepath.Join(dir, lockFile))}
 	locked, err := f.lock.TryLock()

@@ -140,7 +140,7 @@ func Open(ctx context.Context, o Options) (_ *Stack, err error) {
 // listen takes the address of the API.
 func (s *Stack) listen(ctx context.Context) (err error) {
 	// Without a bound in time: large files pass.
-	if s.api, err = httpserver.Listen(ctx, s.o.Listen, 0, s.o.Log); err != nil {
+	if s.api, err = httpserver.Listen(ctx, s.o.Listen, 0, 0, s.o.Log); err != nil {
 		return fmt.Errorf("serve the API: %w (choose another with --listen, 127.0.0.1:0 for any free port)", err)
 	}
 	s.closers = append(s.closers, s.api.Close)

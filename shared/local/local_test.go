@@ -34,7 +34,7 @@ func something() bool { return true }
 func nothing() bool { return false }
 
 // running is a stack with its handlers, until stop.
-func running(t *testing.T, dir string, validate local.Function, owes func() bool) (at local.Endpoints, stop func()) {
+func running(t *testing.T, dir string, validate local.Function, needsWork func() bool) (at local.Endpoints, stop func()) {
 	t.Helper()
 	stack, err := local.Open(t.Context(), options(dir))
 	if err != nil {
@@ -44,7 +44,7 @@ func running(t *testing.T, dir string, validate local.Function, owes func() bool
 	ended := make(chan error, 1)
 	go func() {
 		ended <- stack.Run(ctx, local.Handlers{API: http.NotFoundHandler(), Validate: validate,
-			NeedsWork: func(context.Context, string, string) (bool, error) { return owes(), nil }})
+			NeedsWork: func(context.Context, string, string) (bool, error) { return needsWork(), nil }})
 	}()
 	return stack.Endpoints(), func() {
 		t.Helper()

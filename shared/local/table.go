@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,28 +36,38 @@ func (s *Stack) openTable(ctx context.Context) error {
 // madeWithin bounds the wait for a table that AWS is making.
 const madeWithin = 2 * time.Minute
 
-// MakeTable makes the records' table as the template does, unless it is there.
+// MakeTable makes the records' table as the template does, unless it is there. For one that is, whoever calls need not
+// be allowed to make tables.
 func MakeTable(ctx context.Context, client *dynamodb.Client) error {
-	made, err := client.CreateTable(ctx, dynamorecords.TableInput(Table))
-	_, there := errors.AsType[*types.ResourceInUseException](err)
-	if err != nil && !there {
-		return fmt.Errorf("make table %s: %w", Table, err)
+	_, err := client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: aws.String(Table)})
+	_, missing := errors.AsType[*types.ResourceNotFoundException](err)
+	if err != nil && !missing {
+		return fmt.Errorf("look for table %s: %w", Table, err)
 	}
-	if !there && made.TableDescription.TableStatus == types.TableStatusCreating {
-		waiter := dynamodb.NewTableExistsWaiter(client, func(o *dynamodb.TableExistsWaiterOptions) {
-			o.MinDelay = time.Second // 20 seconds is the default
-		})
-		if err := waiter.Wait(ctx, &dynamodb.DescribeTableInput{TableName: aws.String(Table)}, madeWithin); err != nil {
+	if missing {
+		if err := makeTable(ctx, client); err != nil {
 			return fmt.Errorf("make table %s: %w", Table, err)
 		}
 	}
 	// Also of a table that is there: an earlier start may have ended right after making it.
 	_, err = client.UpdateTimeToLive(ctx, dynamorecords.TimeToLiveInput(Table))
-	if failure, ok := errors.AsType[smithy.APIError](err); ok && there && failure.ErrorCode() == "ValidationException" {
-		return nil // it is enabled already
+	if failure, ok := errors.AsType[smithy.APIError](err); ok && !missing &&
+		slices.Contains([]string{"ValidationException", "AccessDeniedException"}, failure.ErrorCode()) {
+		return nil // it is enabled already, or not ours to enable
 	}
 	if err != nil {
 		return fmt.Errorf("have what has expired removed from table %s: %w", Table, err)
 	}
 	return nil
+}
+
+func makeTable(ctx context.Context, client *dynamodb.Client) error {
+	made, err := client.CreateTable(ctx, dynamorecords.TableInput(Table))
+	if err != nil || made.TableDescription.TableStatus != types.TableStatusCreating {
+		return err
+	}
+	waiter := dynamodb.NewTableExistsWaiter(client, func(o *dynamodb.TableExistsWaiterOptions) {
+		o.MinDelay = time.Second // 20 seconds is the default
+	})
+	return waiter.Wait(ctx, &dynamodb.DescribeTableInput{TableName: aws.String(Table)}, madeWithin)
 }

@@ -107,7 +107,7 @@ func (m *Migration) adopt(ctx context.Context, r *result) error {
 	switch {
 	case errors.Is(err, upload.ErrGone):
 		r.Unserved = 1
-		r.find(oldImageGone)
+		r.find(legacyImageGone)
 	case err != nil:
 		return fmt.Errorf("judge and promote it: %w", err)
 	case reason != nil:
@@ -119,8 +119,8 @@ func (m *Migration) adopt(ctx context.Context, r *result) error {
 	return nil
 }
 
-// oldImageGone says what to do about a record whose image is lost. With a wrong prefix all of them seem to be.
-const oldImageGone = "its file is not in the replaced service's bucket (HATCHERY_LEGACY_BUCKET, " +
+// legacyImageGone says what to do about a record whose image is lost. With a wrong prefix all of them seem to be.
+const legacyImageGone = "its file is not in the replaced service's bucket (HATCHERY_LEGACY_BUCKET, " +
 	"HATCHERY_LEGACY_PREFIX): if these are right, it is lost: delete the record through the API"
 
 // checkServed looks for the version that a stored record serves.
@@ -146,7 +146,7 @@ func (m *Migration) missingFile(ctx context.Context, r upload.Record) (string, e
 	if r.Legacy() {
 		_, err := m.LegacyImages.Head(ctx, r.Ref())
 		if errors.Is(err, upload.ErrGone) {
-			return oldImageGone, nil
+			return legacyImageGone, nil
 		}
 		return "", err
 	}

@@ -162,7 +162,7 @@ func TestADeletionInTroubleIsNotCalledNotFound(t *testing.T) {
 
 func TestWhatAVersionOwes(t *testing.T) {
 	d := newDesk()
-	owes := func(r upload.Record, v upload.Version, want bool) {
+	needsWork := func(r upload.Record, v upload.Version, want bool) {
 		t.Helper()
 		got, err := d.NeedsWork(t.Context(), d.quarantine(r), v)
 		if err != nil || got != want {
@@ -170,23 +170,23 @@ func TestWhatAVersionOwes(t *testing.T) {
 		}
 	}
 	pending, v := d.accept(t, "cat.png", picture(t, "png", 1))
-	owes(pending, v, true)
+	needsWork(pending, v, true)
 	stored, v := d.accept(t, "cat.png", picture(t, "png", 1))
 	d.validate(t, stored, v, upload.ResultStored)
-	owes(stored, v, true) // it should have been removed
-	owes(stored, d.objects.Post(d.quarantine(stored), nil), true)
+	needsWork(stored, v, true) // it should have been removed
+	needsWork(stored, d.objects.Post(d.quarantine(stored), nil), true)
 	rejected, v := d.accept(t, "cat.png", []byte("<script>"))
 	d.validate(t, rejected, v, upload.ResultRejected)
-	owes(rejected, v, false) // kept on purpose
-	owes(rejected, d.objects.Post(d.quarantine(rejected), nil), true)
+	needsWork(rejected, v, false) // kept on purpose
+	needsWork(rejected, d.objects.Post(d.quarantine(rejected), nil), true)
 	deleted, v := d.accept(t, "cat.png", []byte("<script>"))
 	if _, err := d.Delete(t.Context(), deleted.Ref()); err != nil {
 		t.Fatal(err)
 	}
-	owes(deleted, v, true)
-	owes(upload.Record{Journal: "j1", Entry: "e1", Kind: "images", ID: idNumber(99)}, "v", false)
+	needsWork(deleted, v, true)
+	needsWork(upload.Record{Journal: "j1", Entry: "e1", Kind: "images", ID: idNumber(99)}, "v", false)
 	if got, err := d.NeedsWork(t.Context(), "quarantine/something/else", "v"); got || err != nil {
-		t.Errorf("a foreign key owes: %v, %v", got, err)
+		t.Errorf("a foreign key needs work: %v, %v", got, err)
 	}
 	d.fail("Get")
 	if _, err := d.NeedsWork(t.Context(), d.quarantine(pending), "v"); !errors.Is(err, errTrouble) {
@@ -217,7 +217,7 @@ func TestNothingOwesAfterItsWork(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, v := range versions {
-			if owes, err := d.NeedsWork(t.Context(), key, v); owes || err != nil {
+			if needs, err := d.NeedsWork(t.Context(), key, v); needs || err != nil {
 				t.Errorf("%s version %s still owes (%v)", key, v, err)
 			}
 		}

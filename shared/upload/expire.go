@@ -11,7 +11,7 @@ import (
 // more: whatever does is late and removed.
 //
 // The application is told first: no message stands behind this verdict that would
-// come again if telling failed after it.
+// come again if notifying failed after it.
 func (p *Pipeline) Expire(ctx context.Context, ref Ref) (Record, error) {
 	record, err := p.Records.Get(ctx, ref)
 	if err != nil {

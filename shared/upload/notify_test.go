@@ -69,7 +69,7 @@ func TestARejectionIsTold(t *testing.T) {
 	a.wantHeard(t, outcome.Record)
 }
 
-// TestWhatCouldNotBeToldIsToldAgain: until telling worked the message is not
+// TestWhatCouldNotBeToldIsToldAgain: until notifying worked the message is not
 // acknowledged, and the bytes of a stored upload stay in quarantine.
 func TestWhatCouldNotBeToldIsToldAgain(t *testing.T) {
 	for what, body := range map[string][]byte{"stored": picture(t, "png", 1), "rejected": []byte("<script>")} {

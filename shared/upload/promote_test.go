@@ -352,7 +352,7 @@ func TestALostVerdictIsGivenAgainAsItWas(t *testing.T) {
 }
 
 // TestAVerdictThatIsGivenAgainIsTold: the message of it names no version, and comes
-// again when telling fails.
+// again when notifying fails.
 func TestAVerdictThatIsGivenAgainIsTold(t *testing.T) {
 	d, told := tellingDesk()
 	r, v := d.accept(t, "cat.png", picture(t, "png", 1))

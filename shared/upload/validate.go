@@ -202,7 +202,7 @@ func (p *Pipeline) newestAlreadySettled(ctx context.Context, a arrived, record R
 	switch {
 	case errors.Is(err, ErrGone):
 		if record.Status == Stored && !record.Legacy() {
-			// Whoever settled it with its copy may have ended before telling.
+			// Whoever settled it with its copy may have ended before notifying.
 			if err := p.notify(ctx, record); err != nil {
 				return a.failed(err)
 			}
@@ -237,7 +237,7 @@ func (p *Pipeline) alreadySettled(ctx context.Context, a arrived, record Record,
 		err = p.removeCopyOf(ctx, a, ours)
 	}
 	if err == nil && result == ResultAlreadySettled {
-		// Whoever settled it may have ended before telling.
+		// Whoever settled it may have ended before notifying.
 		err = p.notify(ctx, record)
 	}
 	if err == nil && !(record.Status == Rejected && result == ResultAlreadySettled) {

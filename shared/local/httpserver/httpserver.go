@@ -27,9 +27,9 @@ type Server struct {
 }
 
 // Listen takes the TCP address, "127.0.0.1:0" for any free port. The error names the address; it is a
-// syscall.EADDRINUSE when that is taken. Reading a request may take the time within, and so may writing its answer; 0
-// is without a bound. log receives, at level debug, what net/http has to say about connections.
-func Listen(ctx context.Context, address string, within time.Duration, log *slog.Logger) (*Server, error) {
+// syscall.EADDRINUSE when that is taken. Reading a request may take the time read, and writing its answer the time
+// write; 0 is without a bound. log receives, at level debug, what net/http has to say about connections.
+func Listen(ctx context.Context, address string, read, write time.Duration, log *slog.Logger) (*Server, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
@@ -38,8 +38,8 @@ func Listen(ctx context.Context, address string, within time.Duration, log *slog
 	s := &Server{listener: listener, log: log, endRequests: endRequests, unused: map[net.Conn]bool{}}
 	s.http = &http.Server{
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       within,
-		WriteTimeout:      within,
+		ReadTimeout:       read,
+		WriteTimeout:      write,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -89,7 +89,7 @@ func (s *Server) Start(handler http.Handler) {
 	}()
 }
 
-// Close is CloseWithin a second.
+// Close is CloseWithin a second: what is still asked after half of it is let go.
 func (s *Server) Close(ctx context.Context) error { return s.CloseWithin(ctx, time.Second) }
 
 // CloseWithin takes no more requests and lets those under way finish until ctx ends and for the time at most. Their

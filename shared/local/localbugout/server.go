@@ -131,8 +131,8 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 	}
 	err := s.openJournal()
 	if err == nil {
-		// Without a bound in time: a silent request lasts as long as its caller.
-		s.http, err = httpserver.Listen(ctx, o.Listen, 0, o.Log)
+		// An answer may take any time: a silent request lasts as long as its caller.
+		s.http, err = httpserver.Listen(ctx, o.Listen, time.Minute, 0, o.Log)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open Bugout's stand-in: %w", err), s.closeJournal())

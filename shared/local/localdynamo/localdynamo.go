@@ -56,7 +56,6 @@ type Options struct {
 type Server struct {
 	http       *httpserver.Server
 	signatures sigv4.Checker
-	served     sync.WaitGroup
 
 	// mu lets one request at a time into minidyn: its table operations take no lock of their own.
 	mu     sync.Mutex
@@ -74,18 +73,14 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	endpoint, err := httpserver.Listen(ctx, options.Listen, requestTimeout, log)
+	endpoint, err := httpserver.Listen(ctx, options.Listen, requestTimeout, requestTimeout, log)
 	if err != nil {
 		return nil, fmt.Errorf("open the tables: %w", err)
 	}
 	s := &Server{http: endpoint, tables: server.NewServer(), names: map[string]bool{},
 		signatures: sigv4.Checker{AccessKey: options.AccessKey, SecretKey: options.SecretKey,
 			Region: options.Region, Service: "dynamodb", Now: time.Now}}
-	s.served.Go(func() {
-		if err := endpoint.Serve(s); err != nil {
-			log.Error("the table endpoint stopped serving", "error", err)
-		}
-	})
+	endpoint.Start(s)
 	return s, nil
 }
 
@@ -94,9 +89,7 @@ func (s *Server) URL() string { return s.http.URL() }
 
 // Close lets requests finish until ctx ends and for a second at most. The tables end with it.
 func (s *Server) Close(ctx context.Context) error {
-	err := s.http.Close(ctx)
-	s.served.Wait()
-	if err != nil {
+	if err := s.http.Close(ctx); err != nil {
 		return fmt.Errorf("close the tables: %w", err)
 	}
 	return nil

@@ -156,9 +156,9 @@ func (l *lister) entry(ctx context.Context, key string) error {
 func (l *lister) versions(key string) ([]listed, error) {
 	defer l.g.share(&l.bucket, &key)()
 	layout := l.g.layout
-	current := l.describe(key, nullVersion, layout.object(l.bucket, key), layout.objectMeta(l.bucket, key))
-	if current == nil {
-		return nil, nil // removed meanwhile, or a folder that nobody stored
+	current, err := l.describe(key, nullVersion, layout.object(l.bucket, key), layout.objectMeta(l.bucket, key))
+	if current == nil || err != nil {
+		return nil, err // without an error: removed meanwhile, or a folder that nobody stored
 	}
 	current.latest = true
 	if id := l.g.attribute(l.bucket, key, versionAttribute); id != "" {
@@ -171,7 +171,11 @@ func (l *lister) versions(key string) ([]listed, error) {
 			return nil, err
 		}
 		for _, id := range slices.Backward(earlier) {
-			if v := l.describe(key, id, layout.version(l.bucket, key, id), layout.versionMeta(l.bucket, key, id)); v != nil {
+			v, err := l.describe(key, id, layout.version(l.bucket, key, id), layout.versionMeta(l.bucket, key, id))
+			if err != nil {
+				return nil, err
+			}
+			if v != nil {
 				all = append(all, *v)
 			}
 		}
@@ -184,20 +188,23 @@ func (l *lister) versions(key string) ([]listed, error) {
 }
 
 // describe reads what is known of one version, or nothing when it is not there.
-func (l *lister) describe(key, id, file, sidecar string) *listed {
+func (l *lister) describe(key, id, file, sidecar string) (*listed, error) {
 	info, err := os.Stat(file)
+	if isAbsent(err) {
+		return nil, nil
+	}
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	content := l.g.attributes.of(sidecar)
 	etag, stored := content[etagAttribute]
 	if info.IsDir() && !stored {
-		return nil
+		return nil, nil
 	}
 	v := &listed{key: key, id: id, at: info.ModTime(), etag: string(etag)}
 	_, v.marker = content[markerAttribute]
 	if !info.IsDir() {
 		v.size = info.Size()
 	}
-	return v
+	return v, nil
 }

@@ -68,7 +68,7 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
-	server, err := httpserver.Listen(ctx, options.Listen, requestTimeout, options.Log)
+	server, err := httpserver.Listen(ctx, options.Listen, requestTimeout, requestTimeout, options.Log)
 	if err != nil {
 		return nil, fmt.Errorf("open the queue: %w", err)
 	}

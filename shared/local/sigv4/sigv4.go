@@ -74,6 +74,9 @@ func (c *Checker) Read(r *http.Request) (Claim, error) {
 		return Claim{}, &Refusal{"UnrecognizedClientException", "InvalidClientTokenId",
 			"The security token included in the request is invalid."}
 	}
+	if !slices.IsSorted(headers) || len(slices.Compact(slices.Clone(headers))) != len(headers) {
+		return Claim{}, incomplete("SignedHeaders must be in order, each of them once.")
+	}
 	for _, name := range []string{"host", "x-amz-date", "x-amz-target"} {
 		if !slices.Contains(headers, name) {
 			return Claim{}, incomplete("The header " + name + " must be signed.")
@@ -81,7 +84,7 @@ func (c *Checker) Read(r *http.Request) (Claim, error) {
 	}
 	date := r.Header.Get("X-Amz-Date")
 	at, err := time.Parse(timeLayout, date)
-	if err != nil || !strings.HasPrefix(date, day+"T") {
+	if err != nil || !strings.HasPrefix(date, day+"T") || len(r.Header.Values("X-Amz-Date")) != 1 {
 		return Claim{}, incomplete("X-Amz-Date must be a time like " + timeLayout + " on the day of the credential.")
 	}
 	if c.Now().Sub(at).Abs() > maxSkew {

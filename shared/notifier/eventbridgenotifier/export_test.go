@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// SetTimeout sets how long telling of one verdict may take.
+// SetTimeout sets how long notifying of one verdict may take.
 func (t *Notifier) SetTimeout(d time.Duration) { t.timeout = d }
 
 // SetSleep sets how a Notifier waits between two attempts.

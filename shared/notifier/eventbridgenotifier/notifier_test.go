@@ -169,7 +169,7 @@ func TestAnEventThatWasNotTakenIsTrouble(t *testing.T) {
 	for name, c := range map[string]struct {
 		respond func(int, http.ResponseWriter) (bool, bool)
 		calls   int
-		says    string // "" when telling works in the end
+		says    string // "" when notifying works in the end
 	}{
 		"throttled within a 200": {answers(200, failed("ThrottlingException")), 3, "ThrottlingException"},
 		"throttled once":         {answers(200, failed("ThrottlingException"), ""), 2, ""},

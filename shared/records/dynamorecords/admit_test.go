@@ -33,7 +33,7 @@ func TestWhoComesInBetweenIsSeen(t *testing.T) {
 		{"other bytes", unique(stores(1)), unique(stores(2)), nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newHarness(t)
 			s := w.store(w.newTable(t), dynamorecords.Options{})
 			mine, other := create(t, s, draft(1)), create(t, s, draft(2))
 			w.way.plan("TransactWriteItems", after(func() { settle(t, s, other, c.other) }))
@@ -52,7 +52,7 @@ func TestWhoComesInBetweenIsSeen(t *testing.T) {
 }
 
 func TestAClaimGoesWithItsOwner(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	table := w.newTable(t)
 	s := w.store(table, dynamorecords.Options{})
 	v := unique(stores(1))
@@ -70,7 +70,7 @@ func TestAClaimGoesWithItsOwner(t *testing.T) {
 }
 
 func TestAnothersClaimIsLeftAlone(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	table := w.newTable(t)
 	s := w.store(table, dynamorecords.Options{})
 	v := unique(stores(1))
@@ -93,7 +93,7 @@ func TestAnothersClaimIsLeftAlone(t *testing.T) {
 
 // The claim is left behind when its owner went in another way than Delete.
 func TestAClaimWhoseOwnerIsGoneIsTakenOverOnce(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	table := w.newTable(t)
 	s := w.store(table, dynamorecords.Options{})
 	v := unique(stores(77))
@@ -132,7 +132,7 @@ func TestAClaimWhoseOwnerIsGoneIsTakenOverOnce(t *testing.T) {
 
 // Several may be stored with the same bytes while nobody minds.
 func TestTheSameBytesCountUntilTheLastOfThemIsDeleted(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	a, b, c := create(t, s, draft(1)), create(t, s, draft(2)), create(t, s, draft(3))
 	late := create(t, s, draft(4))
@@ -153,7 +153,7 @@ func TestTheSameBytesCountUntilTheLastOfThemIsDeleted(t *testing.T) {
 
 // Bounds are kept exactly, and nobody is refused for whom there is room.
 func TestAnEntryFillsUpToItsBoundExactly(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	const callers, places = 16, 9
 	for i := range callers {
@@ -179,7 +179,7 @@ func TestAnEntryFillsUpToItsBoundExactly(t *testing.T) {
 }
 
 func TestABoundWithoutRoomForTheLargestNumberIsKept(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	v := stores(1)
 	v.Size, v.MaxTotalBytes = 1<<62, 1<<62
@@ -191,7 +191,7 @@ func TestABoundWithoutRoomForTheLargestNumberIsKept(t *testing.T) {
 
 // Images of the replaced service may have no checksum.
 func TestAStoredFileWithoutAChecksumCounts(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	v := stores(1)
 	v.SHA256 = ""

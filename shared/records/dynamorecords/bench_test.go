@@ -32,7 +32,7 @@ func BenchmarkUpload(b *testing.B) {
 }
 
 func benchmark(b *testing.B, wish func(upload.Verdict) upload.Verdict, callers int) {
-	w := newWorld(b)
+	w := newHarness(b)
 	s := w.store(w.newTable(b), dynamorecords.Options{})
 	start := time.Now()
 	together(b, callers, b.N, func(i int) error {

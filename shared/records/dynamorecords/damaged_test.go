@@ -56,7 +56,7 @@ func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{V
 
 // spoil changes attributes of a record's item behind the store's back. It may change
 // its key: then another item comes to lie beside it.
-func (w *world) spoil(t testing.TB, table string, r upload.Record, change map[string]types.AttributeValue) {
+func (w *harness) spoil(t testing.TB, table string, r upload.Record, change map[string]types.AttributeValue) {
 	t.Helper()
 	key := map[string]types.AttributeValue{"pk": text(fmt.Sprintf("e#%s/%s/%s", r.Journal, r.Entry, r.Kind)),
 		"sk": text("r#" + string(r.ID))}
@@ -99,7 +99,7 @@ func lists(t *testing.T, s *dynamorecords.Store) map[string]func(upload.Cursor, 
 // One item that cannot be read keeps nobody from the others, whatever is wrong with
 // it; whoever asks for that very one hears of it.
 func TestADamagedItemIsPassedOverInEveryList(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	for name, damage := range map[string]map[string]types.AttributeValue{
 		"a status of another version": {"status": text("archived")},
 		"no status":                   {"status": text("")},
@@ -155,7 +155,7 @@ func TestADamagedItemIsPassedOverInEveryList(t *testing.T) {
 // What lies in an index under a key that the store never makes would be the end of a
 // page, and no list could go on after it.
 func TestADamagedIndexKeyEndsNoPage(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	for _, place := range []string{"2", "2026-01-02", "2026-00-02T03:04:05.678901Z#x", "2026-01-02T03:04:06.000000Z#",
 		"2026-01-02T03:04:06.000000Z#" + strings.Repeat("x", 600)} {
 		table := w.newTable(t)
@@ -186,7 +186,7 @@ func TestADamagedIndexKeyEndsNoPage(t *testing.T) {
 
 // A page on which nothing can be read has a next one, and costs no more than others.
 func TestAPageOfDamagedItemsHasANextOne(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	table := w.newTable(t)
 	var d damagedItems
 	s := w.store(table, dynamorecords.Options{Damaged: d.damaged})
@@ -229,7 +229,7 @@ func TestAPageOfDamagedItemsHasANextOne(t *testing.T) {
 
 // All goes over the whole table, also over what nobody knows.
 func TestAllGoesOnAfterItemsThatNobodyKnows(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	table := w.newTable(t)
 	var d damagedItems
 	s := w.store(table, dynamorecords.Options{Damaged: d.damaged})
@@ -263,7 +263,7 @@ func TestAllGoesOnAfterItemsThatNobodyKnows(t *testing.T) {
 }
 
 func TestNobodyNeedBeToldOfDamage(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	table := w.newTable(t)
 	s := w.store(table, dynamorecords.Options{})
 	w.spoil(t, table, create(t, s, draft(1)), map[string]types.AttributeValue{"status": text("archived")})
@@ -276,7 +276,7 @@ func TestNobodyNeedBeToldOfDamage(t *testing.T) {
 
 // The line says which item, what is wrong and what to do.
 func TestDamageIsLogged(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	table := w.newTable(t)
 	var out bytes.Buffer
 	s := w.store(table, dynamorecords.Options{Damaged: dynamorecords.LogDamaged(slog.New(slog.NewJSONHandler(&out, nil)))})

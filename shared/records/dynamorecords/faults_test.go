@@ -98,7 +98,7 @@ func changings(now time.Time) []changing {
 // Whatever becomes of the first write's answer, the change is made once, and is
 // not taken for another's.
 func TestAChangeWhoseAnswerWasLostIsMadeOnce(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	for _, c := range changings(w.now.now()) {
 		for name, f := range map[string]fault{
 			"lost": lost, "late": late, "broken off": brokenOff,
@@ -128,7 +128,7 @@ func TestAChangeWhoseAnswerWasLostIsMadeOnce(t *testing.T) {
 
 // The answer is lost, and before the store asks again others have written.
 func TestAChangeIsKnownAsOursAfterOthersHaveWritten(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	for _, c := range changings(w.now.now()) {
 		t.Run(c.name, func(t *testing.T) {
 			table := w.newTable(t)
@@ -166,7 +166,7 @@ func TestAChangeIsKnownAsOursAfterOthersHaveWritten(t *testing.T) {
 // The token of a transaction that was carried out is refused for one that is
 // written another way, as maps are each time.
 func TestATransactionThatWasCarriedOutIsKnownByItsToken(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	for _, c := range changings(w.now.now()) {
 		if c.write != "TransactWriteItems" {
 			continue
@@ -186,7 +186,7 @@ func TestATransactionThatWasCarriedOutIsKnownByItsToken(t *testing.T) {
 // A verdict that was made by another is a conflict, even when our own request got
 // lost on its way.
 func TestAnothersVerdictIsAConflict(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	table := w.newTable(t)
 	s, other := w.store(table, dynamorecords.Options{}), w.store(table, dynamorecords.Options{})
 	for i, v := range []upload.Verdict{stores(1), unique(atMost(3, stores(1)))} {
@@ -205,7 +205,7 @@ func TestAnothersVerdictIsAConflict(t *testing.T) {
 }
 
 func TestAnothersRecordIsNotOurs(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	table := w.newTable(t)
 	s, other := w.store(table, dynamorecords.Options{}), w.store(table, dynamorecords.Options{})
 	w.way.plan("PutItem", func(*way, *http.Request) (*http.Response, error) {
@@ -217,7 +217,7 @@ func TestAnothersRecordIsNotOurs(t *testing.T) {
 }
 
 func TestATransactionInAnothersWayIsAskedAgain(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	r := create(t, s, draft(1))
 	w.way.plan("TransactWriteItems", canceled("None", "TransactionConflict"), canceled("ThrottlingError", "None"),
@@ -235,7 +235,7 @@ func TestATransactionInAnothersWayIsAskedAgain(t *testing.T) {
 }
 
 func TestReadsAreAskedAgain(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{}.WithCallTimeout(200*time.Millisecond))
 	r := create(t, s, draft(1))
 	for _, f := range []fault{lost, silent, refused(http.StatusBadRequest, "ThrottlingException"),
@@ -260,7 +260,7 @@ func TestReadsAreAskedAgain(t *testing.T) {
 
 // DynamoDB leaves keys for later when a batch is too much.
 func TestWhatABatchLeavesIsAskedForAgain(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	for i := range 120 {
 		create(t, s, draft(i))
@@ -286,7 +286,7 @@ func TestWhatABatchLeavesIsAskedForAgain(t *testing.T) {
 }
 
 func TestWaitsGrowToABoundAndEnd(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	var waits []time.Duration
 	s := w.store(w.newTable(t), dynamorecords.Options{}.WithWait(func(ctx context.Context, longest time.Duration) error {
 		waits = append(waits, longest)
@@ -331,7 +331,7 @@ func TestWaitsGrowToABoundAndEnd(t *testing.T) {
 }
 
 func TestACallerWhoGoesIsNotWaitedFor(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{}.WithCallTimeout(time.Minute).WithPatience(time.Minute))
 	ctx, cancel := context.WithCancel(t.Context())
 	w.way.plan("GetItem", func(way *way, r *http.Request) (*http.Response, error) {

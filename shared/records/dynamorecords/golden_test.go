@@ -65,7 +65,7 @@ func goldenResend(ctx context.Context, s *dynamorecords.Store, ref upload.Ref, s
 // count up, and the capture of what it writes.
 func goldenStore(t *testing.T) (*dynamorecords.Store, *capture) {
 	t.Helper()
-	w := newWorld(t)
+	w := newHarness(t)
 	o := w.client.Options()
 	writes := &capture{next: o.HTTPClient}
 	o.HTTPClient = writes

@@ -44,8 +44,8 @@ func (c *clock) pass(d time.Duration) {
 	c.t = c.t.Add(d)
 }
 
-// world is an endpoint with a way to it on which things go wrong.
-type world struct {
+// harness is an endpoint with a way to it on which things go wrong.
+type harness struct {
 	t      testing.TB
 	client *dynamodb.Client
 	way    *way
@@ -53,9 +53,9 @@ type world struct {
 	tables atomic.Int64
 }
 
-func newWorld(t testing.TB) *world {
+func newHarness(t testing.TB) *harness {
 	t.Helper()
-	w := &world{t: t, way: &way{}, now: newClock(time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC))}
+	w := &harness{t: t, way: &way{}, now: newClock(time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC))}
 	server, err := localdynamo.Open(t.Context(), localdynamo.Options{Listen: "127.0.0.1:0", Region: "eu-south-1",
 		AccessKey: "key", SecretKey: "secret"})
 	if err != nil {
@@ -76,7 +76,7 @@ func newWorld(t testing.TB) *world {
 }
 
 // newTable makes an empty table.
-func (w *world) newTable(t testing.TB) string {
+func (w *harness) newTable(t testing.TB) string {
 	t.Helper()
 	table := fmt.Sprintf("records-%d", w.tables.Add(1))
 	if _, err := w.client.CreateTable(t.Context(), dynamorecords.TableInput(table)); err != nil {
@@ -90,7 +90,7 @@ func (w *world) newTable(t testing.TB) string {
 
 // store is one process's store of a table. It does not wait before it asks again,
 // unless o says how.
-func (w *world) store(table string, o dynamorecords.Options) *dynamorecords.Store {
+func (w *harness) store(table string, o dynamorecords.Options) *dynamorecords.Store {
 	if o.Now == nil {
 		o.Now = w.now.now
 	}
@@ -318,7 +318,7 @@ func is(t testing.TB, err, want error, what string) {
 
 // claims are the sort keys of everything in the table that is no record, and what
 // owns it.
-func (w *world) claims(t testing.TB, table string) map[string]string {
+func (w *harness) claims(t testing.TB, table string) map[string]string {
 	t.Helper()
 	out, err := w.client.Scan(t.Context(), &dynamodb.ScanInput{TableName: &table, ConsistentRead: aws.Bool(true)})
 	if err != nil {
@@ -335,7 +335,7 @@ func (w *world) claims(t testing.TB, table string) map[string]string {
 }
 
 // remove takes a record out of the table behind the store's back.
-func (w *world) remove(t testing.TB, table string, r upload.Record) {
+func (w *harness) remove(t testing.TB, table string, r upload.Record) {
 	t.Helper()
 	key := map[string]types.AttributeValue{
 		"pk": &types.AttributeValueMemberS{Value: fmt.Sprintf("e#%s/%s/%s", r.Journal, r.Entry, r.Kind)},

@@ -9,7 +9,7 @@ import (
 )
 
 func TestANoteIsKeptUntilTheNextOne(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	table := w.newTable(t)
 	s := w.store(table, dynamorecords.Options{})
 	read := func(name, want string) {
@@ -33,7 +33,7 @@ func TestANoteIsKeptUntilTheNextOne(t *testing.T) {
 }
 
 func TestANoteIsNoRecord(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	if err := s.SetNote(t.Context(), "reconcile", "text"); err != nil {
 		t.Fatal(err)

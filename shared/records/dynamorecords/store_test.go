@@ -18,7 +18,7 @@ import (
 )
 
 func TestStoreKeepsTheContract(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	uploadtest.RunRecords(t, func(t *testing.T, now func() time.Time) upload.Records {
 		return dynamorecords.New(w.client, w.newTable(t), dynamorecords.Options{Now: now})
 	}, uploadtest.RecordsTraits{Atomic: true})
@@ -26,7 +26,7 @@ func TestStoreKeepsTheContract(t *testing.T) {
 
 // The package comment says what each call asks for.
 func TestCallsAskForWhatIsWritten(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{}.WithShards(3))
 	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
 	list := upload.Query{Journal: "journal-1", Entry: "entry_A", Kind: "images", Status: upload.Stored, Limit: 100}
@@ -89,7 +89,7 @@ func TestCallsAskForWhatIsWritten(t *testing.T) {
 
 // DynamoDB removes what has expired days later.
 func TestATombstoneThatHasExpiredCountsAsGone(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	r, forget := create(t, s, draft(1)), w.now.now().Add(time.Hour)
 	if _, err := s.Update(t.Context(), r.Ref(), upload.Delete(w.now.now(), forget)); err != nil {
@@ -145,7 +145,7 @@ func TestATombstoneThatHasExpiredCountsAsGone(t *testing.T) {
 }
 
 func TestAKeyWhoseRecordIsForgottenIsFree(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print",
 		Expires: w.now.now().Add(24 * time.Hour)}
@@ -170,7 +170,7 @@ func TestAKeyWhoseRecordIsForgottenIsFree(t *testing.T) {
 
 // An expired key that still lies there does not answer for its record.
 func TestAnExpiredKeyAnswersForNothing(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
 	if _, err := s.Create(t.Context(), draft(1), key); err != nil {
@@ -184,7 +184,7 @@ func TestAnExpiredKeyAnswersForNothing(t *testing.T) {
 
 // by-status is a moment behind: a record may have been settled since.
 func TestARecordSettledMeanwhileIsNotGivenAsPending(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	a, b := create(t, s, draft(1)), create(t, s, draft(2))
 	w.way.plan("BatchGetItem", after(func() { settle(t, s, a, rejects()) }))
@@ -198,7 +198,7 @@ func TestARecordSettledMeanwhileIsNotGivenAsPending(t *testing.T) {
 
 func TestTwoThousandRecordsArePagedWholeAndSpread(t *testing.T) {
 	const n = 2000
-	w := newWorld(t)
+	w := newHarness(t)
 	table := w.newTable(t)
 	s := w.store(table, dynamorecords.Options{})
 	want := make([]upload.ID, n)
@@ -264,7 +264,7 @@ func TestTwoThousandRecordsArePagedWholeAndSpread(t *testing.T) {
 
 // Copied records may have the same id in several entries, and the same instant.
 func TestRecordsThatDifferInTheirEntryAloneAreAllGiven(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{}.WithShards(1))
 	for i := range 5 {
 		r := draft(1)
@@ -283,7 +283,7 @@ func TestRecordsThatDifferInTheirEntryAloneAreAllGiven(t *testing.T) {
 }
 
 func TestAListOfAnyStatusIsInOneOrder(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	var want []upload.ID
 	for i := range 12 {
@@ -314,7 +314,7 @@ func TestAListOfAnyStatusIsInOneOrder(t *testing.T) {
 
 // Other items lie among the records.
 func TestAllPassesOverEverythingElse(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	for i := range 150 {
 		key := &upload.IdempotencyKey{Scope: "scope", Key: fmt.Sprint(i), Fingerprint: "print",
@@ -332,7 +332,7 @@ func TestAllPassesOverEverythingElse(t *testing.T) {
 }
 
 func TestAMadeUpCursorStaysWithinItsList(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	own, other := create(t, s, draft(1)), draft(2)
 	create(t, s, draft(3))
@@ -364,7 +364,7 @@ func TestAMadeUpCursorStaysWithinItsList(t *testing.T) {
 }
 
 func TestARecordThatIsTooLargeIsRefused(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	r := draft(1)
 	r.Declared.Type = strings.Repeat("x", 70_000)
@@ -381,7 +381,7 @@ func TestARecordThatIsTooLargeIsRefused(t *testing.T) {
 
 // What DynamoDB would not take as a key cannot be there.
 func TestARefThatIsTooLongIsNotFound(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	for _, ref := range []upload.Ref{{Journal: upload.Journal(strings.Repeat("j", 3000)), Entry: "e", Kind: "images",
 		ID: "x"},
@@ -397,7 +397,7 @@ func TestARefThatIsTooLongIsNotFound(t *testing.T) {
 }
 
 func TestADamagedItemIsAnErrorThatNamesIt(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	table := w.newTable(t)
 	s := w.store(table, dynamorecords.Options{})
 	for name, damage := range map[string]types.AttributeValue{
@@ -420,7 +420,7 @@ func TestADamagedItemIsAnErrorThatNamesIt(t *testing.T) {
 }
 
 func TestAMissingTableIsSaid(t *testing.T) {
-	w := newWorld(t)
+	w := newHarness(t)
 	_, err := w.store("not-there", dynamorecords.Options{}).Get(t.Context(), draft(1).Ref())
 	if _, ok := errors.AsType[*types.ResourceNotFoundException](err); !ok || !strings.Contains(err.Error(), "not-there") {
 		t.Errorf("error is %v", err)
