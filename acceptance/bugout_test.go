@@ -27,7 +27,7 @@ import (
 const (
 	broodApplication = "4bf67555-b4f3-4a2e-95ff-7142d49d167b"
 	tokenSecret      = "hatchery/bugout-token"
-	legacyImages        = "old-images"
+	legacyImages     = "old-images"
 	oldPrefix        = "dev/journals"
 	// What the deployment is known by, at first and after a rotation, and a caller.
 	firstToken  = "11111111-1111-4111-8111-c0ffee000001"

@@ -160,7 +160,7 @@ func TestADeletionInTroubleIsNotCalledNotFound(t *testing.T) {
 	}
 }
 
-func TestWhatAVersionOwes(t *testing.T) {
+func TestWhichVersionsNeedWork(t *testing.T) {
 	d := newDesk()
 	needsWork := func(r upload.Record, v upload.Version, want bool) {
 		t.Helper()
