@@ -314,6 +314,18 @@ func TestWhatIsThereIsNotCalledLost(t *testing.T) {
 	}
 }
 
+// TestACopyWaitsForItsVerdictUntilItsTimeIsOver: also when the version that it was made of
+// was called lost.
+func TestACopyWaitsForItsVerdictUntilItsTimeIsOver(t *testing.T) {
+	w := newFixture(t)
+	ref := w.robbed()
+	w.objects.Post(filesKey(ref), uploadtest.Picture(2).Data)
+	w.later(2 * overdue)
+	w.runs(counts{})
+	w.later(day)
+	w.runs(counts{reenqueued: 1})
+}
+
 // TestADeleteMarkerAloneIsNoBytes: it keeps an upload from being given up, and is reported.
 func TestADeleteMarkerAloneIsNoBytes(t *testing.T) {
 	w := newFixture(t)
