@@ -178,6 +178,7 @@ func Vandal(target, arrival int) Actor {
 func VandalOnAll(target int) Actor {
 	return Actor{name: fmt.Sprintf("vandal on all of upload %d", target), upload: target, run: func(s *script) {
 		key := s.execution.quarantineKey(target)
+		s.actor.suspend(call{name: "look what to destroy of", target: short(key)}) // there may be nothing yet
 		for ids := s.execution.memory.Objects.ids(key); len(ids) > 0; ids = s.execution.memory.Objects.ids(key) {
 			s.destroy(key, ids[0])
 		}

@@ -311,11 +311,12 @@ func vandalScenarios() []uploadtest.Scenario {
 	type actors = []uploadtest.Actor
 	one, all, deliver, expire := uploadtest.Vandal(0, 0), uploadtest.VandalOnAll(0), uploadtest.Deliver(0, 0),
 		uploadtest.Expire(0)
+	post := func(b uploadtest.Body) uploadtest.Actor { return uploadtest.Post(0, b) }
 	var scenarios []uploadtest.Scenario
 	add := func(u uploadtest.Upload, a ...uploadtest.Actor) {
 		scenarios = append(scenarios, uploadtest.Scenario{Name: fmt.Sprint(a), Uploads: []uploadtest.Upload{u}, Actors: a})
 	}
-	for _, third := range (actors{deliver, expire, uploadtest.Delete(0), uploadtest.Post(0, second), uploadtest.Fail(0),
+	for _, third := range (actors{deliver, expire, uploadtest.Delete(0), post(second), uploadtest.Fail(0),
 		uploadtest.Resend(0)}) {
 		add(posted(first), all, deliver, third)
 		add(posted(broken), all, deliver, third)
@@ -327,9 +328,15 @@ func vandalScenarios() []uploadtest.Scenario {
 		add(settled(broken), v, uploadtest.Recheck(0), expire)
 		add(posted(first, second), v, uploadtest.Vandal(0, 1), deliver, uploadtest.Deliver(0, 1))
 	}
-	scenarios = append(scenarios, uploadtest.Scenario{Name: "same bytes twice, one destroyed", Unique: true,
-		Uploads: []uploadtest.Upload{posted(first), posted(first)}, Actors: actors{all, deliver, uploadtest.Deliver(1, 0)}})
-	return scenarios
+	send := uploadtest.Accept(first, upload.Declared{}, "")
+	return append(scenarios,
+		uploadtest.Scenario{Name: "same bytes twice, one destroyed", Unique: true,
+			Uploads: []uploadtest.Upload{posted(first), posted(first)}, Actors: actors{all, deliver, uploadtest.Deliver(1, 0)}},
+		uploadtest.Scenario{Name: "request with a body, and a vandal", Actors: actors{send, all}},
+		uploadtest.Scenario{Name: "request with a body, a vandal and a deleter",
+			Actors: actors{send, all, uploadtest.Delete(0)}},
+		uploadtest.Scenario{Name: "a form that is posted, and a vandal", Uploads: []uploadtest.Upload{{}},
+			Actors: actors{post(first), post(second), all}})
 }
 
 func TestAVandalBesideSeveralIsFoundOut(t *testing.T) {
