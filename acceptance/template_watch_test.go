@@ -24,6 +24,8 @@ func TestEachAlarmWatchesWhatItSays(t *testing.T) {
 			"GreaterThanThreshold 0, else notBreaching",
 		"PendingTooLong": "Hatchery PendingTooLong Stack=prod: Maximum of 3600 s, 1 times GreaterThanThreshold 0, " +
 			"else ignore",
+		"BytesAreLost": "Hatchery Lost Stack=prod: Maximum of 3600 s, 1 times GreaterThanThreshold 0, " +
+			"else ignore",
 		"UnfinishedTooLong": "Hatchery UnfinishedTooLong Stack=prod: Maximum of 3600 s, 1 times GreaterThanThreshold 0, " +
 			"else ignore",
 		"FilesAreMissing": "Hatchery LostRecords Stack=prod: Maximum of 3600 s, 1 times GreaterThanThreshold 0, " +
@@ -109,7 +111,7 @@ func TestTheDashboardShowsTheAlarmsAndWhatTheFunctionsCount(t *testing.T) {
 		}
 	}
 	for _, metric := range []string{"Accepted", "Stored", "Rejected", "Late", "Orphan", "Failed", "Bytes",
-		"SecondsToVerdict", "Reenqueued", "NeverArrived", "PendingTooLong", "UnfinishedTooLong", "OrphanObjects",
+		"SecondsToVerdict", "Reenqueued", "NeverArrived", "Lost", "PendingTooLong", "UnfinishedTooLong", "OrphanObjects",
 		"LostRecords"} {
 		if !strings.Contains(text, `"`+metric+`"`) {
 			t.Errorf("%s is not shown", metric)

@@ -52,7 +52,7 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 			"`MaxReceives` times the rest"},
 		{"re-enqueues", fmt.Sprintf("%d an upload, %d receptions each", limits.Resends, again),
 			"shared/reconcile, shared/validator"},
-		{"pending upload without bytes", words(limits.Missing) + " after its form expired, then `never_arrived`",
+		{"pending upload without bytes", words(limits.Missing) + " after its form expired, then `never_arrived` or `bytes_lost`",
 			"shared/reconcile"},
 		{"run of the reconciler", fmt.Sprintf("every %d minutes", parameter("ReconcileMinutes")), "`ReconcileMinutes`"},
 		{"survey of all objects and records", fmt.Sprintf("every %d days", parameter("SurveyDays")), "`SurveyDays`"},

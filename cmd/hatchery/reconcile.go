@@ -33,9 +33,10 @@ func reconcileCommand(term terminal) *cobra.Command {
 		Short: "Bring uploads to their end whose messages were lost, and say what does not fit",
 		Long: `Reconcile compares the records with the bucket, with the same code as the function
 that does so on a schedule. It sends uploads to the validator again whose messages
-came to nothing, twice at most; it gives up those whose bytes never came; and it
-reports, without touching anything, what does not fit together: objects without a
-record, copies that no record serves, stored records without their bytes.
+came to nothing, twice at most; it gives up those whose bytes never came, or were
+removed by somebody else; and it reports, without touching anything, what does not fit
+together: objects without a record, copies that no record serves, stored records
+without their bytes.
 
 The deployment is that of the environment (the settings HATCHERY_… of its functions,
 and AWS's own), or the hatchery dev that runs on the folder --data. With
@@ -154,6 +155,7 @@ func printReport(out io.Writer, report reconcile.Report, asJSON bool) error {
 	}{
 		{report.Resent, "uploads " + again},
 		{report.NeverArrived, "uploads " + givenUp},
+		{report.BytesLost, "uploads whose bytes came, and were removed by somebody else"},
 		{report.PendingTooLong, "uploads pending for too long: sent again as often as may be"},
 		{report.UnfinishedTooLong, "settled uploads whose bytes are still in quarantine: sent again as often as may be"},
 		{report.OrphanObjects, "objects in quarantine without a record"},

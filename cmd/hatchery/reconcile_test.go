@@ -223,7 +223,7 @@ func received(t *testing.T, client *sqs.Client, url string) sent {
 
 func TestAReportIsPrintedForAPerson(t *testing.T) {
 	all := reconcile.Report{Complete: true, PendingSeen: 12, ObjectsSeen: 1234567, StoredSeen: 3, Resent: 1,
-		NeverArrived: 2, PendingTooLong: 3,
+		NeverArrived: 2, BytesLost: 1234, PendingTooLong: 3,
 		UnfinishedTooLong: 4, OrphanObjects: 5, StrayFiles: 6, ForeignObjects: 7, LostRecords: 8, Failed: 9,
 		FindingsLeftOut: 1000,
 		Findings: []reconcile.Finding{
@@ -242,6 +242,7 @@ and 1,000 more, which are counted below
 
 1  uploads sent again
 2  uploads given up, as their bytes never came
+1,234  uploads whose bytes came, and were removed by somebody else
 3  uploads pending for too long: sent again as often as may be
 4  settled uploads whose bytes are still in quarantine: sent again as often as may be
 5  objects in quarantine without a record

@@ -63,6 +63,8 @@ func (m Metrics) Validated(o upload.Outcome, err error) {
 		m.emit(rejected, seconds)
 	case upload.ResultLate:
 		m.emit(count("Late"))
+	case upload.ResultLost:
+		m.emit(count("Lost"))
 	case upload.ResultOrphan:
 		m.emit(count("Orphan"))
 	case upload.ResultAlreadySettled, upload.ResultDeleted, upload.ResultGone, upload.ResultForeign:
@@ -80,6 +82,7 @@ func (m Metrics) Reconciled(r reconcile.Report) {
 		}
 	}
 	seen(r.Walk, "PendingTooLong", r.Walk.Stuck)
+	seen(r.Walk, "Lost", r.Walk.Lost) // as the validator counts them: one alarm watches both
 	seen(r.Survey, "UnfinishedTooLong", r.Survey.Stuck)
 	seen(r.Survey, "OrphanObjects", r.Survey.Orphans)
 	seen(r.Survey, "LostRecords", r.Survey.Lost)

@@ -119,7 +119,7 @@ func TestTheScheduleBringsLostUploadsToTheirEnd(t *testing.T) {
 		t.Error("the message does not say that it was sent again")
 	}
 	for _, want := range []string{`"Reenqueued":1`, `"NeverArrived":1`, `"PendingTooLong":0`, `"UnfinishedTooLong":0`,
-		`"OrphanObjects":0`, `"LostRecords":0`} {
+		`"OrphanObjects":0`, `"LostRecords":0`, `"Lost":0`} {
 		if !strings.Contains(f.Stdout.String(), want) {
 			t.Errorf("not counted: %s in %s", want, f.Stdout.String())
 		}

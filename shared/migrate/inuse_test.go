@@ -37,6 +37,10 @@ func TestWhatTheReconcilerGaveUpMeanwhileIsFinished(t *testing.T) {
 			return settle(s, upload.Verdict{Status: upload.Rejected, At: noon,
 				Reason: &upload.Reason{Code: upload.NeverArrived, Message: "It never came."}})
 		}, [2]int{1, 0}},
+		"given up as lost": {func(s upload.Records) error {
+			return errors.Join(again(s), settle(s, upload.Verdict{Status: upload.Rejected, At: noon,
+				Reason: &upload.Reason{Code: upload.BytesLost, Message: "It was removed."}}))
+		}, [2]int{1, 0}},
 		"a further message and failures": {func(s upload.Records) error {
 			return errors.Join(again(s), upload.NoteFailure(t.Context(), s, ref, upload.Failure{At: later, Message: "slow"}))
 		}, [2]int{1, 0}},

@@ -19,7 +19,7 @@ func precedes(target, source upload.Record) bool {
 	if len(differences(asCreated(source), asCreated(target))) > 0 {
 		return false
 	}
-	if target.Status == upload.Pending || neverArrived(target) && !neverArrived(source) {
+	if target.Status == upload.Pending || wasExpired(target) && !wasExpired(source) {
 		return true
 	}
 	if target.Status != upload.Stored && target.Status != upload.Rejected {
@@ -34,10 +34,11 @@ func precedes(target, source upload.Record) bool {
 	return len(differences(source, target)) == 0 // nothing else is missing
 }
 
-// neverArrived says whether a record was given up. In a target that is in use, the reconciler gives up what a
+// wasExpired says whether a record was given up. In a target that is in use, the reconciler gives up what a
 // broken-off migration has begun.
-func neverArrived(r upload.Record) bool {
-	return r.Status == upload.Rejected && r.JudgedVersion == "" && r.Reason != nil && r.Reason.Code == upload.NeverArrived
+func wasExpired(r upload.Record) bool {
+	return r.Status == upload.Rejected && r.JudgedVersion == "" && r.Reason != nil &&
+		(r.Reason.Code == upload.NeverArrived || r.Reason.Code == upload.BytesLost)
 }
 
 // adoptedSince says whether target is a copy of a legacy image that the source has judged and promoted since.
@@ -55,7 +56,7 @@ func isAdopted(target, source upload.Record) bool {
 func (m *Migration) replay(ctx context.Context, target, source upload.Record) (upload.Record, error) {
 	ref := source.Ref()
 	var err error
-	if neverArrived(target) && !neverArrived(source) {
+	if wasExpired(target) && !wasExpired(source) {
 		if target, err = m.To.Update(ctx, ref, upload.Reopen()); err != nil {
 			return target, fmt.Errorf("reopen it in the target: %w", err)
 		}

@@ -7,9 +7,10 @@
 //     the newest of the bytes' arrival and the last time that it was sent again): sent again. The record counts
 //     that first, by compare-and-swap, so that two reconcilers, or a crash in between, never send more often than
 //     [Limits.Resends]. After that the upload is reported and not sent any more.
-//   - Without bytes, [Limits.Missing] after they could last have come: expired, as never_arrived. When there is a
-//     promoted copy all the same, the verdict was lost or never came, and it is sent again instead: the validator
-//     judges the copy.
+//   - Without bytes, [Limits.Missing] after they could last have come: expired, as never_arrived, or as bytes_lost
+//     where the record says that they came ([upload.Record.BytesCame]): then somebody removed them, which is reported
+//     until then. When there is a promoted copy all the same, the verdict was lost or never came, and it is sent
+//     again instead: the validator judges the copy.
 //
 // The survey goes over everything else, as far as one run comes, and goes on from there in the next. Scheduled
 // runs begin one every [Options.SurveyEvery], because it costs calls for all that is kept:

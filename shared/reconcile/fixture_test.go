@@ -161,12 +161,12 @@ func (w *fixture) run(o reconcile.Options) reconcile.Report {
 
 // counts are what a report counts, but for what was looked at.
 type counts struct {
-	reenqueued, neverArrived, pendingTooLong, unfinishedTooLong, orphans, strays, foreign, lost, failed int
+	reenqueued, neverArrived, bytesLost, pendingTooLong, unfinishedTooLong, orphans, strays, foreign, lost, failed int
 }
 
 func countsOf(r reconcile.Report) counts {
-	return counts{r.Resent, r.NeverArrived, r.PendingTooLong, r.UnfinishedTooLong, r.OrphanObjects, r.StrayFiles,
-		r.ForeignObjects, r.LostRecords, r.Failed}
+	return counts{r.Resent, r.NeverArrived, r.BytesLost, r.PendingTooLong, r.UnfinishedTooLong, r.OrphanObjects,
+		r.StrayFiles, r.ForeignObjects, r.LostRecords, r.Failed}
 }
 
 // runs does a run and wants it to be complete and to count exactly this.
@@ -185,8 +185,8 @@ func (w *fixture) counted(report reconcile.Report, want counts) {
 	if got := countsOf(report); got != want {
 		w.Errorf("counted %+v, want %+v; findings %+v", got, want, report.Findings)
 	}
-	if total := want.reenqueued + want.neverArrived + want.pendingTooLong + want.unfinishedTooLong + want.orphans +
-		want.strays + want.foreign + want.lost; len(report.Findings) != total {
+	if total := want.reenqueued + want.neverArrived + want.bytesLost + want.pendingTooLong +
+		want.unfinishedTooLong + want.orphans + want.strays + want.foreign + want.lost; len(report.Findings) != total {
 		w.Errorf("%d findings, want %d: %+v", len(report.Findings), total, report.Findings)
 	}
 	if !slices.IsSortedFunc(report.Findings, func(a, b reconcile.Finding) int {

@@ -26,7 +26,7 @@ type position struct {
 type tally struct {
 	Stuck   int `json:"s,omitzero"` // sent again as often as may be
 	Orphans int `json:"o,omitzero"`
-	Lost    int `json:"l,omitzero"`
+	Lost    int `json:"l,omitzero"` // uploads whose bytes were removed for the walk, records for the survey
 	Missed  int `json:"m,omitzero"` // what could not be looked at
 }
 

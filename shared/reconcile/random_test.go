@@ -66,6 +66,7 @@ type randomRun struct {
 	*faults
 	refs    []upload.Ref
 	bytes   map[upload.Ref]bool // whether bytes were accepted
+	robbed  map[upload.Ref]bool // whether somebody else removed bytes
 	waiting []delivery
 	sent    map[upload.Ref]int // the highest number that a message carried
 	notes   *notebook
@@ -79,7 +80,7 @@ type delivery struct {
 
 func (w *randomRun) step() {
 	w.Helper()
-	switch w.random.IntN(8) {
+	switch w.random.IntN(9) {
 	case 0:
 		ref := w.accepted(uploadtest.Picture(uint8(w.random.IntN(256))))
 		w.refs = append(w.refs, ref)
@@ -107,6 +108,15 @@ func (w *randomRun) step() {
 		w.reconcile()
 	case 7:
 		w.deliver()
+	case 8:
+		if ref, ok := w.any(); ok && w.random.IntN(2) == 0 {
+			for _, version := range w.versionsOf(ref) {
+				w.robbed[ref] = true
+				if err := w.objects.Remove(w.Context(), quarantineKey(ref), version); err != nil {
+					w.Fatal(err)
+				}
+			}
+		}
 	}
 }
 
@@ -161,7 +171,7 @@ func TestWhateverIsLostEveryUploadComesToItsEnd(t *testing.T) {
 	for seed := range uint64(40) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { runRandomly(t, seed, ends) })
 	}
-	for _, end := range []string{"stored", "rejected", "never_arrived", "deleted", "stuck"} {
+	for _, end := range []string{"stored", "rejected", "never_arrived", "bytes_lost", "deleted", "stuck"} {
 		if ends[end] == 0 {
 			t.Errorf("no upload of all these ended as %s: the runs prove less than it says", end)
 		}
@@ -172,8 +182,8 @@ func TestWhateverIsLostEveryUploadComesToItsEnd(t *testing.T) {
 func runRandomly(t *testing.T, seed uint64, ends map[string]int) {
 	base := newFixture(t)
 	w := &randomRun{fixture: base, faults: &faults{random: rand.New(rand.NewPCG(seed, 1)), enabled: true},
-		bytes: map[upload.Ref]bool{},
-		sent:  map[upload.Ref]int{}, notes: &notebook{text: map[string]string{}}}
+		bytes: map[upload.Ref]bool{}, robbed: map[upload.Ref]bool{},
+		sent: map[upload.Ref]int{}, notes: &notebook{text: map[string]string{}}}
 	flaky := flakyObjects{w.objects, w.faults}
 	w.pipeline.Records = flakyRecords{w.records, w.faults}
 	w.pipeline.Objects = flaky
@@ -231,8 +241,13 @@ func (w *randomRun) ended(ref upload.Ref, bytes bool, counted int, stuck reconci
 		}
 	case r.Status == upload.Rejected && r.Reason.Code == upload.NeverArrived:
 		end = "never_arrived"
-		if bytes {
+		if bytes && !w.robbed[ref] || r.BytesCame() {
 			w.Errorf("%s was accepted with its bytes and given up", ref)
+		}
+	case r.Status == upload.Rejected && r.Reason.Code == upload.BytesLost:
+		end = "bytes_lost"
+		if !w.robbed[ref] || !r.BytesCame() {
+			w.Errorf("%s was called lost, and nobody removed its bytes, or nobody heard of them", ref)
 		}
 	case r.Status == upload.Stored:
 		if _, ok := w.objects.Bytes(filesKey(ref), r.ServedVersion); !ok {

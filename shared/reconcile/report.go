@@ -27,8 +27,10 @@ type Report struct {
 	Resent       int `json:"reenqueued"`
 	NeverArrived int `json:"never_arrived"`
 
-	// What a person should look at. The first two were sent again as often as may be: pending uploads, and others
-	// whose bytes are still in quarantine.
+	// What a person should look at. Pending uploads whose bytes came, and were removed by somebody else; once there
+	// is no more hope of them they are given up.
+	BytesLost int `json:"bytes_lost"`
+	// These two were sent again as often as may be: pending uploads, and others whose bytes are still in quarantine.
 	PendingTooLong    int `json:"pending_too_long"`
 	UnfinishedTooLong int `json:"unfinished_too_long"`
 	// Keys in quarantine without a record; versions of files that no stored record serves; keys that Hatchery
@@ -56,8 +58,9 @@ type Report struct {
 type Total struct {
 	// Whole: it is at its end, and everything could be looked at. Only then a zero means something.
 	Whole bool
-	// Stuck were sent again as often as may be: pending uploads for the walk, others for the survey. Orphans and
-	// Lost are the survey's alone; Orphans has the stray files in it.
+	// Stuck were sent again as often as may be: pending uploads for the walk, others for the survey. Lost are pending
+	// uploads whose bytes were removed for the walk, lost records for the survey. Orphans are the survey's alone, and
+	// have the stray files in them.
 	Stuck, Orphans, Lost int
 }
 
@@ -66,7 +69,8 @@ const MaxFindings = 1000
 
 // NeedsPerson says that something was found that no later run will mend.
 func (r Report) NeedsPerson() bool {
-	return r.PendingTooLong+r.UnfinishedTooLong+r.OrphanObjects+r.StrayFiles+r.ForeignObjects+r.LostRecords > 0
+	return r.BytesLost+r.PendingTooLong+r.UnfinishedTooLong+r.OrphanObjects+r.StrayFiles+r.ForeignObjects+
+		r.LostRecords > 0
 }
 
 // What a finding is.
@@ -76,6 +80,7 @@ type What string
 const (
 	Resent            What = "reenqueued"
 	NeverArrived      What = "never_arrived"
+	BytesLost         What = "bytes_lost"
 	PendingTooLong    What = "pending_too_long"
 	UnfinishedTooLong What = "unfinished_too_long"
 	OrphanObject      What = "orphan_object"
@@ -103,7 +108,7 @@ func (x *run) found(ctx context.Context, f Finding) {
 	defer x.mu.Unlock()
 	r := &x.report
 	*map[What]*int{
-		Resent: &r.Resent, NeverArrived: &r.NeverArrived,
+		Resent: &r.Resent, NeverArrived: &r.NeverArrived, BytesLost: &r.BytesLost,
 		PendingTooLong: &r.PendingTooLong, UnfinishedTooLong: &r.UnfinishedTooLong,
 		OrphanObject: &r.OrphanObjects, StrayFile: &r.StrayFiles,
 		ForeignObject: &r.ForeignObjects, LostRecord: &r.LostRecords,
@@ -117,7 +122,7 @@ func (x *run) found(ctx context.Context, f Finding) {
 	switch f.What {
 	case Resent, NeverArrived:
 		level = slog.LevelInfo
-	case PendingTooLong, LostRecord:
+	case BytesLost, PendingTooLong, LostRecord:
 		level = slog.LevelError
 	}
 	x.Log.Log(ctx, level, "reconcile: "+f.Detail, "finding", string(f.What), "dry_run", x.o.DryRun,

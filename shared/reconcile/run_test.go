@@ -82,7 +82,7 @@ func TestAReportIsOneObjectWithEveryMember(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"dry_run":false,"started_at":"2126-01-02T03:04:05Z","ended_at":"2126-01-02T03:04:05Z","complete":true,"resume":"",` +
-		`"pending_seen":0,"objects_seen":0,"stored_seen":0,"reenqueued":0,"never_arrived":0,"pending_too_long":0,"unfinished_too_long":0,` +
+		`"pending_seen":0,"objects_seen":0,"stored_seen":0,"reenqueued":0,"never_arrived":0,"bytes_lost":0,"pending_too_long":0,"unfinished_too_long":0,` +
 		`"orphan_objects":0,"stray_files":0,"foreign_objects":0,"lost_records":0,"failed":0,"findings":[],"findings_left_out":0}`
 	if string(text) != want {
 		t.Errorf("%s\nwant\n%s", text, want)

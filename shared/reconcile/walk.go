@@ -35,6 +35,7 @@ func (x *run) walk(ctx context.Context, at position) (position, bool) {
 	at.Pending, ended = x.eachPage(ctx, list{what: "list the pending records", pageSize: recordsPage, read: read,
 		seen: &x.report.PendingSeen, max: x.o.MaxRecords, stopAt: stopAt}, at.Pending)
 	at.Walked.Stuck += x.report.PendingTooLong
+	at.Walked.Lost += x.report.BytesLost
 	at.Walked.Missed += x.missed
 	x.missed = 0
 	x.report.Walk = at.Walked.total(ended)
@@ -61,13 +62,14 @@ func (x *run) pending(ctx context.Context, listed upload.Record) {
 }
 
 // missing gives up an upload without bytes in quarantine once none can come any more, unless they were promoted:
-// then the validator judges the copy.
+// then the validator judges the copy. Until then it reports bytes that somebody removed.
 func (x *run) missing(ctx context.Context, record upload.Record, key upload.Key) {
 	since := record.CreatedAt
 	if !record.FormExpires.IsZero() {
 		since = record.FormExpires
 	}
-	if x.now.Sub(since) <= x.Limits.Missing {
+	over := x.now.Sub(since) > x.Limits.Missing
+	if !over && !record.BytesCame() {
 		return
 	}
 	copies, err := x.versions(ctx, x.Layout.FilesKey(record.Ref()))
@@ -75,21 +77,32 @@ func (x *run) missing(ctx context.Context, record upload.Record, key upload.Key)
 		x.failedOn(ctx, "look at upload", record.ID, key, err)
 		return
 	}
-	if len(copies) > 0 {
+	switch {
+	case len(copies) > 0 && !over:
+		return // its verdict is on its way
+	case len(copies) > 0:
 		// Which version it is a copy of, only the validator may see.
 		x.resend(ctx, record, []upload.ObjectVersion{{Key: key, Size: copies[0].Size, At: copies[0].At}})
 		return
 	}
-	if !x.o.DryRun {
-		_, err := x.Pipeline.Expire(ctx, record.Ref())
-		if errors.Is(err, upload.ErrConflict) || errors.Is(err, upload.ErrNotFound) {
+	f := Finding{What: NeverArrived, Key: key, Upload: record.ID, Status: record.Status,
+		Detail: "no bytes came by " + stamp(since.Add(x.Limits.Missing))}
+	if record.BytesCame() {
+		f.What = BytesLost
+		f.Detail = fmt.Sprintf("its bytes came and were removed by somebody else; given up after %s; sent again %d times%s",
+			stamp(since.Add(x.Limits.Missing)), record.Resends, lastFailure(record))
+	}
+	if over && !x.o.DryRun {
+		given, err := x.Pipeline.Expire(ctx, record.Ref())
+		switch {
+		case errors.Is(err, upload.ErrConflict) && given.Status == upload.Pending && f.What == BytesLost:
+			// A delete marker is left, which keeps it from its end and is no bytes.
+		case errors.Is(err, upload.ErrConflict) || errors.Is(err, upload.ErrNotFound):
 			return // its bytes or its verdict came, or it was deleted
-		}
-		if err != nil {
+		case err != nil:
 			x.failedOn(ctx, "give up upload", record.ID, key, err)
 			return
 		}
 	}
-	x.found(ctx, Finding{What: NeverArrived, Key: key, Upload: record.ID, Status: record.Status,
-		Detail: fmt.Sprintf("no bytes came by %s", stamp(since.Add(x.Limits.Missing)))})
+	x.found(ctx, f)
 }

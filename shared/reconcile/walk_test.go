@@ -220,6 +220,131 @@ func TestAnUploadWhoseBytesNeverCameIsGivenUpADayAfterTheyCould(t *testing.T) {
 	}
 }
 
+// robbed is an upload whose bytes somebody removed before the validator looked.
+func (w *fixture) robbed() upload.Ref {
+	w.Helper()
+	ref := w.accepted(uploadtest.Picture(1))
+	version := w.versionsOf(ref)[0]
+	if err := w.objects.Remove(w.Context(), quarantineKey(ref), version); err != nil {
+		w.Fatal(err)
+	}
+	if out := w.validate(ref, version); out.Result != upload.ResultLost {
+		w.Fatalf("validated: %s", out.Result)
+	}
+	return ref
+}
+
+func TestBytesThatSomebodyRemovedAreReportedUntilTheyAreGivenUp(t *testing.T) {
+	w := newFixture(t)
+	ref := w.robbed()
+	w.later(overdue)
+	w.runs(counts{})
+	w.later(time.Microsecond)
+	for range 2 {
+		report := w.runs(counts{bytesLost: 1})
+		f := report.Findings[0]
+		if !report.NeedsPerson() || report.Walk != (reconcile.Total{Whole: true, Lost: 1}) ||
+			f.What != reconcile.BytesLost || f.Key != quarantineKey(ref) || f.Upload != ref.ID || f.Status != upload.Pending ||
+			!strings.Contains(f.Detail, "1 failures") || !strings.Contains(f.Detail, "bytes lost: version ") {
+			t.Errorf("%+v: %+v", report.Walk, f)
+		}
+		if r := w.record(ref); r.Status != upload.Pending || len(w.told) != 0 {
+			t.Fatalf("it is %+v, told %+v", r, w.told)
+		}
+		w.later(time.Hour)
+	}
+	if !strings.Contains(w.log.String(), "level=ERROR") || !strings.Contains(w.log.String(), "finding=bytes_lost") {
+		t.Errorf("logged %s", &w.log)
+	}
+	w.later(day)
+	if report := w.runs(counts{bytesLost: 1}); !report.NeedsPerson() {
+		t.Error("nobody looks at it")
+	}
+	r := w.record(ref)
+	if r.Status != upload.Rejected || r.Reason.Code != upload.BytesLost {
+		t.Errorf("the record is %+v", r)
+	}
+	if len(w.told) != 1 || w.told[0].ID != ref.ID || w.told[0].Reason.Code != upload.BytesLost {
+		t.Errorf("told of %+v", w.told)
+	}
+	w.later(day)
+	if report := w.runs(counts{}); report.NeedsPerson() || report.Walk != (reconcile.Total{Whole: true}) {
+		t.Errorf("it is reported still: %+v", report)
+	}
+}
+
+// TestBytesThatAreRemovedAfterTheirMessageWasSentAgain: no validator ever looked.
+func TestBytesThatAreRemovedAfterTheirMessageWasSentAgain(t *testing.T) {
+	w := newFixture(t)
+	ref := w.accepted(uploadtest.Picture(1))
+	w.later(overdue + time.Second)
+	w.runs(counts{reenqueued: 1})
+	w.messages()
+	if err := w.objects.Remove(t.Context(), quarantineKey(ref), w.versionsOf(ref)[0]); err != nil {
+		t.Fatal(err)
+	}
+	w.runs(counts{bytesLost: 1})
+	w.later(day)
+	w.runs(counts{bytesLost: 1})
+	if r := w.record(ref); r.Status != upload.Rejected || r.Reason.Code != upload.BytesLost {
+		t.Errorf("the record is %+v", r)
+	}
+}
+
+func TestWhatIsThereIsNotCalledLost(t *testing.T) {
+	for name, more := range map[string]func(w *fixture, ref upload.Ref){
+		"another version came": func(w *fixture, ref upload.Ref) { w.post(ref, uploadtest.Picture(2)) },
+		"a copy is there": func(w *fixture, ref upload.Ref) {
+			w.objects.Post(filesKey(ref), uploadtest.Picture(2).Data)
+		},
+		"it was deleted": func(w *fixture, ref upload.Ref) {
+			if _, err := w.pipeline.Delete(w.Context(), ref); err != nil {
+				w.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newFixture(t)
+			ref := w.robbed()
+			w.later(overdue - time.Minute)
+			more(w, ref)
+			w.later(2 * time.Minute)
+			w.runs(counts{})
+		})
+	}
+}
+
+// TestACopyWaitsForItsVerdictUntilItsTimeIsOver: also when the version that it was made of
+// was called lost.
+func TestACopyWaitsForItsVerdictUntilItsTimeIsOver(t *testing.T) {
+	w := newFixture(t)
+	ref := w.robbed()
+	w.objects.Post(filesKey(ref), uploadtest.Picture(2).Data)
+	w.later(2 * overdue)
+	w.runs(counts{})
+	w.later(day)
+	w.runs(counts{reenqueued: 1})
+}
+
+// TestADeleteMarkerAloneIsNoBytes: it keeps an upload from being given up, and is reported.
+func TestADeleteMarkerAloneIsNoBytes(t *testing.T) {
+	w := newFixture(t)
+	ref := w.robbed()
+	marker := w.objects.Mark(quarantineKey(ref))
+	w.later(2 * day)
+	w.runs(counts{bytesLost: 1})
+	if r := w.record(ref); r.Status != upload.Pending {
+		t.Errorf("the record is %+v", r)
+	}
+	if err := w.objects.Remove(t.Context(), quarantineKey(ref), marker); err != nil {
+		t.Fatal(err)
+	}
+	w.runs(counts{bytesLost: 1})
+	if r := w.record(ref); r.Status != upload.Rejected || r.Reason.Code != upload.BytesLost {
+		t.Errorf("the record is %+v", r)
+	}
+}
+
 func TestOnlyPendingUploadsAreWalkedOver(t *testing.T) {
 	w := newFixture(t)
 	stored, rejected, deleted := w.accepted(uploadtest.Picture(1)), w.accepted(uploadtest.Script()),

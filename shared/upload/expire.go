@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// Expire rejects a pending upload whose bytes never came, and returns its record.
+// Expire rejects a pending upload of which there are no bytes, and returns its record.
+// The record says whether they never came or somebody removed them: [Record.BytesCame].
 // ErrConflict: it is not pending (any more), or bytes are there, in quarantine or
 // promoted (Validate judges those). The caller knows that none can come any
 // more: whatever does is late and removed.
@@ -31,10 +32,13 @@ func (p *Pipeline) Expire(ctx context.Context, ref Ref) (Record, error) {
 	}
 	verdict := Verdict{Status: Rejected, At: p.Now(),
 		Reason: &Reason{NeverArrived, "The file never arrived: upload it again."}}
+	if record.BytesCame() {
+		verdict.Reason = &Reason{BytesLost, "The file arrived, but was removed before it could be checked: upload it again."}
+	}
 	if err := p.notify(ctx, verdict.Apply(record)); err != nil {
 		return Record{}, err
 	}
-	settled, err := p.Records.Update(ctx, ref, Settle(verdict))
+	settled, err := p.Records.Update(ctx, ref, settleExpired(record, verdict))
 	if err != nil {
 		return Record{}, fmt.Errorf("settle record %s: %w", ref, err)
 	}

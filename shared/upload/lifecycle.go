@@ -94,6 +94,20 @@ func Settle(v Verdict) Transition {
 	}}
 }
 
+// settleExpired is Settle for a verdict that follows from whether seen says that bytes
+// came. ErrConflict: the record says otherwise by now.
+func settleExpired(seen Record, v Verdict) Transition {
+	t := Settle(v)
+	settle := t.To
+	t.To = func(r Record) (Record, error) {
+		if r.BytesCame() != seen.BytesCame() {
+			return Record{}, ErrConflict
+		}
+		return settle(r)
+	}
+	return t
+}
+
 // Delete turns any record into a tombstone that may be forgotten after forget.
 // ErrNotFound: it is one already (ask Get whether it is or nothing is there).
 func Delete(at, forget time.Time) Transition {
@@ -209,6 +223,11 @@ func (v Verdict) Apply(r Record) Record {
 	r.Reason = v.Reason
 	return r
 }
+
+// BytesCame says whether the record counts something that only bytes in quarantine bring
+// about: a failure with their message, or a message that was sent again. False says
+// nothing: their message may never have been handled.
+func (r Record) BytesCame() bool { return r.Failures > 0 || r.Resends > 0 }
 
 // NeedsWork says whether a version in quarantine still has to be validated: the upload
 // is pending, or the version should have been removed. Only what a rejection is about

@@ -74,6 +74,24 @@ func TestTheOutcomeTable(t *testing.T) {
 				t.Fatal(err)
 			}
 			return scene{key: d.quarantine(r), version: "gone"}
+		}, upload.ResultLost, upload.ResultLost, upload.Pending},
+		{"pending, the version is gone below a delete marker", func(t *testing.T, d *desk) scene {
+			_, s := pending(t, d, picture(t, "png", 1))
+			s.quarantine = []upload.Version{d.objects.Mark(s.key)}
+			d.removed(t, s.key, s.version)
+			return s
+		}, upload.ResultLost, upload.ResultLost, upload.Pending},
+		{"pending, below a delete marker", func(t *testing.T, d *desk) scene {
+			r, s := pending(t, d, picture(t, "png", 1))
+			s.quarantine = []upload.Version{d.objects.Mark(s.key)}
+			s.files = []upload.Version{firstVersion(d.files(r))}
+			return s
+		}, upload.ResultStored, upload.ResultAlreadySettled, upload.Stored},
+		{"pending, the version is gone and another is below a delete marker", func(t *testing.T, d *desk) scene {
+			_, s := pending(t, d, picture(t, "png", 1))
+			s.quarantine = append(s.quarantine, d.objects.Mark(s.key))
+			s.version = "gone"
+			return s
 		}, upload.ResultGone, upload.ResultGone, upload.Pending},
 		{"pending, the version is gone and another is there", func(t *testing.T, d *desk) scene {
 			_, s := pending(t, d, picture(t, "png", 1))

@@ -16,8 +16,7 @@ func (p *Pipeline) promote(ctx context.Context, a arrived, record Record, kind p
 		ContentType: facts.ContentType, Disposition: Disposition(facts.ContentType, record.FullName())})
 	switch {
 	case errors.Is(err, ErrGone):
-		// Whoever removed it had settled or deleted the upload first.
-		return a.outcome(ResultGone, record)
+		return p.gone(ctx, a, record)
 	case errors.Is(err, ErrExists):
 		copied, err = p.Objects.Stat(ctx, to)
 		if err != nil {

@@ -270,7 +270,7 @@ func TestWhatHappensToBytesThatVanishDuringTheCopy(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	d.validate(t, r, v, upload.ResultGone)
+	d.validate(t, r, v, upload.ResultLost)
 	d.wantStatus(t, r, upload.Pending)
 	d.wantVersions(t, d.files(r))
 }

@@ -18,6 +18,7 @@ const (
 	Duplicate        Code = "duplicate"
 	ChecksumMismatch Code = "checksum_mismatch"
 	NeverArrived     Code = "never_arrived"
+	BytesLost        Code = "bytes_lost"
 	ByOperator       Code = "operator"
 )
 

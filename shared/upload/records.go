@@ -26,9 +26,9 @@ import (
 //	stored or rejected   another        late bytes: deletes that version
 //	deleted              any            removes our copy and that version
 //	not there            any            touches nothing
-//	anything             is gone        judges the copy of it that was promoted, when the
-//	                                    record is pending; without one leaves it to the
-//	                                    reconciler
+//	pending              is gone        judges the copy of it that was promoted; without one,
+//	                                    and without another version, notes that it was lost
+//	anything             is gone        leaves it to the reconciler
 type Records interface {
 	// Create adds a pending record. ErrExists: there is one under this Ref.
 	//

@@ -30,6 +30,9 @@ const (
 	ResultOrphan Result = "orphan"
 	// ResultGone: the object or the version is not there any more.
 	ResultGone Result = "gone"
+	// ResultLost: the upload is pending, its bytes came, and somebody else removed them:
+	// there is no version of it in quarantine, and no copy. The record counts a failure.
+	ResultLost Result = "lost"
 	// ResultForeign: the key is not one that quarantine has; nothing was touched.
 	ResultForeign Result = "foreign"
 )
@@ -133,10 +136,12 @@ func noLongerAccepted(kind policy.KindName) *Reason {
 func (p *Pipeline) gone(ctx context.Context, a arrived, record Record) (Outcome, error) {
 	to := p.Layout.FilesKey(a.ref)
 	copied, err := p.Objects.Stat(ctx, to)
-	if errors.Is(err, ErrGone) || err == nil && a.version != "" && a.version != copied.Source {
+	switch {
+	case errors.Is(err, ErrGone) && a.version != "":
+		return p.lost(ctx, a)
+	case errors.Is(err, ErrGone) || err == nil && a.version != "" && a.version != copied.Source:
 		return a.outcome(ResultGone, record)
-	}
-	if err != nil {
+	case err != nil:
 		return a.failed(fmt.Errorf("look at object %q: %w", to, err))
 	}
 	// Under a delete marker it still waits for a message that names it.
@@ -148,6 +153,79 @@ func (p *Pipeline) gone(ctx context.Context, a arrived, record Record) (Outcome,
 		return a.outcome(ResultGone, record)
 	}
 	return p.judgeCopy(ctx, a.at(copied.Source), copied)
+}
+
+// lost handles a version that is not there, nor a copy of it: its event is the witness
+// that it was. Whoever settles or deletes an upload changes the record first. So if the
+// record is still pending after the last look, somebody else removed the bytes. That is
+// noted and not settled: a form may still be posted, and then that is judged.
+func (p *Pipeline) lost(ctx context.Context, a arrived) (Outcome, error) {
+	record, err := p.Records.Get(ctx, a.ref)
+	if err != nil || record.Status != Pending {
+		return a.notPending(record, err)
+	}
+	left, err := p.bytesLeft(ctx, a.key)
+	switch {
+	case err != nil:
+		return a.failed(err)
+	case left:
+		return a.outcome(ResultGone, record) // what is left has a message of its own
+	}
+	// Another version may have been promoted, and removed, between the looks before.
+	to := p.Layout.FilesKey(a.ref)
+	if _, err = p.Objects.Stat(ctx, to); err == nil {
+		return a.outcome(ResultGone, record)
+	} else if !errors.Is(err, ErrGone) {
+		return a.failed(fmt.Errorf("look at object %q: %w", to, err))
+	}
+	record, err = p.Records.Get(ctx, a.ref)
+	if err != nil || record.Status != Pending {
+		return a.notPending(record, err)
+	}
+	// Without the note nobody would know later that bytes had come: a store that cannot
+	// say whether it counted makes the message come again.
+	record, err = p.Records.Update(ctx, a.ref, CountFailure(Failure{At: p.Now(), Message: fmt.Sprintf(
+		"bytes lost: version %s came and was removed by somebody else: no version is left of object %q, and no copy at %q",
+		a.version, a.key, to)}))
+	if err != nil || record.Status != Pending {
+		return a.notPending(record, err)
+	}
+	return a.outcome(ResultLost, record)
+}
+
+// notPending ends a look for lost bytes at a record that is not pending any more, or
+// could not be read or written.
+func (a arrived) notPending(record Record, err error) (Outcome, error) {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return a.outcome(ResultOrphan, Record{})
+	case err != nil:
+		return a.failed(fmt.Errorf("look for the lost bytes of record %s: %w", a.ref, err))
+	}
+	return a.outcome(ResultGone, record)
+}
+
+// bytesLeft says whether any version of an object can be read. Delete markers are listed
+// as versions are, and have no bytes.
+func (p *Pipeline) bytesLeft(ctx context.Context, key Key) (bool, error) {
+	versions, err := p.Objects.Versions(ctx, key)
+	if err != nil {
+		return false, fmt.Errorf("list versions of object %q: %w", key, err)
+	}
+	for _, version := range versions {
+		object, err := p.Objects.Open(ctx, key, version)
+		if errors.Is(err, ErrGone) {
+			continue
+		}
+		if err == nil {
+			err = object.Body.Close()
+		}
+		if err != nil {
+			return false, fmt.Errorf("open object %q version %s: %w", key, version, err)
+		}
+		return true, nil
+	}
+	return false, nil
 }
 
 func (p *Pipeline) inQuarantine(ctx context.Context, a arrived) (bool, error) {

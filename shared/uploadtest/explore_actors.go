@@ -163,6 +163,38 @@ func Expire(target int) Actor {
 	}}
 }
 
+// Vandal is somebody who removes from quarantine what was posted to an upload first
+// (arrival 0), second (1) and so on, past Hatchery; it may be gone already.
+func Vandal(target, arrival int) Actor {
+	return Actor{name: fmt.Sprintf("vandal on upload %d, arrival %d", target, arrival), upload: target,
+		run: func(s *script) {
+			key := s.execution.quarantineKey(target)
+			s.destroy(key, s.execution.oracle.arrivals[key][arrival].version)
+		}}
+}
+
+// VandalOnAll is somebody who removes all that an upload has in quarantine, version by
+// version, past Hatchery.
+func VandalOnAll(target int) Actor {
+	return Actor{name: fmt.Sprintf("vandal on all of upload %d", target), upload: target, run: func(s *script) {
+		key := s.execution.quarantineKey(target)
+		s.actor.suspend(call{name: "look what to destroy of", target: short(key)}) // there may be nothing yet
+		for ids := s.execution.memory.Objects.ids(key); len(ids) > 0; ids = s.execution.memory.Objects.ids(key) {
+			s.destroy(key, ids[0])
+		}
+	}}
+}
+
+// destroy is one step of a vandal.
+func (s *script) destroy(key upload.Key, version upload.Version) {
+	s.actor.suspend(call{name: "destroy", target: short(key) + " version " + string(version)})
+	objects := s.execution.memory.Objects
+	if _, there := objects.Bytes(key, version); there {
+		s.execution.oracle.destroyed[version] = true
+		_ = objects.Remove(context.Background(), key, version) // it fails without a version alone
+	}
+}
+
 // deliver hands an event to a validator. It stays to be redelivered unless the
 // validator acknowledges it.
 func (s *script) deliver(key upload.Key, version upload.Version) {
@@ -174,7 +206,10 @@ func (s *script) deliver(key upload.Key, version upload.Version) {
 	}
 	e := &event{key: key, version: version, delivered: true}
 	x.events = append(x.events, e)
-	_, err := s.pipeline.Validate(context.Background(), key, version)
+	s.actor.judging, s.actor.sawNothing = key, x.nothingLeft(key)
+	outcome, err := s.pipeline.Validate(context.Background(), key, version)
+	x.checkLost(outcome, s.actor.sawNothing)
+	s.actor.judging, s.actor.sawNothing = "", false
 	e.done = err == nil
 	if err != nil {
 		x.note("%s: message fails: %v", s.actor.name, err)

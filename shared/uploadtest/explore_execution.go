@@ -54,6 +54,9 @@ type actor struct {
 	within  fault // how the call goes, within which it is suspended
 	ended   bool
 	memory  [sha256.Size]byte // hash of all results so far: what its local state follows from
+
+	judging    upload.Key // the quarantine key of the event that it validates now, "" for none
+	sawNothing bool       // at some moment since it got that event, nothing was left of the upload
 }
 
 // call is a step that an actor is about to take.
@@ -251,9 +254,13 @@ func (x *execution) take(c choice) {
 	}
 	x.next(a)
 	x.running = nil
+	for _, other := range x.actors {
+		other.sawNothing = other.sawNothing || other.judging != "" && x.nothingLeft(other.judging)
+	}
 	if a.ended {
 		// Nothing of its memory matters any more.
 		a.within, a.memory = noFault, [sha256.Size]byte{}
+		a.judging, a.sawNothing = "", false
 	}
 }
 
@@ -286,6 +293,9 @@ func (x *execution) state() state {
 	}
 	for _, a := range x.actors {
 		text = fmt.Appendf(text, "%t %s %s\n", a.ended, a.within, a.pending)
+		if a.sawNothing {
+			text = append(text, "saw nothing\n"...)
+		}
 		text = append(text, a.memory[:]...)
 	}
 	for _, e := range x.events {

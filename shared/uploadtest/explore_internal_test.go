@@ -15,6 +15,7 @@ func TestPruningHidesNoState(t *testing.T) {
 			{Deliver(0, 0), Delete(0)},
 			{Deliver(0, 0), Deliver(0, 0)},
 			{Accept(Picture(1), upload.Declared{}, "key"), Delete(1)},
+			{VandalOnAll(0), Deliver(0, 0)},
 		} {
 			s := Scenario{Name: "pruning", Swap: swap, Uploads: []Upload{{Posted: []Body{Picture(1)}}}, Actors: actors,
 				Bound: Bound{Faults: 1, Preemptions: 2}}

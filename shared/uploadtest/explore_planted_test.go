@@ -117,6 +117,74 @@ func (p takes412AsSuccess) Promote(ctx context.Context, c upload.Promotion) (upl
 	return existing, opened.Body.Close()
 }
 
+// seesNoObject finds no object in quarantine, in a look at it or in a list.
+type seesNoObject struct{ planted }
+
+func (p seesNoObject) Open(ctx context.Context, key upload.Key, version upload.Version) (upload.Object, error) {
+	if _, err := p.Objects.Open(ctx, key, version); err != nil {
+		return upload.Object{}, err
+	}
+	return upload.Object{}, upload.ErrGone
+}
+
+func (p seesNoObject) Versions(context.Context, upload.Key) ([]upload.Version, error) {
+	return nil, nil
+}
+
+// seesNoCopy finds no copy.
+type seesNoCopy struct{ planted }
+
+func (p seesNoCopy) Stat(context.Context, upload.Key) (upload.Copy, error) {
+	return upload.Copy{}, upload.ErrGone
+}
+
+// seesNoOtherVersion lists nothing.
+type seesNoOtherVersion struct{ planted }
+
+func (p seesNoOtherVersion) Versions(context.Context, upload.Key) ([]upload.Version, error) {
+	return nil, nil
+}
+
+// looksForACopyOnce takes the first answer about a copy for every later one.
+type looksForACopyOnce struct {
+	planted
+	none *bool
+}
+
+func (p looksForACopyOnce) Stat(ctx context.Context, key upload.Key) (upload.Copy, error) {
+	if *p.none {
+		return upload.Copy{}, upload.ErrGone
+	}
+	copied, err := p.Objects.Stat(ctx, key)
+	*p.none = errors.Is(err, upload.ErrGone)
+	return copied, err
+}
+
+// notesNothing forgets the failures that are counted.
+type notesNothing struct{ planted }
+
+func (p notesNothing) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
+	if t.Name == upload.CountFailureName {
+		return p.Records.Get(ctx, ref)
+	}
+	return p.Records.Update(ctx, ref, t)
+}
+
+// expiresAsLost says of everything that is expired that it was lost.
+type expiresAsLost struct{ planted }
+
+func (p expiresAsLost) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
+	to := t.To
+	t.To = func(r upload.Record) (upload.Record, error) {
+		r, err := to(r)
+		if err == nil && r.Status == upload.Rejected && r.JudgedVersion == "" {
+			r.Reason = &upload.Reason{Code: upload.BytesLost, Message: "It was lost."}
+		}
+		return r, err
+	}
+	return p.Records.Update(ctx, ref, t)
+}
+
 // ignoresNotifyErrors takes a notification that failed for one that arrived.
 type ignoresNotifyErrors struct{ upload.Notifier }
 
@@ -175,6 +243,32 @@ func TestEveryPlantedFaultIsFound(t *testing.T) {
 			return uploadtest.Stores{Records: p.Records, Objects: takes412AsSuccess{p}}
 		},
 			posted(first, second), []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.Deliver(0, 1)}, 1},
+		{"lost although the bytes are there", "rule 2", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: p.Records, Objects: seesNoObject{p}}
+		},
+			posted(first), []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.Delete(0)}, 0},
+		{"lost although a copy is there", "rule 2", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: p.Records, Objects: seesNoCopy{p}}
+		},
+			uploadtest.Upload{Posted: []uploadtest.Body{first}, CopyAlone: true},
+			[]uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.Delete(0)}, 0},
+		{"lost although another version waits", "rule 2", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: p.Records, Objects: seesNoOtherVersion{p}}
+		},
+			posted(first, second), []uploadtest.Actor{uploadtest.Vandal(0, 0), uploadtest.Deliver(0, 0)}, 0},
+		{"lost although another version was promoted meanwhile", "rule 2", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: p.Records, Objects: looksForACopyOnce{p, new(bool)}}
+		},
+			posted(first, second),
+			[]uploadtest.Actor{uploadtest.VandalOnAll(0), uploadtest.Deliver(0, 0), uploadtest.Deliver(0, 1)}, 3},
+		{"a loss is not noted", "rule 2", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: notesNothing{p}, Objects: p.Objects}
+		},
+			posted(first), []uploadtest.Actor{uploadtest.Vandal(0, 0), uploadtest.Deliver(0, 0)}, 0},
+		{"lost although nobody heard of the bytes", "rule 2", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: expiresAsLost{p}, Objects: p.Objects}
+		},
+			posted(first), []uploadtest.Actor{uploadtest.Vandal(0, 0), uploadtest.Expire(0)}, 0},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			t.Parallel()

@@ -90,11 +90,27 @@ func (x *execution) recover(how recovery) (broken string) {
 			return broken
 		}
 		if len(failures) == 0 && !x.needsWork(p) {
-			return ""
+			return x.expire(p, how)
 		}
 	}
 	return fmt.Sprintf("rule 3: after %d rounds of recovery something still fails or is owed: %s", maxRounds,
 		strings.Join(failures, "; "))
+}
+
+// expire lets the reconciler expire what is pending without any bytes.
+func (x *execution) expire(p *upload.Pipeline, how recovery) (broken string) {
+	for _, at := range x.targets {
+		r, found := x.memory.Records.peek(at.ref)
+		if !found || r.Status != upload.Pending || !x.nothingLeft(at.quarantine) {
+			continue
+		}
+		if how.redeliver && !x.mayRecheck(at.ref) && !r.BytesCame() {
+			return fmt.Sprintf("rule 2: upload %s lost its bytes, a validator heard of them, and nothing notes it", r.ID)
+		}
+		_, err := p.Expire(context.Background(), at.ref)
+		x.note("recovery: expire %s = %v", brief(r.ID), err)
+	}
+	return x.oracle.checkStep(x)
 }
 
 func (x *execution) redeliver(p *upload.Pipeline, failures *[]string) {
@@ -103,6 +119,7 @@ func (x *execution) redeliver(p *upload.Pipeline, failures *[]string) {
 			continue
 		}
 		outcome, err := p.Validate(context.Background(), e.key, e.version)
+		x.checkLost(outcome, x.nothingLeft(e.key))
 		e.done = err == nil
 		x.note("recovery: validate %s version %s = %s, %v", short(e.key), e.version, outcome.Result, err)
 		if err != nil {

@@ -18,6 +18,9 @@ type oracle struct {
 	accepted map[upload.Ref]bool          // uploads that a caller was told are accepted
 	notified map[verdict]bool             // what the application was told
 	before   map[upload.Ref]upload.Record // records at the step before
+	// destroyed are the versions that a vandal removed; only with one among the actors.
+	destroyed map[upload.Version]bool
+	lostWrong string // the rule that a validator broke when it called an upload's bytes lost
 }
 
 // verdict is one verdict, as the application tells them apart.
@@ -36,12 +39,14 @@ type arrived struct {
 
 func newOracle() *oracle {
 	return &oracle{bodies: map[string]Body{}, arrivals: map[upload.Key][]arrived{}, read: map[string]bool{},
-		accepted: map[upload.Ref]bool{}, notified: map[verdict]bool{}, before: map[upload.Ref]upload.Record{}}
+		accepted: map[upload.Ref]bool{}, notified: map[verdict]bool{}, before: map[upload.Ref]upload.Record{},
+		destroyed: map[upload.Version]bool{}}
 }
 
 func (o *oracle) clone() *oracle {
 	return &oracle{bodies: maps.Clone(o.bodies), arrivals: maps.Clone(o.arrivals), read: maps.Clone(o.read),
-		accepted: maps.Clone(o.accepted), notified: maps.Clone(o.notified), before: maps.Clone(o.before)}
+		accepted: maps.Clone(o.accepted), notified: maps.Clone(o.notified), before: maps.Clone(o.before),
+		destroyed: maps.Clone(o.destroyed), lostWrong: o.lostWrong}
 }
 
 func (o *oracle) addBody(b Body) { o.bodies[sumOf(b.Data)] = b }
@@ -56,6 +61,9 @@ func (o *oracle) append(text []byte) []byte {
 	for _, sum := range slices.Sorted(maps.Keys(o.read)) {
 		text = append(append(text, sum...), '\n')
 	}
+	for _, version := range slices.Sorted(maps.Keys(o.destroyed)) {
+		text = append(append(text, version...), " destroyed\n"...)
+	}
 	return fmt.Appendf(text, "answered %d told %v\n", len(o.accepted), o.notified) // fmt sorts a map by its keys
 }
 
@@ -64,6 +72,9 @@ func (o *oracle) append(text []byte) []byte {
 func (o *oracle) checkStep(x *execution) string {
 	if broken := o.checkChanges(x); broken != "" {
 		return broken
+	}
+	if o.lostWrong != "" {
+		return o.lostWrong
 	}
 	for _, at := range x.targets {
 		record, found := x.memory.Records.peek(at.ref)
@@ -159,19 +170,22 @@ func (o *oracle) checkRecord(x *execution, at target, r upload.Record, found boo
 		if x.mayRecheck(ref) || x.losesUpdates() {
 			// Late versions were removed while it had its verdict; the judged one,
 			// which is judged again, stays.
-			if len(kept) == 0 && len(arrivals) > 0 {
+			if len(kept) == 0 && len(arrivals) > 0 && !o.vandalised(at) {
 				return fmt.Sprintf("rule 2: upload %s is pending but nothing of it is in quarantine", ref.ID)
 			}
 			return ""
 		}
 		for _, a := range arrivals {
-			if !slices.Contains(kept, a.version) {
+			if !slices.Contains(kept, a.version) && !o.destroyed[a.version] {
 				return fmt.Sprintf("rule 2: upload %s is pending but its version %s is gone from quarantine", ref.ID, a.version)
 			}
 		}
 		return ""
 	case upload.Deleted:
 		return ""
+	}
+	if r.Status == upload.Rejected && r.JudgedVersion == "" && o.vandalised(at) {
+		return o.checkExpired(x, r)
 	}
 	judged := slices.IndexFunc(arrivals, func(a arrived) bool { return a.version == r.JudgedVersion })
 	if judged < 0 {
@@ -242,10 +256,49 @@ func (o *oracle) checkRejected(x *execution, r upload.Record, b Body, kept []upl
 	}
 	// Without compare-and-swap another verdict may have stood for a while, under
 	// which these bytes were late and were removed. The reason stands without them.
-	if x.scenario.Swap && !slices.Contains(kept, r.JudgedVersion) {
+	if x.scenario.Swap && !slices.Contains(kept, r.JudgedVersion) && !o.destroyed[r.JudgedVersion] {
 		return fmt.Sprintf("rule 2: the bytes of rejected upload %s are not kept", r.ID)
 	}
 	return ""
+}
+
+// vandalised says whether a vandal removed anything of an upload.
+func (o *oracle) vandalised(at target) bool {
+	return slices.ContainsFunc(o.arrivals[at.quarantine], func(a arrived) bool { return o.destroyed[a.version] })
+}
+
+// checkExpired: the reason is what the record knows of the bytes that were destroyed.
+// Without compare-and-swap a count may come, or be undone, beside the verdict.
+func (o *oracle) checkExpired(x *execution, r upload.Record) string {
+	code := upload.NeverArrived // no validator ever heard of them
+	if r.BytesCame() {
+		code = upload.BytesLost
+	}
+	switch {
+	case r.Reason == nil || r.Reason.Message == "" || r.ServedVersion != "" || r.Size != 0 || r.SHA256 != "":
+		return fmt.Sprintf("rule 2: upload %s was expired without a reason, or with facts", r.ID)
+	case r.Reason.Code == code || !x.scenario.Swap && (r.Reason.Code == upload.BytesLost ||
+		r.Reason.Code == upload.NeverArrived):
+		return ""
+	}
+	return fmt.Sprintf("rule 2: upload %s was expired as %s, and its record has a reason to say %s", r.ID, r.Reason.Code,
+		code)
+}
+
+// nothingLeft says whether there is neither a version nor a copy of an upload.
+func (x *execution) nothingLeft(quarantine upload.Key) bool {
+	i := slices.IndexFunc(x.targets, func(at target) bool { return at.quarantine == quarantine })
+	return i >= 0 && x.oracle.vandalised(x.targets[i]) && len(x.memory.Objects.ids(quarantine)) == 0 &&
+		len(x.memory.Objects.ids(x.targets[i].files)) == 0
+}
+
+// checkLost: a validator calls the bytes of an upload lost only if a vandal removed some,
+// and if nothing was left of it at some moment while the validator looked.
+func (x *execution) checkLost(outcome upload.Outcome, sawNothing bool) {
+	if outcome.Result == upload.ResultLost && (!sawNothing || !outcome.Record.BytesCame()) {
+		x.oracle.lostWrong = fmt.Sprintf("rule 2: the bytes of upload %s were called lost, nothing left %t, noted %t",
+			outcome.Ref.ID, sawNothing, outcome.Record.BytesCame())
+	}
 }
 
 func (o *oracle) arrivedElsewhere(ref upload.Ref, b Body) bool {
@@ -359,8 +412,10 @@ func (o *oracle) checkTidy(x *execution, at target, r upload.Record, found bool,
 	case upload.Stored:
 		keptInFiles = []upload.Version{r.ServedVersion}
 	case upload.Rejected:
-		keptInQuarantine = []upload.Version{r.JudgedVersion}
-		if o.judgedCopy(x, at, r) {
+		if r.JudgedVersion != "" { // else it was expired
+			keptInQuarantine = []upload.Version{r.JudgedVersion}
+		}
+		if o.judgedCopy(x, at, r) || o.destroyed[r.JudgedVersion] {
 			keptInQuarantine, keptInFiles = nil, files[:min(len(files), 1)]
 		}
 	}
@@ -379,7 +434,7 @@ func (o *oracle) checkTidy(x *execution, at target, r upload.Record, found bool,
 // are lost for good, nothing comes back to a rejected upload, nor to one of which there
 // was a copy alone.
 func (o *oracle) checkNotified(x *execution, at target, r upload.Record, found bool, how recovery) string {
-	settled := found && (r.Status == upload.Stored && (how.redeliver || !x.copyAlone(at)) ||
+	settled := found && (r.Status == upload.Stored && (how.redeliver || !x.copyAlone(at) && !o.vandalised(at)) ||
 		r.Status == upload.Rejected && how.redeliver)
 	if x.scenario.Notified && settled && !o.notified[verdictOn(r)] {
 		return fmt.Sprintf("telling: upload %s is %s, and the application was never told", r.ID, r.Status)

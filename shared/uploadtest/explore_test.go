@@ -178,7 +178,7 @@ func TestMoreActorsKeepTheRulesWithOneFaultAndFewPreemptions(t *testing.T) {
 func TestRandomSchedulesWithManyFaultsKeepTheRules(t *testing.T) {
 	t.Parallel()
 	for _, swap := range []bool{true, false} {
-		for _, s := range multiActorScenarios() {
+		for _, s := range append(multiActorScenarios(), vandalScenarios()...) {
 			s.Swap, s.Bound.Faults = swap, 4
 			report := uploadtest.RandomWalk(s, *seed, *randomSchedules)
 			t.Logf("swap %t: %v", swap, report)
@@ -276,6 +276,77 @@ func TestCountingAndGivingUpKeepTheRules(t *testing.T) {
 			requireRules(t, scenarios)
 		})
 	}
+}
+
+// TestWhoeverDestroysBytesIsFoundOut: a vandal beside everybody else, also in a store where
+// a count undoes a verdict. What is destroyed ends as bytes_lost, and nothing else does.
+func TestWhoeverDestroysBytesIsFoundOut(t *testing.T) {
+	t.Parallel()
+	for _, start := range initialStates {
+		vandals := []uploadtest.Actor{uploadtest.Vandal(0, 0), uploadtest.VandalOnAll(0)}
+		others := append(allActors(start.upload), uploadtest.Fail(0), uploadtest.Resend(0), uploadtest.Expire(0))
+		if len(start.upload.Posted) > 1 {
+			others = append(others, uploadtest.Vandal(0, 1))
+		}
+		var scenarios []uploadtest.Scenario
+		for i, vandal := range vandals {
+			for _, other := range append(others, vandals[i:]...) {
+				for _, writesBack := range []bool{false, true} {
+					scenarios = append(scenarios, uploadtest.Scenario{Name: fmt.Sprintf("%s; %s", vandal, other),
+						Notified: true, WritesBack: writesBack,
+						Uploads: []uploadtest.Upload{start.upload}, Actors: []uploadtest.Actor{vandal, other},
+						Bound: uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded}})
+				}
+			}
+		}
+		t.Run(start.name, func(t *testing.T) {
+			t.Parallel()
+			requireRules(t, scenarios)
+		})
+	}
+}
+
+// vandalScenarios are a vandal with more than one other.
+func vandalScenarios() []uploadtest.Scenario {
+	type actors = []uploadtest.Actor
+	one, all, deliver, expire := uploadtest.Vandal(0, 0), uploadtest.VandalOnAll(0), uploadtest.Deliver(0, 0),
+		uploadtest.Expire(0)
+	post := func(b uploadtest.Body) uploadtest.Actor { return uploadtest.Post(0, b) }
+	var scenarios []uploadtest.Scenario
+	add := func(u uploadtest.Upload, a ...uploadtest.Actor) {
+		scenarios = append(scenarios, uploadtest.Scenario{Name: fmt.Sprint(a), Uploads: []uploadtest.Upload{u}, Actors: a})
+	}
+	for _, third := range (actors{deliver, expire, uploadtest.Delete(0), post(second), uploadtest.Fail(0),
+		uploadtest.Resend(0)}) {
+		add(posted(first), all, deliver, third)
+		add(posted(broken), all, deliver, third)
+	}
+	for _, v := range []uploadtest.Actor{one, all} {
+		add(posted(first, second), v, deliver, uploadtest.Deliver(0, 1))
+		add(posted(first, broken), v, deliver, uploadtest.Deliver(0, 1))
+		add(posted(first, second), v, uploadtest.Deliver(0, 1), expire)
+		add(settled(broken), v, uploadtest.Recheck(0), expire)
+		add(posted(first, second), v, uploadtest.Vandal(0, 1), deliver, uploadtest.Deliver(0, 1))
+	}
+	send := uploadtest.Accept(first, upload.Declared{}, "")
+	return append(scenarios,
+		uploadtest.Scenario{Name: "same bytes twice, one destroyed", Unique: true,
+			Uploads: []uploadtest.Upload{posted(first), posted(first)}, Actors: actors{all, deliver, uploadtest.Deliver(1, 0)}},
+		uploadtest.Scenario{Name: "request with a body, and a vandal", Actors: actors{send, all}},
+		uploadtest.Scenario{Name: "request with a body, a vandal and a deleter",
+			Actors: actors{send, all, uploadtest.Delete(0)}},
+		uploadtest.Scenario{Name: "a form that is posted, and a vandal", Uploads: []uploadtest.Upload{{}},
+			Actors: actors{post(first), post(second), all}})
+}
+
+func TestAVandalBesideSeveralIsFoundOut(t *testing.T) {
+	t.Parallel()
+	scenarios := vandalScenarios()
+	for i := range scenarios {
+		scenarios[i].WritesBack = true
+		scenarios[i].Bound = uploadtest.Bound{Faults: 1, Preemptions: *preemptions + 4 - len(scenarios[i].Actors)}
+	}
+	requireRules(t, scenarios)
 }
 
 // answersExistsFirst is a bucket that looks at the target of a copy before its

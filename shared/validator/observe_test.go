@@ -66,3 +66,16 @@ func TestTheObserverHearsOfARecordThatCannotBeRead(t *testing.T) {
 		t.Errorf("heard %q, want %q", got, want)
 	}
 }
+
+func TestLostBytesAreAnErrorOfSomebodyAndTheMessageIsDone(t *testing.T) {
+	b := newFixture(all(upload.ResultLost, nil))
+	heard := b.observing()
+	b.wantFailed(t, t.Context(), []events.SQSMessage{message(t, "m", arrived(1))})
+	if got := heard(); !slices.Equal(got, []string{"lost v1 false"}) {
+		t.Errorf("heard %q", got)
+	}
+	if line := b.line(t, "validated"); line["level"] != "ERROR" || line["result"] != "lost" ||
+		line["upload_id"] != string(refNumber(1).ID) {
+		t.Errorf("logged %v", line)
+	}
+}

@@ -194,8 +194,11 @@ func (v *Validator) validate(ctx context.Context, log *slog.Logger, created arri
 		}
 	}
 	level := slog.LevelInfo
-	if outcome.Result == upload.ResultForeign {
+	switch outcome.Result {
+	case upload.ResultForeign:
 		level = slog.LevelWarn
+	case upload.ResultLost:
+		level = slog.LevelError
 	}
 	log.Log(ctx, level, "validated", attrs...)
 	return true
