@@ -104,7 +104,8 @@ func (c *Components) Validator(observe func(upload.Outcome, error)) *validator.V
 	}
 	return &validator.Validator{Pipeline: c.Uploads, Records: c.d.Records, Layout: c.settings.Layout,
 		Bucket: c.settings.Bucket, Concurrency: atOnce, Margin: validator.DefaultMargin, ReadRate: c.settings.ReadRate,
-		MaxReceives: c.settings.MaxReceives, Visibility: c.settings.VisibilityTime, Observe: observe, Now: time.Now, Log: c.d.Log}
+		MaxReceives: c.settings.MaxReceives, Visibility: c.settings.VisibilityTime,
+		Observe: observe, Now: time.Now, Log: c.d.Log}
 }
 
 // Reconciler composes what compares records and bucket.

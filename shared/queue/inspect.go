@@ -35,7 +35,7 @@ var (
 		"dead letters that are looked at too often move on to another queue, where nobody looks; remove that policy")
 )
 
-// CountDeadLetters counts the messages in q's dead-letter queue. With ErrDeadLettersMove the count is true all the same.
+// CountDeadLetters counts the messages in q's dead-letter queue. With ErrDeadLettersMove the count is true, too.
 func CountDeadLetters(ctx context.Context, q Inspector) (int, error) {
 	state, err := q.Inspect(ctx)
 	if err != nil {

@@ -2,8 +2,9 @@
 // to take a message ([Sender]), and to say how many there are ([Inspector]).
 //
 // What else a queue can do (receive, peek, delete) is asked of it by few; each of
-// them is an interface of its own beside these, and one type may be all of them. Implementations live in the folders below; a fake and the suite that all
-// of them pass are in queuetest.
+// them is an interface of its own beside these, and one type may be all of them.
+// Implementations live in the folders below; a fake and the suites that all of them
+// pass are in queuetest.
 package queue
 
 import (

@@ -81,8 +81,9 @@ type Options struct {
 // DefaultMargin is enough for calls that are under way and for reporting.
 const DefaultMargin = 20 * time.Second
 
-// Run counts the dead letters and does one run, until it is done, until a bound or until shortly before ctx's deadline. A failure is counted
-// and logged, and the rest goes on; then the error says so, beside a report that is true all the same.
+// Run counts the dead letters and does one run, until it is done, until a bound or until shortly before ctx's
+// deadline. A failure is counted and logged, and the rest goes on; then the error says so, beside a report that is
+// true all the same.
 func (r *Reconciler) Run(ctx context.Context, o Options) (Report, error) {
 	at, err := parsePosition(o.Resume)
 	if err != nil {
