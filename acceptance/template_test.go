@@ -263,6 +263,13 @@ func TestTheSettingsAreWhatTheTemplateBuilds(t *testing.T) {
 	d := deploy(t, "AllowedOrigins=https://a.example.com,https://b.example.com",
 		"TellBus=arn:aws:events:us-east-1:123456789012:event-bus/default", "ValidatorSeconds=120", "MaxReceives=7",
 		"QuarantineDays=40")
+	for _, function := range []string{"ValidatorFunction", "ReconcilerFunction"} {
+		// The one says of a message when it is a dead letter, the other when it was lost.
+		env := d.environment(function)
+		if env["HATCHERY_VISIBILITY_SECONDS"] != "721" || env["HATCHERY_MAX_RECEIVES"] != "7" {
+			t.Errorf("%s is told of the queue: %v", function, env)
+		}
+	}
 	env := d.environment("ApiFunction")
 	c, err := config.Load(func(name string) string { return env[name] }, config.Callers)
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 func TestEachAlarmWatchesWhatItSays(t *testing.T) {
 	d := deploy(t, "ApiErrors=8", "OldestMessageSeconds=1200")
 	want := map[string]string{
-		"DeadLettersVisible": "AWS/SQS ApproximateNumberOfMessagesVisible QueueName=<DeadLetterQueue.QueueName>: Maximum " +
-			"of 300 s, 1 times GreaterThanThreshold 0, else notBreaching",
-		"DeadLettersInFlight": "AWS/SQS ApproximateNumberOfMessagesNotVisible QueueName=<DeadLetterQueue.QueueName>: " +
+		"DeadLettersVisible": "visible + in_flight, visible = " +
+			"AWS/SQS ApproximateNumberOfMessagesVisible QueueName=<DeadLetterQueue.QueueName>: Maximum of 300 s, " +
+			"in_flight = AWS/SQS ApproximateNumberOfMessagesNotVisible QueueName=<DeadLetterQueue.QueueName>: " +
 			"Maximum of 300 s, 1 times GreaterThanThreshold 0, else notBreaching",
 		"QueueIsOld": "AWS/SQS ApproximateAgeOfOldestMessage QueueName=<UploadsQueue.QueueName>: Maximum of 60 " +
 			"s, 3 times GreaterThanThreshold 1200, else notBreaching",
@@ -38,11 +38,9 @@ func TestEachAlarmWatchesWhatItSays(t *testing.T) {
 	got := map[string]string{}
 	for _, id := range d.ofType("AWS::CloudWatch::Alarm") {
 		p := d.properties(id)
-		dimensions := p["Dimensions"].([]any)
-		got[id] = fmt.Sprintf("%v %v %v=%v: %v of %v s, %v times %v %v, else %v", p["Namespace"], p["MetricName"],
-			at(dimensions, 0, "Name"), at(dimensions, 0, "Value"),
-			p["Statistic"], p["Period"], p["EvaluationPeriods"], p["ComparisonOperator"], p["Threshold"], p["TreatMissingData"])
-		if len(dimensions) != 1 || !slices.Equal(texts(p["AlarmActions"]), []string{"<AlarmTopic>"}) ||
+		got[id] = fmt.Sprintf("%s, %v times %v %v, else %v", watched(t, p), p["EvaluationPeriods"],
+			p["ComparisonOperator"], p["Threshold"], p["TreatMissingData"])
+		if !slices.Equal(texts(p["AlarmActions"]), []string{"<AlarmTopic>"}) ||
 			!slices.Equal(texts(p["OKActions"]), []string{"<AlarmTopic>"}) || p["AlarmDescription"] == nil {
 			t.Errorf("%s is not told, or says not what it is: %v", id, p)
 		}
@@ -54,6 +52,51 @@ func TestEachAlarmWatchesWhatItSays(t *testing.T) {
 	}
 	if len(got) != len(want) {
 		t.Errorf("alarms %v", d.ofType("AWS::CloudWatch::Alarm"))
+	}
+}
+
+// watched is the metric that an alarm looks at, or its expression of several.
+func watched(t *testing.T, alarm map[string]any) string {
+	t.Helper()
+	one := func(metric map[string]any, statistic, period any) string {
+		dimensions := metric["Dimensions"].([]any)
+		if len(dimensions) != 1 {
+			t.Errorf("not one queue, function or stack: %v", dimensions)
+		}
+		return fmt.Sprintf("%v %v %v=%v: %v of %v s", metric["Namespace"], metric["MetricName"],
+			at(dimensions, 0, "Name"), at(dimensions, 0, "Value"), statistic, period)
+	}
+	metrics, math := alarm["Metrics"].([]any)
+	if !math {
+		return one(alarm, alarm["Statistic"], alarm["Period"])
+	}
+	var parts []string
+	for _, m := range metrics {
+		m := m.(map[string]any)
+		expression, returned := m["Expression"]
+		if m["ReturnData"] != returned {
+			t.Errorf("the alarm looks at %v: %v", m["Id"], m["ReturnData"])
+		}
+		if returned {
+			parts = append(parts, fmt.Sprint(expression))
+		} else {
+			stat := m["MetricStat"].(map[string]any)
+			metric := stat["Metric"].(map[string]any)
+			parts = append(parts, fmt.Sprintf("%v = %s", m["Id"], one(metric, stat["Stat"], stat["Period"])))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// TestTheAlarmOfDeadLettersSaysWhatToType: a command that is whole as it comes, and changes nothing.
+func TestTheAlarmOfDeadLettersSaysWhatToType(t *testing.T) {
+	text := fmt.Sprint(deploy(t).properties("DeadLettersVisible")["AlarmDescription"])
+	if !strings.HasSuffix(text, ": aws sqs get-queue-attributes --region eu-central-1 --queue-url <DeadLetterQueue> "+
+		"--attribute-names All") || !strings.Contains(text, "docs/operations.md under DeadLettersVisible.") {
+		t.Errorf("it says: %s", text)
+	}
+	if len(text) > 800 { // CloudWatch takes 1,024 characters, and the queue's URL takes its part
+		t.Errorf("it is too long: %d", len(text))
 	}
 }
 

@@ -176,6 +176,22 @@ def a_condition_may_split_a_text():
         module._evaluate_conditions = evaluate
 
 
+def an_alarm_may_watch_an_expression():
+    """An alarm on metric math is taken. What it watches is asserted on the transformed template;
+    here it is kept as one on the first metric of its expression, since nothing is counted and no alarm rings."""
+    plain = provisioners._cw_metric_alarm_record
+
+    def record(name, props):
+        measured = [m["MetricStat"] for m in props.get("Metrics") or [] if "MetricStat" in m]
+        if not measured:
+            return plain(name, props)
+        first = measured[0]
+        alone = {key: value for key, value in props.items() if key != "Metrics"}
+        return plain(name, {**alone, **first["Metric"], "Period": first["Period"], "Statistic": first["Stat"]})
+
+    provisioners._cw_metric_alarm_record = record
+
+
 if __name__ == "__main__":
     if version("ministack") != KNOWN:
         raise SystemExit(f"ministack {version('ministack')} is installed; this was written for {KNOWN}")
@@ -188,4 +204,5 @@ if __name__ == "__main__":
     an_api_has_the_routes_of_its_definition()
     a_preflight_is_the_functions_to_answer()
     a_condition_may_split_a_text()
+    an_alarm_may_watch_an_expression()
     app.main()

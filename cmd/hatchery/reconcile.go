@@ -36,15 +36,18 @@ that does so on a schedule. It sends uploads to the validator again whose messag
 came to nothing, twice at most; it gives up those whose bytes never came, or were
 removed by somebody else; and it reports, without touching anything, what does not fit
 together: objects without a record, copies that no record serves, stored records
-without their bytes.
+without their bytes. It counts the messages in the dead-letter queue, which it finds by
+the redrive policy of the validator's queue; it looks at none of them, and receives
+nothing.
 
 The deployment is that of the environment (the settings HATCHERY_… of its functions,
 and AWS's own), or the hatchery dev that runs on the folder --data. With
 HATCHERY_RECORDS=bugout a function's environment names a secret, which is read in AWS
 alone: give the token with --token-file.
 
-It exits 0 when nothing needs a person, 1 when something does, 2 when it was used
-wrongly, and 3 when another system failed; what was found is printed all the same.`,
+It exits 0 when nothing needs a person, 1 when something does (dead letters that wait
+included), 2 when it was used wrongly, and 3 when another system failed, or the dead
+letters could not be counted; what was found is printed all the same.`,
 		Example: `  hatchery reconcile --dry-run
   hatchery reconcile --json | jq '.findings[] | select(.what == "orphan_object")'
   hatchery reconcile --data .hatchery --older-than 1m
@@ -145,6 +148,10 @@ func printReport(out io.Writer, report reconcile.Report, asJSON bool) error {
 		}
 		fmt.Fprintln(w)
 	}
+	deadLetters := 0
+	if report.DeadLetters != nil {
+		deadLetters = *report.DeadLetters
+	}
 	again, givenUp := "sent again", "given up, as their bytes never came"
 	if report.DryRun {
 		again, givenUp = "would be sent again", "would be given up, as their bytes never came"
@@ -162,6 +169,7 @@ func printReport(out io.Writer, report reconcile.Report, asJSON bool) error {
 		{report.StrayFiles, "copies that no stored record serves"},
 		{report.ForeignObjects, "objects under keys that Hatchery never makes"},
 		{report.LostRecords, "stored records whose bytes are not there"},
+		{deadLetters, "dead letters: messages that failed for good, and wait for a person"},
 		{report.Failed, "failures"},
 	} {
 		if line.n > 0 {

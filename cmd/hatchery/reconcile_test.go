@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"hatchery/shared/arrival"
 	"hatchery/shared/local"
@@ -71,7 +72,12 @@ func TestALostMessageIsMadeUpForBesideARunningDev(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := stack.Endpoints()
-	handlers, err := stackHandlers(compose(onStack(settings, at), at.AWS(), records, log), stack, nil)
+	composed := compose(onStack(settings, at), at.AWS(), records, log)
+	if v := composed.Validator(nil); v.MaxReceives != at.MaxReceives || v.Visibility != at.Visibility || v.MaxReceives == 0 {
+		t.Errorf("the validator is told of %d receptions, %s apart; the queue has %d, %s", v.MaxReceives, v.Visibility,
+			at.MaxReceives, at.Visibility)
+	}
+	handlers, err := stackHandlers(composed, stack, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,6 +140,7 @@ type report struct {
 	Complete       bool `json:"complete"`
 	Reenqueued     int  `json:"reenqueued"`
 	PendingTooLong int  `json:"pending_too_long"`
+	DeadLetters    *int `json:"dead_letters"`
 	Findings       []struct {
 		What   string `json:"what"`
 		Upload string `json:"upload_id"`
@@ -147,9 +154,7 @@ func TestReconcileBesideDevSendsTwiceAndThenAsksForAPerson(t *testing.T) {
 			h := startHatchery(t, data, "--no-validator", "--records", records)
 			picture := h.mustPost(images, "cat.png", pngOf(t, 20, 1))
 			url := h.env["HATCHERY_QUEUE_URL"]
-			client := sqs.New(sqs.Options{Region: h.env["AWS_REGION"], BaseEndpoint: aws.String(h.env["AWS_ENDPOINT_URL_SQS"]),
-				Credentials: credentials.NewStaticCredentialsProvider(h.env["AWS_ACCESS_KEY_ID"],
-					h.env["AWS_SECRET_ACCESS_KEY"], "")})
+			client := h.queues()
 			if _, err := client.PurgeQueue(t.Context(), &sqs.PurgeQueueInput{QueueUrl: &url}); err != nil {
 				t.Fatal(err)
 			}
@@ -194,6 +199,81 @@ func TestReconcileBesideDevSendsTwiceAndThenAsksForAPerson(t *testing.T) {
 	})
 }
 
+// queues is a client of the SQS that dev serves.
+func (h *hatchery) queues() *sqs.Client {
+	return sqs.New(sqs.Options{Region: h.env["AWS_REGION"], BaseEndpoint: aws.String(h.env["AWS_ENDPOINT_URL_SQS"]),
+		Credentials: credentials.NewStaticCredentialsProvider(h.env["AWS_ACCESS_KEY_ID"],
+			h.env["AWS_SECRET_ACCESS_KEY"], "")})
+}
+
+// TestReconcileCountsTheDeadLettersBesideDev: wherever they are, and without receiving any.
+func TestReconcileCountsTheDeadLettersBesideDev(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	h := startHatchery(t, data)
+	client, dead := h.queues(), h.env["HATCHERY_DEAD_LETTER_URL"]
+	counts := func(want, wantCode int, args ...string) (stderr string) {
+		t.Helper()
+		out, complaints, code := command(t, append([]string{"reconcile", "--data", data, "--json"}, args...)...)
+		var r report
+		if err := json.Unmarshal([]byte(out), &r); err != nil || r.DeadLetters == nil || *r.DeadLetters != want ||
+			code != wantCode || !r.Complete {
+			t.Errorf("exit %d, want %d; want %d dead letters; %v: %s%s", code, wantCode, want, err, out, complaints)
+		}
+		return complaints
+	}
+	counts(0, 0)
+	for _, body := range []string{"one", "two", "three"} {
+		if _, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &dead, MessageBody: &body}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	counts(3, 1)
+	counts(3, 1, "--dry-run")
+	out, complaints, code := command(t, "reconcile", "--data", data)
+	if code != 1 || !strings.Contains(out, "\n3  dead letters: messages that failed") && !strings.HasPrefix(out, "3  dead") {
+		t.Errorf("for a person: exit %d, %s%s", code, out, complaints)
+	}
+	got, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &dead, VisibilityTimeout: 600,
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{"ApproximateReceiveCount"}})
+	if err != nil || len(got.Messages) != 1 || got.Messages[0].Attributes["ApproximateReceiveCount"] != "1" {
+		t.Fatalf("after counting is received %+v, %v", got, err)
+	}
+	counts(3, 1) // somebody looks at one of them
+
+	// A dead-letter queue with dead letters of its own: said, and counted all the same.
+	beyond, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("beyond")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	of, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: beyond.QueueUrl,
+		AttributeNames: []types.QueueAttributeName{"QueueArn"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(policy string) {
+		t.Helper()
+		if _, err := client.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &dead,
+			Attributes: map[string]string{"RedrivePolicy": policy}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(`{"deadLetterTargetArn":"` + of.Attributes["QueueArn"] + `","maxReceiveCount":3}`)
+	if complaints := counts(3, 3); !strings.Contains(complaints,
+		"count the dead letters: the dead-letter queue has a redrive policy of its own") {
+		t.Errorf("it says %s", complaints)
+	}
+	set("")
+	// Gone: the rest is reported, and no number.
+	if _, err := client.DeleteQueue(t.Context(), &sqs.DeleteQueueInput{QueueUrl: &dead}); err != nil {
+		t.Fatal(err)
+	}
+	out, complaints, code = command(t, "reconcile", "--data", data, "--json")
+	if code != 3 || strings.Contains(out, "dead_letters") || !strings.Contains(out, `"complete":true`) ||
+		!strings.Contains(complaints, "the dead-letter queue: sqs find arn:aws:sqs:") {
+		t.Errorf("without the queue: exit %d, %s%s", code, out, complaints)
+	}
+}
+
 // sent is a message as the validator's function gets it.
 type sent struct{ body, number string }
 
@@ -222,8 +302,9 @@ func received(t *testing.T, client *sqs.Client, url string) sent {
 }
 
 func TestAReportIsPrintedForAPerson(t *testing.T) {
-	all := reconcile.Report{Complete: true, PendingSeen: 12, ObjectsSeen: 1234567, StoredSeen: 3, Resent: 1,
-		NeverArrived: 2, BytesLost: 1234, PendingTooLong: 3,
+	dead, none := 11, 0
+	all := reconcile.Report{Complete: true, DeadLetters: &dead, PendingSeen: 12, ObjectsSeen: 1234567, StoredSeen: 3,
+		Resent: 1, NeverArrived: 2, BytesLost: 1234, PendingTooLong: 3,
 		UnfinishedTooLong: 4, OrphanObjects: 5, StrayFiles: 6, ForeignObjects: 7, LostRecords: 8, Failed: 9,
 		FindingsLeftOut: 1000,
 		Findings: []reconcile.Finding{
@@ -249,6 +330,7 @@ and 1,000 more, which are counted below
 6  copies that no stored record serves
 7  objects under keys that Hatchery never makes
 8  stored records whose bytes are not there
+11  dead letters: messages that failed for good, and wait for a person
 9  failures
 Looked at 12 pending uploads, 1,234,567 versions in the bucket and 3 stored records.
 `},
@@ -266,7 +348,7 @@ Not all has been looked at. Go on with: --resume abc
 Looked at 0 pending uploads, 0 versions in the bucket and 0 stored records.
 Nothing could be looked at.
 `},
-		{reconcile.Report{Complete: true}, "Looked at 0 pending uploads, 0 versions in the bucket and 0 stored records.\n"},
+		{reconcile.Report{Complete: true, DeadLetters: &none}, "Looked at 0 pending uploads, 0 versions in the bucket and 0 stored records.\n"},
 	} {
 		var out bytes.Buffer
 		if err := printReport(&out, c.report, false); err != nil || out.String() != c.want {

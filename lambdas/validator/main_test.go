@@ -117,9 +117,14 @@ func TestABatchIsJudgedToldAndCounted(t *testing.T) {
 	}
 	stored, rejected := f.accept(t, picture.Bytes()), f.accept(t, []byte("<script>"))
 
-	reply := f.invoke(t, events.SQSMessage{MessageId: "unreadable", Body: "no JSON"})
+	reply := f.invoke(t, events.SQSMessage{MessageId: "unreadable", Body: "no JSON",
+		Attributes: map[string]string{"ApproximateReceiveCount": "5"}})
 	if reply != `{"batchItemFailures":[{"itemIdentifier":"unreadable"}]}` {
 		t.Errorf("the reply is %s; the log:\n%s", reply, f.Stderr.String())
+	}
+	if log := f.Stderr.String(); !strings.Contains(log,
+		`"message":"last of 5 receptions; a dead letter within 1801 s","message_id":"unreadable"`) {
+		t.Errorf("the log does not say what becomes of it:\n%s", log)
 	}
 	for ref, want := range map[upload.Ref]upload.Status{stored: upload.Stored, rejected: upload.Rejected} {
 		if r, err := f.Records.Get(t.Context(), ref); err != nil || r.Status != want {

@@ -104,14 +104,15 @@ func (c *Components) Validator(observe func(upload.Outcome, error)) *validator.V
 	}
 	return &validator.Validator{Pipeline: c.Uploads, Records: c.d.Records, Layout: c.settings.Layout,
 		Bucket: c.settings.Bucket, Concurrency: atOnce, Margin: validator.DefaultMargin, ReadRate: c.settings.ReadRate,
+		MaxReceives: c.settings.MaxReceives, Visibility: c.settings.VisibilityTime,
 		Observe: observe, Now: time.Now, Log: c.d.Log}
 }
 
 // Reconciler composes what compares records and bucket.
 func (c *Components) Reconciler() *reconcile.Reconciler {
+	queue := sqsqueue.New(sqs.NewFromConfig(c.d.AWS), c.settings.QueueURL)
 	return &reconcile.Reconciler{Records: c.d.Records, Inventory: c.Objects, Pipeline: c.Uploads,
-		Queue:  sqsqueue.New(sqs.NewFromConfig(c.d.AWS), c.settings.QueueURL),
-		Layout: c.settings.Layout, Bucket: c.settings.Bucket, Region: c.d.AWS.Region,
+		Queue: queue, DeadLetters: queue, Layout: c.settings.Layout, Bucket: c.settings.Bucket, Region: c.d.AWS.Region,
 		Limits: reconcile.DefaultLimits(c.settings.MaxReceives, c.settings.VisibilityTime), Now: time.Now, Log: c.d.Log}
 }
 

@@ -65,6 +65,9 @@ func TestTheSettingsReachWhatIsComposed(t *testing.T) {
 		t.Errorf("tombstones live %s, a message is tried for %s, %d bytes a second are read",
 			c.Uploads.TombstoneLife, r.Limits.Overdue, v.ReadRate)
 	}
+	if v.MaxReceives != 6 || v.Visibility != 100*time.Second {
+		t.Errorf("the validator is told of %d receptions, %s apart", v.MaxReceives, v.Visibility)
+	}
 	if c.Uploads.Layout.Quarantine != "q/" || v.Layout != c.Uploads.Layout || r.Layout != c.Uploads.Layout ||
 		v.Bucket != "bucket-1" || r.Bucket != "bucket-1" || r.Region != "eu-south-1" {
 		t.Errorf("not one place: %+v, %+v, %+v", c.Uploads, v, r)

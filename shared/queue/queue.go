@@ -1,10 +1,10 @@
-// Package queue has the words for a queue of messages, and the one thing that is
-// asked of every queue: to take a message.
+// Package queue has the words for a queue of messages, and what is asked of queues:
+// to take a message ([Sender]), and to say how many there are ([Inspector]).
 //
-// What else a queue can do (receive, peek, delete, count) is asked of it by few;
-// each of them is an interface of its own beside [Sender], and one type may be all
-// of them. Implementations live in the folders below; a fake and the suite that all
-// of them pass are in queuetest.
+// What else a queue can do (receive, peek, delete) is asked of it by few; each of
+// them is an interface of its own beside these, and one type may be all of them.
+// Implementations live in the folders below; a fake and the suites that all of them
+// pass are in queuetest.
 package queue
 
 import (

@@ -25,9 +25,10 @@ type Reconciler struct {
 	Inventory upload.Inventory
 	// Pipeline gives up uploads whose bytes never came.
 	Pipeline Pipeline
-	// Queue is the validator's.
-	Queue  queue.Sender
-	Layout upload.Layout
+	// Queue is the validator's; DeadLetters is the same one where Run is to count its dead letters, else nil.
+	Queue       queue.Sender
+	DeadLetters queue.Inspector
+	Layout      upload.Layout
 	// Bucket and Region are what messages say of where an object lies.
 	Bucket, Region string
 	Limits         Limits
@@ -80,15 +81,22 @@ type Options struct {
 // DefaultMargin is enough for calls that are under way and for reporting.
 const DefaultMargin = 20 * time.Second
 
-// Run does one run, until it is done, until a bound or until shortly before ctx's deadline. A failure is counted
-// and logged, and the rest goes on; then the error says so, beside a report that is true all the same.
+// Run counts the dead letters and does one run, until it is done, until a bound or until shortly before ctx's
+// deadline. A failure is counted and logged, and the rest goes on; then the error says so, beside a report that is
+// true all the same.
 func (r *Reconciler) Run(ctx context.Context, o Options) (Report, error) {
 	at, err := parsePosition(o.Resume)
 	if err != nil {
 		return Report{}, fmt.Errorf("resume: %w", err)
 	}
+	// First: a run may take all the time that there is.
+	count, countErr := r.countDeadLetters(ctx)
 	report, _, err := r.run(ctx, o, at, false)
-	return report, err
+	report.DeadLetters = count
+	if countErr != nil {
+		report.Failed++
+	}
+	return report, errors.Join(countErr, err)
 }
 
 // Notes keeps a short text by name, for the next run.

@@ -39,8 +39,11 @@ type Report struct {
 	StrayFiles     int `json:"stray_files"`
 	ForeignObjects int `json:"foreign_objects"`
 	LostRecords    int `json:"lost_records"`
+	// DeadLetters is how many messages failed for good and wait in the dead-letter queue; nil is not counted. A
+	// scheduled run does not count them: an alarm watches them, and the function has no right to ask.
+	DeadLetters *int `json:"dead_letters,omitempty"`
 
-	// Failed counts the uploads and lists with which something failed.
+	// Failed counts the uploads and lists with which something failed, and a failure to count dead letters.
 	Failed int `json:"failed"`
 
 	// Findings are what the counts from Resent to LostRecords are about, sorted; at most MaxFindings,
@@ -70,7 +73,7 @@ const MaxFindings = 1000
 // NeedsPerson says that something was found that no later run will mend.
 func (r Report) NeedsPerson() bool {
 	return r.BytesLost+r.PendingTooLong+r.UnfinishedTooLong+r.OrphanObjects+r.StrayFiles+r.ForeignObjects+
-		r.LostRecords > 0
+		r.LostRecords > 0 || r.DeadLetters != nil && *r.DeadLetters > 0
 }
 
 // What a finding is.

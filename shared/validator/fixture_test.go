@@ -84,7 +84,7 @@ func newFixture(p validator.Pipeline) *fixture {
 	b := &fixture{log: new(bytes.Buffer), notes: new(notebook)}
 	b.Validator = &validator.Validator{Pipeline: p, Records: b.notes, Bucket: bucket, Layout: upload.DefaultLayout,
 		Concurrency: 4,
-		Margin:      validator.DefaultMargin, ReadRate: 20_000_000,
+		Margin:      validator.DefaultMargin, ReadRate: 20_000_000, MaxReceives: 5, Visibility: 1801 * time.Second,
 		Now: func() time.Time { return noon }, Log: slog.New(slog.NewJSONHandler(b.log, nil))}
 	return b
 }

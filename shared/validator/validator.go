@@ -4,6 +4,7 @@
 package validator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,6 +49,10 @@ type Validator struct {
 	// ReadRate is how many bytes a second are counted on when judging whether a file can be read before the
 	// deadline; 0 does not judge.
 	ReadRate int64
+	// MaxReceives and Visibility are the queue's. A message that fails at reception MaxReceives becomes a dead letter:
+	// SQS moves it at the next receive, when Visibility has passed since the last.
+	MaxReceives int
+	Visibility  time.Duration
 	// Observe, when set, is called once for each S3 record with what became of it, and for each message or record
 	// that cannot be read. An error means that the message comes again. It may be called concurrently.
 	Observe func(upload.Outcome, error)
@@ -87,45 +92,87 @@ func (v *Validator) Handle(ctx context.Context, batch events.SQSEvent) (events.S
 	return events.SQSEventResponse{BatchItemFailures: failures}, nil
 }
 
-// handle does all of one message and says whether its work is done. Records that can be handled are, whatever is
-// wrong with their neighbours. invocation is how much time the whole batch had.
+// handle does all of one message and says whether its work is done. invocation is how much time the whole batch had.
 func (v *Validator) handle(ctx context.Context, message events.SQSMessage, invocation time.Duration) (done bool) {
 	receiveCount := message.Attributes["ApproximateReceiveCount"]
 	log := v.Log.With("message_id", message.MessageId, "receive_count", receiveCount)
-	spent := false
-	if _, resent := message.MessageAttributes[arrival.ResendAttribute]; resent {
-		log = log.With("reenqueued", true)
-		n, err := strconv.Atoi(receiveCount)
-		spent = err == nil && n > resentReceptions
+	receptions, err := strconv.Atoi(receiveCount)
+	if err != nil {
+		receptions = 0 // not known, so that it is neither spent nor the last
 	}
-	defer v.failOnPanic(ctx, log, &done)
+	_, resent := message.MessageAttributes[arrival.ResendAttribute]
+	if resent {
+		log = log.With("reenqueued", true)
+	}
+	d := &delivery{Validator: v, invocation: invocation, spent: resent && receptions > resentReceptions}
+	d.judge(ctx, log, message)
+	if len(d.failures) > 0 && receptions >= v.MaxReceives {
+		d.logLastReception(ctx, log)
+	}
+	return len(d.failures) == 0
+}
+
+// delivery is one reception of one message.
+type delivery struct {
+	*Validator
+	invocation time.Duration
+	// spent: it was sent again, and has been tried often enough.
+	spent    bool
+	failures []failure
+}
+
+// failure is why a message comes again, and about which object where that is known.
+type failure struct {
+	key     string
+	ref     upload.Ref
+	version string
+	err     error
+}
+
+// judge handles the records of the message that can be handled, whatever is wrong with their neighbours.
+func (d *delivery) judge(ctx context.Context, log *slog.Logger, message events.SQSMessage) {
+	defer d.failOnPanic(ctx, log, failure{})
 	parsed, err := arrival.Parse([]byte(message.Body))
 	if err != nil {
-		log.ErrorContext(ctx, "message cannot be read", "error", err)
-		v.observe(upload.Outcome{}, err)
-		return spent
+		d.unreadable(ctx, log, "message cannot be read", err)
+		return
 	}
-	done = true
 	for _, fault := range parsed.Faults {
-		log.ErrorContext(ctx, "record of a message cannot be read", "error", fault)
-		v.observe(upload.Outcome{}, fault)
-		done = spent
+		d.unreadable(ctx, log, "record of a message cannot be read", fault)
 	}
 	for _, name := range parsed.Ignored {
 		log.WarnContext(ctx, "event is not about a new object", "event", name)
 	}
 	for _, created := range parsed.Created {
-		ref, ours := v.Layout.ParseQuarantineKey(upload.Key(created.Key))
-		if spent && !(ours && v.wasRejected(ctx, ref, created)) {
+		ref, ours := d.Layout.ParseQuarantineKey(upload.Key(created.Key))
+		if d.spent && !(ours && d.wasRejected(ctx, ref, created)) {
 			log.ErrorContext(ctx, "a message that was sent again has come to nothing: the upload stays as it is",
 				"key", created.Key, "upload_id", string(ref.ID), "version", created.VersionID)
 			continue
 		}
-		if !v.validate(ctx, log, created, invocation) {
-			done = false
-		}
+		d.validate(ctx, log, created, ref)
 	}
-	return done
+}
+
+// unreadable fails the message, unless it is spent.
+func (d *delivery) unreadable(ctx context.Context, log *slog.Logger, what string, err error) {
+	log.ErrorContext(ctx, what, "error", err)
+	d.observe(upload.Outcome{}, err)
+	if !d.spent {
+		d.failures = append(d.failures, failure{err: err})
+	}
+}
+
+// logLastReception says that the message dies, which nothing else does: SQS moves it in silence.
+func (d *delivery) logLastReception(ctx context.Context, log *slog.Logger) {
+	within := int(d.Visibility.Seconds())
+	first := d.failures[0]
+	attrs := []any{"key", first.key, "upload_id", string(first.ref.ID), "version", first.version,
+		"max_receives", d.MaxReceives, "dead_letter_within_s", within, "error", first.err, "cause", causeOf(first.err)}
+	if n := len(d.failures); n > 1 {
+		attrs = append(attrs, "failures", n)
+	}
+	log.ErrorContext(ctx, fmt.Sprintf("last of %d receptions; a dead letter within %d s", d.MaxReceives, within), attrs...)
 }
 
 // resentReceptions is how often a message that the reconciler sent is tried. It is acknowledged afterwards,
@@ -146,11 +193,12 @@ func (v *Validator) wasRejected(ctx context.Context, ref upload.Ref, created arr
 }
 
 // failOnPanic is deferred: a panic fails what was being done, and nothing else.
-func (v *Validator) failOnPanic(ctx context.Context, log *slog.Logger, done *bool) {
+func (d *delivery) failOnPanic(ctx context.Context, log *slog.Logger, at failure) {
 	if p := recover(); p != nil {
 		log.ErrorContext(ctx, "validation panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		*done = false
-		v.observe(upload.Outcome{}, errPanicked)
+		at.err = fmt.Errorf("%w: %v", errPanicked, p)
+		d.failures = append(d.failures, at)
+		d.observe(upload.Outcome{}, errPanicked)
 	}
 }
 
@@ -160,27 +208,34 @@ var (
 	errOtherBucket = errors.New("the event is about another bucket")
 )
 
-// validate handles one S3 record and says whether its work is done.
-func (v *Validator) validate(ctx context.Context, log *slog.Logger, created arrival.Created,
-	invocation time.Duration) (done bool) {
+// validate handles one S3 record.
+func (d *delivery) validate(ctx context.Context, log *slog.Logger, created arrival.Created, ref upload.Ref) {
 	log = log.With("event", created.Name, "key", created.Key)
-	defer v.failOnPanic(ctx, log, &done)
-	if created.Bucket != v.Bucket {
+	at := failure{key: created.Key, ref: ref, version: created.VersionID}
+	fail := func(err error) {
+		at.err = err
+		d.failures = append(d.failures, at)
+	}
+	defer d.failOnPanic(ctx, log, at)
+	if created.Bucket != d.Bucket {
 		// The deployment is wired wrongly. Acknowledging would lose the event.
 		log.ErrorContext(ctx, "event is about another bucket", "bucket", created.Bucket)
-		v.observe(upload.Outcome{}, errOtherBucket)
-		return false
+		d.observe(upload.Outcome{}, errOtherBucket)
+		fail(errOtherBucket)
+		return
 	}
-	began := v.Now()
-	outcome, err := v.inTime(ctx, created, invocation)
-	v.observe(outcome, err)
+	began := d.Now()
+	outcome, err := d.inTime(ctx, created, d.invocation)
+	d.observe(outcome, err)
 	log = log.With("upload_id", string(outcome.Ref.ID), "version", string(outcome.Version))
 	if err != nil {
+		at.version = cmp.Or(string(outcome.Version), at.version)
 		log.ErrorContext(ctx, "validation failed", "error", err, "cause", causeOf(err))
-		v.note(ctx, log, outcome.Ref, err)
-		return false
+		fail(err)
+		d.note(ctx, log, outcome.Ref, err)
+		return
 	}
-	attrs := []any{"result", string(outcome.Result), "took_ms", v.Now().Sub(began).Milliseconds()}
+	attrs := []any{"result", string(outcome.Result), "took_ms", d.Now().Sub(began).Milliseconds()}
 	if r := outcome.Record; r.ID != "" {
 		attrs = append(attrs, "status", string(r.Status), "name", r.FullName(), "size", r.Size)
 		if r.ContentType != "" {
@@ -201,7 +256,6 @@ func (v *Validator) validate(ctx context.Context, log *slog.Logger, created arri
 		level = slog.LevelError
 	}
 	log.Log(ctx, level, "validated", attrs...)
-	return true
 }
 
 // causeOf is the innermost error's text, which names no key and no version, so that a log's failures can be grouped

@@ -246,6 +246,32 @@ func TestMoveTaskGoesOnAfterARestart(t *testing.T) {
 	}
 }
 
+// What somebody is looking at stays: it is moved once it was given back.
+func TestMoveTaskLeavesWhatIsInFlight(t *testing.T) {
+	s := open(t)
+	work, dead := s.letters(3)
+	s.move(31 * time.Second)
+	looked := s.receive(dead)
+	if _, err := s.start("dead", "", 0); err != nil || len(looked) != 3 {
+		t.Fatalf("%d letters, %v", len(looked), err)
+	}
+	if task := s.ended("dead", "COMPLETED"); task.ApproximateNumberOfMessagesMoved != 0 {
+		t.Errorf("moved %d that are in flight", task.ApproximateNumberOfMessagesMoved)
+	}
+	s.wantCounts(dead, "0 3 0")
+	for _, m := range looked {
+		_, err := s.ChangeMessageVisibility(t.Context(),
+			&sqs.ChangeMessageVisibilityInput{QueueUrl: dead, ReceiptHandle: m.ReceiptHandle})
+		s.ok(err)
+	}
+	_, err := s.start("dead", "", 0)
+	s.ok(err)
+	if task := s.ended("dead", "COMPLETED"); task.ApproximateNumberOfMessagesMoved != 3 {
+		t.Errorf("moved %d that were given back", task.ApproximateNumberOfMessagesMoved)
+	}
+	s.wantCounts(work, "3 0 0")
+}
+
 // A message that fails again while the task runs must not be sent round and round by it.
 func TestMoveTaskLeavesWhatFailsAgainMeanwhile(t *testing.T) {
 	s := open(t)

@@ -14,11 +14,29 @@ import (
 // Memory is a queue in memory. It keeps what was sent, in order, and hands nothing
 // out by itself. Its methods may be called concurrently; the zero value is empty.
 type Memory struct {
+	// DeadLetters is where its dead letters go; nil is nowhere. It is set before use.
+	DeadLetters queue.Inspector
+	// InFlight and Delayed count messages that it says it has besides what was sent.
+	InFlight, Delayed int
+
 	mu   sync.Mutex
 	sent []queue.Message
 }
 
-var _ queue.Sender = (*Memory)(nil)
+var (
+	_ queue.Sender    = (*Memory)(nil)
+	_ queue.Inspector = (*Memory)(nil)
+)
+
+// Inspect implements queue.Inspector.
+func (m *Memory) Inspect(ctx context.Context) (queue.State, error) {
+	if err := ctx.Err(); err != nil {
+		return queue.State{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return queue.State{Visible: len(m.sent), InFlight: m.InFlight, Delayed: m.Delayed, DeadLetters: m.DeadLetters}, nil
+}
 
 // Send implements queue.Sender.
 func (m *Memory) Send(ctx context.Context, message queue.Message) error {

@@ -14,6 +14,22 @@ func TestTheQueueInMemoryKeepsTheContract(t *testing.T) {
 	})
 }
 
+func TestTheQueueInMemoryTellsOfItself(t *testing.T) {
+	queuetest.RunInspector(t, func(*testing.T) queuetest.InspectorHarness {
+		dead := &queuetest.Memory{}
+		return queuetest.InspectorHarness{Queue: &queuetest.Memory{DeadLetters: dead}, Dead: dead,
+			Fill: func(t *testing.T, s queue.State) {
+				for range s.Visible {
+					if err := dead.Send(t.Context(), queue.Message{Body: "dead"}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				dead.InFlight, dead.Delayed = s.InFlight, s.Delayed
+			},
+			Chain: func(*testing.T) { dead.DeadLetters = &queuetest.Memory{} }}
+	})
+}
+
 func TestWhatTheQueueInMemoryHoldsIsNobodyElses(t *testing.T) {
 	q := &queuetest.Memory{}
 	sent := queue.Message{Body: "body", Attributes: map[string]queue.Attribute{"a": {Type: "Binary", Binary: []byte("b")}}}

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -61,6 +64,134 @@ func TestTheQueueInSQSKeepsTheContract(t *testing.T) {
 		return queuetest.SenderHarness{Sender: sqsqueue.New(c, url), Missing: sqsqueue.New(c, server.QueueURL("missing")),
 			Take: func(t *testing.T) []queue.Message { return take(t, c, url) }}
 	})
+}
+
+func TestTheQueueInSQSTellsOfItself(t *testing.T) {
+	server := serve(t)
+	c := client(server.URL(), secretKey)
+	queues := 0
+	queuetest.RunInspector(t, func(t *testing.T) queuetest.InspectorHarness {
+		queues++
+		name, dead, beyond := fmt.Sprint("queue-", queues), fmt.Sprint("dead-", queues), fmt.Sprint("beyond-", queues)
+		create(t, server, beyond, nil)
+		create(t, server, dead, nil)
+		create(t, server, name, redriveTo(server, dead))
+		return queuetest.InspectorHarness{Queue: sqsqueue.New(c, server.QueueURL(name)),
+			Dead: sqsqueue.New(c, server.QueueURL(dead)), Missing: sqsqueue.New(c, server.QueueURL("missing")),
+			Fill:  func(t *testing.T, s queue.State) { fill(t, c, server.QueueURL(dead), s) },
+			Chain: func(t *testing.T) { create(t, server, dead, redriveTo(server, beyond)) }}
+	})
+}
+
+// create makes a queue, or changes its attributes.
+func create(t *testing.T, server *localsqs.Server, name string, attributes map[string]string) {
+	t.Helper()
+	if err := server.CreateQueue(t.Context(), name, attributes); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func redriveTo(server *localsqs.Server, dead string) map[string]string {
+	return map[string]string{
+		"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"5"}`, server.QueueARN(dead))}
+}
+
+// fill puts messages where they are to be.
+func fill(t *testing.T, c *sqs.Client, url string, s queue.State) {
+	t.Helper()
+	for n := range s.Messages() {
+		delay := int32(0)
+		if n >= s.InFlight+s.Visible {
+			delay = 900
+		}
+		if _, err := c.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("dead"),
+			DelaySeconds: delay}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range s.InFlight {
+		out, err := c.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url, VisibilityTimeout: 900})
+		if err != nil || len(out.Messages) != 1 {
+			t.Fatalf("received %+v, %v", out, err)
+		}
+	}
+}
+
+// TestADeadLetterQueueThatIsGoneSaysSo: a queue keeps its redrive policy when the other one is deleted.
+func TestADeadLetterQueueThatIsGoneSaysSo(t *testing.T) {
+	server := serve(t)
+	c := client(server.URL(), secretKey)
+	create(t, server, "dead", nil)
+	create(t, server, "queue", redriveTo(server, "dead"))
+	if _, err := c.DeleteQueue(t.Context(),
+		&sqs.DeleteQueueInput{QueueUrl: aws.String(server.QueueURL("dead"))}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := queue.CountDeadLetters(t.Context(), sqsqueue.New(c, server.QueueURL("queue")))
+	if !errors.Is(err, queue.ErrNoQueue) || !strings.Contains(err.Error(), server.QueueARN("dead")) {
+		t.Errorf("%v, want ErrNoQueue and which queue", err)
+	}
+}
+
+// TestWhatSQSDoesNotSayIsNotZero: attributes that are missing or cannot be read, and a caller who may not ask.
+func TestWhatSQSDoesNotSayIsNotZero(t *testing.T) {
+	const counts = `"ApproximateNumberOfMessages":"1","ApproximateNumberOfMessagesNotVisible":"2"`
+	const all = counts + `,"ApproximateNumberOfMessagesDelayed":"0"`
+	for name, c := range map[string]struct {
+		status         int
+		answer, inText string
+	}{
+		"no attributes":      {200, `{}`, "ApproximateNumberOf"},
+		"one is missing":     {200, `{"Attributes":{` + counts + `}}`, "ApproximateNumberOfMessagesDelayed"},
+		"no redrive policy":  {200, `{"Attributes":{` + all + `,"RedrivePolicy":"{"}}`, "redrive policy"},
+		"a target of no ARN": {200, `{"Attributes":{` + all + `,"RedrivePolicy":"{}"}}`, "dead-letter queue"},
+		"the caller may not": {403, `{"__type":"com.amazonaws.sqs#AccessDenied","message":"may not sqs:getqueueattributes"}`,
+			"AccessDenied: may not sqs:getqueueattributes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+				w.WriteHeader(c.status)
+				_, _ = io.WriteString(w, c.answer)
+			}))
+			defer server.Close()
+			n, err := queue.CountDeadLetters(t.Context(),
+				sqsqueue.New(client(server.URL, secretKey), server.URL+"/000000000000/queue"))
+			if n != 0 || err == nil || !strings.Contains(err.Error(), c.inText) || errors.Is(err, queue.ErrNoDeadLetters) ||
+				errors.Is(err, queue.ErrNoQueue) {
+				t.Errorf("%d, %v", n, err)
+			}
+		})
+	}
+}
+
+// TestTheDeadLetterQueueIsLookedForInItsAccount: by the name and the account of its ARN.
+func TestTheDeadLetterQueueIsLookedForInItsAccount(t *testing.T) {
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		_, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		asked = append(asked, action+" "+string(body))
+		if action == "GetQueueUrl" {
+			_, _ = io.WriteString(w, `{"QueueUrl":"http://`+r.Host+`/111122223333/dead"}`)
+			return
+		}
+		redrive := ""
+		if strings.Contains(string(body), "/queue") {
+			redrive = `,"RedrivePolicy":"{\"deadLetterTargetArn\":\"arn:aws:sqs:eu-central-1:111122223333:dead\"}"`
+		}
+		_, _ = io.WriteString(w, `{"Attributes":{"ApproximateNumberOfMessages":"1",`+
+			`"ApproximateNumberOfMessagesNotVisible":"2","ApproximateNumberOfMessagesDelayed":"4"`+redrive+`}}`)
+	}))
+	defer server.Close()
+	n, err := queue.CountDeadLetters(t.Context(),
+		sqsqueue.New(client(server.URL, secretKey), server.URL+"/111122223333/queue"))
+	if n != 7 || err != nil || len(asked) != 3 ||
+		asked[1] != `GetQueueUrl {"QueueName":"dead","QueueOwnerAWSAccountId":"111122223333"}` ||
+		!strings.Contains(asked[2], "/111122223333/dead") {
+		t.Errorf("%d, %v; asked %q", n, err, asked)
+	}
 }
 
 // take receives and deletes until the queue is empty.
@@ -133,6 +264,10 @@ func TestAQueueThatDoesNotAnswerIsGivenUp(t *testing.T) {
 	q.SetCallTimeout(50 * time.Millisecond)
 	began := time.Now()
 	if err := q.Send(t.Context(), queue.Message{Body: "body"}); err == nil || time.Since(began) > 10*time.Second {
+		t.Errorf("after %v: %v", time.Since(began), err)
+	}
+	began = time.Now()
+	if _, err := q.Inspect(t.Context()); err == nil || time.Since(began) > 10*time.Second {
 		t.Errorf("after %v: %v", time.Since(began), err)
 	}
 }
