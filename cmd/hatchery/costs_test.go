@@ -304,7 +304,8 @@ func scaleTable(t *testing.T, x template, w work, r recordCalls) string {
 	shard := r.Create.ShardWrites + r.Settle.ShardWrites/2
 	row("most uploads a second through the status index", fmt.Sprintf("%.0f shards × 1,000 ÷ %.0f", shards, shard),
 		most(shards*1000, shard))
-	row("messages in flight, all well", fmt.Sprintf("λ × %.3f s", assumedWindow+w.judge()), times(assumedWindow+w.judge()))
+	row("messages in flight, all well", fmt.Sprintf("λ × %.3f s", assumedWindow+w.judge()),
+		times(assumedWindow+w.judge()))
 	row("share of failures that fills the queue's flight", fmt.Sprintf("120,000 ÷ (λ × %.0f s)", visibility),
 		func(rate float64) string {
 			if share := 120000 / (rate * visibility); share < 1 {

@@ -73,7 +73,8 @@ func TestALostMessageIsMadeUpForBesideARunningDev(t *testing.T) {
 	}
 	at := stack.Endpoints()
 	composed := compose(onStack(settings, at), at.AWS(), records, log)
-	if v := composed.Validator(nil); v.MaxReceives != at.MaxReceives || v.Visibility != at.Visibility || v.MaxReceives == 0 {
+	if v := composed.Validator(nil); v.MaxReceives == 0 || v.MaxReceives != at.MaxReceives ||
+		v.Visibility != at.Visibility {
 		t.Errorf("the validator is told of %d receptions, %s apart; the queue has %d, %s", v.MaxReceives, v.Visibility,
 			at.MaxReceives, at.Visibility)
 	}
@@ -348,7 +349,8 @@ Not all has been looked at. Go on with: --resume abc
 Looked at 0 pending uploads, 0 versions in the bucket and 0 stored records.
 Nothing could be looked at.
 `},
-		{reconcile.Report{Complete: true, DeadLetters: &none}, "Looked at 0 pending uploads, 0 versions in the bucket and 0 stored records.\n"},
+		{reconcile.Report{Complete: true, DeadLetters: &none},
+			"Looked at 0 pending uploads, 0 versions in the bucket and 0 stored records.\n"},
 	} {
 		var out bytes.Buffer
 		if err := printReport(&out, c.report, false); err != nil || out.String() != c.want {

@@ -97,7 +97,8 @@ func TestWhatHappensIsCounted(t *testing.T) {
 		// The counts of one run are no gauges.
 		"reconciled without a survey": {reconciled(reconcile.Report{PendingTooLong: 9, BytesLost: 9, LostRecords: 9,
 			Walk: whole}),
-			[]string{"Hatchery/Lost{Stack=hatchery} 0 Count", "Hatchery/NeverArrived{Stack=hatchery} 0 Count", "Hatchery/PendingTooLong{Stack=hatchery} 0 Count",
+			[]string{"Hatchery/Lost{Stack=hatchery} 0 Count", "Hatchery/NeverArrived{Stack=hatchery} 0 Count",
+				"Hatchery/PendingTooLong{Stack=hatchery} 0 Count",
 				"Hatchery/Reenqueued{Stack=hatchery} 0 Count"}},
 		"reconciled in part, and nothing found": {reconciled(reconcile.Report{Resent: 1}),
 			[]string{"Hatchery/NeverArrived{Stack=hatchery} 0 Count", "Hatchery/Reenqueued{Stack=hatchery} 1 Count"}},

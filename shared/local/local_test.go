@@ -34,7 +34,8 @@ func something() bool { return true }
 func nothing() bool { return false }
 
 // running is a stack with its handlers, until stop.
-func running(t *testing.T, dir string, validate local.Function, needsWork func() bool) (at local.Endpoints, stop func()) {
+func running(t *testing.T, dir string, validate local.Function,
+	needsWork func() bool) (at local.Endpoints, stop func()) {
 	t.Helper()
 	stack, err := local.Open(t.Context(), options(dir))
 	if err != nil {
