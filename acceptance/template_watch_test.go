@@ -24,7 +24,7 @@ func TestEachAlarmWatchesWhatItSays(t *testing.T) {
 			"GreaterThanThreshold 0, else notBreaching",
 		"PendingTooLong": "Hatchery PendingTooLong Stack=prod: Maximum of 3600 s, 1 times GreaterThanThreshold 0, " +
 			"else ignore",
-		"BytesAreLost": "Hatchery Lost Stack=prod: Maximum of 3600 s, 1 times GreaterThanThreshold 0, " +
+		"BytesAreLost": "Hatchery Lost Stack=prod: Maximum of 3600 s, 1 of 4 times GreaterThanThreshold 0, " +
 			"else ignore",
 		"UnfinishedTooLong": "Hatchery UnfinishedTooLong Stack=prod: Maximum of 3600 s, 1 times GreaterThanThreshold 0, " +
 			"else ignore",
@@ -38,8 +38,12 @@ func TestEachAlarmWatchesWhatItSays(t *testing.T) {
 	got := map[string]string{}
 	for _, id := range d.ofType("AWS::CloudWatch::Alarm") {
 		p := d.properties(id)
-		got[id] = fmt.Sprintf("%s, %v times %v %v, else %v", watched(t, p), p["EvaluationPeriods"],
-			p["ComparisonOperator"], p["Threshold"], p["TreatMissingData"])
+		times := fmt.Sprint(p["EvaluationPeriods"])
+		if p["DatapointsToAlarm"] != nil {
+			times = fmt.Sprintf("%v of %s", p["DatapointsToAlarm"], times)
+		}
+		got[id] = fmt.Sprintf("%s, %s times %v %v, else %v", watched(t, p), times, p["ComparisonOperator"],
+			p["Threshold"], p["TreatMissingData"])
 		if !slices.Equal(texts(p["AlarmActions"]), []string{"<AlarmTopic>"}) ||
 			!slices.Equal(texts(p["OKActions"]), []string{"<AlarmTopic>"}) || p["AlarmDescription"] == nil {
 			t.Errorf("%s is not told, or says not what it is: %v", id, p)

@@ -66,7 +66,7 @@ func TestBytesThatSomebodyRemovesAreFoundOut(t *testing.T) {
 				t.Errorf("posted again it is %+v", r)
 			}
 			out, _, code = command(t, "reconcile", "--data", data, "--records", store, "--older-than", "0s")
-			if code != 1 || !strings.Contains(out, "2  uploads whose bytes came, and were removed by somebody else") ||
+			if code != 1 || !strings.Contains(out, "2  uploads whose bytes came, and were removed before they were judged") ||
 				!strings.Contains(out, "bytes lost: version ") {
 				t.Errorf("for a person: exit %d, %s", code, out)
 			}

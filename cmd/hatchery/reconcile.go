@@ -34,9 +34,9 @@ func reconcileCommand(term terminal) *cobra.Command {
 		Long: `Reconcile compares the records with the bucket, with the same code as the function
 that does so on a schedule. It sends uploads to the validator again whose messages
 came to nothing, twice at most; it gives up those whose bytes never came, or were
-removed by somebody else; and it reports, without touching anything, what does not fit
-together: objects without a record, copies that no record serves, stored records
-without their bytes. It counts the messages in the dead-letter queue, which it finds by
+removed before they were judged; and it reports, without touching anything, what does
+not fit together: objects without a record, copies that no record serves, stored
+records without their bytes. It counts the messages in the dead-letter queue, which it finds by
 the redrive policy of the validator's queue; it looks at none of them, and receives
 nothing.
 
@@ -162,7 +162,7 @@ func printReport(out io.Writer, report reconcile.Report, asJSON bool) error {
 	}{
 		{report.Resent, "uploads " + again},
 		{report.NeverArrived, "uploads " + givenUp},
-		{report.BytesLost, "uploads whose bytes came, and were removed by somebody else"},
+		{report.BytesLost, "uploads whose bytes came, and were removed before they were judged"},
 		{report.PendingTooLong, "uploads pending for too long: sent again as often as may be"},
 		{report.UnfinishedTooLong, "settled uploads whose bytes are still in quarantine: sent again as often as may be"},
 		{report.OrphanObjects, "objects in quarantine without a record"},

@@ -324,7 +324,7 @@ and 1,000 more, which are counted below
 
 1  uploads sent again
 2  uploads given up, as their bytes never came
-1,234  uploads whose bytes came, and were removed by somebody else
+1,234  uploads whose bytes came, and were removed before they were judged
 3  uploads pending for too long: sent again as often as may be
 4  settled uploads whose bytes are still in quarantine: sent again as often as may be
 5  objects in quarantine without a record

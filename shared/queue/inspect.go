@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// Inspector tells of a queue without handing anything out: nothing is received, and
+// Inspector reports the counts of a queue without handing anything out: nothing is received, and
 // nothing is hidden from whoever receives.
 type Inspector interface {
 	// Inspect counts the messages and says where dead letters go. ErrNoQueue: there is no such queue. It may be called
@@ -14,7 +14,7 @@ type Inspector interface {
 	Inspect(ctx context.Context) (State, error)
 }
 
-// State is what a queue tells of itself.
+// State is a queue's counts, and where its dead letters go.
 type State struct {
 	// Visible messages can be received, InFlight ones were received and are hidden for a while, Delayed ones cannot
 	// be received yet. A queue under load gives them approximately, as SQS does.

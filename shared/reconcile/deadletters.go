@@ -13,6 +13,11 @@ func (r *Reconciler) countDeadLetters(ctx context.Context) (*int, error) {
 	if r.DeadLetters == nil {
 		return nil, nil
 	}
+	if end, bounded := ctx.Deadline(); bounded { // the run has to have time, too
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, end.Sub(r.Now())/4)
+		defer cancel()
+	}
 	n, err := queue.CountDeadLetters(ctx, r.DeadLetters)
 	if err == nil {
 		return &n, nil

@@ -78,6 +78,23 @@ func TestWhatCannotBeCountedIsSaidAndTheRestIsReported(t *testing.T) {
 	}
 }
 
+// TestAQueueThatHangsLeavesTheRunItsTime: the count gets a quarter of what there is.
+func TestAQueueThatHangsLeavesTheRunItsTime(t *testing.T) {
+	w := newFixture(t)
+	w.accepted(uploadtest.Picture(1))
+	w.later(overdue + time.Second)
+	w.r.DeadLetters = inspectorFunc(func(ctx context.Context) (queue.State, error) {
+		<-ctx.Done()
+		return queue.State{}, ctx.Err()
+	})
+	ctx, cancel := context.WithDeadline(t.Context(), w.r.Now().Add(200*time.Millisecond))
+	defer cancel()
+	report, err := w.r.Run(ctx, reconcile.Options{Margin: time.Millisecond})
+	if !errors.Is(err, context.DeadlineExceeded) || report.DeadLetters != nil || report.Resent != 1 || !report.Complete {
+		t.Errorf("%+v, %v", report, err)
+	}
+}
+
 func TestAScheduledRunAsksNothingOfTheDeadLetters(t *testing.T) {
 	w := newFixture(t)
 	w.r.DeadLetters = inspectorFunc(func(context.Context) (queue.State, error) {

@@ -27,7 +27,7 @@ type Report struct {
 	Resent       int `json:"reenqueued"`
 	NeverArrived int `json:"never_arrived"`
 
-	// What a person should look at. Pending uploads whose bytes came, and were removed by somebody else; once there
+	// What a person should look at. Pending uploads whose bytes came, and were removed; once there
 	// is no more hope of them they are given up.
 	BytesLost int `json:"bytes_lost"`
 	// These two were sent again as often as may be: pending uploads, and others whose bytes are still in quarantine.

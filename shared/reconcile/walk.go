@@ -89,14 +89,15 @@ func (x *run) missing(ctx context.Context, record upload.Record, key upload.Key)
 		Detail: "no bytes came by " + stamp(since.Add(x.Limits.Missing))}
 	if record.BytesCame() {
 		f.What = BytesLost
-		f.Detail = fmt.Sprintf("its bytes came and were removed by somebody else; given up after %s; sent again %d times%s",
+		f.Detail = fmt.Sprintf("its bytes came and were removed; given up after %s; sent again %d times%s",
 			stamp(since.Add(x.Limits.Missing)), record.Resends, lastFailure(record))
 	}
 	if over && !x.o.DryRun {
 		given, err := x.Pipeline.Expire(ctx, record.Ref())
 		switch {
 		case errors.Is(err, upload.ErrConflict) && given.Status == upload.Pending && f.What == BytesLost:
-			// A delete marker is left, which keeps it from its end and is no bytes.
+			// A delete marker is left, which keeps it from its end and is no bytes; or bytes came this moment,
+			// which the next run sees.
 		case errors.Is(err, upload.ErrConflict) || errors.Is(err, upload.ErrNotFound):
 			return // its bytes or its verdict came, or it was deleted
 		case err != nil:

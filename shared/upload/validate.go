@@ -30,8 +30,8 @@ const (
 	ResultOrphan Result = "orphan"
 	// ResultGone: the object or the version is not there any more.
 	ResultGone Result = "gone"
-	// ResultLost: the upload is pending, its bytes came, and somebody else removed them:
-	// there is no version of it in quarantine, and no copy. The record counts a failure.
+	// ResultLost: the upload is pending, its bytes came, and were removed by
+	// something else: there is no version of it in quarantine, and no copy. The record counts a failure.
 	ResultLost Result = "lost"
 	// ResultForeign: the key is not one that quarantine has; nothing was touched.
 	ResultForeign Result = "foreign"
@@ -155,8 +155,8 @@ func (p *Pipeline) gone(ctx context.Context, a arrived, record Record) (Outcome,
 	return p.judgeCopy(ctx, a.at(copied.Source), copied)
 }
 
-// lost handles a version that is not there, nor a copy of it: its event is the witness
-// that it was. Whoever settles or deletes an upload changes the record first. So if the
+// lost handles a version that is not there, nor a copy of it: its event proves that
+// it was. Whoever settles or deletes an upload changes the record first. So if the
 // record is still pending after the last look, somebody else removed the bytes. That is
 // noted and not settled: a form may still be posted, and then that is judged.
 func (p *Pipeline) lost(ctx context.Context, a arrived) (Outcome, error) {
@@ -185,7 +185,7 @@ func (p *Pipeline) lost(ctx context.Context, a arrived) (Outcome, error) {
 	// Without the note nobody would know later that bytes had come: a store that cannot
 	// say whether it counted makes the message come again.
 	record, err = p.Records.Update(ctx, a.ref, CountFailure(Failure{At: p.Now(), Message: fmt.Sprintf(
-		"bytes lost: version %s came and was removed by somebody else: no version is left of object %q, and no copy at %q",
+		"bytes lost: version %s came and was removed: no version is left of object %q, and no copy at %q",
 		a.version, a.key, to)}))
 	if err != nil || record.Status != Pending {
 		return a.notPending(record, err)

@@ -50,7 +50,7 @@ type Validator struct {
 	// deadline; 0 does not judge.
 	ReadRate int64
 	// MaxReceives and Visibility are the queue's. A message that fails at reception MaxReceives becomes a dead letter:
-	// SQS moves it at the next receive, when Visibility has passed since the last.
+	// SQS moves it at the next receive, when Visibility has passed since the last. MaxReceives 0: not known.
 	MaxReceives int
 	Visibility  time.Duration
 	// Observe, when set, is called once for each S3 record with what became of it, and for each message or record
@@ -106,7 +106,7 @@ func (v *Validator) handle(ctx context.Context, message events.SQSMessage, invoc
 	}
 	d := &delivery{Validator: v, invocation: invocation, spent: resent && receptions > resentReceptions}
 	d.judge(ctx, log, message)
-	if len(d.failures) > 0 && receptions >= v.MaxReceives {
+	if len(d.failures) > 0 && v.MaxReceives > 0 && receptions >= v.MaxReceives {
 		d.logLastReception(ctx, log)
 	}
 	return len(d.failures) == 0
@@ -163,7 +163,7 @@ func (d *delivery) unreadable(ctx context.Context, log *slog.Logger, what string
 	}
 }
 
-// logLastReception says that the message dies, which nothing else does: SQS moves it in silence.
+// logLastReception says that the message becomes a dead letter: SQS moves it, and logs nothing.
 func (d *delivery) logLastReception(ctx context.Context, log *slog.Logger) {
 	within := int(d.Visibility.Seconds())
 	first := d.failures[0]

@@ -16,8 +16,8 @@ func LogDamaged(log *slog.Logger) func(ctx context.Context, key string, err erro
 	}
 }
 
-// tellDamaged tells of an item that a list passes over.
-func (s *Store) tellDamaged(ctx context.Context, i item, err error) {
+// logDamaged logs an item that a list passes over.
+func (s *Store) logDamaged(ctx context.Context, i item, err error) {
 	if s.o.Damaged != nil {
 		s.o.Damaged(ctx, i.key().json(), err)
 	}

@@ -75,7 +75,7 @@ func (s *Store) count(ctx context.Context, pk string, status upload.Status) (int
 func (s *Store) readable(ctx context.Context, i item) (storedItem, bool) {
 	h, err := parseItem(i)
 	if err != nil {
-		s.tellDamaged(ctx, i, err)
+		s.logDamaged(ctx, i, err)
 		return storedItem{}, false
 	}
 	return h, !h.gone(s.o.Now())

@@ -62,7 +62,7 @@ func (m *mergeSource) fill(ctx context.Context, s *Store) error {
 			}
 			if !isPosition(position) {
 				// No page could end at it.
-				s.tellDamaged(ctx, i, fmt.Errorf("attribute %s is not one that Hatchery writes: %.100q", m.sort, position))
+				s.logDamaged(ctx, i, fmt.Errorf("attribute %s is not one that Hatchery writes: %.100q", m.sort, position))
 				continue
 			}
 			if position != m.after {
