@@ -22,7 +22,7 @@ func received(m events.SQSMessage, receptions string) events.SQSMessage {
 	return m
 }
 
-func TestAMessageThatDiesSaysSo(t *testing.T) {
+func TestTheLastReceptionIsLogged(t *testing.T) {
 	elsewhere := arrived(1)
 	elsewhere.Bucket = "another"
 	noRecord, err := arrival.Format(arrived(1))
@@ -74,7 +74,7 @@ func TestAMessageThatDiesSaysSo(t *testing.T) {
 	}
 }
 
-func TestAMessageThatDiesForWantOfTimeSaysSo(t *testing.T) {
+func TestTheLastReceptionIsLoggedForWantOfTimeToo(t *testing.T) {
 	var pass func(time.Duration)
 	b := newFixture(pipelineFunc(func(context.Context, upload.Key, upload.Version) (upload.Outcome, error) {
 		pass(59 * time.Second)
@@ -91,7 +91,7 @@ func TestAMessageThatDiesForWantOfTimeSaysSo(t *testing.T) {
 	}
 }
 
-func TestAMessageThatDiesSaysSoOnceHoweverMuchFailed(t *testing.T) {
+func TestTheLastReceptionIsLoggedOnceHoweverMuchFailed(t *testing.T) {
 	b := newFixture(pipelineFunc(func(_ context.Context, _ upload.Key, v upload.Version) (upload.Outcome, error) {
 		if v == "v1" {
 			return upload.Outcome{Result: upload.ResultStored}, nil
@@ -114,9 +114,15 @@ func TestTheNumbersAreTheQueues(t *testing.T) {
 	}
 	b.wantFailed(t, t.Context(), []events.SQSMessage{received(message(t, "m", arrived(1)), "7")}, "m")
 	b.line(t, "last of 7 receptions; a dead letter within 90 s")
+	b.log.Reset()
+	b.MaxReceives = 0 // nobody said
+	b.wantFailed(t, t.Context(), []events.SQSMessage{received(message(t, "m", arrived(1)), "7")}, "m")
+	if strings.Contains(b.log.String(), "last of") {
+		t.Errorf("the last reception, of how many nobody knows:\n%s", b.log)
+	}
 }
 
-func TestWhatDoesNotDieSaysNothingOfTheKind(t *testing.T) {
+func TestWhatBecomesNoDeadLetterIsNotLoggedAsOne(t *testing.T) {
 	spentPoison := resent(t, "5")
 	spentPoison.Body = "{"
 	fails, first := all("", errTrouble), message(t, "m", arrived(1))
