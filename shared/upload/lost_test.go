@@ -21,7 +21,7 @@ func robbed(t *testing.T, d *desk) (upload.Record, upload.Version) {
 }
 
 func TestBytesAreLostAfterEveryLook(t *testing.T) {
-	d, a := tellingDesk()
+	d, a := notifyingDesk()
 	r, v := robbed(t, d)
 	got := d.validate(t, r, v, upload.ResultLost).Record
 	want := []string{"Get", "Open", "Stat", "Get", "Versions", "Stat", "Get", upload.CountFailureName}
@@ -157,7 +157,7 @@ func TestWhatIsExpiredSaysWhatTheRecordKnowsOfItsBytes(t *testing.T) {
 		}, upload.BytesLost},
 	} {
 		t.Run(what, func(t *testing.T) {
-			d, a := tellingDesk()
+			d, a := notifyingDesk()
 			r, v := robbed(t, d)
 			c.before(t, d, r, v)
 			given, err := d.Expire(t.Context(), r.Ref())

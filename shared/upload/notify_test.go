@@ -28,7 +28,7 @@ func (a *told) Notify(_ context.Context, r upload.Record) error {
 	return err
 }
 
-func tellingDesk() (*desk, *told) {
+func notifyingDesk() (*desk, *told) {
 	d := newDesk()
 	a := &told{w: d.watch}
 	d.Notifier = a
@@ -51,7 +51,7 @@ func (a *told) wantHeard(t testing.TB, want ...upload.Record) {
 }
 
 func TestTheApplicationIsToldBetweenTheSettlingAndTheRemoval(t *testing.T) {
-	d, a := tellingDesk()
+	d, a := notifyingDesk()
 	r, v := d.accept(t, "cat.png", picture(t, "png", 1))
 	d.forget()
 	outcome := d.validate(t, r, v, upload.ResultStored)
@@ -63,7 +63,7 @@ func TestTheApplicationIsToldBetweenTheSettlingAndTheRemoval(t *testing.T) {
 }
 
 func TestARejectionIsTold(t *testing.T) {
-	d, a := tellingDesk()
+	d, a := notifyingDesk()
 	r, v := d.accept(t, "cat.png", []byte("<script>"))
 	outcome := d.validate(t, r, v, upload.ResultRejected)
 	a.wantHeard(t, outcome.Record)
@@ -74,7 +74,7 @@ func TestARejectionIsTold(t *testing.T) {
 func TestWhatCouldNotBeToldIsToldAgain(t *testing.T) {
 	for what, body := range map[string][]byte{"stored": picture(t, "png", 1), "rejected": []byte("<script>")} {
 		t.Run(what, func(t *testing.T) {
-			d, a := tellingDesk()
+			d, a := notifyingDesk()
 			r, v := d.accept(t, "cat.png", body)
 			d.fail("Tell")
 			for range 2 {
@@ -98,7 +98,7 @@ func TestWhatCouldNotBeToldIsToldAgain(t *testing.T) {
 }
 
 func TestLateDeletedAndOrphanedBytesAreNotTold(t *testing.T) {
-	d, a := tellingDesk()
+	d, a := notifyingDesk()
 	r, v := d.accept(t, "cat.png", picture(t, "png", 1))
 	stored := d.validate(t, r, v, upload.ResultStored).Record
 	d.validate(t, r, d.objects.Post(d.quarantine(r), picture(t, "png", 2)), upload.ResultLate)
@@ -112,7 +112,7 @@ func TestLateDeletedAndOrphanedBytesAreNotTold(t *testing.T) {
 }
 
 func TestAnUploadThatNeverArrivedIsGivenUp(t *testing.T) {
-	d, a := tellingDesk()
+	d, a := notifyingDesk()
 	r, err := d.Begin(t.Context(), d.draft(t, request("cat.png")), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +173,7 @@ func TestNothingIsGivenUpWhileItMayStillEndWell(t *testing.T) {
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			d, _ := tellingDesk()
+			d, _ := notifyingDesk()
 			ref, want := setup(t, d)
 			before, _ := d.records.Get(t.Context(), ref)
 			if _, err := d.Expire(t.Context(), ref); !errors.Is(err, want) {

@@ -354,7 +354,7 @@ func TestALostVerdictIsGivenAgainAsItWas(t *testing.T) {
 // TestAVerdictThatIsGivenAgainIsTold: the message of it names no version, and comes
 // again when notifying fails.
 func TestAVerdictThatIsGivenAgainIsTold(t *testing.T) {
-	d, told := tellingDesk()
+	d, told := notifyingDesk()
 	r, v := d.accept(t, "cat.png", picture(t, "png", 1))
 	d.validate(t, r, v, upload.ResultStored)
 	d.records.Overwrite(r)

@@ -196,7 +196,7 @@ func (f ignoresNotifyErrors) Notify(ctx context.Context, r upload.Record) error 
 func TestAVerdictThatIsNotToldIsFound(t *testing.T) {
 	t.Parallel()
 	for _, start := range []uploadtest.Upload{posted(first), posted(broken)} {
-		report := uploadtest.Explore(uploadtest.Scenario{Name: "an error of telling is taken for an answer", Swap: true,
+		report := uploadtest.Explore(uploadtest.Scenario{Name: "an error of notifying is taken for an answer", Swap: true,
 			Notified: true,
 			Uploads:  []uploadtest.Upload{start}, Actors: []uploadtest.Actor{uploadtest.Deliver(0, 0)},
 			Bound: uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded},
@@ -205,7 +205,7 @@ func TestAVerdictThatIsNotToldIsFound(t *testing.T) {
 				return s
 			}})
 		t.Log(report)
-		if report.Violation == nil || !strings.HasPrefix(report.Violation.Rule, "telling") || report.Violation.Cost != 1 {
+		if report.Violation == nil || !strings.HasPrefix(report.Violation.Rule, "notification") || report.Violation.Cost != 1 {
 			t.Error("it was not found")
 		}
 	}

@@ -437,7 +437,7 @@ func (o *oracle) checkNotified(x *execution, at target, r upload.Record, found b
 	settled := found && (r.Status == upload.Stored && (how.redeliver || !x.copyAlone(at) && !o.vandalised(at)) ||
 		r.Status == upload.Rejected && how.redeliver)
 	if x.scenario.Notified && settled && !o.notified[verdictOn(r)] {
-		return fmt.Sprintf("telling: upload %s is %s, and the application was never told", r.ID, r.Status)
+		return fmt.Sprintf("notification: upload %s is %s, and the application was never told", r.ID, r.Status)
 	}
 	return ""
 }

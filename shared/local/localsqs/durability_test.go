@@ -136,7 +136,7 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// child serves the file and sends messages as fast as it can, telling each that was accepted.
+// child serves the file and sends messages as fast as it can, printing each that was accepted.
 func child(path string) error {
 	ctx := context.Background()
 	s, err := localsqs.Open(ctx,
