@@ -82,18 +82,12 @@ func noArguments(command *cobra.Command, args []string) error {
 	return nil
 }
 
-// helpTemplate has what most people look for first: how it is used.
-const helpTemplate = `Usage:
-  {{.UseLine}}
-
-Examples:
-{{.Example}}
-
-{{.Long}}
-
-Flags:
-{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
-`
+// usageFirst prints a command's help, with what most people look for first: how it is
+// used. It is no template of cobra's: that would link every method of the AWS SDK.
+func usageFirst(c *cobra.Command, _ []string) {
+	fmt.Fprintf(c.OutOrStdout(), "Usage:\n  %s\n\nExamples:\n%s\n\n%s\n\nFlags:\n%s\n",
+		c.UseLine(), c.Example, c.Long, strings.TrimRight(c.LocalFlags().FlagUsages(), "\n "))
+}
 
 // run is the whole program; it gives the exit code.
 func run(ctx context.Context, args []string, term terminal) int {
@@ -128,7 +122,7 @@ Settings are environment variables: hatchery help environment.`,
 		migrateCommand(term), environmentTopic())
 	for _, command := range slices.Concat(root.Commands(), bugout.Commands()) {
 		if command.HasExample() {
-			command.SetHelpTemplate(helpTemplate)
+			command.SetHelpFunc(usageFirst)
 		}
 	}
 
