@@ -80,10 +80,7 @@ func tableClient(ctx context.Context, at local.Endpoints) (*dynamodb.Client, err
 	machine := at.AWS()
 	if at.ForeignKeys {
 		var err error
-		if machine, err = loadAWS(ctx); err != nil {
-			return nil, err
-		}
-		if err := haveCredentials(ctx, machine); err != nil {
+		if machine, err = loadAWSWithCredentials(ctx); err != nil {
 			return nil, err
 		}
 	}
