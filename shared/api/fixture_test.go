@@ -58,9 +58,9 @@ type fixture struct {
 	pipeline *upload.Pipeline
 	handler  http.Handler
 	log      *safeBuffer
+	clock    *uploadtest.Clock
 
 	mu    sync.Mutex
-	now   time.Time
 	ids   int
 	asked int // how often Authorize was called
 }
@@ -86,13 +86,14 @@ func (s *safeBuffer) String() string {
 // newFixture makes a fixture; change adjusts the handler's configuration.
 func newFixture(t testing.TB, change ...func(*fixture)) *fixture {
 	t.Helper()
-	w := &fixture{t: t, now: start, records: uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true}),
+	w := &fixture{t: t, clock: uploadtest.NewClock(start),
+		records: uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true}),
 		objects: uploadtest.NewObjects(), log: &safeBuffer{}}
 	w.pipeline = &upload.Pipeline{Policy: policy.Default(), Layout: upload.DefaultLayout, Records: w.records,
 		Objects: w.objects,
-		Now:     w.clock, NewID: w.newID, TombstoneLife: upload.DefaultTombstoneLife}
+		Now:     w.clock.Now, NewID: w.newID, TombstoneLife: upload.DefaultTombstoneLife}
 	w.config = api.Config{Pipeline: w.pipeline, Downloads: w.objects, Forms: w.objects, Authorizer: w,
-		Now: w.clock, RequestID: func(*http.Request) string { return "request-1" },
+		Now: w.clock.Now, RequestID: func(*http.Request) string { return "request-1" },
 		Log: slog.New(slog.NewJSONHandler(w.log, nil))}
 	for _, f := range change {
 		f(w)
@@ -107,12 +108,6 @@ func newFixture(t testing.TB, change ...func(*fixture)) *fixture {
 	w.handler = handler
 	w.seed()
 	return w
-}
-
-func (w *fixture) clock() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.now
 }
 
 func (w *fixture) newID() (upload.ID, error) {

@@ -81,11 +81,7 @@ func (f whenRead) Read([]byte) (int, error) { f(); return 0, io.EOF }
 
 func TestAnUploadIsAsOldAsItsWholeBody(t *testing.T) {
 	w := newFixture(t)
-	later := whenRead(func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.now = start.Add(3*time.Minute + time.Nanosecond)
-	})
+	later := whenRead(func() { w.clock.Pass(3*time.Minute + time.Nanosecond) })
 	got := w.do("POST", named("cat.png"), io.MultiReader(strings.NewReader("by"), later, strings.NewReader("tes")))
 	if got.status != 202 || got.member(t, "created_at") != "2026-03-01 12:03:00.437163" {
 		t.Errorf("answered %d %s", got.status, got.body)

@@ -26,7 +26,7 @@ func idempotencyTable() []exchange {
 	expired := after("a day ago", named("cat.png"), "other", exchange{status: 202})
 	expired.before = func(w *fixture, send func(method, path, body string, header ...string) reply) {
 		first(w, send)
-		w.advance(24 * time.Hour)
+		w.clock.Pass(24 * time.Hour)
 	}
 	deleted := after("its upload deleted", named("cat.png"), "bytes",
 		exchange{status: 202, holds: []string{`{"id":"` + idNew, `"status":"deleted"`}})
@@ -39,7 +39,7 @@ func idempotencyTable() []exchange {
 	json := append([]string{"Content-Type", "application/json"}, key...)
 	asked := func(w *fixture, send func(method, path, body string, header ...string) reply) {
 		send("POST", files+"/uploads", `{"name":"cat.png","size":10}`, json...)
-		w.advance(20 * time.Minute)
+		w.clock.Pass(20 * time.Minute)
 	}
 	ask := func(name, body string, e exchange) exchange {
 		e.name, e.method, e.path, e.body, e.header = "key used before, form: "+name, "POST", files+"/uploads", body, json
@@ -51,13 +51,13 @@ func idempotencyTable() []exchange {
 	settled := func(w *fixture, send func(method, path, body string, header ...string) reply) {
 		asked(w, send)
 		w.settle(ref("e", idNew),
-			upload.Verdict{Status: upload.Rejected, Version: "q", At: w.clock(),
+			upload.Verdict{Status: upload.Rejected, Version: "q", At: w.clock.Now(),
 				Reason: &upload.Reason{Code: upload.Corrupt, Message: "Broken."}})
 	}
 	later := func(d time.Duration) func(w *fixture, send func(method, path, body string, header ...string) reply) {
 		return func(w *fixture, send func(method, path, body string, header ...string) reply) {
 			asked(w, send)
-			w.advance(d)
+			w.clock.Pass(d)
 		}
 	}
 	return []exchange{
@@ -84,12 +84,6 @@ func idempotencyTable() []exchange {
 		ask("the same after the verdict", `{"name":"cat.png","size":10}`,
 			exchange{status: 200, before: settled, holds: []string{`"form":null}`, `"status":"rejected"`, idNew}}),
 	}
-}
-
-func (w *fixture) advance(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.now = w.now.Add(d)
 }
 
 func TestARepeatedPostStoresItsBytesUnderTheFirstRecord(t *testing.T) {

@@ -51,7 +51,7 @@ func TestBoundedRunsTogetherFindWhatAWholeOneDoes(t *testing.T) {
 			w.validate(stored, "")
 			w.objects.Post(filesKey(stored), []byte("by hand"))
 		}
-		w.later(overdue + time.Second)
+		w.clock.Pass(overdue + time.Second)
 		return w
 	}
 	want, _ := filled().onward(reconcile.Options{})
@@ -80,7 +80,7 @@ func TestTheWalkIsDoneInEveryRun(t *testing.T) {
 	w.oneOfEach()
 	first := w.run(reconcile.Options{MaxObjects: 2})
 	w.accepted(uploadtest.Picture(9))
-	w.later(overdue + time.Second)
+	w.clock.Pass(overdue + time.Second)
 	if report := w.run(reconcile.Options{Resume: first.Resume}); report.Resent != 2 {
 		t.Errorf("%d sent again, want the new one and, once more, the old one: %+v", report.Resent, report.Findings)
 	}
@@ -102,17 +102,17 @@ func TestARunStopsBeforeItsDeadline(t *testing.T) {
 			for range uploads {
 				w.accepted(uploadtest.Picture(1))
 			}
-			w.later(overdue + time.Second)
+			w.clock.Pass(overdue + time.Second)
 			w.r.SetConcurrency(1)
 			lists := 0
 			w.r.Inventory = inventoryFunc{smallPages{w.objects, 5}, func(prefix string) error {
-				w.later(time.Second)
+				w.clock.Pass(time.Second)
 				if prefix == upload.DefaultLayout.Quarantine {
 					lists++
 				}
 				return nil
 			}}
-			end := w.clock().Add(50 * time.Second)
+			end := w.clock.Now().Add(50 * time.Second)
 			ctx, cancel := context.WithDeadline(t.Context(), end)
 			defer cancel()
 			report, err := w.r.Run(ctx, reconcile.Options{Margin: c.margin})
@@ -140,10 +140,10 @@ func TestARunStopsBeforeItsDeadline(t *testing.T) {
 func TestACallThatHangsIsCutWithinTheMargin(t *testing.T) {
 	w := newFixture(t)
 	w.accepted(uploadtest.Picture(1))
-	w.later(overdue + time.Second)
+	w.clock.Pass(overdue + time.Second)
 	w.r.Inventory = hangs{w.objects}
 	w.r.Now = time.Now // the context's clock
-	w.now = time.Now().Add(-day)
+	w.clock.Pass(time.Now().Add(-day).Sub(w.clock.Now()))
 	late := w.accepted(uploadtest.Picture(2))
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()

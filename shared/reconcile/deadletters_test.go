@@ -61,7 +61,7 @@ func TestWhatCannotBeCountedIsSaidAndTheRestIsReported(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newFixture(t)
 			w.accepted(uploadtest.Picture(1))
-			w.later(overdue + time.Second)
+			w.clock.Pass(overdue + time.Second)
 			w.r.DeadLetters = c.queue
 			report, err := w.r.Run(t.Context(), reconcile.Options{})
 			if !errors.Is(err, c.err) || !strings.Contains(err.Error(), "count the dead letters: ") || report.Failed != 1 ||
@@ -82,7 +82,7 @@ func TestWhatCannotBeCountedIsSaidAndTheRestIsReported(t *testing.T) {
 func TestAQueueThatHangsLeavesTheRunItsTime(t *testing.T) {
 	w := newFixture(t)
 	w.accepted(uploadtest.Picture(1))
-	w.later(overdue + time.Second)
+	w.clock.Pass(overdue + time.Second)
 	w.r.DeadLetters = inspectorFunc(func(ctx context.Context) (queue.State, error) {
 		<-ctx.Done()
 		return queue.State{}, ctx.Err()

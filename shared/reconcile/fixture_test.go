@@ -32,7 +32,7 @@ const (
 type fixture struct {
 	*testing.T
 	mu       sync.Mutex
-	now      time.Time
+	clock    *uploadtest.Clock
 	ids      int
 	records  *uploadtest.Records
 	objects  *uploadtest.Objects
@@ -46,15 +46,16 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	// A future that the real clock does not reach: deadlines of contexts are set in it.
-	w := &fixture{T: t, now: time.Date(2126, 1, 2, 3, 4, 5, 0, time.UTC), queue: &queuetest.Memory{}}
+	w := &fixture{T: t, clock: uploadtest.NewClock(time.Date(2126, 1, 2, 3, 4, 5, 0, time.UTC)),
+		queue: &queuetest.Memory{}}
 	w.logger = slog.New(slog.NewTextHandler(&w.log, nil))
-	w.records = uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true, Now: w.clock})
+	w.records = uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true, Now: w.clock.Now})
 	w.objects = uploadtest.NewObjects()
-	w.objects.SetClock(w.clock)
+	w.objects.SetClock(w.clock.Now)
 	policy := policy.Default()
 	w.pipeline = &upload.Pipeline{Policy: policy, Layout: upload.DefaultLayout, Records: w.records, Objects: w.objects,
 		Notifier: w,
-		Now:      w.clock, NewID: w.newID, TombstoneLife: upload.DefaultTombstoneLife}
+		Now:      w.clock.Now, NewID: w.newID, TombstoneLife: upload.DefaultTombstoneLife}
 	w.r = w.reconciler()
 	return w
 }
@@ -62,21 +63,8 @@ func newFixture(t *testing.T) *fixture {
 func (w *fixture) reconciler() *reconcile.Reconciler {
 	return &reconcile.Reconciler{Records: w.records, Inventory: w.objects, Pipeline: w.pipeline, Queue: w.queue,
 		Layout: upload.DefaultLayout,
-		Bucket: bucket, Region: "eu-central-1", Limits: reconcile.DefaultLimits(5, 1801*time.Second), Now: w.clock,
+		Bucket: bucket, Region: "eu-central-1", Limits: reconcile.DefaultLimits(5, 1801*time.Second), Now: w.clock.Now,
 		Log: w.logger}
-}
-
-func (w *fixture) clock() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.now
-}
-
-// later moves the clock.
-func (w *fixture) later(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.now = w.now.Add(d)
 }
 
 func (w *fixture) newID() (upload.ID, error) {
@@ -86,7 +74,7 @@ func (w *fixture) newID() (upload.ID, error) {
 	return upload.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012d", w.ids)), nil
 }
 
-// Tell implements upload.Notifier.
+// Notify implements upload.Notifier.
 func (w *fixture) Notify(_ context.Context, r upload.Record) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -98,7 +86,7 @@ func (w *fixture) draft(formLife time.Duration) upload.Record {
 	w.Helper()
 	q := upload.Request{Journal: "j", Entry: "e", Kind: "images", Filename: "cat.png"}
 	if formLife > 0 {
-		q.FormExpires = w.clock().Add(formLife)
+		q.FormExpires = w.clock.Now().Add(formLife)
 	}
 	r, err := w.pipeline.Draft(q)
 	if err != nil {

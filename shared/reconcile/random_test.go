@@ -90,7 +90,7 @@ func (w *randomRun) step() {
 	case 2, 3:
 		// A form is posted, any number of times; S3's own message is lost, or
 		// handled once.
-		if ref, ok := w.any(); ok && w.record(ref).FormExpires.After(w.clock()) {
+		if ref, ok := w.any(); ok && w.record(ref).FormExpires.After(w.clock.Now()) {
 			body := []uploadtest.Body{uploadtest.Script(), uploadtest.Picture(1), uploadtest.BrokenPicture(2)}[w.random.IntN(3)]
 			version := w.post(ref, body)
 			w.bytes[ref] = true
@@ -103,7 +103,7 @@ func (w *randomRun) step() {
 			_, _ = w.pipeline.Delete(w.Context(), ref) // it may fail: the caller asks again, or never
 		}
 	case 5:
-		w.later(time.Duration(w.random.IntN(int(2 * overdue))))
+		w.clock.Pass(time.Duration(w.random.IntN(int(2 * overdue))))
 	case 6:
 		w.reconcile()
 	case 7:
@@ -202,7 +202,7 @@ func runRandomly(t *testing.T, seed uint64, ends map[string]int) {
 		counted[ref] = w.record(ref).Resends
 	}
 	for range 4 {
-		w.later(day + overdue)
+		w.clock.Pass(day + overdue)
 		for !w.reconcile() { // each goes on where the last one ended
 		}
 		for range 3 {

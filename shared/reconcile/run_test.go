@@ -25,13 +25,13 @@ func (w *fixture) oneOfEach() counts {
 	w.post(late, uploadtest.Picture(1))
 	for range 2 {
 		r := w.record(late)
-		if _, err := w.records.Update(w.Context(), late, upload.CountResend(r.Resends, w.clock())); err != nil {
+		if _, err := w.records.Update(w.Context(), late, upload.CountResend(r.Resends, w.clock.Now())); err != nil {
 			w.Fatal(err)
 		}
 	}
 	stuck := w.accepted(uploadtest.Picture(2))
 	for seen := range 2 {
-		if _, err := w.records.Update(w.Context(), stuck, upload.CountResend(seen, w.clock())); err != nil {
+		if _, err := w.records.Update(w.Context(), stuck, upload.CountResend(seen, w.clock.Now())); err != nil {
 			w.Fatal(err)
 		}
 	}
@@ -46,7 +46,7 @@ func (w *fixture) oneOfEach() counts {
 	w.post(nobody, uploadtest.Picture(5))
 	w.objects.Post(filesKey(nobody), []byte("copy"))
 	w.objects.Post("quarantine/foreign", nil)
-	w.later(30 * day)
+	w.clock.Pass(30 * day)
 	return counts{reenqueued: 1, neverArrived: 1, pendingTooLong: 1, unfinishedTooLong: 1, orphans: 1, strays: 1,
 		foreign: 1, lost: 1}
 }
@@ -96,7 +96,7 @@ func TestOfManyReconcilersOneSendsAnUploadAgain(t *testing.T) {
 		w.accepted(uploadtest.Picture(1))
 	}
 	for round := 1; round <= 3; round++ {
-		w.later(overdue + time.Second)
+		w.clock.Pass(overdue + time.Second)
 		var group sync.WaitGroup
 		var mu sync.Mutex
 		sent, stuck := 0, 0
@@ -129,7 +129,7 @@ func TestACrashBetweenCountingAndSendingLeavesOneMore(t *testing.T) {
 	w := newFixture(t)
 	ref := w.accepted(uploadtest.Picture(1))
 	version := w.versionsOf(ref)[0]
-	w.later(overdue + time.Second)
+	w.clock.Pass(overdue + time.Second)
 	w.r.Queue = senderFunc(func(context.Context, queue.Message) error { return errTrouble })
 	report, err := w.r.Run(t.Context(), reconcile.Options{})
 	if !errors.Is(err, errTrouble) || report.Failed != 1 || report.Resent != 0 || w.record(ref).Resends != 1 {
@@ -137,10 +137,10 @@ func TestACrashBetweenCountingAndSendingLeavesOneMore(t *testing.T) {
 	}
 	w.r = w.reconciler()
 	w.runs(counts{})
-	w.later(overdue + time.Second)
+	w.clock.Pass(overdue + time.Second)
 	w.runs(counts{reenqueued: 1})
 	w.holds(2, ref, version)
-	w.later(overdue + time.Second)
+	w.clock.Pass(overdue + time.Second)
 	w.runs(counts{pendingTooLong: 1})
 	w.holds(0, ref)
 }
@@ -149,7 +149,7 @@ func TestACrashBetweenCountingAndSendingLeavesOneMore(t *testing.T) {
 func TestWhatCannotBeCountedIsNotSent(t *testing.T) {
 	w := newFixture(t)
 	w.accepted(uploadtest.Picture(1))
-	w.later(overdue + time.Second)
+	w.clock.Pass(overdue + time.Second)
 	w.r.Records = countsNothing{w.records}
 	report, err := w.r.Run(t.Context(), reconcile.Options{})
 	if !errors.Is(err, errTrouble) || report.Failed != 1 || report.Resent != 0 {
@@ -204,7 +204,7 @@ func TestWhatFailsIsCountedAndTheRestGoesOn(t *testing.T) {
 				without = append(without, w.announced(0))
 			}
 			w.objects.Post("quarantine/foreign", nil)
-			w.later(day + time.Second)
+			w.clock.Pass(day + time.Second)
 			broken, want := withBytes[1], counts{reenqueued: 2, neverArrived: 3, foreign: 1, failed: 1}
 			if name == "giving one up" {
 				broken, want = without[1], counts{reenqueued: 3, neverArrived: 2, foreign: 1, failed: 1}
@@ -270,7 +270,7 @@ func TestWhoComesSecondHasNothingToReport(t *testing.T) {
 	w := newFixture(t)
 	w.announced(0)
 	w.accepted(uploadtest.Picture(1))
-	w.later(day + time.Second)
+	w.clock.Pass(day + time.Second)
 	for _, err := range []error{upload.ErrConflict, upload.ErrNotFound} {
 		w.r.Pipeline = pipelineFunc(func(context.Context, upload.Ref) (upload.Record, error) {
 			return upload.Record{}, fmt.Errorf("give up: %w", err)
@@ -296,13 +296,13 @@ func (c countedBefore) Update(context.Context, upload.Ref, upload.Transition) (u
 func TestAListThatIsSomeMomentsOldMisleadsNobody(t *testing.T) {
 	w := newFixture(t)
 	settled, deleted, missing := w.accepted(uploadtest.Picture(1)), w.accepted(uploadtest.Picture(2)), w.announced(0)
-	w.later(day + time.Second)
+	w.clock.Pass(day + time.Second)
 	old := w.records.Clone()
 	left := w.versionsOf(settled)[0]
 	w.pipeline.Objects = keepsQuarantine{w.objects}
 	w.validate(settled, left)
 	w.pipeline.Objects = w.objects
-	if _, err := w.records.Update(t.Context(), deleted, upload.Delete(w.clock(), w.clock().Add(91*day))); err != nil {
+	if _, err := w.records.Update(t.Context(), deleted, upload.Delete(w.clock.Now(), w.clock.Now().Add(91*day))); err != nil {
 		t.Fatal(err)
 	}
 	w.validate(missing, w.post(missing, uploadtest.Picture(3)))

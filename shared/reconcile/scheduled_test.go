@@ -60,15 +60,15 @@ func TestScheduledRunsSurveyOnceInSoManyDays(t *testing.T) {
 	w.validate(w.accepted(uploadtest.Picture(1)), "")
 	w.objects.Post("quarantine/foreign", nil)
 	notes := &notebook{text: map[string]string{}}
-	every, began := reconcile.Options{SurveyEvery: 7 * day}, w.clock()
+	every, began := reconcile.Options{SurveyEvery: 7 * day}, w.clock.Now()
 	if report := w.scheduled(notes, every); report.StoredSeen != 1 || report.ObjectsSeen != 2 || !report.Complete {
 		t.Fatalf("the first run surveyed not all: %+v", report)
 	}
 	lists := w.lists()
-	for w.later(time.Hour); w.clock().Sub(began) < 7*day; w.later(time.Hour) {
+	for w.clock.Pass(time.Hour); w.clock.Now().Sub(began) < 7*day; w.clock.Pass(time.Hour) {
 		if report := w.scheduled(notes, every); report.StoredSeen+report.ObjectsSeen+*lists > 0 || !report.Complete ||
 			report.Survey != (reconcile.Total{}) {
-			t.Fatalf("surveyed after %v: %+v", w.clock().Sub(began), report)
+			t.Fatalf("surveyed after %v: %+v", w.clock.Now().Sub(began), report)
 		}
 	}
 	if report := w.scheduled(notes, every); report.StoredSeen != 1 || report.ObjectsSeen != 2 {
@@ -80,7 +80,7 @@ func TestScheduledRunsSurveyOnceInSoManyDays(t *testing.T) {
 	}
 	// The walk is in every run.
 	w.accepted(uploadtest.Picture(2))
-	w.later(overdue + time.Second)
+	w.clock.Pass(overdue + time.Second)
 	if report := w.scheduled(notes, every); report.Resent != 1 || report.ObjectsSeen != 0 || !report.Walk.Whole {
 		t.Errorf("the walk was left out: %+v", report)
 	}
@@ -97,7 +97,7 @@ func TestASurveyThatTakesSeveralRunsGoesOnAtOnce(t *testing.T) {
 	w.oneOfEach()
 	notes := &notebook{text: map[string]string{}}
 	o := reconcile.Options{MaxObjects: 4, SurveyEvery: 7 * day}
-	began := w.clock()
+	began := w.clock.Now()
 	total := reconcile.Total{}
 	for runs := 1; ; runs++ {
 		report := w.scheduled(notes, o)
@@ -111,12 +111,12 @@ func TestASurveyThatTakesSeveralRunsGoesOnAtOnce(t *testing.T) {
 			}
 			break
 		}
-		w.later(time.Hour)
+		w.clock.Pass(time.Hour)
 	}
 	if want := (reconcile.Total{Whole: true, Stuck: 1, Orphans: 2, Lost: 1}); total != want {
 		t.Errorf("in all %+v, want %+v", total, want)
 	}
-	w.later(7*day - w.clock().Sub(began))
+	w.clock.Pass(7*day - w.clock.Now().Sub(began))
 	if report := w.scheduled(notes, reconcile.Options{SurveyEvery: 7 * day}); report.Survey != total ||
 		report.ObjectsSeen == 0 {
 		t.Errorf("the next survey: %+v", report)
@@ -128,7 +128,7 @@ func TestWhatWasNotSeenWholeSaysSo(t *testing.T) {
 	w.oneOfEach()
 	w.validate(w.accepted(uploadtest.Picture(6)), "")
 	old := w.accepted(uploadtest.Picture(7))
-	w.later(overdue + time.Second)
+	w.clock.Pass(overdue + time.Second)
 	notes := &notebook{text: map[string]string{}}
 	once := reconcile.Options{SurveyEvery: 7 * day}
 	fails := func(when func(prefix string) bool) reconcile.Report {
@@ -153,7 +153,7 @@ func TestWhatWasNotSeenWholeSaysSo(t *testing.T) {
 		!report.Complete {
 		t.Errorf("the walk %+v, the survey %+v", report.Walk, report.Survey)
 	}
-	w.later(7 * day)
+	w.clock.Pass(7 * day)
 	// A list that cannot be read is read on in the next run: nothing is missing.
 	report = fails(func(prefix string) bool { return prefix == upload.DefaultLayout.Files })
 	if !report.Walk.Whole || report.Survey != (reconcile.Total{Stuck: 1, Orphans: 1}) {
@@ -162,7 +162,7 @@ func TestWhatWasNotSeenWholeSaysSo(t *testing.T) {
 	if report := w.scheduled(notes, once); report.Survey != (reconcile.Total{Whole: true, Stuck: 1, Orphans: 2, Lost: 1}) {
 		t.Errorf("in all %+v", report.Survey)
 	}
-	w.later(7 * day)
+	w.clock.Pass(7 * day)
 	// What the walk could not look at is not the survey's.
 	report = fails(func(prefix string) bool { return strings.Contains(prefix, string(old.ID)) })
 	if report.Walk.Whole || !report.Survey.Whole {
@@ -179,12 +179,12 @@ func TestAWalkOfSeveralRunsIsCountedTogether(t *testing.T) {
 	for range 3 {
 		stuck := w.accepted(uploadtest.Picture(2))
 		for seen := range 2 {
-			if _, err := w.records.Update(t.Context(), stuck, upload.CountResend(seen, w.clock())); err != nil {
+			if _, err := w.records.Update(t.Context(), stuck, upload.CountResend(seen, w.clock.Now())); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	w.later(overdue + time.Second)
+	w.clock.Pass(overdue + time.Second)
 	notes := &notebook{text: map[string]string{}}
 	for round := range 2 {
 		for n := 1; n <= 3; n++ {

@@ -65,9 +65,9 @@ func TestBytesThatASettledUploadLeftAreSentAgain(t *testing.T) {
 			ref, versions := prepare(w)
 			was := w.record(ref).Status
 			for number := 1; number <= 2; number++ {
-				w.later(overdue)
+				w.clock.Pass(overdue)
 				w.runs(counts{})
-				w.later(time.Microsecond)
+				w.clock.Pass(time.Microsecond)
 				report := w.runs(counts{reenqueued: 1})
 				w.holds(number, ref, versions...)
 				if f := report.Findings[0]; f.Status != was || f.Upload != ref.ID || f.Version != versions[0] {
@@ -77,7 +77,7 @@ func TestBytesThatASettledUploadLeftAreSentAgain(t *testing.T) {
 					t.Errorf("the record is %s and counts %d", r.Status, r.Resends)
 				}
 			}
-			w.later(overdue + time.Microsecond)
+			w.clock.Pass(overdue + time.Microsecond)
 			if report := w.runs(counts{unfinishedTooLong: 1}); !report.NeedsPerson() {
 				t.Error("nobody is told to look at it")
 			}
@@ -102,11 +102,11 @@ func TestTheBytesOfARejectionStay(t *testing.T) {
 	judged := w.post(ref, uploadtest.Script())
 	late := w.post(ref, uploadtest.Picture(1))
 	w.validate(ref, judged)
-	w.later(30 * day)
+	w.clock.Pass(30 * day)
 	w.runs(counts{reenqueued: 1})
 	w.holds(1, ref, late) // and not the judged one
 	w.validate(ref, late)
-	w.later(30 * day)
+	w.clock.Pass(30 * day)
 	w.runs(counts{})
 	if got := w.versionsOf(ref); len(got) != 1 || got[0] != judged {
 		t.Errorf("quarantine holds %q, want %q", got, judged)
@@ -128,7 +128,7 @@ func TestWhatIsSentAgainIsWhatThePipelineHasWorkWith(t *testing.T) {
 	w.pipeline.Objects = keepsQuarantine{w.objects}
 	w.validate(refs[0], w.versionsOf(refs[0])[0])
 	w.validate(refs[1], w.versionsOf(refs[1])[0])
-	if _, err := w.records.Update(t.Context(), refs[2], upload.Delete(w.clock(), w.clock().Add(91*day))); err != nil {
+	if _, err := w.records.Update(t.Context(), refs[2], upload.Delete(w.clock.Now(), w.clock.Now().Add(91*day))); err != nil {
 		t.Fatal(err)
 	}
 	needed := map[string]bool{}
@@ -146,7 +146,7 @@ func TestWhatIsSentAgainIsWhatThePipelineHasWorkWith(t *testing.T) {
 	if len(needed) != 7 {
 		t.Fatalf("%d versions need work, want all of eight but one", len(needed))
 	}
-	w.later(overdue + time.Second)
+	w.clock.Pass(overdue + time.Second)
 	w.runs(counts{reenqueued: 4})
 	for _, m := range w.messages() {
 		version := m.created.Key + " " + m.created.VersionID
@@ -166,9 +166,9 @@ func TestObjectsWithoutARecordAreReportedAndNotTouched(t *testing.T) {
 	w.post(ref, uploadtest.Picture(1))
 	w.objects.Post(filesKey(ref), []byte("copy"))
 	before := w.objects.Digest()
-	w.later(time.Hour)
+	w.clock.Pass(time.Hour)
 	w.runs(counts{})
-	w.later(time.Microsecond)
+	w.clock.Pass(time.Microsecond)
 	report := w.runs(counts{orphans: 1, strays: 1})
 	if f := report.Findings[0]; f.What != reconcile.OrphanObject || f.Key != quarantineKey(ref) || f.Upload != ref.ID ||
 		f.Version == "" || f.Status != "" {
@@ -177,7 +177,7 @@ func TestObjectsWithoutARecordAreReportedAndNotTouched(t *testing.T) {
 	if f := report.Findings[1]; f.What != reconcile.StrayFile || f.Key != filesKey(ref) {
 		t.Errorf("the finding is %+v", f)
 	}
-	w.later(60 * day)
+	w.clock.Pass(60 * day)
 	if report := w.runs(counts{orphans: 1, strays: 1}); !report.NeedsPerson() {
 		t.Error("nobody is told to look at it")
 	}
@@ -222,9 +222,9 @@ func TestCopiesThatNoStoredRecordServesAreReported(t *testing.T) {
 	pending := w.accepted(uploadtest.Picture(3))
 	w.objects.Post(filesKey(pending), []byte("a copy"))
 
-	w.later(time.Hour)
+	w.clock.Pass(time.Hour)
 	w.runs(counts{})
-	w.later(time.Microsecond)
+	w.clock.Pass(time.Microsecond)
 	before := w.objects.Digest()
 	report := w.runs(counts{strays: 3})
 	for _, f := range report.Findings {
@@ -242,17 +242,17 @@ func TestACopyIsNotStrayWhileItMayBeTakenBack(t *testing.T) {
 	w := newFixture(t)
 	ref := w.accepted(uploadtest.Script())
 	w.objects.Post(filesKey(ref), []byte("a copy"))
-	w.later(2 * time.Hour)
+	w.clock.Pass(2 * time.Hour)
 	w.validate(ref, "")
-	w.later(time.Hour)
+	w.clock.Pass(time.Hour)
 	w.runs(counts{})
-	w.later(time.Second)
-	if _, err := w.records.Update(t.Context(), ref, upload.Delete(w.clock(), w.clock().Add(91*day))); err != nil {
+	w.clock.Pass(time.Second)
+	if _, err := w.records.Update(t.Context(), ref, upload.Delete(w.clock.Now(), w.clock.Now().Add(91*day))); err != nil {
 		t.Fatal(err)
 	}
-	w.later(time.Hour)
+	w.clock.Pass(time.Hour)
 	w.runs(counts{})
-	w.later(time.Microsecond)
+	w.clock.Pass(time.Microsecond)
 	w.runs(counts{strays: 1})
 }
 
@@ -260,11 +260,11 @@ func TestACopyThatIsYoungIsNotStray(t *testing.T) {
 	w := newFixture(t)
 	ref := w.accepted(uploadtest.Picture(1))
 	w.validate(ref, "")
-	w.later(day)
+	w.clock.Pass(day)
 	w.objects.Post(filesKey(ref), []byte("put there by hand"))
-	w.later(time.Hour)
+	w.clock.Pass(time.Hour)
 	w.runs(counts{})
-	w.later(time.Microsecond)
+	w.clock.Pass(time.Microsecond)
 	w.runs(counts{strays: 1})
 }
 
@@ -273,10 +273,10 @@ func TestTheCopyOfADeletedUploadIsStray(t *testing.T) {
 	w := newFixture(t)
 	ref := w.accepted(uploadtest.Picture(1))
 	w.validate(ref, "")
-	if _, err := w.records.Update(t.Context(), ref, upload.Delete(w.clock(), w.clock().Add(91*day))); err != nil {
+	if _, err := w.records.Update(t.Context(), ref, upload.Delete(w.clock.Now(), w.clock.Now().Add(91*day))); err != nil {
 		t.Fatal(err)
 	}
-	w.later(time.Hour + time.Second)
+	w.clock.Pass(time.Hour + time.Second)
 	report := w.runs(counts{strays: 1})
 	if f := report.Findings[0]; f.Version != w.record(ref).ServedVersion || f.Status != upload.Deleted {
 		t.Errorf("the finding is %+v", f)
@@ -288,10 +288,10 @@ func TestWhatTheReplacedServiceStoredIsNotLost(t *testing.T) {
 	w := newFixture(t)
 	ref := w.announced(0)
 	if _, err := w.records.Update(t.Context(), ref,
-		upload.Settle(upload.Verdict{Status: upload.Stored, At: w.clock()})); err != nil {
+		upload.Settle(upload.Verdict{Status: upload.Stored, At: w.clock.Now()})); err != nil {
 		t.Fatal(err)
 	}
-	w.later(30 * day)
+	w.clock.Pass(30 * day)
 	w.runs(counts{})
 }
 
@@ -342,7 +342,7 @@ func TestAKeyWithinWhichAPageEndsIsLookedAtOnce(t *testing.T) {
 	w.objects.Post("quarantine/zzz", nil)
 	w.objects.Post("quarantine/zzz", nil)
 	w.objects.Post("quarantine/zzz", nil)
-	w.later(30 * day)
+	w.clock.Pass(30 * day)
 	report := w.run(reconcile.Options{DryRun: true})
 	if w.counted(report, counts{reenqueued: 3, foreign: 1}); report.ObjectsSeen != 12 {
 		t.Errorf("%d versions were looked at, want 12", report.ObjectsSeen)

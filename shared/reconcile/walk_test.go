@@ -14,13 +14,13 @@ func TestAPendingUploadWithBytesIsSentAgainOnceItIsOverdue(t *testing.T) {
 	w := newFixture(t)
 	body := uploadtest.Picture(1)
 	ref := w.accepted(body)
-	at := w.clock()
-	w.later(overdue)
+	at := w.clock.Now()
+	w.clock.Pass(overdue)
 	w.runs(counts{})
 	if got := w.messages(); len(got) != 0 {
 		t.Fatalf("sent at the limit: %+v", got)
 	}
-	w.later(time.Microsecond)
+	w.clock.Pass(time.Microsecond)
 	report := w.runs(counts{reenqueued: 1})
 	got := w.messages()
 	if len(got) != 1 || got[0].number != 1 {
@@ -35,7 +35,7 @@ func TestAPendingUploadWithBytesIsSentAgainOnceItIsOverdue(t *testing.T) {
 	if data, ok := w.objects.Bytes(key, upload.Version(version)); !ok || len(data) != len(body.Data) {
 		t.Errorf("the message is about version %q, which is not there", version)
 	}
-	if r := w.record(ref); r.Resends != 1 || !r.ResentAt.Equal(w.clock()) || r.Status != upload.Pending {
+	if r := w.record(ref); r.Resends != 1 || !r.ResentAt.Equal(w.clock.Now()) || r.Status != upload.Pending {
 		t.Errorf("the record counts %d at %v", r.Resends, r.ResentAt)
 	}
 	f := report.Findings[0]
@@ -46,7 +46,7 @@ func TestAPendingUploadWithBytesIsSentAgainOnceItIsOverdue(t *testing.T) {
 	if out := w.validate(ref, upload.Version(version)); out.Result != upload.ResultStored {
 		t.Errorf("validated: %s", out.Result)
 	}
-	w.later(overdue + day)
+	w.clock.Pass(overdue + day)
 	w.runs(counts{})
 }
 
@@ -56,29 +56,29 @@ func TestItIsSentAgainTwiceAndThenReported(t *testing.T) {
 	version := upload.Version(w.versionsOf(ref)[0])
 	for number := 1; number <= 2; number++ {
 		// Measured from the last time that it was sent.
-		w.later(overdue)
+		w.clock.Pass(overdue)
 		w.runs(counts{})
-		w.later(time.Microsecond)
+		w.clock.Pass(time.Microsecond)
 		w.runs(counts{reenqueued: 1})
 		w.holds(number, ref, version)
 		w.runs(counts{})
 	}
-	w.later(overdue)
+	w.clock.Pass(overdue)
 	w.runs(counts{})
 	// Who may not do what stands at the end of what AWS says.
 	failure := "operation error S3: CopyObject, " + strings.Repeat("https response error, ", 60) +
 		"is not authorized to perform: s3:GetObjectVersion"
 	if err := upload.NoteFailure(t.Context(), w.records, ref,
-		upload.Failure{At: w.clock(), Message: failure}); err != nil {
+		upload.Failure{At: w.clock.Now(), Message: failure}); err != nil {
 		t.Fatal(err)
 	}
-	w.later(time.Microsecond)
+	w.clock.Pass(time.Microsecond)
 	for range 2 {
 		report := w.runs(counts{pendingTooLong: 1})
 		if !report.NeedsPerson() || !strings.Contains(report.Findings[0].Detail, failure) {
 			t.Errorf("%+v: want that a person looks at the last failure", report.Findings)
 		}
-		w.later(10 * day)
+		w.clock.Pass(10 * day)
 	}
 	if got := w.messages(); len(got) != 0 {
 		t.Errorf("sent again: %+v", got)
@@ -92,7 +92,7 @@ func TestItIsSentAgainTwiceAndThenReported(t *testing.T) {
 	if _, err := w.records.Update(t.Context(), ref, upload.Reopen()); err != nil {
 		t.Fatal(err)
 	}
-	w.later(overdue + time.Second)
+	w.clock.Pass(overdue + time.Second)
 	w.runs(counts{reenqueued: 1})
 }
 
@@ -108,13 +108,13 @@ func (w *fixture) versionsOf(ref upload.Ref) []upload.Version {
 func TestBytesThatCameLateAreGivenTheirTime(t *testing.T) {
 	w := newFixture(t)
 	ref := w.announced(15 * time.Minute)
-	w.later(10 * time.Minute)
+	w.clock.Pass(10 * time.Minute)
 	first := w.post(ref, uploadtest.Script())
-	w.later(time.Minute)
+	w.clock.Pass(time.Minute)
 	second := w.post(ref, uploadtest.Picture(1))
-	w.later(overdue)
+	w.clock.Pass(overdue)
 	w.runs(counts{}) // the first is overdue, the second is not
-	w.later(time.Microsecond)
+	w.clock.Pass(time.Microsecond)
 	w.runs(counts{reenqueued: 1})
 	w.holds(1, ref, second, first)
 }
@@ -131,7 +131,7 @@ func TestEveryVersionGetsItsMessage(t *testing.T) {
 		upload.Promotion{From: key, Version: first, To: upload.DefaultLayout.FilesKey(ref)}); err != nil {
 		t.Fatal(err)
 	}
-	w.later(overdue + time.Second)
+	w.clock.Pass(overdue + time.Second)
 	w.runs(counts{reenqueued: 1})
 	w.holds(1, ref, second, first)
 	if _, err := w.pipeline.Validate(t.Context(), key, second); err == nil {
@@ -157,7 +157,7 @@ func TestAFormThatWasPostedManyTimesIsSentAgainInPart(t *testing.T) {
 			for range 5 {
 				versions = append(versions, w.post(ref, uploadtest.Script()))
 			}
-			w.later(overdue + time.Second)
+			w.clock.Pass(overdue + time.Second)
 			w.runs(counts{reenqueued: 1})
 			w.holds(1, ref, versions[4], versions[3], versions[2])
 		})
@@ -168,11 +168,11 @@ func TestAKeyThatBeginsAlikeIsAnotherObject(t *testing.T) {
 	w := newFixture(t)
 	missing, present := w.announced(0), w.accepted(uploadtest.Picture(1))
 	version := w.versionsOf(present)[0]
-	w.later(day)
+	w.clock.Pass(day)
 	for _, ref := range []upload.Ref{missing, present} {
 		w.objects.Post(quarantineKey(ref)+"0", []byte("foreign, and young"))
 	}
-	w.later(time.Second)
+	w.clock.Pass(time.Second)
 	w.runs(counts{reenqueued: 1, neverArrived: 1, foreign: 2})
 	w.holds(1, present, version)
 }
@@ -183,7 +183,7 @@ func TestAnUploadBehindADeleteMarkerStillHasBytes(t *testing.T) {
 	ref := w.accepted(uploadtest.Picture(1))
 	version := w.versionsOf(ref)[0]
 	w.objects.Mark(upload.DefaultLayout.QuarantineKey(ref))
-	w.later(30 * day)
+	w.clock.Pass(30 * day)
 	w.runs(counts{reenqueued: 1})
 	w.holds(1, ref, version)
 }
@@ -197,9 +197,9 @@ func TestAnUploadWhoseBytesNeverCameIsGivenUpADayAfterTheyCould(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newFixture(t)
 			ref := w.announced(c.form)
-			w.later(c.after)
+			w.clock.Pass(c.after)
 			w.runs(counts{})
-			w.later(time.Microsecond)
+			w.clock.Pass(time.Microsecond)
 			report := w.runs(counts{neverArrived: 1})
 			if report.NeedsPerson() {
 				t.Error("nobody has to look at it")
@@ -211,7 +211,7 @@ func TestAnUploadWhoseBytesNeverCameIsGivenUpADayAfterTheyCould(t *testing.T) {
 			if len(w.told) != 1 || w.told[0].ID != ref.ID {
 				t.Errorf("told of %+v", w.told)
 			}
-			w.later(day)
+			w.clock.Pass(day)
 			w.runs(counts{})
 			if got := w.messages(); len(got) != 0 {
 				t.Errorf("sent %+v", got)
@@ -237,9 +237,9 @@ func (w *fixture) robbed() upload.Ref {
 func TestBytesThatSomebodyRemovedAreReportedUntilTheyAreGivenUp(t *testing.T) {
 	w := newFixture(t)
 	ref := w.robbed()
-	w.later(overdue)
+	w.clock.Pass(overdue)
 	w.runs(counts{})
-	w.later(time.Microsecond)
+	w.clock.Pass(time.Microsecond)
 	for range 2 {
 		report := w.runs(counts{bytesLost: 1})
 		f := report.Findings[0]
@@ -251,12 +251,12 @@ func TestBytesThatSomebodyRemovedAreReportedUntilTheyAreGivenUp(t *testing.T) {
 		if r := w.record(ref); r.Status != upload.Pending || len(w.told) != 0 {
 			t.Fatalf("it is %+v, told %+v", r, w.told)
 		}
-		w.later(time.Hour)
+		w.clock.Pass(time.Hour)
 	}
 	if !strings.Contains(w.log.String(), "level=ERROR") || !strings.Contains(w.log.String(), "finding=bytes_lost") {
 		t.Errorf("logged %s", &w.log)
 	}
-	w.later(day)
+	w.clock.Pass(day)
 	if report := w.runs(counts{bytesLost: 1}); !report.NeedsPerson() {
 		t.Error("nobody looks at it")
 	}
@@ -267,7 +267,7 @@ func TestBytesThatSomebodyRemovedAreReportedUntilTheyAreGivenUp(t *testing.T) {
 	if len(w.told) != 1 || w.told[0].ID != ref.ID || w.told[0].Reason.Code != upload.BytesLost {
 		t.Errorf("told of %+v", w.told)
 	}
-	w.later(day)
+	w.clock.Pass(day)
 	if report := w.runs(counts{}); report.NeedsPerson() || report.Walk != (reconcile.Total{Whole: true}) {
 		t.Errorf("it is reported still: %+v", report)
 	}
@@ -277,14 +277,14 @@ func TestBytesThatSomebodyRemovedAreReportedUntilTheyAreGivenUp(t *testing.T) {
 func TestBytesThatAreRemovedAfterTheirMessageWasSentAgain(t *testing.T) {
 	w := newFixture(t)
 	ref := w.accepted(uploadtest.Picture(1))
-	w.later(overdue + time.Second)
+	w.clock.Pass(overdue + time.Second)
 	w.runs(counts{reenqueued: 1})
 	w.messages()
 	if err := w.objects.Remove(t.Context(), quarantineKey(ref), w.versionsOf(ref)[0]); err != nil {
 		t.Fatal(err)
 	}
 	w.runs(counts{bytesLost: 1})
-	w.later(day)
+	w.clock.Pass(day)
 	w.runs(counts{bytesLost: 1})
 	if r := w.record(ref); r.Status != upload.Rejected || r.Reason.Code != upload.BytesLost {
 		t.Errorf("the record is %+v", r)
@@ -306,9 +306,9 @@ func TestWhatIsThereIsNotCalledLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newFixture(t)
 			ref := w.robbed()
-			w.later(overdue - time.Minute)
+			w.clock.Pass(overdue - time.Minute)
 			more(w, ref)
-			w.later(2 * time.Minute)
+			w.clock.Pass(2 * time.Minute)
 			w.runs(counts{})
 		})
 	}
@@ -320,9 +320,9 @@ func TestACopyWaitsForItsVerdictUntilItsTimeIsOver(t *testing.T) {
 	w := newFixture(t)
 	ref := w.robbed()
 	w.objects.Post(filesKey(ref), uploadtest.Picture(2).Data)
-	w.later(2 * overdue)
+	w.clock.Pass(2 * overdue)
 	w.runs(counts{})
-	w.later(day)
+	w.clock.Pass(day)
 	w.runs(counts{reenqueued: 1})
 }
 
@@ -331,7 +331,7 @@ func TestADeleteMarkerAloneIsNoBytes(t *testing.T) {
 	w := newFixture(t)
 	ref := w.robbed()
 	marker := w.objects.Mark(quarantineKey(ref))
-	w.later(2 * day)
+	w.clock.Pass(2 * day)
 	w.runs(counts{bytesLost: 1})
 	if r := w.record(ref); r.Status != upload.Pending {
 		t.Errorf("the record is %+v", r)
@@ -354,7 +354,7 @@ func TestOnlyPendingUploadsAreWalkedOver(t *testing.T) {
 	if _, err := w.pipeline.Delete(t.Context(), deleted); err != nil {
 		t.Fatal(err)
 	}
-	w.later(30 * day)
+	w.clock.Pass(30 * day)
 	report := w.runs(counts{})
 	if report.PendingSeen != 0 || report.StoredSeen != 1 || report.ObjectsSeen != 2 {
 		t.Errorf("saw %+v", report)
@@ -374,9 +374,9 @@ func TestAnUploadThatLostItsVerdictIsSettledWithItsCopy(t *testing.T) {
 	stored := w.record(ref)
 	w.records.Overwrite(pending)
 
-	w.later(day)
+	w.clock.Pass(day)
 	w.runs(counts{})
-	w.later(time.Microsecond)
+	w.clock.Pass(time.Microsecond)
 	w.runs(counts{reenqueued: 1})
 	w.holds(1, ref, "")
 	if out := w.validate(ref, ""); out.Result != upload.ResultStored {
@@ -387,6 +387,6 @@ func TestAnUploadThatLostItsVerdictIsSettledWithItsCopy(t *testing.T) {
 	if again != stored {
 		t.Errorf("it was\n%+v, and is\n%+v", stored, again)
 	}
-	w.later(day)
+	w.clock.Pass(day)
 	w.runs(counts{})
 }

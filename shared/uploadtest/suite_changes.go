@@ -10,7 +10,7 @@ import (
 
 var deleteCases = []recordsCase{
 	{"any record becomes a tombstone that keeps its facts", func(s *recordsSuite) {
-		at, forget := s.clock.now(), s.clock.now().Add(time.Hour)
+		at, forget := s.clock.Now(), s.clock.Now().Add(time.Hour)
 		for _, r := range []upload.Record{s.pending(), s.stored(10), s.rejected()} {
 			got, err := s.store.Update(s.ctx, r.Ref(), upload.Delete(at, forget))
 			s.must(err, "delete a %s record", r.Status)
@@ -20,14 +20,14 @@ var deleteCases = []recordsCase{
 	}},
 	{"the second time it is not found and the tombstone stays", func(s *recordsSuite) {
 		tombstone := s.deleted()
-		later := s.clock.now().Add(time.Minute)
+		later := s.clock.Now().Add(time.Minute)
 		_, err := s.store.Update(s.ctx, tombstone.Ref(), upload.Delete(later, later))
 		s.is(err, upload.ErrNotFound, "delete again")
 		s.stands(tombstone)
 	}},
 	{"what is not there cannot be deleted", func(s *recordsSuite) {
 		r := s.draft()
-		_, err := s.store.Update(s.ctx, r.Ref(), upload.Delete(s.clock.now(), s.clock.now()))
+		_, err := s.store.Update(s.ctx, r.Ref(), upload.Delete(s.clock.Now(), s.clock.Now()))
 		s.is(err, upload.ErrNotFound, "delete")
 		_, err = s.store.Get(s.ctx, r.Ref())
 		s.is(err, upload.ErrNotFound, "get")
@@ -35,10 +35,10 @@ var deleteCases = []recordsCase{
 	{"of deletions at once one wins", func(s *recordsSuite) {
 		r := s.stored(10)
 		s.winners(race(6, func(int) error {
-			_, err := s.store.Update(s.ctx, r.Ref(), upload.Delete(s.clock.now(), s.clock.now().Add(time.Hour)))
+			_, err := s.store.Update(s.ctx, r.Ref(), upload.Delete(s.clock.Now(), s.clock.Now().Add(time.Hour)))
 			return err
 		}), upload.ErrNotFound)
-		s.stands(After(upload.Delete(s.clock.now(), s.clock.now().Add(time.Hour)), r))
+		s.stands(After(upload.Delete(s.clock.Now(), s.clock.Now().Add(time.Hour)), r))
 	}},
 	{"a neighbour is not touched", func(s *recordsSuite) {
 		neighbour := s.stored(10)
@@ -50,7 +50,7 @@ var deleteCases = []recordsCase{
 var reopenCases = []recordsCase{
 	{"a rejected record is pending again without its verdict", func(s *recordsSuite) {
 		r := s.pending()
-		s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: "slow"}),
+		s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.Now(), Message: "slow"}),
 			"note a failure")
 		rejected := s.settle(r.Ref(), s.rejecting())
 		got, err := s.store.Update(s.ctx, r.Ref(), upload.Reopen())
@@ -114,7 +114,7 @@ var failureCases = []recordsCase{
 	{"failures of a pending record are counted and the last is kept", func(s *recordsSuite) {
 		r := s.pending()
 		for i, message := range []string{"slow", "", "the store was away"} {
-			f := upload.Failure{At: s.clock.now().Add(time.Duration(i) * time.Minute), Message: message}
+			f := upload.Failure{At: s.clock.Now().Add(time.Duration(i) * time.Minute), Message: message}
 			s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), f), "note a failure")
 			r.Failures, r.LastFailure = i+1, &f
 			s.stands(r)
@@ -125,7 +125,7 @@ var failureCases = []recordsCase{
 	}},
 	{"nothing changes in a record that is not pending", func(s *recordsSuite) {
 		for _, r := range []upload.Record{s.stored(10), s.rejected(), s.deleted()} {
-			err := upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: "late"})
+			err := upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.Now(), Message: "late"})
 			if r.Status == upload.Deleted && !s.atomic {
 				s.is(err, upload.ErrNotFound, "note a failure of what was removed")
 			} else {
@@ -135,13 +135,13 @@ var failureCases = []recordsCase{
 		}
 	}},
 	{"what is not there has no failures", func(s *recordsSuite) {
-		s.is(upload.NoteFailure(s.ctx, s.store, s.draft().Ref(), upload.Failure{At: s.clock.now(), Message: "no"}),
+		s.is(upload.NoteFailure(s.ctx, s.store, s.draft().Ref(), upload.Failure{At: s.clock.Now(), Message: "no"}),
 			upload.ErrNotFound, "note a failure")
 	}},
 	{"a message without end is kept from its beginning in whole characters", func(s *recordsSuite) {
 		for _, message := range []string{strings.Repeat("é", 100_000), "x" + strings.Repeat("€", 70_000)} {
 			r := s.pending()
-			s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: message}),
+			s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.Now(), Message: message}),
 				"note a failure")
 			got, err := s.store.Get(s.ctx, r.Ref())
 			s.must(err, "get")
@@ -157,7 +157,7 @@ var failureCases = []recordsCase{
 	{"failures at once are all counted", func(s *recordsSuite) {
 		r := s.pending()
 		for i, err := range race(8, func(int) error {
-			return upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: "slow"})
+			return upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.Now(), Message: "slow"})
 		}) {
 			s.must(err, "note failure %d", i)
 		}
@@ -173,7 +173,7 @@ var resendCases = []recordsCase{
 	{"messages sent again are counted, whatever the status", func(s *recordsSuite) {
 		for _, r := range []upload.Record{s.pending(), s.stored(10), s.rejected()} {
 			for seen := range 2 {
-				at := s.clock.now().Add(time.Duration(seen) * time.Hour)
+				at := s.clock.Now().Add(time.Duration(seen) * time.Hour)
 				got, err := s.store.Update(s.ctx, r.Ref(), upload.CountResend(seen, at))
 				s.must(err, "count a further message of a %s record", r.Status)
 				r = After(upload.CountResend(r.Resends, at), r)
@@ -184,9 +184,9 @@ var resendCases = []recordsCase{
 	}},
 	{"a count that another has raised is a conflict and changes nothing", func(s *recordsSuite) {
 		r := s.pending()
-		first := s.reenqueue(r, s.clock.now())
+		first := s.reenqueue(r, s.clock.Now())
 		for _, seen := range []int{0, 2, -1} {
-			_, err := s.store.Update(s.ctx, r.Ref(), upload.CountResend(seen, s.clock.now().Add(time.Hour)))
+			_, err := s.store.Update(s.ctx, r.Ref(), upload.CountResend(seen, s.clock.Now().Add(time.Hour)))
 			s.is(err, upload.ErrConflict, "count a further message after %d", seen)
 			s.stands(first)
 		}
@@ -194,14 +194,14 @@ var resendCases = []recordsCase{
 	{"of several at once one counts", func(s *recordsSuite) {
 		r := s.pending()
 		s.winners(race(6, func(int) error {
-			_, err := s.store.Update(s.ctx, r.Ref(), upload.CountResend(0, s.clock.now()))
+			_, err := s.store.Update(s.ctx, r.Ref(), upload.CountResend(0, s.clock.Now()))
 			return err
 		}), upload.ErrConflict)
-		s.stands(After(upload.CountResend(r.Resends, s.clock.now()), r))
+		s.stands(After(upload.CountResend(r.Resends, s.clock.Now()), r))
 	}},
 	{"a verdict and failures leave the count, a re-check begins anew", func(s *recordsSuite) {
-		r := s.reenqueue(s.pending(), s.clock.now())
-		s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.now(), Message: "slow"}),
+		r := s.reenqueue(s.pending(), s.clock.Now())
+		s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: s.clock.Now(), Message: "slow"}),
 			"note a failure")
 		rejected := s.settle(r.Ref(), s.rejecting())
 		if rejected.Resends != 1 || rejected.Failures != 1 {
@@ -210,10 +210,10 @@ var resendCases = []recordsCase{
 		got, err := s.store.Update(s.ctx, r.Ref(), upload.Reopen())
 		s.must(err, "reopen")
 		s.same(got, After(upload.Reopen(), rejected))
-		s.reenqueue(got, s.clock.now())
+		s.reenqueue(got, s.clock.Now())
 	}},
 	{"what is not there is not counted", func(s *recordsSuite) {
-		_, err := s.store.Update(s.ctx, s.draft().Ref(), upload.CountResend(0, s.clock.now()))
+		_, err := s.store.Update(s.ctx, s.draft().Ref(), upload.CountResend(0, s.clock.Now()))
 		s.is(err, upload.ErrNotFound, "count a further message")
 	}},
 }

@@ -9,7 +9,7 @@ import (
 // key is an idempotency key that lives for a day.
 func (s *recordsSuite) key(scope, key, fingerprint string) *upload.IdempotencyKey {
 	return &upload.IdempotencyKey{Scope: scope, Key: key, Fingerprint: fingerprint,
-		Expires: s.clock.now().Add(24 * time.Hour)}
+		Expires: s.clock.Now().Add(24 * time.Hour)}
 }
 
 // createUnder creates a new record under a key that must be free.
@@ -76,9 +76,9 @@ var idempotencyCases = []recordsCase{
 	{"a key is taken until it expires and free from then on", func(s *recordsSuite) {
 		key := s.key("scope", "key", "print")
 		first := s.createUnder(key)
-		s.clock.pass(24*time.Hour - time.Microsecond)
+		s.clock.Pass(24*time.Hour - time.Microsecond)
 		s.repeats(key, first)
-		s.clock.pass(time.Microsecond)
+		s.clock.Pass(time.Microsecond)
 		renewed := s.key("scope", "key", "another")
 		second := s.createUnder(renewed)
 		s.repeats(renewed, second)

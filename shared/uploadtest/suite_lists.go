@@ -181,14 +181,14 @@ var scanCases = []recordsCase{
 		var want []upload.Record
 		for range 5 {
 			r := s.draft()
-			r.CreatedAt = s.clock.now()
+			r.CreatedAt = s.clock.Now()
 			want = append(want, s.create(r))
 		}
-		s.holds(s.before(s.clock.now().Add(time.Second)), want...)
+		s.holds(s.before(s.clock.Now().Add(time.Second)), want...)
 	}},
 	{"pages of pending records go on while records are settled", func(s *recordsSuite) {
 		old := []upload.Record{s.pending(), s.pending(), s.pending(), s.pending()}
-		l := s.before(s.clock.now().Add(time.Hour))
+		l := s.before(s.clock.Now().Add(time.Hour))
 		first := s.page(l, "", 2)
 		s.settle(old[0].Ref(), s.storing())
 		s.settle(old[1].Ref(), s.rejecting())
@@ -329,12 +329,12 @@ var everyCases = []recordsCase{
 			"Get":    func() error { _, err := s.store.Get(ended, p.Ref()); return err },
 			"Settle": func() error { _, err := s.store.Update(ended, p.Ref(), upload.Settle(s.storing())); return err },
 			"Delete": func() error {
-				_, err := s.store.Update(ended, p.Ref(), upload.Delete(s.clock.now(), s.clock.now()))
+				_, err := s.store.Update(ended, p.Ref(), upload.Delete(s.clock.Now(), s.clock.Now()))
 				return err
 			},
 			"Reopen": func() error { _, err := s.store.Update(ended, x.Ref(), upload.Reopen()); return err },
 			"CountFailure": func() error {
-				return upload.NoteFailure(ended, s.store, p.Ref(), upload.Failure{At: s.clock.now()})
+				return upload.NoteFailure(ended, s.store, p.Ref(), upload.Failure{At: s.clock.Now()})
 			},
 			"Usage": func() error { _, err := s.store.Usage(ended, p.Journal, p.Entry, p.Kind); return err },
 		} {
@@ -385,6 +385,6 @@ var everyCases = []recordsCase{
 // lists are all lists, by name, that give pending records.
 func (s *recordsSuite) lists() map[string]list {
 	return map[string]list{"List": s.list(upload.Pending), "List of stored": s.list(upload.Stored),
-		"Scan of pending before": s.before(s.clock.now().Add(time.Hour)), "Scan of a status": s.byStatus(upload.Pending),
+		"Scan of pending before": s.before(s.clock.Now().Add(time.Hour)), "Scan of a status": s.byStatus(upload.Pending),
 		"Scan": s.all}
 }

@@ -38,8 +38,8 @@ func RunRecords(t *testing.T, open func(t *testing.T, now func() time.Time) uplo
 		t.Run(group.name, func(t *testing.T) {
 			for _, c := range group.cases {
 				t.Run(c.name, func(t *testing.T) {
-					clock := &suiteClock{t: time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC)}
-					store := open(t, clock.now)
+					clock := NewClock(time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC))
+					store := open(t, clock.Now)
 					if store.Atomic() != o.Atomic {
 						t.Fatalf("Atomic() is %v, the traits say %v", store.Atomic(), o.Atomic)
 					}
@@ -56,30 +56,13 @@ type recordsCase struct {
 	run  func(*recordsSuite)
 }
 
-type suiteClock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (c *suiteClock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *suiteClock) pass(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
-
 // recordsSuite is what one case works with.
 type recordsSuite struct {
 	*testing.T
 	ctx    context.Context
 	store  upload.Records
 	atomic bool
-	clock  *suiteClock
+	clock  *Clock
 	made   int
 }
 
@@ -97,7 +80,7 @@ func (s *recordsSuite) draft() upload.Record {
 	s.made++
 	return upload.Record{ID: upload.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012x", s.made)),
 		Journal: suiteJournal, Entry: suiteEntry, Kind: suiteKind, Name: fmt.Sprintf("cat %d", s.made), Extension: "png",
-		CreatedAt: s.clock.now().Add(time.Duration(s.made) * time.Second), Status: upload.Pending}
+		CreatedAt: s.clock.Now().Add(time.Duration(s.made) * time.Second), Status: upload.Pending}
 }
 
 func (s *recordsSuite) create(r upload.Record) upload.Record {
@@ -134,12 +117,12 @@ func (s *recordsSuite) deleted() upload.Record {
 }
 
 func (s *recordsSuite) storing() upload.Verdict {
-	return upload.Verdict{Status: upload.Stored, Version: "quarantine-v1", At: s.clock.now(), Size: 1234,
+	return upload.Verdict{Status: upload.Stored, Version: "quarantine-v1", At: s.clock.Now(), Size: 1234,
 		ContentType: "image/png", SHA256: suiteSHA, Served: "files-v7"}
 }
 
 func (s *recordsSuite) rejecting() upload.Verdict {
-	return upload.Verdict{Status: upload.Rejected, Version: "quarantine-v2", At: s.clock.now(), Size: 99,
+	return upload.Verdict{Status: upload.Rejected, Version: "quarantine-v2", At: s.clock.Now(), Size: 99,
 		ContentType: "text/html", SHA256: otherSHA,
 		Reason: &upload.Reason{Code: upload.TypeMismatch, Message: "This is no picture."}}
 }
@@ -153,7 +136,7 @@ func (s *recordsSuite) settle(ref upload.Ref, v upload.Verdict) upload.Record {
 
 func (s *recordsSuite) delete(ref upload.Ref) upload.Record {
 	s.Helper()
-	r, err := s.store.Update(s.ctx, ref, upload.Delete(s.clock.now(), s.clock.now().Add(91*24*time.Hour)))
+	r, err := s.store.Update(s.ctx, ref, upload.Delete(s.clock.Now(), s.clock.Now().Add(91*24*time.Hour)))
 	s.must(err, "delete %s", ref)
 	return r
 }
@@ -253,7 +236,7 @@ var createCases = []recordsCase{
 	{"a created record is found with every field", func(s *recordsSuite) {
 		r := s.draft()
 		r.Declared = upload.Declared{Size: 5_500_000, Type: "image/png", SHA256: suiteSHA}
-		r.FormExpires = s.clock.now().Add(15 * time.Minute)
+		r.FormExpires = s.clock.Now().Add(15 * time.Minute)
 		s.create(r)
 		s.stands(r)
 	}},
@@ -287,9 +270,9 @@ var createCases = []recordsCase{
 			s.is(err, upload.ErrNotFound, "settle %s", ref)
 			_, err = s.store.Update(s.ctx, ref, upload.Reopen())
 			s.is(err, upload.ErrNotFound, "reopen %s", ref)
-			_, err = s.store.Update(s.ctx, ref, upload.Delete(s.clock.now(), s.clock.now()))
+			_, err = s.store.Update(s.ctx, ref, upload.Delete(s.clock.Now(), s.clock.Now()))
 			s.is(err, upload.ErrNotFound, "delete %s", ref)
-			s.is(upload.NoteFailure(s.ctx, s.store, ref, upload.Failure{At: s.clock.now(), Message: "no"}), upload.ErrNotFound,
+			s.is(upload.NoteFailure(s.ctx, s.store, ref, upload.Failure{At: s.clock.Now(), Message: "no"}), upload.ErrNotFound,
 				"note a failure of %s", ref)
 		}
 		s.stands(r)
@@ -300,7 +283,7 @@ var createCases = []recordsCase{
 			r.Name, r.Declared.Type = text, text
 			s.create(r)
 			s.stands(r)
-			failure := upload.Failure{At: s.clock.now(), Message: text}
+			failure := upload.Failure{At: s.clock.Now(), Message: text}
 			s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), failure), "note a failure")
 			r.Failures, r.LastFailure = 1, &failure
 			s.stands(r)

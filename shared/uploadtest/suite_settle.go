@@ -28,13 +28,13 @@ var settleCases = []recordsCase{
 	}},
 	{"a verdict without facts leaves them unknown", func(s *recordsSuite) {
 		r := s.pending()
-		v := upload.Verdict{Status: upload.Rejected, At: s.clock.now(),
+		v := upload.Verdict{Status: upload.Rejected, At: s.clock.Now(),
 			Reason: &upload.Reason{Code: upload.NeverArrived, Message: "Nothing came."}}
 		s.same(s.settle(r.Ref(), v), v.Apply(r))
 		s.stands(v.Apply(r))
 	}},
 	{"times are kept in UTC and whole microseconds", func(s *recordsSuite) {
-		r, v, at := s.pending(), s.storing(), s.clock.now()
+		r, v, at := s.pending(), s.storing(), s.clock.Now()
 		v.At = inRome(at)
 		s.must(upload.NoteFailure(s.ctx, s.store, r.Ref(), upload.Failure{At: inRome(at), Message: "slow"}), "note a failure")
 		r = v.Apply(r)
@@ -101,7 +101,7 @@ var settleCases = []recordsCase{
 					_, err = s.store.Update(s.ctx, r.Ref(), upload.Settle(s.storing()))
 					return err
 				}
-				tombstone, err = s.store.Update(s.ctx, r.Ref(), upload.Delete(s.clock.now(), s.clock.now().Add(time.Hour)))
+				tombstone, err = s.store.Update(s.ctx, r.Ref(), upload.Delete(s.clock.Now(), s.clock.Now().Add(time.Hour)))
 				return err
 			})
 			if errs[0] != nil {

@@ -2,14 +2,11 @@ package bugoutrecords_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,46 +15,10 @@ import (
 
 	"hatchery/shared/records/bugoutrecords"
 	"hatchery/shared/upload"
+	"hatchery/shared/uploadtest"
 )
 
 var update = flag.Bool("update", false, "write testdata/golden anew")
-
-// What each transition needs of the store. Nothing else in this file names a method
-// that changes a record.
-
-func goldenCreate(ctx context.Context, s *bugoutrecords.Store, r upload.Record, key *upload.IdempotencyKey) error {
-	_, err := s.Create(ctx, r, key)
-	return err
-}
-
-func goldenSettle(ctx context.Context, s *bugoutrecords.Store, ref upload.Ref, v upload.Verdict) error {
-	_, err := s.Update(ctx, ref, upload.Settle(v))
-	return err
-}
-
-func goldenDelete(ctx context.Context, s *bugoutrecords.Store, ref upload.Ref, at, forget time.Time) error {
-	_, err := s.Update(ctx, ref, upload.Delete(at, forget))
-	return err
-}
-
-func goldenReopen(ctx context.Context, s *bugoutrecords.Store, ref upload.Ref) error {
-	_, err := s.Update(ctx, ref, upload.Reopen())
-	return err
-}
-
-func goldenAdopt(ctx context.Context, s *bugoutrecords.Store, ref upload.Ref, v upload.Verdict) error {
-	_, err := s.Update(ctx, ref, upload.Adopt(v))
-	return err
-}
-
-func goldenFail(ctx context.Context, s *bugoutrecords.Store, ref upload.Ref, f upload.Failure) error {
-	return upload.NoteFailure(ctx, s, ref, f)
-}
-
-func goldenResend(ctx context.Context, s *bugoutrecords.Store, ref upload.Ref, seen int, at time.Time) error {
-	_, err := s.Update(ctx, ref, upload.CountResend(seen, at))
-	return err
-}
 
 // capture is a transport that remembers every write to Bugout.
 type capture struct{ writes []captured }
@@ -120,10 +81,11 @@ func TestGoldenWrites(t *testing.T) {
 	old := upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: legacyID}
 	slow := upload.Failure{At: day, Message: "The bucket is slow."}
 
+	inOrder, creates, nothing := uploadtest.InOrder, uploadtest.Creates, uploadtest.InOrder()
 	for _, c := range []struct {
 		name string
 		// before the transition, and the transition itself
-		before, transition step
+		before, transition uploadtest.Step
 	}{
 		{"create", nothing, creates(full, nil)},
 		{"create-with-key", nothing, creates(full, key)},
@@ -138,10 +100,10 @@ func TestGoldenWrites(t *testing.T) {
 		{"delete-stored", inOrder(creates(full, nil), settles(storing())), deletes(day)},
 		{"delete-stored-unique", inOrder(creates(full, nil), settles(unique)), deletes(day)},
 		{"delete-rejected", inOrder(creates(full, nil), settles(rejecting)), deletes(day)},
-		{"reopen", inOrder(creates(full, nil), settles(sized)), reopens},
+		{"reopen", inOrder(creates(full, nil), settles(sized)), reopens()},
 		{"reopen-after-failure-and-resend", inOrder(creates(full, nil), fails(slow), resends(0, day), settles(rejecting)),
-			reopens},
-		{"settle-stored-after-reopen", inOrder(creates(full, nil), settles(rejecting), reopens), settles(storing())},
+			reopens()},
+		{"settle-stored-after-reopen", inOrder(creates(full, nil), settles(rejecting), reopens()), settles(storing())},
 		{"adopt", nothing, adopts(old, adoption)},
 		{"failure-first", creates(full, nil), fails(slow)},
 		{"failure-second", inOrder(creates(full, nil), fails(slow)), fails(upload.Failure{At: day.Add(time.Hour)})},
@@ -172,81 +134,27 @@ func TestGoldenWrites(t *testing.T) {
 			if err := c.transition(t.Context(), store); err != nil {
 				t.Fatal(err)
 			}
-			golden(t, c.name, writes.writes)
+			uploadtest.Golden(t, c.name, writes.writes, *update)
 		})
 	}
 }
 
-// golden compares what was written with the file of that name.
-func golden(t *testing.T, name string, writes any) {
-	t.Helper()
-	var got bytes.Buffer
-	e := json.NewEncoder(&got)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "\t")
-	if err := e.Encode(writes); err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join("testdata", "golden", name+".json")
-	if *update {
-		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got.String() != string(want) {
-		t.Errorf("%s: written is\n%s\nwant\n%s", file, &got, want)
-	}
+func settles(v upload.Verdict) uploadtest.Step {
+	return uploadtest.Updates(pending().Ref(), upload.Settle(v))
 }
 
-type step = func(context.Context, *bugoutrecords.Store) error
-
-func nothing(context.Context, *bugoutrecords.Store) error { return nil }
-
-func inOrder(steps ...step) step {
-	return func(ctx context.Context, s *bugoutrecords.Store) error {
-		for i, next := range steps {
-			if err := next(ctx, s); err != nil {
-				return fmt.Errorf("step %d: %w", i, err)
-			}
-		}
-		return nil
-	}
+func deletes(at time.Time) uploadtest.Step {
+	return uploadtest.Updates(pending().Ref(), upload.Delete(at, at.Add(30*24*time.Hour)))
 }
 
-func creates(r upload.Record, key *upload.IdempotencyKey) step {
-	return func(ctx context.Context, s *bugoutrecords.Store) error { return goldenCreate(ctx, s, r, key) }
+func adopts(ref upload.Ref, v upload.Verdict) uploadtest.Step {
+	return uploadtest.Updates(ref, upload.Adopt(v))
 }
 
-func settles(v upload.Verdict) step {
-	return func(ctx context.Context, s *bugoutrecords.Store) error {
-		return goldenSettle(ctx, s, pending().Ref(), v)
-	}
-}
+func reopens() uploadtest.Step { return uploadtest.Updates(pending().Ref(), upload.Reopen()) }
 
-func deletes(at time.Time) step {
-	return func(ctx context.Context, s *bugoutrecords.Store) error {
-		return goldenDelete(ctx, s, pending().Ref(), at, at.Add(30*24*time.Hour))
-	}
-}
+func fails(f upload.Failure) uploadtest.Step { return uploadtest.Fails(pending().Ref(), f) }
 
-func reopens(ctx context.Context, s *bugoutrecords.Store) error {
-	return goldenReopen(ctx, s, pending().Ref())
-}
-
-func adopts(ref upload.Ref, v upload.Verdict) step {
-	return func(ctx context.Context, s *bugoutrecords.Store) error { return goldenAdopt(ctx, s, ref, v) }
-}
-
-func fails(f upload.Failure) step {
-	return func(ctx context.Context, s *bugoutrecords.Store) error { return goldenFail(ctx, s, pending().Ref(), f) }
-}
-
-func resends(seen int, at time.Time) step {
-	return func(ctx context.Context, s *bugoutrecords.Store) error {
-		return goldenResend(ctx, s, pending().Ref(), seen, at)
-	}
+func resends(seen int, at time.Time) uploadtest.Step {
+	return uploadtest.Updates(pending().Ref(), upload.CountResend(seen, at))
 }

@@ -61,7 +61,7 @@ func TestAClaimGoesWithItsOwner(t *testing.T) {
 	if got := w.claims(t, table); got[claimOn(v)] != string(r.ID) {
 		t.Errorf("the claims are %v", got)
 	}
-	if _, err := s.Update(t.Context(), r.Ref(), upload.Delete(w.now.now(), w.now.now())); err != nil {
+	if _, err := s.Update(t.Context(), r.Ref(), upload.Delete(w.clock.Now(), w.clock.Now())); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.claims(t, table); len(got) != 0 {
@@ -83,7 +83,7 @@ func TestAnothersClaimIsLeftAlone(t *testing.T) {
 	if _, err := w.client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: item}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Update(t.Context(), r.Ref(), upload.Delete(w.now.now(), w.now.now())); err != nil {
+	if _, err := s.Update(t.Context(), r.Ref(), upload.Delete(w.clock.Now(), w.clock.Now())); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.claims(t, table); got[claimOn(v)] != "another" {
@@ -144,7 +144,7 @@ func TestTheSameBytesCountUntilTheLastOfThemIsDeleted(t *testing.T) {
 		if d, ok := errors.AsType[*upload.DuplicateError](err); !ok || d.Earlier != holder.ID {
 			t.Errorf("error is %v, want one that names the earliest, %s", err, holder.ID)
 		}
-		if _, err := s.Update(t.Context(), holder.Ref(), upload.Delete(w.now.now(), w.now.now())); err != nil {
+		if _, err := s.Update(t.Context(), holder.Ref(), upload.Delete(w.clock.Now(), w.clock.Now())); err != nil {
 			t.Fatal(err)
 		}
 	}

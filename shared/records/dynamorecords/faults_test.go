@@ -99,7 +99,7 @@ func changings(now time.Time) []changing {
 // not taken for another's.
 func TestAChangeWhoseAnswerWasLostIsMadeOnce(t *testing.T) {
 	w := newHarness(t)
-	for _, c := range changings(w.now.now()) {
+	for _, c := range changings(w.clock.Now()) {
 		for name, f := range map[string]fault{
 			"lost": lost, "late": late, "broken off": brokenOff,
 			"not carried out":   refused(http.StatusServiceUnavailable, "ServiceUnavailable"),
@@ -129,7 +129,7 @@ func TestAChangeWhoseAnswerWasLostIsMadeOnce(t *testing.T) {
 // The answer is lost, and before the store asks again others have written.
 func TestAChangeIsKnownAsOursAfterOthersHaveWritten(t *testing.T) {
 	w := newHarness(t)
-	for _, c := range changings(w.now.now()) {
+	for _, c := range changings(w.clock.Now()) {
 		t.Run(c.name, func(t *testing.T) {
 			table := w.newTable(t)
 			s, other := w.store(table, dynamorecords.Options{}), w.store(table, dynamorecords.Options{})
@@ -140,7 +140,7 @@ func TestAChangeIsKnownAsOursAfterOthersHaveWritten(t *testing.T) {
 					t.Error(err)
 				}
 				for n := range 3 {
-					if _, err := other.Update(t.Context(), r.Ref(), upload.CountResend(r.Resends+n, w.now.now())); err != nil {
+					if _, err := other.Update(t.Context(), r.Ref(), upload.CountResend(r.Resends+n, w.clock.Now())); err != nil {
 						t.Error(err)
 					}
 				}
@@ -167,7 +167,7 @@ func TestAChangeIsKnownAsOursAfterOthersHaveWritten(t *testing.T) {
 // written another way, as maps are each time.
 func TestATransactionThatWasCarriedOutIsKnownByItsToken(t *testing.T) {
 	w := newHarness(t)
-	for _, c := range changings(w.now.now()) {
+	for _, c := range changings(w.clock.Now()) {
 		if c.write != "TransactWriteItems" {
 			continue
 		}

@@ -2,14 +2,11 @@ package dynamorecords_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -20,46 +17,10 @@ import (
 
 	"hatchery/shared/records/dynamorecords"
 	"hatchery/shared/upload"
+	"hatchery/shared/uploadtest"
 )
 
 var update = flag.Bool("update", false, "write testdata/golden anew")
-
-// What each transition needs of the store. Nothing else in this file names a method
-// that changes a record.
-
-func goldenCreate(ctx context.Context, s *dynamorecords.Store, r upload.Record, key *upload.IdempotencyKey) error {
-	_, err := s.Create(ctx, r, key)
-	return err
-}
-
-func goldenSettle(ctx context.Context, s *dynamorecords.Store, ref upload.Ref, v upload.Verdict) error {
-	_, err := s.Update(ctx, ref, upload.Settle(v))
-	return err
-}
-
-func goldenDelete(ctx context.Context, s *dynamorecords.Store, ref upload.Ref, at, forget time.Time) error {
-	_, err := s.Update(ctx, ref, upload.Delete(at, forget))
-	return err
-}
-
-func goldenReopen(ctx context.Context, s *dynamorecords.Store, ref upload.Ref) error {
-	_, err := s.Update(ctx, ref, upload.Reopen())
-	return err
-}
-
-func goldenAdopt(ctx context.Context, s *dynamorecords.Store, ref upload.Ref, v upload.Verdict) error {
-	_, err := s.Update(ctx, ref, upload.Adopt(v))
-	return err
-}
-
-func goldenFail(ctx context.Context, s *dynamorecords.Store, ref upload.Ref, f upload.Failure) error {
-	return upload.NoteFailure(ctx, s, ref, f)
-}
-
-func goldenResend(ctx context.Context, s *dynamorecords.Store, ref upload.Ref, seen int, at time.Time) error {
-	_, err := s.Update(ctx, ref, upload.CountResend(seen, at))
-	return err
-}
 
 // goldenStore makes a store on an empty table whose clock stands and whose tokens
 // count up, and the capture of what it writes.
@@ -144,10 +105,11 @@ func TestGoldenWrites(t *testing.T) {
 	adoption.Version = upload.LegacyVersion
 	slow := upload.Failure{At: day, Message: "The bucket is slow."}
 
+	inOrder, creates, nothing := uploadtest.InOrder, uploadtest.Creates, uploadtest.InOrder()
 	for _, c := range []struct {
 		name string
 		// before the transition, and the transition itself
-		before, transition step
+		before, transition uploadtest.Step
 	}{
 		{"create", nothing, creates(full, nil)},
 		{"create-with-key", nothing, creates(full, key)},
@@ -171,10 +133,10 @@ func TestGoldenWrites(t *testing.T) {
 		{"delete-stored-unique", inOrder(creates(full, nil), settles(unique(stores(1)))), deletes(day)},
 		{"delete-stored-unique-bounded", inOrder(creates(full, nil), settles(unique(bounded))), deletes(day)},
 		{"delete-rejected", inOrder(creates(full, nil), settles(rejects())), deletes(day)},
-		{"reopen", inOrder(creates(full, nil), settles(sized)), reopens},
+		{"reopen", inOrder(creates(full, nil), settles(sized)), reopens()},
 		{"reopen-after-failure-and-resend", inOrder(creates(full, nil), fails(slow), resends(0, day), settles(sized)),
-			reopens},
-		{"settle-stored-unique-after-reopen", inOrder(creates(full, nil), settles(sized), reopens),
+			reopens()},
+		{"settle-stored-unique-after-reopen", inOrder(creates(full, nil), settles(sized), reopens()),
 			settles(unique(stores(1)))},
 		{"adopt", inOrder(creates(full, nil), settles(old)), adopts(adoption)},
 		{"failure-first", creates(full, nil), fails(slow)},
@@ -196,85 +158,31 @@ func TestGoldenWrites(t *testing.T) {
 			if err := c.transition(t.Context(), s); err != nil {
 				t.Fatal(err)
 			}
-			golden(t, c.name, writes.writes)
+			uploadtest.Golden(t, c.name, writes.writes, *update)
 		})
 	}
 }
 
-// golden compares what was written with the file of that name.
-func golden(t *testing.T, name string, writes any) {
-	t.Helper()
-	var got bytes.Buffer
-	e := json.NewEncoder(&got)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "\t")
-	if err := e.Encode(writes); err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join("testdata", "golden", name+".json")
-	if *update {
-		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got.String() != string(want) {
-		t.Errorf("%s: written is\n%s\nwant\n%s", file, &got, want)
-	}
+func settles(v upload.Verdict) uploadtest.Step { return settlesOne(1, v) }
+
+func settlesOne(n int, v upload.Verdict) uploadtest.Step {
+	return uploadtest.Updates(draft(n).Ref(), upload.Settle(v))
 }
 
-type step = func(context.Context, *dynamorecords.Store) error
+func deletes(at time.Time) uploadtest.Step { return deletesOne(1, at) }
 
-func nothing(context.Context, *dynamorecords.Store) error { return nil }
-
-func inOrder(steps ...step) step {
-	return func(ctx context.Context, s *dynamorecords.Store) error {
-		for i, next := range steps {
-			if err := next(ctx, s); err != nil {
-				return fmt.Errorf("step %d: %w", i, err)
-			}
-		}
-		return nil
-	}
+func deletesOne(n int, at time.Time) uploadtest.Step {
+	return uploadtest.Updates(draft(n).Ref(), upload.Delete(at, at.Add(30*24*time.Hour)))
 }
 
-func creates(r upload.Record, key *upload.IdempotencyKey) step {
-	return func(ctx context.Context, s *dynamorecords.Store) error { return goldenCreate(ctx, s, r, key) }
+func adopts(v upload.Verdict) uploadtest.Step {
+	return uploadtest.Updates(draft(1).Ref(), upload.Adopt(v))
 }
 
-func settles(v upload.Verdict) step { return settlesOne(1, v) }
+func reopens() uploadtest.Step { return uploadtest.Updates(draft(1).Ref(), upload.Reopen()) }
 
-func settlesOne(n int, v upload.Verdict) step {
-	return func(ctx context.Context, s *dynamorecords.Store) error {
-		return goldenSettle(ctx, s, draft(n).Ref(), v)
-	}
-}
+func fails(f upload.Failure) uploadtest.Step { return uploadtest.Fails(draft(1).Ref(), f) }
 
-func deletes(at time.Time) step { return deletesOne(1, at) }
-
-func deletesOne(n int, at time.Time) step {
-	return func(ctx context.Context, s *dynamorecords.Store) error {
-		return goldenDelete(ctx, s, draft(n).Ref(), at, at.Add(30*24*time.Hour))
-	}
-}
-
-func reopens(ctx context.Context, s *dynamorecords.Store) error {
-	return goldenReopen(ctx, s, draft(1).Ref())
-}
-
-func adopts(v upload.Verdict) step {
-	return func(ctx context.Context, s *dynamorecords.Store) error { return goldenAdopt(ctx, s, draft(1).Ref(), v) }
-}
-
-func fails(f upload.Failure) step {
-	return func(ctx context.Context, s *dynamorecords.Store) error { return goldenFail(ctx, s, draft(1).Ref(), f) }
-}
-
-func resends(seen int, at time.Time) step {
-	return func(ctx context.Context, s *dynamorecords.Store) error {
-		return goldenResend(ctx, s, draft(1).Ref(), seen, at)
-	}
+func resends(seen int, at time.Time) uploadtest.Step {
+	return uploadtest.Updates(draft(1).Ref(), upload.CountResend(seen, at))
 }

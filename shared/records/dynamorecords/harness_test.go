@@ -22,40 +22,21 @@ import (
 	"hatchery/shared/local/localdynamo"
 	"hatchery/shared/records/dynamorecords"
 	"hatchery/shared/upload"
+	"hatchery/shared/uploadtest"
 )
-
-// clock is moved by hand.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func newClock(t time.Time) *clock { return &clock{t: t} }
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) pass(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
 
 // harness is an endpoint with a way to it on which things go wrong.
 type harness struct {
 	t      testing.TB
 	client *dynamodb.Client
 	way    *way
-	now    *clock // the stores'
+	clock  *uploadtest.Clock // the stores'
 	tables atomic.Int64
 }
 
 func newHarness(t testing.TB) *harness {
 	t.Helper()
-	w := &harness{t: t, way: &way{}, now: newClock(time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC))}
+	w := &harness{t: t, way: &way{}, clock: uploadtest.NewClock(time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC))}
 	server, err := localdynamo.Open(t.Context(), localdynamo.Options{Listen: "127.0.0.1:0", Region: "eu-south-1",
 		AccessKey: "key", SecretKey: "secret"})
 	if err != nil {
@@ -92,7 +73,7 @@ func (w *harness) newTable(t testing.TB) string {
 // unless o says how.
 func (w *harness) store(table string, o dynamorecords.Options) *dynamorecords.Store {
 	if o.Now == nil {
-		o.Now = w.now.now
+		o.Now = w.clock.Now
 	}
 	return dynamorecords.New(w.client, table, o.WithoutWaits())
 }

@@ -28,7 +28,7 @@ func TestStoreKeepsTheContract(t *testing.T) {
 func TestCallsAskForWhatIsWritten(t *testing.T) {
 	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{}.WithShards(3))
-	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
+	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.clock.Now().Add(time.Hour)}
 	list := upload.Query{Journal: "journal-1", Entry: "entry_A", Kind: "images", Status: upload.Stored, Limit: 100}
 	for _, c := range []struct {
 		name string
@@ -53,7 +53,7 @@ func TestCallsAskForWhatIsWritten(t *testing.T) {
 			return upload.NoteFailure(t.Context(), s, draft(2).Ref(), upload.Failure{Message: "slow"})
 		}, "GetItem PutItem"},
 		{"CountResend", func() error {
-			_, err := s.Update(t.Context(), draft(2).Ref(), upload.CountResend(0, w.now.now()))
+			_, err := s.Update(t.Context(), draft(2).Ref(), upload.CountResend(0, w.clock.Now()))
 			return err
 		}, "GetItem PutItem"},
 		{"Settle with all wishes", func() error {
@@ -68,11 +68,11 @@ func TestCallsAskForWhatIsWritten(t *testing.T) {
 			return err
 		}, "Query Query Query BatchGetItem"},
 		{"Delete", func() error {
-			_, err := s.Update(t.Context(), draft(1).Ref(), upload.Delete(w.now.now(), w.now.now()))
+			_, err := s.Update(t.Context(), draft(1).Ref(), upload.Delete(w.clock.Now(), w.clock.Now()))
 			return err
 		}, "GetItem PutItem"},
 		{"Delete of an owner", func() error {
-			_, err := s.Update(t.Context(), draft(2).Ref(), upload.Delete(w.now.now(), w.now.now()))
+			_, err := s.Update(t.Context(), draft(2).Ref(), upload.Delete(w.clock.Now(), w.clock.Now()))
 			return err
 		},
 			"GetItem GetItem TransactWriteItems"},
@@ -91,8 +91,8 @@ func TestCallsAskForWhatIsWritten(t *testing.T) {
 func TestATombstoneThatHasExpiredCountsAsGone(t *testing.T) {
 	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
-	r, forget := create(t, s, draft(1)), w.now.now().Add(time.Hour)
-	if _, err := s.Update(t.Context(), r.Ref(), upload.Delete(w.now.now(), forget)); err != nil {
+	r, forget := create(t, s, draft(1)), w.clock.Now().Add(time.Hour)
+	if _, err := s.Update(t.Context(), r.Ref(), upload.Delete(w.clock.Now(), forget)); err != nil {
 		t.Fatal(err)
 	}
 	lists := map[string]func(upload.Cursor, int) (upload.Page, error){
@@ -116,7 +116,7 @@ func TestATombstoneThatHasExpiredCountsAsGone(t *testing.T) {
 		}
 	}
 
-	w.now.pass(time.Hour - time.Microsecond)
+	w.clock.Pass(time.Hour - time.Microsecond)
 	if got := status(t, s, r); got != upload.Deleted {
 		t.Errorf("before it expires the record is %q", got)
 	}
@@ -124,7 +124,7 @@ func TestATombstoneThatHasExpiredCountsAsGone(t *testing.T) {
 	is(t, err, upload.ErrExists, "create before the tombstone expires")
 	lie(1)
 
-	w.now.pass(time.Second) // the table counts in seconds
+	w.clock.Pass(time.Second) // the table counts in seconds
 	lie(0)
 	if got := status(t, s, r); got != "" {
 		t.Errorf("after it expired the record is %q", got)
@@ -148,14 +148,14 @@ func TestAKeyWhoseRecordIsForgottenIsFree(t *testing.T) {
 	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print",
-		Expires: w.now.now().Add(24 * time.Hour)}
+		Expires: w.clock.Now().Add(24 * time.Hour)}
 	if _, err := s.Create(t.Context(), draft(1), key); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Update(t.Context(), draft(1).Ref(), upload.Delete(w.now.now(), w.now.now())); err != nil {
+	if _, err := s.Update(t.Context(), draft(1).Ref(), upload.Delete(w.clock.Now(), w.clock.Now())); err != nil {
 		t.Fatal(err)
 	}
-	w.now.pass(time.Minute)
+	w.clock.Pass(time.Minute)
 	// Of several that find the key free one takes it.
 	ids := make([]upload.ID, 6)
 	together(t, len(ids), len(ids), func(i int) error {
@@ -172,12 +172,12 @@ func TestAKeyWhoseRecordIsForgottenIsFree(t *testing.T) {
 func TestAnExpiredKeyAnswersForNothing(t *testing.T) {
 	w := newHarness(t)
 	s := w.store(w.newTable(t), dynamorecords.Options{})
-	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.now.now().Add(time.Hour)}
+	key := &upload.IdempotencyKey{Scope: "scope", Key: "key", Fingerprint: "print", Expires: w.clock.Now().Add(time.Hour)}
 	if _, err := s.Create(t.Context(), draft(1), key); err != nil {
 		t.Fatal(err)
 	}
 	existing := create(t, s, draft(2))
-	w.now.pass(time.Hour)
+	w.clock.Pass(time.Hour)
 	_, err := s.Create(t.Context(), existing, key)
 	is(t, err, upload.ErrExists, "create what exists")
 }
@@ -295,7 +295,7 @@ func TestAListOfAnyStatusIsInOneOrder(t *testing.T) {
 		case 2:
 			settle(t, s, r, rejects())
 		case 3:
-			if _, err := s.Update(t.Context(), r.Ref(), upload.Delete(w.now.now(), w.now.now().Add(time.Hour))); err != nil {
+			if _, err := s.Update(t.Context(), r.Ref(), upload.Delete(w.clock.Now(), w.clock.Now().Add(time.Hour))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -318,7 +318,7 @@ func TestAllPassesOverEverythingElse(t *testing.T) {
 	s := w.store(w.newTable(t), dynamorecords.Options{})
 	for i := range 150 {
 		key := &upload.IdempotencyKey{Scope: "scope", Key: fmt.Sprint(i), Fingerprint: "print",
-			Expires: w.now.now().Add(time.Hour)}
+			Expires: w.clock.Now().Add(time.Hour)}
 		if _, err := s.Create(t.Context(), draft(i), key); err != nil {
 			t.Fatal(err)
 		}
