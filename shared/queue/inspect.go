@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Inspector reports the counts of a queue without handing anything out: nothing is received, and
@@ -19,6 +20,9 @@ type State struct {
 	// Visible messages can be received, InFlight ones were received and are hidden for a while, Delayed ones cannot
 	// be received yet. A queue under load gives them approximately, as SQS does.
 	Visible, InFlight, Delayed int
+	// ARN is the queue's. Retention is for how long it keeps a message, Visibility for how long one is hidden by default.
+	ARN                   string
+	Retention, Visibility time.Duration
 	// DeadLetters is where a message goes that was received too often; nil is nowhere. Nothing has been asked of it.
 	DeadLetters Inspector
 }

@@ -1,8 +1,7 @@
 // Package queue has the words for a queue of messages, and what is asked of queues:
-// to take a message ([Sender]), and to say how many there are ([Inspector]).
+// to take a message ([Sender]), to say how many there are ([Inspector]), to hand them out
+// ([Receiver]), and to move them all ([Mover]).
 //
-// What else a queue can do (receive, peek, delete) is asked of it by few; each of
-// them is an interface of its own beside these, and one type may be all of them.
 // Implementations live in the folders below; a fake and the suites that all of them
 // pass are in queuetest.
 package queue
@@ -32,6 +31,12 @@ var (
 	ErrRefused = errors.New("the queue does not take this message")
 	// ErrNoQueue: the queue is not there.
 	ErrNoQueue = errors.New("there is no such queue")
+	// ErrReceipt: the message was received again since, or too long ago.
+	ErrReceipt = errors.New("the receipt of the message is not good any more")
+	// ErrMoving: one task a queue at once.
+	ErrMoving = errors.New("a task that moves the messages of this queue is running already")
+	// ErrUnsupported: what answers in the place of SQS does not know the call.
+	ErrUnsupported = errors.New("this queue service does not know the call")
 )
 
 // MaxBytes is the most that a message's body and its attributes (names, types and
@@ -53,11 +58,11 @@ type Message struct {
 type Attribute struct {
 	// Type is String, Number or Binary; a label of the sender's own may follow after
 	// a dot.
-	Type string
+	Type string `json:"type"`
 	// Text is the value of a String or a Number, Binary that of a Binary. It is not
 	// empty.
-	Text   string
-	Binary []byte
+	Text   string `json:"text,omitempty"`
+	Binary []byte `json:"binary,omitempty"`
 }
 
 // Text makes an attribute of a text.

@@ -1,0 +1,74 @@
+package deadletter
+
+import (
+	"time"
+
+	"hatchery/shared/upload"
+)
+
+// Selection chooses letters of a snapshot. All that is set has to hold; the zero value
+// chooses all.
+type Selection struct {
+	Messages []string       `json:"messages,omitempty"` // message ids, or upload ids
+	Cause    Cause          `json:"cause,omitempty"`
+	Group    string         `json:"group,omitempty"` // begins so
+	Journal  upload.Journal `json:"journal,omitempty"`
+	Code     upload.Code    `json:"code,omitempty"` // the reason of a rejected upload
+	// OlderThan is the least age since SentAt.
+	OlderThan time.Duration `json:"older_than,omitempty"`
+}
+
+// Plan is what an action would do, by a snapshot alone.
+type Plan struct {
+	Action    Action    `json:"action"`
+	Snapshot  Snapshot  `json:"snapshot"`
+	Selection Selection `json:"selection"`
+	// Chosen are the message ids of the eligible letters that the selection chose, with the causes
+	// that they had.
+	Chosen map[string]Cause `json:"-"`
+	// NotEligible counts the letters that the selection chose and the action does not take,
+	// by why: a sentence.
+	NotEligible map[string]int `json:"not_eligible,omitempty"`
+}
+
+// Options of an action.
+type Options struct {
+	// Reason: for Discard, why, for the audit; for Reject, the words that the uploader reads.
+	Reason string
+	// PerSecond bounds what is redriven; 0 does not.
+	PerSecond int
+	// Done hears what became of each message, in no order; nil is nobody.
+	Done func(Result)
+}
+
+// What became of a message in an action.
+const (
+	ResultDone    = "done"
+	ResultSkipped = "skipped" // it has changed since the listing: Detail says "was X, is Y"
+	ResultMissing = "missing" // it was not met: in other hands, or gone
+	ResultFailed  = "failed"  // Detail says of what; it is still in the queue, or will be again
+)
+
+// Result is what became of one message.
+type Result struct {
+	MessageID string    `json:"message_id"`
+	UploadID  upload.ID `json:"upload_id,omitempty"`
+	Result    string    `json:"result"`
+	Detail    string    `json:"detail,omitempty"`
+}
+
+// Audit is the trace of an action: a note, written when it begins and again at its end, and
+// a log line.
+type Audit struct {
+	ID        string         `json:"id"`
+	Action    Action         `json:"action"`
+	Operator  string         `json:"operator"`
+	Reason    string         `json:"reason,omitempty"`
+	Snapshot  string         `json:"snapshot,omitempty"`
+	Selection Selection      `json:"selection"`
+	Began     time.Time      `json:"began"`
+	Ended     time.Time      `json:"ended,omitzero"` // zero: it was interrupted, or is running
+	Chosen    int            `json:"chosen"`
+	Counts    map[string]int `json:"counts,omitempty"` // by Result
+	Results   []Result       `json:"results,omitempty"`
+}

@@ -1,0 +1,81 @@
+package deadletter
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"hatchery/shared/queue"
+	"hatchery/shared/upload"
+)
+
+// Queue is a dead-letter queue.
+type Queue interface {
+	queue.Inspector
+	queue.Receiver
+}
+
+// Objects is what a review asks of the bucket: where an upload's bytes are, never what they are.
+type Objects interface {
+	Stat(ctx context.Context, key upload.Key) (upload.Copy, error)
+	ListVersions(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (upload.InventoryPage, error)
+}
+
+// Records is what a review reads of the record store.
+type Records interface {
+	Get(ctx context.Context, ref upload.Ref) (upload.Record, error)
+}
+
+// Pipeline is what changes uploads.
+type Pipeline interface {
+	// RejectByOperator settles a pending upload; see upload.Pipeline.
+	RejectByOperator(ctx context.Context, key upload.Key, version upload.Version, message string) (upload.Outcome, error)
+}
+
+// Review looks at the dead letters of one deployment, and acts on them, for one operator. Its
+// methods may be called concurrently, by several operators at once.
+type Review struct {
+	DeadLetters Queue
+	// Source is the validator's queue, to which messages are redriven.
+	Source   queue.Sender
+	Records  Records
+	Objects  Objects
+	Notes    upload.Notes
+	Pipeline Pipeline
+
+	Layout upload.Layout
+	Bucket string
+	// Notifies says whether verdicts are notified to an application: if so, a rejection may
+	// have been settled and not told.
+	Notifies bool
+	// MaxReceives is the validator's queue's.
+	MaxReceives int
+	// Concurrency is how many letters are explained, or acted on, at once; at least 1. Queues
+	// are received from by as many at once, up to 8.
+	Concurrency int
+	// Operator is who acts, as the audit names it: the caller's ARN, or the user's name.
+	Operator string
+	Now      func() time.Time
+	// NewID makes ids of snapshots and runs: letters, digits and dashes, in the order of time.
+	NewID func() string
+	Log   *slog.Logger
+}
+
+// ErrDeadLettersMove is queue.ErrDeadLettersMove: listing would move letters on.
+var ErrDeadLettersMove = queue.ErrDeadLettersMove
+
+// Why something cannot be done as it was asked.
+var (
+	// ErrNoSnapshot: nothing was listed yet, or the snapshot is not there (any more).
+	ErrNoSnapshot = errors.New("there is no such listing")
+	// ErrTooMany: more than MaxLetters.
+	ErrTooMany = errors.New("there are more dead letters than a listing holds")
+)
+
+const (
+	// MaxLetters is the most letters that a listing holds: SQS hides 120,000 messages at most.
+	MaxLetters = 100_000
+	// PartLetters is how many letters a part of a snapshot holds.
+	PartLetters = 1000
+)
