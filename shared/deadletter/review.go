@@ -2,6 +2,8 @@ package deadletter
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"time"
@@ -79,3 +81,12 @@ const (
 	// PartLetters is how many letters a part of a snapshot holds.
 	PartLetters = 1000
 )
+
+// NewID makes ids in the order of time: the second, and 40 bits by chance.
+func NewID(now func() time.Time) func() string {
+	return func() string {
+		var chance [5]byte
+		_, _ = rand.Read(chance[:]) // it never fails
+		return now().UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(chance[:])
+	}
+}

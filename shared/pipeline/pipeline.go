@@ -17,6 +17,7 @@ import (
 	"hatchery/shared/access"
 	"hatchery/shared/api"
 	"hatchery/shared/config"
+	"hatchery/shared/deadletter"
 	"hatchery/shared/notifier/eventbridgenotifier"
 	"hatchery/shared/objects/s3objects"
 	"hatchery/shared/queue/sqsqueue"
@@ -108,9 +109,29 @@ func (c *Components) Validator(observe func(upload.Outcome, error)) *validator.V
 		Observe: observe, Now: time.Now, Log: c.d.Log}
 }
 
+// Queue is the validator's.
+func (c *Components) Queue() *sqsqueue.Queue {
+	return sqsqueue.New(sqs.NewFromConfig(c.d.AWS), c.settings.QueueURL)
+}
+
+// lettersAtOnce is how many dead letters are explained, or acted on, at once.
+const lettersAtOnce = 16
+
+// Review composes what an operator does with the dead letters of the queue dead.
+func (c *Components) Review(dead *sqsqueue.Queue, operator string) *deadletter.Review {
+	atOnce := lettersAtOnce
+	if c.settings.Records == config.RecordsBugout {
+		atOnce = min(atOnce, c.d.BugoutRequests)
+	}
+	return &deadletter.Review{DeadLetters: dead, Source: c.Queue(), Records: c.d.Records, Objects: c.Objects,
+		Notes: c.Notes, Pipeline: c.Uploads, Layout: c.settings.Layout, Bucket: c.settings.Bucket,
+		Notifies: c.settings.EventBus != "", MaxReceives: c.settings.MaxReceives, Concurrency: atOnce,
+		Operator: operator, Now: time.Now, NewID: deadletter.NewID(time.Now), Log: c.d.Log}
+}
+
 // Reconciler composes what compares records and bucket.
 func (c *Components) Reconciler() *reconcile.Reconciler {
-	queue := sqsqueue.New(sqs.NewFromConfig(c.d.AWS), c.settings.QueueURL)
+	queue := c.Queue()
 	return &reconcile.Reconciler{Records: c.d.Records, Inventory: c.Objects, Pipeline: c.Uploads,
 		Queue: queue, DeadLetters: queue, Layout: c.settings.Layout, Bucket: c.settings.Bucket, Region: c.d.AWS.Region,
 		Limits: reconcile.DefaultLimits(c.settings.MaxReceives, c.settings.VisibilityTime), Now: time.Now, Log: c.d.Log}

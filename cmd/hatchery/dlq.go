@@ -1,0 +1,171 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"hatchery/shared/config"
+	"hatchery/shared/deadletter"
+	"hatchery/shared/queue"
+	"hatchery/shared/queue/sqsqueue"
+	"hatchery/shared/upload"
+)
+
+// dlqCommand is `hatchery dlq`: everything that is done about dead letters.
+func dlqCommand(term terminal) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "dlq",
+		Short: "See what died, why, and put right what should be",
+		Long: `Dead letters are messages that the validator failed on as often as the queue allows.
+Nothing is lost with one: its upload waits, and its bytes are in quarantine.
+
+  hatchery dlq ls        what died and why, in groups, and how long each message is kept
+  hatchery dlq show      one of them with its upload and every error that was kept
+  hatchery dlq redrive   send them to the validator again
+  hatchery dlq reject    give their uploads up, with words for the uploader
+  hatchery dlq discard   remove what has nothing left to do
+  hatchery dlq restore   take a discard back
+  hatchery dlq pause     let no message be tried while something is down; resume ends it
+  hatchery dlq watch     how many there are, as it changes
+
+Begin with ls. The others act on what it listed: what has changed since is left alone,
+and said. All of them take --stack NAME (a deployment in AWS), or --data DIR (a running
+hatchery dev), or the settings of the environment.`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	command.AddCommand(dlqListCommand(term), dlqShowCommand(term), dlqRedriveCommand(term), dlqRejectCommand(term),
+		dlqDiscardCommand(term), dlqRestoreCommand(term), dlqPauseCommand(term), dlqResumeCommand(term),
+		dlqWatchCommand(term))
+	return command
+}
+
+// dlqFlags are those of every command about dead letters.
+type dlqFlags struct {
+	deploymentFlags
+	json bool
+}
+
+func (f *dlqFlags) add(flags *pflag.FlagSet) {
+	f.deploymentFlags.add(flags)
+	flags.BoolVar(&f.json, "json", false, "print JSON, one object a line")
+}
+
+// review is an opened deployment with its queues and who acts.
+type review struct {
+	*deadletter.Review
+	deployment *deployment
+	source     *sqsqueue.Queue
+	dead       *sqsqueue.Queue
+}
+
+// openReview finds the queues of a deployment, and who acts.
+func openReview(ctx context.Context, f deploymentFlags, term terminal) (*review, error) {
+	f.records = cmp.Or(f.records, config.RecordsSQLite)
+	dep, err := openDeployment(ctx, f, term)
+	if err != nil {
+		return nil, err
+	}
+	r, err := reviewOf(ctx, f, dep, term)
+	if err != nil {
+		return nil, errors.Join(err, dep.close())
+	}
+	return r, nil
+}
+
+func reviewOf(ctx context.Context, f deploymentFlags, dep *deployment, term terminal) (*review, error) {
+	who, err := operator(ctx, f, dep)
+	if err != nil {
+		return nil, err
+	}
+	source := dep.Queue()
+	dead, err := source.DeadLetterQueue(ctx)
+	if err != nil {
+		return nil, system(err)
+	}
+	return &review{Review: dep.Review(dead, who, operatorsLog(term)), deployment: dep, source: source, dead: dead}, nil
+}
+
+// selectionFlags choose letters of a listing.
+type selectionFlags struct {
+	snapshot, cause, group, journal, code string
+	olderThan                             time.Duration
+	obsolete                              bool
+}
+
+func (s *selectionFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&s.snapshot, "snapshot", "", "of the listing with this `id` (default: the newest, whoever made it)")
+	flags.StringVar(&s.cause, "cause", "", "only those of this `cause`: "+causes())
+	flags.StringVar(&s.group, "group", "", "only those of the groups that begin with this `text`")
+	flags.StringVar(&s.journal, "journal", "", "only those about uploads of this `journal`")
+	flags.StringVar(&s.code, "code", "", "only those about uploads that were rejected with this `code`")
+	flags.DurationVar(&s.olderThan, "older-than", 0, "only those that were sent longer ago than this `duration`, 90m for instance")
+	flags.BoolVar(&s.obsolete, "obsolete", false, "only those that have nothing left to do: the same as --cause obsolete")
+}
+
+func causes() string {
+	var names []string
+	for _, c := range deadletter.Causes() {
+		names = append(names, string(c))
+	}
+	return strings.Join(names, ", ")
+}
+
+// selection reads the flags; messages are the arguments.
+func (s selectionFlags) selection(messages []string) (deadletter.Selection, error) {
+	if s.obsolete && s.cause != "" && s.cause != string(deadletter.Obsolete) {
+		return deadletter.Selection{}, usage("--obsolete and --cause %s: found both; name one", s.cause)
+	}
+	if s.obsolete {
+		s.cause = string(deadletter.Obsolete)
+	}
+	known := s.cause == ""
+	for _, c := range deadletter.Causes() {
+		known = known || s.cause == string(c)
+	}
+	switch {
+	case !known:
+		return deadletter.Selection{}, usage("--cause: found %q; accepted: %s", s.cause, causes())
+	case s.journal != "" && !upload.ValidPathID(s.journal):
+		return deadletter.Selection{}, usage("--journal: found %q; accepted: 1 to 64 of A-Z a-z 0-9 _ -", s.journal)
+	case s.olderThan < 0:
+		return deadletter.Selection{}, usage("--older-than: found %v; accepted: a duration like 90m or 24h", s.olderThan)
+	}
+	return deadletter.Selection{Messages: messages, Cause: deadletter.Cause(s.cause), Group: s.group,
+		Journal: upload.Journal(s.journal), Code: upload.Code(s.code), OlderThan: s.olderThan}, nil
+}
+
+// dlqError is what a command about dead letters ends with.
+func dlqError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, deadletter.ErrNoSnapshot):
+		return usage("%w: list the dead letters first, with: hatchery dlq ls", err)
+	case errors.Is(err, queue.ErrDeadLettersMove):
+		return system(fmt.Errorf("%w\nNothing was received", err))
+	}
+	return system(err)
+}
+
+// age writes a duration in its two largest units.
+func age(d time.Duration) string {
+	switch d = d.Truncate(time.Second); {
+	case d < 0:
+		return "0s"
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm %ds", d/time.Minute, d%time.Minute/time.Second)
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh %dm", d/time.Hour, d%time.Hour/time.Minute)
+	}
+	return fmt.Sprintf("%dd %dh", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
+}

@@ -1,0 +1,459 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hatchery/shared/deadletter"
+	"hatchery/shared/queue"
+)
+
+// firstRows is how many letters a listing shows a person: the groups below them are what is read.
+const firstRows = 20
+
+// listFlags are those of `hatchery dlq ls`.
+type listFlags struct {
+	dlqFlags
+	selectionFlags
+	all, again, snapshots, discarded bool
+}
+
+func dlqListCommand(term terminal) *cobra.Command {
+	var f listFlags
+	command := &cobra.Command{
+		Use:   "ls",
+		Short: "List the dead letters, why they died, and what to do",
+		Long: `Ls receives every dead letter once, explains it by its upload, and gives all of them
+back. It prints the first rows as they come, and then the groups: letters that died of
+the same, how long until the first of each is gone, whether the bytes are still there,
+and the command that puts them right.
+
+While it runs, the letters are hidden from others, for five minutes at most if it is
+killed. The listing is kept in the bucket: whoever comes next reads it with --again, and
+the other commands act on it.
+
+LEFT is how long the queue keeps the message. BYTES says where the bytes are: in
+quarantine, in another version there, copied, or gone; - where it does not matter. BACK
+counts how often hatchery dlq redrive sent it before.
+
+It exits 0 when there are none, 1 when some wait.`,
+		Example: `  hatchery dlq ls --stack hatchery
+  hatchery dlq ls --data .hatchery --all
+  hatchery dlq ls --stack hatchery --cause denied
+  hatchery dlq ls --stack hatchery --json | jq -r 'select(.diagnosis) | .message_id'`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return listLetters(cmd.Context(), f, term) },
+	}
+	f.dlqFlags.add(command.Flags())
+	f.selectionFlags.add(command.Flags())
+	command.Flags().BoolVar(&f.all, "all", false, "print a row for every letter")
+	command.Flags().BoolVar(&f.again, "again", false, "read the newest listing again, and receive nothing")
+	command.Flags().BoolVar(&f.snapshots, "snapshots", false, "list the listings that are kept, newest first")
+	command.Flags().BoolVar(&f.discarded, "discarded", false, "list the letters that were discarded")
+	return command
+}
+
+func listLetters(ctx context.Context, f listFlags, term terminal) (err error) {
+	chosen, err := f.selection(nil)
+	if err != nil {
+		return err
+	}
+	r, err := openReview(ctx, f.deploymentFlags, term)
+	if err != nil {
+		return err
+	}
+	defer closing(&err, r.deployment.close)
+	switch {
+	case f.snapshots:
+		return dlqError(r.printSnapshots(ctx, f, term))
+	case f.discarded:
+		return dlqError(r.printDiscarded(ctx, f, term))
+	}
+	rows := &letterRows{out: term.out, json: f.json, all: f.all, now: r.Now}
+	row := func(l deadletter.Letter) error {
+		if !chosen.Matches(l, r.Now()) {
+			return nil
+		}
+		return rows.print(l)
+	}
+	var snapshot deadletter.Snapshot
+	if f.again || f.snapshot != "" {
+		if snapshot, err = r.Snapshot(ctx, f.snapshot); err == nil {
+			err = r.Letters(ctx, snapshot, row)
+		}
+	} else {
+		snapshot, err = r.List(ctx, row)
+	}
+	if snapshot.ID != "" {
+		if printErr := rows.end(snapshot, f.deploymentFlags); printErr != nil {
+			return system(printErr)
+		}
+	}
+	switch {
+	case err != nil:
+		return dlqError(err)
+	case snapshot.Letters+snapshot.InOtherHands > 0:
+		return &exitError{code: exitNo}
+	}
+	return nil
+}
+
+// letterRows prints letters as they come, for a program or a person.
+type letterRows struct {
+	out       io.Writer
+	json, all bool
+	now       func() time.Time
+	printed   int
+	more      int
+}
+
+const letterRow = "%-36s  %-8s  %-11s  %-10s  %4s  %s\n"
+
+func (p *letterRows) print(l deadletter.Letter) error {
+	if p.json {
+		return json.NewEncoder(p.out).Encode(l)
+	}
+	if p.printed >= firstRows && !p.all {
+		p.more++
+		return nil
+	}
+	if p.printed == 0 {
+		fmt.Fprintf(p.out, letterRow, "MESSAGE", "LEFT", "CAUSE", "BYTES", "BACK", "UPLOAD")
+	}
+	p.printed++
+	back := "-"
+	if l.Redrives > 0 {
+		back = fmt.Sprint(l.Redrives)
+	}
+	_, err := fmt.Fprintf(p.out, letterRow, safe(l.MessageID), age(l.ExpiresAt.Sub(p.now())), l.Diagnosis.Cause,
+		bytesOf(l), back, aboutUpload(l))
+	return err
+}
+
+// bytesOf says where the bytes are of the first arrival of a letter.
+func bytesOf(l deadletter.Letter) string {
+	for _, a := range l.Arrivals {
+		if a.Bytes != "" {
+			return string(a.Bytes)
+		}
+	}
+	return "-"
+}
+
+// aboutUpload names what a letter is about, so that it can be given to hatchery show.
+func aboutUpload(l deadletter.Letter) string {
+	var names []string
+	for _, a := range l.Arrivals {
+		if a.UploadID != "" {
+			names = append(names, fmt.Sprintf("%s/%s/%s", a.Journal, a.Entry, a.UploadID))
+		} else {
+			names = append(names, shown(a.Bucket+"/"+string(a.Key)))
+		}
+	}
+	if len(names) > 1 {
+		return fmt.Sprintf("%s and %d more", names[0], len(names)-1)
+	}
+	return cmp.Or(strings.Join(names, ""), "-")
+}
+
+// end prints the groups and what to do about each.
+func (p *letterRows) end(s deadletter.Snapshot, where deploymentFlags) error {
+	if p.json {
+		return json.NewEncoder(p.out).Encode(map[string]deadletter.Snapshot{"snapshot": s})
+	}
+	if p.more > 0 {
+		fmt.Fprintf(p.out, "… and %s more: %s\n", grouped(int64(p.more)), where.command("dlq ls --again --all"))
+	}
+	if p.printed > 0 {
+		fmt.Fprintln(p.out)
+	}
+	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
+	if len(s.Groups) > 0 {
+		fmt.Fprintln(w, "LETTERS\tCAUSE\tFIRST GONE IN\tBYTES THERE\tGROUP")
+	}
+	for _, g := range s.Groups {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", grouped(int64(g.Letters)), g.Cause, age(g.Expires.Sub(p.now())),
+			grouped(int64(g.Bytes)), safe(strings.TrimPrefix(g.Group, string(g.Cause)+": ")))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	told := map[deadletter.Cause]bool{}
+	for _, g := range s.Groups {
+		if told[g.Cause] {
+			continue
+		}
+		told[g.Cause] = true
+		fmt.Fprintf(p.out, "\n%s: %s\n  %s\n", g.Cause, safe(g.Sentence), where.command(suggested(g)))
+	}
+	if len(s.Groups) > 0 {
+		fmt.Fprintln(p.out)
+	}
+	fmt.Fprintf(p.out, "%s, listed at %s by %s: listing %s.\n", countOf(s.Letters, "dead letter"),
+		s.At.UTC().Format(time.RFC3339), safe(s.Operator), s.ID)
+	if s.InOtherHands > 0 {
+		fmt.Fprintf(p.out, "%s in other hands: somebody lists or acts just now, or did a moment ago. Their listing: %s\n",
+			grouped(int64(s.InOtherHands)), where.command("dlq ls --again"))
+	}
+	if s.Unread > 0 {
+		fmt.Fprintf(p.out, "%s could not be explained whole: %s\n", grouped(int64(s.Unread)), safe(s.UnreadError))
+	}
+	if !s.Complete {
+		fmt.Fprintln(p.out, "The listing did not come to its end: there may be more.")
+	}
+	return nil
+}
+
+// suggested is the command that puts a group right.
+func suggested(g deadletter.Group) string {
+	command := fmt.Sprintf("dlq %s --cause %s", g.Suggest, g.Cause)
+	switch g.Suggest {
+	case deadletter.Reject:
+		command += " --reason 'words that the uploader reads'"
+	case deadletter.Discard:
+		command += " --reason 'why'"
+	case deadletter.Redrive, deadletter.Restore:
+	}
+	return command
+}
+
+func (r *review) printSnapshots(ctx context.Context, f listFlags, term terminal) error {
+	all, err := r.Snapshots(ctx)
+	if err != nil {
+		return err
+	}
+	if f.json {
+		for _, s := range all {
+			if err := json.NewEncoder(term.out).Encode(map[string]deadletter.Snapshot{"snapshot": s}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	w := tabwriter.NewWriter(term.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "LISTING\tAT\tLETTERS\tBY")
+	for _, s := range all {
+		letters := grouped(int64(s.Letters))
+		if !s.Complete {
+			letters += " so far"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.ID, s.At.UTC().Format(time.RFC3339), letters, safe(s.Operator))
+	}
+	return w.Flush()
+}
+
+func (r *review) printDiscarded(ctx context.Context, f listFlags, term terminal) error {
+	if !f.json {
+		fmt.Fprintf(term.out, "%-36s  %-20s  %-11s  %s\n", "MESSAGE", "DISCARDED", "CAUSE", "BY, AND WHY")
+	}
+	return r.Discarded(ctx, func(d deadletter.DiscardedLetter) error {
+		if f.json {
+			return json.NewEncoder(term.out).Encode(d)
+		}
+		why := d.Operator + ": " + d.Reason
+		if !d.RestoredAt.IsZero() {
+			why = fmt.Sprintf("restored at %s by %s; before: %s", d.RestoredAt.UTC().Format(time.RFC3339), d.RestoredBy, why)
+		}
+		_, err := fmt.Fprintf(term.out, "%-36s  %-20s  %-11s  %s\n", safe(d.Letter.MessageID),
+			d.At.UTC().Format(time.RFC3339), d.Letter.Diagnosis.Cause, safe(why))
+		return err
+	})
+}
+
+func dlqShowCommand(term terminal) *cobra.Command {
+	var f dlqFlags
+	var snapshot string
+	command := &cobra.Command{
+		Use:   "show ID",
+		Short: "Show one dead letter, its upload, and every error that was kept",
+		Long: `Show explains one letter of a listing, by its message id or by the id of its upload: the
+message itself, how its upload stands now, where its bytes are, each error that was kept
+at its last receptions, and what to do. It receives nothing.
+
+It exits 1 when the listing has no such letter.`,
+		Example: `  hatchery dlq show 5f0c1a52-7b1f-4b7e-9d6e-0f6f2a1f3b11 --stack hatchery`,
+		Args:    oneArgument("the id of a message or of an upload"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return showLetter(cmd.Context(), f, snapshot, args[0], term)
+		},
+	}
+	f.add(command.Flags())
+	command.Flags().StringVar(&snapshot, "snapshot", "", "of the listing with this `id` (default: the newest)")
+	return command
+}
+
+// oneArgument is for commands about one thing.
+func oneArgument(what string) cobra.PositionalArgs {
+	return func(command *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usage("%s takes %s, but got %d arguments", command.Name(), what, len(args))
+		}
+		return nil
+	}
+}
+
+func showLetter(ctx context.Context, f dlqFlags, snapshot, id string, term terminal) (err error) {
+	r, err := openReview(ctx, f.deploymentFlags, term)
+	if err != nil {
+		return err
+	}
+	defer closing(&err, r.deployment.close)
+	letters, err := r.Show(ctx, snapshot, id)
+	if err != nil {
+		return dlqError(err)
+	}
+	if len(letters) == 0 {
+		return &exitError{exitNo, fmt.Errorf("%s is not in the listing; what died since is found by: %s", shown(id),
+			f.command("dlq ls"))}
+	}
+	for i, l := range letters {
+		if f.json {
+			err = json.NewEncoder(term.out).Encode(l)
+		} else {
+			if i > 0 {
+				fmt.Fprintln(term.out)
+			}
+			err = printLetter(term.out, l, r.Now(), f.deploymentFlags)
+		}
+		if err != nil {
+			return system(err)
+		}
+	}
+	return nil
+}
+
+// printLetter prints all that is known of a letter.
+func printLetter(out io.Writer, l deadletter.Letter, now time.Time, where deploymentFlags) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	line := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, safe(fmt.Sprintf(format, args...))) }
+	stamp := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+	line("message", "%s", l.MessageID)
+	line("sent", "%s, %s ago; gone in %s", stamp(l.SentAt), age(now.Sub(l.SentAt)), age(l.ExpiresAt.Sub(now)))
+	if l.Redrives > 0 {
+		line("came back", "%d times after a redrive", l.Redrives)
+	}
+	if l.Resent {
+		line("", "the reconciler had sent it")
+	}
+	for _, a := range l.Arrivals {
+		line("object", "%s/%s version %s, %s bytes", a.Bucket, a.Key, a.Version, grouped(a.Size))
+		if a.UploadID == "" {
+			continue
+		}
+		status := cmp.Or(string(a.Status), "no record")
+		if a.Reason != nil {
+			status += ": " + string(a.Reason.Code) + ": " + a.Reason.Message
+		}
+		line("upload", "%s/%s/%s/%s, %s", a.Journal, a.Entry, a.Kind, a.UploadID, status)
+		if a.Bytes != "" {
+			line("bytes", "%s", a.Bytes)
+		}
+		if a.LastError != "" {
+			line("last failure", "%s: %s", stamp(a.FailedAt), a.LastError)
+		}
+	}
+	for _, t := range l.Attempts {
+		what := fmt.Sprintf("reception %d of %d at %s", t.Receive, t.MaxReceives, stamp(t.Began))
+		if t.Ended.IsZero() {
+			line("attempt", "%s: did not come to its end", what)
+		}
+		for _, failure := range t.Failures {
+			line("attempt", "%s: %s", what, failure.Error)
+		}
+	}
+	line("body", "%.2000s", l.Body)
+	line("diagnosis", "%s: %s", l.Diagnosis.Cause, l.Diagnosis.Sentence)
+	command := suggested(deadletter.Group{Cause: l.Diagnosis.Cause, Suggest: l.Diagnosis.Suggest})
+	line("do", "%s", where.command(strings.Replace(command, "--cause "+string(l.Diagnosis.Cause), l.MessageID, 1)))
+	return w.Flush()
+}
+
+func dlqWatchCommand(term terminal) *cobra.Command {
+	var f dlqFlags
+	command := &cobra.Command{
+		Use:   "watch",
+		Short: "Say how many messages and dead letters there are, whenever it changes",
+		Long: `Watch asks both queues for their counts every few seconds and prints a line when they
+change, until it is interrupted. It receives nothing, so that it hides nothing.`,
+		Example: `  hatchery dlq watch --stack hatchery`,
+		Args:    noArguments,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return watchQueues(cmd.Context(), f, term) },
+	}
+	f.add(command.Flags())
+	return command
+}
+
+// watchEvery is how often queues are asked. Their counts are no younger in SQS.
+const watchEvery = 3 * time.Second
+
+func watchQueues(ctx context.Context, f dlqFlags, term terminal) (err error) {
+	r, err := openReview(ctx, f.deploymentFlags, term)
+	if err != nil {
+		return err
+	}
+	defer closing(&err, r.deployment.close)
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	var last queueCounts
+	for first := true; ; first = false {
+		counts, err := r.counts(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return system(err)
+		case first || counts != last:
+			if err := counts.print(term.out, f.json, r.Now()); err != nil {
+				return system(err)
+			}
+		}
+		last = counts
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// queueCounts are those of both queues.
+type queueCounts struct {
+	Waiting      int `json:"waiting"` // for the validator, delayed ones included
+	InFlight     int `json:"in_flight"`
+	DeadLetters  int `json:"dead_letters"`
+	DeadInFlight int `json:"dead_letters_in_flight"`
+}
+
+func (r *review) counts(ctx context.Context) (queueCounts, error) {
+	source, err := r.source.Inspect(ctx)
+	if err != nil {
+		return queueCounts{}, fmt.Errorf("the validator's queue: %w", err)
+	}
+	dead, err := r.dead.Inspect(ctx)
+	if err != nil && !errors.Is(err, queue.ErrDeadLettersMove) {
+		return queueCounts{}, fmt.Errorf("the dead-letter queue: %w", err)
+	}
+	return queueCounts{source.Visible + source.Delayed, source.InFlight, dead.Visible + dead.Delayed, dead.InFlight}, nil
+}
+
+func (c queueCounts) print(out io.Writer, asJSON bool, now time.Time) error {
+	if asJSON {
+		return json.NewEncoder(out).Encode(struct {
+			At time.Time `json:"at"`
+			queueCounts
+		}{now.UTC(), c})
+	}
+	_, err := fmt.Fprintf(out, "%s  uploads: %s waiting, %s being judged   dead letters: %s waiting, %s in somebody's hands\n",
+		now.UTC().Format(time.TimeOnly), grouped(int64(c.Waiting)), grouped(int64(c.InFlight)),
+		grouped(int64(c.DeadLetters)), grouped(int64(c.DeadInFlight)))
+	return err
+}
