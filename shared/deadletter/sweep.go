@@ -108,7 +108,7 @@ func (s *sweeper) receive(ctx context.Context) {
 		}
 		news := s.note(messages)
 		for _, m := range news {
-			if s.isOver(ctx) {
+			if ctx.Err() != nil || s.enough() { // not isOver: another receiver may have found no more
 				return
 			}
 			s.met <- m
