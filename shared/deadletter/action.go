@@ -37,7 +37,7 @@ type Options struct {
 	Reason string
 	// PerSecond bounds what is redriven; 0 does not.
 	PerSecond int
-	// Done hears what became of each message, in no order; nil is nobody.
+	// Done hears what became of each message, in no order, one at a time; nil is nobody.
 	Done func(Result)
 }
 
@@ -58,7 +58,7 @@ type Result struct {
 }
 
 // Audit is the trace of an action: a note, written when it begins and again at its end, and
-// a log line.
+// a log line. Where Counts sum up to less than Chosen, the rest was not reached.
 type Audit struct {
 	ID        string         `json:"id"`
 	Action    Action         `json:"action"`
@@ -71,4 +71,6 @@ type Audit struct {
 	Chosen    int            `json:"chosen"`
 	Counts    map[string]int `json:"counts,omitempty"` // by Result
 	Results   []Result       `json:"results,omitempty"`
+	// Error says why it ended before all that was chosen was met.
+	Error string `json:"error,omitempty"`
 }

@@ -59,6 +59,8 @@ type Review struct {
 	// Operator is who acts, as the audit names it: the caller's ARN, or the user's name.
 	Operator string
 	Now      func() time.Time
+	// After is time.After: what is paced or polled waits by it.
+	After func(d time.Duration) <-chan time.Time
 	// NewID makes ids of snapshots and runs: letters, digits and dashes, in the order of time.
 	NewID func() string
 	Log   *slog.Logger

@@ -1,0 +1,95 @@
+package deadletter
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"hatchery/shared/upload"
+)
+
+const (
+	auditPrefix = upload.DeadLetterPrefix + "audit/"
+	// auditTimeout bounds the note at the end of an action, which is written although ctx ended.
+	auditTimeout = 30 * time.Second
+)
+
+func auditKey(id string) upload.Key { return auditPrefix + upload.Key(id) + ".json" }
+
+// beginAudit writes the note of an action before anything is done.
+func (r *Review) beginAudit(ctx context.Context, a Audit) (Audit, error) {
+	a.ID, a.Operator, a.Began, a.Counts = r.NewID(), r.Operator, r.Now().UTC(), map[string]int{}
+	return a, r.putNote(ctx, auditKey(a.ID), a)
+}
+
+// endAudit writes the note and the log line of an action that came to its end, by err or without. It
+// gives err, and what the note failed with.
+func (r *Review) endAudit(ctx context.Context, a *Audit, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
+	defer cancel()
+	a.Ended = r.Now().UTC()
+	if err != nil {
+		a.Error = err.Error()
+	}
+	r.Log.InfoContext(ctx, "dead letters: "+string(a.Action), "operator", a.Operator, "run", a.ID, "snapshot", a.Snapshot,
+		"chosen", a.Chosen, ResultDone, a.Counts[ResultDone], ResultSkipped, a.Counts[ResultSkipped],
+		ResultMissing, a.Counts[ResultMissing], ResultFailed, a.Counts[ResultFailed], "error", a.Error)
+	return errors.Join(err, r.putAudit(ctx, *a))
+}
+
+// putAudit writes the note. One that is too long leaves out the details: with them, MaxLetters results
+// may be more than a note holds.
+func (r *Review) putAudit(ctx context.Context, a Audit) error {
+	body, err := json.Marshal(a)
+	if err != nil {
+		return fmt.Errorf("write note %s: %w", auditKey(a.ID), err)
+	}
+	if len(body) > upload.MaxNoteBytes {
+		short := make([]Result, len(a.Results))
+		for i, result := range a.Results {
+			result.Detail = ""
+			short[i] = result
+		}
+		a.Results = short
+	}
+	return r.putNote(ctx, auditKey(a.ID), a)
+}
+
+// Audits gives the last n actions, newest first.
+func (r *Review) Audits(ctx context.Context, n int) ([]Audit, error) {
+	var last []upload.Key
+	err := r.eachNote(ctx, auditPrefix, func(keys []upload.Key) error {
+		last = append(last, keys...)
+		last = last[max(0, len(last)-n):]
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	audits := make([]Audit, len(last))
+	for i, key := range last {
+		if err := r.getNote(ctx, key, &audits[len(last)-1-i]); err != nil {
+			return nil, err
+		}
+	}
+	return audits, nil
+}
+
+// eachNote gives the keys of all notes under a prefix, in their order, some at a time.
+func (r *Review) eachNote(ctx context.Context, prefix string, some func(keys []upload.Key) error) error {
+	for cursor := upload.Cursor(""); ; {
+		page, err := r.Notes.List(ctx, prefix, cursor, upload.MaxPage)
+		if err != nil {
+			return fmt.Errorf("list notes under %s: %w", prefix, err)
+		}
+		if err := some(page.Keys); err != nil {
+			return err
+		}
+		if page.Next == "" {
+			return nil
+		}
+		cursor = page.Next
+	}
+}

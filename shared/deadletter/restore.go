@@ -1,0 +1,89 @@
+package deadletter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+
+	"hatchery/shared/upload"
+)
+
+// messageID is what the id of a message looks like; nothing else is made part of a key.
+var messageID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
+
+// Restore sends messages that were discarded to the validator's queue, by their ids, and notes that. One that was
+// restored before is skipped. A crash between the two has it sent twice, which is harmless.
+//
+// Its errors are as those of Act.
+func (r *Review) Restore(ctx context.Context, ids []string, o Options) (Audit, error) {
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
+	x, err := r.begin(ctx, Audit{Action: Restore, Reason: o.Reason, Selection: Selection{Messages: ids},
+		Chosen: len(ids)}, o)
+	if err != nil {
+		return Audit{}, err
+	}
+	waiting := make(chan string)
+	var workers sync.WaitGroup
+	for range max(r.Concurrency, 1) {
+		workers.Go(func() {
+			for id := range waiting {
+				if x.goesOn(ctx) {
+					x.restoreOne(ctx, id)
+				}
+			}
+		})
+	}
+	for _, id := range ids {
+		waiting <- id
+	}
+	close(waiting)
+	workers.Wait()
+	return x.end(ctx, ctx.Err())
+}
+
+func (x *run) goesOn(ctx context.Context) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.stopped == nil && ctx.Err() == nil
+}
+
+func (x *run) restoreOne(ctx context.Context, id string) {
+	result := Result{MessageID: id}
+	var saved DiscardedLetter
+	err := upload.ErrGone
+	if messageID.MatchString(id) {
+		err = x.getNote(ctx, discardedKey(id), &saved)
+	}
+	switch {
+	case errors.Is(err, upload.ErrGone):
+		result.Result, result.Detail = ResultMissing, "no message with this id was discarded"
+		x.note(result)
+		return
+	case err != nil:
+		err = begun(ctx, err)
+	case !saved.RestoredAt.IsZero():
+		err = skipped(fmt.Sprintf("restored at %s by %s", saved.RestoredAt.Format(time.RFC3339), saved.RestoredBy))
+	default:
+		err = x.sendSaved(ctx, saved)
+	}
+	result.UploadID = saved.uploadID()
+	x.became(result, err)
+}
+
+// sendSaved sends a discarded message, and notes it.
+func (x *run) sendSaved(ctx context.Context, saved DiscardedLetter) error {
+	if err := x.waitTurn(ctx); err != nil {
+		return begun(ctx, err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), actTimeout)
+	defer cancel()
+	if err := x.Source.Send(ctx, again(saved.Body, saved.Attributes)); err != nil {
+		return fmt.Errorf("send it to the validator's queue: %w", err)
+	}
+	saved.RestoredBy, saved.RestoredAt = x.Operator, x.Now().UTC()
+	return x.putNote(ctx, discardedKey(saved.MessageID), saved)
+}
