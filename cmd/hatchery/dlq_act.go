@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -101,12 +101,17 @@ func (f actFlags) checkRedrive(messages []string, rate bool) error {
 		return usage("--rate: found %d; accepted: 1 to %d", f.rate, maxRate)
 	case f.cancels && !f.all:
 		return usage("--cancel belongs to --all: other redrives end with Ctrl-C")
-	case f.all && (f.probe || f.snapshot != "" || !chosen.All()):
+	case f.all && (f.probe || f.snapshot != "" || !emptySelection(chosen)):
 		return usage("--all takes every message: leave out --probe, --snapshot, the messages and the flags that choose")
 	case f.probe && rate:
 		return usage("--probe sends one message: leave out --rate")
 	}
 	return nil
+}
+
+// emptySelection says whether nothing was named.
+func emptySelection(s deadletter.Selection) bool {
+	return len(s.Messages) == 0 && s.Cause == "" && s.Group == "" && s.Journal == "" && s.Code == "" && s.OlderThan == 0
 }
 
 func dlqRejectCommand(term terminal) *cobra.Command {
@@ -168,7 +173,7 @@ func actOnLetters(ctx context.Context, action deadletter.Action, f actFlags, mes
 	if err := f.say(plan, r.Now(), term); err != nil {
 		return system(err)
 	}
-	if go_, err := f.goOn(plan, term); !go_ {
+	if goesOn, err := f.goOn(plan, term); !goesOn {
 		return err
 	}
 	printer := &resultPrinter{term: term, json: f.json, action: action}
@@ -206,7 +211,7 @@ func (f actFlags) say(plan deadletter.Plan, now time.Time, term terminal) error 
 			fmt.Fprintf(term.out, "  %s %s: %s\n", plan.Action, cause, grouped(int64(counts[cause])))
 		}
 	}
-	for _, why := range slices.Sorted(mapKeys(plan.NotEligible)) {
+	for _, why := range slices.Sorted(maps.Keys(plan.NotEligible)) {
 		fmt.Fprintf(term.out, "  left alone, %s: %s\n", safe(why), grouped(int64(plan.NotEligible[why])))
 	}
 	switch {
@@ -223,12 +228,9 @@ type resultPrinter struct {
 	term   terminal
 	json   bool
 	action deadletter.Action
-	mu     sync.Mutex
 }
 
 func (p *resultPrinter) print(r deadletter.Result) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.json {
 		_ = json.NewEncoder(p.term.out).Encode(r) // a closed pipe ends no action that has begun
 		return
@@ -308,7 +310,7 @@ func restoreLetters(ctx context.Context, f actFlags, messages []string, term ter
 		return nil
 	}
 	if !f.yes {
-		if go_, err := confirm(term, fmt.Sprintf("restore %s?", countOf(len(messages), "message"))); !go_ {
+		if sure, err := confirm(term, fmt.Sprintf("restore %s?", countOf(len(messages), "message"))); !sure {
 			return err
 		}
 	}

@@ -80,7 +80,7 @@ func listLetters(ctx context.Context, f listFlags, term terminal) (err error) {
 	}
 	rows := &letterRows{out: term.out, json: f.json, all: f.all, now: r.Now}
 	row := func(l deadletter.Letter) error {
-		if !chosen.Matches(l, r.Now()) {
+		if !chosen.Takes(l, r.Now()) {
 			return nil
 		}
 		return rows.print(l)
@@ -259,12 +259,12 @@ func (r *review) printDiscarded(ctx context.Context, f listFlags, term terminal)
 		if f.json {
 			return json.NewEncoder(term.out).Encode(d)
 		}
-		why := d.Operator + ": " + d.Reason
+		why := d.DiscardedBy + ": " + d.Reason
 		if !d.RestoredAt.IsZero() {
 			why = fmt.Sprintf("restored at %s by %s; before: %s", d.RestoredAt.UTC().Format(time.RFC3339), d.RestoredBy, why)
 		}
-		_, err := fmt.Fprintf(term.out, "%-36s  %-20s  %-11s  %s\n", safe(d.Letter.MessageID),
-			d.At.UTC().Format(time.RFC3339), d.Letter.Diagnosis.Cause, safe(why))
+		_, err := fmt.Fprintf(term.out, "%-36s  %-20s  %-11s  %s\n", safe(d.MessageID),
+			d.DiscardedAt.UTC().Format(time.RFC3339), d.Diagnosis.Cause, safe(why))
 		return err
 	})
 }

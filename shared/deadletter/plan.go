@@ -34,7 +34,7 @@ func (r *Review) Plan(ctx context.Context, action Action, snapshotID string, s S
 	named := newNamed(s.Messages)
 	now := r.Now()
 	err = r.Letters(ctx, snapshot, func(l Letter) error {
-		if !named.takes(l) || !s.takes(l, now) {
+		if !named.Takes(l) || !s.Takes(l, now) {
 			return nil
 		}
 		why := notEligible(action, l)
@@ -68,8 +68,8 @@ func newNamed(ids []string) named {
 	return n
 }
 
-// takes says whether a letter, or an upload of it, is named; no names at all take every letter.
-func (n named) takes(l Letter) bool {
+// Takes says whether a letter, or an upload of it, is named; no names at all take every letter.
+func (n named) Takes(l Letter) bool {
 	taken := len(n) == 0
 	met := func(id string) {
 		if _, found := n[id]; found {
@@ -95,8 +95,8 @@ func (n named) unmet() (count int) {
 // explicit says whether a person named what to take, so that the diagnosis need not suggest it.
 func (s Selection) explicit() bool { return len(s.Messages) > 0 || s.Cause != "" || s.Group != "" }
 
-// takes says whether a letter is as the selection asks; Messages are not looked at.
-func (s Selection) takes(l Letter, now time.Time) bool {
+// Takes says whether a letter is as the selection asks; Messages are not looked at.
+func (s Selection) Takes(l Letter, now time.Time) bool {
 	if s.Cause != "" && l.Diagnosis.Cause != s.Cause || !strings.HasPrefix(l.Diagnosis.Group, s.Group) ||
 		s.OlderThan > 0 && now.Sub(l.SentAt) < s.OlderThan {
 		return false
