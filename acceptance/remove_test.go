@@ -91,9 +91,10 @@ func (s *stack) belongings(t testing.TB) map[string][]string {
 	add("rules", each(rules.Rules, func(r api) string { return r.Name })...)
 
 	for kind, list := range map[string]struct{ service, action, member string }{
-		"roles":  {"iam", "ListRoles", "RoleName"},
-		"topics": {"sns", "ListTopics", "TopicArn"},
-		"alarms": {"monitoring", "DescribeAlarms", "AlarmName"},
+		"roles":    {"iam", "ListRoles", "RoleName"},
+		"policies": {"iam", "ListPolicies", "PolicyName"},
+		"topics":   {"sns", "ListTopics", "TopicArn"},
+		"alarms":   {"monitoring", "DescribeAlarms", "AlarmName"},
 	} {
 		add(kind, s.listed(t, list.service, list.action, list.member)...)
 	}
