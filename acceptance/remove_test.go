@@ -21,6 +21,7 @@ import (
 // emptied and removed by hand.
 func takesDown(t *testing.T, s *stack) {
 	ctx := t.Context()
+	check(t, s.drained(ctx, s.queue)) // a validator at work would write into a log that is gone, and so make one
 	for kind, names := range s.belongings(t) {
 		if len(names) == 0 {
 			t.Errorf("before it is deleted the stack has no %s: so nothing is known of them afterwards", kind)
