@@ -215,10 +215,17 @@ var needs = map[string]need{
 
 	"ReconcilerRole/ListVersions": {listVersions, reconciles},
 	"ReconcilerRole/SendMessages": {send(uploads), nil},
-	"ReconcilerRole/KeepRecords":  {getItem, reconciles},
-	"ReconcilerRole/ListRecords":  {query("by-status", "status_shard"), reconciles},
-	"ReconcilerRole/Tell":         {tell, nil},
-	"ReconcilerRole/WriteLogs":    {writeLog("reconciler"), nil},
+	// What discards obsolete dead letters; a run goes on without it.
+	"ReconcilerRole/ClearDeadLetters": {receive(deadLetters), nil},
+	"ReconcilerRole/FindDeadLetters":  {attributes(uploads), nil},
+	"ReconcilerRole/KeepNotes":        {put(inAudit), nil},
+	"ReconcilerRole/List":             {listObjects, nil},
+	"ReconcilerRole/SeeCopies":        {get(inFiles, ""), nil},
+
+	"ReconcilerRole/KeepRecords": {getItem, reconciles},
+	"ReconcilerRole/ListRecords": {query("by-status", "status_shard"), reconciles},
+	"ReconcilerRole/Tell":        {tell, nil},
+	"ReconcilerRole/WriteLogs":   {writeLog("reconciler"), nil},
 }
 
 // needsEveryStatement: without a statement what needs it fails, with it again it does
@@ -299,7 +306,8 @@ func refusesWhatIsNotTheirs(t *testing.T, s *stack) {
 			"remove a version of files", "remove a version of quarantine", "list objects", "list versions", "read a record",
 			"put a record", "find bytes", "receive from the queue", "delete a message", "tell the bus"},
 		"ReconcilerRole": {"list versions", "read a record", "put a record", "list by status", "send to the queue",
-			"tell the bus"},
+			"tell the bus", "put a note", "put a listing", "put an audit", "read a note", "read files", "list objects",
+			"receive from the dead letters", "delete a dead letter"},
 		"OperatorLooks": {"read files", "put a listing", "read a note", "list objects", "list versions", "read a record",
 			"scan the table", "list by status", "receive from the dead letters"},
 		"OperatorActs": {"put an audit", "remove a version of files", "send to the queue", "delete a dead letter",

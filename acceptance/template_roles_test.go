@@ -75,7 +75,7 @@ func (d deployment) operator(policy string) []policyStatement {
 
 // Everything that can be switched on by a parameter.
 var everything = []string{"AllowedOrigins=https://a.example.com", "TellBus=" + someBus, "KmsKeyArn=" + someKey,
-	"OperatorRoleArn=" + someOperator,
+	"OperatorRoleArn=" + someOperator, "ClearObsolete=true",
 	"Tracing=Active", "AlarmEmail=ops@example.com", "DomainName=files.example.com", "HostedZoneId=Z123",
 	"CertificateArn=arn:aws:acm:eu-central-1:123456789012:certificate/c", "ApiConcurrency=50"}
 
@@ -182,6 +182,11 @@ func TestAParameterAddsItsOwnGrantAlone(t *testing.T) {
 			"ApiFunction":       {"kms:Decrypt " + someKey, "kms:GenerateDataKey " + someKey},
 			"ValidatorFunction": {"kms:Decrypt " + someKey, "kms:GenerateDataKey " + someKey},
 			"OperatorLooks":     {"kms:Decrypt " + someKey, "kms:GenerateDataKey " + someKey}},
+		"ClearObsolete=true": {
+			"ReconcilerFunction": {"s3:GetObject " + notes + "*", "s3:GetObject " + files, "s3:ListBucket " + bucketArn,
+				"s3:PutObject " + notes + "*", "sqs:ChangeMessageVisibility " + dead, "sqs:DeleteMessage " + dead,
+				"sqs:GetQueueAttributes " + dead, "sqs:GetQueueAttributes " + queue, "sqs:GetQueueUrl " + dead,
+				"sqs:ReceiveMessage " + dead}},
 		"Tracing=Active": { // X-Ray knows no resources
 			"ApiFunction":        {"xray:PutTelemetryRecords *", "xray:PutTraceSegments *"},
 			"ValidatorFunction":  {"xray:PutTelemetryRecords *", "xray:PutTraceSegments *"},
@@ -201,7 +206,11 @@ func TestAParameterAddsItsOwnGrantAlone(t *testing.T) {
 			}
 		}
 	}
-	for who, statements := range deploy(t, "KmsKeyArn="+someKey).granted() {
+	withKey := deploy(t, "KmsKeyArn="+someKey, "ClearObsolete=true")
+	if !slices.Contains(withKey.may("ReconcilerFunction"), "kms:GenerateDataKey "+someKey) {
+		t.Error("the reconciler cannot keep what it discards under the key")
+	}
+	for who, statements := range withKey.granted() {
 		for _, s := range statements {
 			if strings.HasPrefix(s.actions[0], "kms:") &&
 				at(s.condition, "StringEquals", "kms:ViaService") != "s3.eu-central-1.amazonaws.com" {
