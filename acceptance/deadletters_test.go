@@ -5,6 +5,7 @@ package acceptance
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -110,23 +111,21 @@ func troubleIsSurvived(t *testing.T, s *stack) {
 
 // noDeadLetters: nothing else has failed on the way.
 func (s *stack) noDeadLetters(ctx context.Context) error {
-	for _, queue := range []string{s.queue, s.dead} {
-		err := waitFor(ctx, s.patience, "the queue is empty", func() (bool, string) {
-			out, err := s.queues.GetQueueAttributes(ctx,
-				&sqs.GetQueueAttributesInput{QueueUrl: &queue,
-					AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
-			if err != nil {
-				return false, err.Error()
-			}
-			return out.Attributes["ApproximateNumberOfMessages"] == "0" &&
-					out.Attributes["ApproximateNumberOfMessagesNotVisible"] == "0",
-				fmt.Sprint(queue, out.Attributes)
-		})
+	return errors.Join(s.drained(ctx, s.queue), s.drained(ctx, s.dead))
+}
+
+// drained waits until nothing is in a queue, and nobody is at work on anything of it.
+func (s *stack) drained(ctx context.Context, queue string) error {
+	return waitFor(ctx, s.patience, "the queue is empty", func() (bool, string) {
+		out, err := s.queues.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &queue,
+			AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
 		if err != nil {
-			return err
+			return false, err.Error()
 		}
-	}
-	return nil
+		return out.Attributes["ApproximateNumberOfMessages"] == "0" &&
+				out.Attributes["ApproximateNumberOfMessagesNotVisible"] == "0",
+			fmt.Sprint(queue, out.Attributes)
+	})
 }
 
 // mapping turns the event source mapping on or off.

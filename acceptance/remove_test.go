@@ -21,6 +21,7 @@ import (
 // emptied and removed by hand.
 func takesDown(t *testing.T, s *stack) {
 	ctx := t.Context()
+	check(t, s.drained(ctx, s.queue)) // a validator at work would write into a log that is gone, and so make one
 	for kind, names := range s.belongings(t) {
 		if len(names) == 0 {
 			t.Errorf("before it is deleted the stack has no %s: so nothing is known of them afterwards", kind)
@@ -91,9 +92,10 @@ func (s *stack) belongings(t testing.TB) map[string][]string {
 	add("rules", each(rules.Rules, func(r api) string { return r.Name })...)
 
 	for kind, list := range map[string]struct{ service, action, member string }{
-		"roles":  {"iam", "ListRoles", "RoleName"},
-		"topics": {"sns", "ListTopics", "TopicArn"},
-		"alarms": {"monitoring", "DescribeAlarms", "AlarmName"},
+		"roles":    {"iam", "ListRoles", "RoleName"},
+		"policies": {"iam", "ListPolicies", "PolicyName"},
+		"topics":   {"sns", "ListTopics", "TopicArn"},
+		"alarms":   {"monitoring", "DescribeAlarms", "AlarmName"},
 	} {
 		add(kind, s.listed(t, list.service, list.action, list.member)...)
 	}

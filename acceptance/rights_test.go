@@ -42,6 +42,11 @@ type act func(ctx context.Context, a actor) error
 const (
 	inQuarantine = "quarantine/acceptance/entries/rights/images/0195600d-0000-7000-8000-000000000001"
 	inFiles      = "files/acceptance/entries/rights/images/0195600d-0000-7000-8000-000000000001"
+	inAttempts   = "dead-letters/attempts/-/rights/1"
+	inListings   = "dead-letters/snapshots/rights/head.json"
+	inIntents    = "dead-letters/intents/rights.json"
+	inDiscarded  = "dead-letters/discarded/rights.json"
+	inAudit      = "dead-letters/audit/rights.json"
 	noVersion    = "00000000-0000-0000-0000-000000000000"
 )
 
@@ -183,7 +188,7 @@ func denied(err error) bool {
 type need struct {
 	act act
 	// works does something that needs the right; nil where AWS itself uses it on the
-	// function's behalf, which the emulator does without asking.
+	// function's behalf, which the emulator does without asking, and where all goes on without it.
 	works func(ctx context.Context, s *stack, bytes []byte) error
 }
 
@@ -200,6 +205,7 @@ var needs = map[string]need{
 	"ValidatorRole/TakeMessages":   {receive(uploads), nil},
 	"ValidatorRole/ReadQuarantine": {get(inQuarantine, noVersion), validates},
 	"ValidatorRole/WriteFiles":     {put(inFiles), validates},
+	"ValidatorRole/KeepAttempts":   {put(inAttempts), nil}, // a note that is not kept fails no message
 	"ValidatorRole/RemoveVersions": {remove(inQuarantine, noVersion), validates},
 	"ValidatorRole/List":           {listObjects, removesLateCopies},
 	"ValidatorRole/KeepRecords":    {getItem, validates},
@@ -209,10 +215,17 @@ var needs = map[string]need{
 
 	"ReconcilerRole/ListVersions": {listVersions, reconciles},
 	"ReconcilerRole/SendMessages": {send(uploads), nil},
-	"ReconcilerRole/KeepRecords":  {getItem, reconciles},
-	"ReconcilerRole/ListRecords":  {query("by-status", "status_shard"), reconciles},
-	"ReconcilerRole/Tell":         {tell, nil},
-	"ReconcilerRole/WriteLogs":    {writeLog("reconciler"), nil},
+	// What discards obsolete dead letters; a run goes on without it.
+	"ReconcilerRole/ClearDeadLetters": {receive(deadLetters), nil},
+	"ReconcilerRole/FindDeadLetters":  {attributes(uploads), nil},
+	"ReconcilerRole/KeepNotes":        {put(inAudit), nil},
+	"ReconcilerRole/List":             {listObjects, nil},
+	"ReconcilerRole/SeeCopies":        {get(inFiles, ""), nil},
+
+	"ReconcilerRole/KeepRecords": {getItem, reconciles},
+	"ReconcilerRole/ListRecords": {query("by-status", "status_shard"), reconciles},
+	"ReconcilerRole/Tell":        {tell, nil},
+	"ReconcilerRole/WriteLogs":   {writeLog("reconciler"), nil},
 }
 
 // needsEveryStatement: without a statement what needs it fails, with it again it does
@@ -268,6 +281,8 @@ func needsEveryStatement(t *testing.T, s *stack) {
 func refusesWhatIsNotTheirs(t *testing.T, s *stack) {
 	everything := map[string]act{
 		"put into quarantine": put(inQuarantine), "put into files": put(inFiles), "put elsewhere": put("elsewhere"),
+		"put a note": put(inAttempts), "put a listing": put(inListings), "put an audit": put(inAudit),
+		"read a note": get(inAttempts, ""), "hide a note": remove(inAttempts, ""),
 		"read quarantine": get(inQuarantine, ""), "read a version of quarantine": get(inQuarantine, noVersion),
 		"read files": get(inFiles, ""), "read a version of files": get(inFiles, noVersion),
 		"hide an object of files": remove(inFiles, ""), "hide an object of quarantine": remove(inQuarantine, ""),
@@ -279,24 +294,40 @@ func refusesWhatIsNotTheirs(t *testing.T, s *stack) {
 		"list by status":    query("by-status", "status_shard"),
 		"send to the queue": send(uploads), "receive from the queue": receive(uploads),
 		"send to the dead letters": send(deadLetters), "receive from the dead letters": receive(deadLetters),
+		"delete a dead letter": deleteMessage(deadLetters), "delete a message": deleteMessage(uploads),
+		"put a record": putItem, "pause the validator": pause,
 		"tell the bus": tell, "invoke a function": invokeReconciler,
 	}
 	may := map[string][]string{
 		"ApiRole": {"put into quarantine", "read a version of files", "remove a version of files",
 			"remove a version of quarantine", "list versions",
-			"read a record", "remove a record", "list an entry", "find bytes"},
-		"ValidatorRole": {"read quarantine", "read a version of quarantine", "put into files", "read files",
-			"remove a version of files", "remove a version of quarantine",
-			"list objects", "list versions", "read a record", "find bytes", "receive from the queue", "tell the bus"},
-		"ReconcilerRole": {"list versions", "read a record", "list by status", "send to the queue", "tell the bus"},
+			"read a record", "put a record", "remove a record", "list an entry", "find bytes"},
+		"ValidatorRole": {"read quarantine", "read a version of quarantine", "put into files", "read files", "put a note",
+			"remove a version of files", "remove a version of quarantine", "list objects", "list versions", "read a record",
+			"put a record", "find bytes", "receive from the queue", "delete a message", "tell the bus"},
+		"ReconcilerRole": {"list versions", "read a record", "put a record", "list by status", "send to the queue",
+			"tell the bus", "put a note", "put a listing", "put an audit", "read a note", "read files", "list objects",
+			"receive from the dead letters", "delete a dead letter"},
+		"OperatorLooks": {"read files", "put a listing", "read a note", "list objects", "list versions", "read a record",
+			"scan the table", "list by status", "receive from the dead letters"},
+		"OperatorActs": {"put an audit", "remove a version of files", "send to the queue", "delete a dead letter",
+			"put a record", "tell the bus", "pause the validator"},
+		"OperatorRechecks": {}, // the bucket's policy denies it what it is for
 	}
+	all := map[string]aws.Credentials{}
 	for _, role := range s.roles(t) {
+		all[role] = s.as(t, role)
+	}
+	for _, policy := range s.operators(t) {
+		all[policy] = s.person(t, policy)
+	}
+	for role, credentials := range all {
 		allowed, ok := may[role]
 		if !ok {
 			t.Errorf("what %s must be refused is not known", role)
 			continue
 		}
-		who := s.actor(s.as(t, role))
+		who := s.actor(credentials)
 		for what, act := range everything {
 			t.Run(role+" "+what, func(t *testing.T) {
 				err := act(t.Context(), who)

@@ -25,15 +25,21 @@ type rolePolicy struct {
 // roles are the logical names of all roles that the deployed template makes.
 func (s *stack) roles(t testing.TB) []string {
 	t.Helper()
+	return s.logical(t, "AWS::IAM::Role")
+}
+
+// logical are the logical names of all resources of a type, in order.
+func (s *stack) logical(t testing.TB, kind string) []string {
+	t.Helper()
 	var found []string
 	resources, _ := s.template["Resources"].(map[string]any)
 	for name, r := range resources {
-		if at(r, "Type") == "AWS::IAM::Role" {
+		if at(r, "Type") == kind {
 			found = append(found, name)
 		}
 	}
 	if len(found) == 0 {
-		t.Fatal("the deployed template has no roles")
+		t.Fatalf("the deployed template has no %s", kind)
 	}
 	slices.Sort(found)
 	return found
@@ -101,17 +107,57 @@ func (s *stack) as(t testing.TB, logical string) aws.Credentials {
 // for the account's root.
 func (s *stack) administrator(t testing.TB) aws.Credentials {
 	t.Helper()
-	const role = "administrator"
-	s.form(t, "iam", "CreateRole", map[string]string{"RoleName": role,
-		"AssumeRolePolicyDocument": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:root"},"Action":"sts:AssumeRole"}]}`}, nil)
-	all := rolePolicy{role: role, name: "all", Version: "2012-10-17",
-		Statement: []right{{"Effect": "Allow", "Action": "*", "Resource": "*"}}}
-	s.grant(t, all)
+	return s.personMay(t, "administrator", right{"Effect": "Allow", "Action": "*", "Resource": "*"})
+}
+
+// personMay makes a role of a person, with these statements, until the test ends.
+func (s *stack) personMay(t testing.TB, role string, statements ...right) aws.Credentials {
+	t.Helper()
+	s.newPerson(t, role)
+	p := rolePolicy{role: role, name: "own", Version: "2012-10-17", Statement: statements}
+	s.grant(t, p)
 	t.Cleanup(func() {
-		s.form(t, "iam", "DeleteRolePolicy", map[string]string{"RoleName": role, "PolicyName": all.name}, nil)
-		s.form(t, "iam", "DeleteRole", map[string]string{"RoleName": role}, nil)
+		s.form(t, "iam", "DeleteRolePolicy", map[string]string{"RoleName": role, "PolicyName": p.name}, nil)
 	})
 	return s.assume(t, role)
+}
+
+// newPerson makes a role that may do nothing, until the test ends.
+func (s *stack) newPerson(t testing.TB, role string) {
+	t.Helper()
+	s.form(t, "iam", "CreateRole", map[string]string{"RoleName": role,
+		"AssumeRolePolicyDocument": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:root"},"Action":"sts:AssumeRole"}]}`}, nil)
+	t.Cleanup(func() { s.form(t, "iam", "DeleteRole", map[string]string{"RoleName": role}, nil) })
+}
+
+// operators are the logical names of the policies for people.
+func (s *stack) operators(t testing.TB) []string {
+	t.Helper()
+	return s.logical(t, "AWS::IAM::ManagedPolicy")
+}
+
+// person gives credentials of a role to which one of the policies for people is attached, as an account would do it.
+func (s *stack) person(t testing.TB, policy string) aws.Credentials {
+	t.Helper()
+	attached := map[string]string{"RoleName": "person-" + policy, "PolicyArn": s.physical(t, policy)}
+	s.newPerson(t, attached["RoleName"])
+	s.form(t, "iam", "AttachRolePolicy", attached, nil)
+	t.Cleanup(func() { s.form(t, "iam", "DetachRolePolicy", attached, nil) })
+	return s.assume(t, attached["RoleName"])
+}
+
+// operatorRights gives the statements of one of the policies for people, as it is deployed.
+func (s *stack) operatorRights(t testing.TB, policy string) []right {
+	t.Helper()
+	var found struct {
+		Document string `xml:"GetPolicyVersionResult>PolicyVersion>Document"`
+	}
+	s.form(t, "iam", "GetPolicyVersion", map[string]string{"PolicyArn": s.physical(t, policy), "VersionId": "v1"}, &found)
+	text, err := url.QueryUnescape(found.Document)
+	check(t, err)
+	var p rolePolicy
+	check(t, json.Unmarshal([]byte(text), &p))
+	return p.Statement
 }
 
 func (s *stack) assume(t testing.TB, role string) aws.Credentials {

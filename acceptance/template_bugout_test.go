@@ -66,7 +66,7 @@ func TestWithBugoutThereIsNoTable(t *testing.T) {
 	}
 	var board struct{ Widgets []any }
 	if err := json.Unmarshal([]byte(d.properties("Dashboard")["DashboardBody"].(string)), &board); err != nil ||
-		len(board.Widgets) != 8 {
+		len(board.Widgets) != 9 {
 		t.Errorf("the dashboard has %d widgets, %v", len(board.Widgets), err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"hatchery/shared/attempts"
 	"hatchery/shared/records/dynamorecords"
 	"hatchery/shared/upload"
 )
@@ -192,7 +193,7 @@ func TestWhatIsLeftInTheBucketIsRemovedInTime(t *testing.T) {
 	for _, days := range []int{35, 60, 3650} {
 		d := deploy(t, fmt.Sprintf("QuarantineDays=%d", days), "FilesNoncurrentDays=44")
 		all := rules(d)
-		if len(all) != 3 {
+		if len(all) != 7 {
 			t.Errorf("rules %v", all)
 		}
 		expires := number(t, at(all["quarantine"], "ExpirationInDays"))
@@ -218,6 +219,31 @@ func TestWhatIsLeftInTheBucketIsRemovedInTime(t *testing.T) {
 			at(all["leftovers"], "Prefix") != nil {
 			t.Errorf("leftovers: %v", all["leftovers"])
 		}
+	}
+}
+
+// TestNotesAboutDeadLettersOutliveTheirMessages: what is of use only beside its message goes after it; who did what, and
+// what was discarded, stays for more than a year.
+func TestNotesAboutDeadLettersOutliveTheirMessages(t *testing.T) {
+	d := deploy(t)
+	all := rules(d)
+	twice := 2 * number(t, d.properties("DeadLetterQueue")["MessageRetentionPeriod"]) // a redrive begins anew
+	for id, want := range map[string]struct {
+		prefix string
+		days   int
+	}{
+		"attempts":     {attempts.Prefix, 35},
+		"snapshots":    {upload.DeadLetterPrefix + "snapshots/", 35},
+		"intents":      {upload.DeadLetterPrefix + "intents/", 35},
+		"dead-letters": {upload.DeadLetterPrefix, 400},
+	} {
+		if expires := number(t, at(all[id], "ExpirationInDays")); at(all[id], "Prefix") != want.prefix ||
+			expires != want.days || expires*day <= twice {
+			t.Errorf("%s: %v, want %s after %d days", id, all[id], want.prefix, want.days)
+		}
+	}
+	if number(t, at(all["dead-letters"], "NoncurrentVersionExpiration", "NoncurrentDays")) != 1 {
+		t.Errorf("an overwritten note stays: %v", all["dead-letters"])
 	}
 }
 

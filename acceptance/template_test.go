@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"hatchery/shared/config"
+	"hatchery/shared/upload"
 )
 
 const (
@@ -56,7 +57,7 @@ func (p parameter) fault(value string) string {
 		values = []string{""}
 	}
 	for _, v := range values {
-		if p.AllowedPattern != "" && !regexp.MustCompile(p.AllowedPattern).MatchString(v) {
+		if p.AllowedPattern != "" && !matches(p.AllowedPattern, v) {
 			return fmt.Sprintf("%q, which the pattern does not take", v)
 		}
 		if p.MaxLength > 0 && len(v) > p.MaxLength {
@@ -73,6 +74,20 @@ func (p parameter) fault(value string) string {
 		}
 	}
 	return ""
+}
+
+// beginsNot is the one thing in the patterns that Go's do not know: what the value begins with not.
+var beginsNot = regexp.MustCompile(`^\^\(\?!([a-z/-]+)\)`)
+
+// matches holds a value against a pattern of Java's.
+func matches(pattern, value string) bool {
+	if found := beginsNot.FindStringSubmatch(pattern); found != nil {
+		if strings.HasPrefix(value, found[1]) {
+			return false
+		}
+		pattern = "^" + strings.TrimPrefix(pattern, found[0])
+	}
+	return regexp.MustCompile(pattern).MatchString(value)
 }
 
 func TestEveryParameterIsShownOnceAndUsed(t *testing.T) {
@@ -106,9 +121,10 @@ func TestAValueThatTheFunctionsWouldRefuseIsRefusedBeforeAnythingIsMade(t *testi
 		"Policy": {"images", "[]"},
 		"TellBus": {"arn:aws:sqs:us-east-1:123456789012:q", "arn:aws:events:us-east-1:123456789012:event-bus/*",
 			"*"},
-		"BucketPrefix":     {"", "Uploads", "-a", "a-", "a.b", strings.Repeat("a", 35)},
-		"QuarantinePrefix": {"", "/", "/quarantine/", "quarantine", "a*/", "${aws:username}/", "a b/"},
-		"FilesPrefix":      {"", "/", "/files/", "files", "a?/"},
+		"BucketPrefix": {"", "Uploads", "-a", "a-", "a.b", strings.Repeat("a", 35)},
+		"QuarantinePrefix": {"", "/", "/quarantine/", "quarantine", "a*/", "${aws:username}/", "a b/",
+			upload.DeadLetterPrefix, upload.DeadLetterPrefix + "quarantine/"},
+		"FilesPrefix": {"", "/", "/files/", "files", "a?/", upload.DeadLetterPrefix, upload.DeadLetterPrefix + "files/"},
 		"KmsKeyArn": {"*", "alias/aws/s3", "arn:aws:kms:eu-central-1:123456789012:alias/x",
 			"arn:aws:kms:eu-central-1:123456789012:key/*"},
 		"OperatorRoleArn": {"*", "arn:aws:iam::123456789012:user/u", "arn:aws:iam::123456789012:role/*",
@@ -156,7 +172,8 @@ func TestValuesThatPeopleGiveAreTaken(t *testing.T) {
 		"TellBus": {"arn:aws:events:us-east-1:123456789012:event-bus/default",
 			"arn:aws-us-gov:events:us-gov-west-1:123456789012:event-bus/team/bus-1"},
 		"BucketPrefix":     {"a", "team-7", strings.Repeat("a", 34)},
-		"QuarantinePrefix": {"q/", "tenant_1/quarantine/"},
+		"QuarantinePrefix": {"q/", "tenant_1/quarantine/", "dead-letter/", "my-dead-letters/"},
+		"FilesPrefix":      {"f/", "a/dead-letters/"},
 		"KmsKeyArn":        {"arn:aws:kms:eu-central-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"},
 		"OperatorRoleArn":  {"arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/eu-central-1/AWSReservedSSO_Ops_0123456789abcdef"},
 		"DomainName":       {"files.example.com", "a-b.example.co.uk"},

@@ -92,15 +92,39 @@ func watched(t *testing.T, alarm map[string]any) string {
 	return strings.Join(parts, ", ")
 }
 
-// TestTheAlarmOfDeadLettersSaysWhatToType: a command that is whole as it comes, and changes nothing.
-func TestTheAlarmOfDeadLettersSaysWhatToType(t *testing.T) {
-	text := fmt.Sprint(deploy(t).properties("DeadLettersVisible")["AlarmDescription"])
-	if !strings.HasSuffix(text, ": aws sqs get-queue-attributes --region eu-central-1 --queue-url <DeadLetterQueue> "+
-		"--attribute-names All") || !strings.Contains(text, "docs/operations.md under DeadLettersVisible.") {
-		t.Errorf("it says: %s", text)
+// TestEachAlarmSaysWhatToTypeFirst: a command that is whole as it comes and changes nothing, and where the rest is.
+func TestEachAlarmSaysWhatToTypeFirst(t *testing.T) {
+	const hatchery = "AWS_REGION=eu-central-1 hatchery "
+	const reconcile = hatchery + "reconcile --stack prod --dry-run"
+	lines := func(function string, seconds int, pattern string) string {
+		return fmt.Sprintf("aws logs filter-log-events --region eu-central-1 --log-group-name /aws/lambda/prod/%s "+
+			"--start-time $(($(date +%%s) - %d))000 --filter-pattern '%s' --query 'events[].message' --output text",
+			function, seconds, pattern)
 	}
-	if len(text) > 800 { // CloudWatch takes 1,024 characters, and the queue's URL takes its part
-		t.Errorf("it is too long: %d", len(text))
+	of := deploy(t)
+	for id, command := range map[string]string{
+		"DeadLettersVisible": hatchery + "dlq ls --stack prod",
+		"QueueIsOld":         hatchery + "dlq watch --stack prod",
+		"ApiFails":           lines("api", 3600, "{ $.status >= 500 }"),
+		"ValidatorFails": lines("validator", 3600,
+			`?"Task timed out" ?"Runtime exited" ?panic ?"signal: killed" ?"cannot start"`),
+		"PendingTooLong":    reconcile,
+		"BytesAreLost":      reconcile,
+		"UnfinishedTooLong": reconcile,
+		"FilesAreMissing":   reconcile,
+		"ReconcilerFails":   lines("reconciler", 10800, `{ $.level = "ERROR" }`),
+		"ReconcilerIsSilent": "aws events list-rule-names-by-target --region eu-central-1 " +
+			"--target-arn <ReconcilerFunction.Arn>",
+	} {
+		text := fmt.Sprint(of.properties(id)["AlarmDescription"])
+		if !strings.HasSuffix(text, " Type first: "+command) ||
+			!strings.Contains(text, ". What to do: docs/operations.md#"+strings.ToLower(id)+". ") ||
+			strings.Contains(text, "hatchery show ID --stack prod.") != (command == reconcile) {
+			t.Errorf("%s says: %s", id, text)
+		}
+		if len(text) > 800 { // CloudWatch takes 1,024 characters, and a stack's name up to 128
+			t.Errorf("%s is too long: %d", id, len(text))
+		}
 	}
 }
 
@@ -159,7 +183,7 @@ func TestTheDashboardShowsTheAlarmsAndWhatTheFunctionsCount(t *testing.T) {
 	}
 	for _, metric := range []string{"Accepted", "Stored", "Rejected", "Late", "Orphan", "Failed", "Bytes",
 		"SecondsToVerdict", "Reenqueued", "NeverArrived", "Lost", "PendingTooLong", "UnfinishedTooLong", "OrphanObjects",
-		"LostRecords"} {
+		"LostRecords", "Redriven"} {
 		if !strings.Contains(text, `"`+metric+`"`) {
 			t.Errorf("%s is not shown", metric)
 		}
@@ -192,15 +216,20 @@ func TestEachLogIsItsFunctionsOwnAndEnds(t *testing.T) {
 func TestTheOutputsAreWhatAPersonNeedsNext(t *testing.T) {
 	d := deploy(t)
 	want := map[string]string{
-		"ApiUrl":             "<HttpApi.ApiEndpoint>",
-		"FirstCall":          "curl <HttpApi.ApiEndpoint>/ping",
-		"FirstUpload":        `curl -H "Authorization: Bearer $TOKEN" -F file=@cat.png "<HttpApi.ApiEndpoint>/files/demo/entries/1/images?image_name=cat.png"`,
-		"Bucket":             strings.TrimPrefix(bucketArn, "arn:aws:s3:::"),
-		"Table":              "<RecordsTable>",
-		"QueueUrl":           "prod-uploads", // Ref is its URL
-		"DeadLetterQueueUrl": "<DeadLetterQueue>",
-		"AlarmTopicArn":      "<AlarmTopic>",
-		"DashboardUrl":       "https://eu-central-1.console.aws.amazon.com/cloudwatch/home?region=eu-central-1#dashboards/dashboard/<Dashboard>",
+		"ApiUrl":                 "<HttpApi.ApiEndpoint>",
+		"FirstCall":              "curl <HttpApi.ApiEndpoint>/ping",
+		"FirstUpload":            `curl -H "Authorization: Bearer $TOKEN" -F file=@cat.png "<HttpApi.ApiEndpoint>/files/demo/entries/1/images?image_name=cat.png"`,
+		"Bucket":                 strings.TrimPrefix(bucketArn, "arn:aws:s3:::"),
+		"Table":                  "<RecordsTable>",
+		"QueueUrl":               "prod-uploads", // Ref is its URL
+		"DeadLetterQueueUrl":     "<DeadLetterQueue>",
+		"FirstLook":              "AWS_REGION=eu-central-1 hatchery dlq ls --stack prod",
+		"ValidatorMapping":       "<ValidatorFunctionArrived>",
+		"OperatorLooksPolicy":    "<OperatorLooks>",
+		"OperatorActsPolicy":     "<OperatorActs>",
+		"OperatorRechecksPolicy": "<OperatorRechecks>",
+		"AlarmTopicArn":          "<AlarmTopic>",
+		"DashboardUrl":           "https://eu-central-1.console.aws.amazon.com/cloudwatch/home?region=eu-central-1#dashboards/dashboard/<Dashboard>",
 	}
 	for name, output := range d.Outputs {
 		if got := d.resolve(output.Value); got != want[name] || output.Description == "" {

@@ -4,6 +4,7 @@ Each function below is one difference. The emulator's version is pinned: when a 
 that is used here is gone, starting it fails.
 """
 
+import base64
 import json
 import re
 import threading
@@ -113,6 +114,31 @@ def logs_are_written_to_streams():
     iam_actions.extract_resource_arn = extract
 
 
+def a_move_task_is_of_its_dead_letter_queue():
+    """Rights on a move task are rights on the queue that it empties, which the call or the task's handle names."""
+    plain = iam_actions.extract_resource_arn
+
+    def extract(service, method, path, headers, body, *rest, **named):
+        if service == "sqs" and headers.get("x-amz-target", "").endswith(("MessageMoveTask", "MessageMoveTasks")):
+            asked = json.loads(body)
+            return asked.get("SourceArn") or json.loads(base64.b64decode(asked["TaskHandle"]))["sourceArn"]
+        return plain(service, method, path, headers, body, *rest, **named)
+
+    iam_actions.extract_resource_arn = extract
+
+
+def one_mapping_is_read_and_changed():
+    """A mapping under its id has actions of its own; here each GET was a list, and PUT was nobody's to forbid."""
+    plain = iam_actions._lambda_action
+
+    def action(method, path):
+        if re.search("/event-source-mappings/[^/]+$", path):
+            return {"GET": "Get", "PUT": "Update", "DELETE": "Delete"}[method] + "EventSourceMapping"
+        return plain(method, path)
+
+    iam_actions._lambda_action = action
+
+
 def an_api_has_the_routes_of_its_definition():
     """SAM writes an HTTP API's routes into its Body, which was passed over."""
     handlers = provisioners._RESOURCE_HANDLERS["AWS::ApiGatewayV2::Api"]
@@ -201,6 +227,8 @@ if __name__ == "__main__":
     a_mapping_is_bounded_by_a_number()
     a_table_is_protected_by_a_boolean()
     logs_are_written_to_streams()
+    a_move_task_is_of_its_dead_letter_queue()
+    one_mapping_is_read_and_changed()
     an_api_has_the_routes_of_its_definition()
     a_preflight_is_the_functions_to_answer()
     a_condition_may_split_a_text()

@@ -12,7 +12,7 @@ import (
 var notInDev = map[string]bool{
 	"HATCHERY_BUCKET": true, "HATCHERY_RECORDS": true, "HATCHERY_TABLE": true, "HATCHERY_APPLICATION_URL": true,
 	"HATCHERY_QUEUE_URL": true, "HATCHERY_VISIBILITY_SECONDS": true, "HATCHERY_MAX_RECEIVES": true,
-	"HATCHERY_SURVEY_DAYS": true, "HATCHERY_EVENT_BUS": true, "HATCHERY_STACK": true,
+	"HATCHERY_SURVEY_DAYS": true, "HATCHERY_CLEAR_OBSOLETE": true, "HATCHERY_EVENT_BUS": true, "HATCHERY_STACK": true,
 }
 
 // inDev is what a setting is to dev besides what it is in AWS.

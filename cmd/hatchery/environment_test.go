@@ -22,7 +22,7 @@ var aValue = map[string]string{
 	"HATCHERY_VALIDATOR_SECONDS": "90", "HATCHERY_READ_RATE": "30000000", "HATCHERY_FORM_SECONDS": "60",
 	"HATCHERY_QUARANTINE_DAYS": "90", "HATCHERY_QUEUE_URL": "https://sqs.example.com/1/q",
 	"HATCHERY_VISIBILITY_SECONDS": "90",
-	"HATCHERY_MAX_RECEIVES":       "7", "HATCHERY_SURVEY_DAYS": "2", "HATCHERY_EVENT_BUS": "prod",
+	"HATCHERY_MAX_RECEIVES":       "7", "HATCHERY_SURVEY_DAYS": "2", "HATCHERY_CLEAR_OBSOLETE": "true", "HATCHERY_EVENT_BUS": "prod",
 	"HATCHERY_STACK":      "prod",
 	"HATCHERY_BUGOUT_URL": "http://127.0.0.1:3", "HATCHERY_BUGOUT_APPLICATION_ID": broodApplication,
 	"HATCHERY_BUGOUT_TOKEN":  broodToken,
@@ -39,7 +39,7 @@ func devWith(t *testing.T, changes map[string]string) config.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	settings.SurveyTime, settings.Stack = 0, "" // which functions alone read
+	settings.SurveyTime, settings.ClearObsolete, settings.Stack = 0, false, "" // which functions alone read
 	return onStack(settings, local.Endpoints{Bucket: local.Bucket, App: "http://127.0.0.1:4"})
 }
 

@@ -70,7 +70,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"HATCHERY_LEGACY_PREFIX": "dev/", "HATCHERY_APPLICATION": "spire", "HATCHERY_GRANT_SECONDS": "10",
 		"HATCHERY_FORM_SECONDS": "3600", "HATCHERY_QUARANTINE_DAYS": "35",
 		"HATCHERY_QUEUE_URL":          "https://sqs.eu-central-1.amazonaws.com/123456789012/uploads",
-		"HATCHERY_VISIBILITY_SECONDS": "361", "HATCHERY_MAX_RECEIVES": "7", "HATCHERY_SURVEY_DAYS": "30",
+		"HATCHERY_VISIBILITY_SECONDS": "361", "HATCHERY_MAX_RECEIVES": "7", "HATCHERY_SURVEY_DAYS": "30", "HATCHERY_CLEAR_OBSOLETE": "true",
 		"HATCHERY_EVENT_BUS": "default", "HATCHERY_STACK": "uploads-prod",
 	}.get)
 	if err != nil {
@@ -89,7 +89,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		ReadRate:      100_000,
 		FormTime:      time.Hour, QuarantineDays: 35, QueueURL: "https://sqs.eu-central-1.amazonaws.com/123456789012/uploads",
 		VisibilityTime: 361 * time.Second,
-		MaxReceives:    7, SurveyTime: 30 * 24 * time.Hour, EventBus: "default", Stack: "uploads-prod",
+		MaxReceives:    7, SurveyTime: 30 * 24 * time.Hour, ClearObsolete: true, EventBus: "default", Stack: "uploads-prod",
 		Bugout: config.Bugout{URL: "https://auth.example.com", ApplicationID: uuid,
 			Token: config.NewSecret(strings.ReplaceAll(uuid, "-", ""))},
 		Legacy: config.Legacy{Bucket: "hatchery-files", Prefix: "dev"}}
@@ -180,6 +180,7 @@ func TestWhatIsNotAcceptedIsAFault(t *testing.T) {
 		"HATCHERY_VISIBILITY_SECONDS":    {"0", "43201", "x"},
 		"HATCHERY_MAX_RECEIVES":          {"4", "1001", "x"},
 		"HATCHERY_SURVEY_DAYS":           {"0", "91", "x"},
+		"HATCHERY_CLEAR_OBSOLETE":        {"yes", "1", "TRUE"},
 		"HATCHERY_EVENT_BUS":             {"a b", "größe", strings.Repeat("a", 401)},
 	} {
 		for _, value := range values {

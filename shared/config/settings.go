@@ -82,6 +82,8 @@ type Config struct {
 	MaxReceives    int
 	// SurveyTime is how long after the beginning of one survey of everything the schedule begins the next.
 	SurveyTime time.Duration
+	// ClearObsolete: the scheduled reconciler discards obsolete dead letters.
+	ClearObsolete bool
 	// EventBus is the name or ARN of the EventBridge bus that is told of verdicts; "" is none.
 	EventBus string
 	// Stack names the deployment in its metrics.
@@ -233,6 +235,15 @@ var settings = []Setting{
 		Default:  "7",
 		Accepted: "a number from 1 to 90",
 		set:      number(func(c *Config) *time.Duration { return &c.SurveyTime }, 1, 90, 24*time.Hour)},
+	{Name: "HATCHERY_CLEAR_OBSOLETE",
+		Meaning: "Whether the scheduled reconciler discards dead letters that are obsolete: their uploads have come to " +
+			"their end.",
+		Default:  "false",
+		Accepted: "true or false",
+		set: func(c *Config, v string) string {
+			c.ClearObsolete = v == "true"
+			return unless(v == "true" || v == "false", v)
+		}},
 	{Name: "HATCHERY_EVENT_BUS",
 		Meaning:  "The EventBridge bus that is notified of every verdict.",
 		Default:  "none: nobody is notified",
