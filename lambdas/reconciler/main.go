@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,13 +15,21 @@ import (
 	"hatchery/shared/reconcile"
 )
 
+// operator is what the trace of a discard names.
+const operator = "the reconciler"
+
 func main() { bootstrap.Main(build, config.Messages) }
 
 func build(d *bootstrap.Dependencies) (any, error) {
 	reconciler := d.Reconciler()
 	return func(ctx context.Context, event json.RawMessage) (reconcile.Report, error) {
+		var cleared error
+		if d.Settings.ClearObsolete {
+			cleared = clearObsolete(ctx, d)
+		}
 		report, err := reconciler.Scheduled(ctx, d.Records,
 			reconcile.Options{SurveyEvery: surveyEvery(event, d.Settings.SurveyTime)})
+		err = errors.Join(err, cleared)
 		d.Metrics.Reconciled(report)
 		summary := report
 		summary.Findings = nil // each has a line of its own
@@ -30,6 +39,23 @@ func build(d *bootstrap.Dependencies) (any, error) {
 		}
 		return report, nil
 	}, nil
+}
+
+// clearObsolete discards the dead letters with which nothing is left to do. It leaves most of the time to the run.
+func clearObsolete(ctx context.Context, d *bootstrap.Dependencies) error {
+	if end, bounded := ctx.Deadline(); bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/4)
+		defer cancel()
+	}
+	dead, err := d.Queue().DeadLetterQueue(ctx)
+	if err == nil {
+		_, err = d.Review(dead, operator).ClearObsolete(ctx)
+	}
+	if err != nil {
+		d.Log.ErrorContext(ctx, "reconcile: clear obsolete dead letters failed", "error", err)
+	}
+	return err
 }
 
 // surveyEvery is the setting, or 0 for a person who does not want to wait so long:
