@@ -253,7 +253,7 @@ func monthTable(t *testing.T, x template) string {
 	}
 	row("metrics with an alarm", alarms, priceAlarm)
 	row("dashboards", dashboards, priceDashboard)
-	row("metrics, if every reason of refusal occurs", metrics, priceMetric)
+	row("metrics, if every reason of refusal and count of redrives occurs", metrics, priceMetric)
 	row("empty receptions: five pollers, each every 20 seconds", polls, priceQueue)
 	fmt.Fprintf(&b, "| **in all** | | **$%.2f** |\n", total)
 	return b.String()

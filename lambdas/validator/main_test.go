@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"hatchery/lambdas/bootstrap/bootstraptest"
 	"hatchery/shared/arrival"
+	"hatchery/shared/attempts"
 	"hatchery/shared/local/locals3"
 	"hatchery/shared/upload"
 )
@@ -117,14 +119,22 @@ func TestABatchIsJudgedToldAndCounted(t *testing.T) {
 	}
 	stored, rejected := f.accept(t, picture.Bytes()), f.accept(t, []byte("<script>"))
 
+	twice := "2"
 	reply := f.invoke(t, events.SQSMessage{MessageId: "unreadable", Body: "no JSON",
-		Attributes: map[string]string{"ApproximateReceiveCount": "5"}})
-	if reply != `{"batchItemFailures":[{"itemIdentifier":"unreadable"}]}` {
+		Attributes: map[string]string{"ApproximateReceiveCount": "5"}},
+		events.SQSMessage{MessageId: "redriven", Body: "no JSON", Attributes: map[string]string{"ApproximateReceiveCount": "1"},
+			MessageAttributes: map[string]events.SQSMessageAttribute{
+				arrival.RedriveAttribute: {DataType: "Number", StringValue: &twice}}})
+	if reply != `{"batchItemFailures":[{"itemIdentifier":"unreadable"},{"itemIdentifier":"redriven"}]}` {
 		t.Errorf("the reply is %s; the log:\n%s", reply, f.Stderr.String())
 	}
 	if log := f.Stderr.String(); !strings.Contains(log,
 		`"message":"last of 5 receptions; a dead letter within 1801 s","message_id":"unreadable"`) {
 		t.Errorf("the log does not say what becomes of it:\n%s", log)
+	}
+	kept, err := f.Notes.List(t.Context(), attempts.Prefix, "", 10)
+	if err != nil || !slices.Equal(kept.Keys, []upload.Key{attempts.Key("", "unreadable", 5)}) {
+		t.Errorf("why messages died is kept in %+v, %v", kept, err)
 	}
 	for ref, want := range map[upload.Ref]upload.Status{stored: upload.Stored, rejected: upload.Rejected} {
 		if r, err := f.Records.Get(t.Context(), ref); err != nil || r.Status != want {
@@ -138,7 +148,7 @@ func TestABatchIsJudgedToldAndCounted(t *testing.T) {
 	}
 	counted := f.Stdout.String()
 	for _, want := range []string{`"Stored":1`, `"Rejected":1`, `"Code":"type_mismatch"`, `"Failed":1`,
-		`"SecondsToVerdict":`} {
+		`"SecondsToVerdict":`, `"Redriven":1`, `"Redrives":"2"`} {
 		if !strings.Contains(counted, want) {
 			t.Errorf("not counted: %s in\n%s", want, counted)
 		}

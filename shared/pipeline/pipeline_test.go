@@ -11,7 +11,9 @@ import (
 
 	"hatchery/shared/config"
 	"hatchery/shared/pipeline"
+	"hatchery/shared/upload"
 	"hatchery/shared/uploadtest"
+	"hatchery/shared/validator"
 )
 
 // compose composes a deployment of these settings, and name, value, … in their places.
@@ -68,6 +70,9 @@ func TestTheSettingsReachWhatIsComposed(t *testing.T) {
 	if v.MaxReceives != 6 || v.Visibility != 100*time.Second {
 		t.Errorf("the validator is told of %d receptions, %s apart", v.MaxReceives, v.Visibility)
 	}
+	if c.Notes == nil || v.Attempts != validator.Attempts(c.Notes) {
+		t.Errorf("attempts are kept by %+v, notes by %+v", v.Attempts, c.Notes)
+	}
 	if c.Uploads.Layout.Quarantine != "q/" || v.Layout != c.Uploads.Layout || r.Layout != c.Uploads.Layout ||
 		v.Bucket != "bucket-1" || r.Bucket != "bucket-1" || r.Region != "eu-south-1" {
 		t.Errorf("not one place: %+v, %+v, %+v", c.Uploads, v, r)
@@ -89,5 +94,16 @@ func TestAnotherEndpointOfS3IsSpokenToInPathStyle(t *testing.T) {
 	}
 	if other := pipeline.S3Client(aws.Config{}, at).Options(); !other.UsePathStyle {
 		t.Error("another endpoint is not")
+	}
+}
+
+func TestTheValidatorTellsWhoeverWasNamed(t *testing.T) {
+	observed, redriven := 0, 0
+	v := compose(t, 1).Validator(pipeline.ValidatorOptions{
+		Observe: func(upload.Outcome, error) { observed++ }, ObserveRedriven: func(n int) { redriven = n }})
+	v.Observe(upload.Outcome{}, nil)
+	v.ObserveRedriven(3)
+	if observed != 1 || redriven != 3 {
+		t.Errorf("heard of %d outcomes, and of a message that was sent again %d times", observed, redriven)
 	}
 }
