@@ -73,7 +73,7 @@ func deploy(t *testing.T, uploads samples.Uploads) deployment {
 	reconciler := c.Reconciler()
 	return deployment{records: records, functions: map[string]function{
 		"api":       adapter.Invoke,
-		"validator": of(c.Validator(nil).Handle),
+		"validator": of(c.Validator(pipeline.ValidatorOptions{}).Handle),
 		"reconciler": of(func(ctx context.Context, _ json.RawMessage) (reconcile.Report, error) {
 			return reconciler.Scheduled(ctx, records, reconcile.Options{})
 		}),

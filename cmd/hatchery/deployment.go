@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"time"
@@ -29,6 +30,8 @@ type deployment struct {
 	*pipeline.Components
 	// close closes the records.
 	close func() error
+	// operator says who acts: in AWS the caller's ARN, which AWS is asked for, else the user's name.
+	operator func(context.Context) (string, error)
 }
 
 // compose composes a deployment. cloud reaches AWS, or what stands for it here.
@@ -46,42 +49,106 @@ func closeNothing() error { return nil }
 
 // deploymentFlags say which deployment is meant.
 type deploymentFlags struct {
-	// data is the folder of a running dev; "" is the deployment of the environment.
-	data string
+	// stack names the deployment in CloudFormation, and data is the folder of a running dev; without both it is the
+	// deployment of the environment.
+	stack, data string
 	// records is what that dev keeps its records in.
 	records string
 	// bugout goes before the environment's settings of Bugout.
 	bugout bugoutFlags
 }
 
-// openDeployment composes what a command works on. It calls AWS for credentials alone.
+// addDeploymentFlags adds the flags that say which deployment a command works on.
+func addDeploymentFlags(flags textFlags, f *deploymentFlags) {
+	flags.StringVar(&f.stack, "stack", "",
+		"the `name` of the deployment's stack in CloudFormation (default: the deployment of the environment)")
+	flags.StringVar(&f.data, "data", "", "instead of one in AWS: the data `folder` of a running hatchery dev")
+	flags.StringVar(&f.records, "records", "",
+		"with --data: the `store` that keeps that dev's records, sqlite, dynamodb or bugout (default sqlite)")
+	f.bugout.addServer(flags)
+	f.bugout.addApplication(flags)
+}
+
+// check looks at the flags alone.
+func (f deploymentFlags) check() error {
+	switch {
+	case f.stack != "" && f.data != "":
+		return usage("--stack names a deployment in AWS, and --data one on this machine: give one of them")
+	case f.records != "" && f.data == "":
+		return usage("--records belongs to --data: the environment says it with HATCHERY_RECORDS, and a stack with Records")
+	case f.data != "" && f.bugout != (bugoutFlags{}):
+		return usage("--url, --application and --token-file are about a deployment in AWS, " +
+			"and not about --data, whose hatchery dev has Bugout's stand-in")
+	}
+	return nil
+}
+
+// openDeployment composes what a command works on, once f.check found nothing. It calls AWS for credentials, and with
+// --stack for that.
 func openDeployment(ctx context.Context, f deploymentFlags, term terminal) (*deployment, error) {
 	if f.data != "" {
 		return localDeployment(ctx, f, term)
 	}
+	if f.stack == "" {
+		settings, err := f.settings(term)
+		if err != nil {
+			return nil, err
+		}
+		cloud, err := loadAWS(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return cloudDeployment(ctx, settings, cloud, term)
+	}
+	cloud, err := loadAWSWithCredentials(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := describeStack(ctx, cloud, f.stack)
+	if err != nil {
+		return nil, err
+	}
+	term.getenv = found.getenv
+	settings, err := f.settings(term)
+	if err != nil {
+		return nil, err
+	}
+	return cloudDeployment(ctx, settings, cloud, term)
+}
+
+// settings are those of a deployment in AWS, the flags about Bugout over them.
+func (f deploymentFlags) settings(term terminal) (config.Config, error) {
 	getenv := term.getenv
 	if getenv("HATCHERY_RECORDS") == config.RecordsBugout {
 		var err error
 		if getenv, err = f.bugout.over(term); err != nil {
-			return nil, err
+			return config.Config{}, err
 		}
 	} else if f.bugout != (bugoutFlags{}) {
-		return nil, usage("--url, --application and --token-file are about Bugout, and HATCHERY_RECORDS is not bugout")
+		return config.Config{}, usage("--url, --application and --token-file are about Bugout, " +
+			"and HATCHERY_RECORDS is not bugout")
 	}
 	settings, err := config.Load(getenv, config.Messages)
-	if err != nil {
-		return nil, usage("the settings of the deployment have faults "+
-			"(or --data names the folder of a running hatchery dev):\n%w", f.bugout.named(faultsOf(err)))
+	if err == nil {
+		return settings, nil
 	}
-	cloud, err := loadAWS(ctx)
-	if err != nil {
-		return nil, err
+	faults := f.bugout.named(faultsOf(err))
+	if f.stack != "" {
+		return config.Config{}, usage("the settings that the stack %q gives its functions have faults:\n%w", f.stack, faults)
 	}
+	return config.Config{}, usage("the settings of the deployment have faults "+
+		"(or --stack names its stack, or --data the folder of a running hatchery dev):\n%w", faults)
+}
+
+// cloudDeployment is one in AWS.
+func cloudDeployment(ctx context.Context, settings config.Config, cloud aws.Config, term terminal) (
+	*deployment, error) {
 	var records upload.Records
 	switch settings.Records {
 	case config.RecordsDynamoDB:
 		records = tableRecords(dynamodb.NewFromConfig(cloud), settings.Table, operatorsLog(term))
 	case config.RecordsBugout:
+		var err error
 		if records, err = bugoutStore(operatorsBugout(settings.Bugout, term)); err != nil {
 			return nil, err
 		}
@@ -92,7 +159,8 @@ func openDeployment(ctx context.Context, f deploymentFlags, term terminal) (*dep
 	if err := haveCredentials(ctx, cloud); err != nil {
 		return nil, err
 	}
-	return &deployment{composeQuiet(settings, cloud, records), closeNothing}, nil
+	return &deployment{Components: composeQuiet(settings, cloud, records), close: closeNothing,
+		operator: func(ctx context.Context) (string, error) { return callerARN(ctx, cloud) }}, nil
 }
 
 // credentialsWithin bounds the search for credentials: some are fetched.
@@ -148,7 +216,8 @@ func localDeployment(ctx context.Context, f deploymentFlags, term terminal) (*de
 	if err != nil {
 		return nil, err
 	}
-	return &deployment{composeQuiet(onStack(settings, at), at.AWS(), store.records), store.close}, nil
+	return &deployment{Components: composeQuiet(onStack(settings, at), at.AWS(), store.records), close: store.close,
+		operator: func(context.Context) (string, error) { return userHere(user.Current), nil }}, nil
 }
 
 // openedStore is a store with what to call when it is done with.

@@ -222,7 +222,7 @@ func stackHandlers(c *pipeline.Components, stack *local.Stack, stopping <-chan s
 	if err != nil {
 		return local.Handlers{}, err
 	}
-	return local.Handlers{API: handler, Validate: c.Validator(nil).Handle,
+	return local.Handlers{API: handler, Validate: c.Validator(pipeline.ValidatorOptions{}).Handle,
 		NeedsWork: func(ctx context.Context, key, version string) (bool, error) {
 			return c.Uploads.NeedsWork(ctx, upload.Key(key), upload.Version(version))
 		}}, nil

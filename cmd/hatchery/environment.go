@@ -35,7 +35,8 @@ The commands read
   dev          all of them; those with a * have no effect, because dev has its own or
                does without, but their faults are reported
   check        HATCHERY_POLICY
-  reconcile    those of the deployment's functions, unless --data names a dev
+  reconcile    those of the deployment's functions, unless --stack names its stack,
+               which has them, or --data a dev
   migrate      HATCHERY_TABLE and HATCHERY_BUGOUT_…, as far as its flags leave them out;
                with --check-objects or --validate those of the deployment's functions
   bugout       HATCHERY_BUGOUT_…, as far as its flags leave them out

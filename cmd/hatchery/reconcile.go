@@ -40,16 +40,17 @@ records without their bytes. It counts the messages in the dead-letter queue, wh
 the redrive policy of the validator's queue; it looks at none of them, and receives
 nothing.
 
-The deployment is that of the environment (the settings HATCHERY_… of its functions,
-and AWS's own), or the hatchery dev that runs on the folder --data. With
-HATCHERY_RECORDS=bugout a function's environment names a secret, which is read in AWS
-alone: give the token with --token-file.
+The deployment is that of --stack, whose settings are read from the stack; or that of the
+environment (the settings HATCHERY_… of its functions, and AWS's own); or the hatchery
+dev that runs on the folder --data. With records in Bugout a function's environment names
+a secret, which is read in AWS alone: give the token with --token-file.
 
 It exits 0 when nothing needs a person, 1 when something does (dead letters that wait
 included), 2 when it was used wrongly, and 3 when another system failed, or the dead
 letters could not be counted; what was found is printed all the same.`,
 		Example: `  hatchery reconcile --dry-run
   hatchery reconcile --json | jq '.findings[] | select(.what == "orphan_object")'
+  hatchery reconcile --stack hatchery
   hatchery reconcile --data .hatchery --older-than 1m
   hatchery reconcile --token-file token --dry-run`,
 		Args: noArguments,
@@ -65,12 +66,7 @@ letters could not be counted; what was found is printed all the same.`,
 	flags := command.Flags()
 	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be done, and do nothing")
 	flags.BoolVar(&f.json, "json", false, "print the report as one JSON object")
-	flags.StringVar(&f.data, "data", "",
-		"the data `folder` of a running hatchery dev (default: the deployment of the environment)")
-	flags.StringVar(&f.records, "records", "",
-		"with --data: the `store` that keeps that dev's records, sqlite, dynamodb or bugout (default sqlite)")
-	f.bugout.addServer(flags)
-	f.bugout.addApplication(flags)
+	addDeploymentFlags(flags, &f.deploymentFlags)
 	flags.StringVar(&f.resume, "resume", "", "go on where an earlier run ended: the `text` that it printed")
 	flags.IntVar(&f.maxRecords, "max-records", 0, "look at no more than `n` pending and as many stored records")
 	flags.IntVar(&f.maxObjects, "max-objects", 0, "look at no more than `n` versions in the bucket")
@@ -83,12 +79,10 @@ letters could not be counted; what was found is printed all the same.`,
 
 // check looks at the flags alone. olderThan says whether that one was given.
 func (f reconcileFlags) check(olderThan bool) error {
+	if err := f.deploymentFlags.check(); err != nil {
+		return err
+	}
 	switch {
-	case f.records != "" && f.data == "":
-		return usage("--records belongs to --data: the environment says it with HATCHERY_RECORDS")
-	case f.data != "" && f.bugout != (bugoutFlags{}):
-		return usage("--url, --application and --token-file are about the deployment of the environment, " +
-			"and not about --data, whose hatchery dev has Bugout's stand-in")
 	case f.maxRecords < 0 || f.maxObjects < 0 || f.within < 0:
 		return usage("--max-records, --max-objects and --within: found a number below 0; accepted: 0 (no bound) and above")
 	case olderThan && f.olderThan < 0:

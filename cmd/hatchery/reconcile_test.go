@@ -23,6 +23,7 @@ import (
 
 	"hatchery/shared/arrival"
 	"hatchery/shared/local"
+	"hatchery/shared/pipeline"
 	"hatchery/shared/reconcile"
 	"hatchery/shared/records/sqliterecords"
 )
@@ -73,7 +74,7 @@ func TestALostMessageIsMadeUpForBesideARunningDev(t *testing.T) {
 	}
 	at := stack.Endpoints()
 	composed := compose(onStack(settings, at), at.AWS(), records, log)
-	if v := composed.Validator(nil); v.MaxReceives == 0 || v.MaxReceives != at.MaxReceives ||
+	if v := composed.Validator(pipeline.ValidatorOptions{}); v.MaxReceives == 0 || v.MaxReceives != at.MaxReceives ||
 		v.Visibility != at.Visibility {
 		t.Errorf("the validator is told of %d receptions, %s apart; the queue has %d, %s", v.MaxReceives, v.Visibility,
 			at.MaxReceives, at.Visibility)

@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"io"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"hatchery/shared/emf"
@@ -69,6 +70,18 @@ func (m Metrics) Validated(o upload.Outcome, err error) {
 		m.emit(count("Orphan"))
 	case upload.ResultAlreadySettled, upload.ResultDeleted, upload.ResultGone, upload.ResultForeign:
 	}
+}
+
+// Redriven counts a message that an operator sent again, by how often; it is for
+// validator.Validator.
+func (m Metrics) Redriven(redrives int) {
+	often := "3 or more"
+	if redrives < 3 {
+		often = strconv.Itoa(redrives)
+	}
+	redriven := count("Redriven")
+	redriven.Also = []emf.Dimension{{Name: "Redrives", Value: often}}
+	m.emit(redriven)
 }
 
 // Reconciled counts what one run of the reconciler did, and what the walk and the

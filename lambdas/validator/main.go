@@ -2,10 +2,14 @@
 // arrived in quarantine. Its settings are in docs/settings.md.
 package main
 
-import "hatchery/lambdas/bootstrap"
+import (
+	"hatchery/lambdas/bootstrap"
+	"hatchery/shared/pipeline"
+)
 
 func main() { bootstrap.Main(build) }
 
 func build(d *bootstrap.Dependencies) (any, error) {
-	return d.Validator(d.Metrics.Validated).Handle, nil
+	return d.Validator(pipeline.ValidatorOptions{Observe: d.Metrics.Validated,
+		ObserveRedriven: d.Metrics.Redriven}).Handle, nil
 }

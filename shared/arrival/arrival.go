@@ -38,6 +38,9 @@ const createdPrefix = "ObjectCreated:"
 // sending it would multiply them.
 const ResendAttribute = "hatchery-reenqueued"
 
+// RedriveAttribute is the SQS message attribute, a number, of a dead letter that an operator sent again: how often.
+const RedriveAttribute = "hatchery-redriven"
+
 // ErrNotNotification is wrapped by Parse when the body as a whole is not a notification of S3.
 var ErrNotNotification = errors.New("not an S3 notification")
 

@@ -49,7 +49,8 @@ type Failure struct {
 	Cause string `json:"cause"`
 }
 
-// Key is where an attempt lies. The id is "" for a message that names no upload.
+// Key is where an attempt lies. The id is the first that the message names in the
+// deployment's own quarantine, "" where it names none or cannot be read.
 func Key(id upload.ID, message string, receive int) upload.Key {
 	return upload.Key(Folder(id, message) + strconv.Itoa(receive))
 }

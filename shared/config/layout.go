@@ -17,12 +17,19 @@ func layoutFaults(l upload.Layout) []policy.Fault {
 			len(prefix) >= 200 {
 			faults = append(faults, policy.Fault{Setting: p.setting, Found: fmt.Sprintf("%q", p.value),
 				Accepted: `1 to 200 characters of A-Z a-z 0-9 _ - . /, not beginning with "/" and ending in "/"`})
+		} else if overlap(p.value, upload.DeadLetterPrefix) {
+			faults = append(faults, policy.Fault{Setting: p.setting, Found: fmt.Sprintf("%q", p.value),
+				Accepted: "a prefix that does not begin with " + upload.DeadLetterPrefix +
+					", where the notes about dead letters lie"})
 		}
 	}
-	if strings.HasPrefix(l.Quarantine, l.Files) || strings.HasPrefix(l.Files, l.Quarantine) {
+	if overlap(l.Quarantine, l.Files) {
 		faults = append(faults, policy.Fault{Setting: "HATCHERY_FILES_PREFIX",
 			Found:    fmt.Sprintf("%q beside quarantine %q", l.Files, l.Quarantine),
 			Accepted: "two prefixes of which neither begins with the other, quarantine/ and files/ for instance"})
 	}
 	return faults
 }
+
+// overlap says whether one prefix begins with the other.
+func overlap(a, b string) bool { return strings.HasPrefix(a, b) || strings.HasPrefix(b, a) }

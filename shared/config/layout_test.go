@@ -30,6 +30,13 @@ func TestALayoutIsRefusedWithEveryFault(t *testing.T) {
 		{"same/", "same/", []string{files}},
 		{"files/quarantine/", "files/", []string{files}},
 		{"quarantine/", "quarantine/files/", []string{files}},
+		{"dead-letters/", "files/", []string{quarantine}},
+		{"dead-letters/quarantine/", "files/", []string{quarantine}},
+		{"quarantine/", "dead-letters/", []string{files}},
+		{"quarantine/", "dead-letters/attempts/", []string{files}},
+		{"dead-letters/a/", "dead-letters/b/", []string{quarantine, files}},
+		{"dead-letters-2/", "dead/", nil},
+		{"dead-letter/", "letters/dead-letters/", nil},
 		{"/q/", "/f/", []string{quarantine, files}},
 		{"/", "/f/", []string{quarantine, files, files}},
 	} {

@@ -125,7 +125,7 @@ var settings = []Setting{
 		Meaning: "Where in the bucket bytes arrive.",
 		Default: upload.DefaultLayout.Quarantine,
 		Accepted: `1 to 200 characters of A-Z a-z 0-9 _ - . /, not beginning with "/" and ending in "/"; ` +
-			"neither prefix begins with the other",
+			"neither prefix begins with the other, or with dead-letters/",
 		set: func(c *Config, v string) string { c.Layout.Quarantine = v; return "" }},
 	{Name: "HATCHERY_FILES_PREFIX",
 		Meaning:  "Where in the bucket stored files lie.",

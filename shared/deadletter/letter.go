@@ -3,6 +3,7 @@ package deadletter
 import (
 	"time"
 
+	"hatchery/shared/arrival"
 	"hatchery/shared/attempts"
 	"hatchery/shared/policy"
 	"hatchery/shared/queue"
@@ -123,4 +124,4 @@ const (
 // RedriveAttribute is the message attribute, a number, of a message that an operator sent
 // again: how often. The reconciler's own mark is left out, because it would let the message
 // be tried three times only.
-const RedriveAttribute = "hatchery-redriven"
+const RedriveAttribute = arrival.RedriveAttribute

@@ -43,6 +43,8 @@ type Dependencies struct {
 type Components struct {
 	Uploads *upload.Pipeline
 	Objects *s3objects.Store
+	// Notes are those about dead letters, in the same bucket.
+	Notes *s3objects.Notes
 
 	settings config.Config
 	d        Dependencies
@@ -50,7 +52,8 @@ type Components struct {
 
 // New composes what all programs need. It connects to nothing: the first call does.
 func New(settings config.Config, d Dependencies) *Components {
-	c := &Components{settings: settings, d: d, Objects: s3objects.New(d.S3, settings.Bucket)}
+	c := &Components{settings: settings, d: d, Objects: s3objects.New(d.S3, settings.Bucket),
+		Notes: s3objects.NewNotes(d.S3, settings.Bucket)}
 	c.Uploads = &upload.Pipeline{Policy: settings.Policy, Layout: settings.Layout, Records: d.Records, Objects: c.Objects,
 		Now: time.Now, NewID: upload.NewID, TombstoneLife: upload.TombstoneLife(settings.QuarantineDays)}
 	if legacy := settings.Legacy; legacy.Bucket != "" {
@@ -96,16 +99,23 @@ func (c *Components) API(o APIOptions) (http.Handler, error) {
 // messagesAtOnce is how many messages of a batch are judged at once.
 const messagesAtOnce = 4
 
-// Validator composes what judges messages. observe, when set, hears what became of each.
-func (c *Components) Validator(observe func(upload.Outcome, error)) *validator.Validator {
+// ValidatorOptions are what differs between those who judge messages. Zero values are the
+// defaults of [validator.Validator].
+type ValidatorOptions struct {
+	Observe         func(upload.Outcome, error)
+	ObserveRedriven func(redrives int)
+}
+
+// Validator composes what judges messages.
+func (c *Components) Validator(o ValidatorOptions) *validator.Validator {
 	atOnce := messagesAtOnce
 	if c.settings.Records == config.RecordsBugout {
 		atOnce = min(atOnce, c.d.BugoutRequests)
 	}
-	return &validator.Validator{Pipeline: c.Uploads, Records: c.d.Records, Layout: c.settings.Layout,
+	return &validator.Validator{Pipeline: c.Uploads, Records: c.d.Records, Attempts: c.Notes, Layout: c.settings.Layout,
 		Bucket: c.settings.Bucket, Concurrency: atOnce, Margin: validator.DefaultMargin, ReadRate: c.settings.ReadRate,
 		MaxReceives: c.settings.MaxReceives, Visibility: c.settings.VisibilityTime,
-		Observe: observe, Now: time.Now, Log: c.d.Log}
+		Observe: o.Observe, ObserveRedriven: o.ObserveRedriven, Now: time.Now, Log: c.d.Log}
 }
 
 // Reconciler composes what compares records and bucket.

@@ -40,7 +40,7 @@ func TestMessagesAreJudgedTogetherUnlessBugoutBearsLess(t *testing.T) {
 		records        string
 		requests, want int
 	}{{"sqlite", 1, 4}, {"bugout", 1, 1}, {"bugout", 4, 4}, {"bugout", 9, 4}} {
-		if got := compose(t, c.requests, "HATCHERY_RECORDS", c.records).Validator(nil).Concurrency; got != c.want {
+		if got := compose(t, c.requests, "HATCHERY_RECORDS", c.records).Validator(pipeline.ValidatorOptions{}).Concurrency; got != c.want {
 			t.Errorf("records in %s, %d requests at once: %d messages, want %d", c.records, c.requests, got, c.want)
 		}
 	}
@@ -60,7 +60,7 @@ func TestWhatNobodySetIsNotThere(t *testing.T) {
 func TestTheSettingsReachWhatIsComposed(t *testing.T) {
 	c := compose(t, 1, "HATCHERY_QUARANTINE_DAYS", "40", "HATCHERY_MAX_RECEIVES", "6",
 		"HATCHERY_VISIBILITY_SECONDS", "100", "HATCHERY_READ_RATE", "30000000", "HATCHERY_QUARANTINE_PREFIX", "q/")
-	r, v := c.Reconciler(), c.Validator(nil)
+	r, v := c.Reconciler(), c.Validator(pipeline.ValidatorOptions{})
 	if c.Uploads.TombstoneLife != 71*24*time.Hour || r.Limits.Overdue != 600*time.Second || v.ReadRate != 30_000_000 {
 		t.Errorf("tombstones live %s, a message is tried for %s, %d bytes a second are read",
 			c.Uploads.TombstoneLife, r.Limits.Overdue, v.ReadRate)

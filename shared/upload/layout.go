@@ -8,7 +8,7 @@ import (
 
 // Layout says where in the bucket uploads lie. Both prefixes end in "/" and
 // neither begins with the other, or promotion's own copy would be notified and
-// validated again.
+// validated again. Neither begins with DeadLetterPrefix, or it with them.
 type Layout struct {
 	Quarantine string
 	Files      string

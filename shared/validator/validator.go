@@ -11,12 +11,14 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"golang.org/x/sync/errgroup"
 
 	"hatchery/shared/arrival"
+	"hatchery/shared/attempts"
 	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
@@ -34,10 +36,19 @@ type Records interface {
 	Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error)
 }
 
+// Attempts keeps what is noted about a message at its last receptions: of upload.Notes, what writes.
+type Attempts interface {
+	Put(ctx context.Context, key upload.Key, body []byte) error
+}
+
 // Validator handles batches. Handle may be called concurrently.
 type Validator struct {
 	Pipeline Pipeline
 	Records  Records
+	// Attempts keeps the last attempts.Last receptions of a message out of MaxReceives, each in a note that is written
+	// before the message is judged, and again when that failed. Nil keeps none. Whether it works or not, a message is
+	// judged all the same.
+	Attempts Attempts
 	// Layout is where quarantine is, for Records and for the log.
 	Layout upload.Layout
 	// Bucket that notifications must speak of.
@@ -56,8 +67,11 @@ type Validator struct {
 	// Observe, when set, is called once for each S3 record with what became of it, and for each message or record
 	// that cannot be read. An error means that the message comes again. It may be called concurrently.
 	Observe func(upload.Outcome, error)
-	Now     func() time.Time
-	Log     *slog.Logger
+	// ObserveRedriven, when set, is called at the first reception of a message that an operator sent again, with how
+	// often: 1 or more. It may be called concurrently.
+	ObserveRedriven func(redrives int)
+	Now             func() time.Time
+	Log             *slog.Logger
 }
 
 func (v *Validator) observe(o upload.Outcome, err error) {
@@ -72,53 +86,86 @@ const DefaultMargin = 3 * time.Second
 // Handle judges every message of the batch. The answer lists the messages that have to come again, in the form of
 // SQS partial batch responses; the list is never nil. The error is always nil: it would fail the whole batch.
 func (v *Validator) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
-	invocation := v.remaining(ctx)
-	done := make([]bool, len(batch.Records))
+	deliveries := make([]*delivery, len(batch.Records))
+	for i, message := range batch.Records {
+		deliveries[i] = v.receive(message)
+	}
+	v.keepBegun(ctx, deliveries)
+	invocation := v.remaining(ctx) // after the attempts: no file is refused because they took time
 	var group errgroup.Group
 	group.SetLimit(max(v.Concurrency, 1))
-	for i, message := range batch.Records {
+	for _, d := range deliveries {
 		group.Go(func() error {
-			done[i] = v.handle(ctx, message, invocation)
+			d.handle(ctx, invocation)
 			return nil
 		})
 	}
 	_ = group.Wait() // every function returns nil
 	failures := []events.SQSBatchItemFailure{}
-	for i, message := range batch.Records {
-		if !done[i] {
-			failures = append(failures, events.SQSBatchItemFailure{ItemIdentifier: message.MessageId})
+	for _, d := range deliveries {
+		if len(d.failures) > 0 {
+			failures = append(failures, events.SQSBatchItemFailure{ItemIdentifier: d.message.MessageId})
 		}
 	}
 	return events.SQSEventResponse{BatchItemFailures: failures}, nil
 }
 
-// handle does all of one message and says whether its work is done. invocation is how much time the whole batch had.
-func (v *Validator) handle(ctx context.Context, message events.SQSMessage, invocation time.Duration) (done bool) {
+// receive reads what stands beside a message.
+func (v *Validator) receive(message events.SQSMessage) *delivery {
 	receiveCount := message.Attributes["ApproximateReceiveCount"]
-	log := v.Log.With("message_id", message.MessageId, "receive_count", receiveCount)
+	d := &delivery{Validator: v, message: message,
+		log:   v.Log.With("message_id", message.MessageId, "receive_count", receiveCount),
+		parse: sync.OnceValues(func() (arrival.Message, error) { return arrival.Parse([]byte(message.Body)) })}
 	receptions, err := strconv.Atoi(receiveCount)
 	if err != nil {
 		receptions = 0 // not known, so that it is neither spent nor the last
 	}
-	_, resent := message.MessageAttributes[arrival.ResendAttribute]
-	if resent {
-		log = log.With("reenqueued", true)
+	if _, resent := message.MessageAttributes[arrival.ResendAttribute]; resent {
+		d.spent = receptions > resentReceptions
+		d.log = d.log.With("reenqueued", true)
 	}
-	d := &delivery{Validator: v, invocation: invocation, spent: resent && receptions > resentReceptions}
-	d.judge(ctx, log, message)
-	if len(d.failures) > 0 && v.MaxReceives > 0 && receptions >= v.MaxReceives {
-		d.logLastReception(ctx, log)
+	if redriven, ok := message.MessageAttributes[arrival.RedriveAttribute]; ok {
+		d.redrives = redrivesIn(redriven)
+		d.log = d.log.With("redriven", d.redrives)
 	}
-	return len(d.failures) == 0
+	d.first = receptions == 1
+	d.last = v.MaxReceives > 0 && receptions >= v.MaxReceives
+	if v.Attempts != nil && v.MaxReceives > 0 && receptions > max(v.MaxReceives-attempts.Last, 0) {
+		d.attempt = &attempts.Attempt{MessageID: message.MessageId, Receive: receptions, MaxReceives: v.MaxReceives}
+	}
+	return d
+}
+
+// redrivesIn reads how often an operator sent a message again: at least once, whatever the attribute says.
+func redrivesIn(attribute events.SQSMessageAttribute) int {
+	if attribute.StringValue == nil {
+		return 1
+	}
+	n, err := strconv.Atoi(*attribute.StringValue)
+	if err != nil {
+		return 1
+	}
+	return max(n, 1)
 }
 
 // delivery is one reception of one message.
 type delivery struct {
 	*Validator
-	invocation time.Duration
+	message events.SQSMessage
+	log     *slog.Logger
+	// parse reads the body, once.
+	parse func() (arrival.Message, error)
+	// first and last say which reception it is; a message that fails at the last one becomes a dead letter.
+	first, last bool
 	// spent: it was sent again, and has been tried often enough.
-	spent    bool
-	failures []failure
+	spent bool
+	// redrives is how often an operator sent it again; 0 is never.
+	redrives int
+	// attempt is what is kept of this reception; nil: nothing.
+	attempt *attempts.Attempt
+	// invocation is how much time the whole batch had.
+	invocation time.Duration
+	failures   []failure
 }
 
 // failure is why a message comes again, and about which object where that is known.
@@ -129,10 +176,26 @@ type failure struct {
 	err     error
 }
 
+// handle does all of one message.
+func (d *delivery) handle(ctx context.Context, invocation time.Duration) {
+	d.invocation = invocation
+	d.judge(ctx, d.log)
+	if len(d.failures) == 0 {
+		return // the message is gone now, and the bucket's lifecycle removes its attempts
+	}
+	if d.last {
+		d.logLastReception(ctx, d.log)
+	}
+	d.keepEnded(ctx)
+}
+
 // judge handles the records of the message that can be handled, whatever is wrong with their neighbours.
-func (d *delivery) judge(ctx context.Context, log *slog.Logger, message events.SQSMessage) {
+func (d *delivery) judge(ctx context.Context, log *slog.Logger) {
 	defer d.failOnPanic(ctx, log, failure{})
-	parsed, err := arrival.Parse([]byte(message.Body))
+	if d.redrives > 0 && d.first && d.ObserveRedriven != nil {
+		d.ObserveRedriven(d.redrives)
+	}
+	parsed, err := d.parse()
 	if err != nil {
 		d.unreadable(ctx, log, "message cannot be read", err)
 		return

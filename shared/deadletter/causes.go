@@ -1,0 +1,233 @@
+package deadletter
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// diagnosis makes one; text is what its group is named after.
+func diagnosis(cause Cause, text, sentence string) Diagnosis {
+	suggest := Redrive
+	switch cause {
+	case Lost:
+		suggest = Reject
+	case Obsolete, Poison, Foreign:
+		suggest = Discard
+	}
+	return Diagnosis{Cause: cause, Group: groupOf(cause, text), Sentence: sentence, Suggest: suggest}
+}
+
+// foreign: no validator of this deployment can handle it.
+func foreign(s standing) Diagnosis {
+	if s.ourBucket {
+		return diagnosis(Foreign, "a key that quarantine does not have", fmt.Sprintf("The key %s is none that quarantine "+
+			"has: no upload of this deployment is meant. Mend who writes there, then discard it.", shown(string(s.Key))))
+	}
+	return diagnosis(Foreign, "another bucket", fmt.Sprintf("The message is about the bucket %s, not this deployment's. "+
+		"Mend that bucket's notification, then discard it.", shown(s.Bucket)))
+}
+
+// stillToDo: the verdict stands, and something behind it is left.
+func stillToDo(s standing, left string, why trouble) Diagnosis {
+	sentence := fmt.Sprintf("The upload is %s, and %s. ", s.Status, left)
+	if why.text == "" && why.ended {
+		return diagnosis(Unfinished, left, sentence+"Redrive it: the validator does the rest, and nothing twice.")
+	}
+	because := byError(why)
+	_, group, _ := strings.Cut(because.Group, ": ")
+	return diagnosis(Unfinished, group, sentence+because.Sentence)
+}
+
+// What texts of our own code and of the SDK mean. They are looked for after the ids were taken out: an id
+// may be any word.
+var (
+	deniedText = regexp.MustCompile(`not authorized to perform|AccessDenied|StatusCode: 40[13]\b|UnrecognizedClient|` +
+		`ExpiredToken|refused by Bugout|not accepted by Bugout`)
+	credentialsText = regexp.MustCompile(`UnrecognizedClient|ExpiredToken|InvalidAccessKeyId|SignatureDoesNotMatch|` +
+		`InvalidClientTokenId`)
+	unreachableTexts = []struct {
+		found *regexp.Regexp
+		did   string
+	}{
+		{regexp.MustCompile(`SlowDown|Throttl|ProvisionedThroughputExceeded|RequestLimitExceeded|TooManyRequests|` +
+			`StatusCode: 429`), "throttled"},
+		{regexp.MustCompile(`StatusCode: 5\d\d|InternalFailure|InternalException|InternalServerError|` +
+			`the bus could not take it|answer of Bugout to \S+ \S+ … "`), "answered with a fault of its own"},
+		{regexp.MustCompile(`connection refused|connection reset|no such host|network is unreachable|` +
+			`no answer from Bugout`), "could not be reached"},
+		{regexp.MustCompile(`deadline exceeded|[Tt]imeout|timed out|no byte moved|no time is left to try again`),
+			"did not answer in time"},
+		{regexp.MustCompile(`StatusCode: 0\b|request send failed|unexpected EOF|broken pipe|breaks off|` +
+			`database is (?:closed|locked)|TransactionConflict`), "broke off its answer"},
+	}
+)
+
+// byError is the diagnosis of a pending upload by what its last reception failed of.
+func byError(t trouble) Diagnosis {
+	text := withoutIDs(t.text)
+	switch {
+	case !t.ended:
+		return diagnosis(Crashed, "it never came to its end", "The validator began and never came to its end: it crashed, "+
+			"or ran out of time or memory. Read the function's log of "+t.at.UTC().Format("2006-01-02 15:04 UTC")+
+			", mend that, then redrive.")
+	case text == "":
+		return diagnosis(Unknown, "nothing is known of why it failed", "Nothing was kept of why it failed. Read the "+
+			"function's log for its message id, mend what it says, then redrive.")
+	case strings.Contains(text, "the validation panicked"):
+		return diagnosis(Crashed, t.text, fmt.Sprintf("The validator panicked: it is a fault in it (%s). Mend it and "+
+			"deploy, then redrive.", cut(text, 300)))
+	case strings.Contains(text, "not enough time is left before the deadline"):
+		return diagnosis(NoTime, t.text, "The file is too large to be read in the time that the function had left. Raise "+
+			"its time-out or its memory, or lower the batch size, then redrive.")
+	case strings.Contains(text, "the copy's SHA-256"):
+		return diagnosis(Checksum, t.text, "The promoted copy's SHA-256 is not that of the bytes that were read. Redrive "+
+			"it: they are read again. If it comes back, the copy itself is wrong: look at it before anything is removed.")
+	case deniedText.MatchString(text):
+		return diagnosis(Denied, t.text, deniedSentence(t.text))
+	}
+	for _, unreachable := range unreachableTexts {
+		if unreachable.found.MatchString(text) {
+			return diagnosis(Unreachable, t.text, fmt.Sprintf("%s %s. See that it answers again, then redrive.",
+				whose(text), unreachable.did))
+		}
+	}
+	return diagnosis(Unknown, t.text, fmt.Sprintf("It failed of something that is not known here: %s. Mend what it says, "+
+		"then redrive.", cut(text, 300)))
+}
+
+// whose names the service that an error without ids is about.
+func whose(text string) string {
+	switch {
+	case strings.Contains(text, "DynamoDB: "):
+		return "The record store (DynamoDB)"
+	case strings.Contains(text, "Bugout"):
+		return "The record store (Bugout)"
+	case strings.Contains(text, "EventBridge: ") || strings.Contains(text, "on the bus"):
+		return "The event bus"
+	case strings.Contains(text, "S3: ") || strings.Contains(text, "s3 ") || strings.Contains(text, "inspect object"):
+		return "The bucket (S3)"
+	case strings.Contains(text, "record"):
+		return "The record store"
+	}
+	return "A store"
+}
+
+var (
+	namedAction  = regexp.MustCompile(`not authorized to perform: ([\w:*]+)(?: on resource: "?([^\s"]+))?`)
+	explicitDeny = regexp.MustCompile(`with an explicit deny in an? ([a-z -]+)`)
+	operation    = regexp.MustCompile(`operation error (\w+): (\w+)`)
+	objectKey    = regexp.MustCompile(`(?:object|copy|:) "([^"/]+/)`)
+	tableName    = regexp.MustCompile(`table "([^"]+)"`)
+	busName      = regexp.MustCompile(`on the bus (\S+?):? `)
+)
+
+// deniedSentence says which action was denied on what, by the whole text of the error.
+func deniedSentence(text string) string {
+	if !strings.Contains(text, "operation error") && strings.Contains(text, "Bugout") {
+		return fmt.Sprintf("Bugout denies access: %s. Mend that, then redrive.", cut(withoutIDs(text), 300))
+	}
+	if code := credentialsText.FindString(text); code != "" {
+		return fmt.Sprintf("The validator's own credentials were refused (%s). Mend its role, then redrive.", code)
+	}
+	action, resource := "", ""
+	if m := namedAction.FindStringSubmatch(text); m != nil {
+		action, resource = m[1], shortARN(m[2])
+	} else {
+		action, resource = actionOf(text)
+	}
+	what := action
+	if resource != "" {
+		what += " on " + resource
+	}
+	if deny := explicitDeny.FindStringSubmatch(text); deny != nil {
+		return fmt.Sprintf("Access was denied: %s, by an explicit deny in a %s. Take the validator's role out of that "+
+			"deny, then redrive.", what, strings.TrimSpace(deny[1]))
+	}
+	return fmt.Sprintf("Access was denied: %s. Give the validator's role that right, then redrive.", what)
+}
+
+// actionOf names the right that an operation of the SDK needs, where the service does not.
+func actionOf(text string) (action, resource string) {
+	m := operation.FindStringSubmatch(text)
+	if m == nil {
+		return "an action that the error does not name", ""
+	}
+	key, table, bus := objectKey.FindStringSubmatch(text), tableName.FindStringSubmatch(text), busName.FindStringSubmatch(text)
+	switch {
+	case m[1] == "S3" && key != nil:
+		resource = key[1] + "…"
+	case m[1] == "DynamoDB" && table != nil:
+		resource = "the table " + table[1]
+	case m[1] == "EventBridge" && bus != nil:
+		resource = "the bus " + bus[1]
+	}
+	switch service, call := m[1], m[2]; {
+	case strings.Contains(text, "KMS"):
+		return "kms:Decrypt", "the key of " + resource
+	case service == "S3":
+		return s3Action(call), resource
+	case service == "EventBridge":
+		return "events:" + call, resource
+	default:
+		return strings.ToLower(service) + ":" + call, resource
+	}
+}
+
+// s3Action names the right that a call of S3 needs as the validator makes it: it names versions.
+func s3Action(call string) string {
+	switch call {
+	case "GetObject", "HeadObject":
+		return "s3:GetObject (or s3:GetObjectVersion)"
+	case "CopyObject":
+		return "s3:PutObject on the files, or s3:GetObjectVersion"
+	case "ListObjectVersions":
+		return "s3:ListBucketVersions"
+	case "DeleteObject":
+		return "s3:DeleteObjectVersion"
+	}
+	return "s3:" + call
+}
+
+// shortARN leaves out which upload an ARN of the bucket is about.
+func shortARN(arn string) string {
+	head, key, ok := strings.Cut(arn, "/")
+	if prefix, _, long := strings.Cut(key, "/"); ok && long && strings.HasPrefix(arn, "arn:aws:s3:") {
+		return head + "/" + prefix + "/…"
+	}
+	return arn
+}
+
+// excerptBytes is how much of a body is shown on either side of what is wrong.
+const excerptBytes = 20
+
+// poison: no validator can read it.
+func poison(body string, err error) Diagnosis {
+	text, _, _ := strings.Cut(err.Error(), "; accepted are")
+	where := "it begins"
+	at := 0
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		at = int(min(max(syntax.Offset, 0), int64(len(body))))
+		where = fmt.Sprintf("at byte %d, where it reads", at)
+	}
+	return diagnosis(Poison, text, fmt.Sprintf("The message cannot be read (%s): %s %s. Mend who sends such messages, "+
+		"then discard it.", cut(text, 300), where, excerpt(body, at)))
+}
+
+// excerpt shows what is around a byte of a text from outside: escaped, so that a terminal only shows it, and cut.
+func excerpt(body string, at int) string {
+	from, to := max(at-excerptBytes, 0), min(at+excerptBytes, len(body))
+	before, after := "", ""
+	if from > 0 {
+		before = "…"
+	}
+	if to < len(body) {
+		after = "…"
+	}
+	return fmt.Sprintf("%s%+q%s", before, body[from:to], after)
+}
+
+// shown is a short text from outside for a sentence.
+func shown(text string) string { return fmt.Sprintf("%+q", cut(text, 120)) }
