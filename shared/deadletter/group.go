@@ -10,18 +10,21 @@ import (
 // maxGroupBytes bounds the text of a group.
 const maxGroupBytes = 200
 
+// maxErrorBytes bounds the text of an error that is looked at: validators keep 2,000 bytes of one.
+const maxErrorBytes = 4000
+
 // groupOf names what letters have in common that died of the same: the cause, and the error without its ids.
 func groupOf(cause Cause, text string) string {
-	const rounds = 8 // cutting may leave a piece that is an id by itself; each round makes the text shorter
-	group := string(cause) + ": " + withoutIDs(text)
+	const rounds = 8 // what is cut may end in a piece that is an id by itself
+	prefix := string(cause) + ": "
 	for range rounds {
-		next := cut(withoutIDs(group), maxGroupBytes)
-		if next == group {
+		next := cut(withoutIDs(text), maxGroupBytes-len(prefix))
+		if next == text {
 			break
 		}
-		group = next
+		text = next
 	}
-	return group
+	return prefix + text
 }
 
 // ids are what two uploads that died of the same differ in, and what the SDK says around its own error. They are
@@ -60,7 +63,7 @@ func withoutIDs(text string) string {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(text, " "))
+	}, strings.ToValidUTF8(cut(text, maxErrorBytes), " "))
 	for _, id := range ids {
 		text = id.found.ReplaceAllString(text, id.by)
 	}
