@@ -166,7 +166,7 @@ func actionOf(text string) (action, resource string) {
 	}
 	switch service, call := m[1], m[2]; {
 	case strings.Contains(text, "KMS"):
-		return "kms:Decrypt", "the key of " + strings.TrimPrefix(resource, "the ")
+		return "kms:Decrypt", "the key of " + resource
 	case service == "S3":
 		return s3Action(call), resource
 	case service == "EventBridge":

@@ -22,20 +22,21 @@ import (
 func (r *Review) explain(ctx context.Context, m queue.Received, all bool) (Letter, error) {
 	letter := Letter{MessageID: m.ID, SentAt: m.SentAt.UTC(), Source: m.Source, Body: m.Body, Attributes: m.Attributes,
 		Arrivals: []Arrival{}}
-	letter.Redrives, _ = strconv.Atoi(m.Attributes[RedriveAttribute].Text) // what is no number was not counted by us
+	if redriven, ok := m.Attributes[RedriveAttribute]; ok {
+		n, _ := strconv.Atoi(redriven.Text)
+		letter.Redrives = max(n, 1) // whatever the attribute says, as validators count
+	}
 	_, letter.Resent = m.Attributes[arrival.ResendAttribute]
 	e := evidence{body: m.Body, notifies: r.Notifies}
 	e.parsed, e.unreadable = arrival.Parse([]byte(m.Body))
-	var id upload.ID // the attempts lie under the first
+	var id upload.ID // the first that the message names: attempts lie under it
 	var failed error
 	for _, created := range e.parsed.Created {
 		s, err := r.look(ctx, created)
 		failed = cmp.Or(failed, err)
 		e.arrivals = append(e.arrivals, s)
 		letter.Arrivals = append(letter.Arrivals, s.Arrival)
-		if ref, ours := r.Layout.ParseQuarantineKey(upload.Key(created.Key)); ours && id == "" {
-			id = ref.ID
-		}
+		id = cmp.Or(id, s.UploadID)
 	}
 	kept, err := r.attempts(ctx, id, m.ID, all)
 	failed = cmp.Or(failed, err)

@@ -12,6 +12,8 @@ import (
 type InspectorHarness struct {
 	// Dead is the dead-letter queue of Queue.
 	Queue, Dead queue.Inspector
+	// QueueIs and DeadIs are the ARN, the Retention and the Visibility of each.
+	QueueIs, DeadIs queue.State
 	// Fill puts so many messages into Dead.
 	Fill func(t *testing.T, s queue.State)
 	// Chain gives Dead a dead-letter queue of its own.
@@ -27,7 +29,7 @@ func RunInspector(t *testing.T, open func(t *testing.T) InspectorHarness) {
 		name string
 		run  func(*testing.T, InspectorHarness)
 	}{
-		{"messages are counted where they are", countedWhereTheyAre},
+		{"a queue tells what it is, and its messages are counted where they are", countedWhereTheyAre},
 		{"looking receives nothing", lookingReceivesNothing},
 		{"a queue without dead letters says so", noDeadLetters},
 		{"dead letters that move on are counted and said", deadLettersMove},
@@ -38,10 +40,12 @@ func RunInspector(t *testing.T, open func(t *testing.T) InspectorHarness) {
 	}
 }
 
-// wantState compares what a queue tells, but for where its dead letters go.
-func wantState(t *testing.T, q queue.Inspector, want queue.State) queue.State {
+// wantState compares what a queue tells, but for where its dead letters go: what it is, and its counts.
+func wantState(t *testing.T, q queue.Inspector, is, counts queue.State) queue.State {
 	t.Helper()
 	got, err := q.Inspect(t.Context())
+	want := is
+	want.Visible, want.InFlight, want.Delayed = counts.Visible, counts.InFlight, counts.Delayed
 	want.DeadLetters = got.DeadLetters
 	if err != nil || got != want {
 		t.Errorf("it tells %+v, %v, want %+v", got, err, want)
@@ -57,15 +61,15 @@ func wantDeadLetters(t *testing.T, q queue.Inspector, want int, wantErr error) {
 }
 
 func countedWhereTheyAre(t *testing.T, h InspectorHarness) {
-	wantState(t, h.Dead, queue.State{})
+	wantState(t, h.Dead, h.DeadIs, queue.State{})
 	wantDeadLetters(t, h.Queue, 0, nil)
 	want := queue.State{Visible: 3, InFlight: 2, Delayed: 1}
 	h.Fill(t, want)
-	wantState(t, h.Dead, want)
-	if state := wantState(t, h.Queue, queue.State{}); state.DeadLetters == nil {
+	wantState(t, h.Dead, h.DeadIs, want)
+	if state := wantState(t, h.Queue, h.QueueIs, queue.State{}); state.DeadLetters == nil {
 		t.Error("the queue does not say where its dead letters go")
 	} else {
-		wantState(t, state.DeadLetters, want)
+		wantState(t, state.DeadLetters, h.DeadIs, want)
 	}
 	wantDeadLetters(t, h.Queue, 6, nil)
 }
@@ -73,13 +77,13 @@ func countedWhereTheyAre(t *testing.T, h InspectorHarness) {
 func lookingReceivesNothing(t *testing.T, h InspectorHarness) {
 	h.Fill(t, queue.State{Visible: 2})
 	for range 3 {
-		wantState(t, h.Dead, queue.State{Visible: 2})
+		wantState(t, h.Dead, h.DeadIs, queue.State{Visible: 2})
 		wantDeadLetters(t, h.Queue, 2, nil)
 	}
 }
 
 func noDeadLetters(t *testing.T, h InspectorHarness) {
-	if state := wantState(t, h.Dead, queue.State{}); state.DeadLetters != nil {
+	if state := wantState(t, h.Dead, h.DeadIs, queue.State{}); state.DeadLetters != nil {
 		t.Errorf("its dead letters go to %v", state.DeadLetters)
 	}
 	wantDeadLetters(t, h.Dead, 0, queue.ErrNoDeadLetters)

@@ -2,9 +2,11 @@ package queuetest_test
 
 import (
 	"testing"
+	"time"
 
 	"hatchery/shared/queue"
 	"hatchery/shared/queue/queuetest"
+	"hatchery/shared/uploadtest"
 )
 
 func TestTheQueueInMemoryKeepsTheContract(t *testing.T) {
@@ -16,8 +18,11 @@ func TestTheQueueInMemoryKeepsTheContract(t *testing.T) {
 
 func TestTheQueueInMemoryTellsOfItself(t *testing.T) {
 	queuetest.RunInspector(t, func(*testing.T) queuetest.InspectorHarness {
-		dead := &queuetest.Memory{}
-		return queuetest.InspectorHarness{Queue: &queuetest.Memory{DeadLetters: dead}, Dead: dead,
+		dead := &queuetest.Memory{ARN: "dead", Retention: 14 * 24 * time.Hour, Visibility: 30 * time.Second}
+		is := queue.State{ARN: "queue", Retention: 4 * 24 * time.Hour, Visibility: time.Minute}
+		live := &queuetest.Memory{DeadLetters: dead, ARN: is.ARN, Retention: is.Retention, Visibility: is.Visibility}
+		return queuetest.InspectorHarness{Queue: live, Dead: dead, QueueIs: is,
+			DeadIs: queue.State{ARN: dead.ARN, Retention: dead.Retention, Visibility: dead.Visibility},
 			Fill: func(t *testing.T, s queue.State) {
 				for range s.Visible {
 					if err := dead.Send(t.Context(), queue.Message{Body: "dead"}); err != nil {
@@ -27,6 +32,20 @@ func TestTheQueueInMemoryTellsOfItself(t *testing.T) {
 				dead.InFlight, dead.Delayed = s.InFlight, s.Delayed
 			},
 			Chain: func(*testing.T) { dead.DeadLetters = &queuetest.Memory{} }}
+	})
+}
+
+func TestTheQueueInMemoryHandsOut(t *testing.T) {
+	queuetest.RunReceiver(t, func(*testing.T) queuetest.ReceiverHarness {
+		clock := uploadtest.NewClock(time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC))
+		q := &queuetest.Memory{Now: clock.Now}
+		return queuetest.ReceiverHarness{Queue: q, Now: clock.Now, Pass: clock.Pass,
+			Bury: func(_ *testing.T, m queue.Message) queue.Received {
+				r := queue.Received{Message: m, ID: "the id that it had", SentAt: clock.Now(), Receives: 5, Source: "its source"}
+				clock.Pass(time.Minute)
+				q.Put(r)
+				return r
+			}}
 	})
 }
 

@@ -36,9 +36,15 @@ func client(endpoint, secret string) *sqs.Client {
 
 func serve(t *testing.T) *localsqs.Server {
 	t.Helper()
+	return serveAt(t, nil)
+}
+
+// serveAt serves by a clock. A client signs by the time of day, so that the clock stays within minutes of it.
+func serveAt(t *testing.T, now func() time.Time) *localsqs.Server {
+	t.Helper()
 	server, err := localsqs.Open(t.Context(),
 		localsqs.Options{Path: filepath.Join(t.TempDir(), "queue.db"), Listen: "127.0.0.1:0",
-			Region: region, AccessKey: accessKey, SecretKey: secretKey})
+			Region: region, AccessKey: accessKey, SecretKey: secretKey, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,10 +80,13 @@ func TestTheQueueInSQSTellsOfItself(t *testing.T) {
 		queues++
 		name, dead, beyond := fmt.Sprint("queue-", queues), fmt.Sprint("dead-", queues), fmt.Sprint("beyond-", queues)
 		create(t, server, beyond, nil)
-		create(t, server, dead, nil)
+		create(t, server, dead, map[string]string{"MessageRetentionPeriod": "1209600"})
 		create(t, server, name, redriveTo(server, dead))
+		create(t, server, name, map[string]string{"VisibilityTimeout": "1801"})
 		return queuetest.InspectorHarness{Queue: sqsqueue.New(c, server.QueueURL(name)),
-			Dead: sqsqueue.New(c, server.QueueURL(dead)), Missing: sqsqueue.New(c, server.QueueURL("missing")),
+			QueueIs: queue.State{ARN: server.QueueARN(name), Retention: 4 * 24 * time.Hour, Visibility: 1801 * time.Second},
+			DeadIs:  queue.State{ARN: server.QueueARN(dead), Retention: 14 * 24 * time.Hour, Visibility: 30 * time.Second},
+			Dead:    sqsqueue.New(c, server.QueueURL(dead)), Missing: sqsqueue.New(c, server.QueueURL("missing")),
 			Fill:  func(t *testing.T, s queue.State) { fill(t, c, server.QueueURL(dead), s) },
 			Chain: func(t *testing.T) { create(t, server, dead, redriveTo(server, beyond)) }}
 	})
@@ -136,15 +145,19 @@ func TestADeadLetterQueueThatIsGoneSaysSo(t *testing.T) {
 // TestWhatSQSDoesNotSayIsNotZero: attributes that are missing or cannot be read, and a caller who may not ask.
 func TestWhatSQSDoesNotSayIsNotZero(t *testing.T) {
 	const counts = `"ApproximateNumberOfMessages":"1","ApproximateNumberOfMessagesNotVisible":"2"`
-	const all = counts + `,"ApproximateNumberOfMessagesDelayed":"0"`
+	const all = counts + `,"ApproximateNumberOfMessagesDelayed":"0"` +
+		`,"MessageRetentionPeriod":"1209600","VisibilityTimeout":"30"`
+	const arn = `,"QueueArn":"arn:aws:sqs:eu-central-1:111122223333:queue"`
 	for name, c := range map[string]struct {
 		status         int
 		answer, inText string
 	}{
-		"no attributes":      {200, `{}`, "ApproximateNumberOf"},
-		"one is missing":     {200, `{"Attributes":{` + counts + `}}`, "ApproximateNumberOfMessagesDelayed"},
-		"no redrive policy":  {200, `{"Attributes":{` + all + `,"RedrivePolicy":"{"}}`, "redrive policy"},
-		"a target of no ARN": {200, `{"Attributes":{` + all + `,"RedrivePolicy":"{}"}}`, "dead-letter queue"},
+		"no attributes": {200, `{}`, "attribute "},
+		"one is missing": {200, `{"Attributes":{` + counts + arn + `,"MessageRetentionPeriod":"60","VisibilityTimeout":"30"}}`,
+			"ApproximateNumberOfMessagesDelayed"},
+		"no ARN":             {200, `{"Attributes":{` + all + `}}`, "QueueArn"},
+		"no redrive policy":  {200, `{"Attributes":{` + all + arn + `,"RedrivePolicy":"{"}}`, "redrive policy"},
+		"a target of no ARN": {200, `{"Attributes":{` + all + arn + `,"RedrivePolicy":"{}"}}`, "dead-letter queue"},
 		"the caller may not": {403, `{"__type":"com.amazonaws.sqs#AccessDenied","message":"may not sqs:getqueueattributes"}`,
 			"AccessDenied: may not sqs:getqueueattributes"},
 	} {
@@ -182,7 +195,8 @@ func TestTheDeadLetterQueueIsLookedForInItsAccount(t *testing.T) {
 			redrive = `,"RedrivePolicy":"{\"deadLetterTargetArn\":\"arn:aws:sqs:eu-central-1:111122223333:dead\"}"`
 		}
 		_, _ = io.WriteString(w, `{"Attributes":{"ApproximateNumberOfMessages":"1",`+
-			`"ApproximateNumberOfMessagesNotVisible":"2","ApproximateNumberOfMessagesDelayed":"4"`+redrive+`}}`)
+			`"ApproximateNumberOfMessagesNotVisible":"2","ApproximateNumberOfMessagesDelayed":"4",`+
+			`"MessageRetentionPeriod":"60","VisibilityTimeout":"30","QueueArn":"arn"`+redrive+`}}`)
 	}))
 	defer server.Close()
 	n, err := queue.CountDeadLetters(t.Context(),
