@@ -75,6 +75,12 @@ func Format(records ...Created) ([]byte, error) {
 	return bytes.TrimSuffix(body.Bytes(), []byte("\n")), nil
 }
 
+// Again formats one arrival for a message that is sent once more: it is named a PUT, and has a sequencer of its own.
+func Again(c Created) ([]byte, error) {
+	c.Name, c.Sequencer = "ObjectCreated:Put", Sequencer(c.Time, 0)
+	return Format(c)
+}
+
 func written(c Created) (w writtenRecord) {
 	w.EventVersion, w.EventSource, w.AWSRegion, w.EventName = "2.1", "aws:s3", c.Region, c.Name
 	w.EventTime = c.Time.UTC().Format("2006-01-02T15:04:05.000Z")

@@ -13,11 +13,12 @@ import (
 //
 // Higher counts in the target are no difference: counts are for people, a call that was given up and repeated may
 // have happened twice, and a target in use has a reconciler and a validator, which meet what a broken-off run had
-// begun. When those gave the same verdict on the same version, its time is no difference either.
+// begun. When those gave the same verdict on the same version, its time is no difference either, nor is a later round.
 func differences(source, target upload.Record) []string {
 	sameVerdict := target.Status == source.Status && target.JudgedVersion != "" &&
 		target.JudgedVersion == source.JudgedVersion
-	if sameVerdict {
+	bothPending := source.Status == upload.Pending && target.Status == upload.Pending
+	if sameVerdict || bothPending && target.Round() >= source.Round() {
 		target.SettledAt = source.SettledAt
 	}
 	if sameVerdict || target.Failures >= min(source.Failures, maxCounted) {

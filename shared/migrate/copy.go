@@ -70,7 +70,7 @@ func (m *Migration) copyOnce(ctx context.Context, source upload.Record) (result,
 	case m.DryRun:
 		return result{Report{Copied: 1}, source}, nil
 	case missing:
-		if target, err = m.To.Create(ctx, asCreated(source), nil); err != nil {
+		if target, err = m.To.Create(ctx, asBegun(source), nil); err != nil {
 			return result{}, fmt.Errorf("create it in the target: %w", err)
 		}
 	}

@@ -366,3 +366,23 @@ func TestAFailureThatWasCountedTwiceIsNoDifference(t *testing.T) {
 		t.Errorf("it was not settled: %+v, %v", got, err)
 	}
 }
+
+// TestAReopenedUploadKeepsItsRound: the copies that are in the bucket name it.
+func TestAReopenedUploadKeepsItsRound(t *testing.T) {
+	source, target := uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true}),
+		uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true})
+	rejected := upload.Verdict{Status: upload.Rejected, Version: "q", At: noon,
+		Reason: &upload.Reason{Code: upload.Corrupt, Message: "Broken."}}.Apply(upload.Record{
+		ID: "019a0000-0000-7000-8000-000000000001", Journal: "j", Entry: "e", Kind: "images", Name: "cat",
+		Extension: "png", CreatedAt: noon})
+	pending := uploadtest.After(upload.Reopen(), rejected)
+	source.Overwrite(pending)
+	m := &migrate.Migration{From: source, To: target}
+	if report, err := m.Run(t.Context(), migrate.Place{}); err != nil || report.Copied != 1 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	got, err := target.Get(t.Context(), pending.Ref())
+	if err != nil || got.Round() != pending.Round() || got.Round() == 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

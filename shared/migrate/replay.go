@@ -7,6 +7,16 @@ import (
 	"hatchery/shared/upload"
 )
 
+// asBegun is the record as it was when it was created, or last reopened: copies in the bucket
+// name the round of one that is pending.
+func asBegun(r upload.Record) upload.Record {
+	begun := asCreated(r)
+	if r.Status == upload.Pending {
+		begun.SettledAt = r.SettledAt
+	}
+	return begun
+}
+
 // asCreated is the record as it was when it was created.
 func asCreated(r upload.Record) upload.Record {
 	return upload.Record{ID: r.ID, Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Name: r.Name,
@@ -79,7 +89,9 @@ func (m *Migration) replay(ctx context.Context, target, source upload.Record) (u
 			target.Failures++
 		}
 		if wasSettled(source) {
-			if _, err = m.To.Update(ctx, ref, upload.Settle(verdictOn(source))); err != nil {
+			verdict := verdictOn(source)
+			verdict.Round = target.Round()
+			if _, err = m.To.Update(ctx, ref, upload.Settle(verdict)); err != nil {
 				return target, fmt.Errorf("settle it in the target: %w", err)
 			}
 		}

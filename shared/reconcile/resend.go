@@ -69,8 +69,8 @@ func (x *run) send(ctx context.Context, record upload.Record, versions []upload.
 		return false, fmt.Errorf("count it on the record: %w", err)
 	}
 	for i, v := range versions {
-		body, err := arrival.Format(arrival.Created{Name: "ObjectCreated:Put", Time: v.At, Region: x.Region, Bucket: x.Bucket,
-			Key: string(v.Key), VersionID: string(v.Version), Size: v.Size, Sequencer: arrival.Sequencer(v.At, 0)})
+		body, err := arrival.Again(arrival.Created{Time: v.At, Region: x.Region, Bucket: x.Bucket, Key: string(v.Key),
+			VersionID: string(v.Version), Size: v.Size})
 		if err == nil {
 			err = x.Queue.Send(ctx, queue.Message{Body: string(body),
 				Attributes: map[string]queue.Attribute{arrival.ResendAttribute: queue.Number(counted.Resends)}})

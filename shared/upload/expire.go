@@ -30,7 +30,7 @@ func (p *Pipeline) Expire(ctx context.Context, ref Ref) (Record, error) {
 			return record, fmt.Errorf("give up record %s, of which there is %q: %w", ref, key, ErrConflict)
 		}
 	}
-	verdict := Verdict{Status: Rejected, At: p.Now(),
+	verdict := Verdict{Status: Rejected, At: p.Now(), Round: record.Round(),
 		Reason: &Reason{NeverArrived, "The file never arrived: upload it again."}}
 	if record.BytesCame() {
 		verdict.Reason = &Reason{BytesLost, "The file arrived, but was removed before it could be checked: upload it again."}

@@ -12,15 +12,17 @@ import (
 // have room for. The functions below make all that there are; each names the statuses
 // from which it may go.
 //
-//	                pending    stored      rejected   deleted
-//	Settle          settled    conflict    conflict   conflict
-//	Delete          deleted    deleted     deleted    not found
-//	Reopen          conflict   conflict    pending    conflict
-//	Adopt           conflict   stored (1)  conflict   conflict
-//	CountFailure    counted    unchanged   unchanged  unchanged
-//	CountResend     counted    counted     counted    counted
+//	                pending      stored      rejected   deleted
+//	Settle          settled (2)  conflict    conflict   conflict
+//	Delete          deleted      deleted     deleted    not found
+//	Reopen          conflict     conflict    pending    conflict
+//	Adopt           conflict     stored (1)  conflict   conflict
+//	CountFailure    counted      unchanged   unchanged  unchanged
+//	CountResend     counted      counted     counted    counted
 //
 // (1) an image that the replaced service stored; any other is a conflict.
+//
+// (2) a verdict that was begun in an earlier Round is a conflict, too.
 type Transition struct {
 	// Name is one of the names below: for errors, and for tests that plant faults.
 	Name string
@@ -81,13 +83,13 @@ func (a Admission) Check(size int64, earliest func() (ID, error), stored func() 
 }
 
 // Settle gives a pending record its verdict, Stored or Rejected and nothing else.
-// ErrConflict: it is not pending (any more).
+// ErrConflict: it is not pending (any more), or was reopened since the verdict was begun.
 func Settle(v Verdict) Transition {
 	return Transition{Name: SettleName, Admit: v.Admission, To: func(r Record) (Record, error) {
 		if v.Status != Stored && v.Status != Rejected {
 			return Record{}, fmt.Errorf("the verdict is %q, neither stored nor rejected", v.Status)
 		}
-		if r.Status != Pending {
+		if r.Status != Pending || r.Round() != v.Round {
 			return Record{}, ErrConflict
 		}
 		return v.Apply(r), nil
@@ -121,15 +123,15 @@ func Delete(at, forget time.Time) Transition {
 	}}
 }
 
-// Reopen turns a rejected record back into a pending one, for an operator's re-check.
+// Reopen turns a rejected record back into a pending one, for an operator's re-check. That
+// begins another Round.
 // ErrConflict: it is not rejected.
 func Reopen() Transition {
 	return Transition{Name: ReopenName, To: func(r Record) (Record, error) {
 		if r.Status != Rejected {
 			return Record{}, ErrConflict
 		}
-		r = Verdict{Status: Pending}.Apply(r)
-		r.SettledAt = time.Time{}
+		r = Verdict{Status: Pending, At: r.SettledAt}.Apply(r)
 		r.Failures, r.LastFailure = 0, nil
 		r.Resends, r.ResentAt = 0, time.Time{}
 		return r, nil
@@ -196,6 +198,8 @@ type Verdict struct {
 	Status  Status // Stored or Rejected
 	Version Version
 	At      time.Time
+	// Round is that of the pending record on which the verdict was begun.
+	Round Round
 
 	// Facts about the bytes, as far as they are known.
 	Size        int64
@@ -211,10 +215,14 @@ type Verdict struct {
 	Admission
 }
 
-// Apply gives the record that v makes of r: the one place where a verdict becomes fields.
+// Apply gives the record that v makes of r: the one place where a verdict becomes fields. A
+// verdict is later than one that was undone, whatever the clocks say: rounds go up.
 func (v Verdict) Apply(r Record) Record {
-	r.Status = v.Status
-	r.SettledAt = timeOf(v.At)
+	at := timeOf(v.At)
+	if r.Status == Pending && !r.SettledAt.IsZero() && !at.After(r.SettledAt) {
+		at = r.SettledAt.Add(time.Microsecond)
+	}
+	r.Status, r.SettledAt = v.Status, at
 	r.JudgedVersion = v.Version
 	r.Size = v.Size
 	r.ContentType = v.ContentType

@@ -178,13 +178,13 @@ func TestAVerdictBecomesTheRecordsFacts(t *testing.T) {
 	}
 }
 
-func TestAReopenedRecordKnowsNothingOfItsVerdict(t *testing.T) {
+func TestAReopenedRecordKnowsOfItsVerdictNoMoreThanWhen(t *testing.T) {
 	r := full()
 	r.Status, r.Reason = upload.Rejected, &upload.Reason{Code: upload.Corrupt, Message: "Broken."}
 	r.DeletedAt, r.ForgetAfter = time.Time{}, time.Time{}
 	want := upload.Record{ID: r.ID, Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Name: r.Name,
 		Extension: r.Extension, CreatedAt: r.CreatedAt,
-		Status: upload.Pending, Declared: r.Declared, FormExpires: r.FormExpires}
+		Status: upload.Pending, Declared: r.Declared, FormExpires: r.FormExpires, SettledAt: r.SettledAt}
 	if got := uploadtest.After(upload.Reopen(), r); got != want {
 		t.Errorf("reopened as\n%+v, want\n%+v", got, want)
 	}

@@ -81,6 +81,7 @@ type Promotion struct {
 	To          Key
 	ContentType string // as found in the bytes
 	Disposition string // stored with the copy, for signed links
+	Round       Round  // of the record, stored with the copy
 }
 
 // Copy is a promoted object: what Promote made, or what Stat finds later.
@@ -89,6 +90,7 @@ type Copy struct {
 	// Source is the quarantine version that it was copied from, "" when the
 	// object was not made by Promote.
 	Source Version
+	Round  Round
 	SHA256 string // lower-case hex, computed by the store over the whole object
 }
 

@@ -13,14 +13,16 @@ func (p *Pipeline) promote(ctx context.Context, a arrived, record Record, kind p
 	facts Facts) (Outcome, error) {
 	to := p.Layout.FilesKey(a.ref)
 	copied, err := p.Objects.Promote(ctx, Promotion{From: a.key, Version: a.version, To: to,
-		ContentType: facts.ContentType, Disposition: Disposition(facts.ContentType, record.FullName())})
+		ContentType: facts.ContentType, Disposition: Disposition(facts.ContentType, record.FullName()),
+		Round: record.Round()})
 	switch {
 	case errors.Is(err, ErrGone):
 		return p.gone(ctx, a, record)
 	case errors.Is(err, ErrExists):
-		copied, err = p.Objects.Stat(ctx, to)
+		copied, err = p.ownCopy(ctx, record)
 		if err != nil {
-			return a.failed(fmt.Errorf("look at object %q, which was there and may be removed again: %w", to, err))
+			return a.failed(fmt.Errorf("promote object %q version %s: %q was there, and may be removed again: %w",
+				a.key, a.version, to, err))
 		}
 		if copied.Source != a.version {
 			return p.anotherPromoted(ctx, a, copied)
@@ -30,7 +32,7 @@ func (p *Pipeline) promote(ctx context.Context, a arrived, record Record, kind p
 	case err != nil:
 		return a.failed(fmt.Errorf("promote object %q version %s: %w", a.key, a.version, err))
 	}
-	return p.settle(ctx, a, kind, facts, copied, copied.Version)
+	return p.settle(ctx, a, record.Round(), kind, facts, copied, copied.Version)
 }
 
 // anotherPromoted handles a files key that is taken by a copy of another version: the

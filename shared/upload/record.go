@@ -62,7 +62,8 @@ type Record struct {
 	ContentType string
 	SHA256      string // lower-case hex
 	Reason      *Reason
-	SettledAt   time.Time
+	// SettledAt of a pending record is when the verdict came that an operator undid, see Round.
+	SettledAt time.Time
 
 	// For the pipeline alone; not shown to callers.
 	Declared      Declared
@@ -80,6 +81,19 @@ type Record struct {
 // Ref is the record's identity.
 func (r Record) Ref() Ref {
 	return Ref{Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, ID: r.ID}
+}
+
+// Round tells apart what was begun before and after an operator reopened an upload: 0, or the
+// microsecond of the last verdict that was undone. A verdict is settled in the round in
+// which it was begun alone, and no copy is served that was made in an earlier one.
+type Round int64
+
+// Round is the round of a pending record; of a rejected one, that which reopening it begins.
+func (r Record) Round() Round {
+	if r.SettledAt.IsZero() {
+		return 0
+	}
+	return Round(r.SettledAt.UnixMicro())
 }
 
 // FullName is the name with its extension, as a browser would save it.
@@ -110,7 +124,7 @@ func (r Record) MarshalJSON() ([]byte, error) {
 	}
 	p := public{ID: r.ID, Journal: r.Journal, Entry: r.Entry, Name: r.Name, Extension: r.Extension,
 		CreatedAt: r.CreatedAt.UTC().Format(createdAtForm), Kind: r.Kind, Status: r.Status, Reason: r.Reason}
-	if !r.SettledAt.IsZero() {
+	if !r.SettledAt.IsZero() && r.Status != Pending {
 		at := r.SettledAt.UTC().Format(time.RFC3339Nano)
 		p.SettledAt = &at
 		p.Size = &r.Size

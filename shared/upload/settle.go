@@ -10,7 +10,7 @@ import (
 
 // settle stores the upload with a copy of its version. ours is that copy, too, if it is
 // to be removed when the verdict is another one.
-func (p *Pipeline) settle(ctx context.Context, a arrived, kind policy.Kind, facts Facts, copied Copy,
+func (p *Pipeline) settle(ctx context.Context, a arrived, round Round, kind policy.Kind, facts Facts, copied Copy,
 	ours Version) (Outcome, error) {
 	if copied.SHA256 != facts.SHA256 {
 		// Never removed here: if it was our reading that went wrong, another
@@ -19,14 +19,14 @@ func (p *Pipeline) settle(ctx context.Context, a arrived, kind policy.Kind, fact
 			a.key, a.version, copied.SHA256, facts.SHA256))
 	}
 	settled, err := p.Records.Update(ctx, a.ref, Settle(Verdict{Status: Stored, Version: a.version, At: p.Now(),
-		Size: facts.Size, ContentType: facts.ContentType, SHA256: facts.SHA256, Served: copied.Version,
+		Round: round, Size: facts.Size, ContentType: facts.ContentType, SHA256: facts.SHA256, Served: copied.Version,
 		Admission: Admission{Unique: kind.Duplicates == policy.DuplicatesRefuse, MaxFiles: kind.MaxFiles,
 			MaxTotalBytes: kind.MaxTotalBytes}}))
 	switch {
 	case errors.Is(err, ErrDuplicate):
-		return p.reject(ctx, a, facts, duplicateReason(err), ours)
+		return p.reject(ctx, a, round, facts, duplicateReason(err), ours)
 	case errors.Is(err, ErrOverQuota):
-		return p.reject(ctx, a, facts, newReason(NotAllowed,
+		return p.reject(ctx, a, round, facts, newReason(NotAllowed,
 			"The entry holds as much as it may: delete a file first and upload this one again."), ours)
 	case err != nil:
 		return p.onConflict(ctx, a, err, ours)
@@ -50,9 +50,10 @@ func duplicateReason(err error) *Reason {
 
 // reject settles a refusal. ours is the copy that was made on the way, if one was: it
 // is removed once nothing can be settled with it any more.
-func (p *Pipeline) reject(ctx context.Context, a arrived, facts Facts, reason *Reason, ours Version) (Outcome, error) {
+func (p *Pipeline) reject(ctx context.Context, a arrived, round Round, facts Facts, reason *Reason,
+	ours Version) (Outcome, error) {
 	settled, err := p.Records.Update(ctx, a.ref, Settle(Verdict{Status: Rejected, Version: a.version, At: p.Now(),
-		Size: facts.Size, ContentType: facts.ContentType, SHA256: facts.SHA256, Reason: reason}))
+		Round: round, Size: facts.Size, ContentType: facts.ContentType, SHA256: facts.SHA256, Reason: reason}))
 	if err != nil {
 		return p.onConflict(ctx, a, err, ours)
 	}
@@ -92,17 +93,18 @@ func (p *Pipeline) onConflict(ctx context.Context, a arrived, cause error, ours 
 }
 
 // removeCopyOf removes the copy of this version that a validator may have left beside a
-// rejection, by the version id that our own copy or a look at it gave.
+// rejection, by the version id that our own copy or a look at it gave. A copy of a later round
+// may be about to be served, and one that is all there is of a rejected upload stays.
 //
 // Only where settling is compare-and-swap: elsewhere a slow validator could still turn
 // the rejection into a settlement with this very copy.
-func (p *Pipeline) removeCopyOf(ctx context.Context, a arrived, ours Version) error {
+func (p *Pipeline) removeCopyOf(ctx context.Context, a arrived, rejected Record, ours Version) error {
 	if !p.Records.Atomic() {
 		return nil
 	}
 	if ours == "" {
 		copied, err := p.Objects.Stat(ctx, p.Layout.FilesKey(a.ref))
-		if errors.Is(err, ErrGone) || err == nil && copied.Source != a.version {
+		if errors.Is(err, ErrGone) || err == nil && (copied.Source != a.version || copied.Round >= rejected.Round()) {
 			return nil
 		}
 		if err != nil {
@@ -110,7 +112,37 @@ func (p *Pipeline) removeCopyOf(ctx context.Context, a arrived, ours Version) er
 		}
 		ours = copied.Version
 	}
+	if rejected.JudgedVersion == a.version {
+		if kept, err := p.inQuarantine(ctx, a); err != nil || !kept {
+			return err
+		}
+	}
 	return p.removeCopy(ctx, a.ref, ours)
+}
+
+// ownCopy looks at what was promoted of a pending upload. A copy from before it was reopened
+// is removed: whoever saw that rejection may still do so, and nothing can be settled with it.
+// Where settling is not compare-and-swap nobody removes it, and it is as good as any.
+func (p *Pipeline) ownCopy(ctx context.Context, pending Record) (Copy, error) {
+	to := p.Layout.FilesKey(pending.Ref())
+	copied, err := p.Objects.Stat(ctx, to)
+	switch {
+	case errors.Is(err, ErrGone):
+		return Copy{}, ErrGone
+	case err != nil:
+		return Copy{}, fmt.Errorf("look at object %q: %w", to, err)
+	case !p.overtaken(copied, pending):
+		return copied, nil
+	}
+	if err := p.removeCopy(ctx, pending.Ref(), copied.Version); err != nil {
+		return Copy{}, err
+	}
+	return Copy{}, ErrGone
+}
+
+// overtaken says whether an operator reopened the upload after this copy of it was made.
+func (p *Pipeline) overtaken(copied Copy, pending Record) bool {
+	return p.Records.Atomic() && copied.Source != "" && copied.Round < pending.Round()
 }
 
 // removeCopy removes one version of the upload's promoted object; "" is none.

@@ -108,7 +108,7 @@ func (p *Pipeline) judge(ctx context.Context, a arrived, record Record) (Outcome
 	case err != nil:
 		return a.failed(err)
 	case reason != nil:
-		return p.reject(ctx, a, facts, reason, "")
+		return p.reject(ctx, a, record.Round(), facts, reason, "")
 	}
 	return p.promote(ctx, a, record, kind, facts)
 }
@@ -134,15 +134,14 @@ func noLongerAccepted(kind policy.KindName) *Reason {
 
 // gone handles a version that is not there, of an upload that was pending a moment ago.
 func (p *Pipeline) gone(ctx context.Context, a arrived, record Record) (Outcome, error) {
-	to := p.Layout.FilesKey(a.ref)
-	copied, err := p.Objects.Stat(ctx, to)
+	copied, err := p.ownCopy(ctx, record)
 	switch {
 	case errors.Is(err, ErrGone) && a.version != "":
 		return p.lost(ctx, a)
 	case errors.Is(err, ErrGone) || err == nil && a.version != "" && a.version != copied.Source:
 		return a.outcome(ResultGone, record)
 	case err != nil:
-		return a.failed(fmt.Errorf("look at object %q: %w", to, err))
+		return a.failed(err)
 	}
 	// Under a delete marker it still waits for a message that names it.
 	waits, err := p.inQuarantine(ctx, a.at(copied.Source))
@@ -250,6 +249,8 @@ func (p *Pipeline) judgeCopy(ctx context.Context, a arrived, copied Copy) (Outco
 		return a.failed(fmt.Errorf("get record %s: %w", a.ref, err))
 	case record.Status != Pending:
 		return p.alreadySettled(ctx, a, record, "")
+	case p.overtaken(copied, record):
+		return a.failed(fmt.Errorf("settle record %s with its copy: it was reopened meanwhile: %w", a.ref, ErrConflict))
 	}
 	to := p.Layout.FilesKey(a.ref)
 	if copied.Source == "" {
@@ -268,9 +269,9 @@ func (p *Pipeline) judgeCopy(ctx context.Context, a arrived, copied Copy) (Outco
 		return a.failed(fmt.Errorf("read object %q: its version is %s, and was %s a moment ago", to, object.Version,
 			copied.Version))
 	case reason != nil:
-		return p.reject(ctx, a, facts, reason, "")
+		return p.reject(ctx, a, record.Round(), facts, reason, "")
 	}
-	return p.settle(ctx, a, kind, facts, copied, "")
+	return p.settle(ctx, a, record.Round(), kind, facts, copied, "")
 }
 
 // newestAlreadySettled is alreadySettled for an event that names no version: it speaks
@@ -312,7 +313,7 @@ func (p *Pipeline) alreadySettled(ctx context.Context, a arrived, record Record,
 		// Nothing of a deleted upload is served again: every version goes.
 		err = p.removeAll(ctx, p.Layout.FilesKey(a.ref))
 	case Rejected:
-		err = p.removeCopyOf(ctx, a, ours)
+		err = p.removeCopyOf(ctx, a, record, ours)
 	}
 	if err == nil && result == ResultAlreadySettled {
 		// Whoever settled it may have ended before notifying.

@@ -46,6 +46,8 @@ type Upload struct {
 	// CopyAlone: a validator promoted what was posted and ended before its verdict, and
 	// quarantine has forgotten it since. Only one body may be posted.
 	CopyAlone bool
+	// CopyBeside: the same, and quarantine has not.
+	CopyBeside bool
 }
 
 // Stores are what a pipeline works on.

@@ -18,9 +18,9 @@ type Actor struct {
 	run  func(*script)
 	// accepts: it makes an upload of its own.
 	accepts bool
-	// deletes and rechecks tell the rules to allow for it.
-	deletes, rechecks bool
-	upload            int
+	// deletes, rechecks and rejects tell the rules to allow for it.
+	deletes, rechecks, rejects bool
+	upload                     int
 }
 
 // script is what an actor works with.
@@ -115,19 +115,44 @@ func (d *deletion) try(p *upload.Pipeline) {
 	d.answered = err == nil || errors.Is(err, upload.ErrNotFound)
 }
 
-// Recheck is an operator who reopens a rejected upload and has its bytes judged
-// again.
+// Recheck is an operator who has a rejected upload judged again.
 func Recheck(target int) Actor {
 	return Actor{name: fmt.Sprintf("re-check of upload %d", target), upload: target, rechecks: true, run: func(s *script) {
-		ref := s.execution.targets[target].ref
-		r, err := s.pipeline.Records.Get(context.Background(), ref)
-		if err != nil || r.Status != upload.Rejected {
-			return
-		}
-		if _, err := s.pipeline.Records.Update(context.Background(), ref, upload.Reopen()); err == nil {
-			s.deliver(s.execution.quarantineKey(target), r.JudgedVersion)
+		_, left, err := s.pipeline.Recheck(context.Background(), s.execution.targets[target].ref)
+		if err == nil {
+			s.deliver(left.Key, left.Version)
 		}
 	}}
+}
+
+// RejectByOperator is an operator who rejects an upload, by the version that was posted first
+// (arrival 0) and so on, or by none (arrival -1); and who repeats that in recovery until there
+// is an answer.
+func RejectByOperator(target, arrival int) Actor {
+	return Actor{name: fmt.Sprintf("operator who rejects upload %d, arrival %d", target, arrival), upload: target,
+		rejects: true, run: func(s *script) {
+			key := s.execution.quarantineKey(target)
+			r := &rejection{key: key}
+			if arrival >= 0 {
+				r.version = s.execution.oracle.arrivals[key][arrival].version
+			}
+			s.execution.rejections = append(s.execution.rejections, r)
+			s.actor.rejecting, s.actor.sawEmpty = key, s.execution.empty(key)
+			outcome := r.try(s.pipeline)
+			s.execution.checkUnseen(outcome, s.actor.sawEmpty)
+			s.actor.rejecting, s.actor.sawEmpty = "", false
+			s.actor.remember(fmt.Sprint("rejection answered ", r.answered))
+		}}
+}
+
+// operatorsWords are what the operators of a scenario tell uploaders.
+const operatorsWords = "We do not take this file."
+
+// try asks for the rejection once. That it was too late is an answer, too.
+func (r *rejection) try(p *upload.Pipeline) upload.Outcome {
+	outcome, err := p.RejectByOperator(context.Background(), r.key, r.version, operatorsWords)
+	r.answered = err == nil
+	return outcome
 }
 
 // Fail is a validator that fails on an upload and counts the failure.
@@ -267,8 +292,8 @@ func (x *execution) prepare() {
 				_, err = p.Validate(ctx, x.quarantineKey(index), v)
 				x.events[len(x.events)-1].done = true
 			}
-			if u.CopyAlone && err == nil {
-				err = x.leaveCopy(index, v)
+			if (u.CopyAlone || u.CopyBeside) && err == nil {
+				err = x.leaveCopy(index, v, u.CopyAlone)
 			}
 		}
 		if err != nil {
@@ -285,11 +310,14 @@ func (x *execution) prepare() {
 // String is the actor's name.
 func (a Actor) String() string { return a.name }
 
-// leaveCopy promotes a version and removes it.
-func (x *execution) leaveCopy(index int, v upload.Version) error {
+// leaveCopy promotes a version, and may remove it.
+func (x *execution) leaveCopy(index int, v upload.Version, alone bool) error {
 	at, objects := x.targets[index], x.memory.Objects
 	data, _ := objects.Bytes(at.quarantine, v)
 	x.oracle.read[sumOf(data)] = true
 	_, err := objects.Promote(context.Background(), upload.Promotion{From: at.quarantine, Version: v, To: at.files})
-	return errors.Join(err, objects.Remove(context.Background(), at.quarantine, v))
+	if alone && err == nil {
+		err = objects.Remove(context.Background(), at.quarantine, v)
+	}
+	return err
 }

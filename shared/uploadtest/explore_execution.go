@@ -23,11 +23,12 @@ type execution struct {
 
 	faults, preemptions int
 
-	events  []*event
-	deletes []*deletion
-	targets []target // by index of the upload
-	oracle  *oracle
-	trace   *[]string // when set, what happens is written down
+	events     []*event
+	deletes    []*deletion
+	rejections []*rejection
+	targets    []target // by index of the upload
+	oracle     *oracle
+	trace      *[]string // when set, what happens is written down
 }
 
 // target is an upload that actors work on, and its keys.
@@ -56,6 +57,8 @@ type actor struct {
 	memory  [sha256.Size]byte // hash of all results so far: what its local state follows from
 
 	judging    upload.Key // the quarantine key of the event that it validates now, "" for none
+	rejecting  upload.Key // that of the upload that an operator rejects now, "" for none
+	sawEmpty   bool       // at some moment since then nothing of it was there
 	sawNothing bool       // at some moment since it got that event, nothing was left of the upload
 }
 
@@ -121,6 +124,13 @@ type deletion struct {
 	ref      upload.Ref
 	answered bool
 	deleted  bool // answered with success at least once
+}
+
+// rejection is an operator's request to reject, repeated until it is answered.
+type rejection struct {
+	key      upload.Key
+	version  upload.Version
+	answered bool
 }
 
 // start is the time at which all of an exploration happens. No rule depends on
@@ -256,11 +266,12 @@ func (x *execution) take(c choice) {
 	x.running = nil
 	for _, other := range x.actors {
 		other.sawNothing = other.sawNothing || other.judging != "" && x.nothingLeft(other.judging)
+		other.sawEmpty = other.sawEmpty || other.rejecting != "" && x.empty(other.rejecting)
 	}
 	if a.ended {
 		// Nothing of its memory matters any more.
 		a.within, a.memory = noFault, [sha256.Size]byte{}
-		a.judging, a.sawNothing = "", false
+		a.judging, a.sawNothing, a.rejecting, a.sawEmpty = "", false, "", false
 	}
 }
 
@@ -296,6 +307,9 @@ func (x *execution) state() state {
 		if a.sawNothing {
 			text = append(text, "saw nothing\n"...)
 		}
+		if a.sawEmpty {
+			text = append(text, "saw empty\n"...)
+		}
 		text = append(text, a.memory[:]...)
 	}
 	for _, e := range x.events {
@@ -303,6 +317,9 @@ func (x *execution) state() state {
 	}
 	for _, d := range x.deletes {
 		text = fmt.Appendf(text, "delete %s %t %t\n", d.ref, d.answered, d.deleted)
+	}
+	for _, r := range x.rejections {
+		text = fmt.Appendf(text, "reject %s %s %t\n", r.key, r.version, r.answered)
 	}
 	text = x.oracle.append(text)
 	return sha256.Sum256(text)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"hatchery/shared/upload"
 	"hatchery/shared/uploadtest"
@@ -71,7 +72,7 @@ func (p settlesWithoutSwap) Update(ctx context.Context, ref upload.Ref, t upload
 	if err != nil {
 		return existing, err
 	}
-	existing.Status = upload.Pending
+	existing.Status, existing.SettledAt = upload.Pending, time.Time{}
 	settled = uploadtest.After(t, existing)
 	p.memory.Records.Overwrite(settled)
 	return settled, nil
@@ -185,6 +186,48 @@ func (p expiresAsLost) Update(ctx context.Context, ref upload.Ref, t upload.Tran
 	return p.Records.Update(ctx, ref, t)
 }
 
+// removesWhatOperatorsReject keeps no bytes of an upload that an operator rejected.
+type removesWhatOperatorsReject struct{ planted }
+
+func (p removesWhatOperatorsReject) Update(ctx context.Context, ref upload.Ref,
+	t upload.Transition) (upload.Record, error) {
+	settled, err := p.Records.Update(ctx, ref, t)
+	if err == nil && settled.Status == upload.Rejected && settled.Reason.Code == upload.ByOperator {
+		err = p.Objects.Remove(ctx, upload.DefaultLayout.QuarantineKey(ref), settled.JudgedVersion)
+	}
+	return settled, err
+}
+
+// forgetsRounds takes a copy from before a re-check for one from after it.
+type forgetsRounds struct{ planted }
+
+func (p forgetsRounds) Stat(ctx context.Context, key upload.Key) (upload.Copy, error) {
+	copied, err := p.Objects.Stat(ctx, key)
+	ref, _ := upload.Layout{Quarantine: upload.DefaultLayout.Files}.ParseQuarantineKey(key)
+	if r, getErr := p.memory.Records.Get(ctx, ref); getErr == nil && r.Status == upload.Pending {
+		copied.Round = r.Round()
+	}
+	return copied, err
+}
+
+// settlesInAnyRound settles with a verdict that was begun before a re-check.
+type settlesInAnyRound struct{ planted }
+
+func (p settlesInAnyRound) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
+	to := t.To
+	t.To = func(r upload.Record) (upload.Record, error) {
+		settled, err := to(r)
+		if t.Name == upload.SettleName && r.Status == upload.Pending && errors.Is(err, upload.ErrConflict) {
+			was := r.SettledAt
+			r.SettledAt = time.Time{}
+			settled, err = to(r)
+			settled.SettledAt = was.Add(time.Microsecond)
+		}
+		return settled, err
+	}
+	return p.Records.Update(ctx, ref, t)
+}
+
 // ignoresNotifyErrors takes a notification that failed for one that arrived.
 type ignoresNotifyErrors struct{ upload.Notifier }
 
@@ -269,6 +312,24 @@ func TestEveryPlantedFaultIsFound(t *testing.T) {
 			return uploadtest.Stores{Records: expiresAsLost{p}, Objects: p.Objects}
 		},
 			posted(first), []uploadtest.Actor{uploadtest.Vandal(0, 0), uploadtest.Expire(0)}, 0},
+		{"an operator rejects by no bytes although they are there", "rule 2", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: p.Records, Objects: seesNoObject{p}}
+		},
+			posted(first), []uploadtest.Actor{uploadtest.RejectByOperator(0, 0), uploadtest.Delete(0)}, 0},
+		{"what an operator rejects is removed", "rule 2", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: removesWhatOperatorsReject{p}, Objects: p.Objects}
+		},
+			posted(first), []uploadtest.Actor{uploadtest.RejectByOperator(0, -1), uploadtest.Deliver(0, 0)}, 0},
+		{"a copy from before a re-check is served", "rule 1", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: p.Records, Objects: forgetsRounds{p}}
+		},
+			uploadtest.Upload{Posted: []uploadtest.Body{first}, CopyBeside: true},
+			[]uploadtest.Actor{uploadtest.RejectByOperator(0, 0), uploadtest.Recheck(0)}, 1},
+		{"a verdict from before a re-check is settled", "rule 1", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: settlesInAnyRound{p}, Objects: p.Objects}
+		},
+			posted(first), []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.RejectByOperator(0, 0),
+				uploadtest.Recheck(0)}, 3},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			t.Parallel()

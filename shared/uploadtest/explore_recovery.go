@@ -61,6 +61,10 @@ func (x *execution) clone() *execution {
 		copied := *d
 		c.deletes = append(c.deletes, &copied)
 	}
+	for _, r := range x.rejections {
+		copied := *r
+		c.rejections = append(c.rejections, &copied)
+	}
 	return c
 }
 
@@ -84,6 +88,15 @@ func (x *execution) recover(how recovery) (broken string) {
 			}
 			if !d.answered {
 				failures = append(failures, fmt.Sprintf("deletion of %s still fails", d.ref.ID))
+			}
+		}
+		for _, r := range x.rejections {
+			if !r.answered {
+				empty := x.empty(r.key)
+				x.checkUnseen(r.try(p), empty)
+			}
+			if !r.answered {
+				failures = append(failures, fmt.Sprintf("rejection of %s still fails", r.key))
 			}
 		}
 		if broken := x.oracle.checkStep(x); broken != "" {

@@ -20,7 +20,7 @@ type oracle struct {
 	before   map[upload.Ref]upload.Record // records at the step before
 	// destroyed are the versions that a vandal removed; only with one among the actors.
 	destroyed map[upload.Version]bool
-	lostWrong string // the rule that a validator broke when it called an upload's bytes lost
+	lostWrong string // the rule that a validator or an operator broke when it called an upload's bytes lost
 }
 
 // verdict is one verdict, as the application tells them apart.
@@ -164,7 +164,8 @@ func (o *oracle) checkRecord(x *execution, at target, r upload.Record, found boo
 		if r.Size != 0 || r.SHA256 != "" || r.ContentType != "" {
 			return fmt.Sprintf("rule 4: pending record %s states facts", ref.ID)
 		}
-		if (x.losesUpdates() || x.copyAlone(at)) && len(x.memory.Objects.ids(at.files)) > 0 {
+		overwritten := x.losesUpdates() || !x.scenario.Swap && x.mayReject(ref)
+		if (overwritten || x.copyAlone(at)) && len(x.memory.Objects.ids(at.files)) > 0 {
 			return "" // it is given a verdict with what was promoted
 		}
 		if x.mayRecheck(ref) || x.losesUpdates() {
@@ -184,7 +185,13 @@ func (o *oracle) checkRecord(x *execution, at target, r upload.Record, found boo
 	case upload.Deleted:
 		return ""
 	}
-	if r.Status == upload.Rejected && r.JudgedVersion == "" && o.vandalised(at) {
+	byOperator := r.Reason != nil && r.Reason.Code == upload.ByOperator
+	switch {
+	case byOperator && !x.mayReject(ref):
+		return fmt.Sprintf("rule 2: upload %s is rejected by an operator, and none asked for it", ref.ID)
+	case byOperator && r.JudgedVersion == "":
+		return o.checkRejectedUnseen(x, r)
+	case r.Status == upload.Rejected && r.JudgedVersion == "" && o.vandalised(at):
 		return o.checkExpired(x, r)
 	}
 	judged := slices.IndexFunc(arrivals, func(a arrived) bool { return a.version == r.JudgedVersion })
@@ -206,6 +213,9 @@ func (o *oracle) checkRecord(x *execution, at target, r upload.Record, found boo
 
 // checkFacts: what the record states was measured on the bytes.
 func (o *oracle) checkFacts(r upload.Record, b Body) string {
+	if r.Reason != nil && r.Reason.Code == upload.ByOperator && r.Size == 0 {
+		return "" // the operator saw no more than a copy of it
+	}
 	if r.Size != int64(len(b.Data)) {
 		return fmt.Sprintf("rule 4: record %s says %d bytes, the judged %s has %d", r.ID, r.Size, b.Name, len(b.Data))
 	}
@@ -248,6 +258,7 @@ func (o *oracle) checkRejected(x *execution, r upload.Record, b Body, kept []upl
 	right := b.verdict(r.Declared)
 	switch {
 	case r.Reason.Code == right:
+	case r.Reason.Code == upload.ByOperator && r.Reason.Message == operatorsWords:
 	case right == "" && r.Reason.Code == upload.Duplicate && x.scenario.Unique && o.arrivedElsewhere(r.Ref(), b):
 	case right == "" && r.Reason.Code == upload.NotAllowed && x.scenario.MaxFiles > 0:
 	default:
@@ -258,6 +269,16 @@ func (o *oracle) checkRejected(x *execution, r upload.Record, b Body, kept []upl
 	// which these bytes were late and were removed. The reason stands without them.
 	if x.scenario.Swap && !slices.Contains(kept, r.JudgedVersion) && !o.destroyed[r.JudgedVersion] {
 		return fmt.Sprintf("rule 2: the bytes of rejected upload %s are not kept", r.ID)
+	}
+	return ""
+}
+
+// checkRejectedUnseen: of an upload that an operator rejected before its bytes came, or after
+// they had gone, nothing is known but that.
+func (o *oracle) checkRejectedUnseen(x *execution, r upload.Record) string {
+	if r.Status != upload.Rejected || r.Reason.Message != operatorsWords || r.ServedVersion != "" || r.Size != 0 ||
+		r.SHA256 != "" {
+		return fmt.Sprintf("rule 2: upload %s was rejected by an operator with other words, or with facts", r.ID)
 	}
 	return ""
 }
@@ -288,8 +309,23 @@ func (o *oracle) checkExpired(x *execution, r upload.Record) string {
 // nothingLeft says whether there is neither a version nor a copy of an upload.
 func (x *execution) nothingLeft(quarantine upload.Key) bool {
 	i := slices.IndexFunc(x.targets, func(at target) bool { return at.quarantine == quarantine })
-	return i >= 0 && x.oracle.vandalised(x.targets[i]) && len(x.memory.Objects.ids(quarantine)) == 0 &&
-		len(x.memory.Objects.ids(x.targets[i].files)) == 0
+	return i >= 0 && x.oracle.vandalised(x.targets[i]) && x.empty(quarantine)
+}
+
+// empty says whether nothing of an upload is there now, for whatever reason.
+func (x *execution) empty(quarantine upload.Key) bool {
+	ref, _ := upload.DefaultLayout.ParseQuarantineKey(quarantine)
+	return len(x.memory.Objects.ids(quarantine)) == 0 &&
+		len(x.memory.Objects.ids(upload.DefaultLayout.FilesKey(ref))) == 0
+}
+
+// checkUnseen: an operator's rejection is about no bytes only if there were none at some
+// moment while it looked. Else those that are there would be late, and be removed.
+func (x *execution) checkUnseen(outcome upload.Outcome, sawEmpty bool) {
+	if outcome.Result == upload.ResultRejected && outcome.Version == "" && !sawEmpty {
+		x.oracle.lostWrong = fmt.Sprintf("rule 2: an operator rejected upload %s by none of the bytes that are there",
+			outcome.Ref.ID)
+	}
 }
 
 // checkLost: a validator calls the bytes of an upload lost only if a vandal removed some,
@@ -456,7 +492,7 @@ func (o *oracle) judgedCopy(x *execution, at target, r upload.Record) bool {
 	return x.copyAlone(at) && r.JudgedVersion == o.arrivals[at.quarantine][0].version
 }
 
-// mayDelete and mayRecheck say whether an actor of the scenario does that.
+// mayDelete, mayRecheck and mayReject say whether an actor of the scenario does that.
 func (x *execution) mayDelete(ref upload.Ref) bool {
 	return slices.ContainsFunc(x.scenario.Actors,
 		func(a Actor) bool { return a.deletes && x.targets[a.upload].ref == ref })
@@ -465,4 +501,9 @@ func (x *execution) mayDelete(ref upload.Ref) bool {
 func (x *execution) mayRecheck(ref upload.Ref) bool {
 	return slices.ContainsFunc(x.scenario.Actors,
 		func(a Actor) bool { return a.rechecks && x.targets[a.upload].ref == ref })
+}
+
+func (x *execution) mayReject(ref upload.Ref) bool {
+	return slices.ContainsFunc(x.scenario.Actors,
+		func(a Actor) bool { return a.rejects && x.targets[a.upload].ref == ref })
 }

@@ -306,6 +306,75 @@ func TestWhoeverDestroysBytesIsFoundOut(t *testing.T) {
 	}
 }
 
+// operators are those who reject an upload, by its first version or by whatever is there, and
+// who have it judged again.
+func operators() []uploadtest.Actor {
+	return []uploadtest.Actor{uploadtest.RejectByOperator(0, 0), uploadtest.RejectByOperator(0, -1),
+		uploadtest.Recheck(0)}
+}
+
+// TestOperatorsKeepTheRules: two of them, and one beside everybody else, also where a count
+// undoes a verdict.
+func TestOperatorsKeepTheRules(t *testing.T) {
+	t.Parallel()
+	beside := uploadtest.Upload{Posted: []uploadtest.Body{first}, CopyBeside: true}
+	alone := uploadtest.Upload{Posted: []uploadtest.Body{first}, CopyAlone: true}
+	for _, start := range []struct {
+		name   string
+		upload uploadtest.Upload
+	}{{"good bytes wait", posted(first)}, {"two good versions wait", posted(first, second)},
+		{"a copy beside them", beside}, {"a copy alone", alone}, {"rejected before", settled(broken)}} {
+		others := []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.Delete(0), uploadtest.Post(0, second),
+			uploadtest.Resend(0), uploadtest.Expire(0), uploadtest.VandalOnAll(0)}
+		var scenarios []uploadtest.Scenario
+		all := operators()
+		for i, one := range all[:2] {
+			for _, other := range append(others, all[i:]...) {
+				scenarios = append(scenarios, uploadtest.Scenario{Name: fmt.Sprintf("%s; %s", one, other),
+					Notified: true, WritesBack: true, Uploads: []uploadtest.Upload{start.upload},
+					Actors: []uploadtest.Actor{one, other},
+					Bound:  uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded}})
+			}
+		}
+		t.Run(start.name, func(t *testing.T) {
+			t.Parallel()
+			requireRules(t, scenarios)
+		})
+	}
+}
+
+// TestARejectionThatIsUndoneKeepsTheRules: what was begun before a re-check ends after it. Where
+// settling is not compare-and-swap, no copy is taken back, and there is nothing to meet.
+func TestARejectionThatIsUndoneKeepsTheRules(t *testing.T) {
+	t.Parallel()
+	reject, recheck, deliver := uploadtest.RejectByOperator(0, 0), uploadtest.Recheck(0), uploadtest.Deliver(0, 0)
+	beside := uploadtest.Upload{Posted: []uploadtest.Body{first}, CopyBeside: true}
+	var scenarios []uploadtest.Scenario
+	for _, start := range []uploadtest.Upload{posted(first), beside} {
+		for _, third := range []uploadtest.Actor{deliver, uploadtest.Delete(0), uploadtest.VandalOnAll(0)} {
+			scenarios = append(scenarios, uploadtest.Scenario{Name: fmt.Sprint(reject, recheck, third),
+				Uploads: []uploadtest.Upload{start}, Actors: []uploadtest.Actor{reject, recheck, third},
+				Bound: uploadtest.Bound{Faults: 1, Preemptions: *preemptions + 1}})
+		}
+	}
+	scenarios = append(scenarios, uploadtest.Scenario{Name: "two operators who reject, and one who has it judged again",
+		Uploads: []uploadtest.Upload{beside}, Actors: []uploadtest.Actor{reject, recheck, reject},
+		Bound: uploadtest.Bound{Faults: 1, Preemptions: *preemptions}})
+	scenarios = append(scenarios, uploadtest.Scenario{Name: "a duplicate, judged again once the first is deleted",
+		Unique: true, Uploads: []uploadtest.Upload{settled(first), posted(first)},
+		Actors: []uploadtest.Actor{uploadtest.Deliver(1, 0), uploadtest.Recheck(1), uploadtest.Delete(0)},
+		Bound:  uploadtest.Bound{Faults: 1, Preemptions: *preemptions + 1}})
+	for i, s := range scenarios {
+		if i%*every > 0 {
+			continue
+		}
+		s.Swap = true
+		if report := uploadtest.Explore(s); report.Violation != nil {
+			t.Error(report)
+		}
+	}
+}
+
 // vandalScenarios are a vandal with more than one other.
 func vandalScenarios() []uploadtest.Scenario {
 	type actors = []uploadtest.Actor

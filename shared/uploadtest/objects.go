@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -47,6 +48,7 @@ type version struct {
 	body        []byte
 	sha256      string
 	source      upload.Version
+	round       upload.Round
 	contentType string
 	disposition string
 }
@@ -229,7 +231,7 @@ func (o *Objects) Promote(ctx context.Context, p upload.Promotion) (upload.Copy,
 	if o.newest(p.To) != nil {
 		return upload.Copy{}, upload.ErrExists
 	}
-	o.add(p.To, version{body: from.body, sha256: from.sha256, source: from.id,
+	o.add(p.To, version{body: from.body, sha256: from.sha256, source: from.id, round: p.Round,
 		contentType: p.ContentType, disposition: p.Disposition})
 	return o.newest(p.To).copied(), nil
 }
@@ -241,13 +243,13 @@ func (o *Objects) promote(body []byte, p upload.Promotion) (upload.Copy, error) 
 	if o.newest(p.To) != nil {
 		return upload.Copy{}, upload.ErrExists
 	}
-	o.add(p.To, version{body: body, sha256: sumOf(body), source: p.Version, contentType: p.ContentType,
+	o.add(p.To, version{body: body, sha256: sumOf(body), source: p.Version, round: p.Round, contentType: p.ContentType,
 		disposition: p.Disposition})
 	return o.newest(p.To).copied(), nil
 }
 
 func (v *version) copied() upload.Copy {
-	return upload.Copy{Version: v.id, Source: v.source, SHA256: v.sha256}
+	return upload.Copy{Version: v.id, Source: v.source, Round: v.round, SHA256: v.sha256}
 }
 
 // Stat implements upload.Objects.
@@ -398,7 +400,7 @@ func (o *Objects) Digest() [sha256.Size]byte {
 			for _, s := range []string{string(v.id), v.sha256, string(v.source), v.contentType, v.disposition} {
 				text = append(append(text, s...), ' ')
 			}
-			text = append(text, '\n')
+			text = append(strconv.AppendInt(text, int64(v.round), 10), '\n')
 		}
 	}
 	return sha256.Sum256(text)

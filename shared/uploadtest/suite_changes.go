@@ -56,8 +56,16 @@ var reopenCases = []recordsCase{
 		got, err := s.store.Update(s.ctx, r.Ref(), upload.Reopen())
 		s.must(err, "reopen")
 		s.same(got, After(upload.Reopen(), rejected))
-		s.stands(r)
-		s.settle(r.Ref(), s.storing())
+		s.stands(got)
+		if got.Round() == 0 {
+			s.Error("no other round has begun")
+		}
+		_, err = s.store.Update(s.ctx, r.Ref(), upload.Settle(s.storing()))
+		s.is(err, upload.ErrConflict, "settle with a verdict that was begun before")
+		s.stands(got)
+		v := s.storing()
+		v.Round = got.Round()
+		s.settle(r.Ref(), v)
 	}},
 	{"a pending, stored or deleted record is not reopened", func(s *recordsSuite) {
 		for _, r := range []upload.Record{s.pending(), s.stored(10), s.deleted()} {

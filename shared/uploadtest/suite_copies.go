@@ -134,6 +134,17 @@ var statCases = []objectsCase{
 		s.must(s.Objects.Remove(s.ctx, from, version), "remove the source")
 		s.stats(to, made)
 	}},
+	{"a copy says in which round it was made", func(s *objectsSuite) {
+		from, to, version := s.put([]byte("bytes"))
+		p := s.promotion(from, version, to)
+		p.Round = 1772625600123456
+		made, err := s.Objects.Promote(s.ctx, p)
+		s.must(err, "promote")
+		if made.Round != p.Round {
+			s.Errorf("the round is %d, want %d", made.Round, p.Round)
+		}
+		s.stats(to, made)
+	}},
 	{"an object that Promote did not make has no source", func(s *objectsSuite) {
 		key, _, version := s.put([]byte("bytes"))
 		got, err := s.Objects.Stat(s.ctx, key)

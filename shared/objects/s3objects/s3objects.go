@@ -14,6 +14,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -137,9 +138,12 @@ func (s *Store) get(ctx context.Context, key upload.Key, version upload.Version,
 	return out, watchedBody{watchedReader{out.Body, watch}, out.Body}, nil
 }
 
-// sourceVersion is the user metadata that says which quarantine version a copy
-// was made of.
-const sourceVersion = "source-version"
+// The user metadata of a copy: which quarantine version it was made of, and in which round of
+// the record, if not in the first.
+const (
+	sourceVersion = "source-version"
+	sourceRound   = "source-round"
+)
 
 // Promote copies one version, create-only.
 func (s *Store) Promote(ctx context.Context, p upload.Promotion) (upload.Copy, error) {
@@ -154,7 +158,7 @@ func (s *Store) copyFrom(ctx context.Context, source string, p upload.Promotion)
 	out, err := s.client.CopyObject(ctx, &s3.CopyObjectInput{
 		Bucket: &s.bucket, Key: aws.String(string(p.To)), CopySource: &source, IfNoneMatch: aws.String("*"),
 		MetadataDirective: types.MetadataDirectiveReplace,
-		Metadata:          map[string]string{sourceVersion: string(p.Version)},
+		Metadata:          metadataOf(p),
 		TaggingDirective:  types.TaggingDirectiveReplace,
 		ContentType:       &p.ContentType, ContentDisposition: &p.Disposition,
 		ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
@@ -162,7 +166,7 @@ func (s *Store) copyFrom(ctx context.Context, source string, p upload.Promotion)
 	if err != nil {
 		return upload.Copy{}, translateError(err, "copy")
 	}
-	made := upload.Copy{Version: upload.Version(aws.ToString(out.VersionId)), Source: p.Version}
+	made := upload.Copy{Version: upload.Version(aws.ToString(out.VersionId)), Source: p.Version, Round: p.Round}
 	if out.CopyObjectResult != nil {
 		made.SHA256, err = hexOf(aws.ToString(out.CopyObjectResult.ChecksumSHA256))
 	}
@@ -186,8 +190,24 @@ func (s *Store) Stat(ctx context.Context, key upload.Key) (upload.Copy, error) {
 	if err != nil {
 		return upload.Copy{}, fmt.Errorf("s3 head: %w", err)
 	}
-	return upload.Copy{Version: upload.Version(aws.ToString(out.VersionId)),
-		Source: upload.Version(out.Metadata[sourceVersion]), SHA256: sum}, nil
+	copied := upload.Copy{Version: upload.Version(aws.ToString(out.VersionId)),
+		Source: upload.Version(out.Metadata[sourceVersion]), SHA256: sum}
+	if round := out.Metadata[sourceRound]; round != "" {
+		n, err := strconv.ParseInt(round, 10, 64)
+		if err != nil {
+			return upload.Copy{}, fmt.Errorf("s3 head: the copy's %s is %.40q, and no number", sourceRound, round)
+		}
+		copied.Round = upload.Round(n)
+	}
+	return copied, nil
+}
+
+func metadataOf(p upload.Promotion) map[string]string {
+	metadata := map[string]string{sourceVersion: string(p.Version)}
+	if p.Round != 0 {
+		metadata[sourceRound] = strconv.FormatInt(int64(p.Round), 10)
+	}
+	return metadata
 }
 
 // Remove removes one version for good.

@@ -74,7 +74,7 @@ func changings(now time.Time) []changing {
 			func(ctx context.Context, s *dynamorecords.Store) (upload.Record, error) {
 				return s.Update(ctx, r.Ref(), upload.Reopen())
 			},
-			func() upload.Record { return r }},
+			func() upload.Record { return uploadtest.After(upload.Reopen(), rejects().Apply(r)) }},
 		{"CountFailure", "PutItem", pending,
 			func(ctx context.Context, s *dynamorecords.Store) (upload.Record, error) {
 				if err := upload.NoteFailure(ctx, s, r.Ref(), upload.Failure{At: at, Message: "slow"}); err != nil {

@@ -57,7 +57,7 @@ func TestCallsAskForWhatIsWritten(t *testing.T) {
 			return err
 		}, "GetItem PutItem"},
 		{"Settle with all wishes", func() error {
-			_, err := s.Update(t.Context(), draft(2).Ref(), upload.Settle(unique(atMost(5, stores(2)))))
+			_, err := s.Update(t.Context(), draft(2).Ref(), upload.Settle(again(unique(atMost(5, stores(2))), rejects())))
 			return err
 		}, "GetItem BatchGetItem Query Query TransactWriteItems"},
 		{"List", func() error { _, err := s.List(t.Context(), list); return err }, "Query"},
