@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"hatchery/shared/attempts"
 	"hatchery/shared/policy"
 	"hatchery/shared/queue"
+	"hatchery/shared/queue/queuetest"
 	"hatchery/shared/upload"
 	"hatchery/shared/uploadtest"
 )
@@ -27,131 +29,73 @@ const (
 
 var errTrouble = errors.New("operation error SQS: ReceiveMessage, https response error StatusCode: 503")
 
-// deadQueue is a dead-letter queue in memory, whose clock the test moves. It hands out the oldest first.
+// deadQueue is a dead-letter queue in memory, on which things go wrong.
 type deadQueue struct {
-	now func() time.Time
-	// before, when set, is asked before each call: "receive" and "hide".
-	before func(ctx context.Context, call string, receipts []string) error
-	moves  queue.Inspector // where its own dead letters go
-	extra  int             // messages that it counts, and others hold
+	*queuetest.Memory
+	// before, when set, is asked before each call: "receive" and "hide". Its error is the answer.
+	before func(ctx context.Context, call string) error
 	// none, when set, says that a receive gives nothing, as one of SQS may though there are messages.
 	none func() bool
+	// extra are messages that it counts as visible, and that nobody receives.
+	extra int
 
-	mu       sync.Mutex
-	ready    []*dead
-	hidden   []*dead // by the time at which they come back
-	handedTo map[string]*dead
-	receives int
-	released int
-}
-
-type dead struct {
-	queue.Received
-	visible bool
-	until   time.Time
-}
-
-func (q *deadQueue) put(m queue.Received) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.ready = append(q.ready, &dead{Received: m, visible: true})
+	received, released atomic.Int64
 }
 
 func (q *deadQueue) Inspect(ctx context.Context) (queue.State, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.comeBack()
-	return queue.State{Visible: len(q.ready) + q.extra, InFlight: len(q.handedTo), Retention: retention,
-		DeadLetters: q.moves}, ctx.Err()
-}
-
-// comeBack makes visible what was hidden long enough.
-func (q *deadQueue) comeBack() {
-	for len(q.hidden) > 0 && !q.hidden[0].until.After(q.now()) {
-		m := q.hidden[0]
-		q.hidden = q.hidden[1:]
-		if !m.visible {
-			q.free(m)
-		}
-	}
-}
-
-func (q *deadQueue) free(m *dead) {
-	delete(q.handedTo, m.Receipt)
-	m.visible, m.Receipt = true, ""
-	q.ready = append(q.ready, m)
+	s, err := q.Memory.Inspect(ctx)
+	s.Visible += q.extra
+	return s, err
 }
 
 func (q *deadQueue) Receive(ctx context.Context, hide, wait time.Duration) ([]queue.Received, error) {
 	if q.before != nil {
-		if err := q.before(ctx, "receive", nil); err != nil {
+		if err := q.before(ctx, "receive"); err != nil {
 			return nil, err
 		}
 	}
-	if q.none != nil && q.none() {
+	if wait == 0 || q.none != nil && q.none() {
 		return nil, nil
 	}
-	if hide < time.Second || wait < time.Second {
-		return nil, fmt.Errorf("hidden for %v after a wait of %v", hide, wait)
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	q.comeBack()
-	var out []queue.Received
-	for len(out) < queue.MaxBatch && len(q.ready) > 0 {
-		m := q.ready[0]
-		q.ready = q.ready[1:]
-		q.receives++
-		m.visible, m.until, m.Receives = false, q.now().Add(hide), m.Receives+1
-		m.Receipt = fmt.Sprint("receipt ", q.receives)
-		if q.handedTo == nil {
-			q.handedTo = map[string]*dead{}
-		}
-		q.handedTo[m.Receipt] = m
-		q.hidden = append(q.hidden, m)
-		out = append(out, m.Received)
-	}
-	return out, nil
+	messages, err := q.Memory.Receive(ctx, hide, wait)
+	q.received.Add(int64(len(messages)))
+	return messages, err
 }
 
 func (q *deadQueue) Hide(ctx context.Context, receipts []string, hide time.Duration) error {
 	if q.before != nil {
-		if err := q.before(ctx, "hide", receipts); err != nil {
+		if err := q.before(ctx, "hide"); err != nil {
 			return err
 		}
 	}
-	if hide != 0 || len(receipts) > queue.MaxBatch {
-		return fmt.Errorf("%d hidden for %v", len(receipts), hide)
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, receipt := range receipts {
-		if m := q.handedTo[receipt]; m != nil {
-			q.released++
-			q.free(m)
-		}
-	}
-	return ctx.Err()
+	q.released.Add(int64(len(receipts)))
+	return q.Memory.Hide(ctx, receipts, hide)
 }
 
-func (q *deadQueue) Delete(_ context.Context, receipt string) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.handedTo[receipt] == nil {
-		return queue.ErrReceipt
+// longQueue hands out each of many messages once, at no cost.
+type longQueue struct {
+	queue.Receiver
+	n    int
+	make func(i int) queue.Received
+
+	next, released atomic.Int64
+}
+
+func (q *longQueue) Inspect(context.Context) (queue.State, error) {
+	return queue.State{Visible: q.n, Retention: retention}, nil
+}
+
+func (q *longQueue) Receive(context.Context, time.Duration, time.Duration) (out []queue.Received, _ error) {
+	end := int(q.next.Add(queue.MaxBatch))
+	for i := end - queue.MaxBatch; i < min(end, q.n); i++ {
+		out = append(out, q.make(i))
 	}
-	q.handedTo[receipt].visible = true // so that it does not come back
-	delete(q.handedTo, receipt)
+	return out, nil
+}
+
+func (q *longQueue) Hide(_ context.Context, receipts []string, _ time.Duration) error {
+	q.released.Add(int64(len(receipts)))
 	return nil
-}
-
-// counts says how many can be received now and how many are in flight.
-func (q *deadQueue) counts() (visible, inFlight int) {
-	state, _ := q.Inspect(context.Background()) //nolint:errcheck // it fails with its context alone
-	return state.Visible - q.extra, state.InFlight
 }
 
 // fixture is a deployment in memory.
@@ -173,7 +117,7 @@ func newFixture(t testing.TB) *fixture {
 	f := &fixture{TB: t, clock: uploadtest.NewClock(time.Date(2126, 1, 2, 3, 4, 5, 0, time.UTC)),
 		objects: uploadtest.NewObjects(), notes: uploadtest.NewNotes()}
 	f.records = uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true, Now: f.clock.Now})
-	f.queue = &deadQueue{now: f.clock.Now}
+	f.queue = &deadQueue{Memory: &queuetest.Memory{Retention: retention, Now: f.clock.Now}}
 	f.pipeline = &upload.Pipeline{Policy: policy.Default(), Layout: upload.DefaultLayout, Records: f.records,
 		Objects: f.objects, Now: f.clock.Now, NewID: f.newID, TombstoneLife: upload.DefaultTombstoneLife}
 	f.Review = &Review{DeadLetters: f.queue, Records: f.records, Objects: f.objects, Notes: f.notes,

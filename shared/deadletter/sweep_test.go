@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"hatchery/shared/queue"
+	"hatchery/shared/queue/queuetest"
 )
 
 func never() bool { return false }
 
 func (f *fixture) fill(n int) {
 	for i := range n {
-		f.queue.put(withBody(fmt.Sprintf("m%06d", i), "body", f.clock.Now()))
+		f.queue.Put(withBody(fmt.Sprintf("m%06d", i), "body", f.clock.Now()))
 	}
 }
 
@@ -45,8 +46,9 @@ func (m *meetings) wantEachOnce(t *testing.T, want int) {
 
 func (f *fixture) wantCounts(visible, inFlight int) {
 	f.Helper()
-	if v, n := f.queue.counts(); v != visible || n != inFlight {
-		f.Errorf("%d are visible and %d in flight, want %d and %d", v, n, visible, inFlight)
+	s, err := f.queue.Memory.Inspect(f.Context())
+	if err != nil || s.Visible != visible || s.InFlight != inFlight {
+		f.Errorf("%d are visible and %d in flight, %v, want %d and %d", s.Visible, s.InFlight, err, visible, inFlight)
 	}
 }
 
@@ -68,10 +70,10 @@ func TestASweepMeetsEachDeadLetterOnceAndGivesAllBack(t *testing.T) {
 func TestASweepIsRefusedBeforeAnythingIsReceivedWhereDeadLettersMove(t *testing.T) {
 	f := newFixture(t)
 	f.fill(1)
-	f.queue.moves = &deadQueue{now: f.clock.Now}
+	f.queue.DeadLetters = &queuetest.Memory{}
 	_, err := f.sweep(t.Context(), never, func(context.Context, queue.Received) bool { return false })
-	if !errors.Is(err, ErrDeadLettersMove) || f.queue.receives > 0 {
-		t.Errorf("%v after %d receives, want ErrDeadLettersMove after none", err, f.queue.receives)
+	if !errors.Is(err, ErrDeadLettersMove) || f.queue.received.Load() > 0 {
+		t.Errorf("%v after %d receives, want ErrDeadLettersMove after none", err, f.queue.received.Load())
 	}
 }
 
@@ -93,8 +95,8 @@ func TestASweepEndsWhenThereIsEnough(t *testing.T) {
 		met.Add(1)
 		return false
 	})
-	if n := met.Load(); err != nil || n < 5 || n > 5+int64(f.Concurrency) || f.queue.receives > 200 {
-		t.Errorf("met %d, received %d, %v", n, f.queue.receives, err)
+	if n := met.Load(); err != nil || n < 5 || n > 5+int64(f.Concurrency) || f.queue.received.Load() > 200 {
+		t.Errorf("met %d, received %d, %v", n, f.queue.received.Load(), err)
 	}
 	f.wantCounts(1000, 0)
 }
@@ -122,7 +124,7 @@ func TestAReceiveThatIsInterruptedIsWaitedForSoThatItsMessagesAreGivenBack(t *te
 	f.Concurrency = 1
 	f.fill(10)
 	ctx, cancel := context.WithCancel(t.Context())
-	f.queue.before = func(inner context.Context, call string, _ []string) error {
+	f.queue.before = func(inner context.Context, call string) error {
 		if call == "receive" {
 			cancel()
 		}
@@ -132,8 +134,8 @@ func TestAReceiveThatIsInterruptedIsWaitedForSoThatItsMessagesAreGivenBack(t *te
 		return nil
 	}
 	_, err := f.sweep(ctx, never, func(context.Context, queue.Received) bool { return true })
-	if !errors.Is(err, context.Canceled) || f.queue.released != 10 {
-		t.Errorf("%v, %d were given back, want 10", err, f.queue.released)
+	if !errors.Is(err, context.Canceled) || f.queue.released.Load() != 10 {
+		t.Errorf("%v, %d were given back, want 10", err, f.queue.released.Load())
 	}
 }
 
@@ -147,8 +149,8 @@ func TestASweepLongerThanMessagesAreHiddenMeetsThemOnceAndGivesThemBackByTheLast
 		f.clock.Pass(15 * time.Second)
 		return false
 	})
-	if err != nil || f.queue.receives <= 60 {
-		t.Errorf("%d receives, %v: nothing came again", f.queue.receives, err)
+	if err != nil || f.queue.received.Load() <= 60 {
+		t.Errorf("%d receives, %v: nothing came again", f.queue.received.Load(), err)
 	}
 	met.wantEachOnce(t, 60)
 	f.wantCounts(60, 0)
@@ -160,7 +162,7 @@ func TestAMessageThatIsTakenAndReceivedAgainIsGivenBack(t *testing.T) {
 	f.queue.extra = 1 // so that the sweep goes on
 	again := make(chan struct{})
 	var receives atomic.Int64
-	f.queue.before = func(_ context.Context, call string, _ []string) error {
+	f.queue.before = func(_ context.Context, call string) error {
 		if call == "receive" && receives.Add(1) == 2 {
 			f.clock.Pass(hidden)
 		}
@@ -185,7 +187,7 @@ func TestASweepEndsThoughOthersHoldWhatTheQueueCounts(t *testing.T) {
 	f.fill(3)
 	f.queue.extra = 50
 	var calls atomic.Int64
-	f.queue.before = func(_ context.Context, call string, _ []string) error {
+	f.queue.before = func(_ context.Context, call string) error {
 		if call == "receive" {
 			calls.Add(1)
 		}
@@ -214,7 +216,10 @@ func TestTwoEmptyReceivesInARowDoNotEndASweepOfMoreThanWereMet(t *testing.T) {
 
 func TestMoreThanAListingHoldsAreTooMany(t *testing.T) {
 	f := newFixture(t)
-	f.fill(MaxLetters + 25)
+	q := &longQueue{n: MaxLetters + 25, make: func(i int) queue.Received {
+		return queue.Received{ID: fmt.Sprint(i), Receipt: fmt.Sprint("receipt ", i)}
+	}}
+	f.DeadLetters = q
 	var met atomic.Int64
 	s, err := f.sweep(t.Context(), never, func(context.Context, queue.Received) bool {
 		met.Add(1)
@@ -223,14 +228,16 @@ func TestMoreThanAListingHoldsAreTooMany(t *testing.T) {
 	if !errors.Is(err, ErrTooMany) || met.Load() != MaxLetters || s.seen != MaxLetters {
 		t.Errorf("met %d, %+v, %v", met.Load(), s, err)
 	}
-	f.wantCounts(MaxLetters+25, 0)
+	if received := min(q.next.Load(), int64(q.n)); q.released.Load() != received {
+		t.Errorf("%d were received and %d given back", received, q.released.Load())
+	}
 }
 
 func TestASweepEndsWithTheErrorOfTheQueueAndGivesBackWhatItHas(t *testing.T) {
 	f := newFixture(t)
 	f.fill(100)
 	var receives atomic.Int64
-	f.queue.before = func(_ context.Context, call string, _ []string) error {
+	f.queue.before = func(_ context.Context, call string) error {
 		if call == "receive" && receives.Add(1) > 3 {
 			return errTrouble
 		}
@@ -252,7 +259,7 @@ func TestWhatCannotBeGivenBackIsLoggedAndKeepsNothingElseFromBeingGivenBack(t *t
 	f := newFixture(t)
 	f.fill(30)
 	var hides atomic.Int64
-	f.queue.before = func(_ context.Context, call string, _ []string) error {
+	f.queue.before = func(_ context.Context, call string) error {
 		if call == "hide" && hides.Add(1) == 1 {
 			return errTrouble
 		}
