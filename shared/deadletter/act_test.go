@@ -415,6 +415,21 @@ func TestMessageAfterMessageThatFailsStopsTheRun(t *testing.T) {
 	}
 }
 
+func TestWordsThatCannotBeShownStopARejectAtOnce(t *testing.T) {
+	w := newActing()
+	w.unreachable(t, 1)
+	w.unreachable(t, 2)
+	w.list(t)
+	p := w.plan(t, deadletter.Reject, deadletter.Selection{})
+	a, err := w.review("alice", nil).Act(t.Context(), p, deadletter.Options{Reason: "two\nlines"})
+	if !errors.Is(err, upload.ErrWords) || len(a.Results) != 1 {
+		t.Errorf("it ended with %v, %+v", err, a.Results)
+	}
+	if got := len(w.waiting(t)); got != 2 {
+		t.Errorf("%d dead letters are left, want 2", got)
+	}
+}
+
 func TestAnEndedContextEndsTheRunAfterTheMessageThatWasBegun(t *testing.T) {
 	w := newActing()
 	for n := range 5 {

@@ -441,6 +441,11 @@ func (o gatedObjects) Stat(ctx context.Context, key upload.Key) (c upload.Copy, 
 	return c, err
 }
 
+func (o gatedObjects) Open(ctx context.Context, key upload.Key, version upload.Version) (object upload.Object, err error) {
+	err = o.g.pass("open", func() error { object, err = o.Objects.Open(ctx, key, version); return err })
+	return object, err
+}
+
 func (o gatedObjects) ListVersions(ctx context.Context, prefix string, cursor upload.Cursor,
 	limit int) (p upload.InventoryPage, err error) {
 	err = o.g.pass("list versions", func() error { p, err = o.Objects.ListVersions(ctx, prefix, cursor, limit); return err })
