@@ -149,12 +149,13 @@ func (x *run) note(r Result) {
 	}
 }
 
-// fails counts a failure that is not the message's own, and stops the run after too many in a row.
+// fails counts a failure that is not the message's own, and stops the run after too many in a row. Words that no
+// uploader can be shown stop it at once: they are the same for every message.
 func (x *run) fails(err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.failing++; x.failing == maxFailing {
-		x.stopped = fmt.Errorf("stopped after %d failures in a row, the last: %w", maxFailing, err)
+	if x.failing++; x.failing == maxFailing || errors.Is(err, upload.ErrWords) {
+		x.stopped = fmt.Errorf("stopped after %d failures in a row, the last: %w", x.failing, err)
 	}
 }
 
