@@ -69,6 +69,20 @@ func addDeploymentFlags(flags textFlags, f *deploymentFlags) {
 	f.bugout.addApplication(flags)
 }
 
+// command is a further command on the same deployment, to be shown and typed.
+func (f deploymentFlags) command(rest string) string {
+	switch {
+	case f.stack != "":
+		rest += " --stack " + shellWord(f.stack)
+	case f.data != "":
+		rest += " --data " + shellWord(f.data)
+	}
+	if f.records != "" && f.records != config.RecordsSQLite {
+		rest += " --records " + f.records
+	}
+	return "hatchery " + rest
+}
+
 // check looks at the flags alone.
 func (f deploymentFlags) check() error {
 	switch {

@@ -54,7 +54,7 @@ type dlqFlags struct {
 }
 
 func (f *dlqFlags) add(flags *pflag.FlagSet) {
-	f.deploymentFlags.add(flags)
+	addDeploymentFlags(flags, &f.deploymentFlags)
 	flags.BoolVar(&f.json, "json", false, "print JSON, one object a line")
 }
 
@@ -68,20 +68,23 @@ type review struct {
 
 // openReview finds the queues of a deployment, and who acts.
 func openReview(ctx context.Context, f deploymentFlags, term terminal) (*review, error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
 	f.records = cmp.Or(f.records, config.RecordsSQLite)
 	dep, err := openDeployment(ctx, f, term)
 	if err != nil {
 		return nil, err
 	}
-	r, err := reviewOf(ctx, f, dep, term)
+	r, err := reviewOf(ctx, dep, term)
 	if err != nil {
 		return nil, errors.Join(err, dep.close())
 	}
 	return r, nil
 }
 
-func reviewOf(ctx context.Context, f deploymentFlags, dep *deployment, term terminal) (*review, error) {
-	who, err := operator(ctx, f, dep)
+func reviewOf(ctx context.Context, dep *deployment, term terminal) (*review, error) {
+	who, err := dep.operator(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +93,9 @@ func reviewOf(ctx context.Context, f deploymentFlags, dep *deployment, term term
 	if err != nil {
 		return nil, system(err)
 	}
-	return &review{Review: dep.Review(dead, who, operatorsLog(term)), deployment: dep, source: source, dead: dead}, nil
+	r := dep.Review(dead, who)
+	r.Log = operatorsLog(term)
+	return &review{Review: r, deployment: dep, source: source, dead: dead}, nil
 }
 
 // selectionFlags choose letters of a listing.

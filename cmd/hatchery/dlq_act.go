@@ -188,10 +188,9 @@ func (f actFlags) goOn(plan deadletter.Plan, term terminal) (bool, error) {
 		return false, &exitError{code: exitNo}
 	case len(plan.Chosen) == 0 || f.dryRun:
 		return false, nil
-	case f.yes:
-		return true, nil
 	}
-	return confirm(term, fmt.Sprintf("%s %s?", plan.Action, countOf(len(plan.Chosen), "message")))
+	err := confirm(term, fmt.Sprintf("%s %s?", plan.Action, countOf(len(plan.Chosen), "message")), f.yes)
+	return err == nil, err
 }
 
 // say prints what an action would do.
@@ -309,10 +308,8 @@ func restoreLetters(ctx context.Context, f actFlags, messages []string, term ter
 		fmt.Fprintln(term.out, "This was a dry run: nothing was done.")
 		return nil
 	}
-	if !f.yes {
-		if sure, err := confirm(term, fmt.Sprintf("restore %s?", countOf(len(messages), "message"))); !sure {
-			return err
-		}
+	if err := confirm(term, fmt.Sprintf("restore %s?", countOf(len(messages), "message")), f.yes); err != nil {
+		return err
 	}
 	printer := &resultPrinter{term: term, json: f.json, action: deadletter.Restore}
 	audit, err := r.Restore(ctx, messages, deadletter.Options{Done: printer.print})

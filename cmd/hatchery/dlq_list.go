@@ -334,7 +334,9 @@ func showLetter(ctx context.Context, f dlqFlags, snapshot, id string, term termi
 // printLetter prints all that is known of a letter.
 func printLetter(out io.Writer, l deadletter.Letter, now time.Time, where deploymentFlags) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	line := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, safe(fmt.Sprintf(format, args...))) }
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%s\t%s\n", name, safe(fmt.Sprintf(format, args...)))
+	}
 	stamp := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 	line("message", "%s", l.MessageID)
 	line("sent", "%s, %s ago; gone in %s", stamp(l.SentAt), age(now.Sub(l.SentAt)), age(l.ExpiresAt.Sub(now)))

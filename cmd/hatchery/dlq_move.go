@@ -37,10 +37,8 @@ func probeLetter(ctx context.Context, f actFlags, messages []string, term termin
 		_, err := f.goOn(plan, term)
 		return err
 	}
-	if !f.yes {
-		if sure, err := confirm(term, "redrive one of them, and wait for its verdict?"); !sure {
-			return err
-		}
+	if err := confirm(term, "redrive one of them, and wait for its verdict?", f.yes); err != nil {
+		return err
 	}
 	probed, err := r.Probe(ctx, plan, deadletter.Options{}, probeWait)
 	switch {
@@ -93,10 +91,9 @@ func moveLetters(ctx context.Context, f actFlags, term terminal) (err error) {
 		return nil
 	case dead.Visible == 0:
 		return nil
-	case !f.yes:
-		if sure, err := confirm(term, fmt.Sprintf("move %s?", countOf(dead.Visible, "message"))); !sure {
-			return err
-		}
+	}
+	if err := confirm(term, fmt.Sprintf("move %s?", countOf(dead.Visible, "message")), f.yes); err != nil {
+		return err
 	}
 	audit, err := r.MoveAll(ctx, r.dead, source.ARN, f.rate, func(m queue.Move) {
 		if f.json {

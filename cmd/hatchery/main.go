@@ -102,6 +102,7 @@ On this machine:
   hatchery check FILE     what the validator would say about a file, and why
 
 On a deployment, in AWS or here:
+  hatchery dlq ls         what died and why, and what puts it right
   hatchery reconcile      bring lost uploads to their end, and say what does not fit
   hatchery migrate        copy records from one store to another
   hatchery bugout         prepare and check Bugout as the keeper of records
@@ -118,8 +119,8 @@ Settings are environment variables: hatchery help environment.`,
 		return usage("%w\nSee '%s --help'.", err, c.CommandPath())
 	})
 	bugout := bugoutCommand(term)
-	root.AddCommand(devCommand(term), checkCommand(term), reconcileCommand(term), bugout,
-		migrateCommand(term), environmentTopic())
+	root.AddCommand(devCommand(term), checkCommand(term), reconcileCommand(term),
+		dlqCommand(term), bugout, migrateCommand(term), environmentTopic())
 	for _, command := range slices.Concat(root.Commands(), bugout.Commands()) {
 		if command.HasExample() {
 			command.SetHelpFunc(usageFirst)

@@ -136,7 +136,8 @@ func (c *Components) Review(dead *sqsqueue.Queue, operator string) *deadletter.R
 	return &deadletter.Review{DeadLetters: dead, Source: c.Queue(), Records: c.d.Records, Objects: c.Objects,
 		Notes: c.Notes, Pipeline: c.Uploads, Layout: c.settings.Layout, Bucket: c.settings.Bucket,
 		Notifies: c.settings.EventBus != "", MaxReceives: c.settings.MaxReceives, Concurrency: atOnce,
-		Operator: operator, Now: time.Now, NewID: deadletter.NewID(time.Now), Log: c.d.Log}
+		Operator: operator, Now: time.Now, After: time.After,
+		NewID: deadletter.NewID(time.Now), Log: c.d.Log}
 }
 
 // Reconciler composes what compares records and bucket.
