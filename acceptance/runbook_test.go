@@ -134,7 +134,7 @@ func codeBlocks(t *testing.T, heading string) []string {
 // TestTheRunbookOfDeadLettersWorksInItsOrder: four letters, of which one is poison, one is moved back alone, and the
 // rest by a redrive.
 func TestTheRunbookOfDeadLettersWorksInItsOrder(t *testing.T) {
-	blocks := codeBlocks(t, "DeadLettersVisible")
+	blocks := codeBlocks(t, "Dead letters")
 	if len(blocks) != 7 {
 		t.Fatalf("the chapter has %d blocks of commands, and this test knows 7: %q", len(blocks), blocks)
 	}
