@@ -155,13 +155,11 @@ func actionOf(text string) (action, resource string) {
 	if m == nil {
 		return "an action that the error does not name", ""
 	}
-	key, table, bus := objectKey.FindStringSubmatch(text), tableName.FindStringSubmatch(text), busName.FindStringSubmatch(text)
-	switch {
-	case m[1] == "S3" && key != nil:
+	if key := objectKey.FindStringSubmatch(text); m[1] == "S3" && key != nil {
 		resource = key[1] + "…"
-	case m[1] == "DynamoDB" && table != nil:
+	} else if table := tableName.FindStringSubmatch(text); m[1] == "DynamoDB" && table != nil {
 		resource = "the table " + table[1]
-	case m[1] == "EventBridge" && bus != nil:
+	} else if bus := busName.FindStringSubmatch(text); m[1] == "EventBridge" && bus != nil {
 		resource = "the bus " + bus[1]
 	}
 	switch service, call := m[1], m[2]; {

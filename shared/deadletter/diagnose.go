@@ -38,7 +38,8 @@ const maxInvocation = 15 * time.Minute
 
 // worst orders causes for a message that holds several arrivals: first those that a redrive puts right, because
 // whatever else is done with the message would end the work that waits in it.
-var worst = []Cause{Denied, Unreachable, NoTime, Crashed, Checksum, Unknown, Unfinished, Lost, Poison, Foreign, Obsolete}
+var worst = []Cause{Denied, Unreachable, NoTime, Crashed, Checksum, Unknown, Unfinished, // to be redriven
+	Lost, Poison, Foreign, Obsolete}
 
 // diagnose says why a letter is dead. It is Obsolete only if all of its arrivals are.
 func diagnose(e evidence) Diagnosis {
@@ -70,7 +71,7 @@ func (e evidence) of(s standing) Diagnosis {
 		return diagnosis(Obsolete, "no record", "There is no record of the upload (any more), and a validator touches "+
 			"nothing without one: nothing is left to do. Discard it.")
 	case s.Status == upload.Pending && s.Bytes == BytesGone:
-		return diagnosis(Lost, "no version is left in quarantine, and no copy", "The upload is pending, and somebody "+
+		return diagnosis(Lost, "its bytes are neither in quarantine nor copied", "The upload is pending, and somebody "+
 			"removed its bytes: they are neither in quarantine nor copied. Find out who does that. The reconciler "+
 			"gives the upload up by itself, a day after its form expired; to tell the uploader now, reject it.")
 	case s.Status == upload.Pending:

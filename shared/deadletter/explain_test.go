@@ -267,6 +267,13 @@ func TestTheNewestAttemptIsReadAndAllWhenAsked(t *testing.T) {
 	}
 }
 
+func TestAnIDIsNotTakenForACause(t *testing.T) {
+	f := newFixture(t)
+	ref, created := f.pending(uploadtest.Picture(1).Data)
+	f.fails(ref, `get record AccessDenied/entries/SlowDown/images/`+string(ref.ID)+`: dial tcp 10.0.0.1:4031: connection refused`)
+	f.wantDiagnosis(f.message("m", created), Unreachable, Redrive, "could not be reached")
+}
+
 func TestWithoutAnErrorItIsNotKnownWhy(t *testing.T) {
 	f := newFixture(t)
 	_, created := f.pending(uploadtest.Picture(1).Data)

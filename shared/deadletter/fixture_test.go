@@ -124,7 +124,7 @@ func newFixture(t testing.TB) *fixture {
 		Layout: upload.DefaultLayout, Bucket: bucket, Notifies: true, MaxReceives: 5, Concurrency: 4,
 		Operator: "somebody", Now: f.clock.Now, Log: slog.New(slog.NewTextHandler(&f.log, nil)),
 		NewID: func() string {
-			id, _ := f.newID() //nolint:errcheck // it does not fail
+			id, _ := f.newID()
 			return string(id)
 		}}
 	return f

@@ -34,8 +34,8 @@ var ids = []struct {
 	by    string
 }{
 	{regexp.MustCompile(`\b(?:RequestID|HostID): ?[^,\s]*(?:, ?)?`), ""},
-	{regexp.MustCompile(`\b(?:operation error|https response error|api error) |exceeded maximum number of attempts, \d+, `),
-		""},
+	{regexp.MustCompile(`\b(?:operation error|https response error|api error) `), ""},
+	{regexp.MustCompile(`exceeded maximum number of attempts, \d+, `), ""},
 	{regexp.MustCompile(`User: \S+ is not authorized`), "not authorized"},
 	{regexp.MustCompile(`(?s)"(?:[^"\\]|\\.)*(?:"|\\?$)`), `"…"`},
 	{regexp.MustCompile(`'[^']{1,12}'`), `'…'`}, // a character, in errors about JSON

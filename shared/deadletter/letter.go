@@ -69,7 +69,7 @@ type Bytes string
 // Where bytes are. "" is not looked.
 const (
 	BytesInQuarantine Bytes = "quarantine" // this very version
-	BytesInOther      Bytes = "other"      // another version of the same upload is in quarantine
+	BytesInOther      Bytes = "other"      // another version of the same upload is in quarantine, or was promoted
 	BytesCopied       Bytes = "copied"     // the promoted copy of this version alone
 	BytesGone         Bytes = "gone"       // no version and no copy
 )

@@ -296,6 +296,27 @@ func TestAnInterruptedListingIsKeptAsIncompleteAndGivesAllBack(t *testing.T) {
 	}
 }
 
+func TestALetterThatWasBeingExplainedAtTheInterruptionIsNotListedAsUnread(t *testing.T) {
+	f := newFixture(t)
+	f.Concurrency = 1
+	f.dead(1, always(denied))
+	ctx, cancel := context.WithCancel(t.Context())
+	f.notes.Before = func(_ context.Context, call string, _ upload.Key) error {
+		if call == "get" {
+			cancel()
+		}
+		return nil
+	}
+	s, err := f.List(ctx, func(l Letter) error {
+		t.Errorf("shown is %+v", l)
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) || s.Letters != 0 || s.Unread != 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	f.wantCounts(1, 0)
+}
+
 func TestARowThatCannotBeShownEndsTheListing(t *testing.T) {
 	f := newFixture(t)
 	f.dead(50, always(denied))

@@ -24,8 +24,9 @@ type Snapshot struct {
 
 // Group is letters that died of the same.
 type Group struct {
-	Cause    Cause     `json:"cause"`
-	Group    string    `json:"group"` // of its Diagnosis
+	Cause Cause `json:"cause"`
+	// Group is its Diagnosis'; the letters beyond 1,000 groups are counted under their cause and a colon.
+	Group    string    `json:"group"`
 	Sentence string    `json:"sentence"`
 	Suggest  Action    `json:"suggest"`
 	Letters  int       `json:"letters"`
