@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -215,6 +216,7 @@ func haveCredentials(ctx context.Context, cloud aws.Config) error {
 
 // localDeployment is the one that dev runs beside this process.
 func localDeployment(ctx context.Context, f deploymentFlags, term terminal) (*deployment, error) {
+	f.records = cmp.Or(f.records, config.RecordsSQLite)
 	settings, err := devSettings(devFlags{data: f.data, records: f.records}, term)
 	if err != nil {
 		return nil, err

@@ -22,13 +22,22 @@ func main() {
 	// The first signal asks for the end; a second one, with the handler gone, kills.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], terminal{out: os.Stdout, err: os.Stderr, getenv: os.Getenv}))
+	os.Exit(run(ctx, os.Args[1:], ofProcess()))
 }
 
-// terminal is what a command has around it: where it writes, and the environment.
+// ofProcess is the terminal of this process.
+func ofProcess() terminal {
+	return terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv,
+		interactive: isTerminal(os.Stdin) && isTerminal(os.Stderr)}
+}
+
+// terminal is what a command has around it: where it reads and writes, and the environment.
 type terminal struct {
+	in       io.Reader
 	out, err io.Writer
-	getenv   func(string) string
+	// interactive says whether a person can be asked.
+	interactive bool
+	getenv      func(string) string
 }
 
 // The exit codes.
@@ -103,6 +112,9 @@ On this machine:
 
 On a deployment, in AWS or here:
   hatchery dlq ls         what died and why, and what puts it right
+  hatchery show ID        all that is known of one upload, and what can be done
+  hatchery recheck ID     have a rejected upload judged again
+  hatchery reject ID      give a pending upload up
   hatchery reconcile      bring lost uploads to their end, and say what does not fit
   hatchery migrate        copy records from one store to another
   hatchery bugout         prepare and check Bugout as the keeper of records
@@ -119,9 +131,10 @@ Settings are environment variables: hatchery help environment.`,
 		return usage("%w\nSee '%s --help'.", err, c.CommandPath())
 	})
 	bugout := bugoutCommand(term)
-	root.AddCommand(devCommand(term), checkCommand(term), reconcileCommand(term),
-		dlqCommand(term), bugout, migrateCommand(term), environmentTopic())
-	for _, command := range slices.Concat(root.Commands(), bugout.Commands()) {
+	dlq := dlqCommand(term)
+	root.AddCommand(devCommand(term), checkCommand(term), dlq, showCommand(term), recheckCommand(term),
+		rejectCommand(term), reconcileCommand(term), bugout, migrateCommand(term), environmentTopic())
+	for _, command := range slices.Concat(root.Commands(), bugout.Commands(), dlq.Commands()) {
 		if command.HasExample() {
 			command.SetHelpFunc(usageFirst)
 		}

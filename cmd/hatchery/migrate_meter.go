@@ -40,7 +40,7 @@ func newMigrationMeter(term terminal, now func() time.Time) *migrationMeter {
 }
 
 // isTerminal says whether w is a terminal.
-func isTerminal(w io.Writer) bool {
+func isTerminal(w any) bool {
 	file, ok := w.(*os.File)
 	if !ok {
 		return false

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hatchery/shared/config"
 	"hatchery/shared/reconcile"
 	"hatchery/shared/upload"
 )
@@ -59,7 +58,6 @@ letters could not be counted; what was found is printed all the same.`,
 			if err := f.check(olderThan); err != nil {
 				return err
 			}
-			f.records = cmp.Or(f.records, config.RecordsSQLite)
 			return reconcileNow(cmd.Context(), f, term, olderThan)
 		},
 	}

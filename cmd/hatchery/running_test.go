@@ -36,7 +36,7 @@ const asHatchery = "HATCHERY_TEST_AS_COMMAND"
 func TestMain(m *testing.M) {
 	if os.Getenv(asHatchery) != "" {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		code := run(ctx, os.Args[1:], terminal{out: os.Stdout, err: os.Stderr, getenv: os.Getenv})
+		code := run(ctx, os.Args[1:], ofProcess())
 		stop()
 		os.Exit(code)
 	}

@@ -31,7 +31,7 @@ func (p *Pipeline) RejectByOperator(ctx context.Context, key Key, version Versio
 		return Outcome{Result: ResultForeign, Version: version}, nil
 	}
 	a := arrived{ref, key, version}
-	if err := checkWords(message); err != nil {
+	if err := CheckWords(message); err != nil {
 		return a.failed(err)
 	}
 	reason := Reason{ByOperator, message}
@@ -135,7 +135,8 @@ func (p *Pipeline) look(ctx context.Context, key Key, version Version) (ObjectVe
 	return ObjectVersion{Key: key, Version: object.Version, Size: object.Size}, nil
 }
 
-func checkWords(words string) error {
+// CheckWords says what is wrong with an operator's words for an uploader, as an ErrWords.
+func CheckWords(words string) error {
 	unprintable := strings.ContainsFunc(words, func(r rune) bool { return !unicode.IsPrint(r) })
 	switch {
 	case strings.TrimSpace(words) == "":

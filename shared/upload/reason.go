@@ -22,6 +22,12 @@ const (
 	ByOperator       Code = "operator"
 )
 
+// Codes gives all of them.
+func Codes() []Code {
+	return []Code{TypeMismatch, Truncated, Corrupt, TrailingData, TooLarge, TooSmall, TooManyPixels, NotAllowed, Duplicate,
+		ChecksumMismatch, NeverArrived, BytesLost, ByOperator}
+}
+
 // Reason is why an upload was rejected: a code for programs and a sentence that
 // tells the uploader what to do.
 type Reason struct {

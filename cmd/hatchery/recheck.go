@@ -1,0 +1,333 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hatchery/shared/arrival"
+	"hatchery/shared/deadletter"
+	"hatchery/shared/queue"
+	"hatchery/shared/upload"
+)
+
+// recheckFlags are what a person may say of `hatchery recheck`.
+type recheckFlags struct {
+	deploymentFlags
+	code, since       string
+	dryRun, yes, json bool
+}
+
+func recheckCommand(term terminal) *cobra.Command {
+	var f recheckFlags
+	command := &cobra.Command{
+		Use:   "recheck ID... | --code CODE",
+		Short: "Have rejected uploads judged again",
+		Long: `Recheck makes rejected uploads pending again and sends the validator the message of
+exactly the bytes that were rejected: after the policy was changed, for instance, or to
+undo hatchery reject. It is possible while those bytes are in quarantine. With
+--dry-run it reads the bytes here, and says what their verdict would be by the policy of
+now; whether the entry is full, or has the same file already, it does not ask.
+
+Uploads are named by ` + uploadForms + `, or chosen by the code of
+their rejection.
+
+A run that ends between the two leaves a pending upload with its bytes: the reconciler
+sends its message.
+
+It exits 0 when all are pending now (with --dry-run: would be stored), also those that
+were before, 1 when one is not rejected, its bytes are gone, it would be rejected again,
+or there is none, 2 when it was used wrongly, and 3 when another system failed; then do
+it again.`,
+		Example: `  hatchery recheck --stack hatchery --dry-run j1/e1/01990000-0000-7000-8000-000000000000
+  hatchery recheck --data .hatchery 01990000-0000-7000-8000-000000000000
+  hatchery recheck --code too_large --since 24h --dry-run --json | jq 'select(.result != "would_be_stored")'
+  hatchery recheck --code too_large --since 2026-11-23 --yes`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			names, chosen, err := f.uploads(args, time.Now())
+			if err != nil {
+				return err
+			}
+			return recheckNow(cmd.Context(), f, names, chosen, term)
+		},
+	}
+	flags := command.Flags()
+	addDeploymentFlags(flags, &f.deploymentFlags)
+	flags.StringVar(&f.code, "code", "", "all uploads that were rejected with this `code`")
+	flags.StringVar(&f.since, "since", "",
+		"with --code: those rejected since this `time` (RFC 3339, or a date), or for so long (24h)")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would come of it, and do nothing")
+	flags.BoolVar(&f.yes, "yes", false, "do not ask before more than one")
+	flags.BoolVar(&f.json, "json", false, "print one JSON object a line for each upload")
+	return command
+}
+
+// byCode chooses uploads by their rejection.
+type byCode struct {
+	code  upload.Code
+	since time.Time
+}
+
+// uploads says which uploads are meant: those that are named, or with none those that are chosen.
+func (f recheckFlags) uploads(args []string, now time.Time) ([]uploadName, byCode, error) {
+	chosen := byCode{code: upload.Code(f.code)}
+	switch {
+	case len(args) == 0 && f.code == "":
+		return nil, chosen, usage("recheck needs uploads, %s, or --code", uploadForms)
+	case len(args) > 0 && f.code != "":
+		return nil, chosen, usage("recheck takes uploads or --code, and not both")
+	case f.since != "" && f.code == "":
+		return nil, chosen, usage("--since belongs to --code")
+	case f.code != "" && !slices.Contains(upload.Codes(), chosen.code):
+		return nil, chosen, usage("--code: found %s; accepted: %v", quoted(f.code), upload.Codes())
+	}
+	if err := f.check(); err != nil {
+		return nil, chosen, err
+	}
+	if f.since != "" {
+		var err error
+		if chosen.since, err = parseSince(f.since, now); err != nil {
+			return nil, chosen, err
+		}
+	}
+	names, err := parseUploadNames(args)
+	return names, chosen, err
+}
+
+// parseSince reads a time, a date (its beginning, in UTC), or an age.
+func parseSince(text string, now time.Time) (time.Time, error) {
+	for _, form := range []string{time.RFC3339, time.DateOnly} {
+		if at, err := time.Parse(form, text); err == nil {
+			return at, nil
+		}
+	}
+	if age, err := time.ParseDuration(text); err == nil && age > 0 {
+		return now.Add(-age), nil
+	}
+	return time.Time{}, usage("--since: found %s; accepted: a time like 2026-11-23T12:00:00Z, a date like 2026-11-23, "+
+		"or an age like 24h", quoted(text))
+}
+
+// maxChosen bounds what one run chooses by code: all of it is counted before anything is done.
+const maxChosen = 100_000
+
+// choose finds the uploads that are meant.
+func (c byCode) choose(ctx context.Context, records upload.Records) ([]upload.Ref, error) {
+	var refs []upload.Ref
+	for cursor := upload.Cursor(""); ; {
+		page, err := records.Scan(ctx, upload.ScanQuery{Status: upload.Rejected, Cursor: cursor, Limit: upload.MaxPage})
+		if err != nil {
+			return nil, system(fmt.Errorf("list the rejected records: %w", err))
+		}
+		for _, r := range page.Records {
+			if r.Reason != nil && r.Reason.Code == c.code && !r.SettledAt.Before(c.since) {
+				refs = append(refs, r.Ref())
+			}
+		}
+		if len(refs) > maxChosen {
+			return nil, usage("more than %s uploads were rejected as %s: choose fewer with --since", grouped(maxChosen), c.code)
+		}
+		if cursor = page.Next; cursor == "" {
+			return refs, nil
+		}
+	}
+}
+
+func recheckNow(ctx context.Context, f recheckFlags, names []uploadName, chosen byCode, term terminal) (err error) {
+	dep, err := openDeployment(ctx, f.deploymentFlags, term)
+	if err != nil {
+		return err
+	}
+	defer closing(&err, dep.close)
+	var refs []upload.Ref
+	for _, name := range names {
+		record, err := mustFind(ctx, dep, name, term)
+		if err != nil {
+			return err
+		}
+		refs = append(refs, record.Ref())
+	}
+	if chosen.code != "" {
+		if refs, err = chosen.choose(ctx, dep.Uploads.Records); err != nil {
+			return err
+		}
+		if len(refs) == 0 {
+			return &exitError{exitNo, fmt.Errorf("no upload was rejected as %s in that time", chosen.code)}
+		}
+	}
+	r := rechecker{deployment: dep, out: term.out, json: f.json}
+	if f.dryRun {
+		return r.all(ctx, refs, r.wouldBe)
+	}
+	if len(refs) > 1 {
+		if err := confirm(term, fmt.Sprintf("Have %s judged again?", countOf(len(refs), "upload")), f.yes); err != nil {
+			return err
+		}
+	}
+	audit, err := beginAudit(ctx, dep, deadletter.Audit{Action: actionRecheck,
+		Selection: deadletter.Selection{Messages: idsOf(refs), Code: chosen.code}}, term)
+	if err != nil {
+		return err
+	}
+	err = r.all(ctx, refs, r.recheck)
+	return errors.Join(err, endAudit(ctx, dep, audit, r.results))
+}
+
+func idsOf(refs []upload.Ref) []string {
+	ids := make([]string, len(refs))
+	for i, ref := range refs {
+		ids[i] = string(ref.ID)
+	}
+	return ids
+}
+
+// What became of an upload, or would.
+const (
+	nowPending      = "pending"
+	pendingBefore   = "pending_already"
+	wouldBeStored   = "would_be_stored"
+	wouldBeRejected = "would_be_rejected"
+	bytesGone       = "bytes_gone"
+	notRejected     = "not_rejected"
+	recheckFailed   = "failed"
+)
+
+// rechecked is one line of --json.
+type rechecked struct {
+	Upload upload.ID `json:"upload_id"`
+	Name   string    `json:"upload"` // journal/entry/kind/id
+	Result string    `json:"result"`
+	// Was is why it was rejected, and WouldBe why it would be again.
+	Was     *upload.Reason `json:"was,omitempty"`
+	WouldBe *upload.Reason `json:"would_be,omitempty"`
+	Detail  string         `json:"detail"`
+}
+
+// rechecker has uploads judged again, or says what would come of it.
+type rechecker struct {
+	*deployment
+	out     io.Writer
+	json    bool
+	results []deadletter.Result
+}
+
+// all goes over the uploads and gives the worst that came of one.
+func (r *rechecker) all(ctx context.Context, refs []upload.Ref,
+	one func(context.Context, upload.Ref) rechecked) error {
+	code := exitDone
+	for _, ref := range refs {
+		if ctx.Err() != nil {
+			return system(fmt.Errorf("interrupted after %s of %s", grouped(int64(len(r.results))),
+				countOf(len(refs), "upload")))
+		}
+		was := one(ctx, ref)
+		was.Upload, was.Name = ref.ID, named(ref)
+		result := deadletter.Result{UploadID: ref.ID, Result: deadletter.ResultSkipped, Detail: was.Detail}
+		switch was.Result {
+		case nowPending, pendingBefore, wouldBeStored:
+			result.Result = deadletter.ResultDone
+		case recheckFailed:
+			result.Result, code = deadletter.ResultFailed, exitSystem
+		default:
+			code = max(code, exitNo)
+		}
+		r.results = append(r.results, result)
+		if err := r.print(was); err != nil {
+			return system(err)
+		}
+	}
+	if code != exitDone {
+		return &exitError{code: code}
+	}
+	return nil
+}
+
+func (r *rechecker) print(line rechecked) error {
+	if r.json {
+		return json.NewEncoder(r.out).Encode(line)
+	}
+	_, err := fmt.Fprintf(r.out, "%s  %s\n", line.Name, safe(line.Detail))
+	return err
+}
+
+// recheck reopens one upload and sends its message.
+func (r *rechecker) recheck(ctx context.Context, ref upload.Ref) rechecked {
+	before, err := r.Uploads.Records.Get(ctx, ref)
+	if err != nil {
+		return undone(before, err)
+	}
+	record, left, err := r.Uploads.Recheck(ctx, ref)
+	if err != nil {
+		return undone(record, err)
+	}
+	if err := r.send(ctx, left); err != nil {
+		return rechecked{Result: recheckFailed, Was: before.Reason, Detail: fmt.Sprintf("is pending now, and its message "+
+			"could not be sent: %v: the reconciler sends it, hatchery reconcile at once", err)}
+	}
+	return rechecked{Result: nowPending, Was: before.Reason,
+		Detail: fmt.Sprintf("was rejected because %s, is pending now, and version %s is judged", because(before.Reason),
+			left.Version)}
+}
+
+// send sends the message of one version, with all the tries of a first one.
+func (r *rechecker) send(ctx context.Context, left upload.ObjectVersion) error {
+	to := r.Reconciler()
+	body, err := arrival.Again(arrival.Created{Time: left.At, Region: to.Region, Bucket: to.Bucket, Key: string(left.Key),
+		VersionID: string(left.Version), Size: left.Size})
+	if err != nil {
+		return err
+	}
+	return to.Queue.Send(ctx, queue.Message{Body: string(body)})
+}
+
+// wouldBe says what recheck would come to.
+func (r *rechecker) wouldBe(ctx context.Context, ref upload.Ref) rechecked {
+	record, facts, reason, err := r.Uploads.Reinspect(ctx, ref)
+	if err != nil {
+		return undone(record, err)
+	}
+	line := rechecked{Result: wouldBeStored, Was: record.Reason, WouldBe: reason,
+		Detail: fmt.Sprintf("was rejected because %s, would be stored as %s of %s bytes", because(record.Reason),
+			facts.ContentType, grouped(facts.Size))}
+	if reason != nil {
+		line.Result = wouldBeRejected
+		line.Detail = fmt.Sprintf("was rejected because %s, would be rejected again because %s", because(record.Reason),
+			because(reason))
+	}
+	return line
+}
+
+// undone says why an upload is not judged again.
+func undone(record upload.Record, err error) rechecked {
+	line := rechecked{Result: notRejected, Was: record.Reason}
+	switch {
+	case errors.Is(err, upload.ErrNotFound):
+		line.Detail = "has no record any more"
+	case errors.Is(err, upload.ErrGone):
+		line.Result = bytesGone
+		line.Detail = fmt.Sprintf("was rejected because %s, and stays so: its bytes are gone from quarantine, "+
+			"it has to be uploaded again", because(record.Reason))
+	case errors.Is(err, upload.ErrConflict) && record.Status == upload.Pending:
+		line.Result = pendingBefore
+		line.Detail = "is pending already: its message is on its way, or the reconciler sends it"
+	case errors.Is(err, upload.ErrConflict):
+		line.Detail = fmt.Sprintf("is %s, and not rejected: nothing was done", record.Status)
+	default:
+		line.Result, line.Detail = recheckFailed, err.Error()
+	}
+	return line
+}
+
+// because writes a reason. One that is missing is a store's fault.
+func because(r *upload.Reason) string {
+	if r == nil {
+		return "of nothing that is known"
+	}
+	return fmt.Sprintf("%s: %q", r.Code, r.Message)
+}
