@@ -307,7 +307,11 @@ func showLetter(ctx context.Context, f dlqFlags, snapshot, id string, term termi
 		return err
 	}
 	defer closing(&err, r.deployment.close)
-	letters, err := r.Show(ctx, snapshot, id)
+	listing, err := r.Snapshot(ctx, snapshot)
+	if err != nil {
+		return dlqError(err)
+	}
+	letters, err := r.Show(ctx, listing, id)
 	if err != nil {
 		return dlqError(err)
 	}
