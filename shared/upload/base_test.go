@@ -282,6 +282,13 @@ func (o watchedObjects) Versions(ctx context.Context, key upload.Key) ([]upload.
 	return watched(o.w, "Versions", func() ([]upload.Version, error) { return o.Objects.Versions(ctx, key) })
 }
 
+func (o watchedObjects) ListVersions(ctx context.Context, prefix string, cursor upload.Cursor,
+	limit int) (upload.InventoryPage, error) {
+	return watched(o.w, "ListVersions", func() (upload.InventoryPage, error) {
+		return o.Objects.ListVersions(ctx, prefix, cursor, limit)
+	})
+}
+
 type watchedBody struct {
 	io.ReadCloser
 	w *watch

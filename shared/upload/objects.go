@@ -40,10 +40,12 @@ type Objects interface {
 
 	// Versions lists every version and delete marker of exactly this key.
 	Versions(ctx context.Context, key Key) ([]Version, error)
+
+	Inventory
 }
 
 // Inventory lists what the bucket holds, for whoever compares it with the
-// records. It passes the suite uploadtest.RunInventory.
+// records, or may not read it. It passes the suite uploadtest.RunInventory.
 type Inventory interface {
 	// ListVersions lists the versions of all objects whose keys begin with prefix, in the
 	// order of their keys, newest version first; delete markers are left out. The

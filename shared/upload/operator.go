@@ -89,9 +89,9 @@ func (p *Pipeline) finishRejection(ctx context.Context, a arrived, settled Recor
 
 // toReject finds the version that a rejection by an operator is about, and its size.
 func (p *Pipeline) toReject(ctx context.Context, a arrived) (arrived, int64, error) {
-	left, err := p.newest(ctx, a.key, a.version)
+	left, err := p.left(ctx, a.key, a.version)
 	if errors.Is(err, ErrGone) && a.version != "" {
-		left, err = p.newest(ctx, a.key, "")
+		left, err = p.left(ctx, a.key, "")
 	}
 	if !errors.Is(err, ErrGone) {
 		return a.at(left.Version), left.Size, err
@@ -104,35 +104,23 @@ func (p *Pipeline) toReject(ctx context.Context, a arrived) (arrived, int64, err
 	return a.at(copied.Source), 0, nil
 }
 
-// newest finds one version in quarantine; version "" is the newest, also below a delete marker.
-// ErrGone: there is none.
-func (p *Pipeline) newest(ctx context.Context, key Key, version Version) (ObjectVersion, error) {
-	left, err := p.look(ctx, key, version)
-	if !errors.Is(err, ErrGone) || version != "" {
-		return left, err
-	}
-	versions, err := p.Objects.Versions(ctx, key)
-	if err != nil {
-		return ObjectVersion{}, fmt.Errorf("list versions of object %q: %w", key, err)
-	}
-	for _, version := range versions {
-		if left, err = p.look(ctx, key, version); !errors.Is(err, ErrGone) {
-			return left, err
+// left finds one version in quarantine; version "" is the newest, also below a delete marker.
+// It lists, and reads nothing: operators may not. ErrGone: there is none.
+func (p *Pipeline) left(ctx context.Context, key Key, version Version) (ObjectVersion, error) {
+	for cursor := Cursor(""); ; {
+		page, err := p.Objects.ListVersions(ctx, string(key), cursor, MaxPage)
+		if err != nil {
+			return ObjectVersion{}, fmt.Errorf("list versions of object %q: %w", key, err)
+		}
+		for _, v := range page.Versions {
+			if v.Key == key && (version == "" || v.Version == version) {
+				return v, nil
+			}
+		}
+		if cursor = page.Next; cursor == "" {
+			return ObjectVersion{}, fmt.Errorf("look for object %q version %q: %w", key, version, ErrGone)
 		}
 	}
-	return ObjectVersion{}, fmt.Errorf("look at object %q: %w", key, ErrGone)
-}
-
-// look opens one version and reads nothing of it.
-func (p *Pipeline) look(ctx context.Context, key Key, version Version) (ObjectVersion, error) {
-	object, err := p.Objects.Open(ctx, key, version)
-	if err == nil {
-		err = object.Body.Close()
-	}
-	if err != nil {
-		return ObjectVersion{}, fmt.Errorf("open object %q version %s: %w", key, version, err)
-	}
-	return ObjectVersion{Key: key, Version: object.Version, Size: object.Size}, nil
 }
 
 // CheckWords says what is wrong with an operator's words for an uploader, as an ErrWords.
@@ -168,7 +156,6 @@ func (p *Pipeline) Recheck(ctx context.Context, ref Ref) (Record, ObjectVersion,
 		}
 		return record, ObjectVersion{}, fmt.Errorf("reopen record %s: %w", ref, err)
 	}
-	left.At = p.Now()
 	return reopened, left, nil
 }
 
@@ -197,6 +184,6 @@ func (p *Pipeline) rejected(ctx context.Context, ref Ref) (Record, ObjectVersion
 	if record.Status != Rejected {
 		return record, ObjectVersion{}, fmt.Errorf("reopen record %s, which is %s: %w", ref, record.Status, ErrConflict)
 	}
-	left, err := p.newest(ctx, p.Layout.QuarantineKey(ref), record.JudgedVersion)
+	left, err := p.left(ctx, p.Layout.QuarantineKey(ref), record.JudgedVersion)
 	return record, left, err
 }

@@ -132,6 +132,10 @@ func (p seesNoObject) Versions(context.Context, upload.Key) ([]upload.Version, e
 	return nil, nil
 }
 
+func (p seesNoObject) ListVersions(context.Context, string, upload.Cursor, int) (upload.InventoryPage, error) {
+	return upload.InventoryPage{}, nil
+}
+
 // seesNoCopy finds no copy.
 type seesNoCopy struct{ planted }
 

@@ -236,6 +236,22 @@ func (s *scheduledObjects) Versions(ctx context.Context, key upload.Key) ([]uplo
 		})
 }
 
+func (s *scheduledObjects) ListVersions(ctx context.Context, prefix string, cursor upload.Cursor,
+	limit int) (upload.InventoryPage, error) {
+	return perform(s.execution, s.actor, readCall("list", short(upload.Key(prefix))), showPage,
+		func() (upload.InventoryPage, error) {
+			return s.Objects.ListVersions(ctx, prefix, cursor, limit)
+		})
+}
+
+func showPage(page upload.InventoryPage) string {
+	var versions []upload.Version
+	for _, v := range page.Versions {
+		versions = append(versions, v.Version)
+	}
+	return showVersions(versions)
+}
+
 func showVersions(versions []upload.Version) string { return fmt.Sprint(versions) }
 
 // brief leaves out of an id, and short of a key, what is the same in all of a
