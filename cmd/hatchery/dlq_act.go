@@ -123,7 +123,7 @@ func dlqRejectCommand(term terminal) *cobra.Command {
 		Long: `Reject settles the pending uploads of dead letters as rejected, with the code operator and
 the words of --reason, which the uploader reads. The application is notified as of any
 verdict. The bytes stay in quarantine: hatchery recheck takes a rejection back.` + actLong,
-		Example: `  hatchery dlq reject --stack hatchery --cause bytes_lost --reason 'Your file was lost: please upload it again.'`,
+		Example: `  hatchery dlq reject --stack hatchery --cause bytes_lost --reason 'Lost on our side: upload it again.'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return actOnLetters(cmd.Context(), deadletter.Reject, f, args, term)
 		},

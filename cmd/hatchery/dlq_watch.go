@@ -89,7 +89,8 @@ func (c queueCounts) print(out io.Writer, asJSON bool, now time.Time) error {
 		}{now.UTC(), c})
 	}
 	_, err := fmt.Fprintf(out,
-		"%s  uploads: %s waiting, %s being judged   dead letters: %s waiting, %s in somebody's hands\n", now.UTC().Format(time.TimeOnly), grouped(int64(c.Waiting)), grouped(int64(c.InFlight)),
+		"%s  uploads: %s waiting, %s being judged   dead letters: %s waiting, %s in somebody's hands\n",
+		now.UTC().Format(time.TimeOnly), grouped(int64(c.Waiting)), grouped(int64(c.InFlight)),
 		grouped(int64(c.DeadLetters)), grouped(int64(c.DeadInFlight)))
 	return err
 }
