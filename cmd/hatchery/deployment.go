@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"hatchery/shared/config"
 	"hatchery/shared/local"
@@ -32,6 +33,8 @@ type deployment struct {
 	close func() error
 	// operator says who acts: in AWS the caller's ARN, which AWS is asked for, else the user's name.
 	operator func(context.Context) (string, error)
+	// mapping finds the event source mapping in front of the validator.
+	mapping func() (mapping, error)
 }
 
 // compose composes a deployment. cloud reaches AWS, or what stands for it here.
@@ -113,7 +116,18 @@ func openDeployment(ctx context.Context, f deploymentFlags, term terminal) (*dep
 	if err != nil {
 		return nil, err
 	}
-	return cloudDeployment(ctx, settings, cloud, term)
+	dep, err := cloudDeployment(ctx, settings, cloud, term)
+	if err != nil {
+		return nil, err
+	}
+	dep.mapping = func() (mapping, error) {
+		if found.mapping == "" {
+			return nil, usage("--stack: the stack %q has no output %s: deploy it from this version's template.yaml",
+				f.stack, outputMapping)
+		}
+		return lambdaMapping{client: lambda.NewFromConfig(cloud), uuid: found.mapping}, nil
+	}
+	return dep, nil
 }
 
 // settings are those of a deployment in AWS, the flags about Bugout over them.
@@ -160,7 +174,11 @@ func cloudDeployment(ctx context.Context, settings config.Config, cloud aws.Conf
 		return nil, err
 	}
 	return &deployment{Components: composeQuiet(settings, cloud, records), close: closeNothing,
-		operator: func(ctx context.Context) (string, error) { return callerARN(ctx, cloud) }}, nil
+		operator: func(ctx context.Context) (string, error) { return callerARN(ctx, cloud) },
+		mapping: func() (mapping, error) {
+			return nil, usage("the environment does not tell the event source mapping in front of the validator: " +
+				"name the stack with --stack, or a hatchery dev with --data")
+		}}, nil
 }
 
 // credentialsWithin bounds the search for credentials: some are fetched.
@@ -217,7 +235,8 @@ func localDeployment(ctx context.Context, f deploymentFlags, term terminal) (*de
 		return nil, err
 	}
 	return &deployment{Components: composeQuiet(onStack(settings, at), at.AWS(), store.records), close: store.close,
-		operator: func(context.Context) (string, error) { return userHere(user.Current), nil }}, nil
+		operator: func(context.Context) (string, error) { return userHere(user.Current), nil },
+		mapping:  func() (mapping, error) { return localMapping{f.data}, nil }}, nil
 }
 
 // openedStore is a store with what to call when it is done with.

@@ -320,5 +320,5 @@ func (s *Stack) mapping(handler Function) *mapping.Mapping {
 		Credentials: credentials.NewStaticCredentialsProvider(e.AccessKey, e.SecretKey, "")})
 	return &mapping.Mapping{Queue: client, QueueURL: e.QueueURL, QueueARN: s.sqs.QueueARN(Queue), Region: e.Region,
 		BatchSize: batchSize, Concurrency: mappingWorkers, FunctionTimeout: s.o.FunctionTimeout,
-		Handler: mapping.Handler(handler), Log: s.o.Log}
+		Handler: mapping.Handler(handler), Paused: s.pauses(), Log: s.o.Log}
 }

@@ -37,7 +37,13 @@ func nothing() bool { return false }
 func running(t *testing.T, dir string, validate local.Function,
 	needsWork func() bool) (at local.Endpoints, stop func()) {
 	t.Helper()
-	stack, err := local.Open(t.Context(), options(dir))
+	return runningWith(t, options(dir), validate, needsWork)
+}
+
+func runningWith(t *testing.T, o local.Options, validate local.Function,
+	needsWork func() bool) (at local.Endpoints, stop func()) {
+	t.Helper()
+	stack, err := local.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

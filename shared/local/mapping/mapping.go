@@ -62,6 +62,9 @@ type Mapping struct {
 	FunctionTimeout time.Duration
 
 	Handler Handler
+	// Paused says whether to receive nothing for now, as a disabled mapping does; nil is never. It is asked before each
+	// receive and once a second meanwhile, by several goroutines. What was received is handled all the same.
+	Paused func() bool
 	// Log receives what goes wrong with the queue or the function; nil drops it. Message bodies are never logged.
 	Log *slog.Logger
 }

@@ -340,6 +340,84 @@ func TestShutdownFinishesCallsAndGivesBackTheRest(t *testing.T) {
 	})
 }
 
+func TestAPausedMappingReceivesNothingAndGoesOnWhenItIsResumed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		queue := newMemoryQueue()
+		queue.send("a")
+		var paused atomic.Bool
+		paused.Store(true)
+		var calls atomic.Int64
+		r := run(t, queue, mapping.Mapping{Paused: paused.Load, Concurrency: 3,
+			Handler: func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+				calls.Add(1)
+				return events.SQSEventResponse{}, nil
+			}})
+		pass(time.Hour)
+		if len(queue.waits) != 0 || calls.Load() != 0 {
+			t.Errorf("in a pause: %d receives, %d calls", len(queue.waits), calls.Load())
+		}
+		paused.Store(false)
+		pass(time.Second)
+		synctest.Wait()
+		if calls.Load() != 1 {
+			t.Errorf("resumed: %d calls", calls.Load())
+		}
+		r.end(t)
+	})
+}
+
+// A long poll that began before the pause would take a message during it.
+func TestAPauseEndsALongPollAndIsNoError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		queue := newMemoryQueue()
+		var paused atomic.Bool
+		r := run(t, queue, mapping.Mapping{Paused: paused.Load, Concurrency: 2,
+			Handler: func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+				return events.SQSEventResponse{}, nil
+			}})
+		pass(1500 * time.Millisecond)
+		paused.Store(true)
+		pass(time.Second)
+		queue.send("a")
+		pass(time.Minute)
+		if len(queue.waits) != 2 || len(queue.deletes) != 0 {
+			t.Errorf("in a pause: %d receives, deleted %v", len(queue.waits), queue.deletes)
+		}
+		paused.Store(false)
+		pass(time.Second)
+		synctest.Wait()
+		if len(queue.deletes) != 1 || r.log.count("fails") != 0 {
+			t.Errorf("resumed: deleted %v, log %s", queue.deletes, r.log.buf.String())
+		}
+		r.end(t)
+	})
+}
+
+// What was received before a pause is handled when its window ends; until then the queue is left alone.
+func TestAPauseWithinAWindowKeepsWhatWasReceived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		queue := newMemoryQueue()
+		queue.send("a")
+		var paused atomic.Bool
+		var asked atomic.Int64
+		r := run(t, queue, mapping.Mapping{BatchSize: 20, Window: 10 * time.Second,
+			Paused: func() bool { asked.Add(1); return paused.Load() },
+			Handler: func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+				return events.SQSEventResponse{}, nil
+			}})
+		pass(500 * time.Millisecond)
+		paused.Store(true)
+		pass(2 * time.Second)
+		queue.send("b")
+		pass(20 * time.Second)
+		synctest.Wait()
+		if fmt.Sprint(queue.deletes) != "[a]" || asked.Load() > 40 {
+			t.Errorf("deleted %v, asked %d times", queue.deletes, asked.Load())
+		}
+		r.end(t)
+	})
+}
+
 func TestErrorsOfTheQueueAreRetriedAndLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queue := newMemoryQueue()

@@ -19,6 +19,8 @@ const (
 	lastBackoff  = 10 * time.Second
 	// releaseTimeout bounds giving messages back at the end.
 	releaseTimeout = 5 * time.Second
+	// askPaused is how often a mapping looks for the begin or the end of a pause.
+	askPaused = time.Second
 )
 
 // poller is a running mapping. Each worker receives, calls the function and deletes, one batch at a time, so no
@@ -87,8 +89,17 @@ func messageBytes(m types.Message) int {
 	return size
 }
 
-// receive asks once, for count messages at most. After an error it waits a little and returns none.
+// receive asks once, for count messages at most. After an error, or in a pause, it waits a little and returns none.
 func (p *poller) receive(ctx context.Context, count int, wait time.Duration) []types.Message {
+	if p.Paused != nil {
+		if p.Paused() {
+			pause(ctx, min(wait, askPaused))
+			return nil
+		}
+		var done context.CancelFunc
+		ctx, done = p.unlessPaused(ctx)
+		defer done()
+	}
 	out, err := p.Queue.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl:                    &p.QueueURL,
 		MaxNumberOfMessages:         int32(min(count, receiveSize)),
@@ -104,6 +115,27 @@ func (p *poller) receive(ctx context.Context, count int, wait time.Duration) []t
 	}
 	p.receiving.worked()
 	return out.Messages
+}
+
+// unlessPaused gives a context that ends when a pause begins, so that no long poll takes a message during it. One that
+// the queue hands out in that very moment is lost on the way: it comes again after its visibility timeout.
+func (p *poller) unlessPaused(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		ticker := time.NewTicker(askPaused)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				if p.Paused() {
+					cancel()
+				}
+			}
+		}
+	}()
+	return ctx, cancel
 }
 
 // release makes messages visible again that no function saw. It is a courtesy: without it they wait for their
