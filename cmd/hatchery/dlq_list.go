@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -85,11 +86,12 @@ func listLetters(ctx context.Context, f listFlags, term terminal) (err error) {
 	}
 	var snapshot deadletter.Snapshot
 	if f.again || f.snapshot != "" {
-		if snapshot, err = r.Snapshot(ctx, f.snapshot); err == nil {
-			err = r.Letters(ctx, snapshot, row)
-		}
+		snapshot, err = r.readAgain(ctx, f, row)
 	} else {
 		snapshot, err = r.List(ctx, row)
+	}
+	if err == nil && snapshot.Letters == 0 && snapshot.InOtherHands > 0 && !f.again && f.snapshot == "" {
+		err = r.listingOfOthers(ctx, f, rows, row)
 	}
 	if snapshot.ID != "" {
 		if printErr := rows.end(snapshot, f.deploymentFlags); printErr != nil {
@@ -103,6 +105,29 @@ func listLetters(ctx context.Context, f listFlags, term terminal) (err error) {
 		return &exitError{code: exitNo}
 	}
 	return nil
+}
+
+// readAgain reads a listing that is kept.
+func (r *review) readAgain(ctx context.Context, f listFlags, row func(deadletter.Letter) error) (
+	deadletter.Snapshot, error) {
+	snapshot, err := r.Snapshot(ctx, f.snapshot)
+	if err != nil {
+		return snapshot, err
+	}
+	return snapshot, r.Letters(ctx, snapshot, row)
+}
+
+// listingOfOthers prints the newest listing for whoever finds all letters in other hands.
+func (r *review) listingOfOthers(ctx context.Context, f listFlags, rows *letterRows,
+	row func(deadletter.Letter) error) error {
+	snapshot, err := r.readAgain(ctx, f, row)
+	if errors.Is(err, deadletter.ErrNoSnapshot) {
+		return nil // somebody receives them who keeps no listing
+	}
+	if err != nil {
+		return err
+	}
+	return rows.end(snapshot, f.deploymentFlags)
 }
 
 // letterRows prints letters as they come, for a program or a person.
@@ -199,8 +224,8 @@ func (p *letterRows) end(s deadletter.Snapshot, where deploymentFlags) error {
 	fmt.Fprintf(p.out, "%s, listed at %s by %s: listing %s.\n", countOf(s.Letters, "dead letter"),
 		s.At.UTC().Format(time.RFC3339), safe(s.Operator), s.ID)
 	if s.InOtherHands > 0 {
-		fmt.Fprintf(p.out, "%s in other hands: somebody lists or acts just now, or did a moment ago. Their listing: %s\n",
-			grouped(int64(s.InOtherHands)), where.command("dlq ls --again"))
+		fmt.Fprintf(p.out, "%s more in other hands: somebody lists or acts just now, or did a moment ago. "+
+			"Their listing: %s\n", grouped(int64(s.InOtherHands)), where.command("dlq ls --snapshots"))
 	}
 	if s.Unread > 0 {
 		fmt.Fprintf(p.out, "%s could not be explained whole: %s\n", grouped(int64(s.Unread)), safe(s.UnreadError))
