@@ -92,8 +92,10 @@ type sweeper struct {
 	mu sync.Mutex
 	// receipts has the last receipt of each message that was received, by its id; "" when it was taken.
 	receipts map[string]string
-	over     bool
-	err      error
+	// again counts what was received again since the last message that was not seen before.
+	again int
+	over  bool
+	err   error
 }
 
 // receive receives until the sweep is over.
@@ -132,7 +134,11 @@ func (s *sweeper) note(messages []queue.Received) (news []queue.Received) {
 		}
 		s.receipts[m.ID] = m.Receipt
 	}
-	if len(news) == 0 && len(s.receipts) >= s.visible {
+	if s.again += len(messages); len(news) > 0 {
+		s.again = 0
+	}
+	// The queue may have counted what nobody receives any more: all that was seen came again, and nothing else.
+	if len(news) == 0 && (len(s.receipts) >= s.visible || s.again > len(s.receipts)) {
 		s.over = true
 	}
 	return news

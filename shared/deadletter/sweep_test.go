@@ -199,6 +199,36 @@ func TestASweepEndsThoughOthersHoldWhatTheQueueCounts(t *testing.T) {
 	}
 }
 
+// TestASweepEndsThoughWhatItHidComesAgainAllTheTime: somebody took a message that the queue had counted, and those of a
+// long sweep are visible again one after the other, so that hardly a receive is empty.
+func TestASweepEndsThoughWhatItHidComesAgainAllTheTime(t *testing.T) {
+	const letters = 3000
+	f := newFixture(t)
+	f.Concurrency = 1
+	f.fill(letters)
+	f.queue.extra = 1
+	ctx, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	calls := 0
+	f.queue.before = func(_ context.Context, call string) error {
+		if calls++; call == "receive" && calls == letters {
+			giveUp()
+		}
+		f.clock.Pass(time.Second)
+		return nil
+	}
+	var met meetings
+	_, err := f.sweep(ctx, never, func(_ context.Context, m queue.Received) bool {
+		met.add(m.ID)
+		f.clock.Pass(100 * time.Millisecond)
+		return false
+	})
+	if err != nil {
+		t.Errorf("%v after %d calls", err, calls)
+	}
+	met.wantEachOnce(t, letters)
+}
+
 func TestTwoEmptyReceivesInARowDoNotEndASweepOfMoreThanWereMet(t *testing.T) {
 	f := newFixture(t)
 	f.Concurrency = 1
