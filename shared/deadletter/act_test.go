@@ -66,6 +66,8 @@ func TestEachActionTakesTheLettersThatItMay(t *testing.T) {
 			"3", map[string]int{"poison: validators would fail on it again; discard it": 1}},
 		{"a redrive takes a cause that is named", deadletter.Redrive, deadletter.Selection{Cause: deadletter.Lost}, "6", nil},
 		{"a redrive takes a group that is named", deadletter.Redrive, deadletter.Selection{Group: "obsolete"}, "3", nil},
+		{"a group is named as it is listed, without its cause", deadletter.Redrive, deadletter.Selection{Group: "stored"},
+			"3", nil},
 		{"a reject takes pending uploads", deadletter.Reject, deadletter.Selection{}, "1 2 6",
 			map[string]int{"no upload of it is pending": 4}},
 		{"a discard takes what nothing is left to do for", deadletter.Discard, deadletter.Selection{}, "3 4 5",
