@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -140,6 +143,30 @@ func TestAPersonSeesWhatDiedAndWhatToDo(t *testing.T) {
 	operates(t, exitNo, append(at, "dlq", "show", g.cat.ID[:35]+"f")...)
 	if out, _ = operates(t, exitDone, append(at, "dlq", "ls", "--snapshots")...); strings.Count(out, "\n") != 3 {
 		t.Errorf("the listings are\n%s", out)
+	}
+}
+
+func TestAnActionExitsByTheWorstThatCameOfAMessage(t *testing.T) {
+	for _, c := range []struct {
+		counts map[string]int
+		err    error
+		want   int
+	}{
+		{map[string]int{deadletter.ResultDone: 2}, nil, exitDone},
+		{map[string]int{deadletter.ResultDone: 1, deadletter.ResultSkipped: 1}, nil, exitNo},
+		{map[string]int{deadletter.ResultDone: 1, deadletter.ResultMissing: 1}, nil, exitNo},
+		{map[string]int{deadletter.ResultDone: 1, deadletter.ResultFailed: 1}, nil, exitSystem},
+		{map[string]int{deadletter.ResultDone: 1}, context.Canceled, exitNo},
+		{map[string]int{deadletter.ResultDone: 1}, io.ErrUnexpectedEOF, exitSystem},
+	} {
+		err := actFlags{}.ended(deadletter.Audit{Chosen: 2, Counts: c.counts}, c.err, terminal{out: io.Discard})
+		code := exitDone
+		if exit, ok := errors.AsType[*exitError](err); ok {
+			code = exit.code
+		}
+		if code != c.want {
+			t.Errorf("%v and %v: exits %d, want %d", c.counts, c.err, code, c.want)
+		}
 	}
 }
 
