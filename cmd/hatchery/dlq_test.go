@@ -15,7 +15,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"hatchery/shared/arrival"
+	"hatchery/shared/attempts"
 	"hatchery/shared/deadletter"
+	"hatchery/shared/upload"
 )
 
 // takeMessages takes n messages out of the validator's queue for good.
@@ -143,6 +145,18 @@ func TestAPersonSeesWhatDiedAndWhatToDo(t *testing.T) {
 	operates(t, exitNo, append(at, "dlq", "show", g.cat.ID[:35]+"f")...)
 	if out, _ = operates(t, exitDone, append(at, "dlq", "ls", "--snapshots")...); strings.Count(out, "\n") != 3 {
 		t.Errorf("the listings are\n%s", out)
+	}
+}
+
+func TestALetterThatCannotBeExplainedWholeIsShownAllTheSame(t *testing.T) {
+	g := newGraveyard(t)
+	g.lists(t, exitNo)
+	if err := g.notes().Put(t.Context(), attempts.Key(upload.ID(g.cat.ID), g.catID, 5), []byte("{")); err != nil {
+		t.Fatal(err)
+	}
+	out, complaints := operates(t, exitSystem, "--data", g.data, "dlq", "show", g.catID)
+	if !strings.Contains(out, g.catID) || !strings.Contains(out, "quarantine") || !strings.Contains(complaints, "attempt") {
+		t.Errorf("it shows\n%s\nand says\n%s", out, complaints)
 	}
 }
 
