@@ -72,7 +72,7 @@ func (r *Review) Act(ctx context.Context, p Plan, o Options) (Audit, error) {
 		defer x.mu.Unlock()
 		return x.stopped != nil || len(met) == len(p.Chosen)
 	}
-	_, err = r.sweep(ctx, enough, func(ctx context.Context, m queue.Received) bool {
+	err = r.sweep(ctx, enough, func(ctx context.Context, m queue.Received) bool {
 		was, chosen := p.Chosen[m.ID]
 		if !chosen || !begins(m.ID) {
 			return false

@@ -40,7 +40,7 @@ func (r *Review) List(ctx context.Context, row func(Letter) error) (Snapshot, er
 		snapshot: Snapshot{ID: r.NewID(), Operator: r.Operator, At: r.Now().UTC(), InOtherHands: state.InFlight}}
 	l.writer = gzip.NewWriter(&l.part)
 	l.keepHead(ctx)
-	_, err = r.sweepFrom(ctx, state, l.failed, func(ctx context.Context, m queue.Received) bool {
+	err = r.sweepFrom(ctx, state, l.failed, func(ctx context.Context, m queue.Received) bool {
 		letter, err := r.explain(ctx, m, false)
 		if ctx.Err() == nil {
 			letter.ExpiresAt = letter.SentAt.Add(state.Retention)
