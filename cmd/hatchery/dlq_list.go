@@ -238,15 +238,19 @@ func (p *letterRows) end(s deadletter.Snapshot, where deploymentFlags) error {
 
 // suggested is the command that puts a group right.
 func suggested(g deadletter.Group) string {
-	command := fmt.Sprintf("dlq %s --cause %s", g.Suggest, g.Cause)
-	switch g.Suggest {
+	return fmt.Sprintf("dlq %s --cause %s%s", g.Suggest, g.Cause, reasonFor(g.Suggest))
+}
+
+// reasonFor is what a person fills in of an action's command.
+func reasonFor(a deadletter.Action) string {
+	switch a {
 	case deadletter.Reject:
-		command += " --reason 'words that the uploader reads'"
+		return " --reason 'words that the uploader reads'"
 	case deadletter.Discard:
-		command += " --reason 'why'"
+		return " --reason 'why'"
 	case deadletter.Redrive, deadletter.Restore:
 	}
-	return command
+	return ""
 }
 
 func (r *review) printSnapshots(ctx context.Context, f listFlags, term terminal) error {

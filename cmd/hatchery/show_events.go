@@ -23,7 +23,7 @@ func (k knownUpload) timeline(now time.Time) []event {
 		events = append(events, event{v.At, v.sentence()})
 	}
 	for _, a := range k.Attempts {
-		events = append(events, event{a.Began, attemptSentence(a)})
+		events = append(events, event{a.Began, k.attemptSentence(a)})
 	}
 	for _, l := range k.Letters {
 		events = append(events, letterEvents(l)...)
@@ -101,15 +101,21 @@ func (v knownVersion) sentence() string {
 	return fmt.Sprintf("version %s of %s bytes came into quarantine", v.Version, grouped(v.Size))
 }
 
-func attemptSentence(a attempts.Attempt) string {
+// attemptSentence says what a reception came to. Of one that succeeded no end is noted, and its message does not come
+// again.
+func (k knownUpload) attemptSentence(a attempts.Attempt) string {
 	what := fmt.Sprintf("reception %d of %d of message %s", a.Receive, a.MaxReceives, a.MessageID)
-	switch {
-	case a.Ended.IsZero():
-		return what + " began, and never ended: the validator crashed, or ran out of time or memory"
-	case len(a.Failures) == 0:
-		return what + " ended well"
+	if len(a.Failures) > 0 {
+		return fmt.Sprintf("%s failed: %s", what, a.Failures[0].Error)
 	}
-	return fmt.Sprintf("%s failed: %s", what, a.Failures[0].Error)
+	died := slices.ContainsFunc(k.Letters, func(l deadletter.Letter) bool { return l.MessageID == a.MessageID })
+	cameAgain := slices.ContainsFunc(k.Attempts, func(b attempts.Attempt) bool {
+		return b.MessageID == a.MessageID && b.Receive > a.Receive
+	})
+	if died || cameAgain {
+		return what + " began, and never ended: the validator crashed, or ran out of time or memory"
+	}
+	return what + " began, and no failure was noted: it ended well, is going on, or the validator crashed"
 }
 
 func letterEvents(l deadletter.Letter) []event {
@@ -148,8 +154,8 @@ func (k knownUpload) next(flags string) []string {
 	var lines []string
 	for _, l := range k.Letters {
 		if l.Diagnosis.Suggest != "" {
-			lines = append(lines, fmt.Sprintf("Dead letter: hatchery dlq %s%s %s", l.Diagnosis.Suggest, flags,
-				shellWord(l.MessageID)))
+			lines = append(lines, fmt.Sprintf("Dead letter: hatchery dlq %s%s %s%s", l.Diagnosis.Suggest, flags,
+				shellWord(l.MessageID), reasonFor(l.Diagnosis.Suggest)))
 		}
 	}
 	command := func(sentence, command, more string) {

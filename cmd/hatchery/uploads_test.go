@@ -353,7 +353,7 @@ func TestATimelineHoldsAllThatIsKnownInOrder(t *testing.T) {
 	events := k.timeline(k.Record.CreatedAt.Add(24 * time.Hour))
 	want := []string{"accepted, and a form was signed", "version v1 of 1,234 bytes came into quarantine, and the verdict",
 		"version f1 of 1,234 bytes was copied into files, and is not served", "its form expired",
-		"reception 4 of 5 of message m1 failed: ", "reception 5 of 5 of message m1 began, and never ended", "failure 3, ",
+		"reception 4 of 5 of message m1 failed: ", "reception 5 of 5 of message m1 began, and no failure", "failure 3, ",
 		"the reconciler sent its message again, for the 2nd time", "an operator redrove, for the 1st time, message",
 		"rejected as operator, about version v1: ", "the queue removes dead letter"}
 	if len(events) != len(want) {
@@ -362,6 +362,38 @@ func TestATimelineHoldsAllThatIsKnownInOrder(t *testing.T) {
 	for i, e := range events {
 		if !strings.HasPrefix(e.What, want[i]) || i > 0 && e.At.Before(events[i-1].At) {
 			t.Errorf("event %d is %q at %s, want %q", i, e.What, e.At, want[i])
+		}
+	}
+}
+
+// TestAnAttemptWithoutAnEndMayHaveEndedWell: a validator writes no end of what succeeds.
+func TestAnAttemptWithoutAnEndMayHaveEndedWell(t *testing.T) {
+	four := attempts.Attempt{MessageID: "m1", Receive: 4, MaxReceives: 5}
+	five := attempts.Attempt{MessageID: "m1", Receive: 5, MaxReceives: 5, Ended: time.Unix(1, 0)}
+	died := []deadletter.Letter{{MessageID: "m1"}}
+	for _, c := range []struct {
+		k       knownUpload
+		crashed bool
+	}{
+		{knownUpload{Attempts: []attempts.Attempt{four}}, false},
+		{knownUpload{Attempts: []attempts.Attempt{four, {MessageID: "m2", Receive: 5, Ended: five.Ended}}}, false},
+		{knownUpload{Attempts: []attempts.Attempt{four, five}}, true},
+		{knownUpload{Attempts: []attempts.Attempt{four}, Letters: died}, true},
+	} {
+		for _, e := range c.k.timeline(time.Unix(2, 0)) {
+			if strings.HasPrefix(e.What, "reception 4 ") && strings.Contains(e.What, "never ended") != c.crashed {
+				t.Errorf("%+v: %q", c.k, e.What)
+			}
+		}
+	}
+}
+
+func TestTheCommandForADeadLetterCanBeTyped(t *testing.T) {
+	for action, want := range map[deadletter.Action]string{deadletter.Redrive: "hatchery dlq redrive --data d m1",
+		deadletter.Reject: "hatchery dlq reject --data d m1 --reason '", deadletter.Discard: "hatchery dlq discard --data d m1 --reason '"} {
+		k := knownUpload{Letters: []deadletter.Letter{{MessageID: "m1", Diagnosis: deadletter.Diagnosis{Suggest: action}}}}
+		if got := k.next(" --data d")[0]; !strings.HasPrefix(got, "Dead letter: "+want) {
+			t.Errorf("%s: %q", action, got)
 		}
 	}
 }

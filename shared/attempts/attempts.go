@@ -2,7 +2,8 @@
 // why it died survives a failed record store and a function that ended.
 //
 // An attempt is a note in the bucket. It is written before the message is judged, and once
-// more afterwards with what failed: one that never ended is a function that did.
+// more afterwards with what failed. What succeeds is not written again: so of a message that came
+// again or died, an attempt without an end is a function that ended.
 package attempts
 
 import (
@@ -27,8 +28,8 @@ type Attempt struct {
 	// after MaxReceives.
 	Receive     int `json:"receive"`
 	MaxReceives int `json:"max_receives"`
-	// Began and Ended are UTC. Ended is zero when the validator did not come to its end: it
-	// crashed, or ran out of time or memory.
+	// Began and Ended are UTC. Ended is zero when the message succeeded, and when the validator did not
+	// come to its end: it crashed, or ran out of time or memory.
 	Began time.Time `json:"began"`
 	Ended time.Time `json:"ended,omitzero"`
 	// Failures are those of this reception, at most MaxFailures of them.
