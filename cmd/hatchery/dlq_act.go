@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hatchery/shared/deadletter"
+	"hatchery/shared/upload"
 )
 
 // actFlags are those of a command that acts on letters.
@@ -162,6 +163,11 @@ func actOnLetters(ctx context.Context, action deadletter.Action, f actFlags, mes
 	}
 	if action != deadletter.Redrive && f.reason == "" {
 		return usage("%s needs --reason: who reads it later wants to know", action)
+	}
+	if action == deadletter.Reject {
+		if err := upload.CheckWords(f.reason); err != nil {
+			return usage("--reason: %w", err)
+		}
 	}
 	r, err := openReview(ctx, f.deploymentFlags, term)
 	if err != nil {

@@ -49,6 +49,11 @@ func (r *Review) Act(ctx context.Context, p Plan, o Options) (Audit, error) {
 	if p.Action != Redrive && strings.TrimSpace(o.Reason) == "" {
 		return Audit{}, fmt.Errorf("%s needs a reason", p.Action)
 	}
+	if p.Action == Reject {
+		if err := upload.CheckWords(o.Reason); err != nil {
+			return Audit{}, err
+		}
+	}
 	x, err := r.begin(ctx, Audit{Action: p.Action, Reason: o.Reason, Snapshot: p.Snapshot.ID, Selection: p.Selection,
 		Chosen: len(p.Chosen)}, o)
 	if err != nil {
@@ -164,12 +169,11 @@ func (x *run) note(r Result) {
 	}
 }
 
-// fails counts a failure that is not the message's own, and stops the run after too many in a row. Words that no
-// uploader can be shown stop it at once: they are the same for every message.
+// fails counts a failure that is not the message's own, and stops the run after too many in a row.
 func (x *run) fails(err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.failing++; x.failing == maxFailing || errors.Is(err, upload.ErrWords) {
+	if x.failing++; x.failing == maxFailing {
 		x.stopped = fmt.Errorf("stopped after %d failures in a row, the last: %w", x.failing, err)
 	}
 }
