@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hatchery/shared/deadletter"
+	"hatchery/shared/upload"
 )
 
 // actFlags are those of a command that acts on letters.
@@ -160,8 +161,8 @@ func actOnLetters(ctx context.Context, action deadletter.Action, f actFlags, mes
 	if err != nil {
 		return err
 	}
-	if action != deadletter.Redrive && f.reason == "" {
-		return usage("%s needs --reason: who reads it later wants to know", action)
+	if err := checkReason(action, f.reason); err != nil {
+		return err
 	}
 	r, err := openReview(ctx, f.deploymentFlags, term)
 	if err != nil {
@@ -181,6 +182,23 @@ func actOnLetters(ctx context.Context, action deadletter.Action, f actFlags, mes
 	printer := &resultPrinter{term: term, json: f.json, action: action}
 	audit, err := r.Act(ctx, plan, deadletter.Options{Reason: f.reason, PerSecond: f.rate, Done: printer.print})
 	return f.ended(audit, err, term)
+}
+
+// checkReason looks at the words that an action needs, before anything is done.
+func checkReason(action deadletter.Action, reason string) error {
+	switch {
+	case action == deadletter.Redrive:
+		return nil
+	case strings.TrimSpace(reason) == "" && action == deadletter.Reject:
+		return usage("reject needs --reason: the words that the uploader reads")
+	case strings.TrimSpace(reason) == "":
+		return usage("%s needs --reason: who reads it later wants to know", action)
+	case action == deadletter.Reject:
+		if err := upload.CheckWords(reason); err != nil {
+			return usage("--reason: %w", err)
+		}
+	}
+	return nil
 }
 
 // goOn says whether to act on a plan, and else with what the command ends.

@@ -73,6 +73,24 @@ func inJSONOf(t *testing.T, v any) string {
 	return string(text)
 }
 
+func TestWhatOthersGaveBackInTimeIsNotInTheirHands(t *testing.T) {
+	f := newFixture(t)
+	f.dead(3, func(int) string { return denied })
+	held, err := f.queue.Memory.Receive(t.Context(), time.Minute, time.Second)
+	if err != nil || len(held) != 3 {
+		t.Fatalf("%d letters held, %v", len(held), err)
+	}
+	f.queue.before = func(context.Context, string) error {
+		f.clock.Pass(time.Minute)
+		f.queue.before = nil
+		return nil
+	}
+	f.Concurrency = 1
+	if s, err := f.List(t.Context(), func(Letter) error { return nil }); err != nil || s.Letters != 3 || s.InOtherHands != 0 {
+		t.Errorf("%d listed, %d in other hands, %v", s.Letters, s.InOtherHands, err)
+	}
+}
+
 func TestAListingIsShownAndKept(t *testing.T) {
 	f := newFixture(t)
 	sent := f.clock.Now()
