@@ -22,11 +22,7 @@ func beginAudit(ctx context.Context, dep *deployment, a deadletter.Audit, term t
 	if a.Operator, err = dep.operator(ctx); err != nil {
 		return a, err
 	}
-	id, err := upload.NewID() // the ids of runs go up with time
-	if err != nil {
-		return a, err
-	}
-	a.ID, a.Began, a.Chosen = string(id), time.Now().UTC(), len(a.Selection.Messages)
+	a.ID, a.Began, a.Chosen = deadletter.NewID(time.Now)(), time.Now().UTC(), len(a.Selection.Messages)
 	fmt.Fprintf(term.err, "audit: operator=%s action=%s run=%s uploads=%s reason=%s\n", quoted(a.Operator), a.Action, a.ID,
 		some(a.Selection.Messages), quoted(a.Reason))
 	return a, putAudit(ctx, dep.Notes, a)

@@ -38,7 +38,7 @@ Nothing is lost with one: its upload waits, and its bytes are in quarantine.
 Begin with ls. The others act on what it listed: what has changed since is left alone,
 and said. All of them take --stack NAME (a deployment in AWS), or --data DIR (a running
 hatchery dev), or the settings of the environment.`,
-		Args: noArguments,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	command.AddCommand(dlqListCommand(term), dlqShowCommand(term), dlqRedriveCommand(term), dlqRejectCommand(term),
@@ -111,7 +111,8 @@ func (s *selectionFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&s.group, "group", "", "only those of the groups that begin with this `text`")
 	flags.StringVar(&s.journal, "journal", "", "only those about uploads of this `journal`")
 	flags.StringVar(&s.code, "code", "", "only those about uploads that were rejected with this `code`")
-	flags.DurationVar(&s.olderThan, "older-than", 0, "only those that were sent longer ago than this `duration`, 90m for instance")
+	flags.DurationVar(&s.olderThan, "older-than", 0,
+		"only those that were sent longer ago than this `duration`, 90m for instance")
 	flags.BoolVar(&s.obsolete, "obsolete", false, "only those that have nothing left to do: the same as --cause obsolete")
 }
 

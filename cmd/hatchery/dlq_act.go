@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -122,7 +123,7 @@ func dlqRejectCommand(term terminal) *cobra.Command {
 		Long: `Reject settles the pending uploads of dead letters as rejected, with the code operator and
 the words of --reason, which the uploader reads. The application is notified as of any
 verdict. The bytes stay in quarantine: hatchery recheck takes a rejection back.` + actLong,
-		Example: `  hatchery dlq reject --stack hatchery --cause bytes_lost --reason 'The file was lost on our side: please upload it again.'`,
+		Example: `  hatchery dlq reject --stack hatchery --cause bytes_lost --reason 'Lost on our side: upload it again.'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return actOnLetters(cmd.Context(), deadletter.Reject, f, args, term)
 		},
@@ -238,8 +239,8 @@ func (p *resultPrinter) print(r deadletter.Result) {
 	if r.Result == deadletter.ResultDone {
 		what = string(p.action)
 	}
-	fmt.Fprintf(p.term.out, "%-8s  %-36s  %-36s  %s\n", what, safe(r.MessageID), cmp.Or(string(r.UploadID), "-"),
-		safe(r.Detail))
+	fmt.Fprintln(p.term.out, strings.TrimRight(fmt.Sprintf("%-8s  %-36s  %-36s  %s", what, safe(r.MessageID),
+		cmp.Or(string(r.UploadID), "-"), safe(r.Detail)), " "))
 }
 
 // ended prints the sum of an action, and says with what the command ends.

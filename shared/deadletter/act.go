@@ -78,11 +78,20 @@ func (r *Review) Act(ctx context.Context, p Plan, o Options) (Audit, error) {
 	if err == nil && x.stopped == nil {
 		for _, id := range slices.Sorted(maps.Keys(p.Chosen)) {
 			if !met[id] {
-				x.note(Result{MessageID: id, Result: ResultMissing, Detail: "in other hands, or gone"})
+				x.note(x.notMet(ctx, id))
 			}
 		}
 	}
 	return x.end(ctx, err)
+}
+
+// notMet says what is known of a message that was chosen and could not be received.
+func (r *Review) notMet(ctx context.Context, id string) Result {
+	if done, err := r.intentOf(ctx, id); err == nil && !done.DoneAt.IsZero() {
+		return Result{MessageID: id, Result: ResultSkipped, Detail: fmt.Sprintf("%s by %s was done at %s", done.Action,
+			done.Operator, done.DoneAt.Format(time.RFC3339))}
+	}
+	return Result{MessageID: id, Result: ResultMissing, Detail: "in other hands, or gone"}
 }
 
 // run is an action that is running.
