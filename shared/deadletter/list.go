@@ -40,7 +40,7 @@ func (r *Review) List(ctx context.Context, row func(Letter) error) (Snapshot, er
 		snapshot: Snapshot{ID: r.NewID(), Operator: r.Operator, At: r.Now().UTC(), InOtherHands: state.InFlight}}
 	l.writer = gzip.NewWriter(&l.part)
 	l.keepHead(ctx)
-	_, err = r.sweepFrom(ctx, state, l.failed, func(ctx context.Context, m queue.Received) bool {
+	swept, err := r.sweepFrom(ctx, state, l.failed, func(ctx context.Context, m queue.Received) bool {
 		letter, err := r.explain(ctx, m, false)
 		if ctx.Err() == nil {
 			letter.ExpiresAt = letter.SentAt.Add(state.Retention)
@@ -48,6 +48,9 @@ func (r *Review) List(ctx context.Context, row func(Letter) error) (Snapshot, er
 		}
 		return false
 	})
+	if err == nil && !l.failed() {
+		l.snapshot.InOtherHands = swept.inOtherHands
+	}
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
 	return l.end(ending, err)

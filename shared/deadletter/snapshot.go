@@ -12,8 +12,8 @@ type Snapshot struct {
 	Complete bool `json:"complete"`
 	Letters  int  `json:"letters"`
 	Parts    int  `json:"parts"`
-	// InOtherHands counts messages that were in flight when the listing began: another
-	// operator's, who listed a moment ago or is acting.
+	// InOtherHands counts messages that were in flight when the listing began, or were counted then and not met:
+	// another operator's, who lists or acts, or did a moment ago. SQS counts approximately.
 	InOtherHands int     `json:"in_other_hands"`
 	Groups       []Group `json:"groups"`
 	// Unread says of which letters the explanation is incomplete because a store failed: how

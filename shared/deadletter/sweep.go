@@ -32,7 +32,8 @@ const (
 // swept is what a sweep met.
 type swept struct {
 	seen int // different messages
-	// inOtherHands is how many were in flight when it began.
+	// inOtherHands is how many were in flight when it began, or were visible then and not met: somebody who
+	// receives at the same time has them, or an answer was lost.
 	inOtherHands int
 }
 
@@ -78,7 +79,8 @@ func (r *Review) sweepFrom(ctx context.Context, state queue.State, enough func()
 	close(s.met)
 	meeters.Wait()
 	s.release(ctx)
-	return swept{seen: min(len(s.receipts), MaxLetters), inOtherHands: state.InFlight}, errors.Join(s.err, ctx.Err())
+	seen := min(len(s.receipts), MaxLetters)
+	return swept{seen, state.InFlight + max(0, state.Visible-seen)}, errors.Join(s.err, ctx.Err())
 }
 
 // sweeper is one sweep.
