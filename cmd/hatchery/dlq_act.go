@@ -46,8 +46,8 @@ changed or is in other hands. Each result is a line, and all of them are kept in
 bucket under dead-letters/audit/, with who did it. After an interruption do it again: what was
 begun is brought to its end.
 
-It exits 0 when all was done, 1 when some were left alone, or the answer was no, and 3
-when another system failed, for one of them too.`
+It exits 0 when all was done, 1 when some were left alone or not met, or the answer was no, and 3
+when another system failed, for one of them too; then do it again.`
 
 func dlqRedriveCommand(term terminal) *cobra.Command {
 	f := actFlags{rate: defaultRate}

@@ -48,8 +48,8 @@ func (r *Review) List(ctx context.Context, row func(Letter) error) (Snapshot, er
 		}
 		return false
 	})
-	if err == nil { // what others had may have been given back while the listing went on
-		l.snapshot.InOtherHands = min(state.InFlight, max(0, state.Messages()-l.snapshot.Letters))
+	if err == nil && !l.failed() { // what others had may have been given back while the listing went on
+		l.snapshot.InOtherHands = max(0, state.Visible+state.InFlight-l.snapshot.Letters)
 	}
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()

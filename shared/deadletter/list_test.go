@@ -91,6 +91,19 @@ func TestWhatOthersGaveBackInTimeIsNotInTheirHands(t *testing.T) {
 	}
 }
 
+func TestAListingSaysHowManyItCountedAndDidNotMeet(t *testing.T) {
+	f := newFixture(t)
+	f.dead(5, func(int) string { return denied })
+	f.queue.InFlight, f.queue.extra = 7, 3 // another operator receives them meanwhile
+	s, err := f.List(t.Context(), (&rows{t: t}).add)
+	if err != nil || s.Letters != 5 || s.InOtherHands != 10 || !s.Complete {
+		t.Errorf("listed %+v, %v, want 5, and 10 in other hands", s, err)
+	}
+	if kept, err := f.Snapshot(t.Context(), s.ID); err != nil || kept.InOtherHands != 10 {
+		t.Errorf("kept is %+v, %v", kept, err)
+	}
+}
+
 func TestAListingIsShownAndKept(t *testing.T) {
 	f := newFixture(t)
 	sent := f.clock.Now()
