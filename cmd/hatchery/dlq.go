@@ -41,6 +41,8 @@ and said. All of them take --stack NAME (a deployment in AWS), or --data DIR (a 
 hatchery dev), or the settings of the environment.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		// A command that is not there is what is wrong, and not its flags.
+		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
 	}
 	command.AddCommand(dlqListCommand(term), dlqShowCommand(term), dlqRedriveCommand(term), dlqRejectCommand(term),
 		dlqDiscardCommand(term), dlqRestoreCommand(term), dlqPauseCommand(term), dlqResumeCommand(term),
@@ -117,6 +119,21 @@ func (s *selectionFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.obsolete, "obsolete", false, "only those that have nothing left to do: the same as --cause obsolete")
 }
 
+// words are the flags that choose, but for the cause.
+func (s selectionFlags) words() string {
+	var b strings.Builder
+	for _, flag := range []struct{ name, value string }{{"snapshot", s.snapshot}, {"group", s.group},
+		{"journal", s.journal}, {"code", s.code}} {
+		if flag.value != "" {
+			fmt.Fprintf(&b, " --%s %s", flag.name, shellWord(flag.value))
+		}
+	}
+	if s.olderThan > 0 {
+		fmt.Fprintf(&b, " --older-than %v", s.olderThan)
+	}
+	return b.String()
+}
+
 func causes() string {
 	var names []string
 	for _, c := range deadletter.Causes() {
@@ -125,8 +142,15 @@ func causes() string {
 	return strings.Join(names, ", ")
 }
 
+// letterID is the id that an argument names a letter by: of a message or an upload, or as ls names an upload.
+func letterID(arg string) string { return arg[strings.LastIndexByte(arg, '/')+1:] }
+
 // selection reads the flags; messages are the arguments.
 func (s selectionFlags) selection(messages []string) (deadletter.Selection, error) {
+	ids := make([]string, len(messages))
+	for i, message := range messages {
+		ids[i] = letterID(message)
+	}
 	if s.obsolete && s.cause != "" && s.cause != string(deadletter.Obsolete) {
 		return deadletter.Selection{}, usage("--obsolete and --cause %s: found both; name one", s.cause)
 	}
@@ -147,7 +171,7 @@ func (s selectionFlags) selection(messages []string) (deadletter.Selection, erro
 	case s.olderThan < 0:
 		return deadletter.Selection{}, usage("--older-than: found %v; accepted: a duration like 90m or 24h", s.olderThan)
 	}
-	return deadletter.Selection{Messages: messages, Cause: deadletter.Cause(s.cause), Group: s.group,
+	return deadletter.Selection{Messages: ids, Cause: deadletter.Cause(s.cause), Group: s.group,
 		Journal: upload.Journal(s.journal), Code: upload.Code(s.code), OlderThan: s.olderThan}, nil
 }
 
@@ -157,7 +181,7 @@ func dlqError(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, deadletter.ErrNoSnapshot):
-		return usage("%w: list the dead letters first, with: hatchery dlq ls", err)
+		return usage("%w: hatchery dlq ls makes one, and hatchery dlq ls --snapshots lists those that are kept", err)
 	case errors.Is(err, queue.ErrDeadLettersMove):
 		return system(fmt.Errorf("%w\nNothing was received", err))
 	}

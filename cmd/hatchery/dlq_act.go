@@ -46,8 +46,8 @@ changed or is in other hands. Each result is a line, and all of them are kept in
 bucket under dead-letters/audit/, with who did it. After an interruption do it again: what was
 begun is brought to its end.
 
-It exits 0 when all was done, 1 when some were left alone, or the answer was no, and 3
-when another system failed, for one of them too.`
+It exits 0 when all was done, 1 when some were left alone or not met, or the answer was no, and 3
+when another system failed, for one of them too; then do it again.`
 
 func dlqRedriveCommand(term terminal) *cobra.Command {
 	f := actFlags{rate: defaultRate}
@@ -161,13 +161,8 @@ func actOnLetters(ctx context.Context, action deadletter.Action, f actFlags, mes
 	if err != nil {
 		return err
 	}
-	if action != deadletter.Redrive && f.reason == "" {
-		return usage("%s needs --reason: who reads it later wants to know", action)
-	}
-	if action == deadletter.Reject {
-		if err := upload.CheckWords(f.reason); err != nil {
-			return usage("--reason: %w", err)
-		}
+	if err := checkReason(action, f.reason); err != nil {
+		return err
 	}
 	r, err := openReview(ctx, f.deploymentFlags, term)
 	if err != nil {
@@ -187,6 +182,23 @@ func actOnLetters(ctx context.Context, action deadletter.Action, f actFlags, mes
 	printer := &resultPrinter{term: term, json: f.json, action: action}
 	audit, err := r.Act(ctx, plan, deadletter.Options{Reason: f.reason, PerSecond: f.rate, Done: printer.print})
 	return f.ended(audit, err, term)
+}
+
+// checkReason looks at the words that an action needs, before anything is done.
+func checkReason(action deadletter.Action, reason string) error {
+	switch {
+	case action == deadletter.Redrive:
+		return nil
+	case strings.TrimSpace(reason) == "" && action == deadletter.Reject:
+		return usage("reject needs --reason: the words that the uploader reads")
+	case strings.TrimSpace(reason) == "":
+		return usage("%s needs --reason: who reads it later wants to know", action)
+	case action == deadletter.Reject:
+		if err := upload.CheckWords(reason); err != nil {
+			return usage("--reason: %w", err)
+		}
+	}
+	return nil
 }
 
 // goOn says whether to act on a plan, and else with what the command ends.

@@ -77,7 +77,7 @@ func listLetters(ctx context.Context, f listFlags, term terminal) (err error) {
 	case f.discarded:
 		return dlqError(r.printDiscarded(ctx, f, term))
 	}
-	rows := &letterRows{out: term.out, json: f.json, all: f.all, now: r.Now}
+	rows := &letterRows{out: term.out, flags: f, now: r.Now, groups: deadletter.Groups{}}
 	row := func(l deadletter.Letter) error {
 		if !chosen.Takes(l, r.Now()) {
 			return nil
@@ -90,11 +90,12 @@ func listLetters(ctx context.Context, f listFlags, term terminal) (err error) {
 	} else {
 		snapshot, err = r.List(ctx, row)
 	}
+	ofOthers := false
 	if err == nil && snapshot.Letters == 0 && snapshot.InOtherHands > 0 && !f.again && f.snapshot == "" {
-		err = r.listingOfOthers(ctx, f, rows, row)
+		ofOthers, err = r.listingOfOthers(ctx, snapshot.InOtherHands, rows, row)
 	}
-	if snapshot.ID != "" {
-		if printErr := rows.end(snapshot, f.deploymentFlags); printErr != nil {
+	if snapshot.ID != "" && (f.json || !ofOthers) {
+		if printErr := rows.end(snapshot); printErr != nil {
 			return system(printErr)
 		}
 	}
@@ -117,35 +118,44 @@ func (r *review) readAgain(ctx context.Context, f listFlags, row func(deadletter
 	return snapshot, r.Letters(ctx, snapshot, row)
 }
 
-// listingOfOthers prints the newest listing for whoever finds all letters in other hands.
-func (r *review) listingOfOthers(ctx context.Context, f listFlags, rows *letterRows,
-	row func(deadletter.Letter) error) error {
-	snapshot, err := r.readAgain(ctx, f, row)
+// listingOfOthers prints the newest listing for whoever finds all letters in other hands. It says whether there is one.
+func (r *review) listingOfOthers(ctx context.Context, inOtherHands int, rows *letterRows,
+	row func(deadletter.Letter) error) (bool, error) {
+	newest, err := r.Snapshot(ctx, "")
 	if errors.Is(err, deadletter.ErrNoSnapshot) {
-		return nil // somebody receives them who keeps no listing
+		return false, nil // somebody receives them who keeps no listing
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
-	return rows.end(snapshot, f.deploymentFlags)
+	if !rows.flags.json {
+		fmt.Fprintf(rows.out, "%s in other hands, and no others: somebody lists or acts just now, or did a moment ago.\n"+
+			"This is the newest listing, of %s ago:\n\n", countOf(inOtherHands, "dead letter"), age(r.Now().Sub(newest.At)))
+	}
+	if err := r.Letters(ctx, newest, row); err != nil {
+		return true, err
+	}
+	return true, rows.end(newest)
 }
 
 // letterRows prints letters as they come, for a program or a person.
 type letterRows struct {
-	out       io.Writer
-	json, all bool
-	now       func() time.Time
-	printed   int
-	more      int
+	out     io.Writer
+	flags   listFlags
+	now     func() time.Time
+	groups  deadletter.Groups
+	printed int
+	more    int
 }
 
 const letterRow = "%-36s  %-8s  %-11s  %-10s  %4s  %s\n"
 
 func (p *letterRows) print(l deadletter.Letter) error {
-	if p.json {
+	if p.flags.json {
 		return json.NewEncoder(p.out).Encode(l)
 	}
-	if p.printed >= firstRows && !p.all {
+	p.groups.Add(l)
+	if p.printed >= firstRows && !p.flags.all {
 		p.more++
 		return nil
 	}
@@ -188,41 +198,39 @@ func aboutUpload(l deadletter.Letter) string {
 	return cmp.Or(strings.Join(names, ""), "-")
 }
 
-// end prints the groups and what to do about each.
-func (p *letterRows) end(s deadletter.Snapshot, where deploymentFlags) error {
-	if p.json {
+// end prints the groups of what was printed, and what to do about each.
+func (p *letterRows) end(s deadletter.Snapshot) error {
+	if p.flags.json {
 		return json.NewEncoder(p.out).Encode(map[string]deadletter.Snapshot{"snapshot": s})
 	}
+	where, groups := p.flags.deploymentFlags, p.groups.Sorted()
 	if p.more > 0 {
 		fmt.Fprintf(p.out, "… and %s more: %s\n", grouped(int64(p.more)), where.command("dlq ls --again --all"))
 	}
-	if p.printed > 0 {
+	if len(groups) > 0 {
 		fmt.Fprintln(p.out)
 	}
 	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
-	if len(s.Groups) > 0 {
+	if len(groups) > 0 {
 		fmt.Fprintln(w, "LETTERS\tCAUSE\tFIRST GONE IN\tBYTES THERE\tGROUP")
 	}
-	for _, g := range s.Groups {
+	for _, g := range groups {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", grouped(int64(g.Letters)), g.Cause, age(g.Expires.Sub(p.now())),
 			grouped(int64(g.Bytes)), safe(strings.TrimPrefix(g.Group, string(g.Cause)+": ")))
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	told := map[deadletter.Cause]bool{}
-	for _, g := range s.Groups {
-		if told[g.Cause] {
-			continue
-		}
-		told[g.Cause] = true
-		fmt.Fprintf(p.out, "\n%s: %s\n  %s\n", g.Cause, safe(g.Sentence), where.command(suggested(g)))
-	}
-	if len(s.Groups) > 0 {
+	p.suggest(groups)
+	if len(groups) > 0 {
 		fmt.Fprintln(p.out)
 	}
-	fmt.Fprintf(p.out, "%s, listed at %s by %s: listing %s.\n", countOf(s.Letters, "dead letter"),
-		s.At.UTC().Format(time.RFC3339), safe(s.Operator), s.ID)
+	letters := countOf(s.Letters, "dead letter")
+	if n := p.printed + p.more; n < s.Letters {
+		letters = fmt.Sprintf("%s of %s", grouped(int64(n)), letters)
+	}
+	fmt.Fprintf(p.out, "%s, listed at %s by %s: listing %s.\n", letters, s.At.UTC().Format(time.RFC3339), safe(s.Operator),
+		s.ID)
 	if s.InOtherHands > 0 {
 		fmt.Fprintf(p.out, "%s more in other hands: somebody lists or acts just now, or did a moment ago. "+
 			"Their listing: %s\n", grouped(int64(s.InOtherHands)), where.command("dlq ls --snapshots"))
@@ -236,21 +244,37 @@ func (p *letterRows) end(s deadletter.Snapshot, where deploymentFlags) error {
 	return nil
 }
 
-// suggested is the command that puts a group right.
-func suggested(g deadletter.Group) string {
-	return fmt.Sprintf("dlq %s --cause %s%s", g.Suggest, g.Cause, reasonFor(g.Suggest))
+// maxSentences is how many sentences are printed about one cause: two groups may say the same, or need different things.
+const maxSentences = 5
+
+// suggest prints what to do about the groups of each cause.
+func (p *letterRows) suggest(groups []deadletter.Group) {
+	for len(groups) > 0 {
+		cause, told := groups[0].Cause, map[string]bool{}
+		fmt.Fprintln(p.out)
+		var action deadletter.Action
+		for len(groups) > 0 && groups[0].Cause == cause {
+			if sentence := groups[0].Sentence; !told[sentence] && len(told) < maxSentences {
+				told[sentence] = true
+				fmt.Fprintf(p.out, "%s: %s\n", cause, safe(sentence))
+			}
+			action, groups = groups[0].Suggest, groups[1:]
+		}
+		fmt.Fprintf(p.out, "  %s\n", suggested(action, "--cause "+string(cause)+p.flags.selectionFlags.words(),
+			p.flags.deploymentFlags))
+	}
 }
 
-// reasonFor is what a person fills in of an action's command.
-func reasonFor(a deadletter.Action) string {
-	switch a {
-	case deadletter.Reject:
-		return " --reason 'words that the uploader reads'"
-	case deadletter.Discard:
-		return " --reason 'why'"
-	case deadletter.Redrive, deadletter.Restore:
+// wordsWanted stands in a command for words that a person chooses. A shell refuses it, so that nobody sends it as it is.
+const wordsWanted = " --reason <WORDS>"
+
+// suggested is the command that does an action to what is chosen.
+func suggested(action deadletter.Action, chosen string, where deploymentFlags) string {
+	command := where.command(fmt.Sprintf("dlq %s %s", action, chosen))
+	if action == deadletter.Reject || action == deadletter.Discard {
+		command += wordsWanted
 	}
-	return ""
+	return command
 }
 
 func (r *review) printSnapshots(ctx context.Context, f listFlags, term terminal) error {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -57,7 +56,7 @@ func showLetter(ctx context.Context, f dlqFlags, snapshot, id string, term termi
 	if err != nil {
 		return dlqError(err)
 	}
-	letters, unread := r.Show(ctx, listing, id)
+	letters, unread := r.Show(ctx, listing, letterID(id))
 	if len(letters) == 0 && unread == nil {
 		return &exitError{exitNo, fmt.Errorf("%s is not in the listing; what died since is found by: %s", shown(id),
 			f.command("dlq ls"))}
@@ -121,7 +120,6 @@ func printLetter(out io.Writer, l deadletter.Letter, now time.Time, where deploy
 	}
 	line("body", "%.2000s", l.Body)
 	line("diagnosis", "%s: %s", l.Diagnosis.Cause, l.Diagnosis.Sentence)
-	command := suggested(deadletter.Group{Cause: l.Diagnosis.Cause, Suggest: l.Diagnosis.Suggest})
-	line("do", "%s", where.command(strings.Replace(command, "--cause "+string(l.Diagnosis.Cause), l.MessageID, 1)))
+	line("do", "%s", suggested(l.Diagnosis.Suggest, l.MessageID, where))
 	return w.Flush()
 }

@@ -113,7 +113,7 @@ func TestAPersonSeesWhatDiedAndWhatToDo(t *testing.T) {
 	at := []string{"--data", g.data}
 	out, _ := operates(t, exitNo, append(at, "dlq", "ls")...)
 	for _, want := range []string{"MESSAGE", "LETTERS", g.catID, "j1/e1/" + g.cat.ID, "4 dead letters",
-		"hatchery dlq discard --cause poison --reason 'why' --data " + g.data,
+		"hatchery dlq discard --cause poison --data " + g.data + " --reason <WORDS>\n",
 		"hatchery dlq redrive --cause unknown --data " + g.data} {
 		if !strings.Contains(out, want) {
 			t.Errorf("ls does not say %q\n%s", want, out)
@@ -136,7 +136,12 @@ func TestAPersonSeesWhatDiedAndWhatToDo(t *testing.T) {
 		only.snapshot.ID != l.snapshot.ID {
 		t.Errorf("again and of one cause it lists %+v", only)
 	}
-	for _, id := range []string{g.catID, g.cat.ID} {
+	out, _ = operates(t, exitNo, append(at, "dlq", "ls", "--again", "--journal", "j1", "--older-than", "1ns")...)
+	if strings.Contains(out, "poison") || !strings.Contains(out, "2 of 4 dead letters") ||
+		!strings.Contains(out, "hatchery dlq redrive --cause unknown --journal j1 --older-than 1ns --data "+g.data) {
+		t.Errorf("of one journal it says\n%s", out)
+	}
+	for _, id := range []string{g.catID, g.cat.ID, "j1/e1/" + g.cat.ID} {
 		out, _ = operates(t, exitDone, append(at, "dlq", "show", id)...)
 		if !strings.Contains(out, "hatchery dlq redrive "+g.catID+" --data "+g.data) || !strings.Contains(out, "quarantine") {
 			t.Errorf("show %s says\n%s", id, out)
@@ -201,10 +206,14 @@ func TestAPersonPutsDeadLettersRight(t *testing.T) {
 	if got := g.lists(t, exitNo); len(got.letters) != 4 {
 		t.Fatalf("nothing was to be done, and %d letters are left", len(got.letters))
 	}
-	does(exitDone, "redrive", g.cat.ID, "--yes")
+	does(exitUsage, "reject", g.dogID, "--reason", "two\nlines", "--yes")
+	does(exitDone, "redrive", "j1/e1/"+g.cat.ID, "--yes")
 	if m := g.takeMessages(1)[0]; aws.ToString(m.MessageAttributes[deadletter.RedriveAttribute].StringValue) != "1" ||
 		!strings.Contains(aws.ToString(m.Body), g.cat.ID) {
 		t.Errorf("redriven is %+v", m)
+	}
+	if out := does(exitDone, "redrive", g.cat.ID, "--yes"); !strings.Contains(out, "redrive by ") {
+		t.Errorf("done before it says\n%s", out)
 	}
 	does(exitNo, "discard", g.dogID, "--reason", "it waits", "--yes") // its upload is pending
 	does(exitDone, "reject", g.dogID, "--reason", "We cannot read this file.", "--yes")
@@ -228,4 +237,58 @@ func TestAPersonPutsDeadLettersRight(t *testing.T) {
 		t.Errorf("left are %+v", got.letters)
 	}
 	does(exitDone, "redrive", "--yes")
+}
+
+func TestASecondPersonReadsTheListingOfTheFirst(t *testing.T) {
+	g := newGraveyard(t)
+	first := g.lists(t, exitNo).snapshot
+	url := g.env["HATCHERY_DEAD_LETTER_URL"]
+	for held := 0; held < 4; {
+		out, err := g.queues().ReceiveMessage(t.Context(),
+			&sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10, VisibilityTimeout: 60})
+		if err != nil || len(out.Messages) == 0 {
+			t.Fatalf("%d held, %v", held, err)
+		}
+		held += len(out.Messages)
+	}
+	out, _ := operates(t, exitNo, "dlq", "ls", "--data", g.data)
+	if !strings.HasPrefix(out, "4 dead letters in other hands, and no others") || !strings.Contains(out, g.catID) ||
+		!strings.Contains(out, "listing "+first.ID) || strings.Contains(out, "0 dead letters") {
+		t.Errorf("ls says\n%s", out)
+	}
+}
+
+func TestEveryDifferentSentenceAboutACauseIsSaid(t *testing.T) {
+	var out strings.Builder
+	rows := &letterRows{out: &out}
+	rows.suggest([]deadletter.Group{
+		{Cause: deadletter.Unreachable, Sentence: "The store.", Suggest: deadletter.Redrive},
+		{Cause: deadletter.Unreachable, Sentence: "The bucket.", Suggest: deadletter.Redrive},
+		{Cause: deadletter.Unreachable, Sentence: "The store.", Suggest: deadletter.Redrive},
+		{Cause: deadletter.Lost, Sentence: "Gone.", Suggest: deadletter.Reject},
+	})
+	const want = `
+unreachable: The store.
+unreachable: The bucket.
+  hatchery dlq redrive --cause unreachable
+
+bytes_lost: Gone.
+  hatchery dlq reject --cause bytes_lost --reason <WORDS>
+`
+	if out.String() != want {
+		t.Errorf("it says\n%s", &out)
+	}
+}
+
+func TestAPersonIsToldWhatCannotBeJudgedAgain(t *testing.T) {
+	h := startHatchery(t, filepath.Join(t.TempDir(), "data"), "--no-validator")
+	cat := h.mustPost(images, "cat.png", pngOf(t, 20, 1))
+	h.removeVersions(t, cat.ID)
+	if out, _ := operates(t, exitNo, "recheck", "--data", h.data, cat.ID); !strings.Contains(out, "there is nothing to judge") {
+		t.Errorf("recheck says %s", out)
+	}
+	message := aws.ToString(h.takeMessages(1)[0].MessageId)
+	if _, complaints := operates(t, exitNo, "show", "--data", h.data, message); !strings.Contains(complaints, "hatchery dlq show") {
+		t.Errorf("show of a message says %s", complaints)
+	}
 }

@@ -289,7 +289,10 @@ func (r *rechecker) sendAgain(ctx context.Context, record upload.Record) recheck
 	if err != nil {
 		return rechecked{Result: recheckFailed, Detail: err.Error()}
 	}
-	if len(versions) == 0 {
+	switch {
+	case len(versions) == 0 && record.Status == upload.Pending:
+		return rechecked{Result: bytesGone, Detail: "is pending, and nothing of it is in quarantine: there is nothing to judge"}
+	case len(versions) == 0:
 		return undone(record, upload.ErrConflict)
 	}
 	for _, v := range versions {

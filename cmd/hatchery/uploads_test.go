@@ -390,7 +390,7 @@ func TestAnAttemptWithoutAnEndMayHaveEndedWell(t *testing.T) {
 
 func TestTheCommandForADeadLetterCanBeTyped(t *testing.T) {
 	for action, want := range map[deadletter.Action]string{deadletter.Redrive: "hatchery dlq redrive --data d m1",
-		deadletter.Reject: "hatchery dlq reject --data d m1 --reason '", deadletter.Discard: "hatchery dlq discard --data d m1 --reason '"} {
+		deadletter.Reject: "hatchery dlq reject --data d m1" + wordsWanted, deadletter.Discard: "hatchery dlq discard --data d m1" + wordsWanted} {
 		k := knownUpload{Letters: []deadletter.Letter{{MessageID: "m1", Diagnosis: deadletter.Diagnosis{Suggest: action}}}}
 		if got := k.next(" --data d")[0]; !strings.HasPrefix(got, "Dead letter: "+want) {
 			t.Errorf("%s: %q", action, got)

@@ -95,13 +95,22 @@ func (r *Review) Act(ctx context.Context, p Plan, o Options) (Audit, error) {
 	return x.end(ctx, err)
 }
 
-// notMet says what is known of a message that was chosen and could not be received.
-func (r *Review) notMet(ctx context.Context, id string) Result {
-	if done, err := r.intentOf(ctx, id); err == nil && !done.DoneAt.IsZero() {
-		return Result{MessageID: id, Result: ResultSkipped, Detail: fmt.Sprintf("%s by %s was done at %s", done.Action,
-			done.Operator, done.DoneAt.Format(time.RFC3339))}
+// notMet says what is known of a message that was chosen and could not be received. What a probe, or a run that was
+// interrupted, has done already is done.
+func (x *run) notMet(ctx context.Context, id string) Result {
+	done, err := x.intentOf(ctx, id)
+	if err == nil && done.DoneAt.IsZero() {
+		done, err = x.discardOf(ctx, id)
 	}
-	return Result{MessageID: id, Result: ResultMissing, Detail: "in other hands, or gone"}
+	if err != nil || done.DoneAt.IsZero() {
+		return Result{MessageID: id, Result: ResultMissing, Detail: "in other hands, or gone"}
+	}
+	result := Result{MessageID: id, Result: ResultSkipped, Detail: fmt.Sprintf("%s by %s was done at %s", done.Action,
+		done.Operator, done.DoneAt.Format(time.RFC3339))}
+	if done.Action == x.audit.Action {
+		result.Result = ResultDone
+	}
+	return result
 }
 
 // run is an action that is running.

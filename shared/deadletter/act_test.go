@@ -313,6 +313,22 @@ func TestAnActionOnWhatAnotherHadRedrivenSaysSo(t *testing.T) {
 	wantIDs(t, "dead letters", w.waiting(t))
 }
 
+func TestAnActionThatIsDoneAgainIsDone(t *testing.T) {
+	for _, action := range []deadletter.Action{deadletter.Redrive, deadletter.Reject, deadletter.Discard} {
+		w := newActing()
+		id := w.unreachable(t, 1)
+		if action == deadletter.Discard {
+			id = w.poison(2)
+		}
+		w.list(t)
+		p := w.plan(t, action, deadletter.Selection{})
+		if _, err := w.review("bob", nil).Act(t.Context(), p, actOptions); err != nil {
+			t.Fatal(err)
+		}
+		wantResult(t, w.carry(t, p), id, deadletter.ResultDone, string(action)+" by bob was done at")
+	}
+}
+
 func TestARejectionThatWasInterruptedGoesOnWithTheSameWordsAlone(t *testing.T) {
 	for _, c := range []struct{ words, result, detail string }{
 		{actOptions.Reason, deadletter.ResultDone, ""},
