@@ -244,7 +244,8 @@ func (p *letterRows) end(s deadletter.Snapshot) error {
 	return nil
 }
 
-// maxSentences is how many sentences are printed about one cause: two groups may say the same, or need different things.
+// maxSentences is how many sentences are printed about one cause: two groups may say the same, or need different
+// things.
 const maxSentences = 5
 
 // suggest prints what to do about the groups of each cause.
@@ -265,7 +266,8 @@ func (p *letterRows) suggest(groups []deadletter.Group) {
 	}
 }
 
-// wordsWanted stands in a command for words that a person chooses. A shell refuses it, so that nobody sends it as it is.
+// wordsWanted stands in a command for words that a person chooses. A shell refuses it, so that nobody sends it as it
+// is.
 const wordsWanted = " --reason <WORDS>"
 
 // suggested is the command that does an action to what is chosen.
