@@ -291,7 +291,8 @@ func (r *rechecker) sendAgain(ctx context.Context, record upload.Record) recheck
 	}
 	switch {
 	case len(versions) == 0 && record.Status == upload.Pending:
-		return rechecked{Result: bytesGone, Detail: "is pending, and nothing of it is in quarantine: there is nothing to judge"}
+		return rechecked{Result: bytesGone,
+			Detail: "is pending, and nothing of it is in quarantine: there is nothing to judge"}
 	case len(versions) == 0:
 		return undone(record, upload.ErrConflict)
 	}
