@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -165,6 +166,8 @@ func (s selectionFlags) selection(messages []string) (deadletter.Selection, erro
 		return deadletter.Selection{}, usage("--cause: found %q; accepted: %s", s.cause, causes())
 	case s.journal != "" && !upload.ValidPathID(s.journal):
 		return deadletter.Selection{}, usage("--journal: found %q; accepted: 1 to 64 of A-Z a-z 0-9 _ -", s.journal)
+	case s.code != "" && !slices.Contains(upload.Codes(), upload.Code(s.code)):
+		return deadletter.Selection{}, usage("--code: found %q; accepted: %v", s.code, upload.Codes())
 	case s.olderThan < 0:
 		return deadletter.Selection{}, usage("--older-than: found %v; accepted: a duration like 90m or 24h", s.olderThan)
 	}

@@ -46,7 +46,8 @@ changed or is in other hands. Each result is a line, and all of them are kept in
 bucket under dead-letters/audit/, with who did it. After an interruption do it again: what was
 begun is brought to its end.
 
-It exits 0 when all was done, 1 when some were not, or the answer was no.`
+It exits 0 when all was done, 1 when some were left alone or not met, or the answer was no, and 3
+when another system failed, for one of them too; then do it again.`
 
 func dlqRedriveCommand(term terminal) *cobra.Command {
 	f := actFlags{rate: defaultRate}
@@ -284,6 +285,8 @@ func (f actFlags) ended(audit deadletter.Audit, err error, term terminal) error 
 		return &exitError{exitNo, errors.New("interrupted: what was not done was given back; do it again to go on")}
 	case err != nil:
 		return dlqError(err)
+	case audit.Counts[deadletter.ResultFailed] > 0:
+		return &exitError{code: exitSystem}
 	case audit.Counts[deadletter.ResultDone] < audit.Chosen:
 		return &exitError{code: exitNo}
 	}
@@ -299,7 +302,8 @@ func dlqRestoreCommand(term terminal) *cobra.Command {
 kept in the bucket. hatchery dlq ls --discarded lists those. One that was restored already is
 left alone.
 
-It exits 0 when all were sent, 1 when some were not.`,
+It exits 0 when all were sent, 1 when some were left alone, and 3 when another system
+failed, for one of them too.`,
 		Example: `  hatchery dlq restore --stack hatchery 5f0c1a52-7b1f-4b7e-9d6e-0f6f2a1f3b11`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {

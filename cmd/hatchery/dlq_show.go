@@ -56,11 +56,8 @@ func showLetter(ctx context.Context, f dlqFlags, snapshot, id string, term termi
 	if err != nil {
 		return dlqError(err)
 	}
-	letters, err := r.Show(ctx, listing, letterID(id))
-	if err != nil {
-		return dlqError(err)
-	}
-	if len(letters) == 0 {
+	letters, unread := r.Show(ctx, listing, letterID(id))
+	if len(letters) == 0 && unread == nil {
 		return &exitError{exitNo, fmt.Errorf("%s is not in the listing; what died since is found by: %s", shown(id),
 			f.command("dlq ls"))}
 	}
@@ -77,7 +74,7 @@ func showLetter(ctx context.Context, f dlqFlags, snapshot, id string, term termi
 			return system(err)
 		}
 	}
-	return nil
+	return dlqError(unread)
 }
 
 // printLetter prints all that is known of a letter.

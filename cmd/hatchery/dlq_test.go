@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,7 +15,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"hatchery/shared/arrival"
+	"hatchery/shared/attempts"
 	"hatchery/shared/deadletter"
+	"hatchery/shared/upload"
 )
 
 // takeMessages takes n messages out of the validator's queue for good.
@@ -145,6 +150,42 @@ func TestAPersonSeesWhatDiedAndWhatToDo(t *testing.T) {
 	operates(t, exitNo, append(at, "dlq", "show", g.cat.ID[:35]+"f")...)
 	if out, _ = operates(t, exitDone, append(at, "dlq", "ls", "--snapshots")...); strings.Count(out, "\n") != 3 {
 		t.Errorf("the listings are\n%s", out)
+	}
+}
+
+func TestALetterThatCannotBeExplainedWholeIsShownAllTheSame(t *testing.T) {
+	g := newGraveyard(t)
+	g.lists(t, exitNo)
+	if err := g.notes().Put(t.Context(), attempts.Key(upload.ID(g.cat.ID), g.catID, 5), []byte("{")); err != nil {
+		t.Fatal(err)
+	}
+	out, complaints := operates(t, exitSystem, "--data", g.data, "dlq", "show", g.catID)
+	if !strings.Contains(out, g.catID) || !strings.Contains(out, "quarantine") || !strings.Contains(complaints, "attempt") {
+		t.Errorf("it shows\n%s\nand says\n%s", out, complaints)
+	}
+}
+
+func TestAnActionExitsByTheWorstThatCameOfAMessage(t *testing.T) {
+	for _, c := range []struct {
+		counts map[string]int
+		err    error
+		want   int
+	}{
+		{map[string]int{deadletter.ResultDone: 2}, nil, exitDone},
+		{map[string]int{deadletter.ResultDone: 1, deadletter.ResultSkipped: 1}, nil, exitNo},
+		{map[string]int{deadletter.ResultDone: 1, deadletter.ResultMissing: 1}, nil, exitNo},
+		{map[string]int{deadletter.ResultDone: 1, deadletter.ResultFailed: 1}, nil, exitSystem},
+		{map[string]int{deadletter.ResultDone: 1}, context.Canceled, exitNo},
+		{map[string]int{deadletter.ResultDone: 1}, io.ErrUnexpectedEOF, exitSystem},
+	} {
+		err := actFlags{}.ended(deadletter.Audit{Chosen: 2, Counts: c.counts}, c.err, terminal{out: io.Discard})
+		code := exitDone
+		if exit, ok := errors.AsType[*exitError](err); ok {
+			code = exit.code
+		}
+		if code != c.want {
+			t.Errorf("%v and %v: exits %d, want %d", c.counts, c.err, code, c.want)
+		}
 	}
 }
 

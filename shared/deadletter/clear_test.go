@@ -34,6 +34,22 @@ func TestObsoleteLettersAreClearedAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestClearingTheMessageThatAnotherActionLeftIsInTheTrace(t *testing.T) {
+	w := newActing()
+	id := w.unreachable(t, 1)
+	w.list(t)
+	g := &gate{call: "delete", at: 1, before: func() error { return errActTrouble }}
+	if _, err := w.review("bob", g).Act(t.Context(), w.plan(t, deadletter.Redrive, deadletter.Selection{}), actOptions); err != nil {
+		t.Fatal(err)
+	}
+	audit, err := w.review("the reconciler", nil).ClearObsolete(t.Context())
+	if err != nil || audit.Chosen != 1 {
+		t.Errorf("%+v, %v", audit, err)
+	}
+	wantResult(t, audit, id, deadletter.ResultSkipped, "redrive by bob was done at")
+	wantIDs(t, "dead letters", w.waiting(t))
+}
+
 func TestClearingAnEmptyQueueLeavesNoTrace(t *testing.T) {
 	w := newActing()
 	if audit, err := w.review("the reconciler", nil).ClearObsolete(t.Context()); err != nil || audit.ID != "" {

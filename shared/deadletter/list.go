@@ -40,7 +40,7 @@ func (r *Review) List(ctx context.Context, row func(Letter) error) (Snapshot, er
 		snapshot: Snapshot{ID: r.NewID(), Operator: r.Operator, At: r.Now().UTC(), InOtherHands: state.InFlight}}
 	l.writer = gzip.NewWriter(&l.part)
 	l.keepHead(ctx)
-	_, err = r.sweepFrom(ctx, state, l.failed, func(ctx context.Context, m queue.Received) bool {
+	err = r.sweepFrom(ctx, state, l.failed, func(ctx context.Context, m queue.Received) bool {
 		letter, err := r.explain(ctx, m, false)
 		if ctx.Err() == nil {
 			letter.ExpiresAt = letter.SentAt.Add(state.Retention)
@@ -48,8 +48,8 @@ func (r *Review) List(ctx context.Context, row func(Letter) error) (Snapshot, er
 		}
 		return false
 	})
-	if err == nil { // what others had may have been given back while the listing went on
-		l.snapshot.InOtherHands = min(state.InFlight, max(0, state.Messages()-l.snapshot.Letters))
+	if err == nil && !l.failed() { // what others had may have been given back while the listing went on
+		l.snapshot.InOtherHands = max(0, state.Visible+state.InFlight-l.snapshot.Letters)
 	}
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()

@@ -82,7 +82,8 @@ func (r *Review) newestSnapshots(ctx context.Context, most int) (newest []string
 }
 
 // Snapshot gives a listing, complete or not; id "" is the newest that found letters, or found that there are
-// none: one that found nothing because all letters were in other hands says nothing of them.
+// none: one that found nothing because all letters were in other hands, or before it was interrupted, says nothing
+// of them.
 // ErrNoSnapshot: there is none.
 func (r *Review) Snapshot(ctx context.Context, id string) (Snapshot, error) {
 	if id != "" {
@@ -94,7 +95,7 @@ func (r *Review) Snapshot(ctx context.Context, id string) (Snapshot, error) {
 	}
 	for _, id := range newest {
 		s, err := r.snapshot(ctx, id)
-		if errors.Is(err, ErrNoSnapshot) || err == nil && s.Letters == 0 && s.InOtherHands > 0 {
+		if errors.Is(err, ErrNoSnapshot) || err == nil && s.Letters == 0 && (s.InOtherHands > 0 || !s.Complete) {
 			continue
 		}
 		return s, err
