@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -314,5 +315,36 @@ func TestAListingWhoseReaderWentAwayGivesTheLettersBack(t *testing.T) {
 	}
 	if got := g.lists(t, exitNo); len(got.letters) != 4 || got.snapshot.InOtherHands != 0 {
 		t.Errorf("then %d letters are listed: %+v", len(got.letters), got.snapshot)
+	}
+}
+
+func TestAProbeThatIsInterruptedSaysWhatBecomesOfItsMessage(t *testing.T) {
+	g := newGraveyard(t)
+	g.lists(t, exitNo)
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	probe := exec.CommandContext(t.Context(), exe, "dlq", "redrive", "--probe", "--yes", "--data", g.data)
+	probe.Env = append(os.Environ(), asHatchery+"=1")
+	complaints, err := probe.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := probe.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(complaints)
+	last := ""
+	for lines.Scan() {
+		if last = lines.Text(); strings.HasPrefix(last, "Waiting for its verdict") {
+			if err := probe.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_ = probe.Wait()
+	if code := probe.ProcessState.ExitCode(); code != exitNo || !strings.Contains(last, "hatchery show ID --data "+g.data) {
+		t.Errorf("it exits %d and says %s", code, last)
 	}
 }
