@@ -39,8 +39,8 @@ func (f *actFlags) addTo(command *cobra.Command) {
 // actLong ends the help of every command that acts.
 const actLong = `
 
-It acts on the newest listing (hatchery dlq ls), on the messages named or chosen by the
-flags. It says how many it will act on and which it will not take, and why, and asks.
+It acts on the newest listing (hatchery dlq ls), on the messages that are named, by their ids or
+their uploads', or chosen by the flags. It says how many it will act on and which it will not take, and why, and asks.
 Then it receives until it has met them, looks at each again, and leaves alone what has
 changed or is in other hands. Each result is a line, and all of them are kept in the
 bucket under dead-letters/audit/, with who did it. After an interruption do it again: what was

@@ -148,7 +148,8 @@ type letterRows struct {
 	more    int
 }
 
-const letterRow = "%-36s  %-8s  %-11s  %-10s  %4s  %s\n"
+// letterRow has 80 columns before the upload, which a narrow terminal shows on a line of its own.
+const letterRow = "%-36s  %-8s  %-12s  %-10s  %4s  %s\n"
 
 func (p *letterRows) print(l deadletter.Letter) error {
 	if p.flags.json {
@@ -244,8 +245,7 @@ func (p *letterRows) end(s deadletter.Snapshot) error {
 	return nil
 }
 
-// maxSentences is how many sentences are printed about one cause: two groups may say the same, or need different
-// things.
+// maxSentences is how many sentences are printed about one cause: its groups may need different things.
 const maxSentences = 5
 
 // suggest prints what to do about the groups of each cause.
@@ -266,8 +266,7 @@ func (p *letterRows) suggest(groups []deadletter.Group) {
 	}
 }
 
-// wordsWanted stands in a command for words that a person chooses. A shell refuses it, so that nobody sends it as it
-// is.
+// wordsWanted stands in a command for words that a person chooses. A shell refuses it: nobody sends it as it is.
 const wordsWanted = " --reason <WORDS>"
 
 // suggested is the command that does an action to what is chosen.

@@ -45,6 +45,9 @@ func probeLetter(ctx context.Context, f actFlags, messages []string, term termin
 	switch {
 	case errors.Is(err, deadletter.ErrNoProbe):
 		return &exitError{exitNo, fmt.Errorf("%w: redrive without --probe", err)}
+	case errors.Is(err, context.Canceled):
+		return &exitError{exitNo, fmt.Errorf("interrupted: what was sent is judged all the same, and %s says what came of it",
+			f.command("show ID"))}
 	case err != nil:
 		return dlqError(err)
 	}

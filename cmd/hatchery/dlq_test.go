@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -147,7 +150,7 @@ func TestAPersonSeesWhatDiedAndWhatToDo(t *testing.T) {
 			t.Errorf("show %s says\n%s", id, out)
 		}
 	}
-	operates(t, exitNo, append(at, "dlq", "show", g.cat.ID[:35]+"f")...)
+	operates(t, exitNo, append(at, "dlq", "show", "01990000-0000-7000-8000-000000000000")...)
 	if out, _ = operates(t, exitDone, append(at, "dlq", "ls", "--snapshots")...); strings.Count(out, "\n") != 3 {
 		t.Errorf("the listings are\n%s", out)
 	}
@@ -290,5 +293,58 @@ func TestAPersonIsToldWhatCannotBeJudgedAgain(t *testing.T) {
 	message := aws.ToString(h.takeMessages(1)[0].MessageId)
 	if _, complaints := operates(t, exitNo, "show", "--data", h.data, message); !strings.Contains(complaints, "hatchery dlq show") {
 		t.Errorf("show of a message says %s", complaints)
+	}
+}
+
+func TestAListingWhoseReaderWentAwayGivesTheLettersBack(t *testing.T) {
+	g := newGraveyard(t)
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close()
+	reader.Close()
+	ls := exec.CommandContext(t.Context(), exe, "dlq", "ls", "--data", g.data)
+	ls.Env, ls.Stdout = append(os.Environ(), asHatchery+"=1"), writer
+	if err := ls.Run(); ls.ProcessState.ExitCode() != exitSystem {
+		t.Errorf("nobody reads: %v", err)
+	}
+	if got := g.lists(t, exitNo); len(got.letters) != 4 || got.snapshot.InOtherHands != 0 {
+		t.Errorf("then %d letters are listed: %+v", len(got.letters), got.snapshot)
+	}
+}
+
+func TestAProbeThatIsInterruptedSaysWhatBecomesOfItsMessage(t *testing.T) {
+	g := newGraveyard(t)
+	g.lists(t, exitNo)
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	probe := exec.CommandContext(t.Context(), exe, "dlq", "redrive", "--probe", "--yes", "--data", g.data)
+	probe.Env = append(os.Environ(), asHatchery+"=1")
+	complaints, err := probe.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := probe.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(complaints)
+	last := ""
+	for lines.Scan() {
+		if last = lines.Text(); strings.HasPrefix(last, "Waiting for its verdict") {
+			if err := probe.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_ = probe.Wait()
+	if code := probe.ProcessState.ExitCode(); code != exitNo || !strings.Contains(last, "hatchery show ID --data "+g.data) {
+		t.Errorf("it exits %d and says %s", code, last)
 	}
 }

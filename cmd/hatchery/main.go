@@ -22,6 +22,8 @@ func main() {
 	// The first signal asks for the end; a second one, with the handler gone, kills.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
+	// To write for a reader that went away (… | head) fails, and ends no command that holds dead letters.
+	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(run(ctx, os.Args[1:], ofProcess()))
 }
 

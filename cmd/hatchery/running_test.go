@@ -16,12 +16,10 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -35,10 +33,7 @@ const asHatchery = "HATCHERY_TEST_AS_COMMAND"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asHatchery) != "" {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		code := run(ctx, os.Args[1:], ofProcess())
-		stop()
-		os.Exit(code)
+		main()
 	}
 	if os.Getenv(asDynamoDB) != "" {
 		if err := serveDynamoDB(os.Args[1], os.Args[2]); err != nil {

@@ -81,7 +81,7 @@ func byError(t trouble) Diagnosis {
 			"deploy, then redrive.", cut(text, 300)))
 	case strings.Contains(text, "not enough time is left before the deadline"):
 		return diagnosis(NoTime, t.text, "The file is too large to be read in the time that the function had left. Raise "+
-			"its time-out or its memory, or lower the batch size, then redrive.")
+			"its time-out or its memory, then redrive.")
 	case strings.Contains(text, "the copy's SHA-256"):
 		return diagnosis(Checksum, t.text, "The promoted copy's SHA-256 is not that of the bytes that were read. Redrive "+
 			"it: they are read again. If it comes back, the copy itself is wrong: look at it before anything is removed.")

@@ -158,7 +158,7 @@ func (s *Stack) openApp(ctx context.Context) (err error) {
 func (s *Stack) openQueue(ctx context.Context) (err error) {
 	address := kept(s.o.SQSListen, s.state.SQSListen)
 	s.sqs, err = localsqs.Open(ctx, localsqs.Options{Path: s.folder.path("queue.db"), Listen: address, Region: Region,
-		AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey, Log: s.o.Log})
+		AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey, Tag: tagOf, Log: s.o.Log})
 	if err != nil {
 		return fmt.Errorf("start the SQS endpoint: %w%s", err, hint(err, "--sqs-listen"))
 	}
@@ -227,6 +227,15 @@ func (s *Stack) notify(ctx context.Context, c arrival.Created) error {
 }
 
 func tag(c arrival.Created) string { return c.Key + "@" + c.VersionID }
+
+// tagOf is the tag of what S3 sent, and somebody sends again: of what it is about first.
+func tagOf(body string) string {
+	parsed, err := arrival.Parse([]byte(body))
+	if err != nil || len(parsed.Created) == 0 {
+		return ""
+	}
+	return tag(parsed.Created[0])
+}
 
 // Endpoints is where everything is and how to sign for it.
 type Endpoints struct {

@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"hatchery/shared/arrival"
 	"hatchery/shared/local"
@@ -183,6 +185,44 @@ func TestTheSweepSendsNoSecondMessageForWhatTheQueueHolds(t *testing.T) {
 	if n := calls.Load(); n != 1 {
 		t.Errorf("the validator was called for %d messages, want 1", n)
 	}
+}
+
+func TestTheSweepSendsNoSecondMessageForWhatAClientSentAgain(t *testing.T) {
+	dir, arrived := t.TempDir(), make(chan arrival.Created, 10)
+	at, stop := running(t, dir, told(arrived, true), nothing)
+	put(t, at)
+	body, err := arrival.Format(wait(t, arrived)) // and it is acknowledged: the queue is empty
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	o, sent, sweeps := options(dir), make(chan struct{}), make(chan struct{}, 1)
+	o.SweepEvery = time.Millisecond
+	at, stop = runningWith(t, o, nil, func() bool {
+		<-sent
+		sweeps <- struct{}{}
+		return true
+	})
+	queues := sqs.NewFromConfig(at.AWS())
+	_, err = queues.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &at.QueueURL, MessageBody: aws.String(string(body))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(sent)
+	for range 3 { // the first of them has ended
+		<-sweeps
+	}
+	out, err := queues.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &at.QueueURL,
+		AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameApproximateNumberOfMessages}})
+	if err != nil || out.Attributes["ApproximateNumberOfMessages"] != "1" {
+		t.Errorf("the queue has %v, %v", out.Attributes, err)
+	}
+	go func() {
+		for range sweeps { // until the end
+		}
+	}()
+	stop()
+	close(sweeps)
 }
 
 func TestTheFolderIsHeldByOneProcessAndFreeAgainAfterClose(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -322,6 +323,24 @@ func TestReceiveParametersAreChecked(t *testing.T) {
 		in.QueueUrl = url
 		_, err := s.ReceiveMessage(t.Context(), &in)
 		wantCode(t, err, "InvalidParameterValue")
+	}
+}
+
+func TestHoldsFindsWhatAClientSentByItsBody(t *testing.T) {
+	o := options(t, filepath.Join(t.TempDir(), "queue.db"), newClock())
+	o.Tag = func(body string) string { return "about " + body }
+	s := serveWith(t, o)
+	url := s.queue("work")
+	_, err := s.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x")})
+	s.ok(err)
+	_, err = s.SendMessageBatch(t.Context(), &sqs.SendMessageBatchInput{QueueUrl: url,
+		Entries: []types.SendMessageBatchRequestEntry{{Id: aws.String("1"), MessageBody: aws.String("y")}}})
+	s.ok(err)
+	s.ok(s.server.Send(t.Context(), "work", "z", "its own"))
+	for tag, want := range map[string]bool{"about x": true, "about y": true, "about z": false, "its own": true} {
+		if found, err := s.server.Holds(t.Context(), "work", tag); err != nil || found != want {
+			t.Errorf("%s: held %t, %v", tag, found, err)
+		}
 	}
 }
 

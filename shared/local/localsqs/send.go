@@ -100,7 +100,7 @@ func (s *Server) sendMessage(_ context.Context, r *request, in *sendMessageInput
 }
 
 // Send puts a message into a queue from within the process, at once visible after the queue's own delay. The tag
-// (such as an object's key and version) can be asked for with Holds; "" is none.
+// (such as an object's key and version) can be asked for with Holds; "" is what Options.Tag gives.
 func (s *Server) Send(_ context.Context, queue, body, tag string) error {
 	q, err := s.lookup(queue)
 	if err == nil {
@@ -148,6 +148,9 @@ func (s *Server) send(q *queue, messages ...*outgoing) error {
 	now := s.now()
 	err := s.db.write(func(c *connection) error {
 		for _, m := range messages {
+			if m.tag == "" && s.options.Tag != nil {
+				m.tag = s.options.Tag(m.body)
+			}
 			_, err := c.exec(sqlInsert, q.id, m.MessageID, m.body, m.MD5OfMessageBody, m.attributes, m.trace, m.tag,
 				now, now+m.delay.Milliseconds())
 			if err != nil {

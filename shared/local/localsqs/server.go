@@ -29,6 +29,8 @@ type Options struct {
 	// Now is the clock for visibility, delay, retention, long polls and signatures; nil is time.Now.
 	// Whoever moves it must call Wake.
 	Now func() time.Time
+	// Tag gives the tag of a message that a client sends, by its body, "" for none; nil gives none.
+	Tag func(body string) string
 	// Log receives what the server cannot tell a caller, failures of the storage above all; nil drops it.
 	Log *slog.Logger
 }
