@@ -25,6 +25,7 @@ type emulator struct {
 	identity identity
 	server   *server
 	http     *http.Client // trusts the emulator, and reaches it by every name of localhost
+	askedLog string       // the file with what people asked for
 }
 
 // startEmulator starts an emulator whose environment has nothing that a function
@@ -42,11 +43,13 @@ func startEmulator(t testing.TB) *emulator {
 		TLSHandshakeTimeout: 10 * time.Second, MaxIdleConnsPerHost: 32},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	folder := t.TempDir()
+	e.askedLog = filepath.Join(folder, "asked")
 	e.server = serve(t, "emulator", []string{
 		"PATH=/usr/bin:/bin", "HOME=" + folder, "TMPDIR=" + folder, "LANG=C.UTF-8",
 		"AUTH=true", "BIND_HOST=127.0.0.1", "GATEWAY_PORT=" + strconv.Itoa(e.port), "LAMBDA_EXECUTOR=local",
 		"IOT_MTLS_ENABLED=false", "SFTP_ENABLED=false", // they would listen on every address
 		"USE_SSL=1", "MINISTACK_SSL_CERT=" + e.identity.cert, "MINISTACK_SSL_KEY=" + e.identity.key,
+		"ASKED=" + e.askedLog,
 		// What the functions inherit: where AWS is, and whom to trust there.
 		"AWS_ENDPOINT_URL=" + e.endpoint, "SSL_CERT_FILE=" + e.identity.authority,
 	}, tool(t, "ministack-python"), filepath.Join(moduleRoot(t), "acceptance", "testdata", "emulator.py"))

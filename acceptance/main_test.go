@@ -12,10 +12,11 @@ import (
 // region is where everything is deployed.
 const region = "us-east-1"
 
-// TestMain runs the tests and removes what they share: the built functions.
+// TestMain runs the tests and removes what they share: what was built.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	removeBuilds()
+	removeProgram()
 	os.Exit(code)
 }
 

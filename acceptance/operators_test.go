@@ -112,7 +112,7 @@ var peopleDo = map[string]map[string]act{
 	"OperatorLooks/LookAtDeadLetters": {"sqs:GetQueueAttributes": attributes(deadLetters),
 		"sqs:GetQueueUrl": findQueue(deadLetters), "sqs:ReceiveMessage": receive(deadLetters),
 		"sqs:ChangeMessageVisibility": giveBack, "sqs:ListMessageMoveTasks": listMoves},
-	"OperatorLooks/LookAtTheQueue": {"sqs:GetQueueAttributes": attributes(uploads), "sqs:GetQueueUrl": findQueue(uploads)},
+	"OperatorLooks/LookAtTheQueue": {"sqs:GetQueueAttributes": attributes(uploads)},
 	"OperatorLooks/FindTheStack":   {"cloudformation:DescribeStacks": describeStack},
 	"OperatorLooks/List":           {"s3:ListBucket": listObjects, "s3:ListBucketVersions": listVersions},
 	"OperatorLooks/ReadNotes":      {"s3:GetObject": get(inAttempts, "")},
@@ -134,8 +134,7 @@ var peopleDo = map[string]map[string]act{
 	"OperatorActs/Tell":                   {"events:PutEvents": tell},
 	"OperatorActs/Pause":                  {"lambda:UpdateEventSourceMapping": pause},
 
-	"OperatorRechecks/ReadQuarantine": {"s3:GetObject": get(inQuarantine, ""),
-		"s3:GetObjectVersion": get(inQuarantine, noVersion)},
+	"OperatorRechecks/ReadQuarantine": {"s3:GetObjectVersion": get(inQuarantine, noVersion)},
 }
 
 // peopleNeedEveryAction: to whom a policy is attached does all that it is for, and without one action of it, on one

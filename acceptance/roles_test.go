@@ -139,11 +139,18 @@ func (s *stack) operators(t testing.TB) []string {
 // person gives credentials of a role to which one of the policies for people is attached, as an account would do it.
 func (s *stack) person(t testing.TB, policy string) aws.Credentials {
 	t.Helper()
-	attached := map[string]string{"RoleName": "person-" + policy, "PolicyArn": s.physical(t, policy)}
-	s.newPerson(t, attached["RoleName"])
+	role := "person-" + policy
+	s.newPerson(t, role)
+	s.attach(t, role, policy)
+	return s.assume(t, role)
+}
+
+// attach attaches a policy for people to a role, until the test ends.
+func (s *stack) attach(t testing.TB, role, policy string) {
+	t.Helper()
+	attached := map[string]string{"RoleName": role, "PolicyArn": s.physical(t, policy)}
 	s.form(t, "iam", "AttachRolePolicy", attached, nil)
 	t.Cleanup(func() { s.form(t, "iam", "DetachRolePolicy", attached, nil) })
-	return s.assume(t, attached["RoleName"])
 }
 
 // operatorRights gives the statements of one of the policies for people, as it is deployed.
@@ -162,12 +169,18 @@ func (s *stack) operatorRights(t testing.TB, policy string) []right {
 
 func (s *stack) assume(t testing.TB, role string) aws.Credentials {
 	t.Helper()
+	return s.assumeAs(t, role, "acceptance")
+}
+
+// assumeAs names the session, so that what is done in it can be told apart.
+func (s *stack) assumeAs(t testing.TB, role, session string) aws.Credentials {
+	t.Helper()
 	var answer struct {
 		Key     string `xml:"AssumeRoleResult>Credentials>AccessKeyId"`
 		Secret  string `xml:"AssumeRoleResult>Credentials>SecretAccessKey"`
 		Session string `xml:"AssumeRoleResult>Credentials>SessionToken"`
 	}
 	s.form(t, "sts", "AssumeRole",
-		map[string]string{"RoleArn": "arn:aws:iam::000000000000:role/" + role, "RoleSessionName": "acceptance"}, &answer)
+		map[string]string{"RoleArn": "arn:aws:iam::000000000000:role/" + role, "RoleSessionName": session}, &answer)
 	return aws.Credentials{AccessKeyID: answer.Key, SecretAccessKey: answer.Secret, SessionToken: answer.Session}
 }

@@ -105,7 +105,8 @@ const policyJSON = `{"kinds":{"images":{"extensions":["png","jpg","jpeg","bmp","
 func parameters(name string) map[string]string {
 	return map[string]string{"Architecture": thisMachine, "ApplicationUrl": application().URL,
 		"AllowedOrigins": allowedOrigin, "BucketPrefix": name, "DeletionProtection": "false",
-		"Policy": policyJSON, "ValidatorSeconds": "60", "ClearObsolete": "true",
+		"OperatorRoleArn": "arn:aws:iam::000000000000:role/" + readsQuarantine,
+		"Policy":          policyJSON, "ValidatorSeconds": "60", "ClearObsolete": "true",
 		"TellBus": "arn:aws:events:" + region + ":000000000000:event-bus/default"}
 }
 

@@ -6,13 +6,15 @@ that is used here is gone, starting it fails.
 
 import base64
 import json
+import os
 import re
 import threading
 from importlib.metadata import version
 
+from hypercorn.config import Config
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import apigateway, lambda_svc, s3
+from ministack.services import apigateway, s3
 from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
 
 KNOWN = "1.5.33"
@@ -77,15 +79,16 @@ def a_part_of_a_version_is_read():
 
 def a_mapping_is_bounded_by_a_number():
     """CloudFormation's parameters are text; the bound of an event source mapping is a number all the same."""
-    plain = lambda_svc._sqs_esm_concurrency
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::Lambda::EventSourceMapping"]
+    plain = handlers["create"]
 
-    def concurrency(esm, *rest):
-        scaling = dict(esm.get("ScalingConfig") or {})
+    def create(logical_id, props, stack_name):
+        scaling = dict(props.get("ScalingConfig") or {})
         if "MaximumConcurrency" in scaling:
             scaling["MaximumConcurrency"] = int(scaling["MaximumConcurrency"])
-        return plain({**esm, "ScalingConfig": scaling}, *rest)
+        return plain(logical_id, {**props, "ScalingConfig": scaling}, stack_name)
 
-    lambda_svc._sqs_esm_concurrency = concurrency
+    handlers["create"] = create
 
 
 def a_table_is_protected_by_a_boolean():
@@ -125,6 +128,17 @@ def a_move_task_is_of_its_dead_letter_queue():
         return plain(service, method, path, headers, body, *rest, **named)
 
     iam_actions.extract_resource_arn = extract
+
+
+def a_batch_of_messages_is_a_right_to_each():
+    """What is done to several messages at once needs the right to do it to one: SQS has no other."""
+    plain = iam_actions.extract_iam_action
+
+    def extract(service, *rest, **named):
+        action = plain(service, *rest, **named)
+        return action.removesuffix("Batch") if service == "sqs" and action else action
+
+    iam_actions.extract_iam_action = extract
 
 
 def one_mapping_is_read_and_changed():
@@ -202,6 +216,11 @@ def a_condition_may_split_a_text():
         module._evaluate_conditions = evaluate
 
 
+def a_connection_is_kept():
+    """One connection carries any number of requests; the one after the thousandth got no answer."""
+    Config.keep_alive_max_requests = 10**9
+
+
 def an_alarm_may_watch_an_expression():
     """An alarm on metric math is taken. What it watches is asserted on the transformed template;
     here it is kept as one on the first metric of its expression, since nothing is counted and no alarm rings."""
@@ -218,6 +237,22 @@ def an_alarm_may_watch_an_expression():
     provisioners._cw_metric_alarm_record = record
 
 
+def what_people_ask_for_is_written_down():
+    """No difference: each right that somebody in a role on-call-… asks for is a line of the file ASKED."""
+    plain = iam_evaluator.enforce
+    file = os.open(os.environ["ASKED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def enforce(access_key_id, iam_action, service, region, resource_arn="*", service_context=None):
+        refused = plain(access_key_id, iam_action, service, region, resource_arn, service_context)
+        who = (iam_evaluator.resolve_caller_identity(access_key_id) or {}).get("userArn", "")
+        if ":assumed-role/on-call-" in who:
+            line = {"session": who.rpartition("/")[2], "action": iam_action, "resource": resource_arn, "allowed": not refused}
+            os.write(file, json.dumps(line).encode() + b"\n")
+        return refused
+
+    iam_evaluator.enforce = enforce
+
+
 if __name__ == "__main__":
     if version("ministack") != KNOWN:
         raise SystemExit(f"ministack {version('ministack')} is installed; this was written for {KNOWN}")
@@ -228,9 +263,12 @@ if __name__ == "__main__":
     a_table_is_protected_by_a_boolean()
     logs_are_written_to_streams()
     a_move_task_is_of_its_dead_letter_queue()
+    a_batch_of_messages_is_a_right_to_each()
     one_mapping_is_read_and_changed()
     an_api_has_the_routes_of_its_definition()
     a_preflight_is_the_functions_to_answer()
     a_condition_may_split_a_text()
     an_alarm_may_watch_an_expression()
+    a_connection_is_kept()
+    what_people_ask_for_is_written_down()
     app.main()

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"hatchery/shared/deadletter"
-	"hatchery/shared/upload"
 )
 
 // actionRecheck is beside the actions on dead letters: it is about an upload.
@@ -22,14 +20,10 @@ func beginAudit(ctx context.Context, dep *deployment, a deadletter.Audit, term t
 	if a.Operator, err = dep.operator(ctx); err != nil {
 		return a, err
 	}
-	id, err := upload.NewID() // the ids of runs go up with time
-	if err != nil {
-		return a, err
-	}
-	a.ID, a.Began, a.Chosen = string(id), time.Now().UTC(), len(a.Selection.Messages)
+	a.ID, a.Began, a.Chosen = deadletter.NewID(time.Now)(), time.Now().UTC(), len(a.Selection.Messages)
 	fmt.Fprintf(term.err, "audit: operator=%s action=%s run=%s uploads=%s reason=%s\n", quoted(a.Operator), a.Action, a.ID,
 		some(a.Selection.Messages), quoted(a.Reason))
-	return a, putAudit(ctx, dep.Notes, a)
+	return a, systemOrNil(deadletter.PutAudit(ctx, dep.Notes, a))
 }
 
 // endAudit says in the note what became of each upload.
@@ -40,18 +34,7 @@ func endAudit(ctx context.Context, dep *deployment, a deadletter.Audit, results 
 	for _, r := range results {
 		a.Counts[r.Result]++
 	}
-	return putAudit(ctx, dep.Notes, a)
-}
-
-func putAudit(ctx context.Context, notes upload.Notes, a deadletter.Audit) error {
-	body, err := json.Marshal(a)
-	if err == nil {
-		err = notes.Put(ctx, upload.Key(upload.DeadLetterPrefix+"audit/"+a.ID+".json"), body)
-	}
-	if err != nil {
-		return system(fmt.Errorf("keep the audit of the action: %w", err))
-	}
-	return nil
+	return systemOrNil(deadletter.PutAudit(ctx, dep.Notes, a))
 }
 
 // some names the first of many.

@@ -17,6 +17,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/smithy-go/logging"
 
 	"hatchery/shared/config"
 	"hatchery/shared/local"
@@ -201,7 +202,8 @@ const credentialsWithin = 20 * time.Second
 
 // loadAWS reads AWS's own settings. It does not look for credentials, which takes a while.
 func loadAWS(ctx context.Context) (aws.Config, error) {
-	cloud, err := awsconfig.LoadDefaultConfig(ctx)
+	// What the SDK says of itself is no line for an operator: what failed is in the error.
+	cloud, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(logging.Nop{}))
 	if err != nil {
 		return aws.Config{}, usage("the settings of AWS: %w", err)
 	}

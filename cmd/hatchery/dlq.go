@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,8 +39,10 @@ Nothing is lost with one: its upload waits, and its bytes are in quarantine.
 Begin with ls. The others act on what it listed: what has changed since is left alone,
 and said. All of them take --stack NAME (a deployment in AWS), or --data DIR (a running
 hatchery dev), or the settings of the environment.`,
-		Args: noArguments,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		// A command that is not there is what is wrong, and not its flags.
+		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
 	}
 	command.AddCommand(dlqListCommand(term), dlqShowCommand(term), dlqRedriveCommand(term), dlqRejectCommand(term),
 		dlqDiscardCommand(term), dlqRestoreCommand(term), dlqPauseCommand(term), dlqResumeCommand(term),
@@ -111,8 +114,24 @@ func (s *selectionFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&s.group, "group", "", "only those of the groups that begin with this `text`")
 	flags.StringVar(&s.journal, "journal", "", "only those about uploads of this `journal`")
 	flags.StringVar(&s.code, "code", "", "only those about uploads that were rejected with this `code`")
-	flags.DurationVar(&s.olderThan, "older-than", 0, "only those that were sent longer ago than this `duration`, 90m for instance")
+	flags.DurationVar(&s.olderThan, "older-than", 0,
+		"only those that were sent longer ago than this `duration`, 90m for instance")
 	flags.BoolVar(&s.obsolete, "obsolete", false, "only those that have nothing left to do: the same as --cause obsolete")
+}
+
+// words are the flags that choose, but for the cause.
+func (s selectionFlags) words() string {
+	var b strings.Builder
+	for _, flag := range []struct{ name, value string }{{"snapshot", s.snapshot}, {"group", s.group},
+		{"journal", s.journal}, {"code", s.code}} {
+		if flag.value != "" {
+			fmt.Fprintf(&b, " --%s %s", flag.name, shellWord(flag.value))
+		}
+	}
+	if s.olderThan > 0 {
+		fmt.Fprintf(&b, " --older-than %v", s.olderThan)
+	}
+	return b.String()
 }
 
 func causes() string {
@@ -123,8 +142,15 @@ func causes() string {
 	return strings.Join(names, ", ")
 }
 
+// letterID is the id that an argument names a letter by: of a message or an upload, or as ls names an upload.
+func letterID(arg string) string { return arg[strings.LastIndexByte(arg, '/')+1:] }
+
 // selection reads the flags; messages are the arguments.
 func (s selectionFlags) selection(messages []string) (deadletter.Selection, error) {
+	ids := make([]string, len(messages))
+	for i, message := range messages {
+		ids[i] = letterID(message)
+	}
 	if s.obsolete && s.cause != "" && s.cause != string(deadletter.Obsolete) {
 		return deadletter.Selection{}, usage("--obsolete and --cause %s: found both; name one", s.cause)
 	}
@@ -140,10 +166,12 @@ func (s selectionFlags) selection(messages []string) (deadletter.Selection, erro
 		return deadletter.Selection{}, usage("--cause: found %q; accepted: %s", s.cause, causes())
 	case s.journal != "" && !upload.ValidPathID(s.journal):
 		return deadletter.Selection{}, usage("--journal: found %q; accepted: 1 to 64 of A-Z a-z 0-9 _ -", s.journal)
+	case s.code != "" && !slices.Contains(upload.Codes(), upload.Code(s.code)):
+		return deadletter.Selection{}, usage("--code: found %q; accepted: %v", s.code, upload.Codes())
 	case s.olderThan < 0:
 		return deadletter.Selection{}, usage("--older-than: found %v; accepted: a duration like 90m or 24h", s.olderThan)
 	}
-	return deadletter.Selection{Messages: messages, Cause: deadletter.Cause(s.cause), Group: s.group,
+	return deadletter.Selection{Messages: ids, Cause: deadletter.Cause(s.cause), Group: s.group,
 		Journal: upload.Journal(s.journal), Code: upload.Code(s.code), OlderThan: s.olderThan}, nil
 }
 
@@ -153,7 +181,7 @@ func dlqError(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, deadletter.ErrNoSnapshot):
-		return usage("%w: list the dead letters first, with: hatchery dlq ls", err)
+		return usage("%w: hatchery dlq ls makes one, and hatchery dlq ls --snapshots lists those that are kept", err)
 	case errors.Is(err, queue.ErrDeadLettersMove):
 		return system(fmt.Errorf("%w\nNothing was received", err))
 	}

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"hatchery/shared/deadletter"
+	"hatchery/shared/upload"
 )
 
 // actFlags are those of a command that acts on letters.
@@ -44,7 +46,8 @@ changed or is in other hands. Each result is a line, and all of them are kept in
 bucket under dead-letters/audit/, with who did it. After an interruption do it again: what was
 begun is brought to its end.
 
-It exits 0 when all was done, 1 when some were not, or the answer was no.`
+It exits 0 when all was done, 1 when some were left alone or not met, or the answer was no, and 3
+when another system failed, for one of them too; then do it again.`
 
 func dlqRedriveCommand(term terminal) *cobra.Command {
 	f := actFlags{rate: defaultRate}
@@ -122,7 +125,7 @@ func dlqRejectCommand(term terminal) *cobra.Command {
 		Long: `Reject settles the pending uploads of dead letters as rejected, with the code operator and
 the words of --reason, which the uploader reads. The application is notified as of any
 verdict. The bytes stay in quarantine: hatchery recheck takes a rejection back.` + actLong,
-		Example: `  hatchery dlq reject --stack hatchery --cause bytes_lost --reason 'The file was lost on our side: please upload it again.'`,
+		Example: `  hatchery dlq reject --stack hatchery --cause bytes_lost --reason 'Lost on our side: upload it again.'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return actOnLetters(cmd.Context(), deadletter.Reject, f, args, term)
 		},
@@ -158,8 +161,8 @@ func actOnLetters(ctx context.Context, action deadletter.Action, f actFlags, mes
 	if err != nil {
 		return err
 	}
-	if action != deadletter.Redrive && f.reason == "" {
-		return usage("%s needs --reason: who reads it later wants to know", action)
+	if err := checkReason(action, f.reason); err != nil {
+		return err
 	}
 	r, err := openReview(ctx, f.deploymentFlags, term)
 	if err != nil {
@@ -179,6 +182,23 @@ func actOnLetters(ctx context.Context, action deadletter.Action, f actFlags, mes
 	printer := &resultPrinter{term: term, json: f.json, action: action}
 	audit, err := r.Act(ctx, plan, deadletter.Options{Reason: f.reason, PerSecond: f.rate, Done: printer.print})
 	return f.ended(audit, err, term)
+}
+
+// checkReason looks at the words that an action needs, before anything is done.
+func checkReason(action deadletter.Action, reason string) error {
+	switch {
+	case action == deadletter.Redrive:
+		return nil
+	case strings.TrimSpace(reason) == "" && action == deadletter.Reject:
+		return usage("reject needs --reason: the words that the uploader reads")
+	case strings.TrimSpace(reason) == "":
+		return usage("%s needs --reason: who reads it later wants to know", action)
+	case action == deadletter.Reject:
+		if err := upload.CheckWords(reason); err != nil {
+			return usage("--reason: %w", err)
+		}
+	}
+	return nil
 }
 
 // goOn says whether to act on a plan, and else with what the command ends.
@@ -238,8 +258,8 @@ func (p *resultPrinter) print(r deadletter.Result) {
 	if r.Result == deadletter.ResultDone {
 		what = string(p.action)
 	}
-	fmt.Fprintf(p.term.out, "%-8s  %-36s  %-36s  %s\n", what, safe(r.MessageID), cmp.Or(string(r.UploadID), "-"),
-		safe(r.Detail))
+	fmt.Fprintln(p.term.out, strings.TrimRight(fmt.Sprintf("%-8s  %-36s  %-36s  %s", what, safe(r.MessageID),
+		cmp.Or(string(r.UploadID), "-"), safe(r.Detail)), " "))
 }
 
 // ended prints the sum of an action, and says with what the command ends.
@@ -265,6 +285,8 @@ func (f actFlags) ended(audit deadletter.Audit, err error, term terminal) error 
 		return &exitError{exitNo, errors.New("interrupted: what was not done was given back; do it again to go on")}
 	case err != nil:
 		return dlqError(err)
+	case audit.Counts[deadletter.ResultFailed] > 0:
+		return &exitError{code: exitSystem}
 	case audit.Counts[deadletter.ResultDone] < audit.Chosen:
 		return &exitError{code: exitNo}
 	}
@@ -280,7 +302,8 @@ func dlqRestoreCommand(term terminal) *cobra.Command {
 kept in the bucket. hatchery dlq ls --discarded lists those. One that was restored already is
 left alone.
 
-It exits 0 when all were sent, 1 when some were not.`,
+It exits 0 when all were sent, 1 when some were left alone, and 3 when another system
+failed, for one of them too.`,
 		Example: `  hatchery dlq restore --stack hatchery 5f0c1a52-7b1f-4b7e-9d6e-0f6f2a1f3b11`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {

@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"hatchery/shared/deadletter"
-	"hatchery/shared/queue"
 )
 
 // firstRows is how many letters a listing shows a person: the groups below them are what is read.
@@ -78,7 +77,7 @@ func listLetters(ctx context.Context, f listFlags, term terminal) (err error) {
 	case f.discarded:
 		return dlqError(r.printDiscarded(ctx, f, term))
 	}
-	rows := &letterRows{out: term.out, json: f.json, all: f.all, now: r.Now}
+	rows := &letterRows{out: term.out, flags: f, now: r.Now, groups: deadletter.Groups{}}
 	row := func(l deadletter.Letter) error {
 		if !chosen.Takes(l, r.Now()) {
 			return nil
@@ -87,14 +86,16 @@ func listLetters(ctx context.Context, f listFlags, term terminal) (err error) {
 	}
 	var snapshot deadletter.Snapshot
 	if f.again || f.snapshot != "" {
-		if snapshot, err = r.Snapshot(ctx, f.snapshot); err == nil {
-			err = r.Letters(ctx, snapshot, row)
-		}
+		snapshot, err = r.readAgain(ctx, f, row)
 	} else {
 		snapshot, err = r.List(ctx, row)
 	}
-	if snapshot.ID != "" {
-		if printErr := rows.end(snapshot, f.deploymentFlags); printErr != nil {
+	ofOthers := false
+	if err == nil && snapshot.Letters == 0 && snapshot.InOtherHands > 0 && !f.again && f.snapshot == "" {
+		ofOthers, err = r.listingOfOthers(ctx, snapshot.InOtherHands, rows, row)
+	}
+	if snapshot.ID != "" && (f.json || !ofOthers) {
+		if printErr := rows.end(snapshot); printErr != nil {
 			return system(printErr)
 		}
 	}
@@ -107,22 +108,54 @@ func listLetters(ctx context.Context, f listFlags, term terminal) (err error) {
 	return nil
 }
 
+// readAgain reads a listing that is kept.
+func (r *review) readAgain(ctx context.Context, f listFlags, row func(deadletter.Letter) error) (
+	deadletter.Snapshot, error) {
+	snapshot, err := r.Snapshot(ctx, f.snapshot)
+	if err != nil {
+		return snapshot, err
+	}
+	return snapshot, r.Letters(ctx, snapshot, row)
+}
+
+// listingOfOthers prints the newest listing for whoever finds all letters in other hands. It says whether there is one.
+func (r *review) listingOfOthers(ctx context.Context, inOtherHands int, rows *letterRows,
+	row func(deadletter.Letter) error) (bool, error) {
+	newest, err := r.Snapshot(ctx, "")
+	if errors.Is(err, deadletter.ErrNoSnapshot) {
+		return false, nil // somebody receives them who keeps no listing
+	}
+	if err != nil {
+		return false, err
+	}
+	if !rows.flags.json {
+		fmt.Fprintf(rows.out, "%s in other hands, and no others: somebody lists or acts just now, or did a moment ago.\n"+
+			"This is the newest listing, of %s ago:\n\n", countOf(inOtherHands, "dead letter"), age(r.Now().Sub(newest.At)))
+	}
+	if err := r.Letters(ctx, newest, row); err != nil {
+		return true, err
+	}
+	return true, rows.end(newest)
+}
+
 // letterRows prints letters as they come, for a program or a person.
 type letterRows struct {
-	out       io.Writer
-	json, all bool
-	now       func() time.Time
-	printed   int
-	more      int
+	out     io.Writer
+	flags   listFlags
+	now     func() time.Time
+	groups  deadletter.Groups
+	printed int
+	more    int
 }
 
 const letterRow = "%-36s  %-8s  %-11s  %-10s  %4s  %s\n"
 
 func (p *letterRows) print(l deadletter.Letter) error {
-	if p.json {
+	if p.flags.json {
 		return json.NewEncoder(p.out).Encode(l)
 	}
-	if p.printed >= firstRows && !p.all {
+	p.groups.Add(l)
+	if p.printed >= firstRows && !p.flags.all {
 		p.more++
 		return nil
 	}
@@ -165,44 +198,42 @@ func aboutUpload(l deadletter.Letter) string {
 	return cmp.Or(strings.Join(names, ""), "-")
 }
 
-// end prints the groups and what to do about each.
-func (p *letterRows) end(s deadletter.Snapshot, where deploymentFlags) error {
-	if p.json {
+// end prints the groups of what was printed, and what to do about each.
+func (p *letterRows) end(s deadletter.Snapshot) error {
+	if p.flags.json {
 		return json.NewEncoder(p.out).Encode(map[string]deadletter.Snapshot{"snapshot": s})
 	}
+	where, groups := p.flags.deploymentFlags, p.groups.Sorted()
 	if p.more > 0 {
 		fmt.Fprintf(p.out, "… and %s more: %s\n", grouped(int64(p.more)), where.command("dlq ls --again --all"))
 	}
-	if p.printed > 0 {
+	if len(groups) > 0 {
 		fmt.Fprintln(p.out)
 	}
 	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
-	if len(s.Groups) > 0 {
+	if len(groups) > 0 {
 		fmt.Fprintln(w, "LETTERS\tCAUSE\tFIRST GONE IN\tBYTES THERE\tGROUP")
 	}
-	for _, g := range s.Groups {
+	for _, g := range groups {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", grouped(int64(g.Letters)), g.Cause, age(g.Expires.Sub(p.now())),
 			grouped(int64(g.Bytes)), safe(strings.TrimPrefix(g.Group, string(g.Cause)+": ")))
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	told := map[deadletter.Cause]bool{}
-	for _, g := range s.Groups {
-		if told[g.Cause] {
-			continue
-		}
-		told[g.Cause] = true
-		fmt.Fprintf(p.out, "\n%s: %s\n  %s\n", g.Cause, safe(g.Sentence), where.command(suggested(g)))
-	}
-	if len(s.Groups) > 0 {
+	p.suggest(groups)
+	if len(groups) > 0 {
 		fmt.Fprintln(p.out)
 	}
-	fmt.Fprintf(p.out, "%s, listed at %s by %s: listing %s.\n", countOf(s.Letters, "dead letter"),
-		s.At.UTC().Format(time.RFC3339), safe(s.Operator), s.ID)
+	letters := countOf(s.Letters, "dead letter")
+	if n := p.printed + p.more; n < s.Letters {
+		letters = fmt.Sprintf("%s of %s", grouped(int64(n)), letters)
+	}
+	fmt.Fprintf(p.out, "%s, listed at %s by %s: listing %s.\n", letters, s.At.UTC().Format(time.RFC3339), safe(s.Operator),
+		s.ID)
 	if s.InOtherHands > 0 {
-		fmt.Fprintf(p.out, "%s in other hands: somebody lists or acts just now, or did a moment ago. Their listing: %s\n",
-			grouped(int64(s.InOtherHands)), where.command("dlq ls --again"))
+		fmt.Fprintf(p.out, "%s more in other hands: somebody lists or acts just now, or did a moment ago. "+
+			"Their listing: %s\n", grouped(int64(s.InOtherHands)), where.command("dlq ls --snapshots"))
 	}
 	if s.Unread > 0 {
 		fmt.Fprintf(p.out, "%s could not be explained whole: %s\n", grouped(int64(s.Unread)), safe(s.UnreadError))
@@ -213,15 +244,35 @@ func (p *letterRows) end(s deadletter.Snapshot, where deploymentFlags) error {
 	return nil
 }
 
-// suggested is the command that puts a group right.
-func suggested(g deadletter.Group) string {
-	command := fmt.Sprintf("dlq %s --cause %s", g.Suggest, g.Cause)
-	switch g.Suggest {
-	case deadletter.Reject:
-		command += " --reason 'words that the uploader reads'"
-	case deadletter.Discard:
-		command += " --reason 'why'"
-	case deadletter.Redrive, deadletter.Restore:
+// maxSentences is how many sentences are printed about one cause: two groups may say the same, or need different things.
+const maxSentences = 5
+
+// suggest prints what to do about the groups of each cause.
+func (p *letterRows) suggest(groups []deadletter.Group) {
+	for len(groups) > 0 {
+		cause, told := groups[0].Cause, map[string]bool{}
+		fmt.Fprintln(p.out)
+		var action deadletter.Action
+		for len(groups) > 0 && groups[0].Cause == cause {
+			if sentence := groups[0].Sentence; !told[sentence] && len(told) < maxSentences {
+				told[sentence] = true
+				fmt.Fprintf(p.out, "%s: %s\n", cause, safe(sentence))
+			}
+			action, groups = groups[0].Suggest, groups[1:]
+		}
+		fmt.Fprintf(p.out, "  %s\n", suggested(action, "--cause "+string(cause)+p.flags.selectionFlags.words(),
+			p.flags.deploymentFlags))
+	}
+}
+
+// wordsWanted stands in a command for words that a person chooses. A shell refuses it, so that nobody sends it as it is.
+const wordsWanted = " --reason <WORDS>"
+
+// suggested is the command that does an action to what is chosen.
+func suggested(action deadletter.Action, chosen string, where deploymentFlags) string {
+	command := where.command(fmt.Sprintf("dlq %s %s", action, chosen))
+	if action == deadletter.Reject || action == deadletter.Discard {
+		command += wordsWanted
 	}
 	return command
 }
@@ -267,199 +318,4 @@ func (r *review) printDiscarded(ctx context.Context, f listFlags, term terminal)
 			d.DiscardedAt.UTC().Format(time.RFC3339), d.Diagnosis.Cause, safe(why))
 		return err
 	})
-}
-
-func dlqShowCommand(term terminal) *cobra.Command {
-	var f dlqFlags
-	var snapshot string
-	command := &cobra.Command{
-		Use:   "show ID",
-		Short: "Show one dead letter, its upload, and every error that was kept",
-		Long: `Show explains one letter of a listing, by its message id or by the id of its upload: the
-message itself, how its upload stands now, where its bytes are, each error that was kept
-at its last receptions, and what to do. It receives nothing.
-
-It exits 1 when the listing has no such letter.`,
-		Example: `  hatchery dlq show 5f0c1a52-7b1f-4b7e-9d6e-0f6f2a1f3b11 --stack hatchery`,
-		Args:    oneArgument("the id of a message or of an upload"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return showLetter(cmd.Context(), f, snapshot, args[0], term)
-		},
-	}
-	f.add(command.Flags())
-	command.Flags().StringVar(&snapshot, "snapshot", "", "of the listing with this `id` (default: the newest)")
-	return command
-}
-
-// oneArgument is for commands about one thing.
-func oneArgument(what string) cobra.PositionalArgs {
-	return func(command *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return usage("%s takes %s, but got %d arguments", command.Name(), what, len(args))
-		}
-		return nil
-	}
-}
-
-func showLetter(ctx context.Context, f dlqFlags, snapshot, id string, term terminal) (err error) {
-	r, err := openReview(ctx, f.deploymentFlags, term)
-	if err != nil {
-		return err
-	}
-	defer closing(&err, r.deployment.close)
-	listing, err := r.Snapshot(ctx, snapshot)
-	if err != nil {
-		return dlqError(err)
-	}
-	letters, err := r.Show(ctx, listing, id)
-	if err != nil {
-		return dlqError(err)
-	}
-	if len(letters) == 0 {
-		return &exitError{exitNo, fmt.Errorf("%s is not in the listing; what died since is found by: %s", shown(id),
-			f.command("dlq ls"))}
-	}
-	for i, l := range letters {
-		if f.json {
-			err = json.NewEncoder(term.out).Encode(l)
-		} else {
-			if i > 0 {
-				fmt.Fprintln(term.out)
-			}
-			err = printLetter(term.out, l, r.Now(), f.deploymentFlags)
-		}
-		if err != nil {
-			return system(err)
-		}
-	}
-	return nil
-}
-
-// printLetter prints all that is known of a letter.
-func printLetter(out io.Writer, l deadletter.Letter, now time.Time, where deploymentFlags) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "%s\t%s\n", name, safe(fmt.Sprintf(format, args...)))
-	}
-	stamp := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-	line("message", "%s", l.MessageID)
-	line("sent", "%s, %s ago; gone in %s", stamp(l.SentAt), age(now.Sub(l.SentAt)), age(l.ExpiresAt.Sub(now)))
-	if l.Redrives > 0 {
-		line("came back", "%d times after a redrive", l.Redrives)
-	}
-	if l.Resent {
-		line("", "the reconciler had sent it")
-	}
-	for _, a := range l.Arrivals {
-		line("object", "%s/%s version %s, %s bytes", a.Bucket, a.Key, a.Version, grouped(a.Size))
-		if a.UploadID == "" {
-			continue
-		}
-		status := cmp.Or(string(a.Status), "no record")
-		if a.Reason != nil {
-			status += ": " + string(a.Reason.Code) + ": " + a.Reason.Message
-		}
-		line("upload", "%s/%s/%s/%s, %s", a.Journal, a.Entry, a.Kind, a.UploadID, status)
-		if a.Bytes != "" {
-			line("bytes", "%s", a.Bytes)
-		}
-		if a.LastError != "" {
-			line("last failure", "%s: %s", stamp(a.FailedAt), a.LastError)
-		}
-	}
-	for _, t := range l.Attempts {
-		what := fmt.Sprintf("reception %d of %d at %s", t.Receive, t.MaxReceives, stamp(t.Began))
-		if t.Ended.IsZero() {
-			line("attempt", "%s: did not come to its end", what)
-		}
-		for _, failure := range t.Failures {
-			line("attempt", "%s: %s", what, failure.Error)
-		}
-	}
-	line("body", "%.2000s", l.Body)
-	line("diagnosis", "%s: %s", l.Diagnosis.Cause, l.Diagnosis.Sentence)
-	command := suggested(deadletter.Group{Cause: l.Diagnosis.Cause, Suggest: l.Diagnosis.Suggest})
-	line("do", "%s", where.command(strings.Replace(command, "--cause "+string(l.Diagnosis.Cause), l.MessageID, 1)))
-	return w.Flush()
-}
-
-func dlqWatchCommand(term terminal) *cobra.Command {
-	var f dlqFlags
-	command := &cobra.Command{
-		Use:   "watch",
-		Short: "Say how many messages and dead letters there are, whenever it changes",
-		Long: `Watch asks both queues for their counts every few seconds and prints a line when they
-change, until it is interrupted. It receives nothing, so that it hides nothing.`,
-		Example: `  hatchery dlq watch --stack hatchery`,
-		Args:    noArguments,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return watchQueues(cmd.Context(), f, term) },
-	}
-	f.add(command.Flags())
-	return command
-}
-
-// watchEvery is how often queues are asked. Their counts are no younger in SQS.
-const watchEvery = 3 * time.Second
-
-func watchQueues(ctx context.Context, f dlqFlags, term terminal) (err error) {
-	r, err := openReview(ctx, f.deploymentFlags, term)
-	if err != nil {
-		return err
-	}
-	defer closing(&err, r.deployment.close)
-	ticker := time.NewTicker(watchEvery)
-	defer ticker.Stop()
-	var last queueCounts
-	for first := true; ; first = false {
-		counts, err := r.counts(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			return system(err)
-		case first || counts != last:
-			if err := counts.print(term.out, f.json, r.Now()); err != nil {
-				return system(err)
-			}
-		}
-		last = counts
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-	}
-}
-
-// queueCounts are those of both queues.
-type queueCounts struct {
-	Waiting      int `json:"waiting"` // for the validator, delayed ones included
-	InFlight     int `json:"in_flight"`
-	DeadLetters  int `json:"dead_letters"`
-	DeadInFlight int `json:"dead_letters_in_flight"`
-}
-
-func (r *review) counts(ctx context.Context) (queueCounts, error) {
-	source, err := r.source.Inspect(ctx)
-	if err != nil {
-		return queueCounts{}, fmt.Errorf("the validator's queue: %w", err)
-	}
-	dead, err := r.dead.Inspect(ctx)
-	if err != nil && !errors.Is(err, queue.ErrDeadLettersMove) {
-		return queueCounts{}, fmt.Errorf("the dead-letter queue: %w", err)
-	}
-	return queueCounts{source.Visible + source.Delayed, source.InFlight, dead.Visible + dead.Delayed, dead.InFlight}, nil
-}
-
-func (c queueCounts) print(out io.Writer, asJSON bool, now time.Time) error {
-	if asJSON {
-		return json.NewEncoder(out).Encode(struct {
-			At time.Time `json:"at"`
-			queueCounts
-		}{now.UTC(), c})
-	}
-	_, err := fmt.Fprintf(out, "%s  uploads: %s waiting, %s being judged   dead letters: %s waiting, %s in somebody's hands\n",
-		now.UTC().Format(time.TimeOnly), grouped(int64(c.Waiting)), grouped(int64(c.InFlight)),
-		grouped(int64(c.DeadLetters)), grouped(int64(c.DeadInFlight)))
-	return err
 }

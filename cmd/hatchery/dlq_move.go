@@ -40,10 +40,11 @@ func probeLetter(ctx context.Context, f actFlags, messages []string, term termin
 	if err := confirm(term, "redrive one of them, and wait for its verdict?", f.yes); err != nil {
 		return err
 	}
+	fmt.Fprintf(term.err, "Waiting for its verdict, for %v at most.\n", probeWait)
 	probed, err := r.Probe(ctx, plan, deadletter.Options{}, probeWait)
 	switch {
 	case errors.Is(err, deadletter.ErrNoProbe):
-		return &exitError{exitNo, err}
+		return &exitError{exitNo, fmt.Errorf("%w: redrive without --probe", err)}
 	case err != nil:
 		return dlqError(err)
 	}

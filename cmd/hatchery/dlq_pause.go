@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"hatchery/shared/deadletter"
 )
 
 func dlqPauseCommand(term terminal) *cobra.Command {
@@ -49,14 +52,21 @@ func changeMapping(ctx context.Context, f dlqFlags, term terminal, use string,
 	if err != nil {
 		return err
 	}
+	audit, err := beginAudit(ctx, r.deployment, deadletter.Audit{Action: deadletter.Action(use)}, term)
+	if err != nil {
+		return err
+	}
 	if err := do(ctx, m); err != nil {
+		audit.Error = err.Error()
+		return errors.Join(err, endAudit(ctx, r.deployment, audit, nil))
+	}
+	if err := endAudit(ctx, r.deployment, audit, nil); err != nil {
 		return err
 	}
 	state, err := m.State(ctx)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(term.err, "audit: %s by %s: the event source mapping is %s\n", use, safe(r.Operator), state)
 	if f.json {
 		return json.NewEncoder(term.out).Encode(map[string]string{"mapping": state})
 	}

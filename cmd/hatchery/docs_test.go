@@ -264,7 +264,7 @@ func TestPagesNameWhatTheTemplateHas(t *testing.T) {
 // TestPagesShowCommandsThatThereAre asks the program itself about every
 // "hatchery COMMAND" that a page shows as code, and about the flags behind it.
 func TestPagesShowCommandsThatThereAre(t *testing.T) {
-	shown := regexp.MustCompile(`(?:hatchery|cmd/hatchery) ([a-z]+)((?: [^|;&` + "`" + `\n]*)?)`)
+	shown := regexp.MustCompile(`(?:hatchery|cmd/hatchery) ((?:dlq |bugout )?[a-z]+)((?: [^|;&` + "`" + `\n]*)?)`)
 	for _, page := range pages(t) {
 		if filepath.Base(filepath.Dir(page)) == "decisions" {
 			continue // they speak of what might have been
@@ -272,7 +272,7 @@ func TestPagesShowCommandsThatThereAre(t *testing.T) {
 		for _, code := range codeOf(string(readFile(t, page))) {
 			for _, found := range shown.FindAllStringSubmatch(code, -1) {
 				var help bytes.Buffer
-				if exit := run(t.Context(), []string{found[1], "--help"},
+				if exit := run(t.Context(), append(strings.Fields(found[1]), "--help"),
 					terminal{out: &help, err: &help, getenv: func(string) string { return "" }}); exit != exitDone ||
 					!strings.Contains(help.String(), "\n  hatchery "+found[1]+" ") {
 					t.Errorf("%s shows hatchery %s, which there is not: %s", page, found[1], &help)

@@ -121,7 +121,7 @@ func mustFind(ctx context.Context, dep *deployment, name uploadName, term termin
 	switch {
 	case errors.Is(err, upload.ErrNotFound):
 		return record, &exitError{exitNo, fmt.Errorf("there is no record of upload %s in this deployment: it never was, "+
-			"or was deleted so long ago that its tombstone is gone", name.id)}
+			"or was deleted so long ago that its tombstone is gone; the id of a message is for: hatchery dlq show", name.id)}
 	case err != nil:
 		return record, system(fmt.Errorf("find upload %s: %w", name.id, err))
 	}

@@ -94,8 +94,9 @@ func noArguments(command *cobra.Command, args []string) error {
 // usageFirst prints a command's help, with what most people look for first: how it is
 // used. It is no template of cobra's: that would link every method of the AWS SDK.
 func usageFirst(c *cobra.Command, _ []string) {
+	flags := c.LocalFlags().FlagUsages() + c.InheritedFlags().FlagUsages()
 	fmt.Fprintf(c.OutOrStdout(), "Usage:\n  %s\n\nExamples:\n%s\n\n%s\n\nFlags:\n%s\n",
-		c.UseLine(), c.Example, c.Long, strings.TrimRight(c.LocalFlags().FlagUsages(), "\n "))
+		c.UseLine(), c.Example, c.Long, strings.TrimRight(flags, "\n "))
 }
 
 // run is the whole program; it gives the exit code.

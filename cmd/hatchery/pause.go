@@ -71,7 +71,7 @@ func (m lambdaMapping) Pause(ctx context.Context) error { return m.change(ctx, f
 // Resume implements mapping.
 func (m lambdaMapping) Resume(ctx context.Context) error { return m.change(ctx, true, mappingEnabled) }
 
-// change asks until Lambda takes the change, which it does not while an earlier one goes on, and waits until it is made.
+// change asks until Lambda takes the change, and waits until it is made. While an earlier one goes on, it takes none.
 func (m lambdaMapping) change(ctx context.Context, enabled bool, want string) error {
 	within, cancel := context.WithTimeout(ctx, mappingSettlesWithin)
 	defer cancel()
@@ -87,7 +87,9 @@ func (m lambdaMapping) change(ctx context.Context, enabled bool, want string) er
 			state, err = m.State(within)
 		}
 		switch {
-		case within.Err() != nil && ctx.Err() == nil:
+		case ctx.Err() != nil:
+			return system(fmt.Errorf("wait until the event source mapping %s is %s: %w", m.uuid, want, ctx.Err()))
+		case within.Err() != nil:
 			return system(fmt.Errorf("the event source mapping %s should become %s, and is %s after %v: "+
 				"look again in a while", m.uuid, want, state, mappingSettlesWithin))
 		case err != nil:
@@ -129,6 +131,9 @@ func (m lambdaMapping) failed(what, action string, err error) error {
 	return system(fmt.Errorf("%s the event source mapping %s%s: %w", what, m.uuid, hint, err))
 }
 
+// localMappingSees is how long dev takes to see that it is paused: it looks once a second.
+const localMappingSees = 1200 * time.Millisecond
+
 // localMapping is the mapping of the hatchery dev that runs on a folder. It receives nothing more a second after a
 // pause, and goes on within one after a resume.
 type localMapping struct{ dir string }
@@ -141,8 +146,17 @@ func (m localMapping) State(context.Context) (string, error) {
 	return mappingEnabled, nil
 }
 
-// Pause implements mapping.
-func (m localMapping) Pause(context.Context) error { return systemOrNil(local.Pause(m.dir)) }
+// Pause implements mapping. It returns when dev has seen it.
+func (m localMapping) Pause(ctx context.Context) error {
+	if err := local.Pause(m.dir); err != nil {
+		return system(err)
+	}
+	select {
+	case <-time.After(localMappingSees):
+	case <-ctx.Done():
+	}
+	return nil
+}
 
 // Resume implements mapping.
 func (m localMapping) Resume(context.Context) error { return systemOrNil(local.Resume(m.dir)) }

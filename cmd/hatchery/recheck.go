@@ -35,6 +35,9 @@ undo hatchery reject. It is possible while those bytes are in quarantine. With
 --dry-run it reads the bytes here, and says what their verdict would be by the policy of
 now; whether the entry is full, or has the same file already, it does not ask.
 
+Of an upload that is not rejected and has bytes in quarantine the message is sent again: its
+own may have been lost, or have died.
+
 Uploads are named by ` + uploadForms + `, or chosen by the code of
 their rejection.
 
@@ -191,6 +194,7 @@ func idsOf(refs []upload.Ref) []string {
 const (
 	nowPending      = "pending"
 	pendingBefore   = "pending_already"
+	sentAgain       = "sent_again"
 	wouldBeStored   = "would_be_stored"
 	wouldBeRejected = "would_be_rejected"
 	bytesGone       = "bytes_gone"
@@ -230,7 +234,7 @@ func (r *rechecker) all(ctx context.Context, refs []upload.Ref,
 		was.Upload, was.Name = ref.ID, named(ref)
 		result := deadletter.Result{UploadID: ref.ID, Result: deadletter.ResultSkipped, Detail: was.Detail}
 		switch was.Result {
-		case nowPending, pendingBefore, wouldBeStored:
+		case nowPending, pendingBefore, sentAgain, wouldBeStored:
 			result.Result = deadletter.ResultDone
 		case recheckFailed:
 			result.Result, code = deadletter.ResultFailed, exitSystem
@@ -263,6 +267,9 @@ func (r *rechecker) recheck(ctx context.Context, ref upload.Ref) rechecked {
 		return undone(before, err)
 	}
 	record, left, err := r.Uploads.Recheck(ctx, ref)
+	if errors.Is(err, upload.ErrConflict) {
+		return r.sendAgain(ctx, record)
+	}
 	if err != nil {
 		return undone(record, err)
 	}
@@ -273,6 +280,33 @@ func (r *rechecker) recheck(ctx context.Context, ref upload.Ref) rechecked {
 	return rechecked{Result: nowPending, Was: before.Reason,
 		Detail: fmt.Sprintf("was rejected because %s, is pending now, and version %s is judged", because(before.Reason),
 			left.Version)}
+}
+
+// sendAgain sends the messages of an upload that is not rejected and has bytes in quarantine: one that is pending
+// may have lost its own, or an earlier recheck ended before it sent one; of one that is settled they should be gone.
+func (r *rechecker) sendAgain(ctx context.Context, record upload.Record) rechecked {
+	versions, err := versionsOf(ctx, r.Objects, r.Uploads.Layout.QuarantineKey(record.Ref()))
+	if err != nil {
+		return rechecked{Result: recheckFailed, Detail: err.Error()}
+	}
+	switch {
+	case len(versions) == 0 && record.Status == upload.Pending:
+		return rechecked{Result: bytesGone, Detail: "is pending, and nothing of it is in quarantine: there is nothing to judge"}
+	case len(versions) == 0:
+		return undone(record, upload.ErrConflict)
+	}
+	for _, v := range versions {
+		if err := r.send(ctx, v); err != nil {
+			return rechecked{Result: recheckFailed, Detail: fmt.Sprintf("is %s already, and the message of version %s "+
+				"could not be sent again: %v", record.Status, v.Version, err)}
+		}
+	}
+	result := sentAgain
+	if record.Status == upload.Pending {
+		result = pendingBefore
+	}
+	return rechecked{Result: result, Detail: fmt.Sprintf("is %s already, with bytes in quarantine: %s sent again",
+		record.Status, countOf(len(versions), "message"))}
 }
 
 // send sends the message of one version, with all the tries of a first one.
@@ -315,7 +349,7 @@ func undone(record upload.Record, err error) rechecked {
 			"it has to be uploaded again", because(record.Reason))
 	case errors.Is(err, upload.ErrConflict) && record.Status == upload.Pending:
 		line.Result = pendingBefore
-		line.Detail = "is pending already: its message is on its way, or the reconciler sends it"
+		line.Detail = "is pending already: what it has in quarantine is judged when a message of it comes"
 	case errors.Is(err, upload.ErrConflict):
 		line.Detail = fmt.Sprintf("is %s, and not rejected: nothing was done", record.Status)
 	default:

@@ -161,7 +161,7 @@ func printReport(out io.Writer, report reconcile.Report, asJSON bool) error {
 		{report.StrayFiles, "copies that no stored record serves"},
 		{report.ForeignObjects, "objects under keys that Hatchery never makes"},
 		{report.LostRecords, "stored records whose bytes are not there"},
-		{deadLetters, "dead letters: messages that failed for good, and wait for a person"},
+		{deadLetters, "dead letters: messages that failed for good, and wait for a person: hatchery dlq ls"},
 		{report.Failed, "failures"},
 	} {
 		if line.n > 0 {

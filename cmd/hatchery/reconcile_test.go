@@ -332,7 +332,7 @@ and 1,000 more, which are counted below
 6  copies that no stored record serves
 7  objects under keys that Hatchery never makes
 8  stored records whose bytes are not there
-11  dead letters: messages that failed for good, and wait for a person
+11  dead letters: messages that failed for good, and wait for a person: hatchery dlq ls
 9  failures
 Looked at 12 pending uploads, 1,234,567 versions in the bucket and 3 stored records.
 `},

@@ -192,8 +192,7 @@ func attemptsAt(ctx context.Context, notes upload.Notes, id upload.ID) ([]attemp
 
 // lettersOf gives the dead letters of an upload that the newest listing has, explained afresh.
 func (d *deployment) lettersOf(ctx context.Context, id upload.ID) ([]deadletter.Letter, error) {
-	review := &deadletter.Review{Records: d.Uploads.Records, Objects: d.Objects, Notes: d.Notes, Layout: d.Uploads.Layout,
-		Bucket: d.Reconciler().Bucket, Notifies: d.Uploads.Notifier != nil, Concurrency: 1}
+	review := d.Review(nil, "") // it receives nothing
 	newest, err := review.Snapshot(ctx, "")
 	if errors.Is(err, deadletter.ErrNoSnapshot) {
 		return nil, nil

@@ -148,8 +148,11 @@ func (k knownUpload) next(flags string) []string {
 	var lines []string
 	for _, l := range k.Letters {
 		if l.Diagnosis.Suggest != "" {
-			lines = append(lines, fmt.Sprintf("Dead letter: hatchery dlq %s%s %s", l.Diagnosis.Suggest, flags,
-				shellWord(l.MessageID)))
+			line := fmt.Sprintf("Dead letter: hatchery dlq %s%s %s", l.Diagnosis.Suggest, flags, shellWord(l.MessageID))
+			if l.Diagnosis.Suggest != deadletter.Redrive {
+				line += wordsWanted
+			}
+			lines = append(lines, line)
 		}
 	}
 	command := func(sentence, command, more string) {
@@ -157,12 +160,12 @@ func (k knownUpload) next(flags string) []string {
 	}
 	switch {
 	case k.Record.Status == upload.Pending && arrived:
-		lines = append(lines, "Its bytes wait for the validator. If its message was lost: hatchery reconcile"+flags)
-		command("To give it up", "reject", ` --reason "…"`)
+		command("Its bytes wait for the validator. To send its message again", "recheck", "")
+		command("To give it up", "reject", wordsWanted)
 	case k.Record.Status == upload.Pending:
 		lines = append(lines, "Nothing of it is in quarantine: the reconciler gives it up, or has its copy judged, "+
 			"a day after nothing can come any more.")
-		command("To give it up now", "reject", ` --reason "…"`)
+		command("To give it up now", "reject", wordsWanted)
 	case k.Record.Status == upload.Rejected && again:
 		command("What it would get now", "recheck", " --dry-run")
 		command("To have it judged again", "recheck", "")

@@ -39,6 +39,7 @@ var stackParameters = map[string]string{
 	"HATCHERY_MAX_RECEIVES":          "MaxReceives",
 	"HATCHERY_EVENT_BUS":             "TellBus",
 	"HATCHERY_SURVEY_DAYS":           "SurveyDays",
+	"HATCHERY_CLEAR_OBSOLETE":        "ClearObsolete",
 }
 
 var stackOutputs = map[string]string{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"hatchery/lambdas/bootstrap/bootstraptest"
 	"hatchery/shared/arrival"
@@ -38,6 +40,12 @@ var longAgo = time.Now().Add(-72 * time.Hour)
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
+	return newFixtureWith(t, nil)
+}
+
+// newFixtureWith has settings besides.
+func newFixtureWith(t *testing.T, settings map[string]string) *fixture {
+	t.Helper()
 	queues, err := localsqs.Open(t.Context(), localsqs.Options{Path: filepath.Join(t.TempDir(), "queue.db"),
 		Listen: "127.0.0.1:0",
 		Region: bootstraptest.Region, AccessKey: bootstraptest.AccessKey, SecretKey: bootstraptest.SecretKey})
@@ -50,6 +58,7 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{queue: queues.QueueURL("uploads")}
 	env := bootstraptest.Env()
 	env["AWS_ENDPOINT_URL_S3"], env["AWS_ENDPOINT_URL_SQS"], env["HATCHERY_QUEUE_URL"] = s3.URL, queues.URL(), f.queue
+	maps.Copy(env, settings)
 	f.Function = bootstraptest.Start(t, env, build, config.Messages)
 	if _, err := f.sqs().CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("uploads")}); err != nil {
 		t.Fatal(err)
@@ -57,8 +66,19 @@ func newFixture(t *testing.T) *fixture {
 	return f
 }
 
-// listVersions is a bucket with the bytes of upload 1.
+// listVersions is a bucket with the bytes of upload 1. It takes notes, and has none.
 func listVersions(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/"+bootstraptest.Bucket+"/"+upload.DeadLetterPrefix) {
+		if r.Method != http.MethodPut {
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = fmt.Fprint(w, `<Error><Code>NoSuchKey</Code></Error>`)
+		}
+		return
+	}
+	if _, list := r.URL.Query()["list-type"]; list {
+		_, _ = fmt.Fprint(w, `<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>`)
+		return
+	}
 	key := string(upload.DefaultLayout.QuarantineKey(ref(1)))
 	if _, ok := r.URL.Query()["versions"]; !ok || r.Method != http.MethodGet {
 		http.Error(w, "only versions are listed here", http.StatusNotImplemented)
@@ -127,6 +147,42 @@ func TestTheScheduleBringsLostUploadsToTheirEnd(t *testing.T) {
 	if log := f.Stderr.String(); !strings.Contains(log, `"message":"reconciled"`) ||
 		strings.Contains(log, bootstraptest.SecretKey) {
 		t.Errorf("logged %s", log)
+	}
+}
+
+func TestTheScheduleClearsObsoleteDeadLettersWhereItIsAskedTo(t *testing.T) {
+	for _, c := range []struct {
+		setting string
+		left    string
+	}{{"true", "0"}, {"false", "1"}} {
+		f := newFixtureWith(t, map[string]string{"HATCHERY_CLEAR_OBSOLETE": c.setting})
+		f.makeTable(t)
+		dead, err := f.sqs().CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("dead")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.sqs().SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &f.queue,
+			Attributes: map[string]string{"RedrivePolicy": `{"maxReceiveCount":"5","deadLetterTargetArn":"arn:aws:sqs:` +
+				bootstraptest.Region + `:000000000000:dead"}`}}); err != nil {
+			t.Fatal(err)
+		}
+		body, err := arrival.Format(arrival.Created{Name: "ObjectCreated:Put", Time: longAgo, Bucket: bootstraptest.Bucket,
+			Key: string(upload.DefaultLayout.QuarantineKey(ref(9))), VersionID: "v1"}) // of which there is no record
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.sqs().SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: dead.QueueUrl,
+			MessageBody: aws.String(string(body))}); err != nil {
+			t.Fatal(err)
+		}
+		if reply, err := f.Invoke(t.Context(), []byte(schedule)); err != nil {
+			t.Fatalf("%s: %v, %s", c.setting, err, reply)
+		}
+		out, err := f.sqs().GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: dead.QueueUrl,
+			AttributeNames: []types.QueueAttributeName{"ApproximateNumberOfMessages"}})
+		if err != nil || out.Attributes["ApproximateNumberOfMessages"] != c.left {
+			t.Errorf("%s: left are %v, %v\n%s", c.setting, out, err, f.Stderr.String())
+		}
 	}
 }
 

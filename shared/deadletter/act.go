@@ -31,6 +31,11 @@ type skipped string
 
 func (s skipped) Error() string { return string(s) }
 
+// finished is by whom another action had been done with a message, so that it was deleted alone.
+type finished string
+
+func (f finished) Error() string { return string(f) }
+
 // Act does what was planned. It receives until it has met all that was chosen, or all that can be
 // received; it diagnoses each message again, acts on it, and gives back what it does not delete.
 //
@@ -67,7 +72,7 @@ func (r *Review) Act(ctx context.Context, p Plan, o Options) (Audit, error) {
 		defer x.mu.Unlock()
 		return x.stopped != nil || len(met) == len(p.Chosen)
 	}
-	_, err = r.sweep(ctx, enough, func(ctx context.Context, m queue.Received) bool {
+	err = r.sweep(ctx, enough, func(ctx context.Context, m queue.Received) bool {
 		was, chosen := p.Chosen[m.ID]
 		if !chosen || !begins(m.ID) {
 			return false
@@ -78,11 +83,29 @@ func (r *Review) Act(ctx context.Context, p Plan, o Options) (Audit, error) {
 	if err == nil && x.stopped == nil {
 		for _, id := range slices.Sorted(maps.Keys(p.Chosen)) {
 			if !met[id] {
-				x.note(Result{MessageID: id, Result: ResultMissing, Detail: "in other hands, or gone"})
+				x.note(x.notMet(ctx, id))
 			}
 		}
 	}
 	return x.end(ctx, err)
+}
+
+// notMet says what is known of a message that was chosen and could not be received. What a probe, or a run that was
+// interrupted, has done already is done.
+func (x *run) notMet(ctx context.Context, id string) Result {
+	done, err := x.intentOf(ctx, id)
+	if err == nil && done.DoneAt.IsZero() {
+		done, err = x.discardOf(ctx, id)
+	}
+	if err != nil || done.DoneAt.IsZero() {
+		return Result{MessageID: id, Result: ResultMissing, Detail: "in other hands, or gone"}
+	}
+	result := Result{MessageID: id, Result: ResultSkipped, Detail: fmt.Sprintf("%s by %s was done at %s", done.Action,
+		done.Operator, done.DoneAt.Format(time.RFC3339))}
+	if done.Action == x.audit.Action {
+		result.Result = ResultDone
+	}
+	return result
 }
 
 // run is an action that is running.
@@ -117,14 +140,15 @@ func (x *run) end(ctx context.Context, err error) (Audit, error) {
 
 // became notes what became of a message by the error that it ended with, and gives the Result.
 func (x *run) became(r Result, err error) string {
-	why, left := errors.AsType[skipped](err)
+	_, left := errors.AsType[skipped](err)
+	_, deleted := errors.AsType[finished](err)
 	switch {
 	case errors.Is(err, errNotBegun):
 		return ""
 	case err == nil:
 		r.Result = ResultDone
-	case left:
-		r.Result, r.Detail = ResultSkipped, string(why)
+	case left || deleted:
+		r.Result, r.Detail = ResultSkipped, err.Error()
 	default:
 		r.Result, r.Detail = ResultFailed, err.Error()
 	}
@@ -273,7 +297,7 @@ func (x *run) deleteOnly(ctx context.Context, m queue.Received, done intent) err
 		return err
 	}
 	if done.Action != x.audit.Action {
-		return skipped(fmt.Sprintf("%s by %s was done at %s: only its message was left, and is deleted now",
+		return finished(fmt.Sprintf("%s by %s was done at %s: only its message was left, and is deleted now",
 			done.Action, done.Operator, done.DoneAt.Format(time.RFC3339)))
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 type Selection struct {
 	Messages []string       `json:"messages,omitempty"` // message ids, or upload ids
 	Cause    Cause          `json:"cause,omitempty"`
-	Group    string         `json:"group,omitempty"` // begins so
+	Group    string         `json:"group,omitempty"` // begins so, with its cause or without
 	Journal  upload.Journal `json:"journal,omitempty"`
 	Code     upload.Code    `json:"code,omitempty"` // the reason of a rejected upload
 	// OlderThan is the least age since SentAt.

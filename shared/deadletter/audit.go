@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"hatchery/shared/upload"
@@ -21,7 +22,7 @@ func auditKey(id string) upload.Key { return auditPrefix + upload.Key(id) + ".js
 // beginAudit writes the note of an action before anything is done.
 func (r *Review) beginAudit(ctx context.Context, a Audit) (Audit, error) {
 	a.ID, a.Operator, a.Began, a.Counts = r.NewID(), r.Operator, r.Now().UTC(), map[string]int{}
-	return a, r.putNote(ctx, auditKey(a.ID), a)
+	return a, PutAudit(ctx, r.Notes, a)
 }
 
 // endAudit writes the note and the log line of an action that came to its end, by err or without. It
@@ -36,45 +37,27 @@ func (r *Review) endAudit(ctx context.Context, a *Audit, err error) error {
 	r.Log.InfoContext(ctx, "dead letters: "+string(a.Action), "operator", a.Operator, "run", a.ID, "snapshot", a.Snapshot,
 		"chosen", a.Chosen, ResultDone, a.Counts[ResultDone], ResultSkipped, a.Counts[ResultSkipped],
 		ResultMissing, a.Counts[ResultMissing], ResultFailed, a.Counts[ResultFailed], "error", a.Error)
-	return errors.Join(err, r.putAudit(ctx, *a))
+	return errors.Join(err, PutAudit(ctx, r.Notes, *a))
 }
 
-// putAudit writes the note. One that is too long leaves out the details: with them, MaxLetters results
+// PutAudit writes the note. One that is too long leaves out the details: with them, MaxLetters results
 // may be more than a note holds.
-func (r *Review) putAudit(ctx context.Context, a Audit) error {
+func PutAudit(ctx context.Context, notes upload.Notes, a Audit) error {
 	body, err := json.Marshal(a)
+	if len(body) > upload.MaxNoteBytes {
+		a.Results = slices.Clone(a.Results)
+		for i := range a.Results {
+			a.Results[i].Detail = ""
+		}
+		body, err = json.Marshal(a)
+	}
+	if err == nil {
+		err = notes.Put(ctx, auditKey(a.ID), body)
+	}
 	if err != nil {
 		return fmt.Errorf("write note %s: %w", auditKey(a.ID), err)
 	}
-	if len(body) > upload.MaxNoteBytes {
-		short := make([]Result, len(a.Results))
-		for i, result := range a.Results {
-			result.Detail = ""
-			short[i] = result
-		}
-		a.Results = short
-	}
-	return r.putNote(ctx, auditKey(a.ID), a)
-}
-
-// Audits gives the last n actions, newest first.
-func (r *Review) Audits(ctx context.Context, n int) ([]Audit, error) {
-	var last []upload.Key
-	err := r.eachNote(ctx, auditPrefix, func(keys []upload.Key) error {
-		last = append(last, keys...)
-		last = last[max(0, len(last)-n):]
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	audits := make([]Audit, len(last))
-	for i, key := range last {
-		if err := r.getNote(ctx, key, &audits[len(last)-1-i]); err != nil {
-			return nil, err
-		}
-	}
-	return audits, nil
+	return nil
 }
 
 // eachNote gives the keys of all notes under a prefix, in their order, some at a time.

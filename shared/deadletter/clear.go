@@ -25,7 +25,7 @@ func (r *Review) ClearObsolete(ctx context.Context) (Audit, error) {
 		return Audit{}, err
 	}
 	stopped := func() bool { return !x.goesOn(ctx) }
-	_, err = r.sweepFrom(ctx, state, stopped, func(ctx context.Context, m queue.Received) bool {
+	err = r.sweepFrom(ctx, state, stopped, func(ctx context.Context, m queue.Received) bool {
 		id, err := x.act(ctx, m, Obsolete)
 		if _, other := errors.AsType[skipped](err); other {
 			return false

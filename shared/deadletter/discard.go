@@ -37,6 +37,16 @@ func (x *run) save(ctx context.Context, l Letter) error {
 		Reason: x.options.Reason, Run: x.audit.ID})
 }
 
+// discardOf reads who discarded a message, and when; the zero one is nobody.
+func (r *Review) discardOf(ctx context.Context, message string) (intent, error) {
+	var saved DiscardedLetter
+	err := r.getNote(ctx, discardedKey(message), &saved)
+	if errors.Is(err, upload.ErrGone) {
+		return intent{}, nil
+	}
+	return intent{Action: Discard, Operator: saved.DiscardedBy, DoneAt: saved.DiscardedAt}, err
+}
+
 // Discarded gives every letter that was discarded, restored ones included, in the order of their ids. An error
 // of row ends it.
 func (r *Review) Discarded(ctx context.Context, row func(DiscardedLetter) error) error {

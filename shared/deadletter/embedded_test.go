@@ -54,11 +54,12 @@ func newEmbedded(t *testing.T) *embedded {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.sqs.Close(context.Background()) })
-	for name, attributes := range map[string]map[string]string{"dead": {"MessageRetentionPeriod": "1209600"}, "live": {
-		"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"1"}`, e.sqs.QueueARN("dead"))}} {
-		if err := e.sqs.CreateQueue(t.Context(), name, attributes); err != nil {
-			t.Fatal(err)
-		}
+	if err := e.sqs.CreateQueue(t.Context(), "dead", map[string]string{"MessageRetentionPeriod": "1209600"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.sqs.CreateQueue(t.Context(), "live", map[string]string{"RedrivePolicy": fmt.Sprintf(
+		`{"deadLetterTargetArn":%q,"maxReceiveCount":"1"}`, e.sqs.QueueARN("dead"))}); err != nil {
+		t.Fatal(err)
 	}
 	records, err := sqliterecords.Open(t.Context(), filepath.Join(dir, "records.db"), sqliterecords.Options{})
 	if err != nil {

@@ -36,6 +36,7 @@ var ids = []struct {
 	{regexp.MustCompile(`\b(?:RequestID|HostID): ?[^,\s]*(?:, ?)?`), ""},
 	{regexp.MustCompile(`\b(?:operation error|https response error|api error) `), ""},
 	{regexp.MustCompile(`exceeded maximum number of attempts, \d+, `), ""},
+	{regexp.MustCompile(`\s*failed to get rate limit token, retry quota exceeded, \d+ available, \d+ requested`), ""},
 	{regexp.MustCompile(`User: \S+ is not authorized`), "not authorized"},
 	{regexp.MustCompile(`(?s)"(?:[^"\\]|\\.)*(?:"|\\?$)`), `"…"`},
 	{regexp.MustCompile(`'[^']{1,12}'`), `'…'`}, // a character, in errors about JSON

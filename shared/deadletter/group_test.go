@@ -14,10 +14,11 @@ import (
 func TestAGroupIsTheErrorWithoutItsIDs(t *testing.T) {
 	for text, want := range map[string]string{
 		denied: `denied: open object "…" version …: s3 get: S3: GetObject, StatusCode: 403, AccessDenied: Access Denied`,
-		`read tcp 10.1.2.3:44321->52.1.1.1:443: connection reset by peer`:         `denied: read tcp …->…: connection reset by peer`,
-		`dial tcp [2001:db8::1]:443: i/o timeout`:                                 `denied: dial tcp …: i/o timeout`,
-		`dial tcp: lookup s3.eu-central-1.amazonaws.com on 10.0.0.2:53: no`:       `denied: dial tcp: lookup … on …: no`,
-		`at 2026-03-04T12:00:00.123Z it had 5 of 17 bytes`:                        `denied: at … it had … of … bytes`,
+		`read tcp 10.1.2.3:44321->52.1.1.1:443: connection reset by peer`:                                                `denied: read tcp …->…: connection reset by peer`,
+		`dial tcp [2001:db8::1]:443: i/o timeout`:                                                                        `denied: dial tcp …: i/o timeout`,
+		`dial tcp: lookup s3.eu-central-1.amazonaws.com on 10.0.0.2:53: no`:                                              `denied: dial tcp: lookup … on …: no`,
+		`at 2026-03-04T12:00:00.123Z it had 5 of 17 bytes`:                                                               `denied: at … it had … of … bytes`,
+		"dial tcp 10.1.2.3:443: refused\nfailed to get rate limit token, retry quota exceeded, 4 available, 5 requested": "denied: dial tcp …: refused",
 		"panic: \x1b[31mboo\nhoo":                                                 `denied: panic: […mboo hoo`,
 		`the copy's SHA-256 "abc" is not "def`:                                    `denied: the copy's SHA-256 "…" is not "…"`,
 		`tell that upload j/entries/e/images/0195600d-0000-7000-8000-1 is stored`: `denied: tell that upload … is stored`,

@@ -36,11 +36,11 @@ func (r *Review) List(ctx context.Context, row func(Letter) error) (Snapshot, er
 	if err != nil {
 		return Snapshot{}, err
 	}
-	l := &listing{Review: r, row: row, groups: map[string]*Group{},
+	l := &listing{Review: r, row: row, groups: Groups{},
 		snapshot: Snapshot{ID: r.NewID(), Operator: r.Operator, At: r.Now().UTC(), InOtherHands: state.InFlight}}
 	l.writer = gzip.NewWriter(&l.part)
 	l.keepHead(ctx)
-	_, err = r.sweepFrom(ctx, state, l.failed, func(ctx context.Context, m queue.Received) bool {
+	err = r.sweepFrom(ctx, state, l.failed, func(ctx context.Context, m queue.Received) bool {
 		letter, err := r.explain(ctx, m, false)
 		if ctx.Err() == nil {
 			letter.ExpiresAt = letter.SentAt.Add(state.Retention)
@@ -48,6 +48,9 @@ func (r *Review) List(ctx context.Context, row func(Letter) error) (Snapshot, er
 		}
 		return false
 	})
+	if err == nil && !l.failed() { // what others had may have been given back while the listing went on
+		l.snapshot.InOtherHands = max(0, state.Visible+state.InFlight-l.snapshot.Letters)
+	}
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
 	return l.end(ending, err)
@@ -60,7 +63,7 @@ type listing struct {
 
 	mu       sync.Mutex
 	snapshot Snapshot
-	groups   map[string]*Group
+	groups   Groups
 	// part is what the current part has, compressed; rows is how many letters.
 	part   bytes.Buffer
 	writer *gzip.Writer
@@ -109,16 +112,24 @@ func (l *listing) count(letter Letter, unread error) {
 		l.snapshot.Unread++
 		l.snapshot.UnreadError = cmp.Or(l.snapshot.UnreadError, unread.Error())
 	}
+	l.groups.Add(letter)
+}
+
+// Groups are letters by what they died of.
+type Groups map[string]*Group
+
+// Add adds a letter to its group.
+func (g Groups) Add(letter Letter) {
 	d := letter.Diagnosis
-	group := l.groups[d.Group]
-	if group == nil && len(l.groups) >= maxGroups {
+	group := g[d.Group]
+	if group == nil && len(g) >= maxGroups {
 		d.Group = string(d.Cause) + ":"
-		group = l.groups[d.Group]
+		group = g[d.Group]
 	}
 	if group == nil {
 		group = &Group{Cause: d.Cause, Group: d.Group, Sentence: d.Sentence, Suggest: d.Suggest, Oldest: letter.SentAt,
 			Expires: letter.ExpiresAt}
-		l.groups[d.Group] = group
+		g[d.Group] = group
 	}
 	group.Letters++
 	if letter.SentAt.Before(group.Oldest) {
@@ -159,7 +170,7 @@ func (l *listing) keepHead(ctx context.Context) {
 	if l.keepErr != nil {
 		return
 	}
-	l.snapshot.Groups = sorted(l.groups)
+	l.snapshot.Groups = l.groups.Sorted()
 	note, err := json.Marshal(l.snapshot)
 	if err == nil {
 		err = l.Notes.Put(ctx, headKey(l.snapshot.ID), note)
@@ -177,7 +188,7 @@ func (l *listing) end(ctx context.Context, swept error) (Snapshot, error) {
 	l.snapshot.Complete = swept == nil && l.rowErr == nil && l.keepErr == nil
 	l.keepHead(ctx)
 	l.snapshot.Complete = l.snapshot.Complete && l.keepErr == nil
-	l.snapshot.Groups = sorted(l.groups)
+	l.snapshot.Groups = l.groups.Sorted()
 	rowErr := l.rowErr
 	if rowErr != nil {
 		rowErr = fmt.Errorf("show a dead letter: %w", rowErr)
@@ -185,11 +196,11 @@ func (l *listing) end(ctx context.Context, swept error) (Snapshot, error) {
 	return l.snapshot, errors.Join(swept, rowErr, l.keepErr)
 }
 
-// sorted gives groups in the order of Causes, the largest first.
-func sorted(groups map[string]*Group) []Group {
-	out := make([]Group, 0, len(groups))
-	for _, g := range groups {
-		out = append(out, *g)
+// Sorted gives them in the order of Causes, the largest first.
+func (g Groups) Sorted() []Group {
+	out := make([]Group, 0, len(g))
+	for _, group := range g {
+		out = append(out, *group)
 	}
 	causes := Causes()
 	slices.SortFunc(out, func(a, b Group) int {

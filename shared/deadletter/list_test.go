@@ -73,6 +73,37 @@ func inJSONOf(t *testing.T, v any) string {
 	return string(text)
 }
 
+func TestWhatOthersGaveBackInTimeIsNotInTheirHands(t *testing.T) {
+	f := newFixture(t)
+	f.dead(3, func(int) string { return denied })
+	held, err := f.queue.Memory.Receive(t.Context(), time.Minute, time.Second)
+	if err != nil || len(held) != 3 {
+		t.Fatalf("%d letters held, %v", len(held), err)
+	}
+	f.queue.before = func(context.Context, string) error {
+		f.clock.Pass(time.Minute)
+		f.queue.before = nil
+		return nil
+	}
+	f.Concurrency = 1
+	if s, err := f.List(t.Context(), func(Letter) error { return nil }); err != nil || s.Letters != 3 || s.InOtherHands != 0 {
+		t.Errorf("%d listed, %d in other hands, %v", s.Letters, s.InOtherHands, err)
+	}
+}
+
+func TestAListingSaysHowManyItCountedAndDidNotMeet(t *testing.T) {
+	f := newFixture(t)
+	f.dead(5, func(int) string { return denied })
+	f.queue.InFlight, f.queue.extra = 7, 3 // another operator receives them meanwhile
+	s, err := f.List(t.Context(), (&rows{t: t}).add)
+	if err != nil || s.Letters != 5 || s.InOtherHands != 10 || !s.Complete {
+		t.Errorf("listed %+v, %v, want 5, and 10 in other hands", s, err)
+	}
+	if kept, err := f.Snapshot(t.Context(), s.ID); err != nil || kept.InOtherHands != 10 {
+		t.Errorf("kept is %+v, %v", kept, err)
+	}
+}
+
 func TestAListingIsShownAndKept(t *testing.T) {
 	f := newFixture(t)
 	sent := f.clock.Now()
@@ -180,8 +211,9 @@ func TestALongListingIsKeptInPartsWhileItGoesOn(t *testing.T) {
 			}
 		}
 		if shown == 1 {
-			if kept, err := f.Snapshot(t.Context(), ""); err != nil || kept.Complete || kept.Letters != 0 {
-				t.Errorf("at its start it is %+v, %v", kept, err)
+			kept, err := f.Snapshots(t.Context())
+			if err != nil || len(kept) != 1 || kept[0].Complete || kept[0].Letters != 0 {
+				t.Errorf("at its start they are %+v, %v", kept, err)
 			}
 			heads++
 		}
@@ -384,6 +416,34 @@ func TestSnapshotsAreFoundNewestFirst(t *testing.T) {
 			t.Errorf("%q: %v, want ErrNoSnapshot", id, err)
 		}
 	}
+}
+
+func TestAListingThatFoundNothingYetIsNotTheNewest(t *testing.T) {
+	f := newFixture(t)
+	f.queue.Put(withBody("m", "{", f.clock.Now()))
+	listed, err := f.List(t.Context(), func(Letter) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantNewest := func() {
+		t.Helper()
+		if s, err := f.Snapshot(t.Context(), ""); err != nil || s.ID != listed.ID {
+			t.Errorf("the newest is %+v, %v, want %s", s, err, listed.ID)
+		}
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	f.queue.before = func(_ context.Context, call string) error {
+		if call == "receive" {
+			wantNewest()
+			interrupt()
+		}
+		return nil
+	}
+	if _, err := f.List(ctx, func(Letter) error { return nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want an interruption", err)
+	}
+	wantNewest()
 }
 
 func TestADamagedListingIsAnError(t *testing.T) {

@@ -56,6 +56,8 @@ func (r *Review) MoveAll(ctx context.Context, mover queue.Mover, to string, perS
 	audit.Chosen, audit.Counts[ResultDone] = max(move.ToMove, move.Moved), move.Moved
 	if err != nil {
 		err = fmt.Errorf("move all dead letters to %s: %w", to, err)
+	} else {
+		audit.Chosen = move.Moved // the count at the start is an approximation
 	}
 	return audit, r.endAudit(ctx, &audit, err)
 }

@@ -97,8 +97,12 @@ func (s Selection) explicit() bool { return len(s.Messages) > 0 || s.Cause != ""
 
 // Takes says whether a letter is as the selection asks; Messages are not looked at.
 func (s Selection) Takes(l Letter, now time.Time) bool {
-	if s.Cause != "" && l.Diagnosis.Cause != s.Cause || !strings.HasPrefix(l.Diagnosis.Group, s.Group) ||
-		s.OlderThan > 0 && now.Sub(l.SentAt) < s.OlderThan {
+	if s.Cause != "" && l.Diagnosis.Cause != s.Cause || s.OlderThan > 0 && now.Sub(l.SentAt) < s.OlderThan {
+		return false
+	}
+	group := l.Diagnosis.Group // people see it without its cause
+	bare := strings.TrimPrefix(group, string(l.Diagnosis.Cause)+": ")
+	if !strings.HasPrefix(group, s.Group) && !strings.HasPrefix(bare, s.Group) {
 		return false
 	}
 	return s.Journal == "" && s.Code == "" || slices.ContainsFunc(l.Arrivals, func(a Arrival) bool {

@@ -12,8 +12,8 @@ type Snapshot struct {
 	Complete bool `json:"complete"`
 	Letters  int  `json:"letters"`
 	Parts    int  `json:"parts"`
-	// InOtherHands counts messages that were in flight when the listing began: another
-	// operator's, who listed a moment ago or is acting.
+	// InOtherHands counts messages that the queue counted when the listing began, visible or in flight, and that
+	// it did not receive: another operator's, who lists or acts. SQS counts approximately.
 	InOtherHands int     `json:"in_other_hands"`
 	Groups       []Group `json:"groups"`
 	// Unread says of which letters the explanation is incomplete because a store failed: how

@@ -47,7 +47,7 @@ func (r *Review) Snapshots(ctx context.Context) ([]Snapshot, error) {
 	for i, id := range newest {
 		group.Go(func() error {
 			var err error
-			if found[i], err = r.Snapshot(reading, id); errors.Is(err, ErrNoSnapshot) {
+			if found[i], err = r.snapshot(reading, id); errors.Is(err, ErrNoSnapshot) {
 				return nil // removed meanwhile
 			}
 			return err
@@ -81,18 +81,29 @@ func (r *Review) newestSnapshots(ctx context.Context, most int) (newest []string
 	}
 }
 
-// Snapshot gives a listing, complete or not; id "" is the newest. ErrNoSnapshot: there is none.
+// Snapshot gives a listing, complete or not; id "" is the newest that found letters, or found that there are
+// none: one that found nothing because all letters were in other hands, or before it was interrupted, says nothing
+// of them.
+// ErrNoSnapshot: there is none.
 func (r *Review) Snapshot(ctx context.Context, id string) (Snapshot, error) {
-	if id == "" {
-		newest, err := r.newestSnapshots(ctx, 1)
-		if err != nil {
-			return Snapshot{}, err
-		}
-		if len(newest) == 0 {
-			return Snapshot{}, ErrNoSnapshot
-		}
-		id = newest[0]
+	if id != "" {
+		return r.snapshot(ctx, id)
 	}
+	newest, err := r.newestSnapshots(ctx, maxSnapshots)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	for _, id := range newest {
+		s, err := r.snapshot(ctx, id)
+		if errors.Is(err, ErrNoSnapshot) || err == nil && s.Letters == 0 && (s.InOtherHands > 0 || !s.Complete) {
+			continue
+		}
+		return s, err
+	}
+	return Snapshot{}, ErrNoSnapshot
+}
+
+func (r *Review) snapshot(ctx context.Context, id string) (Snapshot, error) {
 	if !snapshotID.MatchString(id) {
 		return Snapshot{}, ErrNoSnapshot
 	}

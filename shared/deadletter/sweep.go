@@ -29,23 +29,16 @@ const (
 	emptyReceives = 3
 )
 
-// swept is what a sweep met.
-type swept struct {
-	seen int // different messages
-	// inOtherHands is how many were in flight when it began.
-	inOtherHands int
-}
-
 // sweep receives each dead letter once and hands it to meet, from up to Concurrency goroutines
 // at once. What meet does not take (it gives false) is given back at the end, whatever ended
 // the sweep: also when ctx ended. It ends when enough says so, or all was seen that could be
 // received when it began. It is refused with ErrDeadLettersMove, before anything is received,
 // where looking would move letters on. With ErrTooMany, MaxLetters were met.
 func (r *Review) sweep(ctx context.Context, enough func() bool,
-	meet func(ctx context.Context, m queue.Received) (taken bool)) (swept, error) {
+	meet func(ctx context.Context, m queue.Received) (taken bool)) error {
 	state, err := r.inspect(ctx)
 	if err != nil {
-		return swept{}, err
+		return err
 	}
 	return r.sweepFrom(ctx, state, enough, meet)
 }
@@ -64,7 +57,7 @@ func (r *Review) inspect(ctx context.Context) (queue.State, error) {
 
 // sweepFrom is sweep for whoever has inspected the queue already.
 func (r *Review) sweepFrom(ctx context.Context, state queue.State, enough func() bool,
-	meet func(ctx context.Context, m queue.Received) (taken bool)) (swept, error) {
+	meet func(ctx context.Context, m queue.Received) (taken bool)) error {
 	s := &sweeper{Review: r, enough: enough, meet: meet, visible: state.Visible, receipts: map[string]string{},
 		met: make(chan queue.Received)}
 	var receivers, meeters sync.WaitGroup
@@ -78,7 +71,7 @@ func (r *Review) sweepFrom(ctx context.Context, state queue.State, enough func()
 	close(s.met)
 	meeters.Wait()
 	s.release(ctx)
-	return swept{seen: min(len(s.receipts), MaxLetters), inOtherHands: state.InFlight}, errors.Join(s.err, ctx.Err())
+	return errors.Join(s.err, ctx.Err())
 }
 
 // sweeper is one sweep.
@@ -92,8 +85,10 @@ type sweeper struct {
 	mu sync.Mutex
 	// receipts has the last receipt of each message that was received, by its id; "" when it was taken.
 	receipts map[string]string
-	over     bool
-	err      error
+	// again counts what was received again since the last message that was not seen before.
+	again int
+	over  bool
+	err   error
 }
 
 // receive receives until the sweep is over.
@@ -132,7 +127,11 @@ func (s *sweeper) note(messages []queue.Received) (news []queue.Received) {
 		}
 		s.receipts[m.ID] = m.Receipt
 	}
-	if len(news) == 0 && len(s.receipts) >= s.visible {
+	if s.again += len(messages); len(news) > 0 {
+		s.again = 0
+	}
+	// The queue may have counted what nobody receives any more: all that was seen came again, and nothing else.
+	if len(news) == 0 && (len(s.receipts) >= s.visible || s.again > len(s.receipts)) {
 		s.over = true
 	}
 	return news

@@ -15,7 +15,8 @@ const pausedFile = "paused"
 
 // Pause lets the stack that runs on a data folder, or will, receive no more messages for its validator.
 func Pause(dir string) error {
-	err := os.WriteFile(filepath.Join(dir, pausedFile), []byte("While this file is here, messages wait in the queue.\n"), 0o600)
+	why := []byte("While this file is here, messages wait in the queue.\n")
+	err := os.WriteFile(filepath.Join(dir, pausedFile), why, 0o600)
 	if err != nil {
 		return fmt.Errorf("pause the validator of %s: %w", dir, err)
 	}

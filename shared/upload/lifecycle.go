@@ -117,6 +117,9 @@ func Delete(at, forget time.Time) Transition {
 		if r.Status == Deleted {
 			return Record{}, ErrNotFound
 		}
+		if r.Status == Pending {
+			r.SettledAt = time.Time{} // of a verdict that was undone
+		}
 		r.Status = Deleted
 		r.DeletedAt, r.ForgetAfter = timeOf(at), timeOf(forget)
 		return r, nil

@@ -201,6 +201,15 @@ func TestATombstoneKeepsTheFactsAndSaysWhenItMayBeForgotten(t *testing.T) {
 	}
 }
 
+func TestATombstoneOfAReopenedUploadHasNoVerdict(t *testing.T) {
+	r := uploadtest.After(upload.Settle(upload.Verdict{Status: upload.Rejected, Version: "v", At: noon,
+		Reason: &upload.Reason{Code: upload.Corrupt, Message: "Broken."}}), upload.Record{ID: someID, Status: upload.Pending})
+	r = uploadtest.After(upload.Delete(noon.Add(time.Hour), noon.Add(2*time.Hour)), uploadtest.After(upload.Reopen(), r))
+	if !r.SettledAt.IsZero() {
+		t.Errorf("its verdict was undone, and it says that it was settled at %s", r.SettledAt)
+	}
+}
+
 func TestAFailureIsKeptInWholeCharactersOfBoundedLength(t *testing.T) {
 	long := strings.Repeat("a", 1999)
 	for in, want := range map[string]string{"": "", "slow": "slow", long + "ab": long + "a", long + "é": long,

@@ -307,7 +307,7 @@ func (d *delivery) validate(ctx context.Context, log *slog.Logger, created arriv
 		if r.Reason != nil {
 			attrs = append(attrs, "code", string(r.Reason.Code), "reason", r.Reason.Message)
 		}
-		if !r.SettledAt.IsZero() {
+		if r.Status != upload.Pending && !r.SettledAt.IsZero() {
 			attrs = append(attrs, "since_accepted_ms", r.SettledAt.Sub(r.CreatedAt).Milliseconds())
 		}
 	}

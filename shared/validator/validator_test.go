@@ -302,6 +302,17 @@ func TestARejectionIsNoFailure(t *testing.T) {
 	}
 }
 
+func TestTheVerdictThatAnOperatorUndidIsNotLoggedAsOne(t *testing.T) {
+	b := newFixture(pipelineFunc(func(_ context.Context, _ upload.Key, v upload.Version) (upload.Outcome, error) {
+		return upload.Outcome{Result: upload.ResultGone, Ref: refNumber(1), Version: v, Record: upload.Record{
+			ID: refNumber(1).ID, Status: upload.Pending, CreatedAt: noon, SettledAt: noon.Add(time.Second)}}, nil
+	}))
+	b.wantFailed(t, t.Context(), []events.SQSMessage{message(t, "m", arrived(1))})
+	if line := b.line(t, "validated"); line["since_accepted_ms"] != nil {
+		t.Errorf("logged as %v", line)
+	}
+}
+
 func TestAFailureThatCannotBeNotedIsStillAFailure(t *testing.T) {
 	one := []events.SQSMessage{message(t, "m", arrived(1))}
 	b := newFixture(all("", errTrouble))

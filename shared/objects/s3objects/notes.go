@@ -52,7 +52,8 @@ func (n *Notes) Get(ctx context.Context, key upload.Key) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.callTimeout)
 	defer cancel()
-	out, err := n.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &n.bucket, Key: aws.String(string(key))})
+	out, err := n.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &n.bucket, Key: aws.String(string(key))},
+		withoutSumQuietly)
 	if err != nil {
 		return nil, translateError(err, fmt.Sprintf("get %q", key))
 	}

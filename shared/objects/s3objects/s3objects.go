@@ -127,16 +127,17 @@ func (s *Store) get(ctx context.Context, key upload.Key, version upload.Version,
 	byteRange string) (*s3.GetObjectOutput, io.ReadCloser, error) {
 	ctx, watch := s.watchStall(ctx)
 	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: aws.String(string(key)),
-		VersionId: optional(version), Range: optional(byteRange)}, func(o *s3.Options) {
-		// A part, and what a form or another service wrote, have no checksum: no line for each.
-		o.DisableLogOutputChecksumValidationSkipped = true
-	})
+		VersionId: optional(version), Range: optional(byteRange)}, withoutSumQuietly)
 	if err != nil {
 		watch.stop()
 		return nil, nil, translateError(err, "get")
 	}
 	return out, watchedBody{watchedReader{out.Body, watch}, out.Body}, nil
 }
+
+// withoutSumQuietly reads what has no checksum without a line on stderr for each object: a part has none, what a form
+// or another service wrote, and whatever a store keeps that computes none.
+func withoutSumQuietly(o *s3.Options) { o.DisableLogOutputChecksumValidationSkipped = true }
 
 // The user metadata of a copy: which quarantine version it was made of, and in which round of
 // the record, if not in the first.
