@@ -1,6 +1,10 @@
 package local
 
 import (
+	"bytes"
+	"io"
+	"net/http"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -23,8 +27,31 @@ func (e Endpoints) setEndpoint(_ string, options any) {
 	case *s3.Options:
 		o.BaseEndpoint = &e.S3
 	case *sqs.Options:
-		o.BaseEndpoint = &e.SQS
+		o.BaseEndpoint, o.HTTPClient = &e.SQS, ownBodies{o.HTTPClient}
 	case *dynamodb.Options:
-		o.BaseEndpoint = &e.DynamoDB
+		o.BaseEndpoint, o.HTTPClient = &e.DynamoDB, ownBodies{o.HTTPClient}
 	}
+}
+
+// ownBodies is the HTTP client of a service whose requests are small. The SDK closes a request's body as soon as an
+// answer begins. A server on this machine may begin before net/http has seen the body's end; then net/http closes the
+// connection, and the messages in an answer that was not read whole stay hidden, though nobody was given them.
+type ownBodies struct {
+	client interface {
+		Do(*http.Request) (*http.Response, error)
+	}
+}
+
+// Do sends a request with a copy of its body, which nobody closes but net/http.
+func (c ownBodies) Do(r *http.Request) (*http.Response, error) {
+	if r.Body == nil {
+		return c.client.Do(r)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r = r.Clone(r.Context())
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return c.client.Do(r)
 }

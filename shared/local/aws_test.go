@@ -1,9 +1,14 @@
 package local_test
 
 import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -27,6 +32,45 @@ func TestTheStackIsCalledWhateverEndpointTheEnvironmentNames(t *testing.T) {
 	} {
 		if aws.ToString(c.got) != c.want {
 			t.Errorf("%s is called at %q, want %s", service, aws.ToString(c.got), c.want)
+		}
+	}
+}
+
+// TestAFastAnswerKeepsItsConnection: one that is closed while an answer is read loses what was received.
+func TestAFastAnswerKeepsItsConnection(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		_, _ = w.Write([]byte("{}"))
+	}))
+	var connections atomic.Int64
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	for name, call := range map[string]func(aws.Config) error{
+		"SQS": func(at aws.Config) error {
+			_, err := sqs.NewFromConfig(at).ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &server.URL})
+			return err
+		},
+		"DynamoDB": func(at aws.Config) error {
+			_, err := dynamodb.NewFromConfig(at).ListTables(t.Context(), &dynamodb.ListTablesInput{})
+			return err
+		},
+	} {
+		connections.Store(0)
+		at := local.Endpoints{Region: "us-east-1", AccessKey: "id", SecretKey: "secret", SQS: server.URL,
+			DynamoDB: server.URL}.AWS()
+		at.HTTPClient = awshttp.NewBuildableClient()
+		for range 500 {
+			if err := call(at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := connections.Load(); n != 1 {
+			t.Errorf("%s: 500 calls needed %d connections", name, n)
 		}
 	}
 }

@@ -17,8 +17,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"hatchery/shared/arrival"
@@ -325,9 +323,7 @@ func (s *Stack) Close(ctx context.Context) error {
 
 func (s *Stack) mapping(handler Function) *mapping.Mapping {
 	e := s.Endpoints()
-	client := sqs.New(sqs.Options{Region: e.Region, BaseEndpoint: aws.String(e.SQS),
-		Credentials: credentials.NewStaticCredentialsProvider(e.AccessKey, e.SecretKey, "")})
-	return &mapping.Mapping{Queue: client, QueueURL: e.QueueURL, QueueARN: s.sqs.QueueARN(Queue), Region: e.Region,
+	return &mapping.Mapping{Queue: sqs.NewFromConfig(e.AWS()), QueueURL: e.QueueURL, QueueARN: s.sqs.QueueARN(Queue), Region: e.Region,
 		BatchSize: batchSize, Concurrency: mappingWorkers, FunctionTimeout: s.o.FunctionTimeout,
 		Handler: mapping.Handler(handler), Paused: s.pauses(), Log: s.o.Log}
 }
