@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -30,38 +29,58 @@ pause stopped, and returns once it runs.`,
 // mappingCommand is a command that changes the event source mapping and says how it is then.
 func mappingCommand(term terminal, use, short, long string, do func(context.Context, mapping) error) *cobra.Command {
 	var f dlqFlags
+	var dryRun bool
 	command := &cobra.Command{
 		Use: use, Short: short, Long: long, Args: noArguments,
 		Example: fmt.Sprintf("  hatchery dlq %s --stack hatchery\n  hatchery dlq %s --data .hatchery", use, use),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if dryRun {
+				do = nil
+			}
 			return changeMapping(cmd.Context(), f, term, use, do)
 		},
 	}
 	f.add(command.Flags())
+	command.Flags().BoolVar(&dryRun, "dry-run", false, "say how it is, and change nothing")
 	return command
 }
 
+// traced does something and leaves a trace of it. It does it also when no trace can be kept: the bucket may be what
+// is down.
+func traced(ctx context.Context, dep *deployment, action deadletter.Action, term terminal, do func() error) error {
+	audit, lost := beginAudit(ctx, dep, deadletter.Audit{Action: action}, term)
+	err := do()
+	if err != nil {
+		audit.Error = err.Error()
+	}
+	if lost == nil {
+		lost = endAudit(ctx, dep, audit, nil)
+	}
+	if lost != nil {
+		fmt.Fprintf(term.err, "no trace of it is kept in the bucket: %v\n", lost)
+	}
+	return err
+}
+
+// changeMapping changes the mapping, or without do only says how it is.
 func changeMapping(ctx context.Context, f dlqFlags, term terminal, use string,
 	do func(context.Context, mapping) error) (err error) {
-	r, err := openReview(ctx, f.deploymentFlags, term)
+	if err := f.check(); err != nil {
+		return err
+	}
+	dep, err := openDeployment(ctx, f.deploymentFlags, term)
 	if err != nil {
 		return err
 	}
-	defer closing(&err, r.deployment.close)
-	m, err := r.deployment.mapping()
+	defer closing(&err, dep.close)
+	m, err := dep.mapping()
 	if err != nil {
 		return err
 	}
-	audit, err := beginAudit(ctx, r.deployment, deadletter.Audit{Action: deadletter.Action(use)}, term)
-	if err != nil {
-		return err
-	}
-	if err := do(ctx, m); err != nil {
-		audit.Error = err.Error()
-		return errors.Join(err, endAudit(ctx, r.deployment, audit, nil))
-	}
-	if err := endAudit(ctx, r.deployment, audit, nil); err != nil {
-		return err
+	if do != nil {
+		if err := traced(ctx, dep, deadletter.Action(use), term, func() error { return do(ctx, m) }); err != nil {
+			return err
+		}
 	}
 	state, err := m.State(ctx)
 	if err != nil {

@@ -62,6 +62,21 @@ func diagnose(e evidence) Diagnosis {
 	})
 }
 
+// unread says why a letter is dead of which not everything could be read. What failed now may be what it died of: the
+// newest attempt tells, whatever keeps the records.
+func unread(e evidence, failed error) Diagnosis {
+	now := fmt.Sprintf("How its upload stands could not be read just now: %s. List again when that is mended.",
+		cut(withoutIDs(failed.Error()), 300))
+	for _, s := range e.arrivals {
+		if t, known := e.attempted(s); known {
+			d := byError(t)
+			d.Sentence += " " + now
+			return d
+		}
+	}
+	return diagnosis(Unknown, "it could not be looked at: "+failed.Error(), now)
+}
+
 // of says why one arrival is dead.
 func (e evidence) of(s standing) Diagnosis {
 	switch {

@@ -16,7 +16,7 @@ import (
 
 // explain says why a message is dead and how its uploads stand: its attempts, the newest alone unless all are asked
 // for, its records, its bytes, and the diagnosis. With an error the letter is explained as far as it could be
-// read; its cause is Unknown then.
+// read: its cause is that of the newest attempt then, or Unknown.
 //
 // ExpiresAt stays zero: a listing, which knows the queue's retention, sets it.
 func (r *Review) explain(ctx context.Context, m queue.Received, all bool) (Letter, error) {
@@ -45,8 +45,7 @@ func (r *Review) explain(ctx context.Context, m queue.Received, all bool) (Lette
 		e.attempt = &kept[len(kept)-1]
 	}
 	if failed != nil {
-		letter.Diagnosis = diagnosis(Unknown, "it could not be looked at: "+failed.Error(), fmt.Sprintf(
-			"Why it died could not be read just now: %s. List again when that is mended.", cut(withoutIDs(failed.Error()), 300)))
+		letter.Diagnosis = unread(e, failed)
 		return letter, fmt.Errorf("explain the dead letter %s: %w", m.ID, failed)
 	}
 	letter.Diagnosis = diagnose(e)

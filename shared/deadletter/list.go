@@ -36,6 +36,9 @@ func (r *Review) List(ctx context.Context, row func(Letter) error) (Snapshot, er
 	if err != nil {
 		return Snapshot{}, err
 	}
+	hurried := *r
+	hurried.Records = &boundedRecords{Records: r.Records, now: r.Now}
+	r = &hurried
 	l := &listing{Review: r, row: row, groups: Groups{},
 		snapshot: Snapshot{ID: r.NewID(), Operator: r.Operator, At: r.Now().UTC(), InOtherHands: state.InFlight}}
 	l.writer = gzip.NewWriter(&l.part)

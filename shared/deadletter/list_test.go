@@ -563,3 +563,34 @@ func BenchmarkAListing(b *testing.B) {
 	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "letters/s")
 	b.ReportMetric(float64(peak)/(1<<20), "MB-peak")
 }
+
+// slowRecords take a time-out to fail.
+type slowRecords struct {
+	*fixture
+	asked atomic.Int64
+}
+
+func (r *slowRecords) Get(context.Context, upload.Ref) (upload.Record, error) {
+	r.asked.Add(1)
+	r.clock.Pass(15 * time.Second)
+	return upload.Record{}, errors.New("operation error DynamoDB: GetItem, exceeded maximum number of attempts")
+}
+
+func TestAStoreThatIsDownHoldsUpNoListingAndTheAttemptsSayWhy(t *testing.T) {
+	f := newFixture(t)
+	for n, created := range f.dead(30, always("")) {
+		ref, _ := f.Layout.ParseQuarantineKey(upload.Key(created.Key))
+		f.attempted(ref.ID, attempts.Attempt{MessageID: fmt.Sprintf("message-%04d", n), Receive: 5, MaxReceives: 5,
+			Began: f.clock.Now(), Ended: f.clock.Now(), Failures: []attempts.Failure{{Key: created.Key,
+				Version: created.VersionID, Error: "get record: " + unavailable, Cause: "x"}}})
+	}
+	slow := &slowRecords{fixture: f}
+	f.Records, f.Concurrency = slow, 1
+	s, err := f.List(t.Context(), func(Letter) error { return nil })
+	if err != nil || s.Letters != 30 || s.Unread != 30 || slow.asked.Load() != 2 {
+		t.Fatalf("%+v, %v, the store was asked %d times", s, err, slow.asked.Load())
+	}
+	if len(s.Groups) != 1 || s.Groups[0].Cause != Unreachable || !strings.Contains(s.Groups[0].Sentence, "just now") {
+		t.Errorf("groups %+v", s.Groups)
+	}
+}
