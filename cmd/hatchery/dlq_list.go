@@ -23,7 +23,7 @@ const firstRows = 20
 type listFlags struct {
 	dlqFlags
 	selectionFlags
-	all, again, snapshots, discarded bool
+	all, again, snapshots, discarded, actions bool
 }
 
 func dlqListCommand(term terminal) *cobra.Command {
@@ -58,6 +58,7 @@ It exits 0 when there are none, 1 when some wait.`,
 	command.Flags().BoolVar(&f.again, "again", false, "read the newest listing again, and receive nothing")
 	command.Flags().BoolVar(&f.snapshots, "snapshots", false, "list the listings that are kept, newest first")
 	command.Flags().BoolVar(&f.discarded, "discarded", false, "list the letters that were discarded")
+	command.Flags().BoolVar(&f.actions, "actions", false, "list who did what, newest first")
 	return command
 }
 
@@ -76,6 +77,8 @@ func listLetters(ctx context.Context, f listFlags, term terminal) (err error) {
 		return dlqError(r.printSnapshots(ctx, f, term))
 	case f.discarded:
 		return dlqError(r.printDiscarded(ctx, f, term))
+	case f.actions:
+		return dlqError(r.printActions(ctx, f, term))
 	}
 	rows := &letterRows{out: term.out, flags: f, now: r.Now, groups: deadletter.Groups{}}
 	row := func(l deadletter.Letter) error {
@@ -276,47 +279,4 @@ func suggested(action deadletter.Action, chosen string, where deploymentFlags) s
 		command += wordsWanted
 	}
 	return command
-}
-
-func (r *review) printSnapshots(ctx context.Context, f listFlags, term terminal) error {
-	all, err := r.Snapshots(ctx)
-	if err != nil {
-		return err
-	}
-	if f.json {
-		for _, s := range all {
-			if err := json.NewEncoder(term.out).Encode(map[string]deadletter.Snapshot{"snapshot": s}); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	w := tabwriter.NewWriter(term.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "LISTING\tAT\tLETTERS\tBY")
-	for _, s := range all {
-		letters := grouped(int64(s.Letters))
-		if !s.Complete {
-			letters += " so far"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.ID, s.At.UTC().Format(time.RFC3339), letters, safe(s.Operator))
-	}
-	return w.Flush()
-}
-
-func (r *review) printDiscarded(ctx context.Context, f listFlags, term terminal) error {
-	if !f.json {
-		fmt.Fprintf(term.out, "%-36s  %-20s  %-11s  %s\n", "MESSAGE", "DISCARDED", "CAUSE", "BY, AND WHY")
-	}
-	return r.Discarded(ctx, func(d deadletter.DiscardedLetter) error {
-		if f.json {
-			return json.NewEncoder(term.out).Encode(d)
-		}
-		why := d.DiscardedBy + ": " + d.Reason
-		if !d.RestoredAt.IsZero() {
-			why = fmt.Sprintf("restored at %s by %s; before: %s", d.RestoredAt.UTC().Format(time.RFC3339), d.RestoredBy, why)
-		}
-		_, err := fmt.Fprintf(term.out, "%-36s  %-20s  %-11s  %s\n", safe(d.MessageID),
-			d.DiscardedAt.UTC().Format(time.RFC3339), d.Diagnosis.Cause, safe(why))
-		return err
-	})
 }

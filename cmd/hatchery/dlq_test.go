@@ -232,6 +232,10 @@ func TestAPersonPutsDeadLettersRight(t *testing.T) {
 		t.Errorf("restored is %+v", m)
 	}
 	does(exitNo, "restore", g.poison, "--yes")
+	if out := does(exitDone, "ls", "--actions"); !strings.Contains(out, "1 of 1") || !strings.Contains(out, "a test") ||
+		strings.Index(out, "  restore  ") > strings.Index(out, "  discard  ") {
+		t.Errorf("done was\n%s", out)
+	}
 	does(exitDone, "redrive", "--all", "--yes")
 	if m := g.takeMessages(1)[0]; !strings.Contains(aws.ToString(m.Body), "another") {
 		t.Errorf("moved is %+v", m)

@@ -76,3 +76,23 @@ func (r *Review) eachNote(ctx context.Context, prefix string, some func(keys []u
 		cursor = page.Next
 	}
 }
+
+// Audits gives the last n actions, newest first.
+func (r *Review) Audits(ctx context.Context, n int) ([]Audit, error) {
+	var last []upload.Key
+	err := r.eachNote(ctx, auditPrefix, func(keys []upload.Key) error {
+		last = append(last, keys...)
+		last = slices.Clone(last[max(0, len(last)-n):])
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	audits := make([]Audit, len(last))
+	for i, key := range last {
+		if err := r.getNote(ctx, key, &audits[len(last)-1-i]); err != nil {
+			return nil, err
+		}
+	}
+	return audits, nil
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"hatchery/shared/deadletter"
+)
+
+func (r *review) printSnapshots(ctx context.Context, f listFlags, term terminal) error {
+	all, err := r.Snapshots(ctx)
+	if err != nil {
+		return err
+	}
+	if f.json {
+		for _, s := range all {
+			if err := json.NewEncoder(term.out).Encode(map[string]deadletter.Snapshot{"snapshot": s}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	w := tabwriter.NewWriter(term.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "LISTING\tAT\tLETTERS\tBY")
+	for _, s := range all {
+		letters := grouped(int64(s.Letters))
+		if !s.Complete {
+			letters += " so far"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.ID, s.At.UTC().Format(time.RFC3339), letters, safe(s.Operator))
+	}
+	return w.Flush()
+}
+
+func (r *review) printDiscarded(ctx context.Context, f listFlags, term terminal) error {
+	if !f.json {
+		fmt.Fprintf(term.out, "%-36s  %-20s  %-11s  %s\n", "MESSAGE", "DISCARDED", "CAUSE", "BY, AND WHY")
+	}
+	return r.Discarded(ctx, func(d deadletter.DiscardedLetter) error {
+		if f.json {
+			return json.NewEncoder(term.out).Encode(d)
+		}
+		why := d.DiscardedBy + ": " + d.Reason
+		if !d.RestoredAt.IsZero() {
+			why = fmt.Sprintf("restored at %s by %s; before: %s", d.RestoredAt.UTC().Format(time.RFC3339), d.RestoredBy, why)
+		}
+		_, err := fmt.Fprintf(term.out, "%-36s  %-20s  %-11s  %s\n", safe(d.MessageID),
+			d.DiscardedAt.UTC().Format(time.RFC3339), d.Diagnosis.Cause, safe(why))
+		return err
+	})
+}
+
+// maxActions is how many actions are listed.
+const maxActions = 50
+
+// printActions prints who did what, recheck and reject of one upload included.
+func (r *review) printActions(ctx context.Context, f listFlags, term terminal) error {
+	all, err := r.Audits(ctx, maxActions)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(term.out, 0, 0, 2, ' ', 0)
+	if !f.json {
+		fmt.Fprintln(w, "RUN\tAT\tACTION\tDONE\tBY, AND WHY")
+	}
+	for _, a := range all {
+		if f.json {
+			if err := json.NewEncoder(term.out).Encode(map[string]deadletter.Audit{"audit": a}); err != nil {
+				return err
+			}
+			continue
+		}
+		done := fmt.Sprintf("%s of %s", grouped(int64(a.Counts[deadletter.ResultDone])), grouped(int64(a.Chosen)))
+		if a.Ended.IsZero() {
+			done += ", not ended"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", safe(a.ID), a.Began.UTC().Format(time.RFC3339), safe(string(a.Action)), done,
+			safe(strings.TrimSuffix(a.Operator+": "+a.Reason, ": ")))
+	}
+	return w.Flush()
+}
