@@ -52,7 +52,7 @@ type reviewed struct {
 
 func startReviewed(t testing.TB, store string) *reviewed {
 	t.Helper()
-	d := &reviewed{t: t, program: devProgram(t), data: filepath.Join(t.TempDir(), "data"), store: store}
+	d := &reviewed{t: t, program: hatcheryProgram(t), data: filepath.Join(t.TempDir(), "data"), store: store}
 	env := d.start()
 	at, err := local.Running(t.Context(), d.data)
 	check(t, err)
@@ -62,8 +62,7 @@ func startReviewed(t testing.TB, store string) *reviewed {
 	d.openRecords(at)
 	d.parts = pipeline.New(d.settings, pipeline.Dependencies{AWS: at.AWS(), S3: pipeline.S3Client(at.AWS()),
 		Records: d.records, BugoutRequests: 4, Log: slog.New(slog.DiscardHandler)})
-	d.dead, err = d.parts.Queue().DeadLetterQueue(t.Context())
-	check(t, err)
+	d.dead = sqsqueue.New(sqs.NewFromConfig(at.AWS(), func(o *sqs.Options) { o.RetryMaxAttempts = 1 }), at.DeadLetterURL)
 	return d
 }
 
@@ -90,7 +89,7 @@ func (d *reviewed) start() map[string]string {
 	d.data, d.queueURL = ready.Data, ready.Env["HATCHERY_QUEUE_URL"]
 	at, err := local.Running(d.t.Context(), d.data)
 	check(d.t, err)
-	d.queues = sqs.NewFromConfig(at.AWS())
+	d.queues = sqs.NewFromConfig(at.AWS(), func(o *sqs.Options) { o.RetryMaxAttempts = 1 })
 	_, err = d.queues.SetQueueAttributes(d.t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &d.queueURL,
 		Attributes: map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:` + local.Region +
 			`:000000000000:` + local.DeadLetters + `","maxReceiveCount":"1"}`}})

@@ -323,7 +323,7 @@ func (s *Stack) Close(ctx context.Context) error {
 
 func (s *Stack) mapping(handler Function) *mapping.Mapping {
 	e := s.Endpoints()
-	return &mapping.Mapping{Queue: sqs.NewFromConfig(e.AWS()), QueueURL: e.QueueURL, QueueARN: s.sqs.QueueARN(Queue), Region: e.Region,
-		BatchSize: batchSize, Concurrency: mappingWorkers, FunctionTimeout: s.o.FunctionTimeout,
-		Handler: mapping.Handler(handler), Paused: s.pauses(), Log: s.o.Log}
+	return &mapping.Mapping{Queue: sqs.NewFromConfig(e.AWS()), QueueURL: e.QueueURL,
+		QueueARN: s.sqs.QueueARN(Queue), Region: e.Region, BatchSize: batchSize, Concurrency: mappingWorkers,
+		FunctionTimeout: s.o.FunctionTimeout, Handler: mapping.Handler(handler), Paused: s.pauses(), Log: s.o.Log}
 }
