@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -99,7 +100,7 @@ type listed struct {
 
 // folder lists what lies below a folder, whose name is empty or ends in a slash.
 func (l *lister) folder(ctx context.Context, name string) error {
-	entries, err := os.ReadDir(l.g.layout.object(l.bucket, name))
+	names, err := l.names(name)
 	if isAbsent(err) {
 		return nil // removed meanwhile
 	}
@@ -107,14 +108,17 @@ func (l *lister) folder(ctx context.Context, name string) error {
 		return err
 	}
 	// A folder sorts as the keys in it do: with its slash.
-	keys := make([]string, 0, len(entries))
-	for _, entry := range entries {
-		key := name + entry.Name()
+	keys := make([]string, 0, len(names))
+	for _, file := range names {
+		key := name + file
+		info, err := os.Lstat(l.g.layout.object(l.bucket, key))
 		switch {
-		case isStaging(key):
-		case entry.IsDir():
+		case isAbsent(err) || isStaging(key):
+		case err != nil:
+			return err
+		case info.IsDir():
 			keys = append(keys, key+"/")
-		case entry.Type().IsRegular():
+		case info.Mode().IsRegular():
 			keys = append(keys, key)
 		}
 	}
@@ -128,6 +132,29 @@ func (l *lister) folder(ctx context.Context, name string) error {
 		}
 	}
 	return nil
+}
+
+// names gives the names in a folder below which there may be keys with the prefix. Most lists are of one key, and its
+// folder may hold thousands.
+func (l *lister) names(folder string) ([]string, error) {
+	path := l.g.layout.object(l.bucket, folder)
+	begins, above := strings.CutPrefix(l.prefix, folder)
+	if !above { // the folder itself is within the prefix
+		begins = ""
+	}
+	next, _, deeper := strings.Cut(begins, "/")
+	if deeper && next != "" && next != "." && filepath.IsLocal(next) {
+		if _, err := os.Lstat(filepath.Join(path, next)); err == nil || isAbsent(err) {
+			return []string{next}, nil
+		}
+	}
+	dir, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close() //nolint:errcheck // nothing was written that could be lost
+	names, err := dir.Readdirnames(-1)
+	return slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, next) }), err
 }
 
 // entry lists one key, or one folder and what is below it.

@@ -101,6 +101,35 @@ func TestAListingOfVersionsIsTheSameInPagesOfEverySize(t *testing.T) {
 	}
 }
 
+func TestAListingOfVersionsHasAllThatBeginsWithItsPrefixAndNothingElse(t *testing.T) {
+	in, _ := places()
+	keys := []string{"prefix/a", "prefix/ab", "prefix/abc/x", "prefix/abc/y/z", "prefix/b", "prefixed"}
+	for _, name := range keys {
+		put(t, in(name), name)
+	}
+	for _, prefix := range []string{"prefix", "prefix/", "prefix/a", "prefix/ab", "prefix/abc", "prefix/abc/", "prefix/abc/x",
+		"prefix/abc/y/z", "prefix/abc/y/zz", "prefix/c", "prefix/none/x", "prefix/a/x", "prefix//a", "prefix/./a",
+		"prefix/../prefix/a", "prefix/abc/../../../", "prefixed/",
+		"prefix/" + strings.Repeat("x", 300) + "/a"} {
+		var want []string
+		for _, name := range keys {
+			if strings.HasPrefix(name, prefix) {
+				want = append(want, in(name))
+			}
+		}
+		slices.Sort(want)
+		var got []string
+		lines, _ := listVersions(t, in(prefix), 1000)
+		for _, l := range lines {
+			key, _, _ := strings.Cut(l, " ")
+			got = append(got, key)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q lists %q, want %q", prefix, got, want)
+		}
+	}
+}
+
 func TestAListingOfVersionsGoesOnAfterWhatIsNotThereAnyMore(t *testing.T) {
 	in, _ := places()
 	a, b := in("going/a"), in("going/b")
