@@ -29,10 +29,10 @@ func TestTheDeployedStack(t *testing.T) {
 	t.Run("lost messages are sent again", func(t *testing.T) { reconcilesLostMessages(t, s) })
 	t.Run("other clients", func(t *testing.T) { otherClients(t, s) })
 	t.Run("nothing else became a dead letter", func(t *testing.T) { check(t, s.noDeadLetters(t.Context())) })
-	t.Run("every statement of every role is needed", func(t *testing.T) { needsEveryStatement(t, s) })
-	t.Run("every action of the policies for people is needed", func(t *testing.T) { peopleNeedEveryAction(t, s) })
 	t.Run("people on call use hatchery", func(t *testing.T) { peopleOnCall(t, s) })
 	t.Run("a thousand dead letters", func(t *testing.T) { thousandDeadLetters(t, s) })
+	t.Run("every statement of every role is needed", func(t *testing.T) { needsEveryStatement(t, s) })
+	t.Run("every action of the policies for people is needed", func(t *testing.T) { peopleNeedEveryAction(t, s) })
 	t.Run("every role is refused what is not its own", func(t *testing.T) { refusesWhatIsNotTheirs(t, s) })
 	t.Run("the stack is deleted, and nothing is left", func(t *testing.T) { takesDown(t, s) })
 }
