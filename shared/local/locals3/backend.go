@@ -34,6 +34,7 @@ type guarded struct {
 	layout     layout
 	attributes *attributes
 	locks      keyLocks
+	folders    folders
 	undo       *undoLog
 	stuck      atomic.Pointer[error] // why a change could not be undone; nothing is changed any more
 	// arrived is told of each new version, after the locks are released and before the client has its answer.

@@ -134,8 +134,7 @@ func (l *lister) folder(ctx context.Context, name string) error {
 	return nil
 }
 
-// names gives the names in a folder below which there may be keys with the prefix. Most lists are of one key, and its
-// folder may hold thousands.
+// names gives the names in a folder below which there may be keys with the prefix; they are not to be changed.
 func (l *lister) names(folder string) ([]string, error) {
 	path := l.g.layout.object(l.bucket, folder)
 	begins, above := strings.CutPrefix(l.prefix, folder)
@@ -148,13 +147,13 @@ func (l *lister) names(folder string) ([]string, error) {
 			return []string{next}, nil
 		}
 	}
-	dir, err := os.Open(path)
-	if err != nil {
-		return nil, err
+	names, err := l.g.folders.names(path)
+	from, _ := slices.BinarySearch(names, next)
+	to := from
+	for to < len(names) && strings.HasPrefix(names[to], next) {
+		to++
 	}
-	defer dir.Close() //nolint:errcheck // nothing was written that could be lost
-	names, err := dir.Readdirnames(-1)
-	return slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, next) }), err
+	return names[from:to], err
 }
 
 // entry lists one key, or one folder and what is below it.
