@@ -191,6 +191,7 @@ func peopleAct(t *testing.T, acts, rechecks onCall, p *patients, took gotRights)
 		{acts, "dlq redrive", []string{"dlq", "redrive", "--yes", p.lost[0].MessageID}, ending{0, "1 done"}},
 		{acts, "dlq reject", []string{"dlq", "reject", "--yes", why, p.message(2)}, ending{0, "1 done"}},
 		{acts, "dlq discard", []string{"dlq", "discard", "--yes", why, p.poison[0].MessageID}, ending{0, "1 done"}},
+		{acts, "dlq ls --actions", []string{"dlq", "ls", "--actions"}, ending{0, "1 of 1"}},
 		{acts, "dlq ls --discarded", []string{"dlq", "ls", "--discarded"}, ending{0, p.poison[0].MessageID}},
 		{acts, "dlq restore", []string{"dlq", "restore", "--yes", p.poison[0].MessageID}, ending{0, "1 done"}},
 		{acts, "dlq pause", []string{"dlq", "pause"}, ending{0, "Disabled"}},

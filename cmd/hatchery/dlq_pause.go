@@ -65,20 +65,17 @@ func traced(ctx context.Context, dep *deployment, action deadletter.Action, term
 // changeMapping changes the mapping, or without do only says how it is.
 func changeMapping(ctx context.Context, f dlqFlags, term terminal, use string,
 	do func(context.Context, mapping) error) (err error) {
-	if err := f.check(); err != nil {
-		return err
-	}
-	dep, err := openDeployment(ctx, f.deploymentFlags, term)
+	r, err := openReview(ctx, f.deploymentFlags, term)
 	if err != nil {
 		return err
 	}
-	defer closing(&err, dep.close)
-	m, err := dep.mapping()
+	defer closing(&err, r.deployment.close)
+	m, err := r.deployment.mapping()
 	if err != nil {
 		return err
 	}
 	if do != nil {
-		if err := traced(ctx, dep, deadletter.Action(use), term, func() error { return do(ctx, m) }); err != nil {
+		if err := traced(ctx, r.deployment, deadletter.Action(use), term, func() error { return do(ctx, m) }); err != nil {
 			return err
 		}
 	}
