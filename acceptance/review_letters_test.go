@@ -250,10 +250,6 @@ func (g *graveyard) deaths() []death {
 		_, err := g.queues.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &g.queueURL, MessageBody: &body})
 		return body, err
 	}
-	settled := func(_ upload.Ref, c arrival.Created) error {
-		_, err := g.parts.Uploads.Validate(t.Context(), upload.Key(c.Key), upload.Version(c.VersionID))
-		return err
-	}
 	healthy := g.judge(func(*upload.Pipeline) {})
 	down := g.judge(storeDown) // it tries again as long as there is time
 	const downTime = 1600 * time.Millisecond
@@ -265,7 +261,7 @@ func (g *graveyard) deaths() []death {
 	hangs.Concurrency = 10
 	hasty := g.judge(func(*upload.Pipeline) {})
 	hasty.Margin, hasty.ReadRate = 1, 1
-	return []death{
+	return append(g.overtaken(picture, text, fails), []death{
 		{name: "the record store is not there", want: deadletter.Unreachable, count: 70, message: picture, judge: down,
 			time: downTime},
 		{name: "the bucket answers 503", want: deadletter.Unreachable, count: 100, message: picture,
@@ -278,10 +274,6 @@ func (g *graveyard) deaths() []death {
 		{name: "the function never ends", want: deadletter.Crashed, count: 60, message: picture, judge: hangs, hangs: hung},
 		{name: "the validator panics", want: deadletter.Crashed, count: 20, message: picture,
 			judge: g.judge(func(p *upload.Pipeline) { p.Records = panicking{g.records} })},
-		{name: "its bytes are removed", want: deadletter.Lost, count: 80, message: picture, judge: fails,
-			then: func(_ upload.Ref, c arrival.Created) error {
-				return objects.Remove(t.Context(), upload.Key(c.Key), upload.Version(c.VersionID))
-			}},
 		{name: "it is no notification", want: deadletter.Poison, count: 80, judge: healthy,
 			message: func(n int) (string, error) { return send(fmt.Sprintf("{%d", n)) }},
 		{name: "it is about another bucket", want: deadletter.Foreign, count: 60, judge: healthy,
@@ -294,14 +286,28 @@ func (g *graveyard) deaths() []death {
 		{name: "no validator ever starts", want: deadletter.Unknown, count: 40, message: picture},
 		{name: "stored, and nobody can be told", want: deadletter.Unfinished, count: 60, message: picture, judge: busDown},
 		{name: "rejected, and nobody can be told", want: deadletter.Unfinished, count: 20, message: text, text: true, judge: busDown},
+	}...)
+}
+
+// overtaken are messages with which nothing is left to do, or nothing can be done, once they are dead.
+func (g *graveyard) overtaken(picture, text func(int) (string, error), fails *validator.Validator) []death {
+	settled := func(_ upload.Ref, c arrival.Created) error {
+		_, err := g.parts.Uploads.Validate(g.t.Context(), upload.Key(c.Key), upload.Version(c.VersionID))
+		return err
+	}
+	deleted := func(ref upload.Ref, _ arrival.Created) error {
+		_, err := g.parts.Uploads.Delete(g.t.Context(), ref)
+		return err
+	}
+	removed := func(_ upload.Ref, c arrival.Created) error {
+		return g.parts.Objects.Remove(g.t.Context(), upload.Key(c.Key), upload.Version(c.VersionID))
+	}
+	return []death{
+		{name: "its bytes are removed", want: deadletter.Lost, count: 80, message: picture, judge: fails, then: removed},
 		{name: "stored since by another message", want: deadletter.Obsolete, count: 60, message: picture, judge: fails,
 			then: settled},
-		{name: "rejected since by another message", want: deadletter.Obsolete, count: 30, message: text, text: true, judge: fails,
-			then: settled},
-		{name: deletedSince, want: deadletter.Obsolete, count: 40, message: picture, judge: fails,
-			then: func(ref upload.Ref, _ arrival.Created) error {
-				_, err := g.parts.Uploads.Delete(t.Context(), ref)
-				return err
-			}},
+		{name: "rejected since by another message", want: deadletter.Obsolete, count: 30, message: text, text: true,
+			judge: fails, then: settled},
+		{name: deletedSince, want: deadletter.Obsolete, count: 40, message: picture, judge: fails, then: deleted},
 	}
 }

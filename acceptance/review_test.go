@@ -446,29 +446,44 @@ func (o *desk) account() {
 	if want := o.kills - 1; killed != want { // a listing has no audit
 		o.t.Errorf("%d audits tell of an interruption, want %d", killed, want)
 	}
+	for _, l := range o.letters {
+		o.traced(l, notes, traced[l.id])
+	}
+	o.tellFates()
+}
+
+// traced: one action was done to a message, and its notes say which, and whose it was. done is what the audits that
+// came to their end say.
+func (o *desk) traced(l *letter, notes kept, done map[deadletter.Action]bool) {
+	o.t.Helper()
+	if len(o.did[l.id]) != 1 {
+		o.t.Errorf("%s: to message %s was done %v", l.death.name, l.id, o.did[l.id])
+		return
+	}
+	action := o.did[l.id][0]
+	// Where the audit of a killed run does not tell it, the note about the message does, and whose it was.
+	i, d := notes.intents[l.id], notes.discarded[l.id]
+	run := cmp.Or(i.Run, d.Run)
+	if !done[action] && notes.audits[run].Operator == "" {
+		o.t.Errorf("%s: nothing says who did %s to message %s", l.death.name, action, l.id)
+	}
+	if action == deadletter.Discard && (d.Body != l.body || d.RestoredAt.IsZero() == slices.Contains(o.restored, l.id)) {
+		o.t.Errorf("%s: message %s is kept as %+v", l.death.name, l.id, d)
+	}
+	if action != deadletter.Discard && (i.Action != action || i.DoneAt.IsZero() || d.Body != "") {
+		o.t.Errorf("%s: %s is noted as %+v, %+v", l.death.name, l.id, i, d)
+	}
+}
+
+// tellFates logs what became of the letters, and holds the end of each upload against what was chosen for it.
+func (o *desk) tellFates() {
+	o.t.Helper()
 	fates := map[*death]map[string]int{}
 	for _, l := range o.letters {
-		if len(o.did[l.id]) != 1 {
-			o.t.Errorf("%s: to message %s was done %v", l.death.name, l.id, o.did[l.id])
-			continue
-		}
-		action := o.did[l.id][0]
-		// Where the audit of a killed run does not tell it, the note about the message does, and whose it was.
-		i, d := notes.intents[l.id], notes.discarded[l.id]
-		run := cmp.Or(i.Run, d.Run)
-		if !traced[l.id][action] && notes.audits[run].Operator == "" {
-			o.t.Errorf("%s: nothing says who did %s to message %s", l.death.name, action, l.id)
-		}
-		if action == deadletter.Discard && (d.Body != l.body || d.RestoredAt.IsZero() == slices.Contains(o.restored, l.id)) {
-			o.t.Errorf("%s: message %s is kept as %+v", l.death.name, l.id, d)
-		}
-		if action != deadletter.Discard && (i.Action != action || i.DoneAt.IsZero() || d.Body != "") {
-			o.t.Errorf("%s: %s is noted as %+v, %+v", l.death.name, l.id, i, d)
-		}
 		if fates[l.death] == nil {
 			fates[l.death] = map[string]int{}
 		}
-		fate := string(action)
+		fate := fmt.Sprint(o.did[l.id])
 		if slices.Contains(o.restored, l.id) {
 			fate += ", restore"
 		}
