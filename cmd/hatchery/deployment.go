@@ -75,17 +75,18 @@ func addDeploymentFlags(flags textFlags, f *deploymentFlags) {
 }
 
 // command is a further command on the same deployment, to be shown and typed.
-func (f deploymentFlags) command(rest string) string {
-	switch {
-	case f.stack != "":
-		rest += " --stack " + shellWord(f.stack)
-	case f.data != "":
-		rest += " --data " + shellWord(f.data)
+func (f deploymentFlags) command(rest string) string { return "hatchery " + rest + f.words() }
+
+// words are the flags with which another command is about the same deployment.
+func (f deploymentFlags) words() string {
+	var b strings.Builder
+	for _, flag := range []struct{ name, value string }{{"stack", f.stack}, {"data", f.data}, {"records", f.records},
+		{"url", f.bugout.url}, {"application", f.bugout.application}, {"token-file", f.bugout.tokenFile}} {
+		if flag.value != "" {
+			fmt.Fprintf(&b, " --%s %s", flag.name, shellWord(flag.value))
+		}
 	}
-	if f.records != "" && f.records != config.RecordsSQLite {
-		rest += " --records " + f.records
-	}
-	return "hatchery " + rest
+	return b.String()
 }
 
 // check looks at the flags alone.

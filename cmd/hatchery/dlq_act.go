@@ -169,14 +169,8 @@ func actOnLetters(ctx context.Context, action deadletter.Action, f actFlags, mes
 		return err
 	}
 	defer closing(&err, r.deployment.close)
-	plan, err := r.Plan(ctx, action, f.snapshot, chosen)
-	if err != nil {
-		return dlqError(err)
-	}
-	if err := f.say(plan, r.Now(), term); err != nil {
-		return system(err)
-	}
-	if goesOn, err := f.goOn(plan, term); !goesOn {
+	plan, goesOn, err := r.planned(ctx, action, f, chosen, term)
+	if !goesOn {
 		return err
 	}
 	printer := &resultPrinter{term: term, json: f.json, action: action}
@@ -201,15 +195,33 @@ func checkReason(action deadletter.Action, reason string) error {
 	return nil
 }
 
+// planned plans an action, says what it would do, and asks. Unless it goes on, the error is what the command ends with.
+func (r *review) planned(ctx context.Context, action deadletter.Action, f actFlags, chosen deadletter.Selection,
+	term terminal) (_ deadletter.Plan, goesOn bool, _ error) {
+	plan, err := r.Plan(ctx, action, f.snapshot, chosen)
+	if err != nil {
+		return plan, false, dlqError(err)
+	}
+	if err := f.say(plan, r.Now(), term); err != nil {
+		return plan, false, system(err)
+	}
+	goesOn, err = f.goOn(plan, term)
+	return plan, goesOn, err
+}
+
 // goOn says whether to act on a plan, and else with what the command ends.
 func (f actFlags) goOn(plan deadletter.Plan, term terminal) (bool, error) {
+	question := fmt.Sprintf("%s %s?", plan.Action, countOf(len(plan.Chosen), "message"))
+	if f.probe {
+		question = "redrive one of them, and wait for its verdict?"
+	}
 	switch {
 	case len(plan.Chosen) == 0 && len(plan.NotEligible) > 0:
 		return false, &exitError{code: exitNo}
 	case len(plan.Chosen) == 0 || f.dryRun:
 		return false, nil
 	}
-	err := confirm(term, fmt.Sprintf("%s %s?", plan.Action, countOf(len(plan.Chosen), "message")), f.yes)
+	err := confirm(term, question, f.yes)
 	return err == nil, err
 }
 

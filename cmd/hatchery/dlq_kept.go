@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"hatchery/shared/deadletter"
 )
@@ -31,7 +30,7 @@ func (r *review) printSnapshots(ctx context.Context, f listFlags, term terminal)
 		if !s.Complete {
 			letters += " so far"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.ID, s.At.UTC().Format(time.RFC3339), letters, safe(s.Operator))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.ID, stamp(s.At), letters, safe(s.Operator))
 	}
 	return w.Flush()
 }
@@ -46,10 +45,10 @@ func (r *review) printDiscarded(ctx context.Context, f listFlags, term terminal)
 		}
 		why := d.DiscardedBy + ": " + d.Reason
 		if !d.RestoredAt.IsZero() {
-			why = fmt.Sprintf("restored at %s by %s; before: %s", d.RestoredAt.UTC().Format(time.RFC3339), d.RestoredBy, why)
+			why = fmt.Sprintf("restored at %s by %s; before: %s", stamp(d.RestoredAt), d.RestoredBy, why)
 		}
 		_, err := fmt.Fprintf(term.out, "%-36s  %-20s  %-11s  %s\n", safe(d.MessageID),
-			d.DiscardedAt.UTC().Format(time.RFC3339), d.Diagnosis.Cause, safe(why))
+			stamp(d.DiscardedAt), d.Diagnosis.Cause, safe(why))
 		return err
 	})
 }
@@ -78,7 +77,7 @@ func (r *review) printActions(ctx context.Context, f listFlags, term terminal) e
 		if a.Ended.IsZero() {
 			done += ", not ended"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", safe(a.ID), a.Began.UTC().Format(time.RFC3339), safe(string(a.Action)), done,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", safe(a.ID), stamp(a.Began), safe(string(a.Action)), done,
 			safe(strings.TrimSuffix(a.Operator+": "+a.Reason, ": ")))
 	}
 	return w.Flush()

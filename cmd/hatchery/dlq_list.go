@@ -233,7 +233,7 @@ func (p *letterRows) end(s deadletter.Snapshot) error {
 	if n := p.printed + p.more; n < s.Letters {
 		letters = fmt.Sprintf("%s of %s", grouped(int64(n)), letters)
 	}
-	fmt.Fprintf(p.out, "%s, listed at %s by %s: listing %s.\n", letters, s.At.UTC().Format(time.RFC3339), safe(s.Operator),
+	fmt.Fprintf(p.out, "%s, listed at %s by %s: listing %s.\n", letters, stamp(s.At), safe(s.Operator),
 		s.ID)
 	if s.InOtherHands > 0 {
 		fmt.Fprintf(p.out, "%s more in other hands: somebody lists or acts just now, or did a moment ago. "+

@@ -26,18 +26,8 @@ func probeLetter(ctx context.Context, f actFlags, messages []string, term termin
 		return err
 	}
 	defer closing(&err, r.deployment.close)
-	plan, err := r.Plan(ctx, deadletter.Redrive, f.snapshot, chosen)
-	if err != nil {
-		return dlqError(err)
-	}
-	if err := f.say(plan, r.Now(), term); err != nil {
-		return system(err)
-	}
-	if len(plan.Chosen) == 0 || f.dryRun {
-		_, err := f.goOn(plan, term)
-		return err
-	}
-	if err := confirm(term, "redrive one of them, and wait for its verdict?", f.yes); err != nil {
+	plan, goesOn, err := r.planned(ctx, deadletter.Redrive, f, chosen, term)
+	if !goesOn {
 		return err
 	}
 	fmt.Fprintf(term.err, "Waiting for its verdict, for %v at most.\n", probeWait)

@@ -83,7 +83,6 @@ func printLetter(out io.Writer, l deadletter.Letter, now time.Time, where deploy
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "%s\t%s\n", name, safe(fmt.Sprintf(format, args...)))
 	}
-	stamp := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 	line("message", "%s", l.MessageID)
 	line("sent", "%s, %s ago; gone in %s", stamp(l.SentAt), age(now.Sub(l.SentAt)), age(l.ExpiresAt.Sub(now)))
 	if l.Redrives > 0 {

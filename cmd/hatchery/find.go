@@ -127,15 +127,3 @@ func mustFind(ctx context.Context, dep *deployment, name uploadName, term termin
 	}
 	return record, nil
 }
-
-// words are the flags with which another command is about the same deployment.
-func (f deploymentFlags) words() string {
-	var b strings.Builder
-	for _, flag := range []struct{ name, value string }{{"stack", f.stack}, {"data", f.data}, {"records", f.records},
-		{"url", f.bugout.url}, {"application", f.bugout.application}, {"token-file", f.bugout.tokenFile}} {
-		if flag.value != "" {
-			fmt.Fprintf(&b, " --%s %s", flag.name, shellWord(flag.value))
-		}
-	}
-	return b.String()
-}

@@ -14,6 +14,7 @@ import (
 	"hatchery/shared/arrival"
 	"hatchery/shared/deadletter"
 	"hatchery/shared/queue"
+	"hatchery/shared/reconcile"
 	"hatchery/shared/upload"
 )
 
@@ -164,7 +165,7 @@ func recheckNow(ctx context.Context, f recheckFlags, names []uploadName, chosen 
 			return &exitError{exitNo, fmt.Errorf("no upload was rejected as %s in that time", chosen.code)}
 		}
 	}
-	r := rechecker{deployment: dep, out: term.out, json: f.json}
+	r := rechecker{deployment: dep, to: dep.Reconciler(), out: term.out, json: f.json}
 	if f.dryRun {
 		return r.all(ctx, refs, r.wouldBe)
 	}
@@ -216,6 +217,7 @@ type rechecked struct {
 // rechecker has uploads judged again, or says what would come of it.
 type rechecker struct {
 	*deployment
+	to      *reconcile.Reconciler // which knows where messages go, and of which bucket they are
 	out     io.Writer
 	json    bool
 	results []deadletter.Result
@@ -312,13 +314,12 @@ func (r *rechecker) sendAgain(ctx context.Context, record upload.Record) recheck
 
 // send sends the message of one version, with all the tries of a first one.
 func (r *rechecker) send(ctx context.Context, left upload.ObjectVersion) error {
-	to := r.Reconciler()
-	body, err := arrival.Again(arrival.Created{Time: left.At, Region: to.Region, Bucket: to.Bucket, Key: string(left.Key),
-		VersionID: string(left.Version), Size: left.Size})
+	body, err := arrival.Again(arrival.Created{Time: left.At, Region: r.to.Region, Bucket: r.to.Bucket,
+		Key: string(left.Key), VersionID: string(left.Version), Size: left.Size})
 	if err != nil {
 		return err
 	}
-	return to.Queue.Send(ctx, queue.Message{Body: string(body)})
+	return r.to.Queue.Send(ctx, queue.Message{Body: string(body)})
 }
 
 // wouldBe says what recheck would come to.

@@ -136,9 +136,11 @@ func (d *deployment) known(ctx context.Context, record upload.Record) (knownUplo
 		k.Versions = append(k.Versions, knownVersion{Where: inFiles, Version: v.Version, Size: v.Size, At: v.At,
 			Served: record.Status == upload.Stored && v.Version == record.ServedVersion})
 	}
-	if k.Attempts, err = attemptsAt(ctx, d.Notes, record.ID); err != nil {
+	noted, err := attemptsAt(ctx, d.Notes, record.ID)
+	if err != nil {
 		return k, err
 	}
+	k.Attempts = append(k.Attempts, noted...)
 	letters, err := d.lettersOf(ctx, record.ID)
 	k.Letters = append(k.Letters, letters...)
 	return k, err
@@ -147,19 +149,12 @@ func (d *deployment) known(ctx context.Context, record upload.Record) (knownUplo
 // versionsOf lists the versions of one key, oldest first.
 func versionsOf(ctx context.Context, objects upload.Inventory, key upload.Key) ([]upload.ObjectVersion, error) {
 	var all []upload.ObjectVersion
-	for cursor := upload.Cursor(""); ; {
-		page, err := objects.ListVersions(ctx, string(key), cursor, upload.MaxPage)
-		if err != nil {
-			return nil, fmt.Errorf("list the versions of object %q: %w", key, err)
-		}
-		all = append(all, page.Versions...)
-		if cursor = page.Next; cursor == "" {
-			break
-		}
-	}
-	all = slices.DeleteFunc(all, func(v upload.ObjectVersion) bool { return v.Key != key })
+	err := upload.EachVersion(ctx, objects, key, upload.MaxPage, func(v upload.ObjectVersion) bool {
+		all = append(all, v)
+		return true
+	})
 	slices.Reverse(all)
-	return all, nil
+	return all, err
 }
 
 // maxAttempts bounds what is read of an upload's attempts: a message leaves attempts.Last of them.
@@ -167,27 +162,9 @@ const maxAttempts = 200
 
 // attemptsAt reads what validators noted at an upload's messages, oldest first.
 func attemptsAt(ctx context.Context, notes upload.Notes, id upload.ID) ([]attempts.Attempt, error) {
-	all := []attempts.Attempt{}
-	page, err := notes.List(ctx, attempts.Prefix+string(id)+"/", "", maxAttempts)
-	if err != nil {
-		return all, fmt.Errorf("list what validators noted: %w", err)
-	}
-	for _, key := range page.Keys {
-		note, err := notes.Get(ctx, key)
-		if errors.Is(err, upload.ErrGone) {
-			continue // its time was over
-		}
-		var a attempts.Attempt
-		if err == nil {
-			a, err = attempts.Parse(note)
-		}
-		if err != nil {
-			return all, fmt.Errorf("read note %q: %w", key, err)
-		}
-		all = append(all, a)
-	}
+	all, err := attempts.List(ctx, notes, attempts.Prefix+string(id)+"/", maxAttempts)
 	slices.SortStableFunc(all, func(a, b attempts.Attempt) int { return a.Began.Compare(b.Began) })
-	return all, nil
+	return all, err
 }
 
 // lettersOf gives the dead letters of an upload that the newest listing has, explained afresh.

@@ -7,7 +7,9 @@
 package attempts
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -66,6 +68,46 @@ func Folder(id upload.ID, message string) string {
 
 // Marshal gives the note's bytes.
 func (a Attempt) Marshal() ([]byte, error) { return json.Marshal(a) }
+
+// Notes is what attempts are read from.
+type Notes interface {
+	Get(ctx context.Context, key upload.Key) ([]byte, error)
+	List(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (upload.NotesPage, error)
+}
+
+// Read reads one attempt. upload.ErrGone: there is none (any more).
+func Read(ctx context.Context, notes Notes, key upload.Key) (Attempt, error) {
+	note, err := notes.Get(ctx, key)
+	if err != nil {
+		return Attempt{}, fmt.Errorf("get the attempt %q: %w", key, err)
+	}
+	a, err := Parse(note)
+	if err != nil {
+		return Attempt{}, fmt.Errorf("%w: %q", err, key)
+	}
+	return a, nil
+}
+
+// List reads the first attempts whose keys begin with folder, at most limit of them, in the order of their keys. One
+// that is removed meanwhile is left out.
+func List(ctx context.Context, notes Notes, folder string, limit int) ([]Attempt, error) {
+	page, err := notes.List(ctx, folder, "", limit)
+	if err != nil {
+		return nil, fmt.Errorf("list the attempts %q: %w", folder, err)
+	}
+	var all []Attempt
+	for _, key := range page.Keys {
+		a, err := Read(ctx, notes, key)
+		if errors.Is(err, upload.ErrGone) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
 
 // Parse reads a note's bytes.
 func Parse(note []byte) (Attempt, error) {

@@ -100,24 +100,16 @@ func (r *Review) stand(ctx context.Context, s *standing, ref upload.Ref) (found 
 
 // bytes says where the version of an arrival is. One without a version is about any of its upload.
 func (r *Review) bytes(ctx context.Context, s standing, ref upload.Ref) (Bytes, error) {
-	others := false
-	for cursor := upload.Cursor(""); ; {
-		page, err := r.Objects.ListVersions(ctx, string(s.Key), cursor, upload.MaxPage)
-		if err != nil {
-			return "", fmt.Errorf("list versions of object %q: %w", s.Key, err)
-		}
-		for _, v := range page.Versions {
-			switch {
-			case v.Key != s.Key:
-			case s.Version == "" || v.Version == s.Version:
-				return BytesInQuarantine, nil
-			default:
-				others = true
-			}
-		}
-		if cursor = page.Next; cursor == "" {
-			break
-		}
+	here, others := false, false
+	err := upload.EachVersion(ctx, r.Objects, s.Key, upload.MaxPage, func(v upload.ObjectVersion) bool {
+		here, others = s.Version == "" || v.Version == s.Version, true
+		return !here
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case here:
+		return BytesInQuarantine, nil
 	}
 	to := r.Layout.FilesKey(ref)
 	copied, err := r.Objects.Stat(ctx, to)
@@ -139,7 +131,7 @@ func (r *Review) attempts(ctx context.Context, id upload.ID, message string, all
 		return r.allAttempts(ctx, attempts.Folder(id, message))
 	}
 	for n := r.MaxReceives; n > max(r.MaxReceives-attempts.Last, 0); n-- {
-		a, err := r.attempt(ctx, attempts.Key(id, message, n))
+		a, err := attempts.Read(ctx, r.Notes, attempts.Key(id, message, n))
 		if errors.Is(err, upload.ErrGone) {
 			continue
 		}
@@ -153,33 +145,8 @@ func (r *Review) attempts(ctx context.Context, id upload.ID, message string, all
 	return kept[max(len(kept)-1, 0):], err
 }
 
-func (r *Review) allAttempts(ctx context.Context, folder string) (kept []attempts.Attempt, _ error) {
-	page, err := r.Notes.List(ctx, folder, "", upload.MaxPage) // far more than a queue allows receptions
-	if err != nil {
-		return nil, fmt.Errorf("list the attempts %q: %w", folder, err)
-	}
-	for _, key := range page.Keys {
-		a, err := r.attempt(ctx, key)
-		if errors.Is(err, upload.ErrGone) {
-			continue // its life is over
-		}
-		if err != nil {
-			return nil, err
-		}
-		kept = append(kept, a)
-	}
+func (r *Review) allAttempts(ctx context.Context, folder string) ([]attempts.Attempt, error) {
+	kept, err := attempts.List(ctx, r.Notes, folder, upload.MaxPage) // far more than a queue allows receptions
 	slices.SortFunc(kept, func(a, b attempts.Attempt) int { return a.Receive - b.Receive })
-	return kept, nil
-}
-
-func (r *Review) attempt(ctx context.Context, key upload.Key) (attempts.Attempt, error) {
-	note, err := r.Notes.Get(ctx, key)
-	if err != nil {
-		return attempts.Attempt{}, fmt.Errorf("get the attempt %q: %w", key, err)
-	}
-	a, err := attempts.Parse(note)
-	if err != nil {
-		return attempts.Attempt{}, fmt.Errorf("%w: %q", err, key)
-	}
-	return a, nil
+	return kept, err
 }

@@ -369,7 +369,7 @@ func TestARowThatCannotBeShownEndsTheListing(t *testing.T) {
 func TestNothingIsListedWhereDeadLettersMove(t *testing.T) {
 	f := newFixture(t)
 	f.queue.DeadLetters = f.queue.Memory
-	if s, err := f.List(t.Context(), nil); !errors.Is(err, ErrDeadLettersMove) || len(f.notes.Keys()) > 0 {
+	if s, err := f.List(t.Context(), nil); !errors.Is(err, queue.ErrDeadLettersMove) || len(f.notes.Keys()) > 0 {
 		t.Errorf("%+v, %v, kept %v", s, err, f.notes.Keys())
 	}
 }

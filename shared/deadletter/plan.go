@@ -34,7 +34,7 @@ func (r *Review) Plan(ctx context.Context, action Action, snapshotID string, s S
 	named := newNamed(s.Messages)
 	now := r.Now()
 	err = r.Letters(ctx, snapshot, func(l Letter) error {
-		if !named.Takes(l) || !s.Takes(l, now) {
+		if !named.takes(l) || !s.Takes(l, now) {
 			return nil
 		}
 		why := notEligible(action, l)
@@ -68,8 +68,8 @@ func newNamed(ids []string) named {
 	return n
 }
 
-// Takes says whether a letter, or an upload of it, is named; no names at all take every letter.
-func (n named) Takes(l Letter) bool {
+// takes says whether a letter, or an upload of it, is named; no names at all take every letter.
+func (n named) takes(l Letter) bool {
 	taken := len(n) == 0
 	met := func(id string) {
 		if _, found := n[id]; found {

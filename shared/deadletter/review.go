@@ -21,7 +21,7 @@ type Queue interface {
 // Objects is what a review asks of the bucket: where an upload's bytes are, never what they are.
 type Objects interface {
 	Stat(ctx context.Context, key upload.Key) (upload.Copy, error)
-	ListVersions(ctx context.Context, prefix string, cursor upload.Cursor, limit int) (upload.InventoryPage, error)
+	upload.Inventory
 }
 
 // Records is what a review reads of the record store.
@@ -65,9 +65,6 @@ type Review struct {
 	NewID func() string
 	Log   *slog.Logger
 }
-
-// ErrDeadLettersMove is queue.ErrDeadLettersMove: listing would move letters on.
-var ErrDeadLettersMove = queue.ErrDeadLettersMove
 
 // Why something cannot be done as it was asked.
 var (

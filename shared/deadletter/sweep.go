@@ -32,7 +32,7 @@ const (
 // sweep receives each dead letter once and hands it to meet, from up to Concurrency goroutines
 // at once. What meet does not take (it gives false) is given back at the end, whatever ended
 // the sweep: also when ctx ended. It ends when enough says so, or all was seen that could be
-// received when it began. It is refused with ErrDeadLettersMove, before anything is received,
+// received when it began. It is refused with queue.ErrDeadLettersMove, before anything is received,
 // where looking would move letters on. With ErrTooMany, MaxLetters were met.
 func (r *Review) sweep(ctx context.Context, enough func() bool,
 	meet func(ctx context.Context, m queue.Received) (taken bool)) error {
@@ -50,7 +50,7 @@ func (r *Review) inspect(ctx context.Context) (queue.State, error) {
 	case err != nil:
 		return queue.State{}, fmt.Errorf("count the dead letters: %w", err)
 	case state.DeadLetters != nil:
-		return queue.State{}, ErrDeadLettersMove
+		return queue.State{}, queue.ErrDeadLettersMove
 	}
 	return state, nil
 }

@@ -72,8 +72,8 @@ func TestASweepIsRefusedBeforeAnythingIsReceivedWhereDeadLettersMove(t *testing.
 	f.fill(1)
 	f.queue.DeadLetters = &queuetest.Memory{}
 	err := f.sweep(t.Context(), never, func(context.Context, queue.Received) bool { return false })
-	if !errors.Is(err, ErrDeadLettersMove) || f.queue.received.Load() > 0 {
-		t.Errorf("%v after %d receives, want ErrDeadLettersMove after none", err, f.queue.received.Load())
+	if !errors.Is(err, queue.ErrDeadLettersMove) || f.queue.received.Load() > 0 {
+		t.Errorf("%v after %d receives, want queue.ErrDeadLettersMove after none", err, f.queue.received.Load())
 	}
 }
 

@@ -120,20 +120,5 @@ func (x *run) versions(ctx context.Context, key upload.Key) ([]upload.ObjectVers
 
 // eachVersion yields the versions of exactly one key, newest first, until yield is false.
 func (x *run) eachVersion(ctx context.Context, key upload.Key, yield func(upload.ObjectVersion) bool) error {
-	for cursor := upload.Cursor(""); ; {
-		page, err := x.Inventory.ListVersions(ctx, string(key), cursor, min(x.Limits.Versions, upload.MaxPage))
-		if err != nil {
-			return fmt.Errorf("list versions of object %q: %w", key, err)
-		}
-		for _, v := range page.Versions {
-			// Keys come in order: those that merely begin alike follow.
-			if v.Key != key || !yield(v) {
-				return nil
-			}
-		}
-		if page.Next == "" {
-			return nil
-		}
-		cursor = page.Next
-	}
+	return upload.EachVersion(ctx, x.Inventory, key, min(x.Limits.Versions, upload.MaxPage), yield)
 }

@@ -153,8 +153,13 @@ func Adopt(v Verdict) Transition {
 	}}
 }
 
-// maxFailureBytes bounds the message of a failure that a record keeps.
+// maxFailureBytes bounds the text of a failure that is kept.
 const maxFailureBytes = 2000
+
+// FailureText is the text of a failure as it is kept: its beginning, without half a character at its end.
+func FailureText(text string) string {
+	return strings.ToValidUTF8(text[:min(len(text), maxFailureBytes)], "")
+}
 
 // CountFailure counts one more failure of a pending record and keeps the last one,
 // its message cut to 2,000 bytes. Any other record stays as it is.
@@ -163,8 +168,7 @@ func CountFailure(f Failure) Transition {
 		if r.Status != Pending {
 			return r, nil
 		}
-		kept := Failure{At: timeOf(f.At), Message: f.Message[:min(len(f.Message), maxFailureBytes)]}
-		kept.Message = strings.ToValidUTF8(kept.Message, "") // nor half a character at its end
+		kept := Failure{At: timeOf(f.At), Message: FailureText(f.Message)}
 		r.Failures, r.LastFailure = r.Failures+1, &kept
 		return r, nil
 	}}

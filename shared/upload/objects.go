@@ -2,6 +2,7 @@ package upload
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"time"
 )
@@ -52,6 +53,27 @@ type Inventory interface {
 	// limit is 1 to MaxPage, a page may hold fewer and have a next one, and the
 	// list need not be of one moment. ErrBadCursor as with records.
 	ListVersions(ctx context.Context, prefix string, cursor Cursor, limit int) (InventoryPage, error)
+}
+
+// EachVersion yields the versions of exactly one key, newest first, until yield is false. It asks for
+// pages of limit versions, 1 to MaxPage.
+func EachVersion(ctx context.Context, inventory Inventory, key Key, limit int, yield func(ObjectVersion) bool) error {
+	for cursor := Cursor(""); ; {
+		page, err := inventory.ListVersions(ctx, string(key), cursor, limit)
+		if err != nil {
+			return fmt.Errorf("list versions of object %q: %w", key, err)
+		}
+		for _, v := range page.Versions {
+			// Keys come in order: those that merely begin alike follow.
+			if v.Key != key || !yield(v) {
+				return nil
+			}
+		}
+		if page.Next == "" {
+			return nil
+		}
+		cursor = page.Next
+	}
 }
 
 // InventoryPage is part of an inventory.

@@ -106,21 +106,17 @@ func (p *Pipeline) toReject(ctx context.Context, a arrived) (arrived, int64, err
 
 // left finds one version in quarantine; version "" is the newest, also below a delete marker.
 // It lists, and reads nothing: operators may not. ErrGone: there is none.
-func (p *Pipeline) left(ctx context.Context, key Key, version Version) (ObjectVersion, error) {
-	for cursor := Cursor(""); ; {
-		page, err := p.Objects.ListVersions(ctx, string(key), cursor, MaxPage)
-		if err != nil {
-			return ObjectVersion{}, fmt.Errorf("list versions of object %q: %w", key, err)
+func (p *Pipeline) left(ctx context.Context, key Key, version Version) (found ObjectVersion, _ error) {
+	err := EachVersion(ctx, p.Objects, key, MaxPage, func(v ObjectVersion) bool {
+		if version == "" || v.Version == version {
+			found = v
 		}
-		for _, v := range page.Versions {
-			if v.Key == key && (version == "" || v.Version == version) {
-				return v, nil
-			}
-		}
-		if cursor = page.Next; cursor == "" {
-			return ObjectVersion{}, fmt.Errorf("look for object %q version %q: %w", key, version, ErrGone)
-		}
+		return found.Key == ""
+	})
+	if err == nil && found.Key == "" {
+		err = fmt.Errorf("look for object %q version %q: %w", key, version, ErrGone)
 	}
+	return found, err
 }
 
 // CheckWords says what is wrong with an operator's words for an uploader, as an ErrWords.

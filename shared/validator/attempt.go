@@ -3,7 +3,6 @@ package validator
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,8 +16,6 @@ const (
 	attemptTime = time.Second
 	// answerTime is left free before the deadline: who misses it fails the whole batch.
 	answerTime = 250 * time.Millisecond
-	// maxText bounds the texts of a failure, in bytes.
-	maxText = 2000
 )
 
 // keepBegun notes that the last receptions have begun: those of the whole batch beforehand, because a message that
@@ -49,7 +46,7 @@ func (d *delivery) keepEnded(ctx context.Context) {
 	d.attempt.Ended = d.Now().UTC()
 	for _, f := range d.failures[:min(len(d.failures), attempts.MaxFailures)] {
 		d.attempt.Failures = append(d.attempt.Failures, attempts.Failure{Key: f.key, Version: f.version,
-			UploadID: f.ref.ID, Error: cut(f.err.Error()), Cause: cut(causeOf(f.err))})
+			UploadID: f.ref.ID, Error: upload.FailureText(f.err.Error()), Cause: upload.FailureText(causeOf(f.err))})
 	}
 	ctx, cancel := d.attemptContext(ctx)
 	defer cancel()
@@ -95,6 +92,3 @@ func (d *delivery) firstUpload() upload.ID {
 	}
 	return ""
 }
-
-// cut bounds a text, and leaves no half character at its end.
-func cut(text string) string { return strings.ToValidUTF8(text[:min(len(text), maxText)], "") }
