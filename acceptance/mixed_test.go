@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -106,8 +107,9 @@ func thousandDeadLetters(t *testing.T, s *stack) {
 	step("they are listed as what they are", looks.listsMixed)
 	step("two people redrive, and each letter goes once", acts.redriveTogether)
 	step("the others are put right", acts.putsMixedRight)
-	step("some discards are taken back", acts.restoresSome)
-	step("each is accounted for", acts.accountsForMixed)
+	cameBack := 0
+	step("some discards are taken back", func(t *testing.T) { cameBack = acts.restoresSome(t) })
+	step("each is accounted for", func(t *testing.T) { acts.accountsForMixed(t, cameBack) })
 }
 
 // mixedDie lets validators fail on all of the letters, each as often as the queue allows.
@@ -254,6 +256,31 @@ func done(t *testing.T, printed string) int {
 	return last.Audit.Counts[deadletter.ResultDone]
 }
 
+// isKilled types an action that is killed with SIGKILL after so many letters, and lets what it held come back.
+func (p onCall) isKilled(t *testing.T, letters int, args ...string) {
+	t.Helper()
+	env, _ := p.logIn(t)
+	full := append([]string{hatcheryProgram(t)}, p.at(append([]string{"dlq"}, append(args, "--yes", "--json")...))...)
+	told := len(resultsIn(t, runAndKill(t, command{env: env, args: full}, letters)))
+	held, free := 0, time.Now()
+	eventually(t, 30*time.Second, "what the killed one held is there again", func() (bool, string) {
+		out, err := p.queues.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &p.dead,
+			AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameApproximateNumberOfMessagesNotVisible}})
+		if err != nil {
+			return false, err.Error()
+		}
+		hidden, err := strconv.Atoi(out.Attributes["ApproximateNumberOfMessagesNotVisible"])
+		check(t, err)
+		if hidden > 0 {
+			held, free = max(held, hidden), time.Now()
+			check(t, p.server.cmd.Process.Signal(syscall.SIGUSR1))
+		}
+		// A receive that the killed one had begun goes on for a second, and may take some once more.
+		return time.Since(free) > 2*time.Second, fmt.Sprint(hidden)
+	})
+	t.Logf("%s was killed after it had told of %d letters; it held %d", args[0], told, held)
+}
+
 // redriveTogether: two people redrive the same letters at the same time.
 func (p onCall) redriveTogether(t *testing.T) {
 	var together sync.WaitGroup
@@ -288,7 +315,7 @@ func (p onCall) redriveTogether(t *testing.T) {
 	}
 }
 
-// putsMixedRight does what ls suggests with each of the other causes.
+// putsMixedRight does what ls suggests with each of the other causes. Each action is killed in its middle, and run again.
 func (p onCall) putsMixedRight(t *testing.T) {
 	for _, m := range mixed[1:] {
 		args := []string{"discard", "--reason", "a thousand"}
@@ -298,7 +325,9 @@ func (p onCall) putsMixedRight(t *testing.T) {
 		case deadletter.Lost:
 			args = []string{"reject", "--reason", "Lost on our side: please upload it again."}
 		}
-		if did := p.does(t, 0, append(args, "--cause", string(m.cause))...); did != m.letters {
+		args = append(args, "--cause", string(m.cause))
+		p.isKilled(t, m.letters/3, args...)
+		if did := p.does(t, 0, args...); did != m.letters {
 			t.Errorf("%s %s: %d letters, want %d", args[0], m.cause, did, m.letters)
 		}
 	}
@@ -310,7 +339,8 @@ func (p onCall) putsMixedRight(t *testing.T) {
 const restored = 10
 
 // restoresSome: what is restored is handled again. The obsolete have nothing left to do, and the poison comes back.
-func (p onCall) restoresSome(t *testing.T) {
+func (p onCall) restoresSome(t *testing.T) (cameBack int) {
+	t.Helper()
 	taken := map[deadletter.Cause]int{}
 	ids := []string{"restore"}
 	for _, d := range p.discarded(t) {
@@ -320,23 +350,27 @@ func (p onCall) restoresSome(t *testing.T) {
 			ids = append(ids, d.MessageID)
 		}
 	}
-	if did := p.does(t, 0, ids...); did != 2*restored {
-		t.Errorf("%d were restored, want %d", did, 2*restored)
+	p.isKilled(t, restored/2, ids...)
+	for range 2 { // what was restored is so, and is not sent again
+		if did := p.does(t, 0, ids...); did != 2*restored {
+			t.Errorf("%d were restored, want %d", did, 2*restored)
+		}
 	}
-	if did := p.does(t, 1, ids...); did != 0 {
-		t.Errorf("%d were restored a second time", did)
-	}
-	p.haveDied(t, restored)
-	for _, l := range p.lists(t) {
+	check(t, p.drained(t.Context(), p.queue))
+	back := p.lists(t)
+	for _, l := range back {
 		if l.Diagnosis.Cause != deadletter.Poison || l.Redrives != 1 {
 			t.Errorf("restored, it came back as %s, redriven %d times", l.Diagnosis.Cause, l.Redrives)
 		}
 	}
-	if did := p.does(t, 0, "discard", "--cause", "poison", "--reason", "again"); did != restored {
-		t.Errorf("%d were discarded again, want %d", did, restored)
+	if len(back) < restored || len(back) > restored+lettersAtOnce {
+		t.Errorf("%d came back, want %d, and those that were sent twice, in the middle of a kill", len(back), restored)
 	}
-	check(t, p.drained(t.Context(), p.queue))
+	if did := p.does(t, 0, "discard", "--cause", "poison", "--reason", "again"); did != len(back) {
+		t.Errorf("%d were discarded again, want %d", did, len(back))
+	}
 	check(t, p.drained(t.Context(), p.dead))
+	return len(back)
 }
 
 // discarded gives what `dlq ls --discarded` lists.
@@ -354,7 +388,9 @@ func (p onCall) discarded(t *testing.T) []deadletter.DiscardedLetter {
 }
 
 // accountsForMixed: every upload is where it should be, no bytes wait, and what was discarded is kept with who did it.
-func (p onCall) accountsForMixed(t *testing.T) {
+// cameBack is how much poison was discarded twice.
+func (p onCall) accountsForMixed(t *testing.T, cameBack int) {
+	t.Helper()
 	for _, m := range mixed {
 		if m.status == "" {
 			continue
@@ -375,7 +411,7 @@ func (p onCall) accountsForMixed(t *testing.T) {
 		}
 	}
 	if want := (map[deadletter.Cause]int{deadletter.Obsolete: lettersOf(deadletter.Obsolete),
-		deadletter.Poison:  lettersOf(deadletter.Poison) + restored,
+		deadletter.Poison:  lettersOf(deadletter.Poison) + cameBack,
 		deadletter.Foreign: lettersOf(deadletter.Foreign)}); !maps.Equal(kept, want) {
 		t.Errorf("kept are the discarded letters %v, want %v", kept, want)
 	}

@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"os/exec"
 	"path/filepath"
@@ -230,29 +229,41 @@ func (d *reviewed) types(code int, args ...string) []string {
 func (d *reviewed) typesAndIsKilled(n int, args ...string) {
 	d.t.Helper()
 	d.kills++
-	full := d.args(args...)
-	within, cancel := context.WithTimeout(d.t.Context(), 2*time.Minute)
+	runAndKill(d.t, command{args: d.args(args...)}, n)
+}
+
+// runAndKill runs a command and kills it with SIGKILL after n lines that tell what became of something. It gives all
+// lines that the command printed.
+func runAndKill(t testing.TB, c command, n int) (printed []string) {
+	t.Helper()
+	within, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(within, full[0], full[1:]...)
-	cmd.Env = bareEnvironment(d.t)
+	cmd := exec.CommandContext(within, c.args[0], c.args[1:]...)
+	if cmd.Env = c.env; cmd.Env == nil {
+		cmd.Env = bareEnvironment(t)
+	}
 	ownGroup(cmd)
 	out, err := cmd.StdoutPipe()
-	check(d.t, err)
-	check(d.t, cmd.Start())
+	check(t, err)
+	check(t, cmd.Start())
 	lines, results := bufio.NewScanner(out), 0
 	lines.Buffer(nil, 1<<20)
 	for results < n && lines.Scan() {
+		printed = append(printed, lines.Text())
 		if isResult(lines.Bytes()) {
 			results++
 		}
 	}
-	check(d.t, syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL))
-	_, _ = io.Copy(io.Discard, out)
+	check(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL))
+	for lines.Scan() {
+		printed = append(printed, lines.Text())
+	}
 	_ = cmd.Wait()
 	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if !status.Signaled() || results < n {
-		d.t.Fatalf("%q ended by itself after %d results: it was to be killed after %d", args, results, n)
+		t.Fatalf("%q ended by itself after %d results: it was to be killed after %d", c.args, results, n)
 	}
+	return printed
 }
 
 // isResult tells the lines about one letter or upload from those about a plan, a listing or an audit.

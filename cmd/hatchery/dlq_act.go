@@ -311,11 +311,11 @@ func dlqRestoreCommand(term terminal) *cobra.Command {
 		Use:   "restore MESSAGE…",
 		Short: "Take a discard back: send the message to the validator's queue",
 		Long: `Restore sends messages that were discarded to the validator's queue, from what the discard
-kept in the bucket. hatchery dlq ls --discarded lists those. One that was restored already is
-left alone.
+kept in the bucket. hatchery dlq ls --discarded lists those. One that was restored already
+is not sent again.
 
-It exits 0 when all were sent, 1 when some were left alone, and 3 when another system
-failed, for one of them too.`,
+It exits 0 when all were sent, now or before, 1 when one was never discarded, and 3 when
+another system failed, for one of them too.`,
 		Example: `  hatchery dlq restore --stack hatchery 5f0c1a52-7b1f-4b7e-9d6e-0f6f2a1f3b11`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {

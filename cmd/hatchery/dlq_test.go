@@ -231,7 +231,7 @@ func TestAPersonPutsDeadLettersRight(t *testing.T) {
 	if m := g.takeMessages(1)[0]; !strings.HasPrefix(aws.ToString(m.Body), "no notification") {
 		t.Errorf("restored is %+v", m)
 	}
-	does(exitNo, "restore", g.poison, "--yes")
+	does(exitDone, "restore", g.poison, "--yes")
 	if out := does(exitDone, "ls", "--actions"); !strings.Contains(out, "1 of 1") || !strings.Contains(out, "a test") ||
 		strings.Index(out, "  restore  ") > strings.Index(out, "  discard  ") {
 		t.Errorf("done was\n%s", out)

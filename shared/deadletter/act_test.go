@@ -214,7 +214,7 @@ func TestARestoredMessageIsSentOnceAndSaidToBe(t *testing.T) {
 	if a, err = w.review("carol", nil).Restore(t.Context(), []string{id}, deadletter.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	wantResult(t, a, id, deadletter.ResultSkipped, "restored at 2026-07-01T12:00:00Z by bob")
+	wantResult(t, a, id, deadletter.ResultDone, "restored at 2026-07-01T12:00:00Z by bob")
 	if len(w.source.Messages()) != 1 {
 		t.Error("it was sent twice")
 	}
@@ -229,13 +229,13 @@ func TestADiscardThatIsRunAgainKeepsThatItsLetterWasRestored(t *testing.T) {
 	g.before = g.kill
 	_, _ = w.review("alice", g).Act(t.Context(), p, actOptions)
 	w.clock.Pass(time.Hour)
-	for _, want := range []string{deadletter.ResultDone, deadletter.ResultSkipped} {
+	for _, detail := range []string{"", "restored at 2026-07-01T13:00:00Z by bob"} {
 		a, err := w.review("bob", nil).Restore(t.Context(), []string{id}, deadletter.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantResult(t, a, id, want, "")
-		if want == deadletter.ResultDone {
+		wantResult(t, a, id, deadletter.ResultDone, detail)
+		if detail == "" {
 			wantResult(t, w.carry(t, p), id, deadletter.ResultDone, "")
 		}
 	}

@@ -16,7 +16,7 @@ import (
 var messageID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
 
 // Restore sends messages that were discarded to the validator's queue, by their ids, and notes that. One that was
-// restored before is skipped. A crash between the two has it sent twice, which is harmless.
+// restored before is done, and is not sent again. A crash between the two has it sent twice, which is harmless.
 //
 // Its errors are as those of Act.
 func (r *Review) Restore(ctx context.Context, ids []string, o Options) (Audit, error) {
@@ -66,7 +66,7 @@ func (x *run) restoreOne(ctx context.Context, id string) {
 	case err != nil:
 		err = begun(ctx, err)
 	case !saved.RestoredAt.IsZero():
-		err = skipped(fmt.Sprintf("restored at %s by %s", saved.RestoredAt.Format(time.RFC3339), saved.RestoredBy))
+		result.Detail = fmt.Sprintf("restored at %s by %s", saved.RestoredAt.Format(time.RFC3339), saved.RestoredBy)
 	default:
 		err = x.sendSaved(ctx, saved)
 	}
