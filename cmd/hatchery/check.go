@@ -95,6 +95,8 @@ type checked struct {
 	Height      int64  `json:"height"`
 	Size        int64  `json:"size"`
 	SHA256      string `json:"sha256"`
+
+	corrected string // the extension that it would be stored under, where its name has that of another type
 }
 
 func (c *checker) run(ctx context.Context, args []string) error {
@@ -196,6 +198,9 @@ func (c *checker) judge(ctx context.Context, path string) (checked, error) {
 		return result, nil
 	}
 	result.Allowed = true
+	if facts.Extension != extension {
+		result.corrected = facts.Extension
+	}
 	return result, nil
 }
 
@@ -210,8 +215,12 @@ func (c *checker) print(r checked) error {
 	}
 	var err error
 	if r.Allowed {
-		_, err = fmt.Fprintf(c.out, "allowed  %s  %s, %d x %d, %s bytes\n", shown(r.File), r.ContentType, r.Width,
-			r.Height, grouped(r.Size))
+		stored := ""
+		if r.corrected != "" {
+			stored = "; would be stored as ." + r.corrected
+		}
+		_, err = fmt.Fprintf(c.out, "allowed  %s  %s, %d x %d, %s bytes%s\n", shown(r.File), r.ContentType, r.Width,
+			r.Height, grouped(r.Size), stored)
 	} else {
 		_, err = fmt.Fprintf(c.out, "refused  %s  %s: %s\n", shown(r.File), r.Code, r.Message)
 	}

@@ -88,7 +88,7 @@ func (m *Migration) forget(ctx context.Context, source, target upload.Record, mi
 	switch {
 	case missing:
 		return result{Report{Forgotten: 1}, source}, nil
-	case len(differences(asCreated(source), asCreated(target))) > 0:
+	case !createdAlike(source, target):
 		return different(source, target), nil
 	case m.DryRun:
 		return result{Report{Copied: 1}, source}, nil

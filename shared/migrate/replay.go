@@ -24,9 +24,19 @@ func asCreated(r upload.Record) upload.Record {
 		FormExpires: r.FormExpires}
 }
 
+// createdAlike says whether two records were the same when they were created. The extension of a source that was
+// stored is not compared: its verdict may have corrected it.
+func createdAlike(source, target upload.Record) bool {
+	begun := asCreated(target)
+	if source.Status == upload.Stored || source.Status == upload.Deleted {
+		begun.Extension = source.Extension
+	}
+	return len(differences(asCreated(source), begun)) == 0
+}
+
 // precedes says whether replay can make of target what source is: an earlier run may have ended within it.
 func precedes(target, source upload.Record) bool {
-	if len(differences(asCreated(source), asCreated(target))) > 0 {
+	if !createdAlike(source, target) {
 		return false
 	}
 	if target.Status == upload.Pending || wasExpired(target) && !wasExpired(source) {
@@ -59,7 +69,7 @@ func adoptedSince(target, source upload.Record) bool {
 // isAdopted says whether target is what Adopt makes of an old source.
 func isAdopted(target, source upload.Record) bool {
 	return source.Legacy() && target.Status == upload.Stored && target.JudgedVersion == upload.LegacyVersion &&
-		len(differences(asCreated(source), asCreated(target))) == 0
+		createdAlike(source, target)
 }
 
 // replay makes of the target's record what the source's is, by the same transitions in the same order.
@@ -130,6 +140,9 @@ func verdictOn(r upload.Record) upload.Verdict {
 		if v.Status = upload.Stored; r.Reason != nil {
 			v.Status = upload.Rejected
 		}
+	}
+	if v.Status == upload.Stored {
+		v.Extension = r.Extension
 	}
 	return v
 }

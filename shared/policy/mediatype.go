@@ -1,5 +1,7 @@
 package policy
 
+import "slices"
+
 var declaredTypes = map[string][]string{
 	"png": {"image/png", "image/x-png"}, "jpg": {"image/jpeg", "image/jpg", "image/pjpeg"},
 	"jpeg": {"image/jpeg", "image/jpg", "image/pjpeg"},
@@ -9,6 +11,18 @@ var declaredTypes = map[string][]string{
 // DeclaredTypes are the media types that a caller may name for an extension, the proper
 // one first.
 func DeclaredTypes(extension string) []string { return declaredTypes[extension] }
+
+// AllowsType says whether a caller may name this media type for a file with this extension.
+// Where a mismatch is corrected, that of any extension of the kind will do: the bytes decide.
+func (k Kind) AllowsType(extension, mediaType string) bool {
+	extensions := []string{extension}
+	if k.Mismatch == MismatchCorrect {
+		extensions = k.Extensions
+	}
+	return slices.ContainsFunc(extensions, func(e string) bool {
+		return slices.Contains(DeclaredTypes(e), mediaType)
+	})
+}
 
 // ExpectedType is the media type that bytes of this extension should have. A form
 // is signed for it; what is stored is what the validator finds.

@@ -20,6 +20,12 @@ const (
 	DuplicatesRefuse = "refuse"
 )
 
+// What Mismatch may say.
+const (
+	MismatchRefuse  = "refuse"
+	MismatchCorrect = "correct"
+)
+
 // Kind is the policy of one kind of file: what is accepted, and what the
 // validator lets pass.
 type Kind struct {
@@ -37,6 +43,9 @@ type Kind struct {
 	// first one announces), "zeros" (padding), "samsung" (the small trailer of notes
 	// behind every photo of Samsung's phones), "video" (a motion photo's clip).
 	AfterEnd []string `json:"after_end"`
+	// Mismatch: "refuse" a picture whose bytes are of another type than its extension says, or
+	// "correct" it: where the kind allows that type, the picture is stored as what it is.
+	Mismatch string `json:"mismatch"`
 	// MaxFiles and MaxTotalBytes bound what one entry may hold; 0 is no bound.
 	MaxFiles      int64 `json:"max_files,omitempty"`
 	MaxTotalBytes int64 `json:"max_total_bytes,omitempty"`
@@ -61,7 +70,8 @@ const LargestObject = 5_000_000_000
 
 func defaultKind() Kind {
 	return Kind{Extensions: []string{"png", "jpg", "jpeg", "bmp", "gif"}, MinBytes: 1, MaxBytes: 5_500_000,
-		MaxPixels: 50_000_000, MaxSide: 16_384, Duplicates: DuplicatesAllow, AfterEnd: []string{"mpf", "zeros"}}
+		MaxPixels: 50_000_000, MaxSide: 16_384, Duplicates: DuplicatesAllow, AfterEnd: []string{"mpf", "zeros"},
+		Mismatch: MismatchRefuse}
 }
 
 // Default takes what the replaced service took.
@@ -112,8 +122,8 @@ func Parse(data []byte, readable int64) (Policy, error) {
 	return p, faults.Err()
 }
 
-const kindMembers = "extensions, min_bytes, max_bytes, max_pixels, max_side, duplicates, after_end, max_files, " +
-	"max_total_bytes, max_ancillary_bytes"
+const kindMembers = "extensions, min_bytes, max_bytes, max_pixels, max_side, duplicates, after_end, mismatch, " +
+	"max_files, max_total_bytes, max_ancillary_bytes"
 
 // decodeStrictly decodes one JSON value with no unknown members and nothing
 // after it.
@@ -174,6 +184,9 @@ func (k Kind) faults(where string, readable int64) Faults {
 			fault("after_end", fmt.Sprintf("%q", a), `"`+strings.Join(afterEnd, `", "`)+`"`)
 		}
 	}
+	if k.Mismatch != MismatchRefuse && k.Mismatch != MismatchCorrect {
+		fault("mismatch", fmt.Sprintf("%q", k.Mismatch), `"refuse" or "correct"`)
+	}
 	return fs
 }
 
@@ -182,9 +195,13 @@ var afterEnd = []string{"mpf", "zeros", "samsung", "video"}
 
 // Limits are the kind's bounds in the words of the checkers.
 func (k Kind) Limits() sniff.Limits {
-	return sniff.Limits{MaxPixels: k.MaxPixels, MaxSide: k.MaxSide, MaxAncillaryBytes: k.MaxAncillaryBytes,
+	l := sniff.Limits{MaxPixels: k.MaxPixels, MaxSide: k.MaxSide, MaxAncillaryBytes: k.MaxAncillaryBytes,
 		MPF: slices.Contains(k.AfterEnd, "mpf"), Zeros: slices.Contains(k.AfterEnd, "zeros"),
 		Samsung: slices.Contains(k.AfterEnd, "samsung"), Video: slices.Contains(k.AfterEnd, "video")}
+	if k.Mismatch == MismatchCorrect {
+		l.Instead = k.Extensions
+	}
+	return l
 }
 
 // AllowsExtension says whether a file may have this extension.

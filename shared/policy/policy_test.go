@@ -16,7 +16,7 @@ import (
 const readable = 1_140_000_000
 
 func TestTheDefaultPolicyIsTheDocumentedOne(t *testing.T) {
-	const documented = `{"kinds":{"images":{"extensions":["png","jpg","jpeg","bmp","gif"],"min_bytes":1,"max_bytes":5500000,"max_pixels":50000000,"max_side":16384,"duplicates":"allow","after_end":["mpf","zeros"]}}}`
+	const documented = `{"kinds":{"images":{"extensions":["png","jpg","jpeg","bmp","gif"],"min_bytes":1,"max_bytes":5500000,"max_pixels":50000000,"max_side":16384,"duplicates":"allow","after_end":["mpf","zeros"],"mismatch":"refuse"}}}`
 	got, err := json.Marshal(policy.Default())
 	if err != nil || string(got) != documented {
 		t.Errorf("the default policy is\n%s (%v), want\n%s", got, err, documented)
@@ -29,7 +29,7 @@ func TestTheDefaultPolicyIsTheDocumentedOne(t *testing.T) {
 
 func TestWhatAKindLeavesOutHasTheDefaultsValue(t *testing.T) {
 	p, err := policy.Parse([]byte(
-		`{"kinds":{"photos":{},"icons":{"extensions":["png"],"max_bytes":1000,"duplicates":"refuse","after_end":[],"max_files":3,"max_total_bytes":2000,"max_ancillary_bytes":10}}}`), readable)
+		`{"kinds":{"photos":{},"icons":{"extensions":["png"],"max_bytes":1000,"duplicates":"refuse","after_end":[],"mismatch":"correct","max_files":3,"max_total_bytes":2000,"max_ancillary_bytes":10}}}`), readable)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func TestWhatAKindLeavesOutHasTheDefaultsValue(t *testing.T) {
 		t.Errorf("photos: %+v, want %+v", p.Kinds["photos"], photos)
 	}
 	want := policy.Kind{Extensions: []string{"png"}, MinBytes: 1, MaxBytes: 1000, MaxPixels: 50_000_000, MaxSide: 16_384,
-		Duplicates: policy.DuplicatesRefuse, AfterEnd: []string{}, MaxFiles: 3, MaxTotalBytes: 2000, MaxAncillaryBytes: 10}
+		Duplicates: policy.DuplicatesRefuse, AfterEnd: []string{}, Mismatch: policy.MismatchCorrect, MaxFiles: 3, MaxTotalBytes: 2000, MaxAncillaryBytes: 10}
 	if !reflect.DeepEqual(p.Kinds["icons"], want) {
 		t.Errorf("icons: %+v, want %+v", p.Kinds["icons"], want)
 	}
@@ -95,6 +95,9 @@ func TestAPolicyIsRefusedForEachFault(t *testing.T) {
 		{kind(`"max_ancillary_bytes":-1`), "HATCHERY_POLICY kinds.images.max_ancillary_bytes", "-1", "0 or more"},
 		{kind(`"duplicates":"deny"`), "HATCHERY_POLICY kinds.images.duplicates", `"deny"`, `"allow" or "refuse"`},
 		{kind(`"duplicates":""`), "HATCHERY_POLICY kinds.images.duplicates", `""`, `"allow" or "refuse"`},
+		{kind(`"mismatch":"allow"`), "HATCHERY_POLICY kinds.images.mismatch", `"allow"`, `"refuse" or "correct"`},
+		{kind(`"mismatch":""`), "HATCHERY_POLICY kinds.images.mismatch", `""`, `"refuse" or "correct"`},
+		{kind(`"mismatch":true`), "HATCHERY_POLICY kinds.images", "bool", "mismatch"},
 		{kind(`"after_end":["mpf","anything"]`), "HATCHERY_POLICY kinds.images.after_end", `"anything"`,
 			`"mpf", "zeros", "samsung", "video"`},
 	} {
@@ -115,7 +118,7 @@ func TestAPolicyIsRefusedForEachFault(t *testing.T) {
 func TestAllFaultsOfAPolicyAreReportedAtOnce(t *testing.T) {
 	_, err := policy.Parse([]byte(`{"kinds":{
 		"Bad":{"duplicates":"x"},
-		"first":{"extensions":["svg","exe"],"min_bytes":-1,"max_bytes":6000000000,"max_pixels":-5},
+		"first":{"mismatch":"maybe","extensions":["svg","exe"],"min_bytes":-1,"max_bytes":6000000000,"max_pixels":-5},
 		"second":{"what":1},
 		"third":{"after_end":["a","b"]}}}`), readable)
 	var faults policy.Faults
@@ -131,7 +134,7 @@ func TestAllFaultsOfAPolicyAreReportedAtOnce(t *testing.T) {
 	}
 	want := []string{"", " kinds.Bad.duplicates", " kinds.first.extensions", " kinds.first.extensions",
 		" kinds.first.min_bytes", " kinds.first.max_bytes",
-		" kinds.first.max_pixels", " kinds.second", " kinds.third.after_end", " kinds.third.after_end"}
+		" kinds.first.max_pixels", " kinds.first.mismatch", " kinds.second", " kinds.third.after_end", " kinds.third.after_end"}
 	if !reflect.DeepEqual(settings, want) {
 		t.Errorf("faults of\n%q, want\n%q", settings, want)
 	}
@@ -184,6 +187,24 @@ func TestEveryCheckedExtensionHasAType(t *testing.T) {
 	}
 }
 
+func TestOnlyAPolicyThatCorrectsAllowsOtherTypes(t *testing.T) {
+	refuses := policy.Kind{Extensions: []string{"gif", "jpg", "jpeg"}, Mismatch: policy.MismatchRefuse}
+	corrects := refuses
+	corrects.Mismatch = policy.MismatchCorrect
+	if l := refuses.Limits(); len(l.Instead) != 0 {
+		t.Errorf("a policy that refuses allows %v instead", l.Instead)
+	}
+	if l := corrects.Limits(); !reflect.DeepEqual(l.Instead, corrects.Extensions) {
+		t.Errorf("a policy that corrects allows %v instead, want its own extensions in their order", l.Instead)
+	}
+	for mediaType, want := range map[string][2]bool{"image/jpeg": {true, true}, "image/pjpeg": {true, true},
+		"image/gif": {false, true}, "image/png": {false, false}, "text/html": {false, false}, "": {false, false}} {
+		if got := [2]bool{refuses.AllowsType("jpg", mediaType), corrects.AllowsType("jpg", mediaType)}; got != want {
+			t.Errorf("%q of a .jpg: %v, want %v", mediaType, got, want)
+		}
+	}
+}
+
 func FuzzParsePolicy(f *testing.F) {
 	for _, s := range []string{`{"kinds":{"images":{}}}`, `{"kinds":{"images":null}}`, `null`, `{}`, `[`,
 		`{"kinds":{"a":{"max_bytes":1,"min_bytes":0}}}`,
@@ -212,6 +233,7 @@ func FuzzParsePolicy(f *testing.F) {
 		for name, k := range p.Kinds {
 			if len(k.Extensions) == 0 || k.MinBytes < 0 || k.MaxBytes < max(k.MinBytes, 1) ||
 				k.MaxBytes > min(readable, policy.LargestObject) ||
+				k.Mismatch != policy.MismatchRefuse && k.Mismatch != policy.MismatchCorrect ||
 				k.MaxPixels < 1 || k.MaxSide < 1 || k.MaxFiles < 0 || k.MaxTotalBytes < 0 || k.MaxAncillaryBytes < 0 {
 				t.Fatalf("accepted as %s: %+v", name, k)
 			}

@@ -15,6 +15,10 @@ import (
 
 // Limits is what the policy of a kind of upload allows a picture to be. In the three numbers 0 means no bound.
 type Limits struct {
+	// Instead are extensions whose types are allowed, too, where the bytes do not begin as the claimed type does. They
+	// are tried in this order.
+	Instead []string
+
 	MaxPixels int64 // width times height of one picture; all frames together may be maxDrawn times as many
 	MaxSide   int64 // pixels of width, and of height
 
@@ -34,6 +38,7 @@ type Limits struct {
 // Found is what the bytes of an allowed picture are. All of it was measured; nothing was taken from the caller.
 type Found struct {
 	ContentType   string // image/png, image/jpeg, image/gif or image/bmp
+	Extension     string // one of that type: the claimed one, else the first of Limits.Instead
 	Width, Height int64  // pixels, as the picture declares them; of a JPEG with further pictures: the first one's
 	Size          int64  // bytes read, up to the end of the reader
 	SHA256        [sha256.Size]byte
@@ -83,7 +88,8 @@ func Supported(extension string) bool {
 }
 
 // Check reads r to its end, once and forward, and reports what the bytes are when they are one whole picture of the
-// type that extension claims, within l. It keeps one block of fixed size in memory, whatever the length of r.
+// type that extension claims, or of one in l.Instead, within l. It keeps one block of fixed size in memory, whatever
+// the length of r.
 //
 // A picture that is not allowed gives a *Refusal (errors.As), with a Found that holds what was learned before it:
 // the type if the signature was right, the dimensions if they were read; never Size or SHA256. Check may stop reading
@@ -96,7 +102,7 @@ func Check(ctx context.Context, r io.Reader, extension string, l Limits) (Found,
 	}
 	w := &walker{stream: newStream(ctx, r), kind: k, limits: l}
 	defer w.close()
-	if err := w.check(); err != nil {
+	if err := w.check(extension); err != nil {
 		if errors.Is(err, errShort) {
 			err = w.truncated()
 		}
@@ -129,19 +135,36 @@ type walker struct {
 }
 
 // check is Check without the bookkeeping: it returns errShort where the bytes end too early.
-func (w *walker) check() error {
-	ok, err := w.begins()
+func (w *walker) check(extension string) error {
+	extension, err := w.identify(extension)
 	if err != nil {
 		return err
 	}
-	if !ok {
-		return w.mismatch()
-	}
-	w.found.ContentType = w.kind.contentType
+	w.found.ContentType, w.found.Extension = w.kind.contentType, extension
 	if err := w.kind.walk(w); err != nil {
 		return err
 	}
 	return w.tail()
+}
+
+// identify finds the type by the first bytes and gives an extension of it: the claimed one, else the first of
+// limits.Instead. Every type is asked by its own matcher.
+func (w *walker) identify(claimed string) (extension string, _ error) {
+	ok, err := w.begins()
+	if ok || err != nil {
+		return claimed, err
+	}
+	head, err := w.peek(described)
+	if err != nil {
+		return "", err
+	}
+	for _, other := range w.limits.Instead {
+		if k, known := kindOf(other); known && k.begins(head) {
+			w.kind = k
+			return other, nil
+		}
+	}
+	return "", w.mismatch()
 }
 
 // begins reports whether what comes next begins as a picture of the claimed type. It walks over nothing.

@@ -33,6 +33,12 @@ func Disposition(contentType, filename string) string {
 	return fmt.Sprintf(`%s; filename="%s"; filename*=UTF-8''%s`, form, plain, extValue(filename))
 }
 
+// dispositionAs is the Content-Disposition of a record that is about to be stored with these facts.
+func (r Record) dispositionAs(facts Facts) string {
+	r.Extension = facts.Extension
+	return Disposition(facts.ContentType, r.FullName())
+}
+
 // extValue percent-encodes all but RFC 8187's attr-char.
 func extValue(s string) string {
 	const hexDigits = "0123456789ABCDEF"

@@ -16,6 +16,7 @@ import (
 type Facts struct {
 	Size          int64
 	ContentType   string
+	Extension     string // of that type; where a mismatch is corrected, perhaps not the one that was given
 	Width, Height int64
 	SHA256        string // lower-case hex
 }
@@ -50,8 +51,8 @@ func Inspect(ctx context.Context, k policy.Kind, body io.Reader, extension strin
 	if err != nil {
 		return known, nil, err
 	}
-	facts := Facts{Size: found.Size, ContentType: found.ContentType, Width: found.Width, Height: found.Height,
-		SHA256: hex.EncodeToString(found.SHA256[:])}
+	facts := Facts{Size: found.Size, ContentType: found.ContentType, Extension: found.Extension,
+		Width: found.Width, Height: found.Height, SHA256: hex.EncodeToString(found.SHA256[:])}
 	if d.SHA256 != "" && d.SHA256 != facts.SHA256 {
 		return facts, newReason(ChecksumMismatch,
 			"The bytes that arrived do not have the announced SHA-256: upload the file again."), nil

@@ -27,7 +27,7 @@ func TestInspectTellsTheFacts(t *testing.T) {
 	facts, reason, err := upload.Inspect(t.Context(), defaultKind(), bytes.NewReader(body), "png", int64(len(body)),
 		upload.Declared{Size: int64(len(body)), Type: "image/png", SHA256: sumOf(body)})
 
-	want := upload.Facts{Size: int64(len(body)), ContentType: "image/png", Width: 3, Height: 2, SHA256: sumOf(body)}
+	want := upload.Facts{Size: int64(len(body)), ContentType: "image/png", Extension: "png", Width: 3, Height: 2, SHA256: sumOf(body)}
 	if err != nil || reason != nil || facts != want {
 		t.Errorf("%+v, %v, %v; want %+v", facts, reason, err, want)
 	}

@@ -88,7 +88,7 @@ func (p *Pipeline) AdoptLegacy(ctx context.Context, record Record) (Record, *Rea
 	to := p.Layout.FilesKey(ref)
 	copied, err := p.LegacyImages.PromoteLegacy(ctx, ref,
 		Promotion{Version: LegacyVersion, To: to, ContentType: facts.ContentType,
-			Disposition: Disposition(facts.ContentType, record.FullName())})
+			Disposition: record.dispositionAs(facts)})
 	if errors.Is(err, ErrExists) {
 		copied, err = p.Objects.Stat(ctx, to)
 	}
@@ -105,7 +105,7 @@ func (p *Pipeline) AdoptLegacy(ctx context.Context, record Record) (Record, *Rea
 	}
 	adopted, err := p.Records.Update(ctx, ref,
 		Adopt(Verdict{Status: Stored, Version: LegacyVersion, At: p.Now(), Size: facts.Size,
-			ContentType: facts.ContentType, SHA256: facts.SHA256, Served: copied.Version}))
+			ContentType: facts.ContentType, Extension: facts.Extension, SHA256: facts.SHA256, Served: copied.Version}))
 	if err != nil {
 		return record, nil, p.notAdopted(ctx, ref, copied, err)
 	}

@@ -215,6 +215,9 @@ type Verdict struct {
 
 	// Served is the copy's version; for Stored.
 	Served Version
+	// Extension that was found; for Stored. A rejected record keeps the one that it was
+	// accepted with, by which it may be judged again. "" changes nothing.
+	Extension string
 	// Reason; for Rejected.
 	Reason *Reason
 
@@ -235,6 +238,9 @@ func (v Verdict) Apply(r Record) Record {
 	r.ContentType = v.ContentType
 	r.SHA256 = v.SHA256
 	r.ServedVersion = v.Served
+	if v.Extension != "" {
+		r.Extension = v.Extension
+	}
 	r.Reason = v.Reason
 	return r
 }

@@ -53,7 +53,7 @@ type Record struct {
 	Entry     Entry
 	Kind      policy.KindName
 	Name      string // lower case, without extension, inner dots made "_"
-	Extension string // lower case, without its dot
+	Extension string // lower case, without its dot; of a stored record: as found
 	CreatedAt time.Time
 	Status    Status
 

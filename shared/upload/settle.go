@@ -19,7 +19,8 @@ func (p *Pipeline) settle(ctx context.Context, a arrived, round Round, kind poli
 			a.key, a.version, copied.SHA256, facts.SHA256))
 	}
 	settled, err := p.Records.Update(ctx, a.ref, Settle(Verdict{Status: Stored, Version: a.version, At: p.Now(),
-		Round: round, Size: facts.Size, ContentType: facts.ContentType, SHA256: facts.SHA256, Served: copied.Version,
+		Round: round, Size: facts.Size, ContentType: facts.ContentType, Extension: facts.Extension,
+		SHA256: facts.SHA256, Served: copied.Version,
 		Admission: Admission{Unique: kind.Duplicates == policy.DuplicatesRefuse, MaxFiles: kind.MaxFiles,
 			MaxTotalBytes: kind.MaxTotalBytes}}))
 	switch {

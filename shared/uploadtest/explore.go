@@ -20,6 +20,8 @@ type Scenario struct {
 	WritesBack bool
 	// Unique: the policy refuses the same bytes twice in an entry.
 	Unique bool
+	// Corrects: the policy has a picture that is named as another stored as what it is.
+	Corrects bool
 	// Notified: the application is notified of verdicts, which is one more call.
 	Notified bool
 	// MaxFiles is the policy's bound for the entry; 0 is no bound.

@@ -243,10 +243,11 @@ func (s *script) deliver(key upload.Key, version upload.Version) {
 
 // Where all uploads of a scenario belong.
 const (
-	journal  = upload.Journal("journal")
-	entry    = upload.Entry("entry")
-	kind     = policy.KindName("images")
-	filename = "cat.png"
+	journal   = upload.Journal("journal")
+	entry     = upload.Entry("entry")
+	kind      = policy.KindName("images")
+	extension = "png"
+	filename  = "cat." + extension
 )
 
 func (x *execution) quarantineKey(target int) upload.Key { return x.targets[target].quarantine }
@@ -262,6 +263,9 @@ func (x *execution) pipeline(stores Stores, m Memory, next upload.ID) *upload.Pi
 	images.MaxFiles = x.scenario.MaxFiles
 	if x.scenario.Unique {
 		images.Duplicates = policy.DuplicatesRefuse
+	}
+	if x.scenario.Corrects {
+		images.Mismatch = policy.MismatchCorrect
 	}
 	kinds.Kinds[kind] = images
 	return &upload.Pipeline{Policy: kinds, Layout: upload.DefaultLayout, Records: stores.Records, Objects: stores.Objects,
@@ -315,7 +319,9 @@ func (x *execution) leaveCopy(index int, v upload.Version, alone bool) error {
 	at, objects := x.targets[index], x.memory.Objects
 	data, _ := objects.Bytes(at.quarantine, v)
 	x.oracle.read[sumOf(data)] = true
-	_, err := objects.Promote(context.Background(), upload.Promotion{From: at.quarantine, Version: v, To: at.files})
+	contentType, disposition := x.oracle.bodies[sumOf(data)].described()
+	_, err := objects.Promote(context.Background(), upload.Promotion{From: at.quarantine, Version: v, To: at.files,
+		ContentType: contentType, Disposition: disposition})
 	if alone && err == nil {
 		err = objects.Remove(context.Background(), at.quarantine, v)
 	}

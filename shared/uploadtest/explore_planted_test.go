@@ -232,6 +232,27 @@ func (p settlesInAnyRound) Update(ctx context.Context, ref upload.Ref, t upload.
 	return p.Records.Update(ctx, ref, t)
 }
 
+// keepsTheExtension lets no verdict change it.
+type keepsTheExtension struct{ planted }
+
+func (p keepsTheExtension) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
+	to := t.To
+	t.To = func(r upload.Record) (upload.Record, error) {
+		after, err := to(r)
+		after.Extension = r.Extension
+		return after, err
+	}
+	return p.Records.Update(ctx, ref, t)
+}
+
+// promotesAsNamed describes a copy by the extension that the upload was named with.
+type promotesAsNamed struct{ planted }
+
+func (p promotesAsNamed) Promote(ctx context.Context, c upload.Promotion) (upload.Copy, error) {
+	c.ContentType = "image/png"
+	return p.Objects.Promote(ctx, c)
+}
+
 // ignoresNotifyErrors takes a notification that failed for one that arrived.
 type ignoresNotifyErrors struct{ upload.Notifier }
 
@@ -334,10 +355,18 @@ func TestEveryPlantedFaultIsFound(t *testing.T) {
 		},
 			posted(first), []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.RejectByOperator(0, 0),
 				uploadtest.Recheck(0)}, 3},
+		{"a corrected upload keeps its extension", "rule 4", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: keepsTheExtension{p}, Objects: p.Objects}
+		},
+			posted(other), []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.Delete(0)}, 0},
+		{"a corrected upload is promoted as the type that was named", "rule 1", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: p.Records, Objects: promotesAsNamed{p}}
+		},
+			posted(other), []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.Delete(0)}, 0},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			t.Parallel()
-			s := uploadtest.Scenario{Name: fault.name, Swap: true, Uploads: []uploadtest.Upload{fault.start},
+			s := uploadtest.Scenario{Name: fault.name, Swap: true, Corrects: true, Uploads: []uploadtest.Upload{fault.start},
 				Actors: fault.actors,
 				Bound:  uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded},
 				Wrap: func(s uploadtest.Stores, m uploadtest.Memory) uploadtest.Stores {

@@ -161,7 +161,7 @@ func (o *oracle) checkRecord(x *execution, at target, r upload.Record, found boo
 		if o.accepted[ref] && len(arrivals) == 0 {
 			return fmt.Sprintf("rule 2: upload %s was accepted but its bytes never came into quarantine", ref.ID)
 		}
-		if r.Size != 0 || r.SHA256 != "" || r.ContentType != "" {
+		if r.Size != 0 || r.SHA256 != "" || r.ContentType != "" || r.Extension != extension {
 			return fmt.Sprintf("rule 4: pending record %s states facts", ref.ID)
 		}
 		overwritten := x.losesUpdates() || !x.scenario.Swap && x.mayReject(ref)
@@ -223,15 +223,20 @@ func (o *oracle) checkFacts(r upload.Record, b Body) string {
 	if sum := sumOf(b.Data); r.SHA256 != sum && (whole || r.SHA256 != "") {
 		return fmt.Sprintf("rule 4: record %s says SHA-256 %q, the judged %s has %s", r.ID, r.SHA256, b.Name, sum)
 	}
-	if r.ContentType != "image/png" && (whole || r.ContentType != "") {
+	contentType, _ := b.described()
+	if r.ContentType != contentType && (whole || r.ContentType != "") {
 		return fmt.Sprintf("rule 4: record %s says type %q of %s", r.ID, r.ContentType, b.Name)
+	}
+	if want := map[bool]string{true: b.Extension, false: extension}[whole]; r.Extension != want {
+		return fmt.Sprintf("rule 4: record %s is %s and has the extension %q, not %q, with %s", r.ID, r.Status, r.Extension,
+			want, b.Name)
 	}
 	return ""
 }
 
 // checkStored: exactly the judged and allowed bytes are what is served.
 func (o *oracle) checkStored(x *execution, files upload.Key, r upload.Record, b Body) string {
-	if code := b.verdict(r.Declared); code != "" {
+	if code := b.verdict(r.Declared, x.scenario.Corrects); code != "" {
 		return fmt.Sprintf("rule 1: upload %s is stored, but %s is to be refused as %s", r.ID, b.Name, code)
 	}
 	if r.Reason != nil {
@@ -255,7 +260,7 @@ func (o *oracle) checkRejected(x *execution, r upload.Record, b Body, kept []upl
 	if r.ServedVersion != "" {
 		return fmt.Sprintf("rule 1: upload %s is rejected but names a version to be served", r.ID)
 	}
-	right := b.verdict(r.Declared)
+	right := b.verdict(r.Declared, x.scenario.Corrects)
 	switch {
 	case r.Reason.Code == right:
 	case r.Reason.Code == upload.ByOperator && r.Reason.Message == operatorsWords:
@@ -357,9 +362,14 @@ func (o *oracle) checkFiles(x *execution, key upload.Key, r upload.Record) strin
 		if !o.read[sum] {
 			return fmt.Sprintf("rule 1: %s version %s was promoted before anybody had read its bytes", short(key), version)
 		}
-		if code := o.bodies[sum].verdict(r.Declared); code != "" {
+		if code := o.bodies[sum].verdict(r.Declared, x.scenario.Corrects); code != "" {
 			return fmt.Sprintf("rule 1: %s version %s holds %s, which is to be refused as %s", short(key), version,
 				o.bodies[sum].Name, code)
+		}
+		contentType, disposition, _ := x.memory.Objects.Described(key, version)
+		if wantType, want := o.bodies[sum].described(); contentType != wantType || disposition != want {
+			return fmt.Sprintf("rule 1: %s version %s holds %s and is described as %s, %s", short(key), version,
+				o.bodies[sum].Name, contentType, disposition)
 		}
 	}
 	return ""

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"testing"
 
 	"hatchery/shared/upload"
@@ -25,6 +26,7 @@ var (
 	second = uploadtest.Picture(2)       // same ETag as first
 	broken = uploadtest.BrokenPicture(1) // same ETag as first
 	script = uploadtest.Script()
+	other  = uploadtest.OtherPicture() // under the extension of the others
 )
 
 func posted(bodies ...uploadtest.Body) uploadtest.Upload { return uploadtest.Upload{Posted: bodies} }
@@ -230,6 +232,38 @@ func TestThreeKeepTheRulesWhereCountsUndoVerdicts(t *testing.T) {
 		} else {
 			t.Log(report)
 		}
+	}
+}
+
+// TestACorrectedUploadKeepsTheRules: a picture under another one's extension, where that is corrected and
+// where it is not, alone and beside a picture of the type that was named, also where a count undoes a verdict.
+func TestACorrectedUploadKeepsTheRules(t *testing.T) {
+	t.Parallel()
+	deliver := uploadtest.Deliver(0, 0)
+	beside := []uploadtest.Actor{deliver, uploadtest.Delete(0), uploadtest.Post(0, first), uploadtest.Post(0, other),
+		uploadtest.Recheck(0), uploadtest.RejectByOperator(0, 0), uploadtest.Fail(0), uploadtest.Expire(0)}
+	for _, corrects := range []bool{true, false} {
+		starts := []uploadtest.Upload{posted(other), posted(other, first), posted(first, other), settled(other)}
+		if corrects {
+			starts = append(starts, uploadtest.Upload{Posted: []uploadtest.Body{other}, CopyBeside: true},
+				uploadtest.Upload{Posted: []uploadtest.Body{other}, CopyAlone: true})
+		}
+		var scenarios []uploadtest.Scenario
+		for _, start := range starts {
+			actors := beside
+			if len(start.Posted) > 1 {
+				actors = append(slices.Clone(beside), uploadtest.Deliver(0, 1))
+			}
+			for _, actor := range actors {
+				scenarios = append(scenarios, uploadtest.Scenario{Name: fmt.Sprintf("%s; %s", deliver, actor), Corrects: corrects,
+					WritesBack: true, Uploads: []uploadtest.Upload{start}, Actors: []uploadtest.Actor{deliver, actor},
+					Bound: uploadtest.Bound{Faults: 1, Preemptions: uploadtest.Unbounded}})
+			}
+		}
+		t.Run(fmt.Sprintf("corrects %t", corrects), func(t *testing.T) {
+			t.Parallel()
+			requireRules(t, scenarios)
+		})
 	}
 }
 

@@ -92,7 +92,7 @@ var adoptCases = []recordsCase{
 			s.Fatalf("%+v is not old", old)
 		}
 		v := s.storing()
-		v.Version = upload.LegacyVersion
+		v.Version, v.Extension = upload.LegacyVersion, "jpg"
 		got, err := s.store.Update(s.ctx, r.Ref(), upload.Adopt(v))
 		s.must(err, "adopt")
 		s.same(got, v.Apply(old))

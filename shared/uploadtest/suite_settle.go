@@ -33,6 +33,25 @@ var settleCases = []recordsCase{
 		s.same(s.settle(r.Ref(), v), v.Apply(r))
 		s.stands(v.Apply(r))
 	}},
+	{"the extension that a verdict found is the record's, wherever it is read", func(s *recordsSuite) {
+		r, key := s.draft(), s.key("scope", "key", "print")
+		r.Declared.Type = "image/png"
+		_, err := s.store.Create(s.ctx, r, key)
+		s.must(err, "create")
+		v := s.storing()
+		v.Extension, v.ContentType = "gif", "image/gif"
+		want := v.Apply(r)
+		if want.Extension != "gif" {
+			s.Fatalf("the verdict makes of it a .%s", want.Extension)
+		}
+		s.same(s.settle(r.Ref(), v), want)
+		s.stands(want)
+		s.repeats(key, want)
+		s.gives(s.list(upload.Stored), want)
+		s.gives(s.byStatus(upload.Stored), want)
+		s.gives(s.all, want)
+		s.stands(s.delete(r.Ref()))
+	}},
 	{"times are kept in UTC and whole microseconds", func(s *recordsSuite) {
 		r, v, at := s.pending(), s.storing(), s.clock.Now()
 		v.At = inRome(at)

@@ -53,8 +53,8 @@ const (
 
 // The keys that one kind of change writes.
 var (
-	verdictKeys = []string{keyStatus, keyKind, keySize, keyContentType, keySHA256, keyReasonCode, keyReasonMessage,
-		keySettledAt, keyJudgedVersion, keyServedVersion}
+	verdictKeys = []string{keyExtension, keyStatus, keyKind, keySize, keyContentType, keySHA256, keyReasonCode,
+		keyReasonMessage, keySettledAt, keyJudgedVersion, keyServedVersion}
 	failureKeys = []string{keyFailures, keyFailedAt, keyFailure}
 	resendKeys  = []string{keyReenqueued, keyReenqueuedAt}
 )

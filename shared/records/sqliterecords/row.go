@@ -25,12 +25,12 @@ const columns = `seq, journal, entry, kind, id, name, extension, created_at, sta
 // insertSQL and updateSQL take what identity and state give.
 const (
 	findSQL   = `SELECT ` + columns + ` FROM uploads WHERE journal = ? AND entry = ? AND kind = ? AND id = ?`
-	insertSQL = `INSERT INTO uploads (journal, entry, kind, id, name, extension, created_at,
-		declared_size, declared_type, declared_sha256, form_expires, status,
+	insertSQL = `INSERT INTO uploads (journal, entry, kind, id, name, created_at,
+		declared_size, declared_type, declared_sha256, form_expires, extension, status,
 		size, content_type, sha256, reason_code, reason_message, settled_at, judged_version, served_version,
 		failures, last_failure_at, last_failure_message, deleted_at, forget_after, reenqueued, reenqueued_at)
 		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (journal, entry, kind, id) DO NOTHING`
-	updateSQL = `UPDATE uploads SET status = ?, size = ?, content_type = ?, sha256 = ?,
+	updateSQL = `UPDATE uploads SET extension = ?, status = ?, size = ?, content_type = ?, sha256 = ?,
 		reason_code = ?, reason_message = ?, settled_at = ?, judged_version = ?, served_version = ?,
 		failures = ?, last_failure_at = ?, last_failure_message = ?, deleted_at = ?, forget_after = ?,
 		reenqueued = ?, reenqueued_at = ? WHERE seq = ?`
@@ -38,7 +38,7 @@ const (
 
 // identity are the columns that never change after Create.
 func identity(r upload.Record) []any {
-	return []any{r.Journal, r.Entry, r.Kind, r.ID, r.Name, r.Extension, r.CreatedAt.UnixMicro(),
+	return []any{r.Journal, r.Entry, r.Kind, r.ID, r.Name, r.CreatedAt.UnixMicro(),
 		r.Declared.Size, r.Declared.Type, r.Declared.SHA256, micros(r.FormExpires)}
 }
 
@@ -51,8 +51,8 @@ func state(r upload.Record) []any {
 	if r.LastFailure != nil {
 		failedAt, failure = r.LastFailure.At.UnixMicro(), r.LastFailure.Message
 	}
-	return []any{r.Status, r.Size, r.ContentType, r.SHA256, code, message, micros(r.SettledAt), r.JudgedVersion,
-		r.ServedVersion,
+	return []any{r.Extension, r.Status, r.Size, r.ContentType, r.SHA256, code, message, micros(r.SettledAt),
+		r.JudgedVersion, r.ServedVersion,
 		r.Failures, failedAt, failure, micros(r.DeletedAt), micros(r.ForgetAfter), r.Resends, micros(r.ResentAt)}
 }
 
