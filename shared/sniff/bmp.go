@@ -95,7 +95,7 @@ func (w *walker) bmpHeaders() (bmpHeader, error) {
 		}
 		seen := recognise(append([]byte("  "), head[2:]...))
 		return h, refusef(TypeMismatch, "The name says that this is a BMP picture, but after the first two bytes comes "+
-			"no BMP header (length %d at byte 14) and the data looks like %s; %s.", n, seen.is, seen.advice(w.kind.name))
+			"no BMP header (length %d at byte 14) and the rest looks like %s; %s.", n, seen.is, seen.advice(w.kind.name))
 	}
 	if err := w.skip(bmpFileHeader); err != nil {
 		return h, err
@@ -182,26 +182,24 @@ func (w *walker) bmpRoom(h bmpHeader) error {
 	case h.length == 40 && h.compression == bmpAlphaBitFields:
 		need = 16
 	}
-	end, profile := h.pixels, int64(0)
-	if h.profile > 0 && h.profile < h.pixels {
-		end, profile = h.profile, h.profileTo-h.profile
-	}
-	palette, err := w.bmpPalette(h, end-w.offset()-need)
+	room := h.pixels - w.offset()
+	palette, err := w.bmpPalette(h, room-need)
 	if err != nil {
 		return err
 	}
-	unused := int64(0)
+	unused := int64(bmpGap)
 	if h.depth <= 8 {
 		need += palette
 	} else {
-		unused = palette
+		unused += palette
 	}
-	if profile > 0 && (h.profile < w.offset()+need || h.profileTo > h.pixels) {
-		return w.corrupt(126, "its colour profile (bytes %d to %d) overlaps something else", h.profile, h.profileTo)
+	if h.profile > 0 && h.profile < h.pixels {
+		if h.profile < w.offset()+need || h.profileTo > h.pixels {
+			return w.corrupt(126, "its colour profile (bytes %d to %d) overlaps something else", h.profile, h.profileTo)
+		}
+		need += h.profileTo - h.profile
 	}
-	need += profile
-	room := h.pixels - w.offset()
-	if room < need || room > need+unused+bmpGap {
+	if room < need || room > need+unused {
 		return w.corrupt(10, "its pixels begin at byte %d, where byte %d was to be expected", h.pixels, w.offset()+need)
 	}
 	if err := w.extra(room - need); err != nil {

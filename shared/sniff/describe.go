@@ -30,10 +30,8 @@ const (
 	unpack      = "unpack it and upload the picture that is in it"
 	chooseOther = "choose the picture itself and upload that"
 	sendBytes   = "send the bytes themselves"
-	saveAgain   = "it may be a login or error page that was saved in place of the picture, so open the picture itself, " +
-		"save that and upload it"
-	readMessage = "it may be the error message of a server that was saved in place of the picture, so get the picture " +
-		"again and upload that"
+	saveAgain   = "it may be a login or error page in place of the picture, so save the picture itself and upload that"
+	readMessage = "it may be a server's error message saved in place of the picture, so get the picture and upload that"
 )
 
 // advice is what to do, for a file that is named as a picture of another kind.

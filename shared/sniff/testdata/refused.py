@@ -378,6 +378,8 @@ def bmp_refused(add):
     refused("profile-overlaps.bmp", bmp(124, 32, 3, v5=bitmaps.v5(150, 20, b"DEBM")), "a profile inside the pixels")
     refused("profile-empty.bmp", bmp(124, 32, 3, v5=bitmaps.v5(124 + room, 0, b"DEBM")), "an embedded profile of no bytes")
     refused("profile-header.bmp", bmp(124, 32, 3, v5=bitmaps.v5(20, 20, b"DEBM")), "a profile inside the header")
+    refused("profile-header-gap.bmp", bmp(124, 32, 3, gap=bytes(20), v5=bitmaps.v5(20, 20, b"DEBM")), "a profile inside the header, and as much room as it takes")
     refused("profile-missing.bmp", bmp(124, 32, 3, v5=bitmaps.v5(124 + room, 900, b"DEBM"), after=bytes(20)), "a profile that is cut", "truncated")
     refused("profile-gap-cut.bmp", bmp(124, 32, 3, v5=bitmaps.v5(124 + room + 20, 5, b"DEBM"), after=bytes(19)), "cut in the zeros before a profile", "truncated")
+    refused("profile-gap-zeros.bmp", bmp(124, 32, 3, v5=bitmaps.v5(124 + room + 8, 20, b"DEBM"), after=b"<script>" + bytes(20)), "a script between pixels and a profile of zeros", "trailing_data")
     refused("profile-gap.bmp", bmp(124, 32, 3, v5=bitmaps.v5(124 + room + 10, 5, b"DEBM"), after=b"<script>1;profi"), "a script between pixels and profile", "trailing_data")
