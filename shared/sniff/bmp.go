@@ -55,12 +55,23 @@ func (w *walker) bmp() error {
 	if err != nil || h.profile < h.pixels {
 		return err
 	}
-	if h.profile < w.offset() {
-		return w.corrupt(w.offset(), "its colour profile at byte %d overlaps its pixels", h.profile)
+	return w.bmpProfile(h)
+}
+
+// bmpProfile walks over a colour profile that comes after the pixels, and over zero bytes between the two.
+func (w *walker) bmpProfile(h bmpHeader) error {
+	end := w.offset()
+	if h.profile < end {
+		return w.corrupt(end, "its colour profile at byte %d overlaps its pixels", h.profile)
 	}
-	// A profile after the pixels begins where they end, or after alignment.
-	if err := w.zerosTo(h.profile, 3); err != nil {
+	if _, err := w.zeros(h.profile - end); err != nil {
 		return err
+	}
+	if w.offset() < h.profile {
+		if _, err := w.look(1); err != nil {
+			return err
+		}
+		return w.trailing(end)
 	}
 	return w.skip(h.profileTo - h.profile)
 }
@@ -82,9 +93,9 @@ func (w *walker) bmpHeaders() (bmpHeader, error) {
 		if err != nil {
 			return h, err
 		}
+		seen := recognise(append([]byte("  "), head[2:]...))
 		return h, refusef(TypeMismatch, "The name says that this is a BMP picture, but after the first two bytes comes "+
-			"no BMP header (length %d at byte 14) and the data looks like %s; export the picture as BMP and upload that.",
-			n, describe(append([]byte("  "), head[2:]...)))
+			"no BMP header (length %d at byte 14) and the rest looks like %s; %s.", n, seen.is, seen.advice(w.kind.name))
 	}
 	if err := w.skip(bmpFileHeader); err != nil {
 		return h, err
@@ -108,13 +119,14 @@ func (w *walker) bmpHeaders() (bmpHeader, error) {
 		return h, err
 	}
 	if planes != 1 {
-		return h, w.corrupt(26, "it claims to have %d colour planes", planes)
+		return h, w.corrupt(26, "it claims to have %d colour planes in place of 1", planes)
 	}
 	if !h.legalCoding() {
-		return h, w.corrupt(28, "%d bits a pixel with the compression %d are not a picture that viewers show",
+		return h, refusef(Corrupt, "The BMP picture is stored in a way that viewers do not show (%d bits a pixel with "+
+			"compression %d, at byte 28); export it as BMP with 24 bits a pixel and no compression, and upload that.",
 			h.depth, h.compression)
 	}
-	return h, w.bmpProfile(&h, full)
+	return h, w.bmpProfilePlace(&h, full)
 }
 
 // legalCoding reports whether depth and compression go together. JPEG and PNG inside a BMP (4 and 5, meant for
@@ -139,8 +151,8 @@ func (h bmpHeader) legalCoding() bool {
 	return false
 }
 
-// bmpProfile reads where a V5 header's colour profile lies, if it has one.
-func (w *walker) bmpProfile(h *bmpHeader, full [124]byte) error {
+// bmpProfilePlace reads where a V5 header's colour profile lies, if it has one.
+func (w *walker) bmpProfilePlace(h *bmpHeader, full [124]byte) error {
 	if h.length < 124 {
 		return nil
 	}
@@ -170,35 +182,53 @@ func (w *walker) bmpRoom(h bmpHeader) error {
 	case h.length == 40 && h.compression == bmpAlphaBitFields:
 		need = 16
 	}
-	entry := int64(4)
-	if h.length == 12 {
-		entry = 3
-	}
-	most := int64(1) << min(h.depth, 8)
-	if h.colours > most {
-		return w.corrupt(46, "it claims a palette of %d colours, where there can be %d", h.colours, most)
-	}
-	colours := h.colours
-	if colours == 0 && h.depth <= 8 {
-		colours = most
-	}
 	room := h.pixels - w.offset()
-	// Headers of OS/2 1.x cannot say how many colours there are: the palette takes what room there is.
-	if h.length == 12 && room > 0 && room < colours*entry && room%entry == 0 {
-		colours = room / entry
+	palette, err := w.bmpPalette(h, room-need)
+	if err != nil {
+		return err
 	}
-	need += colours * entry
+	unused := int64(bmpGap)
+	if h.depth <= 8 {
+		need += palette
+	} else {
+		unused += palette
+	}
 	if h.profile > 0 && h.profile < h.pixels {
 		if h.profile < w.offset()+need || h.profileTo > h.pixels {
 			return w.corrupt(126, "its colour profile (bytes %d to %d) overlaps something else", h.profile, h.profileTo)
 		}
 		need += h.profileTo - h.profile
 	}
-	if room < need || room > need+bmpGap {
+	if room < need || room > need+unused {
 		return w.corrupt(10, "its pixels begin at byte %d, where byte %d was to be expected", h.pixels, w.offset()+need)
 	}
 	if err := w.extra(room - need); err != nil {
 		return err
 	}
 	return w.skip(room)
+}
+
+// bmpPalette returns how many bytes the palette takes, of those that there are room for.
+func (w *walker) bmpPalette(h bmpHeader, room int64) (int64, error) {
+	if h.depth > 8 {
+		// No pixel points into it: it is for screens with few colours, or the header's number means nothing.
+		if size := 4 * h.colours; size <= room {
+			return size, nil
+		}
+		return 0, nil
+	}
+	entry, most, colours := int64(4), int64(1)<<h.depth, h.colours
+	if colours > most {
+		return 0, w.corrupt(46, "it claims a palette of %d colours, where there can be %d", colours, most)
+	}
+	if colours == 0 {
+		colours = most
+	}
+	if h.length == 12 {
+		// Headers of OS/2 1.x cannot say how many colours there are: the palette takes what room there is.
+		if entry = 3; room > 0 && room < colours*entry && room%entry == 0 {
+			colours = room / entry
+		}
+	}
+	return colours * entry, nil
 }

@@ -82,7 +82,7 @@ func (w *walker) bmpRuns(h bmpHeader) error {
 			}
 		}
 		if p.outside() {
-			return w.corrupt(at, "a run-length code leads outside the picture of %d x %d pixels", h.width, h.height)
+			return w.corrupt(at, "a run of pixels leads outside the picture of %d x %d", h.width, h.height)
 		}
 	}
 }

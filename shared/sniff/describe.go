@@ -2,97 +2,196 @@ package sniff
 
 import (
 	"bytes"
+	"encoding/base64"
 	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
-// described is how many bytes describe is given: enough to see past a byte order mark, blanks and a comment.
+// described is how many bytes recognise is given: enough to see past a byte order mark, blanks and a comment.
 const described = 512
 
-// describe says in words what bytes seem to be, for messages alone: no decision rests on it. It tries its patterns in a
-// fixed order, so one input always gets one answer.
-func describe(head []byte) string {
-	for _, p := range beginnings() {
-		if len(head) >= p.at && bytes.HasPrefix(head[p.at:], []byte(p.bytes)) {
-			return p.is
+// likeness is what bytes seem to be, in words for the uploader. No decision rests on it.
+type likeness struct {
+	at        int    // where in a file the bytes are
+	bytes     string // how it is told from other things; text is in lower case
+	is        string // with its article
+	todo      string // what the uploader can do about it; "": export the picture as what the name says
+	extension string // of a picture that there is a checker for
+}
+
+// What an uploader can do about what is no picture of the kinds that there are.
+const (
+	exportPhoto = "export it as JPEG or PNG and upload that"
+	changePhone = exportPhoto + ", or let the phone take JPEGs (iPhone: Settings, Camera, Formats, Most Compatible)"
+	exportPage  = "export its page as JPEG or PNG and upload that"
+	exportPNG   = "export it as PNG and upload that"
+	takeStill   = "upload a still picture, such as a screenshot of the video"
+	unpack      = "unpack it and upload the picture that is in it"
+	chooseOther = "choose the picture itself and upload that"
+	sendBytes   = "send the bytes themselves"
+	saveAgain   = "it may be a login or error page in place of the picture, so save the picture itself and upload that"
+	readMessage = "it may be a server's error message saved in place of the picture, so get the picture and upload that"
+)
+
+// advice is what to do, for a file that is named as a picture of another kind.
+func (l likeness) advice(kind string) string {
+	switch {
+	case l.extension != "":
+		return "rename the file so that it ends in ." + l.extension + ", or export the picture as " + kind +
+			", and upload that"
+	case l.todo != "":
+		return l.todo
+	}
+	return "export the picture as " + kind + " and upload that"
+}
+
+// in reports whether text has the bytes anywhere. Two or three stand in any data, by chance.
+func (l likeness) in(text string) bool { return len(l.bytes) > 3 && strings.Contains(text, l.bytes) }
+
+// describe says in words what bytes seem to be.
+func describe(head []byte) string { return recognise(head).is }
+
+// recognise tries its patterns in a fixed order, so one input always gets one answer.
+func recognise(head []byte) likeness {
+	if l, ok := signed(head); ok {
+		return l
+	}
+	trimmed := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n\f")
+	text := strings.ToLower(string(trimmed))
+	for _, l := range markup() {
+		if strings.HasPrefix(text, l.bytes) || strings.HasPrefix(text, "<") && l.in(text) {
+			return l
 		}
 	}
-	text := strings.ToLower(string(bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n\f")))
-	for _, p := range markup() {
-		if strings.HasPrefix(text, p.bytes) {
-			return p.is
-		}
+	switch {
+	case strings.HasPrefix(text, "--") && strings.Contains(text, "content-disposition: form-data"):
+		return likeness{is: "a whole form (multipart/form-data) with the picture inside",
+			todo: "send the bytes of the picture alone, or the form with its own Content-Type"}
+	case isText(head) && strings.Contains(text, ";base64,"), isBase64(trimmed):
+		return likeness{is: "text in base64, not a picture", todo: sendBytes}
 	}
-	for _, p := range markup() {
-		if strings.Contains(text, p.bytes) {
-			return "data that contains " + p.is
+	for _, l := range markup() {
+		if l.in(text) {
+			l.is = "data that contains " + l.is
+			return l
 		}
 	}
 	switch {
 	case len(head) == 0:
-		return "nothing"
+		return likeness{is: "nothing"}
 	case bytes.Count(head, []byte{0}) == len(head):
-		return "zero bytes"
+		return likeness{is: "zero bytes", todo: "the file was damaged when it was stored or sent, so get the picture " +
+			"again and upload that"}
+	case isText(head) && strings.IndexAny(text, "{[") == 0:
+		return likeness{is: "JSON text", todo: readMessage}
 	case isText(head):
-		return "plain text"
+		return likeness{is: "plain text", todo: chooseOther}
 	}
-	return "data of no kind known here"
+	return likeness{is: "data of no kind known here"}
 }
 
-type pattern struct {
-	at    int
-	bytes string
-	is    string
+// signed finds the signature with which head begins.
+func signed(head []byte) (likeness, bool) {
+	for _, l := range beginnings() {
+		if len(head) >= l.at && bytes.HasPrefix(head[l.at:], []byte(l.bytes)) {
+			return l, true
+		}
+	}
+	// Two letters are a weak signature: the length of a header has to follow.
+	if len(head) >= 18 && string(head[:2]) == "BM" && le32(head[14:]) >= 12 && le32(head[14:]) <= 124 {
+		return likeness{is: "a BMP picture", extension: "bmp"}, true
+	}
+	return likeness{}, false
 }
 
 // beginnings are binary signatures, the longer and surer ones before the short ones.
-func beginnings() []pattern {
-	return []pattern{
-		{0, pngSignature, "a PNG picture"},
-		{0, "GIF87a", "a GIF picture"},
-		{0, "GIF89a", "a GIF picture"},
-		{0, "\xff\xd8\xff", "a JPEG picture"},
-		{8, "WEBPVP8", "a WebP picture"},
-		{4, "ftypavif", "an AVIF picture"},
-		{4, "ftypavis", "an AVIF picture"},
-		{4, "ftyphei", "a HEIC picture"},
-		{4, "ftyphev", "a HEIC picture"},
-		{4, "ftypmif1", "a HEIC picture"},
-		{4, "ftyp", "an MP4 or QuickTime video"},
-		{1, "ftyp", "an MP4 or QuickTime video"}, // behind three zeros that were taken for padding
-		{0, "\x00\x00\x00\x0cjP  \r\n\x87\n", "a JPEG 2000 picture"},
-		{0, "\x00\x00\x00\x0cJXL \r\n\x87\n", "a JPEG XL picture"},
-		{0, "\xff\x0a", "a JPEG XL picture"},
-		{0, "II*\x00", "a TIFF or raw picture"},
-		{0, "MM\x00*", "a TIFF or raw picture"},
-		{0, "8BPS", "a Photoshop document"},
-		{0, "\x00\x00\x01\x00", "a Windows icon"},
-		{0, "%PDF-", "a PDF document"},
-		{0, "%!PS", "a PostScript document"},
-		{0, "PK\x03\x04", "a ZIP archive"},
-		{0, "PK\x05\x06", "a ZIP archive"},
-		{0, "Rar!\x1a\x07", "a RAR archive"},
-		{0, "7z\xbc\xaf\x27\x1c", "a 7-Zip archive"},
-		{0, "\x1f\x8b\x08", "a gzip file"},
-		{0, "\x7fELF", "a Linux program"},
-		{0, "MZ", "a Windows program"},
-		{0, "BM", "a BMP picture"},
+func beginnings() []likeness {
+	return []likeness{
+		{0, pngSignature, "a PNG picture", "", "png"},
+		{0, "GIF87a", "a GIF picture", "", "gif"},
+		{0, "GIF89a", "a GIF picture", "", "gif"},
+		{0, "\xff\xd8\xff", "a JPEG picture", "", "jpg"},
+		// What becomes of bytes that a program takes for UTF-8, or for Latin-1, and writes as UTF-8.
+		{0, "\xef\xbf\xbdPNG", "a picture that was changed into text", sendBytes, ""},
+		{0, "\xc2\x89PNG", "a picture that was changed into text", sendBytes, ""},
+		{0, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", "a picture that was changed into text", sendBytes, ""},
+		{0, "\xc3\xbf\xc3\x98\xc3\xbf", "a picture that was changed into text", sendBytes, ""},
+		{8, "WEBPVP8", "a WebP picture", exportPhoto, ""},
+		{8, "AVI LIST", "an AVI video", takeStill, ""},
+		{4, "ftypavif", "an AVIF picture", exportPhoto, ""},
+		{4, "ftypavis", "an AVIF picture", exportPhoto, ""},
+		{4, "ftyphei", "a HEIC picture", changePhone, ""},
+		{4, "ftyphev", "a HEIC picture", changePhone, ""},
+		{4, "ftypmif1", "a HEIC picture", changePhone, ""},
+		{4, "ftypmsf1", "a HEIC picture", changePhone, ""},
+		{4, "ftypcrx ", "a camera's raw picture", exportPhoto, ""},
+		{4, "ftyp", "an MP4 or QuickTime video", takeStill, ""},
+		{1, "ftyp", "an MP4 or QuickTime video", takeStill, ""}, // behind three zeros that were taken for padding
+		{4, "moov", "a QuickTime video", takeStill, ""},
+		{4, "mdat", "a QuickTime video", takeStill, ""},
+		{0, "\x1aE\xdf\xa3", "a WebM or Matroska video", takeStill, ""},
+		{0, "\x00\x00\x00\x0cjP  \r\n\x87\n", "a JPEG 2000 picture", exportPhoto, ""},
+		{0, "\x00\x00\x00\x0cJXL \r\n\x87\n", "a JPEG XL picture", exportPhoto, ""},
+		{0, "\xff\x0a", "a JPEG XL picture", exportPhoto, ""},
+		{0, "FUJIFILMCCD-RAW", "a camera's raw picture", exportPhoto, ""},
+		{0, "II*\x00", "a TIFF or raw picture", exportPhoto, ""},
+		{0, "MM\x00*", "a TIFF or raw picture", exportPhoto, ""},
+		{0, "8BPS", "a Photoshop document", exportPhoto, ""},
+		{0, "gimp xcf", "a GIMP picture", exportPhoto, ""},
+		{0, "\x00\x00\x01\x00", "a Windows icon", exportPNG, ""},
+		{0, "\x28\x00\x00\x00", "a bitmap without its file header", exportPNG, ""},
+		{0, "%PDF-", "a PDF document", exportPage, ""},
+		{0, "%!PS", "a PostScript document", exportPage, ""},
+		{30, "[Content_Types].xml", "an Office document", exportPage, ""},
+		{30, "mimetypeapplication/vnd.oasis", "an OpenDocument document", exportPage, ""},
+		{0, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document", exportPage, ""},
+		{0, "PK\x03\x04", "a ZIP archive", unpack, ""},
+		{0, "PK\x05\x06", "a ZIP archive", unpack, ""},
+		{0, "Rar!\x1a\x07", "a RAR archive", unpack, ""},
+		{0, "7z\xbc\xaf\x27\x1c", "a 7-Zip archive", unpack, ""},
+		{0, "\x1f\x8b\x08", "a gzip file", unpack, ""},
+		{0, "\x00\x05\x16\x07", "a file that a Mac writes beside a picture", "upload the picture whose name lacks the " +
+			"dot and underscore (._) at its beginning", ""},
+		{0, "L\x00\x00\x00\x01\x14\x02\x00", "a Windows shortcut", "upload the picture that it points to", ""},
+		{0, "version https://git-lfs", "a Git LFS pointer", "get the picture with git lfs pull and upload that", ""},
+		{0, "\x7fELF", "a Linux program", chooseOther, ""},
+		{0, "MZ", "a Windows program", chooseOther, ""},
 	}
 }
 
-// markup is text that a browser, a server or a shell may run; in lower case, blanks before it do not count.
-func markup() []pattern {
-	return []pattern{
-		{0, "<?php", "a PHP script"},
-		{0, "<?=", "a PHP script"},
-		{0, "#!", "a script"},
-		{0, "<svg", "an SVG document"},
-		{0, "<!doctype html", "an HTML page"},
-		{0, "<html", "an HTML page"},
-		{0, "<script", "an HTML page with a script"},
-		{0, "<?xml", "an XML document"},
+// markup is text that a browser, a server or a shell may run; in lower case, blanks before it do not count. Of a text
+// that begins with "<", it may stand anywhere, so what is surer comes first.
+func markup() []likeness {
+	return []likeness{
+		{0, "<?php", "a PHP script", chooseOther, ""},
+		{0, "<?=", "a PHP script", chooseOther, ""},
+		{0, "#!", "a script", chooseOther, ""},
+		{0, "<!doctype html", "an HTML page", saveAgain, ""},
+		{0, "<html", "an HTML page", saveAgain, ""},
+		{0, "<svg", "an SVG drawing", exportPNG, ""},
+		{0, "<script", "an HTML page with a script", saveAgain, ""},
+		{0, "<?xml", "an XML document", readMessage, ""},
 	}
+}
+
+// isBase64 reports whether all of b is written in base64, and what is written is known, as pictures are.
+func isBase64(b []byte) bool {
+	first := make([]byte, 0, 64)
+	for _, c := range bytes.Trim(b, "\"'\r\n") {
+		letter := c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || strings.IndexByte("+/-_=", c) >= 0
+		if !letter && c != '\r' && c != '\n' {
+			return false
+		}
+		if letter && len(first) < cap(first) {
+			first = append(first, c)
+		}
+	}
+	// Both alphabets, which differ in two letters, are read as the first.
+	plain := strings.NewReplacer("-", "+", "_", "/", "=", "").Replace(string(first))
+	decoded, _ := base64.RawStdEncoding.DecodeString(plain) // as far as it goes
+	_, known := signed(decoded)
+	return known
 }
 
 // isText reports whether head could be UTF-8 text; its last rune may be cut.

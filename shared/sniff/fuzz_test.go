@@ -80,6 +80,9 @@ func fuzz(f *testing.F, extension string, dimensions func([]byte) (int, int, err
 		if err != nil && !errors.As(err, &refusal) {
 			t.Fatalf("trouble in place of a verdict: %v", err)
 		}
+		if err != nil && !clean(refusal.Message) {
+			t.Fatalf("%q", refusal.Message)
+		}
 		if r.end > 1 || r.calls > 2+len(data)/1000 {
 			t.Fatalf("%d calls of Read for %d bytes, %d after the end", r.calls, len(data), r.end)
 		}

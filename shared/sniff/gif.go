@@ -1,7 +1,19 @@
 package sniff
 
+import (
+	"math"
+	"strings"
+)
+
+// gifWalk is what has been seen of a GIF so far.
+type gifWalk struct {
+	*walker
+	frames        int64
+	width, height int64 // of the canvas that a viewer makes: the logical screen, and the frames that reach beyond it
+}
+
 // gif walks a GIF by the rules of https://www.w3.org/Graphics/GIF/spec-gif89a.txt block by block to the trailer.
-// The dimensions are those of the logical screen. Both versions are walked alike: encoders that write GIF87a with
+// The dimensions found are those of the logical screen. Both versions are walked alike: encoders that write GIF87a with
 // the extensions of GIF89a exist, and every viewer shows them.
 func (w *walker) gif() error {
 	b, err := w.take(13)
@@ -16,25 +28,26 @@ func (w *walker) gif() error {
 	if err := w.colourTable(flags); err != nil {
 		return err
 	}
-	for frames := 0; ; {
-		at := w.offset()
-		kind, err := w.one()
+	g := &gifWalk{walker: w, width: width, height: height}
+	for {
+		at := g.offset()
+		kind, err := g.one()
 		if err != nil {
 			return err
 		}
-		switch kind {
-		case 0x21:
-			err = w.gifExtension()
-		case 0x2c:
-			frames++
-			err = w.gifFrame()
-		case 0x3b:
-			if frames == 0 {
-				return w.corrupt(at, "it ends without a picture")
-			}
+		switch {
+		case kind == 0x21:
+			err = g.extension()
+		case kind == 0x2c:
+			err = g.frame()
+		case kind == 0x3b && g.frames > 0:
 			return nil
+		case kind == 0x3b:
+			return g.corrupt(at, "it ends without a picture")
+		case kind == 0 && g.frames > 0: // some encoders end a block twice, and viewers show what they wrote
+			_, err = g.zeros(math.MaxInt64)
 		default:
-			return w.corrupt(at, "the byte 0x%02x begins none of the blocks there are", kind)
+			return g.corrupt(at, "the byte 0x%02x stands where a frame or the end of the picture must begin", kind)
 		}
 		if err != nil {
 			return err
@@ -50,78 +63,88 @@ func (w *walker) colourTable(flags byte) error {
 	return w.skip(3 << (flags&7 + 1))
 }
 
-// gifFrame walks an image descriptor, its colour table and its pixels.
-func (w *walker) gifFrame() error {
-	at := w.offset() - 1
-	b, err := w.take(9)
+// frame walks an image descriptor, its colour table and its pixels.
+func (g *gifWalk) frame() error {
+	at := g.offset() - 1
+	b, err := g.take(9)
 	if err != nil {
 		return err
 	}
 	x, y, width, height, flags := le16(b), le16(b[2:]), le16(b[4:]), le16(b[6:]), b[8]
-	if !w.holds(x, y, width, height) {
-		return w.misfit(at, x, y, width, height)
+	if width == 0 || height == 0 {
+		return g.corrupt(at, "a frame is %d x %d pixels", width, height)
 	}
-	if err := w.draw(w.found.Width, w.found.Height); err != nil {
+	if err := g.grow(at, x+width, y+height); err != nil {
 		return err
 	}
-	if err := w.colourTable(flags); err != nil {
+	if err := g.colourTable(flags); err != nil {
 		return err
 	}
-	// The specification has 2 to 8; decoders refuse all else, since a code has at most 12 bits.
-	size, err := w.one()
+	// The specification has 2 to 8. Some encoders write 0 or 1, which viewers show.
+	size, err := g.one()
 	if err != nil {
 		return err
 	}
-	if size < 2 || size > 8 {
-		return w.corrupt(w.offset()-1, "a frame is packed in codes of %d bits", size)
+	if size > 8 {
+		return g.corrupt(g.offset()-1, "the pixels of a frame are packed in codes of %d bits, and 8 is the most", size)
 	}
-	data := w.offset()
-	err = w.subBlocks(false)
-	if err == nil && w.offset() == data+1 { // the empty block alone
-		return w.corrupt(at, "a frame has no pixel data")
+	data := g.offset()
+	err = g.subBlocks(false)
+	if err == nil && g.offset() == data+1 { // the empty block alone
+		return g.corrupt(at, "a frame has no pixel data")
 	}
 	return err
 }
 
-// gifExtension walks an extension block: a first block of a fixed size that says what it is, then sub-blocks.
-func (w *walker) gifExtension() error {
-	at := w.offset() - 1
-	label, err := w.one()
+// grow makes the canvas hold a frame that ends at right and bottom, and counts all frames so far by the whole canvas:
+// a viewer draws each of them on it, those before this one too.
+func (g *gifWalk) grow(at, right, bottom int64) error {
+	g.width, g.height = max(g.width, right), max(g.height, bottom)
+	if err := g.dimensions(at, g.width, g.height); err != nil {
+		return err
+	}
+	g.drawn = float64(g.frames) * float64(g.width) * float64(g.height)
+	g.frames++
+	return g.draw(g.width, g.height)
+}
+
+// extension walks an extension block. Those that a viewer reads begin with a block of a fixed size; comments, and what
+// viewers do not know and step over, are blocks alone.
+func (g *gifWalk) extension() error {
+	const control = 0xf9
+	label, err := g.one()
 	if err != nil {
 		return err
 	}
-	if label == 0xfe { // a comment has no first block
-		return w.subBlocks(true)
-	}
-	size, err := w.one()
-	if err != nil {
-		return err
-	}
-	var legal bool
+	var what, legal string
 	switch label {
-	case 0xf9: // graphic control
-		legal = size == 4
-	case 0x01: // plain text
-		legal = size == 12
-	case 0xff: // application; Go's decoder notes that Adobe sometimes writes 10
-		legal = size == 11 || size == 10
+	case control:
+		what, legal = "the control block of a frame (graphic control extension)", "\x04"
+	case 0x01:
+		what, legal = "a text (plain text extension)", "\x0c"
+	case 0xff: // Go's decoder notes that Adobe sometimes writes 10
+		what, legal = "the note of a program (application extension)", "\x0b\x0a"
 	default:
-		return w.corrupt(at, "an extension has the unknown label 0x%02x", label)
+		return g.subBlocks(true)
 	}
-	if !legal {
-		return w.corrupt(at, "an extension with the label 0x%02x begins with a block of %d bytes", label, size)
-	}
-	if err := w.skip(int64(size)); err != nil {
+	size, err := g.one()
+	if err != nil {
 		return err
 	}
-	if label == 0xf9 {
-		end, err := w.one()
-		if err == nil && end != 0 {
-			return w.corrupt(w.offset()-1, "a graphic control extension does not end after its first block")
-		}
+	if strings.IndexByte(legal, size) < 0 {
+		return g.corrupt(g.offset()-1, "%s begins with %d bytes in place of %d", what, size, legal[0])
+	}
+	if err := g.skip(int64(size)); err != nil {
 		return err
 	}
-	return w.subBlocks(true)
+	if label != control {
+		return g.subBlocks(true)
+	}
+	end, err := g.one()
+	if err == nil && end != 0 {
+		return g.corrupt(g.offset()-1, "%s goes on behind its first block", what)
+	}
+	return err
 }
 
 // subBlocks walks blocks of up to 255 bytes to the empty one.

@@ -21,8 +21,8 @@ func TestWhatMayFollowIsThePolicys(t *testing.T) {
 		{"photoshop-end.bmp", l{Zeros: true}, "ok"},
 		{"photoshop-end.bmp", l{}, "trailing_data"},
 		{"v5-profile.bmp", l{}, "ok"},
-		{"v5-profile-gap.bmp", l{Zeros: true}, "ok"},
-		{"v5-profile-gap.bmp", l{}, "trailing_data"},
+		{"v5-profile-gap.bmp", l{}, "ok"},
+		{"v5-profile-far.bmp", l{}, "ok"},
 		{"mpf-script.jpg", l{MPF: true}, "ok"},
 		{"mpf-script.jpg", l{Zeros: true, Video: true}, "trailing_data"},
 		{"mpf-padded.jpg", l{MPF: true, Zeros: true}, "ok"},
@@ -124,6 +124,46 @@ func TestFramesAreBoundedTogether(t *testing.T) {
 	}
 }
 
+// A viewer's canvas is the screen and all frames, and every frame is drawn on all of it.
+func TestFramesOutsideTheScreenAreBoundedByTheCanvas(t *testing.T) {
+	gif := func(frames ...[4]byte) []byte { // left, top, width, height
+		b := []byte("GIF89a\x0a\x00\x0a\x00\x00\x00\x00")
+		for _, f := range frames {
+			b = append(b, ',', f[0], 0, f[1], 0, f[2], 0, f[3], 0, 0, 2, 1, 0, 0)
+		}
+		return append(b, ';')
+	}
+	in, right, below, far := [4]byte{0, 0, 1, 1}, [4]byte{15, 0, 5, 1}, [4]byte{0, 19, 1, 1}, [4]byte{19, 19, 1, 1}
+	for _, test := range []struct {
+		frames [][4]byte
+		limits sniff.Limits
+		want   string
+	}{
+		{[][4]byte{right}, sniff.Limits{MaxPixels: 200, MaxSide: 20}, "ok"},
+		{[][4]byte{right}, sniff.Limits{MaxSide: 19}, "too_many_pixels"},
+		{[][4]byte{right}, sniff.Limits{MaxPixels: 199}, "too_many_pixels"},
+		{[][4]byte{below}, sniff.Limits{MaxSide: 19}, "too_many_pixels"},
+		{[][4]byte{right, below}, sniff.Limits{MaxPixels: 400}, "ok"}, // 20 x 20 together
+		{[][4]byte{right, below}, sniff.Limits{MaxPixels: 399}, "too_many_pixels"},
+		{slices.Repeat([][4]byte{far}, 32), sniff.Limits{MaxPixels: 400}, "ok"},
+		{slices.Repeat([][4]byte{far}, 33), sniff.Limits{MaxPixels: 400}, "too_many_pixels"},
+		// The last frame makes the canvas of all those before it larger.
+		{append(slices.Repeat([][4]byte{in}, 31), far), sniff.Limits{MaxPixels: 400}, "ok"},
+		{append(slices.Repeat([][4]byte{in}, 32), far), sniff.Limits{MaxPixels: 400}, "too_many_pixels"},
+		{[][4]byte{{255, 255, 255, 255}}, sniff.Limits{}, "ok"},
+	} {
+		data := gif(test.frames...)
+		found, err := sniff.Check(t.Context(), bytes.NewReader(data), "gif", test.limits)
+		if got := verdict(t, data, "gif", test.limits); got != test.want {
+			t.Errorf("%d frames, the last %v, under %+v: %s (%v), want %s", len(test.frames),
+				test.frames[len(test.frames)-1], test.limits, got, err, test.want)
+		}
+		if found.Width != 10 || found.Height != 10 {
+			t.Errorf("found %d x %d pixels, want those of the screen", found.Width, found.Height)
+		}
+	}
+}
+
 func TestMetadataIsBoundedWhereThePolicySaysSo(t *testing.T) {
 	for _, test := range []struct {
 		file  string
@@ -131,6 +171,7 @@ func TestMetadataIsBoundedWhereThePolicySaysSo(t *testing.T) {
 	}{
 		{"exiftool.gif", -1}, {"exiftool.jpg", -1}, {"exiftool.png", -1}, {"im-profile.bmp", -1}, {"plain-text.gif", -1},
 		{"v5-profile.bmp", 32}, {"v5-profile-first.bmp", 32}, {"info-gap.bmp", 10}, {"private-chunks.png", 49},
+		{"unknown-extension.gif", 10}, {"info-24-large-palette.bmp", 1200}, {"info-24-palette.bmp", 24}, {"v5-profile-far.bmp", 32},
 	} {
 		data, extension := named(t, "genuine/"+test.file), test.file[len(test.file)-3:]
 		if got := verdict(t, data, extension, sniff.Limits{Zeros: true, MaxAncillaryBytes: 1}); got != "not_allowed" {

@@ -44,11 +44,15 @@ func (w *walker) png() error {
 		if err != nil {
 			return err
 		}
+		if first && c.name == "CgBI" {
+			return refusef(Corrupt, "The PNG picture is in the form that Apple's tools give to the pictures of an app (CgBI, "+
+				"at byte %d), which other programs do not show; export it as PNG on a Mac and upload that.", c.at)
+		}
 		if first && c.name != "IHDR" {
-			return p.corrupt(c.at, "chunk %s stands where the first chunk, IHDR, must be", c.name)
+			return p.corrupt(c.at, "%s stands where its header (IHDR) must be", part(c.name))
 		}
 		if !first && c.name == "IHDR" {
-			return p.corrupt(c.at, "it has a second header, IHDR")
+			return p.corrupt(c.at, "it has a second header (IHDR)")
 		}
 		if err := p.order(c); err != nil {
 			return err
@@ -71,7 +75,7 @@ func (p *pngWalk) chunkHead() (chunk, error) {
 	}
 	length := be32(b)
 	if length > math.MaxInt32 {
-		return chunk{}, p.corrupt(at, "a chunk claims to be %d bytes long", length)
+		return chunk{}, p.corrupt(at, "a block of data (chunk) claims to be %d bytes long", length)
 	}
 	if b, err = p.peek(4); err != nil {
 		return chunk{}, err
@@ -79,7 +83,7 @@ func (p *pngWalk) chunkHead() (chunk, error) {
 	for i, c := range b {
 		upper, lower := c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z'
 		if !upper && (!lower || i == 2) { // the third letter is reserved: a capital in every chunk there is
-			return chunk{}, p.corrupt(at, "a chunk has the illegal name %q", b)
+			return chunk{}, p.corrupt(at, "no block of data (chunk) begins there")
 		}
 	}
 	if len(b) < 4 {
@@ -117,20 +121,22 @@ func (p *pngWalk) order(c chunk) error {
 		p.animated = true
 	case "fcTL":
 		legal, place = c.length == 26, p.animated && p.frame != 1
-	case "fdAT":
-		legal, place = c.length > 4, p.frame != 0 && p.image == 2
-		p.frame = 2
+	case "fdAT": // an empty one among others does no harm
+		legal, place = c.length >= 4, p.frame != 0 && p.image == 2
+		if c.length > 4 {
+			p.frame = 2
+		}
 	default:
 		if c.name[0] < 'a' {
-			return p.corrupt(c.at, "chunk %s is not one that viewers know, but claims to be needed", c.name)
+			return p.corrupt(c.at, "it needs %s, which viewers do not know", part(c.name))
 		}
 		return p.extra(c.length)
 	}
 	if !legal {
-		return p.corrupt(c.at, "chunk %s has the illegal length %d", c.name, c.length)
+		return p.corrupt(c.at, "%s cannot be %d bytes long", part(c.name), c.length)
 	}
 	if !place {
-		return p.corrupt(c.at, "chunk %s stands where it may not be", c.name)
+		return p.corrupt(c.at, "%s stands where it may not be", part(c.name))
 	}
 	return nil
 }
@@ -158,7 +164,7 @@ func (p *pngWalk) chunk(c chunk) error {
 		return err
 	}
 	if be32(b) != int64(crc) {
-		return p.corrupt(c.at, "chunk %s does not match its checksum", c.name)
+		return p.corrupt(c.at, "%s does not match its checksum", part(c.name))
 	}
 	return p.content(c, content)
 }
@@ -207,7 +213,7 @@ func (p *pngWalk) header(at int64, b []byte) error {
 		depths = "\x08\x10"
 	}
 	if strings.IndexByte(depths, p.depth) < 0 || b[10] != 0 || b[11] != 0 || b[12] > 1 {
-		return p.corrupt(at, "its header names depth %d, colour type %d, compression %d, filter %d and interlace %d, "+
+		return p.corrupt(at, "its header (IHDR) names depth %d, colour type %d, compression %d, filter %d and interlace %d, "+
 			"which do not exist together", p.depth, p.colour, b[10], b[11], b[12])
 	}
 	return nil
@@ -224,7 +230,8 @@ func (p *pngWalk) frameControl(c chunk, b []byte) error {
 		return p.misfit(c.at, x, y, width, height)
 	}
 	if b[24] > 2 || b[25] > 1 {
-		return p.corrupt(c.at, "a frame asks to be put up or taken down in a way (%d, %d) that does not exist", b[25], b[24])
+		return p.corrupt(c.at, "an animation's frame (fcTL) is to be drawn or removed in a way (%d, %d) that does not exist",
+			b[25], b[24])
 	}
 	p.frame = 1
 	return p.draw(p.found.Width, p.found.Height)
@@ -233,7 +240,7 @@ func (p *pngWalk) frameControl(c chunk, b []byte) error {
 // sequence checks the number with which an fcTL and an fdAT begin.
 func (p *pngWalk) sequence(c chunk, b []byte) error {
 	if got := be32(b); got != p.next {
-		return p.corrupt(c.at, "chunk %s has the number %d in place of %d", c.name, got, p.next)
+		return p.corrupt(c.at, "%s has the number %d in place of %d", part(c.name), got, p.next)
 	}
 	p.next++
 	return nil
@@ -250,4 +257,32 @@ func (p *pngWalk) complete(at int64) error {
 		return p.corrupt(at, "the last frame of its animation has no data")
 	}
 	return nil
+}
+
+// part says in words what a chunk is.
+func part(name string) string {
+	words := "a block of further data"
+	switch name {
+	case "IHDR":
+		words = "its header"
+	case "PLTE":
+		words = "its palette"
+	case "IDAT":
+		words = "a block of its pixels"
+	case "IEND":
+		words = "its end"
+	case "acTL":
+		words = "the header of its animation"
+	case "fcTL":
+		words = "the header of an animation's frame"
+	case "fdAT":
+		words = "a block of an animation's pixels"
+	case "cHRM", "cICP", "gAMA", "iCCP", "sRGB":
+		words = "the description of its colours"
+	case "iTXt", "tEXt", "zTXt":
+		words = "a text"
+	case "eXIf":
+		words = "the camera's notes"
+	}
+	return words + " (" + name + ")"
 }

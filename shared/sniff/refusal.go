@@ -61,8 +61,10 @@ func (w *walker) mismatch() error {
 		return err
 	}
 	if w.kind.name == "PNG" && mangledPNG(head) {
-		return w.corrupt(0, "its line ends were changed, as happens when a picture is sent as text")
+		return refusef(Corrupt, "The PNG picture was changed on its way: its line ends are those of a text; "+
+			"send it as binary data, not as text.")
 	}
-	return refusef(TypeMismatch, "The name says that this is a %s picture, but its first bytes look like %s; "+
-		"export the picture as %[1]s and upload that.", w.kind.name, describe(head))
+	seen := recognise(head)
+	return refusef(TypeMismatch, "The name says that this is a %s picture, but the file looks like %s; %s.",
+		w.kind.name, seen.is, seen.advice(w.kind.name))
 }

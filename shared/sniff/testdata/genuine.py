@@ -112,6 +112,7 @@ def png_files(add, tool, rgb, frames, work):
     add("sdl.png", (work / "sdl.png").read_bytes(), "SDL_image (pygame)", size=SIZE)
     private = bitmaps.chunk(b"iDOT", bytes(28)) + bitmaps.chunk(b"vpAg", bytes(9)) + bitmaps.chunk(b"npTc", bytes(12))
     add("private-chunks.png", plain[:idat] + private + plain[idat:], "Pillow, with private chunks as Apple, Android and ImageMagick name theirs", size=SIZE)
+    add("apng-empty-data.png", bitmaps.apng_empty_data(), "written by hand: an fdAT without data beside one with it", size="3x2")
 
 
 def pypng(rgb):
@@ -252,6 +253,8 @@ def gif_files(add, tool, rgb, frames, work):
     text = b"\x21\x01\x0c" + struct.pack("<HHHHBBBB", 0, 0, 16, 8, 8, 8, 1, 0) + b"\x02hi\x00"
     add("plain-text.gif", b"GIF89a" + whole[6:-1] + text + b";", "Pillow, a plain text extension put before the end", size=SIZE)
     add("no-tables.gif", b"GIF89a\x02\x00\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x02\x00\x01\x00\x00\x02\x02\x44\x0a\x00;", "written by hand: no colour table at all", size="2x1")
+    for name, blocks, how in bitmaps.gif_blocks():
+        add(name, bitmaps.gif(*blocks), f"written by hand: {how}", size="4x3")
 
 
 def bmp_files(add, tool, rgb, work):

@@ -4,7 +4,7 @@ import struct
 import zipfile
 
 import bitmaps
-from bitmaps import MASKS565, RLE4, RLE8, bmp, chunk
+from bitmaps import MASKS565, RLE4, RLE8, bmp, chunk, gif, gif_frame as frame
 from genuine import mpf, samsung, with_segment
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -130,6 +130,8 @@ def png_refused(add, whole):
     refused("apng-zero-frame.png", png(canvas, begin, control(0), IDAT, control(1, w=0), data(2)), "a frame of width 0")
     refused("apng-dispose.png", png(canvas, begin, control(0, op=b"\3\0"), IDAT), "an unknown way to dispose of a frame")
     refused("apng-no-data.png", png(canvas, begin, control(0), IDAT, control(1)), "a frame without data")
+    refused("apng-empty-frame.png", png(canvas, begin, control(0), IDAT, control(1), chunk(b"fdAT", struct.pack(">I", 2))), "a frame whose only fdAT is empty")
+    refused("apng-short-data.png", png(canvas, begin, control(0), IDAT, control(1), chunk(b"fdAT", b"\0\0\2"), data(2)), "an fdAT shorter than its number")
     refused("apng-two-controls.png", png(canvas, begin, control(0), IDAT, control(1), control(2), data(3)), "two fcTL in a row")
     refused("apng-early-data.png", png(canvas, begin, control(0), data(1), IDAT), "fdAT before IDAT")
     refused("apng-no-control.png", png(canvas, begin, IDAT, data(0)), "fdAT without fcTL")
@@ -291,8 +293,6 @@ def gif_refused(add, whole):
 
     table = 13 + 3 * (2 << (whole[10] & 7))
     comment = whole.index(b"\x21\xfe", table)
-    head = lambda w=4, h=3: b"GIF89a" + struct.pack("<HHBBB", w, h, 0x80, 0, 0) + bytes(6)
-    frame = lambda w=4, h=3, x=0, y=0, code=2: b"," + struct.pack("<HHHHB", x, y, w, h, 0) + bytes([code]) + b"\x02\x84\x51\0"
     refused("empty.gif", b"", "no bytes", "truncated")
     refused("signature-cut.gif", b"GIF8", "half a signature", "truncated")
     refused("header-only.gif", whole[:13], "cut before the colour table", "truncated")
@@ -304,24 +304,26 @@ def gif_refused(add, whole):
     refused("script-behind.gif", whole + PHP, "a PHP script behind the trailer", "trailing_data")
     refused("zip-behind.gif", whole + archive(), "a ZIP archive behind the trailer", "trailing_data")
     refused("two-trailers.gif", whole + b";", "two trailers", "trailing_data")
-    refused("no-frame.gif", head() + b";", "no frame")
-    refused("zero-width.gif", head(0, 3) + frame() + b";", "width 0")
-    refused("zero-height.gif", head(4, 0) + frame() + b";", "height 0")
-    refused("frame-outside.gif", head() + frame(x=1) + b";", "a frame that reaches outside the picture")
-    refused("frame-below.gif", head() + frame(h=4) + b";", "a frame that reaches below the picture")
-    refused("frame-zero.gif", head() + frame(w=0) + b";", "a frame of width 0")
-    refused("code-size.gif", head() + frame(code=9) + b";", "codes of 9 bits")
-    refused("code-size-1.gif", head() + frame(code=1) + b";", "codes of 1 bit")
-    refused("frame-empty.gif", head() + frame()[:11] + b"\0;", "a frame without pixels")
-    refused("block.gif", head() + b"<" + frame() + b";", "an unknown block")
-    refused("extension.gif", head() + b"\x21\x42\x01a\0" + frame() + b";", "an unknown extension")
-    refused("control-length.gif", head() + b"\x21\xf9\x05\0\0\0\0\0\0" + frame() + b";", "a graphic control extension of 5 bytes")
-    refused("control-end.gif", head() + b"\x21\xf9\x04\0\0\0\0\x01" + frame() + b";", "a graphic control extension with more blocks")
-    refused("plain-text-length.gif", head() + b"\x21\x01\x05hello\0" + frame() + b";", "a plain text extension that begins with 5 bytes")
-    refused("application-length.gif", head() + b"\x21\xff\x05hello\0" + frame() + b";", "an application extension with a name of 5 bytes")
-    refused("giant.gif", head(65535, 65535) + frame() + b";", "65535 x 65535 pixels", "too_many_pixels")
-    refused("bomb.gif", head(7000, 7000) + frame(7000, 7000) * 40 + b";", "40 frames of 49 million pixels", "too_many_pixels")
-    refused("bomb-canvas.gif", head(7000, 7000) + frame(1, 1) * 40 + b";", "40 frames of one pixel on 49 million", "too_many_pixels")
+    refused("no-frame.gif", gif(), "no frame")
+    refused("zero-width.gif", gif(frame(), w=0, h=3), "width 0")
+    refused("zero-height.gif", gif(frame(), w=4, h=0), "height 0")
+    refused("frame-far.gif", gif(frame(x=0xFFFF)), "a frame far outside the screen", "too_many_pixels")
+    refused("frame-wide.gif", gif(frame(x=9000), frame(y=9000)), "two frames whose canvas is 9004 x 9003 pixels", "too_many_pixels")
+    refused("bomb-outside.gif", gif(*[frame(1, 1)] * 32, frame(1, 1, x=6999, y=6999)), "32 frames of one pixel, and one that makes their canvas 7000 x 7000", "too_many_pixels")
+    refused("zeros-first.gif", gif(b"\0", frame()), "a zero before the first frame")
+    refused("extension-loose.gif", gif(b"\x21\x42\x01ab", frame()), "an unknown extension whose blocks do not end", "truncated")
+    refused("extension-then-script.gif", gif(b"\x21\x42\x01a\0" + PHP, frame()), "a PHP script behind an unknown extension")
+    refused("frame-zero.gif", gif(frame(w=0)), "a frame of width 0")
+    refused("code-size.gif", gif(frame(code=9)), "codes of 9 bits")
+    refused("frame-empty.gif", gif(frame()[:11] + b"\0"), "a frame without pixels")
+    refused("block.gif", gif(b"<", frame()), "an unknown block")
+    refused("control-length.gif", gif(b"\x21\xf9\x05\0\0\0\0\0\0", frame()), "a graphic control extension of 5 bytes")
+    refused("control-end.gif", gif(b"\x21\xf9\x04\0\0\0\0\x01", frame()), "a graphic control extension with more blocks")
+    refused("plain-text-length.gif", gif(b"\x21\x01\x05hello\0", frame()), "a plain text extension that begins with 5 bytes")
+    refused("application-length.gif", gif(b"\x21\xff\x05hello\0", frame()), "an application extension with a name of 5 bytes")
+    refused("giant.gif", gif(frame(), w=65535, h=65535), "65535 x 65535 pixels", "too_many_pixels")
+    refused("bomb.gif", gif(frame(7000, 7000) * 40, w=7000, h=7000), "40 frames of 49 million pixels", "too_many_pixels")
+    refused("bomb-canvas.gif", gif(frame(1, 1) * 40, w=7000, h=7000), "40 frames of one pixel on 49 million", "too_many_pixels")
 
 
 def bmp_refused(add):
@@ -360,6 +362,7 @@ def bmp_refused(add):
     refused("fields-24.bmp", bmp(40, 24, 3, masks=MASKS565), "bit fields with 24 bits")
     refused("colours.bmp", bmp(40, 8, colours=257, palette=bytes(4 * 257)), "257 colours with 8 bits")
     refused("colours-giant.bmp", bmp(40, 8, colours=0xFFFFFFFF), "a palette of 16 GB")
+    refused("colours-24-far.bmp", bmp(40, 24, colours=500, gap=bytes(1999)), "a palette of 500 colours where there is room for 499 and more")
     refused("offset-inside.bmp", bmp(40, 8, offset=60), "pixels that begin in the palette")
     refused("offset-zero.bmp", bmp(40, 24, offset=0), "pixels that begin at 0")
     refused("offset-far.bmp", bmp(40, 24, gap=bytes(2000)), "much room before the pixels")
@@ -375,5 +378,8 @@ def bmp_refused(add):
     refused("profile-overlaps.bmp", bmp(124, 32, 3, v5=bitmaps.v5(150, 20, b"DEBM")), "a profile inside the pixels")
     refused("profile-empty.bmp", bmp(124, 32, 3, v5=bitmaps.v5(124 + room, 0, b"DEBM")), "an embedded profile of no bytes")
     refused("profile-header.bmp", bmp(124, 32, 3, v5=bitmaps.v5(20, 20, b"DEBM")), "a profile inside the header")
+    refused("profile-header-gap.bmp", bmp(124, 32, 3, gap=bytes(20), v5=bitmaps.v5(20, 20, b"DEBM")), "a profile inside the header, and as much room as it takes")
     refused("profile-missing.bmp", bmp(124, 32, 3, v5=bitmaps.v5(124 + room, 900, b"DEBM"), after=bytes(20)), "a profile that is cut", "truncated")
+    refused("profile-gap-cut.bmp", bmp(124, 32, 3, v5=bitmaps.v5(124 + room + 20, 5, b"DEBM"), after=bytes(19)), "cut in the zeros before a profile", "truncated")
+    refused("profile-gap-zeros.bmp", bmp(124, 32, 3, v5=bitmaps.v5(124 + room + 8, 20, b"DEBM"), after=b"<script>" + bytes(20)), "a script between pixels and a profile of zeros", "trailing_data")
     refused("profile-gap.bmp", bmp(124, 32, 3, v5=bitmaps.v5(124 + room + 10, 5, b"DEBM"), after=b"<script>1;profi"), "a script between pixels and profile", "trailing_data")
