@@ -33,8 +33,8 @@ func differences(settings config.Config) []string {
 			grouped(awsRedirectBytes)))
 	}
 	if allowedHere(settings) != nil {
-		all = append(all, "pages on localhost, 127.0.0.1 and [::1] may read answers, because HATCHERY_CORS_ORIGINS is unset; "+
-			"in AWS none may")
+		all = append(all, "pages on localhost, 127.0.0.1 and [::1] may read answers, because "+
+			"HATCHERY_CORS_ORIGINS is unset; in AWS none may")
 	}
 	return all
 }

@@ -194,8 +194,8 @@ func (h *handler) link(c *call) error {
 		return err
 	case record.Legacy():
 		// A link lives on after a look at the first bytes, and these can change: their bucket has no versions.
-		return newProblem(noLink, "The service before this one stored this image, and nobody has validated it: there is no link to it. "+
-			"Read the file itself, at this address without /link.")
+		return newProblem(noLink, "The service before this one stored this image, and nobody has validated it: "+
+			"there is no link to it. Read the file itself, at this address without /link.")
 	case !upload.Inline(record.ContentType):
 		return newProblem(noLink, "Files of the type %s are not shown in place: there is no link to them. "+
 			"Read the file itself, at this address without /link.", record.ContentType)
