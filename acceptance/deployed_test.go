@@ -11,9 +11,9 @@ func TestTheDeployedStack(t *testing.T) {
 	b := builtFunctions(t, thisMachine)
 	s := deployStack(t, e, "hatchery", builtTemplate(t, b), b, parameters("hatchery"))
 	check(t, s.hurry(t.Context()))
-	t.Run("an upload by POST is stored, served, listed and deleted",
+	t.Run("an upload by POST is stored, served, linked, listed and deleted",
 		func(t *testing.T) { check(t, uploadsByPost(t.Context(), s, picture(t))) })
-	t.Run("an upload by a signed form is stored, served, listed and deleted",
+	t.Run("an upload by a signed form is stored, served, linked, listed and deleted",
 		func(t *testing.T) { check(t, uploadsByForm(t.Context(), s, picture(t))) })
 	if t.Failed() {
 		t.FailNow() // nothing else can be well then

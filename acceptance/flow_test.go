@@ -89,7 +89,7 @@ func (e entry) followed(ctx context.Context, accepted record, bytes []byte) erro
 	if r.ContentType != "image/gif" || r.SHA256 != hexSum(bytes) || r.Size == nil || *r.Size != int64(len(bytes)) {
 		return fmt.Errorf("the record says %+v", r)
 	}
-	for _, step := range []func(context.Context, record, []byte) error{e.promoted, e.served, e.listed, e.deleted} {
+	for _, step := range []func(context.Context, record, []byte) error{e.promoted, e.served, e.linked, e.listed, e.deleted} {
 		if err := step(ctx, r, bytes); err != nil {
 			return err
 		}
@@ -151,6 +151,24 @@ func (e entry) served(ctx context.Context, r record, want []byte) error {
 		"bytes=1-3")
 	if err == nil && !bytes.Equal(part.body, want[1:4]) {
 		err = fmt.Errorf("the range is served as %s", part)
+	}
+	return err
+}
+
+// linked: a link reads the bytes without the caller's token.
+func (e entry) linked(ctx context.Context, r record, want []byte) error {
+	var link struct{ URL string }
+	if _, err := e.want(ctx, http.StatusOK, &link, http.MethodGet, e.path(r.Kind, r.ID, "link"), nil); err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, link.URL, nil)
+	if err != nil {
+		return err
+	}
+	a, err := e.exchange(request)
+	if err == nil && (a.status != http.StatusOK || !bytes.Equal(a.body, want) ||
+		a.header.Get("Content-Type") != "image/gif") {
+		err = fmt.Errorf("the link %s is answered %s", link.URL, a)
 	}
 	return err
 }

@@ -52,7 +52,7 @@ func TestEventsHaveNothingThatAWSDoesNotSend(t *testing.T) {
 }
 
 // routes are the words of an api event's name after the front.
-var routes = []string{"ping", "post-multipart", "post-raw", "form", "list", "get", "delete", "status"}
+var routes = []string{"ping", "post-multipart", "post-raw", "form", "list", "get", "delete", "status", "link"}
 
 func TestEveryRouteHasAnEventOfEveryFront(t *testing.T) {
 	all, _ := read(t)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"hatchery/shared/local"
+	"hatchery/shared/pipeline"
 	"hatchery/shared/records/sqliterecords"
 )
 
@@ -86,7 +87,7 @@ func countUpload(t *testing.T, picture []byte, byForm bool) counted {
 	at := stack.Endpoints()
 	cloud := at.AWS()
 	cloud.HTTPClient = client
-	handlers, err := stackHandlers(compose(onStack(settings, at), cloud, records, log), stack, nil)
+	handlers, err := stackHandlers(compose(onStack(settings, at), cloud, records, log), stack, pipeline.APIOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -203,7 +203,7 @@ func TestACallersTokenIsInNoLineOfALogAtAnyLevel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		handlers, err := stackHandlers(compose(onStack(settings, e), e.AWS(), records, log), stack, nil)
+		handlers, err := stackHandlers(compose(onStack(settings, e), e.AWS(), records, log), stack, pipeline.APIOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -94,7 +94,7 @@ func sentence(message string, v map[string]string) (text string, complete bool) 
 	case message == "request" && v["status"] == "202":
 		return "accepted  " + v["upload_id"], true
 	case message == "request" && v["status"] != "":
-		words := []string{v["status"], v["method"], v["route"], v["upload_id"], v["code"], v["error"]}
+		words := []string{v["status"], v["method"], v["route"], v["upload_id"], v["code"], v["error"], v["note"]}
 		return strings.Join(strings.Fields(strings.Join(words, " ")), " "), true
 	}
 	return message, false

@@ -26,7 +26,7 @@ type devFlags struct {
 	containers, containersHost                  string
 	bugout, bugoutListen, bugoutTokenFile       string
 	data, app, policy, records, samples         string
-	json, noValidator                           bool
+	json, noValidator, likeAWS                  bool
 
 	dynamoDB  string // the URL of one that lasts
 	dataGiven bool   // data was said by a person
@@ -66,6 +66,7 @@ Settings: hatchery help environment. Functions under sam local: docs/sam-local.m
   hatchery dev --listen 127.0.0.1:9000 --data /tmp/try
   hatchery dev --app https://journals.example.com --policy policy.json
   hatchery dev --records dynamodb --containers 172.17.0.1:9000
+  hatchery dev --like-aws
   hatchery dev --records bugout
   export HATCHERY_BUGOUT_APPLICATION_ID=4bf67555-b4f3-4a2e-95ff-7142d49d167b
   hatchery dev --records bugout --bugout https://auth.example.com --bugout-token-file token`,
@@ -106,6 +107,9 @@ func (f *devFlags) addTo(flags *pflag.FlagSet) {
 	flags.StringVar(&f.records, "records", "sqlite", "the `store` that keeps the records: "+
 		"sqlite, in the data folder; dynamodb, in memory or where --dynamodb says; or bugout")
 	flags.StringVar(&f.policy, "policy", "", "read the policy from this JSON `file`")
+	flags.BoolVar(&f.likeAWS, "like-aws", false,
+		"take the template's limits: POST takes files of up to "+grouped(awsPostBytes)+" bytes, and GET redirects above "+
+			grouped(awsRedirectBytes)+" (default: HATCHERY_POST_BYTES and HATCHERY_REDIRECT_BYTES)")
 	flags.BoolVar(&f.json, "json", false, "print the endpoints and the log as JSON, one object a line")
 }
 
@@ -150,7 +154,8 @@ func dev(ctx context.Context, f devFlags, term terminal) (err error) {
 	}
 	defer closing(&err, closeRecords)
 	components := compose(settings, at.AWS(), records, log)
-	handlers, err := stackHandlers(components, stack, ctx.Done())
+	handlers, err := stackHandlers(components, stack,
+		pipeline.APIOptions{Stopping: ctx.Done(), AllowOrigin: allowedHere(settings)})
 	if err != nil {
 		return system(err)
 	}
@@ -198,6 +203,7 @@ func (f devFlags) stackOptions(settings config.Config, log *slog.Logger) local.O
 		DynamoDBListen: f.dynamoDBListen, DynamoDB: f.dynamoDB, ForeignKeys: f.foreignKeys, BugoutListen: f.bugoutListen,
 		Containers: f.containers, ContainersHost: f.containersHost,
 		AppURL: f.app, QuarantinePrefix: settings.Layout.Quarantine, CORSOrigins: settings.CORSOrigins,
+		AllowOrigin:     allowedHere(settings),
 		FunctionTimeout: settings.ValidatorTime, SweepEvery: sweepEvery, Log: log}
 	if settings.Records == config.RecordsBugout && f.bugout == "" {
 		o.BugoutListen = cmp.Or(o.BugoutListen, anyPort)
@@ -212,13 +218,13 @@ func onStack(settings config.Config, at local.Endpoints) config.Config {
 	return settings
 }
 
-// stackHandlers are what the stack calls. stopping is closed when the end was asked for.
-func stackHandlers(c *pipeline.Components, stack *local.Stack, stopping <-chan struct{}) (local.Handlers, error) {
-	spool := stack.Path("spool")
-	if err := spoolFolder(spool); err != nil {
+// stackHandlers are what the stack calls. Bodies are spooled in its folder.
+func stackHandlers(c *pipeline.Components, stack *local.Stack, o pipeline.APIOptions) (local.Handlers, error) {
+	o.SpoolDir = stack.Path("spool")
+	if err := spoolFolder(o.SpoolDir); err != nil {
 		return local.Handlers{}, err
 	}
-	handler, err := c.API(pipeline.APIOptions{SpoolDir: spool, Stopping: stopping})
+	handler, err := c.API(o)
 	if err != nil {
 		return local.Handlers{}, err
 	}

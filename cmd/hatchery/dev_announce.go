@@ -52,6 +52,9 @@ func announce(term terminal, f devFlags, settings config.Config, stack *local.St
 		if warning := apiWarning(f, at); warning != "" {
 			line["warning"] = strings.ReplaceAll(warning, "\n", " ")
 		}
+		if differs := differences(settings); len(differs) > 0 {
+			line["differs"] = differs
+		}
 		env := map[string]string{}
 		for _, e := range exports {
 			env[e[0]] = e[1]
@@ -59,7 +62,8 @@ func announce(term terminal, f devFlags, settings config.Config, stack *local.St
 		line["env"] = env
 		return json.NewEncoder(term.out).Encode(line)
 	}
-	return announceText(term, f, announcement{at: at, data: data, exports: exports})
+	return announceText(term, f, announcement{at: at, data: data, exports: exports,
+		differs: differences(settings)})
 }
 
 // exported are the settings with which other programs work on what dev runs, less the
@@ -119,6 +123,7 @@ type announcement struct {
 	at      local.Endpoints
 	data    string // the folder
 	exports [][2]string
+	differs []string // from AWS
 }
 
 func announceText(term terminal, f devFlags, a announcement) error {
@@ -171,6 +176,9 @@ Try it with a picture of yours:
 	}
 	if f.noValidator {
 		b.WriteString("\nThe validator is somewhere else (--no-validator): what arrives stays pending until it is invoked.\n")
+	}
+	if len(a.differs) > 0 {
+		_, _ = fmt.Fprintf(&b, "\nOther than in AWS:\n  %s\n", strings.Join(a.differs, "\n  "))
 	}
 	b.WriteString("\nFor other programs that are to work on this (aws, an SDK), in their shell:\n")
 	for _, e := range a.exports {

@@ -86,6 +86,10 @@ func devSettings(f devFlags, term terminal) (config.Config, error) {
 		"HATCHERY_BUCKET": local.Bucket, "HATCHERY_RECORDS": f.records, "HATCHERY_TABLE": local.Table,
 		"HATCHERY_APPLICATION_URL": app, "MY_APP_JOURNALS_URL": "", "HATCHERY_POLICY": policyText}
 	maps.Copy(given, bugout)
+	if f.likeAWS {
+		given["HATCHERY_POST_BYTES"] = strconv.Itoa(awsPostBytes)
+		given["HATCHERY_REDIRECT_BYTES"] = strconv.Itoa(awsRedirectBytes)
+	}
 	settings, err := loadDevs(given, term)
 	settings.EventBus = "" // verdicts of a dev are not for a deployment's bus
 	faults := append(f.named(faultsOf(err)), unusedFaults(given, term)...)

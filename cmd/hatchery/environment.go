@@ -18,6 +18,9 @@ var notInDev = map[string]bool{
 // inDev is what a setting is to dev besides what it is in AWS.
 var inDev = map[string]string{
 	"HATCHERY_VALIDATOR_SECONDS":     "60 when it is unset, unless the policy needs more",
+	"HATCHERY_CORS_ORIGINS":          "localhost, 127.0.0.1 and [::1], of any port, when it is unset",
+	"HATCHERY_POST_BYTES":            "--like-aws goes before it",
+	"HATCHERY_REDIRECT_BYTES":        "--like-aws goes before it",
 	"HATCHERY_QUARANTINE_DAYS":       "for how long deletions are remembered",
 	"HATCHERY_LEGACY_BUCKET":         "a bucket of the S3 server there, made if it is missing",
 	"HATCHERY_BUGOUT_URL":            "only with HATCHERY_APPLICATION=spire and without --records bugout",

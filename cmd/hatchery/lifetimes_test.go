@@ -40,7 +40,7 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 
 	rows := [][3]string{
 		{"signed form", words(form), "`FormSeconds`, at most 60 minutes"},
-		{"signed link", words(api.DefaultLinkLifetime), "shared/api"},
+		{"signed link", words(api.LinkLifetime), "shared/api"},
 		{"idempotency key", words(time.Duration(once) * time.Hour), "shared/api; then removed by the table's `forget`"},
 		{"message in the queue", words(source), "`UploadsQueue`"},
 		{"rest of a message after a failed try", words(visibility),

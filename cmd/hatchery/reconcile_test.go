@@ -79,7 +79,7 @@ func TestALostMessageIsMadeUpForBesideARunningDev(t *testing.T) {
 		t.Errorf("the validator is told of %d receptions, %s apart; the queue has %d, %s", v.MaxReceives, v.Visibility,
 			at.MaxReceives, at.Visibility)
 	}
-	handlers, err := stackHandlers(composed, stack, nil)
+	handlers, err := stackHandlers(composed, stack, pipeline.APIOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

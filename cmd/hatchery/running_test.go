@@ -68,6 +68,7 @@ type hatchery struct {
 	containers string
 	// warning is what was said of the API's address.
 	warning string
+	differs []string // from AWS
 	env     map[string]string
 	data    string // the folder
 	oneRun  bool
@@ -158,6 +159,7 @@ func (h *hatchery) read(out io.Reader, ready chan<- error) {
 			API        string            `json:"api"`
 			Containers string            `json:"containers"`
 			Warning    string            `json:"warning"`
+			Differs    []string          `json:"differs"`
 			Env        map[string]string `json:"env"`
 			Data       string            `json:"data"`
 			OneRun     bool              `json:"one_run"`
@@ -168,7 +170,7 @@ func (h *hatchery) read(out io.Reader, ready chan<- error) {
 		}
 		announced = true
 		h.base, h.containers, h.warning, h.env = at.API, at.Containers, at.Warning, at.Env
-		h.data, h.oneRun = at.Data, at.OneRun
+		h.data, h.oneRun, h.differs = at.Data, at.OneRun, at.Differs
 		ready <- nil
 	}
 	if !announced {

@@ -24,8 +24,8 @@ const (
 	// MaxFormLifetime is the longest that a form may live: the session of the role that signs it ends then, and the
 	// form with it.
 	MaxFormLifetime = 60 * time.Minute
-	// DefaultLinkLifetime is how long a signed link can be used.
-	DefaultLinkLifetime = 5 * time.Minute
+	// LinkLifetime is how long a signed link can be used.
+	LinkLifetime = 5 * time.Minute
 )
 
 // Config is what a handler is made of. The first four fields are required; a zero value elsewhere means the default.
@@ -38,6 +38,8 @@ type Config struct {
 	// CORSOrigins are the origins whose pages may read answers, exactly as a browser sends them
 	// (https://notes.example.com). The single value "*" allows every origin. Default none.
 	CORSOrigins []string
+	// AllowOrigin allows further origins; it is given what a caller sent. Default nil: none.
+	AllowOrigin func(origin string) bool
 	// PostBytes is the largest file that POST takes itself; above it the caller is sent to the form route (413).
 	// Default 0: the kind's own bound. If it is too large for what stands in front, callers see that system's error.
 	PostBytes int64

@@ -19,14 +19,15 @@ const (
 // allowOrigin lets pages of the configured origins read the answer, refusals included. Credentials are never allowed:
 // a page sends Authorization itself, and cookies mean nothing here.
 func (h *handler) allowOrigin(c *call) {
-	if len(h.CORSOrigins) == 0 {
+	if len(h.CORSOrigins) == 0 && h.AllowOrigin == nil {
 		return
 	}
 	header, allowed := c.w.Header(), "*"
-	if len(h.CORSOrigins) > 1 || h.CORSOrigins[0] != "*" {
+	if !slices.Equal(h.CORSOrigins, []string{"*"}) {
 		header.Add("Vary", "Origin")
 		allowed = c.r.Header.Get("Origin")
-		if allowed == "" || !slices.Contains(h.CORSOrigins, allowed) {
+		known := slices.Contains(h.CORSOrigins, allowed) || h.AllowOrigin != nil && h.AllowOrigin(allowed)
+		if allowed == "" || !known {
 			return
 		}
 	}
@@ -38,7 +39,11 @@ func (h *handler) allowOrigin(c *call) {
 func (h *handler) options(c *call) {
 	header := c.w.Header()
 	header.Set("Allow", c.route.allow())
-	if c.r.Header.Get("Access-Control-Request-Method") != "" && header.Get("Access-Control-Allow-Origin") != "" {
+	switch {
+	case c.r.Header.Get("Access-Control-Request-Method") == "":
+	case header.Get("Access-Control-Allow-Origin") == "":
+		c.note = "refused a preflight: HATCHERY_CORS_ORIGINS does not name the origin of the page"
+	default:
 		header.Del("Access-Control-Expose-Headers")
 		header.Set("Access-Control-Allow-Methods", corsMethods)
 		header.Set("Access-Control-Allow-Headers", corsRequest)

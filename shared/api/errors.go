@@ -40,6 +40,7 @@ var (
 	badType          = problemType{"type", 406, "The declared type is not accepted", "Unacceptable image type"}
 	badChecksum      = problemType{"checksum", 406, "The declared checksum is not accepted", ""}
 	overQuota        = problemType{"quota", 406, "The entry is full", ""}
+	noLink           = problemType{"no_link", 406, "There is no link to this file", ""}
 	tooSlow          = problemType{"too_slow", 408, "The body arrived too slowly", ""}
 	pending          = problemType{"pending", 409, "The file is not validated yet", ""}
 	rejected         = problemType{"rejected", 410, "The file was rejected", ""}

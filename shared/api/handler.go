@@ -27,6 +27,7 @@ type call struct {
 	uploadID upload.ID
 	code     string
 	err      error
+	note     string // what a developer should know of an answer that is as it should be
 }
 
 // responseWriter counts what is written. It also moves the connection's write deadline along, so that a client that
@@ -212,6 +213,9 @@ func (h *handler) logCall(c *call, started time.Time, aborted bool) {
 	}
 	if c.code != "" {
 		attributes = append(attributes, slog.String("code", c.code))
+	}
+	if c.note != "" {
+		attributes = append(attributes, slog.String("note", c.note))
 	}
 	level := slog.LevelInfo
 	if aborted {

@@ -84,6 +84,14 @@ func TestALargeLegacyImageIsRedirected(t *testing.T) {
 	}
 }
 
+func TestThereIsNoLinkToAnImageThatNobodyHasValidated(t *testing.T) {
+	w, _ := oldWorld(t, "png", pngHead)
+	got := w.do("GET", files+"/"+idOld+"/link", nil)
+	if got.status != 406 || got.member(t, "code") != "no_link" || !strings.Contains(got.body, "nobody has validated it") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
 func TestALegacyImageIsListedAndDeletedWithItsBytes(t *testing.T) {
 	w, old := oldWorld(t, "png", pngHead)
 	if got := w.do("GET", files, nil); !strings.Contains(got.body, idOld) {

@@ -47,6 +47,39 @@ func TestALogLineSaysWhatHappenedAndNothingThatACallerSent(t *testing.T) {
 	}
 }
 
+func TestTheLogSaysWhatAPageMustBeAllowedOrAskedOtherwise(t *testing.T) {
+	const page, setting, accept = "https://secretpage.example.com", "HATCHERY_CORS_ORIGINS", "Accept: application/json"
+	large := "/files/j/entries/large/images/" + idLarge
+	for name, c := range map[string]struct {
+		method, path string
+		header       []string
+		allowed      []string
+		note         string
+	}{
+		"a preflight where no origin is set":   {"OPTIONS", files, []string{"Access-Control-Request-Method", "POST"}, nil, setting},
+		"a preflight of another origin":        {"OPTIONS", files, []string{"Access-Control-Request-Method", "GET"}, []string{"https://a.test"}, setting},
+		"a preflight of the origin":            {"OPTIONS", files, []string{"Access-Control-Request-Method", "GET"}, []string{page}, ""},
+		"OPTIONS that is no preflight":         {"OPTIONS", files, nil, nil, ""},
+		"a redirect":                           {"GET", large, nil, []string{page}, accept},
+		"a redirect for a program":             {"GET", large, []string{"Origin", "-"}, []string{page}, ""},
+		"a link instead of a redirect":         {"GET", large, []string{"Accept", "application/json"}, []string{page}, ""},
+		"a file that is small enough for here": {"GET", files + "/" + idStored, nil, []string{page}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newFixture(t, redirects, cors(c.allowed...))
+			w.do(c.method, c.path, nil, append([]string{"Origin", page}, c.header...)...)
+			var line struct{ Note string }
+			if err := json.Unmarshal([]byte(w.log.String()), &line); err != nil {
+				t.Fatal(err)
+			}
+			if (line.Note != "") != (c.note != "") || !strings.Contains(line.Note, c.note) ||
+				strings.Contains(w.log.String(), "secret") {
+				t.Errorf("the note is %q, want %q, in %s", line.Note, c.note, w.log)
+			}
+		})
+	}
+}
+
 func TestTroubleIsLoggedWithItsCauseUnderTheIdThatTheCallerGot(t *testing.T) {
 	for name, header := range map[string][]string{
 		"store":      nil,

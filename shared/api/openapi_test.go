@@ -28,6 +28,8 @@ func (e exchange) operation() string {
 		pattern = "/files/{journal}/entries/{entry}/{kind}/uploads"
 	case len(segments) == 7:
 		pattern = "/files/{journal}/entries/{entry}/{kind}/{id}"
+	case len(segments) == 8 && segments[7] == "link":
+		pattern = "/files/{journal}/entries/{entry}/{kind}/{id}/link"
 	case len(segments) == 8:
 		pattern = "/files/{journal}/entries/{entry}/{kind}/{id}/status"
 	}

@@ -29,6 +29,7 @@ const (
 	pathForms  = pathFiles + "/uploads"
 	pathFile   = pathFiles + "/{id}"
 	pathStatus = pathFile + "/status"
+	pathLink   = pathFile + "/link"
 )
 
 // newRoutes gives all routes. The first whose pattern fits is taken: "uploads" is no id.
@@ -43,6 +44,7 @@ func newRoutes() []route {
 		{pattern: pathFile, methods: map[string]action{http.MethodGet: (*handler).serve,
 			http.MethodDelete: (*handler).remove}},
 		{pattern: pathStatus, methods: map[string]action{http.MethodGet: (*handler).status}},
+		{pattern: pathLink, methods: map[string]action{http.MethodGet: (*handler).link}},
 	}
 }
 

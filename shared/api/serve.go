@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,25 +22,34 @@ import (
 // status route (wait=) is the better way.
 const pendingRetry = 2 * time.Second
 
-// serve answers with the bytes of a stored file, or says why there are none.
-func (h *handler) serve(c *call) error {
+// stored finds the record of a file that may be read, or says why it may not.
+func (h *handler) stored(c *call) (upload.Record, error) {
 	record, err := h.record(c)
 	if err != nil {
-		return err
+		return record, err
 	}
 	switch record.Status {
 	case upload.Stored:
+		return record, nil
 	case upload.Pending:
-		return &problem{problemType: pending, record: &record, retryAfter: pendingRetry,
+		return record, &problem{problemType: pending, record: &record, retryAfter: pendingRetry,
 			detail: "The file has not been validated yet: ask again, or wait at its status address."}
 	case upload.Rejected:
 		detail := "The file was rejected."
 		if record.Reason != nil {
 			detail = record.Reason.Message
 		}
-		return &problem{problemType: rejected, detail: detail, reason: record.Reason, record: &record}
+		return record, &problem{problemType: rejected, detail: detail, reason: record.Reason, record: &record}
 	default:
-		return absent()
+		return record, absent()
+	}
+}
+
+// serve answers with the bytes of a stored file, or says why there are none.
+func (h *handler) serve(c *call) error {
+	record, err := h.stored(c)
+	if err != nil {
+		return err
 	}
 	if record.Legacy() {
 		if record, err = h.headLegacy(c, record); err != nil {
@@ -66,10 +76,7 @@ func (h *handler) serve(c *call) error {
 // describe sets the headers of a file, which are safe whatever the file holds: its type is what was found in it, a
 // browser may not guess another, only pictures are shown in place, and no script in it runs.
 func describe(header http.Header, record upload.Record) {
-	contentType := record.ContentType
-	if contentType == "" {
-		contentType = "application/octet-stream"
-	}
+	contentType := cmp.Or(record.ContentType, "application/octet-stream")
 	header.Set("Content-Type", contentType)
 	header.Set("Content-Disposition", upload.Disposition(contentType, record.FullName()))
 	header.Set("Content-Security-Policy", "sandbox; default-src 'none'")
@@ -154,21 +161,11 @@ func (f *plannedFile) Seek(offset int64, whence int) (int64, error) {
 // redirect sends the caller to a signed link of its own. Who asks for JSON gets the link as data: a client that keeps
 // its Authorization header on a redirect is refused by the bucket.
 func (h *handler) redirect(c *call, record upload.Record) error {
-	header := c.w.Header()
-	expires := h.Now().Add(DefaultLinkLifetime).UTC().Truncate(time.Second)
-	link := upload.Link{Key: h.Pipeline.Layout.FilesKey(c.Ref), Version: record.ServedVersion,
-		ContentType: header.Get("Content-Type"), Disposition: header.Get("Content-Disposition"),
-		Lifetime: DefaultLinkLifetime}
-	sign := h.Downloads.Link
-	if record.Legacy() {
-		sign = func(ctx context.Context, link upload.Link) (string, error) {
-			return h.Pipeline.LegacyImages.SignLegacy(ctx, c.Ref, link)
-		}
-	}
-	address, err := sign(c.r.Context(), link)
+	link, err := h.sign(c, record)
 	if err != nil {
-		return fmt.Errorf("sign a link to %s: %w", c.Ref, err)
+		return err
 	}
+	header := c.w.Header()
 	for _, name := range []string{"Content-Type", "Content-Disposition", "Content-Length", "Content-Range",
 		"Content-Security-Policy", "ETag", "Last-Modified", "Accept-Ranges"} {
 		header.Del(name)
@@ -176,15 +173,64 @@ func (h *handler) redirect(c *call, record upload.Record) error {
 	header.Set("Cache-Control", "no-store")
 	header.Add("Vary", "Accept")
 	if acceptsJSON(c.r) {
-		return c.json(http.StatusOK, struct {
-			URL     string    `json:"url"`
-			Expires time.Time `json:"expires_at"`
-		}{address, expires})
+		return c.json(http.StatusOK, link)
 	}
-	header.Set("Location", address)
+	if c.r.Header.Get("Origin") != "" {
+		c.note = "a page cannot follow this redirect, because its browser sends Origin: null to the bucket: " +
+			"it should ask with Accept: application/json"
+	}
+	header.Set("Location", link.URL)
 	header.Set("Content-Length", "0")
 	c.w.WriteHeader(http.StatusFound)
 	return nil
+}
+
+// link answers with a signed link to a file that browsers show in place. The link works in <img>, which sends no
+// Authorization.
+func (h *handler) link(c *call) error {
+	record, err := h.stored(c)
+	switch {
+	case err != nil:
+		return err
+	case record.Legacy():
+		// A link lives on after a look at the first bytes, and these can change: their bucket has no versions.
+		return newProblem(noLink, "The service before this one stored this image, and nobody has validated it: "+
+			"there is no link to it. Read the file itself, at this address without /link.")
+	case !upload.Inline(record.ContentType):
+		return newProblem(noLink, "Files of the type %s are not shown in place: there is no link to them. "+
+			"Read the file itself, at this address without /link.", record.ContentType)
+	}
+	link, err := h.sign(c, record)
+	if err != nil {
+		return err
+	}
+	return c.json(http.StatusOK, link)
+}
+
+// signedLink is a link as callers get it.
+type signedLink struct {
+	URL     string    `json:"url"`
+	Expires time.Time `json:"expires_at"`
+}
+
+// sign makes a link to exactly the version that is served, with the type and disposition that GET gives it.
+func (h *handler) sign(c *call, record upload.Record) (signedLink, error) {
+	expires := h.Now().Add(LinkLifetime).UTC().Truncate(time.Second)
+	contentType := cmp.Or(record.ContentType, "application/octet-stream")
+	link := upload.Link{Key: h.Pipeline.Layout.FilesKey(c.Ref), Version: record.ServedVersion,
+		ContentType: contentType, Disposition: upload.Disposition(contentType, record.FullName()),
+		Lifetime: LinkLifetime}
+	var address string
+	var err error
+	if record.Legacy() {
+		address, err = h.Pipeline.LegacyImages.SignLegacy(c.r.Context(), c.Ref, link)
+	} else {
+		address, err = h.Downloads.Link(c.r.Context(), link)
+	}
+	if err != nil {
+		return signedLink{}, fmt.Errorf("sign a link to %s: %w", c.Ref, err)
+	}
+	return signedLink{address, expires}, nil
 }
 
 // acceptsJSON says whether the caller names application/json as a type it takes.

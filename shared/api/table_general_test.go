@@ -51,6 +51,11 @@ func cors(origins ...string) func(*fixture) {
 	return func(w *fixture) { w.config.CORSOrigins = origins }
 }
 
+// allowing allows one origin besides those that were set.
+func allowing(origin string) func(*fixture) {
+	return func(w *fixture) { w.config.AllowOrigin = func(asked string) bool { return asked == origin } }
+}
+
 // everyRoute is one proper request for every route that needs Authorization.
 func everyRoute() []exchange {
 	return []exchange{
@@ -62,6 +67,7 @@ func everyRoute() []exchange {
 		{name: "head", method: "HEAD", path: files + "/" + idStored},
 		{name: "delete", method: "DELETE", path: files + "/" + idStored},
 		{name: "status", method: "GET", path: files + "/" + idStored + "/status"},
+		{name: "link", method: "GET", path: files + "/" + idStored + "/link"},
 	}
 }
 
@@ -113,6 +119,7 @@ func generalTable() []exchange {
 		"/files/j/entries/e/images/nouuid", "/files/j/entries/e/images/uploads/x", files + "/" + idStored + "/other",
 		files + "/" + strings.ReplaceAll(idStored, "-", ""), files + "/{" + idStored + "}",
 		files + "/" + idStored + "/status/x",
+		files + "/" + idStored + "/link/x",
 		files + "/" + idStored + "%2Fstatus", "/files/j/entries/e/images//", "/" + strings.Repeat("a", 2000),
 		strings.Repeat("/a", 1000), "/ping%2F", "/files/j/entries/e/images/" + idStored + "%00"} {
 		if path == "" {
@@ -157,6 +164,20 @@ func generalTable() []exchange {
 			status: 204,
 			header: []string{"Origin", "https://notes.example.com.evil.test", "Access-Control-Request-Method", "POST"},
 			want:   []string{"Access-Control-Allow-Origin", "-", "Access-Control-Allow-Methods", "-", "Vary", "Origin"}},
+		exchange{name: "preflight from an origin that is allowed besides", method: "OPTIONS", path: files,
+			change: allowing("http://localhost:3000"), status: 204,
+			header: []string{"Origin", "http://localhost:3000", "Access-Control-Request-Method", "POST"},
+			want: []string{"Access-Control-Allow-Origin", "http://localhost:3000", "Vary", "Origin",
+				"Access-Control-Max-Age", "7200"}},
+		exchange{name: "an answer to a page that is allowed besides", method: "GET", path: files + "/" + idAbsent,
+			change: allowing("http://localhost:3000"), status: 404,
+			header: []string{"Origin", "http://localhost:3000"},
+			want:   []string{"Access-Control-Allow-Origin", "http://localhost:3000"}},
+		exchange{name: "an answer to a page that is not allowed besides", method: "GET", path: files,
+			change: allowing("http://localhost:3000"), status: 200, header: []string{"Origin", "null"},
+			want: []string{"Access-Control-Allow-Origin", "-", "Vary", "Origin"}},
+		exchange{name: "an answer to no page, with origins allowed besides", method: "GET", path: files,
+			change: allowing(""), status: 200, want: []string{"Access-Control-Allow-Origin", "-"}},
 		exchange{name: "an answer to an allowed page", method: "GET", path: files, change: cors("https://notes.example.com"),
 			header: []string{"Origin", "https://notes.example.com"}, status: 200,
 			want: []string{"Access-Control-Allow-Origin", "https://notes.example.com", "Access-Control-Expose-Headers",
@@ -177,6 +198,8 @@ func generalTable() []exchange {
 		exchange{name: "a link that cannot be signed", method: "GET", path: "/files/j/entries/large/images/" + idLarge,
 			status: 503, code: "unavailable",
 			change: func(w *fixture) { w.config.Downloads, w.config.RedirectBytes = brokenStores{}, 1000 }},
+		exchange{name: "a link by its own address that cannot be signed", method: "GET", path: files + "/" + idStored + "/link",
+			status: 503, code: "unavailable", change: func(w *fixture) { w.config.Downloads = brokenStores{} }},
 		exchange{name: "bytes that cannot be read", method: "GET", path: files + "/" + idStored, status: 503,
 			code: "unavailable", header: []string{"Range", "bytes=0-1"},
 			change: func(w *fixture) { w.config.Downloads = brokenStores{} }, want: []string{"Content-Range", "-", "ETag", "-"}},

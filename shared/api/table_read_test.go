@@ -111,6 +111,28 @@ func readTable() []exchange {
 			change: func(w *fixture) { w.config.RedirectBytes = largeSize }, status: 200,
 			exact: exactly(strings.Repeat("L", largeSize))},
 
+		{name: "a link to a picture, whatever its size", method: "GET", path: file + "/link", status: 200,
+			exact: exactly(linkJSON(idStored, "e", storedVersion(), "image%2Fpng", "cat.png")),
+			want:  []string{"Content-Type", "application/json", "Cache-Control", "no-store", "Content-Disposition", "-"}},
+		{name: "a link to a large picture", method: "GET", path: large + "/link", change: redirects, status: 200,
+			exact: exactly(linkJSON(idLarge, "large", largeVersion(), "image%2Fjpeg", "large.png"))},
+		{name: "a link with a slash", method: "GET", path: file + "/link/", status: 200},
+		{name: "a link by HEAD", method: "HEAD", path: file + "/link", status: 200, exact: exactly("")},
+		{name: "a link to a pending file", method: "GET", path: files + "/" + idPending + "/link", status: 409,
+			code: "pending", want: []string{"Retry-After", "2"}, holds: []string{`"status":"pending"`, idPending}},
+		{name: "a link to a rejected file", method: "GET", path: files + "/" + idRejected + "/link", status: 410,
+			code: "rejected", holds: []string{`"reason":{"code":"type_mismatch","message":"The file is no png."}`}},
+		{name: "a link to a deleted file", method: "GET", path: files + "/" + idDeleted + "/link", status: 404,
+			code: "not_found"},
+		{name: "a link to an absent file", method: "GET", path: files + "/" + idAbsent + "/link", status: 404},
+		{name: "a link to another entry's file", method: "GET", path: "/files/j/entries/other/images/" + idStored + "/link",
+			status: 404},
+		{name: "a link to a file that is not shown in place", method: "GET", path: files + "/" + idAbsent + "/link",
+			change: func(w *fixture) {
+				w.create(ref("e", idAbsent), "paper", start)
+				w.store(ref("e", idAbsent), []byte("%PDF"), "application/pdf")
+			}, status: 406, code: "no_link", holds: []string{"Files of the type application/pdf are not shown in place"}},
+
 		{name: "the list", method: "GET", path: files, status: 200, want: []string{"Content-Type", "application/json"},
 			exact: exactly(`{"images":[` + lostJSON + `,` + storedJSON + `]}`)},
 		{name: "the list with a slash", method: "GET", path: files + "/", status: 200},
@@ -147,9 +169,20 @@ func readTable() []exchange {
 	}
 }
 
-// largeVersion is the version that the memory bucket gives the large file.
+// largeVersion and storedVersion are the versions that the memory bucket gives the files.
 func largeVersion() string {
 	return string(uploadtest.NewObjects().Post(upload.DefaultLayout.FilesKey(ref("large", idLarge)), nil))
+}
+
+func storedVersion() string {
+	return string(uploadtest.NewObjects().Post(upload.DefaultLayout.FilesKey(ref("e", idStored)), nil))
+}
+
+// linkJSON is the answer with a link to one version.
+func linkJSON(id, entry, version, contentType, name string) string {
+	return `{"url":"https://bucket.test/files/j/entries/` + entry + `/images/` + id + `?versionId=` + version +
+		`\u0026response-content-type=` + contentType + `\u0026response-content-disposition=inline%3B+filename%3D%22` + name +
+		`%22\u0026X-Amz-Expires=300","expires_at":"2026-03-01T12:05:00Z"}`
 }
 
 var (

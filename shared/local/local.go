@@ -62,8 +62,9 @@ type Options struct {
 	AppURL string
 	// QuarantinePrefix is what the bucket notifies the queue about.
 	QuarantinePrefix string
-	// CORSOrigins of the bucket.
+	// CORSOrigins of the bucket, and AllowOrigin, which allows further ones; nil: none.
 	CORSOrigins []string
+	AllowOrigin func(origin string) bool
 	// FunctionTimeout is the validator's. The queue's visibility timeout follows from it.
 	FunctionTimeout time.Duration
 	// SweepEvery is how often quarantine is swept for lost events.
@@ -191,7 +192,7 @@ func (s *Stack) openBucket(ctx context.Context) (err error) {
 	address := kept(s.o.S3Listen, s.state.S3Listen)
 	s.s3, err = locals3.Open(ctx, locals3.Options{Dir: s.folder.path("s3"), Listen: address, Region: Region,
 		AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey, Bucket: Bucket, Created: s.notify, Log: s.o.Log,
-		QuarantinePrefix: s.o.QuarantinePrefix, CORSOrigins: s.o.CORSOrigins})
+		QuarantinePrefix: s.o.QuarantinePrefix, CORSOrigins: s.o.CORSOrigins, AllowOrigin: s.o.AllowOrigin})
 	if err != nil {
 		return fmt.Errorf("start the S3 server: %w%s", err, hint(err, "--s3-listen"))
 	}

@@ -74,6 +74,8 @@ type APIOptions struct {
 	RequestID func(*http.Request) string
 	Accepted  func(upload.Record)
 	Stopping  <-chan struct{}
+	// AllowOrigin allows further origins besides those of the settings.
+	AllowOrigin func(origin string) bool
 }
 
 // API composes what answers callers.
@@ -87,9 +89,9 @@ func (c *Components) API(o APIOptions) (http.Handler, error) {
 		return nil, fmt.Errorf("HATCHERY_APPLICATION_URL: %w", err)
 	}
 	handler, err := api.New(api.Config{Pipeline: c.Uploads, Downloads: c.Objects, Forms: c.Objects,
-		Authorizer: application, CORSOrigins: c.settings.CORSOrigins, PostBytes: c.settings.PostBytes,
-		RedirectBytes: c.settings.RedirectBytes,
-		FormLifetime:  c.settings.FormTime, SpoolDir: o.SpoolDir, RequestID: o.RequestID, Accepted: o.Accepted,
+		Authorizer: application, CORSOrigins: c.settings.CORSOrigins, AllowOrigin: o.AllowOrigin,
+		PostBytes: c.settings.PostBytes, RedirectBytes: c.settings.RedirectBytes,
+		FormLifetime: c.settings.FormTime, SpoolDir: o.SpoolDir, RequestID: o.RequestID, Accepted: o.Accepted,
 		Stopping: o.Stopping, Now: time.Now, Log: c.d.Log})
 	if err != nil {
 		return nil, fmt.Errorf("build the API: %w", err)

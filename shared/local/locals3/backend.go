@@ -43,6 +43,14 @@ type guarded struct {
 
 var _ backend.Backend = (*guarded)(nil)
 
+// GetBucketCors also allows the origin of a page that Options.AllowOrigin allows.
+func (g *guarded) GetBucketCors(ctx context.Context, bucket string) ([]byte, error) {
+	if facts, _ := ctx.Value(requestKey{}).(requestFacts); facts.origin != "" {
+		return corsRules([]string{facts.origin})
+	}
+	return g.Posix.GetBucketCors(ctx, bucket)
+}
+
 // object is the current version of a key as it stands after a change.
 type object struct {
 	bucket, key, etag, version string

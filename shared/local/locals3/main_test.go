@@ -31,6 +31,7 @@ const (
 	accessKey = "AKIDEXAMPLE"
 	secretKey = "secret-of-the-tests"
 	site      = "http://localhost:5173"
+	besides   = "http://[::1]:3000" // an origin that AllowOrigin allows
 )
 
 // One server for all tests: there can be only one in a process. Each test uses keys of its own, or a folder of its own
@@ -115,7 +116,8 @@ func options(dir string) locals3.Options {
 	return locals3.Options{
 		Dir: dir, Listen: "127.0.0.1:0", Region: region, AccessKey: accessKey, SecretKey: secretKey,
 		Bucket: bucket, QuarantinePrefix: "quarantine/", CORSOrigins: []string{site},
-		Created: seen.created, Log: slog.New(slog.NewTextHandler(logged, nil)),
+		AllowOrigin: func(origin string) bool { return origin == besides },
+		Created:     seen.created, Log: slog.New(slog.NewTextHandler(logged, nil)),
 	}
 }
 

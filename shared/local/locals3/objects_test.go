@@ -364,28 +364,62 @@ func TestABodyWithAnotherChecksumIsNotStored(t *testing.T) {
 }
 
 func TestBrowsersOfTheAllowedOriginsMayUseTheBucket(t *testing.T) {
-	for origin, want := range map[string]int{site: http.StatusOK, "http://evil.example": http.StatusForbidden} {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, server.URL()+"/"+bucket, nil)
+	in, _ := places()
+	key := in("cors")
+	put(t, key, "bytes")
+	link, err := s3.NewPresignClient(client).PresignGetObject(t.Context(),
+		&s3.GetObjectInput{Bucket: aws.String(bucket), Key: &key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(method, url, origin string, header ...string) *http.Response {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), method, url, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		request.Header.Set("Origin", origin)
-		request.Header.Set("Access-Control-Request-Method", "POST")
-		request.Header.Set("Access-Control-Request-Headers", "content-type")
+		for i := 0; i < len(header); i += 2 {
+			request.Header.Set(header[i], header[i+1])
+		}
 		response, err := http.DefaultClient.Do(request)
 		if err != nil {
 			t.Fatal(err)
 		}
 		response.Body.Close()
+		return response
+	}
+	for _, c := range []struct {
+		origin, method string
+		allowed        bool
+	}{
+		{site, "POST", true}, {site, "GET", true}, {besides, "POST", true}, {besides, "GET", true}, {site, "PUT", false},
+		{"http://evil.example", "POST", false}, {"null", "GET", false}, {besides + "0", "GET", false},
+	} {
+		before := strings.Count(logged.String(), "HATCHERY_CORS_ORIGINS")
+		response := ask(http.MethodOptions, server.URL()+"/"+bucket, c.origin, "Access-Control-Request-Method", c.method,
+			"Access-Control-Request-Headers", "content-type")
+		want := map[bool]int{true: http.StatusOK, false: http.StatusForbidden}[c.allowed]
 		if response.StatusCode != want {
-			t.Errorf("preflight from %s: %d, want %d", origin, response.StatusCode, want)
+			t.Errorf("preflight of %s from %s: %d, want %d", c.method, c.origin, response.StatusCode, want)
 		}
-		exposed := response.Header.Get("Access-Control-Expose-Headers")
-		if want == http.StatusOK &&
-			(response.Header.Get("Access-Control-Allow-Origin") != site || !strings.Contains(exposed, "ETag") ||
-				!strings.Contains(exposed, "Location")) {
-			t.Errorf("preflight answers %v", response.Header)
+		if said := strings.Count(logged.String(), "HATCHERY_CORS_ORIGINS") - before; (said == 0) != c.allowed {
+			t.Errorf("preflight of %s from %s: the log names the setting %d times", c.method, c.origin, said)
 		}
+		wantAllowed(t, response, c.origin, c.allowed)
+		if c.method == "GET" {
+			wantAllowed(t, ask(http.MethodGet, link.URL, c.origin), c.origin, c.allowed)
+		}
+	}
+}
+
+// wantAllowed checks whether a page of the origin may read an answer.
+func wantAllowed(t *testing.T, response *http.Response, origin string, allowed bool) {
+	t.Helper()
+	got, exposed := response.Header.Get("Access-Control-Allow-Origin"), response.Header.Get("Access-Control-Expose-Headers")
+	if allowed != (got == origin) || !allowed && got != "" || allowed && (!strings.Contains(exposed, "ETag") ||
+		!strings.Contains(exposed, "Content-Disposition")) {
+		t.Errorf("a page of %s, allowed %v, is answered %v", origin, allowed, response.Header)
 	}
 }
 

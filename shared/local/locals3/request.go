@@ -16,13 +16,14 @@ type requestKey struct{}
 
 // requestFacts are strings of their own: those of the framework are reused for the next request.
 type requestFacts struct {
-	form      bool // a signed form, not a PUT
+	form      bool   // a signed form, not a PUT
+	origin    string // of the page, where Options.AllowOrigin allows it
 	match     *string
 	noneMatch *string
 }
 
 // noteRequest is the middleware around versitygw's routes.
-func noteRequest(c fiber.Ctx) error {
+func (s *Server) noteRequest(c fiber.Ctx) error {
 	facts := requestFacts{form: c.Method() == fiber.MethodPost}
 	if value := c.Get(fiber.HeaderIfMatch); value != "" {
 		facts.match = new(strings.Clone(value))
@@ -30,11 +31,18 @@ func noteRequest(c fiber.Ctx) error {
 	if value := c.Get(fiber.HeaderIfNoneMatch); value != "" {
 		facts.noneMatch = new(strings.Clone(value))
 	}
+	if value := c.Get(fiber.HeaderOrigin); value != "" && s.opts.AllowOrigin != nil && s.opts.AllowOrigin(value) {
+		facts.origin = strings.Clone(value)
+	}
 	c.RequestCtx().SetUserValue(requestKey{}, facts)
 	err := c.Next()
 	if err != nil || c.Response().StatusCode() >= fiber.StatusBadRequest {
 		drain(c)
 		asS3Says(c.Response())
+	}
+	if c.Method() == fiber.MethodOptions && c.Response().StatusCode() == fiber.StatusForbidden {
+		s.opts.Log.Info("the bucket refused a preflight: HATCHERY_CORS_ORIGINS does not name the origin of the page, " +
+			"or the method is none of POST, GET and HEAD")
 	}
 	return err
 }

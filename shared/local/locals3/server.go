@@ -53,8 +53,10 @@ type Options struct {
 	Bucket string
 	// QuarantinePrefix selects the keys whose arrival Created is told of.
 	QuarantinePrefix string
-	// CORSOrigins may use the bucket from a browser (PUT, POST, GET, HEAD). Default: none.
+	// CORSOrigins may use the bucket from a browser (POST, GET, HEAD). Default: none.
 	CORSOrigins []string
+	// AllowOrigin allows further origins; it is given what a caller sent. Default nil: none.
+	AllowOrigin func(origin string) bool
 	// Created is called after an object was stored under QuarantinePrefix and before the client has its answer. Its
 	// error is logged, and the client has its success all the same: Quarantined finds the object again. It may be
 	// called at the same time for several objects, and may use the Server. Its ctx ends with Close.
@@ -234,12 +236,14 @@ func (s *Server) prepareBucket(ctx context.Context) error {
 	return s.store.PutBucketCors(ctx, bucket, rules)
 }
 
+// corsRules are those of the bucket in template.yaml.
 func corsRules(origins []string) ([]byte, error) {
 	rule := auth.CORSRule{
-		AllowedMethods: []auth.CORSHTTPMethod{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost},
+		AllowedMethods: []auth.CORSHTTPMethod{http.MethodPost, http.MethodGet, http.MethodHead},
 		AllowedHeaders: []auth.CORSHeader{"*"},
-		ExposeHeaders:  []auth.CORSHeader{"ETag", "Location", "x-amz-version-id"},
-		MaxAgeSeconds:  new(int32(600)),
+		ExposeHeaders: []auth.CORSHeader{"ETag", "Location", "Content-Length", "Content-Range", "Accept-Ranges",
+			"Content-Disposition"},
+		MaxAgeSeconds: new(int32(7200)),
 	}
 	for _, origin := range origins {
 		rule.AllowedOrigins = append(rule.AllowedOrigins, auth.CORSOrigin(origin))
@@ -282,7 +286,7 @@ func (s *Server) serve(ctx context.Context) error {
 				return c.SendStatus(fiber.StatusServiceUnavailable)
 			}
 			defer s.requests.RUnlock()
-			return noteRequest(c)
+			return s.noteRequest(c)
 		}))
 	if err != nil {
 		return fmt.Errorf("start the embedded S3 server: %w", err)
