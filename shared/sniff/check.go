@@ -183,8 +183,9 @@ func (w *walker) begins() (bool, error) {
 	return w.kind.begins(head), nil
 }
 
-// maxDrawn is how many times Limits.MaxPixels the frames of one animation may take together. Under the default of 50 million pixels that is 1.6 thousand million: 770 frames of a 1920 x 1080 screen
-// recording pass, but a few kilobytes cannot ask a viewer to draw a hundred frames of 50 million pixels each.
+// maxDrawn is how many times Limits.MaxPixels the frames of one animation may take together. Under the default of
+// 50 million pixels that is 1.6 thousand million: 770 frames of a 1920 x 1080 screen recording pass, but a few
+// kilobytes cannot ask a viewer to draw a hundred frames of 50 million pixels each.
 const maxDrawn = 32
 
 // dimensions checks a declared size, found at byte at, against the limits.

@@ -16,7 +16,8 @@
 // Nothing is decoded or inflated: pixels may still be rubbish, and text in a comment may still be a script. So serve
 // what is stored with the type that was found, and with nosniff.
 //
-// Memory does not grow with the picture: one block of 128 KiB, and a few lists as long as a segment may be. Every loop is bounded by the input. Checks share nothing and may run at the same time.
+// Memory does not grow with the picture: one block of 128 KiB, and lists that are no longer than a segment. Every loop
+// is bounded by the input. Checks share nothing and may run at the same time.
 //
 // One file per type holds its walk (png.go, jpeg.go with jpegscan.go, gif.go, bmp.go with bmprle.go).
 // tail.go and samsung.go decide about what follows, stream.go reads and hashes, refusal.go and describe.go word the

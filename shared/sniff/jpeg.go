@@ -119,7 +119,8 @@ func (j *jpegWalk) segment(at int64, marker byte) error {
 	if b, err = j.take(int(length)); err != nil {
 		return err
 	}
-	legal, part := true, ""
+	var legal bool
+	var part string
 	switch marker {
 	case mDQT:
 		legal, part = j.quantizationTables(b), "quantization tables"

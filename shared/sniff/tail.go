@@ -12,9 +12,9 @@ const (
 	maxBlanks = 2
 )
 
-// tail decides about what follows the picture's end, each if the limits allow it: whole JPEGs, then a video or Samsung's
-// trailer, with padding before and behind each, and then nothing. What announces the JPEGs, an MPF index or nothing,
-// does not matter: tools leave the index as it was when they move or remove them.
+// tail decides about what follows the picture's end, each if the limits allow it: whole JPEGs, then a video or
+// Samsung's trailer, with padding before and behind each, and then nothing. An MPF index, which announces the JPEGs, is
+// not read: tools leave it as it was when they move or remove them.
 func (w *walker) tail() error {
 	jpeg, last := w.kind.name == "JPEG", false
 	for further := 0; ; {

@@ -41,6 +41,11 @@ def make(add, genuine):
     edited("dht-ac-first.jpg", progressive[:first] + segment(0xC4, b"\x10" + bad + b"\x11" + bad) + progressive[first:],
            "a progressive picture with AC tables that cannot be, replaced before a scan of AC")
     assert progressive[first + 4] > 1 and progressive[second + 4] >> 4 == 1  # the first scan is of DC, then come AC tables
+    at = first
+    while progressive[at + 5 + 2 * progressive[at + 4]] != 0 or progressive[at + 7 + 2 * progressive[at + 4]] < 16:
+        at = progressive.index(b"\xff\xda", at + 2)
+    edited("dht-dc-refine.jpg", progressive[:at] + segment(0xC4, b"\0" + bad + b"\1" + bad) + progressive[at:],
+           "a progressive picture with DC tables that cannot be before a scan of more DC bits, which has none")
     same = bytearray(whole)
     for n in range(3):
         same[sof + 10 + 3 * n] = same[sos + 5 + 2 * n] = 1
