@@ -265,9 +265,6 @@ def further_refused(add, whole, gray, motion):
     picture = motion[:video]
     refused("samsung-script.jpg", picture + samsung([(0x0A30, b"MotionPhoto_Data", PHP)]), "Samsung's trailer with a script for a video")
     refused("samsung-two.jpg", picture + samsung([(0x0A30, b"MotionPhoto_Data", film)] * 2), "Samsung's trailer with two videos", "trailing_data")
-    refused("samsung-large.jpg", picture + samsung([(0x0A01, b"Image_UTC_Data", bytes(70000))]), "Samsung's trailer with much else", "trailing_data")
-    notes = (0x0A01, b"Image_UTC_Data", bytes(33000))
-    refused("samsung-both.jpg", picture + samsung([notes, (0x0A30, b"MotionPhoto_Data", film), notes]), "Samsung's trailer with much else before and behind the video", "trailing_data")
     good = picture + samsung([(0x0A01, b"Image_UTC_Data", b"1700000000000"), (0x0A30, b"MotionPhoto_Data", film)])
     refused("samsung-gap.jpg", good.replace(b"\0\0\x30\x0a\x10", PHP + b"\0\0\x30\x0a\x10"), "a PHP script between the blocks of Samsung's trailer")
     refused("samsung-payload.jpg", good.replace(b"SEFH", PHP + b"SEFH"), "a PHP script before the directory of Samsung's trailer")
