@@ -53,7 +53,7 @@ func readFile(t testing.TB, path string) []byte {
 func openPolicy(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "policy.json")
-	if err := os.WriteFile(path, []byte(`{"kinds":{"images":{"after_end":["mpf","zeros","samsung","video"]}}}`),
+	if err := os.WriteFile(path, []byte(`{"kinds":{"images":{"after_end":["mpf","padding","samsung","video"]}}}`),
 		0o600); err != nil {
 		t.Fatal(err)
 	}

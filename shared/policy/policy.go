@@ -39,9 +39,9 @@ type Kind struct {
 	MaxSide   int64 `json:"max_side"`
 	// Duplicates: "allow", or "refuse" the same bytes twice in one entry and kind.
 	Duplicates string `json:"duplicates"`
-	// AfterEnd: what may follow a picture's end: "mpf" (further pictures that the
-	// first one announces), "zeros" (padding), "samsung" (the small trailer of notes
-	// behind every photo of Samsung's phones), "video" (a motion photo's clip).
+	// AfterEnd: what may follow a picture's end: "mpf" (whole JPEGs behind a JPEG),
+	// "zeros" (zero bytes), "padding" (zero bytes, 0xFF and a line end), "samsung" (the
+	// small trailer of notes of Samsung's phones), "video" (a motion photo's clip).
 	AfterEnd []string `json:"after_end"`
 	// Mismatch: "refuse" a picture whose bytes are of another type than its extension says, or
 	// "correct" it: where the kind allows that type, the picture is stored as what it is.
@@ -70,7 +70,7 @@ const LargestObject = 5_000_000_000
 
 func defaultKind() Kind {
 	return Kind{Extensions: []string{"png", "jpg", "jpeg", "bmp", "gif"}, MinBytes: 1, MaxBytes: 5_500_000,
-		MaxPixels: 50_000_000, MaxSide: 16_384, Duplicates: DuplicatesAllow, AfterEnd: []string{"mpf", "zeros"},
+		MaxPixels: 50_000_000, MaxSide: 16_384, Duplicates: DuplicatesAllow, AfterEnd: []string{"mpf", "padding", "samsung"},
 		Mismatch: MismatchRefuse}
 }
 
@@ -191,12 +191,13 @@ func (k Kind) faults(where string, readable int64) Faults {
 }
 
 // afterEnd are the words of AfterEnd.
-var afterEnd = []string{"mpf", "zeros", "samsung", "video"}
+var afterEnd = []string{"mpf", "zeros", "padding", "samsung", "video"}
 
 // Limits are the kind's bounds in the words of the checkers.
 func (k Kind) Limits() sniff.Limits {
 	l := sniff.Limits{MaxPixels: k.MaxPixels, MaxSide: k.MaxSide, MaxAncillaryBytes: k.MaxAncillaryBytes,
 		MPF: slices.Contains(k.AfterEnd, "mpf"), Zeros: slices.Contains(k.AfterEnd, "zeros"),
+		Padding: slices.Contains(k.AfterEnd, "padding"),
 		Samsung: slices.Contains(k.AfterEnd, "samsung"), Video: slices.Contains(k.AfterEnd, "video")}
 	if k.Mismatch == MismatchCorrect {
 		l.Instead = k.Extensions

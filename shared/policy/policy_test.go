@@ -16,7 +16,7 @@ import (
 const readable = 1_140_000_000
 
 func TestTheDefaultPolicyIsTheDocumentedOne(t *testing.T) {
-	const documented = `{"kinds":{"images":{"extensions":["png","jpg","jpeg","bmp","gif"],"min_bytes":1,"max_bytes":5500000,"max_pixels":50000000,"max_side":16384,"duplicates":"allow","after_end":["mpf","zeros"],"mismatch":"refuse"}}}`
+	const documented = `{"kinds":{"images":{"extensions":["png","jpg","jpeg","bmp","gif"],"min_bytes":1,"max_bytes":5500000,"max_pixels":50000000,"max_side":16384,"duplicates":"allow","after_end":["mpf","padding","samsung"],"mismatch":"refuse"}}}`
 	got, err := json.Marshal(policy.Default())
 	if err != nil || string(got) != documented {
 		t.Errorf("the default policy is\n%s (%v), want\n%s", got, err, documented)
@@ -99,7 +99,7 @@ func TestAPolicyIsRefusedForEachFault(t *testing.T) {
 		{kind(`"mismatch":""`), "HATCHERY_POLICY kinds.images.mismatch", `""`, `"refuse" or "correct"`},
 		{kind(`"mismatch":true`), "HATCHERY_POLICY kinds.images", "bool", "mismatch"},
 		{kind(`"after_end":["mpf","anything"]`), "HATCHERY_POLICY kinds.images.after_end", `"anything"`,
-			`"mpf", "zeros", "samsung", "video"`},
+			`"mpf", "zeros", "padding", "samsung", "video"`},
 	} {
 		t.Run(fmt.Sprintf("%.60s", c.policy), func(t *testing.T) {
 			_, err := policy.Parse([]byte(c.policy), readable)

@@ -23,9 +23,10 @@ type Limits struct {
 	MaxSide   int64 // pixels of width, and of height
 
 	// What may follow the end of a picture. Everything else that follows it is refused.
-	MPF   bool // JPEG: the further complete pictures that the first one's MPF index announces
-	Zeros bool // zero bytes, as some tools write for alignment
-	// JPEG: the small trailer of notes that Samsung's phones write behind every photo.
+	MPF     bool // JPEG: up to 16 complete JPEGs (previews, gain maps), whether or not an MPF index announces them
+	Zeros   bool // zero bytes, as some tools write for alignment
+	Padding bool // zero bytes and 0xFF, as cameras write them, and one or two line ends or spaces, as tools for text do
+	// JPEG: the trailer of notes that Samsung's phones write behind every photo, at most 64 KiB.
 	Samsung bool
 	// JPEG: one MP4 or QuickTime video (a motion photo), bare or in Samsung's trailer.
 	Video bool
@@ -130,6 +131,7 @@ type walker struct {
 	found  Found
 
 	ancillary int64 // bytes counted against limits.MaxAncillaryBytes
+	blanks    int   // line ends and spaces seen behind pictures
 	// drawn is how many pixels showing all frames takes. The product of three hostile numbers may not fit an int64.
 	drawn float64
 }
@@ -181,9 +183,9 @@ func (w *walker) begins() (bool, error) {
 	return w.kind.begins(head), nil
 }
 
-// maxDrawn is how many times Limits.MaxPixels the frames of one animation, or the pictures in one JPEG file, may take
-// together. Under the default of 50 million pixels that is 1.6 thousand million: 770 frames of a 1920 x 1080 screen
-// recording pass, but a few kilobytes cannot ask a viewer to draw a hundred frames of 50 million pixels each.
+// maxDrawn is how many times Limits.MaxPixels the frames of one animation may take together. Under the default of
+// 50 million pixels that is 1.6 thousand million: 770 frames of a 1920 x 1080 screen recording pass, but a few
+// kilobytes cannot ask a viewer to draw a hundred frames of 50 million pixels each.
 const maxDrawn = 32
 
 // dimensions checks a declared size, found at byte at, against the limits.

@@ -30,17 +30,22 @@ func TestAPictureThatIsCutNeverPasses(t *testing.T) {
 	}
 }
 
-// optional reports whether a picture may do without these bytes at its end: zeros, then perhaps a
+// optional reports whether a picture may do without these bytes at its end: padding, then perhaps another picture, a
 // video or Samsung's trailer.
 func optional(rest []byte) bool {
-	rest = bytes.TrimLeft(rest, "\x00")
+	for len(rest) > 0 && bytes.IndexByte([]byte("\x00\xff\r\n "), rest[0]) >= 0 {
+		rest = rest[1:]
+	}
+	if bytes.HasPrefix(rest, []byte("\xd8\xff")) { // the 0xFF before it looks like padding
+		return true
+	}
 	return len(rest) == 0 || bytes.HasPrefix(rest, []byte("\x01\x0a\x0e\x00\x00\x00Image_UTC_Data")) ||
 		bytes.HasPrefix(rest, []byte("ftyp")) || bytes.HasPrefix(rest[1:], []byte("ftyp"))
 }
 
 func TestOneByteMoreIsTrailingData(t *testing.T) {
 	for _, s := range genuine(t) {
-		for _, b := range []byte{1, '\n', ';', '<', 0xff} {
+		for _, b := range []byte{1, ';', '<', 0xd8, 0xfe} {
 			if got := verdict(t, append(slices.Clone(s.data), b), s.extension(), everything()); got != "trailing_data" {
 				t.Errorf("%s and a byte 0x%02x: %s", s.file, b, got)
 			}

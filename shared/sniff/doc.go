@@ -7,19 +7,19 @@
 //     github.com/h2non/filetype is asked, never its registry, whose order is random.
 //   - Its container was walked to the end marker by the rules of its format: each PNG chunk with its checksum, each
 //     JPEG segment and scan, each GIF block and frame, each BMP header, row and run.
-//   - Nothing follows the end but what Limits allows: further pictures that a JPEG's MPF index announces (gain maps and
-//     previews, as phones append them; each is walked too), zero bytes, or the video of a motion photo (its boxes are
-//     walked too), be it in Samsung's trailer.
+//   - Nothing follows the end but what Limits allows: padding, whole JPEGs behind a JPEG (gain maps and previews, as
+//     phones append them; each is walked too), Samsung's trailer (its directory is walked, what stands in its blocks is
+//     not looked at), or the video of a motion photo (its boxes are walked too), bare or in Samsung's trailer.
 //   - Every declared size is within Limits, and so is what all frames together ask of a viewer.
 //   - SHA256 is of exactly these bytes.
 //
 // Nothing is decoded or inflated: pixels may still be rubbish, and text in a comment may still be a script. So serve
 // what is stored with the type that was found, and with nosniff.
 //
-// Memory does not grow with the picture: one block of 128 KiB, and at most a JPEG segment's worth of announced
-// pictures. Every loop is bounded by the input. Checks share nothing and may run at the same time.
+// Memory does not grow with the picture: one block of 128 KiB, and lists that are no longer than a segment. Every loop
+// is bounded by the input. Checks share nothing and may run at the same time.
 //
-// One file per type holds its walk (png.go, jpeg.go with jpegscan.go and mpf.go, gif.go, bmp.go with bmprle.go).
+// One file per type holds its walk (png.go, jpeg.go with jpegscan.go, gif.go, bmp.go with bmprle.go).
 // tail.go and samsung.go decide about what follows, stream.go reads and hashes, refusal.go and describe.go word the
 // refusals. testdata/manifest.tsv lists pictures of many encoders, and false and damaged ones, with their verdicts.
 package sniff

@@ -25,9 +25,6 @@ func FuzzPNG(f *testing.F) {
 func FuzzJPEG(f *testing.F) {
 	fuzz(f, "jpg", func(b []byte) (int, int, error) {
 		c, err := jpeg.DecodeConfig(bytes.NewReader(b))
-		if c.Height == 0 { // DNL says it later, which Go does not read
-			err = errors.New("unknown height")
-		}
 		return c.Width, c.Height, err
 	})
 }
@@ -101,7 +98,7 @@ func fuzz(f *testing.F, extension string, dimensions func([]byte) (int, int, err
 		if w, h, err := dimensions(data); err == nil && (int64(w) != found.Width || int64(h) != found.Height) {
 			t.Fatalf("%d x %d pixels, but a decoder sees %d x %d", found.Width, found.Height, w, h)
 		}
-		for _, more := range []string{"\x01", "\xff", "<?php", "PK\x03\x04"} {
+		for _, more := range []string{"\x01", "\xff\xd8", "\r\n\n", "<?php", "PK\x03\x04"} {
 			if got := verdict(t, append(slices.Clip(data), more...), extension, everything()); got == "ok" {
 				t.Fatalf("allowed with %q behind it", more)
 			}

@@ -18,23 +18,16 @@ const (
 	mDHP   = 0xde
 	mEXP   = 0xdf
 	mAPP0  = 0xe0
-	mAPP2  = 0xe2
 	mAPP15 = 0xef
 	mCOM   = 0xfe
 )
 
-// jpeg walks a JPEG, then the further pictures that its MPF index announces.
+// jpeg walks the first picture of a JPEG file. tail walks those behind it.
 func (w *walker) jpeg() error {
 	first := jpegWalk{walker: w}
 	err := first.picture()
 	w.found.Width, w.found.Height = first.width, first.height
-	if err != nil {
-		return err
-	}
-	if w.limits.MPF {
-		return w.announced(first.further)
-	}
-	return nil
+	return err
 }
 
 // jpegWalk is what has been seen of one JPEG stream so far.
@@ -42,13 +35,18 @@ type jpegWalk struct {
 	*walker
 	width, height int64
 	frame         byte // the SOF marker; 0 before it
-	levels        bool // DHP came: a hierarchical picture, of several frames
-	components    [256]bool
+	components    []jpegComponent
 	scans         int
-	restarts      bool // DRI is in force
-	ahead         byte // the marker that ended a scan and was not returned by marker yet
-	indexed       bool // an MPF segment was read
-	further       []picture
+	restarts      bool       // DRI is in force
+	ahead         byte       // the marker that ended a scan and was not returned by marker yet
+	quantized     [4]bool    // the quantization tables that were defined
+	undecodable   [2][4]bool // the Huffman tables, DC and AC, by which nothing can be decoded
+}
+
+// jpegComponent is one colour of a frame. Several may have one id: old scanners and printers wrote such files.
+type jpegComponent struct {
+	id, quantization byte
+	scan             int // the last scan that has it
 }
 
 // picture walks one JPEG stream from SOI to EOI by ITU-T T.81, annex B: every segment's length, and the content of
@@ -65,7 +63,10 @@ func (j *jpegWalk) picture() error {
 		}
 		at := j.offset() - 2
 		if marker == mEOI {
-			return j.complete(at)
+			if j.scans == 0 {
+				return j.corrupt(at, "it ends without pixel data")
+			}
+			return nil
 		}
 		if err := j.segment(at, marker); err != nil {
 			return err
@@ -84,7 +85,7 @@ func (j *jpegWalk) marker() (byte, error) {
 		return 0, err
 	}
 	if c != 0xff {
-		return 0, j.corrupt(j.offset()-1, "the byte 0x%02x stands where a marker must", c)
+		return 0, j.corrupt(j.offset()-1, "there are bytes that belong to no part of it")
 	}
 	for c == 0xff {
 		if c, err = j.one(); err != nil {
@@ -99,7 +100,7 @@ func (j *jpegWalk) segment(at int64, marker byte) error {
 	known := marker >= mSOF0 && marker <= mSOF15 && marker != mJPG ||
 		marker >= mSOS && marker <= mAPP15 || marker == mCOM
 	if !known {
-		return j.corrupt(at, "the marker 0x%02x has no place there", marker)
+		return j.corrupt(at, "a part begins there that no JPEG picture has in that place (marker 0x%02x)", marker)
 	}
 	b, err := j.take(2)
 	if err != nil {
@@ -107,140 +108,125 @@ func (j *jpegWalk) segment(at int64, marker byte) error {
 	}
 	length := be16(b) - 2
 	if length < 0 {
-		return j.corrupt(at, "a segment is shorter than its own length")
+		return j.corrupt(at, "a part of it is shorter than its own length")
 	}
 	if marker >= mAPP0 {
 		if err := j.extra(length); err != nil {
 			return err
 		}
-		if marker != mAPP2 || j.indexed || !j.limits.MPF {
-			return j.skip(length)
-		}
+		return j.skip(length)
 	}
 	if b, err = j.take(int(length)); err != nil {
 		return err
 	}
-	legal := true
+	var legal bool
+	var part string
 	switch marker {
-	case mAPP2:
-		j.index(at+4, b)
 	case mDQT:
-		legal = legalTables(b, sizeDQT)
+		legal, part = j.quantizationTables(b), "quantization tables"
 	case mDHT:
-		legal = legalTables(b, sizeDHT)
+		legal, part = j.huffmanTables(b), "Huffman tables"
 	case mDAC:
-		legal = length%2 == 0 // none at all: progressive pictures of T. Richter's libjpeg
+		// None at all is legal: progressive pictures of T. Richter's libjpeg.
+		legal, part = length%2 == 0, "conditions of arithmetic coding"
 	case mDRI:
-		legal = length == 2
+		legal, part = length == 2, "distance of restart markers"
 		j.restarts = legal && (b[0] != 0 || b[1] != 0)
-	case mEXP:
-		legal = length == 1 && j.levels
-	case mDNL:
-		return j.lines(at, b)
+	case mDNL: // repeats the frame header's height, or else viewers would not agree about it
+		legal, part = length == 2 && j.scans > 0 && be16(b) == j.height, "number of lines, given a second time,"
 	case mSOS:
 		return j.scan(at, b)
-	default: // SOF0 to SOF15, DHP
+	default: // SOF0 to SOF15, DHP, EXP
 		return j.frameHeader(at, marker, b)
 	}
 	if !legal {
-		return j.corrupt(at, "a segment with the marker 0x%02x has an illegal content", marker)
+		return j.corrupt(at, "its %s cannot be right", part)
 	}
 	return nil
 }
 
-// frameHeader checks SOF0 to SOF15, and DHP, which has the same form.
+// frameHeader checks a frame header, and refuses the kinds of JPEG that viewers do not show. Arithmetic coding passes:
+// browsers do not show it, but libjpeg and what is built on it do.
 func (j *jpegWalk) frameHeader(at int64, marker byte, b []byte) error {
-	if j.frame != 0 && !j.levels || marker == mDHP && (j.levels || j.frame != 0) {
-		return j.corrupt(at, "a second frame header")
+	switch marker {
+	case mSOF0, mSOF0 + 1, mSOF0 + 2, mSOF0 + 9, mSOF0 + 10:
+	case mSOF0 + 3, mSOF0 + 11:
+		return j.unshown("lossless")
+	default:
+		return j.unshown("hierarchical")
+	}
+	if j.frame != 0 {
+		return j.corrupt(at, "its size and colours are described a second time")
 	}
 	if len(b) < 6 || b[5] == 0 || len(b) != 6+3*int(b[5]) {
-		return j.corrupt(at, "a frame header of %d bytes", len(b))
+		return j.corrupt(at, "the description of its size and colours has %d bytes", len(b))
 	}
 	precision, height, width := b[0], be16(b[1:]), be16(b[3:])
-	legal := precision >= 2 && precision <= 16 // lossless, and DHP for it
-	switch marker {
-	case mSOF0:
-		legal = precision == 8
-	case mSOF0 + 1, mSOF0 + 2, mSOF0 + 5, mSOF0 + 6, mSOF0 + 9, mSOF0 + 10, mSOF0 + 13, mSOF0 + 14:
-		legal = precision == 8 || precision == 12
+	if precision == 12 && marker != mSOF0 {
+		return j.unshown("12 bits for each colour")
 	}
-	clear(j.components[:])
+	legal := precision == 8
 	for c := b[6:]; len(c) > 0; c = c[3:] {
 		h, v := c[1]>>4, c[1]&15
-		legal = legal && !j.components[c[0]] && h >= 1 && h <= 4 && v >= 1 && v <= 4 && c[2] <= 3
-		j.components[c[0]] = true
+		legal = legal && h >= 1 && h <= 4 && v >= 1 && v <= 4 && c[2] <= 3
+		j.components = append(j.components, jpegComponent{id: c[0], quantization: c[2]})
 	}
 	if !legal {
-		return j.corrupt(at, "a frame header describes a picture that cannot be")
+		return j.corrupt(at, "its size and colours are described as no picture can be")
 	}
-	// 0 lines: their number follows the first scan (DNL). Until then the picture counts as one line.
-	if err := j.dimensions(at, width, max(height, 1)); err != nil {
+	if height == 0 { // so a segment DNL has to say it later
+		return j.unshown("its height comes after its pixels")
+	}
+	if err := j.dimensions(at, width, height); err != nil {
 		return err
 	}
-	if marker == mDHP {
-		j.levels = true
-	} else {
-		j.frame = marker
-	}
-	if j.width == 0 {
-		j.width, j.height = width, height
-	} else if width > j.width || height > j.height {
-		return j.corrupt(at, "a frame of %d x %d pixels does not fit the picture of %d x %d",
-			width, height, j.width, j.height)
-	}
+	j.frame, j.width, j.height = marker, width, height
 	return nil
 }
 
-// lines checks DNL, which says how many lines there are when the frame header left it open.
-func (j *jpegWalk) lines(at int64, b []byte) error {
-	if len(b) != 2 || j.scans != 1 {
-		return j.corrupt(at, "a number of lines stands where it may not be")
-	}
-	height := be16(b)
-	if j.height != 0 && j.height != height {
-		return j.corrupt(at, "it claims both %d and %d lines", j.height, height)
-	}
-	if err := j.dimensions(at, j.width, height); err != nil {
-		return err
-	}
-	j.height = height
-	return nil
+// unshown refuses a kind of JPEG that is legal and that viewers do not show.
+func (j *jpegWalk) unshown(what string) error {
+	return refusef(Corrupt, "The JPEG picture is stored in a way that viewers do not show (%s); "+
+		"export it as an ordinary JPEG picture and upload that.", what)
 }
 
-// complete checks at EOI that nothing is missing, and counts the picture.
-func (j *jpegWalk) complete(at int64) error {
-	if j.scans == 0 {
-		return j.corrupt(at, "it ends without pixel data")
+// quantizationTables reports whether b is a row of tables, or none, and notes them: a byte with the class and the
+// number, then 64 numbers of one byte or two.
+func (j *jpegWalk) quantizationTables(b []byte) bool {
+	for len(b) > 0 {
+		class, n := b[0]>>4, b[0]&15
+		size := 1 + 64*(1+int(class))
+		if class > 1 || n > 3 || size > len(b) {
+			return false
+		}
+		j.quantized[n] = true
+		b = b[size:]
 	}
-	if j.height == 0 {
-		return j.corrupt(at, "it never says how many lines it has")
-	}
-	return j.draw(j.width, j.height)
+	return true
 }
 
-// legalTables reports whether b is a row of tables, each after one byte that says its class and which one it is.
-// size gives the length of the first table in b, more than b has when there is none.
-func legalTables(b []byte, size func(b []byte) int) bool {
-	legal := len(b) > 0
-	for legal && len(b) > 0 {
-		n := size(b)
-		legal = b[0]>>4 <= 1 && b[0]&15 <= 3 && n <= len(b)
-		b = b[min(n, len(b)):]
+// huffmanTables reports whether b is a row of tables, or none, and notes which cannot be decoded by: a byte with the
+// class and the number, 16 counts of codes, then the codes' symbols, at most 256.
+func (j *jpegWalk) huffmanTables(b []byte) bool {
+	for len(b) > 0 {
+		class, n := b[0]>>4, b[0]&15
+		if class > 1 || n > 3 || len(b) < 17 {
+			return false
+		}
+		code, symbols, bad := 0, 0, false
+		for i, count := range b[1:17] {
+			// The codes of each length count on from those before; one of ones alone is not legal (T.81, annex C).
+			code, symbols = 2*code+int(count), symbols+int(count)
+			bad = bad || code >= 2<<i
+		}
+		if symbols > 256 || 17+symbols > len(b) {
+			return false
+		}
+		for _, s := range b[17 : 17+symbols] {
+			bad = bad || class == 0 && s > 15 // a DC symbol is a number of bits
+		}
+		j.undecodable[class][n] = bad
+		b = b[17+symbols:]
 	}
-	return legal
-}
-
-// sizeDQT: a quantization table has 64 numbers of one byte or two.
-func sizeDQT(b []byte) int { return 1 + 64*(1+int(b[0]>>4)) }
-
-// sizeDHT: a Huffman table has 16 counts, then as many symbols, at most 256.
-func sizeDHT(b []byte) int {
-	n := 17
-	for _, c := range b[1:min(17, len(b))] {
-		n += int(c)
-	}
-	if n > 17+256 {
-		return len(b) + 1
-	}
-	return n
+	return true
 }

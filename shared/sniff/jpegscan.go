@@ -1,34 +1,62 @@
 package sniff
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // scan checks a scan header (b is its content), then walks the pixel data after it up to the marker that ends it,
 // which marker returns next.
 func (j *jpegWalk) scan(at int64, b []byte) error {
 	if j.frame == 0 {
-		return j.corrupt(at, "pixel data comes before the frame header")
+		return j.corrupt(at, "its pixels come before its size and colours")
 	}
 	if len(b) < 1 || b[0] < 1 || b[0] > 4 || len(b) != 4+2*int(b[0]) {
-		return j.corrupt(at, "a scan header of %d bytes", len(b))
+		return j.corrupt(at, "the description of its pixels has %d bytes", len(b))
 	}
+	j.scans++
+	dc, ac := j.huffmanUse(b)
 	for c := b[1 : len(b)-3]; len(c) > 0; c = c[2:] {
-		if !j.components[c[0]] || c[1]>>4 > 3 || c[1]&15 > 3 {
-			return j.corrupt(at, "a scan header names a component or a table that cannot be")
+		i := slices.IndexFunc(j.components, func(k jpegComponent) bool { return k.id == c[0] && k.scan < j.scans })
+		if i < 0 {
+			return j.corrupt(at, "its pixels are of a colour that it does not have")
+		}
+		j.components[i].scan = j.scans
+		if !j.quantized[j.components[i].quantization] {
+			return j.corrupt(at, "its pixels need a quantization table that it does not have")
+		}
+		if dc && !j.decodable(0, c[1]>>4) || ac && !j.decodable(1, c[1]&15) {
+			return j.corrupt(at, "its pixels need a Huffman table by which nothing can be decoded")
 		}
 	}
 	if !j.progress(b) {
-		return j.corrupt(at, "a scan header names a step that cannot be")
+		return j.corrupt(at, "its pixels come in a step that cannot be")
 	}
-	j.scans++
 	return j.entropy(at)
+}
+
+// huffmanUse reports whether decoding a scan takes Huffman tables for DC and for AC.
+func (j *jpegWalk) huffmanUse(b []byte) (dc, ac bool) {
+	switch j.frame {
+	case mSOF0, mSOF0 + 1:
+		return true, true
+	case mSOF0 + 2:
+		start, high := b[len(b)-3], b[len(b)-1]>>4
+		return start == 0 && high == 0, start > 0
+	}
+	return false, false
+}
+
+// decodable reports whether a Huffman table may be used. One that was never defined may: decoders know the usual four,
+// which frames of Motion JPEG leave out.
+func (j *jpegWalk) decodable(class, table byte) bool {
+	return table <= 3 && !j.undecodable[class][table]
 }
 
 // progress reports whether the last three bytes of a scan header are legal for a progressive picture (T.81, G.1.1.1).
 // Of others nothing is asked: decoders ignore the three bytes there, and encoders have written all sorts of things.
 func (j *jpegWalk) progress(b []byte) bool {
-	switch j.frame {
-	case mSOF0 + 2, mSOF0 + 6, mSOF0 + 10, mSOF0 + 14:
-	default:
+	if j.frame != mSOF0+2 && j.frame != mSOF0+10 {
 		return true
 	}
 	tail := b[len(b)-3:]
@@ -68,14 +96,14 @@ func (j *jpegWalk) entropy(at int64) error {
 			some = true
 		case c >= mRST0 && c <= mRST7:
 			if !j.restarts || c != restart {
-				return j.corrupt(j.offset()-2, "the restart marker 0x%02x is out of turn", c)
+				return j.corrupt(j.offset()-2, "its restart markers are not in turn")
 			}
 			restart = mRST0 + (restart-mRST0+1)%8
 		default:
 			j.ahead = c
 			// Arithmetic coding leaves out zero bytes at the end of a scan, and so may have no bytes at all.
 			if arithmetic := j.frame > mJPG; !some && !arithmetic {
-				return j.corrupt(at, "a scan has no pixel data")
+				return j.corrupt(at, "its pixels are announced and missing")
 			}
 			return nil
 		}

@@ -2,6 +2,7 @@ package sniff_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 	"strings"
 	"testing"
@@ -45,6 +46,16 @@ func TestWhatMayFollowIsThePolicys(t *testing.T) {
 		{"zeros.jpg", l{Samsung: true}, "trailing_data"},
 		{"motion-mpf.jpg", l{MPF: true, Zeros: true, Video: true}, "ok"},
 		{"motion-mpf.jpg", l{MPF: true, Video: true}, "trailing_data"},
+		{"zeros.jpg", l{Padding: true}, "ok"},
+		{"newline.png", l{Padding: true}, "ok"},
+		{"newline.png", l{Zeros: true}, "trailing_data"},
+		{"v5-profile-gap.bmp", l{Padding: true}, "ok"},
+		{"preview.jpg", l{MPF: true}, "ok"},
+		{"preview.jpg", l{Padding: true, Samsung: true, Video: true}, "trailing_data"},
+		{"preview-padded.jpg", l{MPF: true, Padding: true}, "ok"},
+		{"preview-padded.jpg", l{MPF: true, Zeros: true}, "trailing_data"},
+		{"samsung-padded.jpg", l{MPF: true, Padding: true, Samsung: true}, "ok"},
+		{"samsung-padded.jpg", l{MPF: true, Padding: true}, "trailing_data"},
 	} {
 		name := "genuine/" + test.file
 		if got := verdict(t, named(t, name), name[strings.LastIndex(name, ".")+1:], test.limits); got != test.want {
@@ -80,19 +91,178 @@ func TestAVideoFollowsOnlyAJPEG(t *testing.T) {
 	}
 }
 
-// The index is not obeyed where further pictures are not allowed: then a picture that lost them is whole.
-func TestAnIndexOfMissingPicturesMattersOnlyWhereTheyAreAllowed(t *testing.T) {
-	data := named(t, "refused/mpf-missing.jpg")
-	if got := verdict(t, data, "jpg", sniff.Limits{}); got != "ok" {
-		t.Errorf("without mpf: %s", got)
+// An index that announces removed or moved pictures matters nowhere: what lies behind the first picture decides.
+func TestAnIndexOfPicturesDoesNotMatter(t *testing.T) {
+	for _, file := range []string{"mpf-missing.jpg", "mpf-moved.jpg", "mpf-broken-index.jpg", "mpf-third.jpg"} {
+		want := "trailing_data"
+		if file == "mpf-missing.jpg" {
+			want = "ok"
+		}
+		data := named(t, "genuine/"+file)
+		if got := verdict(t, data, "jpg", sniff.Limits{MPF: true}); got != "ok" {
+			t.Errorf("%s, where further pictures may follow: %s", file, got)
+		}
+		if got := verdict(t, data, "jpg", sniff.Limits{Padding: true}); got != want {
+			t.Errorf("%s, where no further pictures may follow: %s, want %s", file, got, want)
+		}
 	}
-	if got := verdict(t, data, "jpg", sniff.Limits{MPF: true}); got != "truncated" {
-		t.Errorf("with mpf: %s", got)
+}
+
+// Zeros and 0xFF say nothing, and two line ends or spaces hardly anything, wherever they stand among what follows.
+func TestPaddingIsTheSameBehindEveryKindOfPicture(t *testing.T) {
+	for _, file := range []string{"cjpeg.jpg", "go-nrgba.png", "go.gif", "sdl.bmp"} {
+		for _, test := range []struct{ behind, padding, zeros string }{
+			{"", "ok", "ok"},
+			{"\x00", "ok", "ok"},
+			{"\xff", "ok", "trailing_data"},
+			{"\n", "ok", "trailing_data"},
+			{"\r\n", "ok", "trailing_data"},
+			{" \n", "ok", "trailing_data"},
+			{"\n\x00\xff\n\x00", "ok", "trailing_data"},
+			{"\x00\xff\x00\xff\xff", "ok", "trailing_data"},
+			{"\r\n\n", "trailing_data", "trailing_data"},
+			{"\n\x00\n\x00\n", "trailing_data", "trailing_data"},
+			{"\t", "trailing_data", "trailing_data"},
+			{"\xff\xd8", "trailing_data", "trailing_data"},
+			{"\xff\xff\xd9", "trailing_data", "trailing_data"},
+			{"\x00\x01", "trailing_data", "trailing_data"},
+		} {
+			data := append(named(t, "genuine/"+file), test.behind...)
+			if got := verdict(t, data, file[len(file)-3:], sniff.Limits{Padding: true}); got != test.padding {
+				t.Errorf("%s and %q with padding: %s, want %s", file, test.behind, got, test.padding)
+			}
+			if got := verdict(t, data, file[len(file)-3:], sniff.Limits{Zeros: true}); got != test.zeros {
+				t.Errorf("%s and %q with zeros: %s, want %s", file, test.behind, got, test.zeros)
+			}
+		}
+	}
+}
+
+// Line ends and spaces are counted over the whole file, so that many gaps cannot spell what one may not.
+func TestBlanksAreCountedOverAllGaps(t *testing.T) {
+	picture := named(t, "genuine/cjpeg-gray.jpg")
+	gap := func(n int) []byte { return bytes.Repeat(append([]byte("\n"), picture...), n) }
+	for gaps, want := range map[int]string{2: "ok", 3: "trailing_data"} {
+		if got := verdict(t, slices.Concat(picture, gap(gaps)), "jpg", everything()); got != want {
+			t.Errorf("%d gaps of one line end: %s, want %s", gaps, got, want)
+		}
+	}
+}
+
+func TestPaddingMayBeAsLongAsTheFile(t *testing.T) {
+	picture := named(t, "genuine/cjpeg-gray.jpg")
+	notes := named(t, "genuine/samsung.jpg")
+	notes = notes[bytes.Index(notes, []byte("Image_UTC_Data"))-8:]
+	for _, fill := range []string{"\x00", "\xff", "\xff\x00"} {
+		for _, n := range []int{128<<10 - len(picture) - 13, 128<<10 - len(picture) - 1, 128<<10 - len(picture), 300_000} {
+			for _, behind := range [][]byte{nil, picture, notes} {
+				padding := bytes.Repeat([]byte(fill), n/len(fill))
+				data := slices.Concat(picture, padding, behind)
+				if got := verdict(t, data, "jpg", everything()); got != "ok" {
+					t.Errorf("%d bytes of %x, then %d bytes: %s", n, fill, len(behind), got)
+				}
+				if got := verdict(t, append(data, '<'), "jpg", everything()); got != "trailing_data" {
+					t.Errorf("%d bytes of %x, then %d bytes and one more: %s", n, fill, len(behind), got)
+				}
+			}
+		}
+	}
+}
+
+// trailer makes Samsung's: blocks of a name and a content, then their directory.
+func trailer(blocks ...[2]string) []byte {
+	var b, directory []byte
+	var starts []int
+	for _, block := range blocks {
+		starts = append(starts, len(b))
+		b = binary.LittleEndian.AppendUint32(append(b, 0, 0, 1, 10), uint32(len(block[0])))
+		b = append(append(b, block[0]...), block[1]...)
+	}
+	starts = append(starts, len(b))
+	for n := range blocks {
+		directory = binary.LittleEndian.AppendUint32(append(directory, 0, 0, 1, 10), uint32(len(b)-starts[n]))
+		directory = binary.LittleEndian.AppendUint32(directory, uint32(starts[n+1]-starts[n]))
+	}
+	b = binary.LittleEndian.AppendUint32(append(b, "SEFHj\x00\x00\x00"...), uint32(len(blocks)))
+	b = binary.LittleEndian.AppendUint32(append(b, directory...), uint32(12+len(directory)))
+	return append(b, "SEFT"...)
+}
+
+// Samsung's notes are not looked at, so that all of them together are small, before and behind a video alike.
+func TestSamsungsNotesAreBounded(t *testing.T) {
+	motion := named(t, "genuine/motion.jpg")
+	video := bytes.Index(motion, []byte("ftyp")) - 4
+	picture, film := motion[:video], string(motion[video:])
+	const all, block, name = 64 << 10, 8, "Image_UTC_Data"
+	notes := func(n int) [2]string { return [2]string{name, strings.Repeat(".", n-block-len(name))} }
+	clip := [2]string{"MotionPhoto_Data", film}
+	const clipHead = block + len("MotionPhoto_Data")
+	for _, test := range []struct {
+		trailer []byte
+		want    string
+	}{
+		{trailer(notes(all - 4)), "ok"}, // "SEFH" lies within the 64 KiB, too
+		{trailer(notes(all - 3)), "trailing_data"},
+		{trailer(notes(70_000)), "trailing_data"},
+		{trailer(notes(33_000), clip, notes(all-33_000-clipHead)), "ok"},
+		{trailer(notes(33_000), clip, notes(all-33_000-clipHead+1)), "trailing_data"},
+	} {
+		_, err := sniff.Check(t.Context(), bytes.NewReader(slices.Concat(picture, test.trailer)), "jpg", everything())
+		if got := verdict(t, slices.Concat(picture, test.trailer), "jpg", everything()); got != test.want ||
+			got != "ok" && !strings.Contains(err.Error(), "Samsung") {
+			t.Errorf("a trailer of %d bytes: %v, want %s", len(test.trailer), err, test.want)
+		}
+	}
+}
+
+func TestNothingFollowsSamsungsTrailer(t *testing.T) {
+	data := named(t, "genuine/samsung.jpg")
+	notes := data[bytes.Index(data, []byte("Image_UTC_Data"))-8:]
+	for _, behind := range [][]byte{notes, named(t, "genuine/cjpeg-gray.jpg")} {
+		if got := verdict(t, slices.Concat(data, behind), "jpg", everything()); got != "trailing_data" {
+			t.Errorf("%d bytes behind Samsung's trailer: %s", len(behind), got)
+		}
+	}
+	for _, file := range []string{"go-nrgba.png", "go.gif", "sdl.bmp"} {
+		if got := verdict(t, slices.Concat(named(t, "genuine/"+file), notes), file[len(file)-3:],
+			everything()); got != "trailing_data" {
+			t.Errorf("Samsung's trailer behind %s: %s", file, got)
+		}
+	}
+}
+
+func TestRefusalsSayWhatFollowsInWords(t *testing.T) {
+	all := everything()
+	still := all
+	still.Video = false
+	for _, test := range []struct {
+		file   string
+		limits sniff.Limits
+		want   string
+	}{
+		{"genuine/motion.jpg", still, "motion photo"},
+		{"genuine/motion.jpg", sniff.Limits{}, "motion photo"},
+		{"genuine/motion-samsung.jpg", still, "motion photo"},
+		{"genuine/motion-mpf.jpg", still, "motion photo"},
+		{"genuine/samsung.jpg", sniff.Limits{Padding: true}, "Samsung"},
+		{"refused/previews-17.jpg", all, "more than 16 further pictures"},
+		{"refused/t81-lossless.jpg", all, "lossless"},
+		{"refused/t81-hierarchical.jpg", all, "hierarchical"},
+		{"refused/jpeg8-12bit.jpg", all, "12 bits"},
+		{"refused/t81-dnl.jpg", all, "height"},
+		{"refused/no-dqt.jpg", all, "quantization table"},
+		{"refused/dht-oversubscribed.jpg", all, "Huffman table"},
+		{"refused/dht.jpg", all, "Huffman tables"},
+	} {
+		_, err := sniff.Check(t.Context(), bytes.NewReader(named(t, test.file)), "jpg", test.limits)
+		if err == nil || !strings.Contains(strings.ToLower(err.Error()), strings.ToLower(test.want)) {
+			t.Errorf("%s: %v, want it to say %q", test.file, err, test.want)
+		}
 	}
 }
 
 func TestSizesAreBoundedAtTheLimitAndNotBefore(t *testing.T) {
-	for _, file := range []string{"go-nrgba.png", "go.jpg", "go.gif", "sdl.bmp", "t81-dnl.jpg"} { // 31 x 23 each
+	for _, file := range []string{"go-nrgba.png", "go.jpg", "go.gif", "sdl.bmp", "mpf-missing.jpg"} { // 31 x 23 each
 		data, extension := named(t, "genuine/"+file), file[len(file)-3:]
 		for _, test := range []struct {
 			limits sniff.Limits

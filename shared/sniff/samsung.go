@@ -12,19 +12,18 @@ import (
 // zeros, type, distance back from "SEFH" to its start, length), the length of all that, and "SEFT". Numbers are little
 // endian.
 const (
-	samsungHead  = 12 // from the type on: as much of the first block as tells it from other things
 	samsungVideo = "MotionPhoto_Data"
 	// samsungSmall bounds all blocks but the video: the time, the phone's country, the camera's mode.
 	samsungSmall = 64 << 10
 )
 
-// isSamsung reports whether b, behind two zeros, goes on as a block does: a type, a name of 4 to 64 letters.
+// isSamsung reports whether b begins as a block does, with a name of 4 to 64 letters.
 func isSamsung(b []byte) bool {
-	if len(b) < samsungHead {
+	if len(b) < followHead || b[0] != 0 || b[1] != 0 {
 		return false
 	}
-	name := le32(b[2:])
-	for _, c := range b[6:10] {
+	name := le32(b[4:])
+	for _, c := range b[8:12] {
 		if c != '_' && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
 			return false
 		}
@@ -32,12 +31,15 @@ func isSamsung(b []byte) bool {
 	return name >= 4 && name <= 64
 }
 
-// samsung walks such a trailer from its first block's type on. The blocks that the directory lists must fill it without
-// a gap; a video among them is walked box by box, and all the others together are small. Photos without a video have
-// such a trailer too, and it is walked alike.
+// samsung walks such a trailer. The blocks that the directory lists must fill it without a gap; a video among them is
+// walked box by box, and all the others together are small. Photos without a video have such a trailer too, and it is
+// walked alike. What stands in the small blocks is not looked at.
 func (w *walker) samsung() error {
-	start := w.offset() - 2
-	small := int64(0)
+	start, small := w.offset(), int64(0)
+	if !w.limits.Samsung && !w.limits.Video {
+		return refusef(TrailingData, "The JPEG picture is followed, at byte %d, by notes of a Samsung phone, which are not "+
+			"taken here; export the picture again as JPEG and upload that.", start)
+	}
 	var video, videoEnd int64
 	for {
 		b, err := w.peek(samsungSmall)
@@ -49,11 +51,14 @@ func (w *walker) samsung() error {
 		if isVideo {
 			i = name + len(samsungVideo)
 		}
-		if small += int64(max(i, 0)); small > samsungSmall || i < 0 && len(b) == samsungSmall ||
-			isVideo && (video > 0 || !w.limits.Video) {
+		small += int64(max(i, 0))
+		switch {
+		case small > samsungSmall || i < 0 && len(b) == samsungSmall:
+			return refusef(TrailingData, "The JPEG picture is followed, at byte %d, by more than %d bytes of a Samsung "+
+				"phone's notes; export the picture again as JPEG and upload that.", start, samsungSmall)
+		case isVideo && video > 0:
 			return w.trailing(start)
-		}
-		if i < 0 {
+		case i < 0:
 			return errShort
 		}
 		if err := w.extra(int64(i)); err != nil {
@@ -66,14 +71,6 @@ func (w *walker) samsung() error {
 			return w.samsungDirectory(start, video, videoEnd)
 		}
 		video = w.offset() - int64(8+len(samsungVideo))
-		if head, err := w.look(8); err != nil {
-			return err
-		} else if string(head[:3])+string(head[4:]) != "\x00\x00\x00ftyp" {
-			return w.corrupt(w.offset(), "there is no video where Samsung's trailer announces one")
-		}
-		if err := w.skip(3); err != nil {
-			return err
-		}
 		if err := w.video(); err != nil {
 			return err
 		}

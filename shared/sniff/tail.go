@@ -1,92 +1,108 @@
 package sniff
 
 import (
+	"bytes"
 	"encoding/binary"
-	"math"
 )
 
-// zerosTo walks from the end of a picture to byte to, where more of the file has to begin: over at most so many zero
-// bytes, if the limits allow zeros.
-func (w *walker) zerosTo(to, most int64) error {
-	end := w.offset()
-	if w.limits.Zeros {
-		if _, err := w.zeros(min(to-end, most)); err != nil {
+const (
+	// maxFurther is how many pictures may follow the first one in a JPEG file.
+	maxFurther = 16
+	// maxBlanks is how many line ends and spaces may follow pictures, all together: too few to say anything by them.
+	maxBlanks = 2
+)
+
+// tail decides about what follows the picture's end, each if the limits allow it: whole JPEGs, then a video or
+// Samsung's trailer, with padding before and behind each, and then nothing. An MPF index, which announces the JPEGs, is
+// not read: tools leave it as it was when they move or remove them.
+func (w *walker) tail() error {
+	jpeg, last := w.kind.name == "JPEG", false
+	for further := 0; ; {
+		end := w.offset()
+		if err := w.padding(); err != nil {
 			return err
 		}
-	}
-	if w.offset() == to {
-		return nil
-	}
-	if done, err := w.atEnd(); err != nil {
-		return err
-	} else if done {
-		return errShort
-	}
-	return w.trailing(end)
-}
-
-// tail decides about what follows the picture's end: zero bytes, then for a JPEG a video or Samsung's trailer, then
-// zero bytes again, each if the limits allow it, and then nothing.
-func (w *walker) tail() error {
-	video := w.limits.Video && w.kind.name == "JPEG"
-	samsung := video || w.limits.Samsung && w.kind.name == "JPEG"
-	// A video begins with a length below 256 in four bytes, Samsung's block with two zeros: these are not padding.
-	limit := int64(0)
-	switch {
-	case w.limits.Zeros:
-		limit = math.MaxInt64
-	case samsung:
-		limit = 3
-	}
-	end := w.offset()
-	n, err := w.zeros(limit)
-	if err != nil {
-		return err
-	}
-	head, err := w.peek(samsungHead)
-	if err != nil {
-		return err
-	}
-	var follow func() error
-	switch {
-	case video && n >= 3 && len(head) >= 5 && string(head[1:5]) == "ftyp":
-		follow = w.video
-	case samsung && n >= 2 && isSamsung(head) && (n == 2 || w.limits.Zeros):
-		follow = w.samsung
-	}
-	if follow != nil {
+		head, err := w.peek(followHead)
+		if err != nil {
+			return err
+		}
+		follow := func() error { return w.trailing(end) }
+		switch {
+		case len(head) == 0:
+			return nil
+		case !jpeg || last:
+		case w.limits.MPF && bytes.HasPrefix(head, []byte("\xff\xd8\xff")):
+			if further++; further > maxFurther {
+				return refusef(TrailingData, "More than %d further pictures follow the JPEG picture, the last at byte %d; "+
+					"export it as one picture and upload that.", maxFurther, w.offset())
+			}
+			follow = (&jpegWalk{walker: w}).picture
+		case isVideo(head):
+			follow, last = w.video, true
+		case isSamsung(head):
+			follow, last = w.samsung, true
+		}
 		if err := follow(); err != nil {
 			return err
 		}
-		end = w.offset()
-		if n, err = w.zeros(limit); err != nil {
-			return err
-		}
 	}
-	if n > 0 && !w.limits.Zeros {
-		return w.trailing(end)
-	}
-	if done, err := w.atEnd(); err != nil || done {
-		return err
-	}
-	return w.trailing(end)
 }
 
-// video walks the boxes of an ISO base media file (ISO/IEC 14496-12, 4.2: length, type, content), from the last byte
-// of its first box's length on, to its end: the end of the input, or the first thing that is no known box. Every box
-// must be whole, and there must be an index (moov) and media (mdat). What is in the boxes is not looked at.
+// padding walks over what the limits count as nothing: zeros, and with Padding also 0xFF and a few blanks. It stops
+// before zeros that a video or Samsung's trailer begins with, and before the 0xFF of a JPEG.
+func (w *walker) padding() error {
+	for {
+		b, err := w.peek(blockSize)
+		if err != nil {
+			return err
+		}
+		most := len(b)
+		if most == blockSize { // more may come, and pads has to see it
+			most -= followHead
+		}
+		n := 0
+		for n < most && w.pads(b[n:]) {
+			n++
+		}
+		w.advance(n)
+		if n < most || most == len(b) {
+			return nil
+		}
+	}
+}
+
+// pads reports whether the first byte of b is padding.
+func (w *walker) pads(b []byte) bool {
+	switch c := b[0]; {
+	case c == 0:
+		return (w.limits.Zeros || w.limits.Padding) && !isVideo(b) && !isSamsung(b)
+	case !w.limits.Padding:
+		return false
+	case c == 0xff:
+		return len(b) == 1 || b[1] != mSOI
+	case c == '\r' || c == '\n' || c == ' ':
+		w.blanks++
+		return w.blanks <= maxBlanks
+	}
+	return false
+}
+
+// followHead is how many bytes tell what follows a picture.
+const followHead = 14
+
+// isVideo reports whether b begins as an MP4 or QuickTime file does: a first box that is shorter than 256 bytes.
+func isVideo(b []byte) bool {
+	return len(b) >= 8 && string(b[:3]) == "\x00\x00\x00" && string(b[4:8]) == "ftyp"
+}
+
+// video walks the boxes of an ISO base media file (ISO/IEC 14496-12, 4.2: length, type, content) to its end: the end of
+// the input, or the first thing that is no known box. Every box must be whole, and there must be an index (moov) and
+// media (mdat). What is in the boxes is not looked at.
 func (w *walker) video() error {
-	start := w.offset() - 3
-	head, err := w.take(5)
-	if err != nil {
-		return err
-	}
-	length := int64(head[0])
-	if length < 16 {
-		return w.corrupt(start, "the video after the picture has a first box of %d bytes", length)
-	}
-	if err := w.skip(length - 8); err != nil {
-		return err
+	start := w.offset()
+	if !w.limits.Video {
+		return refusef(TrailingData, "The JPEG picture is a motion photo: a video follows it at byte %d, which is not "+
+			"taken here; save it as a still photo, without its video, and upload that.", start)
 	}
 	var moov, mdat bool
 	for {

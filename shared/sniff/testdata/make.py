@@ -1,12 +1,13 @@
 """Makes the pictures of this folder and manifest.tsv. make.sh installs what it needs and runs it.
 
-genuine.py calls the encoders, refused.py spoils what they made. Both add files through add() below.
+genuine.py calls the encoders, edited.py and refused.py edit and spoil what they made. All add files through add() below.
 """
 import os
 import pathlib
 import shutil
 import tempfile
 
+import edited
 import genuine
 import refused
 
@@ -32,6 +33,7 @@ def main():
     try:
         os.chdir(work)
         genuine.make(add, work, HERE)
+        edited.make(add, HERE / "genuine")
         refused.make(add, HERE / "genuine")
     finally:
         shutil.rmtree(work)

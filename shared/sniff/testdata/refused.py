@@ -34,7 +34,7 @@ def make(add, genuine):
     read = lambda name: (genuine / name).read_bytes()
     mismatches(add, read)
     png_refused(add, read("go-nrgba.png"))
-    jpeg_refused(add, read("cjpeg.jpg"), read("cjpeg-gray.jpg"), read("cjpeg-progressive.jpg"), read("cjpeg-restart.jpg"), read("t81-hierarchical.jpg"))
+    jpeg_refused(add, read("cjpeg.jpg"), read("cjpeg-gray.jpg"), read("cjpeg-progressive.jpg"), read("cjpeg-restart.jpg"))
     further_refused(add, read("cjpeg.jpg"), read("cjpeg-gray.jpg"), read("motion.jpg"))
     gif_refused(add, read("pillow.gif"))
     bmp_refused(add)
@@ -145,7 +145,7 @@ def segment(marker, content):
     return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
 
 
-def jpeg_refused(add, whole, gray, progressive, restart, levels):
+def jpeg_refused(add, whole, gray, progressive, restart):
     def refused(name, data, how, verdict="corrupt"):
         add(name, data, how, verdict)
 
@@ -166,8 +166,6 @@ def jpeg_refused(add, whole, gray, progressive, restart, levels):
     refused("start-end.jpg", b"\xff\xd8\xff\xd9", "SOI, EOI")
     refused("script-behind.jpg", whole + PHP, "a PHP script behind EOI", "trailing_data")
     refused("zip-behind.jpg", whole + archive(), "a ZIP archive behind EOI", "trailing_data")
-    refused("jpeg-behind.jpg", whole + gray, "a second JPEG that no index announces", "trailing_data")
-    refused("byte-behind.jpg", whole + b"\n", "a line end behind EOI", "trailing_data")
     refused("rubbish-between.jpg", whole[:sof] + b"<script>" + whole[sof:], "bytes between two segments")
     refused("segment-length.jpg", whole[:2] + b"\xff\xfe\x00\x01" + whole[2:], "a segment shorter than its own length")
     refused("second-start.jpg", whole[:2] + whole, "SOI twice")
@@ -185,7 +183,7 @@ def jpeg_refused(add, whole, gray, progressive, restart, levels):
     refused("zero-width.jpg", patched(sof + 7, b"\0\0"), "width 0")
     refused("zero-height.jpg", patched(sof + 5, b"\0\0"), "height 0, and no DNL")
     refused("giant.jpg", patched(sof + 5, b"\xff\xff\xff\xff"), "65535 x 65535 pixels", "too_many_pixels")
-    refused("giant-dnl.jpg", patched(sof + 5, b"\0\0")[:-2] + segment(0xDC, b"\xff\xff") + b"\xff\xd9", "65535 lines, said after the pixels", "too_many_pixels")
+    refused("giant-dnl.jpg", patched(sof + 5, b"\0\0")[:-2] + segment(0xDC, b"\xff\xff") + b"\xff\xd9", "65535 lines, said after the pixels")
     refused("dnl-contradicts.jpg", whole[:-2] + segment(0xDC, b"\0\1") + b"\xff\xd9", "DNL contradicts the frame header")
     refused("dnl-early.jpg", whole[:sos] + segment(0xDC, b"\0\x17") + whole[sos:], "DNL before the pixels")
     refused("scan-length.jpg", patched(sos + 4, b"\x04"), "a scan header for four components, with three")
@@ -195,21 +193,41 @@ def jpeg_refused(add, whole, gray, progressive, restart, levels):
     refused("scan-table-dc.jpg", patched(sos + 6, b"\x40"), "a scan with DC table 4")
     refused("frame-table.jpg", patched(sof + 12, b"\x04"), "a component with quantization table 4")
     grey = gray.index(b"\xff\xc0")
-    one = gray[grey + 10 : grey + 13]
     refused("frame-empty.jpg", gray[:grey] + segment(0xC0, gray[grey + 4 : grey + 9] + b"\0") + gray[grey + 13 :], "a frame header with no components, of the right length")
-    refused("frame-same.jpg", gray[:grey] + segment(0xC0, gray[grey + 4 : grey + 9] + b"\2" + one + one) + gray[grey + 13 :], "a component twice, which the scan names once")
     frame = progressive.index(b"\xff\xc2")
     refused("precision-progressive.jpg", patched(frame + 4, b"\x09", of=progressive), "9 bits a sample in a progressive picture")
     refused("dac.jpg", whole[:2] + segment(0xCC, b"\0") + whole[2:], "half an arithmetic coding condition")
-    level = levels.index(b"\xff\xde")
-    hierarchy = levels[level : level + 2 + struct.unpack(">H", levels[level + 2 : level + 4])[0]]
-    refused("two-hierarchies.jpg", levels[:level] + hierarchy + levels[level:], "two headers of a hierarchical picture")
-    refused("hierarchy-small.jpg", patched(level + 5, b"\0\1\0\1", of=levels), "frames larger than the hierarchical picture")
     refused("dqt.jpg", patched(dqt + 4, b"\x10"), "a quantization table said to be of 16 bits")
-    refused("dqt-empty.jpg", whole[:2] + segment(0xDB, b"") + whole[2:], "an empty DQT")
+    refused("no-dqt.jpg", whole[:dqt] + whole[sof:], "no quantization table")
+    refused("one-dqt.jpg", patched(sof + 15, b"\3"), "a component whose quantization table is not defined")
+    refused("dht-oversubscribed.jpg", whole[:sos] + segment(0xC4, b"\0\2\1" + bytes(14) + b"\1\2\3") + whole[sos:], "a DC table with more codes than fit")
+    refused("dht-oversubscribed-ac.jpg", whole[:sos] + segment(0xC4, b"\x10\2\1" + bytes(14) + b"\1\2\3") + whole[sos:], "an AC table with more codes than fit")
+    refused("dht-ones.jpg", whole[:sos] + segment(0xC4, b"\0\2" + bytes(15) + b"\1\2") + whole[sos:], "a DC table with a code of ones alone")
+    refused("dht-dc.jpg", whole[:sos] + segment(0xC4, b"\0\1" + bytes(15) + b"\x10") + whole[sos:], "a DC table that says 16 bits")
+    bad = segment(0xC4, b"\0\2\1" + bytes(14) + b"\1\2\3" + b"\x10\2\1" + bytes(14) + b"\1\2\3")
+    begin = progressive.index(b"\xff\xda")
+    refused("dht-progressive.jpg", progressive[:begin] + bad + progressive[begin:], "a progressive picture with tables of more codes than fit")
+    begin = progressive.index(b"\xff\xda", progressive.index(b"\xff\xc4", begin))
+    bad = segment(0xC4, b"\x10\2\1" + bytes(14) + b"\1\2\3" + b"\x11\2\1" + bytes(14) + b"\1\2\3")
+    refused("dht-progressive-ac.jpg", progressive[:begin] + bad + progressive[begin:], "a progressive scan of AC with tables of more codes than fit")
+    refused("dht-number.jpg", whole[:sos] + segment(0xC4, b"\4\1" + bytes(15) + b"\1") + whole[sos:], "a Huffman table of the number 4")
+    refused("dht-class.jpg", whole[:sos] + segment(0xC4, b"\x20\1" + bytes(15) + b"\1") + whole[sos:], "a Huffman table that is neither DC nor AC")
+    refused("dqt-class.jpg", whole[:2] + segment(0xDB, b"\x20" + b"\1" * 192) + whole[2:], "a quantization table of 24 bits")
+    refused("sof5.jpg", patched(sof + 1, b"\xc5"), "a differential frame, which hierarchical pictures alone have")
+    refused("dht-short.jpg", whole[:sos] + segment(0xC4, b"\0\1") + whole[sos:], "a Huffman table of two bytes")
+    refused("dht-long.jpg", whole[:sos] + segment(0xC4, b"\x11" + bytes(8) + b"\x20" * 8 + bytes(1) + bytes(256)) + whole[sos:], "a Huffman table of 256 codes and a byte more")
+    refused("dht-257.jpg", whole[:sos] + segment(0xC4, b"\x13" + bytes(14) + b"\xff\2" + bytes(257)) + whole[sos:], "a Huffman table of 257 codes")
+    refused("dqt-number.jpg", whole[:2] + segment(0xDB, b"\4" + b"\1" * 64) + whole[2:], "a quantization table of the number 4")
+    refused("dnl-short.jpg", whole[:-2] + segment(0xDC, b"\0") + b"\xff\xd9", "DNL of one byte")
+    refused("scan-twice.jpg", patched(sos + 7, whole[sos + 5 : sos + 6]), "a scan that names one component twice")
+    refused("three-blanks.jpg", whole + b"\r\n ", "three bytes of text behind EOI", "trailing_data")
+    refused("fill-end.jpg", whole + b"\xff\xff\xd9", "an EOI more behind fill", "trailing_data")
+    refused("previews-17.jpg", whole + gray * 17, "17 pictures behind the first", "trailing_data")
+    refused("preview-cut.jpg", whole + gray[:-9], "the picture behind the first is cut", "truncated")
+    refused("preview-script.jpg", whole + gray + PHP, "a PHP script behind a second picture", "trailing_data")
     refused("dht.jpg", patched(dht + 5, b"\xff"), "a Huffman table with more symbols than bytes")
     refused("dri.jpg", whole[:2] + segment(0xDD, b"\1") + whole[2:], "DRI of one byte")
-    refused("exp.jpg", whole[:2] + segment(0xDF, b"\x11") + whole[2:], "EXP outside a hierarchical picture")
+    refused("exp.jpg", whole[:2] + segment(0xDF, b"\x11") + whole[2:], "EXP, which hierarchical pictures alone have")
     steps = progressive.index(b"\xff\xda")
     count = progressive[steps + 4]
     refused("progression.jpg", patched(steps + 5 + 2 * count, b"\x05", of=progressive), "a progressive scan from coefficient 5 to 0")
@@ -232,40 +250,23 @@ def further_refused(add, whole, gray, motion):
     good = mpf(whole, [gray])
     end = len(good) - len(gray)
     entry = good.index(b"MPF\0") + 4 + 8 + 2 + 36 + 4 + 16  # the second picture's entry
-    size, offset = entry + 4, entry + 8
+    offset = entry + 8
     base = good.index(b"MPF\0") + 4
 
-    def patched(at, value):
-        return good[:at] + struct.pack("<I", value) + good[at + 4 :]
-
     refused("mpf-not-jpeg.jpg", mpf(whole, [b"#!/bin/sh\necho " + bytes(90)]), "an MPF index that announces a script", "trailing_data")
-    refused("mpf-outside.jpg", patched(offset, 0x7FFFFFFF)[:end], "an MPF index that announces a picture outside the file", "truncated")
-    refused("mpf-missing.jpg", good[:end], "the announced picture is missing", "truncated")
     refused("mpf-cut.jpg", good[:-30], "the announced picture is cut", "truncated")
-    refused("mpf-inside.jpg", patched(offset, 30), "an MPF index that announces a picture inside the first one")
-    both = patched(offset, 30)
-    refused("mpf-inside-long.jpg", both[:size] + struct.pack("<I", 0x7FFFFFFF) + both[size + 4 :], "an MPF index that announces a picture inside the first one, reaching beyond it")
-    refused("mpf-late.jpg", patched(offset, end - base + 5), "an MPF index that points behind where the picture begins", "trailing_data")
-    refused("mpf-size.jpg", patched(size, 50), "an MPF index with a size smaller than the picture")
     refused("mpf-payload-between.jpg", mpf(whole, [PHP + gray])[:offset] + struct.pack("<I", end - base + len(PHP)) + mpf(whole, [PHP + gray])[offset + 4 :],
          "a PHP script between the announced pictures", "trailing_data")
     refused("mpf-payload-behind.jpg", good + PHP, "a PHP script behind the announced picture", "trailing_data")
-    refused("mpf-third.jpg", good + gray, "one picture more than announced", "trailing_data")
-    refused("mpf-broken-index.jpg", good.replace(b"II*\0", b"II+\0"), "an index that cannot be read announces nothing", "trailing_data")
-    refused("mpf-list-outside.jpg", good.replace(struct.pack("<HHI", 0xB002, 7, 32), struct.pack("<HHI", 0xB002, 7, 0xFFFFFFF0)), "an index longer than its segment", "trailing_data")
     sof = gray.index(b"\xff\xc0")
     giant = gray[: sof + 5] + b"\xff\xff\xff\xff" + gray[sof + 9 :]
     refused("mpf-giant.jpg", mpf(whole, [giant]), "the announced picture is too large", "too_many_pixels")
-    broad = gray[: sof + 5] + struct.pack(">HH", 7000, 7000) + gray[sof + 9 :]
-    refused("mpf-bomb.jpg", mpf(whole, [broad] * 33), "33 announced pictures of 49 million pixels", "too_many_pixels")
     refused("mpf-corrupt.jpg", mpf(whole, [gray[:-2] + b"\xff\xd8" + gray[-2:]]), "the announced picture is damaged")
-    refused("mpf-nested.jpg", mpf(whole, [mpf(gray, [gray])[: -len(gray)]]) + gray, "an index inside the second picture announces a third", "trailing_data")
     video = motion.index(b"ftyp") - 4
     film = motion[video:]
     picture = motion[:video]
     refused("samsung-script.jpg", picture + samsung([(0x0A30, b"MotionPhoto_Data", PHP)]), "Samsung's trailer with a script for a video")
     refused("samsung-two.jpg", picture + samsung([(0x0A30, b"MotionPhoto_Data", film)] * 2), "Samsung's trailer with two videos", "trailing_data")
-    refused("samsung-large.jpg", picture + samsung([(0x0A01, b"Image_UTC_Data", bytes(70000))]), "Samsung's trailer with much else", "trailing_data")
     good = picture + samsung([(0x0A01, b"Image_UTC_Data", b"1700000000000"), (0x0A30, b"MotionPhoto_Data", film)])
     refused("samsung-gap.jpg", good.replace(b"\0\0\x30\x0a\x10", PHP + b"\0\0\x30\x0a\x10"), "a PHP script between the blocks of Samsung's trailer")
     refused("samsung-payload.jpg", good.replace(b"SEFH", PHP + b"SEFH"), "a PHP script before the directory of Samsung's trailer")
