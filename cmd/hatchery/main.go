@@ -16,9 +16,12 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"hatchery/shared/stdlog"
 )
 
 func main() {
+	stdlog.Withhold(func(sentence string) { fmt.Fprintln(os.Stderr, "hatchery: "+sentence) })
 	// The first signal asks for the end; a second one, with the handler gone, kills.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
