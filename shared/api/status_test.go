@@ -61,6 +61,16 @@ func TestWaitingIsBounded(t *testing.T) {
 			t.Errorf("wait=%s: %d after %s, want 200 after %s", wait, got.status, slept, want)
 		}
 	}
+	for bound, want := range map[time.Duration]time.Duration{0: 0, 2 * time.Second: 2 * time.Second} {
+		var slept time.Duration
+		w := newFixture(t, func(w *fixture) {
+			w.config.MaxWait = bound
+			w.config.Limits().Sleep = func(_ context.Context, d time.Duration) error { slept += d; return nil }
+		})
+		if got := w.do("GET", pendingStatus+"?wait=20", nil); got.status != 200 || slept != want {
+			t.Errorf("where nobody waits longer than %s: %d after %s", bound, got.status, slept)
+		}
+	}
 	w := newFixture(t)
 	if got := w.do("GET", pendingStatus+"?wait=99999999999999999999", nil); got.status != 400 {
 		t.Errorf("a number beyond all numbers: %d", got.status)

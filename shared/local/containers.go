@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hatchery/shared/local/httpserver"
+	"hatchery/shared/stdlog"
 )
 
 // answerTimeout bounds the wait for the beginning of an answer: a copy of the largest object is slow.
@@ -100,7 +101,7 @@ func handOn(to *url.URL, application bool, transport http.RoundTripper, log *slo
 			}
 			w.WriteHeader(http.StatusBadGateway)
 		},
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog: stdlog.Logger(func(sentence string) { log.Debug(sentence) }),
 	}
 }
 

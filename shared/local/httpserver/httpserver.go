@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"hatchery/shared/stdlog"
 )
 
 // Server is an address that is listened on. Serve or Start is called once, Close also while it serves.
@@ -28,7 +30,7 @@ type Server struct {
 
 // Listen takes the TCP address, "127.0.0.1:0" for any free port. The error names the address; it is a
 // syscall.EADDRINUSE when that is taken. Reading a request may take the time read, and writing its answer the time
-// write; 0 is without a bound. log receives, at level debug, what net/http has to say about connections.
+// write; 0 is without a bound. log learns, at level debug, that net/http had something to say.
 func Listen(ctx context.Context, address string, read, write time.Duration, log *slog.Logger) (*Server, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -42,7 +44,7 @@ func Listen(ctx context.Context, address string, read, write time.Duration, log 
 		WriteTimeout:      write,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog:          stdlog.Logger(func(sentence string) { log.Debug(sentence) }),
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ConnState:         s.noteConn,
 	}

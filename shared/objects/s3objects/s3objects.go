@@ -161,7 +161,9 @@ func (s *Store) copyFrom(ctx context.Context, source string, p upload.Promotion)
 		MetadataDirective: types.MetadataDirectiveReplace,
 		Metadata:          metadataOf(p),
 		TaggingDirective:  types.TaggingDirectiveReplace,
-		ContentType:       &p.ContentType, ContentDisposition: &p.Disposition,
+		// Unless it is told not to, S3 copies annotations. Whoever wrote the source chose them.
+		AnnotationDirective: types.AnnotationDirectiveExclude,
+		ContentType:         &p.ContentType, ContentDisposition: &p.Disposition,
 		ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
 	}, retryConflicts)
 	if err != nil {
