@@ -71,7 +71,7 @@ func describe(header http.Header, record upload.Record) {
 		contentType = "application/octet-stream"
 	}
 	header.Set("Content-Type", contentType)
-	header.Set("Content-Disposition", upload.Disposition(contentType, record.FullName()))
+	header.Set("Content-Disposition", upload.Disposition(contentType, record.DisplayName()))
 	header.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	header.Set("Cache-Control", "private, no-cache")
 	// The replaced service's header, spelled in lower case as it was.

@@ -20,7 +20,7 @@ func asBegun(r upload.Record) upload.Record {
 // asCreated is the record as it was when it was created.
 func asCreated(r upload.Record) upload.Record {
 	return upload.Record{ID: r.ID, Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Name: r.Name,
-		Extension: r.Extension, CreatedAt: r.CreatedAt, Status: upload.Pending, Declared: r.Declared,
+		Extension: r.Extension, Filename: r.Filename, CreatedAt: r.CreatedAt, Status: upload.Pending, Declared: r.Declared,
 		FormExpires: r.FormExpires}
 }
 

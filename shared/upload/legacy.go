@@ -88,7 +88,7 @@ func (p *Pipeline) AdoptLegacy(ctx context.Context, record Record) (Record, *Rea
 	to := p.Layout.FilesKey(ref)
 	copied, err := p.LegacyImages.PromoteLegacy(ctx, ref,
 		Promotion{Version: LegacyVersion, To: to, ContentType: facts.ContentType,
-			Disposition: Disposition(facts.ContentType, record.FullName())})
+			Disposition: Disposition(facts.ContentType, record.DisplayName())})
 	if errors.Is(err, ErrExists) {
 		copied, err = p.Objects.Stat(ctx, to)
 	}

@@ -13,7 +13,7 @@ func (p *Pipeline) promote(ctx context.Context, a arrived, record Record, kind p
 	facts Facts) (Outcome, error) {
 	to := p.Layout.FilesKey(a.ref)
 	copied, err := p.Objects.Promote(ctx, Promotion{From: a.key, Version: a.version, To: to,
-		ContentType: facts.ContentType, Disposition: Disposition(facts.ContentType, record.FullName()),
+		ContentType: facts.ContentType, Disposition: Disposition(facts.ContentType, record.DisplayName()),
 		Round: record.Round()})
 	switch {
 	case errors.Is(err, ErrGone):

@@ -16,7 +16,7 @@ type row struct {
 	upload.Record
 }
 
-const columns = `seq, journal, entry, kind, id, name, extension, created_at, status,
+const columns = `seq, journal, entry, kind, id, name, extension, filename, created_at, status,
 	size, content_type, sha256, reason_code, reason_message, settled_at,
 	declared_size, declared_type, declared_sha256, form_expires, judged_version, served_version,
 	failures, last_failure_at, last_failure_message, deleted_at, forget_after, reenqueued, reenqueued_at`
@@ -25,11 +25,11 @@ const columns = `seq, journal, entry, kind, id, name, extension, created_at, sta
 // insertSQL and updateSQL take what identity and state give.
 const (
 	findSQL   = `SELECT ` + columns + ` FROM uploads WHERE journal = ? AND entry = ? AND kind = ? AND id = ?`
-	insertSQL = `INSERT INTO uploads (journal, entry, kind, id, name, extension, created_at,
+	insertSQL = `INSERT INTO uploads (journal, entry, kind, id, name, extension, filename, created_at,
 		declared_size, declared_type, declared_sha256, form_expires, status,
 		size, content_type, sha256, reason_code, reason_message, settled_at, judged_version, served_version,
 		failures, last_failure_at, last_failure_message, deleted_at, forget_after, reenqueued, reenqueued_at)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (journal, entry, kind, id) DO NOTHING`
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (journal, entry, kind, id) DO NOTHING`
 	updateSQL = `UPDATE uploads SET status = ?, size = ?, content_type = ?, sha256 = ?,
 		reason_code = ?, reason_message = ?, settled_at = ?, judged_version = ?, served_version = ?,
 		failures = ?, last_failure_at = ?, last_failure_message = ?, deleted_at = ?, forget_after = ?,
@@ -38,7 +38,7 @@ const (
 
 // identity are the columns that never change after Create.
 func identity(r upload.Record) []any {
-	return []any{r.Journal, r.Entry, r.Kind, r.ID, r.Name, r.Extension, r.CreatedAt.UnixMicro(),
+	return []any{r.Journal, r.Entry, r.Kind, r.ID, r.Name, r.Extension, r.Filename, r.CreatedAt.UnixMicro(),
 		r.Declared.Size, r.Declared.Type, r.Declared.SHA256, micros(r.FormExpires)}
 }
 
@@ -63,7 +63,7 @@ func scan(from interface{ Scan(...any) error }) (row, error) {
 	var created int64
 	var settled, expires, failed, deleted, forget, reenqueued sql.NullInt64
 	var code, message, failure sql.NullString
-	err := from.Scan(&r.seq, &r.Journal, &r.Entry, &r.Kind, &r.ID, &r.Name, &r.Extension, &created, &r.Status,
+	err := from.Scan(&r.seq, &r.Journal, &r.Entry, &r.Kind, &r.ID, &r.Name, &r.Extension, &r.Filename, &created, &r.Status,
 		&r.Size, &r.ContentType, &r.SHA256, &code, &message, &settled,
 		&r.Declared.Size, &r.Declared.Type, &r.Declared.SHA256, &expires, &r.JudgedVersion, &r.ServedVersion,
 		&r.Failures, &failed, &failure, &deleted, &forget, &r.Resends, &reenqueued)
