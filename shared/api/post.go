@@ -119,7 +119,7 @@ func finishing(ctx context.Context, within time.Duration) (context.Context, cont
 // draft makes the pending record of a request that names its file.
 func (h *handler) draft(request upload.Request) (upload.Record, error) {
 	if request.Filename == "" {
-		return upload.Record{}, newProblem(badName, "Neither the query nor a file's part of a multipart body names the file: "+
+		return upload.Record{}, newProblem(badName, "Neither the query nor the file's part of a multipart body has a name: "+
 			"send ?image_name=cat.png for instance.")
 	}
 	return h.Pipeline.Draft(request)
