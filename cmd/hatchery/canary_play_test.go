@@ -248,7 +248,7 @@ func (p *play) refusals(path string) {
 		query, kind string
 		body        []byte
 	}{
-		{406, "", "image/png", png}, {406, "?image_name=cat", "image/png", png},
+		{406, "", "image/png", png}, {406, "?image_name=.png", "image/png", png},
 		{406, "?image_name=cat.exe", "image/png", png}, {400, "?image_name=%zz", "image/png", png},
 		{400, named, "multipart/form-data; boundary=x", []byte("no multipart")}, {400, named, "multipart/form-data",
 			png}, {406, named, "image/png", nil},

@@ -3,7 +3,9 @@ package api
 import (
 	"errors"
 	"io"
+	"mime"
 	"mime/multipart"
+	"strings"
 )
 
 // Bounds of what a multipart body may hold beside the file.
@@ -32,50 +34,61 @@ func (r *limitedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// spoolPart finds the one part named "file" and spools it. Other fields are ignored, and so are the part's own headers,
-// its filename among them.
-func spoolPart(body io.Reader, boundary string, into *spool, limit int64) error {
+// part is what the header of a file's part says of it.
+type part struct{ filename, contentType string }
+
+// browserEscapes undoes what browsers write into a filename, by the HTML standard: these three and nothing else.
+var browserEscapes = strings.NewReplacer("%22", `"`, "%0D", "\r", "%0A", "\n")
+
+func partOf(p *multipart.Part) part {
+	// Of filename and filename* the latter counts. FileName would drop what looks like a path.
+	_, parameters, _ := mime.ParseMediaType(p.Header.Get("Content-Disposition"))
+	return part{browserEscapes.Replace(parameters["filename"]), p.Header.Get("Content-Type")}
+}
+
+// spoolPart finds the one part named "file" and spools it. Other fields are ignored.
+func spoolPart(body io.Reader, boundary string, into *spool, limit int64) (file part, err error) {
 	limited := &limitedReader{from: body, left: maxFraming}
 	reader := multipart.NewReader(limited, boundary)
 	found := false
 	for parts := 0; ; parts++ {
 		// Raw: what was sent is what is stored, with no transfer encoding undone.
-		part, err := reader.NextRawPart()
+		next, err := reader.NextRawPart()
 		// Only the bare io.EOF is the last boundary; errors.Is would take a body that was cut off for it.
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
-			return multipartProblem(err)
+			return file, multipartProblem(err)
 		}
 		if parts == maxParts {
-			return newProblem(badMultipart, "The multipart body has too many parts: at most 32.")
+			return file, newProblem(badMultipart, "The multipart body has too many parts: at most 32.")
 		}
-		if part.FormName() != "file" {
-			if _, err := io.Copy(io.Discard, part); err != nil {
-				return multipartProblem(err)
+		if next.FormName() != "file" {
+			if _, err := io.Copy(io.Discard, next); err != nil {
+				return file, multipartProblem(err)
 			}
 			continue
 		}
 		if found {
-			return newProblem(severalFiles, `The body has several parts named "file": send each file in its own request.`)
+			return file, newProblem(severalFiles, `The body has several parts named "file": send each file in its own request.`)
 		}
-		found = true
+		found, file = true, partOf(next)
 		framing := limited.left
 		limited.left = limit + readAhead
-		if err := into.fill(partReader{part}, limit); err != nil {
-			return err
+		if err := into.fill(partReader{next}, limit); err != nil {
+			return file, err
 		}
 		limited.left = framing
 	}
 	if !found {
-		return newProblem(badMultipart, `The body has no part named "file".`)
+		return file, newProblem(badMultipart, `The body has no part named "file".`)
 	}
 	// What follows the last boundary means nothing, but it must end.
 	if _, err := io.Copy(io.Discard, limited); err != nil {
-		return multipartProblem(err)
+		return file, multipartProblem(err)
 	}
-	return nil
+	return file, nil
 }
 
 // partReader gives a part's bytes, with errors in a caller's words.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
@@ -13,25 +14,31 @@ import (
 	"strings"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
 // post accepts one file: multipart/form-data with a part "file", or the bytes alone under any other content type.
 func (h *handler) post(c *call) error {
-	filename, err := filenameOf(c.r.URL)
-	if err != nil {
-		return err
-	}
-	// Whatever can be refused is refused before the body is read.
-	draft, err := h.Pipeline.Draft(upload.Request{Journal: c.Journal, Entry: c.Entry, Kind: c.Kind, Filename: filename})
-	if err != nil {
-		return err
-	}
-	key, err := readIdempotencyKey(c.r)
-	if err != nil {
+	request := upload.Request{Journal: c.Journal, Entry: c.Entry, Kind: c.Kind, Type: c.r.Header.Get("Content-Type")}
+	var err error
+	if request.Filename, err = nameInQuery(c.r.URL); err != nil {
 		return err
 	}
 	format, err := h.bodyFormatOf(c)
+	if err != nil {
+		return err
+	}
+	// Whatever can be refused is refused before the body is read. But only the file's part says a name that the query
+	// does not have, or the type of a name without an extension.
+	inPart := format.boundary != "" && (request.Filename == "" || policy.LacksExtension(request.Filename))
+	var draft upload.Record
+	if !inPart {
+		if draft, err = h.draft(request); err != nil {
+			return err
+		}
+	}
+	key, err := readIdempotencyKey(c.r)
 	if err != nil {
 		return err
 	}
@@ -42,11 +49,18 @@ func (h *handler) post(c *call) error {
 	defer release()
 	body := newSpool(h.SpoolDir)
 	defer body.Close()
-	if err := h.spoolFile(c, format, body); err != nil {
+	file, err := h.spoolFile(c, format, body)
+	if err != nil {
 		return err
 	}
 	if err := c.kind.CheckSize(body.size); err != nil {
 		return err
+	}
+	if inPart {
+		request.Filename, request.Type = cmp.Or(request.Filename, file.filename), file.contentType
+		if draft, err = h.draft(request); err != nil {
+			return err
+		}
 	}
 
 	// The measured size and SHA-256 stand as declared: what the validator reads must be what was received. The upload
@@ -102,18 +116,29 @@ func finishing(ctx context.Context, within time.Duration) (context.Context, cont
 	return context.WithDeadline(context.WithoutCancel(ctx), until)
 }
 
-// filenameOf reads the name of an upload from the query: image_name, or name.
-func filenameOf(u *url.URL) (string, error) {
+// draft makes the pending record of a request that names its file.
+func (h *handler) draft(request upload.Request) (upload.Record, error) {
+	if request.Filename == "" {
+		return upload.Record{}, newProblem(badName, "Neither the query nor the file's part of a multipart body has a name: "+
+			"send ?image_name=cat.png for instance.")
+	}
+	return h.Pipeline.Draft(request)
+}
+
+// nameInQuery reads the name of an upload from the query: image_name, or name. It is "" when there is neither.
+func nameInQuery(u *url.URL) (string, error) {
 	query, err := parseQuery(u)
 	if err != nil {
 		return "", err
 	}
 	names := append(query["image_name"], query["name"]...)
-	if slices.ContainsFunc(names, func(n string) bool { return n != names[0] }) {
+	switch {
+	case len(names) == 0:
+		return "", nil
+	case slices.ContainsFunc(names, func(n string) bool { return n != names[0] }):
 		return "", newProblem(badName, "The query names the file twice, differently: send image_name once.")
-	}
-	if len(names) == 0 {
-		return "", newProblem(badName, "The query has no image_name: name the file, ?image_name=cat.png for instance.")
+	case names[0] == "":
+		return "", newProblem(badName, "The name in the query is empty: name the file, ?image_name=cat.png for instance.")
 	}
 	return names[0], nil
 }
@@ -167,23 +192,23 @@ func (h *handler) bodyFormatOf(c *call) (bodyFormat, error) {
 	return f, nil
 }
 
-// spoolFile receives the file of a POST.
-func (h *handler) spoolFile(c *call, f bodyFormat, into *spool) (err error) {
+// spoolFile receives the file of a POST, and what its part says of it.
+func (h *handler) spoolFile(c *call, f bodyFormat, into *spool) (said part, err error) {
 	if f.boundary != "" {
-		err = spoolPart(h.receive(c), f.boundary, into, f.limit)
+		said, err = spoolPart(h.receive(c), f.boundary, into, f.limit)
 	} else {
 		err = into.fill(h.receive(c), f.limit)
 	}
 	if c.incoming.failure != nil {
-		return c.incoming.failure
+		return said, c.incoming.failure
 	}
 	if errors.Is(err, errTooLong) {
-		return h.tooLong(c, f.limit+1)
+		return said, h.tooLong(c, f.limit+1)
 	}
 	if err == nil && f.digest != "" && f.digest != into.sha256() {
-		return newProblem(badDigest, "The body does not have the SHA-256 that Content-Digest announces: send it again.")
+		return said, newProblem(badDigest, "The body does not have the SHA-256 that Content-Digest announces: send it again.")
 	}
-	return err
+	return said, err
 }
 
 // tooLong says what to do with a file that has at least so many bytes: no way in takes it, or the form does.

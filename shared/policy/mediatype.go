@@ -1,6 +1,9 @@
 package policy
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 var declaredTypes = map[string][]string{
 	"png": {"image/png", "image/x-png"}, "jpg": {"image/jpeg", "image/jpg", "image/pjpeg"},
@@ -31,4 +34,22 @@ func ExpectedType(extension string) string {
 		return types[0]
 	}
 	return "application/octet-stream"
+}
+
+// ExtensionOf gives the extension of the one kind of file that a media type names among those that k takes: the
+// first in its list. It is "" when the type names none, or several.
+func (k Kind) ExtensionOf(mediaType string) string {
+	mediaType, _, _ = strings.Cut(mediaType, ";")
+	mediaType = strings.ToLower(strings.TrimSpace(mediaType))
+	found := ""
+	for _, e := range k.Extensions {
+		switch {
+		case !slices.Contains(DeclaredTypes(e), mediaType):
+		case found == "":
+			found = e
+		case !SameExtension(e, found):
+			return ""
+		}
+	}
+	return found
 }
