@@ -17,8 +17,7 @@ func parameters(header string) map[string]string {
 		if !ok {
 			break
 		}
-		name = name[strings.LastIndexByte(name, ';')+1:] // what has no value is passed over
-		name = strings.ToLower(strings.Trim(name, " \t"))
+		name = strings.ToLower(strings.Trim(name, "; \t"))
 		value = strings.TrimLeft(value, " \t")
 		end := endOfValue(value)
 		if _, twice := found[name]; !twice {
