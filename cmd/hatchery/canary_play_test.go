@@ -261,7 +261,7 @@ func (p *play) refusals(path string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.want(400, http.MethodPost, path+named, body, "Content-Type", contentType)
+	p.want(422, http.MethodPost, path+named, body, "Content-Type", contentType)
 	p.want(400, http.MethodPost, path+named, png, "Content-Digest", "sha-256=:"+base64Of(make([]byte, 32))+":")
 	p.want(400, http.MethodPost, path+named, png, "Idempotency-Key", "with a space")
 	p.want(415, http.MethodPost, path+named, png, "Content-Encoding", "gzip")

@@ -289,7 +289,7 @@ func (c oldClient) refusals(path, id string, picture, over []byte) {
 		c.refused(r.what, c.post(path, r.query, demoToken, r.data), http.StatusNotAcceptable, r.says)
 	}
 	contentType, body := twoFiles(c.t, picture)
-	c.refused("two files", c.call(http.MethodPost, path, named, demoToken, contentType, body), http.StatusBadRequest, "")
+	c.refused("two files", c.call(http.MethodPost, path, named, demoToken, contentType, body), http.StatusUnprocessableEntity, "")
 	for what, a := range map[string]oldAnswer{
 		"POST": c.post(path, named, "", picture), "the list": c.call(http.MethodGet, path, "", "", "", nil),
 		"GET": c.call(http.MethodGet, path+"/"+id, "", "", "", nil), "DELETE": c.call(http.MethodDelete, path+"/"+id, "",

@@ -26,7 +26,7 @@ type problemType struct {
 var (
 	badRequest       = problemType{"bad_request", 400, "The request is malformed", ""}
 	badMultipart     = problemType{"bad_multipart", 400, "The multipart body is malformed", ""}
-	severalFiles     = problemType{"several_files", 400, "One request carries one file", ""}
+	severalFiles     = problemType{"several_files", 422, "One request carries one file", ""}
 	badJSON          = problemType{"bad_json", 400, "The JSON body is malformed", ""}
 	badKey           = problemType{"bad_idempotency_key", 400, "The Idempotency-Key is malformed", ""}
 	badDigest        = problemType{"digest_mismatch", 400, "The body does not have the announced digest", ""}
@@ -129,7 +129,7 @@ func problemOf(err error) *problem {
 
 // absent is the same problem for what never was, what is deleted, and what is somebody else's.
 func absent() *problem {
-	return newProblem(notFound, "There is nothing at this address.")
+	return newProblem(notFound, "There is no such file in this entry: it was deleted, or never was.")
 }
 
 // bytesMissing: somebody else removed the bytes of a stored record.

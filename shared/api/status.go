@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -41,7 +42,7 @@ func (h *handler) waitOf(c *call) (time.Duration, error) {
 		return 0, err
 	}
 	seconds, err := strconv.ParseUint(values.Get("wait"), 10, 31)
-	if err != nil {
+	if err != nil && !errors.Is(err, strconv.ErrRange) { // out of range it is the largest number
 		return 0, newProblem(badRequest, "wait is a number of seconds, 0 to 20.")
 	}
 	return min(time.Duration(seconds)*time.Second, h.MaxWait), nil

@@ -131,6 +131,18 @@ func generalTable() []exchange {
 		}
 	}
 	long := strings.Repeat("J", 64)
+	for path, says := range map[string]string{
+		"/":                                "There is nothing at this address: files are at /files/{journal}/entries/{entry}/{kind}.",
+		"/files/j/entries/e/image":         `There is no kind \"image\" here: use images.`,
+		"/files/j/entries/e/image/uploads": `There is no kind \"image\" here: use images.`,
+		"/files/a.b/entries/e/images":      "A journal has 1 to 64 characters, of A-Z, a-z, 0-9, _ and -.",
+		"/files/j/entries/" + strings.Repeat("e", 65) + "/images/" + idStored: "An entry has 1 to 64 characters, of A-Z, a-z, 0-9, _ and -.",
+		files + "/1":        "The id of a file is a UUID like 01890a5d-ac96-774b-bcce-b302099a8057.",
+		files + "/1/status": "The id of a file is a UUID like",
+	} {
+		table = append(table, exchange{name: "404 says what is known, " + path[:min(len(path), 60)], method: "GET", path: path,
+			header: []string{"Authorization", "-"}, status: 404, code: "not_found", holds: []string{says}})
+	}
 	table = append(table,
 		exchange{name: "ids of 64 characters", method: "GET", path: "/files/" + long + "/entries/-_9" + long[3:] + "/images",
 			status: 200},

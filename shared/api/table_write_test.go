@@ -212,8 +212,8 @@ func multipartTable() []exchange {
 		post("a field named file", exchange{status: 202}, "file", "bytes"),
 		post("other fields before and after", exchange{status: 202}, "a", "1", "file@", "bytes", "b",
 			strings.Repeat("2", 30_000)),
-		post("several files", exchange{status: 400, code: "several_files"}, "file@", "bytes", "file@", "more"),
-		post("several files, one of them a field", exchange{status: 400, code: "several_files"}, "file@", "bytes", "x", "y",
+		post("several files", exchange{status: 422, code: "several_files"}, "file@", "bytes", "file@", "more"),
+		post("several files, one of them a field", exchange{status: 422, code: "several_files"}, "file@", "bytes", "x", "y",
 			"file", strings.Repeat("x", 1<<20)),
 		post("no file", bad, "image", "bytes"),
 		post("too many fields", bad, append(fields, "file@", "bytes")...),
@@ -246,6 +246,9 @@ func formTable() []exchange {
 		return e
 	}
 	badJSON := exchange{status: 400, code: "bad_json"}
+	says := func(sentence string) exchange {
+		return exchange{status: 400, code: "bad_json", holds: []string{sentence}}
+	}
 	key := "quarantine/j/entries/e/images/" + idNew
 	return []exchange{
 		ask("a name", `{"name":"My.Cat.JPG"}`,
@@ -278,8 +281,33 @@ func formTable() []exchange {
 		ask("another type", `{"name":"cat.png","type":"text/html"}`, exchange{status: 406, code: "type"}),
 		ask("a broken checksum", `{"name":"cat.png","sha256":"abc"}`, exchange{status: 406, code: "checksum"}),
 		ask("an unknown member", `{"name":"cat.png","key":"quarantine/x"}`, badJSON),
-		ask("a number as name", `{"name":1}`, badJSON),
-		ask("a fraction as size", `{"name":"cat.png","size":1.5}`, badJSON),
+		ask("a number as name", `{"name":1}`, says(`The member \"name\" is 1: send text, in quotes.`)),
+		ask("a size in quotes", `{"name":"cat.png", "size": "20"}`,
+			says(`The member \"size\" is the text \"20\": send a number, without quotes.`)),
+		ask("a fraction as size", `{"name":"cat.png","size":1.5}`, says(`The member \"size\" is 1.5: send a whole number, of bytes.`)),
+		ask("true as size", `{"name":"cat.png","size":true}`, says(`The member \"size\" is true`)),
+		ask("an object as type", `{"name":"cat.png","type":{}}`, says(`The member \"type\" is {}`)),
+		ask("a number as sha256", `{"name":"cat.png","sha256":5}`, says(`The member \"sha256\" is 5`)),
+		ask("a whole number with a point as size", `{"name":"cat.png","size": 20.0 }`, exchange{status: 201, holds: []string{"20-20 until"}}),
+		ask("a whole number with an exponent as size", `{"name":"cat.png","size":2e1}`, exchange{status: 201, holds: []string{"20-20 until"}}),
+		ask("a size beyond all numbers", `{"name":"cat.png","size":1e999}`, exchange{status: 406, code: "size"}),
+		ask("a size below all numbers", `{"name":"cat.png","size":-1e999}`, exchange{status: 406, code: "size"}),
+		ask("null where nothing is said", `{"name":"cat.png","size":null,"type":null,"sha256":null}`,
+			exchange{status: 201, holds: []string{" 1-5500000 until"}}),
+		ask("nothing where nothing is said", `{"name":"cat.png","type":"","sha256":""}`, exchange{status: 201}),
+		ask("null as name", `{"name":null}`, exchange{status: 406, code: "name"}),
+		ask("octet-stream as type", `{"name":"cat.png","type":"application/octet-stream"}`, exchange{status: 201}),
+		ask("a type with parameters", `{"name":"cat.png","type":"image/PNG; charset=binary"}`, exchange{status: 201}),
+		ask("another type of bytes", `{"name":"cat.png","type":"binary/octet-stream"}`, exchange{status: 406, code: "type"}),
+		ask("a member in another spelling", `{"Name":"cat.png"}`,
+			says(`The member \"Name\" is not known: the members are name, size, type, sha256, spelled like this.`)),
+		ask("both spellings", `{"name":"cat.png","NAME":"dog.png"}`, says(`The member \"NAME\" is not known`)),
+		ask("a member with a long name", `{"`+strings.Repeat("n", 9000)+`":1}`,
+			says(`The member \"`+strings.Repeat("n", 64)+`\" is not known`)),
+		ask("a member twice", `{"name":"cat.png","name":"dog.png"}`, says(`The member \"name\" stands twice`)),
+		ask("a member twice, once escaped", `{"name":"cat.png","n\u0061me":"cat.png"}`, says(`The member \"name\" stands twice`)),
+		ask("an object that does not end", `{"name":"cat.png"`, badJSON),
+		ask("a comma too many", `{"name":"cat.png",}`, badJSON),
 		ask("an array", `["cat.png"]`, badJSON),
 		ask("two values", `{"name":"cat.png"} {}`, badJSON),
 		ask("no JSON", `name=cat.png`, badJSON),

@@ -55,9 +55,9 @@ func (p *Pipeline) Draft(q Request) (Record, error) {
 	if d.SHA256 != "" && !sha256Form.MatchString(d.SHA256) {
 		return Record{}, policy.Refuse(policy.ProblemChecksum, "The declared sha256 is not 64 hexadecimal digits.")
 	}
-	if d.Type != "" && !kind.AllowsType(extension, strings.ToLower(d.Type)) {
+	if d.Type = policy.MediaType(d.Type); d.Type != "" && !kind.AllowsType(extension, d.Type) {
 		return Record{}, policy.Refuse(policy.ProblemType,
-			"The declared type %q does not belong to the extension %q: send %s or no type.", d.Type, extension,
+			"The declared type %q does not belong to the extension %q: send %s or no type.", q.Declared.Type, extension,
 			policy.DeclaredTypes(extension)[0])
 	}
 	if d.Size != 0 {

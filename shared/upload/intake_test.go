@@ -22,7 +22,7 @@ func TestADraftIsWhatBeginWouldCreate(t *testing.T) {
 	got := d.draft(t, q)
 	want := upload.Record{ID: idNumber(1), Journal: "j1", Entry: "e1", Kind: "images", Name: "my_cat", Extension: "png",
 		Filename: "My.Cat.PNG", CreatedAt: noon, Status: upload.Pending,
-		Declared: upload.Declared{Size: 4711, Type: "Image/PNG", SHA256: someSum}, FormExpires: noon.Add(15 * time.Minute)}
+		Declared: upload.Declared{Size: 4711, Type: "image/png", SHA256: someSum}, FormExpires: noon.Add(15 * time.Minute)}
 	if got != want {
 		t.Errorf("draft\n%+v, want\n%+v", got, want)
 	}
@@ -79,6 +79,8 @@ func TestADraftIsRefusedForEachProblem(t *testing.T) {
 			"send image/png or no type"},
 		{"type with more", func(q *upload.Request) { q.Declared.Type = "image/png, text/html" }, policy.ProblemType,
 			"send image/png or no type"},
+		{"a type that says next to nothing", func(q *upload.Request) { q.Declared.Type = "binary/octet-stream" },
+			policy.ProblemType, "send image/png or no type"},
 		{"size above the bound", func(q *upload.Request) { q.Declared.Size = 5_500_001 }, policy.ProblemSize,
 			"at most 5500000"},
 		{"size below zero", func(q *upload.Request) { q.Declared.Size = -1 }, policy.ProblemSize, "at least 1"},
@@ -111,7 +113,7 @@ func TestADraftIsRefusedForEachProblem(t *testing.T) {
 func TestADraftMayDeclareWhatIsRight(t *testing.T) {
 	d := newDesk()
 	d.kind(func(k *policy.Kind) { k.MinBytes = 10 })
-	for filename, types := range map[string][]string{"a.png": {"", "image/png", "IMAGE/PNG"},
+	for filename, types := range map[string][]string{"a.png": {"", "image/png", "IMAGE/PNG", "image/png; charset=binary", "application/octet-stream", " Application/Octet-Stream ;x"},
 		"a.jpg": {"image/jpeg", "image/jpg"}, "a.jpeg": {"image/jpeg"}, "a.gif": {"image/gif"},
 		"a.bmp": {"image/bmp", "image/x-ms-bmp"}} {
 		for _, declared := range types {

@@ -1,8 +1,8 @@
 package upload_test
 
 import (
-	"cmp"
 	"bytes"
+	"cmp"
 	"errors"
 	"strings"
 	"testing"
