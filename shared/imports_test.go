@@ -108,7 +108,7 @@ var rules = []rule{
 
 	// The embedded stack.
 	{path: "shared/local/locals3",
-		may: aws("shared/arrival", "github.com/versity/versitygw/...", "github.com/gofiber/fiber/v3/...",
+		may: aws("shared/arrival", "shared/local/httpserver", "github.com/versity/versitygw/...", "github.com/gofiber/fiber/v3/...",
 			"github.com/valyala/fasthttp/..."),
 		why: "a stand-in for S3 knows S3's words, not the product's"},
 	{path: "shared/local/localsqs",
