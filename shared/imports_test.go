@@ -81,8 +81,10 @@ var rules = []rule{
 			"or the embedded stack, and no command Secrets Manager"},
 
 	// Implementations: the domain's interfaces, each with one vendor's library.
-	{path: "shared/records/sqliterecords", may: []string{"shared/upload", "shared/policy", "modernc.org/sqlite/..."},
+	{path: "shared/records/sqliterecords", may: []string{"shared/upload", "shared/policy", "shared/sqlitefile", "modernc.org/sqlite/..."},
 		why: whyStore},
+	{path: "shared/sqlitefile", may: []string{"modernc.org/sqlite/..."},
+		why: "what those who keep SQLite files share: it knows nothing of what is in them"},
 	{path: "shared/records/dynamorecords", may: aws("shared/upload", "shared/policy"), why: whyStore},
 	{path: "shared/records/bugoutrecords",
 		may: []string{"shared/upload", "shared/policy", "shared/baseurl", "golang.org/x/sync/...", "github.com/google/uuid"},
@@ -112,7 +114,8 @@ var rules = []rule{
 			"github.com/valyala/fasthttp/..."),
 		why: "a stand-in for S3 knows S3's words, not the product's"},
 	{path: "shared/local/localsqs",
-		may: aws("shared/local/sigv4", "shared/local/httpserver", "github.com/google/uuid", "modernc.org/sqlite/..."),
+		may: aws("shared/local/sigv4", "shared/local/httpserver", "shared/sqlitefile", "github.com/google/uuid",
+			"modernc.org/sqlite/..."),
 		why: "a stand-in for SQS knows SQS's words, not the product's"},
 	{path: "shared/local/localdynamo",
 		may: []string{"shared/local/sigv4", "shared/local/httpserver", "github.com/truora/minidyn/server"}, inTests: aws(),

@@ -109,7 +109,11 @@ func (f *devFlags) addTo(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.json, "json", false, "print the endpoints and the log as JSON, one object a line")
 }
 
-const sweepEvery = time.Minute
+const (
+	sweepEvery = time.Minute
+	// requestTime is what the template gives the API's function, less the second that is kept for its answer.
+	requestTime = 28 * time.Second
+)
 
 // dev composes a deployment on the embedded stack and runs it until ctx ends.
 func dev(ctx context.Context, f devFlags, term terminal) (err error) {
@@ -157,12 +161,14 @@ func dev(ctx context.Context, f devFlags, term terminal) (err error) {
 	if f.noValidator {
 		handlers.Validate = nil
 	}
+	missing := findMissing(ctx, components.Objects, settings.Layout, records)
 	if err := uploads.Put(ctx, components.Uploads); err != nil {
 		return system(err)
 	}
 	if err := announce(term, f, settings, stack); err != nil {
 		return system(err)
 	}
+	missing.tell(ctx, log, placeOf(f, stack))
 	if err := stack.Run(ctx, handlers); err != nil {
 		return system(err)
 	}
@@ -198,7 +204,7 @@ func (f devFlags) stackOptions(settings config.Config, log *slog.Logger) local.O
 		DynamoDBListen: f.dynamoDBListen, DynamoDB: f.dynamoDB, ForeignKeys: f.foreignKeys, BugoutListen: f.bugoutListen,
 		Containers: f.containers, ContainersHost: f.containersHost,
 		AppURL: f.app, QuarantinePrefix: settings.Layout.Quarantine, CORSOrigins: settings.CORSOrigins,
-		FunctionTimeout: settings.ValidatorTime, SweepEvery: sweepEvery, Log: log}
+		FunctionTimeout: settings.ValidatorTime, RequestTime: requestTime, SweepEvery: sweepEvery, Log: log}
 	if settings.Records == config.RecordsBugout && f.bugout == "" {
 		o.BugoutListen = cmp.Or(o.BugoutListen, anyPort)
 	}

@@ -66,6 +66,9 @@ type Options struct {
 	CORSOrigins []string
 	// FunctionTimeout is the validator's. The queue's visibility timeout follows from it.
 	FunctionTimeout time.Duration
+	// RequestTime is how long the API may take for a request, beside the time that its body takes to arrive and its
+	// answer to leave.
+	RequestTime time.Duration
 	// SweepEvery is how often quarantine is swept for lost events.
 	SweepEvery time.Duration
 	Log        *slog.Logger
@@ -109,6 +112,9 @@ func Open(ctx context.Context, o Options) (_ *Stack, err error) {
 		return nil, err
 	}
 	s.closers = append(s.closers, func(context.Context) error { return s.folder.lock.Unlock() })
+	if err := s.folder.private(); err != nil {
+		o.Log.WarnContext(ctx, "other users of this machine may be able to read what is kept", "error", err)
+	}
 	if s.state, err = s.folder.loadState(); err != nil {
 		return nil, err
 	}

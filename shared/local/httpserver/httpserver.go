@@ -28,9 +28,9 @@ type Server struct {
 }
 
 // Listen takes the TCP address, "127.0.0.1:0" for any free port. The error names the address; it is a
-// syscall.EADDRINUSE when that is taken. The server answers to that address and to the hosts. Reading a request may take
-// the time read, and writing its answer the time write; 0 is without a bound. log receives, at level debug, what net/http
-// has to say about connections.
+// syscall.EADDRINUSE when that is taken. The server answers to that address and to the hosts. Reading a request may
+// take the time read, and writing its answer the time write; 0 is without a bound. log receives, at level debug, what
+// net/http has to say about connections.
 func Listen(ctx context.Context, address string, hosts Hosts, read, write time.Duration, log *slog.Logger) (
 	*Server, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)

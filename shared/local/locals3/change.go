@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
+
+	"github.com/versity/versitygw/s3err"
 )
 
 // errNoVersion says that there is no such version to delete.
@@ -88,7 +91,7 @@ func (g *guarded) putBack() error {
 		err := c.rollback()
 		release()
 		if err != nil {
-			return fmt.Errorf("nothing can be changed before an earlier change is undone: %w", err)
+			return asFull(fmt.Errorf("nothing can be changed before an earlier change is undone: %w", err))
 		}
 		g.failed = g.failed[1:]
 		g.unsettled.Add(-1)
@@ -112,7 +115,7 @@ func (c *change) save(earlier string) (*change, error) {
 func (c *change) saved(e entry, err error) (*change, error) {
 	if err != nil {
 		c.release()
-		return nil, err
+		return nil, asFull(err)
 	}
 	c.entry = e
 	c.g.attributes.stage(c.staged...)
@@ -149,7 +152,7 @@ func (c *change) rollback() error {
 func (c *change) finish() (object, error) {
 	for _, file := range c.staged {
 		if err := c.g.attributes.publish(file); err != nil {
-			return object{}, err
+			return object{}, asFull(err)
 		}
 	}
 	o, err := c.g.head(c.bucket, c.key)
@@ -157,11 +160,19 @@ func (c *change) finish() (object, error) {
 		return object{}, err
 	}
 	if err := c.g.undo.commit(c.entry); err != nil {
-		return object{}, err
+		return object{}, asFull(err)
 	}
 	c.ended = true
 	c.release()
 	return o, nil
+}
+
+// asFull is versitygw's own error where the disk is full.
+func asFull(err error) error {
+	if errors.Is(err, syscall.ENOSPC) {
+		return s3err.GetAPIError(s3err.ErrNoSpaceLeftOnDevice)
+	}
+	return err
 }
 
 // apply makes a change of a key, and says what the key is then.

@@ -60,8 +60,8 @@ func boundForm(c *fasthttp.RequestCtx, boundary string, next fasthttp.RequestHan
 	inner.Response.CopyTo(&c.Response)
 }
 
-// reachesFile says whether the file of a form begins in its head. A form that is malformed before the head's end is left
-// to versitygw.
+// reachesFile says whether the file of a form begins in its head. A form that is malformed before the head's end is
+// left to versitygw.
 func reachesFile(head []byte, boundary string, length int) bool {
 	rest := bytes.NewReader(head)
 	parser, err := utils.NewMultipartParser(rest, boundary, int64(length))

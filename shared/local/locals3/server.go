@@ -385,7 +385,7 @@ func (l patientListener) Accept() (net.Conn, error) {
 			l.log.Error("the S3 server could not accept a connection and tries again", "error", err)
 			said = true
 		}
-		time.Sleep(acceptAgain)
+		<-time.After(acceptAgain)
 	}
 }
 

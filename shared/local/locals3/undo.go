@@ -121,8 +121,8 @@ func (u *undoLog) note(e entry) error {
 	return nil
 }
 
-// end removes the links of a change and, now and then, the log. What it cannot remove does no harm: links go at the next
-// start, and the log after a later change.
+// end removes the links of a change and, now and then, the log. What it cannot remove does no harm: links go at the
+// next start, and the log after a later change.
 func (u *undoLog) end(e entry) {
 	for i, s := range e.Paths {
 		if s.Existed {
