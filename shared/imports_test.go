@@ -188,7 +188,7 @@ var reservations = []reservation{
 	{packages: []string{"github.com/truora/minidyn/..."}, users: []string{"shared/local/localdynamo"},
 		why: "the embedded DynamoDB keeps nothing and may be replaced: one package knows it"},
 	{packages: []string{"modernc.org/sqlite/..."},
-		users: []string{"shared/records/sqliterecords", "shared/local/localsqs"},
+		users: []string{"shared/records/sqliterecords", "shared/local/localsqs", "shared/sqlitefile"},
 		why:   "a database is opened by the records and by the stand-ins"},
 	{packages: []string{"lambdas/bootstrap/bootstraptest"}, tests: true, why: "a fixture is for tests"},
 	{packages: []string{"shared/uploadtest", "shared/queue/queuetest"},

@@ -57,7 +57,12 @@ made when it is missing. AWS's own DynamoDB (https) is called with region and cr
 of AWS's environment, any other (http) with dev's own, which stay the same.
 
 Everything listens on 127.0.0.1 alone, where no other machine reaches it, unless
---listen or another address says otherwise.
+--listen or another address says otherwise. It answers to localhost, to the addresses
+and hosts that these flags name, and with 0.0.0.0 to any IP address: a request for
+another host is refused with 421.
+
+A request has the time of the API's function in AWS, 28 seconds, beside the time that
+its body takes to arrive. Then it is answered 503.
 
 It exits 0 when it was asked to end, 2 when it was used wrongly or a setting has a
 fault, and 3 when another system failed, or an address or the folder is taken.
