@@ -88,8 +88,8 @@ func (f *folder) prepare(own bool) error {
 // could not be changed, as where the file system has no modes.
 func (f *folder) private() error {
 	var errs []error
-	for _, name := range []string{lockFile, stateFile, "queue.db", "queue.db-wal", "records.db", "records.db-wal",
-		"records.db-shm", "bugout.jsonl", "sam-local.json", pausedFile, "s3", "spool"} {
+	for _, name := range []string{lockFile, stateFile, "queue.db", "queue.db-wal", "queue.db-shm", "records.db",
+		"records.db-wal", "records.db-shm", "bugout.jsonl", "sam-local.json", pausedFile, "s3", "spool"} {
 		info, err := os.Lstat(f.path(name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
