@@ -82,8 +82,10 @@ var rules = []rule{
 			"or the embedded stack, and no command Secrets Manager"},
 
 	// Implementations: the domain's interfaces, each with one vendor's library.
-	{path: "shared/records/sqliterecords", may: []string{"shared/upload", "shared/policy", "modernc.org/sqlite/..."},
+	{path: "shared/records/sqliterecords", may: []string{"shared/upload", "shared/policy", "shared/sqlitefile", "modernc.org/sqlite/..."},
 		why: whyStore},
+	{path: "shared/sqlitefile", may: []string{"modernc.org/sqlite/..."},
+		why: "what those who keep SQLite files share: it knows nothing of what is in them"},
 	{path: "shared/records/dynamorecords", may: aws("shared/upload", "shared/policy"), why: whyStore},
 	{path: "shared/records/bugoutrecords",
 		may: []string{"shared/upload", "shared/policy", "shared/baseurl", "golang.org/x/sync/...", "github.com/google/uuid"},
@@ -109,11 +111,12 @@ var rules = []rule{
 
 	// The embedded stack.
 	{path: "shared/local/locals3",
-		may: aws("shared/arrival", "github.com/versity/versitygw/...", "github.com/gofiber/fiber/v3/...",
+		may: aws("shared/arrival", "shared/local/httpserver", "github.com/versity/versitygw/...", "github.com/gofiber/fiber/v3/...",
 			"github.com/valyala/fasthttp/..."),
 		why: "a stand-in for S3 knows S3's words, not the product's"},
 	{path: "shared/local/localsqs",
-		may: aws("shared/local/sigv4", "shared/local/httpserver", "github.com/google/uuid", "modernc.org/sqlite/..."),
+		may: aws("shared/local/sigv4", "shared/local/httpserver", "shared/sqlitefile", "github.com/google/uuid",
+			"modernc.org/sqlite/..."),
 		why: "a stand-in for SQS knows SQS's words, not the product's"},
 	{path: "shared/local/localdynamo",
 		may: []string{"shared/local/sigv4", "shared/local/httpserver", "github.com/truora/minidyn/server"}, inTests: aws(),
@@ -186,7 +189,7 @@ var reservations = []reservation{
 	{packages: []string{"github.com/truora/minidyn/..."}, users: []string{"shared/local/localdynamo"},
 		why: "the embedded DynamoDB keeps nothing and may be replaced: one package knows it"},
 	{packages: []string{"modernc.org/sqlite/..."},
-		users: []string{"shared/records/sqliterecords", "shared/local/localsqs"},
+		users: []string{"shared/records/sqliterecords", "shared/local/localsqs", "shared/sqlitefile"},
 		why:   "a database is opened by the records and by the stand-ins"},
 	{packages: []string{"lambdas/bootstrap/bootstraptest"}, tests: true, why: "a fixture is for tests"},
 	{packages: []string{"shared/uploadtest", "shared/queue/queuetest"},

@@ -51,7 +51,7 @@ func (c oldClient) call(method, path, query, authorization, contentType string, 
 		}
 	}
 	var head strings.Builder
-	fmt.Fprintf(&head, "%s %s%s%s HTTP/1.1\r\nHost: files.example.com\r\nConnection: close\r\n", method, path,
+	fmt.Fprintf(&head, "%s %s%s%s HTTP/1.1\r\nHost: files.localhost\r\nConnection: close\r\n", method, path,
 		c.slash, query)
 	if authorization != "" {
 		fmt.Fprintf(&head, "Authorization: %s\r\n", authorization)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"syscall"
 	"time"
 
 	"hatchery/shared/access"
@@ -52,6 +53,7 @@ var (
 	keyReused        = problemType{"idempotency_key_reused", 422, "The Idempotency-Key was used before", ""}
 	tooMany          = problemType{"too_many_requests", 429, "Too many requests", ""}
 	internal         = problemType{"internal", 500, "Internal error", ""}
+	diskFull         = problemType{"disk_full", 503, "The disk is full", ""}
 	busy             = problemType{"busy", 503, "Too many uploads at once", ""}
 	unavailable      = problemType{"unavailable", 503, "Temporarily unavailable", ""}
 )
@@ -121,6 +123,10 @@ func problemOf(err error) *problem {
 			"for another name, size or bytes: use a new key for a new upload.")
 	case errors.Is(err, upload.ErrBadCursor):
 		return newProblem(badRequest, "The cursor is not one that this list gave: start again without it.")
+	}
+	if errors.Is(err, syscall.ENOSPC) {
+		return &problem{problemType: diskFull, retryAfter: unavailableRetry, cause: err,
+			detail: "The disk of this server is full: try again when its operator has freed some space."}
 	}
 	return &problem{problemType: unavailable, retryAfter: unavailableRetry, cause: err,
 		detail: "A system behind this one did not answer as it should: try again. " +

@@ -26,7 +26,8 @@ func (h *handler) post(c *call) error {
 	}
 	// Whatever can be refused is refused before the body is read. But only the file's part says a name that the query
 	// does not have, or the type of a name without an extension.
-	inPart := policy.MediaType(request.Type) == multipartForm && (request.Filename == "" || policy.LacksExtension(request.Filename))
+	inPart := policy.MediaType(request.Type) == multipartForm &&
+		(request.Filename == "" || policy.LacksExtension(request.Filename))
 	var draft upload.Record
 	if !inPart {
 		if draft, err = h.draft(request); err != nil {

@@ -3,8 +3,10 @@ package api_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
+	"syscall"
 
 	"hatchery/shared/upload"
 )
@@ -46,6 +48,27 @@ func (brokenStores) Update(context.Context, upload.Ref, upload.Transition) (uplo
 }
 
 func brokenRecords(w *fixture) { w.pipeline.Records = brokenStores{} }
+
+// fullRecords fail as a store does whose disk is full.
+type fullRecords struct{ brokenStores }
+
+var errFull = fmt.Errorf("secret internals of a store: %w", syscall.ENOSPC)
+
+func (fullRecords) Get(context.Context, upload.Ref) (upload.Record, error) {
+	return upload.Record{}, errFull
+}
+
+func (fullRecords) Create(context.Context, upload.Record, *upload.IdempotencyKey) (upload.Record, error) {
+	return upload.Record{}, errFull
+}
+
+func (fullRecords) Update(context.Context, upload.Ref, upload.Transition) (upload.Record, error) {
+	return upload.Record{}, errFull
+}
+
+func (fullRecords) List(context.Context, upload.Query) (upload.Page, error) {
+	return upload.Page{}, errFull
+}
 
 func cors(origins ...string) func(*fixture) {
 	return func(w *fixture) { w.config.CORSOrigins = origins }
@@ -100,7 +123,9 @@ func generalTable() []exchange {
 		}
 		failing := with(e, "failing records:", nil, 503, "unavailable")
 		failing.change, failing.want = brokenRecords, []string{"Retry-After", "5"}
-		table = append(table, failing)
+		full := with(e, "full disk:", nil, 503, "disk_full")
+		full.change, full.want = func(w *fixture) { w.pipeline.Records = fullRecords{} }, []string{"Retry-After", "5"}
+		table = append(table, failing, full)
 
 		allowed := with(e, "cors, denied:", []string{"Authorization", "-", "Origin", "https://notes.example.com"}, 401,
 			"unauthorized")

@@ -26,7 +26,8 @@ func (s *Stack) openContainers(ctx context.Context) error {
 		return err
 	}
 	// Without a bound in time: objects pass.
-	server, err := httpserver.Listen(ctx, kept(s.o.Containers, s.state.Containers), 0, 0, s.o.Log)
+	server, err := httpserver.Listen(ctx, kept(s.o.Containers, s.state.Containers), s.hosts(), 0, 0,
+		s.o.Log)
 	if err != nil {
 		return fmt.Errorf("open the address for containers: %w (choose another with --containers)", err)
 	}

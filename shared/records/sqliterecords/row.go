@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"hatchery/shared/sqlitefile"
 	"hatchery/shared/upload"
 )
 
@@ -71,6 +72,9 @@ func scan(from interface{ Scan(...any) error }) (row, error) {
 		return row{}, err
 	}
 	if _, err := upload.ParseStatus(string(r.Status)); err != nil {
+		if !r.readable() {
+			return row{}, fmt.Errorf("row %d: %w", r.seq, sqlitefile.ErrDamagedRow)
+		}
 		return row{}, fmt.Errorf("the record of %s is damaged: %w", r.Ref(), err)
 	}
 	r.CreatedAt = time.UnixMicro(created).UTC()
@@ -83,6 +87,12 @@ func scan(from interface{ Scan(...any) error }) (row, error) {
 		r.LastFailure = &upload.Failure{At: timeOf(failed), Message: failure.String}
 	}
 	return r, nil
+}
+
+// readable says that an error may name the row's upload and status: they are words, and not any bytes.
+func (r row) readable() bool {
+	return upload.ValidPathID(string(r.Journal)) && upload.ValidPathID(string(r.Entry)) && r.Kind.Valid() &&
+		upload.ValidPathID(string(r.ID)) && upload.ValidPathID(string(r.Status))
 }
 
 func micros(t time.Time) any {
