@@ -51,7 +51,7 @@ func (w *walker) trailing(end int64) error {
 		return err
 	}
 	return refusef(TrailingData, "The %s picture ends at byte %d, but more follows it, which looks like %s; "+
-		"export the picture again as %[1]s and upload that.", w.kind.name, end, describe(head))
+		"export the picture again as %[1]s and upload that.", w.kind.name, end, recognise(head).is)
 }
 
 // mismatch refuses a file for its first bytes.
