@@ -11,7 +11,7 @@ const (
 	Truncated     Code = "truncated"       // the bytes end before the picture does
 	Corrupt       Code = "corrupt"         // the structure breaks the rules of its format
 	TrailingData  Code = "trailing_data"   // something follows the picture that the limits do not allow there
-	TooManyPixels Code = "too_many_pixels" // the declared size, or that of all frames together, is beyond the limits
+	TooManyPixels Code = "too_many_pixels" // the declared size, or all frames or scans together, are beyond the limits
 	NotAllowed    Code = "not_allowed"     // more metadata than the limits allow, or a BMP that points to a file elsewhere
 )
 
