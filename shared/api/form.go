@@ -76,10 +76,10 @@ func (h *handler) form(c *call) error {
 	// A repeated request gets a new form for the first one's record.
 	if latest := record.FormExpires.Add(renewable); expires.After(latest) {
 		expires = latest
-	}
-	if expires.Sub(h.Now()) < time.Minute {
-		return newProblem(keyReused, "The upload under this Idempotency-Key waits for its file too long "+
-			"to get another form: ask for one under a new key.")
+		if expires.Sub(h.Now()) < time.Minute {
+			return newProblem(keyReused, "The upload under this Idempotency-Key waits for its file too long "+
+				"to get another form: ask for one under a new key.")
+		}
 	}
 	minBytes, maxBytes := c.kind.MinBytes, c.kind.MaxBytes
 	if size := record.Declared.Size; size > 0 {

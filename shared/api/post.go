@@ -35,14 +35,15 @@ func (h *handler) post(c *call) error {
 	if err != nil {
 		return err
 	}
-	release, err := h.uploadSlot(c.r.Context())
-	if err != nil {
+	if err := h.slots.acquire(c.r.Context()); err != nil {
 		return err
 	}
-	defer release()
+	from := h.receive(c)
+	h.slots.enter(from)
+	defer h.slots.leave(from)
 	body := newSpool(h.SpoolDir)
 	defer body.Close()
-	if err := h.spoolFile(c, format, body); err != nil {
+	if err := h.spoolFile(c, from, format, body); err != nil {
 		return err
 	}
 	if err := c.kind.CheckSize(body.size); err != nil {
@@ -62,19 +63,6 @@ func (h *handler) post(c *call) error {
 	}
 	h.accepted(c, draft, record)
 	return c.json(http.StatusAccepted, record)
-}
-
-// uploadSlot waits until a body may be received; release ends its reception.
-func (h *handler) uploadSlot(ctx context.Context) (release func(), err error) {
-	select {
-	case h.uploads <- struct{}{}:
-		return func() { <-h.uploads }, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("wait to receive a body: %w", ctx.Err())
-	case <-time.After(h.limits.SlotWait):
-		return nil, &problem{problemType: busy, detail: "As many uploads as fit are under way: try again in a moment.",
-			retryAfter: time.Second, cause: fmt.Errorf("%d uploads at once", cap(h.uploads))}
-	}
 }
 
 // accepted counts an upload when it is new, and tells the caller where its status is.
@@ -168,14 +156,14 @@ func (h *handler) bodyFormatOf(c *call) (bodyFormat, error) {
 }
 
 // spoolFile receives the file of a POST.
-func (h *handler) spoolFile(c *call, f bodyFormat, into *spool) (err error) {
+func (h *handler) spoolFile(c *call, from *incoming, f bodyFormat, into *spool) (err error) {
 	if f.boundary != "" {
-		err = spoolPart(h.receive(c), f.boundary, into, f.limit)
+		err = spoolPart(from, f.boundary, into, f.limit)
 	} else {
-		err = into.fill(h.receive(c), f.limit)
+		err = into.fill(from, f.limit)
 	}
-	if c.incoming.failure != nil {
-		return c.incoming.failure
+	if from.failure != nil {
+		return from.failure
 	}
 	if errors.Is(err, errTooLong) {
 		return h.tooLong(c, f.limit+1)
