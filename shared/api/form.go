@@ -17,9 +17,8 @@ import (
 const (
 	// maxJSON bounds the JSON body of a request.
 	maxJSON = 16 << 10
-	// renewable is how long after its first form's end an upload can get another form, which must end well before the
-	// upload is given up, a day after its first form.
-	renewable = 20 * time.Hour
+	// renewable is how long after its first form's end an upload can get another form.
+	renewable = upload.LateForms - 4*time.Hour
 )
 
 // formRequest is what a caller says of a file that it will send by a form.

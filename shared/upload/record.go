@@ -96,6 +96,15 @@ func (r Record) Round() Round {
 	return Round(r.SettledAt.UnixMicro())
 }
 
+// LateForms is how long after the end of its first form an upload's bytes may still come: a
+// repeated request gets another form, which ends well before that.
+const LateForms = 24 * time.Hour
+
+// FormOpen says whether a form of the upload may still be posted.
+func (r Record) FormOpen(at time.Time) bool {
+	return !r.FormExpires.IsZero() && at.Before(r.FormExpires.Add(LateForms))
+}
+
 // FullName is the name with its extension, as a browser would save it.
 func (r Record) FullName() string { return r.Name + "." + r.Extension }
 

@@ -279,6 +279,36 @@ func TestAVerdictThatIsNotToldIsFound(t *testing.T) {
 	}
 }
 
+// leavesNoTombstone removes a record whose form may still be posted.
+type leavesNoTombstone struct{ upload.Records }
+
+func (p leavesNoTombstone) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
+	to := t.To
+	t.To = func(r upload.Record) (upload.Record, error) {
+		if t.Name == upload.DeleteName {
+			r.FormExpires = time.Time{}
+		}
+		return to(r)
+	}
+	return p.Records.Update(ctx, ref, t)
+}
+
+func TestADeletionThatAFormOutlivesIsFound(t *testing.T) {
+	t.Parallel()
+	report := uploadtest.Explore(uploadtest.Scenario{Name: "a form is posted after the deletion",
+		Uploads: []uploadtest.Upload{posted(first)},
+		Actors:  []uploadtest.Actor{uploadtest.Delete(0), uploadtest.Post(0, second)},
+		Bound:   uploadtest.Bound{Preemptions: uploadtest.Unbounded},
+		Wrap: func(s uploadtest.Stores, _ uploadtest.Memory) uploadtest.Stores {
+			s.Records = leavesNoTombstone{s.Records}
+			return s
+		}})
+	t.Log(report)
+	if report.Violation == nil || !strings.Contains(report.Violation.Rule, "by its form stays") || report.Violation.Cost != 0 {
+		t.Error("it was not found")
+	}
+}
+
 func TestEveryPlantedFaultIsFound(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []struct {

@@ -112,7 +112,7 @@ func (o *oracle) checkChanges(x *execution) (broken string) {
 // from any, back to pending by an operator alone, and never back from deletion.
 //
 // Without compare-and-swap a late verdict may replace a verdict, which still
-// leaves a verdict about bytes that were judged; and a deletion leaves nothing.
+// leaves a verdict about bytes that were judged; and a deletion may leave nothing.
 // A removed record that came back would be served again, so that is broken in
 // either case.
 func (o *oracle) checkChange(x *execution, ref upload.Ref, before upload.Record, was bool,
@@ -442,14 +442,18 @@ func (o *oracle) checkAccepted(x *execution, at target, r upload.Record, found b
 //   - Without compare-and-swap, a copy under files/ that another verdict or a
 //     deletion overtook: it cannot be taken back, because a slow validator might
 //     yet settle with it.
-//   - Without tombstones, late bytes in quarantine: nothing tells them from those
-//     of a record that a store forgot by mistake. Quarantine's lifecycle removes
-//     them.
+//   - Without compare-and-swap, late bytes in quarantine of an upload that came with
+//     its request, and so has no tombstone: nothing tells them from those of a record that a
+//     store forgot by mistake. Quarantine's lifecycle removes them.
 //   - When a validator stopped between its copy and its verdict and the message
 //     is lost for good, the copy, once a deletion has removed what was in
 //     quarantine: there is nothing for the sweep to find.
 func (o *oracle) checkTidy(x *execution, at target, r upload.Record, found bool, how recovery) string {
-	if !x.scenario.Swap || !found {
+	hasForm := slices.Index(x.targets, at) < len(x.scenario.Uploads)
+	switch {
+	case !found && hasForm && len(x.memory.Objects.ids(at.quarantine)) > 0:
+		return fmt.Sprintf("rule 2: upload %s was deleted, and what was posted by its form stays", at.ref.ID)
+	case !found || !x.scenario.Swap && r.Status != upload.Deleted:
 		return ""
 	}
 	quarantine, files := x.memory.Objects.ids(at.quarantine), x.memory.Objects.ids(at.files)

@@ -40,11 +40,78 @@ var deleteCases = []recordsCase{
 		}), upload.ErrNotFound)
 		s.stands(After(upload.Delete(s.clock.Now(), s.clock.Now().Add(time.Hour)), r))
 	}},
+	{"while a form may be posted a tombstone is left in every store", func(s *recordsSuite) {
+		neighbour := s.withForm()
+		for _, from := range []upload.Status{upload.Pending, upload.Stored, upload.Rejected} {
+			r := s.withForm()
+			verdict := s.storing()
+			switch from {
+			case upload.Stored:
+				r = s.settle(r.Ref(), verdict)
+			case upload.Rejected:
+				r = s.settle(r.Ref(), s.rejecting())
+			}
+			tombstone := s.delete(r.Ref())
+			s.stands(tombstone)
+			for _, t := range []upload.Transition{upload.Settle(verdict), upload.Reopen()} {
+				_, err := s.store.Update(s.ctx, r.Ref(), t)
+				s.is(err, upload.ErrConflict, "%s a %s record that was deleted", t.Name, from)
+			}
+			_, err := s.store.Update(s.ctx, r.Ref(), upload.Delete(s.clock.Now(), s.clock.Now()))
+			s.is(err, upload.ErrNotFound, "delete again")
+			_, err = s.store.Create(s.ctx, asCreated(r), nil)
+			s.is(err, upload.ErrExists, "create what was deleted")
+			s.stands(tombstone)
+			tombstone = s.reenqueue(tombstone, s.clock.Now())
+			s.stands(tombstone)
+		}
+		s.stands(neighbour)
+		s.uses(upload.Usage{Files: 1})
+		s.gives(s.list(upload.Stored))
+		s.holds(s.byStatus(upload.Pending), neighbour)
+	}},
+	{"once no form may be posted any more a deletion is as any other", func(s *recordsSuite) {
+		r := s.withForm()
+		s.clock.Pass(r.FormExpires.Add(upload.LateForms).Sub(s.clock.Now()))
+		s.stands(s.delete(r.Ref()))
+	}},
+	{"a deletion wins over a verdict at the same time, and over later ones", func(s *recordsSuite) {
+		for range 10 {
+			r, tombstone := s.withForm(), upload.Record{}
+			for i, err := range race(2, func(i int) (err error) {
+				if i == 0 {
+					_, err = s.store.Update(s.ctx, r.Ref(), upload.Settle(s.storing()))
+					return err
+				}
+				tombstone, err = s.store.Update(s.ctx, r.Ref(), upload.Delete(s.clock.Now(), s.clock.Now().Add(time.Hour)))
+				return err
+			}) {
+				if i == 1 {
+					s.must(err, "delete")
+				}
+			}
+			s.stands(tombstone)
+		}
+	}},
 	{"a neighbour is not touched", func(s *recordsSuite) {
 		neighbour := s.stored(10)
 		s.delete(s.stored(10).Ref())
 		s.stands(neighbour)
 	}},
+}
+
+// withForm makes a pending record with a form that may be posted.
+func (s *recordsSuite) withForm() upload.Record {
+	s.Helper()
+	r := s.draft()
+	r.FormExpires = s.clock.Now().Add(15 * time.Minute)
+	return s.create(r)
+}
+
+// asCreated is a record as it was when it was created.
+func asCreated(r upload.Record) upload.Record {
+	return upload.Record{ID: r.ID, Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Name: r.Name, Extension: r.Extension,
+		CreatedAt: r.CreatedAt, Status: upload.Pending, FormExpires: r.FormExpires}
 }
 
 var reopenCases = []recordsCase{

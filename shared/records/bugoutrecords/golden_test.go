@@ -99,6 +99,8 @@ func TestGoldenWrites(t *testing.T) {
 		{"delete-pending", creates(full, nil), deletes(day)},
 		{"delete-stored", inOrder(creates(full, nil), settles(storing())), deletes(day)},
 		{"delete-stored-unique", inOrder(creates(full, nil), settles(unique)), deletes(day)},
+		{"delete-without-a-form", creates(pending(), nil), deletes(day)},
+		{"delete-with-key", creates(full, key), deletes(day)},
 		{"delete-rejected", inOrder(creates(full, nil), settles(rejecting)), deletes(day)},
 		{"reopen", inOrder(creates(full, nil), settles(sized)), reopens()},
 		{"reopen-after-failure-and-resend", inOrder(creates(full, nil), fails(slow), resends(0, day), settles(rejecting)),
