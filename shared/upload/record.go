@@ -74,6 +74,7 @@ type Record struct {
 	LastFailure   *Failure
 	Resends       int       // how often the reconciler sent its message again
 	ResentAt      time.Time // when it last did
+	DroppedAt     time.Time // of a rejected record: when its bytes went from quarantine, to make room
 	DeletedAt     time.Time
 	ForgetAfter   time.Time // a tombstone may be forgotten from then on
 }

@@ -22,7 +22,7 @@ import (
 //	the record is        this version   the validator
 //	pending              any            judges, promotes or refuses
 //	stored               the judged     deletes that quarantine version
-//	rejected             the judged     keeps the bytes
+//	rejected             the judged     keeps the bytes, unless they are dropped
 //	stored or rejected   another        late bytes: deletes that version
 //	deleted              any            removes our copy and that version
 //	not there            any            touches nothing

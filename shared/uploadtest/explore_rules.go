@@ -118,6 +118,12 @@ func (o *oracle) checkChanges(x *execution) (broken string) {
 func (o *oracle) checkChange(x *execution, ref upload.Ref, before upload.Record, was bool,
 	after upload.Record, is bool) string {
 	switch {
+	case x.scenario.Swap && is && after.Status == upload.Rejected && !after.DroppedAt.IsZero() &&
+		o.mayBeRejected(x) <= onePicture:
+		return fmt.Sprintf("rule 2: the bytes of rejected upload %s were dropped although they fit", ref.ID)
+	case was && is && before.Status == upload.Rejected && !before.DroppedAt.IsZero() && x.scenario.Swap &&
+		after.Status != upload.Deleted && after.DroppedAt.IsZero():
+		return fmt.Sprintf("rule 2: the bytes of upload %s were dropped, and it became %s", ref.ID, after.Status)
 	case !was && is && after.Status != upload.Pending:
 		return fmt.Sprintf("rule 2: record %s appeared as %s", ref.ID, after.Status)
 	case was && !is && (x.scenario.Swap || !x.mayDelete(ref)):
@@ -143,8 +149,23 @@ func (o *oracle) checkChange(x *execution, ref upload.Ref, before upload.Record,
 	return ""
 }
 
-// uncounted leaves out what may be counted at any time.
+// mayBeRejected sums all that came of uploads that are rejected, or may have been.
+func (o *oracle) mayBeRejected(x *execution) (sum int64) {
+	for _, at := range x.targets {
+		r, found := x.memory.Records.peek(at.ref)
+		if found && (r.Status == upload.Pending || r.Status == upload.Stored) && !x.mayRecheck(at.ref) {
+			continue
+		}
+		for _, a := range o.arrivals[at.quarantine] {
+			sum += int64(len(a.body.Data))
+		}
+	}
+	return sum
+}
+
+// uncounted leaves out what may be counted, or noted, at any time.
 func uncounted(r upload.Record) upload.Record {
+	r.DroppedAt = time.Time{}
 	r.Failures, r.LastFailure, r.Resends, r.ResentAt = 0, nil, 0, time.Time{}
 	return r
 }
@@ -265,14 +286,15 @@ func (o *oracle) checkRejected(x *execution, r upload.Record, b Body, kept []upl
 	case r.Reason.Code == right:
 	case r.Reason.Code == upload.ByOperator && r.Reason.Message == operatorsWords:
 	case right == "" && r.Reason.Code == upload.Duplicate && x.scenario.Unique && o.arrivedElsewhere(r.Ref(), b):
-	case right == "" && r.Reason.Code == upload.NotAllowed && x.scenario.MaxFiles > 0:
+	case right == "" && r.Reason.Code == upload.NotAllowed && (x.scenario.MaxFiles > 0 || x.scenario.OneFits):
 	default:
 		return fmt.Sprintf("rule 3: upload %s is rejected as %s (%s), but %s deserves %q", r.ID, r.Reason.Code,
 			r.Reason.Message, b.Name, right)
 	}
 	// Without compare-and-swap another verdict may have stood for a while, under
 	// which these bytes were late and were removed. The reason stands without them.
-	if x.scenario.Swap && !slices.Contains(kept, r.JudgedVersion) && !o.destroyed[r.JudgedVersion] {
+	if x.scenario.Swap && !slices.Contains(kept, r.JudgedVersion) && !o.destroyed[r.JudgedVersion] &&
+		r.DroppedAt.IsZero() {
 		return fmt.Sprintf("rule 2: the bytes of rejected upload %s are not kept", r.ID)
 	}
 	return ""
@@ -399,6 +421,7 @@ func (o *oracle) checkEntry(x *execution) string {
 
 // checkQuiet gives the rule that does not hold after recovery.
 func (o *oracle) checkQuiet(x *execution, how recovery) string {
+	var held int64
 	for _, d := range x.deletes {
 		r, found := x.memory.Records.peek(d.ref)
 		if d.deleted && found && r.Status != upload.Deleted {
@@ -416,6 +439,12 @@ func (o *oracle) checkQuiet(x *execution, how recovery) string {
 		if broken := o.checkNotified(x, at, r, found, how); broken != "" {
 			return broken
 		}
+		if found && r.Status == upload.Rejected && slices.Contains(x.memory.Objects.ids(at.quarantine), r.JudgedVersion) {
+			held += r.Size
+		}
+	}
+	if x.scenario.OneFits && x.scenario.Swap && how.redeliver && held > onePicture {
+		return fmt.Sprintf("rule 2: rejected uploads have %d bytes in quarantine, and at most %d are kept", held, onePicture)
 	}
 	return ""
 }
@@ -462,7 +491,7 @@ func (o *oracle) checkTidy(x *execution, at target, r upload.Record, found bool,
 	case upload.Stored:
 		keptInFiles = []upload.Version{r.ServedVersion}
 	case upload.Rejected:
-		if r.JudgedVersion != "" { // else it was expired
+		if r.JudgedVersion != "" && r.DroppedAt.IsZero() { // else it was expired, or dropped
 			keptInQuarantine = []upload.Version{r.JudgedVersion}
 		}
 		if o.judgedCopy(x, at, r) || o.destroyed[r.JudgedVersion] {

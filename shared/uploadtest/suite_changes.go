@@ -151,6 +151,57 @@ var reopenCases = []recordsCase{
 	}},
 }
 
+var dropCases = []recordsCase{
+	{"a rejected record says when its bytes went, and is not reopened any more", func(s *recordsSuite) {
+		for _, version := range []upload.Version{"quarantine-v9", ""} {
+			r := s.rejected()
+			_, err := s.store.Update(s.ctx, r.Ref(), upload.Drop(version, s.clock.Now()))
+			s.is(err, upload.ErrConflict, "drop the bytes of version %q", version)
+			s.stands(r)
+		}
+		r := s.reenqueue(s.rejected(), s.clock.Now())
+		dropped := After(upload.Drop(r.JudgedVersion, s.clock.Now()), r)
+		for range 2 {
+			got, err := s.store.Update(s.ctx, r.Ref(), upload.Drop(r.JudgedVersion, s.clock.Now()))
+			s.must(err, "drop its bytes")
+			s.same(got, dropped)
+			s.stands(dropped)
+			s.clock.Pass(time.Hour)
+		}
+		_, err := s.store.Update(s.ctx, r.Ref(), upload.Reopen())
+		s.is(err, upload.ErrGone, "reopen it")
+		s.stands(dropped)
+		s.stands(s.delete(r.Ref()))
+	}},
+	{"nothing else is dropped", func(s *recordsSuite) {
+		for _, r := range []upload.Record{s.pending(), s.stored(10), s.deleted()} {
+			want := upload.ErrConflict
+			if r.Status == upload.Deleted {
+				want = s.gone()
+			}
+			_, err := s.store.Update(s.ctx, r.Ref(), upload.Drop(r.JudgedVersion, s.clock.Now()))
+			s.is(err, want, "drop the bytes of a %s record", r.Status)
+			s.stands(r)
+		}
+		_, err := s.store.Update(s.ctx, s.draft().Ref(), upload.Drop("quarantine-v2", s.clock.Now()))
+		s.is(err, upload.ErrNotFound, "drop the bytes of what is not there")
+	}},
+	{"of dropping and reopening at once one wins", func(s *recordsSuite) {
+		r := s.rejected()
+		errs := race(2, func(i int) error {
+			t := upload.Reopen()
+			if i == 0 {
+				t = upload.Drop(r.JudgedVersion, s.clock.Now())
+			}
+			_, err := s.store.Update(s.ctx, r.Ref(), t)
+			return err
+		})
+		if s.atomic && (errs[0] == nil) == (errs[1] == nil) {
+			s.Errorf("dropping gave %v, reopening %v", errs[0], errs[1])
+		}
+	}},
+}
+
 var adoptCases = []recordsCase{
 	{"what the replaced service stored takes a verdict and is as any other", func(s *recordsSuite) {
 		r := s.pending()

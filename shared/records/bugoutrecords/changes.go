@@ -70,6 +70,11 @@ func changeOf(before, after upload.Record) change {
 		return change{after, slices.Concat(verdictKeys, failureKeys, resendKeys), func(now upload.Record) bool {
 			return now.Status == upload.Pending
 		}}
+	case before.Status == after.Status && differ(dropKeys):
+		// This key alone: of an upload that was reopened and judged meanwhile it is no news.
+		return change{after, dropKeys, func(now upload.Record) bool {
+			return now.Status == after.Status && now.JudgedVersion == after.JudgedVersion && now.DroppedAt.Equal(after.DroppedAt)
+		}}
 	case differ(verdictKeys):
 		return change{after, verdictKeys, func(now upload.Record) bool {
 			data := dataOf(now)

@@ -45,6 +45,7 @@ const (
 	keyFailure         = "failure"
 	keyReenqueued      = "reenqueued"
 	keyReenqueuedAt    = "reenqueued_at"
+	keyDroppedAt       = "dropped_at"
 	keyDeletedAt       = "deleted_at"
 	keyForgetAfter     = "forget_after"
 	keyNonce           = "creation"
@@ -56,7 +57,8 @@ const (
 // The keys that one kind of change writes.
 var (
 	verdictKeys = []string{keyExtension, keyStatus, keyKind, keySize, keyContentType, keySHA256, keyReasonCode,
-		keyReasonMessage, keySettledAt, keyJudgedVersion, keyServedVersion}
+		keyReasonMessage, keySettledAt, keyJudgedVersion, keyServedVersion, keyDroppedAt}
+	dropKeys    = []string{keyDroppedAt}
 	failureKeys = []string{keyFailures, keyFailedAt, keyFailure}
 	resendKeys  = []string{keyReenqueued, keyReenqueuedAt}
 )
@@ -161,7 +163,8 @@ func dataOf(r upload.Record) map[string]string {
 		keyContentType: r.ContentType, keySHA256: r.SHA256, keySettledAt: timeText(r.SettledAt),
 		keyDeclaredType: r.Declared.Type, keyDeclaredSHA256: r.Declared.SHA256, keyFormExpires: timeText(r.FormExpires),
 		keyJudgedVersion: string(r.JudgedVersion), keyServedVersion: string(r.ServedVersion),
-		keyReenqueuedAt: timeText(r.ResentAt), keyDeletedAt: timeText(r.DeletedAt),
+		keyReenqueuedAt: timeText(r.ResentAt), keyDroppedAt: timeText(r.DroppedAt),
+		keyDeletedAt:   timeText(r.DeletedAt),
 		keyForgetAfter: timeText(r.ForgetAfter),
 	}
 	for key, n := range map[string]int64{keySize: r.Size, keyDeclaredSize: r.Declared.Size,
@@ -229,7 +232,7 @@ func (w wireResource) resource() (resource, bool, error) {
 		FormExpires:   d.time(keyFormExpires),
 		JudgedVersion: upload.Version(d.text(keyJudgedVersion)), ServedVersion: upload.Version(d.text(keyServedVersion)),
 		Failures: int(d.number(keyFailures)), Resends: int(d.number(keyReenqueued)), ResentAt: d.time(keyReenqueuedAt),
-		DeletedAt: d.time(keyDeletedAt), ForgetAfter: d.time(keyForgetAfter)}
+		DroppedAt: d.time(keyDroppedAt), DeletedAt: d.time(keyDeletedAt), ForgetAfter: d.time(keyForgetAfter)}
 	if code := d.text(keyReasonCode); code != "" {
 		r.Reason = &upload.Reason{Code: upload.Code(code), Message: d.text(keyReasonMessage)}
 	}
