@@ -31,7 +31,8 @@ func RunRecords(t *testing.T, open func(t *testing.T, now func() time.Time) uplo
 	}{
 		{"Create", createCases}, {"Idempotency keys", idempotencyCases}, {"Settle", settleCases}, {"Unique", uniqueCases},
 		{"Quota", quotaCases},
-		{"Delete", deleteCases}, {"Reopen", reopenCases}, {"Drop", dropCases}, {"Adopt", adoptCases}, {"CountFailure", failureCases},
+		{"Delete", deleteCases}, {"Reopen", reopenCases}, {"Drop", dropCases}, {"Adopt", adoptCases},
+		{"CountFailure", failureCases},
 		{"CountResend", resendCases},
 		{"Usage", usageCases}, {"List", listCases}, {"Scans", scanCases}, {"Every method", everyCases},
 	} {
