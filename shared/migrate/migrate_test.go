@@ -291,6 +291,38 @@ func TestADeletionBetweenTwoRunsIsFound(t *testing.T) {
 	}
 }
 
+// TestThatBytesWereDroppedIsCopied, also when an earlier run copied the rejection alone, and before a deletion.
+func TestThatBytesWereDroppedIsCopied(t *testing.T) {
+	source, target := stores["memory"](t), stores["bugout"](t)
+	fill(t, source)
+	m := &migrate.Migration{From: source, To: target}
+	if _, err := m.Run(t.Context(), migrate.Place{}); err != nil {
+		t.Fatal(err)
+	}
+	ref := upload.Ref{Journal: "j", Entry: "e1", Kind: "images", ID: "019a0000-0000-7000-8000-000000000020"}
+	dropped, err := source.Update(t.Context(), ref, upload.Drop("q", noon.Add(2*time.Hour)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report, err := m.Run(t.Context(), migrate.Place{}); err != nil || report.Copied != 1 || report.Different != 0 {
+		t.Errorf("dropped since: %+v, %v", report, err)
+	}
+	if got, err := target.Get(t.Context(), ref); err != nil || !got.Equal(dropped) {
+		t.Errorf("copied is %+v, %v", got, err)
+	}
+	deleted, err := source.Update(t.Context(), ref, upload.Delete(noon, noon.Add(time.Hour)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	anew := stores["memory"](t)
+	if _, err := (&migrate.Migration{From: source, To: anew}).Run(t.Context(), migrate.Place{}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := anew.Get(t.Context(), ref); err != nil || !got.Equal(deleted) {
+		t.Errorf("deleted since: %+v, %v", got, err)
+	}
+}
+
 // TestATombstoneThatIsThereForAFormIsCopied, and is no difference in a store that keeps few.
 func TestATombstoneThatIsThereForAFormIsCopied(t *testing.T) {
 	r := upload.Record{ID: "019a0000-0000-7000-8000-000000000001", Journal: "j", Entry: "e", Kind: "images", Name: "cat",
