@@ -304,7 +304,7 @@ func refusesWhatIsNotTheirs(t *testing.T, s *stack) {
 			"read a record", "put a record", "remove a record", "list an entry", "find bytes"},
 		"ValidatorRole": {"read quarantine", "read a version of quarantine", "put into files", "read files", "put a note",
 			"remove a version of files", "remove a version of quarantine", "list objects", "list versions", "read a record",
-			"put a record", "find bytes", "receive from the queue", "delete a message", "tell the bus"},
+			"put a record", "list an entry", "find bytes", "receive from the queue", "delete a message", "tell the bus"},
 		"ReconcilerRole": {"list versions", "read a record", "put a record", "list by status", "send to the queue",
 			"tell the bus", "put a note", "put a listing", "put an audit", "read a note", "read files", "list objects",
 			"receive from the dead letters", "delete a dead letter"},

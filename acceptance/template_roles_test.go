@@ -122,7 +122,7 @@ func TestEachFunctionMayDoItsWorkAndNothingElse(t *testing.T) {
 			"s3:PutObject " + files, "s3:GetObject " + files, "s3:PutObject " + notes + "attempts/*",
 			"s3:DeleteObjectVersion " + quarantine, "s3:DeleteObjectVersion " + files,
 			"s3:ListBucket " + bucketArn, "s3:ListBucketVersions " + bucketArn,
-			"dynamodb:Query " + table + "/index/by-bytes",
+			"dynamodb:Query " + table + "/index/by-bytes", "dynamodb:Query " + table + "/index/by-list",
 		}, records("GetItem", "BatchGetItem", "PutItem"), logs("ValidatorLogs")),
 		"ReconcilerFunction": slices.Concat([]string{
 			"s3:ListBucketVersions " + bucketArn,

@@ -63,9 +63,9 @@ func openPolicy(t *testing.T) string {
 // stores are what dev can keep records in.
 var stores = []string{"sqlite", "dynamodb", "bugout"}
 
-// remembersDeleted says whether a store keeps tombstones. Bugout knows no conditions,
-// so that a deleted record is removed there: its status is not "deleted", there is
-// none (404).
+// remembersDeleted says whether a store keeps a tombstone of every upload. Bugout knows no
+// conditions, so that a deleted record is removed there: its status is not "deleted", there
+// is none (404). Only an upload by form has a tombstone, while a form may be posted.
 func remembersDeleted(store string) bool { return store != "bugout" }
 
 // onEveryStore runs a test on each of the stores.

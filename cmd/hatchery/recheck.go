@@ -347,8 +347,13 @@ func undone(record upload.Record, err error) rechecked {
 		line.Detail = "has no record any more"
 	case errors.Is(err, upload.ErrGone):
 		line.Result = bytesGone
-		line.Detail = fmt.Sprintf("was rejected because %s, and stays so: its bytes are gone from quarantine, "+
-			"it has to be uploaded again", because(record.Reason))
+		gone := "its bytes are gone from quarantine"
+		if !record.DroppedAt.IsZero() {
+			gone = "its bytes were removed from quarantine at " + stamp(record.DroppedAt) +
+				", because the rejected uploads of its entry had more there than they may"
+		}
+		line.Detail = fmt.Sprintf("was rejected because %s, and stays so: %s, it has to be uploaded again",
+			because(record.Reason), gone)
 	case errors.Is(err, upload.ErrConflict) && record.Status == upload.Pending:
 		line.Result = pendingBefore
 		line.Detail = "is pending already: what it has in quarantine is judged when a message of it comes"

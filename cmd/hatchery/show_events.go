@@ -51,6 +51,10 @@ func (k knownUpload) recordEvents(now time.Time) []event {
 	}
 	add(r.ResentAt, "the reconciler sent its message again, for the %s time", ordinal(r.Resends))
 	add(r.SettledAt, "%s", settledSentence(r))
+	if r.Status != upload.Pending && r.Status != upload.Stored {
+		add(r.DroppedAt, "its bytes were removed from quarantine: the rejected uploads of its entry had more there than "+
+			"they may, and these were the oldest")
+	}
 	add(r.DeletedAt, "deleted; the tombstone may be forgotten from %s on", stamp(r.ForgetAfter))
 	return events
 }
@@ -150,7 +154,7 @@ func (k knownUpload) next(flags string) []string {
 	ref := named(k.Record.Ref())
 	arrived := slices.ContainsFunc(k.Versions, func(v knownVersion) bool { return v.Where == inQuarantine })
 	judged := slices.ContainsFunc(k.Versions, func(v knownVersion) bool { return v.Judged })
-	again := judged || arrived && k.Record.JudgedVersion == ""
+	again := (judged || arrived && k.Record.JudgedVersion == "") && k.Record.DroppedAt.IsZero()
 	var lines []string
 	for _, l := range k.Letters {
 		if l.Diagnosis.Suggest != "" {

@@ -75,6 +75,8 @@ type Config struct {
 type limits struct {
 	MaxUploads int           // bodies received at once, each in up to 256 KiB of memory
 	SlotWait   time.Duration // how long a request waits to be one of them
+	LeastRate  float64       // bytes a second: a slower body makes room for one that waits
+	RateGrace  time.Duration // time that does not count for that rate
 	BodyIdle   time.Duration // the longest silence while a body arrives or an answer leaves
 	BodyTime   time.Duration // the longest that a body may take in all
 	MaxWaiters int           // requests that wait for a verdict at once, in this process
@@ -87,7 +89,7 @@ type limits struct {
 type handler struct {
 	Config
 	routes  []route
-	uploads chan struct{} // one element per body being received
+	slots   *slots
 	waiters chan struct{} // one element per request waiting for a verdict
 }
 
@@ -122,13 +124,15 @@ func New(c Config) (http.Handler, error) {
 	l := &c.limits
 	l.MaxUploads = cmp.Or(l.MaxUploads, 64)
 	l.SlotWait = cmp.Or(l.SlotWait, 5*time.Second)
+	l.LeastRate = cmp.Or(l.LeastRate, 16<<10)
+	l.RateGrace = cmp.Or(l.RateGrace, 10*time.Second)
 	l.BodyIdle = cmp.Or(l.BodyIdle, 30*time.Second)
 	l.BodyTime = cmp.Or(l.BodyTime, 10*time.Minute)
 	l.MaxWaiters = cmp.Or(l.MaxWaiters, 256)
 	if l.Sleep == nil {
 		l.Sleep = sleep
 	}
-	return &handler{Config: c, routes: newRoutes(), uploads: make(chan struct{}, l.MaxUploads),
+	return &handler{Config: c, routes: newRoutes(), slots: newSlots(c.Now, *l),
 		waiters: make(chan struct{}, l.MaxWaiters)}, nil
 }
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"io"
+	"net/http"
 	"os"
 	"regexp"
 	"strconv"
@@ -51,3 +52,27 @@ func ReadMultipart(contentType string, body io.Reader, dir string) (filename, de
 func Parameters(header string) map[string]string { return parameters(header) }
 
 func Unquoted(value string) string { return unquoted(value) }
+
+// Receiving is how many bodies are being received, Received how many bytes of them count for their rates.
+func Receiving(h http.Handler) int {
+	n, _ := received(h)
+	return n
+}
+
+// Received is described at Receiving.
+func Received(h http.Handler) int64 {
+	_, bytes := received(h)
+	return bytes
+}
+
+func received(h http.Handler) (bodies int, bytes int64) {
+	s := h.(*handler).slots
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for b := range s.bodies {
+		b.mu.Lock()
+		bytes += b.received
+		b.mu.Unlock()
+	}
+	return len(s.bodies), bytes
+}

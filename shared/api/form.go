@@ -15,9 +15,8 @@ import (
 const (
 	// maxJSON bounds the JSON body of a request.
 	maxJSON = 16 << 10
-	// renewable is how long after its first form's end an upload can get another form, which must end well before the
-	// upload is given up, a day after its first form.
-	renewable = 20 * time.Hour
+	// renewable is how long after its first form's end an upload can get another form.
+	renewable = upload.LateForms - 4*time.Hour
 )
 
 // formRequest is what a caller says of a file that it will send by a form.
@@ -72,10 +71,10 @@ func (h *handler) form(c *call) error {
 	// A repeated request gets a new form for the first one's record.
 	if latest := record.FormExpires.Add(renewable); expires.After(latest) {
 		expires = latest
-	}
-	if expires.Sub(h.Now()) < time.Minute {
-		return newProblem(keyReused, "The upload under this Idempotency-Key waits for its file too long "+
-			"to get another form: ask for one under a new key.")
+		if expires.Sub(h.Now()) < time.Minute {
+			return newProblem(keyReused, "The upload under this Idempotency-Key waits for its file too long "+
+				"to get another form: ask for one under a new key.")
+		}
 	}
 	minBytes, maxBytes := c.kind.MinBytes, c.kind.MaxBytes
 	if size := record.Declared.Size; size > 0 {

@@ -42,14 +42,15 @@ func (h *handler) post(c *call) error {
 	if err != nil {
 		return err
 	}
-	release, err := h.uploadSlot(c.r.Context())
-	if err != nil {
+	if err := h.slots.acquire(c.r.Context()); err != nil {
 		return err
 	}
-	defer release()
+	from := h.receive(c)
+	h.slots.enter(from)
+	defer h.slots.leave(from)
 	body := newSpool(h.SpoolDir)
 	defer body.Close()
-	sent, err := h.spoolFile(c, format, body)
+	sent, err := h.spoolFile(c, from, format, body)
 	if err != nil {
 		return err
 	}
@@ -76,19 +77,6 @@ func (h *handler) post(c *call) error {
 	}
 	h.accepted(c, draft, record)
 	return c.json(http.StatusAccepted, record)
-}
-
-// uploadSlot waits until a body may be received; release ends its reception.
-func (h *handler) uploadSlot(ctx context.Context) (release func(), err error) {
-	select {
-	case h.uploads <- struct{}{}:
-		return func() { <-h.uploads }, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("wait to receive a body: %w", ctx.Err())
-	case <-time.After(h.limits.SlotWait):
-		return nil, &problem{problemType: busy, detail: "As many uploads as fit are under way: try again in a moment.",
-			retryAfter: time.Second, cause: fmt.Errorf("%d uploads at once", cap(h.uploads))}
-	}
 }
 
 // accepted counts an upload when it is new, and tells the caller where its status is.
@@ -202,15 +190,15 @@ func (h *handler) bodyFormatOf(c *call, extension string) (f bodyFormat, err err
 }
 
 // spoolFile receives the file of a POST and gives what the request says of it.
-func (h *handler) spoolFile(c *call, f bodyFormat, into *spool) (sent sentFile, err error) {
+func (h *handler) spoolFile(c *call, from *incoming, f bodyFormat, into *spool) (sent sentFile, err error) {
 	if len(f.boundaries) > 0 {
-		sent, err = spoolPart(h.receive(c), f.boundaries, into, f.limit)
+		sent, err = spoolPart(from, f.boundaries, into, f.limit)
 	} else {
 		sent = sentFile{contentType: f.mediaType}
-		err = into.fill(h.receive(c), f.limit)
+		err = into.fill(from, f.limit)
 	}
-	if c.incoming.failure != nil {
-		return sent, c.incoming.failure
+	if from.failure != nil {
+		return sent, from.failure
 	}
 	if errors.Is(err, errTooLong) {
 		return sent, h.tooLong(c, f.limit+1)

@@ -74,6 +74,23 @@ func TestASpooledBodyHasNoNameThatAKilledProcessCouldLeaveBehind(t *testing.T) {
 	w.wantClean()
 }
 
+func TestFormsAreSignedForEveryLifetimeFromTheLeastOn(t *testing.T) {
+	for _, seconds := range []int{60, 61, 119, 120} {
+		for _, fraction := range []time.Duration{0, 1, time.Millisecond, 500 * time.Millisecond, time.Second - 1} {
+			w := newFixture(t, func(w *fixture) { w.config.FormLifetime = time.Duration(seconds) * time.Second })
+			w.clock.Pass(start.Truncate(time.Second).Add(time.Second + fraction).Sub(start))
+			for _, want := range []int{201, 201, 422} { // at once, after 11 hours, after 22
+				got := w.do("POST", files+"/uploads", strings.NewReader(`{"name":"cat.png"}`), "Content-Type", "application/json",
+					"Idempotency-Key", "key")
+				if got.status != want {
+					t.Errorf("%d s at .%09d: %d, want %d: %s", seconds, fraction, got.status, want, got.body)
+				}
+				w.clock.Pass(11 * time.Hour)
+			}
+		}
+	}
+}
+
 // whenRead is an empty reader that does something when it is read.
 type whenRead func()
 

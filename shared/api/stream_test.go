@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"hatchery/shared/api"
 )
 
 // client is a connection on which a test decides when which bytes are sent.
@@ -339,6 +341,108 @@ func TestNoMoreBodiesAtOnceThanThereIsRoomFor(t *testing.T) {
 	if got := w.do("POST", named("cat.png"), strings.NewReader("bytes")); got.status != 202 {
 		t.Errorf("afterwards: %d %s", got.status, got.body)
 	}
+}
+
+// slowBody begins a POST over a socket, and sends so many bytes of its body.
+func slowBody(t *testing.T, server *httptest.Server, sent int) *client {
+	t.Helper()
+	c := dial(t, server)
+	c.head(named("cat.png"), 1_000_000)
+	c.send("%s", strings.Repeat("x", sent))
+	return c
+}
+
+// eventuallyReceived waits until so many bytes of bodies have arrived in the handler.
+func (w *fixture) eventuallyReceived(n int64) {
+	w.t.Helper()
+	eventually(w.t, "the bodies arrive", func() bool { return api.Received(w.handler) == n })
+}
+
+func TestTheSlowestBodyBelowTheLeastRateMakesRoomForWhoeverWaits(t *testing.T) {
+	w := newFixture(t, func(w *fixture) { w.config.Limits().MaxUploads = 3 })
+	server := serveOn(t, w.handler)
+	// In 10 seconds that count: 1 kB/s, 20 kB/s, 10 kB/s.
+	slowest, honest, slow := slowBody(t, server, 10_000), slowBody(t, server, 200_000), slowBody(t, server, 100_000)
+	w.eventuallyReceived(310_000)
+	w.clock.Pass(20 * time.Second)
+
+	if got := w.do("POST", named("cat.png"), strings.NewReader("bytes")); got.status != 202 {
+		t.Errorf("beside a slow body: %d %s", got.status, got.body)
+	}
+	if got := slowest.wantStatus(408); !strings.Contains(got.body, "too slowly, and other uploads wait") {
+		t.Errorf("the slowest is told %s", got.body)
+	}
+	// The next that waits ends the other slow one; each ends one alone.
+	slowest = slowBody(t, server, 10)
+	w.eventuallyReceived(300_010)
+	if got := w.do("POST", named("cat.png"), strings.NewReader("bytes")); got.status != 202 {
+		t.Errorf("beside another slow body: %d %s", got.status, got.body)
+	}
+	slow.wantStatus(408)
+	honest.send("%s", strings.Repeat("x", 800_000))
+	honest.wantStatus(202)
+	slowest.send("%s", strings.Repeat("x", 999_990))
+	slowest.wantStatus(202)
+	w.wantClean()
+}
+
+func TestASlowBodyIsReceivedWhileNobodyWaits(t *testing.T) {
+	w := newFixture(t, func(w *fixture) { w.config.Limits().MaxUploads = 2 })
+	server := serveOn(t, w.handler)
+	slow := slowBody(t, server, 10)
+	w.eventuallyReceived(10)
+	w.clock.Pass(5 * time.Minute)
+	if got := w.do("POST", named("cat.png"), strings.NewReader("bytes")); got.status != 202 {
+		t.Errorf("beside a slow body: %d %s", got.status, got.body)
+	}
+	slow.send("%s", strings.Repeat("x", 999_990))
+	slow.wantStatus(202)
+}
+
+func TestNoBodyMakesRoomThatIsYoungOrFastEnough(t *testing.T) {
+	for name, c := range map[string]struct {
+		sent   int
+		passed time.Duration
+	}{
+		"within the grace":  {0, 10 * time.Second},
+		"at the least rate": {16 << 10, 11 * time.Second},
+		"20 kB a second":    {400_000, 30 * time.Second},
+		"barely begun":      {1, 10 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newFixture(t, func(w *fixture) {
+				w.config.Limits().MaxUploads, w.config.Limits().SlotWait = 1, 20*time.Millisecond
+			})
+			first := slowBody(t, serveOn(t, w.handler), c.sent)
+			if c.sent == 0 {
+				eventually(t, "it has its place", func() bool { return api.Receiving(w.handler) == 1 })
+			}
+			w.eventuallyReceived(int64(c.sent))
+			w.clock.Pass(c.passed)
+			if got := w.do("POST", named("cat.png"), strings.NewReader("bytes")); got.status != 503 ||
+				got.member(t, "code") != "busy" {
+				t.Errorf("beside a body that is not slow: %d %s", got.status, got.body)
+			}
+			first.send("%s", strings.Repeat("x", 1_000_000-c.sent))
+			first.wantStatus(202)
+		})
+	}
+}
+
+// TestABodyThatBeganFastDoesNotLiveOnThat: what counts is the last half a minute.
+func TestABodyThatBeganFastDoesNotLiveOnThat(t *testing.T) {
+	w := newFixture(t, func(w *fixture) { w.config.Limits().MaxUploads = 1 })
+	server := serveOn(t, w.handler)
+	c := slowBody(t, server, 900_000) // enough for 55 seconds
+	w.eventuallyReceived(900_000)
+	w.clock.Pass(31 * time.Second)
+	c.send("x")
+	w.eventuallyReceived(1)
+	w.clock.Pass(11 * time.Second)
+	if got := w.do("POST", named("cat.png"), strings.NewReader("bytes")); got.status != 202 {
+		t.Errorf("beside a body that drips: %d %s", got.status, got.body)
+	}
+	c.wantStatus(408)
 }
 
 func TestNoGoroutineStaysBehind(t *testing.T) {

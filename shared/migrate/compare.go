@@ -21,6 +21,9 @@ func differences(source, target upload.Record) []string {
 	if sameVerdict || bothPending && target.Round() >= source.Round() {
 		target.SettledAt = source.SettledAt
 	}
+	if sameVerdict && source.DroppedAt.IsZero() {
+		target.DroppedAt = source.DroppedAt // a target in use makes room in quarantine, too
+	}
 	if sameVerdict || target.Failures >= min(source.Failures, maxCounted) {
 		target.Failures, target.LastFailure = source.Failures, source.LastFailure
 	}

@@ -83,11 +83,13 @@ func (m *Migration) copyOnce(ctx context.Context, source upload.Record) (result,
 	return result{Report{Copied: 1}, target}, nil
 }
 
-// forget deletes what an earlier run copied of a record that is deleted by now, in a target without tombstones.
+// forget deletes what an earlier run copied of a record that is deleted by now, in a target that keeps few tombstones.
 func (m *Migration) forget(ctx context.Context, source, target upload.Record, missing bool) (result, error) {
 	switch {
 	case missing:
 		return result{Report{Forgotten: 1}, source}, nil
+	case target.Status == upload.Deleted:
+		return result{Report{Same: 1}, target}, nil
 	case !createdAlike(source, target):
 		return different(source, target), nil
 	case m.DryRun:

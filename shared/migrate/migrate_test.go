@@ -117,7 +117,8 @@ func fill(t *testing.T, s upload.Records) {
 			rejected := upload.Verdict{Status: upload.Rejected, Version: "q", At: noon.Add(time.Hour), Size: 7,
 				Reason: &upload.Reason{Code: upload.Corrupt, Message: "Broken."}}
 			remove := func() {
-				must(s.Update(t.Context(), r.Ref(), upload.Delete(noon.Add(2*time.Hour), noon.Add(3*time.Hour))))
+				must(s.Update(t.Context(), r.Ref(), upload.Delete(noon.Add(2*time.Hour).Add(upload.LateForms),
+					noon.Add(3*time.Hour).Add(upload.LateForms))))
 			}
 			switch n {
 			case 1:
@@ -287,6 +288,64 @@ func TestADeletionBetweenTwoRunsIsFound(t *testing.T) {
 				t.Errorf("deleted in the target, too: %+v, %v", r, err)
 			}
 		})
+	}
+}
+
+// TestThatBytesWereDroppedIsCopied, also when an earlier run copied the rejection alone, and before a deletion.
+func TestThatBytesWereDroppedIsCopied(t *testing.T) {
+	source, target := stores["memory"](t), stores["bugout"](t)
+	fill(t, source)
+	m := &migrate.Migration{From: source, To: target}
+	if _, err := m.Run(t.Context(), migrate.Place{}); err != nil {
+		t.Fatal(err)
+	}
+	ref := upload.Ref{Journal: "j", Entry: "e1", Kind: "images", ID: "019a0000-0000-7000-8000-000000000020"}
+	dropped, err := source.Update(t.Context(), ref, upload.Drop("q", noon.Add(2*time.Hour)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report, err := m.Run(t.Context(), migrate.Place{}); err != nil || report.Copied != 1 || report.Different != 0 {
+		t.Errorf("dropped since: %+v, %v", report, err)
+	}
+	if got, err := target.Get(t.Context(), ref); err != nil || !got.Equal(dropped) {
+		t.Errorf("copied is %+v, %v", got, err)
+	}
+	deleted, err := source.Update(t.Context(), ref, upload.Delete(noon, noon.Add(time.Hour)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	anew := stores["memory"](t)
+	if _, err := (&migrate.Migration{From: source, To: anew}).Run(t.Context(), migrate.Place{}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := anew.Get(t.Context(), ref); err != nil || !got.Equal(deleted) {
+		t.Errorf("deleted since: %+v, %v", got, err)
+	}
+}
+
+// TestATombstoneThatIsThereForAFormIsCopied, and is no difference in a store that keeps few.
+func TestATombstoneThatIsThereForAFormIsCopied(t *testing.T) {
+	r := upload.Record{ID: "019a0000-0000-7000-8000-000000000001", Journal: "j", Entry: "e", Kind: "images", Name: "cat",
+		Extension: "png", CreatedAt: noon, FormExpires: noon.Add(time.Hour), Status: upload.Pending}
+	source := uploadtest.NewRecords(uploadtest.RecordsOptions{}) // as Bugout
+	if _, err := source.Create(t.Context(), r, nil); err != nil {
+		t.Fatal(err)
+	}
+	tombstone, err := source.Update(t.Context(), r.Ref(), upload.Delete(noon, noon.Add(upload.DefaultTombstoneLife)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := stores["memory"](t)
+	if report, err := (&migrate.Migration{From: source, To: target}).Run(t.Context(), migrate.Place{}); err != nil ||
+		report.Copied != 1 {
+		t.Errorf("to a store with tombstones: %+v, %v", report, err)
+	}
+	if got, err := target.Get(t.Context(), r.Ref()); err != nil || !got.Equal(tombstone) {
+		t.Errorf("copied is %+v, %v", got, err)
+	}
+	if report, err := (&migrate.Migration{From: target, To: source}).Run(t.Context(), migrate.Place{}); err != nil ||
+		report.Same != 1 || report.Copied != 0 {
+		t.Errorf("back: %+v, %v", report, err)
 	}
 }
 

@@ -48,6 +48,9 @@ func precedes(target, source upload.Record) bool {
 	if adoptedSince(target, source) {
 		target = verdictOn(source).Apply(target)
 	}
+	if target.DroppedAt.IsZero() {
+		target.DroppedAt = source.DroppedAt // so can what a rejection is about be dropped
+	}
 	if source.Status == upload.Deleted {
 		target, _ = upload.Delete(source.DeletedAt, source.ForgetAfter).To(target) // any settled record can be deleted
 	}
@@ -104,6 +107,11 @@ func (m *Migration) replay(ctx context.Context, target, source upload.Record) (u
 			if _, err = m.To.Update(ctx, ref, upload.Settle(verdict)); err != nil {
 				return target, fmt.Errorf("settle it in the target: %w", err)
 			}
+		}
+	}
+	if !source.DroppedAt.IsZero() && target.DroppedAt.IsZero() {
+		if _, err = m.To.Update(ctx, ref, upload.Drop(source.JudgedVersion, source.DroppedAt)); err != nil {
+			return target, fmt.Errorf("note in the target that its bytes went: %w", err)
 		}
 	}
 	if source.Status == upload.Deleted {

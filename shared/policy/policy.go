@@ -205,6 +205,22 @@ func (k Kind) Limits() sniff.Limits {
 	return l
 }
 
+// mostRejected is how many of the largest files the rejected uploads of an entry may leave in quarantine at most.
+const mostRejected = 100
+
+// MaxRejectedBytes bounds the bytes that the rejected uploads of one entry have in quarantine: as many as the entry may
+// hold of stored ones, at most a hundred of the largest file, and at least one.
+func (k Kind) MaxRejectedBytes() int64 {
+	bound := mostRejected * k.MaxBytes
+	if k.MaxFiles > 0 {
+		bound = min(mostRejected, k.MaxFiles) * k.MaxBytes
+	}
+	if k.MaxTotalBytes > 0 {
+		bound = min(bound, k.MaxTotalBytes)
+	}
+	return max(bound, k.MaxBytes)
+}
+
 // AllowsExtension says whether a file may have this extension.
 func (k Kind) AllowsExtension(e string) bool { return slices.Contains(k.Extensions, e) }
 

@@ -57,7 +57,7 @@ type Limits struct {
 
 // DefaultLimits are the limits for a queue.
 func DefaultLimits(maxReceives int, visibility time.Duration) Limits {
-	return Limits{Overdue: time.Duration(maxReceives) * visibility, Missing: 24 * time.Hour, Young: time.Hour,
+	return Limits{Overdue: time.Duration(maxReceives) * visibility, Missing: upload.LateForms, Young: time.Hour,
 		Resends: 2, Versions: 100}
 }
 

@@ -25,7 +25,7 @@ func (x *run) resend(ctx context.Context, record upload.Record, versions []uploa
 	versions = versions[:min(len(versions), x.Limits.Versions)]
 	first := versions[0]
 	// Whoever settled or deleted the upload removes its bytes afterwards.
-	since := newest(first.At, record.ResentAt, record.SettledAt, record.DeletedAt)
+	since := newest(first.At, record.ResentAt, record.SettledAt, record.DroppedAt, record.DeletedAt)
 	if x.now.Sub(since) <= x.Limits.Overdue {
 		return
 	}

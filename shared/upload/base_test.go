@@ -35,6 +35,7 @@ type desk struct {
 	records *uploadtest.Records
 	objects *uploadtest.Objects
 	now     time.Time
+	dropped int // what the outcomes of refused tell
 }
 
 func newDesk() *desk { return deskOn(uploadtest.RecordsOptions{Swap: true}) }

@@ -10,7 +10,7 @@ import (
 // objects. The tombstone comes first: whatever arrives or is promoted later
 // finds it and is removed too. ErrNotFound: there is no such upload, or it was
 // deleted before; in the second case what an interrupted deletion left is
-// removed now.
+// removed now. Of several deletions at once one succeeds, where the records are Atomic.
 //
 // The bytes of a legacy image go before its record: none can arrive later, and where a
 // store keeps no tombstones nobody would find them again.

@@ -13,17 +13,20 @@ import (
 // have room for. The functions below make all that there are; each names the statuses
 // from which it may go.
 //
-//	                pending      stored      rejected   deleted
-//	Settle          settled (2)  conflict    conflict   conflict
-//	Delete          deleted      deleted     deleted    not found
-//	Reopen          conflict     conflict    pending    conflict
-//	Adopt           conflict     stored (1)  conflict   conflict
-//	CountFailure    counted      unchanged   unchanged  unchanged
-//	CountResend     counted      counted     counted    counted
+//	                pending      stored      rejected     deleted
+//	Settle          settled (2)  conflict    conflict     conflict
+//	Delete          deleted      deleted     deleted      not found
+//	Reopen          conflict     conflict    pending (3)  conflict
+//	Drop            conflict     conflict    dropped      conflict
+//	Adopt           conflict     stored (1)  conflict     conflict
+//	CountFailure    counted      unchanged   unchanged    unchanged
+//	CountResend     counted      counted     counted      counted
 //
 // (1) an image that the replaced service stored; any other is a conflict.
 //
 // (2) a verdict that was begun in an earlier Round is a conflict, too.
+//
+// (3) one whose bytes were dropped is gone.
 type Transition struct {
 	// Name is one of the names below: for errors, and for tests that plant faults.
 	Name string
@@ -39,6 +42,7 @@ const (
 	SettleName       = "settle"
 	DeleteName       = "delete"
 	ReopenName       = "reopen"
+	DropName         = "note the removal of the bytes of"
 	AdoptName        = "adopt"
 	CountFailureName = "count a failure of"
 	CountResendName  = "count a further message of"
@@ -129,15 +133,33 @@ func Delete(at, forget time.Time) Transition {
 
 // Reopen turns a rejected record back into a pending one, for an operator's re-check. That
 // begins another Round.
-// ErrConflict: it is not rejected.
+// ErrConflict: it is not rejected. ErrGone: its bytes were dropped.
 func Reopen() Transition {
 	return Transition{Name: ReopenName, To: func(r Record) (Record, error) {
 		if r.Status != Rejected {
 			return Record{}, ErrConflict
 		}
+		if !r.DroppedAt.IsZero() {
+			return Record{}, ErrGone
+		}
 		r = Verdict{Status: Pending, At: r.SettledAt}.Apply(r)
 		r.Failures, r.LastFailure = 0, nil
 		r.Resends, r.ResentAt = 0, time.Time{}
+		return r, nil
+	}}
+}
+
+// Drop notes that the bytes that a rejection is about go from quarantine, to make room. From
+// then on nothing becomes of the record but its deletion.
+// ErrConflict: it is not rejected, or by another version.
+func Drop(version Version, at time.Time) Transition {
+	return Transition{Name: DropName, To: func(r Record) (Record, error) {
+		if r.Status != Rejected || r.JudgedVersion != version || version == "" {
+			return Record{}, ErrConflict
+		}
+		if r.DroppedAt.IsZero() {
+			r.DroppedAt = timeOf(at)
+		}
 		return r, nil
 	}}
 }
@@ -244,6 +266,7 @@ func (v Verdict) Apply(r Record) Record {
 		r.Extension = v.Extension
 	}
 	r.Reason = v.Reason
+	r.DroppedAt = time.Time{}
 	return r
 }
 
@@ -254,7 +277,7 @@ func (r Record) BytesCame() bool { return r.Failures > 0 || r.Resends > 0 }
 
 // NeedsWork says whether a version in quarantine still has to be validated: the upload
 // is pending, or the version should have been removed. Only what a rejection is about
-// stays there.
+// stays there, until it is dropped.
 func (r Record) NeedsWork(version Version) bool {
-	return r.Status != Rejected || r.JudgedVersion != version
+	return r.Status != Rejected || r.JudgedVersion != version || !r.DroppedAt.IsZero()
 }

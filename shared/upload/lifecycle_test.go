@@ -23,7 +23,7 @@ func TestEveryTransitionFromEveryStatus(t *testing.T) {
 	transitions := []upload.Transition{upload.Settle(stored), upload.Settle(rejected),
 		upload.Delete(at, at.Add(time.Hour)), upload.Reopen(),
 		upload.Adopt(stored), upload.CountFailure(upload.Failure{At: at, Message: "slow"}), upload.CountResend(1, at),
-		upload.CountResend(0, at)}
+		upload.CountResend(0, at), upload.Drop("v", at)}
 	base := upload.Record{ID: someID, Journal: "j1", Entry: "e1", Kind: "images", Name: "cat", Extension: "png",
 		CreatedAt: noon,
 		Declared:  upload.Declared{Size: 5}, Resends: 1, ResentAt: noon}
@@ -40,15 +40,19 @@ func TestEveryTransitionFromEveryStatus(t *testing.T) {
 		want []string
 	}{
 		{"pending", pending, []string{"stored", "rejected", "deleted", conflict, conflict, "pending: 3 failures",
-			"pending: 2 resends", conflict}},
+			"pending: 2 resends", conflict, conflict}},
 		{"stored", stored.Apply(pending),
-			[]string{conflict, conflict, "deleted", conflict, conflict, "stored: unchanged", "stored: 2 resends", conflict}},
+			[]string{conflict, conflict, "deleted", conflict, conflict, "stored: unchanged", "stored: 2 resends", conflict,
+				conflict}},
 		{"legacy", legacy, []string{conflict, conflict, "deleted", conflict, "stored", "stored: unchanged",
-			"stored: 2 resends", conflict}},
+			"stored: 2 resends", conflict, conflict}},
 		{"rejected", judged, []string{conflict, conflict, "deleted", "pending: 0 failures: 0 resends", conflict,
-			"rejected: unchanged", "rejected: 2 resends", conflict}},
+			"rejected: unchanged", "rejected: 2 resends", conflict, "rejected: dropped"}},
+		{"dropped", uploadtest.After(upload.Drop("v", noon), judged), []string{conflict, conflict, "deleted",
+			upload.ErrGone.Error(), conflict, "rejected: unchanged", "rejected: 2 resends", conflict, "rejected: unchanged"}},
 		{"deleted", uploadtest.After(upload.Delete(noon, noon), judged),
-			[]string{conflict, conflict, notFound, conflict, conflict, "deleted: unchanged", "deleted: 2 resends", conflict}},
+			[]string{conflict, conflict, notFound, conflict, conflict, "deleted: unchanged", "deleted: 2 resends", conflict,
+				conflict}},
 	} {
 		for i, transition := range transitions {
 			t.Run(fmt.Sprintf("%s a %s record, %d", transition.Name, c.what, i), func(t *testing.T) {
@@ -61,6 +65,9 @@ func TestEveryTransitionFromEveryStatus(t *testing.T) {
 				case after.Equal(before):
 					got += ": unchanged"
 				default:
+					if after.DroppedAt != before.DroppedAt {
+						got += ": dropped"
+					}
 					if after.Failures != before.Failures {
 						got += fmt.Sprintf(": %d failures", after.Failures)
 					}

@@ -180,6 +180,9 @@ func (p *Pipeline) rejected(ctx context.Context, ref Ref) (Record, ObjectVersion
 	if record.Status != Rejected {
 		return record, ObjectVersion{}, fmt.Errorf("reopen record %s, which is %s: %w", ref, record.Status, ErrConflict)
 	}
+	if !record.DroppedAt.IsZero() {
+		return record, ObjectVersion{}, fmt.Errorf("reopen record %s, whose bytes went to make room: %w", ref, ErrGone)
+	}
 	left, err := p.left(ctx, p.Layout.QuarantineKey(ref), record.JudgedVersion)
 	return record, left, err
 }

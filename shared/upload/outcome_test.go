@@ -382,7 +382,7 @@ func TestARejectedUploadIsNeverPromoted(t *testing.T) {
 	r, v := d.accept(t, "cat.png", []byte("<script>"))
 	d.forget()
 	d.validate(t, r, v, upload.ResultRejected)
-	if want := []string{"Get", "Open", upload.SettleName}; !slices.Equal(d.seen(), want) {
+	if want := []string{"Get", "Open", upload.SettleName, "ListVersions"}; !slices.Equal(d.seen(), want) {
 		t.Errorf("refusing takes %v, want %v", d.seen(), want)
 	}
 	got := d.record(t, r)

@@ -76,6 +76,7 @@ type Record struct {
 	LastFailure   *Failure
 	Resends       int       // how often the reconciler sent its message again
 	ResentAt      time.Time // when it last did
+	DroppedAt     time.Time // of a rejected record: when its bytes went from quarantine, to make room
 	DeletedAt     time.Time
 	ForgetAfter   time.Time // a tombstone may be forgotten from then on
 }
@@ -96,6 +97,15 @@ func (r Record) Round() Round {
 		return 0
 	}
 	return Round(r.SettledAt.UnixMicro())
+}
+
+// LateForms is how long after the end of its first form an upload's bytes may still come: a
+// repeated request gets another form, which ends well before that.
+const LateForms = 24 * time.Hour
+
+// FormOpen says whether a form of the upload may still be posted.
+func (r Record) FormOpen(at time.Time) bool {
+	return !r.FormExpires.IsZero() && at.Before(r.FormExpires.Add(LateForms))
 }
 
 // FullName is the name with its extension, as the replaced service gave it.

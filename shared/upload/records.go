@@ -22,7 +22,7 @@ import (
 //	the record is        this version   the validator
 //	pending              any            judges, promotes or refuses
 //	stored               the judged     deletes that quarantine version
-//	rejected             the judged     keeps the bytes
+//	rejected             the judged     keeps the bytes, unless they are dropped
 //	stored or rejected   another        late bytes: deletes that version
 //	deleted              any            removes our copy and that version
 //	not there            any            touches nothing
@@ -72,8 +72,9 @@ type Records interface {
 	// Atomic says whether Create and Update are compare-and-swap. In a store where they
 	// are not, To is asked once; a verdict may overwrite another one that came between
 	// reading and writing; what came between writing and reading back is ErrConflict; and
-	// a record that becomes deleted is removed instead of leaving a tombstone, and never
-	// comes back. The pipeline then takes no copy back while a record stands.
+	// a record that becomes deleted is removed, and never comes back: it leaves a tombstone
+	// only if it is FormOpen then, and of several deletions at once more than one may succeed.
+	// The pipeline then takes no copy back while a record stands.
 	Atomic() bool
 }
 

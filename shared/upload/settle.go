@@ -66,7 +66,13 @@ func (p *Pipeline) reject(ctx context.Context, a arrived, round Round, facts Fac
 	if err := p.notify(ctx, settled); err != nil {
 		return a.failed(err)
 	}
-	return a.outcome(ResultRejected, settled)
+	dropped, err := p.trim(ctx, a.ref)
+	if err != nil {
+		return a.failed(err) // the message comes again and finds it rejected
+	}
+	outcome, err := a.outcome(ResultRejected, settled)
+	outcome.Dropped = dropped
+	return outcome, err
 }
 
 // onConflict handles a settlement that did not happen: somebody else was faster, or it
@@ -114,11 +120,28 @@ func (p *Pipeline) removeCopyOf(ctx context.Context, a arrived, rejected Record,
 		ours = copied.Version
 	}
 	if rejected.JudgedVersion == a.version {
-		if kept, err := p.inQuarantine(ctx, a); err != nil || !kept {
+		kept, err := p.inQuarantine(ctx, a)
+		if err == nil && !kept {
+			kept, err = p.wasDropped(ctx, a.ref)
+		}
+		if err != nil || !kept {
 			return err
 		}
 	}
 	return p.removeCopy(ctx, a.ref, ours)
+}
+
+// wasDropped says whether the bytes of a rejected upload were removed to make room: then no copy is to be all that
+// there is of it.
+func (p *Pipeline) wasDropped(ctx context.Context, ref Ref) (bool, error) {
+	record, err := p.Records.Get(ctx, ref)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("get record %s: %w", ref, err)
+	}
+	return !record.DroppedAt.IsZero(), nil
 }
 
 // ownCopy looks at what was promoted of a pending upload. A copy from before it was reopened

@@ -44,6 +44,8 @@ type Outcome struct {
 	Version Version
 	// Record is the record as it stands, zero for an orphan and a foreign key.
 	Record Record
+	// Dropped is how many uploads of the entry had their bytes removed, to make room for those of this rejection.
+	Dropped int
 }
 
 // arrived is one version of an upload's object in quarantine. Every step of a
@@ -319,7 +321,11 @@ func (p *Pipeline) alreadySettled(ctx context.Context, a arrived, record Record,
 		// Whoever settled it may have ended before notifying.
 		err = p.notify(ctx, record)
 	}
-	if err == nil && !(record.Status == Rejected && result == ResultAlreadySettled) {
+	switch {
+	case err != nil:
+	case record.Status == Rejected && result == ResultAlreadySettled:
+		err = p.keepRejected(ctx, a, record)
+	default:
 		err = p.removeArrived(ctx, a)
 	}
 	if err != nil {
@@ -351,5 +357,5 @@ func (p *Pipeline) NeedsWork(ctx context.Context, key Key, version Version) (boo
 	if err != nil {
 		return false, fmt.Errorf("get record %s: %w", ref, err)
 	}
-	return record.NeedsWork(version), nil
+	return record.NeedsWork(version) && !p.dropWaits(record), nil
 }

@@ -26,6 +26,8 @@ type Scenario struct {
 	Notified bool
 	// MaxFiles is the policy's bound for the entry; 0 is no bound.
 	MaxFiles int64
+	// OneFits: the policy bounds an entry to the bytes of one picture, stored ones and rejected ones.
+	OneFits bool
 	// Uploads are there before the actors start. Actors name them by their index.
 	Uploads []Upload
 	// Actors; every Accept among them makes one more upload, with the next index.

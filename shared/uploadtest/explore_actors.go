@@ -250,6 +250,9 @@ const (
 	filename  = "cat." + extension
 )
 
+// onePicture is as large as a Picture is.
+var onePicture = int64(len(Picture(0).Data))
+
 func (x *execution) quarantineKey(target int) upload.Key { return x.targets[target].quarantine }
 
 // pipeline makes the pipeline of one process. Its first new id is that of the
@@ -261,6 +264,9 @@ func (x *execution) pipeline(stores Stores, m Memory, next upload.ID) *upload.Pi
 	kinds := policy.Default()
 	images := kinds.Kinds[kind]
 	images.MaxFiles = x.scenario.MaxFiles
+	if x.scenario.OneFits {
+		images.MaxBytes, images.MaxTotalBytes = onePicture, onePicture
+	}
 	if x.scenario.Unique {
 		images.Duplicates = policy.DuplicatesRefuse
 	}

@@ -133,8 +133,8 @@ type rejection struct {
 	answered bool
 }
 
-// start is the time at which all of an exploration happens. No rule depends on
-// time passing.
+// start is the time at which all of an exploration happens, but for recovery. No rule
+// depends on time passing.
 var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // prepared makes the execution before the actors start.

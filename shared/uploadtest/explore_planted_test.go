@@ -279,6 +279,112 @@ func TestAVerdictThatIsNotToldIsFound(t *testing.T) {
 	}
 }
 
+// dropsInSilence removes bytes of a rejected upload, and its record does not say so.
+type dropsInSilence struct{ planted }
+
+func (p dropsInSilence) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
+	if t.Name == upload.DropName {
+		return p.Records.Get(ctx, ref)
+	}
+	return p.Records.Update(ctx, ref, t)
+}
+
+// reopensWhatWasDropped lets an operator have an upload judged again whose bytes go.
+type reopensWhatWasDropped struct{ planted }
+
+func (p reopensWhatWasDropped) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
+	to := t.To
+	t.To = func(r upload.Record) (upload.Record, error) {
+		if t.Name == upload.ReopenName {
+			r.DroppedAt = time.Time{}
+		}
+		return to(r)
+	}
+	return p.Records.Update(ctx, ref, t)
+}
+
+// dropsNothing keeps all that is rejected.
+type dropsNothing struct{ planted }
+
+func (p dropsNothing) List(context.Context, upload.Query) (upload.Page, error) {
+	return upload.Page{}, nil
+}
+
+// countsTooMuch finds files in quarantine to be larger than they are.
+type countsTooMuch struct{ planted }
+
+func (p countsTooMuch) ListVersions(ctx context.Context, prefix string, cursor upload.Cursor,
+	limit int) (upload.InventoryPage, error) {
+	page, err := p.Objects.ListVersions(ctx, prefix, cursor, limit)
+	for i := range page.Versions {
+		page.Versions[i].Size *= 2
+	}
+	return page, err
+}
+
+func TestAFaultWithRejectedBytesIsFound(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []struct {
+		name, rule string
+		plant      func(planted) uploadtest.Stores
+		uploads    []uploadtest.Upload
+		actors     []uploadtest.Actor
+	}{
+		{"bytes go in silence", "are not kept", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: dropsInSilence{p}, Objects: p.Objects}
+		}, []uploadtest.Upload{settled(broken), posted(broken)}, []uploadtest.Actor{uploadtest.Deliver(1, 0)}},
+		{"bytes go of what is judged again", "were dropped, and it became pending", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: reopensWhatWasDropped{p}, Objects: p.Objects}
+		}, []uploadtest.Upload{settled(broken), posted(broken)},
+			[]uploadtest.Actor{uploadtest.Deliver(1, 0), uploadtest.Recheck(0)}},
+		{"no bytes go", "at most 75 are kept", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: dropsNothing{p}, Objects: p.Objects}
+		}, []uploadtest.Upload{settled(broken), posted(broken)}, []uploadtest.Actor{uploadtest.Deliver(1, 0)}},
+		{"bytes go that fit", "although they fit", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: p.Records, Objects: countsTooMuch{p}}
+		}, []uploadtest.Upload{posted(broken)}, []uploadtest.Actor{uploadtest.Deliver(0, 0)}},
+	} {
+		report := uploadtest.Explore(uploadtest.Scenario{Name: fault.name, Swap: true, OneFits: true, Uploads: fault.uploads,
+			Actors: fault.actors, Bound: uploadtest.Bound{Preemptions: uploadtest.Unbounded},
+			Wrap: func(s uploadtest.Stores, m uploadtest.Memory) uploadtest.Stores {
+				return fault.plant(planted{s.Records, s.Objects, m})
+			}})
+		if report.Violation == nil || !strings.Contains(report.Violation.Rule, fault.rule) {
+			t.Errorf("it was not found: %v", report)
+		}
+	}
+}
+
+// leavesNoTombstone removes a record whose form may still be posted.
+type leavesNoTombstone struct{ upload.Records }
+
+func (p leavesNoTombstone) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
+	to := t.To
+	t.To = func(r upload.Record) (upload.Record, error) {
+		if t.Name == upload.DeleteName {
+			r.FormExpires = time.Time{}
+		}
+		return to(r)
+	}
+	return p.Records.Update(ctx, ref, t)
+}
+
+func TestADeletionThatAFormOutlivesIsFound(t *testing.T) {
+	t.Parallel()
+	report := uploadtest.Explore(uploadtest.Scenario{Name: "a form is posted after the deletion",
+		Uploads: []uploadtest.Upload{posted(first)},
+		Actors:  []uploadtest.Actor{uploadtest.Delete(0), uploadtest.Post(0, second)},
+		Bound:   uploadtest.Bound{Preemptions: uploadtest.Unbounded},
+		Wrap: func(s uploadtest.Stores, _ uploadtest.Memory) uploadtest.Stores {
+			s.Records = leavesNoTombstone{s.Records}
+			return s
+		}})
+	t.Log(report)
+	if report.Violation == nil || !strings.Contains(report.Violation.Rule, "by its form stays") || report.Violation.Cost != 0 {
+		t.Error("it was not found")
+	}
+}
+
 func TestEveryPlantedFaultIsFound(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []struct {

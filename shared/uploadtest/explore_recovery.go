@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"hatchery/shared/upload"
 )
@@ -78,7 +79,8 @@ func (x *execution) recover(how recovery) (broken string) {
 	}
 	p := x.pipeline(x.storesFor(nil), x.memory, "")
 	var failures []string
-	for range maxRounds {
+	for round := range maxRounds {
+		p.Now = func() time.Time { return start.Add(time.Duration(round+1) * time.Hour) } // dropped bytes may wait for one
 		failures = nil
 		x.redeliver(p, &failures)
 		x.sweep(p, &failures)

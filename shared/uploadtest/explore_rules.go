@@ -112,12 +112,18 @@ func (o *oracle) checkChanges(x *execution) (broken string) {
 // from any, back to pending by an operator alone, and never back from deletion.
 //
 // Without compare-and-swap a late verdict may replace a verdict, which still
-// leaves a verdict about bytes that were judged; and a deletion leaves nothing.
+// leaves a verdict about bytes that were judged; and a deletion may leave nothing.
 // A removed record that came back would be served again, so that is broken in
 // either case.
 func (o *oracle) checkChange(x *execution, ref upload.Ref, before upload.Record, was bool,
 	after upload.Record, is bool) string {
 	switch {
+	case x.scenario.Swap && is && after.Status == upload.Rejected && !after.DroppedAt.IsZero() &&
+		o.mayBeRejected(x) <= onePicture:
+		return fmt.Sprintf("rule 2: the bytes of rejected upload %s were dropped although they fit", ref.ID)
+	case was && is && before.Status == upload.Rejected && !before.DroppedAt.IsZero() && x.scenario.Swap &&
+		after.Status != upload.Deleted && after.DroppedAt.IsZero():
+		return fmt.Sprintf("rule 2: the bytes of upload %s were dropped, and it became %s", ref.ID, after.Status)
 	case !was && is && after.Status != upload.Pending:
 		return fmt.Sprintf("rule 2: record %s appeared as %s", ref.ID, after.Status)
 	case was && !is && (x.scenario.Swap || !x.mayDelete(ref)):
@@ -143,8 +149,23 @@ func (o *oracle) checkChange(x *execution, ref upload.Ref, before upload.Record,
 	return ""
 }
 
-// uncounted leaves out what may be counted at any time.
+// mayBeRejected sums all that came of uploads that are rejected, or may have been.
+func (o *oracle) mayBeRejected(x *execution) (sum int64) {
+	for _, at := range x.targets {
+		r, found := x.memory.Records.peek(at.ref)
+		if found && (r.Status == upload.Pending || r.Status == upload.Stored) && !x.mayRecheck(at.ref) {
+			continue
+		}
+		for _, a := range o.arrivals[at.quarantine] {
+			sum += int64(len(a.body.Data))
+		}
+	}
+	return sum
+}
+
+// uncounted leaves out what may be counted, or noted, at any time.
 func uncounted(r upload.Record) upload.Record {
+	r.DroppedAt = time.Time{}
 	r.Failures, r.LastFailure, r.Resends, r.ResentAt = 0, nil, 0, time.Time{}
 	return r
 }
@@ -265,14 +286,15 @@ func (o *oracle) checkRejected(x *execution, r upload.Record, b Body, kept []upl
 	case r.Reason.Code == right:
 	case r.Reason.Code == upload.ByOperator && r.Reason.Message == operatorsWords:
 	case right == "" && r.Reason.Code == upload.Duplicate && x.scenario.Unique && o.arrivedElsewhere(r.Ref(), b):
-	case right == "" && r.Reason.Code == upload.NotAllowed && x.scenario.MaxFiles > 0:
+	case right == "" && r.Reason.Code == upload.NotAllowed && (x.scenario.MaxFiles > 0 || x.scenario.OneFits):
 	default:
 		return fmt.Sprintf("rule 3: upload %s is rejected as %s (%s), but %s deserves %q", r.ID, r.Reason.Code,
 			r.Reason.Message, b.Name, right)
 	}
 	// Without compare-and-swap another verdict may have stood for a while, under
 	// which these bytes were late and were removed. The reason stands without them.
-	if x.scenario.Swap && !slices.Contains(kept, r.JudgedVersion) && !o.destroyed[r.JudgedVersion] {
+	if x.scenario.Swap && !slices.Contains(kept, r.JudgedVersion) && !o.destroyed[r.JudgedVersion] &&
+		r.DroppedAt.IsZero() {
 		return fmt.Sprintf("rule 2: the bytes of rejected upload %s are not kept", r.ID)
 	}
 	return ""
@@ -399,6 +421,7 @@ func (o *oracle) checkEntry(x *execution) string {
 
 // checkQuiet gives the rule that does not hold after recovery.
 func (o *oracle) checkQuiet(x *execution, how recovery) string {
+	var held int64
 	for _, d := range x.deletes {
 		r, found := x.memory.Records.peek(d.ref)
 		if d.deleted && found && r.Status != upload.Deleted {
@@ -416,6 +439,12 @@ func (o *oracle) checkQuiet(x *execution, how recovery) string {
 		if broken := o.checkNotified(x, at, r, found, how); broken != "" {
 			return broken
 		}
+		if found && r.Status == upload.Rejected && slices.Contains(x.memory.Objects.ids(at.quarantine), r.JudgedVersion) {
+			held += r.Size
+		}
+	}
+	if x.scenario.OneFits && x.scenario.Swap && how.redeliver && held > onePicture {
+		return fmt.Sprintf("rule 2: rejected uploads have %d bytes in quarantine, and at most %d are kept", held, onePicture)
 	}
 	return ""
 }
@@ -442,14 +471,18 @@ func (o *oracle) checkAccepted(x *execution, at target, r upload.Record, found b
 //   - Without compare-and-swap, a copy under files/ that another verdict or a
 //     deletion overtook: it cannot be taken back, because a slow validator might
 //     yet settle with it.
-//   - Without tombstones, late bytes in quarantine: nothing tells them from those
-//     of a record that a store forgot by mistake. Quarantine's lifecycle removes
-//     them.
+//   - Without compare-and-swap, late bytes in quarantine of an upload that came with
+//     its request, and so has no tombstone: nothing tells them from those of a record that a
+//     store forgot by mistake. Quarantine's lifecycle removes them.
 //   - When a validator stopped between its copy and its verdict and the message
 //     is lost for good, the copy, once a deletion has removed what was in
 //     quarantine: there is nothing for the sweep to find.
 func (o *oracle) checkTidy(x *execution, at target, r upload.Record, found bool, how recovery) string {
-	if !x.scenario.Swap || !found {
+	hasForm := slices.Index(x.targets, at) < len(x.scenario.Uploads)
+	switch {
+	case !found && hasForm && len(x.memory.Objects.ids(at.quarantine)) > 0:
+		return fmt.Sprintf("rule 2: upload %s was deleted, and what was posted by its form stays", at.ref.ID)
+	case !found || !x.scenario.Swap && r.Status != upload.Deleted:
 		return ""
 	}
 	quarantine, files := x.memory.Objects.ids(at.quarantine), x.memory.Objects.ids(at.files)
@@ -458,7 +491,7 @@ func (o *oracle) checkTidy(x *execution, at target, r upload.Record, found bool,
 	case upload.Stored:
 		keptInFiles = []upload.Version{r.ServedVersion}
 	case upload.Rejected:
-		if r.JudgedVersion != "" { // else it was expired
+		if r.JudgedVersion != "" && r.DroppedAt.IsZero() { // else it was expired, or dropped
 			keptInQuarantine = []upload.Version{r.JudgedVersion}
 		}
 		if o.judgedCopy(x, at, r) || o.destroyed[r.JudgedVersion] {

@@ -92,7 +92,8 @@ func showRecord(r upload.Record) string {
 		return fmt.Sprintf("stored by version %s, serving version %s, SHA-256 %.8s", r.JudgedVersion, r.ServedVersion,
 			r.SHA256)
 	case upload.Rejected:
-		return fmt.Sprintf("rejected by version %s as %s", r.JudgedVersion, r.Reason.Code)
+		dropped := map[bool]string{false: ", dropped"}[r.DroppedAt.IsZero()]
+		return fmt.Sprintf("rejected by version %s as %s%s", r.JudgedVersion, r.Reason.Code, dropped)
 	}
 	return brief(r.ID) + " " + string(r.Status)
 }
@@ -127,6 +128,19 @@ func (s *scheduledRecords) Update(ctx context.Context, ref upload.Ref, t upload.
 	}
 	return perform(s.execution, s.actor, writeCall(t.Name+" record", brief(ref.ID)), show, func() (upload.Record, error) {
 		return s.Records.Update(ctx, ref, t)
+	})
+}
+
+func (s *scheduledRecords) List(ctx context.Context, q upload.Query) (upload.Page, error) {
+	show := func(page upload.Page) string {
+		var all []string
+		for _, r := range page.Records {
+			all = append(all, showRecord(r))
+		}
+		return fmt.Sprint(all)
+	}
+	return perform(s.execution, s.actor, readCall("list records", string(q.Status)), show, func() (upload.Page, error) {
+		return s.Records.List(ctx, q)
 	})
 }
 

@@ -409,6 +409,35 @@ func TestARejectionThatIsUndoneKeepsTheRules(t *testing.T) {
 	}
 }
 
+// TestRejectedBytesBeyondTheBoundGo beside whoever has them judged again, deletes them, posts or sees their message:
+// those of a pending upload never do.
+func TestRejectedBytesBeyondTheBoundGo(t *testing.T) {
+	t.Parallel()
+	type actors = []uploadtest.Actor
+	rejects := uploadtest.Deliver(1, 0)
+	duplicate := uploadtest.Upload{Posted: []uploadtest.Body{broken}, Settled: true}
+	var scenarios []uploadtest.Scenario
+	add := func(preemptions int, uploads []uploadtest.Upload, a ...uploadtest.Actor) {
+		scenarios = append(scenarios, uploadtest.Scenario{Name: fmt.Sprint(a), OneFits: true, Notified: true, Uploads: uploads,
+			Actors: a, Bound: uploadtest.Bound{Faults: 1, Preemptions: preemptions}})
+	}
+	for _, other := range (actors{rejects, uploadtest.Deliver(0, 0), uploadtest.Recheck(0), uploadtest.Delete(0),
+		uploadtest.Post(0, second), uploadtest.Fail(1), uploadtest.Resend(0), uploadtest.Recheck(1),
+		uploadtest.RejectByOperator(1, 0)}) {
+		for _, writesBack := range []bool{false, true} {
+			add(uploadtest.Unbounded, []uploadtest.Upload{duplicate, posted(broken)}, rejects, other)
+			scenarios[len(scenarios)-1].WritesBack = writesBack
+		}
+	}
+	add(*preemptions+1, []uploadtest.Upload{posted(broken), posted(broken)}, uploadtest.Deliver(0, 0), rejects,
+		uploadtest.Recheck(0))
+	add(*preemptions, []uploadtest.Upload{duplicate, posted(broken), posted(broken)}, rejects, uploadtest.Deliver(2, 0),
+		uploadtest.Recheck(1))
+	add(*preemptions, []uploadtest.Upload{settled(first), posted(second), posted(broken)}, rejects,
+		uploadtest.Deliver(2, 0), uploadtest.Delete(0)) // a good one finds the entry full
+	requireRules(t, scenarios)
+}
+
 // vandalScenarios are a vandal with more than one other.
 func vandalScenarios() []uploadtest.Scenario {
 	type actors = []uploadtest.Actor

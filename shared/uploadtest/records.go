@@ -3,6 +3,7 @@ package uploadtest
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,9 +23,11 @@ type Records struct {
 	mu      sync.Mutex
 	records map[upload.Ref]upload.Record
 	keys    map[scopedKey]keyOwner
-	// removed are the records that a deletion left no tombstone of: what was
+	// removed are the records that a deletion removed (only without Swap): what was
 	// removed never comes back, not by a late retry of its creation either.
 	removed map[upload.Ref]bool
+	// tombstones, without Swap, are apart from the records, and count before them.
+	tombstones map[upload.Ref]upload.Record
 }
 
 var _ upload.Records = (*Records)(nil)
@@ -34,7 +37,7 @@ type RecordsOptions struct {
 	// Swap makes Create and Update compare-and-swap, with tombstones. Without it the
 	// store behaves as upload.Records allows where Atomic is false: a verdict is read in
 	// one step and written in another, Create writes its idempotency key in a step of its
-	// own, a deletion removes the record.
+	// own, a deletion removes the record, in a step after the tombstone if it leaves one.
 	Swap bool
 	// WritesBack makes every other Update but a deletion, without Swap, read in one step
 	// and write all that it read in another, as a store may whose update is a read, a
@@ -62,7 +65,7 @@ func NewRecords(o RecordsOptions) *Records {
 		o.Between = func(context.Context, string) {}
 	}
 	return &Records{options: o, records: map[upload.Ref]upload.Record{},
-		keys: map[scopedKey]keyOwner{}, removed: map[upload.Ref]bool{}}
+		keys: map[scopedKey]keyOwner{}, removed: map[upload.Ref]bool{}, tombstones: map[upload.Ref]upload.Record{}}
 }
 
 // Clone copies the store with all it holds.
@@ -71,7 +74,7 @@ func (s *Records) Clone() *Records {
 	defer s.mu.Unlock()
 	// Stored records are never changed in place, so a shallow copy is enough.
 	return &Records{options: s.options, records: maps.Clone(s.records),
-		keys: maps.Clone(s.keys), removed: maps.Clone(s.removed)}
+		keys: maps.Clone(s.keys), removed: maps.Clone(s.removed), tombstones: maps.Clone(s.tombstones)}
 }
 
 // Atomic is what RecordsOptions.Swap says.
@@ -113,8 +116,8 @@ func (s *Records) createUnlessRepeated(r upload.Record,
 			}
 			// The owner is missing only where a deletion leaves no tombstone: then
 			// there is nothing to repeat.
-			if owner, ok := s.records[c.owner]; ok {
-				return detach(owner), true, nil
+			if owner, err := s.get(c.owner); err == nil {
+				return owner, true, nil
 			}
 		}
 	}
@@ -143,23 +146,33 @@ func (s *Records) Get(ctx context.Context, ref upload.Ref) (upload.Record, error
 }
 
 func (s *Records) get(ref upload.Ref) (upload.Record, error) {
-	r, ok := s.records[ref]
+	r, ok := s.counts(ref)
 	if !ok {
 		return upload.Record{}, upload.ErrNotFound
 	}
 	return detach(r), nil
 }
 
+func (s *Records) counts(ref upload.Ref) (upload.Record, bool) {
+	r, found := s.tombstones[ref]
+	if !found {
+		r, found = s.records[ref]
+	}
+	return r, found
+}
+
 // Update implements upload.Records.
 //
 // Without compare-and-swap a verdict is read in one step and written in another, and so
-// is every other change of a store that writes back; a deletion is one step.
+// is every other change of a store that writes back.
 func (s *Records) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return upload.Record{}, err
 	}
 	switch {
-	case s.options.Swap || t.Name == upload.DeleteName:
+	case s.options.Swap:
+	case t.Name == upload.DeleteName:
+		return s.remove(ctx, ref, t)
 	case t.Name == upload.SettleName:
 		after, err := s.ask(ref, t)
 		if err != nil {
@@ -183,13 +196,47 @@ func (s *Records) Update(ctx context.Context, ref upload.Ref, t upload.Transitio
 	if err != nil {
 		return upload.Record{}, err
 	}
-	if t.Name == upload.DeleteName && !s.options.Swap {
+	into := s.records
+	if after.Status == upload.Deleted && !s.options.Swap {
+		into = s.tombstones
+	}
+	if _, ok := into[ref]; !ok { // what was read as a record has become a tombstone
+		return upload.Record{}, upload.ErrNotFound
+	}
+	into[ref] = detach(after)
+	return detach(after), nil
+}
+
+// counting are the records, each tombstone in the place of what it deletes.
+func (s *Records) counting() map[upload.Ref]upload.Record {
+	if len(s.tombstones) == 0 {
+		return s.records
+	}
+	all := maps.Clone(s.records)
+	maps.Copy(all, s.tombstones)
+	return all
+}
+
+// remove is a deletion without compare-and-swap: the tombstone, if there is to be one, then the
+// removal of the record.
+func (s *Records) remove(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
+	after, err := s.ask(ref, t)
+	if err != nil && !errors.Is(err, upload.ErrNotFound) {
+		return upload.Record{}, err
+	}
+	if err == nil && after.FormOpen(after.DeletedAt) {
+		s.mu.Lock()
+		s.tombstones[ref] = detach(after)
+		s.mu.Unlock()
+		s.options.Between(ctx, "remove the record")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, there := s.records[ref]; there { // also what an earlier deletion left
 		delete(s.records, ref)
 		s.removed[ref] = true
-	} else {
-		s.records[ref] = detach(after)
 	}
-	return detach(after), nil
+	return after, err
 }
 
 // ask gives what a transition would make of a record.
@@ -215,7 +262,7 @@ func (s *Records) transit(ref upload.Ref, t upload.Transition) (upload.Record, e
 func (s *Records) admit(r upload.Record, a upload.Admission) error {
 	var owner *upload.Record
 	var stored upload.Usage
-	for _, other := range s.records {
+	for _, other := range s.counting() {
 		if other.Status != upload.Stored || !sameEntry(other, r.Journal, r.Entry, r.Kind) {
 			continue
 		}
@@ -254,8 +301,7 @@ func (s *Records) Overwrite(r upload.Record) {
 func (s *Records) peek(ref upload.Ref) (upload.Record, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, found := s.records[ref]
-	return r, found
+	return s.counts(ref)
 }
 
 // Digest is equal for two stores that hold the same.
@@ -268,6 +314,9 @@ func (s *Records) Digest() [sha256.Size]byte {
 	}
 	for k, c := range s.keys {
 		lines = append(lines, fmt.Sprintf("key %q %q %q %s %d", k.scope, k.key, c.fingerprint, c.owner, c.expires.UnixNano()))
+	}
+	for ref, r := range s.tombstones {
+		lines = append(lines, "tombstone "+ref.String()+" "+factsOf(r))
 	}
 	for ref := range s.removed {
 		lines = append(lines, "removed "+ref.String())
@@ -288,7 +337,7 @@ func factsOf(r upload.Record) string {
 	again := strconv.Itoa(r.Resends) + "@" + r.ResentAt.Format(time.RFC3339Nano)
 	return strings.Join([]string{r.Extension, r.Filename, string(r.Status), string(r.JudgedVersion),
 		string(r.ServedVersion), strconv.FormatInt(r.Size, 10), r.ContentType, r.SHA256, reason, failure, again,
-		r.CreatedAt.Format(time.RFC3339Nano), r.SettledAt.Format(time.RFC3339Nano),
+		r.CreatedAt.Format(time.RFC3339Nano), r.SettledAt.Format(time.RFC3339Nano), r.DroppedAt.Format(time.RFC3339Nano),
 		r.DeletedAt.Format(time.RFC3339Nano)}, " ")
 }
 

@@ -22,7 +22,7 @@ func (s *Records) Usage(ctx context.Context, j upload.Journal, e upload.Entry,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var u upload.Usage
-	for _, r := range s.records {
+	for _, r := range s.counting() {
 		if !sameEntry(r, j, e, k) {
 			continue
 		}
@@ -83,7 +83,8 @@ func (s *Records) page(ctx context.Context, list upload.ListName, newestFirst bo
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var found []position
-	for ref, r := range s.records {
+	records := s.counting()
+	for ref, r := range records {
 		at := position{r.CreatedAt, ref}
 		if match(r) && (c == "" || order(at, after) > 0) {
 			found = append(found, at)
@@ -92,7 +93,7 @@ func (s *Records) page(ctx context.Context, list upload.ListName, newestFirst bo
 	slices.SortFunc(found, order)
 	var page upload.Page
 	for _, at := range found[:min(limit, len(found))] {
-		page.Records = append(page.Records, detach(s.records[at.Ref]))
+		page.Records = append(page.Records, detach(records[at.Ref]))
 	}
 	if len(found) > limit {
 		text, err := json.Marshal(found[limit-1])

@@ -40,11 +40,78 @@ var deleteCases = []recordsCase{
 		}), upload.ErrNotFound)
 		s.stands(After(upload.Delete(s.clock.Now(), s.clock.Now().Add(time.Hour)), r))
 	}},
+	{"while a form may be posted a tombstone is left in every store", func(s *recordsSuite) {
+		neighbour := s.withForm()
+		for _, from := range []upload.Status{upload.Pending, upload.Stored, upload.Rejected} {
+			r := s.withForm()
+			verdict := s.storing()
+			switch from {
+			case upload.Stored:
+				r = s.settle(r.Ref(), verdict)
+			case upload.Rejected:
+				r = s.settle(r.Ref(), s.rejecting())
+			}
+			tombstone := s.delete(r.Ref())
+			s.stands(tombstone)
+			for _, t := range []upload.Transition{upload.Settle(verdict), upload.Reopen()} {
+				_, err := s.store.Update(s.ctx, r.Ref(), t)
+				s.is(err, upload.ErrConflict, "%s a %s record that was deleted", t.Name, from)
+			}
+			_, err := s.store.Update(s.ctx, r.Ref(), upload.Delete(s.clock.Now(), s.clock.Now()))
+			s.is(err, upload.ErrNotFound, "delete again")
+			_, err = s.store.Create(s.ctx, asCreated(r), nil)
+			s.is(err, upload.ErrExists, "create what was deleted")
+			s.stands(tombstone)
+			tombstone = s.reenqueue(tombstone, s.clock.Now())
+			s.stands(tombstone)
+		}
+		s.stands(neighbour)
+		s.uses(upload.Usage{Files: 1})
+		s.gives(s.list(upload.Stored))
+		s.holds(s.byStatus(upload.Pending), neighbour)
+	}},
+	{"once no form may be posted any more a deletion is as any other", func(s *recordsSuite) {
+		r := s.withForm()
+		s.clock.Pass(r.FormExpires.Add(upload.LateForms).Sub(s.clock.Now()))
+		s.stands(s.delete(r.Ref()))
+	}},
+	{"a deletion wins over a verdict at the same time, and over later ones", func(s *recordsSuite) {
+		for range 10 {
+			r, tombstone := s.withForm(), upload.Record{}
+			for i, err := range race(2, func(i int) (err error) {
+				if i == 0 {
+					_, err = s.store.Update(s.ctx, r.Ref(), upload.Settle(s.storing()))
+					return err
+				}
+				tombstone, err = s.store.Update(s.ctx, r.Ref(), upload.Delete(s.clock.Now(), s.clock.Now().Add(time.Hour)))
+				return err
+			}) {
+				if i == 1 {
+					s.must(err, "delete")
+				}
+			}
+			s.stands(tombstone)
+		}
+	}},
 	{"a neighbour is not touched", func(s *recordsSuite) {
 		neighbour := s.stored(10)
 		s.delete(s.stored(10).Ref())
 		s.stands(neighbour)
 	}},
+}
+
+// withForm makes a pending record with a form that may be posted.
+func (s *recordsSuite) withForm() upload.Record {
+	s.Helper()
+	r := s.draft()
+	r.FormExpires = s.clock.Now().Add(15 * time.Minute)
+	return s.create(r)
+}
+
+// asCreated is a record as it was when it was created.
+func asCreated(r upload.Record) upload.Record {
+	return upload.Record{ID: r.ID, Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Name: r.Name, Extension: r.Extension,
+		CreatedAt: r.CreatedAt, Status: upload.Pending, FormExpires: r.FormExpires}
 }
 
 var reopenCases = []recordsCase{
@@ -81,6 +148,57 @@ var reopenCases = []recordsCase{
 	{"what is not there cannot be reopened", func(s *recordsSuite) {
 		_, err := s.store.Update(s.ctx, s.draft().Ref(), upload.Reopen())
 		s.is(err, upload.ErrNotFound, "reopen")
+	}},
+}
+
+var dropCases = []recordsCase{
+	{"a rejected record says when its bytes went, and is not reopened any more", func(s *recordsSuite) {
+		for _, version := range []upload.Version{"quarantine-v9", ""} {
+			r := s.rejected()
+			_, err := s.store.Update(s.ctx, r.Ref(), upload.Drop(version, s.clock.Now()))
+			s.is(err, upload.ErrConflict, "drop the bytes of version %q", version)
+			s.stands(r)
+		}
+		r := s.reenqueue(s.rejected(), s.clock.Now())
+		dropped := After(upload.Drop(r.JudgedVersion, s.clock.Now()), r)
+		for range 2 {
+			got, err := s.store.Update(s.ctx, r.Ref(), upload.Drop(r.JudgedVersion, s.clock.Now()))
+			s.must(err, "drop its bytes")
+			s.same(got, dropped)
+			s.stands(dropped)
+			s.clock.Pass(time.Hour)
+		}
+		_, err := s.store.Update(s.ctx, r.Ref(), upload.Reopen())
+		s.is(err, upload.ErrGone, "reopen it")
+		s.stands(dropped)
+		s.stands(s.delete(r.Ref()))
+	}},
+	{"nothing else is dropped", func(s *recordsSuite) {
+		for _, r := range []upload.Record{s.pending(), s.stored(10), s.deleted()} {
+			want := upload.ErrConflict
+			if r.Status == upload.Deleted {
+				want = s.gone()
+			}
+			_, err := s.store.Update(s.ctx, r.Ref(), upload.Drop(r.JudgedVersion, s.clock.Now()))
+			s.is(err, want, "drop the bytes of a %s record", r.Status)
+			s.stands(r)
+		}
+		_, err := s.store.Update(s.ctx, s.draft().Ref(), upload.Drop("quarantine-v2", s.clock.Now()))
+		s.is(err, upload.ErrNotFound, "drop the bytes of what is not there")
+	}},
+	{"of dropping and reopening at once one wins", func(s *recordsSuite) {
+		r := s.rejected()
+		errs := race(2, func(i int) error {
+			t := upload.Reopen()
+			if i == 0 {
+				t = upload.Drop(r.JudgedVersion, s.clock.Now())
+			}
+			_, err := s.store.Update(s.ctx, r.Ref(), t)
+			return err
+		})
+		if s.atomic && (errs[0] == nil) == (errs[1] == nil) {
+			s.Errorf("dropping gave %v, reopening %v", errs[0], errs[1])
+		}
 	}},
 }
 

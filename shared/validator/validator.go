@@ -311,6 +311,9 @@ func (d *delivery) validate(ctx context.Context, log *slog.Logger, created arriv
 			attrs = append(attrs, "since_accepted_ms", r.SettledAt.Sub(r.CreatedAt).Milliseconds())
 		}
 	}
+	if outcome.Dropped > 0 {
+		attrs = append(attrs, "dropped", outcome.Dropped)
+	}
 	level := slog.LevelInfo
 	switch outcome.Result {
 	case upload.ResultForeign:

@@ -13,7 +13,7 @@ import (
 // Update implements upload.Records. It asks t.To once, writes what it gives and reads it
 // back. What another writer made of the same keys in between is overwritten; what another
 // makes of them before the reading back is ErrConflict, or ErrNotFound. With a verdict, and
-// from then on, it heals the upload to one resource. There are no tombstones.
+// from then on, it heals the upload to one resource.
 func (s *Store) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (_ upload.Record, err error) {
 	defer func() { err = upload.Wrap(err, "%s the record of %s", t.Name, ref) }()
 	existing, err := s.resourcesOf(ctx, ref)
@@ -27,12 +27,11 @@ func (s *Store) Update(ctx context.Context, ref upload.Ref, t upload.Transition)
 	after, err := t.To(before.Record)
 	switch {
 	case before.Status == upload.Deleted && errors.Is(err, upload.ErrNotFound):
-		// There are no tombstones here: what somebody marked so by hand is deleted like any other.
-		return before.Record, s.removeAll(ctx, existing)
+		return before.Record, s.deleteAgain(ctx, existing)
 	case err != nil:
 		return upload.Record{}, err
 	case after.Status == upload.Deleted && before.Status != upload.Deleted:
-		return after, s.removeAll(ctx, existing)
+		return after, s.delete(ctx, existing, after)
 	}
 	if before.Status == upload.Pending && after.Status == upload.Stored {
 		if err := s.admit(ctx, after, t.Admit); err != nil {
@@ -70,6 +69,11 @@ func changeOf(before, after upload.Record) change {
 	case before.Status != upload.Pending && after.Status == upload.Pending: // it begins anew
 		return change{after, slices.Concat(verdictKeys, failureKeys, resendKeys), func(now upload.Record) bool {
 			return now.Status == upload.Pending
+		}}
+	case before.Status == after.Status && differ(dropKeys):
+		// This key alone: of an upload that was reopened and judged meanwhile it is no news.
+		return change{after, dropKeys, func(now upload.Record) bool {
+			return now.Status == after.Status && now.JudgedVersion == after.JudgedVersion && now.DroppedAt.Equal(after.DroppedAt)
 		}}
 	case differ(verdictKeys):
 		return change{after, verdictKeys, func(now upload.Record) bool {
@@ -137,6 +141,59 @@ func (s *Store) admit(ctx context.Context, r upload.Record, a upload.Admission) 
 	}, func() (upload.Usage, error) { return usageOf(stored), nil })
 }
 
+// delete deletes the resources of an upload. While a form of it may be posted, a tombstone comes
+// first: a resource of its own, because a change that was begun before could overwrite one that
+// is there. From then on it counts, and nobody sees the others.
+func (s *Store) delete(ctx context.Context, existing []resource, tombstone upload.Record) error {
+	if !tombstone.FormOpen(tombstone.DeletedAt) {
+		return s.removeAll(ctx, existing)
+	}
+	nonce := s.o.nonce()
+	if err := s.post(ctx, tombstone.Ref(), tombstoneData(existing[0], tombstone, nonce), nonce); err != nil {
+		return err
+	}
+	if err := s.removeAll(ctx, existing); err != nil {
+		return err
+	}
+	s.forget(ctx)
+	return nil
+}
+
+// deleteAgain finishes the deletion of an upload that has a tombstone. What somebody marked as
+// deleted by hand is no tombstone, and is deleted like any other.
+func (s *Store) deleteAgain(ctx context.Context, existing []resource) error {
+	if existing[0].ForgetAfter.IsZero() {
+		return s.removeAll(ctx, existing)
+	}
+	left := slices.DeleteFunc(existing, func(r resource) bool { return r.Status == upload.Deleted })
+	if err := s.removeAll(ctx, left); err != nil {
+		return err
+	}
+	return upload.ErrNotFound
+}
+
+// maxForgotten bounds how many tombstones one deletion removes.
+const maxForgotten = 10
+
+// forget removes tombstones whose time is over, in the time of one request: somebody waits. What
+// it leaves, the next deletion that leaves a tombstone removes.
+func (s *Store) forget(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
+	defer cancel()
+	over, _, err := s.fetchList(ctx, filter{keyStatus: string(upload.Deleted)}, func(r resource) bool {
+		return r.Status == upload.Deleted && !r.ForgetAfter.IsZero() && !s.o.Now().Before(r.ForgetAfter)
+	}, false)
+	if err != nil {
+		return
+	}
+	for _, tombstone := range over[:min(maxForgotten, len(over))] {
+		// A deletion that ended half-way has left others, which would count again.
+		if all, err := s.resourcesOf(ctx, tombstone.Ref()); err != nil || s.removeAll(ctx, all) != nil {
+			return
+		}
+	}
+}
+
 // removeAll deletes all resources of an upload. The one that counts goes last: whoever
 // looks meanwhile finds nothing older.
 func (s *Store) removeAll(ctx context.Context, existing []resource) error {
@@ -149,8 +206,8 @@ func (s *Store) removeAll(ctx context.Context, existing []resource) error {
 	return nil
 }
 
-// remove deletes one resource. ErrNotFound: it is not there, and it was not this
-// call that removed it.
+// remove deletes one resource. ErrNotFound: it was not there when this call came to it. Of
+// several calls at once more than one may succeed: Brood looks and deletes in two steps.
 func (s *Store) remove(ctx context.Context, id string) error {
 	tried := 0
 	err := s.attempts(ctx, func(n int) error {

@@ -99,7 +99,10 @@ func TestGoldenWrites(t *testing.T) {
 		{"delete-pending", creates(full, nil), deletes(day)},
 		{"delete-stored", inOrder(creates(full, nil), settles(storing())), deletes(day)},
 		{"delete-stored-unique", inOrder(creates(full, nil), settles(unique)), deletes(day)},
+		{"delete-without-a-form", creates(pending(), nil), deletes(day)},
+		{"delete-with-key", creates(full, key), deletes(day)},
 		{"delete-rejected", inOrder(creates(full, nil), settles(rejecting)), deletes(day)},
+		{"drop", inOrder(creates(full, nil), settles(sized)), drops(sized.Version, day)},
 		{"reopen", inOrder(creates(full, nil), settles(sized)), reopens()},
 		{"reopen-after-failure-and-resend", inOrder(creates(full, nil), fails(slow), resends(0, day), settles(rejecting)),
 			reopens()},
@@ -159,6 +162,10 @@ func adopts(ref upload.Ref, v upload.Verdict) uploadtest.Step {
 }
 
 func reopens() uploadtest.Step { return uploadtest.Updates(pending().Ref(), upload.Reopen()) }
+
+func drops(version upload.Version, at time.Time) uploadtest.Step {
+	return uploadtest.Updates(pending().Ref(), upload.Drop(version, at))
+}
 
 func fails(f upload.Failure) uploadtest.Step { return uploadtest.Fails(pending().Ref(), f) }
 

@@ -150,7 +150,7 @@ func (s *Store) List(ctx context.Context, q upload.Query) (upload.Page, error) {
 	return page, upload.Wrap(err, "list %s/entries/%s/%s", q.Journal, q.Entry, q.Kind)
 }
 
-// Scan implements upload.Records. There are no deleted records.
+// Scan implements upload.Records.
 func (s *Store) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
 	var f filter
 	if q.Status != "" && q.Status != upload.Stored { // what the replaced service recorded has no status

@@ -46,6 +46,9 @@ const (
 	keyFailure         = "failure"
 	keyReenqueued      = "reenqueued"
 	keyReenqueuedAt    = "reenqueued_at"
+	keyDroppedAt       = "dropped_at"
+	keyDeletedAt       = "deleted_at"
+	keyForgetAfter     = "forget_after"
 	keyNonce           = "creation"
 	keyOnce            = "once"
 	keyOnceFingerprint = "once_fingerprint"
@@ -55,7 +58,8 @@ const (
 // The keys that one kind of change writes.
 var (
 	verdictKeys = []string{keyExtension, keyFilename, keyStatus, keyKind, keySize, keyContentType, keySHA256,
-		keyReasonCode, keyReasonMessage, keySettledAt, keyJudgedVersion, keyServedVersion}
+		keyReasonCode, keyReasonMessage, keySettledAt, keyJudgedVersion, keyServedVersion, keyDroppedAt}
+	dropKeys    = []string{keyDroppedAt}
 	failureKeys = []string{keyFailures, keyFailedAt, keyFailure}
 	resendKeys  = []string{keyReenqueued, keyReenqueuedAt}
 )
@@ -103,18 +107,22 @@ func (r resource) compareMade(other resource) int {
 	return cmp.Or(r.made.Compare(other.made), strings.Compare(r.id, other.id))
 }
 
-// sortByRank puts the resource that counts first: one with a verdict before one
-// without, which a late repetition of the creation may have left.
+// sortByRank puts the resource that counts first: a tombstone before anything else, and one
+// with a verdict before one without, which a late repetition of the creation may have left.
 func sortByRank(all []resource) {
 	slices.SortFunc(all, func(a, b resource) int {
-		if aWaits := a.Status == upload.Pending; aWaits != (b.Status == upload.Pending) {
-			if aWaits {
-				return 1
-			}
-			return -1
-		}
-		return a.compareMade(b)
+		return cmp.Or(cmp.Compare(a.rank(), b.rank()), a.compareMade(b))
 	})
+}
+
+func (r resource) rank() int {
+	switch r.Status {
+	case upload.Deleted:
+		return 0
+	case upload.Pending:
+		return 2
+	}
+	return 1
 }
 
 // hashOf makes one plain text of an idempotency key, whatever its scope and key hold.
@@ -135,6 +143,18 @@ func newData(r upload.Record, key *upload.IdempotencyKey, nonce string) map[stri
 	return data
 }
 
+// tombstoneData is resource_data of a tombstone in the place of a resource. It has the
+// idempotency key, too: who repeats the request gets the deleted record.
+func tombstoneData(before resource, after upload.Record, nonce string) map[string]string {
+	data := newData(after, nil, nonce)
+	if before.idempotencyKey != "" {
+		data[keyOnce] = before.idempotencyKey
+		data[keyOnceFingerprint] = before.fingerprint
+		data[keyOnceExpires] = timeText(before.keyExpires)
+	}
+	return data
+}
+
 // dataOf writes a record. What is not known is left out.
 func dataOf(r upload.Record) map[string]string {
 	data := map[string]string{
@@ -144,7 +164,9 @@ func dataOf(r upload.Record) map[string]string {
 		keyContentType: r.ContentType, keySHA256: r.SHA256, keySettledAt: timeText(r.SettledAt),
 		keyDeclaredType: r.Declared.Type, keyDeclaredSHA256: r.Declared.SHA256, keyFormExpires: timeText(r.FormExpires),
 		keyJudgedVersion: string(r.JudgedVersion), keyServedVersion: string(r.ServedVersion),
-		keyReenqueuedAt: timeText(r.ResentAt),
+		keyReenqueuedAt: timeText(r.ResentAt), keyDroppedAt: timeText(r.DroppedAt),
+		keyDeletedAt:   timeText(r.DeletedAt),
+		keyForgetAfter: timeText(r.ForgetAfter),
 	}
 	for key, n := range map[string]int64{keySize: r.Size, keyDeclaredSize: r.Declared.Size,
 		keyFailures: int64(r.Failures), keyReenqueued: int64(r.Resends)} {
@@ -210,7 +232,8 @@ func (w wireResource) resource() (resource, bool, error) {
 			SHA256: d.text(keyDeclaredSHA256)},
 		FormExpires:   d.time(keyFormExpires),
 		JudgedVersion: upload.Version(d.text(keyJudgedVersion)), ServedVersion: upload.Version(d.text(keyServedVersion)),
-		Failures: int(d.number(keyFailures)), Resends: int(d.number(keyReenqueued)), ResentAt: d.time(keyReenqueuedAt)}
+		Failures: int(d.number(keyFailures)), Resends: int(d.number(keyReenqueued)), ResentAt: d.time(keyReenqueuedAt),
+		DroppedAt: d.time(keyDroppedAt), DeletedAt: d.time(keyDeletedAt), ForgetAfter: d.time(keyForgetAfter)}
 	if code := d.text(keyReasonCode); code != "" {
 		r.Reason = &upload.Reason{Code: upload.Code(code), Message: d.text(keyReasonMessage)}
 	}

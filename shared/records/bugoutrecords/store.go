@@ -44,8 +44,10 @@ import (
 //     with it, and given again in the same way.
 //   - A creation that Brood finishes only after the upload was deleted leaves a pending record
 //     without bytes, which the reconciler expires after a day.
-//   - Deletion removes the resource and leaves nothing; whoever changes the record at that
-//     moment gets ErrNotFound, because every change is read back.
+//   - Deletion removes the resource; whoever changes the record at that moment gets ErrNotFound,
+//     because every change is read back. Of two deletions at once both may succeed. A tombstone
+//     is left only while a form of the upload may be posted: else bytes that come later would
+//     find nothing.
 //
 // Brood answers a bad token like an absent resource (404). Only the detail tells them apart;
 // the first is a failure, never absence. A valid token of a user outside of the application's
@@ -141,7 +143,7 @@ func (s *Store) Create(ctx context.Context, r upload.Record, key *upload.Idempot
 	// The nonce tells our own resources, of which an ambiguous answer may have left several,
 	// from those of somebody else.
 	nonce := s.o.nonce()
-	if err := s.post(ctx, r, key, nonce); err != nil {
+	if err := s.post(ctx, r.Ref(), newData(r, key, nonce), nonce); err != nil {
 		return upload.Record{}, err
 	}
 	if key != nil {
@@ -164,12 +166,12 @@ func (s *Store) Create(ctx context.Context, r upload.Record, key *upload.Idempot
 	return r, nil
 }
 
-// post creates the resource of r. After an ambiguous answer it looks before it repeats that.
-func (s *Store) post(ctx context.Context, r upload.Record, key *upload.IdempotencyKey, nonce string) error {
-	body := s.newResource(newData(r, key, nonce))
+// post creates a resource of an upload. After an ambiguous answer it looks before it repeats that.
+func (s *Store) post(ctx context.Context, ref upload.Ref, data map[string]string, nonce string) error {
+	body := s.newResource(data)
 	return s.attempts(ctx, func(n int) error {
 		if n > 1 {
-			existing, err := s.resourcesOf(ctx, r.Ref())
+			existing, err := s.resourcesOf(ctx, ref)
 			if err != nil || slices.ContainsFunc(existing, func(e resource) bool { return e.nonce == nonce }) {
 				return err
 			}

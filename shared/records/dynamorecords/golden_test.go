@@ -133,6 +133,7 @@ func TestGoldenWrites(t *testing.T) {
 		{"delete-stored-unique", inOrder(creates(full, nil), settles(unique(stores(1)))), deletes(day)},
 		{"delete-stored-unique-bounded", inOrder(creates(full, nil), settles(unique(bounded))), deletes(day)},
 		{"delete-rejected", inOrder(creates(full, nil), settles(rejects())), deletes(day)},
+		{"drop", inOrder(creates(full, nil), settles(sized)), drops(sized.Version, day)},
 		{"reopen", inOrder(creates(full, nil), settles(sized)), reopens()},
 		{"reopen-after-failure-and-resend", inOrder(creates(full, nil), fails(slow), resends(0, day), settles(sized)),
 			reopens()},
@@ -186,6 +187,10 @@ func adopts(v upload.Verdict) uploadtest.Step {
 }
 
 func reopens() uploadtest.Step { return uploadtest.Updates(draft(1).Ref(), upload.Reopen()) }
+
+func drops(version upload.Version, at time.Time) uploadtest.Step {
+	return uploadtest.Updates(draft(1).Ref(), upload.Drop(version, at))
+}
 
 func fails(f upload.Failure) uploadtest.Step { return uploadtest.Fails(draft(1).Ref(), f) }
 

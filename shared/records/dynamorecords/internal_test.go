@@ -23,7 +23,7 @@ func everything() upload.Record {
 		FormExpires: at.Add(2e6), JudgedVersion: "judged",
 		ServedVersion: "served", Failures: 3, LastFailure: &upload.Failure{At: at.Add(3e6), Message: "slow"}, Resends: 2,
 		ResentAt:  at.Add(4e6),
-		DeletedAt: at.Add(5e6), ForgetAfter: at.Add(6e6)}
+		DroppedAt: at.Add(7e6), DeletedAt: at.Add(5e6), ForgetAfter: at.Add(6e6)}
 }
 
 func TestEveryFieldIsKept(t *testing.T) {

@@ -120,6 +120,7 @@ func (s *Store) itemOf(h storedItem) (item, error) {
 	}
 	i.number("reenqueued", int64(r.Resends))
 	i.instant("reenqueued_at", r.ResentAt)
+	i.instant("dropped_at", r.DroppedAt)
 	i.instant("deleted_at", r.DeletedAt)
 	i.instant("forget_after", r.ForgetAfter)
 	if !r.ForgetAfter.IsZero() {
@@ -224,6 +225,7 @@ func parseItem(i item) (storedItem, error) {
 			JudgedVersion: upload.Version(r.text("judged_version")), ServedVersion: upload.Version(r.text("served_version")),
 			Failures: int(r.number("failures")), Resends: int(r.number("reenqueued")),
 			ResentAt:  r.instant("reenqueued_at"),
+			DroppedAt: r.instant("dropped_at"),
 			DeletedAt: r.instant("deleted_at"), ForgetAfter: r.instant("forget_after"),
 		}}
 	if i["reason_code"] != nil {

@@ -20,7 +20,7 @@ type row struct {
 const columns = `seq, journal, entry, kind, id, name, extension, filename, created_at, status,
 	size, content_type, sha256, reason_code, reason_message, settled_at,
 	declared_size, declared_type, declared_sha256, form_expires, judged_version, served_version,
-	failures, last_failure_at, last_failure_message, deleted_at, forget_after, reenqueued, reenqueued_at`
+	failures, last_failure_at, last_failure_message, deleted_at, forget_after, reenqueued, reenqueued_at, dropped_at`
 
 // The statements that the writer and the readers share, and the writer's own.
 // insertSQL and updateSQL take what identity and state give.
@@ -29,12 +29,12 @@ const (
 	insertSQL = `INSERT INTO uploads (journal, entry, kind, id, name, created_at,
 		declared_size, declared_type, declared_sha256, form_expires, extension, filename, status,
 		size, content_type, sha256, reason_code, reason_message, settled_at, judged_version, served_version,
-		failures, last_failure_at, last_failure_message, deleted_at, forget_after, reenqueued, reenqueued_at)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (journal, entry, kind, id) DO NOTHING`
+		failures, last_failure_at, last_failure_message, deleted_at, forget_after, reenqueued, reenqueued_at, dropped_at)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (journal, entry, kind, id) DO NOTHING`
 	updateSQL = `UPDATE uploads SET extension = ?, filename = ?, status = ?, size = ?, content_type = ?, sha256 = ?,
 		reason_code = ?, reason_message = ?, settled_at = ?, judged_version = ?, served_version = ?,
 		failures = ?, last_failure_at = ?, last_failure_message = ?, deleted_at = ?, forget_after = ?,
-		reenqueued = ?, reenqueued_at = ? WHERE seq = ?`
+		reenqueued = ?, reenqueued_at = ?, dropped_at = ? WHERE seq = ?`
 )
 
 // identity are the columns that never change after Create.
@@ -54,7 +54,8 @@ func state(r upload.Record) []any {
 	}
 	return []any{r.Extension, r.Filename, r.Status, r.Size, r.ContentType, r.SHA256, code, message, micros(r.SettledAt),
 		r.JudgedVersion, r.ServedVersion,
-		r.Failures, failedAt, failure, micros(r.DeletedAt), micros(r.ForgetAfter), r.Resends, micros(r.ResentAt)}
+		r.Failures, failedAt, failure, micros(r.DeletedAt), micros(r.ForgetAfter), r.Resends, micros(r.ResentAt),
+		micros(r.DroppedAt)}
 }
 
 // scan reads columns. A status that nobody knows is no record's: who took it for one
@@ -62,12 +63,12 @@ func state(r upload.Record) []any {
 func scan(from interface{ Scan(...any) error }) (row, error) {
 	var r row
 	var created int64
-	var settled, expires, failed, deleted, forget, reenqueued sql.NullInt64
+	var settled, expires, failed, deleted, forget, reenqueued, dropped sql.NullInt64
 	var code, message, failure sql.NullString
 	err := from.Scan(&r.seq, &r.Journal, &r.Entry, &r.Kind, &r.ID, &r.Name, &r.Extension, &r.Filename, &created, &r.Status,
 		&r.Size, &r.ContentType, &r.SHA256, &code, &message, &settled,
 		&r.Declared.Size, &r.Declared.Type, &r.Declared.SHA256, &expires, &r.JudgedVersion, &r.ServedVersion,
-		&r.Failures, &failed, &failure, &deleted, &forget, &r.Resends, &reenqueued)
+		&r.Failures, &failed, &failure, &deleted, &forget, &r.Resends, &reenqueued, &dropped)
 	if err != nil {
 		return row{}, err
 	}
@@ -80,6 +81,7 @@ func scan(from interface{ Scan(...any) error }) (row, error) {
 	r.CreatedAt = time.UnixMicro(created).UTC()
 	r.SettledAt, r.FormExpires = timeOf(settled), timeOf(expires)
 	r.DeletedAt, r.ForgetAfter, r.ResentAt = timeOf(deleted), timeOf(forget), timeOf(reenqueued)
+	r.DroppedAt = timeOf(dropped)
 	if code.Valid {
 		r.Reason = &upload.Reason{Code: upload.Code(code.String), Message: message.String}
 	}

@@ -68,7 +68,8 @@ var migrations = []string{
 	`ALTER TABLE uploads ADD COLUMN reenqueued INTEGER NOT NULL DEFAULT 0;
 	ALTER TABLE uploads ADD COLUMN reenqueued_at INTEGER;`,
 
-	`ALTER TABLE uploads ADD COLUMN filename TEXT NOT NULL DEFAULT '';`,
+	`ALTER TABLE uploads ADD COLUMN filename TEXT NOT NULL DEFAULT '';
+	ALTER TABLE uploads ADD COLUMN dropped_at INTEGER;`,
 }
 
 // prepareFile makes sure that the file is ours and brings its schema up to date.
