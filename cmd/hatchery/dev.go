@@ -148,12 +148,13 @@ func dev(ctx context.Context, f devFlags, term terminal) (err error) {
 	if err := openLegacy(ctx, pipeline.S3Client(at.AWS()), settings.Legacy.Bucket); err != nil {
 		return system(err)
 	}
-	records, closeRecords, err := openRecords(ctx, settings, stack, log)
+	requests := newBugoutRequests()
+	records, closeRecords, err := openRecords(ctx, settings, stack, requests, log)
 	if err != nil {
 		return system(err)
 	}
 	defer closing(&err, closeRecords)
-	components := compose(settings, at.AWS(), records, log)
+	components := compose(settings, at.AWS(), records, requests, log)
 	handlers, err := stackHandlers(components, stack,
 		pipeline.APIOptions{Stopping: ctx.Done(), AllowOrigin: allowedHere(settings)})
 	if err != nil {
