@@ -284,3 +284,43 @@ func TestAnAnswerIsNeverOlderThanTheRequest(t *testing.T) {
 		}
 	}
 }
+
+// TestAQuestionThatNobodyWaitsForIsGivenUp, and its place with it; not while one of those who share it waits.
+func TestAQuestionThatNobodyWaitsForIsGivenUp(t *testing.T) {
+	asked, gone := make(chan struct{}, 10), make(chan struct{}, 10)
+	url := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-r.Context().Done()
+		gone <- struct{}{}
+	})
+	requests := make(chan struct{}, 1)
+	a := newApplication(t, url, access.Options{Bugout: "http://127.0.0.1:1", BugoutRequests: requests,
+		GrantLife: time.Minute}.With(access.Overrides{Timeout: time.Minute}))
+	answers, waits := make(chan error), make(chan struct{}, 10)
+	ask := func() context.CancelFunc {
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { answers <- a.Authorize(watched{ctx, waits}, "Bearer "+callersToken, "j", "e") }()
+		<-waits
+		return cancel
+	}
+	first, second := ask(), ask()
+	<-asked
+	first()
+	if err := <-answers; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	select { // it would be given up about now
+	case <-gone:
+		t.Error("the question of one who waits was given up")
+	case <-time.After(50 * time.Millisecond):
+	}
+	second()
+	if err := <-answers; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	<-gone
+	requests <- struct{}{} // the place is free
+	if len(asked) != 0 {
+		t.Error("they did not share one question")
+	}
+}
