@@ -129,7 +129,7 @@ func dev(ctx context.Context, f devFlags, term terminal) (err error) {
 	if err != nil {
 		return err
 	}
-	log := f.log(term)
+	log, requests := f.log(term), newBugoutRequests()
 	removeData, err := f.placeOfRecords()
 	if err != nil {
 		return system(err)
@@ -148,7 +148,6 @@ func dev(ctx context.Context, f devFlags, term terminal) (err error) {
 	if err := openLegacy(ctx, pipeline.S3Client(at.AWS()), settings.Legacy.Bucket); err != nil {
 		return system(err)
 	}
-	requests := newBugoutRequests()
 	records, closeRecords, err := openRecords(ctx, settings, stack, requests, log)
 	if err != nil {
 		return system(err)

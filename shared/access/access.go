@@ -136,7 +136,8 @@ func New(baseURL string, o *Options) (*Application, error) {
 //     journal or entry could not be one segment of a path (empty, ".", "..", over 256 bytes, with a slash, backslash or
 //     control character). Every other id is escaped.
 //
-// Callers who wait to ask the same of Bugout's application share one question. When ctx ends first, errors.Is finds its error in the Denied.
+// Callers who wait to ask the same of Bugout's application share one question. When ctx ends first, errors.Is finds its
+// error in the Denied.
 func (a *Application) Authorize(ctx context.Context, authorization, journal, entry string) error {
 	denied := a.authorize(ctx, authorization, journal, entry)
 	if denied == nil {
