@@ -96,10 +96,25 @@ func (s *stack) without(t testing.TB, logical, sid string) (restore func()) {
 	return restore
 }
 
-// as gives credentials of a role.
+// trustsTheAccount lets the account's root assume a role.
+const trustsTheAccount = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:root"},"Action":"sts:AssumeRole"}]}`
+
+// as gives credentials of a function's role. It trusts Lambda alone, and for this moment the account.
 func (s *stack) as(t testing.TB, logical string) aws.Credentials {
 	t.Helper()
-	return s.assume(t, s.physical(t, logical))
+	role := s.physical(t, logical)
+	var found struct {
+		Document string `xml:"GetRoleResult>Role>AssumeRolePolicyDocument"`
+	}
+	s.form(t, "iam", "GetRole", map[string]string{"RoleName": role}, &found)
+	trust, err := url.QueryUnescape(found.Document)
+	check(t, err)
+	set := func(document string) {
+		s.form(t, "iam", "UpdateAssumeRolePolicy", map[string]string{"RoleName": role, "PolicyDocument": document}, nil)
+	}
+	set(trustsTheAccount)
+	defer set(trust)
+	return s.assume(t, role)
 }
 
 // administrator gives credentials of a role that may do everything: what it is
@@ -125,8 +140,7 @@ func (s *stack) personMay(t testing.TB, role string, statements ...right) aws.Cr
 // newPerson makes a role that may do nothing, until the test ends.
 func (s *stack) newPerson(t testing.TB, role string) {
 	t.Helper()
-	s.form(t, "iam", "CreateRole", map[string]string{"RoleName": role,
-		"AssumeRolePolicyDocument": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:root"},"Action":"sts:AssumeRole"}]}`}, nil)
+	s.form(t, "iam", "CreateRole", map[string]string{"RoleName": role, "AssumeRolePolicyDocument": trustsTheAccount}, nil)
 	t.Cleanup(func() { s.form(t, "iam", "DeleteRole", map[string]string{"RoleName": role}, nil) })
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"hatchery/shared/config"
 )
@@ -36,6 +37,7 @@ func TestWhatBelongsTogetherIsGivenTogether(t *testing.T) {
 		"LegacyPrefix=dev":                                        {"LegacyPrefix needs LegacyBucket"},
 		"LegacyPrefix=dev LegacyBucket=old":                       nil,
 		"DomainName=files.example.com":                            {"DomainName needs CertificateArn"},
+		"DisableExecuteApiEndpoint=true":                          {"DisableExecuteApiEndpoint=true needs DomainName"},
 		"ValidatorConcurrency=1":                                  {"ValidatorConcurrency is 0, or from 2 to 1000"},
 		"ValidatorConcurrency=2":                                  nil,
 	} {
@@ -99,7 +101,7 @@ func TestWithBugoutTheFunctionsAreTheFewThatItBears(t *testing.T) {
 		api, validator any
 	}{
 		{nil, nil, "10"},
-		{withBugout, "6", "2"},
+		{withBugout, nil, "2"}, // a young account can reserve nothing
 		{slices.Concat(withBugout, []string{"ApiConcurrency=3", "ValidatorConcurrency=5"}), "3", "5"},
 		{[]string{"ApiConcurrency=50", "ValidatorConcurrency=17"}, "50", "17"},
 	} {
@@ -126,7 +128,7 @@ func TestWithBugoutTheSettingsAreWhatWasGiven(t *testing.T) {
 			t.Errorf("%s: %+v", function, c)
 		}
 		if function == "ApiFunction" &&
-			(!c.Spire || c.GrantLife.Seconds() != 20 ||
+			(c.WaitTime != 5*time.Second || !c.Spire || c.GrantLife.Seconds() != 20 ||
 				c.Legacy != config.Legacy{Bucket: "old-images", Prefix: "dev/journals"}) {
 			t.Errorf("%+v", c)
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"hatchery/shared/api"
 	"hatchery/shared/attempts"
 	"hatchery/shared/records/dynamorecords"
 	"hatchery/shared/upload"
@@ -51,7 +52,7 @@ func TestTheAPIIsThrottled(t *testing.T) {
 	if got := deploy(t, "ApiConcurrency=50").properties("ApiFunction")["ReservedConcurrentExecutions"]; got != "50" {
 		t.Errorf("reserved concurrency %v", got)
 	}
-	if timeout := number(t, d.properties("ApiFunction")["Timeout"]); timeout >= 30 || timeout <= 20 {
+	if timeout := number(t, d.properties("ApiFunction")["Timeout"]); timeout >= 30 || timeout <= int(api.MaxWait.Seconds()) {
 		t.Errorf("the function may take %d s: the gateway waits 30, and ?wait=20 has to be answered", timeout)
 	}
 }
@@ -105,6 +106,18 @@ func TestADomainIsMadeOnlyWhereOneIsNamed(t *testing.T) {
 	if mapping["Stage"] != "<HttpApiApiGatewayDefaultStage>" || mapping["ApiId"] != "<HttpApi>" ||
 		mapping["DomainName"] != "<Domain>" {
 		t.Errorf("mapping %v", mapping)
+	}
+}
+
+// TestTheEndpointOfAWSIsThereUnlessItIsTurnedOff: stacks that exist are called by it.
+func TestTheEndpointOfAWSIsThereUnlessItIsTurnedOff(t *testing.T) {
+	for values, want := range map[string]bool{"": false, "DisableExecuteApiEndpoint=false": false,
+		"DisableExecuteApiEndpoint=true DomainName=files.example.com CertificateArn=" +
+			"arn:aws:acm:eu-central-1:123456789012:certificate/c": true} {
+		body := at(deploy(t, strings.Fields(values)...).properties("HttpApi"), "Body")
+		if got := at(body, "servers", 0, "x-amazon-apigateway-endpoint-configuration", "disableExecuteApiEndpoint"); got != want {
+			t.Errorf("with %q: %v, want %v", values, got, want)
+		}
 	}
 }
 

@@ -259,7 +259,8 @@ func TestNoStatementIsWiderThanItReads(t *testing.T) {
 	for _, role := range d.ofType("AWS::IAM::Role") {
 		trust := policyStatements(at(d.properties(role), "AssumeRolePolicyDocument"))
 		if len(trust) != 1 || at(trust[0].principal, "Service") != "lambda.amazonaws.com" ||
-			!slices.Equal(trust[0].actions, []string{"sts:AssumeRole"}) {
+			!slices.Equal(trust[0].actions, []string{"sts:AssumeRole"}) || len(trust[0].condition) != 1 ||
+			at(trust[0].condition, "StringEquals", "aws:SourceAccount") != "123456789012" {
 			t.Errorf("%s trusts %v", role, trust)
 		}
 	}
@@ -357,8 +358,35 @@ func TestQuarantineIsReadByTheValidatorAndTheOperatorAlone(t *testing.T) {
 			!slices.Equal(allow.resources, deny.resources)) {
 			t.Errorf("%+v", allow)
 		}
-		if want := 2 + len(readers) - 1; len(policy) != want {
+		if want := 4 + len(readers) - 1; len(policy) != want {
 			t.Errorf("%d statements, want %d", len(policy), want)
+		}
+	}
+}
+
+// TestQuarantineIsWrittenByTheApiAndFilesByTheValidatorAlone, whatever other policies allow: the operator's role, if
+// there is one, is not kept from it.
+func TestQuarantineIsWrittenByTheApiAndFilesByTheValidatorAlone(t *testing.T) {
+	for sid, c := range map[string]struct{ resource, writer, function string }{
+		"QuarantineIsWrittenByTheApi":   {quarantine, "<ApiRole.Arn>", "ApiFunction"},
+		"FilesAreWrittenByTheValidator": {files, "<ValidatorRole.Arn>", "ValidatorFunction"},
+	} {
+		for operator, writers := range map[string][]string{"": {c.writer}, someOperator: {c.writer, someOperator}} {
+			d := deploy(t, "OperatorRoleArn="+operator)
+			deny := policyOf(d, "UploadsBucketPolicy")[sid]
+			if deny.effect != "Deny" || deny.principal != "*" || !slices.Equal(deny.resources, []string{c.resource}) ||
+				!slices.Equal(deny.actions, []string{"s3:PutObject", "s3:ReplicateObject"}) {
+				t.Errorf("%s: %+v", sid, deny)
+			}
+			if got := texts(at(deny.condition, "ArnNotEquals", "aws:PrincipalArn")); !slices.Equal(got, writers) ||
+				len(deny.condition) != 1 {
+				t.Errorf("%s: writers %v, want %v", sid, got, writers)
+			}
+			for who, statements := range d.granted() {
+				if slices.Contains(allowed(statements), "s3:PutObject "+c.resource) != (who == c.function) {
+					t.Errorf("%s writes %s, or is not allowed to", who, c.resource)
+				}
+			}
 		}
 	}
 }

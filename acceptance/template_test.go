@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"hatchery/shared/config"
 	"hatchery/shared/upload"
@@ -279,7 +280,7 @@ func TestEveryFunctionStartsWithWhatTheTemplateAllows(t *testing.T) {
 func TestTheSettingsAreWhatTheTemplateBuilds(t *testing.T) {
 	d := deploy(t, "AllowedOrigins=https://a.example.com,https://b.example.com",
 		"TellBus=arn:aws:events:us-east-1:123456789012:event-bus/default", "ValidatorSeconds=120", "MaxReceives=7",
-		"QuarantineDays=40")
+		"QuarantineDays=40", "WaitSeconds=7")
 	for _, function := range []string{"ValidatorFunction", "ReconcilerFunction"} {
 		// The one says of a message when it is a dead letter, the other when it was lost.
 		env := d.environment(function)
@@ -299,7 +300,7 @@ func TestTheSettingsAreWhatTheTemplateBuilds(t *testing.T) {
 		{int(c.ValidatorTime.Seconds()), number(t, d.properties("ValidatorFunction")["Timeout"])},
 		{int(c.VisibilityTime.Seconds()), number(t, queue["VisibilityTimeout"])},
 		{c.MaxReceives, number(t, at(queue, "RedrivePolicy", "maxReceiveCount"))},
-		{c.QuarantineDays, 40}, {c.EventBus, "arn:aws:events:us-east-1:123456789012:event-bus/default"}, {c.Stack, "prod"},
+		{c.QuarantineDays, 40}, {c.WaitTime, 7 * time.Second}, {c.EventBus, "arn:aws:events:us-east-1:123456789012:event-bus/default"}, {c.Stack, "prod"},
 		{c.Layout.Quarantine, "quarantine/"}, {c.Layout.Files, "files/"},
 		{c.PostBytes, int64(4_400_000)}, {c.RedirectBytes, int64(4_000_000)},
 		{c.ApplicationURL, "https://application.invalid"},

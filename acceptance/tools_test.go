@@ -18,6 +18,7 @@ var venvs = map[string]string{
 	"ministack-python": "ministack/bin/python",
 	"checkov":          "checkov/bin/checkov",
 	"aws":              "aws/bin/aws",
+	"schemathesis":     "schemathesis/bin/schemathesis",
 }
 
 // toolsFolder is where .ci/run keeps tools between runs.

@@ -36,7 +36,7 @@ func deploy(t *testing.T, uploads samples.Uploads) deployment {
 	log := slog.New(slog.DiscardHandler)
 	stack, err := local.Open(t.Context(), local.Options{Data: t.TempDir(), Listen: "127.0.0.1:0",
 		S3Listen: "127.0.0.1:0", SQSListen: "127.0.0.1:0",
-		DynamoDBListen: "127.0.0.1:0", QuarantinePrefix: upload.DefaultLayout.Quarantine, FunctionTimeout: time.Minute,
+		DynamoDBListen: "127.0.0.1:0", QuarantinePrefix: upload.DefaultLayout.Quarantine, FunctionTimeout: time.Minute, RequestTime: time.Minute,
 		Log: log})
 	if err != nil {
 		t.Fatal(err)

@@ -47,7 +47,7 @@ func bugoutCommand(term terminal) *cobra.Command {
 		Long: `With HATCHERY_RECORDS=bugout records are kept as resources of an application in
 Bugout. The token is the deployment's own, never a caller's: HATCHERY_BUGOUT_TOKEN,
 or the first line of the file that --token-file names.`,
-		Args: cobra.NoArgs,
+		Args: oneOfItsCommands,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	f.addServer(command.PersistentFlags())

@@ -74,7 +74,7 @@ func countUpload(t *testing.T, picture []byte, byForm bool) counted {
 	log := slog.New(slog.NewJSONHandler(&logged, nil)) // one line is one Write, made under its lock
 	stack, err := local.Open(t.Context(), local.Options{Data: filepath.Join(t.TempDir(), "data"),
 		Listen: "127.0.0.1:0", S3Listen: "127.0.0.1:0",
-		SQSListen: "127.0.0.1:0", QuarantinePrefix: settings.Layout.Quarantine, FunctionTimeout: time.Minute,
+		SQSListen: "127.0.0.1:0", QuarantinePrefix: settings.Layout.Quarantine, FunctionTimeout: time.Minute, RequestTime: time.Minute,
 		SweepEvery: time.Hour, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)

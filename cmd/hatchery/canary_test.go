@@ -183,7 +183,7 @@ func TestACallersTokenIsInNoLineOfALogAtAnyLevel(t *testing.T) {
 		listens := map[string]*string{}
 		o := local.Options{Data: filepath.Join(folder, "data"), Listen: at, S3Listen: at, SQSListen: at, AppURL: args[3],
 			QuarantinePrefix: settings.Layout.Quarantine,
-			FunctionTimeout:  settings.ValidatorTime, SweepEvery: sweepEvery, Log: log}
+			FunctionTimeout:  settings.ValidatorTime, RequestTime: requestTime, SweepEvery: sweepEvery, Log: log}
 		listens[config.RecordsDynamoDB], listens[config.RecordsBugout] = &o.DynamoDBListen, &o.BugoutListen
 		if listen := listens[store]; listen != nil {
 			*listen = at

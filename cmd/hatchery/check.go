@@ -182,12 +182,12 @@ func (c *checker) judge(ctx context.Context, path string) (checked, error) {
 	}
 	defer f.Close() //nolint:errcheck // it was only read
 	result.Size = info.Size()
-	_, extension, err := policy.ParseName(filepath.Base(path))
+	name, err := policy.ParseName(filepath.Base(path), "")
 	if refusal, ok := errors.AsType[*policy.Refusal](err); ok {
 		result.Code, result.Message = string(upload.NotAllowed), refusal.Message
 		return result, nil
 	}
-	facts, reason, err := upload.Inspect(ctx, c.kind, f, extension, info.Size(), upload.Declared{})
+	facts, reason, err := upload.Inspect(ctx, c.kind, f, name.Extension, info.Size(), upload.Declared{})
 	if err != nil {
 		return result, err
 	}
@@ -198,7 +198,7 @@ func (c *checker) judge(ctx context.Context, path string) (checked, error) {
 		return result, nil
 	}
 	result.Allowed = true
-	if facts.Extension != extension {
+	if facts.Extension != name.Extension {
 		result.corrected = facts.Extension
 	}
 	return result, nil

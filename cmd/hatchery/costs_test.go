@@ -32,15 +32,22 @@ func TestTheCostsInTheDocsAreThoseOfTheCountedCalls(t *testing.T) {
 	large := work{counted: countUpload(t, jpegOf(t, largePicture), true), size: largePicture, byForm: true}
 	records := readUnits(t)
 	shares := sharesOf(t, template, small, large, records)
+	month, idle := monthTable(t, template)
 	compareBlocks(t, sourceFile(t, "docs", "costs.md"), map[string]string{
 		"prices": pricesTable(), "counted": countedTable(shares), "dollars": dollarsTable(shares,
 			float64(template.ruleNumber(t, "quarantine", "ExpirationInDays")+template.ruleNumber(t, "quarantine",
 				"NoncurrentDays"))),
-		"assumed": assumedTable(small, large), "month": monthTable(t, template), "scanners": scannersTable(shares),
+		"assumed": assumedTable(small, large), "month": month, "scanners": scannersTable(shares),
 		"survey": surveyTable(t, template, countSurvey(t, records.SurveyReads))})
 	if dollars, _ := sum(shares); !strings.Contains(string(readFile(t, sourceFile(t, "README.md"))),
 		fmt.Sprintf("a million pictures cost about $%.0f ", dollars)) {
 		t.Errorf("README.md does not say that a million pictures cost about $%.0f", dollars)
+	}
+	for _, page := range []string{"README.md", "docs/architecture.md"} {
+		if text := string(readFile(t, sourceFile(t, strings.Split(page, "/")...))); !strings.Contains(text,
+			fmt.Sprintf("up to $%.0f a month", idle)) {
+			t.Errorf("%s does not say that a stack that nobody uses costs up to $%.0f a month", page, idle)
+		}
 	}
 	compareBlocks(t, sourceFile(t, "docs", "scale.md"),
 		map[string]string{"littles-law": scaleTable(t, template, small, records)})
@@ -236,7 +243,7 @@ func countedMetrics() float64 {
 }
 
 // monthTable is what a stack costs that nobody uses.
-func monthTable(t *testing.T, x template) string {
+func monthTable(t *testing.T, x template) (table string, total float64) {
 	t.Helper()
 	// An alarm on an expression is paid for each metric in it.
 	alarms := float64(strings.Count(string(x), " Namespace: "))
@@ -246,7 +253,6 @@ func monthTable(t *testing.T, x template) string {
 	polls := float64(pollers * pollsAMinute * 60 * hours)
 	var b strings.Builder
 	b.WriteString("| what | how many | a month |\n|---|---|---|\n")
-	total := 0.0
 	row := func(what string, n float64, p price) {
 		fmt.Fprintf(&b, "| %s | %s | $%.2f |\n", what, count(n), n*p.dollars)
 		total += n * p.dollars
@@ -256,7 +262,7 @@ func monthTable(t *testing.T, x template) string {
 	row("metrics, if every reason of refusal and count of redrives occurs", metrics, priceMetric)
 	row("empty receptions: five pollers, each every 20 seconds", polls, priceQueue)
 	fmt.Fprintf(&b, "| **in all** | | **$%.2f** |\n", total)
-	return b.String()
+	return b.String(), total
 }
 
 // scaleTable is what follows from a rate of uploads.

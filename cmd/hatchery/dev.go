@@ -57,7 +57,12 @@ made when it is missing. AWS's own DynamoDB (https) is called with region and cr
 of AWS's environment, any other (http) with dev's own, which stay the same.
 
 Everything listens on 127.0.0.1 alone, where no other machine reaches it, unless
---listen or another address says otherwise.
+--listen or another address says otherwise. It answers to localhost, to the addresses
+and hosts that these flags name, and with 0.0.0.0 to any IP address: a request for
+another host is refused with 421.
+
+A request has the time of the API's function in AWS, 28 seconds, beside the time that
+its body takes to arrive. Then it is answered 503.
 
 It exits 0 when it was asked to end, 2 when it was used wrongly or a setting has a
 fault, and 3 when another system failed, or an address or the folder is taken.
@@ -113,7 +118,11 @@ func (f *devFlags) addTo(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.json, "json", false, "print the endpoints and the log as JSON, one object a line")
 }
 
-const sweepEvery = time.Minute
+const (
+	sweepEvery = time.Minute
+	// requestTime is what the template gives the API's function, less the second that is kept for its answer.
+	requestTime = 28 * time.Second
+)
 
 // dev composes a deployment on the embedded stack and runs it until ctx ends.
 func dev(ctx context.Context, f devFlags, term terminal) (err error) {
@@ -162,12 +171,14 @@ func dev(ctx context.Context, f devFlags, term terminal) (err error) {
 	if f.noValidator {
 		handlers.Validate = nil
 	}
+	missing := findMissing(ctx, components.Objects, settings.Layout, records)
 	if err := uploads.Put(ctx, components.Uploads); err != nil {
 		return system(err)
 	}
 	if err := announce(term, f, settings, stack); err != nil {
 		return system(err)
 	}
+	missing.tell(ctx, log, placeOf(f, stack))
 	if err := stack.Run(ctx, handlers); err != nil {
 		return system(err)
 	}
@@ -204,7 +215,7 @@ func (f devFlags) stackOptions(settings config.Config, log *slog.Logger) local.O
 		Containers: f.containers, ContainersHost: f.containersHost,
 		AppURL: f.app, QuarantinePrefix: settings.Layout.Quarantine, CORSOrigins: settings.CORSOrigins,
 		AllowOrigin:     allowedHere(settings),
-		FunctionTimeout: settings.ValidatorTime, SweepEvery: sweepEvery, Log: log}
+		FunctionTimeout: settings.ValidatorTime, RequestTime: requestTime, SweepEvery: sweepEvery, Log: log}
 	if settings.Records == config.RecordsBugout && f.bugout == "" {
 		o.BugoutListen = cmp.Or(o.BugoutListen, anyPort)
 	}

@@ -184,11 +184,20 @@ Try it with a picture of yours:
 	for _, e := range a.exports {
 		_, _ = fmt.Fprintf(&b, "export %s=%s\n", e[0], shellWord(e[1]))
 	}
+	_, _ = fmt.Fprintf(&b, awsText, at.S3, at.Bucket, at.SQS, shellWord(at.QueueURL))
 	_, _ = fmt.Fprintf(&b, "\nThe reconciler for it:\n  %s\n", reconcileOf(f, a.data, at.ForeignKeys))
 	b.WriteString("\nCtrl-C ends it.\n\n")
 	_, err := term.out.Write(b.Bytes())
 	return err
 }
+
+// awsText: an aws that is too old takes no notice of the exports, and calls AWS itself.
+const awsText = `
+With the aws command give --endpoint-url each time. Before 2.13.0 it takes no notice of AWS_ENDPOINT_URL_S3
+and AWS_ENDPOINT_URL_SQS, and calls AWS itself:
+  aws s3 ls --endpoint-url %s --recursive s3://%s
+  aws sqs get-queue-attributes --endpoint-url %s --queue-url %s --attribute-names All
+`
 
 const oneRunText = `Hatchery is running, for this run only: its DynamoDB is in memory, so that nothing
 is kept. At the end all that was uploaded is gone. To keep it, name a DynamoDB that lasts

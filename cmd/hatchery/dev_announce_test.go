@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -61,6 +62,31 @@ func TestTheAnnouncementTeachesFirstAndThenExplainsTheExports(t *testing.T) {
 		last = at
 	}
 }
+
+// TestEveryAwsCommandThatIsShownForDevNamesItsEndpoint: an aws before 2.13.0 would call AWS itself.
+func TestEveryAwsCommandThatIsShownForDevNamesItsEndpoint(t *testing.T) {
+	_, rehearsal, _ := strings.Cut(string(readFile(t, sourceFile(t, "docs", "operations.md"))), "\n## Trying this against hatchery dev\n")
+	rehearsal, _, _ = strings.Cut(rehearsal, "\n## ")
+	_, bugout, _ := strings.Cut(string(readFile(t, sourceFile(t, "docs", "bugout.md"))), "\n## On your machine\n")
+	bugout, _, _ = strings.Cut(bugout, "\n## ")
+	for where, text := range map[string]string{"dev": announced(t, devFlags{}, announcement{}), "operations.md": rehearsal,
+		"bugout.md": bugout, "sam-local.md": string(readFile(t, sourceFile(t, "docs", "sam-local.md"))),
+		"README.md": string(readFile(t, sourceFile(t, "README.md")))} {
+		found := 0
+		for line := range strings.Lines(text) {
+			if awsCommand.MatchString(line) && strings.HasPrefix(line, "  ") {
+				if found++; !strings.Contains(line, "--endpoint-url ") {
+					t.Errorf("%s: %s", where, line)
+				}
+			}
+		}
+		if found == 0 && where != "README.md" {
+			t.Errorf("%s has no such command", where)
+		}
+	}
+}
+
+var awsCommand = regexp.MustCompile(`\baws "?(\$@|sqs|s3|s3api|dynamodb)\b`)
 
 func TestATableInWhichNothingIsKeptIsNotExported(t *testing.T) {
 	h := startHatchery(t, t.TempDir(), "--dynamodb-listen", "127.0.0.1:0")

@@ -39,10 +39,8 @@ Nothing is lost with one: its upload waits, and its bytes are in quarantine.
 Begin with ls. The others act on what it listed: what has changed since is left alone,
 and said. All of them take --stack NAME (a deployment in AWS), or --data DIR (a running
 hatchery dev), or the settings of the environment.`,
-		Args: cobra.NoArgs,
+		Args: oneOfItsCommands,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
-		// A command that is not there is what is wrong, and not its flags.
-		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
 	}
 	command.AddCommand(dlqListCommand(term), dlqShowCommand(term), dlqRedriveCommand(term), dlqRejectCommand(term),
 		dlqDiscardCommand(term), dlqRestoreCommand(term), dlqPauseCommand(term), dlqResumeCommand(term),

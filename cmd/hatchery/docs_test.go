@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -125,6 +126,31 @@ func anchors(text string) []string {
 		}
 	}
 	return all
+}
+
+// TestWhatThePagesMakeIsNotForTheRepository looks for what their commands write into the folder of this repository.
+func TestWhatThePagesMakeIsNotForTheRepository(t *testing.T) {
+	made := []string{".aws-sam/", ".hatchery/", "hatchery"} // by sam build, dev and go build
+	for _, page := range pages(t) {
+		for _, code := range codeOf(string(readFile(t, page))) {
+			made = append(made, allOf(`(?:[^-=<>\d&]|^)>\s?([A-Za-z][\w-]*(?:\.\w+)?)(?:\W|$)`, code)...)
+			made = append(made, allOf(`^ +cp \S+ (\S+)\n`, code)...)
+		}
+	}
+	ignored := strings.Fields(string(readFile(t, sourceFile(t, ".gitignore"))))
+	for _, name := range made {
+		if !slices.ContainsFunc(ignored, func(pattern string) bool {
+			is, err := path.Match(pattern, "/"+name)
+			return is && err == nil
+		}) {
+			t.Errorf("%s is made, and .gitignore does not have it", name)
+		}
+	}
+	for _, name := range []string{"cat.png", "script.png", "token"} {
+		if !slices.Contains(made, name) {
+			t.Errorf("%s is not seen; found are %q", name, made)
+		}
+	}
 }
 
 // section is what stands in docs/operations.md under a heading of the second level.

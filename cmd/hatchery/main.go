@@ -11,14 +11,18 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"hatchery/shared/stdlog"
 )
 
 func main() {
+	stdlog.Withhold(func(sentence string) { fmt.Fprintln(os.Stderr, "hatchery: "+sentence) })
 	// The first signal asks for the end; a second one, with the handler gone, kills.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
@@ -103,6 +107,7 @@ func usageFirst(c *cobra.Command, _ []string) {
 
 // run is the whole program; it gives the exit code.
 func run(ctx context.Context, args []string, term terminal) int {
+	version := false
 	root := &cobra.Command{
 		Use:   "hatchery",
 		Short: "Receive untrusted uploads, and serve only what was read and allowed",
@@ -123,16 +128,21 @@ On a deployment, in AWS or here:
   hatchery bugout         prepare and check Bugout as the keeper of records
 
 Settings are environment variables: hatchery help environment.`,
-		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		SilenceErrors: true, SilenceUsage: true, Args: oneOfItsCommands,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if version {
+				_, err := fmt.Fprintln(term.out, versionOf(debug.ReadBuildInfo()))
+				return err
+			}
+			return c.Help()
+		},
 	}
+	root.Flags().BoolVar(&version, "version", false, "say which version this is")
 	root.SetArgs(args)
 	root.SetOut(term.out)
 	root.SetErr(term.err)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usage("%w\nSee '%s --help'.", err, c.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagFault)
 	bugout := bugoutCommand(term)
 	dlq := dlqCommand(term)
 	root.AddCommand(devCommand(term), checkCommand(term), dlq, showCommand(term), recheckCommand(term),

@@ -57,7 +57,7 @@ func TestAPNGNamedJPGIsRefusedOrStoredAsPNG(t *testing.T) {
 				t.Errorf("%s: answered %d with %d bytes", how, got.status, len(got.body))
 			}
 			for name, want := range map[string]string{"Content-Type": "image/png", "X-Content-Type-Options": "nosniff",
-				"Content-Disposition":     `inline; filename="my_cat.png"`,
+				"Content-Disposition":     `inline; filename="My.Cat.png"`,
 				"x-bugout-image-fullname": "my_cat.png"} {
 				if got.header.Get(name) != want {
 					t.Errorf("%s: header %s is %q, want %q", how, name, got.header.Get(name), want)

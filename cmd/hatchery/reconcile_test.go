@@ -63,7 +63,7 @@ func TestALostMessageIsMadeUpForBesideARunningDev(t *testing.T) {
 	}
 	log := slog.New(slog.DiscardHandler)
 	stack, err := local.Open(t.Context(), local.Options{Data: data, Listen: "127.0.0.1:0", S3Listen: "127.0.0.1:0",
-		SQSListen: "127.0.0.1:0", QuarantinePrefix: settings.Layout.Quarantine, FunctionTimeout: time.Minute,
+		SQSListen: "127.0.0.1:0", QuarantinePrefix: settings.Layout.Quarantine, FunctionTimeout: time.Minute, RequestTime: time.Minute,
 		SweepEvery: 24 * time.Hour, Log: log})
 	if err != nil {
 		t.Fatal(err)

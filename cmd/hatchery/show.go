@@ -190,6 +190,9 @@ func (k knownUpload) print(out io.Writer, flags string) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "upload\t%s\n", named(r.Ref()))
 	fmt.Fprintf(w, "name\t%s\n", shown(r.FullName()))
+	if r.Filename != "" {
+		fmt.Fprintf(w, "filename\t%s\n", shown(r.Filename))
+	}
 	fmt.Fprintf(w, "status\t%s\n\n", r.Status)
 	if err := w.Flush(); err != nil {
 		return err

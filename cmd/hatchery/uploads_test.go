@@ -332,7 +332,8 @@ func everything() knownUpload {
 	bad := "\x1b[2J\nnext line\u202e"
 	return knownUpload{
 		Record: upload.Record{ID: "01990000-0000-7000-8000-000000000001", Journal: "j1", Entry: "e1", Kind: "images",
-			Name: bad, Extension: "png", CreatedAt: at, Status: upload.Rejected, FormExpires: at.Add(15 * time.Minute),
+			Name: bad, Extension: "png", Filename: bad + ".PNG",
+			CreatedAt: at, Status: upload.Rejected, FormExpires: at.Add(15 * time.Minute),
 			Declared:      upload.Declared{Size: 1234, Type: bad},
 			JudgedVersion: "v1", SettledAt: at.Add(8 * time.Hour), Reason: &upload.Reason{Code: upload.ByOperator, Message: bad},
 			Failures: 3, LastFailure: &upload.Failure{At: at.Add(3 * time.Hour), Message: bad},
@@ -408,7 +409,7 @@ func TestWhatUploadersChoseCannotControlATerminal(t *testing.T) {
 	if text := out.String(); strings.ContainsAny(text, "\x1b\u202e") || strings.Contains(text, "\nnext line") {
 		t.Errorf("printed %q", text)
 	}
-	for _, command := range []string{"hatchery dlq redrive --data d ",
+	for _, command := range []string{"\nfilename  ", `.PNG"`, "hatchery dlq redrive --data d ",
 		"hatchery recheck --data d j1/e1/images/01990000-0000-7000-8000-000000000001 --dry-run"} {
 		if !strings.Contains(out.String(), command) {
 			t.Errorf("%q is not in\n%s", command, &out)

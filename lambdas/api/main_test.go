@@ -141,7 +141,7 @@ func TestAFormIsSignedForItsTimeAndCounted(t *testing.T) {
 		t.Errorf("counted %s", counted)
 	}
 	var line map[string]any
-	if err := json.Unmarshal(f.Stderr.Bytes(), &line); err != nil || line["upload_id"] != form.Record.ID ||
+	if err := json.Unmarshal([]byte(f.Stderr.String()), &line); err != nil || line["upload_id"] != form.Record.ID ||
 		line["request_id"] != "JKJaXmPLvH04ESHA=" || line["invocation_id"] != "invocation-1" {
 		t.Errorf("logged %v, %v", line, err)
 	}

@@ -15,5 +15,7 @@
 //
 // Its log goes to the standard error, a JSON object a line, in the names that
 // Lambda's own log controls know (timestamp, level, message), with the id of the
-// invocation. Metrics go to the standard output, in CloudWatch's embedded format.
+// invocation. Each line of the standard logger is replaced by a sentence
+// (shared/stdlog): net/http and Lambda's library quote there what they received.
+// Metrics go to the standard output, in CloudWatch's embedded format.
 package bootstrap

@@ -18,6 +18,7 @@ import (
 
 	"hatchery/shared/config"
 	"hatchery/shared/policy"
+	"hatchery/shared/stdlog"
 )
 
 // Process is what a function's process has around it.
@@ -42,6 +43,7 @@ func Main(build Build, needs ...config.Need) {
 // log and to Lambda, with all faults of the settings.
 func Run(p Process, build Build, needs ...config.Need) (exitCode int) {
 	log := newLog(p.Stderr, p.Getenv("AWS_LAMBDA_LOG_LEVEL"))
+	stdlog.Withhold(func(sentence string) { log.Warn(sentence) })
 	handler, err := p.handler(log, build, needs)
 	if err != nil {
 		p.reportFailure(log, err)

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"hatchery/lambdas/bootstrap"
@@ -18,16 +19,24 @@ import (
 // operator is what the trace of a discard names.
 const operator = "the reconciler"
 
+var errPanicked = errors.New("the reconciler panicked: its log says where")
+
 func main() { bootstrap.Main(build, config.Messages) }
 
 func build(d *bootstrap.Dependencies) (any, error) {
 	reconciler := d.Reconciler()
-	return func(ctx context.Context, event json.RawMessage) (reconcile.Report, error) {
+	return func(ctx context.Context, event json.RawMessage) (report reconcile.Report, err error) {
+		defer func() { // Lambda's library writes a panic to the standard logger, which is withheld
+			if p := recover(); p != nil {
+				d.Log.ErrorContext(ctx, "reconcile panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+				err = errPanicked
+			}
+		}()
 		var cleared error
 		if d.Settings.ClearObsolete {
 			cleared = clearObsolete(ctx, d)
 		}
-		report, err := reconciler.Scheduled(ctx, d.Records,
+		report, err = reconciler.Scheduled(ctx, d.Records,
 			reconcile.Options{SurveyEvery: surveyEvery(event, d.Settings.SurveyTime)})
 		err = errors.Join(err, cleared)
 		d.Metrics.Reconciled(report)

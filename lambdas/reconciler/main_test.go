@@ -222,3 +222,16 @@ func TestARunWithTroubleFailsItsInvocation(t *testing.T) {
 		t.Errorf("counted %s", counted)
 	}
 }
+
+func TestAPanicIsLoggedAndIsAnError(t *testing.T) {
+	f := newFixture(t)
+	f.Dependencies.Records = nil
+	_, err := f.Invoke(t.Context(), []byte(schedule))
+	if err == nil || !strings.Contains(err.Error(), "panicked") {
+		t.Errorf("the error is %v", err)
+	}
+	if !strings.Contains(f.Stderr.String(), `"message":"reconcile panicked"`) ||
+		!strings.Contains(f.Stderr.String(), "main.go") {
+		t.Errorf("the log does not say where: %s", f.Stderr.String())
+	}
+}

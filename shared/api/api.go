@@ -24,6 +24,8 @@ const (
 	// MaxFormLifetime is the longest that a form may live: the session of the role that signs it ends then, and the
 	// form with it.
 	MaxFormLifetime = 60 * time.Minute
+	// MaxWait is the longest that an answer may be held for a verdict: what stands in front waits 30 seconds.
+	MaxWait = 20 * time.Second
 	// LinkLifetime is how long a signed link can be used.
 	LinkLifetime = 5 * time.Minute
 )
@@ -45,6 +47,8 @@ type Config struct {
 	PostBytes int64
 	// RedirectBytes: a larger stored file is not sent but redirected to a signed link. Default 0: never.
 	RedirectBytes int64
+	// MaxWait is the longest that an answer is held for a verdict (wait=), at most 20 seconds. Default 0: not at all.
+	MaxWait time.Duration
 	// SpoolDir is where bodies above 256 KiB wait, in unlinked files: at most 64 of them at once. Default: the
 	// system's temporary folder.
 	SpoolDir string
@@ -73,7 +77,7 @@ type limits struct {
 	SlotWait   time.Duration // how long a request waits to be one of them
 	BodyIdle   time.Duration // the longest silence while a body arrives or an answer leaves
 	BodyTime   time.Duration // the longest that a body may take in all
-	MaxWaiters int           // requests that wait for a verdict at once
+	MaxWaiters int           // requests that wait for a verdict at once, in this process
 
 	// Sleep waits between two polls of a record, until ctx ends.
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -96,7 +100,10 @@ func New(c Config) (http.Handler, error) {
 	if c.FormLifetime > MaxFormLifetime {
 		errs = append(errs, fmt.Errorf("FormLifetime %s is above %s", c.FormLifetime, MaxFormLifetime))
 	}
-	if c.PostBytes < 0 || c.RedirectBytes < 0 || c.FormLifetime < 0 {
+	if c.MaxWait > MaxWait {
+		errs = append(errs, fmt.Errorf("MaxWait %s is above %s", c.MaxWait, MaxWait))
+	}
+	if c.PostBytes < 0 || c.RedirectBytes < 0 || c.FormLifetime < 0 || c.MaxWait < 0 {
 		errs = append(errs, errors.New("no number or time may be negative"))
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"syscall"
 	"time"
 
 	"hatchery/shared/access"
@@ -26,7 +27,7 @@ type problemType struct {
 var (
 	badRequest       = problemType{"bad_request", 400, "The request is malformed", ""}
 	badMultipart     = problemType{"bad_multipart", 400, "The multipart body is malformed", ""}
-	severalFiles     = problemType{"several_files", 400, "One request carries one file", ""}
+	severalFiles     = problemType{"several_files", 422, "One request carries one file", ""}
 	badJSON          = problemType{"bad_json", 400, "The JSON body is malformed", ""}
 	badKey           = problemType{"bad_idempotency_key", 400, "The Idempotency-Key is malformed", ""}
 	badDigest        = problemType{"digest_mismatch", 400, "The body does not have the announced digest", ""}
@@ -52,6 +53,7 @@ var (
 	keyReused        = problemType{"idempotency_key_reused", 422, "The Idempotency-Key was used before", ""}
 	tooMany          = problemType{"too_many_requests", 429, "Too many requests", ""}
 	internal         = problemType{"internal", 500, "Internal error", ""}
+	diskFull         = problemType{"disk_full", 503, "The disk is full", ""}
 	busy             = problemType{"busy", 503, "Too many uploads at once", ""}
 	unavailable      = problemType{"unavailable", 503, "Temporarily unavailable", ""}
 )
@@ -122,6 +124,10 @@ func problemOf(err error) *problem {
 	case errors.Is(err, upload.ErrBadCursor):
 		return newProblem(badRequest, "The cursor is not one that this list gave: start again without it.")
 	}
+	if errors.Is(err, syscall.ENOSPC) {
+		return &problem{problemType: diskFull, retryAfter: unavailableRetry, cause: err,
+			detail: "The disk of this server is full: try again when its operator has freed some space."}
+	}
 	return &problem{problemType: unavailable, retryAfter: unavailableRetry, cause: err,
 		detail: "A system behind this one did not answer as it should: try again. " +
 			"An upload may be repeated safely with the same Idempotency-Key."}
@@ -129,7 +135,7 @@ func problemOf(err error) *problem {
 
 // absent is the same problem for what never was, what is deleted, and what is somebody else's.
 func absent() *problem {
-	return newProblem(notFound, "There is nothing at this address.")
+	return newProblem(notFound, "There is no such file in this entry: it was deleted, or never was.")
 }
 
 // bytesMissing: somebody else removed the bytes of a stored record.

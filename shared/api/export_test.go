@@ -1,6 +1,7 @@
 package api
 
 import (
+	"io"
 	"os"
 	"regexp"
 	"strconv"
@@ -33,3 +34,20 @@ var Codes = sync.OnceValue(func() map[string]int {
 	}
 	return all
 })
+
+// ReadMultipart reads a multipart body as a POST does, and gives what it says of its file.
+func ReadMultipart(contentType string, body io.Reader, dir string) (filename, declared string, err error) {
+	into := newSpool(dir)
+	defer into.Close()
+	boundaries, err := boundariesOf(contentType)
+	if err != nil {
+		return "", "", err
+	}
+	sent, err := spoolPart(body, boundaries, into, 1<<20)
+	return sent.filename, sent.contentType, err
+}
+
+// Parameters and Unquoted are how headers are read.
+func Parameters(header string) map[string]string { return parameters(header) }
+
+func Unquoted(value string) string { return unquoted(value) }

@@ -93,7 +93,7 @@ func newFixture(t testing.TB, change ...func(*fixture)) *fixture {
 		Objects: w.objects,
 		Now:     w.clock.Now, NewID: w.newID, TombstoneLife: upload.DefaultTombstoneLife}
 	w.config = api.Config{Pipeline: w.pipeline, Downloads: w.objects, Forms: w.objects, Authorizer: w,
-		Now: w.clock.Now, RequestID: func(*http.Request) string { return "request-1" },
+		MaxWait: api.MaxWait, Now: w.clock.Now, RequestID: func(*http.Request) string { return "request-1" },
 		Log: slog.New(slog.NewJSONHandler(w.log, nil))}
 	for _, f := range change {
 		f(w)

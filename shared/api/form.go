@@ -1,9 +1,7 @@
 package api
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
+	"cmp"
 	"fmt"
 	"io"
 	"mime"
@@ -24,10 +22,8 @@ const (
 
 // formRequest is what a caller says of a file that it will send by a form.
 type formRequest struct {
-	Name   string `json:"name"`
-	Size   *int64 `json:"size"`
-	Type   string `json:"type"`
-	SHA256 string `json:"sha256"`
+	Name, Type, SHA256 string
+	Size               *int64
 }
 
 // formAnswer is the record with the form to send its bytes with. The form is null when the upload has its verdict.
@@ -106,12 +102,14 @@ func readFormRequest(r *http.Request, body io.Reader) (request formRequest, err 
 	if len(data) > maxJSON {
 		return request, newProblem(tooLarge, "The JSON body has more than %d bytes.", maxJSON)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	err = decoder.Decode(&request)
-	if _, more := decoder.Token(); err != nil || !errors.Is(more, io.EOF) {
-		return request, newProblem(badJSON, `The body is not a JSON object like {"name":"cat.png",`+
-			`"size":1234,"type":"image/png","sha256":"…"} with these members alone; only name is needed.`)
+	members, err := readMembers(data, "name", "size", "type", "sha256")
+	if err != nil {
+		return request, err
 	}
-	return request, nil
+	var faults [4]error
+	request.Name, faults[0] = members.text("name")
+	request.Size, faults[1] = members.size("size")
+	request.Type, faults[2] = members.text("type")
+	request.SHA256, faults[3] = members.text("sha256")
+	return request, cmp.Or(faults[:]...)
 }

@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"io"
+	"mime"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -58,6 +59,9 @@ func FuzzPost(f *testing.F) {
 	f.Add("name=a.gif&image_name=b.gif", "multipart/form-data; boundary=x", "", []byte("--x\r\n\r\n--x--"))
 	f.Add("name=a.gif", "multipart/form-data; boundary=x", "",
 		[]byte("--x\r\nContent-Disposition: form-data; name=file\r\n\r\n\r\n--x\r\n"))
+	for _, s := range append(properClients(), oddClients()...) {
+		f.Add("name=cat.png", s.contentType, "", []byte(s.text()))
+	}
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, query, contentType, key string, body []byte) {
 		r := of(t, "POST", files, query, bytes.NewReader(body))
@@ -74,6 +78,39 @@ func FuzzPost(f *testing.F) {
 		}
 		if !strings.HasPrefix(strings.ToLower(contentType), "multipart/") && !bytes.Equal(kept, body) {
 			t.Fatalf("quarantine holds %q of %q", kept, body)
+		}
+	})
+}
+
+// FuzzParameters: whatever a header holds, each value is a piece of it, and a proper header means what mime reads.
+func FuzzParameters(f *testing.F) {
+	for _, s := range append(properClients(), oddClients()...) {
+		f.Add(s.contentType)
+		for line := range strings.Lines(s.body) {
+			if strings.HasPrefix(line, "Content-Disposition:") {
+				f.Add(strings.TrimSpace(line))
+			}
+		}
+	}
+	f.Add(`a; b="c\"; d="; e="f`)
+	f.Add("a;" + strings.Repeat(`;"`, 1000))
+	f.Fuzz(func(t *testing.T, header string) {
+		found := api.Parameters(header)
+		for name, value := range found {
+			if !strings.Contains(header, value) {
+				t.Fatalf("%q is read as %q of %q", value, name, header)
+			}
+		}
+		// Where a value has no quote within, the two have to agree.
+		_, proper, err := mime.ParseMediaType(header)
+		control := func(r rune) bool { return r < ' ' && r != '\t' || r >= 0x7f } // which no header has, or no token
+		if err != nil || strings.ContainsFunc(header, control) || strings.ContainsAny(header, "*\\") || strings.Count(header, `"`)%2 != 0 {
+			return
+		}
+		for name, value := range proper {
+			if got := api.Unquoted(found[name]); got != value && !strings.ContainsAny(value, ";") {
+				t.Fatalf("%q is %q in %q, which mime reads as %q", name, got, header, value)
+			}
 		}
 	})
 }

@@ -122,9 +122,9 @@ func (h *handler) dispatch(c *call) error {
 	header.Set("Cache-Control", "no-store")
 	h.allowOrigin(c)
 
-	rt, t := h.match(c.r.URL)
-	if rt == nil {
-		return absent()
+	rt, t, err := h.match(c.r.URL)
+	if err != nil {
+		return err
 	}
 	c.route, c.target, c.uploadID = rt, t, t.ID
 	if c.r.Method == http.MethodOptions {

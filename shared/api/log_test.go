@@ -133,6 +133,8 @@ func TestAConfigurationThatCannotWorkIsRefused(t *testing.T) {
 		"forms that outlive": func(c *api.Config) { c.FormLifetime = time.Hour + 1 },
 		"negative bytes":     func(c *api.Config) { c.PostBytes = -1 },
 		"negative time":      func(c *api.Config) { c.FormLifetime = -1 },
+		"too long a wait":    func(c *api.Config) { c.MaxWait = 20*time.Second + 1 },
+		"negative wait":      func(c *api.Config) { c.MaxWait = -1 },
 	} {
 		spoiled := good
 		spoil(&spoiled)

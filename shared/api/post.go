@@ -1,37 +1,44 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
 // post accepts one file: multipart/form-data with a part "file", or the bytes alone under any other content type.
 func (h *handler) post(c *call) error {
-	filename, err := filenameOf(c.r.URL)
-	if err != nil {
+	request := upload.Request{Journal: c.Journal, Entry: c.Entry, Kind: c.Kind, Type: c.r.Header.Get("Content-Type")}
+	var err error
+	if request.Filename, err = nameInQuery(c.r.URL); err != nil {
 		return err
 	}
-	// Whatever can be refused is refused before the body is read.
-	draft, err := h.Pipeline.Draft(upload.Request{Journal: c.Journal, Entry: c.Entry, Kind: c.Kind, Filename: filename})
-	if err != nil {
-		return err
+	// Whatever can be refused is refused before the body is read. But only the file's part says a name that the query
+	// does not have, or the type of a name without an extension.
+	inPart := policy.MediaType(request.Type) == multipartForm &&
+		(request.Filename == "" || policy.LacksExtension(request.Filename))
+	var draft upload.Record
+	if !inPart {
+		if draft, err = h.draft(request); err != nil {
+			return err
+		}
 	}
 	key, err := readIdempotencyKey(c.r)
 	if err != nil {
 		return err
 	}
-	format, err := h.bodyFormatOf(c)
+	format, err := h.bodyFormatOf(c, draft.Extension)
 	if err != nil {
 		return err
 	}
@@ -42,11 +49,18 @@ func (h *handler) post(c *call) error {
 	defer release()
 	body := newSpool(h.SpoolDir)
 	defer body.Close()
-	if err := h.spoolFile(c, format, body); err != nil {
+	sent, err := h.spoolFile(c, format, body)
+	if err != nil {
 		return err
 	}
 	if err := c.kind.CheckSize(body.size); err != nil {
 		return err
+	}
+	if inPart {
+		request.Filename, request.Type = cmp.Or(request.Filename, sent.filename), sent.contentType
+		if draft, err = h.draft(request); err != nil {
+			return err
+		}
 	}
 
 	// The measured size and SHA-256 stand as declared: what the validator reads must be what was received. The upload
@@ -102,18 +116,29 @@ func finishing(ctx context.Context, within time.Duration) (context.Context, cont
 	return context.WithDeadline(context.WithoutCancel(ctx), until)
 }
 
-// filenameOf reads the name of an upload from the query: image_name, or name.
-func filenameOf(u *url.URL) (string, error) {
+// draft makes the pending record of a request that names its file.
+func (h *handler) draft(request upload.Request) (upload.Record, error) {
+	if request.Filename == "" {
+		return upload.Record{}, newProblem(badName, "Neither the query nor the file's part of a multipart body has a name: "+
+			"send ?image_name=cat.png for instance.")
+	}
+	return h.Pipeline.Draft(request)
+}
+
+// nameInQuery reads the name of an upload from the query: image_name, or name. It is "" when there is neither.
+func nameInQuery(u *url.URL) (string, error) {
 	query, err := parseQuery(u)
 	if err != nil {
 		return "", err
 	}
 	names := append(query["image_name"], query["name"]...)
-	if slices.ContainsFunc(names, func(n string) bool { return n != names[0] }) {
+	switch {
+	case len(names) == 0:
+		return "", nil
+	case slices.ContainsFunc(names, func(n string) bool { return n != names[0] }):
 		return "", newProblem(badName, "The query names the file twice, differently: send image_name once.")
-	}
-	if len(names) == 0 {
-		return "", newProblem(badName, "The query has no image_name: name the file, ?image_name=cat.png for instance.")
+	case names[0] == "":
+		return "", newProblem(badName, "The name in the query is empty: name the file, ?image_name=cat.png for instance.")
 	}
 	return names[0], nil
 }
@@ -127,10 +152,16 @@ func parseQuery(u *url.URL) (url.Values, error) {
 	return query, nil
 }
 
+// multipartForm is the type of a body that the file is a part of.
+const multipartForm = "multipart/form-data"
+
 // bodyFormat is how the file of a POST comes.
 type bodyFormat struct {
-	// boundary of the multipart body that the file is a part of, or "": the body is the file.
-	boundary string
+	// boundaries are the readings of the boundary of the multipart body that the file is a part of, the first one
+	// preferred. Without one the body is the file.
+	boundaries []string
+	// mediaType is what the request declares its body to be, without parameters; "" is undeclared.
+	mediaType string
 	// digest is the announced SHA-256 of the whole body in hex, or "".
 	digest string
 	// limit is the largest file that is taken.
@@ -138,9 +169,10 @@ type bodyFormat struct {
 }
 
 // bodyFormatOf reads from the headers how the file comes, and refuses what is known to be refused before the body is
-// read.
-func (h *handler) bodyFormatOf(c *call) (bodyFormat, error) {
-	f := bodyFormat{limit: c.kind.MaxBytes}
+// read. An HTTP API and a load balancer hand a body of a text type to a function as UTF-8, and so change any other
+// bytes: it is refused everywhere, so that no client works until it is deployed.
+func (h *handler) bodyFormatOf(c *call, extension string) (f bodyFormat, err error) {
+	f.limit = c.kind.MaxBytes
 	if h.PostBytes > 0 {
 		f.limit = min(f.limit, h.PostBytes)
 	}
@@ -149,17 +181,19 @@ func (h *handler) bodyFormatOf(c *call) (bodyFormat, error) {
 		return f, newProblem(wrongMedia, "A body with a Content-Encoding is not taken: send the file's own bytes.")
 	}
 	framing := int64(0)
-	mediaType, parameters, err := mime.ParseMediaType(header.Get("Content-Type"))
+	f.mediaType = policy.MediaType(header.Get("Content-Type"))
 	switch {
-	case err != nil && strings.HasPrefix(strings.ToLower(header.Get("Content-Type")), "multipart/"),
-		err == nil && mediaType == "multipart/form-data" && parameters["boundary"] == "":
-		return f, newProblem(badMultipart, "The Content-Type is malformed: it needs multipart/form-data with a boundary.")
-	case err == nil && mediaType == "multipart/form-data":
-		f.boundary, framing = parameters["boundary"], maxFraming
+	case f.mediaType == multipartForm:
+		framing = maxFraming
+		f.boundaries, err = boundariesOf(header.Get("Content-Type"))
+	case policy.IsText(f.mediaType) && !policy.IsText(policy.ExpectedType(extension)):
+		err = newProblem(wrongMedia, "A body of the type %.100q is passed on as text, which damages a file that is none: "+
+			"send it as %s, application/octet-stream or multipart/form-data.", f.mediaType, policy.ExpectedType(extension))
 	default:
-		if f.digest, err = announcedDigest(header); err != nil {
-			return f, err
-		}
+		f.digest, err = announcedDigest(header)
+	}
+	if err != nil {
+		return f, err
 	}
 	if size := c.r.ContentLength - framing; size > f.limit {
 		return f, h.tooLong(c, size)
@@ -167,23 +201,24 @@ func (h *handler) bodyFormatOf(c *call) (bodyFormat, error) {
 	return f, nil
 }
 
-// spoolFile receives the file of a POST.
-func (h *handler) spoolFile(c *call, f bodyFormat, into *spool) (err error) {
-	if f.boundary != "" {
-		err = spoolPart(h.receive(c), f.boundary, into, f.limit)
+// spoolFile receives the file of a POST and gives what the request says of it.
+func (h *handler) spoolFile(c *call, f bodyFormat, into *spool) (sent sentFile, err error) {
+	if len(f.boundaries) > 0 {
+		sent, err = spoolPart(h.receive(c), f.boundaries, into, f.limit)
 	} else {
+		sent = sentFile{contentType: f.mediaType}
 		err = into.fill(h.receive(c), f.limit)
 	}
 	if c.incoming.failure != nil {
-		return c.incoming.failure
+		return sent, c.incoming.failure
 	}
 	if errors.Is(err, errTooLong) {
-		return h.tooLong(c, f.limit+1)
+		return sent, h.tooLong(c, f.limit+1)
 	}
 	if err == nil && f.digest != "" && f.digest != into.sha256() {
-		return newProblem(badDigest, "The body does not have the SHA-256 that Content-Digest announces: send it again.")
+		err = newProblem(badDigest, "The body does not have the SHA-256 that Content-Digest announces: send it again.")
 	}
-	return err
+	return sent, err
 }
 
 // tooLong says what to do with a file that has at least so many bytes: no way in takes it, or the form does.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -78,55 +79,70 @@ type target struct {
 // maxPath bounds a path; the longest real one is far shorter.
 const maxPath = 1024
 
-// match finds the route of a URL and what it names; nil when there is none. One slash at the end does not matter. A
+// match finds the route of a URL and what it names, or says why there is none. One slash at the end does not matter. A
 // path is split before it is unescaped, so %2F is never a separator; and nothing is cleaned, so "//" and ".." are
 // segments that fit nothing.
-func (h *handler) match(u *url.URL) (*route, target) {
+func (h *handler) match(u *url.URL) (*route, target, error) {
 	path := u.EscapedPath()
+	why := newProblem(notFound, "There is nothing at this address: files are at %s.", pathFiles)
 	if len(path) > maxPath {
-		return nil, target{}
+		return nil, target{}, why
 	}
 	segments := strings.Split(strings.TrimSuffix(path, "/"), "/")
 	for i := range segments {
 		var err error
 		if segments[i], err = url.PathUnescape(segments[i]); err != nil {
-			return nil, target{}
+			return nil, target{}, why
 		}
 	}
 	for i := range h.routes {
-		if t, ok := fit(h.routes[i].pattern, segments, h.Pipeline.Policy); ok {
-			return &h.routes[i], t
+		t, ok, err := fit(h.routes[i].pattern, segments, h.Pipeline.Policy)
+		if ok {
+			return &h.routes[i], t, nil
+		}
+		if err != nil {
+			why = problemOf(err)
 		}
 	}
-	return nil, target{}
+	return nil, target{}, why
 }
 
-// fit compares the segments of a path with a pattern.
-func fit(pattern string, segments []string, kinds policy.Policy) (t target, ok bool) {
+// fit compares the segments of a path with a pattern. The error says which name would have fitted where all but names
+// do.
+func fit(pattern string, segments []string, kinds policy.Policy) (t target, ok bool, why error) {
 	parts := strings.Split(pattern, "/")
 	if len(parts) != len(segments) {
-		return t, false
+		return t, false, nil
 	}
 	for i, segment := range segments {
+		var err error
 		switch parts[i] {
 		case "{journal}":
-			t.Journal, ok = upload.Journal(segment), upload.ValidPathID(segment)
+			t.Journal, err = upload.Journal(segment), checkPathID("A journal", segment)
 		case "{entry}":
-			t.Entry, ok = upload.Entry(segment), upload.ValidPathID(segment)
+			t.Entry, err = upload.Entry(segment), checkPathID("An entry", segment)
 		case "{kind}":
 			t.Kind = policy.KindName(segment)
-			t.kind, ok = kinds.Kinds[t.Kind]
+			t.kind, err = kinds.Kind(t.Kind)
 		case "{id}":
-			id, err := upload.ParseID(segment)
-			t.ID, ok = id, err == nil
+			if t.ID, err = upload.ParseID(segment); err != nil {
+				err = newProblem(notFound, "The id of a file is a UUID like 01890a5d-ac96-774b-bcce-b302099a8057.")
+			}
 		default:
-			ok = parts[i] == segment
+			if parts[i] != segment {
+				return target{}, false, nil
+			}
 		}
-		if !ok {
-			return target{}, false
-		}
+		why = cmp.Or(why, err)
 	}
-	return t, true
+	return t, why == nil, why
+}
+
+func checkPathID(what, segment string) error {
+	if upload.ValidPathID(segment) {
+		return nil
+	}
+	return newProblem(notFound, "%s has 1 to 64 characters, of A-Z, a-z, 0-9, _ and -.", what)
 }
 
 // path fills a pattern for a reference: what Location and the like hold.

@@ -78,7 +78,7 @@ func (h *handler) serve(c *call) error {
 func describe(header http.Header, record upload.Record) {
 	contentType := cmp.Or(record.ContentType, "application/octet-stream")
 	header.Set("Content-Type", contentType)
-	header.Set("Content-Disposition", upload.Disposition(contentType, record.FullName()))
+	header.Set("Content-Disposition", upload.Disposition(contentType, record.DisplayName()))
 	header.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	header.Set("Cache-Control", "private, no-cache")
 	// The replaced service's header, spelled in lower case as it was.

@@ -30,8 +30,12 @@ const SpoolPattern = "hatchery-upload-*"
 
 func newSpool(dir string) *spool { return &spool{dir: dir, sum: sha256.New()} }
 
-// errTooLong: the body is longer than it may be.
-var errTooLong = errors.New("body is longer than it may be")
+var (
+	// errTooLong: the body is longer than it may be.
+	errTooLong = errors.New("body is longer than it may be")
+	// errSpool: the spool itself failed, which is no fault of the body.
+	errSpool = errors.New("spool a body")
+)
 
 // fill reads all of body, at most limit bytes.
 func (s *spool) fill(body io.Reader, limit int64) error {
@@ -50,7 +54,7 @@ func (s *spool) Write(p []byte) (int, error) {
 		return s.memory.Write(p)
 	}
 	if err := s.writeFile(p); err != nil {
-		return 0, fmt.Errorf("spool a body: %w", err)
+		return 0, fmt.Errorf("%w: %w", errSpool, err)
 	}
 	return len(p), nil
 }
@@ -82,6 +86,12 @@ func (s *spool) reader() io.ReadSeeker {
 
 // sha256 is the lower-case hex of what was written.
 func (s *spool) sha256() string { return hex.EncodeToString(s.sum.Sum(nil)) }
+
+// reset forgets the body, so that another can be written.
+func (s *spool) reset() {
+	s.Close()
+	*s = *newSpool(s.dir)
+}
 
 // Close forgets the body. It may be called at any time, once.
 func (s *spool) Close() {

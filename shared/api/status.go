@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -10,16 +11,15 @@ import (
 	"hatchery/shared/upload"
 )
 
-// Bounds of waiting for a verdict. A longer wait= means maxWait: the caller asks again anyway.
+// The pauses between two polls of a pending record double.
 const (
-	maxWait   = 20 * time.Second
-	firstPoll = 50 * time.Millisecond // the pauses between polls double
+	firstPoll = 50 * time.Millisecond
 	maxPoll   = time.Second
 )
 
 // status answers with the record, a tombstone's too. With wait= it waits for the verdict.
 func (h *handler) status(c *call) error {
-	wait, err := waitOf(c)
+	wait, err := h.waitOf(c)
 	if err != nil {
 		return err
 	}
@@ -35,16 +35,17 @@ func (h *handler) status(c *call) error {
 	return c.json(http.StatusOK, record)
 }
 
-func waitOf(c *call) (time.Duration, error) {
+// waitOf is how long the caller is to wait. A longer wait= means MaxWait: the caller asks again anyway.
+func (h *handler) waitOf(c *call) (time.Duration, error) {
 	values, err := parseQuery(c.r.URL)
 	if err != nil || !values.Has("wait") {
 		return 0, err
 	}
 	seconds, err := strconv.ParseUint(values.Get("wait"), 10, 31)
-	if err != nil {
+	if err != nil && !errors.Is(err, strconv.ErrRange) { // out of range it is the largest number
 		return 0, newProblem(badRequest, "wait is a number of seconds, 0 to 20.")
 	}
-	return min(time.Duration(seconds)*time.Second, maxWait), nil
+	return min(time.Duration(seconds)*time.Second, h.MaxWait), nil
 }
 
 // record finds the record of the path.

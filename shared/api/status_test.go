@@ -51,7 +51,8 @@ func TestWaitingEndsWithTheVerdict(t *testing.T) {
 
 func TestWaitingIsBounded(t *testing.T) {
 	for wait, want := range map[string]time.Duration{"0": 0, "1": time.Second, "20": 20 * time.Second,
-		"21": 20 * time.Second, "2000000000": 20 * time.Second} {
+		"21": 20 * time.Second, "2000000000": 20 * time.Second,
+		"99999999999999999999": 20 * time.Second} {
 		var slept time.Duration
 		w := newFixture(t, func(w *fixture) {
 			w.config.Limits().Sleep = func(_ context.Context, d time.Duration) error { slept += d; return nil }
@@ -61,9 +62,15 @@ func TestWaitingIsBounded(t *testing.T) {
 			t.Errorf("wait=%s: %d after %s, want 200 after %s", wait, got.status, slept, want)
 		}
 	}
-	w := newFixture(t)
-	if got := w.do("GET", pendingStatus+"?wait=99999999999999999999", nil); got.status != 400 {
-		t.Errorf("a number beyond all numbers: %d", got.status)
+	for bound, want := range map[time.Duration]time.Duration{0: 0, 2 * time.Second: 2 * time.Second} {
+		var slept time.Duration
+		w := newFixture(t, func(w *fixture) {
+			w.config.MaxWait = bound
+			w.config.Limits().Sleep = func(_ context.Context, d time.Duration) error { slept += d; return nil }
+		})
+		if got := w.do("GET", pendingStatus+"?wait=20", nil); got.status != 200 || slept != want {
+			t.Errorf("where nobody waits longer than %s: %d after %s", bound, got.status, slept)
+		}
 	}
 }
 

@@ -3,8 +3,10 @@ package api_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
+	"syscall"
 
 	"hatchery/shared/upload"
 )
@@ -46,6 +48,27 @@ func (brokenStores) Update(context.Context, upload.Ref, upload.Transition) (uplo
 }
 
 func brokenRecords(w *fixture) { w.pipeline.Records = brokenStores{} }
+
+// fullRecords fail as a store does whose disk is full.
+type fullRecords struct{ brokenStores }
+
+var errFull = fmt.Errorf("secret internals of a store: %w", syscall.ENOSPC)
+
+func (fullRecords) Get(context.Context, upload.Ref) (upload.Record, error) {
+	return upload.Record{}, errFull
+}
+
+func (fullRecords) Create(context.Context, upload.Record, *upload.IdempotencyKey) (upload.Record, error) {
+	return upload.Record{}, errFull
+}
+
+func (fullRecords) Update(context.Context, upload.Ref, upload.Transition) (upload.Record, error) {
+	return upload.Record{}, errFull
+}
+
+func (fullRecords) List(context.Context, upload.Query) (upload.Page, error) {
+	return upload.Page{}, errFull
+}
 
 func cors(origins ...string) func(*fixture) {
 	return func(w *fixture) { w.config.CORSOrigins = origins }
@@ -100,7 +123,9 @@ func generalTable() []exchange {
 		}
 		failing := with(e, "failing records:", nil, 503, "unavailable")
 		failing.change, failing.want = brokenRecords, []string{"Retry-After", "5"}
-		table = append(table, failing)
+		full := with(e, "full disk:", nil, 503, "disk_full")
+		full.change, full.want = func(w *fixture) { w.pipeline.Records = fullRecords{} }, []string{"Retry-After", "5"}
+		table = append(table, failing, full)
 
 		allowed := with(e, "cors, denied:", []string{"Authorization", "-", "Origin", "https://notes.example.com"}, 401,
 			"unauthorized")
@@ -131,6 +156,18 @@ func generalTable() []exchange {
 		}
 	}
 	long := strings.Repeat("J", 64)
+	for path, says := range map[string]string{
+		"/":                                "There is nothing at this address: files are at /files/{journal}/entries/{entry}/{kind}.",
+		"/files/j/entries/e/image":         `There is no kind \"image\" here: use images.`,
+		"/files/j/entries/e/image/uploads": `There is no kind \"image\" here: use images.`,
+		"/files/a.b/entries/e/images":      "A journal has 1 to 64 characters, of A-Z, a-z, 0-9, _ and -.",
+		"/files/j/entries/" + strings.Repeat("e", 65) + "/images/" + idStored: "An entry has 1 to 64 characters, of A-Z, a-z, 0-9, _ and -.",
+		files + "/1":        "The id of a file is a UUID like 01890a5d-ac96-774b-bcce-b302099a8057.",
+		files + "/1/status": "The id of a file is a UUID like",
+	} {
+		table = append(table, exchange{name: "404 says what is known, " + path[:min(len(path), 60)], method: "GET", path: path,
+			header: []string{"Authorization", "-"}, status: 404, code: "not_found", holds: []string{says}})
+	}
 	table = append(table,
 		exchange{name: "ids of 64 characters", method: "GET", path: "/files/" + long + "/entries/-_9" + long[3:] + "/images",
 			status: 200},

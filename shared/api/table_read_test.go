@@ -15,6 +15,18 @@ const (
 
 func redirects(w *fixture) { w.config.RedirectBytes = 1000 }
 
+// called gives the upload idNamed a name as a person wrote it.
+func called(filename string) func(*fixture, func(method, path, body string, header ...string) reply) {
+	return func(w *fixture, _ func(method, path, body string, header ...string) reply) {
+		r, err := w.records.Get(w.t.Context(), ref("named", idNamed))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		r.Filename = filename
+		w.records.Overwrite(r)
+	}
+}
+
 // readTable is what GET and HEAD answer.
 func readTable() []exchange {
 	file, large := files+"/"+idStored, "/files/j/entries/large/images/"+idLarge
@@ -37,6 +49,12 @@ func readTable() []exchange {
 			exact: exactly("\x00\x01\x02"), want: []string{
 				"X-Bugout-Image-Fullname", "katze_gr%C3%B6%C3%9Fe.png", "Content-Disposition",
 				`inline; filename="katze_gr__e.png"; filename*=UTF-8''katze_gr%C3%B6%C3%9Fe.png`}},
+		{name: "a name as the person wrote it", method: "GET", path: "/files/j/entries/named/images/" + idNamed, status: 200,
+			before: called("Katze.Größe.PNG"), want: []string{
+				"X-Bugout-Image-Fullname", "katze_gr%C3%B6%C3%9Fe.png", "Content-Disposition",
+				`inline; filename="Katze.Gr__e.PNG"; filename*=UTF-8''Katze.Gr%C3%B6%C3%9Fe.PNG`}},
+		{name: "a name under another extension", method: "GET", path: "/files/j/entries/named/images/" + idNamed,
+			status: 200, before: called("Katze.JPG"), want: []string{"Content-Disposition", `inline; filename="Katze.png"`}},
 
 		{name: "a range", method: "GET", path: file, header: []string{"Range", "bytes=5-9"}, status: 206,
 			exact: exactly("56789"), want: []string{"Content-Range", "bytes 5-9/20", "Content-Length", "5"}},
@@ -84,11 +102,11 @@ func readTable() []exchange {
 		{name: "a rejected file", method: "GET", path: files + "/" + idRejected, status: 410, code: "rejected",
 			holds: []string{`"reason":{"code":"type_mismatch","message":"The file is no png."}`}},
 		{name: "a deleted file", method: "GET", path: files + "/" + idDeleted, status: 404, code: "not_found",
-			holds: []string{`"detail":"There is nothing at this address."`}},
+			holds: []string{`"detail":"There is no such file in this entry: it was deleted, or never was."`}},
 		{name: "an absent file", method: "GET", path: files + "/" + idAbsent, status: 404,
-			holds: []string{`"detail":"There is nothing at this address."`}},
+			holds: []string{`"detail":"There is no such file in this entry: it was deleted, or never was."`}},
 		{name: "a file of another entry", method: "GET", path: "/files/j/entries/other/images/" + idStored, status: 404,
-			holds: []string{`"detail":"There is nothing at this address."`}},
+			holds: []string{`"detail":"There is no such file in this entry: it was deleted, or never was."`}},
 		{name: "a file of another journal", method: "GET", path: "/files/k/entries/e/images/" + idStored, status: 404},
 		{name: "a file whose bytes are gone", method: "GET", path: files + "/" + idLost, status: 500, code: "internal",
 			want: []string{"ETag", "-", "Content-Disposition", "-"}},

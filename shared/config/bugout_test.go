@@ -4,9 +4,30 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"hatchery/shared/config"
 )
+
+// TestAWaitIsShortWithBugout: it bears few functions, and each caller who waits holds one.
+func TestAWaitIsShortWithBugout(t *testing.T) {
+	bugout := []string{"HATCHERY_RECORDS", "bugout", "HATCHERY_BUGOUT_URL", "https://auth.example.com",
+		"HATCHERY_BUGOUT_APPLICATION_ID", uuid, "HATCHERY_BUGOUT_TOKEN", uuid}
+	for _, c := range []struct {
+		changes []string
+		want    time.Duration
+	}{
+		{nil, 20 * time.Second},
+		{bugout, 5 * time.Second},
+		{append([]string{"HATCHERY_WAIT_SECONDS", "20"}, bugout...), 20 * time.Second},
+		{append([]string{"HATCHERY_WAIT_SECONDS", "0"}, bugout...), 0},
+	} {
+		got, err := config.Load(with(c.changes...).get, config.Callers)
+		if err != nil || got.WaitTime != c.want {
+			t.Errorf("with %q: %s, %v, want %s", c.changes, got.WaitTime, err, c.want)
+		}
+	}
+}
 
 func TestBugoutAloneNeedsItsOwnSettings(t *testing.T) {
 	whole := env{"HATCHERY_BUGOUT_URL": "https://auth.example.com", "HATCHERY_BUGOUT_APPLICATION_ID": uuid,

@@ -24,6 +24,9 @@ const (
 	Messages
 )
 
+// unsetWait stands in WaitTime until the settings are read: its default depends on the records.
+const unsetWait = -1
+
 // Load reads the configuration. Everything that is wrong with it is reported at once, as policy.Faults: first what
 // stands in a setting, in the order of the table, then what is missing. No fault shows a secret.
 //
@@ -31,7 +34,7 @@ const (
 func Load(getenv func(string) string, needs ...Need) (Config, error) {
 	c := Config{Layout: upload.DefaultLayout, ValidatorTime: defaultValidatorTime, ReadRate: defaultReadRate,
 		QuarantineDays: 60, FormTime: 15 * time.Minute, VisibilityTime: 6*defaultValidatorTime + defaultWindow,
-		MaxReceives: 5, SurveyTime: 7 * 24 * time.Hour, Stack: defaultStack}
+		WaitTime: unsetWait, MaxReceives: 5, SurveyTime: 7 * 24 * time.Hour, Stack: defaultStack}
 	var faults policy.Faults
 	for _, s := range settings {
 		_, wrong := s.load(&c, getenv)
@@ -39,6 +42,12 @@ func Load(getenv func(string) string, needs ...Need) (Config, error) {
 	}
 	broken := func(name string) bool {
 		return slices.ContainsFunc(faults, func(f policy.Fault) bool { return f.Setting == name })
+	}
+	if c.WaitTime == unsetWait {
+		c.WaitTime = defaultWait
+		if c.Records == RecordsBugout {
+			c.WaitTime = defaultWaitBugout
+		}
 	}
 	if broken("HATCHERY_VALIDATOR_SECONDS") || broken("HATCHERY_READ_RATE") {
 		// Their own faults stand; the policy is still looked at for its others.

@@ -47,7 +47,7 @@ func TestTheSmallestEnvironmentMeansTheDefaults(t *testing.T) {
 		ApplicationURL: "https://notes.example.com",
 		Policy:         policy.Default(), ValidatorTime: 300 * time.Second, ReadRate: 20_000_000,
 		QuarantineDays: 60, FormTime: 15 * time.Minute, VisibilityTime: 1801 * time.Second, MaxReceives: 5,
-		SurveyTime: 7 * 24 * time.Hour, Stack: "hatchery"}
+		WaitTime: 20 * time.Second, SurveyTime: 7 * 24 * time.Hour, Stack: "hatchery"}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
@@ -71,7 +71,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"HATCHERY_FORM_SECONDS": "3600", "HATCHERY_QUARANTINE_DAYS": "35",
 		"HATCHERY_QUEUE_URL":          "https://sqs.eu-central-1.amazonaws.com/123456789012/uploads",
 		"HATCHERY_VISIBILITY_SECONDS": "361", "HATCHERY_MAX_RECEIVES": "7", "HATCHERY_SURVEY_DAYS": "30", "HATCHERY_CLEAR_OBSOLETE": "true",
-		"HATCHERY_EVENT_BUS": "default", "HATCHERY_STACK": "uploads-prod",
+		"HATCHERY_EVENT_BUS": "default", "HATCHERY_STACK": "uploads-prod", "HATCHERY_WAIT_SECONDS": "0",
 	}.get)
 	if err != nil {
 		t.Fatal(err)
@@ -174,6 +174,7 @@ func TestWhatIsNotAcceptedIsAFault(t *testing.T) {
 		"HATCHERY_LEGACY_PREFIX":         {"/", "/dev", "a//b", "../x", long},
 		"HATCHERY_APPLICATION":           {"Spire", "bugout", "1", long},
 		"HATCHERY_GRANT_SECONDS":         {"-1", "301", "1.5", "+1", "x"},
+		"HATCHERY_WAIT_SECONDS":          {"-1", "21", "x"},
 		"HATCHERY_FORM_SECONDS":          {"59", "3601", "x"},
 		"HATCHERY_QUARANTINE_DAYS":       {"34", "3651", "x"},
 		"HATCHERY_QUEUE_URL":             {"sqs", "https://sqs.example.com/1/q?x=1", "ftp://sqs.example.com/1/q"},

@@ -44,6 +44,9 @@ const (
 	// defaultWindow is how long the event source mapping may gather a batch.
 	defaultWindow = time.Second
 	defaultStack  = "hatchery"
+	// The longest waits for a verdict. Of a deployment with Bugout there are few functions, and who waits holds one.
+	defaultWait       = 20 * time.Second
+	defaultWaitBugout = 5 * time.Second
 )
 
 // Config is what a deployment is set to.
@@ -65,6 +68,8 @@ type Config struct {
 	PostBytes int64
 	// RedirectBytes: larger files are redirected; 0 is never.
 	RedirectBytes int64
+	// WaitTime is the longest that an answer is held for a verdict; 0 is not at all.
+	WaitTime time.Duration
 	// ValidatorTime is how long one validation may take; ReadRate is how many bytes a second the validator is
 	// trusted to read.
 	ValidatorTime time.Duration
@@ -191,6 +196,13 @@ var settings = []Setting{
 		Default:  "0: never",
 		Accepted: fmt.Sprintf("a number from 0 to %d", policy.LargestObject),
 		set:      number(func(c *Config) *int64 { return &c.RedirectBytes }, 0, policy.LargestObject, 1)},
+	{Name: "HATCHERY_WAIT_SECONDS",
+		Meaning: "The longest that the answer to wait= is held for a verdict. A function holds one answer at a time: " +
+			"each caller who waits has one of the account's functions for that long.",
+		Default: fmt.Sprintf("%d; %d with HATCHERY_RECORDS=bugout, which bears few functions", defaultWait/time.Second,
+			defaultWaitBugout/time.Second),
+		Accepted: "a number from 0 to 20; 0 is never held",
+		set:      number(func(c *Config) *time.Duration { return &c.WaitTime }, 0, 20, time.Second)},
 	{Name: "HATCHERY_VALIDATOR_SECONDS",
 		Meaning:  "How long one validation may take: the time-out of what runs the validator.",
 		Default:  "300",

@@ -20,7 +20,7 @@ func (s *Stack) openBugout(ctx context.Context) (err error) {
 	}
 	address := kept(s.o.BugoutListen, s.state.BugoutListen)
 	s.bugout, err = localbugout.Open(ctx, localbugout.Options{Path: s.folder.path("bugout.jsonl"), Listen: address,
-		Application: s.state.BugoutApplication, AtOnce: bugoutAtOnce, Log: s.o.Log,
+		Hosts: s.hosts(), Application: s.state.BugoutApplication, AtOnce: bugoutAtOnce, Log: s.o.Log,
 		Tokens: map[string]localbugout.Role{s.state.BugoutToken: localbugout.Member}})
 	if err != nil {
 		return fmt.Errorf("start Bugout's stand-in: %w%s", err, hint(err, "--bugout-listen"))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hatchery/shared/local/httpserver"
+	"hatchery/shared/stdlog"
 )
 
 // answerTimeout bounds the wait for the beginning of an answer: a copy of the largest object is slow.
@@ -25,7 +26,8 @@ func (s *Stack) openContainers(ctx context.Context) error {
 		return err
 	}
 	// Without a bound in time: objects pass.
-	server, err := httpserver.Listen(ctx, kept(s.o.Containers, s.state.Containers), 0, 0, s.o.Log)
+	server, err := httpserver.Listen(ctx, kept(s.o.Containers, s.state.Containers), s.hosts(), 0, 0,
+		s.o.Log)
 	if err != nil {
 		return fmt.Errorf("open the address for containers: %w (choose another with --containers)", err)
 	}
@@ -100,7 +102,7 @@ func handOn(to *url.URL, application bool, transport http.RoundTripper, log *slo
 			}
 			w.WriteHeader(http.StatusBadGateway)
 		},
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog: stdlog.Logger(func(sentence string) { log.Debug(sentence) }),
 	}
 }
 

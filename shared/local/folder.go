@@ -83,6 +83,25 @@ func (f *folder) prepare(own bool) error {
 	return os.WriteFile(f.path(".gitignore"), []byte("*\n"), 0o600)
 }
 
+// private takes from everybody else what they may do with what a stack keeps, where an earlier version left it to the
+// umask. The folder itself and what else lies in it stay as they are: they may be somebody's. The error names what
+// could not be changed, as where the file system has no modes.
+func (f *folder) private() error {
+	var errs []error
+	for _, name := range []string{lockFile, stateFile, "queue.db", "queue.db-wal", "queue.db-shm", "records.db",
+		"records.db-wal", "records.db-shm", "bugout.jsonl", "sam-local.json", pausedFile, "s3", "spool"} {
+		info, err := os.Lstat(f.path(name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil && (info.Mode().IsRegular() || info.IsDir()) && info.Mode().Perm()&0o077 != 0 {
+			err = os.Chmod(f.path(name), info.Mode().Perm()&0o700)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
 // state is what a stack remembers from start to start.
 type state struct {
 	AccessKey      string `json:"access_key"`

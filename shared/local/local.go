@@ -67,6 +67,9 @@ type Options struct {
 	AllowOrigin func(origin string) bool
 	// FunctionTimeout is the validator's. The queue's visibility timeout follows from it.
 	FunctionTimeout time.Duration
+	// RequestTime is how long the API may take for a request, beside the time that its body takes to arrive and its
+	// answer to leave.
+	RequestTime time.Duration
 	// SweepEvery is how often quarantine is swept for lost events.
 	SweepEvery time.Duration
 	Log        *slog.Logger
@@ -110,6 +113,9 @@ func Open(ctx context.Context, o Options) (_ *Stack, err error) {
 		return nil, err
 	}
 	s.closers = append(s.closers, func(context.Context) error { return s.folder.lock.Unlock() })
+	if err := s.folder.private(); err != nil {
+		o.Log.WarnContext(ctx, "other users of this machine may be able to read what is kept", "error", err)
+	}
 	if s.state, err = s.folder.loadState(); err != nil {
 		return nil, err
 	}
@@ -139,7 +145,7 @@ func Open(ctx context.Context, o Options) (_ *Stack, err error) {
 // listen takes the address of the API.
 func (s *Stack) listen(ctx context.Context) (err error) {
 	// Without a bound in time: large files pass.
-	if s.api, err = httpserver.Listen(ctx, s.o.Listen, 0, 0, s.o.Log); err != nil {
+	if s.api, err = httpserver.Listen(ctx, s.o.Listen, s.hosts(), 0, 0, s.o.Log); err != nil {
 		return fmt.Errorf("serve the API: %w (choose another with --listen, 127.0.0.1:0 for any free port)", err)
 	}
 	s.closers = append(s.closers, s.api.Close)
@@ -157,7 +163,7 @@ func (s *Stack) openApp(ctx context.Context) (err error) {
 func (s *Stack) openQueue(ctx context.Context) (err error) {
 	address := kept(s.o.SQSListen, s.state.SQSListen)
 	s.sqs, err = localsqs.Open(ctx, localsqs.Options{Path: s.folder.path("queue.db"), Listen: address, Region: Region,
-		AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey, Tag: tagOf, Log: s.o.Log})
+		Hosts: s.hosts(), AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey, Tag: tagOf, Log: s.o.Log})
 	if err != nil {
 		return fmt.Errorf("start the SQS endpoint: %w%s", err, hint(err, "--sqs-listen"))
 	}
@@ -192,13 +198,24 @@ func (s *Stack) openBucket(ctx context.Context) (err error) {
 	address := kept(s.o.S3Listen, s.state.S3Listen)
 	s.s3, err = locals3.Open(ctx, locals3.Options{Dir: s.folder.path("s3"), Listen: address, Region: Region,
 		AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey, Bucket: Bucket, Created: s.notify, Log: s.o.Log,
-		QuarantinePrefix: s.o.QuarantinePrefix, CORSOrigins: s.o.CORSOrigins, AllowOrigin: s.o.AllowOrigin})
+		Hosts: s.hosts(), QuarantinePrefix: s.o.QuarantinePrefix, CORSOrigins: s.o.CORSOrigins,
+		AllowOrigin: s.o.AllowOrigin})
 	if err != nil {
 		return fmt.Errorf("start the S3 server: %w%s", err, hint(err, "--s3-listen"))
 	}
 	s.closers = append(s.closers, s.s3.Close)
 	s.state.S3Listen = strings.TrimPrefix(s.s3.URL(), "http://")
 	return nil
+}
+
+// hosts are those by which any server of the stack may be called: containers call all of them by theirs.
+func (s *Stack) hosts() httpserver.Hosts {
+	hosts := httpserver.Hosts{s.o.Listen, s.o.S3Listen, s.o.SQSListen, s.o.DynamoDBListen, s.o.BugoutListen,
+		s.o.Containers, s.o.ContainersHost}
+	if s.o.Containers != "" && s.o.ContainersHost == "" {
+		hosts = append(hosts, DockersHost)
+	}
+	return hosts
 }
 
 // visibility is the queue's visibility timeout.

@@ -28,7 +28,7 @@ const key = "quarantine/j/entries/e/images/01890000-0000-7000-8000-000000000000"
 func options(dir string) local.Options {
 	return local.Options{Data: dir, Listen: "127.0.0.1:0", S3Listen: "127.0.0.1:0", SQSListen: "127.0.0.1:0",
 		QuarantinePrefix: "quarantine/",
-		FunctionTimeout:  10 * time.Second, SweepEvery: time.Hour, Log: slog.New(slog.DiscardHandler)}
+		FunctionTimeout:  10 * time.Second, RequestTime: 28 * time.Second, SweepEvery: time.Hour, Log: slog.New(slog.DiscardHandler)}
 }
 
 func something() bool { return true }

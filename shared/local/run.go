@@ -51,7 +51,7 @@ func (s *Stack) validate(ctx context.Context, handler Function) error {
 
 func (s *Stack) serve(ctx context.Context, api http.Handler) error {
 	served := make(chan error, 1)
-	go func() { served <- s.api.Serve(api) }()
+	go func() { served <- s.api.Serve(bounded(api, s.o.RequestTime)) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve the API: %w", err)

@@ -22,8 +22,8 @@ import (
 func (s *Stack) openTable(ctx context.Context) error {
 	var err error
 	address := kept(s.o.DynamoDBListen, s.state.DynamoDBListen)
-	s.dynamodb, err = localdynamo.Open(ctx, localdynamo.Options{Listen: address, Region: Region,
-		AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey, Log: s.o.Log})
+	s.dynamodb, err = localdynamo.Open(ctx, localdynamo.Options{Listen: address, Hosts: s.hosts(),
+		Region: Region, AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey, Log: s.o.Log})
 	if err != nil {
 		return fmt.Errorf("start DynamoDB: %w%s", err, hint(err, "--dynamodb-listen"))
 	}

@@ -57,7 +57,7 @@ func TestWhatTheReconcilerGaveUpMeanwhileIsFinished(t *testing.T) {
 				if err != nil || was.Status != upload.Stored {
 					t.Fatalf("%+v, %v", was, err)
 				}
-				begun := upload.Record{ID: was.ID, Journal: was.Journal, Entry: was.Entry, Kind: was.Kind, Name: was.Name,
+				begun := upload.Record{ID: was.ID, Journal: was.Journal, Entry: was.Entry, Kind: was.Kind, Name: was.Name, Filename: was.Filename,
 					Extension: was.Extension,
 					CreatedAt: was.CreatedAt, Status: upload.Pending, Declared: was.Declared, FormExpires: was.FormExpires}
 				if _, err := target.Create(t.Context(), begun, nil); err != nil {

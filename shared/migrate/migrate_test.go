@@ -109,7 +109,7 @@ func fill(t *testing.T, s upload.Records) {
 				Status:   upload.Pending,
 				Declared: upload.Declared{Size: int64(n), Type: "image/png"}}
 			if n%2 == 1 {
-				r.FormExpires = noon.Add(time.Hour)
+				r.FormExpires, r.Filename = noon.Add(time.Hour), fmt.Sprintf("Cat %d.PNG", n)
 			}
 			must(s.Create(t.Context(), r, nil))
 			stored := upload.Verdict{Status: upload.Stored, Version: "q", Served: "f", At: noon.Add(time.Hour), Size: 7,

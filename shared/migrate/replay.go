@@ -20,16 +20,16 @@ func asBegun(r upload.Record) upload.Record {
 // asCreated is the record as it was when it was created.
 func asCreated(r upload.Record) upload.Record {
 	return upload.Record{ID: r.ID, Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, Name: r.Name,
-		Extension: r.Extension, CreatedAt: r.CreatedAt, Status: upload.Pending, Declared: r.Declared,
+		Extension: r.Extension, Filename: r.Filename, CreatedAt: r.CreatedAt, Status: upload.Pending, Declared: r.Declared,
 		FormExpires: r.FormExpires}
 }
 
-// createdAlike says whether two records were the same when they were created. The extension of a source that was
-// stored is not compared: its verdict may have corrected it.
+// createdAlike says whether two records were the same when they were created. The names of a source that was stored are
+// not compared: its verdict may have corrected the extension.
 func createdAlike(source, target upload.Record) bool {
 	begun := asCreated(target)
 	if source.Status == upload.Stored || source.Status == upload.Deleted {
-		begun.Extension = source.Extension
+		begun.Extension, begun.Filename = source.Extension, source.Filename
 	}
 	return len(differences(asCreated(source), begun)) == 0
 }

@@ -1,6 +1,9 @@
 package policy
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 var declaredTypes = map[string][]string{
 	"png": {"image/png", "image/x-png"}, "jpg": {"image/jpeg", "image/jpg", "image/pjpeg"},
@@ -31,4 +34,47 @@ func ExpectedType(extension string) string {
 		return types[0]
 	}
 	return "application/octet-stream"
+}
+
+// ExtensionOf gives the extension of the one kind of file that a media type names among those that k takes: the
+// first in its list. It is "" when the type names none, or several.
+func (k Kind) ExtensionOf(mediaType string) string {
+	mediaType = MediaType(mediaType)
+	found := ""
+	for _, e := range k.Extensions {
+		switch {
+		case !slices.Contains(DeclaredTypes(e), mediaType):
+		case found == "":
+			found = e
+		case !SameExtension(e, found):
+			return ""
+		}
+	}
+	return found
+}
+
+// MediaType reads the media type that a caller declares, in lower case and without its parameters. It is "" when
+// nothing is declared, and for application/octet-stream, which says nothing.
+func MediaType(declared string) string {
+	mediaType, _, _ := strings.Cut(declared, ";")
+	mediaType = strings.ToLower(strings.TrimSpace(mediaType))
+	if mediaType == "application/octet-stream" {
+		return ""
+	}
+	return mediaType
+}
+
+// IsText says whether a media type is of text: text itself, JSON, XML or JavaScript.
+func IsText(mediaType string) bool {
+	kind, subtype, _ := strings.Cut(mediaType, "/")
+	switch _, suffix, _ := strings.Cut(subtype, "+"); {
+	case kind == "text", suffix == "json", suffix == "xml":
+		return true
+	}
+	switch mediaType {
+	case "application/json", "application/xml", "application/javascript", "application/x-javascript",
+		"application/ecmascript":
+		return true
+	}
+	return false
 }

@@ -94,8 +94,8 @@ func (w *walker) bmpHeaders() (bmpHeader, error) {
 			return h, err
 		}
 		seen := recognise(append([]byte("  "), head[2:]...))
-		return h, refusef(TypeMismatch, "The name says that this is a BMP picture, but after the first two bytes comes "+
-			"no BMP header (length %d at byte 14) and the rest looks like %s; %s.", n, seen.is, seen.advice(w.kind.name))
+		return h, refusef(TypeMismatch, "The file begins with the letters BM, as a BMP picture does, but no BMP header "+
+			"follows them, and the rest looks like %s; %s.", seen.is, seen.advice(w.kind.name))
 	}
 	if err := w.skip(bmpFileHeader); err != nil {
 		return h, err
@@ -211,22 +211,23 @@ func (w *walker) bmpRoom(h bmpHeader) error {
 // bmpPalette returns how many bytes the palette takes, of those that there are room for.
 func (w *walker) bmpPalette(h bmpHeader, room int64) (int64, error) {
 	if h.depth > 8 {
-		// No pixel points into it: it is for screens with few colours, or the header's number means nothing.
+		// No pixel points into it: it is for screens with few colours, or the header's number means nothing. A large
+		// one is a place to hide other things in.
 		if size := 4 * h.colours; size <= room {
-			return size, nil
+			return min(size, bmpGap), nil
 		}
 		return 0, nil
 	}
 	entry, most, colours := int64(4), int64(1)<<h.depth, h.colours
+	if h.length == 12 {
+		entry = 3
+	}
 	if colours > most {
 		return 0, w.corrupt(46, "it claims a palette of %d colours, where there can be %d", colours, most)
 	}
-	if colours == 0 {
+	if colours == 0 { // all that there can be, or as headers of OS/2 1.x cannot say a number, those that there is room for
 		colours = most
-	}
-	if h.length == 12 {
-		// Headers of OS/2 1.x cannot say how many colours there are: the palette takes what room there is.
-		if entry = 3; room > 0 && room < colours*entry && room%entry == 0 {
+		if room > 0 && room < most*entry && room%entry == 0 {
 			colours = room / entry
 		}
 	}

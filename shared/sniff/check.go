@@ -19,7 +19,7 @@ type Limits struct {
 	// are tried in this order.
 	Instead []string
 
-	MaxPixels int64 // width times height of one picture; all frames together may be maxDrawn times as many
+	MaxPixels int64 // width times height of one picture; all frames or scans together may be maxDrawn times as many
 	MaxSide   int64 // pixels of width, and of height
 
 	// What may follow the end of a picture. Everything else that follows it is refused.
@@ -132,7 +132,8 @@ type walker struct {
 
 	ancillary int64 // bytes counted against limits.MaxAncillaryBytes
 	blanks    int   // line ends and spaces seen behind pictures
-	// drawn is how many pixels showing all frames takes. The product of three hostile numbers may not fit an int64.
+	// drawn is how many pixels showing all frames or scans takes. The product of three hostile numbers may not fit an
+	// int64.
 	drawn float64
 }
 
@@ -183,9 +184,10 @@ func (w *walker) begins() (bool, error) {
 	return w.kind.begins(head), nil
 }
 
-// maxDrawn is how many times Limits.MaxPixels the frames of one animation may take together. Under the default of
-// 50 million pixels that is 1.6 thousand million: 770 frames of a 1920 x 1080 screen recording pass, but a few
-// kilobytes cannot ask a viewer to draw a hundred frames of 50 million pixels each.
+// maxDrawn is how many times Limits.MaxPixels the frames of one animation, or the scans of one JPEG file, may take
+// together. Under the default of 50 million pixels that is 1.6 thousand million: 770 frames of a 1920 x 1080 screen
+// recording pass, and 10 scans of any progressive photo, but a few kilobytes cannot ask a viewer to draw 50 million
+// pixels a hundred times.
 const maxDrawn = 32
 
 // dimensions checks a declared size, found at byte at, against the limits.
@@ -205,24 +207,14 @@ func (w *walker) dimensions(at, width, height int64) error {
 	return nil
 }
 
-// holds reports whether a frame lies within the picture.
-func (w *walker) holds(x, y, width, height int64) bool {
-	return width > 0 && height > 0 && x+width <= w.found.Width && y+height <= w.found.Height
-}
-
-// misfit refuses a frame that does not lie where it may.
-func (w *walker) misfit(at, x, y, width, height int64) error {
-	return w.corrupt(at, "a frame of %d x %d pixels at %d, %d does not fit the picture of %d x %d",
-		width, height, x, y, w.found.Width, w.found.Height)
-}
-
-// draw counts one frame against the bound of all frames together. A viewer that composes an animation touches the
+// draw counts one frame or scan against the bound of all together. A viewer that composes an animation touches the
 // whole canvas for each frame, so the canvas counts, not the frame's own size.
-func (w *walker) draw(width, height int64) error {
+func (w *walker) draw(width, height int64, parts string) error {
 	w.drawn += float64(width) * float64(height)
 	if w.limits.MaxPixels > 0 && w.drawn > maxDrawn*float64(w.limits.MaxPixels) {
-		return refusef(TooManyPixels, "The frames of the picture up to byte %d take more than %d times the %d pixels "+
-			"allowed for one; use fewer or smaller frames and upload that.", w.offset(), maxDrawn, w.limits.MaxPixels)
+		return refusef(TooManyPixels, "The %s picture has too many %s: up to byte %d they take more than %d times the %d "+
+			"pixels allowed for one picture; export it with fewer, or in a smaller size, and upload that.",
+			w.kind.name, parts, w.offset(), maxDrawn, w.limits.MaxPixels)
 	}
 	return nil
 }

@@ -49,9 +49,6 @@ func (l likeness) advice(kind string) string {
 // in reports whether text has the bytes anywhere. Two or three stand in any data, by chance.
 func (l likeness) in(text string) bool { return len(l.bytes) > 3 && strings.Contains(text, l.bytes) }
 
-// describe says in words what bytes seem to be.
-func describe(head []byte) string { return recognise(head).is }
-
 // recognise tries its patterns in a fixed order, so one input always gets one answer.
 func recognise(head []byte) likeness {
 	if l, ok := signed(head); ok {
@@ -88,7 +85,7 @@ func recognise(head []byte) likeness {
 	case isText(head):
 		return likeness{is: "plain text", todo: chooseOther}
 	}
-	return likeness{is: "data of no kind known here"}
+	return likeness{is: "data of an unknown kind"}
 }
 
 // signed finds the signature with which head begins.
@@ -127,7 +124,6 @@ func beginnings() []likeness {
 		{4, "ftypmsf1", "a HEIC picture", changePhone, ""},
 		{4, "ftypcrx ", "a camera's raw picture", exportPhoto, ""},
 		{4, "ftyp", "an MP4 or QuickTime video", takeStill, ""},
-		{1, "ftyp", "an MP4 or QuickTime video", takeStill, ""}, // behind three zeros that were taken for padding
 		{4, "moov", "a QuickTime video", takeStill, ""},
 		{4, "mdat", "a QuickTime video", takeStill, ""},
 		{0, "\x1aE\xdf\xa3", "a WebM or Matroska video", takeStill, ""},

@@ -10,7 +10,7 @@
 //   - Nothing follows the end but what Limits allows: padding, whole JPEGs behind a JPEG (gain maps and previews, as
 //     phones append them; each is walked too), Samsung's trailer (its directory is walked, what stands in its blocks is
 //     not looked at), or the video of a motion photo (its boxes are walked too), bare or in Samsung's trailer.
-//   - Every declared size is within Limits, and so is what all frames together ask of a viewer.
+//   - Every declared size is within Limits, and so is what all frames or scans together ask of a viewer.
 //   - SHA256 is of exactly these bytes.
 //
 // Nothing is decoded or inflated: pixels may still be rubbish, and text in a comment may still be a script. So serve

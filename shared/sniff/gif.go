@@ -105,7 +105,7 @@ func (g *gifWalk) grow(at, right, bottom int64) error {
 	}
 	g.drawn = float64(g.frames) * float64(g.width) * float64(g.height)
 	g.frames++
-	return g.draw(g.width, g.height)
+	return g.draw(g.width, g.height, "frames")
 }
 
 // extension walks an extension block. Those that a viewer reads begin with a block of a fixed size; comments, and what

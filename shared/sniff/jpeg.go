@@ -133,7 +133,7 @@ func (j *jpegWalk) segment(at int64, marker byte) error {
 		legal, part = length == 2, "distance of restart markers"
 		j.restarts = legal && (b[0] != 0 || b[1] != 0)
 	case mDNL: // repeats the frame header's height, or else viewers would not agree about it
-		legal, part = length == 2 && j.scans > 0 && be16(b) == j.height, "number of lines, given a second time,"
+		legal, part = length == 2 && j.scans > 0 && be16(b) == j.height, "height, given a second time,"
 	case mSOS:
 		return j.scan(at, b)
 	default: // SOF0 to SOF15, DHP, EXP
@@ -164,6 +164,9 @@ func (j *jpegWalk) frameHeader(at int64, marker byte, b []byte) error {
 	precision, height, width := b[0], be16(b[1:]), be16(b[3:])
 	if precision == 12 && marker != mSOF0 {
 		return j.unshown("12 bits for each colour")
+	}
+	if b[5] > 4 {
+		return j.unshown("more than 4 colours for each pixel")
 	}
 	legal := precision == 8
 	for c := b[6:]; len(c) > 0; c = c[3:] {

@@ -14,6 +14,10 @@ func (j *jpegWalk) scan(at int64, b []byte) error {
 	if len(b) < 1 || b[0] < 1 || b[0] > 4 || len(b) != 4+2*int(b[0]) {
 		return j.corrupt(at, "the description of its pixels has %d bytes", len(b))
 	}
+	// A viewer draws the picture again with each scan, and a scan of all pixels may have a hundred bytes.
+	if err := j.draw(j.width, j.height, "steps (scans)"); err != nil {
+		return err
+	}
 	j.scans++
 	dc, ac := j.huffmanUse(b)
 	for c := b[1 : len(b)-3]; len(c) > 0; c = c[2:] {
@@ -30,7 +34,7 @@ func (j *jpegWalk) scan(at int64, b []byte) error {
 		}
 	}
 	if !j.progress(b) {
-		return j.corrupt(at, "its pixels come in a step that cannot be")
+		return j.corrupt(at, "its pixels come in steps (progressive scans) that do not fit together")
 	}
 	return j.entropy(at)
 }
@@ -96,7 +100,7 @@ func (j *jpegWalk) entropy(at int64) error {
 			some = true
 		case c >= mRST0 && c <= mRST7:
 			if !j.restarts || c != restart {
-				return j.corrupt(j.offset()-2, "its restart markers are not in turn")
+				return j.corrupt(j.offset()-2, "some of its pixels are missing or out of turn (restart marker)")
 			}
 			restart = mRST0 + (restart-mRST0+1)%8
 		default:

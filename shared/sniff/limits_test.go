@@ -294,6 +294,31 @@ func TestFramesAreBoundedTogether(t *testing.T) {
 	}
 }
 
+// A JPEG may be drawn 32 times, once for each scan of it and of the pictures behind it: a scan of all pixels may have
+// a hundred bytes.
+func TestScansAreBoundedTogether(t *testing.T) {
+	picture := named(t, "genuine/cjpeg-gray.jpg") // 31 x 23 pixels, one scan
+	start, end := bytes.Index(picture, []byte("\xff\xda")), len(picture)-2
+	scans := func(n int) []byte {
+		return slices.Concat(picture[:start], bytes.Repeat(picture[start:end], n), picture[end:])
+	}
+	for _, test := range []struct {
+		data   []byte
+		pixels int64
+		want   string
+	}{
+		{scans(32), 31 * 23, "ok"},
+		{scans(33), 31 * 23, "too_many_pixels"},
+		{slices.Concat(scans(31), picture), 31 * 23, "ok"},
+		{slices.Concat(scans(32), picture), 31 * 23, "too_many_pixels"},
+		{scans(1000), 0, "ok"},
+	} {
+		if got := verdict(t, test.data, "jpg", sniff.Limits{MPF: true, MaxPixels: test.pixels}); got != test.want {
+			t.Errorf("%d bytes, where %d pixels are allowed: %s, want %s", len(test.data), test.pixels, got, test.want)
+		}
+	}
+}
+
 // A viewer's canvas is the screen and all frames, and every frame is drawn on all of it.
 func TestFramesOutsideTheScreenAreBoundedByTheCanvas(t *testing.T) {
 	gif := func(frames ...[4]byte) []byte { // left, top, width, height

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"hatchery/shared/sniff"
@@ -88,6 +89,7 @@ func TestWhatIsCorrectedIsWalkedWhole(t *testing.T) {
 		"nothing":                      {nil, instead(order...), "truncated"},
 		"a script":                     {[]byte("<script>"), instead(order...), "type_mismatch"},
 		"a script that begins as BMP":  {[]byte("BM<script>"), instead(order...), "truncated"},
+		"a longer one":                 {[]byte("BM" + strings.Repeat("<script>", 9)), instead(order...), "type_mismatch"},
 		"WebP":                         {[]byte("RIFF\x24\x00\x00\x00WEBPVP8 "), instead(order...), "type_mismatch"},
 	} {
 		if got := verdict(t, c.data, "png", c.l); got != c.want {

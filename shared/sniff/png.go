@@ -128,7 +128,7 @@ func (p *pngWalk) order(c chunk) error {
 		}
 	default:
 		if c.name[0] < 'a' {
-			return p.corrupt(c.at, "it needs %s, which viewers do not know", part(c.name))
+			return p.corrupt(c.at, "%s is marked as necessary, and viewers do not know it", part(c.name))
 		}
 		return p.extra(c.length)
 	}
@@ -226,15 +226,16 @@ func (p *pngWalk) frameControl(c chunk, b []byte) error {
 	}
 	width, height, x, y := be32(b[4:]), be32(b[8:]), be32(b[12:]), be32(b[16:])
 	whole := width == p.found.Width && height == p.found.Height
-	if !p.holds(x, y, width, height) || p.image == 0 && !whole {
-		return p.misfit(c.at, x, y, width, height)
+	if width == 0 || height == 0 || x+width > p.found.Width || y+height > p.found.Height || p.image == 0 && !whole {
+		return p.corrupt(c.at, "a frame of %d x %d pixels at %d, %d does not fit the picture of %d x %d",
+			width, height, x, y, p.found.Width, p.found.Height)
 	}
 	if b[24] > 2 || b[25] > 1 {
 		return p.corrupt(c.at, "an animation's frame (fcTL) is to be drawn or removed in a way (%d, %d) that does not exist",
 			b[25], b[24])
 	}
 	p.frame = 1
-	return p.draw(p.found.Width, p.found.Height)
+	return p.draw(p.found.Width, p.found.Height, "frames")
 }
 
 // sequence checks the number with which an fcTL and an fdAT begin.
@@ -282,7 +283,7 @@ func part(name string) string {
 	case "iTXt", "tEXt", "zTXt":
 		words = "a text"
 	case "eXIf":
-		words = "the camera's notes"
+		words = "a block of camera data"
 	}
 	return words + " (" + name + ")"
 }

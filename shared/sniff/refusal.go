@@ -11,7 +11,7 @@ const (
 	Truncated     Code = "truncated"       // the bytes end before the picture does
 	Corrupt       Code = "corrupt"         // the structure breaks the rules of its format
 	TrailingData  Code = "trailing_data"   // something follows the picture that the limits do not allow there
-	TooManyPixels Code = "too_many_pixels" // the declared size, or that of all frames together, is beyond the limits
+	TooManyPixels Code = "too_many_pixels" // the declared size, or all frames or scans together, are beyond the limits
 	NotAllowed    Code = "not_allowed"     // more metadata than the limits allow, or a BMP that points to a file elsewhere
 )
 
@@ -51,7 +51,7 @@ func (w *walker) trailing(end int64) error {
 		return err
 	}
 	return refusef(TrailingData, "The %s picture ends at byte %d, but more follows it, which looks like %s; "+
-		"export the picture again as %[1]s and upload that.", w.kind.name, end, describe(head))
+		"export the picture again as %[1]s and upload that.", w.kind.name, end, recognise(head).is)
 }
 
 // mismatch refuses a file for its first bytes.

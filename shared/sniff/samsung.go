@@ -88,7 +88,7 @@ func (w *walker) samsungDirectory(start, video, videoEnd int64) error {
 	}
 	count := le32(b[8:])
 	if count > samsungSmall/12 {
-		return w.corrupt(at, "Samsung's trailer claims to have %d blocks", count)
+		return w.corrupt(at, "the Samsung phone's notes behind it claim to have %d parts", count)
 	}
 	if b, err = w.take(int(12*count) + 8); err != nil {
 		return err
@@ -107,7 +107,7 @@ func (w *walker) samsungDirectory(start, video, videoEnd int64) error {
 		end = l.to
 	}
 	if !legal || end != at {
-		return w.corrupt(at, "the directory of Samsung's trailer does not fit its blocks")
+		return w.corrupt(at, "the directory of the Samsung phone's notes behind it does not fit them")
 	}
 	return nil
 }

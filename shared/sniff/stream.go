@@ -175,15 +175,6 @@ func (s *stream) zeros(limit int64) (int64, error) {
 	return n, nil
 }
 
-// atEnd reports whether the input ends here.
-func (s *stream) atEnd() (bool, error) {
-	err := s.fill(1)
-	if errors.Is(err, errShort) {
-		return true, nil
-	}
-	return false, err
-}
-
 // Numbers of two and four bytes, little and big endian.
 
 func le16(b []byte) int64 { return int64(binary.LittleEndian.Uint16(b)) }

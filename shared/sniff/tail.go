@@ -118,7 +118,7 @@ func (w *walker) video() error {
 			if len(head) < 8 {
 				return errShort
 			}
-			return w.corrupt(at, "the video after the picture has no box there")
+			return w.corrupt(at, "the video behind the picture is damaged there")
 		}
 		length, used := be32(head), int64(8)
 		if length == 1 { // the true length follows the type
@@ -129,7 +129,7 @@ func (w *walker) video() error {
 		}
 		// A length of 0 means "to the end of the file", behind which anything could be hidden. No camera writes it.
 		if length < used {
-			return w.corrupt(at, "the video after the picture has a box of impossible length")
+			return w.corrupt(at, "the video behind the picture has a part of impossible length")
 		}
 		switch string(head[4:8]) {
 		case "moov":

@@ -36,7 +36,7 @@ func Disposition(contentType, filename string) string {
 // dispositionAs is the Content-Disposition of a record that is about to be stored with these facts.
 func (r Record) dispositionAs(facts Facts) string {
 	r.Extension = facts.Extension
-	return Disposition(facts.ContentType, r.FullName())
+	return Disposition(facts.ContentType, r.DisplayName())
 }
 
 // extValue percent-encodes all but RFC 8187's attr-char.

@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,10 +15,13 @@ import (
 
 // Request is what a caller says of an upload. Nothing in it is believed.
 type Request struct {
-	Journal  Journal
-	Entry    Entry
-	Kind     policy.KindName
+	Journal Journal
+	Entry   Entry
+	Kind    policy.KindName
+	// Filename is what the caller calls the file; see policy.ParseName.
 	Filename string
+	// Type is a media type that gives a name its extension where it has none. Declared.Type goes before it.
+	Type     string
 	Declared Declared
 	// FormExpires is set when the bytes will come by a signed form.
 	FormExpires time.Time
@@ -37,10 +41,11 @@ func (p *Pipeline) Draft(q Request) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	name, extension, err := policy.ParseName(q.Filename)
+	name, err := policy.ParseName(q.Filename, kind.ExtensionOf(cmp.Or(q.Declared.Type, q.Type)))
 	if err != nil {
 		return Record{}, err
 	}
+	extension := name.Extension
 	if !kind.AllowsExtension(extension) {
 		return Record{}, policy.Refuse(policy.ProblemExtension, "Files ending in %q are not accepted as %s: use %s.",
 			"."+extension, q.Kind, strings.Join(kind.Extensions, ", "))
@@ -50,9 +55,9 @@ func (p *Pipeline) Draft(q Request) (Record, error) {
 	if d.SHA256 != "" && !sha256Form.MatchString(d.SHA256) {
 		return Record{}, policy.Refuse(policy.ProblemChecksum, "The declared sha256 is not 64 hexadecimal digits.")
 	}
-	if d.Type != "" && !kind.AllowsType(extension, strings.ToLower(d.Type)) {
+	if d.Type = policy.MediaType(d.Type); d.Type != "" && !kind.AllowsType(extension, d.Type) {
 		return Record{}, policy.Refuse(policy.ProblemType,
-			"The declared type %q does not belong to the extension %q: send %s or no type.", d.Type, extension,
+			"The declared type %q does not belong to the extension %q: send %s or no type.", q.Declared.Type, extension,
 			policy.DeclaredTypes(extension)[0])
 	}
 	if d.Size != 0 {
@@ -64,8 +69,12 @@ func (p *Pipeline) Draft(q Request) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	return Record{ID: id, Journal: q.Journal, Entry: q.Entry, Kind: q.Kind, Name: name, Extension: extension,
-		CreatedAt: timeOf(p.Now()), Status: Pending, Declared: d, FormExpires: timeOfOptional(q.FormExpires)}, nil
+	r := Record{ID: id, Journal: q.Journal, Entry: q.Entry, Kind: q.Kind, Name: name.Name, Extension: extension,
+		CreatedAt: timeOf(p.Now()), Status: Pending, Declared: d, FormExpires: timeOfOptional(q.FormExpires)}
+	if name.Filename != r.FullName() {
+		r.Filename = name.Filename
+	}
+	return r, nil
 }
 
 // Begin creates the record of a draft. With a key, a repeated request gets the

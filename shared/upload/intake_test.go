@@ -21,16 +21,42 @@ func TestADraftIsWhatBeginWouldCreate(t *testing.T) {
 	q.FormExpires = d.now.Add(15 * time.Minute)
 	got := d.draft(t, q)
 	want := upload.Record{ID: idNumber(1), Journal: "j1", Entry: "e1", Kind: "images", Name: "my_cat", Extension: "png",
-		CreatedAt: noon, Status: upload.Pending,
-		Declared: upload.Declared{Size: 4711, Type: "Image/PNG", SHA256: someSum}, FormExpires: noon.Add(15 * time.Minute)}
+		Filename: "My.Cat.PNG", CreatedAt: noon, Status: upload.Pending,
+		Declared: upload.Declared{Size: 4711, Type: "image/png", SHA256: someSum}, FormExpires: noon.Add(15 * time.Minute)}
 	if got != want {
 		t.Errorf("draft\n%+v, want\n%+v", got, want)
 	}
 	if calls := d.seen(); len(calls) > 0 {
 		t.Errorf("a draft touches the stores: %v", calls)
 	}
-	if plain := d.draft(t, request("cat.png")); !plain.FormExpires.IsZero() {
-		t.Errorf("without a form it expires at %v", plain.FormExpires)
+	if plain := d.draft(t, request("cat.png")); !plain.FormExpires.IsZero() || plain.Filename != "" {
+		t.Errorf("without a form it expires at %v, and is called %q", plain.FormExpires, plain.Filename)
+	}
+}
+
+func TestTheTypeGivesANameItsExtension(t *testing.T) {
+	for _, c := range []struct{ filename, declared, said, name, extension, kept string }{
+		{"1000000036", "", "image/jpeg", "1000000036", "jpg", ""},
+		{"1000000036", "image/jpeg", "", "1000000036", "jpg", ""},
+		{"Bild", "image/png", "image/gif", "bild", "png", "Bild.png"},
+		{"Bild.gif", "", "image/png", "bild", "gif", "Bild.gif"},
+		{"Photo.JFIF", "image/jpeg", "", "photo", "jpg", "Photo.JFIF"},
+	} {
+		d := newDesk()
+		q := request(c.filename)
+		q.Declared.Type, q.Type = c.declared, c.said
+		if got := d.draft(t, q); got.Name != c.name || got.Extension != c.extension || got.Filename != c.kept ||
+			got.Declared.Type != c.declared {
+			t.Errorf("%+v is %+v", c, got)
+		}
+	}
+	for _, said := range []string{"", "image/*", "application/octet-stream", "text/html", "multipart/form-data"} {
+		q := request("cat")
+		q.Type = said
+		_, err := newDesk().Draft(q)
+		if r, ok := errors.AsType[*policy.Refusal](err); !ok || r.Problem != policy.ProblemName {
+			t.Errorf("%q: %v", said, err)
+		}
 	}
 }
 
@@ -43,7 +69,7 @@ func TestADraftIsRefusedForEachProblem(t *testing.T) {
 	}{
 		{"unknown kind", func(q *upload.Request) { q.Kind = "videos" }, policy.ProblemKind, "use images"},
 		{"no kind", func(q *upload.Request) { q.Kind = "" }, policy.ProblemKind, "use images"},
-		{"bad name", func(q *upload.Request) { q.Filename = "../cat.png" }, policy.ProblemName, "separator"},
+		{"bad name", func(q *upload.Request) { q.Filename = "\u200b.png" }, policy.ProblemName, "left"},
 		{"no name", func(q *upload.Request) { q.Filename = "" }, policy.ProblemName, "no name"},
 		{"unlisted extension", func(q *upload.Request) { q.Filename = "cat.svg" }, policy.ProblemExtension,
 			`".svg" are not accepted as images: use png, jpg`},
@@ -53,6 +79,8 @@ func TestADraftIsRefusedForEachProblem(t *testing.T) {
 			"send image/png or no type"},
 		{"type with more", func(q *upload.Request) { q.Declared.Type = "image/png, text/html" }, policy.ProblemType,
 			"send image/png or no type"},
+		{"a type that says next to nothing", func(q *upload.Request) { q.Declared.Type = "binary/octet-stream" },
+			policy.ProblemType, "send image/png or no type"},
 		{"size above the bound", func(q *upload.Request) { q.Declared.Size = 5_500_001 }, policy.ProblemSize,
 			"at most 5500000"},
 		{"size below zero", func(q *upload.Request) { q.Declared.Size = -1 }, policy.ProblemSize, "at least 1"},
@@ -85,7 +113,7 @@ func TestADraftIsRefusedForEachProblem(t *testing.T) {
 func TestADraftMayDeclareWhatIsRight(t *testing.T) {
 	d := newDesk()
 	d.kind(func(k *policy.Kind) { k.MinBytes = 10 })
-	for filename, types := range map[string][]string{"a.png": {"", "image/png", "IMAGE/PNG"},
+	for filename, types := range map[string][]string{"a.png": {"", "image/png", "IMAGE/PNG", "image/png; charset=binary", "application/octet-stream", " Application/Octet-Stream ;x"},
 		"a.jpg": {"image/jpeg", "image/jpg"}, "a.jpeg": {"image/jpeg"}, "a.gif": {"image/gif"},
 		"a.bmp": {"image/bmp", "image/x-ms-bmp"}} {
 		for _, declared := range types {

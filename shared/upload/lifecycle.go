@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -238,7 +239,8 @@ func (v Verdict) Apply(r Record) Record {
 	r.ContentType = v.ContentType
 	r.SHA256 = v.SHA256
 	r.ServedVersion = v.Served
-	if v.Extension != "" {
+	if v.Extension != "" && v.Extension != r.Extension {
+		r.Filename = cmp.Or(r.Filename, r.FullName())
 		r.Extension = v.Extension
 	}
 	r.Reason = v.Reason

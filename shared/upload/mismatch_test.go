@@ -2,6 +2,7 @@ package upload_test
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"strings"
 	"testing"
@@ -21,8 +22,12 @@ func (d *desk) wantCorrected(t *testing.T, r upload.Record, extension string) up
 	if got.Extension != extension || got.Name != r.Name || got.ContentType != policy.ExpectedType(extension) {
 		t.Errorf("stored as %s.%s, %s; want .%s", got.Name, got.Extension, got.ContentType, extension)
 	}
+	// What the person called the file is kept: it differs from the corrected name.
+	if got.Extension != r.Extension && got.Filename != cmp.Or(r.Filename, r.FullName()) {
+		t.Errorf("%s is corrected to .%s, and was called %q", r.FullName(), got.Extension, got.Filename)
+	}
 	contentType, disposition, _ := d.objects.Described(d.files(r), got.ServedVersion)
-	if want := upload.Disposition(got.ContentType, got.FullName()); contentType != got.ContentType || disposition != want {
+	if want := upload.Disposition(got.ContentType, got.DisplayName()); contentType != got.ContentType || disposition != want {
 		t.Errorf("the copy is %s, %s; want %s, %s", contentType, disposition, got.ContentType, want)
 	}
 	return got

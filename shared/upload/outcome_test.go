@@ -348,7 +348,7 @@ func TestAStoredUploadIsTheVeryFile(t *testing.T) {
 				t.Error("other bytes are served")
 			}
 			contentType, disposition, _ := d.objects.Described(d.files(r), got.ServedVersion)
-			if contentType != got.ContentType || disposition != upload.Disposition(got.ContentType, got.FullName()) {
+			if contentType != got.ContentType || disposition != upload.Disposition(got.ContentType, "Mein Foto.ü."+extension) {
 				t.Errorf("the copy is %q, %q", contentType, disposition)
 			}
 		})

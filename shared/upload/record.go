@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"hatchery/shared/policy"
@@ -54,6 +55,7 @@ type Record struct {
 	Kind      policy.KindName
 	Name      string // lower case, without extension, inner dots made "_"
 	Extension string // lower case, without its dot; of a stored record: as found
+	Filename  string // what the person called the file, "" where that is FullName; see DisplayName
 	CreatedAt time.Time
 	Status    Status
 
@@ -96,8 +98,21 @@ func (r Record) Round() Round {
 	return Round(r.SettledAt.UnixMicro())
 }
 
-// FullName is the name with its extension, as a browser would save it.
+// FullName is the name with its extension, as the replaced service gave it.
 func (r Record) FullName() string { return r.Name + "." + r.Extension }
+
+// DisplayName is what the person called the file, as a browser should save it. Its extension is the record's, which a
+// verdict may have corrected.
+func (r Record) DisplayName() string {
+	dot := strings.LastIndexByte(r.Filename, '.')
+	switch {
+	case dot < 0:
+		return r.FullName()
+	case policy.SameExtension(r.Filename[dot+1:], r.Extension):
+		return r.Filename
+	}
+	return r.Filename[:dot+1] + r.Extension
+}
 
 // createdAtForm is the form that the replaced service gave created_at; its
 // clients parse it.
@@ -105,7 +120,7 @@ const createdAtForm = "2006-01-02 15:04:05.000000"
 
 // MarshalJSON writes the public form: the six members of the replaced service
 // with their names and formats, ours beside them. A member that is not known
-// yet is null.
+// yet is null; filename is left out where it is name.extension.
 func (r Record) MarshalJSON() ([]byte, error) {
 	type public struct {
 		ID          ID              `json:"id"`
@@ -113,6 +128,7 @@ func (r Record) MarshalJSON() ([]byte, error) {
 		Entry       Entry           `json:"entry_id"`
 		Name        string          `json:"name"`
 		Extension   string          `json:"extension"`
+		Filename    string          `json:"filename,omitempty"`
 		CreatedAt   string          `json:"created_at"`
 		Kind        policy.KindName `json:"kind"`
 		Status      Status          `json:"status"`
@@ -123,7 +139,8 @@ func (r Record) MarshalJSON() ([]byte, error) {
 		SettledAt   *string         `json:"settled_at"`
 	}
 	p := public{ID: r.ID, Journal: r.Journal, Entry: r.Entry, Name: r.Name, Extension: r.Extension,
-		CreatedAt: r.CreatedAt.UTC().Format(createdAtForm), Kind: r.Kind, Status: r.Status, Reason: r.Reason}
+		Filename: r.Filename, CreatedAt: r.CreatedAt.UTC().Format(createdAtForm), Kind: r.Kind, Status: r.Status,
+		Reason: r.Reason}
 	if !r.SettledAt.IsZero() && r.Status != Pending {
 		at := r.SettledAt.UTC().Format(time.RFC3339Nano)
 		p.SettledAt = &at

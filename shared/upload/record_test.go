@@ -35,6 +35,8 @@ func TestARecordHasItsPublicForm(t *testing.T) {
 	rejected.Status, rejected.ContentType, rejected.SHA256 = upload.Rejected, "", ""
 	rejected.Reason = &upload.Reason{Code: upload.TypeMismatch, Message: "Not a PNG."}
 	tombstone := uploadtest.After(upload.Delete(noon, noon.Add(time.Hour)), full())
+	called := full()
+	called.Filename = "My.Cat.PNG"
 	round := full()
 	round.CreatedAt = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	for _, c := range []struct {
@@ -49,6 +51,9 @@ func TestARecordHasItsPublicForm(t *testing.T) {
 		{"rejected", rejected, head +
 			`"status":"rejected","size":4711,"content_type":null,"sha256":null,"reason":{"code":"type_mismatch","message":"Not a PNG."},"settled_at":"2021-09-19T15:15:01.5Z"}`},
 		{"deleted", tombstone, head + `"status":"deleted","size":4711,"content_type":"image/png","sha256":"` + someSum +
+			`","reason":null,"settled_at":"2021-09-19T15:15:01.5Z"}`},
+		{"called otherwise", called, strings.Replace(head, `"png",`, `"png","filename":"My.Cat.PNG",`, 1) +
+			`"status":"stored","size":4711,"content_type":"image/png","sha256":"` + someSum +
 			`","reason":null,"settled_at":"2021-09-19T15:15:01.5Z"}`},
 		{"made at a full second", round,
 			strings.Replace(head, "2021-09-19 15:15:00.437163", "2026-03-04 05:06:07.000000", 1) +
@@ -72,5 +77,27 @@ func TestARecordHasItsPublicForm(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestAFileIsSavedAsThePersonCalledItWithTheExtensionOfTheRecord(t *testing.T) {
+	for _, c := range []struct{ filename, extension, want string }{
+		{"", "png", "my_cat.png"},
+		{"My.Cat.PNG", "png", "My.Cat.PNG"},
+		{"My.Cat.JFIF", "jpg", "My.Cat.JFIF"},
+		{"My.Cat.jpeg", "jpg", "My.Cat.jpeg"},
+		{"My.Cat.jpg", "jpeg", "My.Cat.jpg"},
+		// A verdict may have corrected the extension.
+		{"My.Cat.JPG", "png", "My.Cat.png"},
+		{"", "gif", "my_cat.gif"},
+	} {
+		r := full()
+		r.Filename, r.Extension = c.filename, c.extension
+		if got := r.DisplayName(); got != c.want {
+			t.Errorf("%q with the extension %s is saved as %q, want %q", c.filename, c.extension, got, c.want)
+		}
+		if r.FullName() != "my_cat."+c.extension {
+			t.Errorf("its full name is %q", r.FullName())
+		}
 	}
 }

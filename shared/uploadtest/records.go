@@ -286,9 +286,10 @@ func factsOf(r upload.Record) string {
 		failure = strconv.Itoa(r.Failures) + ":" + r.LastFailure.Message
 	}
 	again := strconv.Itoa(r.Resends) + "@" + r.ResentAt.Format(time.RFC3339Nano)
-	return strings.Join([]string{r.Extension, string(r.Status), string(r.JudgedVersion), string(r.ServedVersion),
-		strconv.FormatInt(r.Size, 10), r.ContentType, r.SHA256, reason, failure, again, r.CreatedAt.Format(time.RFC3339Nano),
-		r.SettledAt.Format(time.RFC3339Nano), r.DeletedAt.Format(time.RFC3339Nano)}, " ")
+	return strings.Join([]string{r.Extension, r.Filename, string(r.Status), string(r.JudgedVersion),
+		string(r.ServedVersion), strconv.FormatInt(r.Size, 10), r.ContentType, r.SHA256, reason, failure, again,
+		r.CreatedAt.Format(time.RFC3339Nano), r.SettledAt.Format(time.RFC3339Nano),
+		r.DeletedAt.Format(time.RFC3339Nano)}, " ")
 }
 
 // detach copies what a record points to, so that nobody shares memory with the

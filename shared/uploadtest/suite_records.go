@@ -178,6 +178,14 @@ func (s *recordsSuite) same(got, want upload.Record) {
 	}
 }
 
+// find gives the record under ref.
+func (s *recordsSuite) find(ref upload.Ref) upload.Record {
+	s.Helper()
+	r, err := s.store.Get(s.ctx, ref)
+	s.must(err, "get %s", ref)
+	return r
+}
+
 // gone is what a change of a deleted record is answered with.
 func (s *recordsSuite) gone() error {
 	if s.atomic {
@@ -236,7 +244,7 @@ var createCases = []recordsCase{
 	{"a created record is found with every field", func(s *recordsSuite) {
 		r := s.draft()
 		r.Declared = upload.Declared{Size: 5_500_000, Type: "image/png", SHA256: suiteSHA}
-		r.FormExpires = s.clock.Now().Add(15 * time.Minute)
+		r.FormExpires, r.Filename = s.clock.Now().Add(15*time.Minute), "My.Cat.PNG"
 		s.create(r)
 		s.stands(r)
 	}},
@@ -280,7 +288,7 @@ var createCases = []recordsCase{
 	{"hostile text comes back as it was", func(s *recordsSuite) {
 		for _, text := range hostileTexts {
 			r := s.draft()
-			r.Name, r.Declared.Type = text, text
+			r.Name, r.Filename, r.Declared.Type = text, text, text
 			s.create(r)
 			s.stands(r)
 			failure := upload.Failure{At: s.clock.Now(), Message: text}
@@ -298,8 +306,32 @@ var createCases = []recordsCase{
 	{"a name of 255 bytes comes back as it was", func(s *recordsSuite) {
 		r := s.draft()
 		r.Name = string(slices.Repeat([]rune("é"), 125)) + "x"
+		r.Filename = string(slices.Repeat([]rune("É"), 125)) + "x.png"
 		s.create(r)
 		s.stands(r)
+	}},
+	{"what the person called the file stays through a life", func(s *recordsSuite) {
+		r := s.draft()
+		r.Filename = "My.Cat.PNG"
+		s.create(r)
+		for _, t := range []upload.Transition{upload.CountResend(0, s.clock.Now()), upload.Settle(s.rejecting()),
+			upload.Reopen()} {
+			changed, err := s.store.Update(s.ctx, r.Ref(), t)
+			s.must(err, "%s %s", t.Name, r.Ref())
+			if changed.Filename != r.Filename {
+				s.Errorf("after %s it is %q", t.Name, changed.Filename)
+			}
+		}
+		v := s.storing()
+		v.Round = s.find(r.Ref()).Round()
+		s.settle(r.Ref(), v)
+		page, err := s.store.List(s.ctx, upload.Query{Journal: suiteJournal, Entry: suiteEntry, Kind: suiteKind,
+			Status: upload.Stored, Limit: 10})
+		s.must(err, "list")
+		if got := s.find(r.Ref()); got.Filename != r.Filename || len(page.Records) != 1 ||
+			page.Records[0].Filename != r.Filename {
+			s.Errorf("stored it is %q, and listed %+v", got.Filename, page.Records)
+		}
 	}},
 	{"a caller's copy is not the store's", func(s *recordsSuite) {
 		r := s.rejected()

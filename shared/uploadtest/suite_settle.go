@@ -41,8 +41,8 @@ var settleCases = []recordsCase{
 		v := s.storing()
 		v.Extension, v.ContentType = "gif", "image/gif"
 		want := v.Apply(r)
-		if want.Extension != "gif" {
-			s.Fatalf("the verdict makes of it a .%s", want.Extension)
+		if want.Extension != "gif" || want.Filename != r.FullName() || want.DisplayName() != r.Name+".gif" {
+			s.Fatalf("the verdict makes of it a .%s, which was called %q", want.Extension, want.Filename)
 		}
 		s.same(s.settle(r.Ref(), v), want)
 		s.stands(want)

@@ -5,6 +5,7 @@ package bootstraptest
 import (
 	"bytes"
 	"context"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -29,7 +30,34 @@ const (
 type Function struct {
 	lambda.Handler
 	*bootstrap.Dependencies
-	Stdout, Stderr bytes.Buffer
+	Stdout, Stderr Output
+}
+
+// Output is what a function has written. It may be read while the function writes.
+type Output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (o *Output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+// Reset forgets what was written.
+func (o *Output) Reset() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Reset()
+}
+
+// String is what was written.
+func (o *Output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 // Env is what every function needs of its environment, without its records' store.

@@ -15,7 +15,7 @@ type Server struct{ http *httpserver.Server }
 // Open serves the demo application on listen, "127.0.0.1:0" for any free port. ctx bounds the opening alone; the server
 // runs until Close.
 func Open(ctx context.Context, listen string) (*Server, error) {
-	s, err := httpserver.Listen(ctx, listen, 5*time.Second, 5*time.Second, slog.New(slog.DiscardHandler))
+	s, err := httpserver.Listen(ctx, listen, nil, 5*time.Second, 5*time.Second, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, fmt.Errorf("open the demo application: %w", err)
 	}

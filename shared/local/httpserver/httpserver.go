@@ -11,12 +11,15 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"hatchery/shared/stdlog"
 )
 
 // Server is an address that is listened on. Serve or Start is called once, Close also while it serves.
 type Server struct {
 	listener    net.Listener
 	http        *http.Server
+	hosts       Hosts
 	log         *slog.Logger
 	served      chan error // of Start; nil without
 	endRequests context.CancelFunc
@@ -27,22 +30,25 @@ type Server struct {
 }
 
 // Listen takes the TCP address, "127.0.0.1:0" for any free port. The error names the address; it is a
-// syscall.EADDRINUSE when that is taken. Reading a request may take the time read, and writing its answer the time
-// write; 0 is without a bound. log receives, at level debug, what net/http has to say about connections.
-func Listen(ctx context.Context, address string, read, write time.Duration, log *slog.Logger) (*Server, error) {
+// syscall.EADDRINUSE when that is taken. The server answers to that address and to the hosts. Reading a request may
+// take the time read, and writing its answer the time write; 0 is without a bound. log learns, at level debug, that
+// net/http had something to say.
+func Listen(ctx context.Context, address string, hosts Hosts, read, write time.Duration, log *slog.Logger) (
+	*Server, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
-	s := &Server{listener: listener, log: log, endRequests: endRequests, unused: map[net.Conn]bool{}}
+	s := &Server{listener: listener, hosts: append(Hosts{address}, hosts...), log: log, endRequests: endRequests,
+		unused: map[net.Conn]bool{}}
 	s.http = &http.Server{
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       read,
 		WriteTimeout:      write,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog:          stdlog.Logger(func(sentence string) { log.Debug(sentence) }),
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ConnState:         s.noteConn,
 	}
@@ -69,7 +75,7 @@ func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
 
 // Serve answers with the handler until Close, and then returns nil. An error is why it cannot go on.
 func (s *Server) Serve(handler http.Handler) error {
-	s.http.Handler = handler
+	s.http.Handler = s.hosts.guard(handler)
 	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}

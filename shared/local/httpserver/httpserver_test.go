@@ -18,7 +18,7 @@ var quiet = slog.New(slog.DiscardHandler)
 
 func listen(t *testing.T) *httpserver.Server {
 	t.Helper()
-	s, err := httpserver.Listen(t.Context(), "127.0.0.1:0", time.Minute, time.Minute, quiet)
+	s, err := httpserver.Listen(t.Context(), "127.0.0.1:0", nil, time.Minute, time.Minute, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestCloseGivesBackAnAddressThatWasNeverServed(t *testing.T) {
 	if err := s.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	again, err := httpserver.Listen(t.Context(), strings.TrimPrefix(s.URL(), "http://"), time.Minute, time.Minute, quiet)
+	again, err := httpserver.Listen(t.Context(), strings.TrimPrefix(s.URL(), "http://"), nil, time.Minute, time.Minute, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestCloseGivesBackAnAddressThatWasNeverServed(t *testing.T) {
 func TestATakenAddressIsNamed(t *testing.T) {
 	s := listen(t)
 	taken := strings.TrimPrefix(s.URL(), "http://")
-	_, err := httpserver.Listen(t.Context(), taken, time.Minute, time.Minute, quiet)
+	_, err := httpserver.Listen(t.Context(), taken, nil, time.Minute, time.Minute, quiet)
 	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "listen on "+taken) {
 		t.Errorf("listening twice gives %v", err)
 	}
@@ -174,7 +174,7 @@ func TestAHeaderBeyondTheBoundIsRefused(t *testing.T) {
 }
 
 func TestARequestThatIsNeverSentIsGivenUp(t *testing.T) {
-	s, err := httpserver.Listen(t.Context(), "127.0.0.1:0", 50*time.Millisecond, 50*time.Millisecond, quiet)
+	s, err := httpserver.Listen(t.Context(), "127.0.0.1:0", nil, 50*time.Millisecond, 50*time.Millisecond, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func (s *Server) replay(file io.Reader) (whole int64, err error) {
 		}
 		var c change
 		if err := json.Unmarshal(line, &c); err != nil {
-			return whole, fmt.Errorf("at byte %d: %w", whole, err)
+			return whole, fmt.Errorf("the line at byte %d is damaged", whole)
 		}
 		s.apply(c)
 		whole += int64(len(line))
@@ -90,17 +90,30 @@ func (s *Server) apply(c change) {
 	}
 }
 
+// write adds a change to the journal, or nothing: the rest of a line would damage the next one.
+func (s *Server) write(c change) error {
+	line, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	end, err := s.journal.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return err
+	}
+	if _, err = s.journal.Write(append(line, '\n')); err == nil {
+		err = s.journal.Sync()
+	}
+	if err != nil {
+		_, back := s.journal.Seek(end, io.SeekStart)
+		return errors.Join(err, back, s.journal.Truncate(end))
+	}
+	return nil
+}
+
 // save writes a change and makes it, and gives the answer. The lock is held.
 func (s *Server) save(c change, answer any) *reply {
 	if s.journal != nil {
-		line, err := json.Marshal(c)
-		if err == nil {
-			_, err = s.journal.Write(append(line, '\n'))
-		}
-		if err == nil {
-			err = s.journal.Sync()
-		}
-		if err != nil { // the disk is full, for instance
+		if err := s.write(c); err != nil { // the disk is full, for instance
 			s.options.Log.Error("a change could not be kept", "error", err)
 			return serverError
 		}

@@ -47,6 +47,8 @@ type Options struct {
 	Path string
 	// Listen is the TCP address, "127.0.0.1:0" for any free port. Required.
 	Listen string
+	// Hosts are further hosts by which it is called.
+	Hosts httpserver.Hosts
 	// Application is the id of the application that exists from the start; "" for none.
 	Application string
 	// Tokens are UUIDs and what they may do.
@@ -133,7 +135,7 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 	err := s.openJournal()
 	if err == nil {
 		// An answer may take any time: a silent request lasts as long as its caller.
-		s.http, err = httpserver.Listen(ctx, o.Listen, time.Minute, 0, o.Log)
+		s.http, err = httpserver.Listen(ctx, o.Listen, o.Hosts, time.Minute, 0, o.Log)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open Bugout's stand-in: %w", err), s.closeJournal())

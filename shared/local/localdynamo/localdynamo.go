@@ -46,6 +46,8 @@ const (
 type Options struct {
 	// Listen is the TCP address, "127.0.0.1:0" for any free port. Required.
 	Listen string
+	// Hosts are further hosts by which it is called.
+	Hosts httpserver.Hosts
 	// Region, AccessKey and SecretKey are what requests must be signed with. Required.
 	Region, AccessKey, SecretKey string
 	// Log receives what the server cannot tell a caller; nil drops it.
@@ -73,7 +75,7 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	endpoint, err := httpserver.Listen(ctx, options.Listen, requestTimeout, requestTimeout, log)
+	endpoint, err := httpserver.Listen(ctx, options.Listen, options.Hosts, requestTimeout, requestTimeout, log)
 	if err != nil {
 		return nil, fmt.Errorf("open the tables: %w", err)
 	}

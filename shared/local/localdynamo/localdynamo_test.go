@@ -231,7 +231,7 @@ func TestAnonymousBodyIsNotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n")
+	_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000\r\n\r\n")
 	if err := errors.Join(err, conn.SetReadDeadline(time.Now().Add(5*time.Second))); err != nil {
 		t.Fatal(err)
 	}

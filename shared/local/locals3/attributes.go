@@ -2,6 +2,7 @@ package locals3
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -28,6 +29,9 @@ type attributes struct {
 }
 
 var _ meta.MetadataStorer = (*attributes)(nil)
+
+// errDamaged says that a sidecar file is not what was written. What it holds is not shown.
+var errDamaged = errors.New("the file is damaged")
 
 // noted is the content of a sidecar file.
 type noted map[string][]byte
@@ -87,15 +91,15 @@ func (a *attributes) drop(files ...string) {
 	}
 }
 
-// of gives the attributes in a file; none when it cannot be read.
-func (a *attributes) of(file string) noted {
+// of gives the attributes in a file, none when it is not there or damaged.
+func (a *attributes) of(file string) (noted, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	content, err := a.read(file)
-	if err != nil {
-		return nil
+	if errors.Is(err, errDamaged) {
+		return nil, nil
 	}
-	return content
+	return content, err
 }
 
 // all gives the attributes as they are to be seen now: a new version has nothing from the one before it, neither its
@@ -131,7 +135,7 @@ func (a *attributes) read(file string) (noted, error) {
 	}
 	var content noted
 	if err := json.Unmarshal(text, &content); err != nil {
-		return nil, fmt.Errorf("read attributes %s: %w", file, err)
+		return nil, fmt.Errorf("read attributes %s: %w", file, errDamaged)
 	}
 	a.remember(file, content, nil)
 	return content, nil

@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -36,7 +37,9 @@ type guarded struct {
 	locks      keyLocks
 	folders    folders
 	undo       *undoLog
-	stuck      atomic.Pointer[error] // why a change could not be undone; nothing is changed any more
+	mu         sync.Mutex
+	failed     []*change    // changes that failed and could not be rolled back yet; see putBack
+	unsettled  atomic.Int64 // how many they are
 	// arrived is told of each new version, after the locks are released and before the client has its answer.
 	arrived func(ctx context.Context, how string, o object)
 }
@@ -63,19 +66,21 @@ func (g *guarded) head(bucket, key string) (object, error) {
 	if err != nil {
 		return object{}, fmt.Errorf("look at object %q: %w", key, err)
 	}
-	return object{
-		bucket: bucket, key: key, size: info.Size(),
-		etag:    strings.Trim(g.attribute(bucket, key, etagAttribute), `"`),
-		version: g.attribute(bucket, key, versionAttribute),
-	}, nil
+	etag, err := g.attribute(bucket, key, etagAttribute)
+	if err != nil {
+		return object{}, err
+	}
+	version, err := g.attribute(bucket, key, versionAttribute)
+	return object{bucket: bucket, key: key, size: info.Size(), etag: strings.Trim(etag, `"`), version: version}, err
 }
 
-func (g *guarded) attribute(bucket, key, name string) string {
+// attribute is "" where there is none, or only a damaged file.
+func (g *guarded) attribute(bucket, key, name string) (string, error) {
 	value, err := g.attributes.RetrieveAttribute(nil, bucket, key, name)
-	if err != nil {
-		return ""
+	if errors.Is(err, meta.ErrNoSuchKey) || errors.Is(err, errDamaged) {
+		return "", nil
 	}
-	return string(value)
+	return string(value), err
 }
 
 // condition checks the headers If-Match and If-None-Match of a write. A key whose current version is a delete marker
@@ -91,9 +96,16 @@ func (g *guarded) condition(bucket, key string, match, noneMatch *string) error 
 	exists := err == nil && !info.IsDir()
 	if exists {
 		_, err := g.attributes.RetrieveAttribute(nil, bucket, key, markerAttribute)
-		exists = errors.Is(err, meta.ErrNoSuchKey)
+		exists = errors.Is(err, meta.ErrNoSuchKey) || errors.Is(err, errDamaged)
+		if err != nil && !exists {
+			return err
+		}
 	}
-	return backend.EvaluateObjectPutPreconditions(g.attribute(bucket, key, etagAttribute), match, noneMatch, exists)
+	etag, err := g.attribute(bucket, key, etagAttribute)
+	if err != nil {
+		return err
+	}
+	return backend.EvaluateObjectPutPreconditions(etag, match, noneMatch, exists)
 }
 
 // PutObject stores the bytes of a PUT or of a signed form. The key is not locked while the bytes come in: a slow

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
+
+	"github.com/versity/versitygw/s3err"
 )
 
 // errNoVersion says that there is no such version to delete.
@@ -24,15 +27,26 @@ type change struct {
 // begin locks a key, and the keys it reads from, and saves what a new version or a delete marker touches: the current
 // version, and the place where it is put aside.
 func (g *guarded) begin(bucket, key string, reads ...string) (*change, error) {
-	c := g.lock(bucket, key, reads...)
+	c, err := g.lock(bucket, key, reads...)
+	if err != nil {
+		return nil, err
+	}
 	return c.save(c.current)
 }
 
 // beginDelete is begin for the deletion of a version. It gives errNoVersion when the version is not there.
 func (g *guarded) beginDelete(bucket, key, version string) (*change, error) {
-	c, l := g.lock(bucket, key), g.layout
+	c, err := g.lock(bucket, key)
+	if err != nil {
+		return nil, err
+	}
+	l := g.layout
 	if version == c.current {
-		if c.successor = l.newestVersion(bucket, key); c.successor != "" {
+		if c.successor, err = l.newestVersion(bucket, key); err != nil {
+			c.release()
+			return nil, fmt.Errorf("look for earlier versions of %q: %w", key, err)
+		}
+		if c.successor != "" {
 			return c.save(c.successor)
 		}
 		return c.saved(g.undo.begin(nil, []string{l.object(bucket, key), l.objectMeta(bucket, key)}))
@@ -44,9 +58,45 @@ func (g *guarded) beginDelete(bucket, key, version string) (*change, error) {
 	return c.saved(g.undo.begin(nil, []string{l.version(bucket, key, version), l.versionMeta(bucket, key, version)}))
 }
 
-func (g *guarded) lock(bucket, key string, reads ...string) *change {
-	release := g.locks.own(lockName(bucket, key), reads...)
-	return &change{g: g, bucket: bucket, key: key, current: g.attribute(bucket, key, versionAttribute), release: release}
+// lock waits for the key, and first puts back what earlier changes could not: nothing may come after them.
+func (g *guarded) lock(bucket, key string, reads ...string) (*change, error) {
+	for {
+		if err := g.putBack(); err != nil {
+			return nil, err
+		}
+		release := g.locks.own(lockName(bucket, key), reads...)
+		if g.unsettled.Load() > 0 { // since then, and perhaps of this key
+			release()
+			continue
+		}
+		current, err := g.attribute(bucket, key, versionAttribute)
+		if err != nil {
+			release()
+			return nil, err
+		}
+		return &change{g: g, bucket: bucket, key: key, current: current, release: release}, nil
+	}
+}
+
+// putBack rolls back the changes that could not be when they failed: no file could be opened, or the disk was full.
+func (g *guarded) putBack() error {
+	if g.unsettled.Load() == 0 {
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for len(g.failed) > 0 {
+		c := g.failed[0]
+		release := g.locks.own(lockName(c.bucket, c.key))
+		err := c.rollback()
+		release()
+		if err != nil {
+			return asFull(fmt.Errorf("nothing can be changed before an earlier change is undone: %w", err))
+		}
+		g.failed = g.failed[1:]
+		g.unsettled.Add(-1)
+	}
+	return nil
 }
 
 // save saves the current version and, if it is named, an earlier one.
@@ -65,14 +115,10 @@ func (c *change) save(earlier string) (*change, error) {
 func (c *change) saved(e entry, err error) (*change, error) {
 	if err != nil {
 		c.release()
-		return nil, err
+		return nil, asFull(err)
 	}
 	c.entry = e
 	c.g.attributes.stage(c.staged...)
-	if stuck := c.g.stuck.Load(); stuck != nil {
-		c.close()
-		return nil, fmt.Errorf("nothing is changed any more until the next start: %w", *stuck)
-	}
 	return c, nil
 }
 
@@ -82,19 +128,31 @@ func (c *change) close() {
 		return
 	}
 	c.ended = true
-	defer c.release()
-	if err := c.g.undo.rollback(c.entry); err != nil {
-		// The log still has the entry, so the next start would undo whatever came after it: nothing may.
-		c.g.stuck.Store(&err)
+	// Counted before the lock goes, so that whoever gets it next sees it. (It is not held while waiting for g.mu: putBack
+	// takes the two in the other order.)
+	err := c.rollback()
+	if err != nil {
+		c.g.unsettled.Add(1)
 	}
-	c.g.attributes.drop(append(c.staged, c.g.layout.objectMeta(c.bucket, c.key))...)
+	c.release()
+	if err != nil {
+		c.g.mu.Lock()
+		defer c.g.mu.Unlock()
+		c.g.failed = append(c.g.failed, c)
+	}
+}
+
+// rollback puts everything back. After an error it can be repeated, under the key's lock.
+func (c *change) rollback() error {
+	defer c.g.attributes.drop(append(c.staged, c.g.layout.objectMeta(c.bucket, c.key))...)
+	return c.g.undo.rollback(c.entry)
 }
 
 // finish writes the attributes, makes the change stand, unlocks the key, and says what it is now.
 func (c *change) finish() (object, error) {
 	for _, file := range c.staged {
 		if err := c.g.attributes.publish(file); err != nil {
-			return object{}, err
+			return object{}, asFull(err)
 		}
 	}
 	o, err := c.g.head(c.bucket, c.key)
@@ -102,11 +160,19 @@ func (c *change) finish() (object, error) {
 		return object{}, err
 	}
 	if err := c.g.undo.commit(c.entry); err != nil {
-		return object{}, err
+		return object{}, asFull(err)
 	}
 	c.ended = true
 	c.release()
 	return o, nil
+}
+
+// asFull is versitygw's own error where the disk is full.
+func asFull(err error) error {
+	if errors.Is(err, syscall.ENOSPC) {
+		return s3err.GetAPIError(s3err.ErrNoSpaceLeftOnDevice)
+	}
+	return err
 }
 
 // apply makes a change of a key, and says what the key is then.
@@ -123,10 +189,13 @@ func (g *guarded) apply(bucket, key string, do func() error, reads ...string) (o
 }
 
 // newestVersion is the id of the newest earlier version of a key, or "". Ids sort by age.
-func (l layout) newestVersion(bucket, key string) string {
+func (l layout) newestVersion(bucket, key string) (string, error) {
 	entries, err := os.ReadDir(l.versionFolder(bucket, key))
-	if err != nil || len(entries) == 0 {
-		return ""
+	if err != nil && !isAbsent(err) {
+		return "", err
 	}
-	return entries[len(entries)-1].Name()
+	if len(entries) == 0 {
+		return "", nil
+	}
+	return entries[len(entries)-1].Name(), nil
 }

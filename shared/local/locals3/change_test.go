@@ -1,6 +1,7 @@
 package locals3
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,8 +55,8 @@ func TestAChangeThatIsNotFinishedIsPutBackAtOnce(t *testing.T) {
 	if body, err := os.ReadFile(g.layout.object("b", "k")); err != nil || string(body) != "old" {
 		t.Errorf("the object reads %q, %v", body, err)
 	}
-	if etag := g.attribute("b", "k", etagAttribute); etag != "old" {
-		t.Errorf("its ETag is %q", etag)
+	if etag, err := g.attribute("b", "k", etagAttribute); etag != "old" || err != nil {
+		t.Errorf("its ETag is %q, %v", etag, err)
 	}
 	if unfinished, err := readLog(filepath.Join(g.layout.undo, logName)); err != nil || len(unfinished) != 0 {
 		t.Errorf("left in the log: %v, %v", unfinished, err)
@@ -66,21 +67,56 @@ func TestAChangeThatIsNotFinishedIsPutBackAtOnce(t *testing.T) {
 	c.close()
 }
 
-func TestNothingIsChangedAfterAChangeThatCouldNotBePutBack(t *testing.T) {
+func TestNothingIsChangedUntilAChangeIsPutBackThatCouldNotBe(t *testing.T) {
 	g := shelf(t)
 	c, err := g.begin("b", "k")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := g.undo.close(); err != nil { // as when the disk fails
+	if err := writeWhole(g.layout.object("b", "k"), []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.undo.close(); err != nil { // as when the disk is full
 		t.Fatal(err)
 	}
 	c.close()
+	for _, key := range []string{"k", "another"} {
+		if _, err := g.begin("b", key); err == nil || !strings.Contains(err.Error(), "before an earlier change is undone") {
+			t.Errorf("a change of %q: %v, want it refused", key, err)
+		}
+	}
+	// There is room again.
 	if g.undo.file, err = os.OpenFile(filepath.Join(g.layout.undo, logName), os.O_WRONLY|os.O_APPEND, 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := g.begin("b", "another"); err == nil || !strings.Contains(err.Error(), "until the next start") {
-		t.Errorf("another change: %v, want it refused", err)
+	other, err := g.begin("b", "another")
+	if err != nil {
+		t.Fatalf("a change, when the earlier one can be undone: %v", err)
+	}
+	other.close()
+	if body, err := os.ReadFile(g.layout.object("b", "k")); err != nil || string(body) != "old" {
+		t.Errorf("the object reads %q, %v", body, err)
+	}
+	if unfinished, err := readLog(filepath.Join(g.layout.undo, logName)); err != nil || len(unfinished) != 0 {
+		t.Errorf("left in the log: %v, %v", unfinished, err)
+	}
+	if n := g.undo.active; n != 0 {
+		t.Errorf("%d changes are counted as under way", n)
+	}
+}
+
+func TestWhatCannotBeReadIsNotTakenForAbsent(t *testing.T) {
+	g := shelf(t)
+	sidecar := g.layout.objectMeta("b", "k")
+	g.attributes.drop(sidecar)
+	if err := errors.Join(os.Remove(sidecar), os.Mkdir(sidecar, 0o700)); err != nil { // a read fails as without descriptors
+		t.Fatal(err)
+	}
+	if _, err := g.begin("b", "k"); err == nil {
+		t.Error("a change began without knowing the version that it replaces")
+	}
+	if err := g.condition("b", "k", nil, new("*")); err == nil || strings.Contains(err.Error(), "Precondition") {
+		t.Errorf("whether the key is free: %v, want the failure to read", err)
 	}
 }
 

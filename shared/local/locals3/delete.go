@@ -65,7 +65,11 @@ func (c *change) deleteVersion(version string) (marker bool, err error) {
 	if version == c.current {
 		file, sidecar = l.object(c.bucket, c.key), l.objectMeta(c.bucket, c.key)
 	}
-	_, marker = known.of(sidecar)[markerAttribute]
+	noticed, err := known.of(sidecar)
+	if err != nil {
+		return false, fmt.Errorf("look at version %s of %q: %w", version, c.key, err)
+	}
+	_, marker = noticed[markerAttribute]
 	if c.successor == "" {
 		err = errors.Join(removeIfPresent(file), removeIfPresent(sidecar))
 	} else {

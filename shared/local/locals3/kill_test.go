@@ -33,6 +33,9 @@ import (
 // childEnv names the folder that the test binary is to serve, as a child.
 const childEnv = "LOCALS3_TEST_CHILD"
 
+// filesEnv is how many files the child may have open; without it, as many as it can.
+const filesEnv = "LOCALS3_TEST_FILES"
+
 var (
 	kills    = flag.Int("kills", 10, "how often the server is killed under load")
 	killSeed = flag.Int64("killseed", time.Now().UnixNano(), "the seed of the load and of the moments of the kills")
@@ -42,6 +45,10 @@ var (
 func child(dir string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if err := limitFiles(os.Getenv(filesEnv)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	o := options(dir)
 	o.Created = func(context.Context, arrival.Created) error { return nil }
 	s, err := locals3.Open(ctx, o)
@@ -61,10 +68,10 @@ type serving struct {
 	url    string
 }
 
-func startChild(t testing.TB, dir string) *serving {
+func startChild(t testing.TB, dir string, env ...string) *serving {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childEnv+"="+dir)
+	cmd.Env = append(append(os.Environ(), childEnv+"="+dir), env...)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

@@ -84,7 +84,7 @@ var ownMarker = marker{Format: 1, Metadata: "sidecar"}
 
 // prepare makes the folders, or checks that the folders that are there can be read.
 func (l layout) prepare() error {
-	if err := os.MkdirAll(l.dir, 0o755); err != nil {
+	if err := os.MkdirAll(l.dir, 0o700); err != nil {
 		return fmt.Errorf("make the S3 folder %s: %w", l.dir, err)
 	}
 	if err := l.checkMarker(); err != nil {
@@ -120,7 +120,8 @@ func (l layout) checkMarker() error {
 	}
 	var m marker
 	if err := json.Unmarshal(text, &m); err != nil || m != ownMarker {
-		return fmt.Errorf("%w: %s is %.200q, want %+v", ErrForeignFolder, filepath.Join(l.dir, markerName), text, ownMarker)
+		return fmt.Errorf("%w: %s is not of format %d with attributes in a %s", ErrForeignFolder,
+			filepath.Join(l.dir, markerName), ownMarker.Format, ownMarker.Metadata)
 	}
 	return nil
 }

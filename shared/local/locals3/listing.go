@@ -187,7 +187,11 @@ func (l *lister) versions(key string) ([]listed, error) {
 		return nil, err // without an error: removed meanwhile, or a folder that nobody stored
 	}
 	current.latest = true
-	if id := l.g.attribute(l.bucket, key, versionAttribute); id != "" {
+	id, err := l.g.attribute(l.bucket, key, versionAttribute)
+	if err != nil {
+		return nil, err
+	}
+	if id != "" {
 		current.id = id
 	}
 	all := []listed{*current}
@@ -222,7 +226,10 @@ func (l *lister) describe(key, id, file, sidecar string) (*listed, error) {
 	if err != nil {
 		return nil, err
 	}
-	content := l.g.attributes.of(sidecar)
+	content, err := l.g.attributes.of(sidecar)
+	if err != nil {
+		return nil, err
+	}
 	etag, stored := content[etagAttribute]
 	if info.IsDir() && !stored {
 		return nil, nil

@@ -165,7 +165,7 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
-func clientFor(url, secret string) *s3.Client {
+func clientFor(url, secret string, more ...func(*s3.Options)) *s3.Client {
 	return s3.NewFromConfig(aws.Config{
 		Region:                     region,
 		BaseEndpoint:               &url,
@@ -173,7 +173,7 @@ func clientFor(url, secret string) *s3.Client {
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
 		RetryMaxAttempts:           1,
 		HTTPClient:                 &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute},
-	}, func(o *s3.Options) { o.UsePathStyle = true })
+	}, append(more, func(o *s3.Options) { o.UsePathStyle = true })...)
 }
 
 func put(t testing.TB, key, body string, more ...func(*s3.PutObjectInput)) *s3.PutObjectOutput {

@@ -37,7 +37,7 @@ func (s *Server) noteRequest(c fiber.Ctx) error {
 	c.RequestCtx().SetUserValue(requestKey{}, facts)
 	err := c.Next()
 	if err != nil || c.Response().StatusCode() >= fiber.StatusBadRequest {
-		drain(c)
+		drain(c.RequestCtx())
 		asS3Says(c.Response())
 	}
 	if c.Method() == fiber.MethodOptions && c.Response().StatusCode() == fiber.StatusForbidden {
@@ -80,15 +80,15 @@ const (
 // drain reads on for a bounded while after a refusal: many clients send all they have before they look for an answer,
 // and would see a reset connection instead of the reason. versitygw drains too, but too little for a form that is too
 // large.
-func drain(c fiber.Ctx) {
-	body, length := c.Request().BodyStream(), c.Request().Header.ContentLength()
+func drain(c *fasthttp.RequestCtx) {
+	body, length := c.Request.BodyStream(), c.Request.Header.ContentLength()
 	if body == nil || length <= 0 || length > drainBytes {
 		return
 	}
-	conn := c.RequestCtx().Conn()
+	conn := c.Conn()
 	_ = conn.SetReadDeadline(time.Now().Add(drainTime))
 	if _, err := io.Copy(io.Discard, body); err != nil {
-		c.Response().Header.SetConnectionClose()
+		c.Response.Header.SetConnectionClose()
 	}
 	_ = conn.SetReadDeadline(time.Time{})
 }

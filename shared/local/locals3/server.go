@@ -19,12 +19,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/gofiber/fiber/v3"
+	"github.com/valyala/fasthttp"
 	"github.com/versity/versitygw/auth"
 	"github.com/versity/versitygw/backend/posix"
 	"github.com/versity/versitygw/s3api"
 	"github.com/versity/versitygw/s3api/middlewares"
 
 	"hatchery/shared/arrival"
+	"hatchery/shared/local/httpserver"
 )
 
 var (
@@ -45,6 +47,8 @@ type Options struct {
 	Dir string
 	// Listen is the address to serve on, "127.0.0.1:9000". Port 0 takes a free one, see URL.
 	Listen string
+	// Hosts are further hosts by which it is called.
+	Hosts httpserver.Hosts
 	// Region is the bucket's region; requests must be signed for it.
 	Region string
 	// AccessKey and SecretKey are the one pair of credentials that is accepted.
@@ -75,6 +79,7 @@ type Server struct {
 	// (HTTP clients open them in advance) would keep it waiting in vain.
 	requests  sync.RWMutex
 	api       *s3api.S3ApiServer
+	hosts     httpserver.Hosts
 	served    chan error // the end of serving
 	ctx       context.Context
 	cancel    context.CancelFunc
@@ -260,27 +265,42 @@ func corsRules(origins []string) ([]byte, error) {
 	return text, nil
 }
 
-// serve binds the address and returns once requests are answered.
+// serve binds the address and answers requests.
 func (s *Server) serve(ctx context.Context) error {
-	address, err := freeAddress(ctx, s.opts.Listen)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.opts.Listen)
 	if err != nil {
-		return err
+		return fmt.Errorf("listen on %s: %w", s.opts.Listen, err)
 	}
+	web, err := s.webServer(ctx)
+	if err != nil {
+		return errors.Join(fmt.Errorf("start the embedded S3 server: %w", err), listener.Close())
+	}
+	s.hosts = append(httpserver.Hosts{s.opts.Listen}, s.opts.Hosts...)
+	web.Handler = s.guard(web.Handler)
+	web.IdleTimeout = idleTime
+	// The web server parses forms before any handler sees them, the whole file in memory, unless this is set.
+	web.DisablePreParseMultipartForm = true
+	s.url = "http://" + listener.Addr().String()
+	go func() { s.served <- web.Serve(patientListener{listener, s.opts.Log}) }()
+	return nil
+}
+
+// idleTime is how long a connection may be kept on which nothing is asked.
+const idleTime = 2 * time.Minute
+
+// webServer is versitygw's own. There is no option for its settings, and none for a listener: it is served for a moment
+// on another address, until a first request has shown it.
+func (s *Server) webServer(ctx context.Context) (*fasthttp.Server, error) {
 	listening := make(chan struct{})
-	primed := make(chan struct{})
-	var prime sync.Once
+	shown := make(chan *fasthttp.Server, 1)
+	var show sync.Once
 	root := middlewares.RootUserConfig{Access: s.opts.AccessKey, Secret: s.opts.SecretKey}
 	account := auth.Account{Access: root.Access, Secret: root.Secret, Role: auth.RoleAdmin}
-	s.api, err = s3api.New(s.store, root, s.opts.Region, auth.NewIAMServiceSingle(account), nil, nil, nil, nil,
+	api, err := s3api.New(s.store, root, s.opts.Region, auth.NewIAMServiceSingle(account), nil, nil, nil, nil,
 		s3api.WithQuiet(), s3api.WithKeepAlive(), s3api.WithConcurrencyLimiter(4096, 4096), s3api.WithMpMaxParts(10000),
 		s3api.WithOnListen(func() { close(listening) }),
 		s3api.WithMiddleware("/", func(c fiber.Ctx) error {
-			// The web server parses forms before any handler sees them, the whole file in memory, unless this is
-			// set; it looks at the field for each request, and there is no option that would set it sooner.
-			prime.Do(func() {
-				c.App().Server().DisablePreParseMultipartForm = true
-				close(primed)
-			})
+			show.Do(func() { shown <- c.App().Server() })
 			if !s.requests.TryRLock() {
 				c.Response().Header.SetConnectionClose()
 				return c.SendStatus(fiber.StatusServiceUnavailable)
@@ -289,28 +309,39 @@ func (s *Server) serve(ctx context.Context) error {
 			return s.noteRequest(c)
 		}))
 	if err != nil {
-		return fmt.Errorf("start the embedded S3 server: %w", err)
+		return nil, err
 	}
-	go func() { s.served <- s.api.ServeMultiPort([]string{address}) }()
+	s.api = api
+	address, err := freeAddress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	served := make(chan error, 1)
+	go func() { served <- api.ServeMultiPort([]string{address}) }()
 	select {
 	case <-listening:
-	case err := <-s.served:
-		return fmt.Errorf("listen on %s: %w", address, err)
+	case err := <-served:
+		return nil, err
 	case <-ctx.Done():
-		return fmt.Errorf("listen on %s: %w", address, ctx.Err())
+		return nil, ctx.Err()
 	}
-	s.url = "http://" + address
-	// The request that primes the web server, before anyone else knows the address.
-	if err := s.prime(ctx, primed); err != nil {
-		return errors.Join(fmt.Errorf("start the embedded S3 server on %s: %w", address, err), s.api.ShutDown())
+	err = ask(ctx, "http://"+address+"/")
+	if err := errors.Join(err, api.ShutDown()); err != nil {
+		return nil, err
 	}
-	return nil
+	select {
+	case web := <-shown:
+		return web, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
-func (s *Server) prime(ctx context.Context, primed <-chan struct{}) error {
+// ask makes one request and ends its connection.
+func ask(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodHead, s.url+"/", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodHead, url, nil)
 	if err != nil {
 		return err
 	}
@@ -319,27 +350,47 @@ func (s *Server) prime(ctx context.Context, primed <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	if err := response.Body.Close(); err != nil { // the answer to a HEAD has no body
-		return err
-	}
-	select {
-	case <-primed:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return response.Body.Close() // the answer to a HEAD has no body
 }
 
-// freeAddress says that an address can be bound, and gives port 0 a number. versitygw binds it a moment later: it
-// takes an address only, and would not tell the port it got.
-func freeAddress(ctx context.Context, address string) (string, error) {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", address)
+// freeAddress gives an address on the loopback. versitygw binds it a moment later: it takes an address only, and would
+// not tell the port it got.
+func freeAddress(ctx context.Context) (string, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", fmt.Errorf("listen on %s: %w", address, err)
+		return "", err
 	}
-	defer listener.Close() //nolint:errcheck // nothing was written that could be lost
-	return listener.Addr().String(), nil
+	return listener.Addr().String(), listener.Close()
+}
+
+// patientListener outlasts a failure to accept a connection, as when no file descriptors are left: the web server would
+// never accept one again.
+type patientListener struct {
+	net.Listener
+	log *slog.Logger
+}
+
+// acceptAgain is how long to wait after a failure.
+const acceptAgain = 100 * time.Millisecond
+
+// Accept fails when the listener is closed.
+func (l patientListener) Accept() (net.Conn, error) {
+	for said := false; ; {
+		conn, err := l.Listener.Accept()
+		if err == nil {
+			// Until guard takes it away: the web server has no bound for the first request on a connection.
+			_ = conn.SetReadDeadline(time.Now().Add(idleTime))
+			return conn, nil
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return nil, err
+		}
+		if !said {
+			l.log.Error("the S3 server could not accept a connection and tries again", "error", err)
+			said = true
+		}
+		<-time.After(acceptAgain)
+	}
 }
 
 // URL is the endpoint for clients, which must use the path style: "http://127.0.0.1:9000".

@@ -80,20 +80,23 @@ func (u *undoLog) begin(touched, removed []string) (entry, error) {
 		return u.note(e)
 	}()
 	if err != nil {
-		return entry{}, errors.Join(fmt.Errorf("begin a change: %w", err), u.end(e))
+		u.end(e)
+		return entry{}, fmt.Errorf("begin a change: %w", err)
 	}
 	return e, nil
 }
 
-// commit ends a change: it stands from now on, also after a crash.
+// commit ends a change: it stands from now on, also after a crash. After an error it does not, and can be rolled back.
 func (u *undoLog) commit(e entry) error {
 	if err := u.note(entry{ID: e.ID, Done: true}); err != nil {
 		return fmt.Errorf("commit a change: %w", err)
 	}
-	return u.end(e)
+	u.end(e)
+	return nil
 }
 
-// rollback does what the next process would do: it puts everything back, or completes a removal.
+// rollback does what the next process would do: it puts everything back, or completes a removal. After an error it can
+// be repeated.
 func (u *undoLog) rollback(e entry) error {
 	if err := u.settle(e); err != nil {
 		return err
@@ -110,32 +113,28 @@ func (u *undoLog) note(e entry) error {
 	line := slices.Concat([]byte("\n"), text, []byte("\n"))
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if _, err := u.file.Write(line); err != nil {
+		// A full disk may have taken a part of it, which must not be read as the whole.
+		return errors.Join(err, u.file.Truncate(u.size))
+	}
 	u.size += int64(len(line))
-	_, err = u.file.Write(line)
-	return err
+	return nil
 }
 
-// end removes the links of a change and, now and then, the log.
-func (u *undoLog) end(e entry) error {
+// end removes the links of a change and, now and then, the log. What it cannot remove does no harm: links go at the
+// next start, and the log after a later change.
+func (u *undoLog) end(e entry) {
 	for i, s := range e.Paths {
-		if !s.Existed {
-			continue
-		}
-		if err := removeIfPresent(u.copyOf(e, i)); err != nil {
-			return fmt.Errorf("end a change: %w", err)
+		if s.Existed {
+			_ = os.Remove(u.copyOf(e, i))
 		}
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.active--
-	if u.active > 0 || u.size < maxLog {
-		return nil
+	if u.active == 0 && u.size >= maxLog && u.file.Truncate(0) == nil {
+		u.size = 0
 	}
-	if err := u.file.Truncate(0); err != nil {
-		return fmt.Errorf("begin the undo log anew: %w", err)
-	}
-	u.size = 0
-	return nil
 }
 
 func (u *undoLog) copyOf(e entry, i int) string {

@@ -12,6 +12,8 @@ import (
 
 	"modernc.org/sqlite" // also registers the "sqlite" driver
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"hatchery/shared/sqlitefile"
 )
 
 // schemaVersion goes up whenever schema changes. It is the file's user_version.
@@ -92,6 +94,9 @@ type connection struct {
 // without a schema gets this one, and a file of another version is refused rather than misread. The error is
 // ErrFileInUse when somebody else has the file. After an error nothing stays open.
 func openDatabase(ctx context.Context, path string, version int, schema string) (*database, error) {
+	if err := sqlitefile.Create(path); err != nil {
+		return nil, err
+	}
 	path = filepath.ToSlash(path)
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path // a Windows drive: SQLite wants file:/C:/…
@@ -115,7 +120,7 @@ func openDatabase(ctx context.Context, path string, version int, schema string) 
 		if errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_BUSY || e.Code()&0xff == sqlite3.SQLITE_LOCKED) {
 			err = fmt.Errorf("%w: %w", ErrFileInUse, err)
 		}
-		return nil, errors.Join(err, d.close())
+		return nil, errors.Join(sqlitefile.Explain(err), d.close())
 	}
 	return d, nil
 }
@@ -182,11 +187,11 @@ func (c *connection) with(query string, use func(*sql.Stmt) error) error {
 	if statement == nil {
 		var err error
 		if statement, err = c.PrepareContext(uninterrupted, query); err != nil {
-			return fmt.Errorf("prepare %q: %w", strings.Join(strings.Fields(query), " "), err)
+			return fmt.Errorf("prepare %q: %w", strings.Join(strings.Fields(query), " "), sqlitefile.Explain(err))
 		}
 		c.prepared[query] = statement
 	}
-	return use(statement)
+	return sqlitefile.Explain(use(statement))
 }
 
 func (c *connection) exec(query string, args ...any) (result sql.Result, err error) {

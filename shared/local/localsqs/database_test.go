@@ -215,7 +215,7 @@ func TestOpenSaysThatAFileIsNoDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := openDatabase(t.Context(), path, booksVersion, books); err == nil ||
-		!strings.Contains(err.Error(), "not a database") {
+		!strings.Contains(err.Error(), "no SQLite database") {
 		t.Errorf("open gives %v", err)
 	}
 }
@@ -232,7 +232,7 @@ func TestAFileWithoutItsTablesIsRefused(t *testing.T) {
 	}
 	for range 2 {
 		_, err := start(t.Context(), Options{Path: path, Region: "us-east-1"}, nowhere)
-		if err == nil || !strings.Contains(err.Error(), "no such table") {
+		if err == nil || !strings.Contains(err.Error(), "lacks its table") {
 			t.Errorf("open gives %v", err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"hatchery/shared/local/sigv4"
+	"hatchery/shared/sqlitefile"
 )
 
 const (
@@ -155,8 +156,11 @@ func (s *Server) describe(r *http.Request, err error) *apiError {
 	if r.Context().Err() == nil {
 		s.options.Log.Error("a queue request failed", "target", r.Header.Get("X-Amz-Target"), "error", err)
 	}
-	return &apiError{http.StatusInternalServerError, coralShapes + "InternalFailure", "InternalFailure",
-		"The queue's storage failed; the server's log says why."}
+	message := "The queue's storage failed; the server's log says why."
+	if errors.Is(err, sqlitefile.ErrDiskFull) {
+		message = "The disk of this queue's server is full: free some space and try again."
+	}
+	return &apiError{http.StatusInternalServerError, coralShapes + "InternalFailure", "InternalFailure", message}
 }
 
 // call checks, reads and runs one request. Nothing of the body is read before the header names a known key, a known

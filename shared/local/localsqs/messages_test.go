@@ -52,6 +52,38 @@ func TestReceiveCanChooseTheVisibilityTimeout(t *testing.T) {
 	s.one(url)
 }
 
+func TestOneReceiveGivesNoMessageTwice(t *testing.T) {
+	s := open(t)
+	dead := s.queue("dead")
+	url := s.queue("work", "RedrivePolicy", s.deadLetters("dead", 2), "VisibilityTimeout", "0")
+	receive := func() map[string]int {
+		t.Helper()
+		out, err := s.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: url, MaxNumberOfMessages: 10})
+		s.ok(err)
+		got := map[string]int{}
+		for _, m := range out.Messages {
+			got[*m.Body]++
+		}
+		return got
+	}
+	want := map[string]int{}
+	for _, body := range []string{"a", "b", "c", "d"} {
+		s.send(url, body)
+		want[body] = 1
+	}
+	for range 2 {
+		if got := receive(); !maps.Equal(got, want) {
+			t.Errorf("one receive without hiding gave %v, want %v", got, want)
+		}
+	}
+	// The first four go to the dead letters in between.
+	s.send(url, "e")
+	if got := receive(); !maps.Equal(got, map[string]int{"e": 1}) {
+		t.Errorf("beside messages that went to the dead letters: %v, want e once", got)
+	}
+	s.wantCounts(dead, "4 0 0")
+}
+
 func TestSystemAttributesTellTimesAndReceives(t *testing.T) {
 	s := open(t)
 	url := s.queue("work")

@@ -152,15 +152,18 @@ func (s *Server) take(q *queue, count int, visibility time.Duration) (found []*s
 		if err := q.expire(c, now); err != nil {
 			return err
 		}
-		for len(found) < count {
-			seen, err := q.visible(c, now, count-len(found))
+		taken := map[int64]bool{} // with a visibility of 0 they can be seen again at once
+		for more := true; more && len(found) < count; {
+			seen, err := q.visible(c, now, count)
 			if err != nil {
 				return err
 			}
-			if len(seen) == 0 {
-				break
-			}
+			more = false
 			for _, m := range seen {
+				if taken[m.row] || len(found) == count {
+					continue
+				}
+				taken[m.row], more = true, true
 				if dead != nil && m.receives >= limit {
 					_, err = c.exec(sqlBury, dead.id, q.arn, now, m.row)
 					buried++

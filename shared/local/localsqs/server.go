@@ -24,6 +24,8 @@ type Options struct {
 	Path string
 	// Listen is the TCP address, "127.0.0.1:0" for any free port. Required.
 	Listen string
+	// Hosts are further hosts by which it is called.
+	Hosts httpserver.Hosts
 	// Region, AccessKey and SecretKey are what requests must be signed with. Required.
 	Region, AccessKey, SecretKey string
 	// Now is the clock for visibility, delay, retention, long polls and signatures; nil is time.Now.
@@ -70,7 +72,8 @@ func Open(ctx context.Context, options Options) (*Server, error) {
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
-	server, err := httpserver.Listen(ctx, options.Listen, requestTimeout, requestTimeout, options.Log)
+	server, err := httpserver.Listen(ctx, options.Listen, options.Hosts, requestTimeout, requestTimeout,
+		options.Log)
 	if err != nil {
 		return nil, fmt.Errorf("open the queue: %w", err)
 	}

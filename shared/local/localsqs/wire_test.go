@@ -114,7 +114,7 @@ func TestSignatureIsChecked(t *testing.T) {
 		}}, "SignatureDoesNotMatch"},
 		{"another action", call{tamper: set("X-Amz-Target", "AmazonSQS.DeleteQueue")}, "SignatureDoesNotMatch"},
 		{"another path", call{tamper: func(r *http.Request) { r.URL.Path = "/other" }}, "SignatureDoesNotMatch"},
-		{"another host", call{tamper: func(r *http.Request) { r.Host = "evil.example" }}, "SignatureDoesNotMatch"},
+		{"another host", call{tamper: func(r *http.Request) { r.Host = "sqs.localhost" }}, "SignatureDoesNotMatch"},
 		{"another time", call{tamper: set("X-Amz-Date", s.clock.Now().Add(time.Second).UTC().Format("20060102T150405Z"))},
 			"SignatureDoesNotMatch"},
 		{"the time of another day", call{tamper: set("X-Amz-Date", "20260503T030201Z")}, "IncompleteSignature"},
@@ -260,12 +260,12 @@ func TestExplicitZerosAreNotDefaults(t *testing.T) {
 func TestQueueURLsAreOnTheHostThatTheCallerUsed(t *testing.T) {
 	s := open(t)
 	got := s.call(call{op: "CreateQueue", body: `{"QueueName":"work"}`,
-		prepare: func(r *http.Request) { r.Host = "host.example:9324" }})
-	if !strings.Contains(got.text, `"http://host.example:9324/000000000000/work"`) {
+		prepare: func(r *http.Request) { r.Host = "host.localhost:9324" }})
+	if !strings.Contains(got.text, `"http://host.localhost:9324/000000000000/work"`) {
 		t.Fatalf("answer %s", got.text)
 	}
 	_, err := s.PurgeQueue(t.Context(),
-		&sqs.PurgeQueueInput{QueueUrl: aws.String("http://host.example:9324/000000000000/work")})
+		&sqs.PurgeQueueInput{QueueUrl: aws.String("http://host.localhost:9324/000000000000/work")})
 	s.ok(err)
 }
 
@@ -275,7 +275,7 @@ func TestAnonymousBodyIsNotRead(t *testing.T) {
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.server.URL(), "http://"))
 	s.ok(err)
 	defer func() { s.ok(conn.Close()) }()
-	_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n")
+	_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000\r\n\r\n")
 	s.ok(err)
 	s.ok(conn.SetReadDeadline(time.Now().Add(5 * time.Second)))
 	answer := make([]byte, 12)

@@ -2,12 +2,14 @@ package s3objects_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -54,6 +56,20 @@ func TestTwoCreateOnlyWritesThatMeetAreTriedAgain(t *testing.T) {
 		if err := write(t.Context()); err != nil || asked.Load()-before != 2 {
 			t.Errorf("%s: %d requests, %v", name, asked.Load()-before, err)
 		}
+	}
+}
+
+func TestAFullDiskOfAStoreIsCalledThat(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusInsufficientStorage)
+		fmt.Fprint(w, "<Error><Code>InsufficientStorage</Code><Message>No space left on device.</Message></Error>")
+	}))
+	defer server.Close()
+	store := s3objects.New(s3.New(s3.Options{Region: region, BaseEndpoint: aws.String(server.URL), UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider("k", "s", "")}), bucket)
+	if err := store.Put(t.Context(), "quarantine/x", strings.NewReader("x"), 1); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("put: %v", err)
 	}
 }
 

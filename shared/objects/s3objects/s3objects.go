@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -161,7 +162,9 @@ func (s *Store) copyFrom(ctx context.Context, source string, p upload.Promotion)
 		MetadataDirective: types.MetadataDirectiveReplace,
 		Metadata:          metadataOf(p),
 		TaggingDirective:  types.TaggingDirectiveReplace,
-		ContentType:       &p.ContentType, ContentDisposition: &p.Disposition,
+		// Unless it is told not to, S3 copies annotations. Whoever wrote the source chose them.
+		AnnotationDirective: types.AnnotationDirectiveExclude,
+		ContentType:         &p.ContentType, ContentDisposition: &p.Disposition,
 		ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
 	}, retryConflicts)
 	if err != nil {
@@ -288,6 +291,8 @@ func translateError(err error, what string) error {
 		status == http.StatusBadRequest && code == "InvalidArgument" &&
 			strings.Contains(strings.ToLower(err.Error()), "version id"):
 		return fmt.Errorf("s3 %s: %w", what, upload.ErrGone)
+	case status == http.StatusInsufficientStorage: // of a server with a disk of its own
+		return fmt.Errorf("s3 %s: %w", what, syscall.ENOSPC)
 	}
 	return fmt.Errorf("s3 %s: %w", what, err)
 }

@@ -31,6 +31,7 @@ const (
 	keySize            = "size"
 	keyContentType     = "content_type"
 	keySHA256          = "sha256"
+	keyFilename        = "filename"
 	keyReasonCode      = "reason_code"
 	keyReasonMessage   = "reason_message"
 	keySettledAt       = "settled_at"
@@ -53,8 +54,8 @@ const (
 
 // The keys that one kind of change writes.
 var (
-	verdictKeys = []string{keyExtension, keyStatus, keyKind, keySize, keyContentType, keySHA256, keyReasonCode,
-		keyReasonMessage, keySettledAt, keyJudgedVersion, keyServedVersion}
+	verdictKeys = []string{keyExtension, keyFilename, keyStatus, keyKind, keySize, keyContentType, keySHA256,
+		keyReasonCode, keyReasonMessage, keySettledAt, keyJudgedVersion, keyServedVersion}
 	failureKeys = []string{keyFailures, keyFailedAt, keyFailure}
 	resendKeys  = []string{keyReenqueued, keyReenqueuedAt}
 )
@@ -138,7 +139,7 @@ func newData(r upload.Record, key *upload.IdempotencyKey, nonce string) map[stri
 func dataOf(r upload.Record) map[string]string {
 	data := map[string]string{
 		keyID: string(r.ID), keyJournal: string(r.Journal), keyEntry: string(r.Entry), keyName: r.Name,
-		keyExtension: r.Extension,
+		keyExtension: r.Extension, keyFilename: r.Filename,
 		keyCreatedAt: r.CreatedAt.UTC().Format(createdForm), keyKind: string(r.Kind), keyStatus: string(r.Status),
 		keyContentType: r.ContentType, keySHA256: r.SHA256, keySettledAt: timeText(r.SettledAt),
 		keyDeclaredType: r.Declared.Type, keyDeclaredSHA256: r.Declared.SHA256, keyFormExpires: timeText(r.FormExpires),
@@ -202,7 +203,7 @@ func (w wireResource) resource() (resource, bool, error) {
 		fingerprint: d.text(keyOnceFingerprint), keyExpires: d.time(keyOnceExpires)}
 	r.Record = upload.Record{ID: id, Journal: upload.Journal(d.text(keyJournal)), Entry: upload.Entry(d.text(keyEntry)),
 		Kind: policy.KindName(cmp.Or(d.text(keyKind), string(legacyKind))), Name: d.text(keyName),
-		Extension: d.text(keyExtension), CreatedAt: d.created(), Status: d.status(),
+		Extension: d.text(keyExtension), Filename: d.text(keyFilename), CreatedAt: d.created(), Status: d.status(),
 		Size: d.number(keySize), ContentType: d.text(keyContentType), SHA256: d.text(keySHA256),
 		SettledAt: d.time(keySettledAt),
 		Declared: upload.Declared{Size: d.number(keyDeclaredSize), Type: d.text(keyDeclaredType),

@@ -16,7 +16,7 @@ import (
 func everything() upload.Record {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC)
 	return upload.Record{ID: "019a0000-0000-7000-8000-000000000001", Journal: "journal", Entry: "entry", Kind: "images",
-		Name: "cat", Extension: "png",
+		Name: "cat", Extension: "png", Filename: "Cat.PNG",
 		CreatedAt: at, Status: upload.Stored, Size: 1 << 40, ContentType: "image/png", SHA256: "abc",
 		Reason:    &upload.Reason{Code: "code", Message: "message"},
 		SettledAt: at.Add(1e6), Declared: upload.Declared{Size: 7, Type: "image/x-png", SHA256: "def"},

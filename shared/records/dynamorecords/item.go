@@ -90,6 +90,7 @@ func (s *Store) itemOf(h storedItem) (item, error) {
 
 	i.text("name", r.Name)
 	i.text("extension", r.Extension)
+	i.text("filename", r.Filename)
 	i.text("created_at", textOf(r.CreatedAt))
 	i.text("status", string(r.Status))
 	i.number("declared_size", r.Declared.Size)
@@ -213,8 +214,9 @@ func parseItem(i item) (storedItem, error) {
 	h := storedItem{tokens: r.text(writerTokens), forget: r.number(forget), claims: i["claims"] != nil,
 		Record: upload.Record{
 			ID: ref.ID, Journal: ref.Journal, Entry: ref.Entry, Kind: ref.Kind,
-			Name: r.text("name"), Extension: r.text("extension"), CreatedAt: r.instant("created_at"),
-			Size: r.number("size"), ContentType: r.text("content_type"), SHA256: r.text("sha256"),
+			Name: r.text("name"), Extension: r.text("extension"), Filename: r.text("filename"),
+			CreatedAt: r.instant("created_at"),
+			Size:      r.number("size"), ContentType: r.text("content_type"), SHA256: r.text("sha256"),
 			SettledAt: r.instant("settled_at"),
 			Declared: upload.Declared{Size: r.number("declared_size"), Type: r.text("declared_type"),
 				SHA256: r.text("declared_sha256")},

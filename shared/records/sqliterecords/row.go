@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"hatchery/shared/sqlitefile"
 	"hatchery/shared/upload"
 )
 
@@ -16,7 +17,7 @@ type row struct {
 	upload.Record
 }
 
-const columns = `seq, journal, entry, kind, id, name, extension, created_at, status,
+const columns = `seq, journal, entry, kind, id, name, extension, filename, created_at, status,
 	size, content_type, sha256, reason_code, reason_message, settled_at,
 	declared_size, declared_type, declared_sha256, form_expires, judged_version, served_version,
 	failures, last_failure_at, last_failure_message, deleted_at, forget_after, reenqueued, reenqueued_at`
@@ -26,11 +27,11 @@ const columns = `seq, journal, entry, kind, id, name, extension, created_at, sta
 const (
 	findSQL   = `SELECT ` + columns + ` FROM uploads WHERE journal = ? AND entry = ? AND kind = ? AND id = ?`
 	insertSQL = `INSERT INTO uploads (journal, entry, kind, id, name, created_at,
-		declared_size, declared_type, declared_sha256, form_expires, extension, status,
+		declared_size, declared_type, declared_sha256, form_expires, extension, filename, status,
 		size, content_type, sha256, reason_code, reason_message, settled_at, judged_version, served_version,
 		failures, last_failure_at, last_failure_message, deleted_at, forget_after, reenqueued, reenqueued_at)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (journal, entry, kind, id) DO NOTHING`
-	updateSQL = `UPDATE uploads SET extension = ?, status = ?, size = ?, content_type = ?, sha256 = ?,
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (journal, entry, kind, id) DO NOTHING`
+	updateSQL = `UPDATE uploads SET extension = ?, filename = ?, status = ?, size = ?, content_type = ?, sha256 = ?,
 		reason_code = ?, reason_message = ?, settled_at = ?, judged_version = ?, served_version = ?,
 		failures = ?, last_failure_at = ?, last_failure_message = ?, deleted_at = ?, forget_after = ?,
 		reenqueued = ?, reenqueued_at = ? WHERE seq = ?`
@@ -51,7 +52,7 @@ func state(r upload.Record) []any {
 	if r.LastFailure != nil {
 		failedAt, failure = r.LastFailure.At.UnixMicro(), r.LastFailure.Message
 	}
-	return []any{r.Extension, r.Status, r.Size, r.ContentType, r.SHA256, code, message, micros(r.SettledAt),
+	return []any{r.Extension, r.Filename, r.Status, r.Size, r.ContentType, r.SHA256, code, message, micros(r.SettledAt),
 		r.JudgedVersion, r.ServedVersion,
 		r.Failures, failedAt, failure, micros(r.DeletedAt), micros(r.ForgetAfter), r.Resends, micros(r.ResentAt)}
 }
@@ -63,7 +64,7 @@ func scan(from interface{ Scan(...any) error }) (row, error) {
 	var created int64
 	var settled, expires, failed, deleted, forget, reenqueued sql.NullInt64
 	var code, message, failure sql.NullString
-	err := from.Scan(&r.seq, &r.Journal, &r.Entry, &r.Kind, &r.ID, &r.Name, &r.Extension, &created, &r.Status,
+	err := from.Scan(&r.seq, &r.Journal, &r.Entry, &r.Kind, &r.ID, &r.Name, &r.Extension, &r.Filename, &created, &r.Status,
 		&r.Size, &r.ContentType, &r.SHA256, &code, &message, &settled,
 		&r.Declared.Size, &r.Declared.Type, &r.Declared.SHA256, &expires, &r.JudgedVersion, &r.ServedVersion,
 		&r.Failures, &failed, &failure, &deleted, &forget, &r.Resends, &reenqueued)
@@ -71,6 +72,9 @@ func scan(from interface{ Scan(...any) error }) (row, error) {
 		return row{}, err
 	}
 	if _, err := upload.ParseStatus(string(r.Status)); err != nil {
+		if !r.readable() {
+			return row{}, fmt.Errorf("row %d: %w", r.seq, sqlitefile.ErrDamagedRow)
+		}
 		return row{}, fmt.Errorf("the record of %s is damaged: %w", r.Ref(), err)
 	}
 	r.CreatedAt = time.UnixMicro(created).UTC()
@@ -83,6 +87,12 @@ func scan(from interface{ Scan(...any) error }) (row, error) {
 		r.LastFailure = &upload.Failure{At: timeOf(failed), Message: failure.String}
 	}
 	return r, nil
+}
+
+// readable says that an error may name the row's upload and status: they are words, and not any bytes.
+func (r row) readable() bool {
+	return upload.ValidPathID(string(r.Journal)) && upload.ValidPathID(string(r.Entry)) && r.Kind.Valid() &&
+		upload.ValidPathID(string(r.ID)) && upload.ValidPathID(string(r.Status))
 }
 
 func micros(t time.Time) any {

@@ -5,9 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // applicationID marks the file as ours: "Htch" in ASCII.
@@ -70,6 +67,8 @@ var migrations = []string{
 
 	`ALTER TABLE uploads ADD COLUMN reenqueued INTEGER NOT NULL DEFAULT 0;
 	ALTER TABLE uploads ADD COLUMN reenqueued_at INTEGER;`,
+
+	`ALTER TABLE uploads ADD COLUMN filename TEXT NOT NULL DEFAULT '';`,
 }
 
 // prepareFile makes sure that the file is ours and brings its schema up to date.
@@ -123,12 +122,4 @@ func checkFile(ctx context.Context, conn *sql.Conn, known int) error {
 			version, known)
 	}
 	return nil
-}
-
-// translateError says in our words what SQLite found wrong with a file.
-func translateError(err error) error {
-	if problem, ok := errors.AsType[*sqlite.Error](err); ok && problem.Code()&0xff == sqlite3.SQLITE_NOTADB {
-		return errNoDatabase
-	}
-	return err
 }

@@ -27,6 +27,7 @@ import (
 	"sync"
 	"time"
 
+	"hatchery/shared/sqlitefile"
 	"hatchery/shared/upload"
 
 	"modernc.org/sqlite"
@@ -39,10 +40,7 @@ const lockWait = "10000"
 // readConnections is how many reads can run at once.
 const readConnections = 4
 
-var (
-	errClosed     = errors.New("the records are closed")
-	errNoDatabase = errors.New("the file is no SQLite database")
-)
+var errClosed = errors.New("the records are closed")
 
 // Options are what a Store needs from outside. The zero value is usable.
 type Options struct {
@@ -76,7 +74,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	}
 	s, err := open(ctx, path, o)
 	if err != nil {
-		return nil, fmt.Errorf("open records in %q: %w", path, err)
+		return nil, fmt.Errorf("open records in %q: %w", path, sqlitefile.Explain(err))
 	}
 	return s, nil
 }
@@ -84,6 +82,9 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 func open(ctx context.Context, path string, o Options) (*Store, error) {
 	path, err := checkPath(path)
 	if err != nil {
+		return nil, err
+	}
+	if err := sqlitefile.Create(path); err != nil {
 		return nil, err
 	}
 	// FULL: a commit waits for the disk. NORMAL would lose the last commits when
@@ -137,7 +138,7 @@ func checkPath(path string) (string, error) {
 		// SQLite takes a file that is shorter than the smallest page for an empty
 		// one, and overwrites it.
 		if about.Size() > 0 && about.Size() < 512 {
-			return "", errNoDatabase
+			return "", sqlitefile.ErrNoDatabase
 		}
 	}
 	if _, err := os.Stat(filepath.Dir(path)); err != nil {
@@ -175,7 +176,7 @@ func (s *Store) Close() error { return s.closed() }
 // from its beginning.
 func (s *Store) Atomic() bool { return true }
 
-// wrap is upload.Wrap and names the file.
+// wrap is upload.Wrap, names the file, and shows nothing that is in it.
 func (s *Store) wrap(err error, format string, args ...any) error {
-	return upload.Wrap(err, "%s in %q", fmt.Sprintf(format, args...), s.path)
+	return upload.Wrap(sqlitefile.Explain(err), "%s in %q", fmt.Sprintf(format, args...), s.path)
 }

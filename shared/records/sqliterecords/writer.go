@@ -67,11 +67,11 @@ type writer struct {
 func newWriter(ctx context.Context, db *sql.DB, now func() time.Time) (*writer, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
-		return nil, translateError(err)
+		return nil, err
 	}
 	w := &writer{conn: conn, now: now}
 	if err := w.prepare(ctx); err != nil {
-		return nil, errors.Join(translateError(err), w.close())
+		return nil, errors.Join(err, w.close())
 	}
 	return w, nil
 }

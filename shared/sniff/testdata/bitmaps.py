@@ -91,6 +91,7 @@ def generations():
     yield "info-565.bmp", bmp(40, 16, 3, masks=MASKS565), "script: BITMAPINFOHEADER, bit fields"
     yield "info-alphabitfields.bmp", bmp(40, 32, 6, masks=MASKS888 + bytes([0, 0, 0, 255])), "script: BITMAPINFOHEADER, alpha bit fields"
     yield "info-24-palette.bmp", bmp(40, 24, colours=6, palette=bytes(24)), "script: BITMAPINFOHEADER, 24 bits with a palette for poor screens"
+    yield "info-short-palette.bmp", bmp(40, 8, palette=bytes(4 * 53)), "script: BITMAPINFOHEADER, 8 bits, a palette of 53 colours that are not counted"
     yield "info-24-colours.bmp", bmp(40, 24, colours=1 << 24), "script: BITMAPINFOHEADER, 24 bits with a count of 16,777,216 colours and no palette"
     yield "info-32-colours.bmp", bmp(40, 32, 3, masks=MASKS888, colours=0xFFFFFFFF), "script: BITMAPINFOHEADER, 32 bits with a count of 4,294,967,295 colours and no palette"
     yield "info-24-large-palette.bmp", bmp(40, 24, colours=300, palette=bytes(1200)), "script: BITMAPINFOHEADER, 24 bits with a palette of 300 colours"
