@@ -60,7 +60,7 @@ func startReviewed(t testing.TB, store string) *reviewed {
 	d.settings.MaxReceives = at.MaxReceives
 	d.openRecords(at)
 	d.parts = pipeline.New(d.settings, pipeline.Dependencies{AWS: at.AWS(), S3: pipeline.S3Client(at.AWS()),
-		Records: d.records, BugoutRequests: 4, Log: slog.New(slog.DiscardHandler)})
+		Records: d.records, BugoutRequests: make(chan struct{}, 4), Log: slog.New(slog.DiscardHandler)})
 	d.dead = sqsqueue.New(sqs.NewFromConfig(at.AWS(), func(o *sqs.Options) { o.RetryMaxAttempts = 1 }), at.DeadLetterURL)
 	return d
 }
@@ -115,7 +115,7 @@ func (d *reviewed) openRecords(at local.Endpoints) {
 		d.records = dynamorecords.New(dynamodb.NewFromConfig(at.AWS()), at.Table, dynamorecords.Options{})
 	default:
 		store, err := bugoutrecords.New(bugoutrecords.Options{URL: at.Bugout.URL, Application: at.Bugout.Application,
-			AtOnce: 4, Now: time.Now, Token: func(context.Context) (string, error) { return at.Bugout.Token, nil }})
+			Now: time.Now, Token: func(context.Context) (string, error) { return at.Bugout.Token, nil }})
 		check(d.t, err)
 		d.records = store
 	}

@@ -2,6 +2,10 @@ package main
 
 import (
 	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -76,6 +80,20 @@ func TestWhatDoesNotWorkWithBugoutIsSaid(t *testing.T) {
 		}
 		return env
 	}
+	at, err := url.Parse(s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	through := httputil.NewSingleHostReverseProxy(at)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			w.Header().Set("Allow", "GET, POST, DELETE")
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
+		through.ServeHTTP(w, r)
+	}))
+	t.Cleanup(proxy.Close)
 	empty := filepath.Join(t.TempDir(), "empty")
 	if err := os.WriteFile(empty, []byte("\n"+broodToken), 0o600); err != nil {
 		t.Fatal(err)
@@ -95,8 +113,12 @@ func TestWhatDoesNotWorkWithBugoutIsSaid(t *testing.T) {
 			"does not know the application"},
 		"nobody is there": {whole("HATCHERY_BUGOUT_URL", "http://127.0.0.1:1"), []string{"bugout", "check"}, 3,
 			"no answer"},
-		"no such file":           {whole(), []string{"bugout", "check", "--token-file", "nowhere"}, 2, "--token-file"},
-		"an empty first line":    {whole(), []string{"bugout", "check", "--token-file", empty}, 2, "first line"},
+		"no such file":        {whole(), []string{"bugout", "check", "--token-file", "nowhere"}, 2, "--token-file"},
+		"an empty first line": {whole(), []string{"bugout", "check", "--token-file", empty}, 2, "first line"},
+		"a proxy takes no PUT": {whole("HATCHERY_BUGOUT_URL", proxy.URL), []string{"bugout", "check"}, 1,
+			"405; it allows GET, POST, DELETE"},
+		"an unknown group": {whole(), []string{"bugout", "register", "--group", broodApplication, "--name", "n"}, 1,
+			"one of the user's own groups"},
 		"a group is missing":     {whole(), []string{"bugout", "register", "--name", "n"}, 2, "--group"},
 		"an argument too many":   {whole(), []string{"bugout", "check", "now"}, 2, "now"},
 		"a command that is none": {whole(), []string{"bugout", "destroy"}, 2, "destroy"},

@@ -87,7 +87,7 @@ func countUpload(t *testing.T, picture []byte, byForm bool) counted {
 	at := stack.Endpoints()
 	cloud := at.AWS()
 	cloud.HTTPClient = client
-	handlers, err := stackHandlers(compose(onStack(settings, at), cloud, records, log), stack, pipeline.APIOptions{})
+	handlers, err := stackHandlers(compose(onStack(settings, at), cloud, records, nil, log), stack, pipeline.APIOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -199,11 +199,13 @@ func TestACallersTokenIsInNoLineOfALogAtAnyLevel(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		records, closeRecords, err := openRecords(t.Context(), settings, stack, log)
+		requests := newBugoutRequests()
+		records, closeRecords, err := openRecords(t.Context(), settings, stack, requests, log)
 		if err != nil {
 			t.Fatal(err)
 		}
-		handlers, err := stackHandlers(compose(onStack(settings, e), e.AWS(), records, log), stack, pipeline.APIOptions{})
+		handlers, err := stackHandlers(compose(onStack(settings, e), e.AWS(), records, requests, log), stack,
+			pipeline.APIOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -39,15 +39,16 @@ type deployment struct {
 	mapping func() (mapping, error)
 }
 
-// compose composes a deployment. cloud reaches AWS, or what stands for it here.
-func compose(settings config.Config, cloud aws.Config, records upload.Records, log *slog.Logger) *pipeline.Components {
+// compose composes a deployment. cloud reaches AWS, or what stands for it here; requests are those to Bugout.
+func compose(settings config.Config, cloud aws.Config, records upload.Records, requests chan struct{},
+	log *slog.Logger) *pipeline.Components {
 	return pipeline.New(settings, pipeline.Dependencies{AWS: cloud, S3: pipeline.S3Client(cloud), Records: records,
-		BugoutRequests: bugoutRequests, Log: log})
+		BugoutRequests: requests, Log: log})
 }
 
 // composeQuiet is compose for a command whose report says what else would be logged.
 func composeQuiet(settings config.Config, cloud aws.Config, records upload.Records) *pipeline.Components {
-	return compose(settings, cloud, records, slog.New(slog.DiscardHandler))
+	return compose(settings, cloud, records, newBugoutRequests(), slog.New(slog.DiscardHandler))
 }
 
 func closeNothing() error { return nil }

@@ -138,7 +138,7 @@ func dev(ctx context.Context, f devFlags, term terminal) (err error) {
 	if err != nil {
 		return err
 	}
-	log := f.log(term)
+	log, requests := f.log(term), newBugoutRequests()
 	removeData, err := f.placeOfRecords()
 	if err != nil {
 		return system(err)
@@ -157,12 +157,12 @@ func dev(ctx context.Context, f devFlags, term terminal) (err error) {
 	if err := openLegacy(ctx, pipeline.S3Client(at.AWS()), settings.Legacy.Bucket); err != nil {
 		return system(err)
 	}
-	records, closeRecords, err := openRecords(ctx, settings, stack, log)
+	records, closeRecords, err := openRecords(ctx, settings, stack, requests, log)
 	if err != nil {
 		return system(err)
 	}
 	defer closing(&err, closeRecords)
-	components := compose(settings, at.AWS(), records, log)
+	components := compose(settings, at.AWS(), records, requests, log)
 	handlers, err := stackHandlers(components, stack,
 		pipeline.APIOptions{Stopping: ctx.Done(), AllowOrigin: allowedHere(settings)})
 	if err != nil {

@@ -15,9 +15,9 @@ import (
 	"hatchery/shared/records/bugoutrecords"
 )
 
-// bugoutRequests is how many requests this process makes of Bugout at once: the
-// template's functions, of which there are several, make one each.
-const bugoutRequests = 4
+// newBugoutRequests makes what bounds the requests of this process that are under way to
+// Bugout: four. The template's functions, of which there are several, make one each.
+func newBugoutRequests() chan struct{} { return make(chan struct{}, 4) }
 
 // anyID takes the place of the stand-in's application and token until it is open.
 const anyID = "00000000-0000-4000-8000-000000000000"
@@ -62,7 +62,7 @@ func bugoutOptions(b config.Bugout, flag string, log *slog.Logger) (bugoutrecord
 		return bugoutrecords.Options{}, usage("HATCHERY_BUGOUT_TOKEN names a secret, which is read in AWS alone: "+
 			"put the token itself into it, or into the file of %s", flag)
 	}
-	return bugoutrecords.Options{URL: b.URL, Application: b.ApplicationID, AtOnce: bugoutRequests, Now: time.Now,
+	return bugoutrecords.Options{URL: b.URL, Application: b.ApplicationID, Requests: newBugoutRequests(), Now: time.Now,
 		Damaged: bugoutrecords.LogDamaged(log),
 		Token:   func(context.Context) (string, error) { return b.Token.Reveal(), nil }}, nil
 }
@@ -95,9 +95,12 @@ func bugoutStore(options bugoutrecords.Options, err error) (*bugoutrecords.Store
 	return store, nil
 }
 
-// checkedStore is a bugoutStore that has passed its check.
-func checkedStore(ctx context.Context, b config.Bugout, log *slog.Logger) (*bugoutrecords.Store, error) {
-	store, err := bugoutStore(bugoutOptions(b, "--bugout-token-file", log))
+// checkedStore is a bugoutStore that has passed its check. It shares requests with others.
+func checkedStore(ctx context.Context, b config.Bugout, requests chan struct{},
+	log *slog.Logger) (*bugoutrecords.Store, error) {
+	options, err := bugoutOptions(b, "--bugout-token-file", log)
+	options.Requests = requests
+	store, err := bugoutStore(options, err)
 	if err != nil {
 		return nil, err
 	}

@@ -73,7 +73,7 @@ func TestALostMessageIsMadeUpForBesideARunningDev(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := stack.Endpoints()
-	composed := compose(onStack(settings, at), at.AWS(), records, log)
+	composed := compose(onStack(settings, at), at.AWS(), records, nil, log)
 	if v := composed.Validator(pipeline.ValidatorOptions{}); v.MaxReceives == 0 || v.MaxReceives != at.MaxReceives ||
 		v.Visibility != at.Visibility {
 		t.Errorf("the validator is told of %d receptions, %s apart; the queue has %d, %s", v.MaxReceives, v.Visibility,

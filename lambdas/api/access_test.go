@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -9,7 +11,15 @@ import (
 	"testing"
 	"time"
 
+	"hatchery/lambdas/bootstrap/bootstraptest"
+	"hatchery/shared/config"
 	"hatchery/shared/local/localbugout"
+	"hatchery/shared/upload"
+)
+
+const (
+	bugoutApplication = "4bf67555-b4f3-4a2e-95ff-7142d49d167b"
+	bugoutToken       = "11111111-1111-4111-8111-111111111111"
 )
 
 // applicationOf answers every question with one status, and counts them.
@@ -44,11 +54,11 @@ func TestATokenThatBugoutDoesNotKnowIs401WithSpireAlone(t *testing.T) {
 	}
 }
 
-// TestBroodIsAskedAboutOneTokenAtATime: made-up tokens, which anybody can send, do not
-// take what records need of it.
-func TestBroodIsAskedAboutOneTokenAtATime(t *testing.T) {
+// TestBroodIsAskedOneThingAtATime: about made-up tokens, which anybody can send, and by records.
+func TestBroodIsAskedOneThingAtATime(t *testing.T) {
 	second := make(chan struct{})
 	brood, err := localbugout.Open(t.Context(), localbugout.Options{Listen: "127.0.0.1:0", AtOnce: 1,
+		Application: bugoutApplication, Tokens: map[string]localbugout.Role{bugoutToken: localbugout.Member},
 		Trouble: func(c localbugout.Call) localbugout.Trouble {
 			if c.Number == 2 {
 				close(second)
@@ -65,23 +75,32 @@ func TestBroodIsAskedAboutOneTokenAtATime(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = brood.Close() })
 	application, _ := applicationOf(t, http.StatusInternalServerError)
-	f := start(t, "HATCHERY_APPLICATION_URL", application, "HATCHERY_APPLICATION", "spire", "HATCHERY_BUGOUT_URL",
-		brood.URL())
+	env := bootstraptest.Env()
+	maps.Copy(env, map[string]string{"HATCHERY_APPLICATION_URL": application, "HATCHERY_APPLICATION": "spire",
+		"HATCHERY_BUGOUT_URL": brood.URL(), "HATCHERY_RECORDS": "bugout",
+		"HATCHERY_BUGOUT_APPLICATION_ID": bugoutApplication, "HATCHERY_BUGOUT_TOKEN": bugoutToken})
+	f := bootstraptest.Run(t, env, build, config.Callers)
 	// Not by invoke, which reads the log: the other call may be writing it.
-	payload := `{"version":"2.0","rawPath":"/files/j/entries/e/images","headers":{"authorization":"Bearer ` +
-		localbugout.NewID() + `"},"requestContext":{"http":{"method":"GET","path":"/files/j/entries/e/images"}}}`
-	var both sync.WaitGroup
+	var all sync.WaitGroup
 	for range 2 {
-		both.Go(func() {
+		all.Go(func() {
+			payload := `{"version":"2.0","rawPath":"/files/j/entries/e/images","headers":{"authorization":"Bearer ` +
+				localbugout.NewID() + `"},"requestContext":{"http":{"method":"GET","path":"/files/j/entries/e/images"}}}`
 			if reply, err := f.Invoke(t.Context(), []byte(payload)); err != nil ||
 				!strings.Contains(string(reply), `"statusCode":401`) {
 				t.Errorf("%s, %v", reply, err)
 			}
 		})
 	}
-	both.Wait()
+	all.Go(func() {
+		ref := upload.Ref{Journal: "j", Entry: "e", Kind: "images", ID: "0195600d-0000-7000-8000-000000000001"}
+		if _, err := f.Records.Get(t.Context(), ref); !errors.Is(err, upload.ErrNotFound) {
+			t.Errorf("a record that is not there: %v", err)
+		}
+	})
+	all.Wait()
 	if brood.Stalled() {
-		t.Error("Brood was asked two questions at once")
+		t.Error("Brood was asked two things at once")
 	}
 }
 

@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// bugoutRequests is how many requests of a kind a process makes of Bugout's auth
-	// server at a time: those of records, and those about callers' tokens. The server
-	// stops answering anything at about ten requests, from all its clients together. So
-	// it is one, and the template bounds how many processes there are.
+	// bugoutRequests is how many requests a process makes of Bugout's auth server at a
+	// time, those that its application makes about callers included. The server stops
+	// answering anything at about ten requests, from all its clients together. So it is
+	// one, and the template bounds how many processes there are.
 	bugoutRequests = 1
 	// callersTimeout bounds one request to Bugout while a caller waits. An upload makes
 	// one, looks whether it happened, and asks the application before; a list may have to
@@ -28,17 +28,17 @@ const (
 )
 
 // bugout makes the store that keeps records with Bugout.
-func (d *Dependencies) bugout(callers bool) (*bugoutrecords.Store, error) {
-	store, err := bugoutrecords.New(d.bugoutOptions(callers))
+func (d *Dependencies) bugout(callers bool, requests chan struct{}) (*bugoutrecords.Store, error) {
+	store, err := bugoutrecords.New(d.bugoutOptions(callers, requests))
 	if err != nil {
 		return nil, fmt.Errorf("records kept by Bugout: %w", err)
 	}
 	return store, nil
 }
 
-func (d *Dependencies) bugoutOptions(callers bool) bugoutrecords.Options {
+func (d *Dependencies) bugoutOptions(callers bool, requests chan struct{}) bugoutrecords.Options {
 	bugout := d.Settings.Bugout
-	o := bugoutrecords.Options{URL: bugout.URL, Application: bugout.ApplicationID, AtOnce: bugoutRequests,
+	o := bugoutrecords.Options{URL: bugout.URL, Application: bugout.ApplicationID, Requests: requests,
 		Timeout: patientTimeout, Attempts: patientAttempts, Now: time.Now, Damaged: bugoutrecords.LogDamaged(d.Log),
 		Token: func(context.Context) (string, error) { return bugout.Token.Reveal(), nil }}
 	if callers {

@@ -38,8 +38,9 @@ func newDependencies(settings config.Config, getenv func(string) string, stdout 
 	callers bool) (*Dependencies, error) {
 	d := &Dependencies{Settings: settings, AWS: awsConfig(getenv), Metrics: newMetrics(stdout, settings.Stack, log),
 		Log: log}
+	requests := make(chan struct{}, bugoutRequests)
 	if settings.Records == config.RecordsBugout {
-		store, err := d.bugout(callers)
+		store, err := d.bugout(callers, requests)
 		if err != nil {
 			return nil, err
 		}
@@ -49,6 +50,6 @@ func newDependencies(settings config.Config, getenv func(string) string, stdout 
 			dynamorecords.Options{Now: time.Now, Damaged: dynamorecords.LogDamaged(log)})
 	}
 	d.Components = pipeline.New(settings, pipeline.Dependencies{AWS: d.AWS, S3: s3Client(d.AWS), Records: d.Records,
-		BugoutRequests: bugoutRequests, Log: log})
+		BugoutRequests: requests, Log: log})
 	return d, nil
 }

@@ -23,9 +23,6 @@ const (
 	// of the answer. Much shorter and a cold application refuses its users; much longer and a dead one holds every
 	// upload until the caller gives up.
 	DefaultTimeout = 5 * time.Second
-	// DefaultBroodAtOnce is how many questions to Bugout's auth server may be under way when [Options] says nothing.
-	DefaultBroodAtOnce = 4
-
 	// maxAuthorization is the longest Authorization that is passed on, in bytes. Tokens are shorter; common servers
 	// refuse a header line above it anyway.
 	maxAuthorization = 8 << 10
@@ -34,7 +31,7 @@ const (
 	// maxHeader bounds the header of the application's answer, in bytes.
 	maxHeader = 64 << 10
 	// maxConns is how many questions may be under way at once; more wait, within their time-out. It keeps a burst of
-	// uploads from becoming a burst of connections to the application. Brood bears fewer: Options.BugoutRequests.
+	// uploads from becoming a burst of connections to the application. Bugout bears fewer: Options.BugoutRequests.
 	maxConns = 64
 	// maxBody and maxDrain bound how much of an answer's body is read, and for how long, so that its connection can be
 	// used again. The verdict is known by then: beyond them the connection is given up.
@@ -46,14 +43,16 @@ const (
 
 // Options are what [New] can be told; the zero value of each field means its default.
 type Options struct {
-	// Bugout is the base URL of Bugout's auth server, for an application that is Bugout's own (Spire): that answers 500
-	// for a bad token. With it, a 500 leads to one more question, GET {brood}/auth with the same Authorization, and a
-	// token that Bugout does not know is 401. Default "": callers' tokens go to the application alone.
+	// Bugout is the base URL of Bugout's auth server (Brood), for an application that is Bugout's own (Spire): that
+	// answers 500 for a bad token. With it, a 500 leads to one more question, GET {brood}/auth with the same
+	// Authorization, and a token that Bugout does not know is 401. Default "": callers' tokens go to the application
+	// alone.
 	Bugout string
-	// BugoutRequests is how many of those further questions may be under way. Anybody with made-up tokens can cause them,
-	// and Brood stops answering anything, records too, at about ten requests from all its clients. Others wait for at
-	// most half of the time-out; who has no turn by then is 503. Default 4.
-	BugoutRequests int
+	// BugoutRequests holds one element for each request that is under way to Bugout; all who reach the same Bugout are
+	// given the same channel. Spire asks Brood about each caller, and Brood stops answering anything, records too, at
+	// about ten requests from all its clients. So with Bugout each question takes a place, until it is answered. Whoever
+	// waits for one longer than half of the time-out is 503. Required with Bugout, and of no use without.
+	BugoutRequests chan struct{}
 	// GrantLife is how long a grant is believed without asking again. A right that the application takes away ends that
 	// much later. Default 0: it is always asked.
 	GrantLife time.Duration
@@ -77,7 +76,8 @@ type Application struct {
 	now       func() time.Time
 	transport *http.Transport
 	brood     string        // as prefix; "" when nobody but the application is asked
-	asking    chan struct{} // holds one for each question to Brood that is under way
+	requests  chan struct{} // Options.BugoutRequests, where there is a brood
+	questions questions
 	grants    *grants
 }
 
@@ -92,13 +92,15 @@ func New(baseURL string, o *Options) (*Application, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	if o.GrantLife < 0 || o.BugoutRequests < 0 {
-		return nil, fmt.Errorf("application options: GrantLife %s and BugoutRequests %d must not be negative",
-			o.GrantLife, o.BugoutRequests)
+	if o.GrantLife < 0 {
+		return nil, fmt.Errorf("application options: GrantLife %s must not be negative", o.GrantLife)
 	}
 	a := &Application{prefix: prefix, timeout: cmp.Or(o.overrides.Timeout, DefaultTimeout), now: o.overrides.Now,
-		asking: make(chan struct{}, cmp.Or(o.BugoutRequests, DefaultBroodAtOnce))}
+		questions: questions{open: map[string]*question{}}}
 	if o.Bugout != "" {
+		if a.requests = o.BugoutRequests; cap(a.requests) == 0 {
+			return nil, errors.New("application options: Bugout without BugoutRequests")
+		}
 		if a.brood, err = baseurl.Parse("Bugout", o.Bugout); err != nil {
 			return nil, err
 		}
@@ -134,16 +136,19 @@ func New(baseURL string, o *Options) (*Application, error) {
 //     journal or entry could not be one segment of a path (empty, ".", "..", over 256 bytes, with a slash, backslash or
 //     control character). Every other id is escaped.
 //
-// When ctx ends first, errors.Is finds its error in the Denied.
+// Callers who wait to ask the same of Bugout's application share one question. When ctx ends first, errors.Is finds its
+// error in the Denied.
 func (a *Application) Authorize(ctx context.Context, authorization, journal, entry string) error {
-	if denied := a.ask(ctx, authorization, journal, entry); denied != nil {
-		denied.journal, denied.entry = journal, entry
-		return denied
+	denied := a.authorize(ctx, authorization, journal, entry)
+	if denied == nil {
+		return nil
 	}
-	return nil
+	named := *denied // others may be told the same answer
+	named.journal, named.entry = journal, entry
+	return &named
 }
 
-func (a *Application) ask(ctx context.Context, authorization, journal, entry string) *Denied {
+func (a *Application) authorize(ctx context.Context, authorization, journal, entry string) *Denied {
 	switch {
 	case strings.TrimSpace(authorization) == "":
 		return &Denied{Status: http.StatusUnauthorized, Message: "The request has no Authorization header."}
@@ -154,6 +159,28 @@ func (a *Application) ask(ctx context.Context, authorization, journal, entry str
 		return &Denied{Status: http.StatusNotFound, Message: "There is no such journal or entry."}
 	case a.grants.has(authorization, journal, entry):
 		return nil
+	}
+	if a.brood == "" && a.grants == nil { // nobody waits for a place, and no answer may be older than its request
+		return a.ask(ctx, authorization, journal, entry, func() {})
+	}
+	// None of the three has a control character, so no two questions are the same text.
+	text := strings.Join([]string{authorization, journal, entry}, "\x00")
+	return a.questions.ask(ctx, text, func(ctx context.Context, shut func()) *Denied {
+		return a.ask(ctx, authorization, journal, entry, shut)
+	})
+}
+
+// ask asks the application, and where that is Bugout's own, its auth server about a 500. It calls shut when the answer
+// would be too old for whoever comes later.
+func (a *Application) ask(ctx context.Context, authorization, journal, entry string, shut func()) *Denied {
+	if a.brood != "" {
+		if denied := a.enter(ctx); denied != nil {
+			return denied
+		}
+		defer func() { <-a.requests }()
+	}
+	if a.grants == nil {
+		shut() // a right may be withdrawn from now on
 	}
 	status, header, denied := a.get(ctx, a.entryURL(journal, entry), authorization, "the application")
 	if denied != nil {

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-func TestNewRefusesNegativeBounds(t *testing.T) {
-	for _, o := range []Options{{GrantLife: -1}, {BugoutRequests: -1}} {
+func TestNewRefusesWhatHasNoBound(t *testing.T) {
+	for _, o := range []Options{{GrantLife: -1}, {Bugout: "https://auth.example.com"},
+		{Bugout: "https://auth.example.com", BugoutRequests: make(chan struct{})}} {
 		if _, err := New("https://notes.example.com", &o); err == nil {
 			t.Errorf("%+v was accepted", o)
 		}

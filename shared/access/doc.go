@@ -17,7 +17,8 @@
 // every token. An application that can only be reached by a proxy needs a gateway address of its own as base URL.
 //
 // Nothing is logged or kept here: no token, no answer, no grant, so a right that the application takes away is gone
-// with the next call. Options.GrantLife makes grants be remembered for some seconds, under a keyed hash of the token.
+// with the next call. Callers who wait to ask the same share one question, which is sent after they came.
+// Options.GrantLife makes grants be remembered for some seconds, under a keyed hash of the token.
 //
 // # What a grant proves
 //

@@ -19,17 +19,6 @@ func (a *Application) explain500(ctx context.Context, authorization string) *Den
 	if !two || !isToken(token) {
 		return invalid
 	}
-	// The wait is not part of the question's time: a question that begins with little of it left is given up, and Brood
-	// works on it all the same, beside those that come after it.
-	select {
-	case a.asking <- struct{}{}:
-		defer func() { <-a.asking }()
-	case <-ctx.Done():
-		return unavailable("the caller gave up before Bugout's auth server could be asked", ctx.Err())
-	case <-time.After(a.timeout / 2):
-		return unavailable(fmt.Sprintf("Bugout's auth server could not be asked within %s: "+
-			"%d other callers' questions are under way", a.timeout/2, cap(a.asking)), nil)
-	}
 	status, _, denied := a.get(ctx, a.brood+"/auth", authorization, "Bugout's auth server")
 	switch {
 	case denied != nil:
@@ -39,6 +28,22 @@ func (a *Application) explain500(ctx context.Context, authorization string) *Den
 	}
 	// The token is good (200), or nobody knows: either way the application is at fault.
 	return unavailable("the application answers 500 for a token that Bugout's auth server does not call invalid", nil)
+}
+
+// enter waits for a place among the requests to Bugout. The wait is not part of a question's time: a question that
+// begins with little of it left is given up, and Brood works on it all the same, beside those that come after it.
+func (a *Application) enter(ctx context.Context) *Denied {
+	wait := time.NewTimer(a.timeout / 2)
+	defer wait.Stop()
+	select {
+	case a.requests <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return unavailable("the caller gave up before the application was asked", ctx.Err())
+	case <-wait.C:
+		return unavailable(fmt.Sprintf("the application could not be asked within %s: "+
+			"%d other requests to Bugout are under way", a.timeout/2, cap(a.requests)), nil)
+	}
 }
 
 // isToken tells whether s is a UUID, with dashes or without.

@@ -78,7 +78,8 @@ func TestASpireThatAnswers500IsLookedInto(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			spire, brood := answer(t, c.spire), answer(t, c.brood)
-			a, err := access.New(spire.URL, &access.Options{Bugout: brood.URL + "/"})
+			a, err := access.New(spire.URL, &access.Options{Bugout: brood.URL + "/",
+				BugoutRequests: make(chan struct{}, places)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,7 +99,7 @@ func TestASpireThatAnswers500IsLookedInto(t *testing.T) {
 func TestABroodThatDoesNotAnswerIsAnOutage(t *testing.T) {
 	spire, brood := answer(t, 500), answer(t, 200)
 	brood.Close()
-	a, err := access.New(spire.URL, &access.Options{Bugout: brood.URL})
+	a, err := access.New(spire.URL, &access.Options{Bugout: brood.URL, BugoutRequests: make(chan struct{}, places)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +123,8 @@ func TestOtherApplicationsTokensStayWithThem(t *testing.T) {
 
 func TestBroodMustBeAPlaceThatTokensMayGoTo(t *testing.T) {
 	for _, url := range []string{"http://auth.example.com", "auth", "https://me@auth.example.com"} {
-		if _, err := access.New("https://notes.example.com", &access.Options{Bugout: url}); err == nil ||
+		if _, err := access.New("https://notes.example.com", &access.Options{Bugout: url,
+			BugoutRequests: make(chan struct{}, places)}); err == nil ||
 			!strings.Contains(err.Error(), "Bugout URL") {
 			t.Errorf("%s: %v", url, err)
 		}

@@ -33,10 +33,10 @@ type Dependencies struct {
 	S3  *s3.Client
 	// Records is opened by the program, which alone knows whether it may be SQLite.
 	Records upload.Records
-	// BugoutRequests is how many requests the process makes of Bugout's auth server at
-	// once where records are kept there: each message that is judged makes several. The
-	// server stops answering anything at about ten requests, from all its clients together.
-	BugoutRequests int
+	// BugoutRequests holds one element for each request of the process that is under way to
+	// Bugout's auth server. Whoever keeps records there is given the same one. The server stops
+	// answering anything at about ten requests, from all its clients together.
+	BugoutRequests chan struct{}
 	Log            *slog.Logger
 }
 
@@ -80,9 +80,9 @@ type APIOptions struct {
 
 // API composes what answers callers.
 func (c *Components) API(o APIOptions) (http.Handler, error) {
-	asked := &access.Options{GrantLife: c.settings.GrantLife, BugoutRequests: c.d.BugoutRequests}
+	asked := &access.Options{GrantLife: c.settings.GrantLife}
 	if c.settings.Spire {
-		asked.Bugout = c.settings.Bugout.URL
+		asked.Bugout, asked.BugoutRequests = c.settings.Bugout.URL, c.d.BugoutRequests
 	}
 	application, err := access.New(c.settings.ApplicationURL, asked)
 	if err != nil {
@@ -113,7 +113,7 @@ type ValidatorOptions struct {
 func (c *Components) Validator(o ValidatorOptions) *validator.Validator {
 	atOnce := messagesAtOnce
 	if c.settings.Records == config.RecordsBugout {
-		atOnce = min(atOnce, c.d.BugoutRequests)
+		atOnce = min(atOnce, cap(c.d.BugoutRequests)) // each makes several
 	}
 	return &validator.Validator{Pipeline: c.Uploads, Records: c.d.Records, Attempts: c.Notes, Layout: c.settings.Layout,
 		Bucket: c.settings.Bucket, Concurrency: atOnce, Margin: validator.DefaultMargin, ReadRate: c.settings.ReadRate,
@@ -133,7 +133,7 @@ const lettersAtOnce = 16
 func (c *Components) Review(dead *sqsqueue.Queue, operator string) *deadletter.Review {
 	atOnce := lettersAtOnce
 	if c.settings.Records == config.RecordsBugout {
-		atOnce = min(atOnce, c.d.BugoutRequests)
+		atOnce = min(atOnce, cap(c.d.BugoutRequests)) // each makes several
 	}
 	return &deadletter.Review{DeadLetters: dead, Source: c.Queue(), Records: c.d.Records, Objects: c.Objects,
 		Notes: c.Notes, Pipeline: c.Uploads, Layout: c.settings.Layout, Bucket: c.settings.Bucket,

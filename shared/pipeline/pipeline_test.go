@@ -33,7 +33,7 @@ func compose(t *testing.T, bugoutRequests int, changes ...string) *pipeline.Comp
 	}
 	cloud := aws.Config{Region: "eu-south-1"}
 	return pipeline.New(settings, pipeline.Dependencies{AWS: cloud, S3: pipeline.S3Client(cloud),
-		Records: uploadtest.NewRecords(uploadtest.RecordsOptions{}), BugoutRequests: bugoutRequests,
+		Records: uploadtest.NewRecords(uploadtest.RecordsOptions{}), BugoutRequests: make(chan struct{}, bugoutRequests),
 		Log: slog.New(slog.DiscardHandler)})
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// reply is an answer: a status and what is written as JSON.
+// reply is an answer: a status and what is written as JSON, or a string as plain text.
 type reply struct {
 	status int
 	body   any
@@ -22,6 +22,8 @@ type reply struct {
 type caller struct {
 	role Role
 	user string // its id
+	// overtakes: its request hands itself to Late between reading and writing.
+	overtakes bool
 }
 
 // action does what a route is for.
@@ -30,27 +32,19 @@ type action func(*http.Request, caller) *reply
 // handler has Bugout's routes.
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /ping", s.open(&reply{http.StatusOK, map[string]string{"status": "ok"}}))
-	mux.HandleFunc("GET /resources/version", s.open(&reply{http.StatusOK, map[string]string{"version": "0.3.0"}}))
-	mux.HandleFunc("GET /auth", s.authorized("", s.whoAmI))
-	mux.HandleFunc("POST /applications", s.authorized("create application", s.register))
-	mux.HandleFunc("POST /resources/{$}", s.authorized("create resource", s.create))
-	mux.HandleFunc("GET /resources/{$}", s.authorized("list resources", s.list))
-	get, refuse := s.authorized("get resource", s.onResource(s.sees, s.get)), s.open(methodNotAllowed)
-	mux.HandleFunc("GET /resources/{id}", func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodHead { // net/http takes it for a GET
-			refuse(w, r)
-			return
-		}
-		get(w, r)
-	})
-	mux.HandleFunc("PUT /resources/{id}", s.authorized("update resource", s.update))
-	mux.HandleFunc("DELETE /resources/{id}", s.authorized("delete resource", s.onResource(s.rules, s.remove)))
-	mux.HandleFunc("GET /resources/{id}/holders",
-		s.authorized("list resource holders", s.onResource(s.sees, s.listHolders)))
-	mux.HandleFunc("POST /resources/{id}/holders", s.authorized("add resource holder permissions", s.changeHolder))
-	mux.HandleFunc("DELETE /resources/{id}/holders", s.authorized("delete resource holder permissions", s.changeHolder))
-	mux.HandleFunc("PATCH /resources/{id}", refuse)
+	s.serve(mux, "/ping", route{"GET", s.open(&reply{http.StatusOK, map[string]string{"status": "ok"}})})
+	s.serve(mux, "/resources/version", route{"GET", s.open(&reply{http.StatusOK, map[string]string{"version": "0.3.0"}})})
+	s.serve(mux, "/auth", route{"GET", s.authorized("", s.whoAmI)})
+	s.serve(mux, "/applications", route{"POST", s.authorized("create applications", s.register)})
+	s.serve(mux, "/resources/{$}", route{"POST", s.authorized("create resource", s.create)},
+		route{"GET", s.authorized("list resources", s.list)})
+	s.serve(mux, "/resources/{id}", route{"GET", s.authorized("get resource", s.onResource(s.sees, s.get))},
+		route{"PUT", s.authorized("update resource", s.update)},
+		route{"DELETE", s.authorized("delete resource", s.remove)})
+	s.serve(mux, "/resources/{id}/holders",
+		route{"POST", s.authorized("add resource holder permissions", s.changeHolder)},
+		route{"GET", s.authorized("list resource holders", s.onResource(s.sees, s.listHolders))},
+		route{"DELETE", s.authorized("delete resource holder permissions", s.changeHolder)})
 	// A slash too few or too many is redirected to an absolute URL.
 	mux.HandleFunc("/resources", func(w http.ResponseWriter, r *http.Request) { redirect(w, r, "/resources/") })
 	mux.HandleFunc("/resources/{id}/{$}", func(w http.ResponseWriter, r *http.Request) {
@@ -58,6 +52,28 @@ func (s *Server) handler() http.Handler {
 	})
 	mux.HandleFunc("/", s.open(notFound))
 	return mux
+}
+
+// route is what a path does with a method.
+type route struct {
+	method string
+	do     http.HandlerFunc
+}
+
+// serve serves a path. A method that it has no route for is a 405, which allows the method of the first route alone, as
+// the framework of Bugout says it.
+func (s *Server) serve(mux *http.ServeMux, path string, routes ...route) {
+	refuse := s.open(methodNotAllowed)
+	mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+		for _, one := range routes {
+			if one.method == r.Method {
+				one.do(w, r)
+				return
+			}
+		}
+		w.Header().Set("Allow", routes[0].method)
+		refuse(w, r)
+	})
 }
 
 func redirect(w http.ResponseWriter, r *http.Request, to string) {
@@ -119,11 +135,9 @@ func (s *Server) authorized(what string, do action) http.HandlerFunc {
 			refused.write(w)
 			return
 		}
+		who.overtakes = trouble == Overtakes
 		perform := func() *reply {
 			r.Body = io.NopCloser(bytes.NewReader(body))
-			if trouble == Overtakes && r.Method == http.MethodPut {
-				return s.merge(r, who, s.overtake)
-			}
 			return do(r, who)
 		}
 		answer := perform()
@@ -186,8 +200,11 @@ func (s *Server) silent(r *http.Request, until chan struct{}) bool {
 	return false
 }
 
-// overtake holds a PUT that has read, until it is let go. It is false when the caller or the server went away before.
+// overtake holds a request that has read, until it is let go. It is false when the caller or the server went away
+// before. The lock is held, and not while it waits.
 func (s *Server) overtake(r *http.Request) bool {
+	s.mu.Unlock()
+	defer s.mu.Lock()
 	written := make(chan struct{})
 	select {
 	case s.late <- sync.OnceFunc(func() { close(written) }):
@@ -221,7 +238,7 @@ func (s *Server) authorize(h http.Header) (caller, *reply) {
 	case Revoked:
 		return caller{}, failed(http.StatusNotFound, "Access token not active")
 	default:
-		return caller{role, userOf(id.String(), role)}, nil
+		return caller{role: role, user: userOf(id.String(), role)}, nil
 	}
 }
 
@@ -253,6 +270,10 @@ func (s *Server) whoAmI(_ *http.Request, who caller) *reply {
 }
 
 func (a *reply) write(w http.ResponseWriter) {
+	if text, isText := a.body.(string); isText {
+		http.Error(w, text, a.status)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
 	if a.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "web3/bearer")

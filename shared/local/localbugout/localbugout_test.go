@@ -217,12 +217,34 @@ func TestOtherRoutes(t *testing.T) {
 	}
 	b.want(b.call("GET", "/ping", ""), 200, `{"status":"ok"}`)
 	b.want(b.call("GET", "/resources/version", ""), 200, `{"version":"0.3.0"}`)
-	b.want(b.call("PATCH", path, ""), 405, "")
-	b.want(b.call("HEAD", path, ""), 405, "")
+	for _, c := range [][3]string{{"PATCH", path, "GET"}, {"HEAD", path, "GET"}, {"POST", path, "GET"},
+		{"PUT", "/resources/", "POST"}, {"PUT", path + "/holders", "POST"}, {"POST", "/ping", "GET"},
+		{"POST", "/auth", "GET"}, {"PUT", "/applications", "POST"}} {
+		got := b.call(c[0], c[1], "", "Authorization", "")
+		if got.status != 405 || got.header.Get("Allow") != c[2] ||
+			c[0] != "HEAD" && got.text != `{"detail":"Method Not Allowed"}` {
+			t.Errorf("%s %s: %d %s, allowed is %q, want %q", c[0], c[1], got.status, got.text, got.header.Get("Allow"), c[2])
+		}
+	}
 	b.want(b.call("GET", "/nothing", ""), 404, `{"detail":"Not Found"}`)
-	form := url.Values{"group_id": {app}, "name": {"pictures"}}.Encode()
-	made := b.want(b.call("POST", "/applications", form, "Content-Type", "application/x-www-form-urlencoded"), 200,
-		`"name":"pictures"`)
+}
+
+func TestAnApplicationIsMadeInAGroupOfTheCallers(t *testing.T) {
+	b := open(t, nil)
+	const group = "7d1ba2d0-0f8d-4f0c-9c3c-6c1a3f1f5a10"
+	register := func(token, group string) answer {
+		return b.call("POST", "/applications", url.Values{"group_id": {group}, "name": {"pictures"}}.Encode(),
+			"Content-Type", "application/x-www-form-urlencoded", "Authorization", "Bearer "+token)
+	}
+	for name, c := range map[string][2]string{"an unknown group": {member, unknown}, "a foreign group": {stranger, group}} {
+		if got := register(c[0], c[1]); got.status != 404 || got.text !=
+			`{"detail":"No group with that group id or you do not have permission to view this resource"}` {
+			t.Errorf("%s: %d %s", name, got.status, got.text)
+		}
+	}
+	b.want(register(member, "mine"), 422, "group_id")
+	b.want(register(restricted, group), 403, `"Restricted tokens are not authorized to create applications."`)
+	made := b.want(register(member, group), 200, `"name":"pictures"`)
 	var application struct{ ID string }
 	if err := json.Unmarshal([]byte(made.text), &application); err != nil {
 		t.Fatal(err)

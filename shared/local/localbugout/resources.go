@@ -50,6 +50,8 @@ var (
 	notFound         = failed(http.StatusNotFound, "Not Found")
 	methodNotAllowed = failed(http.StatusMethodNotAllowed, "Method Not Allowed")
 	serverError      = failed(http.StatusInternalServerError, "Internal Server Error")
+	// crashed is what the framework in front of Bugout says when a handler fails where nobody expected it.
+	crashed = &reply{http.StatusInternalServerError, "Internal Server Error"}
 )
 
 func failed(status int, detail string) *reply {
@@ -194,10 +196,7 @@ func (s *Server) onResource(may func(caller, *resource) bool, do func(*resource)
 
 func (s *Server) get(r *resource) *reply { return &reply{http.StatusOK, *r} }
 
-func (s *Server) update(r *http.Request, who caller) *reply { return s.merge(r, who, nil) }
-
-// merge is update. between, when set, is called after reading, without the lock, and says whether to write.
-func (s *Server) merge(r *http.Request, who caller, between func(*http.Request) bool) *reply {
+func (s *Server) update(r *http.Request, who caller) *reply {
 	body, bad := readBody(r)
 	if bad != nil {
 		return bad
@@ -217,13 +216,8 @@ func (s *Server) merge(r *http.Request, who caller, between func(*http.Request) 
 		return bad
 	}
 	was := *found
-	if between != nil {
-		s.mu.Unlock()
-		on := between(r)
-		s.mu.Lock()
-		if !on || s.byID[was.ID] == nil {
-			return notFound // deleted meanwhile, or nobody waits for an answer
-		}
+	if who.overtakes && (!s.overtake(r) || s.byID[was.ID] == nil) {
+		return crashed // deleted meanwhile, or nobody waits for an answer
 	}
 	changed := was
 	changed.Data = maps.Clone(was.Data)
@@ -238,10 +232,23 @@ func (s *Server) merge(r *http.Request, who caller, between func(*http.Request) 
 	return s.save(change{Resource: &changed}, changed)
 }
 
-func (s *Server) remove(r *resource) *reply { return s.save(change{Deleted: r.ID}, *r) }
+// remove deletes a resource. One that another deletes between its reading and its deletion is deleted by both.
+func (s *Server) remove(r *http.Request, who caller) *reply {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found, bad := s.find(r, who, s.rules)
+	if bad != nil {
+		return bad
+	}
+	was := *found
+	if who.overtakes && !s.overtake(r) {
+		return crashed // nobody waits for an answer
+	}
+	return s.save(change{Deleted: was.ID}, was)
+}
 
 // register makes an application, POST /applications in a form.
-func (s *Server) register(r *http.Request, _ caller) *reply {
+func (s *Server) register(r *http.Request, who caller) *reply {
 	r.Body = http.MaxBytesReader(nil, r.Body, maxBody)
 	if err := r.ParseForm(); err != nil {
 		return invalid("body", "group_id", missing)
@@ -252,11 +259,16 @@ func (s *Server) register(r *http.Request, _ caller) *reply {
 			return invalid("body", name, missing)
 		}
 	}
-	if _, err := uuid.Parse(form.Get("group_id")); err != nil {
+	group, err := uuid.Parse(form.Get("group_id"))
+	if err != nil {
 		return invalid("body", "group_id", notAnID)
+	}
+	if who.role != Member || group.String() != groupID {
+		return failed(http.StatusNotFound,
+			"No group with that group id or you do not have permission to view this resource")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	made := application{uuid.NewString(), form.Get("group_id"), form.Get("name"), form.Get("description")}
+	made := application{uuid.NewString(), groupID, form.Get("name"), form.Get("description")}
 	return s.save(change{Application: &made}, made)
 }

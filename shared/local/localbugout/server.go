@@ -85,9 +85,10 @@ const (
 	TokenForgotten                // 404 "Access token not found", as after a revocation
 	Nonsense                      // 200 with a body that is no JSON
 	Redirects                     // 307 to another host, where nobody should follow with a token
-	// Overtakes: a PUT reads the resource and hands itself to Late; let go, it writes what it makes of that. Whatever
-	// was written meanwhile is undone, as where several of Bugout's processes read, merge and write without a lock.
-	// Other requests go well.
+	// Overtakes: a PUT or DELETE reads the resource and hands itself to Late; let go, it writes what it makes of that.
+	// Whatever was written meanwhile is undone, as where several of Bugout's processes read, merge and write without a
+	// lock. What was deleted meanwhile stays deleted: the PUT is a 500 in plain text, the DELETE a 200. Other requests
+	// go well.
 	Overtakes
 )
 
@@ -153,8 +154,8 @@ func (s *Server) SetRole(token string, role Role) {
 	s.tokens[token] = role
 }
 
-// Late gives each PUT that Overtakes, once it has read: calling what comes lets it write. Whoever lets PUTs overtake
-// has to receive from it.
+// Late gives each request that Overtakes, once it has read: calling what comes lets it write. Whoever lets requests
+// overtake has to receive from it.
 func (s *Server) Late() <-chan func() { return s.late }
 
 // Recover ends a silence that too many requests at once brought about.

@@ -115,8 +115,44 @@ func TestAPUTThatOvertakesUndoesWhatWasWrittenMeanwhile(t *testing.T) {
 	write = <-b.Late()
 	b.want(b.call("DELETE", path, ""), 200, "")
 	write()
-	b.want(<-slow, 404, "Not Found")
+	if got := b.want(<-slow, 500, "Internal Server Error"); got.text != "Internal Server Error" ||
+		!strings.HasPrefix(got.header.Get("Content-Type"), "text/plain") {
+		t.Errorf("a PUT that races a deletion is answered %q, %s", got.text, got.header)
+	}
 	b.want(b.call("GET", path, ""), 404, "Not Found")
+}
+
+// TestOfTwoDeletionsAtOnceBothGoWell: each has read the resource before the other deletes it.
+func TestOfTwoDeletionsAtOnceBothGoWell(t *testing.T) {
+	b := open(t, func(o *localbugout.Options) {
+		o.Trouble = func(call localbugout.Call) localbugout.Trouble {
+			if call.Method == "DELETE" {
+				return localbugout.Overtakes
+			}
+			return localbugout.None
+		}
+	})
+	path := "/resources/" + b.create(`{"a":"1"}`)
+	b.create(`{"b":"1"}`)
+	answers := make(chan answer)
+	for range 2 {
+		go func() {
+			got, err := b.ask(b.Context(), "DELETE", path, "")
+			if err != nil {
+				b.Error(err)
+			}
+			answers <- got
+		}()
+	}
+	first, second := <-b.Late(), <-b.Late()
+	first()
+	second()
+	for range 2 {
+		b.want(<-answers, 200, `{"a":"1"}`)
+	}
+	b.want(b.call("GET", path, ""), 404, "Not Found")
+	b.want(b.call("GET", "/resources/", ""), 200, `{"b":"1"}`)
+	b.want(b.call("DELETE", path, ""), 404, `{"detail":"Not Found"}`)
 }
 
 // TestMoreAtOnceThanConnectionsIsSilence: nothing is answered any more, /ping

@@ -26,6 +26,8 @@ var (
 		"(hatchery bugout check tells whether it is)")
 	// ErrRefused: Brood understood and said no. Asking again is of no use.
 	ErrRefused = errors.New("refused by Bugout")
+	// ErrBusy: Brood was not asked, because as many requests were under way all the time as may be.
+	ErrBusy = errors.New("too many requests to Bugout are under way")
 
 	// ErrDamaged: a resource is an upload's, and holds what no upload has.
 	ErrDamaged = errors.New("resource of an upload cannot be read: mend or delete it in Bugout")
@@ -39,7 +41,9 @@ type ambiguous struct{ error }
 func (e ambiguous) Unwrap() error { return e.error }
 
 func (o Options) withDefaults() Options {
-	o.AtOnce = cmp.Or(o.AtOnce, 4)
+	if cap(o.Requests) == 0 {
+		o.Requests = make(chan struct{}, 4)
+	}
 	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
 	o.MaxBody = cmp.Or(o.MaxBody, 64<<20)
 	o.Attempts = cmp.Or(o.Attempts, 3)
@@ -54,8 +58,8 @@ func (o Options) withDefaults() Options {
 	}
 	if o.transport == nil {
 		o.transport = &http.Transport{DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-			TLSHandshakeTimeout: 5 * time.Second, MaxResponseHeaderBytes: 64 << 10, MaxConnsPerHost: o.AtOnce,
-			MaxIdleConnsPerHost: o.AtOnce, IdleConnTimeout: 30 * time.Second, ForceAttemptHTTP2: true}
+			TLSHandshakeTimeout: 5 * time.Second, MaxResponseHeaderBytes: 64 << 10, MaxConnsPerHost: cap(o.Requests),
+			MaxIdleConnsPerHost: cap(o.Requests), IdleConnTimeout: 30 * time.Second, ForceAttemptHTTP2: true}
 	}
 	return o
 }
@@ -78,8 +82,12 @@ func (s *Store) attempts(ctx context.Context, do func(n int) error) error {
 	}
 }
 
-// collection is where resources are listed and created.
-const collection = "/resources/"
+const (
+	// collection is where resources are listed and created.
+	collection = "/resources/"
+	// applications is where applications are registered.
+	applications = "/applications"
+)
 
 func itemPath(id string) string { return collection + url.PathEscape(id) }
 
@@ -129,10 +137,11 @@ func (s *Store) askAs(ctx context.Context, token, method, path string, query url
 	request.Header.Set("Authorization", "Bearer "+token)
 	request.Header.Set("Accept", "application/json")
 	// Waiting for a place is not part of the request's time.
-	if err := s.requests.Acquire(ctx, 1); err != nil {
+	if err := s.enter(ctx, s.o.Requests); err != nil {
 		return err
 	}
-	defer s.requests.Release(1)
+	defer func() { <-s.o.Requests }()
+	proved := s.proof.begin()
 	limited, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
 	response, err := s.client.Do(request.WithContext(limited))
@@ -154,11 +163,28 @@ func (s *Store) askAs(ctx context.Context, token, method, path string, query url
 			"in one piece; keep so many records in DynamoDB or SQLite (hatchery migrate --from bugout moves them, and "+
 			"reads up to 1 GiB)", method, path, s.o.MaxBody)
 	}
-	err = judge(method, path, response.StatusCode, text, answer)
-	if err == nil && method == http.MethodPost && path == collection {
-		s.proof.keep(token, s.o.Now().Add(proofLife))
+	err = judge(method, path, response, text, answer)
+	switch {
+	case err == nil && method == http.MethodPost && path == collection:
+		s.proof.keep(proved, token, s.o.Now().Add(proofLife))
+	case errors.Is(err, ErrToken) || errors.Is(err, ErrRefused):
+		s.proof.end()
 	}
 	return err
+}
+
+// enter waits for a place in a channel, for as long as a request may take.
+func (s *Store) enter(ctx context.Context, places chan struct{}) error {
+	wait := time.NewTimer(s.o.Timeout)
+	defer wait.Stop()
+	select {
+	case places <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-wait.C:
+		return ambiguous{fmt.Errorf("%w: none of %d ended within %s", ErrBusy, cap(places), s.o.Timeout)}
+	}
 }
 
 func newRequest(ctx context.Context, method, target string, body any) (*http.Request, error) {
@@ -193,8 +219,8 @@ func withoutURL(err error) error {
 }
 
 // judge decides what a response means.
-func judge(method, path string, status int, text []byte, answer any) error {
-	detail := detailOf(text)
+func judge(method, path string, response *http.Response, text []byte, answer any) error {
+	status, detail := response.StatusCode, detailOf(text)
 	refused := func(format string, args ...any) error {
 		return fmt.Errorf("%w: %s", ErrRefused, fmt.Sprintf(format, args...))
 	}
@@ -222,6 +248,12 @@ func judge(method, path string, status int, text []byte, answer any) error {
 	case status == http.StatusNotFound && path == collection && detail == "Not found":
 		return refused("it does not know the application; set HATCHERY_BUGOUT_APPLICATION_ID to one of the token's " +
 			"group (hatchery bugout register makes one)")
+	case status == http.StatusNotFound && path == applications && strings.HasPrefix(detail, "No group"):
+		return refused("there is no such group, or the user of the deployment's token is not in it: give the id of one " +
+			"of the user's own groups")
+	case status == http.StatusMethodNotAllowed:
+		return refused("what answers takes no %s of %s (405; it allows %.100s): check HATCHERY_BUGOUT_URL, and what stands "+
+			"between here and Bugout", method, path, cmp.Or(clean(response.Header.Get("Allow")), "no method that it names"))
 	case status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests ||
 		status == http.StatusNotFound || status < 200:
 		// A 404 in other words comes from something in between.

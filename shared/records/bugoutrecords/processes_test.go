@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"hatchery/shared/local/localbugout"
@@ -178,5 +179,63 @@ func TestAFailureIsNotedAlthoughTheFirstAttemptDidNothing(t *testing.T) {
 		if got, err := store.Get(t.Context(), r.Ref()); err != nil || got.Failures != 1 || got.LastFailure == nil {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
+	}
+}
+
+// overtaking is a Brood whose next request of a method is overtaken.
+func overtaking(t *testing.T, method string) *localbugout.Server {
+	var overtaken atomic.Bool
+	return brood(t, func(c localbugout.Call) localbugout.Trouble {
+		if c.Method == method && overtaken.CompareAndSwap(false, true) {
+			return localbugout.Overtakes
+		}
+		return localbugout.None
+	})
+}
+
+// TestAVerdictThatRacesADeletionFindsNothing: Brood answers 500 to it, in plain text.
+func TestAVerdictThatRacesADeletionFindsNothing(t *testing.T) {
+	s := overtaking(t, http.MethodPut)
+	store := storeOn(t, s, nil)
+	r := pending()
+	if _, err := store.Create(t.Context(), r, nil); err != nil {
+		t.Fatal(err)
+	}
+	settled := make(chan error)
+	go func() { _, err := store.Update(t.Context(), r.Ref(), upload.Settle(storing())); settled <- err }()
+	write := <-s.Late()
+	if _, err := store.Update(t.Context(), r.Ref(), upload.Delete(noon, noon)); err != nil {
+		t.Errorf("Delete: %v", err)
+	}
+	write()
+	if err := <-settled; !errors.Is(err, upload.ErrNotFound) {
+		t.Errorf("Settle: %v", err)
+	}
+	if left := resourceIDs(t, s); len(left) != 0 {
+		t.Errorf("left are %v", left)
+	}
+}
+
+// TestOfTwoDeletionsAtOnceBothMayGoWell, and the next one finds nothing.
+func TestOfTwoDeletionsAtOnceBothMayGoWell(t *testing.T) {
+	s := overtaking(t, http.MethodDelete)
+	store := storeOn(t, s, nil)
+	r := pending()
+	if _, err := store.Create(t.Context(), r, nil); err != nil {
+		t.Fatal(err)
+	}
+	remove := func() error { _, err := store.Update(t.Context(), r.Ref(), upload.Delete(noon, noon)); return err }
+	late := make(chan error)
+	go func() { late <- remove() }()
+	write := <-s.Late()
+	if err := remove(); err != nil {
+		t.Errorf("the first: %v", err)
+	}
+	write()
+	if err := <-late; err != nil {
+		t.Errorf("the one that it overtook: %v", err)
+	}
+	if err := remove(); !errors.Is(err, upload.ErrNotFound) {
+		t.Errorf("the next: %v", err)
 	}
 }

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"hatchery/shared/upload"
 )
 
@@ -20,17 +18,18 @@ import (
 // looks absent; only a creation is refused. So before an absence is believed, or a list to be
 // whole, something was created with the same token.
 type proof struct {
-	// turn lets one at a time prove; the others wait and find it proved.
-	turn *semaphore.Weighted
+	// turn holds the one who proves; the others wait and find it proved.
+	turn chan struct{}
 
 	mu    sync.Mutex
 	token string // with which something was created last
 	until time.Time
+	ends  int // how often it was ended
 }
 
 const (
 	// proofLife is how long one creation proves something, also of a user who was put out of
-	// the group since.
+	// the group since. A refusal of Brood's ends it.
 	proofLife = 5 * time.Minute
 	// noteProof names the note that is created for nothing else. It is deleted at once.
 	noteProof = "membership"
@@ -44,14 +43,30 @@ func (p *proof) of(token string, now time.Time) bool {
 	return p.token == token && now.Before(p.until)
 }
 
-func (p *proof) keep(token string, until time.Time) {
+// begin is called before a creation is sent, and gives what keep wants to know.
+func (p *proof) begin() (ends int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.token, p.until = token, until
+	return p.ends
 }
 
-// forget makes the next absence be proved anew.
-func (p *proof) forget() { p.keep("", time.Time{}) }
+// keep remembers a creation that went well, unless the proof was ended after it was sent: it may have been made before
+// the refusal.
+func (p *proof) keep(ends int, token string, until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if ends == p.ends {
+		p.token, p.until = token, until
+	}
+}
+
+// end makes the next absence be proved anew.
+func (p *proof) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.token, p.until = "", time.Time{}
+	p.ends++
+}
 
 // prove makes sure that the token belongs to a member of the application's group. It
 // makes one attempt; it may be repeated, because one note too many does no harm.
@@ -68,10 +83,10 @@ func (s *Store) proveNow(ctx context.Context, token string) (made bool, err erro
 	if s.proof.of(token, s.o.Now()) {
 		return false, nil
 	}
-	if err := s.proof.turn.Acquire(ctx, 1); err != nil {
+	if err := s.enter(ctx, s.proof.turn); err != nil {
 		return false, err
 	}
-	defer s.proof.turn.Release(1)
+	defer func() { <-s.proof.turn }()
 	if s.proof.of(token, s.o.Now()) {
 		return false, nil
 	}
@@ -112,7 +127,7 @@ func (s *Store) fetch(ctx context.Context, id string) (wireResource, error) {
 		if !errors.Is(err, upload.ErrNotFound) {
 			return err
 		}
-		s.proof.forget()
+		s.proof.end()
 		if hidden := s.prove(ctx, token); hidden != nil {
 			return hidden
 		}

@@ -72,6 +72,81 @@ func TestAnAbsenceIsProvedOnceForSomeMinutes(t *testing.T) {
 	}
 }
 
+// TestARefusalEndsTheProof: whoever was put out of the group is noticed at once where Brood says so, and not when the
+// proof is old.
+func TestARefusalEndsTheProof(t *testing.T) {
+	other := pending()
+	other.ID = "019a0000-0000-7000-8000-000000000009"
+	for name, c := range map[string]struct {
+		role localbugout.Role
+		want error
+	}{
+		"put out of the group": {localbugout.Stranger, bugoutrecords.ErrRefused},
+		"a restricted token":   {localbugout.Restricted, bugoutrecords.ErrRefused},
+		"a revoked token":      {localbugout.Revoked, bugoutrecords.ErrToken},
+	} {
+		s := brood(t, nil)
+		store := storeOn(t, s, nil)
+		if _, err := store.Create(t.Context(), other, nil); err != nil { // that is a proof
+			t.Fatal(err)
+		}
+		s.SetRole(token, c.role)
+		refused := other
+		refused.ID = "019a0000-0000-7000-8000-00000000000a"
+		if _, err := store.Create(t.Context(), refused, nil); !errors.Is(err, c.want) {
+			t.Errorf("%s: Create: %v", name, err)
+		}
+		if c.role == localbugout.Revoked { // a token that comes back may be another user's
+			s.SetRole(token, localbugout.Stranger)
+			c.want = bugoutrecords.ErrRefused
+		}
+		for method, call := range everyMethod(t.Context(), store, pending()) {
+			if err := call(); !errors.Is(err, c.want) || errors.Is(err, upload.ErrNotFound) {
+				t.Errorf("%s: %s: %v", name, method, err)
+			}
+		}
+		s.SetRole(token, localbugout.Member)
+		absent(t, store)
+	}
+}
+
+// TestACreationThatARefusalOvertookIsNoProof: it was sent before the refusal, and may have been made before it.
+func TestACreationThatARefusalOvertookIsNoProof(t *testing.T) {
+	other := pending()
+	other.ID = "019a0000-0000-7000-8000-000000000009"
+	made, refused := make(chan struct{}), make(chan struct{})
+	posts := 0
+	s := brood(t, nil)
+	store := storeOn(t, s, func(o *bugoutrecords.Options) {
+		o.SetTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodPost {
+				posts++
+			}
+			first := posts == 1 && r.Method == http.MethodPost
+			response, err := http.DefaultTransport.RoundTrip(r)
+			if first {
+				close(made)
+				<-refused // the answer is late
+			}
+			return response, err
+		}))
+	})
+	answer := make(chan error)
+	go func() { _, err := store.Create(t.Context(), other, nil); answer <- err }()
+	<-made
+	s.SetRole(token, localbugout.Stranger)
+	if _, err := store.Create(t.Context(), pending(), nil); !errors.Is(err, bugoutrecords.ErrRefused) {
+		t.Errorf("outside of the group: %v", err)
+	}
+	close(refused)
+	if err := <-answer; !errors.Is(err, bugoutrecords.ErrRefused) { // it looks for what it made, and is shown nothing
+		t.Errorf("the one before: %v", err)
+	}
+	if _, err := store.Get(t.Context(), pending().Ref()); !errors.Is(err, bugoutrecords.ErrRefused) {
+		t.Errorf("Get: %v", err)
+	}
+}
+
 func TestACreationIsProofEnough(t *testing.T) {
 	plan := &script{}
 	store := storeOn(t, brood(t, plan.trouble), nil)
@@ -105,7 +180,7 @@ func TestWhatIsFoundNeedsNoProof(t *testing.T) {
 
 func TestOneProofIsUnderWayAtOnceAndStopsNobody(t *testing.T) {
 	plan := &script{}
-	store := storeOn(t, brood(t, plan.trouble), func(o *bugoutrecords.Options) { o.AtOnce = 1 })
+	store := storeOn(t, brood(t, plan.trouble), func(o *bugoutrecords.Options) { o.Requests = make(chan struct{}, 1) })
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() { absent(t, store) })

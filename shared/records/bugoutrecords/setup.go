@@ -35,7 +35,7 @@ func Register(ctx context.Context, o Options, group, name, description string) (
 	}
 	form := url.Values{"group_id": {group}, "name": {name}, "description": {description}}
 	var made Application
-	if err := s.do(ctx, http.MethodPost, "/applications", nil, form, &made); err != nil {
+	if err := s.do(ctx, http.MethodPost, applications, nil, form, &made); err != nil {
 		return Application{}, upload.Wrap(err, "register the application %q", name)
 	}
 	if _, err := upload.ParseID(made.ID); err != nil {

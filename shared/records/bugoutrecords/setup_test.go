@@ -42,6 +42,16 @@ func TestARegistrationIsRefusedOrTriedOnce(t *testing.T) {
 	if _, err := bugoutrecords.Register(t.Context(), options(s), group, "n", ""); err == nil || plan.asked() != 1 {
 		t.Errorf("after an ambiguous answer: %v, %d calls", err, plan.asked())
 	}
+	for name, c := range map[string]struct {
+		role  localbugout.Role
+		group string
+	}{"no such group": {localbugout.Member, application}, "not in it": {localbugout.Stranger, group}} {
+		s.SetRole(token, c.role)
+		if _, err := bugoutrecords.Register(t.Context(), options(s), c.group, "n", ""); !errors.Is(err,
+			bugoutrecords.ErrRefused) || !strings.Contains(err.Error(), "one of the user's own groups") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	s.SetRole(token, localbugout.Revoked)
 	if _, err := bugoutrecords.Register(t.Context(), options(s), group, "n", ""); !errors.Is(err, bugoutrecords.ErrToken) {
 		t.Errorf("with a bad token: %v", err)
@@ -66,6 +76,15 @@ func TestACheckSaysWhatWorks(t *testing.T) {
 		"an unknown application": {change: func(o *bugoutrecords.Options) { o.Application = group }, works: 2,
 			says: "HATCHERY_BUGOUT_APPLICATION_ID"},
 		"outside of the group": {role: localbugout.Stranger, works: 2, says: "is not in the application's group"},
+		"something between takes no PUT": {change: func(o *bugoutrecords.Options) {
+			o.SetTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
+				if r.Method == http.MethodPut {
+					r = r.Clone(r.Context())
+					r.Method = http.MethodPatch // which Brood takes no more than a proxy takes a PUT
+				}
+				return http.DefaultTransport.RoundTrip(r)
+			}))
+		}, works: 5, says: "takes no PUT of", tried: 7},
 		"updates fail": {trouble: func(c localbugout.Call) localbugout.Trouble {
 			if c.Method == http.MethodPut {
 				return localbugout.FailsBefore
@@ -87,7 +106,7 @@ func TestACheckSaysWhatWorks(t *testing.T) {
 				t.Fatalf("tried %+v, want %d steps", steps, tried)
 			}
 			for i, step := range steps {
-				if step.Name != all[i] && name != "updates fail" {
+				if step.Name != all[i] && c.works != 5 {
 					t.Errorf("step %d is %q, want %q", i, step.Name, all[i])
 				}
 				switch {

@@ -15,8 +15,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"hatchery/shared/baseurl"
 	"hatchery/shared/upload"
 )
@@ -53,19 +51,18 @@ import (
 // the first is a failure, never absence. A valid token of a user outside of the application's
 // group is shown nothing, or the part that the user was given, without an error. So what is
 // found under its id is believed; that something is absent, or a list whole, is believed only
-// of a token with which something was created in the last 5 minutes. If nothing was, the
-// store creates and deletes a note for that (three requests); a token that may not is
-// ErrRefused.
+// of a token with which something was created in the last 5 minutes, and refused nothing since.
+// If nothing was, the store creates and deletes a note for that (three requests); a token that
+// may not is ErrRefused.
 //
 // Every list reads all resources that the filter gives and cuts its page out of them, because
 // Brood knows no paging: an entry's lists are short, but Scan reads much, page by page again.
 // It is for the reconciler and for operators.
 type Store struct {
-	o        Options
-	base     string
-	client   *http.Client
-	requests *semaphore.Weighted
-	proof    proof
+	o      Options
+	base   string
+	client *http.Client
+	proof  proof
 }
 
 // Options of a Store.
@@ -80,10 +77,11 @@ type Options struct {
 	// Renew, when set, is asked for another token than one that Brood has refused. What
 	// it gives is tried once, in the place of the refusal.
 	Renew func(ctx context.Context, refused string) (string, error)
-	// AtOnce is how many requests may be under way; 0 is 4. Brood stops answering
-	// anything when it gets more than about ten from all its clients together.
-	AtOnce int
-	// Timeout is for one request and its answer; 0 is 10 s.
+	// Requests holds one element for each request that is under way; nil is a channel of 4
+	// places. All who reach the same Brood are given the same one: it stops answering
+	// anything when it gets more than about ten requests from all its clients together.
+	Requests chan struct{}
+	// Timeout is for one request and its answer, and before that for a place; 0 is 10 s.
 	Timeout time.Duration
 	// MaxBody bounds an answer in bytes; 0 is 64 MiB, the list of some 80,000 records.
 	// Lists come in one piece.
@@ -118,8 +116,7 @@ func New(o Options) (*Store, error) {
 		return nil, errors.New("there is no Bugout token")
 	}
 	o = o.withDefaults()
-	return &Store{o: o, base: base, requests: semaphore.NewWeighted(int64(o.AtOnce)),
-		proof: proof{turn: semaphore.NewWeighted(1)},
+	return &Store{o: o, base: base, proof: proof{turn: make(chan struct{}, 1)},
 		client: &http.Client{Transport: o.transport,
 			// The token goes to no other place than the one that was configured.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil

@@ -275,3 +275,31 @@ func TestAnAnswerThatIsTooLongSaysWhatToDo(t *testing.T) {
 		t.Errorf("All: %v", err)
 	}
 }
+
+// TestWhoeverFindsNoPlaceIsToldSo: others have all places, for longer than a request may take.
+func TestWhoeverFindsNoPlaceIsToldSo(t *testing.T) {
+	plan := &script{}
+	requests := make(chan struct{}, 1)
+	store := storeOn(t, brood(t, plan.trouble), func(o *bugoutrecords.Options) {
+		o.Requests, o.Timeout, o.Attempts = requests, 20*time.Millisecond, 2
+	})
+	requests <- struct{}{} // another's request
+	for method, call := range everyMethod(t.Context(), store, pending()) {
+		if err := call(); !errors.Is(err, bugoutrecords.ErrBusy) || errors.Is(err, upload.ErrNotFound) {
+			t.Errorf("%s: %v", method, err)
+		}
+	}
+	if plan.asked() != 0 {
+		t.Errorf("Brood was asked %d times", plan.asked())
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := store.Get(ctx, pending().Ref()); !errors.Is(err, context.Canceled) {
+		t.Errorf("whoever gives up is told %v", err)
+	}
+	<-requests
+	absent(t, store)
+	if len(requests) != 0 {
+		t.Error("the place was not given back")
+	}
+}
