@@ -66,7 +66,7 @@ func wantPlayed(t *testing.T, s *site, all []played, likeAWS bool) {
 		}
 		switch p.File {
 		case "script.png":
-			if !strings.Contains(p.Says, "first bytes look like a script") {
+			if !strings.Contains(p.Says, "the file looks like a script") {
 				t.Errorf("the rejected file is said to be %q", p.Says)
 			}
 		case "note.txt":
