@@ -66,7 +66,7 @@ func wantPlayed(t *testing.T, s *site, all []played, likeAWS bool) {
 		}
 		switch p.File {
 		case "script.png":
-			if !strings.Contains(p.Says, "looks like a script") {
+			if !strings.Contains(p.Says, "the file looks like a script") {
 				t.Errorf("the rejected file is said to be %q", p.Says)
 			}
 		case "note.txt":
@@ -105,7 +105,7 @@ func newSite(t *testing.T, api string) *site {
 	if strings.Count(code, documented) != 1 {
 		t.Fatalf("docs/browser.md does not say once where the API is: %s", documented)
 	}
-	s := &site{over: make(chan struct{}), files: map[string][]byte{"small.png": sample(t, "genuine/go-nrgba.png"),
+	s := &site{over: make(chan struct{}), files: map[string][]byte{"Small.PNG": sample(t, "genuine/go-nrgba.png"),
 		"script.png": []byte("#!/bin/sh\necho I am a script\n"), "note.txt": []byte("a note"), "large.png": largePicture(t)}}
 	mux := http.NewServeMux()
 	serve := func(path, contentType string, body []byte) {

@@ -36,7 +36,7 @@ async function play(file) {
 }
 
 const all = [];
-for (const file of ["small.png", "script.png", "note.txt", "large.png"]) {
+for (const file of ["Small.PNG", "script.png", "note.txt", "large.png"]) {
   all.push(await play(file).catch((error) => ({ file, failed: String(error) })));
 }
 await plain("/report", { method: "POST", body: JSON.stringify(all) });

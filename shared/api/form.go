@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"time"
 
@@ -90,8 +89,7 @@ func (h *handler) form(c *call) error {
 
 // readFormRequest reads the JSON strictly: the caller should be told of a member that is not known.
 func readFormRequest(r *http.Request, body io.Reader) (request formRequest, err error) {
-	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || mediaType != "application/json" {
+	if policy.MediaType(r.Header.Get("Content-Type")) != "application/json" {
 		return request, newProblem(wrongMedia, "The body is JSON: send Content-Type: application/json.")
 	}
 	data, err := io.ReadAll(io.LimitReader(body, maxJSON+1))

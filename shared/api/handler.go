@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -174,11 +175,13 @@ func (h *handler) remove(c *call) error {
 
 // json answers with a value.
 func (c *call) json(status int, value any) error {
-	body, err := json.Marshal(value)
-	if err != nil {
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false) // a link can be copied as it stands
+	if err := encoder.Encode(value); err != nil {
 		return fmt.Errorf("encode an answer: %w", err)
 	}
-	c.write("application/json", status, append(body, '\n')) // a terminal's prompt follows on a line of its own
+	c.write("application/json", status, body.Bytes())
 	return nil
 }
 

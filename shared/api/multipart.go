@@ -20,7 +20,7 @@ const (
 	readAhead = 16 << 10
 )
 
-// sentFile is what a request says of its file. Nothing in it is believed.
+// sentFile is what the part of a multipart body says of its file. Nothing in it is believed.
 type sentFile struct {
 	// filename is the name as the client meant it, its own escaping undone; "" is none.
 	filename string

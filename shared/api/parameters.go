@@ -3,7 +3,9 @@ package api
 import (
 	"mime"
 	"net/url"
+	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // parameters reads the parameters of a header as clients write them: names in lower case, values as they stand, quotes
@@ -74,9 +76,12 @@ func unquoted(value string) string {
 	return strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(strings.TrimSuffix(inner, `"`))
 }
 
+// uriName is a name that is wholly percent-encoded: nothing in it would have to be.
+var uriName = regexp.MustCompile(`^([A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+$`)
+
 // filenameOfPart reads the filename out of the parameters of a Content-Disposition, in each of the forms that clients
-// have for names beyond ASCII: filename* (RFC 8187), an encoded word (RFC 2047), and the bytes as they are. Browsers
-// write a quote and line ends as %22, %0D and %0A.
+// have for names beyond ASCII: filename* (RFC 8187), an encoded word (RFC 2047), percent-encoding (RFC 7578, 4.2) and
+// the bytes as they are. Browsers write a quote and line ends as %22, %0D and %0A, and nothing else so.
 func filenameOfPart(said map[string]string) string {
 	charset, rest, _ := strings.Cut(unquoted(said["filename*"]), "'")
 	_, encoded, _ := strings.Cut(rest, "'")
@@ -86,6 +91,9 @@ func filenameOfPart(said map[string]string) string {
 	name := unquoted(said["filename"])
 	if decoded, err := new(mime.WordDecoder).DecodeHeader(name); err == nil {
 		name = decoded
+	}
+	if decoded, err := url.PathUnescape(name); err == nil && uriName.MatchString(name) && utf8.ValidString(decoded) {
+		return decoded
 	}
 	return strings.NewReplacer("%22", `"`, "%0D", "\r", "%0A", "\n").Replace(name)
 }

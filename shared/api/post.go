@@ -135,7 +135,8 @@ func nameInQuery(u *url.URL) (string, error) {
 func parseQuery(u *url.URL) (url.Values, error) {
 	query, err := url.ParseQuery(strings.ReplaceAll(u.RawQuery, ";", "%3B"))
 	if err != nil {
-		return nil, newProblem(badRequest, "The query is not percent-encoded as it should be.")
+		return nil, newProblem(badRequest, "The query is not percent-encoded as it should be: "+
+			"a percent sign is written %%25, for instance.")
 	}
 	return query, nil
 }
@@ -148,8 +149,6 @@ type bodyFormat struct {
 	// boundaries are the readings of the boundary of the multipart body that the file is a part of, the first one
 	// preferred. Without one the body is the file.
 	boundaries []string
-	// mediaType is what the request declares its body to be, without parameters; "" is undeclared.
-	mediaType string
 	// digest is the announced SHA-256 of the whole body in hex, or "".
 	digest string
 	// limit is the largest file that is taken.
@@ -169,14 +168,13 @@ func (h *handler) bodyFormatOf(c *call, extension string) (f bodyFormat, err err
 		return f, newProblem(wrongMedia, "A body with a Content-Encoding is not taken: send the file's own bytes.")
 	}
 	framing := int64(0)
-	f.mediaType = policy.MediaType(header.Get("Content-Type"))
-	switch {
-	case f.mediaType == multipartForm:
+	switch mediaType := policy.MediaType(header.Get("Content-Type")); {
+	case mediaType == multipartForm:
 		framing = maxFraming
 		f.boundaries, err = boundariesOf(header.Get("Content-Type"))
-	case policy.IsText(f.mediaType) && !policy.IsText(policy.ExpectedType(extension)):
+	case policy.IsText(mediaType) && !policy.IsText(policy.ExpectedType(extension)):
 		err = newProblem(wrongMedia, "A body of the type %.100q is passed on as text, which damages a file that is none: "+
-			"send it as %s, application/octet-stream or multipart/form-data.", f.mediaType, policy.ExpectedType(extension))
+			"send it as %s, application/octet-stream or multipart/form-data.", mediaType, policy.ExpectedType(extension))
 	default:
 		f.digest, err = announcedDigest(header)
 	}
@@ -189,12 +187,11 @@ func (h *handler) bodyFormatOf(c *call, extension string) (f bodyFormat, err err
 	return f, nil
 }
 
-// spoolFile receives the file of a POST and gives what the request says of it.
+// spoolFile receives the file of a POST and gives what its part of a multipart body says of it.
 func (h *handler) spoolFile(c *call, from *incoming, f bodyFormat, into *spool) (sent sentFile, err error) {
 	if len(f.boundaries) > 0 {
 		sent, err = spoolPart(from, f.boundaries, into, f.limit)
 	} else {
-		sent = sentFile{contentType: f.mediaType}
 		err = into.fill(from, f.limit)
 	}
 	if from.failure != nil {

@@ -6,15 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
-	"net/textproto"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
@@ -76,9 +75,9 @@ func (h *handler) serve(c *call) error {
 // describe sets the headers of a file, which are safe whatever the file holds: its type is what was found in it, a
 // browser may not guess another, only pictures are shown in place, and no script in it runs.
 func describe(header http.Header, record upload.Record) {
-	contentType := cmp.Or(record.ContentType, "application/octet-stream")
+	contentType, disposition := shown(record)
 	header.Set("Content-Type", contentType)
-	header.Set("Content-Disposition", upload.Disposition(contentType, record.DisplayName()))
+	header.Set("Content-Disposition", disposition)
 	header.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	header.Set("Cache-Control", "private, no-cache")
 	// The replaced service's header, spelled in lower case as it was.
@@ -86,6 +85,12 @@ func describe(header http.Header, record upload.Record) {
 	if record.SHA256 != "" {
 		header.Set("ETag", `"`+record.SHA256+`"`)
 	}
+}
+
+// shown is how a browser is told to show a file: its type and its Content-Disposition.
+func shown(record upload.Record) (contentType, disposition string) {
+	contentType = cmp.Or(record.ContentType, "application/octet-stream")
+	return contentType, upload.Disposition(contentType, record.DisplayName())
 }
 
 // headerText makes a name fit for a header's value. A name of printable ASCII stays as it is; in any other, all that is
@@ -216,10 +221,8 @@ type signedLink struct {
 // sign makes a link to exactly the version that is served, with the type and disposition that GET gives it.
 func (h *handler) sign(c *call, record upload.Record) (signedLink, error) {
 	expires := h.Now().Add(LinkLifetime).UTC().Truncate(time.Second)
-	contentType := cmp.Or(record.ContentType, "application/octet-stream")
-	link := upload.Link{Key: h.Pipeline.Layout.FilesKey(c.Ref), Version: record.ServedVersion,
-		ContentType: contentType, Disposition: upload.Disposition(contentType, record.FullName()),
-		Lifetime: LinkLifetime}
+	link := upload.Link{Key: h.Pipeline.Layout.FilesKey(c.Ref), Version: record.ServedVersion, Lifetime: LinkLifetime}
+	link.ContentType, link.Disposition = shown(record)
 	var address string
 	var err error
 	if record.Legacy() {
@@ -237,8 +240,8 @@ func (h *handler) sign(c *call, record upload.Record) (signedLink, error) {
 func acceptsJSON(r *http.Request) bool {
 	for _, value := range r.Header.Values("Accept") {
 		for element := range strings.SplitSeq(value, ",") {
-			mediaType, parameters, err := mime.ParseMediaType(textproto.TrimString(element))
-			if err == nil && mediaType == "application/json" && parameters["q"] != "0" {
+			weight, err := strconv.ParseFloat(cmp.Or(parameters(element)["q"], "1"), 64)
+			if err == nil && weight > 0 && policy.MediaType(element) == "application/json" {
 				return true
 			}
 		}

@@ -120,7 +120,9 @@ func readTable() []exchange {
 			holds: []string{`{"url":"https://bucket.test/`, `"expires_at":"2026-03-01T12:05:00Z"}`},
 			want:  []string{"Content-Type", "application/json", "Vary", "Accept", "Location", "-"}},
 		{name: "JSON refused by q=0 is a redirect", method: "GET", path: large, change: redirects,
-			header: []string{"Accept", "application/json;q=0, */*"}, status: 302},
+			header: []string{"Accept", "application/json;q=0.000, */*"}, status: 302},
+		{name: "any type is a redirect", method: "GET", path: large, change: redirects,
+			header: []string{"Accept", "application/*, image/*;q=0.8, */*;q=0.1"}, status: 302},
 		{name: "a large file known to the caller", method: "GET", path: large, change: redirects,
 			header: []string{"If-None-Match", etag}, status: 304},
 		{name: "HEAD of a large file", method: "HEAD", path: large, change: redirects, status: 200,
@@ -134,6 +136,8 @@ func readTable() []exchange {
 			want:  []string{"Content-Type", "application/json", "Cache-Control", "no-store", "Content-Disposition", "-"}},
 		{name: "a link to a large picture", method: "GET", path: large + "/link", change: redirects, status: 200,
 			exact: exactly(linkJSON(idLarge, "large", largeVersion(), "image%2Fjpeg", "large.png"))},
+		{name: "a link has the name as the person wrote it", method: "GET", path: "/files/j/entries/named/images/" + idNamed + "/link",
+			before: called("Katze.PNG"), status: 200, holds: []string{"filename%3D%22Katze.PNG%22"}},
 		{name: "a link with a slash", method: "GET", path: file + "/link/", status: 200},
 		{name: "a link by HEAD", method: "HEAD", path: file + "/link", status: 200, exact: exactly("")},
 		{name: "a link to a pending file", method: "GET", path: files + "/" + idPending + "/link", status: 409,
@@ -199,8 +203,8 @@ func storedVersion() string {
 // linkJSON is the answer with a link to one version.
 func linkJSON(id, entry, version, contentType, name string) string {
 	return `{"url":"https://bucket.test/files/j/entries/` + entry + `/images/` + id + `?versionId=` + version +
-		`\u0026response-content-type=` + contentType + `\u0026response-content-disposition=inline%3B+filename%3D%22` + name +
-		`%22\u0026X-Amz-Expires=300","expires_at":"2026-03-01T12:05:00Z"}`
+		`&response-content-type=` + contentType + `&response-content-disposition=inline%3B+filename%3D%22` + name +
+		`%22&X-Amz-Expires=300","expires_at":"2026-03-01T12:05:00Z"}`
 }
 
 var (

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -14,7 +15,7 @@ func repair(filename string) (stem, extension string) {
 	// White space at the ends goes before controls are replaced: a line feed at the end is an accident of a shell.
 	unseen := func(r rune) bool { return blank(r) || joins(r) || repaired(r) == removed }
 	s := strings.Map(repaired, strings.TrimFunc(filename, unseen))
-	s = norm.NFC.String(oneDot(withoutLooseJoiners(s)))
+	s = norm.NFC.String(dots.ReplaceAllString(withoutLooseJoiners(s), "."))
 	stem, extension = split(strings.TrimRightFunc(s, atNoEnd))
 	return strings.TrimLeftFunc(stem, atNoEnd), extension
 }
@@ -25,6 +26,8 @@ const (
 	// These show as nothing, or as a space, and are neither by category.
 	blanks = "\u034f\u17b4\u17b5\u2800\U00013441\U00013442\U00016fe4\U0001d159"
 )
+
+var dots = regexp.MustCompile(`\.{2,}`)
 
 // removed is what strings.Map leaves out.
 const removed = -1
@@ -70,17 +73,6 @@ func withoutLooseJoiners(s string) string {
 		}
 		b.WriteRune(r)
 		visible, from = !blank(r), i+utf8.RuneLen(r)
-	}
-	return b.String()
-}
-
-// oneDot makes one dot of several in a row.
-func oneDot(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		if s[i] != '.' || i == 0 || s[i-1] != '.' {
-			b.WriteByte(s[i])
-		}
 	}
 	return b.String()
 }
