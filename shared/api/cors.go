@@ -10,7 +10,7 @@ const (
 	corsMethods = "GET, HEAD, POST, DELETE, OPTIONS"
 	corsRequest = "Authorization, Content-Type, Content-Digest, Idempotency-Key, Range, " +
 		"If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, If-Range"
-	corsAnswer = "Location, ETag, Retry-After, x-bugout-image-fullname, Content-Disposition, Content-Length, " +
+	corsAnswer = "Location, Link, ETag, Retry-After, x-bugout-image-fullname, Content-Disposition, Content-Length, " +
 		"Content-Range, Accept-Ranges, Last-Modified, Allow, X-Request-Id"
 	// corsAge is how long a browser may keep a preflight's answer, in seconds: the longest that browsers heed.
 	corsAge = "7200"

@@ -2,10 +2,13 @@ package api
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 
 	"hatchery/shared/upload"
 )
@@ -18,11 +21,14 @@ const (
 )
 
 // list answers with the records of one entry and kind, newest first, under the kind's name. Without limit it gives all
-// of them, a page in memory at a time.
+// of them, a page in memory at a time; where an answer has a bound, all that it takes.
 func (h *handler) list(c *call) error {
 	query, all, err := listQuery(c)
 	if err != nil {
 		return err
+	}
+	if room := c.textRoom(); all && room > 0 && c.r.Method != http.MethodHead {
+		return h.listWhatFits(c, query, room)
 	}
 	page, err := h.page(c, query)
 	if err != nil {
@@ -38,9 +44,9 @@ func (h *handler) list(c *call) error {
 	separator := ""
 	for {
 		for _, record := range page.Records {
-			text, err := json.Marshal(record)
+			text, err := textOf(record)
 			if err != nil {
-				return fmt.Errorf("encode record %s: %w", record.Ref(), err)
+				return err
 			}
 			_, _ = out.WriteString(separator)
 			if _, err := out.Write(text); err != nil {
@@ -71,6 +77,93 @@ func (h *handler) list(c *call) error {
 		return fmt.Errorf("send a list: %w", err)
 	}
 	return nil
+}
+
+// listWhatFits answers with as many records as the answer takes. Where some are left, it says where they begin: in
+// next_cursor, and as the next link (RFC 8288).
+func (h *handler) listWhatFits(c *call, query upload.Query, room int) error {
+	var body bytes.Buffer
+	fmt.Fprintf(&body, "{%q:[", c.Kind)
+	room -= body.Len() + maxCursor + 100 // for what follows the records
+	for last := false; ; {
+		page, err := h.page(c, query)
+		if err != nil {
+			return err
+		}
+		fits, err := fitting(page.Records, room)
+		if err != nil {
+			return err
+		}
+		if fits.records < len(page.Records) {
+			if query.Limit, last = fits.records, true; fits.records > 0 {
+				continue // asked again, so that records and cursor are of one page
+			}
+			page.Next = query.Cursor
+		}
+		if body.Bytes()[body.Len()-1] != '[' && fits.text != "" {
+			body.WriteByte(',')
+		}
+		body.WriteString(fits.text)
+		if room -= fits.room; page.Next != "" && !last {
+			query.Cursor = page.Next
+			continue
+		}
+		body.WriteByte(']')
+		if page.Next != "" {
+			fmt.Fprintf(&body, `,"next_cursor":%q`, page.Next)
+			next := url.Values{"cursor": {string(page.Next)}, "status": {string(query.Status)}}
+			c.w.Header().Set("Link", fmt.Sprintf(`<%s?%s>; rel="next"`, path(pathFiles, c.Ref), next.Encode()))
+		}
+		body.WriteString("}\n")
+		c.w.Header().Set("Content-Type", "application/json")
+		_, _ = c.w.Write(body.Bytes()) // nobody is left to be told of a failure
+		return nil
+	}
+}
+
+// beginning is as many records of a page as an answer takes.
+type beginning struct {
+	records int
+	text    string // with commas between them
+	room    int    // what the text takes of textRoom
+}
+
+func fitting(records []upload.Record, room int) (f beginning, err error) {
+	var all strings.Builder
+	for _, record := range records {
+		text, err := textOf(record)
+		if err != nil {
+			return f, err
+		}
+		takes := 1 + len(text) + bytes.Count(text, []byte(`"`)) + bytes.Count(text, []byte(`\`))
+		if f.room+takes > room {
+			break
+		}
+		if f.records++; f.records > 1 {
+			all.WriteByte(',')
+		}
+		all.Write(text)
+		f.room += takes
+	}
+	f.text = all.String()
+	return f, nil
+}
+
+func textOf(record upload.Record) ([]byte, error) {
+	text, err := json.Marshal(record)
+	if err != nil {
+		return nil, fmt.Errorf("encode record %s: %w", record.Ref(), err)
+	}
+	return text, nil
+}
+
+// textRoom is how many bytes of JSON one answer takes, each quote and backslash counted as two, because the answer of a
+// function is a JSON string. It is 0 where there is no bound.
+func (c *call) textRoom() int {
+	if w, ok := c.w.ResponseWriter.(interface{ TextRoom() int }); ok {
+		return w.TextRoom()
+	}
+	return 0
 }
 
 func (h *handler) page(c *call, query upload.Query) (upload.Page, error) {

@@ -218,7 +218,7 @@ func generalTable() []exchange {
 		exchange{name: "an answer to an allowed page", method: "GET", path: files, change: cors("https://notes.example.com"),
 			header: []string{"Origin", "https://notes.example.com"}, status: 200,
 			want: []string{"Access-Control-Allow-Origin", "https://notes.example.com", "Access-Control-Expose-Headers",
-				"Location, ETag, Retry-After, x-bugout-image-fullname, Content-Disposition, Content-Length, Content-Range, " +
+				"Location, Link, ETag, Retry-After, x-bugout-image-fullname, Content-Disposition, Content-Length, Content-Range, " +
 					"Accept-Ranges, Last-Modified, Allow, X-Request-Id"}},
 		exchange{name: "an answer to another page", method: "GET", path: files, change: cors("https://notes.example.com"),
 			header: []string{"Origin", "null"}, status: 200,

@@ -35,6 +35,12 @@ func (w *responseWriter) Header() http.Header { return w.header }
 // Flush does nothing: an answer leaves whole.
 func (w *responseWriter) Flush() {}
 
+// headerRoom is what the reply needs besides the text of its body.
+const headerRoom = 16 << 10
+
+// TextRoom is how many bytes of text the answer may have, as they are inside of a JSON string.
+func (w *responseWriter) TextRoom() int { return int(w.limit) - headerRoom }
+
 func (w *responseWriter) WriteHeader(status int) {
 	switch {
 	case status < 100 || status > 999:

@@ -1,0 +1,79 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"hatchery/shared/upload"
+)
+
+// pageOf is what a list answers, with the address of the rest.
+type pageOf struct {
+	Images []struct{ ID upload.ID }
+	Next   *string `json:"next_cursor"`
+	rest   string
+}
+
+func readPage(t *testing.T, response *http.Response) pageOf {
+	t.Helper()
+	got := readReply(t, response)
+	var p pageOf
+	if got.status != 200 {
+		t.Fatalf("answered %d %.300s", got.status, got.body)
+	}
+	if err := json.Unmarshal([]byte(got.body), &p); err != nil {
+		t.Fatal(err)
+	}
+	if link := got.header.Get("Link"); link != "" {
+		p.rest = strings.TrimSuffix(strings.TrimPrefix(link, "<"), `>; rel="next"`)
+	}
+	return p
+}
+
+// A list without limit is all that one answer takes, and says where the rest begins: a client that follows the link
+// sees each record once.
+func TestAListThatAnAnswerDoesNotTakeGoesOnAtTheNextLink(t *testing.T) {
+	w := newFixture(t)
+	const records = 3500 // some 2,400 fit into an answer to a load balancer
+	for i := range records {
+		id := fmt.Sprintf("00000000-0000-7000-8000-%012d", 100_000+i)
+		// Names with what takes more room than it has bytes.
+		w.create(ref("many", id), strings.Repeat(`"\<é`, i%20), start.Add(time.Duration(i)*time.Second))
+	}
+	for name, way := range transports {
+		t.Run(name, func(t *testing.T) {
+			send, address := way(t, w.handler), "/files/j/entries/many/images?status=pending"
+			seen, answers := map[upload.ID]bool{}, 0
+			for address != "" {
+				p := readPage(t, send(request(t, "GET", address, nil)))
+				answers++
+				for _, r := range p.Images {
+					if seen[r.ID] {
+						t.Fatalf("%s is listed twice", r.ID)
+					}
+					seen[r.ID] = true
+				}
+				if (p.rest == "") != (p.Next == nil) {
+					t.Fatalf("the next link is %q, and next_cursor %v", p.rest, p.Next)
+				}
+				if address = p.rest; address != "" {
+					u, err := url.Parse(address)
+					if err != nil || u.Query().Get("cursor") != *p.Next || u.Query().Get("status") != "pending" {
+						t.Fatalf("the next link is %q, %v; next_cursor is %q", address, err, *p.Next)
+					}
+				}
+			}
+			if len(seen) != records {
+				t.Errorf("%d records are listed, want %d", len(seen), records)
+			}
+			if want := map[bool]int{true: 2, false: 1}[name == viaBalancer || name == viaSingle]; min(answers, 2) != want {
+				t.Errorf("%d answers, want %d", answers, want)
+			}
+		})
+	}
+}
