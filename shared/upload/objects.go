@@ -58,8 +58,9 @@ type Inventory interface {
 // EachVersion yields the versions of exactly one key, newest first, until yield is false. It asks for
 // pages of limit versions, 1 to MaxPage.
 func EachVersion(ctx context.Context, inventory Inventory, key Key, limit int, yield func(ObjectVersion) bool) error {
-	// Keys come in order: those that merely begin alike follow.
-	err := EachVersionUnder(ctx, inventory, string(key), limit, func(v ObjectVersion) bool { return v.Key == key && yield(v) })
+	err := EachVersionUnder(ctx, inventory, string(key), limit, func(v ObjectVersion) bool {
+		return v.Key == key && yield(v) // keys come in order: those that merely begin alike follow
+	})
 	if err != nil {
 		return fmt.Errorf("list versions of object %q: %w", key, err)
 	}
