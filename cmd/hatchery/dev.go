@@ -59,7 +59,7 @@ of AWS's environment, any other (http) with dev's own, which stay the same.
 Everything listens on 127.0.0.1 alone, where no other machine reaches it, unless
 --listen or another address says otherwise. It answers to localhost, to the addresses
 and hosts that these flags name, and with 0.0.0.0 to any IP address: a request for
-another host is refused with 421.
+another host is refused with 421. A proxy or a tunnel (ngrok) has to send localhost as Host.
 
 A request has the time of the API's function in AWS, 28 seconds, beside the time that
 its body takes to arrive. Then it is answered 503.

@@ -22,7 +22,7 @@ const (
 // missingRecords is what a start found out about objects without a record.
 type missingRecords struct {
 	looked, missing int // uploads
-	whole           bool
+	left            int // versions that may still be looked at; 0: not all were
 	err             error
 }
 
@@ -32,58 +32,41 @@ func findMissing(ctx context.Context, objects upload.Inventory, layout upload.La
 	records upload.Records) missingRecords {
 	ctx, cancel := context.WithTimeout(ctx, missingTime)
 	defer cancel()
-	found := missingRecords{whole: true}
-	left := missingVersions
+	m := missingRecords{left: missingVersions}
 	for _, prefix := range []string{layout.Quarantine, layout.Files} {
 		in := upload.Layout{Quarantine: prefix} // keys below both prefixes have one form
 		var last upload.Key
-		for cursor := upload.Cursor(""); ; {
-			page, err := objects.ListVersions(ctx, prefix, cursor, min(left, upload.MaxPage))
-			if err != nil {
-				return found.failed(ctx, err)
-			}
-			for _, v := range page.Versions {
-				ref, ours := in.ParseQuarantineKey(v.Key)
-				if !ours || v.Key == last {
-					continue
-				}
+		err := upload.EachVersionUnder(ctx, objects, prefix, upload.MaxPage, func(v upload.ObjectVersion) bool {
+			m.left--
+			if ref, ours := in.ParseQuarantineKey(v.Key); ours && v.Key != last {
 				last = v.Key
-				if err := found.look(ctx, records, ref); err != nil {
-					return found.failed(ctx, err)
-				}
+				m.look(ctx, records, ref)
 			}
-			left -= len(page.Versions)
-			if cursor = page.Next; cursor == "" {
-				break
-			}
-			if left <= 0 {
-				found.whole = false
-				return found
-			}
+			return m.left > 0 && m.err == nil
+		})
+		if m.err = cmp.Or(m.err, err); m.err != nil {
+			m.left = 0
+		}
+		if m.left == 0 {
+			break
 		}
 	}
-	return found
-}
-
-func (m *missingRecords) look(ctx context.Context, records upload.Records, ref upload.Ref) error {
-	_, err := records.Get(ctx, ref)
-	if err != nil && !errors.Is(err, upload.ErrNotFound) {
-		return err
-	}
-	m.looked++
-	if err != nil {
-		m.missing++
-	}
-	return nil
-}
-
-// failed ends the look: for want of time, or because of a failure that is to be told.
-func (m missingRecords) failed(ctx context.Context, err error) missingRecords {
-	m.whole = false
-	if ctx.Err() == nil {
-		m.err = err
+	if ctx.Err() != nil {
+		m.err = nil // it is only that the time was over
 	}
 	return m
+}
+
+func (m *missingRecords) look(ctx context.Context, records upload.Records, ref upload.Ref) {
+	_, err := records.Get(ctx, ref)
+	switch {
+	case errors.Is(err, upload.ErrNotFound):
+		m.missing++
+	case err != nil:
+		m.err = err
+		return
+	}
+	m.looked++
 }
 
 // tell says what a person must know, where there is anything.
@@ -95,12 +78,13 @@ func (m missingRecords) tell(ctx context.Context, log *slog.Logger, place string
 		return
 	}
 	of := fmt.Sprintf("%d of the %d", m.missing, m.looked)
-	if !m.whole {
+	if m.left == 0 {
 		of += " (the first ones)"
 	}
-	log.WarnContext(ctx, of+" uploads whose bytes are in the bucket have no record, and are served to nobody: "+
-		"what keeps the records ("+place+") was removed, cut or replaced. End this run and put it back, "+
-		"or start with the --records that was used before")
+	log.WarnContext(ctx, of+" uploads whose bytes are in the bucket have no record, and are served to nobody. "+
+		"If what keeps the records ("+place+") was removed, cut or replaced, end this run and put it back, "+
+		"or start with the --records that was used before; to begin anew, use another --data. "+
+		"hatchery reconcile lists them (orphan_object)")
 }
 
 // placeOf is where the records of a dev are.

@@ -122,7 +122,7 @@ func (noRecords) Get(context.Context, upload.Ref) (upload.Record, error) {
 func TestAStartLooksAtABoundedNumberOfObjects(t *testing.T) {
 	objects := new(endless)
 	found := findMissing(t.Context(), objects, upload.DefaultLayout, noRecords{})
-	if found.whole || found.missing != missingVersions || objects.listed != missingVersions {
+	if found.left != 0 || found.missing != missingVersions || objects.listed != missingVersions {
 		t.Errorf("%+v of %d listed", found, objects.listed)
 	}
 }

@@ -230,9 +230,10 @@ func (f actFlags) say(plan deadletter.Plan, now time.Time, term terminal) error 
 	if f.json {
 		return json.NewEncoder(term.out).Encode(map[string]any{"plan": plan, "chosen": len(plan.Chosen)})
 	}
-	s := plan.Snapshot
-	fmt.Fprintf(term.out, "Listing %s of %s ago, by %s: %s.\n", s.ID, age(now.Sub(s.At)), safe(s.Operator),
-		countOf(s.Letters, "dead letter"))
+	if s := plan.Snapshot; s.ID != "" { // a restore goes by none
+		fmt.Fprintf(term.out, "Listing %s of %s ago, by %s: %s.\n", s.ID, age(now.Sub(s.At)), safe(s.Operator),
+			countOf(s.Letters, "dead letter"))
+	}
 	counts := map[deadletter.Cause]int{}
 	for _, cause := range plan.Chosen {
 		counts[cause]++
@@ -337,10 +338,16 @@ func restoreLetters(ctx context.Context, f actFlags, messages []string, term ter
 	}
 	defer closing(&err, r.deployment.close)
 	if f.dryRun {
-		for _, id := range messages {
-			fmt.Fprintf(term.out, "restore   %s\n", safe(id))
+		plan, err := r.PlanRestore(ctx, messages)
+		if err != nil {
+			return dlqError(err)
 		}
-		fmt.Fprintln(term.out, "This was a dry run: nothing was done.")
+		if err := f.say(plan, r.Now(), term); err != nil {
+			return system(err)
+		}
+		if plan.NotEligible[deadletter.NeverDiscarded] > 0 {
+			return &exitError{code: exitNo}
+		}
 		return nil
 	}
 	if err := confirm(term, fmt.Sprintf("restore %s?", countOf(len(messages), "message")), f.yes); err != nil {

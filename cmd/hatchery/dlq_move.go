@@ -76,10 +76,13 @@ func moveLetters(ctx context.Context, f actFlags, term terminal) (err error) {
 	}
 	fmt.Fprintf(term.err, "All that can be received, %s, goes to %s, unseen. %s in other hands: a move does not "+
 		"take those.\n", countOf(dead.Visible, "message"), source.ARN, grouped(int64(dead.InFlight)))
-	if err := r.warnOfReturns(ctx, term); err != nil {
-		return dlqError(err)
-	}
+	back, err := r.warnOfReturns(ctx, term)
 	switch {
+	case err != nil:
+		return dlqError(err)
+	case f.dryRun && f.json:
+		return json.NewEncoder(term.out).Encode(map[string]any{"chosen": dead.Visible, "plan": map[string]any{
+			"action": deadletter.Redrive, "destination": source.ARN, "in_other_hands": dead.InFlight, "coming_back": back}})
 	case f.dryRun:
 		fmt.Fprintln(term.err, "This was a dry run: nothing was done.")
 		return nil
@@ -108,20 +111,21 @@ func moveLetters(ctx context.Context, f actFlags, term terminal) (err error) {
 }
 
 // warnOfReturns says what the newest listing has that a move brings back, or moves in vain.
-func (r *review) warnOfReturns(ctx context.Context, term terminal) error {
+func (r *review) warnOfReturns(ctx context.Context, term terminal) ([]deadletter.Group, error) {
 	snapshot, err := r.Snapshot(ctx, "")
 	if errors.Is(err, deadletter.ErrNoSnapshot) {
 		fmt.Fprintln(term.err, "Nothing was listed yet: what will come back is not known.")
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, g := range deadletter.ComingBack(snapshot) {
+	back := append([]deadletter.Group{}, deadletter.ComingBack(snapshot)...) // in JSON, nil says that nobody knows
+	for _, g := range back {
 		fmt.Fprintf(term.err, "Coming back, as listed %s ago: %s, %s\n", age(r.Now().Sub(snapshot.At)),
 			countOf(g.Letters, "letter"), safe(g.Group))
 	}
-	return nil
+	return back, nil
 }
 
 func (r *review) cancelMove(ctx context.Context, f actFlags, term terminal) error {

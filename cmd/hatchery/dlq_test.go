@@ -227,11 +227,25 @@ func TestAPersonPutsDeadLettersRight(t *testing.T) {
 	if out := does(exitDone, "ls", "--discarded"); !strings.Contains(out, g.poison) || !strings.Contains(out, "a test") {
 		t.Errorf("discarded are\n%s", out)
 	}
+	if out := does(exitNo, "restore", g.poison, "never", "--dry-run"); !strings.Contains(out, "restore poison: 1") ||
+		!strings.Contains(out, "no message with this id was discarded: 1") || !strings.Contains(out, "nothing was done") {
+		t.Errorf("the dry run of a restore says\n%s", out)
+	}
+	if out := does(exitDone, "restore", g.poison, "--dry-run", "--json"); !strings.Contains(out, `"chosen":1,"plan":{"action":"restore"`) {
+		t.Errorf("the dry run of a restore says\n%s", out)
+	}
 	does(exitDone, "restore", g.poison, "--yes")
 	if m := g.takeMessages(1)[0]; !strings.HasPrefix(aws.ToString(m.Body), "no notification") {
 		t.Errorf("restored is %+v", m)
 	}
 	does(exitDone, "restore", g.poison, "--yes")
+	if out := does(exitDone, "restore", g.poison, "--dry-run"); !strings.Contains(out, "restored already: 1") ||
+		!strings.Contains(out, "Nothing to restore") {
+		t.Errorf("the dry run of a restore says\n%s", out)
+	}
+	if out := does(exitDone, "redrive", "--all", "--dry-run", "--json"); !strings.Contains(out, `"chosen":1,"plan":{"action":"redrive","coming_back":[`) {
+		t.Errorf("the dry run of a move says\n%s", out)
+	}
 	if out := does(exitDone, "ls", "--actions"); !strings.Contains(out, "1 of 1") || !strings.Contains(out, "a test") ||
 		strings.Index(out, "  restore  ") > strings.Index(out, "  discard  ") {
 		t.Errorf("done was\n%s", out)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -228,8 +229,8 @@ func (h *handler) logCall(c *call, started time.Time, aborted bool) {
 		level = slog.LevelError
 		attributes = append(attributes, slog.String("error", c.err.Error()))
 	}
-	if c.r.Context().Err() != nil && c.code != internal.code {
-		// The caller is gone: what failed then is no error of ours.
+	if errors.Is(c.r.Context().Err(), context.Canceled) && c.code != internal.code {
+		// The caller is gone: what failed then is no error of ours. That our own time was over is one.
 		attributes = append(attributes, slog.Bool("client_gone", true))
 		level = slog.LevelInfo
 	}

@@ -91,6 +91,18 @@ func TestWaitingEndsWhenTheClientHangsUp(t *testing.T) {
 	}
 }
 
+func TestARequestThatTookTooLongIsAnErrorOfOurs(t *testing.T) {
+	w := newFixture(t)
+	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(1, 0))
+	defer cancel()
+	answer := httptest.NewRecorder()
+	w.handler.ServeHTTP(answer, request(t, "GET", pendingStatus, nil).WithContext(ctx))
+	log := w.log.String()
+	if answer.Code != 503 || strings.Contains(log, "client_gone") || !strings.Contains(log, `"level":"ERROR"`) {
+		t.Errorf("%d, and the log says: %s", answer.Code, log)
+	}
+}
+
 func TestWaitingEndsWhenTheHandlerStops(t *testing.T) {
 	begun, stopping := make(chan struct{}, 1), make(chan struct{})
 	w := newFixture(t, func(w *fixture) { w.config.Limits().Sleep, w.config.Stopping = untilCancelled(begun), stopping })

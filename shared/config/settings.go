@@ -201,7 +201,7 @@ var settings = []Setting{
 			"each caller who waits has one of the account's functions for that long.",
 		Default: fmt.Sprintf("%d; %d with HATCHERY_RECORDS=bugout, which bears few functions", defaultWait/time.Second,
 			defaultWaitBugout/time.Second),
-		Accepted: "a number from 0 to 20; 0 is never held",
+		Accepted: "a number from 0 to 20; 0 answers at once",
 		set:      number(func(c *Config) *time.Duration { return &c.WaitTime }, 0, 20, time.Second)},
 	{Name: "HATCHERY_VALIDATOR_SECONDS",
 		Meaning:  "How long one validation may take: the time-out of what runs the validator.",

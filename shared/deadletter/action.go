@@ -21,7 +21,7 @@ type Selection struct {
 // Plan is what an action would do, by a snapshot alone.
 type Plan struct {
 	Action    Action    `json:"action"`
-	Snapshot  Snapshot  `json:"snapshot"`
+	Snapshot  Snapshot  `json:"snapshot,omitzero"` // of Restore it is empty
 	Selection Selection `json:"selection"`
 	// Chosen are the message ids of the eligible letters that the selection chose, with the causes
 	// that they had.

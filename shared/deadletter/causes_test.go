@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -56,9 +57,75 @@ func inJSON(status int, code, message string) service {
 	}
 }
 
-func silence(_ http.ResponseWriter, r *http.Request) {
-	io.Copy(io.Discard, r.Body) // before that, the server does not notice that the caller is gone
-	<-r.Context().Done()
+// silently has a service take a request and not answer, until the function's time is over.
+func silently(with func(service) func(*testing.T, *broken)) func(*testing.T, *broken) {
+	return func(t *testing.T, b *broken) {
+		with(func(_ http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body) // before that, the server does not notice that the caller is gone
+			b.invocation.end()
+			<-r.Context().Done()
+		})(t, b)
+	}
+}
+
+// invocation is the time of a function. It is over when a test says so, however fast the machine is.
+type invocation struct {
+	context.Context // its deadline is far away
+	over            chan struct{}
+	end             func()
+}
+
+func newInvocation(t *testing.T, left time.Duration) *invocation {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), left)
+	t.Cleanup(cancel)
+	over := make(chan struct{})
+	return &invocation{ctx, over, sync.OnceFunc(func() { close(over) })}
+}
+
+func (i *invocation) Done() <-chan struct{} { return i.over }
+
+func (i *invocation) Err() error {
+	select {
+	case <-i.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
+const functionTime = time.Hour
+
+// briefly leaves two seconds to a store that tries again until its time is over.
+func briefly(how func(*testing.T, *broken)) func(*testing.T, *broken) {
+	return func(t *testing.T, b *broken) {
+		how(t, b)
+		b.invocation = newInvocation(t, b.validator.Margin+2*time.Second)
+	}
+}
+
+// stalling ends the function's time when the beginning of an object was read.
+type stalling struct {
+	upload.Objects
+	end func()
+}
+
+func (s stalling) Open(ctx context.Context, k upload.Key, v upload.Version) (upload.Object, error) {
+	o, err := s.Objects.Open(ctx, k, v)
+	if err == nil {
+		o.Body = endingBody{o.Body, s.end}
+	}
+	return o, err
+}
+
+type endingBody struct {
+	io.ReadCloser
+	end func()
+}
+
+func (b endingBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.end()
+	return n, err
 }
 
 func hangUp(w http.ResponseWriter, _ *http.Request) {
@@ -197,17 +264,18 @@ func (j judging) Validate(ctx context.Context, k upload.Key, v upload.Version) (
 // broken is a deployment whose validator fails on the last reception of one message.
 type broken struct {
 	*fixture
-	validator *validator.Validator
-	later     atomic.Int64 // how far the validator's clock is ahead
-	before    []queue.Received
+	validator  *validator.Validator
+	invocation *invocation
+	later      atomic.Int64 // how far the validator's clock is ahead
+	before     []queue.Received
 }
 
 func newBroken(t *testing.T) *broken {
-	b := &broken{fixture: newFixture(t)}
+	b := &broken{fixture: newFixture(t), invocation: newInvocation(t, functionTime)}
 	now := func() time.Time { return time.Now().Add(time.Duration(b.later.Load())) }
 	b.pipeline.Now = now
 	b.validator = &validator.Validator{Pipeline: b.pipeline, Records: b.records, Attempts: b.notes,
-		Layout: upload.DefaultLayout, Bucket: bucket, Concurrency: 1, Margin: 200 * time.Millisecond, MaxReceives: 5,
+		Layout: upload.DefaultLayout, Bucket: bucket, Concurrency: 1, Margin: time.Minute, MaxReceives: 5,
 		Visibility: 1801 * time.Second, Now: now, Log: quiet()}
 	return b
 }
@@ -220,9 +288,7 @@ func (b *broken) dies(t *testing.T, m queue.Received) Letter {
 		batch.Records = append(batch.Records, events.SQSMessage{MessageId: m.ID, Body: m.Body,
 			Attributes: map[string]string{"ApproximateReceiveCount": "5"}})
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 900*time.Millisecond)
-	defer cancel()
-	if _, err := b.validator.Handle(ctx, batch); err != nil {
+	if _, err := b.validator.Handle(b.invocation, batch); err != nil {
 		t.Fatal(err)
 	}
 	letter, err := b.explain(t.Context(), m, false)
@@ -263,11 +329,14 @@ var deaths = []struct {
 		w.WriteHeader(503)
 		io.WriteString(w, "<html>")
 	}), Unreachable, []string{"The bucket (S3)"}},
-	{"S3 is silent", withBucket(silence), Unreachable, []string{"The bucket (S3) did not answer in time"}},
+	{"S3 is silent", silently(func(s service) func(*testing.T, *broken) { return withBucket(s) }), Unreachable, []string{"The bucket (S3) did not answer in time"}},
 	{"S3 hangs up", withBucket(hangUp), Unreachable, []string{"The bucket (S3)"}},
 	{"S3's connection is reset", withBucket(reset), Unreachable, []string{"The bucket (S3)"}},
 	{"an object breaks off", withBucket(breakOff(nil)), Unreachable, []string{"The bucket (S3)"}},
-	{"an object stalls", withBucket(breakOff(silence)), Unreachable, []string{"The bucket (S3) did not answer in time"}},
+	{"an object stalls", func(t *testing.T, b *broken) {
+		withBucket(breakOff(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))(t, b)
+		b.pipeline.Objects = stalling{b.pipeline.Objects, b.invocation.end}
+	}, Unreachable, []string{"The bucket (S3) did not answer in time"}},
 	{"nobody listens for S3", func(_ *testing.T, b *broken) {
 		b.pipeline.Objects = bucketAt(aws.String("http://127.0.0.1:1"))
 	}, Unreachable, []string{"The bucket (S3) could not be reached"}},
@@ -281,16 +350,16 @@ var deaths = []struct {
 		[]string{"dynamodb:GetItem on arn:aws:dynamodb:eu-central-1:123456789012:table/records"}},
 	{"the table's key is denied", withTable(inJSON(400, "AccessDeniedException", "KMS key access denied error: no access.")),
 		Denied, []string{"kms:Decrypt on the key of the table records"}},
-	{"DynamoDB throttles", withTable(inJSON(400, "ProvisionedThroughputExceededException", "too much")), Unreachable,
+	{"DynamoDB throttles", briefly(withTable(inJSON(400, "ProvisionedThroughputExceededException", "too much"))), Unreachable,
 		[]string{"The record store (DynamoDB) throttled"}},
-	{"DynamoDB fails", withTable(inJSON(500, "InternalServerError", "Internal server error")), Unreachable,
+	{"DynamoDB fails", briefly(withTable(inJSON(500, "InternalServerError", "Internal server error"))), Unreachable,
 		[]string{"The record store (DynamoDB)"}},
-	{"DynamoDB is silent", withTable(silence), Unreachable, []string{"The record store (DynamoDB) did not answer in time"}},
+	{"DynamoDB is silent", silently(withTable), Unreachable, []string{"The record store (DynamoDB) did not answer in time"}},
 	{"the table is not there", withTable(inJSON(400, "ResourceNotFoundException", "Requested resource not found")), Unknown,
 		[]string{"ResourceNotFoundException"}},
 	{"Bugout fails", withBugout(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }), Unreachable,
 		[]string{"The record store (Bugout)"}},
-	{"Bugout is silent", withBugout(silence), Unreachable, nil},
+	{"Bugout is silent", silently(withBugout), Unreachable, nil},
 	{"Bugout hangs up", withBugout(hangUp), Unreachable, []string{"The record store (Bugout)"}},
 	{"Bugout does not know the token", withBugout(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }), Denied,
 		[]string{"HATCHERY_BUGOUT_TOKEN"}},
@@ -316,7 +385,7 @@ var deaths = []struct {
 		_, first := b.pending(uploadtest.Picture(3).Data)
 		b.before = append(b.before, b.message("first", first))
 		b.validator.ReadRate = 1
-		b.validator.Observe = func(upload.Outcome, error) { b.later.Store(int64(600 * time.Millisecond)) }
+		b.validator.Observe = func(upload.Outcome, error) { b.later.Store(int64(functionTime - 30*time.Second)) }
 	}, NoTime, []string{"too large"}},
 	{"the copy has another SHA-256", func(_ *testing.T, b *broken) { b.pipeline.Objects = wrongCopy{b.objects} }, Checksum,
 		[]string{"SHA-256"}},

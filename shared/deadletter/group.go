@@ -83,13 +83,14 @@ func withoutIDs(text string) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// cut bounds a text, at the end of a character.
+// cut bounds a text, at the end of a character. An ellipsis says that something is left out.
 func cut(text string, most int) string {
 	if len(text) <= most {
 		return text
 	}
+	most -= len("…")
 	for most > 0 && !utf8.RuneStart(text[most]) {
 		most--
 	}
-	return strings.TrimRight(text[:most], " ")
+	return strings.TrimRight(text[:most], " …") + "…"
 }

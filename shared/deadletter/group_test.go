@@ -29,6 +29,15 @@ func TestAGroupIsTheErrorWithoutItsIDs(t *testing.T) {
 	}
 }
 
+func TestAGroupThatIsCutSaysSo(t *testing.T) {
+	for words, cut := range map[int]bool{10: false, 100: true} {
+		group := groupOf(Denied, strings.Repeat("word ", words))
+		if strings.HasSuffix(group, "…") != cut || len(group) > maxGroupBytes {
+			t.Errorf("%d words are grouped as %q", words, group)
+		}
+	}
+}
+
 func FuzzGroupsAreBoundedLinesThatGroupAsThemselves(f *testing.F) {
 	f.Add(denied)
 	f.Add(unavailable)

@@ -45,6 +45,38 @@ func (r *Review) Restore(ctx context.Context, ids []string, o Options) (Audit, e
 	return x.end(ctx, ctx.Err())
 }
 
+// PlanRestore says which messages Restore would send, and why it would not send the others.
+func (r *Review) PlanRestore(ctx context.Context, ids []string) (Plan, error) {
+	plan := Plan{Action: Restore, Chosen: map[string]Cause{}, NotEligible: map[string]int{}}
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
+		plan.Selection.Messages = append(plan.Selection.Messages, id)
+		saved, err := r.discarded(ctx, id)
+		switch {
+		case errors.Is(err, upload.ErrGone):
+			plan.NotEligible[NeverDiscarded]++
+		case err != nil:
+			return Plan{}, err
+		case !saved.RestoredAt.IsZero():
+			plan.NotEligible["restored already"]++
+		default:
+			plan.Chosen[id] = saved.Diagnosis.Cause
+		}
+	}
+	return plan, nil
+}
+
+// NeverDiscarded is why Restore does not take a message that nobody discarded.
+const NeverDiscarded = "no message with this id was discarded"
+
+// discarded reads what a discard kept of a message: upload.ErrGone where there was none.
+func (r *Review) discarded(ctx context.Context, id string) (saved DiscardedLetter, err error) {
+	if !messageID.MatchString(id) {
+		return saved, upload.ErrGone
+	}
+	err = r.getNote(ctx, discardedKey(id), &saved)
+	return saved, err
+}
+
 func (x *run) goesOn(ctx context.Context) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -53,14 +85,10 @@ func (x *run) goesOn(ctx context.Context) bool {
 
 func (x *run) restoreOne(ctx context.Context, id string) {
 	result := Result{MessageID: id}
-	var saved DiscardedLetter
-	err := upload.ErrGone
-	if messageID.MatchString(id) {
-		err = x.getNote(ctx, discardedKey(id), &saved)
-	}
+	saved, err := x.discarded(ctx, id)
 	switch {
 	case errors.Is(err, upload.ErrGone):
-		result.Result, result.Detail = ResultMissing, "no message with this id was discarded"
+		result.Result, result.Detail = ResultMissing, NeverDiscarded
 		x.note(result)
 		return
 	case err != nil:

@@ -43,26 +43,33 @@ func Create(path string) error {
 // left out, as are the values of a row.
 func Explain(err error) error {
 	if problem, ok := errors.AsType[*sqlite.Error](err); ok {
-		switch code := problem.Code() & 0xff; code {
-		case sqlite3.SQLITE_NOTADB:
-			return ErrNoDatabase
-		case sqlite3.SQLITE_CORRUPT:
-			return ErrDamaged
-		case sqlite3.SQLITE_FULL:
-			return ErrDiskFull
-		default:
-			if _, table, ok := strings.Cut(problem.Error(), "no such table: "); ok && code == sqlite3.SQLITE_ERROR {
-				table, _, _ = strings.Cut(table, " ") // it is in the statement, which is ours
-				return fmt.Errorf("the SQLite database lacks its table %s: %w", table, ErrDamaged)
-			}
-			return &failure{code: problem.Code(), cause: err}
+		if known := meaningOf(problem.Code()); known != nil {
+			return known
 		}
+		if _, table, ok := strings.Cut(problem.Error(), "no such table: "); ok && problem.Code() == sqlite3.SQLITE_ERROR {
+			table, _, _ = strings.Cut(table, " ") // it is in the statement, which is ours
+			return fmt.Errorf("the SQLite database lacks its table %s: %w", table, ErrDamaged)
+		}
+		return &failure{code: problem.Code(), cause: err}
 	}
 	// database/sql has no type for it.
 	if err != nil && !errors.Is(err, sql.ErrNoRows) && strings.Contains(err.Error(), "sql: Scan error") {
 		return ErrDamagedRow
 	}
 	return err
+}
+
+// meaningOf is nil for a code that has no words of its own here.
+func meaningOf(code int) error {
+	switch {
+	case code&0xff == sqlite3.SQLITE_NOTADB:
+		return ErrNoDatabase
+	case code&0xff == sqlite3.SQLITE_CORRUPT:
+		return ErrDamaged
+	case code&0xff == sqlite3.SQLITE_FULL, code == sqlite3.SQLITE_IOERR_SHMSIZE: // the file beside it does not grow
+		return ErrDiskFull
+	}
+	return nil
 }
 
 // failure is an error of SQLite without its text.

@@ -58,21 +58,32 @@ type Inventory interface {
 // EachVersion yields the versions of exactly one key, newest first, until yield is false. It asks for
 // pages of limit versions, 1 to MaxPage.
 func EachVersion(ctx context.Context, inventory Inventory, key Key, limit int, yield func(ObjectVersion) bool) error {
+	err := EachVersionUnder(ctx, inventory, string(key), limit, func(v ObjectVersion) bool {
+		return v.Key == key && yield(v) // keys come in order: those that merely begin alike follow
+	})
+	if err != nil {
+		return fmt.Errorf("list versions of object %q: %w", key, err)
+	}
+	return nil
+}
+
+// EachVersionUnder yields the versions of all keys that begin with prefix, as ListVersions orders them, until yield is
+// false.
+func EachVersionUnder(ctx context.Context, inventory Inventory, prefix string, limit int,
+	yield func(ObjectVersion) bool) error {
 	for cursor := Cursor(""); ; {
-		page, err := inventory.ListVersions(ctx, string(key), cursor, limit)
+		page, err := inventory.ListVersions(ctx, prefix, cursor, limit)
 		if err != nil {
-			return fmt.Errorf("list versions of object %q: %w", key, err)
+			return err
 		}
 		for _, v := range page.Versions {
-			// Keys come in order: those that merely begin alike follow.
-			if v.Key != key || !yield(v) {
+			if !yield(v) {
 				return nil
 			}
 		}
-		if page.Next == "" {
+		if cursor = page.Next; cursor == "" {
 			return nil
 		}
-		cursor = page.Next
 	}
 }
 

@@ -11,12 +11,8 @@ import (
 	"hatchery/shared/upload"
 )
 
-const (
-	// attemptTime bounds a put of an attempt, so that a bucket that hangs costs a message little of its time.
-	attemptTime = time.Second
-	// answerTime is left free before the deadline: who misses it fails the whole batch.
-	answerTime = 250 * time.Millisecond
-)
+// answerTime is left free before the deadline: who misses it fails the whole batch.
+const answerTime = 250 * time.Millisecond
 
 // keepBegun notes that the last receptions have begun: those of the whole batch beforehand, because a message that
 // ends the function ends it for its neighbours, too. All puts together take attemptTime at most.
@@ -53,10 +49,14 @@ func (d *delivery) keepEnded(ctx context.Context) {
 	d.keepAttempt(ctx)
 }
 
+// attemptTime bounds a put of an attempt, so that a bucket that hangs costs a message little of its time: a second by
+// default.
+func (v *Validator) attemptTime() time.Duration { return v.Margin / 3 }
+
 // attemptContext is for puts of attempts. That the caller gives up does not end them, because they are for when
 // something goes wrong; the deadline does.
 func (v *Validator) attemptContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), min(attemptTime, v.remaining(ctx)-answerTime))
+	return context.WithTimeout(context.WithoutCancel(ctx), min(v.attemptTime(), v.remaining(ctx)-answerTime))
 }
 
 // keepAttempt puts the attempt. Nothing depends on it: what goes wrong is logged.

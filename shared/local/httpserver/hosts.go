@@ -42,16 +42,16 @@ func parseHost(host string) (name string, ip netip.Addr) {
 	}
 	name = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
 	if ip, err := netip.ParseAddr(name); err == nil {
-		return name, ip.Unmap()
+		return name, ip.Unmap().WithZone("") // clients leave the zone out
 	}
 	return name, netip.Addr{}
 }
 
 // Refusal is what a request with another Host is told.
 func (h Hosts) Refusal(host string) string {
-	return fmt.Sprintf("The Host %.100q is none of this server. It answers to localhost and 127.0.0.1, "+
-		"and to the addresses that it was started with: call it by one of these, or start it with an address on that host.",
-		host)
+	return fmt.Sprintf("The Host %.100q is not one of this server's: localhost, 127.0.0.1, and the hosts that it was "+
+		"started with. Call it by one of these, let a proxy or tunnel send one of these as Host, or start it on that host "+
+		"(--listen HOST:PORT).", host)
 }
 
 // guard answers 421 to requests with a Host of somebody else, in the form in which AWS's gateways answer.

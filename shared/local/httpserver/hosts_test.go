@@ -44,6 +44,7 @@ func TestAServerAnswersToItsOwnHostsAlone(t *testing.T) {
 		{httpserver.Hosts{"[::]:8080"}, "192.168.1.5:8080", true},
 		{httpserver.Hosts{":8080"}, "192.168.1.5:8080", true},
 		{httpserver.Hosts{"0.0.0.0:8080"}, "rebind.example:8080", false},
+		{httpserver.Hosts{"[fe80::1%eth0]:8080"}, "[fe80::1]:8080", true}, // curl and browsers leave the zone out
 		{httpserver.Hosts{":8080"}, "", false},
 		{httpserver.Hosts{":8080"}, "rebind.example", false},
 	} {
@@ -76,7 +77,7 @@ func TestARequestForAnotherHostIsRefusedWithWhatWouldBeRight(t *testing.T) {
 		}
 		var told struct{ Message string }
 		if err := json.NewDecoder(response.Body).Decode(&told); err != nil || !strings.Contains(told.Message, host) ||
-			!strings.Contains(told.Message, "localhost and 127.0.0.1") {
+			!strings.Contains(told.Message, "localhost, 127.0.0.1") || !strings.Contains(told.Message, "--listen HOST:PORT") {
 			t.Errorf("it is told %q, %v", told.Message, err)
 		}
 	}

@@ -18,6 +18,7 @@ const maxFormFields = 20 << 10
 func (s *Server) guard(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(c *fasthttp.RequestCtx) {
 		_ = c.Conn().SetReadDeadline(time.Time{}) // of patientListener; a large body takes its time
+		defer drain(c)
 		if host := string(c.Host()); !s.hosts.Allows(host) {
 			c.Response.Header.SetConnectionClose()
 			refuse(c, s3err.APIError{Code: "InvalidHostHeader", HTTPStatusCode: fasthttp.StatusMisdirectedRequest,
@@ -42,14 +43,12 @@ func boundForm(c *fasthttp.RequestCtx, boundary string, next fasthttp.RequestHan
 	head := make([]byte, min(maxFormFields, length))
 	n, err := io.ReadFull(body, head)
 	if err != nil {
-		c.Response.Header.SetConnectionClose()
 		refuse(c, s3err.GetAPIError(s3err.ErrMalformedPOSTRequest)) // it ended too early
 		return
 	}
 	if n == maxFormFields && !reachesFile(head, boundary, length) {
 		refuse(c, s3err.APIError{Code: "MaxPostPreDataLengthExceededError", HTTPStatusCode: fasthttp.StatusBadRequest,
 			Description: "Your POST request fields preceding the upload file were too large."})
-		drain(c)
 		return
 	}
 	var inner fasthttp.RequestCtx

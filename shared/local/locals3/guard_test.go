@@ -2,8 +2,10 @@ package locals3_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -104,6 +106,38 @@ func TestAHostOfSomebodyElseIsRefused(t *testing.T) {
 		}
 		if want == http.StatusMisdirectedRequest && !strings.Contains(string(text), "<Code>InvalidHostHeader</Code>") {
 			t.Errorf("%q is told %s", host, text)
+		}
+	}
+}
+
+// What is left of the body of a refused request is not the next request.
+func TestTheRestOfABodyIsNoRequest(t *testing.T) {
+	const next = "GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
+	fields := "--b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n"
+	fields += strings.Repeat("a", 20<<10-len(fields)) // as much as is looked at
+	for name, request := range map[string]string{
+		"a form with large fields": fmt.Sprintf("POST /%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n"+
+			"Content-Type: multipart/form-data; boundary=b\r\n\r\n%s%s", bucket, 1<<30, fields, next),
+		"chunks": fmt.Sprintf("PUT /%s/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n",
+			bucket, len(next), next),
+		"another host": fmt.Sprintf("PUT /%s/a HTTP/1.1\r\nHost: rebind.example\r\nContent-Length: %d\r\n\r\n%s", bucket,
+			len(next), next),
+	} {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(server.URL(), "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, request+next); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.SetReadDeadline(time.Now().Add(3 * time.Second)); err != nil { // a connection that stays open is wrong
+			t.Fatal(err)
+		}
+		var answers bytes.Buffer
+		_, _ = io.Copy(&answers, conn) // it may be reset, because not all was read
+		if got := answers.String(); strings.Count(got, "HTTP/1.1 ") > 1 || strings.Contains(got, "smuggled") {
+			t.Errorf("%s: %s", name, got)
 		}
 	}
 }

@@ -37,7 +37,6 @@ func (s *Server) noteRequest(c fiber.Ctx) error {
 	c.RequestCtx().SetUserValue(requestKey{}, facts)
 	err := c.Next()
 	if err != nil || c.Response().StatusCode() >= fiber.StatusBadRequest {
-		drain(c.RequestCtx())
 		asS3Says(c.Response())
 	}
 	if c.Method() == fiber.MethodOptions && c.Response().StatusCode() == fiber.StatusForbidden {
@@ -71,18 +70,22 @@ func writeConditions(ctx context.Context) (match, noneMatch *string) {
 	return facts.match, facts.noneMatch
 }
 
-// Bounds of what is read of a body that was refused before its end.
+// Bounds of what is read of a body that nobody has read to its end.
 const (
 	drainBytes = 64 << 20
 	drainTime  = 10 * time.Second
 )
 
-// drain reads on for a bounded while after a refusal: many clients send all they have before they look for an answer,
-// and would see a reset connection instead of the reason. versitygw drains too, but too little for a form that is too
-// large.
+// drain reads what is left of a body, or has the connection closed: the web server would take it for the next request.
+// It reads because many clients send all they have before they look for an answer, and would see a reset connection
+// instead of the reason.
 func drain(c *fasthttp.RequestCtx) {
 	body, length := c.Request.BodyStream(), c.Request.Header.ContentLength()
-	if body == nil || length <= 0 || length > drainBytes {
+	if body == nil || length == 0 {
+		return
+	}
+	if length < 0 || length > drainBytes { // without a length, nothing tells whether its end was read
+		c.Response.Header.SetConnectionClose()
 		return
 	}
 	conn := c.Conn()

@@ -165,10 +165,9 @@ func (d *database) write(fn func(*connection) error) error {
 			_, err = c.exec(`COMMIT`)
 		}
 		if err != nil {
-			_, undo := c.exec(`ROLLBACK`)
-			return errors.Join(err, undo)
+			_, _ = c.exec(`ROLLBACK`) // it fails where SQLite did so itself, as on a full disk
 		}
-		return nil
+		return err
 	})
 }
 
