@@ -76,6 +76,19 @@ func reset(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
+// trickle sends too little to come to an end, and never stops.
+func trickle(w http.ResponseWriter, r *http.Request) {
+	for more := time.Tick(20 * time.Millisecond); ; {
+		select {
+		case <-r.Context().Done():
+			return
+		case <-more:
+			w.Write([]byte{0})
+			w.(http.Flusher).Flush()
+		}
+	}
+}
+
 // breakOff begins to send an object, and then does as it is told.
 func breakOff(then service) service {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -268,6 +281,7 @@ var deaths = []struct {
 	{"S3's connection is reset", withBucket(reset), Unreachable, []string{"The bucket (S3)"}},
 	{"an object breaks off", withBucket(breakOff(nil)), Unreachable, []string{"The bucket (S3)"}},
 	{"an object stalls", withBucket(breakOff(silence)), Unreachable, []string{"The bucket (S3) did not answer in time"}},
+	{"an object comes too slowly", withBucket(breakOff(trickle)), NoTime, []string{"too large"}},
 	{"nobody listens for S3", func(_ *testing.T, b *broken) {
 		b.pipeline.Objects = bucketAt(aws.String("http://127.0.0.1:1"))
 	}, Unreachable, []string{"The bucket (S3) could not be reached"}},
