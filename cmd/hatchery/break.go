@@ -41,7 +41,8 @@ and is dead within a minute. hatchery mend ends it.
 On the right is what to look for, in docs/operations.md or as the cause in hatchery dlq ls.
 With :N it hits so many uploads (with application, requests), those that come next; without,
 all until it is mended. Of several causes that fail the validator, the first that has some
-left to hit takes an upload. What was broken before, and is not named, is mended.
+left to hit takes an upload. What was broken before, and is not named, is mended. What is broken
+stays so over a restart of dev, which counts anew then.
 
 It exits 0 when dev has seen it, 2 when it was used wrongly, and 3 when no dev is running.`,
 		Example: `  hatchery break s3:3

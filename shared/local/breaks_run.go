@@ -86,13 +86,29 @@ func (s *Stack) watchBreaks(ctx context.Context) error {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
-		s.obeyBreaks(ctx)
+		s.obeyAndShorten(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		}
 	}
+}
+
+// obeyAndShorten also lets tries come soon. A mapping that is being made refuses a queue with a short visibility
+// timeout: so it calls this itself, before each receive.
+func (s *Stack) obeyAndShorten(ctx context.Context) {
+	s.obeyBreaks(ctx)
+	s.obeying.Lock()
+	defer s.obeying.Unlock()
+	if s.shortened || !s.faults.any() {
+		return
+	}
+	if err := s.setVisibility(ctx, BrokenVisibility); err != nil {
+		s.o.Log.ErrorContext(ctx, "tries come as rarely as ever", "error", err)
+		return
+	}
+	s.shortened = true
 }
 
 // obeyBreaks looks what is to be broken, and changes what has changed since it last looked.
@@ -112,26 +128,31 @@ func (s *Stack) obeyBreaks(ctx context.Context) {
 		s.o.Log.ErrorContext(ctx, "nothing is broken: the file that says what cannot be read; hatchery mend removes it",
 			"error", err)
 	}
-	if err := s.change(ctx, breaks); err != nil {
-		s.o.Log.ErrorContext(ctx, "what is broken could not be changed", "error", err)
+	if len(breaks) > 0 {
+		s.breakNow(ctx, breaks)
+	} else if err := s.mend(ctx); err != nil {
+		s.o.Log.ErrorContext(ctx, "what is broken could not be mended", "error", err)
 		return
 	}
 	s.obeyed = info
 }
 
-// change breaks these and nothing else, and says so. No function may take longer than its message stays hidden.
-func (s *Stack) change(ctx context.Context, breaks []Break) error {
-	was := s.faults.any()
-	if len(breaks) == 0 {
-		if err := s.setVisibility(ctx, s.visibility()); err != nil {
-			return err
-		}
-		s.faults.set(nil)
-		if was {
-			s.o.Log.InfoContext(ctx, "mended: nothing is broken any more", "tries_apart", s.visibility().String())
-		}
+// mend ends what is broken. No function may take longer than its message stays hidden, so the queue changes first.
+func (s *Stack) mend(ctx context.Context) error {
+	if !s.faults.any() {
 		return nil
 	}
+	if err := s.setVisibility(ctx, s.visibility()); err != nil {
+		return err
+	}
+	s.shortened = false
+	s.faults.set(nil)
+	s.o.Log.InfoContext(ctx, "mended: nothing is broken any more", "tries_apart", s.visibility().String())
+	return nil
+}
+
+// breakNow breaks these and nothing else.
+func (s *Stack) breakNow(ctx context.Context, breaks []Break) {
 	s.faults.set(breaks)
 	s.o.Log.WarnContext(ctx, "broken until hatchery mend", "broken", FormatBreaks(breaks),
 		"tries_apart", BrokenVisibility.String(), "dead_within", (BrokenVisibility * (maxReceives + 1)).String(),
@@ -139,7 +160,6 @@ func (s *Stack) change(ctx context.Context, breaks []Break) error {
 	if s.rehearses == nil && slices.ContainsFunc(breaks, func(b Break) bool { return b.Cause.Judging() }) {
 		s.o.Log.WarnContext(ctx, "the validator is somewhere else: of what it calls nothing is broken")
 	}
-	return s.setVisibility(ctx, BrokenVisibility)
 }
 
 func (s *Stack) setVisibility(ctx context.Context, d time.Duration) error {

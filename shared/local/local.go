@@ -93,9 +93,11 @@ type Stack struct {
 	containers string // the URL for functions in containers; empty: none
 	faults     faults
 	rehearses  Function // Handlers.Rehearse
-	obeying    sync.Mutex
-	obeyed     fs.FileInfo // of the file that says what is broken, as it was when it was last read; nil: there was none
-	closers    []func(context.Context) error
+
+	obeying   sync.Mutex
+	obeyed    fs.FileInfo // of the file that says what is broken, as it was when it was last read; nil: there was none
+	shortened bool        // the queue's visibility timeout
+	closers   []func(context.Context) error
 }
 
 const (
@@ -355,8 +357,7 @@ func (s *Stack) mapping(ctx context.Context, handler Function) *mapping.Mapping 
 		QueueARN: s.sqs.QueueARN(Queue), Region: e.Region, BatchSize: batchSize, Concurrency: mappingWorkers,
 		FunctionTimeout: s.o.FunctionTimeout, Handler: mapping.Handler(s.function(handler)), Log: s.o.Log,
 		Paused: func() bool {
-			// Here, and so after the mapping was made: that refuses a queue with a short visibility timeout.
-			s.obeyBreaks(ctx)
+			s.obeyAndShorten(ctx)
 			return paused()
 		}}
 }

@@ -35,12 +35,13 @@ const drainTime = 6 * time.Second
 // ends; then it lets what is running come to its end, within a few seconds. Its error is nil when the end was asked
 // for.
 func (s *Stack) Run(ctx context.Context, h Handlers) error {
+	s.rehearses = h.Rehearse
+	s.obeyBreaks(ctx)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.serve(ctx, h.API) })
-	s.rehearses = h.Rehearse
 	if h.Validate != nil {
 		group.Go(func() error { return s.validate(ctx, h.Validate) })
-	} else { // the mapping looks before it receives
+	} else {
 		group.Go(func() error { return s.watchBreaks(ctx) })
 	}
 	group.Go(func() error { return s.sweepForever(ctx, h) })
