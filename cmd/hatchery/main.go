@@ -147,8 +147,9 @@ Settings are environment variables: hatchery help environment.`,
 	root.SetFlagErrorFunc(flagFault)
 	bugout := bugoutCommand(term)
 	dlq := dlqCommand(term)
-	root.AddCommand(devCommand(term), breakCommand(term), mendCommand(term), checkCommand(term), dlq, showCommand(term), recheckCommand(term),
-		rejectCommand(term), reconcileCommand(term), bugout, migrateCommand(term), environmentTopic())
+	root.AddCommand(devCommand(term), breakCommand(term), mendCommand(term), checkCommand(term), dlq,
+		showCommand(term), recheckCommand(term), rejectCommand(term), reconcileCommand(term), bugout,
+		migrateCommand(term), environmentTopic())
 	for _, command := range slices.Concat(root.Commands(), bugout.Commands(), dlq.Commands()) {
 		if command.HasExample() {
 			command.SetHelpFunc(usageFirst)

@@ -46,7 +46,8 @@ func stillToDo(s standing, left string, why trouble) Diagnosis {
 var (
 	deniedText = regexp.MustCompile(`not authorized to perform|AccessDenied|StatusCode: 40[13]\b|UnrecognizedClient|` +
 		`ExpiredToken|refused by Bugout|not accepted by Bugout`)
-	noTimeText      = regexp.MustCompile(`not enough time is left before the deadline|bytes still came when the time was over`)
+	noTimeText = regexp.MustCompile(`not enough time is left before the deadline|` +
+		`bytes still came when the time was over`)
 	credentialsText = regexp.MustCompile(`UnrecognizedClient|ExpiredToken|InvalidAccessKeyId|SignatureDoesNotMatch|` +
 		`InvalidClientTokenId`)
 	unreachableTexts = []struct {

@@ -92,7 +92,7 @@ func (c failingClient) Do(r *http.Request) (*http.Response, error) {
 	cause := judgedIn(r.Context()).cause
 	switch {
 	case cause == BreakS3:
-		return answeredByS3(r, http.StatusServiceUnavailable, "ServiceUnavailable", "Please reduce your request rate.")
+		return answeredByS3(r, http.StatusServiceUnavailable, "ServiceUnavailable", "Service is unable to handle request.")
 	case cause == BreakAccess && !aboutNote(r):
 		return answeredByS3(r, http.StatusForbidden, "AccessDenied", "Access Denied")
 	}

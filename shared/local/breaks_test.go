@@ -254,16 +254,13 @@ func (e *edges) judge(ctx context.Context, batch events.SQSEvent) (events.SQSEve
 	e.mu.Lock()
 	e.seen[key] = append(e.seen[key], ended)
 	e.mu.Unlock()
-	if ended == "sound" {
+	if ended == "sound" || ended == "crashed" { // of a function that ended what it answers must not count
 		return events.SQSEventResponse{}, nil
 	}
 	// Visible again at once.
 	if _, err := e.r.queue.ChangeMessageVisibility(context.WithoutCancel(ctx), &sqs.ChangeMessageVisibilityInput{
 		QueueUrl: &e.r.at.QueueURL, ReceiptHandle: &message.ReceiptHandle}); err != nil {
 		e.r.t.Error(err)
-	}
-	if ended == "crashed" { // what it answers must not count
-		return events.SQSEventResponse{}, nil
 	}
 	return events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{{ItemIdentifier: message.MessageId}}}, nil
 }

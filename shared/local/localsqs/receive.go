@@ -76,7 +76,8 @@ func (s *Server) receiveMessage(ctx context.Context, r *request, in *receiveMess
 	return out, nil
 }
 
-// queuesOwn is the visibility timeout that the queue has when a message is handed out: it may change while a receive waits.
+// queuesOwn is the visibility timeout that the queue has when a message is handed out: it may change while a receive
+// waits.
 const queuesOwn = -1
 
 // bounded is a number of the request, or its default; outside of its bounds it is an error.
