@@ -27,9 +27,11 @@ type devFlags struct {
 	bugout, bugoutListen, bugoutTokenFile       string
 	data, app, policy, records, samples         string
 	json, noValidator, likeAWS                  bool
+	breakGiven                                  []string
 
-	dynamoDB  string // the URL of one that lasts
-	dataGiven bool   // data was said by a person
+	breaks    []local.Break // breakGiven, read
+	dynamoDB  string        // the URL of one that lasts
+	dataGiven bool          // data was said by a person
 
 	// What placeOfRecords completes: DynamoDB takes the credentials of AWS's environment;
 	// where containersFile is written, in the data folder when it is "".
@@ -61,6 +63,10 @@ Everything listens on 127.0.0.1 alone, where no other machine reaches it, unless
 and hosts that these flags name, and with 0.0.0.0 to any IP address: a request for
 another host is refused with 421. A proxy or a tunnel (ngrok) has to send localhost as Host.
 
+With --break something is broken, as hatchery break does it while dev runs, so that what
+docs/operations.md says about it can be rehearsed: real dead letters come within a minute.
+hatchery mend ends it.
+
 A request has the time of the API's function in AWS, 28 seconds, beside the time that
 its body takes to arrive. Then it is answered 503.
 
@@ -72,12 +78,19 @@ Settings: hatchery help environment. Functions under sam local: docs/sam-local.m
   hatchery dev --app https://journals.example.com --policy policy.json
   hatchery dev --records dynamodb --containers 172.17.0.1:9000
   hatchery dev --like-aws
+  hatchery dev --break s3:3
   hatchery dev --records bugout
   export HATCHERY_BUGOUT_APPLICATION_ID=4bf67555-b4f3-4a2e-95ff-7142d49d167b
   hatchery dev --records bugout --bugout https://auth.example.com --bugout-token-file token`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.dataGiven = cmd.Flags().Changed("data")
+			if err := f.check(); err != nil {
+				return err
+			}
+			if err := f.parseBreaks(); err != nil {
+				return err
+			}
 			return dev(cmd.Context(), f, term)
 		},
 	}
@@ -115,6 +128,8 @@ func (f *devFlags) addTo(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.likeAWS, "like-aws", false,
 		"take the template's limits: POST takes files of up to "+grouped(awsPostBytes)+" bytes, and GET redirects above "+
 			grouped(awsRedirectBytes)+" (default: HATCHERY_POST_BYTES and HATCHERY_REDIRECT_BYTES)")
+	flags.StringSliceVar(&f.breakGiven, "break", nil, "begin with something broken, `CAUSE[:N]`: "+causesToBreak()+
+		" (hatchery break says more)")
 	flags.BoolVar(&f.json, "json", false, "print the endpoints and the log as JSON, one object a line")
 }
 
@@ -124,11 +139,8 @@ const (
 	requestTime = 28 * time.Second
 )
 
-// dev composes a deployment on the embedded stack and runs it until ctx ends.
+// dev composes a deployment on the embedded stack and runs it until ctx ends. The flags were checked.
 func dev(ctx context.Context, f devFlags, term terminal) (err error) {
-	if err := f.check(); err != nil {
-		return err
-	}
 	settings, err := devSettings(f, term)
 	if err != nil {
 		return err
@@ -149,6 +161,9 @@ func dev(ctx context.Context, f devFlags, term terminal) (err error) {
 		return system(err)
 	}
 	defer closing(&err, func() error { return stack.Close(context.WithoutCancel(ctx)) })
+	if err := f.breakIn(stack.Path("")); err != nil {
+		return system(err)
+	}
 	at := stack.Endpoints()
 	settings = onStack(settings, at)
 	if settings.Records == config.RecordsBugout && f.bugout == "" {
@@ -168,9 +183,7 @@ func dev(ctx context.Context, f devFlags, term terminal) (err error) {
 	if err != nil {
 		return system(err)
 	}
-	if f.noValidator {
-		handlers.Validate = nil
-	}
+	f.addValidators(&handlers, rehearsal(settings, at, records, log))
 	missing := findMissing(ctx, components.Objects, settings.Layout, records)
 	if err := uploads.Put(ctx, components.Uploads); err != nil {
 		return system(err)
@@ -186,6 +199,14 @@ func dev(ctx context.Context, f devFlags, term terminal) (err error) {
 		fmt.Fprintln(term.out, ended(f))
 	}
 	return nil
+}
+
+// addValidators adds the one for when something is broken, and takes both away from a dev that is to have none.
+func (f devFlags) addValidators(h *local.Handlers, rehearse local.Function) {
+	h.Rehearse = rehearse
+	if f.noValidator {
+		h.Validate, h.Rehearse = nil, nil
+	}
 }
 
 // readSamples reads the uploads that the sample events are about, none without --samples.
@@ -215,7 +236,8 @@ func (f devFlags) stackOptions(settings config.Config, log *slog.Logger) local.O
 		Containers: f.containers, ContainersHost: f.containersHost,
 		AppURL: f.app, QuarantinePrefix: settings.Layout.Quarantine, CORSOrigins: settings.CORSOrigins,
 		AllowOrigin:     allowedHere(settings),
-		FunctionTimeout: settings.ValidatorTime, RequestTime: requestTime, SweepEvery: sweepEvery, Log: log}
+		FunctionTimeout: settings.ValidatorTime, RequestTime: requestTime, SweepEvery: sweepEvery, Log: log,
+		Mend: mendOf(f.data)}
 	if settings.Records == config.RecordsBugout && f.bugout == "" {
 		o.BugoutListen = cmp.Or(o.BugoutListen, anyPort)
 	}

@@ -116,6 +116,8 @@ policy allows to where an application may serve it from.
 
 On this machine:
   hatchery dev            the whole pipeline in one process, nothing else needed
+  hatchery break CAUSE    break something in a running dev, to rehearse the runbook
+  hatchery mend           mend it
   hatchery check FILE     what the validator would say about a file, and why
 
 On a deployment, in AWS or here:
@@ -145,8 +147,9 @@ Settings are environment variables: hatchery help environment.`,
 	root.SetFlagErrorFunc(flagFault)
 	bugout := bugoutCommand(term)
 	dlq := dlqCommand(term)
-	root.AddCommand(devCommand(term), checkCommand(term), dlq, showCommand(term), recheckCommand(term),
-		rejectCommand(term), reconcileCommand(term), bugout, migrateCommand(term), environmentTopic())
+	root.AddCommand(devCommand(term), breakCommand(term), mendCommand(term), checkCommand(term), dlq,
+		showCommand(term), recheckCommand(term), rejectCommand(term), reconcileCommand(term), bugout,
+		migrateCommand(term), environmentTopic())
 	for _, command := range slices.Concat(root.Commands(), bugout.Commands(), dlq.Commands()) {
 		if command.HasExample() {
 			command.SetHelpFunc(usageFirst)

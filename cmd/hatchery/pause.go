@@ -131,8 +131,15 @@ func (m lambdaMapping) failed(what, action string, err error) error {
 	return system(fmt.Errorf("%s the event source mapping %s%s: %w", what, m.uuid, hint, err))
 }
 
-// localMappingSees is how long dev takes to see that it is paused: it looks once a second.
-const localMappingSees = 1200 * time.Millisecond
+// devSees is how long dev takes to see a change in its folder: it looks once a second.
+const devSees = 1200 * time.Millisecond
+
+func untilDevSees(ctx context.Context) {
+	select {
+	case <-time.After(devSees):
+	case <-ctx.Done():
+	}
+}
 
 // localMapping is the mapping of the hatchery dev that runs on a folder. It receives nothing more a second after a
 // pause, and goes on within one after a resume.
@@ -151,10 +158,7 @@ func (m localMapping) Pause(ctx context.Context) error {
 	if err := local.Pause(m.dir); err != nil {
 		return system(err)
 	}
-	select {
-	case <-time.After(localMappingSees):
-	case <-ctx.Done():
-	}
+	untilDevSees(ctx)
 	return nil
 }
 

@@ -25,7 +25,7 @@ type function struct{ *bootstraptest.Function }
 // this process, changed by name, value, ….
 func start(t *testing.T, changes ...string) function {
 	t.Helper()
-	application, err := demoapp.Open(t.Context(), "127.0.0.1:0")
+	application, err := demoapp.Open(t.Context(), "127.0.0.1:0", demoapp.Handler())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,6 +46,8 @@ func stillToDo(s standing, left string, why trouble) Diagnosis {
 var (
 	deniedText = regexp.MustCompile(`not authorized to perform|AccessDenied|StatusCode: 40[13]\b|UnrecognizedClient|` +
 		`ExpiredToken|refused by Bugout|not accepted by Bugout`)
+	noTimeText = regexp.MustCompile(`not enough time is left before the deadline|` +
+		`bytes still came when the time was over`)
 	credentialsText = regexp.MustCompile(`UnrecognizedClient|ExpiredToken|InvalidAccessKeyId|SignatureDoesNotMatch|` +
 		`InvalidClientTokenId`)
 	unreachableTexts = []struct {
@@ -79,7 +81,7 @@ func byError(t trouble) Diagnosis {
 	case strings.Contains(text, "the validation panicked"):
 		return diagnosis(Crashed, t.text, fmt.Sprintf("The validator panicked: it is a fault in it (%s). Mend it and "+
 			"deploy, then redrive.", cut(text, 300)))
-	case strings.Contains(text, "not enough time is left before the deadline"):
+	case noTimeText.MatchString(text):
 		return diagnosis(NoTime, t.text, "The file is too large to be read in the time that the function had left. Raise "+
 			"its time-out or its memory, then redrive.")
 	case strings.Contains(text, "the copy's SHA-256"):

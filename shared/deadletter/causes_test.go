@@ -103,29 +103,45 @@ func briefly(how func(*testing.T, *broken)) func(*testing.T, *broken) {
 	}
 }
 
-// stalling ends the function's time when the beginning of an object was read.
-type stalling struct {
+// reading says what happens before the n-th read of an object, from 1.
+type reading struct {
 	upload.Objects
-	end func()
+	before func(n int)
 }
 
-func (s stalling) Open(ctx context.Context, k upload.Key, v upload.Version) (upload.Object, error) {
-	o, err := s.Objects.Open(ctx, k, v)
+func (r reading) Open(ctx context.Context, k upload.Key, v upload.Version) (upload.Object, error) {
+	o, err := r.Objects.Open(ctx, k, v)
 	if err == nil {
-		o.Body = endingBody{o.Body, s.end}
+		o.Body = &watchedBody{o.Body, r.before, 0}
 	}
 	return o, err
 }
 
-type endingBody struct {
+type watchedBody struct {
 	io.ReadCloser
-	end func()
+	before func(n int)
+	reads  int
 }
 
-func (b endingBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.end()
-	return n, err
+func (b *watchedBody) Read(p []byte) (int, error) {
+	b.reads++
+	b.before(b.reads)
+	return b.ReadCloser.Read(p)
+}
+
+// comes has an object come so far, by ten seconds for each read, until the function's time is over before the last one.
+func comes(last int, rest service) func(*testing.T, *broken) {
+	return func(t *testing.T, b *broken) {
+		withBucket(breakOff(rest))(t, b)
+		b.pipeline.Objects = reading{b.pipeline.Objects, func(n int) {
+			if n > 1 {
+				b.later.Add(int64(10 * time.Second))
+			}
+			if n == last {
+				b.invocation.end()
+			}
+		}}
+	}
 }
 
 func hangUp(w http.ResponseWriter, _ *http.Request) {
@@ -140,6 +156,19 @@ func reset(w http.ResponseWriter, _ *http.Request) {
 	if err == nil {
 		connection.(*net.TCPConn).SetLinger(0)
 		connection.Close()
+	}
+}
+
+// trickle sends too little to come to an end, and never stops.
+func trickle(w http.ResponseWriter, r *http.Request) {
+	for more := time.Tick(20 * time.Millisecond); ; {
+		select {
+		case <-r.Context().Done():
+			return
+		case <-more:
+			w.Write([]byte{0})
+			w.(http.Flusher).Flush()
+		}
 	}
 }
 
@@ -333,10 +362,9 @@ var deaths = []struct {
 	{"S3 hangs up", withBucket(hangUp), Unreachable, []string{"The bucket (S3)"}},
 	{"S3's connection is reset", withBucket(reset), Unreachable, []string{"The bucket (S3)"}},
 	{"an object breaks off", withBucket(breakOff(nil)), Unreachable, []string{"The bucket (S3)"}},
-	{"an object stalls", func(t *testing.T, b *broken) {
-		withBucket(breakOff(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))(t, b)
-		b.pipeline.Objects = stalling{b.pipeline.Objects, b.invocation.end}
-	}, Unreachable, []string{"The bucket (S3) did not answer in time"}},
+	{"an object stalls", comes(2, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), Unreachable,
+		[]string{"The bucket (S3) did not answer in time"}},
+	{"an object comes too slowly", comes(4, trickle), NoTime, []string{"too large"}},
 	{"nobody listens for S3", func(_ *testing.T, b *broken) {
 		b.pipeline.Objects = bucketAt(aws.String("http://127.0.0.1:1"))
 	}, Unreachable, []string{"The bucket (S3) could not be reached"}},

@@ -89,7 +89,7 @@ func (f *folder) prepare(own bool) error {
 func (f *folder) private() error {
 	var errs []error
 	for _, name := range []string{lockFile, stateFile, "queue.db", "queue.db-wal", "queue.db-shm", "records.db",
-		"records.db-wal", "records.db-shm", "bugout.jsonl", "sam-local.json", pausedFile, "s3", "spool"} {
+		"records.db-wal", "records.db-shm", "bugout.jsonl", "sam-local.json", pausedFile, brokenFile, "s3", "spool"} {
 		info, err := os.Lstat(f.path(name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -110,6 +110,8 @@ type state struct {
 	SQSListen      string `json:"sqs_listen"`
 	DynamoDBListen string `json:"dynamodb_listen,omitempty"`
 	Containers     string `json:"containers,omitempty"`
+	// App is the URL of the application where that is not the demo.
+	App string `json:"app,omitempty"`
 
 	// DynamoDB is the URL of one that the stack did not open. ForeignKeys says that it does not take these credentials.
 	DynamoDB    string `json:"dynamodb,omitempty"`

@@ -9,12 +9,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -72,7 +74,9 @@ type Options struct {
 	RequestTime time.Duration
 	// SweepEvery is how often quarantine is swept for lost events.
 	SweepEvery time.Duration
-	Log        *slog.Logger
+	// Mend is the command that mends what is broken, for whoever reads the log.
+	Mend string
+	Log  *slog.Logger
 }
 
 // Stack is the running servers. It is opened once a process: the S3 server changes the working directory.
@@ -87,7 +91,13 @@ type Stack struct {
 	app        *demoapp.Server
 	api        *httpserver.Server
 	containers string // the URL for functions in containers; empty: none
-	closers    []func(context.Context) error
+	faults     faults
+	rehearses  Function // Handlers.Rehearse
+
+	obeying   sync.Mutex
+	obeyed    fs.FileInfo // of the file that says what is broken, as it was when it was last read; nil: there was none
+	shortened bool        // the queue's visibility timeout
+	closers   []func(context.Context) error
 }
 
 const (
@@ -103,7 +113,7 @@ const (
 // Open takes the folder and starts the servers, without the API and without reading the queue: that begins with Run.
 // The caller closes the stack.
 func Open(ctx context.Context, o Options) (_ *Stack, err error) {
-	s := &Stack{o: o}
+	s := &Stack{o: o, faults: faults{log: o.Log}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
@@ -119,7 +129,7 @@ func Open(ctx context.Context, o Options) (_ *Stack, err error) {
 	if s.state, err = s.folder.loadState(); err != nil {
 		return nil, err
 	}
-	s.state.DynamoDB, s.state.ForeignKeys = o.DynamoDB, o.ForeignKeys
+	s.state.DynamoDB, s.state.ForeignKeys, s.state.App = o.DynamoDB, o.ForeignKeys, o.AppURL
 	for _, part := range []struct {
 		wanted bool
 		open   func(context.Context) error
@@ -153,7 +163,7 @@ func (s *Stack) listen(ctx context.Context) (err error) {
 }
 
 func (s *Stack) openApp(ctx context.Context) (err error) {
-	if s.app, err = demoapp.Open(ctx, "127.0.0.1:0"); err != nil {
+	if s.app, err = demoapp.Open(ctx, "127.0.0.1:0", s.faults.application(demoapp.Handler())); err != nil {
 		return fmt.Errorf("start the demo application: %w", err)
 	}
 	s.closers = append(s.closers, func(context.Context) error { return s.app.Close() })
@@ -197,7 +207,7 @@ func hint(err error, flag string) string {
 func (s *Stack) openBucket(ctx context.Context) (err error) {
 	address := kept(s.o.S3Listen, s.state.S3Listen)
 	s.s3, err = locals3.Open(ctx, locals3.Options{Dir: s.folder.path("s3"), Listen: address, Region: Region,
-		AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey, Bucket: Bucket, Created: s.notify, Log: s.o.Log,
+		AccessKey: s.state.AccessKey, SecretKey: s.state.SecretKey, Bucket: Bucket, Created: s.arrived, Log: s.o.Log,
 		Hosts: s.hosts(), QuarantinePrefix: s.o.QuarantinePrefix, CORSOrigins: s.o.CORSOrigins,
 		AllowOrigin: s.o.AllowOrigin})
 	if err != nil {
@@ -294,9 +304,10 @@ func (s *Stack) Endpoints() Endpoints {
 	return e
 }
 
-// endpoints are those of a stack that serves all that the state remembers, but for the API and the application.
+// endpoints are those of a stack that serves all that the state remembers, but for the API. Its
+// application is that of --app alone.
 func (st state) endpoints() Endpoints {
-	e := Endpoints{S3: "http://" + st.S3Listen, SQS: "http://" + st.SQSListen, Bucket: Bucket, Table: Table,
+	e := Endpoints{App: st.App, S3: "http://" + st.S3Listen, SQS: "http://" + st.SQSListen, Bucket: Bucket, Table: Table,
 		Region: Region, AccessKey: st.AccessKey, SecretKey: st.SecretKey}
 	e.QueueURL = e.SQS + "/" + account + "/" + Queue
 	e.DeadLetterURL = e.SQS + "/" + account + "/" + DeadLetters
@@ -339,9 +350,14 @@ func (s *Stack) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (s *Stack) mapping(handler Function) *mapping.Mapping {
+func (s *Stack) mapping(ctx context.Context, handler Function) *mapping.Mapping {
+	paused := s.pauses()
 	e := s.Endpoints()
 	return &mapping.Mapping{Queue: sqs.NewFromConfig(e.AWS()), QueueURL: e.QueueURL,
 		QueueARN: s.sqs.QueueARN(Queue), Region: e.Region, BatchSize: batchSize, Concurrency: mappingWorkers,
-		FunctionTimeout: s.o.FunctionTimeout, Handler: mapping.Handler(handler), Paused: s.pauses(), Log: s.o.Log}
+		FunctionTimeout: s.o.FunctionTimeout, Handler: mapping.Handler(s.function(handler)), Log: s.o.Log,
+		Paused: func() bool {
+			s.obeyAndShorten(ctx)
+			return paused()
+		}}
 }

@@ -98,15 +98,14 @@ func told(into chan<- arrival.Created, done bool) local.Function {
 	}
 }
 
-func wait(t *testing.T, from <-chan arrival.Created) arrival.Created {
+func wait[T any](t *testing.T, from <-chan T) (got T) {
 	t.Helper()
 	select {
-	case c := <-from:
-		return c
+	case got = <-from:
 	case <-time.After(20 * time.Second):
 		t.Fatal("the validator was not told")
-		return arrival.Created{}
 	}
+	return got
 }
 
 func TestAnObjectInQuarantineReachesTheValidatorAsAnEvent(t *testing.T) {

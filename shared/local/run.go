@@ -21,6 +21,9 @@ type Handlers struct {
 	API http.Handler
 	// Validate is called with what the queue holds; nil leaves it there, for a validator somewhere else.
 	Validate Function
+	// Rehearse is called in its place, with one message, while something is broken. Its edges fail as [FailingRecords]
+	// and [FailingS3] do, and its messages are visible again after BrokenVisibility. Nil: nothing of it can be broken.
+	Rehearse Function
 	// NeedsWork says whether a version in quarantine still has work to do.
 	NeedsWork func(ctx context.Context, key, version string) (bool, error)
 }
@@ -32,10 +35,14 @@ const drainTime = 6 * time.Second
 // ends; then it lets what is running come to its end, within a few seconds. Its error is nil when the end was asked
 // for.
 func (s *Stack) Run(ctx context.Context, h Handlers) error {
+	s.rehearses = h.Rehearse
+	s.obeyBreaks(ctx)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.serve(ctx, h.API) })
 	if h.Validate != nil {
 		group.Go(func() error { return s.validate(ctx, h.Validate) })
+	} else {
+		group.Go(func() error { return s.watchBreaks(ctx) })
 	}
 	group.Go(func() error { return s.sweepForever(ctx, h) })
 	return group.Wait()
@@ -43,7 +50,7 @@ func (s *Stack) Run(ctx context.Context, h Handlers) error {
 
 // validate hands the queue's messages to the validator until ctx ends.
 func (s *Stack) validate(ctx context.Context, handler Function) error {
-	if err := s.mapping(handler).Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+	if err := s.mapping(ctx, handler).Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("hand messages to the validator: %w", err)
 	}
 	return nil

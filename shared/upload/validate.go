@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
+	"time"
 
 	"hatchery/shared/policy"
 )
@@ -123,12 +125,34 @@ func (p *Pipeline) read(ctx context.Context, record Record, key Key,
 	if !known {
 		return policy.Kind{}, Facts{Size: object.Size}, noLongerAccepted(record.Kind), nil
 	}
-	facts, reason, err := Inspect(ctx, kind, object.Body, record.Extension, object.Size, record.Declared)
+	body := &moving{body: object.Body, now: p.Now, began: p.Now()}
+	facts, reason, err := Inspect(ctx, kind, body, record.Extension, object.Size, record.Declared)
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && body.stillCame() {
+		err = fmt.Errorf("bytes still came when the time was over: %w", err)
+	}
 	if err != nil {
 		err = fmt.Errorf("inspect object %q version %s: %w", key, object.Version, err)
 	}
 	return kind, facts, reason, err
 }
+
+// moving tells a file that is too large, or comes too slowly, from a bucket that fell silent.
+type moving struct {
+	body         io.Reader
+	now          func() time.Time
+	began, moved time.Time
+}
+
+func (m *moving) Read(p []byte) (int, error) {
+	n, err := m.body.Read(p)
+	if n > 0 {
+		m.moved = m.now()
+	}
+	return n, err
+}
+
+// stillCame: the body was silent for less time than it moved.
+func (m *moving) stillCame() bool { return m.moved.Sub(m.began) > m.now().Sub(m.moved) }
 
 func noLongerAccepted(kind policy.KindName) *Reason {
 	return newReason(NotAllowed, "Files of the kind %s are no longer accepted here.", kind)

@@ -79,7 +79,7 @@ func TestEntryHasTheMembersOfSpire(t *testing.T) {
 }
 
 func TestAccessUnderstandsItOverASocket(t *testing.T) {
-	server, err := demoapp.Open(t.Context(), "127.0.0.1:0")
+	server, err := demoapp.Open(t.Context(), "127.0.0.1:0", demoapp.Handler())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestAccessUnderstandsItOverASocket(t *testing.T) {
 		}
 	}
 
-	if _, err := demoapp.Open(t.Context(), strings.TrimPrefix(server.URL(), "http://")); err == nil {
+	if _, err := demoapp.Open(t.Context(), strings.TrimPrefix(server.URL(), "http://"), demoapp.Handler()); err == nil {
 		t.Error("a busy port was opened again")
 	}
 	if err := server.Close(); err != nil {

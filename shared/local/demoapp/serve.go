@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"hatchery/shared/local/httpserver"
@@ -12,14 +13,14 @@ import (
 // Server is the demo application on a socket.
 type Server struct{ http *httpserver.Server }
 
-// Open serves the demo application on listen, "127.0.0.1:0" for any free port. ctx bounds the opening alone; the server
-// runs until Close.
-func Open(ctx context.Context, listen string) (*Server, error) {
+// Open serves the demo application, which handler is or has within, on listen, "127.0.0.1:0" for any free port. ctx
+// bounds the opening alone; the server runs until Close.
+func Open(ctx context.Context, listen string, handler http.Handler) (*Server, error) {
 	s, err := httpserver.Listen(ctx, listen, nil, 5*time.Second, 5*time.Second, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, fmt.Errorf("open the demo application: %w", err)
 	}
-	s.Start(Handler())
+	s.Start(handler)
 	return &Server{s}, nil
 }
 

@@ -170,3 +170,16 @@ func TestWaitingReceiveEndsWithItsQueueAndItsServer(t *testing.T) {
 		t.Fatalf("at the end of the server: %+v", a)
 	}
 }
+
+func TestAChangeOfTheVisibilityTimeoutCountsForReceivesThatWait(t *testing.T) {
+	s := open(t)
+	url := s.queue("work", "VisibilityTimeout", "30")
+	done := s.poll(t.Context(), "work", 1)
+	_, err := s.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: url,
+		Attributes: map[string]string{"VisibilityTimeout": "5"}})
+	s.ok(err)
+	s.ok(s.server.Send(t.Context(), "work", "x", ""))
+	s.wait(done, 1)
+	s.move(6 * time.Second)
+	s.one(url)
+}

@@ -52,7 +52,7 @@ func (s *Server) receiveMessage(ctx context.Context, r *request, in *receiveMess
 	if err != nil {
 		return nil, err
 	}
-	visibility, err := bounded("VisibilityTimeout", in.VisibilityTimeout, int64(set.visibility/time.Second), 0, 43200)
+	visibility, err := bounded("VisibilityTimeout", in.VisibilityTimeout, queuesOwn, 0, 43200)
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +75,10 @@ func (s *Server) receiveMessage(ctx context.Context, r *request, in *receiveMess
 	}
 	return out, nil
 }
+
+// queuesOwn is the visibility timeout that the queue has when a message is handed out: it may change while a receive
+// waits.
+const queuesOwn = -1
 
 // bounded is a number of the request, or its default; outside of its bounds it is an error.
 func bounded(name string, value *int64, byDefault, low, high int64) (int64, error) {
@@ -145,6 +149,9 @@ func (s *Server) take(q *queue, count int, visibility time.Duration) (found []*s
 	limit := int64(0)
 	if dead != nil {
 		limit = q.settings.Load().redrive.maxReceives
+	}
+	if visibility < 0 { // queuesOwn
+		visibility = q.settings.Load().visibility
 	}
 	buried := 0
 	due := now + visibility.Milliseconds()

@@ -1,0 +1,251 @@
+//go:build acceptance
+
+package acceptance
+
+import (
+	"cmp"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// rehearsal is a `hatchery dev` that is broken as a section of the runbook says, and a person in its folder who types
+// what the pages say.
+type rehearsal struct {
+	t      *testing.T
+	name   string
+	folder string
+	env    []string
+	dev    *server
+	api    string
+	exits  int
+}
+
+func startRehearsal(t *testing.T, name string) *rehearsal {
+	t.Helper()
+	program := hatcheryProgram(t)
+	r := &rehearsal{t: t, name: name, folder: t.TempDir(),
+		env: bareEnvironment(t, "PATH="+filepath.Dir(program)+":"+os.Getenv("PATH"))}
+	check(t, os.WriteFile(filepath.Join(r.folder, "cat.gif"), picture(t), 0o600))
+	r.dev = serve(t, "dev-"+name, nil, program, "dev", "--json", "--listen", "127.0.0.1:0", "--data",
+		filepath.Join(r.folder, ".hatchery"))
+	eventually(t, time.Minute, "hatchery dev is ready", func() (bool, string) {
+		var ready struct{ Msg, API string }
+		line, _, whole := strings.Cut(r.dev.tail(64<<10), "\n")
+		if whole && json.Unmarshal([]byte(line), &ready) == nil && ready.Msg == "ready" {
+			r.api = ready.API
+		}
+		return r.api != "", line
+	})
+	return r
+}
+
+// types has a shell run a line of the page against dev, as the page says, with nobody to ask.
+func (r *rehearsal) types(line string, codes ...int) string {
+	r.t.Helper()
+	line = strings.ReplaceAll(line, `--stack "$stack"`, "--data .hatchery")
+	line = strings.ReplaceAll(line, "<WORDS>", "'a rehearsal'")
+	if regexp.MustCompile(`^hatchery (dlq (redrive|reject|discard)|reject) `).MatchString(line) {
+		line, _, _ = strings.Cut(line, "   ") // its comment
+		line += " --yes"
+	}
+	got := run(r.t, command{args: []string{tool(r.t, "bash"), "-uo", "pipefail", "-c", line}, folder: r.folder, env: r.env})
+	r.exits = got.code
+	for _, code := range append(codes, 0) {
+		if got.code == code {
+			return got.stdout
+		}
+	}
+	r.t.Fatalf("%s: %s", r.name, got)
+	return ""
+}
+
+// uploads posts the picture, and gives the id and the status of the answer.
+func (r *rehearsal) uploads() (id, status string) {
+	r.t.Helper()
+	out := r.types(`curl -sS -w '\n%{http_code}' -H 'Authorization: demo' -F file=@cat.gif ` +
+		`"` + r.api + `/files/demo/entries/1/images?image_name=cat.gif"`)
+	body, status := out[:strings.LastIndex(out, "\n")], out[strings.LastIndex(out, "\n")+1:]
+	var record struct{ ID string }
+	check(r.t, json.Unmarshal([]byte(body), &record))
+	return record.ID, status
+}
+
+func (r *rehearsal) says(text string) {
+	r.t.Helper()
+	eventually(r.t, 90*time.Second, r.name+": dev says "+text, func() (bool, string) {
+		return strings.Contains(r.dev.tail(1<<20), text), "it does not yet"
+	})
+}
+
+// dies waits until something is among the dead letters, and gives what ls says.
+func (r *rehearsal) dies() (listed string) {
+	r.t.Helper()
+	eventually(r.t, 90*time.Second, r.name+": a dead letter", func() (bool, string) {
+		listed = r.types(usualOrder(r.t)[0], 1)
+		return r.exits == 1, listed
+	})
+	return listed
+}
+
+// status of an upload.
+func (r *rehearsal) status(id string) string {
+	r.t.Helper()
+	var shown struct{ Record struct{ Status string } }
+	check(r.t, json.Unmarshal([]byte(r.types("hatchery show --json --data .hatchery "+id)), &shown))
+	return shown.Record.Status
+}
+
+// usualOrder are the lines of the section on dead letters that end by themselves: ls is the first.
+func usualOrder(t *testing.T) (lines []string) {
+	t.Helper()
+	blocks := codeBlocks(t, "DeadLettersVisible")
+	for line := range strings.Lines(blocks[0] + blocks[1]) {
+		if !strings.Contains(line, "dlq watch") {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	if len(lines) != 6 || !strings.HasPrefix(lines[0], "hatchery dlq ls ") {
+		t.Fatalf("the section has %q", lines)
+	}
+	return lines
+}
+
+// rehearse gives what a section says to type to rehearse it.
+func rehearse(t *testing.T, section string) (commands []string) {
+	t.Helper()
+	page, err := os.ReadFile("../docs/operations.md")
+	check(t, err)
+	_, text, _ := strings.Cut(string(page), "\n### "+section+"\n")
+	_, line, found := strings.Cut(text, "\nRehearse: ")
+	line, _, _ = strings.Cut(line, "\n\n")
+	for _, code := range regexp.MustCompile("`(hatchery [^`]*)`").FindAllStringSubmatch(line, -1) {
+		commands = append(commands, code[1])
+	}
+	if !found || len(commands) == 0 {
+		t.Fatalf("%s has no rehearsal: %q", section, line)
+	}
+	return commands
+}
+
+// TestEachFailureIsRehearsedAndPutRightAsTheRunbookSays: each dev is broken as its section says, an upload dies of it,
+// and what the page says puts it right.
+func TestEachFailureIsRehearsedAndPutRightAsTheRunbookSays(t *testing.T) {
+	cases := []*struct {
+		section, cause string
+		which          int    // of the commands that break
+		ends           string // the upload
+		*rehearsal
+		id string
+	}{
+		{section: "denied", ends: "stored"}, {section: "unreachable", ends: "stored"},
+		{section: "unreachable", which: 1, ends: "stored"}, {section: "no_time", ends: "stored"},
+		{section: "crashed", ends: "stored"}, {section: "poison", ends: "stored"}, {section: "bytes_lost", ends: "rejected"},
+		{section: "obsolete", cause: "unreachable", ends: "stored"},
+	}
+	for _, c := range cases { // first all of them: each takes a minute
+		c.rehearsal = startRehearsal(t, c.section)
+		c.types(rehearse(t, c.section)[c.which])
+		c.id, _ = c.uploads()
+	}
+	for _, c := range cases {
+		t.Run(c.section, func(t *testing.T) {
+			c.t = t
+			cause := cmp.Or(c.cause, c.section)
+			listed := c.dies()
+			suggested := regexp.MustCompile(`\n  (hatchery dlq \w+ --cause ` + cause + ` .*)\n`).FindStringSubmatch(listed)
+			if !strings.Contains(listed, "  "+cause+" ") || suggested == nil {
+				t.Fatalf("listed is\n%s", listed)
+			}
+			if want := c.section; !strings.Contains(c.types("hatchery dlq show --data .hatchery "+firstMessage(listed)), cause) {
+				t.Errorf("show does not say %s", want)
+			}
+			c.types("hatchery mend")
+			if c.section == "obsolete" {
+				c.types(strings.Replace(rehearse(t, c.section)[2], " ID", " "+c.id, 1))
+				c.settles(c.id, c.ends)
+				c.types("hatchery dlq ls --data .hatchery", 1)
+			} else if strings.Contains(suggested[1], "redrive") {
+				for _, line := range usualOrder(t)[1:5] {
+					c.types(strings.Replace(line, "CAUSE", cause, 1))
+				}
+			} else {
+				c.types(suggested[1])
+			}
+			c.settles(c.id, c.ends)
+			c.types(usualOrder(t)[5]) // what is obsolete
+			if left := c.types(usualOrder(t)[0], 1); c.exits != 0 {
+				t.Errorf("left is\n%s", left)
+			}
+		})
+	}
+}
+
+var messageID = regexp.MustCompile(`(?m)^[0-9a-f-]{36}`)
+
+func firstMessage(listed string) string { return messageID.FindString(listed) }
+
+func (r *rehearsal) settles(id, want string) {
+	r.t.Helper()
+	eventually(r.t, 30*time.Second, "the upload is "+want, func() (bool, string) {
+		status := r.status(id)
+		return status == want, status
+	})
+}
+
+// TestAlarmsAreRehearsedAsTheRunbookSays: those of which dev has the cause, but for the dead letters.
+func TestAlarmsAreRehearsedAsTheRunbookSays(t *testing.T) {
+	t.Run("ApiFails", func(t *testing.T) {
+		r := startRehearsal(t, "ApiFails")
+		commands := rehearse(t, r.name)
+		r.types(commands[0])
+		if _, status := r.uploads(); status != "503" {
+			t.Errorf("it is answered %s", status)
+		}
+		r.says(`"code":"unavailable"`)
+		r.types(commands[1])
+		if _, status := r.uploads(); status != "202" {
+			t.Errorf("when it is mended it is answered %s", status)
+		}
+	})
+	t.Run("ValidatorFails", func(t *testing.T) {
+		r := startRehearsal(t, "ValidatorFails")
+		r.types(rehearse(t, r.name)[0])
+		id, _ := r.uploads()
+		r.says("the function ended without an answer")
+		r.types("hatchery mend")
+		r.settles(id, "stored")
+	})
+	t.Run("BytesAreLost", func(t *testing.T) {
+		r := startRehearsal(t, "BytesAreLost")
+		r.types(rehearse(t, r.name)[0])
+		id, _ := r.uploads()
+		r.says(`"result":"lost"`)
+		eventually(t, 90*time.Second, "the reconciler reports it", func() (bool, string) {
+			said := r.types("hatchery reconcile --data .hatchery --dry-run", 1)
+			return strings.Contains(said, "bytes_lost") && strings.Contains(said, id), said
+		})
+	})
+	t.Run("PendingTooLong", func(t *testing.T) {
+		r := startRehearsal(t, "PendingTooLong")
+		commands := rehearse(t, r.name)
+		r.types(commands[0])
+		id, _ := r.uploads()
+		r.dies()
+		said := ""
+		for range 3 {
+			said = r.types(commands[1], 1)
+			<-time.After(2 * time.Second)
+		}
+		if !strings.Contains(said, "pending_too_long") || !strings.Contains(said, id) {
+			t.Errorf("the third run says\n%s", said)
+		}
+		r.types("hatchery mend")
+		r.types(strings.Replace(`hatchery recheck --stack "$stack" ID`, "ID", id, 1))
+		r.settles(id, "stored")
+	})
+}
