@@ -69,6 +69,8 @@ var rules = []rule{
 		inTests: aws("shared/validator", "shared/records/...", "shared/objects/s3objects", "shared/queue/sqsqueue",
 			"shared/notifier/eventbridgenotifier", "github.com/aws/aws-lambda-go/events"),
 		why: whyHandler},
+	{path: "shared/console", may: handler("shared/queue", "shared/deadletter", "shared/wording", "shared/local/httpserver"),
+		why: "pages over what shared/deadletter does, served on this machine alone: it decides nothing, and knows no store"},
 	{path: "shared/migrate", may: handler(), inTests: aws("shared/records/..."), why: whyHandler},
 	{path: "shared/lambdahttp", may: []string{"github.com/aws/aws-lambda-go/events"}, inTests: []string{"shared/api"},
 		why: "turns events into requests for any http.Handler, so it knows none"},

@@ -171,11 +171,17 @@ func dev(ctx context.Context, f devFlags, term terminal) (err error) {
 	if f.noValidator {
 		handlers.Validate = nil
 	}
+	front, err := newFront(ctx, f, settings, components, records, stack, log)
+	if err != nil {
+		return system(err)
+	}
+	defer front.console.Close()
+	handlers.API = front.before(handlers.API)
 	missing := findMissing(ctx, components.Objects, settings.Layout, records)
 	if err := uploads.Put(ctx, components.Uploads); err != nil {
 		return system(err)
 	}
-	if err := announce(term, f, settings, stack); err != nil {
+	if err := announce(term, f, settings, stack, stack.Endpoints().API+front.console.Path()); err != nil {
 		return system(err)
 	}
 	missing.tell(ctx, log, placeOf(f, stack))

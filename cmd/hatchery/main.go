@@ -120,6 +120,7 @@ On this machine:
 
 On a deployment, in AWS or here:
   hatchery dlq ls         what died and why, and what puts it right
+  hatchery console        the same in a browser, and all below it
   hatchery show ID        all that is known of one upload, and what can be done
   hatchery recheck ID     have a rejected upload judged again
   hatchery reject ID      give a pending upload up
@@ -145,8 +146,8 @@ Settings are environment variables: hatchery help environment.`,
 	root.SetFlagErrorFunc(flagFault)
 	bugout := bugoutCommand(term)
 	dlq := dlqCommand(term)
-	root.AddCommand(devCommand(term), checkCommand(term), dlq, showCommand(term), recheckCommand(term),
-		rejectCommand(term), reconcileCommand(term), bugout, migrateCommand(term), environmentTopic())
+	root.AddCommand(devCommand(term), checkCommand(term), dlq, consoleCommand(term), showCommand(term),
+		recheckCommand(term), rejectCommand(term), reconcileCommand(term), bugout, migrateCommand(term), environmentTopic())
 	for _, command := range slices.Concat(root.Commands(), bugout.Commands(), dlq.Commands()) {
 		if command.HasExample() {
 			command.SetHelpFunc(usageFirst)

@@ -77,6 +77,21 @@ func (r *Review) eachNote(ctx context.Context, prefix string, some func(keys []u
 	}
 }
 
+// ErrNoAudit: there is no action of that id.
+var ErrNoAudit = errors.New("there is no such action")
+
+// Audit gives one action by its id. ErrNoAudit: there is none.
+func (r *Review) Audit(ctx context.Context, id string) (a Audit, err error) {
+	if !snapshotID.MatchString(id) {
+		return a, ErrNoAudit
+	}
+	err = r.getNote(ctx, auditKey(id), &a)
+	if errors.Is(err, upload.ErrGone) {
+		err = ErrNoAudit
+	}
+	return a, err
+}
+
 // Audits gives the last n actions, newest first.
 func (r *Review) Audits(ctx context.Context, n int) ([]Audit, error) {
 	var last []upload.Key
