@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
 	"os/user"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +21,6 @@ import (
 	"hatchery/shared/config"
 	"hatchery/shared/console"
 	"hatchery/shared/local"
-	"hatchery/shared/local/demoapp"
 	"hatchery/shared/local/httpserver"
 	"hatchery/shared/pipeline"
 	"hatchery/shared/policy"
@@ -132,60 +133,39 @@ func lastRunIn(records any) func(context.Context) (time.Time, error) {
 // consoleBase is where dev serves the console.
 const consoleBase = "/console"
 
-// devFront is what dev serves in front of the API: the start page and the console.
-type devFront struct {
-	start   *console.Start
-	console *console.Console
-}
-
-// newFront composes it. The console's actions end with ctx.
-func newFront(ctx context.Context, f devFlags, settings config.Config, components *pipeline.Components,
-	records upload.Records, stack *local.Stack, log *slog.Logger) (devFront, error) {
-	at, source := stack.Endpoints(), components.Queue()
+// devConsole is the console of a dev. Its actions end with ctx.
+func devConsole(ctx context.Context, f devFlags, components *pipeline.Components, records upload.Records,
+	stack *local.Stack, log *slog.Logger) (*console.Console, error) {
+	source := components.Queue()
 	dead, err := source.DeadLetterQueue(ctx)
 	if err != nil {
-		return devFront{}, err
+		return nil, err
 	}
 	where := deploymentFlags{data: stack.Path("")}
 	if f.records != config.RecordsSQLite {
 		where.records = f.records
 	}
-	c, err := console.New(ctx, console.Config{Review: components.Review(dead, userHere(user.Current)), Source: source,
+	return console.New(ctx, console.Config{Review: components.Review(dead, userHere(user.Current)), Source: source,
 		Dead: dead, Downloads: components.Objects, LastRun: lastRunIn(records), CountAlways: where.countsForNothing(),
 		Deployment: where.called(), Flags: where.words(), Base: consoleBase, Random: rand.Reader, Log: log})
-	if err != nil {
-		return devFront{}, err
-	}
-	start := console.Start{URL: at.API, Kind: firstKind(settings.Policy), Log: log}
-	if f.app == "" {
-		start.Token = demoapp.Token
-	}
-	s, err := console.NewStart(start, time.Now)
-	return devFront{start: s, console: c}, err
 }
 
 // firstKind is the kind that the start page uploads: images, where the policy has them.
 func firstKind(p policy.Policy) string {
-	first := ""
-	for name := range p.Kinds {
-		if name == "images" {
-			return "images"
-		}
-		if first == "" || string(name) < first {
-			first = string(name)
-		}
+	names := slices.Sorted(maps.Keys(p.Kinds))
+	if slices.Contains(names, "images") {
+		return "images"
 	}
-	return first
+	return string(names[0]) // a policy has one at least
 }
 
-// before puts the pages before the API, whose routes stay as they are.
-func (d devFront) before(api http.Handler) http.Handler {
-	d.start.API = api
+// inFront puts the pages before the API, whose routes stay as they are.
+func inFront(pages *console.Console, start *console.Start) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == consoleBase || strings.HasPrefix(r.URL.Path, consoleBase+"/") {
-			d.console.ServeHTTP(w, r)
+			pages.ServeHTTP(w, r)
 			return
 		}
-		d.start.ServeHTTP(w, r)
+		start.ServeHTTP(w, r)
 	})
 }

@@ -183,15 +183,19 @@ Try it with a picture of yours, at %s/ or so:
 	if len(a.differs) > 0 {
 		_, _ = fmt.Fprintf(&b, "\nOther than in AWS:\n  %s\n", strings.Join(a.differs, "\n  "))
 	}
-	b.WriteString("\nFor other programs that are to work on this (aws, an SDK), in their shell:\n")
-	for _, e := range a.exports {
-		_, _ = fmt.Fprintf(&b, "export %s=%s\n", e[0], shellWord(e[1]))
-	}
-	_, _ = fmt.Fprintf(&b, awsText, at.S3, at.Bucket, at.SQS, shellWord(at.QueueURL))
+	a.writeExports(&b)
 	_, _ = fmt.Fprintf(&b, "\nThe reconciler for it:\n  %s\n", reconcileOf(f, a.data, at.ForeignKeys))
 	b.WriteString("\nCtrl-C ends it.\n\n")
 	_, err := term.out.Write(b.Bytes())
 	return err
+}
+
+func (a announcement) writeExports(b *bytes.Buffer) {
+	b.WriteString("\nFor other programs that are to work on this (aws, an SDK), in their shell:\n")
+	for _, e := range a.exports {
+		_, _ = fmt.Fprintf(b, "export %s=%s\n", e[0], shellWord(e[1]))
+	}
+	_, _ = fmt.Fprintf(b, awsText, a.at.S3, a.at.Bucket, a.at.SQS, shellWord(a.at.QueueURL))
 }
 
 // awsText: an aws that is too old takes no notice of the exports, and calls AWS itself.

@@ -103,7 +103,8 @@ func orderOf(form url.Values) (o order, err error) {
 
 // planOf says what an order is about, and changes nothing.
 func (c *Console) planOf(ctx context.Context, o order) (p planned, err error) {
-	p = planned{Order: o, Verb: verbs[o.Action][0], Rated: o.Action == string(deadletter.Redrive), MaxWords: upload.MaxWords}
+	p = planned{Order: o, Verb: verbs[o.Action][0], Rated: o.Action == string(deadletter.Redrive),
+		MaxWords: upload.MaxWords}
 	switch o.Action {
 	case string(deadletter.Reject), doGiveUp:
 		p.Reason = "What the uploader reads"
@@ -327,7 +328,7 @@ func (c *Console) eachUpload(ctx context.Context, j *job, refs []upload.Ref,
 	return nil
 }
 
-// progress shows the action that runs, or the last one. It loads itself again while one runs, unless it was asked not to.
+// progress shows the action that runs, or the last one. It loads itself again while one runs, unless asked not to.
 func (c *Console) progress(w http.ResponseWriter, r *http.Request) error {
 	j := c.jobs.last()
 	if j == nil {

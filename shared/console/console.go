@@ -174,7 +174,8 @@ func (c *Console) answer(w http.ResponseWriter, r *http.Request, serve page) {
 	case ours:
 		status, v.Title = told.status, "Not as asked"
 	case errors.Is(err, deadletter.ErrNoSnapshot):
-		status, v.Title, v.Words = http.StatusNotFound, "No such listing", "There is no such listing: list the dead letters first."
+		status, v.Title = http.StatusNotFound, "No such listing"
+		v.Words = "There is no such listing: list the dead letters first."
 	case errors.Is(err, context.DeadlineExceeded):
 		status = http.StatusGatewayTimeout
 		v.Words = fmt.Sprintf("It took more than %v, and was given up: %v", requestTime, err)

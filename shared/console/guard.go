@@ -76,8 +76,8 @@ func fromHere(r *http.Request) bool {
 	return err == nil && from.Addr().Unmap().IsLoopback() && httpserver.Hosts(nil).Allows(r.Host)
 }
 
-// fromItself says whether a form was sent by a page of the server that it is sent to. Browsers name the sender of a form,
-// and a page cannot change that.
+// fromItself says whether a form was sent by a page of the server that it is sent to. Browsers name the sender of a
+// form, and a page cannot change that.
 func fromItself(r *http.Request) bool {
 	site := r.Header.Get("Sec-Fetch-Site")
 	return r.Header.Get("Origin") == "http://"+r.Host && (site == "" || site == "same-origin")

@@ -17,6 +17,7 @@ type job struct {
 	action string
 	total  int // of messages or uploads; 0 is not known
 	began  time.Time
+	ctx    context.Context
 	cancel context.CancelFunc
 
 	mu       sync.Mutex
@@ -64,7 +65,7 @@ func (s *jobs) start(action string, total int, run func(context.Context, *job) e
 		return false
 	}
 	ctx, cancel := context.WithCancel(s.life)
-	j := &job{action: action, total: total, began: s.now(), cancel: cancel, counts: map[string]int{}}
+	j := &job{action: action, total: total, began: s.now(), ctx: ctx, cancel: cancel, counts: map[string]int{}}
 	s.newest = j
 	s.running.Go(func() {
 		defer cancel()

@@ -70,7 +70,8 @@ func (c *Console) letters(w http.ResponseWriter, r *http.Request) error {
 // count says how many letters there are by the groups of the listing.
 func (p *lettersPage) count() {
 	for _, g := range p.Snapshot.Groups {
-		if p.Selection.Takes(deadletter.Letter{Diagnosis: deadletter.Diagnosis{Cause: g.Cause, Group: g.Group}}, time.Time{}) {
+		of := deadletter.Letter{Diagnosis: deadletter.Diagnosis{Cause: g.Cause, Group: g.Group}}
+		if p.Selection.Takes(of, time.Time{}) {
 			p.Total += g.Letters
 		}
 		if g.Group == p.Selection.Group {

@@ -189,7 +189,8 @@ func (s *Start) call(r *http.Request, method, path string) *recorded {
 		return &recorded{status: http.StatusNotFound}
 	}
 	called.Method, called.URL, called.RequestURI = method, at, path
-	for _, name := range []string{"Origin", "Cookie", "Range", "If-None-Match", "If-Match", "If-Range", "If-Modified-Since"} {
+	for _, name := range []string{"Origin", "Cookie", "Range", "If-None-Match", "If-Match", "If-Range",
+		"If-Modified-Since"} {
 		called.Header.Del(name)
 	}
 	called.Header.Set("Authorization", s.Token)

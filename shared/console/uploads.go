@@ -53,8 +53,8 @@ func (c *Console) upload(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// picture signs a link to a stored picture, and gives the origin that it is loaded from. What the replaced service stored
-// was never validated, and is not shown.
+// picture signs a link to a stored picture, and gives the origin that it is loaded from. What the replaced service
+// stored was never validated, and is not shown.
 func (c *Console) picture(ctx context.Context, r upload.Record) (link, origin string, _ error) {
 	if r.Status != upload.Stored || !upload.Inline(r.ContentType) || r.Legacy() {
 		return "", "", nil
@@ -73,7 +73,8 @@ func (c *Console) picture(ctx context.Context, r upload.Record) (link, origin st
 // originOf is what a policy calls the server of a URL; "" when it is no web server's.
 func originOf(link string) string {
 	at, err := url.Parse(link)
-	if err != nil || at.Host == "" || at.Scheme != "https" && at.Scheme != "http" || strings.ContainsAny(at.Host, " ;,'\"") {
+	if err != nil || at.Host == "" || at.Scheme != "https" && at.Scheme != "http" ||
+		strings.ContainsAny(at.Host, " ;,'\"") {
 		return ""
 	}
 	return at.Scheme + "://" + at.Host
