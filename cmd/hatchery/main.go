@@ -144,8 +144,7 @@ Settings are environment variables: hatchery help environment.`,
 	root.SetErr(term.err)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagFault)
-	bugout := bugoutCommand(term)
-	dlq := dlqCommand(term)
+	bugout, dlq := bugoutCommand(term), dlqCommand(term)
 	root.AddCommand(devCommand(term), checkCommand(term), dlq, consoleCommand(term), showCommand(term),
 		recheckCommand(term), rejectCommand(term), reconcileCommand(term), bugout, migrateCommand(term), environmentTopic())
 	for _, command := range slices.Concat(root.Commands(), bugout.Commands(), dlq.Commands()) {
