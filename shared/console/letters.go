@@ -30,8 +30,8 @@ type lettersPage struct {
 	Selection deadletter.Selection
 	OlderThan string
 	Letters   []deadletter.Letter
-	// First is the number of the first row, and Total how many there are, 0 when that is not known.
-	First, Total int
+	// First and Last are the numbers of the rows, and Total how many there are, 0 when that is not known.
+	First, Last, Total int
 	// Next is the address of the next page, "" on the last one.
 	Next string
 	// Looked: the page is not full, because so many letters were looked at.
@@ -63,6 +63,7 @@ func (c *Console) letters(w http.ResponseWriter, r *http.Request) error {
 	if err := c.fill(r.Context(), &p, from); err != nil {
 		return err
 	}
+	p.Last = p.First + len(p.Letters) - 1
 	c.render(w, "letters", http.StatusOK, view{Title: "Dead letters", Is: p})
 	return nil
 }

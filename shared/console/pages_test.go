@@ -30,7 +30,7 @@ func TestAnOperatorPutsDeadLettersRightOnThePages(t *testing.T) {
 	contains(t, f.get("/progress"), "3 dead letters", "See what was listed")
 	contains(t, f.get("/"), "poison", "unknown", "the oldest was sent", "1h 0m ago")
 	letters := f.get("/letters")
-	contains(t, letters, "m-cat", "m-dog", "m-poison", "j</bdi>/<bdi>e</bdi>/<bdi>"+string(cat.ID), "of 3.")
+	contains(t, letters, "m-cat", "m-dog", "m-poison", "j</bdi>/<bdi>e</bdi>/<bdi>"+string(cat.ID), "Letters 1 to 3 of 3.")
 	contains(t, f.get("/letter?id=m-cat"), "Nothing was kept of why it failed", "quarantine",
 		"hatchery dlq show<bdi> --stack hatchery</bdi> <bdi>m-cat")
 
@@ -277,7 +277,7 @@ func TestTenThousandLettersAreReadPageByPage(t *testing.T) {
 			}
 			seen[found[1]] = true
 		}
-		contains(t, page, fmt.Sprintf("%s and on, of 10,000.", grouped(pages*rowsOnPage+1)))
+		contains(t, page, fmt.Sprintf("Letters %s to %s of 10,000.", grouped(pages*rowsOnPage+1), grouped(pages*rowsOnPage+rowsOnPage)))
 		pages++
 		next = ""
 		if link := regexp.MustCompile(`<a href="([^"]+)" rel="next">Next page`).FindStringSubmatch(page); link != nil {
@@ -390,5 +390,5 @@ func TestTheNewestGroupOfAListingIsExplained(t *testing.T) {
 	f.lists()
 	group := regexp.MustCompile(`group=([^"]+)"`).FindStringSubmatch(f.get("/"))
 	page := f.get("/letters?group=" + group[1])
-	contains(t, page, "<h2><bdi>poison</bdi>", "Suggested: <strong><bdi>discard", "1 letter;", "1 and on, of 1.")
+	contains(t, page, "<h2><bdi>poison</bdi>", "Suggested: <strong><bdi>discard", "1 letter;", "Letters 1 to 1 of 1.")
 }
