@@ -180,7 +180,7 @@ func TestThePagesAreForEverybody(t *testing.T) {
 				{"actions", "/actions", "Actions"}, {"discarded", "/discarded", "Discarded"}, {"start", "", "Upload a picture"},
 			} {
 				if at.name == "start" {
-					page.open(d.api+"/", at.says)
+					page.open(d.api+"/?journal=j&entry=e", at.says)
 				} else {
 					page.open(base+at.path, at.says)
 				}

@@ -136,6 +136,7 @@ func TestTheConsoleIsServedOnTheLoopbackAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Host = "192.0.2.1:8080"
+		r.Header.Set("Accept", "text/html")
 		if a, err := h.send(r); err != nil || a.status != want {
 			t.Errorf("%s as another machine calls it: %d, %v, want %d", path, a.status, err, want)
 		}
@@ -159,14 +160,21 @@ func TestDevHasAPageToBeginAtAndTheConsole(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Header.Set("Content-Type", contentType)
+	r.Header.Set("Accept", "text/html")
 	r.Header.Set("Origin", h.base)
 	a, err := h.send(r)
 	if err != nil || a.status != http.StatusOK {
 		t.Fatalf("%d, %v\n%s", a.status, err, a.body)
 	}
 	var stored answer
+	if r, err = http.NewRequestWithContext(t.Context(), http.MethodGet, h.base+"/", nil); err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Accept", "text/html")
 	for end := time.Now().Add(30 * time.Second); !strings.Contains(string(stored.body), "<img") && time.Now().Before(end); {
-		stored = h.do(http.MethodGet, "/", "", nil)
+		if stored, err = h.send(r); err != nil {
+			t.Fatal(err)
+		}
 	}
 	picture := regexp.MustCompile(`<img src="([^"]+)"`).FindStringSubmatch(string(stored.body))
 	if picture == nil || !strings.Contains(stored.header.Get("Content-Security-Policy"), h.env["AWS_ENDPOINT_URL_S3"]) {

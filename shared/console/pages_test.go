@@ -207,7 +207,8 @@ func TestWhatOthersChoseIsShownInert(t *testing.T) {
 		"/letters?cause=" + url.QueryEscape(hostile), "/letters?snapshot=" + url.QueryEscape(hostile),
 		"/action?id=" + url.QueryEscape(hostile), "/search?journal=" + url.QueryEscape(hostile), "/letters?from=" + url.QueryEscape(hostile),
 		"/search?code=" + url.QueryEscape(hostile), "/search?from=" + url.QueryEscape(hostile), "/search?name=a&cursor=" + url.QueryEscape(hostile),
-		"/discarded?from=" + url.QueryEscape(hostile), "/" + url.PathEscape(hostile)} {
+		"/discarded?from=" + url.QueryEscape(hostile), "/discarded?from=0", "/letters?from=0.0.1", "/letters?from=1.-1.1",
+		"/letters?from=1.0.1x", "/" + url.PathEscape(hostile)} {
 		w := f.serve(f.request(http.MethodGet, path, nil))
 		if w.Code != http.StatusBadRequest && w.Code != http.StatusNotFound {
 			t.Errorf("%s: %d\n%s", path, w.Code, w.Body)

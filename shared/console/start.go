@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"hatchery/shared/upload"
@@ -69,12 +70,13 @@ func (r startRecord) FullName() string {
 	return r.Name + "." + r.Extension
 }
 
-// ServeHTTP answers / and hands the rest to the API.
+// ServeHTTP answers a browser at /, and hands the rest to the API: a program gets there what it gets in AWS.
 func (s *Start) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	first := r.URL.Path == "/" && strings.Contains(r.Header.Get("Accept"), "text/html")
 	switch {
-	case r.URL.Path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+	case first && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 		s.show(w, r, http.StatusOK, "")
-	case r.URL.Path == "/" && r.Method == http.MethodPost:
+	case first && r.Method == http.MethodPost:
 		s.post(w, r)
 	case r.URL.Path == "/style.css" || r.URL.Path == "/icon.svg":
 		protect(w.Header(), "")
@@ -164,7 +166,8 @@ func (s *Start) fillGallery(r *http.Request, p *startPage) (origin string) {
 		p.Says = "The entry could not be listed: " + answer.detail()
 		return ""
 	}
-	_, p.More = list["next_cursor"]
+	var next string
+	p.More = json.Unmarshal(list["next_cursor"], &next) == nil && next != ""
 	for i, record := range p.Gallery {
 		if !upload.Inline(record.ContentType) {
 			continue

@@ -59,6 +59,7 @@ func newStart(t *testing.T, a *api, token string) *Start {
 
 func send(s http.Handler, method, path, origin string, body io.Reader) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, "http://"+host+path, body)
+	r.Header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
 	if origin != "" {
 		r.Header.Set("Origin", origin)
 	}
@@ -73,7 +74,7 @@ func TestThePageThatAPersonBeginsAtShowsHowTheAPIIsCalledAndWhatIsStored(t *test
 	contains(t, w.Body.String(), "curl -i -H 'Authorization: demo'", "http://"+host+"/files/demo/entries/1/images",
 		`<img src="http://127.0.0.1:9000/b/k?X-Amz-Expires=300"`, `href="/console/"`, `type="file"`)
 	contains(t, w.Header().Get("Content-Security-Policy"), "img-src 'self' http://127.0.0.1:9000;", "default-src 'none'")
-	lacks(t, w.Body.String(), "<script", "\u202e", "?token=")
+	lacks(t, w.Body.String(), "<script", "\u202e", "?token=", "The newest are shown")
 	send(newStart(t, a, "demo"), http.MethodGet, "/?journal=j&entry=e", "", nil)
 	if last := a.asked[len(a.asked)-2]; last != "GET /files/j/entries/e/images?limit=24 demo" {
 		t.Errorf("asked was %q", last)
@@ -152,6 +153,12 @@ func TestTheRoutesOfTheAPIStayAsTheyAre(t *testing.T) {
 		if len(a.asked) != len(want) || a.asked[i] != want[i]+" " {
 			t.Fatalf("asked was %q", a.asked)
 		}
+	}
+	r := httptest.NewRequest(http.MethodGet, "http://"+host+"/", nil) // as curl and programs ask
+	r.Header.Set("Accept", "*/*")
+	s.ServeHTTP(httptest.NewRecorder(), r)
+	if last := a.asked[len(a.asked)-1]; last != "GET / " {
+		t.Errorf("asked by a program was %q", last)
 	}
 	if w := send(s, http.MethodGet, "/style.css", "", nil); !strings.HasPrefix(w.Header().Get("Content-Type"), "text/css") {
 		t.Errorf("the stylesheet is %v", w.Header())
