@@ -188,7 +188,7 @@ func TestThePagesAreForEverybody(t *testing.T) {
 			}
 			page.open(base+"/letters", "3 dead letters")
 			check(t, page.evaluate(`document.querySelector("input[type=checkbox]").click()`, nil))
-			page.click("button", "Reject", "dead letter")
+			page.click("button", "Reject", "Each is looked at again")
 			wantForEverybody(page, string(axe), fmt.Sprintf("plan-%d-%s", width, scheme))
 		}
 	}
