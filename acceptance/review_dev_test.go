@@ -39,6 +39,7 @@ type reviewed struct {
 	t           testing.TB
 	program     string
 	data, store string // of --data and --records
+	api         string // its address
 	dev         *server
 	queueURL    string
 	settings    config.Config
@@ -75,8 +76,8 @@ func (d *reviewed) start() map[string]string {
 	}
 	d.dev = serve(d.t, "dev", nil, args...)
 	var ready struct {
-		Msg, Data string
-		Env       map[string]string
+		Msg, Data, API string
+		Env            map[string]string
 	}
 	eventually(d.t, time.Minute, "hatchery dev is ready", func() (bool, string) {
 		if d.dev.ended() {
@@ -85,7 +86,7 @@ func (d *reviewed) start() map[string]string {
 		line, _, whole := strings.Cut(d.dev.tail(64<<10), "\n")
 		return whole && json.Unmarshal([]byte(line), &ready) == nil && ready.Msg == "ready", line
 	})
-	d.data, d.queueURL = ready.Data, ready.Env["HATCHERY_QUEUE_URL"]
+	d.data, d.api, d.queueURL = ready.Data, ready.API, ready.Env["HATCHERY_QUEUE_URL"]
 	at, err := local.Running(d.t.Context(), d.data)
 	check(d.t, err)
 	d.queues = sqs.NewFromConfig(at.AWS(), func(o *sqs.Options) { o.RetryMaxAttempts = 1 })

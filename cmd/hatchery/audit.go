@@ -3,38 +3,36 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"hatchery/shared/deadletter"
 )
 
-// actionRecheck is beside the actions on dead letters: it is about an upload.
-const actionRecheck = deadletter.Action("recheck")
-
-// auditWithin bounds the note at the end of an action, which is written although the action was interrupted.
-const auditWithin = 30 * time.Second
+// actingReview is for a command that acts on uploads, and not on the dead letters' queue.
+func (d *deployment) actingReview(ctx context.Context) (*deadletter.Review, error) {
+	who, err := d.operator(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return d.Review(nil, who), nil
+}
 
 // beginAudit leaves a trace of an action before anything is done: a line, and a note.
-func beginAudit(ctx context.Context, dep *deployment, a deadletter.Audit, term terminal) (deadletter.Audit, error) {
-	var err error
-	if a.Operator, err = dep.operator(ctx); err != nil {
-		return a, err
-	}
-	a.ID, a.Began, a.Chosen = deadletter.NewID(time.Now)(), time.Now().UTC(), len(a.Selection.Messages)
+func beginAudit(ctx context.Context, r *deadletter.Review, a deadletter.Audit, term terminal) (
+	deadletter.Audit, error) {
+	a.Chosen = len(a.Selection.Messages)
+	a, err := r.BeginAudit(ctx, a)
 	fmt.Fprintf(term.err, "audit: operator=%s action=%s run=%s uploads=%s reason=%s\n", quoted(a.Operator), a.Action, a.ID,
 		some(a.Selection.Messages), quoted(a.Reason))
-	return a, systemOrNil(deadletter.PutAudit(ctx, dep.Notes, a))
+	return a, systemOrNil(err)
 }
 
 // endAudit says in the note what became of each upload.
-func endAudit(ctx context.Context, dep *deployment, a deadletter.Audit, results []deadletter.Result) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditWithin)
-	defer cancel()
-	a.Ended, a.Results, a.Counts = time.Now().UTC(), results, map[string]int{}
-	for _, r := range results {
-		a.Counts[r.Result]++
+func endAudit(ctx context.Context, r *deadletter.Review, a deadletter.Audit, results []deadletter.Result) error {
+	a.Results = results
+	for _, result := range results {
+		a.Counts[result.Result]++
 	}
-	return systemOrNil(deadletter.PutAudit(ctx, dep.Notes, a))
+	return systemOrNil(r.EndAudit(ctx, &a, nil))
 }
 
 // some names the first of many.

@@ -14,7 +14,9 @@ import (
 
 	"hatchery/shared/api"
 	"hatchery/shared/config"
+	"hatchery/shared/console"
 	"hatchery/shared/local"
+	"hatchery/shared/local/demoapp"
 	"hatchery/shared/local/samples"
 	"hatchery/shared/pipeline"
 	"hatchery/shared/upload"
@@ -178,17 +180,17 @@ func dev(ctx context.Context, f devFlags, term terminal) (err error) {
 	}
 	defer closing(&err, closeRecords)
 	components := compose(settings, at.AWS(), records, requests, log)
-	handlers, err := stackHandlers(components, stack,
-		pipeline.APIOptions{Stopping: ctx.Done(), AllowOrigin: allowedHere(settings)})
+	handlers, pages, err := devHandlers(ctx, f, settings, components, records, stack, log)
 	if err != nil {
 		return system(err)
 	}
 	f.addValidators(&handlers, rehearsal(settings, at, records, log))
+	defer pages.Close()
 	missing := findMissing(ctx, components.Objects, settings.Layout, records)
 	if err := uploads.Put(ctx, components.Uploads); err != nil {
 		return system(err)
 	}
-	if err := announce(term, f, settings, stack); err != nil {
+	if err := announce(term, f, settings, stack, at.API+pages.Path()); err != nil {
 		return system(err)
 	}
 	missing.tell(ctx, log, placeOf(f, stack))
@@ -207,6 +209,31 @@ func (f devFlags) addValidators(h *local.Handlers, rehearse local.Function) {
 	if f.noValidator {
 		h.Validate, h.Rehearse = nil, nil
 	}
+}
+
+// devHandlers are what dev's stack calls, with its pages in front of the API.
+func devHandlers(ctx context.Context, f devFlags, settings config.Config, components *pipeline.Components,
+	records upload.Records, stack *local.Stack, log *slog.Logger) (local.Handlers, *console.Console, error) {
+	handlers, err := stackHandlers(components, stack,
+		pipeline.APIOptions{Stopping: ctx.Done(), AllowOrigin: allowedHere(settings)})
+	if err != nil {
+		return handlers, nil, err
+	}
+	pages, err := devConsole(ctx, f, components, records, stack, log)
+	if err != nil {
+		return handlers, nil, err
+	}
+	start := console.Start{API: handlers.API, URL: stack.Endpoints().API, Kind: firstKind(settings.Policy), Log: log}
+	if f.app == "" {
+		start.Token = demoapp.Token
+	}
+	first, err := console.NewStart(start, time.Now)
+	if err != nil {
+		pages.Close()
+		return handlers, nil, err
+	}
+	handlers.API = inFront(pages, first)
+	return handlers, pages, nil
 }
 
 // readSamples reads the uploads that the sample events are about, none without --samples.

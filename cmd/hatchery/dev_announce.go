@@ -23,7 +23,7 @@ import (
 const containersFile = "sam-local.json"
 
 // announce says where everything is and what to try first.
-func announce(term terminal, f devFlags, settings config.Config, stack *local.Stack) error {
+func announce(term terminal, f devFlags, settings config.Config, stack *local.Stack, console string) error {
 	at, data := stack.Endpoints(), stack.Path("")
 	if at.Containers != "" {
 		f.containersFile = cmp.Or(f.containersFile, stack.Path(containersFile))
@@ -36,7 +36,8 @@ func announce(term terminal, f devFlags, settings config.Config, stack *local.St
 		return err
 	}
 	if f.json {
-		line := map[string]any{"msg": "ready", "api": at.API, "s3": at.S3, "sqs": at.SQS, "application": at.App, "data": data}
+		line := map[string]any{"msg": "ready", "api": at.API, "s3": at.S3, "sqs": at.SQS, "application": at.App, "data": data,
+			"console": console}
 		if at.DynamoDB != "" {
 			line["dynamodb"] = at.DynamoDB
 		}
@@ -62,7 +63,7 @@ func announce(term terminal, f devFlags, settings config.Config, stack *local.St
 		line["env"] = env
 		return json.NewEncoder(term.out).Encode(line)
 	}
-	return announceText(term, f, announcement{at: at, data: data, exports: exports,
+	return announceText(term, f, announcement{at: at, data: data, console: console, exports: exports,
 		differs: differences(settings)})
 }
 
@@ -122,6 +123,7 @@ func exported(f devFlags, settings config.Config, at local.Endpoints, policy str
 type announcement struct {
 	at      local.Endpoints
 	data    string // the folder
+	console string // its address, with its token
 	exports [][2]string
 	differs []string // from AWS
 }
@@ -163,13 +165,14 @@ func announceText(term terminal, f devFlags, a announcement) error {
 	if at.Containers != "" {
 		_, _ = fmt.Fprintf(&b, "  containers   %s  (S3, SQS, DynamoDB and the application)\n", at.Containers)
 	}
+	_, _ = fmt.Fprintf(&b, "  console      %s\n", a.console)
 	if warning := apiWarning(f, at); warning != "" {
 		_, _ = fmt.Fprintf(&b, "\nWARNING: %s\n", warning)
 	}
 	_, _ = fmt.Fprintf(&b, `
-Try it with a picture of yours:
+Try it with a picture of yours, at %s/ or so:
   curl -i -H 'Authorization: demo' -F file=@cat.png '%s/files/demo/entries/1/images?image_name=cat.png'
-`, at.API)
+`, at.API, at.API)
 	if at.Containers != "" {
 		_, _ = fmt.Fprintf(&b, containersText, at.ContainersListen,
 			shellWord(cmp.Or(f.containersFile, filepath.Join(a.data, containersFile))))
@@ -180,15 +183,19 @@ Try it with a picture of yours:
 	if len(a.differs) > 0 {
 		_, _ = fmt.Fprintf(&b, "\nOther than in AWS:\n  %s\n", strings.Join(a.differs, "\n  "))
 	}
-	b.WriteString("\nFor other programs that are to work on this (aws, an SDK), in their shell:\n")
-	for _, e := range a.exports {
-		_, _ = fmt.Fprintf(&b, "export %s=%s\n", e[0], shellWord(e[1]))
-	}
-	_, _ = fmt.Fprintf(&b, awsText, at.S3, at.Bucket, at.SQS, shellWord(at.QueueURL))
+	a.writeExports(&b)
 	_, _ = fmt.Fprintf(&b, "\nThe reconciler for it:\n  %s\n", reconcileOf(f, a.data, at.ForeignKeys))
 	b.WriteString("\nCtrl-C ends it.\n\n")
 	_, err := term.out.Write(b.Bytes())
 	return err
+}
+
+func (a announcement) writeExports(b *bytes.Buffer) {
+	b.WriteString("\nFor other programs that are to work on this (aws, an SDK), in their shell:\n")
+	for _, e := range a.exports {
+		_, _ = fmt.Fprintf(b, "export %s=%s\n", e[0], shellWord(e[1]))
+	}
+	_, _ = fmt.Fprintf(b, awsText, a.at.S3, a.at.Bucket, a.at.SQS, shellWord(a.at.QueueURL))
 }
 
 // awsText: an aws that is too old takes no notice of the exports, and calls AWS itself.

@@ -185,18 +185,3 @@ func dlqError(err error) error {
 	}
 	return system(err)
 }
-
-// age writes a duration in its two largest units.
-func age(d time.Duration) string {
-	switch d = d.Truncate(time.Second); {
-	case d < 0:
-		return "0s"
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", d/time.Second)
-	case d < time.Hour:
-		return fmt.Sprintf("%dm %ds", d/time.Minute, d%time.Minute/time.Second)
-	case d < 24*time.Hour:
-		return fmt.Sprintf("%dh %dm", d/time.Hour, d%time.Hour/time.Minute)
-	}
-	return fmt.Sprintf("%dd %dh", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
-}

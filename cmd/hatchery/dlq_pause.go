@@ -47,14 +47,14 @@ func mappingCommand(term terminal, use, short, long string, do func(context.Cont
 
 // traced does something and leaves a trace of it. It does it also when no trace can be kept: the bucket may be what
 // is down.
-func traced(ctx context.Context, dep *deployment, action deadletter.Action, term terminal, do func() error) error {
-	audit, lost := beginAudit(ctx, dep, deadletter.Audit{Action: action}, term)
+func traced(ctx context.Context, r *deadletter.Review, action deadletter.Action, term terminal, do func() error) error {
+	audit, lost := beginAudit(ctx, r, deadletter.Audit{Action: action}, term)
 	err := do()
 	if err != nil {
 		audit.Error = err.Error()
 	}
 	if lost == nil {
-		lost = endAudit(ctx, dep, audit, nil)
+		lost = endAudit(ctx, r, audit, nil)
 	}
 	if lost != nil {
 		fmt.Fprintf(term.err, "no trace of it is kept in the bucket: %v\n", lost)
@@ -75,7 +75,7 @@ func changeMapping(ctx context.Context, f dlqFlags, term terminal, use string,
 		return err
 	}
 	if do != nil {
-		if err := traced(ctx, r.deployment, deadletter.Action(use), term, func() error { return do(ctx, m) }); err != nil {
+		if err := traced(ctx, r.Review, deadletter.Action(use), term, func() error { return do(ctx, m) }); err != nil {
 			return err
 		}
 	}

@@ -122,6 +122,7 @@ On this machine:
 
 On a deployment, in AWS or here:
   hatchery dlq ls         what died and why, and what puts it right
+  hatchery console        the same in a browser, and all below it
   hatchery show ID        all that is known of one upload, and what can be done
   hatchery recheck ID     have a rejected upload judged again
   hatchery reject ID      give a pending upload up
@@ -145,10 +146,9 @@ Settings are environment variables: hatchery help environment.`,
 	root.SetErr(term.err)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagFault)
-	bugout := bugoutCommand(term)
-	dlq := dlqCommand(term)
+	bugout, dlq := bugoutCommand(term), dlqCommand(term)
 	root.AddCommand(devCommand(term), breakCommand(term), mendCommand(term), checkCommand(term), dlq,
-		showCommand(term), recheckCommand(term), rejectCommand(term), reconcileCommand(term), bugout,
+		consoleCommand(term), showCommand(term), recheckCommand(term), rejectCommand(term), reconcileCommand(term), bugout,
 		migrateCommand(term), environmentTopic())
 	for _, command := range slices.Concat(root.Commands(), bugout.Commands(), dlq.Commands()) {
 		if command.HasExample() {

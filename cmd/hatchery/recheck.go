@@ -11,10 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hatchery/shared/arrival"
 	"hatchery/shared/deadletter"
-	"hatchery/shared/queue"
-	"hatchery/shared/reconcile"
 	"hatchery/shared/upload"
 )
 
@@ -39,7 +36,7 @@ now; whether the entry is full, or has the same file already, it does not ask.
 Of an upload that is not rejected and has bytes in quarantine the message is sent again: its
 own may have been lost, or have died.
 
-Uploads are named by ` + uploadForms + `, or chosen by the code of
+Uploads are named by ` + deadletter.UploadForms + `, or chosen by the code of
 their rejection.
 
 A run that ends between the two leaves a pending upload with its bytes: the reconciler
@@ -79,11 +76,11 @@ type byCode struct {
 }
 
 // uploads says which uploads are meant: those that are named, or with none those that are chosen.
-func (f recheckFlags) uploads(args []string, now time.Time) ([]uploadName, byCode, error) {
+func (f recheckFlags) uploads(args []string, now time.Time) ([]deadletter.UploadName, byCode, error) {
 	chosen := byCode{code: upload.Code(f.code)}
 	switch {
 	case len(args) == 0 && f.code == "":
-		return nil, chosen, usage("recheck needs uploads, %s, or --code", uploadForms)
+		return nil, chosen, usage("recheck needs uploads, %s, or --code", deadletter.UploadForms)
 	case len(args) > 0 && f.code != "":
 		return nil, chosen, usage("recheck takes uploads or --code, and not both")
 	case f.since != "" && f.code == "":
@@ -143,7 +140,8 @@ func (c byCode) choose(ctx context.Context, records upload.Records) ([]upload.Re
 	}
 }
 
-func recheckNow(ctx context.Context, f recheckFlags, names []uploadName, chosen byCode, term terminal) (err error) {
+func recheckNow(ctx context.Context, f recheckFlags, names []deadletter.UploadName, chosen byCode,
+	term terminal) (err error) {
 	dep, err := openDeployment(ctx, f.deploymentFlags, term)
 	if err != nil {
 		return err
@@ -165,22 +163,26 @@ func recheckNow(ctx context.Context, f recheckFlags, names []uploadName, chosen 
 			return &exitError{exitNo, fmt.Errorf("no upload was rejected as %s in that time", chosen.code)}
 		}
 	}
-	r := rechecker{deployment: dep, to: dep.Reconciler(), out: term.out, json: f.json}
+	r := rechecker{out: term.out, json: f.json}
 	if f.dryRun {
-		return r.all(ctx, refs, r.wouldBe)
+		return r.all(ctx, refs, dep.Review(nil, "").WouldRecheck)
 	}
 	if len(refs) > 1 {
 		if err := confirm(term, fmt.Sprintf("Have %s judged again?", countOf(len(refs), "upload")), f.yes); err != nil {
 			return err
 		}
 	}
-	audit, err := beginAudit(ctx, dep, deadletter.Audit{Action: actionRecheck,
+	review, err := dep.actingReview(ctx)
+	if err != nil {
+		return err
+	}
+	audit, err := beginAudit(ctx, review, deadletter.Audit{Action: deadletter.Recheck,
 		Selection: deadletter.Selection{Messages: idsOf(refs), Code: chosen.code}}, term)
 	if err != nil {
 		return err
 	}
-	err = r.all(ctx, refs, r.recheck)
-	return errors.Join(err, endAudit(ctx, dep, audit, r.results))
+	err = r.all(ctx, refs, review.RecheckUpload)
+	return errors.Join(err, endAudit(ctx, review, audit, r.results))
 }
 
 func idsOf(refs []upload.Ref) []string {
@@ -191,33 +193,8 @@ func idsOf(refs []upload.Ref) []string {
 	return ids
 }
 
-// What became of an upload, or would.
-const (
-	nowPending      = "pending"
-	pendingBefore   = "pending_already"
-	sentAgain       = "sent_again"
-	wouldBeStored   = "would_be_stored"
-	wouldBeRejected = "would_be_rejected"
-	bytesGone       = "bytes_gone"
-	notRejected     = "not_rejected"
-	recheckFailed   = "failed"
-)
-
-// rechecked is one line of --json.
-type rechecked struct {
-	Upload upload.ID `json:"upload_id"`
-	Name   string    `json:"upload"` // journal/entry/kind/id
-	Result string    `json:"result"`
-	// Was is why it was rejected, and WouldBe why it would be again.
-	Was     *upload.Reason `json:"was,omitempty"`
-	WouldBe *upload.Reason `json:"would_be,omitempty"`
-	Detail  string         `json:"detail"`
-}
-
 // rechecker has uploads judged again, or says what would come of it.
 type rechecker struct {
-	*deployment
-	to      *reconcile.Reconciler // which knows where messages go, and of which bucket they are
 	out     io.Writer
 	json    bool
 	results []deadletter.Result
@@ -225,7 +202,7 @@ type rechecker struct {
 
 // all goes over the uploads and gives the worst that came of one.
 func (r *rechecker) all(ctx context.Context, refs []upload.Ref,
-	one func(context.Context, upload.Ref) rechecked) error {
+	one func(context.Context, upload.Ref) deadletter.Rechecked) error {
 	code := exitDone
 	for _, ref := range refs {
 		if ctx.Err() != nil {
@@ -233,13 +210,11 @@ func (r *rechecker) all(ctx context.Context, refs []upload.Ref,
 				countOf(len(refs), "upload")))
 		}
 		was := one(ctx, ref)
-		was.Upload, was.Name = ref.ID, named(ref)
-		result := deadletter.Result{UploadID: ref.ID, Result: deadletter.ResultSkipped, Detail: was.Detail}
-		switch was.Result {
-		case nowPending, pendingBefore, sentAgain, wouldBeStored:
-			result.Result = deadletter.ResultDone
-		case recheckFailed:
-			result.Result, code = deadletter.ResultFailed, exitSystem
+		result := was.Audited()
+		switch result.Result {
+		case deadletter.ResultDone:
+		case deadletter.ResultFailed:
+			code = exitSystem
 		default:
 			code = max(code, exitNo)
 		}
@@ -254,121 +229,10 @@ func (r *rechecker) all(ctx context.Context, refs []upload.Ref,
 	return nil
 }
 
-func (r *rechecker) print(line rechecked) error {
+func (r *rechecker) print(line deadletter.Rechecked) error {
 	if r.json {
 		return json.NewEncoder(r.out).Encode(line)
 	}
 	_, err := fmt.Fprintf(r.out, "%s  %s\n", line.Name, safe(line.Detail))
 	return err
-}
-
-// recheck reopens one upload and sends its message.
-func (r *rechecker) recheck(ctx context.Context, ref upload.Ref) rechecked {
-	before, err := r.Uploads.Records.Get(ctx, ref)
-	if err != nil {
-		return undone(before, err)
-	}
-	record, left, err := r.Uploads.Recheck(ctx, ref)
-	if errors.Is(err, upload.ErrConflict) {
-		return r.sendAgain(ctx, record)
-	}
-	if err != nil {
-		return undone(record, err)
-	}
-	if err := r.send(ctx, left); err != nil {
-		return rechecked{Result: recheckFailed, Was: before.Reason, Detail: fmt.Sprintf("is pending now, and its message "+
-			"could not be sent: %v: the reconciler sends it, hatchery reconcile at once", err)}
-	}
-	return rechecked{Result: nowPending, Was: before.Reason,
-		Detail: fmt.Sprintf("was rejected because %s, is pending now, and version %s is judged", because(before.Reason),
-			left.Version)}
-}
-
-// sendAgain sends the messages of an upload that is not rejected and has bytes in quarantine: one that is pending
-// may have lost its own, or an earlier recheck ended before it sent one; of one that is settled they should be gone.
-func (r *rechecker) sendAgain(ctx context.Context, record upload.Record) rechecked {
-	versions, err := versionsOf(ctx, r.Objects, r.Uploads.Layout.QuarantineKey(record.Ref()))
-	if err != nil {
-		return rechecked{Result: recheckFailed, Detail: err.Error()}
-	}
-	switch {
-	case len(versions) == 0 && record.Status == upload.Pending:
-		return rechecked{Result: bytesGone,
-			Detail: "is pending, and nothing of it is in quarantine: there is nothing to judge"}
-	case len(versions) == 0:
-		return undone(record, upload.ErrConflict)
-	}
-	for _, v := range versions {
-		if err := r.send(ctx, v); err != nil {
-			return rechecked{Result: recheckFailed, Detail: fmt.Sprintf("is %s already, and the message of version %s "+
-				"could not be sent again: %v", record.Status, v.Version, err)}
-		}
-	}
-	result := sentAgain
-	if record.Status == upload.Pending {
-		result = pendingBefore
-	}
-	return rechecked{Result: result, Detail: fmt.Sprintf("is %s already, with bytes in quarantine: %s sent again",
-		record.Status, countOf(len(versions), "message"))}
-}
-
-// send sends the message of one version, with all the tries of a first one.
-func (r *rechecker) send(ctx context.Context, left upload.ObjectVersion) error {
-	body, err := arrival.Again(arrival.Created{Time: left.At, Region: r.to.Region, Bucket: r.to.Bucket,
-		Key: string(left.Key), VersionID: string(left.Version), Size: left.Size})
-	if err != nil {
-		return err
-	}
-	return r.to.Queue.Send(ctx, queue.Message{Body: string(body)})
-}
-
-// wouldBe says what recheck would come to.
-func (r *rechecker) wouldBe(ctx context.Context, ref upload.Ref) rechecked {
-	record, facts, reason, err := r.Uploads.Reinspect(ctx, ref)
-	if err != nil {
-		return undone(record, err)
-	}
-	line := rechecked{Result: wouldBeStored, Was: record.Reason, WouldBe: reason,
-		Detail: fmt.Sprintf("was rejected because %s, would be stored as %s of %s bytes", because(record.Reason),
-			facts.ContentType, grouped(facts.Size))}
-	if reason != nil {
-		line.Result = wouldBeRejected
-		line.Detail = fmt.Sprintf("was rejected because %s, would be rejected again because %s", because(record.Reason),
-			because(reason))
-	}
-	return line
-}
-
-// undone says why an upload is not judged again.
-func undone(record upload.Record, err error) rechecked {
-	line := rechecked{Result: notRejected, Was: record.Reason}
-	switch {
-	case errors.Is(err, upload.ErrNotFound):
-		line.Detail = "has no record any more"
-	case errors.Is(err, upload.ErrGone):
-		line.Result = bytesGone
-		gone := "its bytes are gone from quarantine"
-		if !record.DroppedAt.IsZero() {
-			gone = "its bytes were removed from quarantine at " + stamp(record.DroppedAt) +
-				", because the rejected uploads of its entry had more there than they may"
-		}
-		line.Detail = fmt.Sprintf("was rejected because %s, and stays so: %s, it has to be uploaded again",
-			because(record.Reason), gone)
-	case errors.Is(err, upload.ErrConflict) && record.Status == upload.Pending:
-		line.Result = pendingBefore
-		line.Detail = "is pending already: what it has in quarantine is judged when a message of it comes"
-	case errors.Is(err, upload.ErrConflict):
-		line.Detail = fmt.Sprintf("is %s, and not rejected: nothing was done", record.Status)
-	default:
-		line.Result, line.Detail = recheckFailed, err.Error()
-	}
-	return line
-}
-
-// because writes a reason. One that is missing is a store's fault.
-func because(r *upload.Reason) string {
-	if r == nil {
-		return "of nothing that is known"
-	}
-	return fmt.Sprintf("%s: %q", r.Code, r.Message)
 }

@@ -28,7 +28,7 @@ words. The uploader reads them: say what to do instead. The application is notif
 of any verdict. The bytes stay in quarantine, and hatchery recheck undoes it while they
 are there.
 
-The upload is named by ` + uploadForms + `; by its id alone it is
+The upload is named by ` + deadletter.UploadForms + `; by its id alone it is
 looked for in all records.
 
 It exits 0 when the upload is rejected, also when it was before with the same words, 1
@@ -39,7 +39,7 @@ when another system failed; then do it again.`,
   hatchery reject --data .hatchery 01990000-0000-7000-8000-000000000000 --reason "Use the other form." --yes`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usage("reject takes one upload, but got %d: %s", len(args), uploadForms)
+				return usage("reject takes one upload, but got %d: %s", len(args), deadletter.UploadForms)
 			}
 			return nil
 		},
@@ -65,7 +65,7 @@ when another system failed; then do it again.`,
 	return command
 }
 
-func rejectNow(ctx context.Context, f rejectFlags, name uploadName, term terminal) (err error) {
+func rejectNow(ctx context.Context, f rejectFlags, name deadletter.UploadName, term terminal) (err error) {
 	if err := upload.CheckWords(f.reason); err != nil {
 		return usage("--reason: %w", err)
 	}
@@ -79,49 +79,32 @@ func rejectNow(ctx context.Context, f rejectFlags, name uploadName, term termina
 		return err
 	}
 	if record.Status == upload.Pending {
-		question := fmt.Sprintf("Reject upload %s (%s, pending since %s)?", named(record.Ref()), shown(record.FullName()),
-			stamp(record.CreatedAt))
+		question := fmt.Sprintf("Reject upload %s (%s, pending since %s)?", deadletter.NameOf(record.Ref()),
+			shown(record.FullName()), stamp(record.CreatedAt))
 		if err := confirm(term, question, f.yes); err != nil {
 			return err
 		}
 	}
-	audit, err := beginAudit(ctx, dep, deadletter.Audit{Action: deadletter.Reject, Reason: f.reason,
+	review, err := dep.actingReview(ctx)
+	if err != nil {
+		return err
+	}
+	audit, err := beginAudit(ctx, review, deadletter.Audit{Action: deadletter.Reject, Reason: f.reason,
 		Selection: deadletter.Selection{Messages: []string{string(record.ID)}}}, term)
 	if err != nil {
 		return err
 	}
-	outcome, err := dep.Uploads.RejectByOperator(ctx, dep.Uploads.Layout.QuarantineKey(record.Ref()), "", f.reason)
-	result, sentence := rejection(outcome, f.reason)
-	done := deadletter.Result{UploadID: record.ID, Result: result, Detail: sentence}
+	result, err := review.RejectUpload(ctx, record.Ref(), f.reason)
+	lost := endAudit(ctx, review, audit, []deadletter.Result{result})
 	if err != nil {
-		done.Result, done.Detail = deadletter.ResultFailed, err.Error()
-		return errors.Join(system(err), endAudit(ctx, dep, audit, []deadletter.Result{done}))
+		return errors.Join(system(err), lost)
 	}
-	fmt.Fprintf(term.out, "%s  %s\n", named(record.Ref()), sentence)
-	if err := endAudit(ctx, dep, audit, []deadletter.Result{done}); err != nil {
-		return err
+	fmt.Fprintf(term.out, "%s  %s\n", deadletter.NameOf(record.Ref()), safe(result.Detail))
+	if lost != nil {
+		return lost
 	}
-	if result != deadletter.ResultDone {
+	if result.Result != deadletter.ResultDone {
 		return &exitError{code: exitNo}
 	}
 	return nil
-}
-
-// rejection says what became of an upload that was to be rejected with these words.
-func rejection(o upload.Outcome, reason string) (result, sentence string) {
-	r := o.Record
-	ours := r.Status == upload.Rejected && r.Reason != nil && r.Reason.Code == upload.ByOperator &&
-		r.Reason.Message == reason
-	switch {
-	case o.Result == upload.ResultRejected:
-		return deadletter.ResultDone, "was pending, is rejected"
-	case ours:
-		return deadletter.ResultDone, "is rejected already, with these words"
-	case o.Result == upload.ResultOrphan:
-		return deadletter.ResultSkipped, "has no record any more"
-	case r.Status == upload.Rejected && r.Reason != nil:
-		return deadletter.ResultSkipped, fmt.Sprintf("is rejected already, as %s: %s", safe(string(r.Reason.Code)),
-			safe(r.Reason.Message))
-	}
-	return deadletter.ResultSkipped, fmt.Sprintf("is %s, and not pending: nothing was done", r.Status)
 }

@@ -66,6 +66,8 @@ type hatchery struct {
 	base    string
 	// containers is the URL for functions in containers, "" when there is none.
 	containers string
+	// console is its address, with its token.
+	console string
 	// warning is what was said of the API's address.
 	warning string
 	differs []string // from AWS
@@ -158,6 +160,7 @@ func (h *hatchery) read(out io.Reader, ready chan<- error) {
 			Message    string            `json:"msg"`
 			API        string            `json:"api"`
 			Containers string            `json:"containers"`
+			Console    string            `json:"console"`
 			Warning    string            `json:"warning"`
 			Differs    []string          `json:"differs"`
 			Env        map[string]string `json:"env"`
@@ -170,6 +173,7 @@ func (h *hatchery) read(out io.Reader, ready chan<- error) {
 		}
 		announced = true
 		h.base, h.containers, h.warning, h.env = at.API, at.Containers, at.Warning, at.Env
+		h.console = at.Console
 		h.data, h.oneRun, h.differs = at.Data, at.OneRun, at.Differs
 		ready <- nil
 	}

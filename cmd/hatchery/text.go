@@ -4,7 +4,10 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
+
+	"hatchery/shared/wording"
 )
 
 // shown makes a file's name safe for a terminal.
@@ -17,26 +20,13 @@ func shown(name string) string {
 	return name
 }
 
-// grouped writes 1234567 as 1,234,567.
-func grouped(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	var b strings.Builder
-	for i, d := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteRune(d)
-	}
-	return b.String()
-}
+func grouped(n int64) string { return wording.Grouped(n) }
 
-// countOf writes a number of things: 1 record, 2 records.
-func countOf(n int, thing string) string {
-	if n != 1 {
-		thing += "s"
-	}
-	return grouped(int64(n)) + " " + thing
-}
+func countOf(n int, thing string) string { return wording.Count(n, thing) }
+
+func age(d time.Duration) string { return wording.Age(d) }
+
+func stamp(t time.Time) string { return wording.Stamp(t) }
 
 // safe replaces what would break a line or control a terminal.
 func safe(s string) string {

@@ -16,18 +16,17 @@ import (
 	"hatchery/shared/arrival"
 	"hatchery/shared/attempts"
 	"hatchery/shared/deadletter"
-	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 	"hatchery/shared/uploadtest"
 )
 
 // shownUpload is what show --json prints, as far as a test looks at it.
 type shownUpload struct {
-	Record   record         `json:"record"`
-	Versions []knownVersion `json:"versions"`
+	Record   record                     `json:"record"`
+	Versions []deadletter.StoredVersion `json:"versions"`
 	Attempts []attempts.Attempt
 	Letters  []deadletter.Letter
-	Events   []event `json:"events"`
+	Events   []deadletter.Event `json:"events"`
 }
 
 // operates runs an operator's command beside dev, and wants an exit code.
@@ -52,7 +51,7 @@ func showsUpload(t *testing.T, args ...string) shownUpload {
 }
 
 func (s shownUpload) tells(words string) bool {
-	return slices.ContainsFunc(s.Events, func(e event) bool { return strings.Contains(e.What, words) })
+	return slices.ContainsFunc(s.Events, func(e deadletter.Event) bool { return strings.Contains(e.What, words) })
 }
 
 func TestAnOperatorRejectsAnUploadAndUndoesIt(t *testing.T) {
@@ -65,7 +64,7 @@ func TestAnOperatorRejectsAnUploadAndUndoesIt(t *testing.T) {
 			for _, name := range []string{cat.ID, "j1/e1/" + cat.ID, "j1/e1/images/" + cat.ID} {
 				s := showsUpload(t, append(at, name)...)
 				if s.Record.ID != cat.ID || s.Record.Status != "pending" || len(s.Versions) != 1 ||
-					s.Versions[0].Where != inQuarantine || !s.tells("came into quarantine") {
+					s.Versions[0].Where != deadletter.InQuarantine || !s.tells("came into quarantine") {
 					t.Errorf("%s: %+v", name, s)
 				}
 			}
@@ -181,8 +180,8 @@ func TestRejectedUploadsAreJudgedAgainBesideARunningDev(t *testing.T) {
 	}
 	code := h.mustSettle(images, broken.ID).Reason.Code
 	out, _ := operates(t, exitNo, "recheck", "--data", data, "--dry-run", "--json", broken.ID)
-	var line rechecked
-	if err := json.Unmarshal([]byte(out), &line); err != nil || line.Result != wouldBeRejected || line.WouldBe == nil ||
+	var line deadletter.Rechecked
+	if err := json.Unmarshal([]byte(out), &line); err != nil || line.Result != deadletter.WouldBeRejected || line.WouldBe == nil ||
 		line.Was == nil || string(line.Upload) != broken.ID {
 		t.Errorf("the dry run prints %s (%v)", out, err)
 	}
@@ -213,32 +212,6 @@ func TestRejectedUploadsAreJudgedAgainBesideARunningDev(t *testing.T) {
 		_, complaints = operates(t, exitNo, verb, "--data", data, absent)
 		if !strings.Contains(complaints, "there is no record of upload "+absent) {
 			t.Errorf("%s says %s", verb, complaints)
-		}
-	}
-}
-
-func TestAnUploadIsNamedInThreeForms(t *testing.T) {
-	const id = "01990000-0000-7000-8000-00000000000a"
-	for arg, want := range map[string]uploadName{
-		id:                       {id: id},
-		strings.ToUpper(id):      {id: id},
-		"j/e/" + id:              {journal: "j", entry: "e", id: id},
-		"j/e/my-scans_2/" + id:   {journal: "j", entry: "e", kind: "my-scans_2", id: id},
-		"":                       {},
-		"j/" + id:                {},
-		"j/e/k/x/" + id:          {},
-		"j/e/images/x":           {},
-		"j j/e/" + id:            {},
-		"j//" + id:               {},
-		"j/e/No Kind/" + id:      {},
-		"\x1b[2J/e/images/" + id: {},
-	} {
-		if want.kind != "" && !want.kind.Valid() {
-			want = uploadName{}
-		}
-		got, err := parseUploadName(arg)
-		if got != want || (err != nil) != (want == uploadName{}) || err != nil && strings.Contains(err.Error(), "\x1b") {
-			t.Errorf("%q: %+v, %v; want %+v", arg, got, err, want)
 		}
 	}
 }
@@ -312,25 +285,11 @@ func TestUploadsAreChosenByCodeAndTime(t *testing.T) {
 	}
 }
 
-func TestAnUploadIsFoundWithoutItsKind(t *testing.T) {
-	records := uploadtest.NewRecords(uploadtest.RecordsOptions{Swap: true})
-	r := upload.Record{ID: "01990000-0000-7000-8000-000000000001", Journal: "j", Entry: "e", Kind: "scans",
-		Status: upload.Pending}
-	records.Overwrite(r)
-	kinds := policy.Policy{Kinds: map[policy.KindName]policy.Kind{"images": {}, "scans": {}}}
-	for _, name := range []uploadName{{id: r.ID}, {journal: "j", entry: "e", id: r.ID},
-		{journal: "j", entry: "e", kind: "scans", id: r.ID}} {
-		if got, err := findUpload(t.Context(), records, kinds, name, &bytes.Buffer{}); err != nil || got.Kind != "scans" {
-			t.Errorf("%+v: %+v, %v", name, got, err)
-		}
-	}
-}
-
 // everything is an upload of which all is known, and all that others chose is hostile.
-func everything() knownUpload {
+func everything() deadletter.Story {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	bad := "\x1b[2J\nnext line\u202e"
-	return knownUpload{
+	return deadletter.Story{
 		Record: upload.Record{ID: "01990000-0000-7000-8000-000000000001", Journal: "j1", Entry: "e1", Kind: "images",
 			Name: bad, Extension: "png", Filename: bad + ".PNG",
 			CreatedAt: at, Status: upload.Rejected, FormExpires: at.Add(15 * time.Minute),
@@ -338,62 +297,23 @@ func everything() knownUpload {
 			JudgedVersion: "v1", SettledAt: at.Add(8 * time.Hour), Reason: &upload.Reason{Code: upload.ByOperator, Message: bad},
 			Failures: 3, LastFailure: &upload.Failure{At: at.Add(3 * time.Hour), Message: bad},
 			Resends: 2, ResentAt: at.Add(4 * time.Hour)},
-		Versions: []knownVersion{{Where: inQuarantine, Version: "v1", Size: 1234, At: at.Add(time.Minute), Judged: true},
-			{Where: inFiles, Version: "f1", Size: 1234, At: at.Add(2 * time.Minute)}},
+		Versions: []deadletter.StoredVersion{{Where: deadletter.InQuarantine, Version: "v1", Size: 1234, At: at.Add(time.Minute), Judged: true},
+			{Where: deadletter.InFiles, Version: "f1", Size: 1234, At: at.Add(2 * time.Minute)}},
 		Attempts: []attempts.Attempt{
 			{MessageID: "m1", Receive: 4, MaxReceives: 5, Began: at.Add(time.Hour), Ended: at.Add(time.Hour + 1),
 				Failures: []attempts.Failure{{Error: bad}}},
 			{MessageID: "m1", Receive: 5, MaxReceives: 5, Began: at.Add(2 * time.Hour)}},
 		Letters: []deadletter.Letter{{MessageID: bad, SentAt: at.Add(5 * time.Hour), ExpiresAt: at.Add(14 * 24 * time.Hour),
 			Redrives: 1, Diagnosis: deadletter.Diagnosis{Cause: deadletter.Crashed, Sentence: bad, Suggest: deadletter.Redrive}}},
-	}
-}
-
-func TestATimelineHoldsAllThatIsKnownInOrder(t *testing.T) {
-	k := everything()
-	events := k.timeline(k.Record.CreatedAt.Add(24 * time.Hour))
-	want := []string{"accepted, and a form was signed", "version v1 of 1,234 bytes came into quarantine, and the verdict",
-		"version f1 of 1,234 bytes was copied into files, and is not served", "its form expired",
-		"reception 4 of 5 of message m1 failed: ", "reception 5 of 5 of message m1 began, and no failure", "failure 3, ",
-		"the reconciler sent its message again, for the 2nd time", "an operator redrove, for the 1st time, message",
-		"rejected as operator, about version v1: ", "the queue removes dead letter"}
-	if len(events) != len(want) {
-		t.Fatalf("%d events, want %d: %+v", len(events), len(want), events)
-	}
-	for i, e := range events {
-		if !strings.HasPrefix(e.What, want[i]) || i > 0 && e.At.Before(events[i-1].At) {
-			t.Errorf("event %d is %q at %s, want %q", i, e.What, e.At, want[i])
-		}
-	}
-}
-
-// TestAnAttemptWithoutAnEndMayHaveEndedWell: a validator writes no end of what succeeds.
-func TestAnAttemptWithoutAnEndMayHaveEndedWell(t *testing.T) {
-	four := attempts.Attempt{MessageID: "m1", Receive: 4, MaxReceives: 5}
-	five := attempts.Attempt{MessageID: "m1", Receive: 5, MaxReceives: 5, Ended: time.Unix(1, 0)}
-	died := []deadletter.Letter{{MessageID: "m1"}}
-	for _, c := range []struct {
-		k       knownUpload
-		crashed bool
-	}{
-		{knownUpload{Attempts: []attempts.Attempt{four}}, false},
-		{knownUpload{Attempts: []attempts.Attempt{four, {MessageID: "m2", Receive: 5, Ended: five.Ended}}}, false},
-		{knownUpload{Attempts: []attempts.Attempt{four, five}}, true},
-		{knownUpload{Attempts: []attempts.Attempt{four}, Letters: died}, true},
-	} {
-		for _, e := range c.k.timeline(time.Unix(2, 0)) {
-			if strings.HasPrefix(e.What, "reception 4 ") && strings.Contains(e.What, "never ended") != c.crashed {
-				t.Errorf("%+v: %q", c.k, e.What)
-			}
-		}
+		Events: []deadletter.Event{{At: at, What: bad}},
 	}
 }
 
 func TestTheCommandForADeadLetterCanBeTyped(t *testing.T) {
 	for action, want := range map[deadletter.Action]string{deadletter.Redrive: "hatchery dlq redrive --data d m1",
 		deadletter.Reject: "hatchery dlq reject --data d m1" + wordsWanted, deadletter.Discard: "hatchery dlq discard --data d m1" + wordsWanted} {
-		k := knownUpload{Letters: []deadletter.Letter{{MessageID: "m1", Diagnosis: deadletter.Diagnosis{Suggest: action}}}}
-		if got := k.next(" --data d")[0]; !strings.HasPrefix(got, "Dead letter: "+want) {
+		k := deadletter.Story{Letters: []deadletter.Letter{{MessageID: "m1", Diagnosis: deadletter.Diagnosis{Suggest: action}}}}
+		if got := nextCommands(k, " --data d")[0]; !strings.HasPrefix(got, "Dead letter: "+want) {
 			t.Errorf("%s: %q", action, got)
 		}
 	}
@@ -401,9 +321,8 @@ func TestTheCommandForADeadLetterCanBeTyped(t *testing.T) {
 
 func TestWhatUploadersChoseCannotControlATerminal(t *testing.T) {
 	k := everything()
-	k.Events = k.timeline(time.Now())
 	var out bytes.Buffer
-	if err := k.print(&out, " --data d"); err != nil {
+	if err := printStory(&out, k, " --data d"); err != nil {
 		t.Fatal(err)
 	}
 	if text := out.String(); strings.ContainsAny(text, "\x1b\u202e") || strings.Contains(text, "\nnext line") {
@@ -418,12 +337,12 @@ func TestWhatUploadersChoseCannotControlATerminal(t *testing.T) {
 }
 
 func TestWhatCanBeDoneFollowsFromWhatThereIs(t *testing.T) {
-	here := []knownVersion{{Where: inQuarantine, Version: "v1"}}
-	judged := []knownVersion{{Where: inQuarantine, Version: "v1", Judged: true}}
+	here := []deadletter.StoredVersion{{Where: deadletter.InQuarantine, Version: "v1"}}
+	judged := []deadletter.StoredVersion{{Where: deadletter.InQuarantine, Version: "v1", Judged: true}}
 	for _, c := range []struct {
 		status   upload.Status
 		version  upload.Version
-		versions []knownVersion
+		versions []deadletter.StoredVersion
 		want     string
 	}{
 		{upload.Pending, "", here, "hatchery reject"}, {upload.Pending, "", nil, "To give it up now"},
@@ -431,8 +350,8 @@ func TestWhatCanBeDoneFollowsFromWhatThereIs(t *testing.T) {
 		{upload.Rejected, "v2", here, "it has to be uploaded again"}, {upload.Rejected, "", here, "hatchery recheck"},
 		{upload.Stored, "v1", nil, "Nothing"}, {upload.Deleted, "", nil, "Nothing"},
 	} {
-		k := knownUpload{Record: upload.Record{Status: c.status, JudgedVersion: c.version}, Versions: c.versions}
-		if got := strings.Join(k.next(""), "\n"); !strings.Contains(got, c.want) {
+		k := deadletter.Story{Record: upload.Record{Status: c.status, JudgedVersion: c.version}, Versions: c.versions}
+		if got := strings.Join(nextCommands(k, ""), "\n"); !strings.Contains(got, c.want) {
 			t.Errorf("%s, judged %q, %d versions: %s", c.status, c.version, len(c.versions), got)
 		}
 	}

@@ -127,7 +127,7 @@ type run struct {
 
 // begin writes the audit, without which nothing is done.
 func (r *Review) begin(ctx context.Context, a Audit, o Options) (*run, error) {
-	a, err := r.beginAudit(ctx, a)
+	a, err := r.BeginAudit(ctx, a)
 	if err != nil {
 		return nil, fmt.Errorf("%s dead letters: %w", a.Action, err)
 	}
@@ -139,7 +139,7 @@ func (x *run) end(ctx context.Context, err error) (Audit, error) {
 	if err = cmp.Or(err, x.stopped); err != nil {
 		err = fmt.Errorf("%s dead letters, run %s: %w", x.audit.Action, x.audit.ID, err)
 	}
-	err = x.endAudit(ctx, &x.audit, err)
+	err = x.EndAudit(ctx, &x.audit, err)
 	return x.audit, err
 }
 

@@ -57,6 +57,9 @@ type Result struct {
 	Detail    string    `json:"detail,omitempty"`
 }
 
+// Recheck is beside the actions on letters: it is about uploads.
+const Recheck Action = "recheck"
+
 // Audit is the trace of an action: a note, written when it begins and again at its end, and
 // a log line. Where Counts sum up to less than Chosen, the rest was not reached.
 type Audit struct {

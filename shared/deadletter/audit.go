@@ -19,15 +19,15 @@ const (
 
 func auditKey(id string) upload.Key { return auditPrefix + upload.Key(id) + ".json" }
 
-// beginAudit writes the note of an action before anything is done.
-func (r *Review) beginAudit(ctx context.Context, a Audit) (Audit, error) {
+// BeginAudit writes the note of an action before anything is done.
+func (r *Review) BeginAudit(ctx context.Context, a Audit) (Audit, error) {
 	a.ID, a.Operator, a.Began, a.Counts = r.NewID(), r.Operator, r.Now().UTC(), map[string]int{}
-	return a, PutAudit(ctx, r.Notes, a)
+	return a, putAudit(ctx, r.Notes, a)
 }
 
-// endAudit writes the note and the log line of an action that came to its end, by err or without. It
+// EndAudit writes the note and the log line of an action that came to its end, by err or without. It
 // gives err, and what the note failed with.
-func (r *Review) endAudit(ctx context.Context, a *Audit, err error) error {
+func (r *Review) EndAudit(ctx context.Context, a *Audit, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
 	defer cancel()
 	a.Ended = r.Now().UTC()
@@ -37,12 +37,12 @@ func (r *Review) endAudit(ctx context.Context, a *Audit, err error) error {
 	r.Log.InfoContext(ctx, "dead letters: "+string(a.Action), "operator", a.Operator, "run", a.ID, "snapshot", a.Snapshot,
 		"chosen", a.Chosen, ResultDone, a.Counts[ResultDone], ResultSkipped, a.Counts[ResultSkipped],
 		ResultMissing, a.Counts[ResultMissing], ResultFailed, a.Counts[ResultFailed], "error", a.Error)
-	return errors.Join(err, PutAudit(ctx, r.Notes, *a))
+	return errors.Join(err, putAudit(ctx, r.Notes, *a))
 }
 
-// PutAudit writes the note. One that is too long leaves out the details: with them, MaxLetters results
+// putAudit writes the note. One that is too long leaves out the details: with them, MaxLetters results
 // may be more than a note holds.
-func PutAudit(ctx context.Context, notes upload.Notes, a Audit) error {
+func putAudit(ctx context.Context, notes upload.Notes, a Audit) error {
 	body, err := json.Marshal(a)
 	if len(body) > upload.MaxNoteBytes {
 		a.Results = slices.Clone(a.Results)
@@ -75,6 +75,21 @@ func (r *Review) eachNote(ctx context.Context, prefix string, some func(keys []u
 		}
 		cursor = page.Next
 	}
+}
+
+// ErrNoAudit: there is no action of that id.
+var ErrNoAudit = errors.New("there is no such action")
+
+// Audit gives one action by its id. ErrNoAudit: there is none.
+func (r *Review) Audit(ctx context.Context, id string) (a Audit, err error) {
+	if !snapshotID.MatchString(id) {
+		return a, ErrNoAudit
+	}
+	err = r.getNote(ctx, auditKey(id), &a)
+	if errors.Is(err, upload.ErrGone) {
+		err = ErrNoAudit
+	}
+	return a, err
 }
 
 // Audits gives the last n actions, newest first.

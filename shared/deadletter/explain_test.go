@@ -302,7 +302,7 @@ func TestALetterThatAStoreFailsToExplainSaysWhatCouldNotBeRead(t *testing.T) {
 }
 
 // failing is a store that fails.
-type failing struct{}
+type failing struct{ Records }
 
 func (failing) Get(context.Context, upload.Ref) (upload.Record, error) {
 	return upload.Record{}, errTrouble

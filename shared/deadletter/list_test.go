@@ -566,7 +566,8 @@ func BenchmarkAListing(b *testing.B) {
 
 // slowRecords take a time-out to fail.
 type slowRecords struct {
-	*fixture
+	Records
+	clock *uploadtest.Clock
 	asked atomic.Int64
 }
 
@@ -584,7 +585,7 @@ func TestAStoreThatIsDownHoldsUpNoListingAndTheAttemptsSayWhy(t *testing.T) {
 			Began: f.clock.Now(), Ended: f.clock.Now(), Failures: []attempts.Failure{{Key: created.Key,
 				Version: created.VersionID, Error: "get record: " + unavailable, Cause: "x"}}})
 	}
-	slow := &slowRecords{fixture: f}
+	slow := &slowRecords{clock: f.clock}
 	f.Records, f.Concurrency = slow, 1
 	s, err := f.List(t.Context(), func(Letter) error { return nil })
 	if err != nil || s.Letters != 30 || s.Unread != 30 || slow.asked.Load() != 2 {

@@ -48,7 +48,7 @@ func ComingBack(s Snapshot) (groups []Group) {
 // or the task could not be seen any more; it is not cancelled. ErrMoveEnded: it was cancelled, or failed.
 func (r *Review) MoveAll(ctx context.Context, mover queue.Mover, to string, perSecond int,
 	progress func(queue.Move)) (Audit, error) {
-	audit, err := r.beginAudit(ctx, Audit{Action: Redrive, Reason: "all of them, by a move task to " + to})
+	audit, err := r.BeginAudit(ctx, Audit{Action: Redrive, Reason: "all of them, by a move task to " + to})
 	if err != nil {
 		return Audit{}, fmt.Errorf("move all dead letters: %w", err)
 	}
@@ -59,7 +59,7 @@ func (r *Review) MoveAll(ctx context.Context, mover queue.Mover, to string, perS
 	} else {
 		audit.Chosen = move.Moved // the count at the start is an approximation
 	}
-	return audit, r.endAudit(ctx, &audit, err)
+	return audit, r.EndAudit(ctx, &audit, err)
 }
 
 func (r *Review) move(ctx context.Context, mover queue.Mover, to string, perSecond int,
@@ -109,12 +109,12 @@ func (r *Review) watchMove(ctx context.Context, mover queue.Mover, ours func(que
 // CancelAll stops the move task that runs, whoever started it, and gives it as it was. What was moved stays moved.
 // ErrNotMoving: none runs.
 func (r *Review) CancelAll(ctx context.Context, mover queue.Mover) (queue.Move, error) {
-	audit, err := r.beginAudit(ctx, Audit{Action: Redrive, Reason: "the move task is cancelled"})
+	audit, err := r.BeginAudit(ctx, Audit{Action: Redrive, Reason: "the move task is cancelled"})
 	if err != nil {
 		return queue.Move{}, fmt.Errorf("cancel the move task: %w", err)
 	}
 	move, err := cancelRunning(ctx, mover)
-	return move, r.endAudit(ctx, &audit, err)
+	return move, r.EndAudit(ctx, &audit, err)
 }
 
 func cancelRunning(ctx context.Context, mover queue.Mover) (queue.Move, error) {

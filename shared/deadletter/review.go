@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/queue"
 	"hatchery/shared/upload"
 )
@@ -24,18 +25,21 @@ type Objects interface {
 	upload.Inventory
 }
 
-// Records is what a review reads of the record store.
+// Records is what a review reads of the record store; see upload.Records.
 type Records interface {
 	Get(ctx context.Context, ref upload.Ref) (upload.Record, error)
+	List(ctx context.Context, q upload.Query) (upload.Page, error)
+	Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, error)
 }
 
-// Pipeline is what changes uploads.
+// Pipeline is what changes uploads; see upload.Pipeline.
 type Pipeline interface {
-	// RejectByOperator settles a pending upload; see upload.Pipeline.
 	RejectByOperator(ctx context.Context, key upload.Key, version upload.Version, message string) (upload.Outcome, error)
+	Recheck(ctx context.Context, ref upload.Ref) (upload.Record, upload.ObjectVersion, error)
+	Reinspect(ctx context.Context, ref upload.Ref) (upload.Record, upload.Facts, *upload.Reason, error)
 }
 
-// Review looks at the dead letters of one deployment, and acts on them, for one operator. Its
+// Review looks at the dead letters and the uploads of one deployment, and acts on them, for one operator. Its
 // methods may be called concurrently, by several operators at once.
 type Review struct {
 	DeadLetters Queue
@@ -46,8 +50,10 @@ type Review struct {
 	Notes    upload.Notes
 	Pipeline Pipeline
 
+	Policy policy.Policy
 	Layout upload.Layout
-	Bucket string
+	// Bucket and Region are what messages say of where an object lies.
+	Bucket, Region string
 	// Notifies says whether verdicts are notified to an application: if so, a rejection may
 	// have been settled and not told.
 	Notifies bool

@@ -128,13 +128,29 @@ func (r *Review) snapshot(ctx context.Context, id string) (Snapshot, error) {
 // Letters hands the letters of a snapshot to each, in the order in which they were listed. An error of each ends it,
 // and is its error.
 func (r *Review) Letters(ctx context.Context, s Snapshot, each func(Letter) error) error {
-	for part := 1; part <= s.Parts; part++ {
+	return r.LettersFrom(ctx, s, LetterAt{}, func(_ LetterAt, l Letter) error { return each(l) })
+}
+
+// LetterAt is where a letter is in a snapshot: its part, from 1, and its row there, from 0. The zero value is before
+// the first.
+type LetterAt struct{ Part, Row int }
+
+// LettersFrom is Letters from one letter on, with where each is.
+func (r *Review) LettersFrom(ctx context.Context, s Snapshot, from LetterAt, each func(LetterAt, Letter) error) error {
+	for part := max(from.Part, 1); part <= s.Parts; part++ {
 		key := partKey(s.ID, part)
 		note, err := r.Notes.Get(ctx, key)
 		if err != nil {
 			return fmt.Errorf("get a part of the listing %q: %w", key, err)
 		}
-		if err := readPart(note, key, each); err != nil {
+		at := LetterAt{Part: part, Row: -1}
+		err = readPart(note, key, func(l Letter) error {
+			if at.Row++; part == from.Part && at.Row < from.Row {
+				return nil
+			}
+			return each(at, l)
+		})
+		if err != nil {
 			return err
 		}
 	}

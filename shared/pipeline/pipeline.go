@@ -136,7 +136,8 @@ func (c *Components) Review(dead *sqsqueue.Queue, operator string) *deadletter.R
 		atOnce = min(atOnce, cap(c.d.BugoutRequests)) // each makes several
 	}
 	return &deadletter.Review{DeadLetters: dead, Source: c.Queue(), Records: c.d.Records, Objects: c.Objects,
-		Notes: c.Notes, Pipeline: c.Uploads, Layout: c.settings.Layout, Bucket: c.settings.Bucket,
+		Notes: c.Notes, Pipeline: c.Uploads, Policy: c.settings.Policy, Layout: c.settings.Layout,
+		Bucket: c.settings.Bucket, Region: c.d.AWS.Region,
 		Notifies: c.settings.EventBus != "", MaxReceives: c.settings.MaxReceives, Concurrency: atOnce,
 		Operator: operator, Now: time.Now, After: time.After,
 		NewID: deadletter.NewID(time.Now), Log: c.d.Log}

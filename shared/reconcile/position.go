@@ -16,7 +16,9 @@ type position struct {
 	Survey  part          `json:"s"`
 	Cursor  upload.Cursor `json:"c,omitempty"` // within the part of the survey
 	// Began is when a scheduled run began the survey, in Unix seconds; 0 when none did.
-	Began    int64 `json:"b,omitzero"`
+	Began int64 `json:"b,omitzero"`
+	// Ended is when the last scheduled run ended, in Unix seconds; 0 when that is not known.
+	Ended    int64 `json:"e,omitzero"`
 	Walked   tally `json:"w,omitzero"`
 	Surveyed tally `json:"f,omitzero"`
 }

@@ -109,6 +109,19 @@ type Notes interface {
 // NoteName is the name of the note that says how far scheduled runs came, and when they began the last survey.
 const NoteName = "reconcile"
 
+// LastRun gives when the last scheduled run ended; zero when that is not known.
+func LastRun(ctx context.Context, notes Notes) (time.Time, error) {
+	text, err := notes.Note(ctx, NoteName)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read when the last run ended: %w", err)
+	}
+	at, err := parsePosition(text)
+	if err != nil || at.Ended == 0 {
+		return time.Time{}, nil //nolint:nilerr // a note of another version says nothing
+	}
+	return time.Unix(at.Ended, 0).UTC(), nil
+}
+
 // Scheduled is Run from where the last scheduled run ended, and with a survey only as often as
 // Options.SurveyEvery; it ignores Options.Resume. A note that is lost or cannot be read costs one more survey and
 // nothing else. A dry run leaves the note as it is.
@@ -123,9 +136,11 @@ func (r *Reconciler) Scheduled(ctx context.Context, notes Notes, o Options) (Rep
 		r.Log.WarnContext(ctx, "the note of how far the last run came cannot be read: the survey begins anew", "error", err)
 		at = start
 	}
+	at.Ended = 0 // of the run before
 	report, at, err := r.run(ctx, o, at.beginSurvey(r.Now(), o.SurveyEvery), true)
 	errs = append(errs, err)
 	if !o.DryRun {
+		at.Ended = r.Now().Unix()
 		if err := notes.SetNote(ctx, NoteName, at.String()); err != nil {
 			errs = append(errs, fmt.Errorf("note how far this run came: %w", err))
 		}

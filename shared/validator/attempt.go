@@ -49,9 +49,9 @@ func (d *delivery) keepEnded(ctx context.Context) {
 	d.keepAttempt(ctx)
 }
 
-// attemptTime bounds a put of an attempt, so that a bucket that hangs costs a message little of its time: a second by
-// default.
-func (v *Validator) attemptTime() time.Duration { return v.Margin / 3 }
+// attemptTime bounds a put of an attempt, so that a bucket that hangs costs a message little of its time: a second, or
+// a third of a margin that is longer than the usual one.
+func (v *Validator) attemptTime() time.Duration { return max(time.Second, v.Margin/3) }
 
 // attemptContext is for puts of attempts. That the caller gives up does not end them, because they are for when
 // something goes wrong; the deadline does.

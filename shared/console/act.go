@@ -1,0 +1,366 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"hatchery/shared/deadletter"
+	"hatchery/shared/upload"
+	"hatchery/shared/wording"
+)
+
+// What an operator does on the pages: the actions on letters, and beside them these.
+const (
+	doProbe   = "probe"   // redrive one, and wait for its verdict
+	doRestore = "restore" // of discarded letters
+	doRecheck = "recheck" // of uploads
+	doWould   = "would"   // what recheck would come to
+	doGiveUp  = "give_up" // reject an upload
+)
+
+const (
+	defaultRate = 20
+	maxRate     = 500
+	// probeWait is how long a probe waits for its verdict.
+	probeWait = 3 * time.Minute
+	// maxReason bounds the words of a reason, in bytes. The uploader's are bounded further.
+	maxReason = 2000
+)
+
+// order is what an operator wants done, as the forms carry it.
+type order struct {
+	Action    string
+	Snapshot  string
+	Selection deadletter.Selection
+	OlderThan string
+	Messages  []string // checked, also of discarded letters
+	Uploads   []string
+	Reason    string
+	Rate      int
+	// Count is how many the page said that it would be about.
+	Count int
+}
+
+// planned is an order with how many it is about, and why not more.
+type planned struct {
+	Order    order
+	N        int
+	By       []tally // by cause
+	Left     []tally // by why
+	Plan     deadletter.Plan
+	Refs     []upload.Ref
+	Verb     string
+	Reason   string // what the reason is for; "" when none is needed
+	Rated    bool
+	Problem  string
+	Listed   deadletter.Snapshot
+	MaxWords int
+}
+
+// tally is a number of something.
+type tally struct {
+	What string
+	N    int
+}
+
+// verbs say what an action does to how many, for a heading and its button.
+var verbs = map[string][2]string{
+	string(deadletter.Redrive): {"Redrive", "dead letter"}, string(deadletter.Reject): {"Reject", "dead letter"},
+	string(deadletter.Discard): {"Discard", "dead letter"}, doProbe: {"Probe", "dead letter"},
+	doRestore: {"Restore", "discarded letter"}, doRecheck: {"Recheck", "upload"}, doWould: {"Try", "upload"},
+	doGiveUp: {"Reject", "upload"},
+}
+
+func orderOf(form url.Values) (o order, err error) {
+	o = order{Action: form.Get("action"), Snapshot: form.Get("snapshot"), OlderThan: form.Get("older"),
+		Messages: form["message"], Uploads: form["upload"], Reason: strings.TrimSpace(form.Get("reason")), Rate: defaultRate}
+	if _, known := verbs[o.Action]; !known {
+		return o, wrong("There is no action %.40q.", o.Action)
+	}
+	if o.Selection, err = selectionOf(form); err != nil {
+		return o, err
+	}
+	o.Selection.Messages = o.Messages
+	if form.Get("only") == "checked" && len(o.Messages)+len(o.Uploads) == 0 {
+		return o, wrong("Nothing is checked: check some rows first, or choose all of them below the table.")
+	}
+	if text := form.Get("rate"); text != "" {
+		if o.Rate, err = strconv.Atoi(text); err != nil || o.Rate < 1 || o.Rate > maxRate {
+			return o, wrong("Messages a second: found %.40q; accepted: 1 to %d.", text, maxRate)
+		}
+	}
+	o.Count, _ = strconv.Atoi(form.Get("count")) // anything else is another count
+	return o, nil
+}
+
+// planOf says what an order is about, and changes nothing.
+func (c *Console) planOf(ctx context.Context, o order) (p planned, err error) {
+	p = planned{Order: o, Verb: verbs[o.Action][0], Rated: o.Action == string(deadletter.Redrive),
+		MaxWords: upload.MaxWords}
+	switch o.Action {
+	case string(deadletter.Reject), doGiveUp:
+		p.Reason = "What the uploader reads"
+	case string(deadletter.Discard):
+		p.Reason = "Why, for who reads the trace later"
+	}
+	switch o.Action {
+	case doRestore:
+		p.N = len(o.Messages)
+		return p, nil
+	case doRecheck, doWould, doGiveUp:
+		return p, p.findUploads(ctx, c.Review)
+	}
+	action := deadletter.Action(o.Action)
+	if o.Action == doProbe {
+		action = deadletter.Redrive
+	}
+	if p.Plan, err = c.Review.Plan(ctx, action, o.Snapshot, o.Selection); err != nil {
+		return p, err
+	}
+	p.N, p.Listed, p.Order.Snapshot = len(p.Plan.Chosen), p.Plan.Snapshot, p.Plan.Snapshot.ID
+	counts := map[deadletter.Cause]int{}
+	for _, cause := range p.Plan.Chosen {
+		counts[cause]++
+	}
+	for _, cause := range deadletter.Causes() {
+		if counts[cause] > 0 {
+			p.By = append(p.By, tally{string(cause), counts[cause]})
+		}
+	}
+	for _, why := range slices.Sorted(maps.Keys(p.Plan.NotEligible)) {
+		p.Left = append(p.Left, tally{why, p.Plan.NotEligible[why]})
+	}
+	return p, nil
+}
+
+// findUploads reads the uploads of an order: where each belongs, so that none is looked for in all records.
+func (p *planned) findUploads(ctx context.Context, r *deadletter.Review) error {
+	for _, text := range p.Order.Uploads {
+		name, err := deadletter.ParseUploadName(text)
+		if err != nil || name.Kind == "" {
+			return wrong("This names no upload: %.200q.", text)
+		}
+		record, err := r.Find(ctx, name)
+		if errors.Is(err, upload.ErrNotFound) {
+			return missing("There is no record of upload %s any more.", name.ID)
+		}
+		if err != nil {
+			return fmt.Errorf("find upload %s: %w", name.ID, err)
+		}
+		if why := p.notTaken(record); why != "" {
+			p.Left = append(p.Left, tally{why, 1})
+			continue
+		}
+		p.Refs = append(p.Refs, record.Ref())
+	}
+	p.N = len(p.Refs)
+	return nil
+}
+
+// notTaken says why an order does not take an upload; "" when it does.
+func (p *planned) notTaken(r upload.Record) string {
+	switch {
+	case p.Order.Action == doGiveUp && r.Status != upload.Pending:
+		return fmt.Sprintf("%s is %s, and not pending", r.ID, r.Status)
+	case p.Order.Action == doWould && r.Status != upload.Rejected:
+		return fmt.Sprintf("%s is %s, and not rejected", r.ID, r.Status)
+	}
+	return ""
+}
+
+// plan shows what an action would do: the question before it.
+func (c *Console) plan(w http.ResponseWriter, r *http.Request) error {
+	o, err := orderOf(r.PostForm)
+	if err != nil {
+		return err
+	}
+	p, err := c.planOf(r.Context(), o)
+	if err != nil {
+		return err
+	}
+	c.showPlan(w, http.StatusOK, p)
+	return nil
+}
+
+func (c *Console) showPlan(w http.ResponseWriter, status int, p planned) {
+	c.render(w, "plan", status, view{Title: p.Verb + " " + wording.Count(p.N, verbs[p.Order.Action][1]) + "?", Is: p})
+}
+
+// act does what its page said, if it is still so many.
+func (c *Console) act(w http.ResponseWriter, r *http.Request) error {
+	o, err := orderOf(r.PostForm)
+	if err != nil {
+		return err
+	}
+	p, err := c.planOf(r.Context(), o)
+	if err != nil {
+		return err
+	}
+	if p.Problem = p.problem(); p.Problem != "" {
+		c.showPlan(w, http.StatusBadRequest, p)
+		return nil
+	}
+	return c.begin(w, r, p.Order.Action, p.N, func(ctx context.Context, j *job) error { return c.carryOut(ctx, j, p) })
+}
+
+// problem says why an order cannot be carried out as it is; "" when it can.
+func (p planned) problem() string {
+	switch {
+	case p.N == 0:
+		return "There is nothing to do."
+	case p.N != p.Order.Count:
+		return fmt.Sprintf("The page before said %d, and it is %d now: look again.", p.Order.Count, p.N)
+	case p.Reason == "":
+		return ""
+	case p.Order.Reason == "":
+		return "Words are needed: " + p.Reason + "."
+	case len(p.Order.Reason) > maxReason:
+		return fmt.Sprintf("The words have %d bytes; accepted: %d.", len(p.Order.Reason), maxReason)
+	case p.Order.Action != string(deadletter.Discard):
+		if err := upload.CheckWords(p.Order.Reason); err != nil {
+			return fmt.Sprintf("These words cannot be used: %v.", err)
+		}
+	}
+	return ""
+}
+
+// begin starts an action and shows its progress.
+func (c *Console) begin(w http.ResponseWriter, r *http.Request, action string, total int,
+	run func(context.Context, *job) error) error {
+	if !c.jobs.start(action, total, run) {
+		return &shownError{http.StatusConflict, "Another action is running: one at a time. " +
+			"Nothing was done; see its progress, and do this again when it has ended."}
+	}
+	http.Redirect(w, r, c.Base+"/progress", http.StatusSeeOther)
+	return nil
+}
+
+// carryOut does what was planned.
+func (c *Console) carryOut(ctx context.Context, j *job, p planned) error {
+	options := deadletter.Options{Reason: p.Order.Reason, Done: j.note}
+	if p.Rated {
+		options.PerSecond = p.Order.Rate
+	}
+	var audit deadletter.Audit
+	var err error
+	switch p.Order.Action {
+	case doProbe:
+		return c.probe(ctx, j, p)
+	case doRestore:
+		audit, err = c.Review.Restore(ctx, p.Order.Messages, options)
+	case doRecheck, doGiveUp:
+		audit, err = c.onUploads(ctx, j, p)
+	case doWould:
+		return c.eachUpload(ctx, j, p.Refs, func(ref upload.Ref) deadletter.Result {
+			return c.Review.WouldRecheck(ctx, ref).Audited()
+		})
+	default:
+		audit, err = c.Review.Act(ctx, p.Plan, options)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.audit = audit.ID
+	return err
+}
+
+func (c *Console) probe(ctx context.Context, j *job, p planned) error {
+	j.tell(fmt.Sprintf("One is sent, and its verdict is waited for, %v at most.", probeWait))
+	probed, err := c.Review.Probe(ctx, p.Plan, deadletter.Options{Done: j.note}, probeWait)
+	if errors.Is(err, deadletter.ErrNoProbe) {
+		j.tell("No letter that was chosen has a pending upload, so that no verdict would come: redrive without a probe.")
+		return nil
+	}
+	if err != nil {
+		j.tell("It is not known what came of it.")
+		return err
+	}
+	verdict := "No verdict: "
+	if probed.Verdict {
+		verdict = "The validator came to a verdict, so that the others can be redriven: "
+	}
+	j.tell(verdict + probed.Sentence)
+	return nil
+}
+
+// onUploads acts on uploads, and leaves a trace of it.
+func (c *Console) onUploads(ctx context.Context, j *job, p planned) (deadletter.Audit, error) {
+	a := deadletter.Audit{Action: deadletter.Recheck, Reason: p.Order.Reason, Chosen: len(p.Refs)}
+	one := func(ref upload.Ref) deadletter.Result { return c.Review.RecheckUpload(ctx, ref).Audited() }
+	if p.Order.Action == doGiveUp {
+		a.Action = deadletter.Reject
+		one = func(ref upload.Ref) deadletter.Result {
+			result, _ := c.Review.RejectUpload(ctx, ref, p.Order.Reason) // the result says it, too
+			return result
+		}
+	}
+	for _, ref := range p.Refs {
+		a.Selection.Messages = append(a.Selection.Messages, string(ref.ID))
+	}
+	a, err := c.Review.BeginAudit(ctx, a)
+	if err != nil {
+		return a, err
+	}
+	err = c.eachUpload(ctx, j, p.Refs, func(ref upload.Ref) deadletter.Result {
+		result := one(ref)
+		a.Results = append(a.Results, result)
+		a.Counts[result.Result]++
+		return result
+	})
+	return a, c.Review.EndAudit(ctx, &a, err)
+}
+
+func (c *Console) eachUpload(ctx context.Context, j *job, refs []upload.Ref,
+	one func(upload.Ref) deadletter.Result) error {
+	for _, ref := range refs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		j.note(one(ref))
+	}
+	return nil
+}
+
+// progress shows the action that runs, or the last one. It loads itself again while one runs, unless asked not to.
+func (c *Console) progress(w http.ResponseWriter, r *http.Request) error {
+	j := c.jobs.last()
+	if j == nil {
+		c.render(w, "progress", http.StatusOK, view{Title: "Progress"})
+		return nil
+	}
+	p := struct {
+		jobView
+		Still bool
+	}{j.view(), r.URL.Query().Has("still")}
+	if p.Running && !p.Still {
+		w.Header().Set("Refresh", "2")
+	}
+	c.render(w, "progress", http.StatusOK, view{Title: "Progress", Is: p})
+	return nil
+}
+
+// stop interrupts the action that runs, as Ctrl-C does: what was not done is given back.
+func (c *Console) stop(w http.ResponseWriter, r *http.Request) error {
+	if j := c.jobs.last(); j != nil {
+		j.cancel()
+	}
+	http.Redirect(w, r, c.Base+"/progress", http.StatusSeeOther)
+	return nil
+}
+
+// shellWord writes a word as a shell reads it.
+func shellWord(word string) string {
+	if word != "" && !strings.ContainsFunc(word, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_./:-", r))
+	}) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
