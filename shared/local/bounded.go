@@ -16,7 +16,9 @@ func bounded(next http.Handler, limit time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		caller := r.Context()
 		c := &functionTime{Context: caller, done: make(chan struct{}), until: time.Now().Add(limit)}
+		c.mu.Lock() // finish reads timer
 		c.timer = time.AfterFunc(limit, func() { c.finish(context.DeadlineExceeded) })
+		c.mu.Unlock()
 		defer context.AfterFunc(caller, func() { c.finish(caller.Err()) })()
 		defer c.finish(context.Canceled)
 		r = r.WithContext(c)

@@ -57,7 +57,10 @@ func TestMessagesWaitInAPauseAndGoOnAfterIt(t *testing.T) {
 	log.wait(t, "data="+dir)
 	stop()
 	// A pause lasts over a restart.
+	log = &lines{}
+	o.Log = slog.New(slog.NewTextHandler(log, nil))
 	at, stop := runningWith(t, o, told(arrived, true), nothing)
+	log.wait(t, "paused: messages wait until hatchery dlq resume")
 	version := put(t, at)
 	select {
 	case c := <-arrived:
