@@ -30,7 +30,9 @@ func (s *Store) link(ctx context.Context, version *string, l upload.Link) (strin
 }
 
 // plainly leaves the request for checksums out of a link, however the client was made: no browser compares them.
-func plainly(o *s3.Options) { o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired }
+func plainly(o *s3.Options) {
+	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+}
 
 // Sign signs a POST form for one key. Every field has its condition, or S3 would
 // refuse the form; nothing that is not named here can be set, tags included.

@@ -5,6 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // applicationID marks the file as ours: "Htch" in ASCII.
@@ -78,13 +82,8 @@ func prepareFile(ctx context.Context, conn *sql.Conn, migrations []string) error
 	if err := checkFile(ctx, conn, len(migrations)); err != nil {
 		return err
 	}
-	var mode string
-	if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
+	if err := writeAhead(ctx, conn); err != nil {
 		return fmt.Errorf("switch to write-ahead logging: %w", err)
-	}
-	if mode != "wal" {
-		return fmt.Errorf("switch to write-ahead logging: the journal mode stays %q, so the file system does not carry it",
-			mode)
 	}
 	// Rolled back unless committed; an error in between is the one to tell.
 	tx, err := conn.BeginTx(ctx, nil)
@@ -105,6 +104,30 @@ func prepareFile(ctx context.Context, conn *sql.Conn, migrations []string) error
 		}
 	}
 	return tx.Commit()
+}
+
+// writeAhead switches the journal mode. Of several who switch a new file at once SQLite sends all but one away, without
+// waiting (sqlite3_busy_handler: to wait would be a deadlock); so each tries again, for as long as lockWait.
+func writeAhead(ctx context.Context, conn *sql.Conn) error {
+	for tries := 1000; ; tries-- {
+		var mode string
+		err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode)
+		problem, ok := errors.AsType[*sqlite.Error](err)
+		switch {
+		case ok && problem.Code()&0xff == sqlite3.SQLITE_BUSY && tries > 0:
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(10 * time.Millisecond):
+			}
+		case err != nil:
+			return err
+		case mode != "wal":
+			return fmt.Errorf("the journal mode stays %q, so the file system does not carry it", mode)
+		default:
+			return nil
+		}
+	}
 }
 
 // checkFile refuses a file that is no database, belongs to another program, or
