@@ -19,7 +19,8 @@ func (s *Store) Link(ctx context.Context, l upload.Link) (string, error) {
 
 // link signs a URL; without a version it is of whatever stands under the key.
 func (s *Store) link(ctx context.Context, version *string, l upload.Link) (string, error) {
-	signed, err := s3.NewPresignClient(s.client, s3.WithPresignClientFromClientOptions(plainly)).PresignGetObject(ctx, &s3.GetObjectInput{
+	signer := s3.NewPresignClient(s.client, s3.WithPresignClientFromClientOptions(plainly))
+	signed, err := signer.PresignGetObject(ctx, &s3.GetObjectInput{
 		Bucket: &s.bucket, Key: aws.String(string(l.Key)), VersionId: version,
 		ResponseContentType: &l.ContentType, ResponseContentDisposition: &l.Disposition,
 	}, s3.WithPresignExpires(l.Lifetime))
