@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -136,12 +137,7 @@ func causesToBreak() string {
 }
 
 func breaksApplication(breaks []local.Break) bool {
-	for _, b := range breaks {
-		if b.Cause == local.BreakApplication {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(breaks, func(b local.Break) bool { return b.Cause == local.BreakApplication })
 }
 
 // parseBreaks reads --break, and refuses what could not be broken.

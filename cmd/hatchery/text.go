@@ -1,7 +1,6 @@
 package main
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -45,12 +44,4 @@ func quoted(s string) string {
 	return strconv.Quote(s)
 }
 
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:-]+$`)
-
-// shellWord writes a word as a shell reads it.
-func shellWord(word string) string {
-	if plainWord.MatchString(word) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
+func shellWord(word string) string { return wording.ShellWord(word) }

@@ -176,13 +176,18 @@ func (p *planned) notTaken(r upload.Record) string {
 	return ""
 }
 
-// plan shows what an action would do: the question before it.
-func (c *Console) plan(w http.ResponseWriter, r *http.Request) error {
+// planned reads the order of a form, and what it is about.
+func (c *Console) planned(r *http.Request) (planned, error) {
 	o, err := orderOf(r.PostForm)
 	if err != nil {
-		return err
+		return planned{}, err
 	}
-	p, err := c.planOf(r.Context(), o)
+	return c.planOf(r.Context(), o)
+}
+
+// plan shows what an action would do: the question before it.
+func (c *Console) plan(w http.ResponseWriter, r *http.Request) error {
+	p, err := c.planned(r)
 	if err != nil {
 		return err
 	}
@@ -196,11 +201,7 @@ func (c *Console) showPlan(w http.ResponseWriter, status int, p planned) {
 
 // act does what its page said, if it is still so many.
 func (c *Console) act(w http.ResponseWriter, r *http.Request) error {
-	o, err := orderOf(r.PostForm)
-	if err != nil {
-		return err
-	}
-	p, err := c.planOf(r.Context(), o)
+	p, err := c.planned(r)
 	if err != nil {
 		return err
 	}
@@ -353,14 +354,4 @@ func (c *Console) stop(w http.ResponseWriter, r *http.Request) error {
 	}
 	http.Redirect(w, r, c.Base+"/progress", http.StatusSeeOther)
 	return nil
-}
-
-// shellWord writes a word as a shell reads it.
-func shellWord(word string) string {
-	if word != "" && !strings.ContainsFunc(word, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_./:-", r))
-	}) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

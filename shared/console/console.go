@@ -59,7 +59,8 @@ func New(life context.Context, config Config) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	pages, err := parsePages(config.Review.Now)
+	pages, err := parsePages(config.Review.Now, "message", "overview", "listings", "letters", "letter", "search", "upload",
+		"discarded", "actions", "action", "progress", "plan")
 	if err != nil {
 		return nil, err
 	}
@@ -222,17 +223,15 @@ func writePage(w http.ResponseWriter, t *template.Template, status int, v any, i
 	_, _ = body.WriteTo(w) // it fails when the caller is gone
 }
 
-// parsePages reads the templates: each page in its own copy of the layout.
-func parsePages(now func() time.Time) (map[string]*template.Template, error) {
+// parsePages reads the templates of some pages: each page in its own copy of the layout.
+func parsePages(now func() time.Time, names ...string) (map[string]*template.Template, error) {
 	functions := template.FuncMap{
 		"inert": func(text any) template.HTML { return inert(fmt.Sprint(text)) }, "lines": inertBlock,
 		"grouped": func(n any) string { return grouped(n) }, "count": wording.Count, "stamp": wording.Stamp,
 		"ago":   func(t time.Time) string { return wording.Age(now().Sub(t)) },
 		"until": func(t time.Time) string { return wording.Age(t.Sub(now())) },
-		"name":  deadletter.NameOf, "bare": bareGroup, "shell": shellWord,
+		"name":  deadletter.NameOf, "bare": bareGroup, "shell": wording.ShellWord,
 	}
-	names := []string{"message", "overview", "listings", "letters", "letter", "search", "upload", "discarded", "actions",
-		"action", "progress", "plan", "start"}
 	pages := map[string]*template.Template{}
 	for _, name := range names {
 		t, err := template.New("").Funcs(functions).ParseFS(assets, "pages/layout.html", "pages/parts.html",

@@ -31,7 +31,7 @@ type Start struct {
 
 // NewStart makes the page.
 func NewStart(s Start, now func() time.Time) (*Start, error) {
-	pages, err := parsePages(now)
+	pages, err := parsePages(now, "start")
 	if err != nil {
 		return nil, err
 	}

@@ -152,11 +152,7 @@ func (p *searchPage) check() (err error) {
 			return wrong("%s: found %.100q; accepted: 1 to 64 of A-Z a-z 0-9 _ -.", what, id)
 		}
 	}
-	known := p.Code == ""
-	for _, code := range p.Codes {
-		known = known || p.Code == string(code)
-	}
-	if !known {
+	if p.Code != "" && !slices.Contains(p.Codes, upload.Code(p.Code)) {
 		return wrong("Code: found %.100q; accepted: %v.", p.Code, p.Codes)
 	}
 	for _, day := range []struct {

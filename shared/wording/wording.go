@@ -1,8 +1,10 @@
-// Package wording writes numbers and times as a person reads them, alike in a terminal and on a page.
+// Package wording writes numbers, times and words of commands as a person reads them, alike in a terminal and on a
+// page.
 package wording
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -58,4 +60,14 @@ func Ordinal(n int) string {
 		return fmt.Sprintf("%drd", n)
 	}
 	return fmt.Sprintf("%dth", n)
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:-]+$`)
+
+// ShellWord writes a word as a shell reads it.
+func ShellWord(word string) string {
+	if plainWord.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
