@@ -69,7 +69,8 @@ func TestAFastAnswerKeepsItsConnection(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := connections.Load(); n != 1 {
+		// Now and then net/http dials anew because the connection's own goroutine is late. With the fault there are ten at least.
+		if n := connections.Load(); n > 4 {
 			t.Errorf("%s: 500 calls needed %d connections", name, n)
 		}
 	}
