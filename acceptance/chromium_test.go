@@ -196,11 +196,11 @@ func (b *browser) click(selector, begins, says string) {
 	b.says(says)
 }
 
-// as shows pages at a width and in a colour scheme.
-func (b *browser) as(width int, scheme string) {
+// as shows pages in a window of a size, with so many dots a pixel, and in a colour scheme.
+func (b *browser) as(width, height int, dots float64, scheme string) {
 	b.t.Helper()
 	b.call("Emulation.setDeviceMetricsOverride",
-		map[string]any{"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}, nil)
+		map[string]any{"width": width, "height": height, "deviceScaleFactor": dots, "mobile": width < 500}, nil)
 	b.call("Emulation.setEmulatedMedia",
 		map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
 }
@@ -208,14 +208,21 @@ func (b *browser) as(width int, scheme string) {
 // screenshot keeps a picture of the whole page.
 func (b *browser) screenshot(name string) {
 	b.t.Helper()
+	check(b.t, os.WriteFile(filepath.Join(b.t.(*testing.T).ArtifactDir(), name+".png"), b.shot("png"), 0o600))
+}
+
+// shot is a picture of the whole page, as PNG or WebP.
+func (b *browser) shot(format string) []byte {
+	b.t.Helper()
 	var shot struct{ Data string }
-	eventually(b.t, 30*time.Second, "a screenshot of "+name, func() (bool, string) { // the page may just have been drawn
-		err := b.try("Page.captureScreenshot", map[string]any{"captureBeyondViewport": true}, &shot)
+	eventually(b.t, 30*time.Second, "a screenshot", func() (bool, string) { // the page may just have been drawn
+		err := b.try("Page.captureScreenshot",
+			map[string]any{"captureBeyondViewport": true, "format": format, "quality": 55}, &shot) // of WebP
 		return err == nil, fmt.Sprint(err)
 	})
 	picture, err := base64.StdEncoding.DecodeString(shot.Data)
 	check(b.t, err)
-	check(b.t, os.WriteFile(filepath.Join(b.t.(*testing.T).ArtifactDir(), name+".png"), picture, 0o600))
+	return picture
 }
 
 // complained gives what the pages complained of.

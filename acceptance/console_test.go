@@ -62,9 +62,13 @@ func (d *reviewed) buryForConsole() (b buried) {
 // console starts `hatchery console` beside dev, and gives its address with the token.
 func (d *reviewed) console() string {
 	d.t.Helper()
-	s := serve(d.t, "console", nil, append([]string{d.program, "console"}, "--data", d.data)...)
-	var url string
-	eventually(d.t, time.Minute, "the console is served", func() (bool, string) {
+	return consoleOf(d.t, serve(d.t, "console", nil, d.program, "console", "--data", d.data))
+}
+
+// consoleOf gives the address that `hatchery console` prints.
+func consoleOf(t testing.TB, s *server) (url string) {
+	t.Helper()
+	eventually(t, time.Minute, "the console is served", func() (bool, string) {
 		url = regexp.MustCompile(`http://\S+\?token=[0-9a-f]+`).FindString(s.tail(4000))
 		return url != "" || s.ended(), s.tail(4000)
 	})
@@ -171,7 +175,7 @@ func TestThePagesAreForEverybody(t *testing.T) {
 	base, _, _ := strings.Cut(url, "/?")
 	for _, width := range []int{390, 1280} {
 		for _, scheme := range []string{"light", "dark"} {
-			page.as(width, scheme)
+			page.as(width, 900, 1, scheme)
 			for _, at := range []struct{ name, path, says string }{
 				{"overview", "/", "Overview"}, {"letters", "/letters", "3 dead letters"}, {"listings", "/listings", "Listings"},
 				{"letter", "/letter?id=" + b.letters["discard"], "Its body"},

@@ -5,6 +5,7 @@ package acceptance
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -25,21 +26,24 @@ type rehearsal struct {
 	exits  int
 }
 
-func startRehearsal(t *testing.T, name string) *rehearsal {
+// devAPI finds where the API is in what dev prints, as text or as JSON.
+var devAPI = regexp.MustCompile(`(?i)\bapi"?:?\s*"?(http://[0-9.:]+)`)
+
+// startRehearsal starts dev, with --json where its log is to be read.
+func startRehearsal(t *testing.T, name string, flags ...string) *rehearsal {
 	t.Helper()
 	program := hatcheryProgram(t)
 	r := &rehearsal{t: t, name: name, folder: t.TempDir(),
 		env: bareEnvironment(t, "PATH="+filepath.Dir(program)+":"+os.Getenv("PATH"))}
 	check(t, os.WriteFile(filepath.Join(r.folder, "cat.gif"), picture(t), 0o600))
-	r.dev = serve(t, "dev-"+name, nil, program, "dev", "--json", "--listen", "127.0.0.1:0", "--data",
-		filepath.Join(r.folder, ".hatchery"))
+	r.dev = serve(t, "dev-"+name, nil, append([]string{program, "dev", "--listen", "127.0.0.1:0", "--data",
+		filepath.Join(r.folder, ".hatchery")}, flags...)...)
 	eventually(t, time.Minute, "hatchery dev is ready", func() (bool, string) {
-		var ready struct{ Msg, API string }
-		line, _, whole := strings.Cut(r.dev.tail(64<<10), "\n")
-		if whole && json.Unmarshal([]byte(line), &ready) == nil && ready.Msg == "ready" {
-			r.api = ready.API
+		said := r.dev.tail(64 << 10)
+		if found := devAPI.FindStringSubmatch(said); found != nil {
+			r.api = found[1]
 		}
-		return r.api != "", line
+		return r.api != "", said
 	})
 	return r
 }
@@ -53,6 +57,12 @@ func (r *rehearsal) types(line string, codes ...int) string {
 		line, _, _ = strings.Cut(line, "   ") // its comment
 		line += " --yes"
 	}
+	return r.runs(line, codes...)
+}
+
+// runs has a shell run a line in the folder.
+func (r *rehearsal) runs(line string, codes ...int) string {
+	r.t.Helper()
 	got := run(r.t, command{args: []string{tool(r.t, "bash"), "-uo", "pipefail", "-c", line}, folder: r.folder, env: r.env})
 	r.exits = got.code
 	for _, code := range append(codes, 0) {
@@ -67,8 +77,14 @@ func (r *rehearsal) types(line string, codes ...int) string {
 // uploads posts the picture, and gives the id and the status of the answer.
 func (r *rehearsal) uploads() (id, status string) {
 	r.t.Helper()
-	out := r.types(`curl -sS -w '\n%{http_code}' -H 'Authorization: demo' -F file=@cat.gif ` +
-		`"` + r.api + `/files/demo/entries/1/images?image_name=cat.gif"`)
+	return r.uploadsTo("demo/entries/1", "cat.gif")
+}
+
+// uploadsTo posts a file of the folder to an entry.
+func (r *rehearsal) uploadsTo(entry, file string) (id, status string) {
+	r.t.Helper()
+	out := r.runs(fmt.Sprintf(`curl -sS -w '\n%%{http_code}' -H 'Authorization: demo' -F 'file=@%s' '%s/files/%s/images'`,
+		file, r.api, entry))
 	body, status := out[:strings.LastIndex(out, "\n")], out[strings.LastIndex(out, "\n")+1:]
 	var record struct{ ID string }
 	check(r.t, json.Unmarshal([]byte(body), &record))
@@ -148,7 +164,7 @@ func TestEachFailureIsRehearsedAndPutRightAsTheRunbookSays(t *testing.T) {
 		{section: "obsolete", cause: "unreachable", ends: "stored"},
 	}
 	for _, c := range cases { // first all of them: each takes a minute
-		c.rehearsal = startRehearsal(t, c.section)
+		c.rehearsal = startRehearsal(t, c.section, "--json")
 		c.types(rehearse(t, c.section)[c.which])
 		c.id, _ = c.uploads()
 	}
@@ -200,7 +216,7 @@ func (r *rehearsal) settles(id, want string) {
 // TestAlarmsAreRehearsedAsTheRunbookSays: those of which dev has the cause, but for the dead letters.
 func TestAlarmsAreRehearsedAsTheRunbookSays(t *testing.T) {
 	t.Run("ApiFails", func(t *testing.T) {
-		r := startRehearsal(t, "ApiFails")
+		r := startRehearsal(t, "ApiFails", "--json")
 		commands := rehearse(t, r.name)
 		r.types(commands[0])
 		if _, status := r.uploads(); status != "503" {
@@ -213,7 +229,7 @@ func TestAlarmsAreRehearsedAsTheRunbookSays(t *testing.T) {
 		}
 	})
 	t.Run("ValidatorFails", func(t *testing.T) {
-		r := startRehearsal(t, "ValidatorFails")
+		r := startRehearsal(t, "ValidatorFails", "--json")
 		r.types(rehearse(t, r.name)[0])
 		id, _ := r.uploads()
 		r.says("the function ended without an answer")
@@ -221,7 +237,7 @@ func TestAlarmsAreRehearsedAsTheRunbookSays(t *testing.T) {
 		r.settles(id, "stored")
 	})
 	t.Run("BytesAreLost", func(t *testing.T) {
-		r := startRehearsal(t, "BytesAreLost")
+		r := startRehearsal(t, "BytesAreLost", "--json")
 		r.types(rehearse(t, r.name)[0])
 		id, _ := r.uploads()
 		r.says(`"result":"lost"`)
@@ -231,7 +247,7 @@ func TestAlarmsAreRehearsedAsTheRunbookSays(t *testing.T) {
 		})
 	})
 	t.Run("PendingTooLong", func(t *testing.T) {
-		r := startRehearsal(t, "PendingTooLong")
+		r := startRehearsal(t, "PendingTooLong", "--json")
 		commands := rehearse(t, r.name)
 		r.types(commands[0])
 		id, _ := r.uploads()

@@ -76,7 +76,7 @@ func pages(t *testing.T) []string {
 	return all
 }
 
-var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+var link = regexp.MustCompile(`(?:\]\(|\bsrc(?:set)?=")([^)"\s]+)[)"]`)
 
 func TestEveryLinkBetweenThePagesLeadsSomewhere(t *testing.T) {
 	for _, page := range pages(t) {

@@ -47,6 +47,8 @@ func TestAnOperatorPutsDeadLettersRightOnThePages(t *testing.T) {
 	}
 	f.does(url.Values{"action": {"discard"}, "cause": {"poison"}}, "a test of <b>ours</b>")
 	contains(t, f.get("/discarded"), "m-poison", "a test of &lt;b&gt;ours")
+	contains(t, f.get("/"), "3 dead letters", "By the counts above none of them waits any more.")
+	lacks(t, f.get("/"), "the oldest was sent")
 	f.source.Take()
 	_, progress = f.does(url.Values{"action": {"restore"}, "message": {"m-poison"}, "only": {"checked"}}, "")
 	contains(t, progress, "<dt><bdi>done</bdi></dt><dd>1</dd>")
