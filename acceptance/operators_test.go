@@ -135,6 +135,8 @@ var peopleDo = map[string]map[string]act{
 	"OperatorActs/Pause":                  {"lambda:UpdateEventSourceMapping": pause},
 
 	"OperatorRechecks/ReadQuarantine": {"s3:GetObjectVersion": get(inQuarantine, noVersion)},
+
+	"OperatorSeesFiles/ReadStoredVersions": {"s3:GetObjectVersion": get(inFiles, noVersion)},
 }
 
 // peopleNeedEveryAction: to whom a policy is attached does all that it is for, and without one action of it, on one

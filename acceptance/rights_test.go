@@ -312,7 +312,8 @@ func refusesWhatIsNotTheirs(t *testing.T, s *stack) {
 			"scan the table", "list by status", "receive from the dead letters"},
 		"OperatorActs": {"put an audit", "remove a version of files", "send to the queue", "delete a dead letter",
 			"put a record", "tell the bus", "pause the validator"},
-		"OperatorRechecks": {}, // the bucket's policy denies it what it is for
+		"OperatorSeesFiles": {"read a version of files"},
+		"OperatorRechecks":  {}, // the bucket's policy denies it what it is for
 	}
 	all := map[string]aws.Credentials{}
 	for _, role := range s.roles(t) {

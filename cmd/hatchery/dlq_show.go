@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -101,6 +102,9 @@ func printLetter(out io.Writer, l deadletter.Letter, now time.Time, where deploy
 			status += ": " + string(a.Reason.Code) + ": " + a.Reason.Message
 		}
 		line("upload", "%s/%s/%s/%s, %s", a.Journal, a.Entry, a.Kind, a.UploadID, status)
+		if len(a.Names) > 0 {
+			line("name", "%s", strings.Join(a.Names, ", or "))
+		}
 		if a.Bytes != "" {
 			line("bytes", "%s", a.Bytes)
 		}

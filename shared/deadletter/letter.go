@@ -50,6 +50,8 @@ type Arrival struct {
 	Entry    upload.Entry    `json:"entry_id,omitempty"`
 	Kind     policy.KindName `json:"kind,omitempty"`
 
+	// Names are those of the file, by its record.
+	Names []string `json:"names,omitempty"`
 	// Status is "" when there is no record (any more).
 	Status    upload.Status  `json:"status,omitempty"`
 	Reason    *upload.Reason `json:"reason,omitempty"`
