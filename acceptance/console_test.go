@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -60,16 +59,7 @@ func (d *reviewed) buryForConsole() (b buried) {
 }
 
 // console starts `hatchery console` beside dev, and gives its address with the token.
-func (d *reviewed) console() string {
-	d.t.Helper()
-	s := serve(d.t, "console", nil, append([]string{d.program, "console"}, "--data", d.data)...)
-	var url string
-	eventually(d.t, time.Minute, "the console is served", func() (bool, string) {
-		url = regexp.MustCompile(`http://\S+\?token=[0-9a-f]+`).FindString(s.tail(4000))
-		return url != "" || s.ended(), s.tail(4000)
-	})
-	return url
-}
+func (d *reviewed) console() string { return startConsole(d.t, nil, "--data", d.data) }
 
 // TestDeadLettersArePutRightInABrowser: a person lists, opens, redrives, rejects, discards, restores and rechecks on the
 // pages, with and without JavaScript, and what others chose does nothing.
