@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -102,8 +101,8 @@ func printLetter(out io.Writer, l deadletter.Letter, now time.Time, where deploy
 			status += ": " + string(a.Reason.Code) + ": " + a.Reason.Message
 		}
 		line("upload", "%s/%s/%s/%s, %s", a.Journal, a.Entry, a.Kind, a.UploadID, status)
-		if len(a.Names) > 0 {
-			line("name", "%s", strings.Join(a.Names, ", or "))
+		if name := a.Called(); name != "" {
+			line("name", "%s", name)
 		}
 		if a.Bytes != "" {
 			line("bytes", "%s", a.Bytes)

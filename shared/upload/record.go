@@ -124,7 +124,7 @@ func (r Record) DisplayName() string {
 	return r.Filename[:dot+1] + r.Extension
 }
 
-// Names are all names that a person may know the file by.
+// Names are all that a person may know the file by. The last is what it was called.
 func (r Record) Names() []string {
 	if r.Filename == "" {
 		return []string{r.FullName()}
