@@ -109,7 +109,7 @@ func peopleUseTheConsole(t *testing.T, looks, acts onCall, p *patients, took got
 	env, _ := looks.logIn(t)
 	v := visits(t, startConsole(t, env, looks.at(nil)...))
 	v.says(v.acts("redrive", p.message(n), "", "Redrive 1 dead letter?"), "Failed: ",
-		"You may not do that: it needs the right to s3:PutObject on ")
+		"You may not do that: it needs the right to s3:PutObject")
 
 	env, session := acts.logIn(t)
 	v = visits(t, startConsole(t, env, acts.at(nil)...))

@@ -121,6 +121,7 @@ var peopleDo = map[string]map[string]act{
 	"OperatorLooks/ReadRecords": {"dynamodb:GetItem": getItem, "dynamodb:BatchGetItem": batchGetItem,
 		"dynamodb:Scan": scan},
 	"OperatorLooks/ListRecords":      {"dynamodb:Query": query("by-status", "status_shard")},
+	"OperatorLooks/ListEntries":      {"dynamodb:Query": query("by-list", "pk")},
 	"OperatorLooks/SeeWhetherPaused": {"lambda:GetEventSourceMapping": seeMapping},
 
 	"OperatorActs/MoveDeadLetters": {"sqs:DeleteMessage": deleteMessage(deadLetters),

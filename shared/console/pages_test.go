@@ -190,13 +190,16 @@ func TestWhatOthersChoseIsShownInert(t *testing.T) {
 		Reason: &upload.Reason{Code: hostile, Message: hostile}, Declared: upload.Declared{Type: hostile},
 		LastFailure: &upload.Failure{Message: hostile}, Failures: 1, ServedVersion: hostile, JudgedVersion: hostile, SettledAt: f.clock.Now()}
 	f.records.Overwrite(r)
+	created.Key = string(upload.DefaultLayout.QuarantineKey(r.Ref()))
+	f.bury("m-named", created)
 	f.lists()
+	contains(t, f.get("/letters?name="+url.QueryEscape(hostile[3:11])), "m-named")
 	f.does(url.Values{"action": {"discard"}, "cause": {"foreign"}}, hostile)
-	for _, path := range []string{"/", "/letters", "/letter?id=m-hostile", "/upload?name=j/e/images/" + string(r.ID),
+	for _, path := range []string{"/", "/letters", "/letter?id=m-hostile", "/letter?id=m-named", "/upload?name=j/e/images/" + string(r.ID),
 		"/search?journal=j&entry=e", "/search?name=" + url.QueryEscape("script"), "/discarded", "/actions", "/progress", "/listings",
 		"/letters?group=" + url.QueryEscape(hostile), "/letters?name=" + url.QueryEscape(hostile), "/letters?before=9.9.9", "/search?name=" + url.QueryEscape(hostile)} {
 		// What the operator typed stays in its field as it is.
-		page := regexp.MustCompile(`(?s)<input id="(?:group|name)".*?maxlength`).ReplaceAllString(f.get(path), "")
+		page := regexp.MustCompile(`(?s)<input (?:id|type="hidden" name)="(?:group|name)".*?(?:maxlength|">)`).ReplaceAllString(f.get(path), "")
 		lacks(t, page, "<script", "\u202e", "\x1b", "\u200b")
 		if strings.HasPrefix(path, "/upload") || strings.HasPrefix(path, "/letter?") {
 			contains(t, page, `<span class="mark">U+202E</span>&lt;script&gt;`)
