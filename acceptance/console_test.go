@@ -60,10 +60,7 @@ func (d *reviewed) buryForConsole() (b buried) {
 }
 
 // console starts `hatchery console` beside dev, and gives its address with the token.
-func (d *reviewed) console() string {
-	d.t.Helper()
-	return consoleOf(d.t, serve(d.t, "console", nil, d.program, "console", "--data", d.data))
-}
+func (d *reviewed) console() string { return startConsole(d.t, nil, "--data", d.data) }
 
 // consoleOf gives the address that `hatchery console` prints.
 func consoleOf(t testing.TB, s *server) (url string) {

@@ -121,6 +121,7 @@ var peopleDo = map[string]map[string]act{
 	"OperatorLooks/ReadRecords": {"dynamodb:GetItem": getItem, "dynamodb:BatchGetItem": batchGetItem,
 		"dynamodb:Scan": scan},
 	"OperatorLooks/ListRecords":      {"dynamodb:Query": query("by-status", "status_shard")},
+	"OperatorLooks/ListEntries":      {"dynamodb:Query": query("by-list", "pk")},
 	"OperatorLooks/SeeWhetherPaused": {"lambda:GetEventSourceMapping": seeMapping},
 
 	"OperatorActs/MoveDeadLetters": {"sqs:DeleteMessage": deleteMessage(deadLetters),
@@ -135,6 +136,8 @@ var peopleDo = map[string]map[string]act{
 	"OperatorActs/Pause":                  {"lambda:UpdateEventSourceMapping": pause},
 
 	"OperatorRechecks/ReadQuarantine": {"s3:GetObjectVersion": get(inQuarantine, noVersion)},
+
+	"OperatorSeesFiles/ReadStoredVersions": {"s3:GetObjectVersion": get(inFiles, noVersion)},
 }
 
 // peopleNeedEveryAction: to whom a policy is attached does all that it is for, and without one action of it, on one

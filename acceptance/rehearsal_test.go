@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ type rehearsal struct {
 	dev    *server
 	api    string
 	exits  int
+	before string // what a shell has to know first
 }
 
 // devAPI finds where the API is in what dev prints, as text or as JSON.
@@ -34,12 +36,20 @@ func startRehearsal(t *testing.T, name string, flags ...string) *rehearsal {
 	t.Helper()
 	program := hatcheryProgram(t)
 	r := &rehearsal{t: t, name: name, folder: t.TempDir(),
-		env: bareEnvironment(t, "PATH="+filepath.Dir(program)+":"+os.Getenv("PATH"))}
+		env: bareEnvironment(t, "PATH="+filepath.Dir(program)+":"+filepath.Dir(tool(t, "aws"))+":"+os.Getenv("PATH"))}
 	check(t, os.WriteFile(filepath.Join(r.folder, "cat.gif"), picture(t), 0o600))
 	r.dev = serve(t, "dev-"+name, nil, append([]string{program, "dev", "--listen", "127.0.0.1:0", "--data",
 		filepath.Join(r.folder, ".hatchery")}, flags...)...)
 	eventually(t, time.Minute, "hatchery dev is ready", func() (bool, string) {
 		said := r.dev.tail(64 << 10)
+		var ready struct{ Env map[string]string }
+		if line, _, whole := strings.Cut(said, "\n"); whole && json.Unmarshal([]byte(line), &ready) == nil {
+			for name, value := range ready.Env {
+				r.env = append(r.env, name+"="+value)
+			}
+		} else if strings.HasPrefix(said, "{") {
+			return false, said
+		}
 		if found := devAPI.FindStringSubmatch(said); found != nil {
 			r.api = found[1]
 		}
@@ -63,7 +73,7 @@ func (r *rehearsal) types(line string, codes ...int) string {
 // runs has a shell run a line in the folder.
 func (r *rehearsal) runs(line string, codes ...int) string {
 	r.t.Helper()
-	got := run(r.t, command{args: []string{tool(r.t, "bash"), "-uo", "pipefail", "-c", line}, folder: r.folder, env: r.env})
+	got := run(r.t, command{args: []string{tool(r.t, "bash"), "-uo", "pipefail", "-c", r.before + line}, folder: r.folder, env: r.env})
 	r.exits = got.code
 	for _, code := range append(codes, 0) {
 		if got.code == code {
@@ -116,6 +126,54 @@ func (r *rehearsal) status(id string) string {
 	return shown.Record.Status
 }
 
+// watches runs the command that counts until it counts so.
+func (r *rehearsal) watches(line, says string) {
+	r.t.Helper()
+	watch := serve(r.t, "watch", r.env, tool(r.t, "bash"), "-c", "cd "+r.folder+" && exec "+line)
+	eventually(r.t, 30*time.Second, line+" counts "+says, func() (bool, string) {
+		return strings.Contains(watch.tail(2000), says), watch.tail(2000)
+	})
+	watch.end()
+}
+
+// usesAWS lets the shell know what the page says to set for the AWS CLI and a dev.
+func (r *rehearsal) usesAWS() {
+	r.t.Helper()
+	page, err := os.ReadFile("../docs/operations.md")
+	check(r.t, err)
+	_, text, _ := strings.Cut(string(page), "\n## Trying this against hatchery dev\n")
+	names, _, found := strings.Cut(text[strings.Index(text, "    bucket="):], "\n")
+	_, calls, _ := strings.Cut(text, "\n    aws() {")
+	calls, _, ends := strings.Cut(calls, "esac; }")
+	if !found || !ends {
+		r.t.Fatalf("the page does not say how the AWS CLI is used: %q", names)
+	}
+	r.before = "table=\n" + strings.Replace(names, " table=$HATCHERY_TABLE", "", 1) + "\naws() {" + calls + "esac; }\n"
+}
+
+// sendsForeign sends a message by hand, as the page says, about another bucket.
+func (r *rehearsal) sendsForeign() {
+	r.t.Helper()
+	r.usesAWS()
+	_, send, _ := strings.Cut(codeBlocks(r.t, "A message by hand")[0], "\n") // not the first: what is in quarantine
+	r.types("bucket=another key=a/b version=v size=1\n" + send)
+}
+
+// receivesUntilDead lets a message die without any reason, as the page says.
+func (r *rehearsal) receivesUntilDead() {
+	r.t.Helper()
+	r.usesAWS()
+	r.types("for n in 1 2 3 4 5 6; do " + commandsIn(r.t, "unknown", "aws")[0] + "; done")
+}
+
+// putsOther puts other bytes under the key of a stored upload, as the page says.
+func (r *rehearsal) putsOther(id string) {
+	r.t.Helper()
+	r.usesAWS()
+	check(r.t, os.WriteFile(filepath.Join(r.folder, "other.gif"), []byte("other bytes"), 0o600))
+	r.types(strings.Replace(commandsIn(r.t, "unfinished", "aws")[0], "/ID", "/"+id, 1))
+}
+
 // usualOrder are the lines of the section on dead letters that end by themselves: ls is the first.
 func usualOrder(t *testing.T) (lines []string) {
 	t.Helper()
@@ -133,13 +191,18 @@ func usualOrder(t *testing.T) (lines []string) {
 
 // rehearse gives what a section says to type to rehearse it.
 func rehearse(t *testing.T, section string) (commands []string) {
+	return commandsIn(t, section, "hatchery")
+}
+
+// commandsIn gives the calls of a program in the line of a section that says how to rehearse it.
+func commandsIn(t *testing.T, section, program string) (commands []string) {
 	t.Helper()
 	page, err := os.ReadFile("../docs/operations.md")
 	check(t, err)
 	_, text, _ := strings.Cut(string(page), "\n### "+section+"\n")
 	_, line, found := strings.Cut(text, "\nRehearse: ")
 	line, _, _ = strings.Cut(line, "\n\n")
-	for _, code := range regexp.MustCompile("`(hatchery [^`]*)`").FindAllStringSubmatch(line, -1) {
+	for _, code := range regexp.MustCompile("`("+program+" [^`]*)`").FindAllStringSubmatch(line, -1) {
 		commands = append(commands, code[1])
 	}
 	if !found || len(commands) == 0 {
@@ -153,8 +216,10 @@ func rehearse(t *testing.T, section string) (commands []string) {
 func TestEachFailureIsRehearsedAndPutRightAsTheRunbookSays(t *testing.T) {
 	cases := []*struct {
 		section, cause string
-		which          int    // of the commands that break
-		ends           string // the upload
+		which          int                      // of the commands that break
+		ends           string                   // the upload
+		does           func(*rehearsal, string) // once its file is uploaded
+		stores         bool                     // the file first
 		*rehearsal
 		id string
 	}{
@@ -162,11 +227,23 @@ func TestEachFailureIsRehearsedAndPutRightAsTheRunbookSays(t *testing.T) {
 		{section: "unreachable", which: 1, ends: "stored"}, {section: "no_time", ends: "stored"},
 		{section: "crashed", ends: "stored"}, {section: "poison", ends: "stored"}, {section: "bytes_lost", ends: "rejected"},
 		{section: "obsolete", cause: "unreachable", ends: "stored"},
+		{section: "foreign", ends: "stored", stores: true, does: func(r *rehearsal, _ string) { r.sendsForeign() }},
+		{section: "unfinished", ends: "stored", stores: true, does: (*rehearsal).putsOther},
+		{section: "unknown", ends: "stored", does: func(r *rehearsal, _ string) { r.receivesUntilDead() }},
 	}
 	for _, c := range cases { // first all of them: each takes a minute
 		c.rehearsal = startRehearsal(t, c.section, "--json")
+		if c.stores {
+			c.id, _ = c.uploads()
+			c.settles(c.id, "stored")
+		}
 		c.types(rehearse(t, c.section)[c.which])
-		c.id, _ = c.uploads()
+		if !c.stores {
+			c.id, _ = c.uploads()
+		}
+		if c.does != nil {
+			c.does(c.rehearsal, c.id)
+		}
 	}
 	for _, c := range cases {
 		t.Run(c.section, func(t *testing.T) {
@@ -186,7 +263,11 @@ func TestEachFailureIsRehearsedAndPutRightAsTheRunbookSays(t *testing.T) {
 				c.settles(c.id, c.ends)
 				c.types("hatchery dlq ls --data .hatchery", 1)
 			} else if strings.Contains(suggested[1], "redrive") {
-				for _, line := range usualOrder(t)[1:5] {
+				lines := usualOrder(t)[1:5]
+				if c.section == "unfinished" { // its verdict stands: none is awaited
+					lines = slices.DeleteFunc(lines, func(line string) bool { return strings.Contains(line, "--probe") })
+				}
+				for _, line := range lines {
 					c.types(strings.Replace(line, "CAUSE", cause, 1))
 				}
 			} else {
@@ -226,6 +307,22 @@ func TestAlarmsAreRehearsedAsTheRunbookSays(t *testing.T) {
 		r.types(commands[1])
 		if _, status := r.uploads(); status != "202" {
 			t.Errorf("when it is mended it is answered %s", status)
+		}
+	})
+	t.Run("QueueIsOld", func(t *testing.T) {
+		r := startRehearsal(t, "QueueIsOld", "--json")
+		commands := rehearse(t, r.name)
+		r.types(commands[0])
+		id, _ := r.uploads()
+		r.watches(commands[1], "1 waiting")
+		r.types(commands[2])
+		r.settles(id, "stored")
+	})
+	t.Run("ReconcilerFails", func(t *testing.T) {
+		r := startRehearsal(t, "ReconcilerFails", "--json")
+		r.dev.end()
+		if r.types(rehearse(t, r.name)[1], 3); r.exits != 3 {
+			t.Errorf("it exits %d", r.exits)
 		}
 	})
 	t.Run("ValidatorFails", func(t *testing.T) {

@@ -309,10 +309,11 @@ func refusesWhatIsNotTheirs(t *testing.T, s *stack) {
 			"tell the bus", "put a note", "put a listing", "put an audit", "read a note", "read files", "list objects",
 			"receive from the dead letters", "delete a dead letter"},
 		"OperatorLooks": {"read files", "put a listing", "read a note", "list objects", "list versions", "read a record",
-			"scan the table", "list by status", "receive from the dead letters"},
+			"scan the table", "list by status", "list an entry", "receive from the dead letters"},
 		"OperatorActs": {"put an audit", "remove a version of files", "send to the queue", "delete a dead letter",
 			"put a record", "tell the bus", "pause the validator"},
-		"OperatorRechecks": {}, // the bucket's policy denies it what it is for
+		"OperatorSeesFiles": {"read a version of files"},
+		"OperatorRechecks":  {}, // the bucket's policy denies it what it is for
 	}
 	all := map[string]aws.Credentials{}
 	for _, role := range s.roles(t) {

@@ -65,7 +65,7 @@ func allowed(statements []policyStatement) []string {
 
 // operators are the policies for people: their logical names, and the outputs that have their ARNs.
 var operators = map[string]string{"OperatorLooks": "OperatorLooksPolicy", "OperatorActs": "OperatorActsPolicy",
-	"OperatorRechecks": "OperatorRechecksPolicy"}
+	"OperatorRechecks": "OperatorRechecksPolicy", "OperatorSeesFiles": "OperatorSeesFilesPolicy"}
 
 // operator gives the statements of a policy for people.
 func (d deployment) operator(policy string) []policyStatement {
@@ -150,7 +150,7 @@ func TestEachPolicyForPeopleAllowsItsWorkAndNothingElse(t *testing.T) {
 			"s3:GetObject " + notes + "*", "s3:PutObject " + notes + "snapshots/*",
 			"s3:GetObject " + files,
 			"dynamodb:GetItem " + table, "dynamodb:BatchGetItem " + table, "dynamodb:Scan " + table,
-			"dynamodb:Query " + table + "/index/by-status",
+			"dynamodb:Query " + table + "/index/by-status", "dynamodb:Query " + table + "/index/by-list",
 			"lambda:GetEventSourceMapping " + mapping,
 		},
 		"OperatorActs": {
@@ -162,7 +162,8 @@ func TestEachPolicyForPeopleAllowsItsWorkAndNothingElse(t *testing.T) {
 			"dynamodb:PutItem " + table,
 			"lambda:UpdateEventSourceMapping " + mapping,
 		},
-		"OperatorRechecks": {"s3:GetObjectVersion " + quarantine},
+		"OperatorRechecks":  {"s3:GetObjectVersion " + quarantine},
+		"OperatorSeesFiles": {"s3:GetObjectVersion " + files},
 	} {
 		slices.Sort(want)
 		if got := allowed(d.operator(policy)); !slices.Equal(got, want) {

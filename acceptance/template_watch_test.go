@@ -216,20 +216,21 @@ func TestEachLogIsItsFunctionsOwnAndEnds(t *testing.T) {
 func TestTheOutputsAreWhatAPersonNeedsNext(t *testing.T) {
 	d := deploy(t)
 	want := map[string]string{
-		"ApiUrl":                 "<HttpApi.ApiEndpoint>",
-		"FirstCall":              "curl <HttpApi.ApiEndpoint>/ping",
-		"FirstUpload":            `curl -H "Authorization: Bearer $TOKEN" -F file=@cat.png "<HttpApi.ApiEndpoint>/files/demo/entries/1/images?image_name=cat.png"`,
-		"Bucket":                 strings.TrimPrefix(bucketArn, "arn:aws:s3:::"),
-		"Table":                  "<RecordsTable>",
-		"QueueUrl":               "prod-uploads", // Ref is its URL
-		"DeadLetterQueueUrl":     "<DeadLetterQueue>",
-		"FirstLook":              "AWS_REGION=eu-central-1 hatchery dlq ls --stack prod",
-		"ValidatorMapping":       "<ValidatorFunctionArrived>",
-		"OperatorLooksPolicy":    "<OperatorLooks>",
-		"OperatorActsPolicy":     "<OperatorActs>",
-		"OperatorRechecksPolicy": "<OperatorRechecks>",
-		"AlarmTopicArn":          "<AlarmTopic>",
-		"DashboardUrl":           "https://eu-central-1.console.aws.amazon.com/cloudwatch/home?region=eu-central-1#dashboards/dashboard/<Dashboard>",
+		"ApiUrl":                  "<HttpApi.ApiEndpoint>",
+		"FirstCall":               "curl <HttpApi.ApiEndpoint>/ping",
+		"FirstUpload":             `curl -H "Authorization: Bearer $TOKEN" -F file=@cat.png "<HttpApi.ApiEndpoint>/files/demo/entries/1/images?image_name=cat.png"`,
+		"Bucket":                  strings.TrimPrefix(bucketArn, "arn:aws:s3:::"),
+		"Table":                   "<RecordsTable>",
+		"QueueUrl":                "prod-uploads", // Ref is its URL
+		"DeadLetterQueueUrl":      "<DeadLetterQueue>",
+		"FirstLook":               "AWS_REGION=eu-central-1 hatchery dlq ls --stack prod",
+		"ValidatorMapping":        "<ValidatorFunctionArrived>",
+		"OperatorLooksPolicy":     "<OperatorLooks>",
+		"OperatorActsPolicy":      "<OperatorActs>",
+		"OperatorRechecksPolicy":  "<OperatorRechecks>",
+		"OperatorSeesFilesPolicy": "<OperatorSeesFiles>",
+		"AlarmTopicArn":           "<AlarmTopic>",
+		"DashboardUrl":            "https://eu-central-1.console.aws.amazon.com/cloudwatch/home?region=eu-central-1#dashboards/dashboard/<Dashboard>",
 	}
 	for name, output := range d.Outputs {
 		if got := d.resolve(output.Value); got != want[name] || output.Description == "" {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -101,9 +100,9 @@ func reviewOf(ctx context.Context, dep *deployment, term terminal) (*review, err
 
 // selectionFlags choose letters of a listing.
 type selectionFlags struct {
-	snapshot, cause, group, journal, code string
-	olderThan                             time.Duration
-	obsolete                              bool
+	snapshot, cause, group, journal, entry, name, code string
+	olderThan                                          time.Duration
+	obsolete                                           bool
 }
 
 func (s *selectionFlags) add(flags *pflag.FlagSet) {
@@ -111,6 +110,8 @@ func (s *selectionFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&s.cause, "cause", "", "only those of this `cause`: "+causes())
 	flags.StringVar(&s.group, "group", "", "only those of the groups that begin with this `text`")
 	flags.StringVar(&s.journal, "journal", "", "only those about uploads of this `journal`")
+	flags.StringVar(&s.entry, "entry", "", "only those about uploads of this `entry`")
+	flags.StringVar(&s.name, "name", "", "only those about uploads whose name has this `text`, whatever its case")
 	flags.StringVar(&s.code, "code", "", "only those about uploads that were rejected with this `code`")
 	flags.DurationVar(&s.olderThan, "older-than", 0,
 		"only those that were sent longer ago than this `duration`, 90m for instance")
@@ -121,7 +122,7 @@ func (s *selectionFlags) add(flags *pflag.FlagSet) {
 func (s selectionFlags) words() string {
 	var b strings.Builder
 	for _, flag := range []struct{ name, value string }{{"snapshot", s.snapshot}, {"group", s.group},
-		{"journal", s.journal}, {"code", s.code}} {
+		{"journal", s.journal}, {"entry", s.entry}, {"name", s.name}, {"code", s.code}} {
 		if flag.value != "" {
 			fmt.Fprintf(&b, " --%s %s", flag.name, shellWord(flag.value))
 		}
@@ -155,22 +156,16 @@ func (s selectionFlags) selection(messages []string) (deadletter.Selection, erro
 	if s.obsolete {
 		s.cause = string(deadletter.Obsolete)
 	}
-	known := s.cause == ""
-	for _, c := range deadletter.Causes() {
-		known = known || s.cause == string(c)
-	}
-	switch {
-	case !known:
-		return deadletter.Selection{}, usage("--cause: found %q; accepted: %s", s.cause, causes())
-	case s.journal != "" && !upload.ValidPathID(s.journal):
-		return deadletter.Selection{}, usage("--journal: found %q; accepted: 1 to 64 of A-Z a-z 0-9 _ -", s.journal)
-	case s.code != "" && !slices.Contains(upload.Codes(), upload.Code(s.code)):
-		return deadletter.Selection{}, usage("--code: found %q; accepted: %v", s.code, upload.Codes())
-	case s.olderThan < 0:
+	if s.olderThan < 0 {
 		return deadletter.Selection{}, usage("--older-than: found %v; accepted: a duration like 90m or 24h", s.olderThan)
 	}
-	return deadletter.Selection{Messages: ids, Cause: deadletter.Cause(s.cause), Group: s.group,
-		Journal: upload.Journal(s.journal), Code: upload.Code(s.code), OlderThan: s.olderThan}, nil
+	chosen := deadletter.Selection{Messages: ids, Cause: deadletter.Cause(s.cause), Group: s.group,
+		Journal: upload.Journal(s.journal), Entry: upload.Entry(s.entry), Name: s.name, Code: upload.Code(s.code),
+		OlderThan: s.olderThan}
+	if err := chosen.Check(); err != nil {
+		return deadletter.Selection{}, usage("--%w", err)
+	}
+	return chosen, nil
 }
 
 // dlqError is what a command about dead letters ends with.

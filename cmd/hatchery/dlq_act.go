@@ -114,7 +114,7 @@ func (f actFlags) checkRedrive(messages []string, rate bool) error {
 
 // emptySelection says whether nothing was named.
 func emptySelection(s deadletter.Selection) bool {
-	return len(s.Messages) == 0 && s.Cause == "" && s.Group == "" && s.Journal == "" && s.Code == "" && s.OlderThan == 0
+	return len(s.Messages) == 0 && s.Cause == "" && s.Group == "" && !s.ByUpload() && s.OlderThan == 0
 }
 
 func dlqRejectCommand(term terminal) *cobra.Command {

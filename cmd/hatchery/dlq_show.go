@@ -101,6 +101,9 @@ func printLetter(out io.Writer, l deadletter.Letter, now time.Time, where deploy
 			status += ": " + string(a.Reason.Code) + ": " + a.Reason.Message
 		}
 		line("upload", "%s/%s/%s/%s, %s", a.Journal, a.Entry, a.Kind, a.UploadID, status)
+		if name := a.Called(); name != "" {
+			line("name", "%s", name)
+		}
 		if a.Bytes != "" {
 			line("bytes", "%s", a.Bytes)
 		}

@@ -144,9 +144,22 @@ func TestAPersonSeesWhatDiedAndWhatToDo(t *testing.T) {
 		!strings.Contains(out, "hatchery dlq redrive --cause unknown --journal j1 --older-than 1ns --data "+g.data) {
 		t.Errorf("of one journal it says\n%s", out)
 	}
+	out, _ = operates(t, exitNo, append(at, "dlq", "ls", "--again", "--entry", "e1", "--name", "CAT")...)
+	if !strings.Contains(out, g.catID) || !strings.Contains(out, "1 of 4 dead letters") ||
+		!strings.Contains(out, "hatchery dlq redrive --cause unknown --entry e1 --name CAT --data "+g.data) {
+		t.Errorf("of one name it says\n%s", out)
+	}
+	for _, wrong := range [][]string{{"--entry", "a/b"}, {"--journal", "*"}, {"--cause", "bad"}, {"--code", "bad"}} {
+		_, complaints := operates(t, exitUsage, append(at, "dlq", "ls", wrong[0], wrong[1])...)
+		if !strings.Contains(complaints, wrong[0]+": found \""+wrong[1]+"\"; accepted: ") {
+			t.Errorf("%v: %s", wrong, complaints)
+		}
+	}
+	operates(t, exitUsage, append(at, "dlq", "redrive", "--all", "--name", "cat")...)
 	for _, id := range []string{g.catID, g.cat.ID, "j1/e1/" + g.cat.ID} {
 		out, _ = operates(t, exitDone, append(at, "dlq", "show", id)...)
-		if !strings.Contains(out, "hatchery dlq redrive "+g.catID+" --data "+g.data) || !strings.Contains(out, "quarantine") {
+		if !strings.Contains(out, "hatchery dlq redrive "+g.catID+" --data "+g.data) || !strings.Contains(out, "quarantine") ||
+			!strings.Contains(out, "cat.png") {
 			t.Errorf("show %s says\n%s", id, out)
 		}
 	}

@@ -168,7 +168,7 @@ func (c *Console) answer(w http.ResponseWriter, r *http.Request, serve page) {
 	if err == nil {
 		return
 	}
-	v := view{Title: "That did not work", Words: err.Error()}
+	v := view{Title: "That did not work", Words: told(err)}
 	status := http.StatusBadGateway
 	told, ours := errors.AsType[*shownError](err)
 	switch {
@@ -177,6 +177,8 @@ func (c *Console) answer(w http.ResponseWriter, r *http.Request, serve page) {
 	case errors.Is(err, deadletter.ErrNoSnapshot):
 		status, v.Title = http.StatusNotFound, "No such listing"
 		v.Words = "There is no such listing: list the dead letters first."
+	case deadletter.Refusal(err) != "":
+		status, v.Title = http.StatusForbidden, "Not allowed"
 	case errors.Is(err, context.DeadlineExceeded):
 		status = http.StatusGatewayTimeout
 		v.Words = fmt.Sprintf("It took more than %v, and was given up: %v", requestTime, err)
@@ -185,6 +187,15 @@ func (c *Console) answer(w http.ResponseWriter, r *http.Request, serve page) {
 		c.Log.WarnContext(r.Context(), "the console could not show a page", "page", r.URL.Path, "error", err)
 	}
 	c.render(w, "message", status, v)
+}
+
+// told says what failed. For who lacks a right, that comes first.
+func told(err error) string {
+	if denied := deadletter.Refusal(err); denied != "" {
+		return denied + " Which policy gives which right is in docs/deploy.md, under \"Who may do what with dead " +
+			"letters\". The whole answer: " + err.Error()
+	}
+	return err.Error()
 }
 
 func (c *Console) nothing(http.ResponseWriter, *http.Request) error {

@@ -113,7 +113,7 @@ func (j *job) view() jobView {
 	}
 	v.More = v.Done - len(v.Results)
 	if v.Interrupted = errors.Is(j.err, context.Canceled); !v.Interrupted && j.err != nil {
-		v.Error = j.err.Error()
+		v.Error = told(j.err)
 	}
 	return v
 }

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"hatchery/shared/deadletter"
@@ -32,8 +32,8 @@ type lettersPage struct {
 	Letters   []deadletter.Letter
 	// First and Last are the numbers of the rows, and Total how many there are, 0 when that is not known.
 	First, Last, Total int
-	// Next is the address of the next page, "" on the last one.
-	Next string
+	// Start, Previous and Next are addresses of other pages, "" where there are none.
+	Start, Previous, Next string
 	// Looked: the page is not full, because so many letters were looked at.
 	Looked int
 	Group  *deadletter.Group // the one that is shown
@@ -47,7 +47,11 @@ func (c *Console) letters(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	from, first, err := positionOf(q.Get("from"))
+	from, err := positionOf(q.Get("from"))
+	if err != nil {
+		return err
+	}
+	before, err := positionOf(q.Get("before"))
 	if err != nil {
 		return err
 	}
@@ -55,12 +59,20 @@ func (c *Console) letters(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := lettersPage{Snapshot: snapshot, Selection: selection, OlderThan: q.Get("older"), First: first,
-		Causes: deadletter.Causes(), Codes: upload.Codes()}
-	if selection.Journal == "" && selection.Code == "" && selection.OlderThan == 0 {
+	p := lettersPage{Snapshot: snapshot, Selection: selection, OlderThan: q.Get("older"), Causes: deadletter.Causes(),
+		Codes: upload.Codes()}
+	if !selection.ByUpload() && selection.OlderThan == 0 {
 		p.count()
 	}
-	if err := c.fill(r.Context(), &p, from); err != nil {
+	if q.Has("before") {
+		if from, err = c.pageBefore(r.Context(), &p, before); err != nil {
+			return err
+		}
+	}
+	if p.First = from.number; from.at.Part > 1 || from.at.Row > 0 {
+		p.Start, p.Previous = c.lettersAt(&p, "", from), c.lettersAt(&p, "before", from)
+	}
+	if err := c.fill(r.Context(), &p, from.at); err != nil {
 		return err
 	}
 	p.Last = p.First + len(p.Letters) - 1
@@ -86,7 +98,7 @@ func (c *Console) fill(ctx context.Context, p *lettersPage, from deadletter.Lett
 	now, looked := c.Review.Now(), 0
 	err := c.Review.LettersFrom(ctx, p.Snapshot, from, func(at deadletter.LetterAt, l deadletter.Letter) error {
 		if len(p.Letters) == rowsOnPage || looked == looksOnPage {
-			p.Next = c.lettersAt(p, at)
+			p.Next = c.lettersAt(p, "from", position{at, p.First + len(p.Letters)})
 			if len(p.Letters) < rowsOnPage {
 				p.Looked = looked
 			}
@@ -103,43 +115,78 @@ func (c *Console) fill(ctx context.Context, p *lettersPage, from deadletter.Lett
 	return err
 }
 
-// lettersAt is the address of the page that begins there.
-func (c *Console) lettersAt(p *lettersPage, at deadletter.LetterAt) string {
-	q := url.Values{"snapshot": {p.Snapshot.ID},
-		"from": {fmt.Sprintf("%d.%d.%d", at.Part, at.Row, p.First+len(p.Letters))}}
+// pageBefore finds where the page begins that ends before a row. It reads the listing backwards, part by part.
+func (c *Console) pageBefore(ctx context.Context, p *lettersPage, end position) (position, error) {
+	now, looked := c.Review.Now(), 0
+	var rows []deadletter.LetterAt
+	listing := p.Snapshot
+	for listing.Parts = min(end.at.Part, listing.Parts); listing.Parts > 0; listing.Parts-- {
+		var here []deadletter.LetterAt
+		begin := deadletter.LetterAt{Part: listing.Parts}
+		err := c.Review.LettersFrom(ctx, listing, begin, func(at deadletter.LetterAt, l deadletter.Letter) error {
+			if at.Part == end.at.Part && at.Row >= end.at.Row {
+				return errFull
+			}
+			if looked++; p.Selection.Takes(l, now) {
+				here = append(here, at)
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errFull) {
+			return position{}, err
+		}
+		if rows = append(here, rows...); len(rows) >= rowsOnPage {
+			return position{rows[len(rows)-rowsOnPage], max(1, end.number-rowsOnPage)}, nil
+		}
+		if looked >= looksOnPage {
+			return position{begin, max(1, end.number-len(rows))}, nil
+		}
+	}
+	return position{number: 1}, nil
+}
+
+// position is where a row of a page is, and its number.
+type position struct {
+	at     deadletter.LetterAt
+	number int
+}
+
+// lettersAt is the address of the page that begins at a row, or ends before it, or of the first with which "".
+func (c *Console) lettersAt(p *lettersPage, which string, row position) string {
+	q := url.Values{"snapshot": {p.Snapshot.ID}}
 	for name, value := range map[string]string{"cause": string(p.Selection.Cause), "group": p.Selection.Group,
-		"journal": string(p.Selection.Journal), "code": string(p.Selection.Code), "older": p.OlderThan} {
+		"journal": string(p.Selection.Journal), "entry": string(p.Selection.Entry), "name": p.Selection.Name,
+		"code": string(p.Selection.Code), "older": p.OlderThan} {
 		if value != "" {
 			q.Set(name, value)
 		}
 	}
+	if which != "" {
+		q.Set(which, fmt.Sprintf("%d.%d.%d", row.at.Part, row.at.Row, row.number))
+	}
 	return c.Base + "/letters?" + q.Encode()
 }
 
-// positionOf reads where a page begins: part, row, and the number of its first row.
-func positionOf(text string) (at deadletter.LetterAt, first int, err error) {
+// positionOf reads part, row, and the number of the row; "" is the beginning.
+func positionOf(text string) (p position, err error) {
 	if text == "" {
-		return at, 1, nil
+		return position{number: 1}, nil
 	}
 	var end string
-	n, _ := fmt.Sscanf(text+" end", "%d.%d.%d %s", &at.Part, &at.Row, &first, &end)
-	if n != 4 || at.Part < 1 || at.Row < 0 || first < 1 {
-		return at, 0, wrong("The address of this page is damaged: begin at the first page of the listing.")
+	n, _ := fmt.Sscanf(text+" end", "%d.%d.%d %s", &p.at.Part, &p.at.Row, &p.number, &end)
+	if n != 4 || p.at.Part < 1 || p.at.Row < 0 || p.number < 1 {
+		return p, wrong("The address of this page is damaged: begin at the first page of the listing.")
 	}
-	return at, first, nil
+	return p, nil
 }
 
 // selectionOf reads which letters are meant.
 func selectionOf(q url.Values) (deadletter.Selection, error) {
 	s := deadletter.Selection{Cause: deadletter.Cause(q.Get("cause")), Group: q.Get("group"),
-		Journal: upload.Journal(q.Get("journal")), Code: upload.Code(q.Get("code"))}
-	switch {
-	case s.Cause != "" && !slices.Contains(deadletter.Causes(), s.Cause):
-		return s, wrong("Cause: found %.100q; accepted: %v.", s.Cause, deadletter.Causes())
-	case s.Code != "" && !slices.Contains(upload.Codes(), s.Code):
-		return s, wrong("Code: found %.100q; accepted: %v.", s.Code, upload.Codes())
-	case s.Journal != "" && !upload.ValidPathID(string(s.Journal)):
-		return s, wrong("Journal: found %.100q; accepted: 1 to 64 of A-Z a-z 0-9 _ -.", s.Journal)
+		Journal: upload.Journal(strings.TrimSpace(q.Get("journal"))), Entry: upload.Entry(strings.TrimSpace(q.Get("entry"))),
+		Name: strings.TrimSpace(q.Get("name")), Code: upload.Code(q.Get("code"))}
+	if err := s.Check(); err != nil {
+		return s, wrongChoice(err)
 	}
 	if hours := q.Get("older"); hours != "" {
 		n, err := strconv.Atoi(hours)
@@ -149,6 +196,11 @@ func selectionOf(q url.Values) (deadletter.Selection, error) {
 		s.OlderThan = time.Duration(n) * time.Hour
 	}
 	return s, nil
+}
+
+func wrongChoice(err error) error {
+	text := err.Error()
+	return wrong("%s%s.", strings.ToUpper(text[:1]), text[1:])
 }
 
 // letterPage is one letter, explained afresh.
@@ -183,7 +235,8 @@ func (c *Console) letter(w http.ResponseWriter, r *http.Request) error {
 type discardedPage struct {
 	Letters []deadletter.DiscardedLetter
 	First   int
-	Next    int // the number of the next page's first row; 0 on the last one
+	// Previous and Next are the numbers of those pages' first rows; 0 where there is none.
+	Previous, Next int
 }
 
 func (c *Console) discarded(w http.ResponseWriter, r *http.Request) error {
@@ -193,6 +246,9 @@ func (c *Console) discarded(w http.ResponseWriter, r *http.Request) error {
 		if p.First, err = strconv.Atoi(text); err != nil || p.First < 1 {
 			return wrong("The address of this page is damaged: begin at the first page.")
 		}
+	}
+	if p.First > 1 {
+		p.Previous = max(1, p.First-rowsOnPage)
 	}
 	row := 0
 	err := c.Review.Discarded(r.Context(), func(l deadletter.DiscardedLetter) error {

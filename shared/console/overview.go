@@ -56,7 +56,7 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request) error {
 	case errors.Is(err, deadletter.ErrNoSnapshot):
 		p.NoListing = true
 	case err != nil:
-		p.ListingError = err.Error()
+		p.ListingError = told(err)
 	}
 	p.Newest, p.Groups = newest, newest.Groups
 	for _, g := range newest.Groups {
@@ -82,7 +82,7 @@ func (c *Console) countUploads(ctx context.Context) (counts []statusCount, why s
 	for _, status := range upload.Statuses() {
 		page, err := c.Review.Records.Scan(ctx, upload.ScanQuery{Status: status, Limit: upload.MaxPage})
 		if err != nil {
-			return counts, err.Error()
+			return counts, told(err)
 		}
 		counts = append(counts, statusCount{status, len(page.Records), page.Next != ""})
 	}
@@ -94,7 +94,7 @@ func inspect(ctx context.Context, q queue.Inspector) (queue.State, string) {
 	defer cancel()
 	state, err := q.Inspect(ctx)
 	if err != nil {
-		return state, err.Error()
+		return state, told(err)
 	}
 	return state, ""
 }
@@ -109,7 +109,7 @@ func (c *Console) lastRun(ctx context.Context) (at, why string) {
 	last, err := c.LastRun(ctx)
 	switch {
 	case err != nil:
-		return "", err.Error()
+		return "", told(err)
 	case last.IsZero():
 		return "", "It is not known when its schedule ran it last."
 	}

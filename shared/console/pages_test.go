@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -98,6 +99,7 @@ func TestNothingIsDoneThatItsPageDidNotSay(t *testing.T) {
 		"no such cause":   {url.Values{"action": {"redrive"}, "cause": {"bad"}}, "Cause: found"},
 		"no such code":    {url.Values{"action": {"redrive"}, "code": {"bad"}}, "Code: found"},
 		"no such rate":    {url.Values{"action": {"redrive"}, "rate": {"0"}}, "accepted: 1 to 500"},
+		"no such entry":   {url.Values{"action": {"redrive"}, "entry": {"a b"}}, "Entry: found"},
 		"no such journal": {url.Values{"action": {"redrive"}, "journal": {"../x"}}, "Journal: found"},
 		"no such hours":   {url.Values{"action": {"redrive"}, "older": {"-1"}}, "whole number of hours"},
 		"no upload":       {url.Values{"action": {"recheck"}, "upload": {"x"}}, "names no upload"},
@@ -190,13 +192,16 @@ func TestWhatOthersChoseIsShownInert(t *testing.T) {
 		Reason: &upload.Reason{Code: hostile, Message: hostile}, Declared: upload.Declared{Type: hostile},
 		LastFailure: &upload.Failure{Message: hostile}, Failures: 1, ServedVersion: hostile, JudgedVersion: hostile, SettledAt: f.clock.Now()}
 	f.records.Overwrite(r)
+	created.Key = string(upload.DefaultLayout.QuarantineKey(r.Ref()))
+	f.bury("m-named", created)
 	f.lists()
+	contains(t, f.get("/letters?name="+url.QueryEscape(hostile[3:11])), "m-named")
 	f.does(url.Values{"action": {"discard"}, "cause": {"foreign"}}, hostile)
-	for _, path := range []string{"/", "/letters", "/letter?id=m-hostile", "/upload?name=j/e/images/" + string(r.ID),
+	for _, path := range []string{"/", "/letters", "/letter?id=m-hostile", "/letter?id=m-named", "/upload?name=j/e/images/" + string(r.ID),
 		"/search?journal=j&entry=e", "/search?name=" + url.QueryEscape("script"), "/discarded", "/actions", "/progress", "/listings",
-		"/letters?group=" + url.QueryEscape(hostile), "/search?name=" + url.QueryEscape(hostile)} {
+		"/letters?group=" + url.QueryEscape(hostile), "/letters?name=" + url.QueryEscape(hostile), "/letters?before=9.9.9", "/search?name=" + url.QueryEscape(hostile)} {
 		// What the operator typed stays in its field as it is.
-		page := regexp.MustCompile(`(?s)<input id="(?:group|name)".*?maxlength`).ReplaceAllString(f.get(path), "")
+		page := regexp.MustCompile(`(?s)<input (?:id|type="hidden" name)="(?:group|name)".*?(?:maxlength|">)`).ReplaceAllString(f.get(path), "")
 		lacks(t, page, "<script", "\u202e", "\x1b", "\u200b")
 		if strings.HasPrefix(path, "/upload") || strings.HasPrefix(path, "/letter?") {
 			contains(t, page, `<span class="mark">U+202E</span>&lt;script&gt;`)
@@ -210,7 +215,7 @@ func TestWhatOthersChoseIsShownInert(t *testing.T) {
 		"/action?id=" + url.QueryEscape(hostile), "/search?journal=" + url.QueryEscape(hostile), "/letters?from=" + url.QueryEscape(hostile),
 		"/search?code=" + url.QueryEscape(hostile), "/search?from=" + url.QueryEscape(hostile), "/search?name=a&cursor=" + url.QueryEscape(hostile),
 		"/discarded?from=" + url.QueryEscape(hostile), "/discarded?from=0", "/letters?from=0.0.1", "/letters?from=1.-1.1",
-		"/letters?from=1.0.1x", "/" + url.PathEscape(hostile)} {
+		"/letters?from=1.0.1x", "/letters?before=0.0.1", "/letters?entry=" + url.QueryEscape(hostile), "/" + url.PathEscape(hostile)} {
 		w := f.serve(f.request(http.MethodGet, path, nil))
 		if w.Code != http.StatusBadRequest && w.Code != http.StatusNotFound {
 			t.Errorf("%s: %d\n%s", path, w.Code, w.Body)
@@ -230,6 +235,14 @@ func TestAStoredPictureIsShownByAShortLink(t *testing.T) {
 	contains(t, w.Body.String(), `src="https://bucket.test/files/j/entries/e/images/`+string(stored.ID), "X-Amz-Expires=60",
 		"stored as image/png")
 	contains(t, w.Header().Get("Content-Security-Policy"), "img-src 'self' https://bucket.test;")
+	for why, answer := range map[string]error{"OperatorSeesFiles": errTrouble, "FilesAreMissing": upload.ErrGone,
+		"no route to host": errors.New("no route to host")} {
+		f.Downloads = unreadable{f.objects, answer}
+		page := f.get("/upload?name=" + deadletter.NameOf(stored))
+		contains(t, page, "The picture is not shown: ", why, "stored as image/png")
+		lacks(t, page, "<img", "Not all of it could be read")
+	}
+	f.Downloads = f.objects
 	given := upload.Record{ID: "019a0000-0000-7000-8000-00000000abcd", Journal: "j", Entry: "e", Kind: "images", Name: "x", Extension: "png",
 		Status: upload.Deleted, ContentType: "image/png", ServedVersion: "v1", CreatedAt: f.clock.Now()}
 	f.records.Overwrite(given)
@@ -243,6 +256,16 @@ func TestAStoredPictureIsShownByAShortLink(t *testing.T) {
 			t.Errorf("%s is loaded from %s", link, origin)
 		}
 	}
+}
+
+// unreadable are objects that can be listed, and not read.
+type unreadable struct {
+	upload.Downloads
+	why error
+}
+
+func (o unreadable) ReadRange(context.Context, upload.Key, upload.Version, int64, int64) (io.ReadCloser, error) {
+	return nil, o.why
 }
 
 // manyLetters hands out each of many messages once.
@@ -291,8 +314,7 @@ func TestTenThousandLettersAreReadPageByPage(t *testing.T) {
 		t.Errorf("%d letters on %d pages", len(seen), pages)
 	}
 	contains(t, f.send("/plan", url.Values{"action": {"discard"}, "cause": {"poison"}}, http.StatusOK), "Discard 10,000 dead letters?")
-	page := f.get("/letters?journal=other")
-	contains(t, page, "No letter is as chosen here")
+	contains(t, f.get("/letters?journal=other"), "No letter is as chosen here")
 }
 
 func TestUploadsAreFoundByWhatIsKnown(t *testing.T) {
@@ -306,7 +328,7 @@ func TestUploadsAreFoundByWhatIsKnown(t *testing.T) {
 	for query, want := range map[string][2]bool{ // cat, dog
 		"journal=j": {true, true}, "journal=j&entry=e": {true, true}, "journal=j&entry=x": {false, false}, "name=cat": {true, false},
 		"name=DOG": {false, true}, "code=type_mismatch": {true, false}, "code=too_large": {false, false}, "from=2126-01-03": {false, true},
-		"to=2126-01-02": {true, false}, "from=2126-01-02&to=2126-01-04": {true, true}, "code=type_mismatch&to=2126-01-01": {false, false},
+		"entry=e": {true, true}, "entry=x": {false, false}, "to=2126-01-02": {true, false}, "from=2126-01-02&to=2126-01-04": {true, true}, "code=type_mismatch&to=2126-01-01": {false, false},
 	} {
 		page := f.get("/search?" + query)
 		if got := [2]bool{strings.Contains(page, string(cat.ID)), strings.Contains(page, string(dog.ID))}; got != want {
@@ -378,9 +400,10 @@ func TestWhatCannotBeReadIsSaidAndTheRestIsShown(t *testing.T) {
 		"AccessDenied", "poison")
 	lacks(t, page, "<b>AccessDenied")
 	w := f.serve(f.request(http.MethodGet, "/search?name=x", nil))
-	if w.Code != http.StatusBadGateway {
-		t.Errorf("a search without records is answered %d", w.Code)
+	if w.Code != http.StatusForbidden {
+		t.Errorf("a search without the right to is answered %d", w.Code)
 	}
+	contains(t, w.Body.String(), "Not allowed", "You may not do that", "docs/deploy.md")
 	f.LastRun = func(context.Context) (time.Time, error) { return f.clock.Now().Add(-time.Hour), nil }
 	contains(t, f.get("/"), "Its schedule ran it last at 2126-01-02T02:04:05Z, 1h 0m ago")
 	f.LastRun, f.CountAlways = nil, false
@@ -394,4 +417,73 @@ func TestTheNewestGroupOfAListingIsExplained(t *testing.T) {
 	group := regexp.MustCompile(`group=([^"]+)"`).FindStringSubmatch(f.get("/"))
 	page := f.get("/letters?group=" + group[1])
 	contains(t, page, "<h2><bdi>poison</bdi>", "Suggested: <strong><bdi>discard", "1 letter;", "Letters 1 to 1 of 1.")
+}
+
+func TestLettersAreChosenByWhatIsKnownOfTheirUploads(t *testing.T) {
+	f := newFixture(t)
+	_, cat := f.accept("My Cat.PNG", picture(t))
+	f.bury("m-cat", cat)
+	f.clock.Pass(3 * time.Hour)
+	_, dog := f.accept("dog.png", []byte("no picture"))
+	f.judge(dog)
+	f.bury("m-dog", dog)
+	f.buryText("m-poison", "poison")
+	f.lists()
+	contains(t, f.get("/letters"), "My Cat.PNG")
+	contains(t, f.get("/letter?id=m-cat"), "<dt>Name</dt>", "My Cat.PNG")
+	for query, want := range map[string]string{"": "cat dog poison", "journal=j": "cat dog", "journal=x": "", "entry=e": "cat dog",
+		"entry=x": "", "name=my+c": "cat", "name=cat.png": "cat", "name=.PNG": "cat dog", "name=cow": "", "code=type_mismatch": "dog",
+		"older=2": "cat", "entry=e&name=cat&older=2": "cat", "entry=e&name=dog&older=2": "", "cause=poison": "poison",
+		"cause=poison&name=cat": ""} {
+		page := f.get("/letters?" + query)
+		var shown []string
+		for _, name := range []string{"cat", "dog", "poison"} {
+			if strings.Contains(page, `value="m-`+name+`"`) {
+				shown = append(shown, name)
+			}
+		}
+		if got := strings.Join(shown, " "); got != want {
+			t.Errorf("%s shows %q, want %q", query, got, want)
+		}
+	}
+	form := url.Values{"action": {"redrive"}, "name": {"cat"}, "entry": {"e"}}
+	plan, _ := f.does(form, "") // the plan carries the choice on
+	contains(t, plan, "Redrive 1 dead letter?", `name="name" value="cat"`, `name="entry" value="e"`)
+	if sent := f.source.Messages(); len(sent) != 1 || !strings.Contains(sent[0].Body, cat.Key) {
+		t.Errorf("sent was %+v", sent)
+	}
+}
+
+func TestAPageBeforeIsFoundAmongThoseThatAreChosen(t *testing.T) {
+	f := newFixture(t)
+	f.Review.DeadLetters = &manyLetters{n: 3_000}
+	f.lists()
+	query := "/letters?group=" + url.QueryEscape("poison") + "&older=1"
+	rows := func(page string) string {
+		return fmt.Sprint(regexp.MustCompile(`value="m-\d+"`).FindAllString(page, -1))
+	}
+	follow := func(page, rel string) string {
+		link := regexp.MustCompile(`<a href="([^"]+)" rel="` + rel + `">`).FindStringSubmatch(page)
+		if link == nil {
+			t.Fatalf("no %s\n%s", rel, page)
+		}
+		return f.get(unescape(link[1]))
+	}
+	pages := []string{f.get(query)}
+	for len(pages) < 30 {
+		pages = append(pages, follow(pages[len(pages)-1], "next"))
+	}
+	page := pages[29]
+	for n := 28; n >= 0; n-- { // over the ends of the listing's parts
+		page = follow(page, "prev")
+		contains(t, page, fmt.Sprintf("Letters %s to %s.", grouped(100*n+1), grouped(100*n+100)))
+		if rows(page) != rows(pages[n]) {
+			t.Fatalf("page %d has %s, and from behind %s", n, rows(pages[n]), rows(page))
+		}
+	}
+	lacks(t, page, "Previous page", "First page")
+	if behind := f.get(query + "&before=2147483647.5.3001"); rows(behind) != rows(pages[29]) {
+		t.Errorf("before what is behind the end is %s", rows(behind))
+	}
+	contains(t, f.get(query+"&before=1.50.51"), "Letters 1 to 100.")
 }

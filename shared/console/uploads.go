@@ -1,7 +1,6 @@
 package console
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +22,7 @@ type uploadPage struct {
 	deadletter.Story
 	Name    string // journal/entry/kind/id
 	Picture string // a link; "" when there is none to show
+	NoImage string // why a stored picture is not shown
 	Failed  string
 	Newest  string // the listing that has its letters
 }
@@ -42,11 +42,11 @@ func (c *Console) upload(w http.ResponseWriter, r *http.Request) error {
 	}
 	p := uploadPage{Name: deadletter.NameOf(record.Ref())}
 	if p.Story, err = c.Review.Story(r.Context(), record); err != nil {
-		p.Failed = err.Error()
+		p.Failed = told(err)
 	}
 	v := view{Title: "One upload"}
 	if p.Picture, v.Images, err = c.picture(r.Context(), record); err != nil {
-		p.Failed = cmp.Or(p.Failed, err.Error())
+		p.NoImage = noImage(err)
 	}
 	v.Is = p
 	c.render(w, "upload", http.StatusOK, v)
@@ -59,7 +59,16 @@ func (c *Console) picture(ctx context.Context, r upload.Record) (link, origin st
 	if r.Status != upload.Stored || !upload.Inline(r.ContentType) || r.Legacy() {
 		return "", "", nil
 	}
-	link, err := c.Downloads.Link(ctx, upload.Link{Key: c.Review.Layout.FilesKey(r.Ref()), Version: r.ServedVersion,
+	// A link is signed without asking whether it may be used, and a browser says nothing of a refusal.
+	key := c.Review.Layout.FilesKey(r.Ref())
+	first, err := c.Downloads.ReadRange(ctx, key, r.ServedVersion, 0, 1)
+	if err == nil {
+		err = first.Close()
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("read the picture: %w", err)
+	}
+	link, err = c.Downloads.Link(ctx, upload.Link{Key: key, Version: r.ServedVersion,
 		ContentType: r.ContentType, Disposition: upload.Disposition(r.ContentType, r.FullName()), Lifetime: pictureLife})
 	if err != nil {
 		return "", "", fmt.Errorf("sign a link to the picture: %w", err)
@@ -68,6 +77,19 @@ func (c *Console) picture(ctx context.Context, r upload.Record) (link, origin st
 		return "", "", errors.New("the link to the picture leads to no web server")
 	}
 	return link, origin, nil
+}
+
+// noImage says why a stored picture is not shown.
+func noImage(err error) string {
+	switch {
+	case errors.Is(err, upload.ErrGone):
+		return "The picture is not shown: the bucket does not have the version that the record names. See FilesAreMissing " +
+			"in docs/operations.md."
+	case deadletter.Refusal(err) != "":
+		return "The picture is not shown: that needs the right to s3:GetObjectVersion on stored files. Of the stack's " +
+			"policies OperatorSeesFiles alone gives it: attach it to your role, and load this page again."
+	}
+	return "The picture is not shown: " + err.Error()
 }
 
 // originOf is what a policy calls the server of a URL; "" when it is no web server's.
@@ -92,7 +114,7 @@ const (
 // searchPage is a search and what it found.
 type searchPage struct {
 	ID, Journal, Entry, Name, Code, From, To string
-	Asked                                    bool
+	Asked, Later                             bool // Later: of pages, not the first
 	Found                                    []upload.Record
 	Looked                                   int
 	// Next is the address where the search goes on; "" when it came to its end.
@@ -116,6 +138,7 @@ func (c *Console) search(w http.ResponseWriter, r *http.Request) error {
 		if err := p.check(); err != nil {
 			return err
 		}
+		p.Later = q.Has("cursor")
 		if err := c.look(r.Context(), &p, upload.Cursor(q.Get("cursor"))); err != nil {
 			return err
 		}
@@ -147,13 +170,9 @@ func (c *Console) searchID(w http.ResponseWriter, r *http.Request, id string) er
 }
 
 func (p *searchPage) check() (err error) {
-	for what, id := range map[string]string{"Journal": p.Journal, "Entry": p.Entry} {
-		if id != "" && !upload.ValidPathID(id) {
-			return wrong("%s: found %.100q; accepted: 1 to 64 of A-Z a-z 0-9 _ -.", what, id)
-		}
-	}
-	if p.Code != "" && !slices.Contains(p.Codes, upload.Code(p.Code)) {
-		return wrong("Code: found %.100q; accepted: %v.", p.Code, p.Codes)
+	s := deadletter.Selection{Journal: upload.Journal(p.Journal), Entry: upload.Entry(p.Entry), Code: upload.Code(p.Code)}
+	if err := s.Check(); err != nil {
+		return wrongChoice(err)
 	}
 	for _, day := range []struct {
 		what, text string
@@ -173,10 +192,8 @@ func (p *searchPage) check() (err error) {
 
 // takes says whether a record is as the search asks.
 func (p *searchPage) takes(r upload.Record) bool {
-	name := strings.ToLower(p.Name)
 	return (p.Journal == "" || string(r.Journal) == p.Journal) && (p.Entry == "" || string(r.Entry) == p.Entry) &&
-		(name == "" || strings.Contains(strings.ToLower(r.FullName()), name) ||
-			strings.Contains(strings.ToLower(r.Filename), name)) &&
+		(p.Name == "" || upload.HasName(r.Names(), p.Name)) &&
 		(p.Code == "" || r.Reason != nil && string(r.Reason.Code) == p.Code) &&
 		(p.from.IsZero() || !r.CreatedAt.Before(p.from)) && (p.to.IsZero() || r.CreatedAt.Before(p.to))
 }

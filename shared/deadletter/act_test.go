@@ -79,6 +79,11 @@ func TestEachActionTakesTheLettersThatItMay(t *testing.T) {
 			map[string]int{"not in this listing": 2}},
 		{"another journal has none", deadletter.Redrive, deadletter.Selection{Journal: "j2"}, "", nil},
 		{"a journal has its own", deadletter.Redrive, deadletter.Selection{Journal: "j1", Cause: deadletter.Unreachable}, "1 2", nil},
+		{"another entry has none", deadletter.Redrive, deadletter.Selection{Entry: "e2"}, "", nil},
+		{"an entry has its own", deadletter.Redrive, deadletter.Selection{Entry: "e1", Cause: deadletter.Unreachable}, "1 2", nil},
+		{"a name that no upload has chooses none", deadletter.Redrive, deadletter.Selection{Name: "dog"}, "", nil},
+		{"a part of a name chooses, whatever its case", deadletter.Redrive,
+			deadletter.Selection{Name: "PICT", Cause: deadletter.Unreachable}, "1 2", nil},
 		{"young ones are left out", deadletter.Redrive,
 			deadletter.Selection{OlderThan: 999 * time.Minute, Cause: deadletter.Unreachable}, "1", nil},
 		{"a reason that no upload has chooses none", deadletter.Redrive, deadletter.Selection{Code: upload.Corrupt}, "", nil},
@@ -175,6 +180,24 @@ func TestADiscardSavesTheLetterWholeAndThenDeletesIt(t *testing.T) {
 		all[0].Diagnosis.Cause != deadletter.Poison || all[0].DiscardedBy != "alice" || all[0].Reason != actOptions.Reason ||
 		all[0].Run != a.ID || all[0].DiscardedAt.IsZero() {
 		t.Errorf("discarded: %+v", all)
+	}
+}
+
+func TestADiscardKeepsNoNameOfAFile(t *testing.T) {
+	w := newActing()
+	w.obsolete(t, 1)
+	w.list(t)
+	if p := w.plan(t, deadletter.Discard, deadletter.Selection{Name: "picture.png"}); len(p.Chosen) != 1 {
+		t.Fatalf("chosen by its name are %v", p.Chosen)
+	}
+	w.act(t, deadletter.Discard, deadletter.Selection{})
+	if err := w.review("bob", nil).Discarded(t.Context(), func(l deadletter.DiscardedLetter) error {
+		if len(l.Arrivals) != 1 || l.Arrivals[0].UploadID == "" || l.Arrivals[0].Names != nil {
+			t.Errorf("kept for long is %+v", l.Arrivals)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 

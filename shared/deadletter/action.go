@@ -1,6 +1,8 @@
 package deadletter
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"hatchery/shared/upload"
@@ -13,9 +15,32 @@ type Selection struct {
 	Cause    Cause          `json:"cause,omitempty"`
 	Group    string         `json:"group,omitempty"` // begins so, with its cause or without
 	Journal  upload.Journal `json:"journal,omitempty"`
+	Entry    upload.Entry   `json:"entry,omitempty"`
+	Name     string         `json:"name,omitempty"` // a name of the file has it, whatever the case
 	Code     upload.Code    `json:"code,omitempty"` // the reason of a rejected upload
 	// OlderThan is the least age since SentAt.
 	OlderThan time.Duration `json:"older_than,omitempty"`
+}
+
+// Check says what no letter can be, and what is accepted.
+func (s Selection) Check() error {
+	const ids = "1 to 64 of A-Z a-z 0-9 _ -"
+	switch {
+	case s.Cause != "" && !slices.Contains(Causes(), s.Cause):
+		return fmt.Errorf("cause: found %.100q; accepted: %v", s.Cause, Causes())
+	case s.Journal != "" && !upload.ValidPathID(string(s.Journal)):
+		return fmt.Errorf("journal: found %.100q; accepted: %s", s.Journal, ids)
+	case s.Entry != "" && !upload.ValidPathID(string(s.Entry)):
+		return fmt.Errorf("entry: found %.100q; accepted: %s", s.Entry, ids)
+	case s.Code != "" && !slices.Contains(upload.Codes(), s.Code):
+		return fmt.Errorf("code: found %.100q; accepted: %v", s.Code, upload.Codes())
+	}
+	return nil
+}
+
+// ByUpload says whether it asks for something that a group does not say.
+func (s Selection) ByUpload() bool {
+	return s.Journal != "" || s.Entry != "" || s.Name != "" || s.Code != ""
 }
 
 // Plan is what an action would do, by a snapshot alone.

@@ -134,21 +134,45 @@ func deniedSentence(text string) string {
 	if code := credentialsText.FindString(text); code != "" {
 		return fmt.Sprintf("The validator's own credentials were refused (%s). Mend its role, then redrive.", code)
 	}
+	what := deniedRight(text)
+	if deny := explicitDeny.FindStringSubmatch(text); deny != nil {
+		return fmt.Sprintf("Access was denied: %s, by an explicit deny in a %s. Take the validator's role out of that "+
+			"deny, then redrive.", what, strings.TrimSpace(deny[1]))
+	}
+	return fmt.Sprintf("Access was denied: %s. Give the validator's role that right, then redrive.", what)
+}
+
+// Refusal says to whoever acts what an error refused them; "" when it refused nothing.
+func Refusal(err error) string {
+	text := err.Error()
+	switch {
+	case !deniedText.MatchString(withoutIDs(text)):
+		return ""
+	case !strings.Contains(text, "operation error") && strings.Contains(text, "Bugout"):
+		return "Bugout denies you access."
+	case credentialsText.MatchString(text):
+		return fmt.Sprintf("Your credentials were refused (%s): log in again, and start again.",
+			credentialsText.FindString(text))
+	}
+	sentence := "You may not do that: it needs the right to " + deniedRight(text)
+	if deny := explicitDeny.FindStringSubmatch(text); deny != nil {
+		return sentence + ", and an explicit deny in a " + strings.TrimSpace(deny[1]) + " refuses it."
+	}
+	return sentence + "."
+}
+
+// deniedRight names the right that was lacking, and on what.
+func deniedRight(text string) string {
 	action, resource := "", ""
 	if m := namedAction.FindStringSubmatch(text); m != nil {
 		action, resource = m[1], shortARN(m[2])
 	} else {
 		action, resource = actionOf(text)
 	}
-	what := action
 	if resource != "" {
-		what += " on " + resource
+		return action + " on " + resource
 	}
-	if deny := explicitDeny.FindStringSubmatch(text); deny != nil {
-		return fmt.Sprintf("Access was denied: %s, by an explicit deny in a %s. Take the validator's role out of that "+
-			"deny, then redrive.", what, strings.TrimSpace(deny[1]))
-	}
-	return fmt.Sprintf("Access was denied: %s. Give the validator's role that right, then redrive.", what)
+	return action
 }
 
 // actionOf names the right that an operation of the SDK needs, where the service does not.

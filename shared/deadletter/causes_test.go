@@ -2,6 +2,7 @@ package deadletter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -489,5 +490,26 @@ func TestDifferentOperationsAreDifferentGroups(t *testing.T) {
 			t.Errorf("%s and %s are both %q", call, seen[group], group)
 		}
 		seen[group] = call
+	}
+}
+
+func TestWhoeverActsIsToldWhatTheyMayNot(t *testing.T) {
+	for text, want := range map[string]string{
+		`get the listing "x": operation error S3: GetObject, https response error StatusCode: 403, api error AccessDenied: ` + role +
+			`s3:GetObject on resource: "arn:aws:s3:::uploads/dead-letters/snapshots/x" because no identity-based policy allows it`: "" +
+			"You may not do that: it needs the right to s3:GetObject on arn:aws:s3:::uploads/dead-letters/….",
+		`operation error SQS: SendMessage, https response error StatusCode: 403, api error AccessDenied: ` + role +
+			`sqs:SendMessage on resource: "arn:aws:sqs:eu-central-1:1:uploads" with an explicit deny in a service control policy`: "" +
+			"You may not do that: it needs the right to sqs:SendMessage on arn:aws:sqs:eu-central-1:1:uploads, and an explicit deny " +
+			"in a service control policy refuses it.",
+		`operation error S3: PutObject, https response error StatusCode: 400, api error ExpiredToken: The provided token has expired.`: "" +
+			"Your credentials were refused (ExpiredToken): log in again, and start again.",
+		"get record j: refused by Bugout (401)": "Bugout denies you access.",
+		"get record j: connection refused":      "",
+		"no record is called AccessDeny":        "",
+	} {
+		if got := Refusal(errors.New(text)); got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package deadletter
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,6 +33,10 @@ func (x *run) save(ctx context.Context, l Letter) error {
 	var saved DiscardedLetter
 	if err := x.getNote(ctx, key, &saved); !errors.Is(err, upload.ErrGone) {
 		return err
+	}
+	l.Arrivals = slices.Clone(l.Arrivals)
+	for i := range l.Arrivals {
+		l.Arrivals[i].Names = nil // what a person called a file is not kept longer than its record and the listing
 	}
 	return x.putNote(ctx, key, DiscardedLetter{Letter: l, DiscardedBy: x.Operator, DiscardedAt: x.Now().UTC(),
 		Reason: x.options.Reason, Run: x.audit.ID})

@@ -84,12 +84,13 @@ func (r *Review) stand(ctx context.Context, s *standing, ref upload.Ref) (found 
 	record, err := r.Records.Get(ctx, ref)
 	switch {
 	case errors.Is(err, upload.ErrNotFound):
-		s.record, s.Status = upload.Record{}, ""
+		s.record, s.Status, s.Names = upload.Record{}, "", nil
 		return false, nil
 	case err != nil:
 		return false, fmt.Errorf("get record %s: %w", ref, err)
 	}
 	s.record = record
+	s.Names = record.Names()
 	s.Status, s.Reason, s.CreatedAt, s.SettledAt = record.Status, record.Reason, record.CreatedAt, record.SettledAt
 	s.Failures, s.LastError = record.Failures, ""
 	if record.LastFailure != nil {

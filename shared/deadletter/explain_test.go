@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func TestALetterSaysHowItsUploadStands(t *testing.T) {
 	a := letter.Arrivals[0]
 	if a.Bucket != bucket || string(a.Key) != created.Key || a.Size != created.Size || a.UploadID != ref.ID || a.Journal != "j" ||
 		a.Entry != "e" || a.Kind != "images" || a.Status != upload.Pending || a.CreatedAt.IsZero() || a.Failures != 1 ||
-		a.LastError != denied || !a.FailedAt.Equal(f.clock.Now()) || a.Bytes != BytesInQuarantine {
+		a.LastError != denied || !slices.Equal(a.Names, []string{"cat.png"}) || !a.FailedAt.Equal(f.clock.Now()) || a.Bytes != BytesInQuarantine {
 		t.Errorf("the arrival is %+v", a)
 	}
 }

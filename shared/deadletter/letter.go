@@ -50,6 +50,8 @@ type Arrival struct {
 	Entry    upload.Entry    `json:"entry_id,omitempty"`
 	Kind     policy.KindName `json:"kind,omitempty"`
 
+	// Names are those of the file, by its record; the last is what the person called it.
+	Names []string `json:"names,omitempty"`
 	// Status is "" when there is no record (any more).
 	Status    upload.Status  `json:"status,omitempty"`
 	Reason    *upload.Reason `json:"reason,omitempty"`
@@ -61,6 +63,14 @@ type Arrival struct {
 	FailedAt  time.Time `json:"failed_at,omitzero"`
 	// Bytes says where the version that the message is about is.
 	Bytes Bytes `json:"bytes,omitempty"`
+}
+
+// Called is what the person called the file; "" when that is not known.
+func (a Arrival) Called() string {
+	if len(a.Names) == 0 {
+		return ""
+	}
+	return a.Names[len(a.Names)-1]
 }
 
 // Bytes is where the bytes of an arrival are.

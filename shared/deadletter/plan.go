@@ -105,8 +105,9 @@ func (s Selection) Takes(l Letter, now time.Time) bool {
 	if !strings.HasPrefix(group, s.Group) && !strings.HasPrefix(bare, s.Group) {
 		return false
 	}
-	return s.Journal == "" && s.Code == "" || slices.ContainsFunc(l.Arrivals, func(a Arrival) bool {
-		return (s.Journal == "" || a.Journal == s.Journal) && (s.Code == "" || a.Reason != nil && a.Reason.Code == s.Code)
+	return !s.ByUpload() || slices.ContainsFunc(l.Arrivals, func(a Arrival) bool {
+		return (s.Journal == "" || a.Journal == s.Journal) && (s.Entry == "" || a.Entry == s.Entry) &&
+			(s.Name == "" || upload.HasName(a.Names, s.Name)) && (s.Code == "" || a.Reason != nil && a.Reason.Code == s.Code)
 	})
 }
 

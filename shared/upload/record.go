@@ -124,6 +124,20 @@ func (r Record) DisplayName() string {
 	return r.Filename[:dot+1] + r.Extension
 }
 
+// Names are all that a person may know the file by. The last is what it was called.
+func (r Record) Names() []string {
+	if r.Filename == "" {
+		return []string{r.FullName()}
+	}
+	return []string{r.FullName(), r.Filename}
+}
+
+// HasName says whether one of some names has a text in it, whatever their case.
+func HasName(names []string, text string) bool {
+	text = strings.ToLower(text)
+	return slices.ContainsFunc(names, func(name string) bool { return strings.Contains(strings.ToLower(name), text) })
+}
+
 // createdAtForm is the form that the replaced service gave created_at; its
 // clients parse it.
 const createdAtForm = "2006-01-02 15:04:05.000000"
