@@ -128,10 +128,10 @@ func standIns(t testing.TB) []string {
 	return env
 }
 
-// noise is a PNG of about a million bytes, which no compression makes smaller.
-func noise(t testing.TB) []byte {
+// noise is a PNG of about a byte for each of its pixels, which no compression makes smaller.
+func noise(t testing.TB, width, height int) []byte {
 	t.Helper()
-	gray := image.NewGray(image.Rect(0, 0, 1000, 1000))
+	gray := image.NewGray(image.Rect(0, 0, width, height))
 	random := rand.NewChaCha8([32]byte{1})
 	_, _ = random.Read(gray.Pix) // it never fails
 	var b bytes.Buffer
@@ -151,11 +151,11 @@ func sampleEvent(t testing.TB, name string) []byte {
 	return event
 }
 
-// posted is the sample POST with other bytes.
-func posted(t testing.TB, body []byte) []byte {
+// posted is a sample POST with other bytes.
+func posted(t testing.TB, sample string, body []byte) []byte {
 	t.Helper()
 	var e map[string]any
-	if err := json.Unmarshal(sampleEvent(t, "api-http-post-raw.json"), &e); err != nil {
+	if err := json.Unmarshal(sampleEvent(t, sample), &e); err != nil {
 		t.Fatal(err)
 	}
 	e["body"], e["isBase64Encoded"] = base64.StdEncoding.EncodeToString(body), true
@@ -167,18 +167,20 @@ func posted(t testing.TB, body []byte) []byte {
 	return event
 }
 
-// arrivedAt is the queue's batch about one upload.
-func arrivedAt(t testing.TB, bucket string, record upload.Ref, size int) []byte {
+// arrivedAt is the queue's batch about uploads of one size, a message for each.
+func arrivedAt(t testing.TB, bucket string, size int, records ...upload.Ref) []byte {
 	t.Helper()
-	body, err := arrival.Format(arrival.Created{Name: "ObjectCreated:Put", Time: time.Now(), Region: region,
-		Bucket: bucket,
-		Key:    string(upload.DefaultLayout.QuarantineKey(record)), Size: int64(size), Sequencer: "1"})
-	if err != nil {
-		t.Fatal(err)
+	var batch events.SQSEvent
+	for i, record := range records {
+		body, err := arrival.Format(arrival.Created{Name: "ObjectCreated:Put", Time: time.Now(), Region: region,
+			Bucket: bucket, Key: string(upload.DefaultLayout.QuarantineKey(record)), Size: int64(size), Sequencer: "1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		batch.Records = append(batch.Records, events.SQSMessage{MessageId: strconv.Itoa(i), Body: string(body),
+			EventSource: "aws:sqs", Attributes: map[string]string{"ApproximateReceiveCount": "1"}})
 	}
-	event, err := json.Marshal(
-		events.SQSEvent{Records: []events.SQSMessage{{MessageId: "m", Body: string(body), EventSource: "aws:sqs",
-			Attributes: map[string]string{"ApproximateReceiveCount": "1"}}}})
+	event, err := json.Marshal(batch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +207,7 @@ func (s *starts) measure(t testing.TB, program string, env []string, event []byt
 	return reply
 }
 
-func median[T int64 | time.Duration](values []T) T {
+func median[T int64 | float64 | time.Duration](values []T) T {
 	sorted := slices.Sorted(slices.Values(values))
 	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
@@ -222,7 +224,7 @@ func TestColdStarts(t *testing.T) {
 			bucket = value
 		}
 	}
-	file := noise(t)
+	file := noise(t, 1000, 1000)
 	ping, post := &starts{function: "ApiFunction", event: "GET /ping"},
 		&starts{function: "ApiFunction", event: "POST of 1 MB"}
 	judge, schedule := &starts{function: "ValidatorFunction", event: "a picture of 1 MB"},
@@ -237,14 +239,15 @@ func TestColdStarts(t *testing.T) {
 			Body       string
 		}
 		var record struct{ ID string }
-		reply := post.measure(t, built.Bootstrap(post.function), env, posted(t, file))
+		reply := post.measure(t, built.Bootstrap(post.function), env,
+			posted(t, "api-http-post-raw.json", file))
 		if err := json.Unmarshal(reply, &answer); err != nil || answer.StatusCode != http.StatusAccepted ||
 			json.Unmarshal([]byte(answer.Body), &record) != nil {
 			t.Fatalf("POST: %s", reply)
 		}
 		ref := upload.Ref{Journal: "samples", Entry: "post", Kind: "images", ID: upload.ID(record.ID)}
 		if reply := judge.measure(t, built.Bootstrap(judge.function), env,
-			arrivedAt(t, bucket, ref, len(file))); string(reply) != `{"batchItemFailures":[]}` {
+			arrivedAt(t, bucket, len(file), ref)); string(reply) != `{"batchItemFailures":[]}` {
 			t.Fatalf("validator: %s", reply)
 		}
 		if reply := schedule.measure(t, built.Bootstrap(schedule.function), env,
