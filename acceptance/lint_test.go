@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write testdata/transformed.json anew from template.yaml")
+var update = flag.Bool("update", false, "write anew what a test compares with: testdata/transformed.json, tables of docs/measurements.md")
 
 func TestSAMAcceptsTheTemplate(t *testing.T) {
 	t.Parallel()

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -121,11 +122,11 @@ func (p *process) invoke(t testing.TB, event []byte) (reply []byte, took time.Du
 // program do not end.
 func (p *process) cpu(t testing.TB) (sum time.Duration) {
 	t.Helper()
-	for _, file := range glob(t, fmt.Sprintf("/proc/%d/task/*/schedstat", p.server.cmd.Process.Pid)) {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.server.cmd.Process.Pid))
+	check(t, err)
+	for _, file := range files {
 		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		ran, _, _ := strings.Cut(string(text), " ")
 		nanoseconds, err := strconv.ParseInt(ran, 10, 64)
 		if err != nil {

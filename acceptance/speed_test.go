@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -298,19 +300,16 @@ func BenchmarkFunctions(b *testing.B) {
 
 func (s *side) report(b *testing.B, bases ...*side) {
 	b.ReportMetric(0, "ns/op")
-	for _, metric := range []struct {
-		name, unit string
-		of         func(*side) float64
-	}{
-		{"cold", "ms", func(s *side) float64 { return median(s.cold) }},
-		{"cold-CPU", "ms", func(s *side) float64 { return median(s.coldCPU) }},
-		{"warm", "ms", func(s *side) float64 { return median(s.warm) }},
-		{"warm-CPU", "ms", func(s *side) float64 { return median(s.warmCPU) }},
-		{"peak", "MB", func(s *side) float64 { return median(s.peak) }},
+	for unit, of := range map[string]func(*side) []float64{
+		"cold-ms":     func(s *side) []float64 { return s.cold },
+		"cold-CPU-ms": func(s *side) []float64 { return s.coldCPU },
+		"warm-ms":     func(s *side) []float64 { return s.warm },
+		"warm-CPU-ms": func(s *side) []float64 { return s.warmCPU },
+		"peak-MB":     func(s *side) []float64 { return s.peak },
 	} {
-		b.ReportMetric(metric.of(s), metric.name+"-"+metric.unit)
+		b.ReportMetric(median(of(s)), unit)
 		for _, base := range bases {
-			b.ReportMetric(metric.of(s)/metric.of(base), metric.name+"-x")
+			b.ReportMetric(median(of(s))/median(of(base)), unit[:strings.LastIndex(unit, "-")]+"-x")
 		}
 	}
 }
@@ -318,8 +317,13 @@ func (s *side) report(b *testing.B, bases ...*side) {
 // TestEachMeasuredInvocationIsAnsweredRightly keeps the measurements working. No speed fails it.
 func TestEachMeasuredInvocationIsAnsweredRightly(t *testing.T) {
 	programs := builtPrograms(t, moduleRoot(t))
+	page, err := os.ReadFile(filepath.Join(moduleRoot(t), measurementsPage))
+	check(t, err)
 	for _, w := range workloads(t) {
 		t.Run(w.name, func(t *testing.T) {
+			if !strings.Contains(string(page), "\n| "+w.name+" |") {
+				t.Errorf("%s has no row for it: measure anew", measurementsPage)
+			}
 			s := newSide(t, programs, w)
 			s.round(t, w, 1, 0)
 			if s.cold[0] <= 0 || s.warm[0] <= 0 || s.coldCPU[0] <= 0 || s.warmCPU[0] <= 0 || s.peak[0] < 1 {
@@ -348,3 +352,10 @@ func exported(t testing.TB, commit string) (folder string) {
 	mustRun(t, command{folder: folder, args: []string{tool(t, "tar"), "-xf", archive}})
 	return folder
 }
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
