@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write anew what is made: testdata/transformed.json, docs/pictures")
+var update = flag.Bool("update", false, "write anew what is made: testdata/transformed.json, docs/pictures, tables of docs/measurements.md")
 
 func TestSAMAcceptsTheTemplate(t *testing.T) {
 	t.Parallel()
