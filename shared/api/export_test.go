@@ -38,7 +38,7 @@ var Codes = sync.OnceValue(func() map[string]int {
 
 // ReadMultipart reads a multipart body as a POST does, and gives what it says of its file.
 func ReadMultipart(contentType string, body io.Reader, dir string) (filename, declared string, err error) {
-	into := newSpool(dir)
+	into := newSpool(dir, nil, false)
 	defer into.Close()
 	boundaries, err := boundariesOf(contentType)
 	if err != nil {
