@@ -48,6 +48,9 @@ func ReadMultipart(contentType string, body io.Reader, dir string) (filename, de
 	return sent.filename, sent.contentType, err
 }
 
+// SingleRange is how a Range is read.
+func SingleRange(value string) (first, last string, ok bool) { return singleRange(value) }
+
 // Parameters and Unquoted are how headers are read.
 func Parameters(header string) map[string]string { return parameters(header) }
 

@@ -97,8 +97,8 @@ func afterColon(payload []byte, i int) int {
 	return len(payload) - len(bytes.TrimLeft(rest[1:], " \t\r\n"))
 }
 
-// decodeBase64 decodes text if it is base64 and can be between the quotes of a JSON string. The decoder passes over line
-// ends, which cannot be there; the length tells.
+// decodeBase64 decodes text if it is base64 and can be between the quotes of a JSON string. The decoder passes over
+// line ends, which cannot be there; the length tells.
 func decodeBase64(text []byte) (decoded []byte, ok bool) {
 	decoded = make([]byte, base64.StdEncoding.DecodedLen(len(text)))
 	n, err := base64.StdEncoding.Decode(decoded, text)
