@@ -191,8 +191,10 @@ func bucketAnswers(t testing.TB, status int, code string) func(*upload.Pipeline)
 func busDown(t testing.TB) func(*upload.Pipeline) {
 	url := answering(t, http.StatusServiceUnavailable, "application/x-amz-json-1.1", `{"__type":"InternalException"}`)
 	return func(p *upload.Pipeline) {
-		p.Notifier = eventbridgenotifier.New(eventbridge.New(eventbridge.Options{Region: region, Credentials: anybody,
-			RetryMaxAttempts: 1, BaseEndpoint: &url}), "verdicts", local.Bucket, p.Layout)
+		p.Notifier = eventbridgenotifier.New(func() *eventbridge.Client {
+			return eventbridge.New(eventbridge.Options{Region: region, Credentials: anybody, RetryMaxAttempts: 1,
+				BaseEndpoint: &url})
+		}, "verdicts", local.Bucket, p.Layout)
 	}
 }
 

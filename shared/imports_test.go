@@ -194,6 +194,11 @@ var reservations = []reservation{
 	{packages: []string{"modernc.org/sqlite/..."},
 		users: []string{"shared/records/sqliterecords", "shared/local/localsqs", "shared/sqlitefile"},
 		why:   "a database is opened by the records and by the stand-ins"},
+	{packages: []string{"regexp/..."},
+		users: []string{"shared/wording", "shared/deadletter", "shared/local/localsqs", "shared/local/demoapp",
+			"shared/local/samples", "shared/local/sigv4", "cmd/hatchery", "acceptance"}, tests: true,
+		why: "an expression that is compiled when a function starts is a part of each cold start: policy.Consists says " +
+			"what most of them would"},
 	{packages: []string{"lambdas/bootstrap/bootstraptest"}, tests: true, why: "a fixture is for tests"},
 	{packages: []string{"shared/uploadtest", "shared/queue/queuetest"},
 		users: []string{"shared/uploadtest", "shared/queue/queuetest", "acceptance"}, tests: true,

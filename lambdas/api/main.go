@@ -4,7 +4,6 @@ package main
 
 import (
 	"net/http"
-	"os"
 
 	"hatchery/lambdas/bootstrap"
 	"hatchery/shared/config"
@@ -15,7 +14,7 @@ import (
 func main() { bootstrap.Main(build, config.Callers) }
 
 func build(d *bootstrap.Dependencies) (any, error) {
-	handler, err := d.API(pipeline.APIOptions{SpoolDir: os.TempDir(), Accepted: d.Metrics.Accepted,
+	handler, err := d.API(pipeline.APIOptions{Accepted: d.Metrics.Accepted,
 		RequestID: func(r *http.Request) string { return lambdahttp.RequestID(r.Context()) }})
 	if err != nil {
 		return nil, err

@@ -45,7 +45,8 @@ func (d *Dependencies) bugoutOptions(callers bool, requests chan struct{}) bugou
 		o.Timeout, o.Attempts = callersTimeout, callersAttempts
 	}
 	if bugout.Token.IsZero() {
-		secret := smsecrets.New(secretsmanager.NewFromConfig(d.AWS), bugout.TokenName,
+		client := func() *secretsmanager.Client { return secretsmanager.NewFromConfig(d.AWS) }
+		secret := smsecrets.New(client, bugout.TokenName,
 			smsecrets.Options{Accept: config.IsToken, Now: time.Now, Log: d.Log})
 		o.Token, o.Renew = secret.Value, secret.Renew
 	}

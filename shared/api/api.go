@@ -49,8 +49,8 @@ type Config struct {
 	RedirectBytes int64
 	// MaxWait is the longest that an answer is held for a verdict (wait=), at most 20 seconds. Default 0: not at all.
 	MaxWait time.Duration
-	// SpoolDir is where bodies above 256 KiB wait, in unlinked files: at most 64 of them at once. Default: the
-	// system's temporary folder.
+	// SpoolDir is where bodies above 256 KiB wait, in unlinked files: at most 64 of them at once. A body with the methods
+	// Len and ReadAt is in memory, and stays there. Default: the system's temporary folder.
 	SpoolDir string
 	// FormLifetime is how long a signed form can be used, at most 60 minutes. Default 15.
 	FormLifetime time.Duration

@@ -7,9 +7,10 @@
 //
 // Every request but GET /ping and a CORS preflight is authorized by the application before its body is read. A body
 // is spooled: kept in memory while it is small, in an unlinked temporary file beyond that, and bounded while it
-// arrives. So its size and SHA-256 are known before a record exists. No error text of a store reaches a caller: an
-// answer about an internal error has a request id, and the log line with that id says what it was. A log line never
-// holds a header, a query, a name, or a path of an unknown route.
+// arrives. In a function it is in memory already, and there is no file. So its size and SHA-256 are known before a
+// record exists. No error text of a store reaches a caller: an answer about an internal error has a request id, and
+// the log line with that id says what it was. A log line never holds a header, a query, a name, or a path of an
+// unknown route.
 //
 // # The server around it
 //

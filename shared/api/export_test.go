@@ -38,7 +38,7 @@ var Codes = sync.OnceValue(func() map[string]int {
 
 // ReadMultipart reads a multipart body as a POST does, and gives what it says of its file.
 func ReadMultipart(contentType string, body io.Reader, dir string) (filename, declared string, err error) {
-	into := newSpool(dir)
+	into := newSpool(dir, nil, false)
 	defer into.Close()
 	boundaries, err := boundariesOf(contentType)
 	if err != nil {
@@ -47,6 +47,9 @@ func ReadMultipart(contentType string, body io.Reader, dir string) (filename, de
 	sent, err := spoolPart(body, boundaries, into, 1<<20)
 	return sent.filename, sent.contentType, err
 }
+
+// SingleRange is how a Range is read.
+func SingleRange(value string) (first, last string, ok bool) { return singleRange(value) }
 
 // Parameters and Unquoted are how headers are read.
 func Parameters(header string) map[string]string { return parameters(header) }

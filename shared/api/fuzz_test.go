@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -167,6 +168,23 @@ func FuzzRead(f *testing.F) {
 		if _, err := upload.ParseID(id); !isFile && !strings.Contains(path, "large") && !strings.Contains(path, "named") ||
 			err != nil && isFile {
 			t.Fatalf("%s %s gave bytes: %d %q", method, path, got.status, got.body)
+		}
+	})
+}
+
+// FuzzSingleRange: what is read as a range has the form of one.
+func FuzzSingleRange(f *testing.F) {
+	form := regexp.MustCompile(`^bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))$`)
+	for _, value := range []string{"", "bytes=", "bytes=-", "bytes=0-", "bytes=0-1", "bytes=-5", "bytes=--5", "bytes=0-1-2",
+		"bytes=0-1,2-3", "bytes= 0-1", "Bytes=0-1", "0-1", "bytes=a-1", "bytes=1-a", "bytes=+1-2", "bytes=１-2",
+		"bytes=123456789012345678-123456789012345678", "bytes=1234567890123456789-", "bytes=-1234567890123456789"} {
+		f.Add(value)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		first, last, ok := api.SingleRange(value)
+		m := form.FindStringSubmatch(value)
+		if ok != (m != nil) || ok && (first != m[1] || last != m[2]+m[3]) {
+			t.Fatalf("%q: %q to %q, %v; want %q", value, first, last, ok, m)
 		}
 	})
 }

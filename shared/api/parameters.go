@@ -3,9 +3,10 @@ package api
 import (
 	"mime"
 	"net/url"
-	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"hatchery/shared/policy"
 )
 
 // parameters reads the parameters of a header as clients write them: names in lower case, values as they stand, quotes
@@ -76,8 +77,8 @@ func unquoted(value string) string {
 	return strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(strings.TrimSuffix(inner, `"`))
 }
 
-// uriName is a name that is wholly percent-encoded: nothing in it would have to be.
-var uriName = regexp.MustCompile(`^([A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+$`)
+// uriSafe is what a name consists of that is wholly percent-encoded: nothing in it would have to be.
+const uriSafe = policy.Letters + policy.Digits + "._~-%"
 
 // filenameOfPart reads the filename out of the parameters of a Content-Disposition, in each of the forms that clients
 // have for names beyond ASCII: filename* (RFC 8187), an encoded word (RFC 2047), percent-encoding (RFC 7578, 4.2) and
@@ -92,7 +93,8 @@ func filenameOfPart(said map[string]string) string {
 	if decoded, err := new(mime.WordDecoder).DecodeHeader(name); err == nil {
 		name = decoded
 	}
-	if decoded, err := url.PathUnescape(name); err == nil && uriName.MatchString(name) && utf8.ValidString(decoded) {
+	if decoded, err := url.PathUnescape(name); err == nil && policy.Consists(name, uriSafe, 1, len(name)) &&
+		utf8.ValidString(decoded) {
 		return decoded
 	}
 	return strings.NewReplacer("%22", `"`, "%0D", "\r", "%0A", "\n").Replace(name)

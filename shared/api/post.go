@@ -48,7 +48,7 @@ func (h *handler) post(c *call) error {
 	from := h.receive(c)
 	h.slots.enter(from)
 	defer h.slots.leave(from)
-	body := newSpool(h.SpoolDir)
+	body := newSpool(h.SpoolDir, c.r.Body, len(format.boundaries) == 0)
 	defer body.Close()
 	sent, err := h.spoolFile(c, from, format, body)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -72,6 +73,35 @@ func TestASpooledBodyHasNoNameThatAKilledProcessCouldLeaveBehind(t *testing.T) {
 		t.Errorf("status %d: %s", got.status, got.body)
 	}
 	w.wantClean()
+}
+
+func TestABodyInAFunctionNeedsNoFile(t *testing.T) {
+	large := strings.Repeat("0123456789abcdef", 40_000)
+	contentType, multipart := form("file", large)
+	_, twice := form("other@", strings.Repeat("x", 1000), "file", large)
+	for name, row := range map[string]struct{ contentType, body string }{
+		"raw":                    {"image/png", large},
+		"multipart":              {contentType, multipart},
+		"a part before the file": {contentType, twice},
+	} {
+		w := newFixture(t, func(w *fixture) { w.config.SpoolDir = filepath.Join(t.TempDir(), "missing") })
+		send := func(way transport) reply {
+			return readReply(t, way(t, w.handler)(request(t, "POST", named("cat.png"), strings.NewReader(row.body),
+				"Content-Type", row.contentType)))
+		}
+		if got := send(lambda{}.transport); got.status != 202 {
+			t.Fatalf("%s: status %d: %s", name, got.status, got.body)
+		}
+		kept, _ := w.objects.Bytes(w.pipeline.Layout.QuarantineKey(ref("e", idNew)), "")
+		record, err := w.records.Get(t.Context(), ref("e", idNew))
+		if sum := sha256.Sum256([]byte(large)); err != nil || string(kept) != large ||
+			record.Declared != (upload.Declared{Size: int64(len(large)), SHA256: hex.EncodeToString(sum[:])}) {
+			t.Errorf("%s: quarantine holds %d bytes, %+v declared, %v", name, len(kept), record.Declared, err)
+		}
+		if got := w.do("POST", named("cat.png"), strings.NewReader(row.body), "Content-Type", row.contentType); got.status != 503 {
+			t.Errorf("%s: over a connection it needs no file either: status %d", name, got.status)
+		}
+	}
 }
 
 func TestFormsAreSignedForEveryLifetimeFromTheLeastOn(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,8 +109,13 @@ func headerText(name string) string {
 	return b.String()
 }
 
-// singleRange is the only form of Range that is heeded: first and last byte, or how many from the end.
-var singleRange = regexp.MustCompile(`^bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))$`)
+// singleRange reads the only form of Range that is heeded: first and last byte, or how many from the end.
+func singleRange(value string) (first, last string, ok bool) {
+	value, bytes := strings.CutPrefix(value, "bytes=")
+	first, last, ok = strings.Cut(value, "-")
+	return first, last, bytes && ok && first+last != "" && policy.Consists(first, policy.Digits, 0, 18) &&
+		policy.Consists(last, policy.Digits, 0, 18)
+}
 
 // plan lets net/http decide by RFC 9110 what a request for a file is answered with: conditions, range, and the headers
 // that go with them. No byte is read for it. It gives which bytes to send.
@@ -119,13 +123,13 @@ func plan(header http.Header, r *http.Request, record upload.Record) (offset, le
 	asked := *r
 	asked.Header = r.Header.Clone()
 	number := func(digits string) int64 { n, _ := strconv.ParseInt(digits, 10, 64); return n }
-	parts := singleRange.FindStringSubmatch(r.Header.Get("Range"))
+	first, last, single := singleRange(r.Header.Get("Range"))
 	switch {
 	// Ranges mean nothing but for GET. An unknown unit, several ranges at once, and what is no range (RFC 9110, 14.1.1
 	// and 14.2) may be ignored, and are: the whole file is the answer.
-	case r.Method != http.MethodGet, parts == nil, parts[2] != "" && number(parts[2]) < number(parts[1]):
+	case r.Method != http.MethodGet, !single, first != "" && last != "" && number(last) < number(first):
 		asked.Header.Del("Range")
-	case parts[3] != "" && number(parts[3]) == 0:
+	case first == "" && number(last) == 0:
 		// The last no bytes: net/http would send a 206 that has none.
 		asked.Header.Set("Range", fmt.Sprintf("bytes=%d-", record.Size))
 	}

@@ -11,13 +11,16 @@ import (
 	"os"
 )
 
-// spoolMemory is how much of a body is kept in memory before it goes to a file.
+// spoolMemory is how much of a body that comes over a connection is kept in memory before it goes to a file.
 const spoolMemory = 256 << 10
 
-// spool keeps a body until it is stored: small ones in memory, others in a file that has no name any more, so that
-// nothing is left behind however the process ends.
+// spool keeps a body until it is stored. What is small is kept in memory. So is what was in memory already: in a
+// function, where the event bounds it. Anything else is in a file that has no name any more, so that nothing is left
+// behind however the process ends.
 type spool struct {
 	dir    string
+	held   io.ReaderAt // the body itself, if it needs no copy
+	limit  int         // of memory
 	memory bytes.Buffer
 	file   *os.File
 	size   int64
@@ -28,7 +31,22 @@ type spool struct {
 // killed before that.
 const SpoolPattern = "hatchery-upload-*"
 
-func newSpool(dir string) *spool { return &spool{dir: dir, sum: sha256.New()} }
+// newSpool makes a spool for body, of which all is spooled (whole) or a part.
+func newSpool(dir string, body io.Reader, whole bool) *spool {
+	s := &spool{dir: dir, limit: spoolMemory, sum: sha256.New()}
+	held, ok := body.(interface {
+		io.ReaderAt
+		Len() int
+	})
+	switch {
+	case ok && whole:
+		s.held = held
+	case ok:
+		s.limit = held.Len()
+		s.memory.Grow(s.limit)
+	}
+	return s
+}
 
 var (
 	// errTooLong: the body is longer than it may be.
@@ -50,7 +68,10 @@ func (s *spool) fill(body io.Reader, limit int64) error {
 func (s *spool) Write(p []byte) (int, error) {
 	s.sum.Write(p)
 	s.size += int64(len(p))
-	if s.file == nil && s.memory.Len()+len(p) <= spoolMemory {
+	if s.held != nil {
+		return len(p), nil
+	}
+	if s.file == nil && s.memory.Len()+len(p) <= s.limit {
 		return s.memory.Write(p)
 	}
 	if err := s.writeFile(p); err != nil {
@@ -78,10 +99,13 @@ func (s *spool) writeFile(p []byte) (err error) {
 
 // reader reads the spool from its beginning, and can neither close nor write it.
 func (s *spool) reader() io.ReadSeeker {
-	if s.file == nil {
-		return bytes.NewReader(s.memory.Bytes())
+	switch {
+	case s.held != nil:
+		return io.NewSectionReader(s.held, 0, s.size)
+	case s.file != nil:
+		return io.NewSectionReader(s.file, 0, s.size)
 	}
-	return io.NewSectionReader(s.file, 0, s.size)
+	return bytes.NewReader(s.memory.Bytes())
 }
 
 // sha256 is the lower-case hex of what was written.
@@ -90,7 +114,9 @@ func (s *spool) sha256() string { return hex.EncodeToString(s.sum.Sum(nil)) }
 // reset forgets the body, so that another can be written.
 func (s *spool) reset() {
 	s.Close()
-	*s = *newSpool(s.dir)
+	s.file, s.size = nil, 0
+	s.memory.Reset()
+	s.sum.Reset()
 }
 
 // Close forgets the body. It may be called at any time, once.

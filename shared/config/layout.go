@@ -13,7 +13,7 @@ func layoutFaults(l upload.Layout) []policy.Fault {
 	var faults []policy.Fault
 	for _, p := range []struct{ setting, value string }{
 		{"HATCHERY_QUARANTINE_PREFIX", l.Quarantine}, {"HATCHERY_FILES_PREFIX", l.Files}} {
-		if prefix, closed := strings.CutSuffix(p.value, "/"); !closed || !prefixForm.MatchString(prefix) ||
+		if prefix, closed := strings.CutSuffix(p.value, "/"); !closed || !isPrefix(prefix) ||
 			len(prefix) >= 200 {
 			faults = append(faults, policy.Fault{Setting: p.setting, Found: fmt.Sprintf("%q", p.value),
 				Accepted: `1 to 200 characters of A-Z a-z 0-9 _ - . /, not beginning with "/" and ending in "/"`})

@@ -3,27 +3,58 @@ package config
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"hatchery/shared/baseurl"
+	"hatchery/shared/policy"
+	"hatchery/shared/upload"
 )
 
-var (
-	bucketForm     = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
-	tableForm      = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
-	tokenForm      = regexp.MustCompile(`^(?i:[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$`)
-	secretNameForm = regexp.MustCompile(`^[A-Za-z0-9/_+=.@:-]{1,512}$`)
-	prefixForm     = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$`)
-	busForm        = regexp.MustCompile(`^[A-Za-z0-9/_.:-]{1,400}$`)
-	stackForm      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,127}$`)
-	hostForm       = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
-)
+const lettersDigits = policy.Letters + policy.Digits
+
+// isBucket tells whether s has the form of a bucket's name.
+func isBucket(s string) bool {
+	return policy.Consists(s, policy.Lower+policy.Digits+".-", 3, 63) && strings.Trim(s, ".-") == s
+}
+
+// isStack tells whether s has the form of a stack's name.
+func isStack(s string) bool {
+	return policy.Consists(s, lettersDigits+"-", 1, 128) && strings.IndexByte(policy.Letters, s[0]) >= 0
+}
+
+// isPrefix tells whether s can stand before keys, its slash at the end left out.
+func isPrefix(s string) bool {
+	for segment := range strings.SplitSeq(s, "/") {
+		if !policy.Consists(segment, lettersDigits+"_.-", 1, len(s)) || segment[0] == '.' {
+			return false
+		}
+	}
+	return true
+}
+
+// isHost tells whether s is a name or an address, perhaps with a port.
+func isHost(s string) bool {
+	host := s
+	if colon := strings.LastIndexByte(s, ':'); colon > strings.LastIndexByte(s, ']') {
+		if !policy.Consists(s[colon+1:], policy.Digits, 1, 5) {
+			return false
+		}
+		host = s[:colon]
+	}
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		inner, ok = strings.CutSuffix(inner, "]")
+		return ok && policy.Consists(inner, policy.Hex+"ABCDEF:.", 1, len(s))
+	}
+	return policy.Consists(host, lettersDigits+".-", 1, len(s)) && strings.Trim(host, ".-") == host
+}
 
 // IsToken tells whether s has the form of a Bugout token: a UUID, dashes optional.
-func IsToken(s string) bool { return tokenForm.MatchString(s) }
+func IsToken(s string) bool {
+	_, err := upload.ParseID(s)
+	return err == nil || policy.Consists(s, policy.Hex+"ABCDEF", 32, 32)
+}
 
 // maxShown bounds how much of a wrong value a fault repeats, in bytes.
 const maxShown = 100
@@ -72,7 +103,7 @@ func parseURL(v string) (string, string) {
 		return "", quoted(shown.String()) + " with a query"
 	case strings.Contains(v, "#"):
 		return "", quoted(shown.String()) + " with a fragment"
-	case u.Scheme != "http" && u.Scheme != "https", !hostForm.MatchString(u.Host):
+	case u.Scheme != "http" && u.Scheme != "https", !isHost(u.Host):
 		return "", quoted(shown.String())
 	}
 	return strings.TrimRight(v, "/"), ""
@@ -105,7 +136,7 @@ func parseOrigins(v string) ([]string, string) {
 			return nil, `"*" among others`
 		}
 		u, err := url.Parse(o)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || !hostForm.MatchString(u.Host) ||
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || !isHost(u.Host) ||
 			o != strings.ToLower(u.Scheme+"://"+u.Host) {
 			return nil, quoted(o)
 		}

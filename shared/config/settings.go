@@ -127,7 +127,7 @@ var settings = []Setting{
 		Meaning:  "The versioned bucket that holds quarantine and stored files.",
 		Default:  "none: it must be set",
 		Accepted: "3 to 63 characters of a-z, 0-9, - and ., beginning and ending with a letter or digit",
-		set:      func(c *Config, v string) string { c.Bucket = v; return unless(bucketForm.MatchString(v), v) }},
+		set:      func(c *Config, v string) string { c.Bucket = v; return unless(isBucket(v), v) }},
 	{Name: "HATCHERY_QUARANTINE_PREFIX",
 		Meaning: "Where in the bucket bytes arrive.",
 		Default: upload.DefaultLayout.Quarantine,
@@ -151,7 +151,10 @@ var settings = []Setting{
 		Meaning:  "The DynamoDB table. Needed with HATCHERY_RECORDS=dynamodb.",
 		Default:  "none",
 		Accepted: "3 to 255 characters of A-Z a-z 0-9 _ - .",
-		set:      func(c *Config, v string) string { c.Table = v; return unless(tableForm.MatchString(v), v) }},
+		set: func(c *Config, v string) string {
+			c.Table = v
+			return unless(policy.Consists(v, lettersDigits+"_.-", 3, 255), v)
+		}},
 	{Name: "HATCHERY_APPLICATION_URL", Aliases: []string{"MY_APP_JOURNALS_URL"},
 		Meaning: "The application that decides who may touch which entry: " +
 			"GET {url}/journals/{journal}/entries/{entry}. Needed by what answers callers.",
@@ -260,13 +263,16 @@ var settings = []Setting{
 		Meaning:  "The EventBridge bus that is notified of every verdict.",
 		Default:  "none: nobody is notified",
 		Accepted: "the name or ARN of a bus, 1 to 400 characters of A-Z a-z 0-9 / _ . : -",
-		set:      func(c *Config, v string) string { c.EventBus = v; return unless(busForm.MatchString(v), v) }},
+		set: func(c *Config, v string) string {
+			c.EventBus = v
+			return unless(policy.Consists(v, lettersDigits+"/_.:-", 1, 400), v)
+		}},
 	{Name: "HATCHERY_STACK",
 		Meaning: "What the deployment is called in its metrics, so that two of one account can be told apart: " +
 			"the stack's name.",
 		Default:  defaultStack,
 		Accepted: "1 to 128 characters of A-Z a-z 0-9 and -, beginning with a letter",
-		set:      func(c *Config, v string) string { c.Stack = v; return unless(stackForm.MatchString(v), v) }},
+		set:      func(c *Config, v string) string { c.Stack = v; return unless(isStack(v), v) }},
 	{Name: "HATCHERY_BUGOUT_URL", Aliases: []string{"BUGOUT_AUTH_URL"},
 		Meaning:  "Bugout's auth server (Brood). Needed with HATCHERY_RECORDS=bugout.",
 		Default:  "none",
@@ -294,13 +300,13 @@ var settings = []Setting{
 				return ""
 			}
 			c.Bugout.TokenName = v
-			return unless(secretNameForm.MatchString(v), v)
+			return unless(policy.Consists(v, lettersDigits+"/_+=.@:-", 1, 512), v)
 		}},
 	{Name: "HATCHERY_LEGACY_BUCKET", Aliases: []string{"FILES_S3_BUCKET_NAME"},
 		Meaning:  "The bucket of the replaced service, from which its images are still served.",
 		Default:  "none: there are no such images",
 		Accepted: "as HATCHERY_BUCKET, and another bucket than that",
-		set:      func(c *Config, v string) string { c.Legacy.Bucket = v; return unless(bucketForm.MatchString(v), v) }},
+		set:      func(c *Config, v string) string { c.Legacy.Bucket = v; return unless(isBucket(v), v) }},
 	{Name: "HATCHERY_LEGACY_PREFIX", Aliases: []string{"FILES_S3_BUCKET_PREFIX"},
 		Meaning:  "The prefix of the replaced service's keys, {prefix}/{journal}/entries/{entry}/images/{id}.",
 		Default:  "none: its keys begin with the journal",
@@ -308,6 +314,6 @@ var settings = []Setting{
 		// With or without a slash at its end, as the replaced service was given it.
 		set: func(c *Config, v string) string {
 			c.Legacy.Prefix = strings.TrimSuffix(v, "/")
-			return unless(len(c.Legacy.Prefix) <= 200 && prefixForm.MatchString(c.Legacy.Prefix), v)
+			return unless(len(c.Legacy.Prefix) <= 200 && isPrefix(c.Legacy.Prefix), v)
 		}},
 }

@@ -82,7 +82,7 @@ var ErrNoAudit = errors.New("there is no such action")
 
 // Audit gives one action by its id. ErrNoAudit: there is none.
 func (r *Review) Audit(ctx context.Context, id string) (a Audit, err error) {
-	if !snapshotID.MatchString(id) {
+	if !isSnapshotID(id) {
 		return a, ErrNoAudit
 	}
 	err = r.getNote(ctx, auditKey(id), &a)

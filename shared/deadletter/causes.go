@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // diagnosis makes one; text is what its group is named after.
@@ -41,28 +42,34 @@ func stillToDo(s standing, left string, why trouble) Diagnosis {
 	return diagnosis(Unfinished, group, sentence+because.Sentence)
 }
 
+// compiled gives a regular expression that is compiled when it is first used. The functions link this package, and most
+// of their starts never need one.
+func compiled(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
+
 // What texts of our own code and of the SDK mean. They are looked for after the ids were taken out: an id
 // may be any word.
 var (
-	deniedText = regexp.MustCompile(`not authorized to perform|AccessDenied|StatusCode: 40[13]\b|UnrecognizedClient|` +
+	deniedText = compiled(`not authorized to perform|AccessDenied|StatusCode: 40[13]\b|UnrecognizedClient|` +
 		`ExpiredToken|refused by Bugout|not accepted by Bugout`)
-	noTimeText = regexp.MustCompile(`not enough time is left before the deadline|` +
+	noTimeText = compiled(`not enough time is left before the deadline|` +
 		`bytes still came when the time was over`)
-	credentialsText = regexp.MustCompile(`UnrecognizedClient|ExpiredToken|InvalidAccessKeyId|SignatureDoesNotMatch|` +
+	credentialsText = compiled(`UnrecognizedClient|ExpiredToken|InvalidAccessKeyId|SignatureDoesNotMatch|` +
 		`InvalidClientTokenId`)
 	unreachableTexts = []struct {
-		found *regexp.Regexp
+		found func() *regexp.Regexp
 		did   string
 	}{
-		{regexp.MustCompile(`SlowDown|Throttl|ProvisionedThroughputExceeded|RequestLimitExceeded|TooManyRequests|` +
+		{compiled(`SlowDown|Throttl|ProvisionedThroughputExceeded|RequestLimitExceeded|TooManyRequests|` +
 			`StatusCode: 429`), "throttled"},
-		{regexp.MustCompile(`StatusCode: 5\d\d|InternalFailure|InternalException|InternalServerError|` +
+		{compiled(`StatusCode: 5\d\d|InternalFailure|InternalException|InternalServerError|` +
 			`the bus could not take it|answer of Bugout to \S+ \S+ … "`), "answered with a fault of its own"},
-		{regexp.MustCompile(`connection refused|connection reset|no such host|network is unreachable|` +
+		{compiled(`connection refused|connection reset|no such host|network is unreachable|` +
 			`no answer from Bugout`), "could not be reached"},
-		{regexp.MustCompile(`deadline exceeded|[Tt]imeout|timed out|no byte moved|no time is left to try again`),
+		{compiled(`deadline exceeded|[Tt]imeout|timed out|no byte moved|no time is left to try again`),
 			"did not answer in time"},
-		{regexp.MustCompile(`StatusCode: 0\b|request send failed|unexpected EOF|broken pipe|breaks off|` +
+		{compiled(`StatusCode: 0\b|request send failed|unexpected EOF|broken pipe|breaks off|` +
 			`database is (?:closed|locked)|TransactionConflict`), "broke off its answer"},
 	}
 )
@@ -81,17 +88,17 @@ func byError(t trouble) Diagnosis {
 	case strings.Contains(text, "the validation panicked"):
 		return diagnosis(Crashed, t.text, fmt.Sprintf("The validator panicked: it is a fault in it (%s). Mend it and "+
 			"deploy, then redrive.", cut(text, 300)))
-	case noTimeText.MatchString(text):
+	case noTimeText().MatchString(text):
 		return diagnosis(NoTime, t.text, "The file is too large to be read in the time that the function had left. Raise "+
 			"its time-out or its memory, then redrive.")
 	case strings.Contains(text, "the copy's SHA-256"):
 		return diagnosis(Checksum, t.text, "The promoted copy's SHA-256 is not that of the bytes that were read. Redrive "+
 			"it: they are read again. If it comes back, the copy itself is wrong: look at it before anything is removed.")
-	case deniedText.MatchString(text):
+	case deniedText().MatchString(text):
 		return diagnosis(Denied, t.text, deniedSentence(t.text))
 	}
 	for _, unreachable := range unreachableTexts {
-		if unreachable.found.MatchString(text) {
+		if unreachable.found().MatchString(text) {
 			return diagnosis(Unreachable, t.text, fmt.Sprintf("%s %s. See that it answers again, then redrive.",
 				whose(text), unreachable.did))
 		}
@@ -118,12 +125,12 @@ func whose(text string) string {
 }
 
 var (
-	namedAction  = regexp.MustCompile(`not authorized to perform: ([\w:*]+)(?: on resource: "?([^\s"]+))?`)
-	explicitDeny = regexp.MustCompile(`with an explicit deny in an? ([a-z -]+)`)
-	operation    = regexp.MustCompile(`operation error (\w+): (\w+)`)
-	objectKey    = regexp.MustCompile(`(?:object|copy|:) "([^"/]+/)`)
-	tableName    = regexp.MustCompile(`table "([^"]+)"`)
-	busName      = regexp.MustCompile(`on the bus (\S+?):? `)
+	namedAction  = compiled(`not authorized to perform: ([\w:*]+)(?: on resource: "?([^\s"]+))?`)
+	explicitDeny = compiled(`with an explicit deny in an? ([a-z -]+)`)
+	operation    = compiled(`operation error (\w+): (\w+)`)
+	objectKey    = compiled(`(?:object|copy|:) "([^"/]+/)`)
+	tableName    = compiled(`table "([^"]+)"`)
+	busName      = compiled(`on the bus (\S+?):? `)
 )
 
 // deniedSentence says which action was denied on what, by the whole text of the error.
@@ -131,11 +138,11 @@ func deniedSentence(text string) string {
 	if !strings.Contains(text, "operation error") && strings.Contains(text, "Bugout") {
 		return fmt.Sprintf("Bugout denies access: %s. Mend that, then redrive.", cut(withoutIDs(text), 300))
 	}
-	if code := credentialsText.FindString(text); code != "" {
+	if code := credentialsText().FindString(text); code != "" {
 		return fmt.Sprintf("The validator's own credentials were refused (%s). Mend its role, then redrive.", code)
 	}
 	what := deniedRight(text)
-	if deny := explicitDeny.FindStringSubmatch(text); deny != nil {
+	if deny := explicitDeny().FindStringSubmatch(text); deny != nil {
 		return fmt.Sprintf("Access was denied: %s, by an explicit deny in a %s. Take the validator's role out of that "+
 			"deny, then redrive.", what, strings.TrimSpace(deny[1]))
 	}
@@ -146,16 +153,16 @@ func deniedSentence(text string) string {
 func Refusal(err error) string {
 	text := err.Error()
 	switch {
-	case !deniedText.MatchString(withoutIDs(text)):
+	case !deniedText().MatchString(withoutIDs(text)):
 		return ""
 	case !strings.Contains(text, "operation error") && strings.Contains(text, "Bugout"):
 		return "Bugout denies you access."
-	case credentialsText.MatchString(text):
+	case credentialsText().MatchString(text):
 		return fmt.Sprintf("Your credentials were refused (%s): log in again, and start again.",
-			credentialsText.FindString(text))
+			credentialsText().FindString(text))
 	}
 	sentence := "You may not do that: it needs the right to " + deniedRight(text)
-	if deny := explicitDeny.FindStringSubmatch(text); deny != nil {
+	if deny := explicitDeny().FindStringSubmatch(text); deny != nil {
 		return sentence + ", and an explicit deny in a " + strings.TrimSpace(deny[1]) + " refuses it."
 	}
 	return sentence + "."
@@ -164,7 +171,7 @@ func Refusal(err error) string {
 // deniedRight names the right that was lacking, and on what.
 func deniedRight(text string) string {
 	action, resource := "", ""
-	if m := namedAction.FindStringSubmatch(text); m != nil {
+	if m := namedAction().FindStringSubmatch(text); m != nil {
 		action, resource = m[1], shortARN(m[2])
 	} else {
 		action, resource = actionOf(text)
@@ -177,15 +184,15 @@ func deniedRight(text string) string {
 
 // actionOf names the right that an operation of the SDK needs, where the service does not.
 func actionOf(text string) (action, resource string) {
-	m := operation.FindStringSubmatch(text)
+	m := operation().FindStringSubmatch(text)
 	if m == nil {
 		return "an action that the error does not name", ""
 	}
-	if key := objectKey.FindStringSubmatch(text); m[1] == "S3" && key != nil {
+	if key := objectKey().FindStringSubmatch(text); m[1] == "S3" && key != nil {
 		resource = key[1] + "…"
-	} else if table := tableName.FindStringSubmatch(text); m[1] == "DynamoDB" && table != nil {
+	} else if table := tableName().FindStringSubmatch(text); m[1] == "DynamoDB" && table != nil {
 		resource = "the table " + table[1]
-	} else if bus := busName.FindStringSubmatch(text); m[1] == "EventBridge" && bus != nil {
+	} else if bus := busName().FindStringSubmatch(text); m[1] == "EventBridge" && bus != nil {
 		resource = "the bus " + bus[1]
 	}
 	switch service, call := m[1], m[2]; {

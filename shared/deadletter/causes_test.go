@@ -222,8 +222,10 @@ func withTable(s service) func(*testing.T, *broken) {
 
 func withBus(s service) func(*testing.T, *broken) {
 	return func(t *testing.T, b *broken) {
-		b.pipeline.Notifier = eventbridgenotifier.New(eventbridge.New(eventbridge.Options{Region: "eu-central-1",
-			BaseEndpoint: start(t, s), Credentials: key, Retryer: impatient()}), "verdicts", bucket, upload.DefaultLayout)
+		b.pipeline.Notifier = eventbridgenotifier.New(func() *eventbridge.Client {
+			return eventbridge.New(eventbridge.Options{Region: "eu-central-1", BaseEndpoint: start(t, s), Credentials: key,
+				Retryer: impatient()})
+		}, "verdicts", bucket, upload.DefaultLayout)
 	}
 }
 

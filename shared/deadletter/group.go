@@ -30,31 +30,31 @@ func groupOf(cause Cause, text string) string {
 // ids are what two uploads that died of the same differ in, and what the SDK says around its own error. They are
 // replaced in this order.
 var ids = []struct {
-	found *regexp.Regexp
+	found func() *regexp.Regexp
 	by    string
 }{
-	{regexp.MustCompile(`\b(?:RequestID|HostID): ?[^,\s]*(?:, ?)?`), ""},
-	{regexp.MustCompile(`\b(?:operation error|https response error|api error) `), ""},
-	{regexp.MustCompile(`exceeded maximum number of attempts, \d+, `), ""},
-	{regexp.MustCompile(`\s*failed to get rate limit token, retry quota exceeded, \d+ available, \d+ requested`), ""},
-	{regexp.MustCompile(`User: \S+ is not authorized`), "not authorized"},
-	{regexp.MustCompile(`(?s)"(?:[^"\\]|\\.)*(?:"|\\?$)`), `"…"`},
-	{regexp.MustCompile(`'[^']{1,12}'`), `'…'`}, // a character, in errors about JSON
-	{regexp.MustCompile(`https?://[^\s",]+`), "…"},
-	{regexp.MustCompile(`[^\s"(]*/entries/[^\s":,)]*`), "…"}, // a key, or an upload
-	{regexp.MustCompile(`\bversion [^\s":,…]+`), "version …"},
-	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d[^\s",)]*`), "…"},
-	{regexp.MustCompile(`(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}`), "…"},
-	{regexp.MustCompile(`\[[0-9a-fA-F:.%]*:[0-9a-fA-F:.%]*\](?::\d+)?`), "…"},
-	{regexp.MustCompile(`\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?`), "…"},
-	{regexp.MustCompile(`[A-Za-z0-9.-]+\.[A-Za-z0-9-]+:\d+`), "…"}, // a host with its port
-	{regexp.MustCompile(`[A-Za-z0-9_+/=.-]*\d{4}[A-Za-z0-9_+/=.-]*`), "…"},
+	{compiled(`\b(?:RequestID|HostID): ?[^,\s]*(?:, ?)?`), ""},
+	{compiled(`\b(?:operation error|https response error|api error) `), ""},
+	{compiled(`exceeded maximum number of attempts, \d+, `), ""},
+	{compiled(`\s*failed to get rate limit token, retry quota exceeded, \d+ available, \d+ requested`), ""},
+	{compiled(`User: \S+ is not authorized`), "not authorized"},
+	{compiled(`(?s)"(?:[^"\\]|\\.)*(?:"|\\?$)`), `"…"`},
+	{compiled(`'[^']{1,12}'`), `'…'`}, // a character, in errors about JSON
+	{compiled(`https?://[^\s",]+`), "…"},
+	{compiled(`[^\s"(]*/entries/[^\s":,)]*`), "…"}, // a key, or an upload
+	{compiled(`\bversion [^\s":,…]+`), "version …"},
+	{compiled(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d[^\s",)]*`), "…"},
+	{compiled(`(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}`), "…"},
+	{compiled(`\[[0-9a-fA-F:.%]*:[0-9a-fA-F:.%]*\](?::\d+)?`), "…"},
+	{compiled(`\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?`), "…"},
+	{compiled(`[A-Za-z0-9.-]+\.[A-Za-z0-9-]+:\d+`), "…"}, // a host with its port
+	{compiled(`[A-Za-z0-9_+/=.-]*\d{4}[A-Za-z0-9_+/=.-]*`), "…"},
 }
 
 var (
-	longWord = regexp.MustCompile(`[A-Za-z0-9_+/=.-]{16,}`)
+	longWord = compiled(`[A-Za-z0-9_+/=.-]{16,}`)
 	// number is one that stands alone. The status of a response says what happened, and stays.
-	number = regexp.MustCompile(`StatusCode: \d+|(?:^|[\s(\[=:,/#])\d+(?:[.,]\d+)*`)
+	number = compiled(`StatusCode: \d+|(?:^|[\s(\[=:,/#])\d+(?:[.,]\d+)*`)
 )
 
 // withoutIDs gives an error's text as it is for every upload that fails of the same. It is one line.
@@ -66,15 +66,15 @@ func withoutIDs(text string) string {
 		return r
 	}, strings.ToValidUTF8(cut(text, maxErrorBytes), " "))
 	for _, id := range ids {
-		text = id.found.ReplaceAllString(text, id.by)
+		text = id.found().ReplaceAllString(text, id.by)
 	}
-	text = longWord.ReplaceAllStringFunc(text, func(word string) string {
+	text = longWord().ReplaceAllStringFunc(text, func(word string) string {
 		if strings.ContainsAny(word, "0123456789") {
 			return "…"
 		}
 		return word
 	})
-	text = number.ReplaceAllStringFunc(text, func(found string) string {
+	text = number().ReplaceAllStringFunc(text, func(found string) string {
 		if strings.HasPrefix(found, "StatusCode") {
 			return found
 		}

@@ -4,16 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"sync"
 	"time"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/upload"
 )
 
-// messageID is what the id of a message looks like; nothing else is made part of a key.
-var messageID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
+// isMessageID tells whether s looks like the id of a message; nothing else is made part of a key.
+func isMessageID(s string) bool {
+	return policy.Consists(s, policy.Letters+policy.Digits+"_-", 1, 100)
+}
 
 // Restore sends messages that were discarded to the validator's queue, by their ids, and notes that. One that was
 // restored before is done, and is not sent again. A crash between the two has it sent twice, which is harmless.
@@ -70,7 +72,7 @@ const NeverDiscarded = "no message with this id was discarded"
 
 // discarded reads what a discard kept of a message: upload.ErrGone where there was none.
 func (r *Review) discarded(ctx context.Context, id string) (saved DiscardedLetter, err error) {
-	if !messageID.MatchString(id) {
+	if !isMessageID(id) {
 		return saved, upload.ErrGone
 	}
 	err = r.getNote(ctx, discardedKey(id), &saved)

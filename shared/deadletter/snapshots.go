@@ -8,12 +8,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
 
+	"hatchery/shared/policy"
 	"hatchery/shared/queue"
 	"hatchery/shared/upload"
 )
@@ -27,7 +27,7 @@ const (
 	maxLetterBytes = 8 << 20
 )
 
-var snapshotID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+func isSnapshotID(s string) bool { return policy.Consists(s, policy.Letters+policy.Digits+"-", 1, 64) }
 
 func headKey(id string) upload.Key { return upload.Key(snapshotsPrefix + id + headName) }
 
@@ -104,7 +104,7 @@ func (r *Review) Snapshot(ctx context.Context, id string) (Snapshot, error) {
 }
 
 func (r *Review) snapshot(ctx context.Context, id string) (Snapshot, error) {
-	if !snapshotID.MatchString(id) {
+	if !isSnapshotID(id) {
 		return Snapshot{}, ErrNoSnapshot
 	}
 	note, err := r.Notes.Get(ctx, headKey(id))

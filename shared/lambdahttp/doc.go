@@ -8,11 +8,12 @@
 //
 // # What a handler meets
 //
-// The body is there whole, with its length. There is no connection: deadlines and hijacking answer
-// [http.ErrNotSupported], a flush does nothing, and a context ends when the function's own time does. A handler that
-// writes nothing answers 200; one that panics, or writes less than the Content-Length it announced, 500. Content-Type
-// is found by the bytes when the handler names none, and HEAD, 204 and 304 have no body, all as net/http has it.
-// Informational answers, trailers, and headers that belong to a connection are dropped.
+// The body is there whole, with its length, and in memory: it has the methods Len and ReadAt of a [bytes.Reader]. There
+// is no connection: deadlines and hijacking answer [http.ErrNotSupported], a flush does nothing, and a context ends
+// when the function's own time does. A handler that writes nothing answers 200; one that panics, or writes less than
+// the Content-Length it announced, 500. Content-Type is found by the bytes when the handler names none, and HEAD, 204
+// and 304 have no body, all as net/http has it. Informational answers, trailers, and headers that belong to a
+// connection are dropped.
 //
 // # What AWS changes on the way
 //

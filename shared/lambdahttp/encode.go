@@ -17,7 +17,10 @@ import (
 
 // encode writes the response as the front of its event wants it.
 func (r *response) encode(e *event) ([]byte, *problem) {
-	body, encoded := r.text()
+	body, encoded := placeholder, !r.isText()
+	if !encoded {
+		body = string(r.body)
+	}
 	header, cookies := r.joined()
 	var reply any
 	switch e.front {
@@ -50,18 +53,33 @@ func (r *response) encode(e *event) ([]byte, *problem) {
 	if err := encoder.Encode(reply); err != nil {
 		return nil, broken(fmt.Errorf("encode an answer: %w", err))
 	}
-	if b.Len() > e.front.maxReply() {
+	text := b.Bytes()
+	if encoded {
+		text = withBody(text, r.body)
+	}
+	if len(text) > e.front.maxReply() {
 		return nil, tooLarge(e.front, int64(len(r.body)))
 	}
-	return b.Bytes(), nil
+	return text, nil
 }
 
-// text is the body as a JSON string can hold it. Base64 is always right; text is left readable, and a third smaller.
-func (r *response) text() (body string, encoded bool) {
-	if len(r.body) == 0 || isText(r.header.Get("Content-Type")) && utf8.Valid(r.body) {
-		return string(r.body), false
-	}
-	return base64.StdEncoding.EncodeToString(r.body), true
+// placeholder stands for a body in base64 until the rest is JSON: nothing in base64 needs to be escaped.
+const placeholder = "="
+
+// withBody puts a body in base64 where the placeholder is. That is the last such member: a header can have the name and
+// the value, too, and headers come before the body.
+func withBody(reply, body []byte) []byte {
+	const member = `"body":"`
+	at := bytes.LastIndex(reply, []byte(member+placeholder+`"`)) + len(member)
+	text := make([]byte, 0, len(reply)+base64.StdEncoding.EncodedLen(len(body)))
+	text = base64.StdEncoding.AppendEncode(append(text, reply[:at]...), body)
+	return append(text, reply[at+len(placeholder):]...)
+}
+
+// isText tells whether a JSON string can hold the body as it is: readable, and a third smaller than base64, which is
+// always right.
+func (r *response) isText() bool {
+	return len(r.body) == 0 || isText(r.header.Get("Content-Type")) && utf8.Valid(r.body)
 }
 
 func isText(contentType string) bool {

@@ -1,7 +1,6 @@
 package lambdahttp
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -37,7 +36,7 @@ func (f front) maxReply() int {
 	return maxEvent
 }
 
-// event has the members of all three shapes that matter here, so that 6 MB are decoded once.
+// event has the members of all three shapes that matter here, so that one is decoded once.
 type event struct {
 	// HTTP API and Function URL.
 	Version        string   `json:"version"`
@@ -64,6 +63,7 @@ type event struct {
 		ELB        *struct{}    `json:"elb"`
 	} `json:"requestContext"`
 
+	decoded    []byte // the body, if decode has decoded it: Body is empty then
 	front      front
 	multiValue bool // a load balancer's event with multi-value members, which wants them in the answer too
 }
@@ -77,8 +77,8 @@ type httpContext struct {
 // parse decodes a payload and tells whose event it is. A load balancer's event is given the members of the other two,
 // so that all are read alike.
 func parse(payload []byte) (*event, error) {
-	var e event
-	if err := json.Unmarshal(payload, &e); err != nil {
+	e, err := decode(payload)
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnknownEvent, err)
 	}
 	rc := &e.RequestContext
@@ -110,7 +110,7 @@ func parse(payload []byte) (*event, error) {
 	if !e.multiValue {
 		e.MultiValueHeaders = multi(e.Headers)
 	}
-	return &e, nil
+	return e, nil
 }
 
 // loadQuery puts a load balancer's parameters together again. They come as the client encoded them, so only what would

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/netip"
@@ -45,7 +44,7 @@ func (e *event) request(ctx context.Context, size int) (*http.Request, *problem)
 		r.RemoteAddr = netip.AddrPortFrom(addr.WithZone(""), 0).String()
 	}
 	if len(body) > 0 {
-		r.Body = io.NopCloser(bytes.NewReader(body))
+		r.Body = heldBody{bytes.NewReader(body)}
 	}
 	// The length that counts is the decoded body's. How the body would come means nothing any more: it is here.
 	if len(body) > 0 || header.Get("Content-Length") != "" {
@@ -56,10 +55,19 @@ func (e *event) request(ctx context.Context, size int) (*http.Request, *problem)
 	return r.WithContext(ctx), nil
 }
 
+// heldBody is a body that is in memory. Its methods Len and ReadAt tell a handler that it needs no other copy.
+type heldBody struct{ *bytes.Reader }
+
+// Close does nothing: there is no connection.
+func (heldBody) Close() error { return nil }
+
 // body decodes the body and bounds it.
 func (e *event) body(size int) ([]byte, *problem) {
 	length, maxBytes := len(e.Body), maxEvent
-	if e.IsBase64Encoded {
+	switch {
+	case e.decoded != nil:
+		length = len(e.decoded)
+	case e.IsBase64Encoded:
 		length = base64.StdEncoding.DecodedLen(length)
 	}
 	if e.front == loadBalancer {
@@ -70,7 +78,10 @@ func (e *event) body(size int) ([]byte, *problem) {
 			detail: fmt.Sprintf("The request is larger than a %s passes on (%d bytes, with base64): "+
 				"ask for a form and send the file with it.", e.front, maxBytes)}
 	}
-	if !e.IsBase64Encoded {
+	switch {
+	case e.decoded != nil:
+		return e.decoded, nil
+	case !e.IsBase64Encoded:
 		return []byte(e.Body), nil
 	}
 	body, err := base64.StdEncoding.DecodeString(e.Body)

@@ -59,6 +59,9 @@ func (w *responseWriter) WriteHeader(status int) {
 	}
 	// Known to be too large: not a byte needs to be fetched for it.
 	w.tooLarge = w.hasBody() && w.declared > w.limit
+	if w.hasBody() && !w.tooLarge && w.declared > 0 {
+		w.body.Grow(int(w.declared))
+	}
 }
 
 // errTooLarge is what a handler gets that writes more than fits.

@@ -61,8 +61,8 @@ func New(settings config.Config, d Dependencies) *Components {
 		c.Uploads.LegacyImages = s3objects.NewLegacyImages(d.S3, legacy.Bucket, legacy.Prefix).Promoting(c.Objects)
 	}
 	if settings.EventBus != "" {
-		c.Uploads.Notifier = eventbridgenotifier.New(eventbridge.NewFromConfig(d.AWS), settings.EventBus, settings.Bucket,
-			settings.Layout)
+		client := func() *eventbridge.Client { return eventbridge.NewFromConfig(d.AWS) }
+		c.Uploads.Notifier = eventbridgenotifier.New(client, settings.EventBus, settings.Bucket, settings.Layout)
 	}
 	return c
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -57,7 +56,9 @@ type Kind struct {
 type KindName string
 
 // Valid says whether a kind may have this name.
-func (n KindName) Valid() bool { return kindForm.MatchString(string(n)) }
+func (n KindName) Valid() bool {
+	return Consists(string(n), Lower+Digits+"_-", 1, 32) && strings.IndexByte(Lower, n[0]) >= 0
+}
 
 // Policy is the kinds of file that this deployment takes.
 type Policy struct {
@@ -78,8 +79,6 @@ func defaultKind() Kind {
 func Default() Policy {
 	return Policy{Kinds: map[KindName]Kind{"images": defaultKind()}}
 }
-
-var kindForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
 
 // maxPolicyBytes bounds the policy's JSON.
 const maxPolicyBytes = 64 << 10

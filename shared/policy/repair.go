@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -15,7 +14,7 @@ func repair(filename string) (stem, extension string) {
 	// White space at the ends goes before controls are replaced: a line feed at the end is an accident of a shell.
 	unseen := func(r rune) bool { return blank(r) || joins(r) || repaired(r) == removed }
 	s := strings.Map(repaired, strings.TrimFunc(filename, unseen))
-	s = norm.NFC.String(dots.ReplaceAllString(withoutLooseJoiners(s), "."))
+	s = norm.NFC.String(withSingleDots(withoutLooseJoiners(s)))
 	stem, extension = split(strings.TrimRightFunc(s, atNoEnd))
 	return strings.TrimLeftFunc(stem, atNoEnd), extension
 }
@@ -27,7 +26,13 @@ const (
 	blanks = "\u034f\u17b4\u17b5\u2800\U00013441\U00013442\U00016fe4\U0001d159"
 )
 
-var dots = regexp.MustCompile(`\.{2,}`)
+// withSingleDots makes one dot of several in a row.
+func withSingleDots(s string) string {
+	for strings.Contains(s, "..") {
+		s = strings.ReplaceAll(s, "..", ".")
+	}
+	return s
+}
 
 // removed is what strings.Map leaves out.
 const removed = -1

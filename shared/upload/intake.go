@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"time"
 
@@ -26,8 +25,6 @@ type Request struct {
 	// FormExpires is set when the bytes will come by a signed form.
 	FormExpires time.Time
 }
-
-var sha256Form = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // Draft checks a request against the policy and makes the pending record that
 // Begin would create. It touches no store. The error is a *policy.Refusal, or trouble
@@ -52,7 +49,7 @@ func (p *Pipeline) Draft(q Request) (Record, error) {
 	}
 	d := q.Declared
 	d.SHA256 = strings.ToLower(d.SHA256)
-	if d.SHA256 != "" && !sha256Form.MatchString(d.SHA256) {
+	if d.SHA256 != "" && !policy.Consists(d.SHA256, policy.Hex, 64, 64) {
 		return Record{}, policy.Refuse(policy.ProblemChecksum, "The declared sha256 is not 64 hexadecimal digits.")
 	}
 	if d.Type = policy.MediaType(d.Type); d.Type != "" && !kind.AllowsType(extension, d.Type) {

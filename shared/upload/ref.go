@@ -2,7 +2,6 @@ package upload
 
 import (
 	"fmt"
-	"regexp"
 
 	"github.com/google/uuid"
 
@@ -38,10 +37,10 @@ func (r Ref) String() string {
 	return fmt.Sprintf("%s/entries/%s/%s/%s", r.Journal, r.Entry, r.Kind, r.ID)
 }
 
-var pathID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-
 // ValidPathID says whether s may stand as a journal or entry id in a path.
-func ValidPathID(s string) bool { return pathID.MatchString(s) }
+func ValidPathID(s string) bool {
+	return policy.Consists(s, policy.Letters+policy.Digits+"_-", 1, 64)
+}
 
 // NewID makes a time-ordered id.
 func NewID() (ID, error) {

@@ -31,6 +31,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -57,7 +58,7 @@ const attempts = 3
 
 // Notifier puts events on one bus. It may be used concurrently.
 type Notifier struct {
-	client *eventbridge.Client
+	client func() *eventbridge.Client
 	bus    string
 	bucket string
 	layout upload.Layout
@@ -68,10 +69,12 @@ type Notifier struct {
 
 var _ upload.Notifier = (*Notifier)(nil)
 
-// New makes a Notifier. The bus is a name or an ARN; bucket and layout say where
-// stored files lie.
-func New(client *eventbridge.Client, bus, bucket string, layout upload.Layout) *Notifier {
-	return &Notifier{client: client, bus: bus, bucket: bucket, layout: layout, timeout: 10 * time.Second, sleep: sleep}
+// New makes a Notifier. The client is made when the first event is put, because most
+// functions put none. The bus is a name or an ARN; bucket and layout say where stored
+// files lie.
+func New(client func() *eventbridge.Client, bus, bucket string, layout upload.Layout) *Notifier {
+	return &Notifier{client: sync.OnceValue(client), bus: bus, bucket: bucket, layout: layout,
+		timeout: 10 * time.Second, sleep: sleep}
 }
 
 // Notify puts the event of a verdict on the bus. Without an error the bus has it.
@@ -99,7 +102,7 @@ var errNotTaken = errors.New("the bus could not take it")
 
 // put makes one call. A bus answers 200, too, when it has not taken the event.
 func (t *Notifier) put(ctx context.Context, entry types.PutEventsRequestEntry) error {
-	out, err := t.client.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{entry}})
+	out, err := t.client().PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{entry}})
 	if err == nil {
 		err = taken(out)
 	}

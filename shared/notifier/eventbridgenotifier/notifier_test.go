@@ -11,6 +11,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+
 	"hatchery/shared/notifier/eventbridgenotifier"
 	"hatchery/shared/upload"
 )
@@ -36,9 +38,23 @@ func rejected() upload.Record {
 
 // notifierOf makes a notifier that does not wait between two attempts.
 func notifierOf(b *bus) *eventbridgenotifier.Notifier {
-	notifier := eventbridgenotifier.New(b.client(), b.name, "bucket-1", upload.DefaultLayout)
+	notifier := eventbridgenotifier.New(b.client, b.name, "bucket-1", upload.DefaultLayout)
 	notifier.SetSleep(func(context.Context, time.Duration) error { return nil })
 	return notifier
+}
+
+func TestTheClientIsMadeForTheFirstEvent(t *testing.T) {
+	b, made := newBus(t, busName), 0
+	notifier := eventbridgenotifier.New(func() *eventbridge.Client { made++; return b.client() }, b.name, "bucket-1",
+		upload.DefaultLayout)
+	if made != 0 {
+		t.Error("it is made although there is no event")
+	}
+	for range 2 {
+		if err := notifier.Notify(t.Context(), stored()); err != nil || made != 1 {
+			t.Errorf("%d clients, %v", made, err)
+		}
+	}
 }
 
 // one is the one event that the bus has.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -32,7 +33,7 @@ const (
 
 // Secret is one secret. Its methods may be called concurrently. No error and no line of the log holds its value.
 type Secret struct {
-	client *secretsmanager.Client
+	client func() *secretsmanager.Client
 	name   string
 	o      Options
 
@@ -56,8 +57,8 @@ type Options struct {
 	callTimeout time.Duration // tests alone set it
 }
 
-// New makes a Secret of a name or an ARN. It does not connect.
-func New(client *secretsmanager.Client, name string, o Options) *Secret {
+// New makes a Secret of a name or an ARN. The client is made when the secret is first read.
+func New(client func() *secretsmanager.Client, name string, o Options) *Secret {
 	if o.Accept == nil {
 		o.Accept = func(string) bool { return true }
 	}
@@ -68,7 +69,7 @@ func New(client *secretsmanager.Client, name string, o Options) *Secret {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	o.callTimeout = cmp.Or(o.callTimeout, defaultCallTimeout)
-	return &Secret{client: client, name: name, o: o, lock: make(chan struct{}, 1)}
+	return &Secret{client: sync.OnceValue(client), name: name, o: o, lock: make(chan struct{}, 1)}
 }
 
 // Value gives the secret, or an error that says what to do. A value that was read before goes on being given while a
@@ -124,7 +125,7 @@ func (s *Secret) refresh(ctx context.Context) {
 func (s *Secret) get(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.callTimeout)
 	defer cancel()
-	out, err := s.client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &s.name})
+	out, err := s.client().GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &s.name})
 	if err != nil {
 		return "", s.translateError(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
@@ -40,13 +41,32 @@ func newFixture(t *testing.T, o smsecrets.Options) *fixture {
 	w := &fixture{t: t, now: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC), value: canary + "-1"}
 	server := httptest.NewServer(w)
 	t.Cleanup(server.Close)
-	client := secretsmanager.New(secretsmanager.Options{Region: "eu-central-1", BaseEndpoint: &server.URL,
-		RetryMaxAttempts: 1,
-		Credentials:      credentials.NewStaticCredentialsProvider("id", "key", "")})
+	client := func() *secretsmanager.Client {
+		return secretsmanager.New(secretsmanager.Options{Region: "eu-central-1", BaseEndpoint: &server.URL,
+			RetryMaxAttempts: 1,
+			Credentials:      credentials.NewStaticCredentialsProvider("id", "key", "")})
+	}
 	o.Now = func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now }
 	o.Log = slog.New(slog.NewTextHandler(&w.log, nil))
 	w.secret = smsecrets.New(client, name, o)
 	return w
+}
+
+func TestTheClientIsMadeAtTheFirstUse(t *testing.T) {
+	made := 0
+	secret := smsecrets.New(func() *secretsmanager.Client {
+		made++
+		return secretsmanager.New(secretsmanager.Options{Region: "eu-central-1", RetryMaxAttempts: 1,
+			BaseEndpoint: aws.String("http://127.0.0.1:1")})
+	}, name, smsecrets.Options{})
+	if made != 0 {
+		t.Error("it is made although nothing was read")
+	}
+	for range 2 {
+		if _, err := secret.Value(t.Context()); err == nil || made != 1 {
+			t.Errorf("%d clients, %v", made, err)
+		}
+	}
 }
 
 func (w *fixture) ServeHTTP(answer http.ResponseWriter, r *http.Request) {
