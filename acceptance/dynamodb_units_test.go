@@ -151,6 +151,8 @@ func (m *meter) HandleInitialize(ctx context.Context, in middleware.InitializeIn
 		call.ReturnConsumedCapacity = types.ReturnConsumedCapacityIndexes
 	case *dynamodb.QueryInput:
 		call.ReturnConsumedCapacity = types.ReturnConsumedCapacityIndexes
+	case *dynamodb.ScanInput:
+		call.ReturnConsumedCapacity = types.ReturnConsumedCapacityIndexes
 	case *dynamodb.BatchGetItemInput:
 		call.ReturnConsumedCapacity = types.ReturnConsumedCapacityIndexes
 	case *dynamodb.TransactWriteItemsInput:
@@ -169,6 +171,8 @@ func (m *meter) HandleInitialize(ctx context.Context, in middleware.InitializeIn
 	case *dynamodb.GetItemOutput:
 		m.read(answer.ConsumedCapacity)
 	case *dynamodb.QueryOutput:
+		m.read(answer.ConsumedCapacity)
+	case *dynamodb.ScanOutput:
 		m.read(answer.ConsumedCapacity)
 	case *dynamodb.BatchGetItemOutput:
 		for i := range answer.ConsumedCapacity {

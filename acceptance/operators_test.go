@@ -122,6 +122,7 @@ var peopleDo = map[string]map[string]act{
 		"dynamodb:Scan": scan},
 	"OperatorLooks/ListRecords":      {"dynamodb:Query": query("by-status", "status_shard")},
 	"OperatorLooks/ListEntries":      {"dynamodb:Query": query("by-list", "pk")},
+	"OperatorLooks/ReadEntries":      {"dynamodb:Query": query("", "pk")},
 	"OperatorLooks/SeeWhetherPaused": {"lambda:GetEventSourceMapping": seeMapping},
 
 	"OperatorActs/MoveDeadLetters": {"sqs:DeleteMessage": deleteMessage(deadLetters),

@@ -112,10 +112,15 @@ func deleteItem(ctx context.Context, a actor) error {
 	return err
 }
 
+// query asks an index, or the table itself where its name is "".
 func query(index, attribute string) act {
 	return func(ctx context.Context, a actor) error {
+		var of *string
+		if index != "" {
+			of = &index
+		}
 		_, err := a.database.Query(ctx,
-			&dynamodb.QueryInput{TableName: &a.table, IndexName: &index, KeyConditionExpression: aws.String(attribute + " = :p"),
+			&dynamodb.QueryInput{TableName: &a.table, IndexName: of, KeyConditionExpression: aws.String(attribute + " = :p"),
 				ExpressionAttributeValues: map[string]types.AttributeValue{":p": &types.AttributeValueMemberS{Value: "none"}}})
 		return err
 	}
@@ -290,7 +295,7 @@ func refusesWhatIsNotTheirs(t *testing.T, s *stack) {
 		"remove a version of quarantine": remove(inQuarantine, noVersion),
 		"list objects":                   listObjects, "list versions": listVersions, "change the bucket": openBucket,
 		"read a record": getItem, "remove a record": deleteItem, "scan the table": scan,
-		"list an entry": query("by-list", "pk"), "find bytes": query("by-bytes", "pk"),
+		"list an entry": query("by-list", "pk"), "read an entry": query("", "pk"), "find bytes": query("by-bytes", "pk"),
 		"list by status":    query("by-status", "status_shard"),
 		"send to the queue": send(uploads), "receive from the queue": receive(uploads),
 		"send to the dead letters": send(deadLetters), "receive from the dead letters": receive(deadLetters),
@@ -301,11 +306,11 @@ func refusesWhatIsNotTheirs(t *testing.T, s *stack) {
 	may := map[string][]string{
 		"ApiRole": {"put into quarantine", "read a version of files", "remove a version of files",
 			"remove a version of quarantine", "list versions",
-			"read a record", "put a record", "remove a record", "list an entry", "find bytes"},
+			"read a record", "put a record", "remove a record", "list an entry", "read an entry", "find bytes"},
 		"ValidatorRole": {"read quarantine", "read a version of quarantine", "put into files", "read files", "put a note",
 			"remove a version of files", "remove a version of quarantine", "list objects", "list versions", "read a record",
-			"put a record", "list an entry", "find bytes", "receive from the queue", "delete a message", "tell the bus"},
-		"ReconcilerRole": {"list versions", "read a record", "put a record", "list by status", "send to the queue",
+			"put a record", "read an entry", "find bytes", "receive from the queue", "delete a message", "tell the bus"},
+		"ReconcilerRole": {"list versions", "read a record", "put a record", "scan the table", "list by status", "send to the queue",
 			"tell the bus", "put a note", "put a listing", "put an audit", "read a note", "read files", "list objects",
 			"receive from the dead letters", "delete a dead letter"},
 		"OperatorLooks": {"read files", "put a listing", "read a note", "list objects", "list versions", "read a record",

@@ -115,20 +115,20 @@ func TestEachFunctionMayDoItsWorkAndNothingElse(t *testing.T) {
 			"s3:DeleteObjectVersion " + quarantine, "s3:DeleteObjectVersion " + files,
 			"s3:ListBucketVersions " + bucketArn,
 			"dynamodb:Query " + table + "/index/by-list", "dynamodb:Query " + table + "/index/by-bytes",
-		}, records("GetItem", "PutItem", "DeleteItem"), logs("ApiLogs")),
+		}, records("GetItem", "PutItem", "DeleteItem", "Query"), logs("ApiLogs")),
 		"ValidatorFunction": slices.Concat([]string{
 			"sqs:ReceiveMessage " + queue, "sqs:DeleteMessage " + queue, "sqs:GetQueueAttributes " + queue,
 			"s3:GetObject " + quarantine, "s3:GetObjectVersion " + quarantine,
 			"s3:PutObject " + files, "s3:GetObject " + files, "s3:PutObject " + notes + "attempts/*",
 			"s3:DeleteObjectVersion " + quarantine, "s3:DeleteObjectVersion " + files,
 			"s3:ListBucket " + bucketArn, "s3:ListBucketVersions " + bucketArn,
-			"dynamodb:Query " + table + "/index/by-bytes", "dynamodb:Query " + table + "/index/by-list",
-		}, records("GetItem", "BatchGetItem", "PutItem"), logs("ValidatorLogs")),
+			"dynamodb:Query " + table + "/index/by-bytes",
+		}, records("GetItem", "BatchGetItem", "PutItem", "Query"), logs("ValidatorLogs")),
 		"ReconcilerFunction": slices.Concat([]string{
 			"s3:ListBucketVersions " + bucketArn,
 			"sqs:SendMessage " + queue,
 			"dynamodb:Query " + table + "/index/by-status",
-		}, records("GetItem", "BatchGetItem", "PutItem"), logs("ReconcilerLogs")),
+		}, records("GetItem", "BatchGetItem", "PutItem", "Scan"), logs("ReconcilerLogs")),
 	} {
 		slices.Sort(want)
 		if got := d.may(function); !slices.Equal(got, want) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,20 +18,27 @@ import (
 // that is too large for it and goes to the bucket by a form.
 const smallPicture, largePicture = 100_000, 5_000_000
 
-// share is one thing that AWS counts of one upload.
+// share is one thing that AWS counts of one upload: how many units of the price it takes.
 type share struct {
 	part         string
 	price        price
-	small, large float64 // how many units of the price one upload takes
+	small, large amount
 }
+
+// amount is how many units an upload takes that comes alone, and how many are the floor: in a full batch, and with a
+// question that finds the verdict there.
+type amount struct{ units, floor float64 }
+
+// always is an amount that nothing makes smaller.
+func always(units float64) amount { return amount{units, units} }
 
 // TestTheCostsInTheDocsAreThoseOfTheCountedCalls recomputes every table of
 // docs/costs.md and docs/scale.md that holds a sum.
 func TestTheCostsInTheDocsAreThoseOfTheCountedCalls(t *testing.T) {
 	template := readTemplate(t)
-	small := work{counted: countUpload(t, jpegOf(t, smallPicture), false), size: smallPicture}
-	large := work{counted: countUpload(t, jpegOf(t, largePicture), true), size: largePicture, byForm: true}
 	records := readUnits(t)
+	small := workOf(t, template, records, countUpload(t, jpegOf(t, smallPicture), false), smallPicture, false)
+	large := workOf(t, template, records, countUpload(t, jpegOf(t, largePicture), true), largePicture, true)
 	shares := sharesOf(t, template, small, large, records)
 	month, idle := monthTable(t, template)
 	compareBlocks(t, sourceFile(t, "docs", "costs.md"), map[string]string{
@@ -53,65 +61,108 @@ func TestTheCostsInTheDocsAreThoseOfTheCountedCalls(t *testing.T) {
 		map[string]string{"littles-law": scaleTable(t, template, small, records)})
 }
 
-// work is one upload with what follows from its size.
+// work is one upload with what follows from its size, the template and the calls that were counted.
 type work struct {
 	counted
 	size   float64
 	byForm bool
+	// window is how long a message waits for others, in seconds; share is the API's part of a processor.
+	window, share float64
+	// records are the validator's calls to the records: it reads, and settles.
+	records float64
+	// batch is how many messages are one batch at most, and rounds how often a full one is gone through.
+	batch, rounds float64
+}
+
+func workOf(t *testing.T, x template, r recordCalls, c counted, size float64, byForm bool) work {
+	t.Helper()
+	arrived := func(property string) float64 {
+		return float64(x.number(t, "Resources", "ValidatorFunction", "Properties", "Events", "Arrived", "Properties",
+			property))
+	}
+	w := work{counted: c, size: size, byForm: byForm, batch: arrived("BatchSize"),
+		window:  arrived("MaximumBatchingWindowInSeconds"),
+		share:   x.megabytes(t, "ApiFunction") / wholeProcessor,
+		records: r.Get.Reads + r.Settle.Reads + 1}
+	w.rounds = math.Ceil(w.batch / float64(codeNumber(t, `messagesAtOnce = (\d+)`, "shared", "pipeline", "pipeline.go")))
+	return w
 }
 
 // take is how long the API works on taking it in, in seconds; a form is only signed.
 func (w work) take() float64 {
 	s := assumedQuestion + assumedRecordsCall
 	if !w.byForm {
-		s += assumedBucketCall + w.size/assumedRate
+		s += assumedBucketCall + w.size/assumedRate + postCPU*w.size/million/w.share
 	}
 	return s
 }
 
-// judge is how long the validator works on it: the record, the read, the copy, the
-// settlement and the deletion.
-func (w work) judge() float64 {
-	return 2*assumedRecordsCall + 3*assumedBucketCall + w.size/assumedRate
+// verdict is how long the validator works until it has settled: the record, the read, the copy, the settlement.
+func (w work) verdict() float64 {
+	return w.records*assumedRecordsCall + 2*assumedBucketCall + w.size/assumedRate
 }
 
-// wait is how long a request for the status is held until there is a verdict.
-func (w work) wait() float64 {
-	return assumedQuestion + assumedRecordsCall + assumedWindow + w.judge()
-}
+// judge is how long it works in all: the deletion comes last.
+func (w work) judge() float64 { return w.verdict() + assumedBucketCall }
 
-// looks is how often a held request reads the record: at once, then after 50 ms,
-// then after ever twice as long up to a second.
-func (w work) looks() float64 {
-	n, at, pause := 1.0, 0.0, 0.05
-	for left := assumedWindow + w.judge(); at < left; pause = min(pause*2, 1) {
-		at += pause
-		n++
+// held is how often a question that is held looks at the record, and for how long it is held: at once, then after
+// 50 ms, then after ever twice as long up to a second, until it sees the verdict.
+func (w work) held() (looks, seconds float64) {
+	looks, at := 1.0, assumedRecordsCall
+	for pause := 0.05; at-assumedRecordsCall < w.window+w.verdict(); pause = min(pause*2, 1) {
+		at += pause + assumedRecordsCall
+		looks++
 	}
-	return n
+	return looks, assumedQuestion + at
+}
+
+func (w work) looks() float64 {
+	looks, _ := w.held()
+	return looks
+}
+
+// wait is how long a request for the status is held until it sees the verdict.
+func (w work) wait() float64 {
+	_, seconds := w.held()
+	return seconds
 }
 
 func sharesOf(t *testing.T, template template, small, large work, r recordCalls) []share {
 	t.Helper()
 	api, judge := template.megabytes(t, "ApiFunction")/1024, template.megabytes(t, "ValidatorFunction")/1024
-	calls := func(w work, name string) float64 { return float64(w.calls[name]) }
-	both := func(part string, p price, n float64) share { return share{part, p, n, n} }
+	of := func(part string, p price, units func(w work) amount) share {
+		return share{part, p, units(small), units(large)}
+	}
+	calls := func(name string) func(work) amount {
+		return func(w work) amount { return always(float64(w.calls[name])) }
+	}
 	return []share{
-		both("API Gateway", priceHTTPAPI, 2),
-		both("Lambda, API", priceLambdaRequest, 2),
-		{"Lambda, API", priceLambdaSecond, api * (small.take() + small.wait()), api * (large.take() + large.wait())},
-		both("Lambda, validator", priceLambdaRequest, 1),
-		{"Lambda, validator", priceLambdaSecond, judge * small.judge(), judge * large.judge()},
+		of("API Gateway", priceHTTPAPI, func(work) amount { return always(2) }),
+		of("Lambda, API", priceLambdaRequest, func(work) amount { return always(2) }),
+		of("Lambda, API", priceLambdaSecond, func(w work) amount {
+			return amount{api * (w.take() + w.wait()), api * (w.take() + assumedQuestion + assumedRecordsCall)}
+		}),
+		of("Lambda, validator", priceLambdaRequest, func(w work) amount { return amount{1, 1 / w.batch} }),
+		of("Lambda, validator", priceLambdaSecond, func(w work) amount {
+			return amount{judge * w.judge(), judge * w.judge() * w.rounds / w.batch}
+		}),
 		// A form is posted by the client, in place of the API's PUT.
-		{"S3, PUT or POST", pricePut, calls(small, "PUT"), calls(large, "PUT") + 1},
-		{"S3, COPY", pricePut, calls(small, "COPY"), calls(large, "COPY")},
-		{"S3, GET", priceGet, calls(small, "GET"), calls(large, "GET")},
-		{"S3, DELETE", priceDelete, calls(small, "DELETE"), calls(large, "DELETE")},
+		of("S3, PUT or POST", pricePut, func(w work) amount {
+			if w.byForm {
+				return always(float64(w.calls["PUT"]) + 1)
+			}
+			return always(float64(w.calls["PUT"]))
+		}),
+		of("S3, COPY", pricePut, calls("COPY")),
+		of("S3, GET", priceGet, calls("GET")),
+		of("S3, DELETE", priceDelete, calls("DELETE")),
 		// Sent by S3, received and deleted by the event source mapping.
-		both("SQS", priceQueue, 3),
-		both("DynamoDB, writes", priceWrite, r.Create.Writes+r.Settle.Writes),
-		{"DynamoDB, reads", priceRead, r.reads(small), r.reads(large)},
-		{"CloudWatch Logs", priceLog, small.logBytes() / 1e9, large.logBytes() / 1e9},
+		of("SQS", priceQueue, func(w work) amount { return amount{3, 1 + 2/w.batch} }),
+		of("DynamoDB, writes", priceWrite, func(work) amount { return always(r.Create.Writes + r.Settle.Writes) }),
+		of("DynamoDB, reads", priceRead, func(w work) amount {
+			return amount{r.reads(w), r.reads(w) - r.Get.Reads*(w.looks()-1)}
+		}),
+		of("CloudWatch Logs", priceLog, func(w work) amount { return always(w.logBytes() / 1e9) }),
 	}
 }
 
@@ -124,7 +175,7 @@ func (r recordCalls) reads(w work) float64 {
 // logBytes is what one upload writes to the logs, rounded up to 100 bytes: two
 // requests, one batch.
 func (w work) logBytes() float64 {
-	return math.Ceil(float64(w.logged)/100)*100 + math.Ceil(countedMetrics()/100)*100 + 3*assumedPlatformLines +
+	return math.Ceil(float64(w.logged)/100)*100 + math.Ceil(countedMetrics()/100)*100 + 3*assumedLinesMore +
 		2*assumedAccessLine
 }
 
@@ -146,7 +197,7 @@ func countedTable(shares []share) string {
 	var b strings.Builder
 	b.WriteString("| part | unit | 100 kB by POST | 5 MB by form |\n|---|---|---|---|\n")
 	for _, s := range shares {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", s.part, s.price.name, units(s.small), units(s.large))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", s.part, s.price.name, units(s.small.units), units(s.large.units))
 	}
 	return b.String()
 }
@@ -162,21 +213,31 @@ func units(n float64) string {
 // dollarsTable sums by part. Refused bytes are kept for so many days.
 func dollarsTable(shares []share, kept float64) string {
 	var b strings.Builder
-	b.WriteString("| part | 100 kB by POST | 5 MB by form |\n|---|---|---|\n")
-	var small, large float64
-	for i := 0; i < len(shares); {
-		part, s, l := firstWord(shares[i].part), 0.0, 0.0
-		for ; i < len(shares) && firstWord(shares[i].part) == part; i++ {
-			s += shares[i].small * shares[i].price.dollars * million
-			l += shares[i].large * shares[i].price.dollars * million
+	b.WriteString("| part | 100 kB by POST | its floor | 5 MB by form | its floor |\n|---|---|---|---|---|\n")
+	row := func(what, form string, of []share) {
+		dollars := func(units func(share) float64) string {
+			var sum float64
+			for _, s := range of {
+				sum += units(s) * s.price.dollars * million
+			}
+			return fmt.Sprintf(form, sum)
 		}
-		fmt.Fprintf(&b, "| %s | $%.2f | $%.2f |\n", part, s, l)
-		small, large = small+s, large+l
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", what, dollars(func(s share) float64 { return s.small.units }),
+			dollars(func(s share) float64 { return s.small.floor }), dollars(func(s share) float64 { return s.large.units }),
+			dollars(func(s share) float64 { return s.large.floor }))
 	}
-	fmt.Fprintf(&b, "| **a million uploads** | **$%.2f** | **$%.2f** |\n", small, large)
-	fmt.Fprintf(&b, "| the bytes in quarantine, if all were refused: %.0f days | $%.2f | $%.2f |\n", kept,
+	for rest := shares; len(rest) > 0; {
+		part, n := firstWord(rest[0].part), len(rest)
+		if i := slices.IndexFunc(rest, func(s share) bool { return firstWord(s.part) != part }); i > 0 {
+			n = i
+		}
+		row(part, "$%.2f", rest[:n])
+		rest = rest[n:]
+	}
+	row("**a million uploads**", "**$%.2f**", shares)
+	fmt.Fprintf(&b, "| the bytes in quarantine, if all were refused: %.0f days | $%.2f | | $%.2f | |\n", kept,
 		smallPicture*million/1e9*priceKept.dollars*kept/30.4, largePicture*million/1e9*priceKept.dollars*kept/30.4)
-	fmt.Fprintf(&b, "| EventBridge, if the application is notified | $%.2f | $%.2f |\n", priceEvent.dollars*million,
+	fmt.Fprintf(&b, "| EventBridge, if the application is notified | $%.2f | | $%.2f | |\n", priceEvent.dollars*million,
 		priceEvent.dollars*million)
 	return b.String()
 }
@@ -188,8 +249,8 @@ func firstWord(part string) string {
 
 func sum(shares []share) (small, large float64) {
 	for _, s := range shares {
-		small += s.small * s.price.dollars * million
-		large += s.large * s.price.dollars * million
+		small += s.small.units * s.price.dollars * million
+		large += s.large.units * s.price.dollars * million
 	}
 	return small, large
 }
@@ -200,9 +261,11 @@ func assumedTable(small, large work) string {
 	row := func(what, formula string, of func(work) float64) {
 		fmt.Fprintf(&b, "| %s | %s | %.3f | %.3f |\n", what, formula, of(small), of(large))
 	}
-	row("the API takes it in", "question + record + (POST alone: PUT + size / rate)", work.take)
-	row("the validator judges it", "2 records + GET + COPY + DELETE + size / rate", work.judge)
-	row("the API holds the question for the verdict", "question + record + window + the validator's", work.wait)
+	row("the API takes it in", "question + record + (POST alone: PUT + size / rate + processor)", work.take)
+	row("the validator judges it", fmt.Sprintf("%.0f records + GET + COPY + DELETE + size / rate", small.records), work.judge)
+	row("a message waits, and is settled", fmt.Sprintf("%.0f s of window + the validator's without DELETE", small.window),
+		func(w work) float64 { return w.window + w.verdict() })
+	row("the API holds the question until it sees the verdict", "question + a record at each look + the pauses", work.wait)
 	return b.String()
 }
 
@@ -269,9 +332,6 @@ func monthTable(t *testing.T, x template) (table string, total float64) {
 func scaleTable(t *testing.T, x template, w work, r recordCalls) string {
 	t.Helper()
 	visibility := float64(x.visibility(t, x.number(t, "Parameters", "ValidatorSeconds", "Default")))
-	batch := x.number(t, "Resources", "ValidatorFunction", "Properties", "Events", "Arrived", "Properties", "BatchSize")
-	rounds := math.Ceil(float64(batch) / float64(codeNumber(t, `messagesAtOnce = (\d+)`, "shared", "pipeline",
-		"pipeline.go")))
 	shards := float64(codeNumber(t, `(?m)^\tshards = (\d+)`, "shared", "records", "dynamorecords", "store.go"))
 	rates := []float64{float64(x.number(t, "Parameters", "ApiRate", "Default")) / 2, 1000, 10000}
 	var b strings.Builder
@@ -292,8 +352,8 @@ func scaleTable(t *testing.T, x template, w work, r recordCalls) string {
 	row("API functions taking uploads in, at once", fmt.Sprintf("λ × %.3f s", w.take()), times(w.take()))
 	row("API functions holding a question, at once", fmt.Sprintf("λ × %.3f s", w.wait()), times(w.wait()))
 	row("validators at once, a message each", fmt.Sprintf("λ × %.3f s", w.judge()), times(w.judge()))
-	row("validators at once, full batches", fmt.Sprintf("λ ÷ %d × %.0f × %.3f s", batch, rounds, w.judge()),
-		times(rounds/float64(batch)*w.judge()))
+	row("validators at once, full batches", fmt.Sprintf("λ ÷ %.0f × %.0f × %.3f s", w.batch, w.rounds, w.judge()),
+		times(w.rounds/w.batch*w.judge()))
 	row("writes under the quarantine prefix a second", "2 λ: PUT and DELETE", times(2))
 	row("partitions that S3 makes of that prefix", "2 λ ÷ 3,500", times(2/3500.0))
 	row("reads there", "2 λ: GET, and the copy's source", times(2))
@@ -306,12 +366,12 @@ func scaleTable(t *testing.T, x template, w work, r recordCalls) string {
 	row("most uploads a second at once on a new table", fmt.Sprintf("4,000 ÷ %.0f", own), most(4000, own))
 	row("most uploads a second under the default quota of a table", fmt.Sprintf("40,000 ÷ %.0f", own), most(40000, own))
 	row("most uploads a second into one entry and kind", fmt.Sprintf("1,000 ÷ %.0f", own), most(1000, own))
-	// A record leaves the shard of pending ones when it is settled, and enters another.
-	shard := r.Create.ShardWrites + r.Settle.ShardWrites/2
+	// A record enters its shard when it is created, and leaves it when it is settled.
+	shard := r.Create.ShardWrites + r.Settle.ShardWrites
 	row("most uploads a second through the status index", fmt.Sprintf("%.0f shards × 1,000 ÷ %.0f", shards, shard),
 		most(shards*1000, shard))
-	row("messages in flight, all well", fmt.Sprintf("λ × %.3f s", assumedWindow+w.judge()),
-		times(assumedWindow+w.judge()))
+	row("messages in flight, all well", fmt.Sprintf("λ × %.3f s", w.window+w.judge()),
+		times(w.window+w.judge()))
 	row("share of failures that fills the queue's flight", fmt.Sprintf("120,000 ÷ (λ × %.0f s)", visibility),
 		func(rate float64) string {
 			if share := 120000 / (rate * visibility); share < 1 {

@@ -61,10 +61,14 @@ const (
 	assumedRecordsCall = 0.010      // "single-digit millisecond", in the DynamoDB guide
 	assumedQuestion    = 0.050      // the application's answer: its own affair
 	assumedRate        = 20_000_000 // bytes a second: the default of HATCHERY_READ_RATE
-	assumedWindow      = 1.0        // the whole batch window: the longest that a message waits for others
-	// Lines that are not ours: Lambda's START, END and REPORT, and the access log.
-	assumedPlatformLines = 450.0
-	assumedAccessLine    = 400.0
+	// What an invocation's lines have beside what is counted: its id, and 26 bytes that CloudWatch counts for each line.
+	// Lambda's own lines are written of failures alone.
+	assumedLinesMore  = 100.0
+	assumedAccessLine = 400.0
+	// postCPU is the seconds of a processor that the API needs for a POST, for each MB of its body: an aim, until
+	// docs/measurements.md has it. A function has a whole processor at so many MB of memory.
+	postCPU        = 0.010
+	wholeProcessor = 1769
 )
 
 // ClamAV in a function: what its own documentation and maintainers say.

@@ -189,6 +189,13 @@ func (w *fixture) settle(r upload.Ref, v upload.Verdict) {
 	}
 }
 
+// settleStored settles a record whose bytes nobody asks for.
+func (w *fixture) settleStored(r upload.Ref) {
+	w.t.Helper()
+	w.settle(r, upload.Verdict{Status: upload.Stored, Version: "q1", Served: "f1", At: start.Add(time.Minute),
+		Size: 1000, ContentType: "image/png", SHA256: storedHash})
+}
+
 // store puts bytes where a promoted file lies, and settles.
 func (w *fixture) store(r upload.Ref, data []byte, contentType string) {
 	w.t.Helper()

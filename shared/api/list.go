@@ -14,14 +14,15 @@ import (
 )
 
 const (
-	// listPage is how many records are held at once while all are listed.
+	// listPage is how many records are held at once while all are listed, and the page of another status.
 	listPage = 500
 	// maxCursor bounds a cursor, in bytes; no store gives longer ones.
 	maxCursor = 2048
 )
 
 // list answers with the records of one entry and kind, newest first, under the kind's name. Without limit it gives all
-// of them, a page in memory at a time; where an answer has a bound, all that it takes.
+// stored ones, a page in memory at a time; where an answer has a bound, all that it takes. Of another status it gives
+// one page: a store may have to read many records to find few.
 func (h *handler) list(c *call) error {
 	query, all, err := listQuery(c)
 	if err != nil {
@@ -33,6 +34,9 @@ func (h *handler) list(c *call) error {
 	page, err := h.page(c, query)
 	if err != nil {
 		return err
+	}
+	if !all {
+		c.linkNext(query, page.Next)
 	}
 	c.w.Header().Set("Content-Type", "application/json")
 	c.w.WriteHeader(http.StatusOK)
@@ -111,14 +115,25 @@ func (h *handler) listWhatFits(c *call, query upload.Query, room int) error {
 		body.WriteByte(']')
 		if page.Next != "" {
 			fmt.Fprintf(&body, `,"next_cursor":%q`, page.Next)
-			next := url.Values{"cursor": {string(page.Next)}, "status": {string(query.Status)}}
-			c.w.Header().Set("Link", fmt.Sprintf(`<%s?%s>; rel="next"`, path(pathFiles, c.Ref), next.Encode()))
+			c.linkNext(query, page.Next)
 		}
 		body.WriteString("}\n")
 		c.w.Header().Set("Content-Type", "application/json")
 		_, _ = c.w.Write(body.Bytes()) // nobody is left to be told of a failure
 		return nil
 	}
+}
+
+// linkNext says where a list goes on, if it does: by a link to the same list from there on (RFC 8288).
+func (c *call) linkNext(query upload.Query, from upload.Cursor) {
+	if from == "" {
+		return
+	}
+	next := url.Values{"cursor": {string(from)}, "status": {string(query.Status)}}
+	if limit := c.r.URL.Query().Get("limit"); limit != "" {
+		next.Set("limit", limit)
+	}
+	c.w.Header().Set("Link", fmt.Sprintf(`<%s?%s>; rel="next"`, path(pathFiles, c.Ref), next.Encode()))
 }
 
 // beginning is as many records of a page as an answer takes.
@@ -181,8 +196,7 @@ func listQuery(c *call) (query upload.Query, all bool, err error) {
 		return query, false, err
 	}
 	query = upload.Query{Journal: c.Journal, Entry: c.Entry, Kind: c.Kind, Status: upload.Stored, Limit: listPage}
-	all = !values.Has("limit")
-	if !all {
+	if values.Has("limit") {
 		query.Limit, err = strconv.Atoi(values.Get("limit"))
 		if err != nil || query.Limit < 1 || query.Limit > upload.MaxPage {
 			return query, all, newProblem(badRequest, "limit is a number from 1 to %d.", upload.MaxPage)
@@ -193,6 +207,7 @@ func listQuery(c *call) (query upload.Query, all bool, err error) {
 			return query, all, newProblem(badRequest, "status is pending, stored, rejected or deleted.")
 		}
 	}
+	all = !values.Has("limit") && query.Status == upload.Stored
 	query.Cursor = upload.Cursor(values.Get("cursor"))
 	if len(query.Cursor) > maxCursor {
 		return query, all, fmt.Errorf("a cursor of %d bytes: %w", len(query.Cursor), upload.ErrBadCursor)

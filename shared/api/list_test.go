@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,15 +40,16 @@ func readPage(t *testing.T, response *http.Response) pageOf {
 // sees each record once.
 func TestAListThatAnAnswerDoesNotTakeGoesOnAtTheNextLink(t *testing.T) {
 	w := newFixture(t)
-	const records = 3500 // some 2,400 fit into an answer to a load balancer
+	const records = 3500 // some 1,500 fit into an answer to a load balancer
 	for i := range records {
 		id := fmt.Sprintf("00000000-0000-7000-8000-%012d", 100_000+i)
 		// Names with what takes more room than it has bytes.
 		w.create(ref("many", id), strings.Repeat(`"\<é`, i%20), start.Add(time.Duration(i)*time.Second))
+		w.settleStored(ref("many", id))
 	}
 	for name, way := range transports {
 		t.Run(name, func(t *testing.T) {
-			send, address := way(t, w.handler), "/files/j/entries/many/images?status=pending"
+			send, address := way(t, w.handler), "/files/j/entries/many/images"
 			seen, answers := map[upload.ID]bool{}, 0
 			for address != "" {
 				p := readPage(t, send(request(t, "GET", address, nil)))
@@ -63,7 +65,7 @@ func TestAListThatAnAnswerDoesNotTakeGoesOnAtTheNextLink(t *testing.T) {
 				}
 				if address = p.rest; address != "" {
 					u, err := url.Parse(address)
-					if err != nil || u.Query().Get("cursor") != *p.Next || u.Query().Get("status") != "pending" {
+					if err != nil || u.Query().Get("cursor") != *p.Next || u.Query().Get("status") != "stored" {
 						t.Fatalf("the next link is %q, %v; next_cursor is %q", address, err, *p.Next)
 					}
 				}
@@ -73,6 +75,43 @@ func TestAListThatAnAnswerDoesNotTakeGoesOnAtTheNextLink(t *testing.T) {
 			}
 			if want := map[bool]int{true: 2, false: 1}[name == viaBalancer || name == viaSingle]; min(answers, 2) != want {
 				t.Errorf("%d answers, want %d", answers, want)
+			}
+		})
+	}
+}
+
+// For a status that no store has an index of, one request reads one page: short or not, it says where the rest begins.
+func TestAListOfAnotherStatusIsOnePage(t *testing.T) {
+	w := newFixture(t)
+	const records = 1100
+	for i := range records {
+		w.create(ref("many", fmt.Sprintf("00000000-0000-7000-8000-%012d", 100_000+i)), "cat",
+			start.Add(time.Duration(i)*time.Second))
+	}
+	for name, way := range transports {
+		t.Run(name, func(t *testing.T) {
+			send := way(t, w.handler)
+			for _, c := range []struct{ query, limit string }{{"status=pending", ""}, {"limit=600&status=pending", "600"}} {
+				var counts []int
+				for address := "/files/j/entries/many/images?" + c.query; address != ""; {
+					p := readPage(t, send(request(t, "GET", address, nil)))
+					counts = append(counts, len(p.Images))
+					if address = p.rest; address == "" {
+						continue
+					}
+					u, err := url.Parse(address)
+					if err != nil || p.Next == nil || u.Query().Get("cursor") != *p.Next ||
+						u.Query().Get("status") != "pending" || u.Query().Get("limit") != c.limit {
+						t.Fatalf("the next link is %q, %v", address, err)
+					}
+				}
+				want := []int{500, 500, 100}
+				if c.limit != "" {
+					want = []int{600, 500}
+				}
+				if !slices.Equal(counts, want) {
+					t.Errorf("%s: the pages have %v records, want %v", c.query, counts, want)
+				}
 			}
 		})
 	}

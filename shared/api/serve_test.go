@@ -99,8 +99,9 @@ func TestAListIsWholeHoweverManyPagesItTakes(t *testing.T) {
 		r := upload.Ref{Journal: "j", Entry: "many", Kind: "images",
 			ID: upload.ID(fmt.Sprintf("00000000-0000-7000-8000-1%011d", i))}
 		w.create(r, fmt.Sprintf("n%d", i), start.Add(time.Duration(i)*time.Second))
+		w.settleStored(r)
 	}
-	list := "/files/j/entries/many/images?status=pending"
+	list := "/files/j/entries/many/images?status=stored"
 	all := w.do("GET", list, nil)
 	records, _ := all.member(t, "images").([]any)
 	if len(records) != many {
@@ -140,12 +141,14 @@ func TestAListIsWholeHoweverManyPagesItTakes(t *testing.T) {
 func TestAListThatBreaksOffDoesNotLookWhole(t *testing.T) {
 	w := newFixture(t)
 	for i := range 600 {
-		w.create(upload.Ref{Journal: "j", Entry: "many", Kind: "images",
-			ID: upload.ID(fmt.Sprintf("00000000-0000-7000-8000-1%011d", i))}, "n", start)
+		r := upload.Ref{Journal: "j", Entry: "many", Kind: "images",
+			ID: upload.ID(fmt.Sprintf("00000000-0000-7000-8000-1%011d", i))}
+		w.create(r, "n", start)
+		w.settleStored(r)
 	}
 	w.pipeline.Records = &secondPageFails{Records: w.records}
 	server := serveOn(t, w.handler)
-	response, err := server.Client().Do(request(t, "GET", server.URL+"/files/j/entries/many/images?status=pending", nil))
+	response, err := server.Client().Do(request(t, "GET", server.URL+"/files/j/entries/many/images", nil))
 	if err == nil {
 		_, err = io.ReadAll(response.Body)
 		_ = response.Body.Close()

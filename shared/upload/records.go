@@ -43,9 +43,13 @@ type Records interface {
 	// a record under the same id with another journal, entry or kind is none.
 	Get(ctx context.Context, ref Ref) (Record, error)
 
-	// List gives one entry's records of one kind and status, newest first; records
-	// of the same instant come by descending id. ErrBadCursor for a cursor that
-	// another list gave; a limit outside 1 to MaxPage is an error.
+	// List gives one entry's records of one kind and status, newest first. Stored records
+	// of the same instant come by descending id. The others may come by descending id
+	// altogether, which is the same order where NewID made the ids. ErrBadCursor for a
+	// cursor that another list gave; a limit outside 1 to MaxPage is an error.
+	//
+	// A page may hold fewer records than the limit, or none, and have a next one: a store
+	// reads so much for one page and no more.
 	List(ctx context.Context, q Query) (Page, error)
 
 	// Update reads a record, asks t.To what to make of it, and writes that if nothing
@@ -62,11 +66,12 @@ type Records interface {
 	Update(ctx context.Context, ref Ref, t Transition) (Record, error)
 
 	// Usage sums what an entry holds of one kind: pending records count as
-	// files, stored ones with their bytes.
+	// files, stored ones with their bytes. A store may count pending ones among the newest
+	// records alone, as many as it reads in one request: hundreds at least.
 	Usage(ctx context.Context, journal Journal, entry Entry, kind policy.KindName) (Usage, error)
 
-	// Scan gives the records of all entries: with a status oldest first, else in no
-	// promised order. Errors as List has them.
+	// Scan gives the records of all entries: pending ones oldest first, else in no
+	// promised order. Errors and short pages as List has them.
 	Scan(ctx context.Context, q ScanQuery) (Page, error)
 
 	// Atomic says whether Create and Update are compare-and-swap. In a store where they
@@ -114,6 +119,11 @@ type ScanQuery struct {
 	Cursor Cursor
 	// Limit is the most records in the page, 1 to MaxPage.
 	Limit int
+}
+
+// Matches says whether the list of q has the record.
+func (q ScanQuery) Matches(r Record) bool {
+	return (q.Status == "" || r.Status == q.Status) && (q.Before.IsZero() || r.CreatedAt.Before(q.Before))
 }
 
 // MaxPage is the most records that a page holds.

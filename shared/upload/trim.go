@@ -12,8 +12,9 @@ import (
 
 // The bounds of what trim looks at, and how soon it removes.
 const (
-	// maxWaitingPages bounds the list of what an entry has in quarantine: ten thousand versions. What
-	// lies beyond is the next rejection's.
+	// maxWaitingPages bounds the list of what an entry has in quarantine, and that of its rejected
+	// records: ten thousand versions, and the newest records. What lies beyond is the next
+	// rejection's, or goes when quarantine forgets it.
 	maxWaitingPages = 10
 	// minShare is the least that a version counts, as a share of the bound: so that the list is short.
 	minShare = 1000
@@ -105,7 +106,7 @@ func (p *Pipeline) rejectedAmong(ctx context.Context, of Ref, versions []ObjectV
 		there[place{v.Key, v.Version}] = v
 	}
 	var found []waitingBytes
-	for cursor := Cursor(""); ; {
+	for n, cursor := 0, Cursor(""); n < maxWaitingPages; n++ {
 		page, err := p.Records.List(ctx, Query{Journal: of.Journal, Entry: of.Entry, Kind: of.Kind, Status: Rejected,
 			Cursor: cursor, Limit: MaxPage})
 		if err != nil {

@@ -2,6 +2,7 @@ package upload_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -184,4 +185,25 @@ func TestAnUploadThatIsReopenedAtThatMomentKeepsItsBytes(t *testing.T) {
 		t.Errorf("the bytes of %v are left", got)
 	}
 	d.wantStatus(t, all[0], upload.Pending)
+}
+
+// pagesWithoutEnd are records whose entry has more of them than anybody would read: pages without a rejected one.
+type pagesWithoutEnd struct {
+	upload.Records
+	pages int
+}
+
+func (p *pagesWithoutEnd) List(context.Context, upload.Query) (upload.Page, error) {
+	p.pages++
+	return upload.Page{Next: "more"}, nil
+}
+
+func TestOfAnEntryWithManyRecordsTheNewestPagesAreLookedThrough(t *testing.T) {
+	d := bounded(uploadtest.RecordsOptions{Swap: true})
+	d.refused(t, 2)
+	endless := &pagesWithoutEnd{Records: d.Records}
+	d.Records = endless
+	if d.refused(t, 1); endless.pages != 10 {
+		t.Errorf("a rejection reads %d pages of records, want 10", endless.pages)
+	}
 }

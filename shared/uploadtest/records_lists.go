@@ -46,9 +46,7 @@ func (s *Records) List(ctx context.Context, q upload.Query) (upload.Page, error)
 
 // Scan implements upload.Records.
 func (s *Records) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
-	return s.page(ctx, q.Name(), false, q.Cursor, q.Limit, func(r upload.Record) bool {
-		return (q.Status == "" || r.Status == q.Status) && (q.Before.IsZero() || r.CreatedAt.Before(q.Before))
-	})
+	return s.page(ctx, q.Name(), false, q.Cursor, q.Limit, q.Matches)
 }
 
 // position is what a cursor holds: after what its list goes on.

@@ -113,14 +113,14 @@ var listCases = []recordsCase{
 		s.delete(b.Ref())
 		s.gives(s.list(upload.Stored), c, a)
 	}},
-	{"the order is by creation, not by arrival, and by id within an instant", func(s *recordsSuite) {
+	{"the order of stored records is by creation, not by arrival, and by id within an instant", func(s *recordsSuite) {
 		drafts := []upload.Record{s.draft(), s.draft(), s.draft(), s.draft(), s.draft()}
 		at := drafts[0].CreatedAt
 		for i, after := range []time.Duration{time.Microsecond, 0, 0, -time.Microsecond, 0} {
 			drafts[i].CreatedAt = at.Add(after)
-			s.create(drafts[i])
+			drafts[i] = s.settle(s.create(drafts[i]).Ref(), s.storing())
 		}
-		s.gives(s.list(upload.Pending), drafts[0], drafts[4], drafts[2], drafts[1], drafts[3])
+		s.gives(s.list(upload.Stored), drafts[0], drafts[4], drafts[2], drafts[1], drafts[3])
 	}},
 	{"other journals, entries and kinds have lists of their own", func(s *recordsSuite) {
 		own := s.pending()
@@ -203,17 +203,17 @@ var scanCases = []recordsCase{
 		s.create(elsewhere)
 		a, b, x, tombstone := s.stored(1), s.stored(2), s.rejected(), s.deleted()
 		s.holds(s.byStatus(upload.Pending), p, q, elsewhere)
-		s.gives(s.byStatus(upload.Stored), a, b)
-		s.gives(s.byStatus(upload.Rejected), x)
+		s.holds(s.byStatus(upload.Stored), a, b)
+		s.holds(s.byStatus(upload.Rejected), x)
 		if s.atomic {
 			s.holds(s.byStatus(upload.Deleted), tombstone)
 		} else {
 			s.holds(s.byStatus(upload.Deleted))
 		}
 	}},
-	{"records of any status before an instant come oldest first", func(s *recordsSuite) {
+	{"records of any status before an instant are given", func(s *recordsSuite) {
 		a, b := s.stored(1), s.stored(2)
-		s.gives(func(ctx context.Context, c upload.Cursor, limit int) (upload.Page, error) {
+		s.holds(func(ctx context.Context, c upload.Cursor, limit int) (upload.Page, error) {
 			return s.store.Scan(ctx, upload.ScanQuery{Status: upload.Stored, Before: b.CreatedAt, Cursor: c, Limit: limit})
 		}, a)
 	}},

@@ -157,9 +157,7 @@ func (s *Store) Scan(ctx context.Context, q upload.ScanQuery) (upload.Page, erro
 		f = filter{keyStatus: string(q.Status)}
 	}
 	page, err := s.page(q.Name(), false, q.Cursor, q.Limit, func() ([]resource, error) {
-		found, err := s.list(ctx, f, func(r resource) bool {
-			return (q.Status == "" || r.Status == q.Status) && (q.Before.IsZero() || r.CreatedAt.Before(q.Before))
-		})
+		found, err := s.list(ctx, f, func(r resource) bool { return q.Matches(r.Record) })
 		return onePerUpload(found), err
 	})
 	return page, upload.Wrap(err, "list %s records", cmp.Or(string(q.Status), "all"))

@@ -42,6 +42,18 @@ func isPosition(text string) bool {
 		utf8.ValidString(text)
 }
 
+// recordKey reads a cursor whose position is the sort key of a record; "" is the list's start.
+func (l listID) recordKey(c upload.Cursor, limit int) (string, error) {
+	raw, err := l.Start(c, limit)
+	if err != nil || raw == nil {
+		return "", err
+	}
+	if !strings.HasPrefix(string(raw), recordPrefix) || len(raw) > maxSortBytes || !utf8.Valid(raw) {
+		return "", upload.ErrBadCursor
+	}
+	return string(raw), nil
+}
+
 // item reads a cursor that itemCursor wrote; nil is the list's start. Any key will do: a
 // scan may also end at what somebody else has put into the table.
 func (l listID) item(c upload.Cursor, limit int) (map[string]types.AttributeValue, error) {

@@ -13,12 +13,19 @@
 //	note             n#reconcile              n           text
 //
 //	index                  keys of a record in it                                              projected
-//	by-list (local)        pk, list_key = stored#2026-01-02T03:04:05.678901Z#019a2b…            all
+//	by-list (local)        pk, list_key = stored#2026-01-02T03:04:05.678901Z#019a2b… (stored alone)   all
 //	by-bytes (local)       pk, bytes_key = 9f86d0…#2026-01-02T03:04:05.678901Z (stored alone)   size
-//	by-status (global)     status_shard = pending#3,                                           keys
+//	by-status (global)     status_shard = pending#3, (pending alone)                           keys
 //	                       status_at = 2026-01-02T03:04:05.678901Z#019a2b…#hash of the pk
 //
 // itemOf names the fields; zero values are left out. Times are text in UTC with six decimals.
+//
+// The indexes are sparse: an item has the keys of an index only while it has the status that
+// the index is for, because each is a write of its own. What no index holds is found in the
+// table: an entry's other records by a Query of its partition, which reads 1,000 records a
+// page, and the records of all entries by a Scan. Versions before these indexes were sparse
+// wrote the keys for every status. Such keys name that status, so nothing here asks for them;
+// they go when their record is written again.
 //
 // Local indexes, because they can be read consistently: a caller who got an answer finds the
 // record in the next list. They bound what one entry holds of one kind to 10 GB, some four
@@ -50,19 +57,23 @@
 // 700 to 900 bytes). Each upload does a plain Create, Settle and Get; none of them scans, or
 // reads more than one record.
 //
-//	Create                              1 PutItem: 3 WRU (table, by-list, by-status)
-//	Create under an idempotency key     1 TransactWriteItems: 2 items, 4 WRU, and 2 for the indexes (double: 4)
+//	Create                              1 PutItem: 2 WRU (table, by-status)
+//	Create under an idempotency key     1 TransactWriteItems: 2 items, 4 WRU, and 1 for the index (double: 2)
 //	Get                                 1 GetItem: 1 RRU
-//	Settle as rejected                  GetItem, PutItem: 1 RRU; 5 WRU (table 1, by-list 2, by-status 2)
-//	Settle as stored                    the same and 1 WRU for by-bytes: 1 RRU; 6 WRU
+//	Settle as rejected                  GetItem, PutItem: 1 RRU; 2 WRU (table, by-status)
+//	Settle as stored                    the same and 1 WRU each for by-list and by-bytes: 1 RRU; 4 WRU
 //	  with Unique                       BatchGetItem, Query and a transaction besides: 3 RRU; 4 WRU,
-//	                                    and 5 for the indexes (double: 10)
+//	                                    and 3 for the indexes (double: 6)
 //	  with bounds                       as with Unique, and 1 RRU for every 17 files that the entry has stored
-//	List                                1 Query: 1 RRU for every 5 records
-//	Usage                               2 Query: 1 RRU for every 17 stored files and for every 5 pending
-//	Delete, Reopen                      as Settle; CountFailure, CountResend 1 RRU; 2 WRU
-//	Scan with a status                  a Query in every shard, BatchGetItem: 1 RRU a record
-//	Scan of all                         Scan of the table; for operators alone
+//	List of stored                      1 Query: 1 RRU for every 5 records
+//	List of another status              1 Query: 1 RRU for every 5 of the 1,000 records that it reads
+//	Usage                               2 Query: 1 RRU for every 17 stored files, and for every 5 of the
+//	                                    1,000 newest records
+//	Delete                              of a stored one 1 RRU; 3 WRU; of a pending one 2 WRU, of a rejected one 1 WRU
+//	Reopen                              1 RRU; 2 WRU
+//	CountFailure, CountResend           1 RRU; 1 WRU, and 1 for by-list of a stored one
+//	Scan of pending                     a Query in every shard, BatchGetItem: 1 RRU a record
+//	Scan                                Scan of the table: 1 RRU for every 5 items; for the survey and for operators
 //
 // The bounds are summed anew for each file: a counter would have to be written with every
 // file of an entry, whether bounded or not, and would make them wait for one another. An

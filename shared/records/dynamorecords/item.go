@@ -80,10 +80,13 @@ func keyed(k itemKey) item { return item{partitionKey: text(k.pk), sortKey: text
 func (s *Store) itemOf(h storedItem) (item, error) {
 	r := h.Record
 	i := keyed(keyOf(r.Ref()))
-	i.text(listKey, listKeyOf(r))
-	i.text(statusShard, shardKey(r.Status, s.shardOf(r)))
-	i.text(statusAt, statusAtOf(r))
-	if r.Status == upload.Stored {
+	// Each index holds the one status that is looked for there: every other key would be a write more.
+	switch r.Status {
+	case upload.Pending:
+		i.text(statusShard, shardKey(s.shardOf(r)))
+		i.text(statusAt, statusAtOf(r))
+	case upload.Stored:
+		i.text(listKey, listKeyOf(r))
 		i.text(bytesKey, bytesKeyOf(r))
 	}
 	i.text(writerTokens, h.tokens)

@@ -99,8 +99,12 @@ func ceil(t time.Time, unit time.Duration) time.Time {
 // The sort keys of the indexes. Each begins with what is asked for and goes on with the time
 // of creation, so that it is read in that order.
 
+// listPrefix begins every key of by-list that is asked for. Earlier versions wrote others, for records of other
+// statuses.
+const listPrefix = string(upload.Stored) + "#"
+
 func listKeyOf(r upload.Record) string {
-	return string(r.Status) + "#" + textOf(r.CreatedAt) + "#" + url.PathEscape(string(r.ID))
+	return listPrefix + textOf(r.CreatedAt) + "#" + url.PathEscape(string(r.ID))
 }
 
 func bytesKeyOf(r upload.Record) string {
@@ -114,13 +118,11 @@ func statusAtOf(r upload.Record) string {
 	return textOf(r.CreatedAt) + "#" + url.PathEscape(string(r.ID)) + "#" + base64.RawURLEncoding.EncodeToString(sum[:6])
 }
 
-// shardOf is the partition of by-status that a record is in for life.
+// shardOf is the partition of by-status that a record is in whenever it is pending.
 func (s *Store) shardOf(r upload.Record) int {
 	h := fnv.New32a()
 	h.Write([]byte(r.Ref().String()))
 	return int(h.Sum32() % uint32(s.o.shards))
 }
 
-func shardKey(status upload.Status, shard int) string {
-	return string(status) + "#" + strconv.Itoa(shard)
-}
+func shardKey(shard int) string { return string(upload.Pending) + "#" + strconv.Itoa(shard) }

@@ -13,20 +13,20 @@ import (
 	"hatchery/shared/upload"
 )
 
-// Usage implements upload.Records. It reads the stored files' part of by-bytes and the
-// pending files' part of by-list, so its cost grows with what the entry holds. A file that is
-// stored between the two is not counted.
+// Usage implements upload.Records. The stored files are summed from by-bytes, all of them. Pending ones are
+// counted among the newest maxRead records of the entry (fewer where those have more than DynamoDB's 1 MB), so that what
+// waits costs no more than that to count. A file that is stored between the two is not counted.
 func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry,
 	kind policy.KindName) (_ upload.Usage, err error) {
 	ctx, end := s.begin(ctx, &err, "sum what %s/entries/%s/%s holds", journal, entry, kind)
 	defer end()
-	pk := entryKey(journal, entry, kind)
-	u, err := s.sumStored(ctx, pk)
+	u, err := s.sumStored(ctx, entryKey(journal, entry, kind))
 	if err != nil {
 		return upload.Usage{}, err
 	}
-	pending, err := s.count(ctx, pk, upload.Pending)
-	u.Files += pending
+	pending, err := s.ofEntry(ctx, upload.Query{Journal: journal, Entry: entry, Kind: kind, Status: upload.Pending,
+		Limit: maxRead})
+	u.Files += int64(len(pending.Records))
 	return u, err
 }
 
@@ -54,22 +54,6 @@ func (s *Store) sumStored(ctx context.Context, pk string) (upload.Usage, error) 
 	}
 }
 
-// count counts the records of one status that an entry has.
-func (s *Store) count(ctx context.Context, pk string, status upload.Status) (int64, error) {
-	var n int64
-	all := queryRange{index: listIndex, key: pk, countOnly: true}.withPrefix(string(status) + "#")
-	for {
-		out, err := s.query(ctx, all)
-		if err != nil {
-			return 0, err
-		}
-		n += int64(out.Count)
-		if all.start = out.LastEvaluatedKey; all.start == nil {
-			return n, nil
-		}
-	}
-}
-
 // readable reads an item for a list; false is left out. One that is damaged must not keep
 // the others from whoever lists them.
 func (s *Store) readable(ctx context.Context, i item) (storedItem, bool) {
@@ -81,27 +65,21 @@ func (s *Store) readable(ctx context.Context, i item) (storedItem, bool) {
 	return h, !h.gone(s.o.Now())
 }
 
-// List implements upload.Records. A page may hold fewer records than the query's limit, or
-// none, and have a next one.
+// List implements upload.Records. Stored records come from by-list. No index has the others: a page of them is
+// what ofEntry finds.
 func (s *Store) List(ctx context.Context, q upload.Query) (_ upload.Page, err error) {
 	ctx, end := s.begin(ctx, &err, "list %s/entries/%s/%s", q.Journal, q.Entry, q.Kind)
 	defer end()
+	if q.Status != upload.Stored {
+		return s.ofEntry(ctx, q)
+	}
 	name := listID{q.Name()}
 	after, err := name.position(q.Cursor, q.Limit)
 	if err != nil {
 		return upload.Page{}, err
 	}
-	statuses := []upload.Status{q.Status}
-	if q.Status == "" {
-		statuses = upload.Statuses()
-	}
-	pk := entryKey(q.Journal, q.Entry, q.Kind)
-	var sources []*mergeSource
-	for _, status := range statuses {
-		all := queryRange{index: listIndex, key: pk, newestFirst: true}
-		sources = append(sources, newSource(all, string(status)+"#", after, lastOfAll))
-	}
-	found, next, err := s.merge(ctx, sources, name, q.Limit)
+	all := queryRange{index: listIndex, key: entryKey(q.Journal, q.Entry, q.Kind), newestFirst: true}
+	found, next, err := s.merge(ctx, []*mergeSource{newSource(all, listPrefix, after, lastOfAll)}, name, q.Limit)
 	if err != nil {
 		return upload.Page{}, err
 	}
@@ -114,23 +92,64 @@ func (s *Store) List(ctx context.Context, q upload.Query) (_ upload.Page, err er
 	return page, nil
 }
 
+// maxRead is how many records of an entry one page of ofEntry reads.
+const maxRead = upload.MaxPage
+
+// ofEntry gives the records of any status, or of one, that are among the next maxRead of an entry. They come by
+// descending id, which is newest first for every id that Hatchery makes.
+func (s *Store) ofEntry(ctx context.Context, q upload.Query) (page upload.Page, _ error) {
+	name := listID{q.Name()}
+	after, err := name.recordKey(q.Cursor, q.Limit)
+	if err != nil {
+		return upload.Page{}, err
+	}
+	next := queryRange{index: tableItself, key: entryKey(q.Journal, q.Entry, q.Kind), newestFirst: true,
+		limit: maxRead + 1}.withPrefix(recordPrefix) // one of them may be what lies at after
+	if after != "" {
+		next.to = after
+	}
+	out, err := s.query(ctx, next)
+	if err != nil {
+		return upload.Page{}, err
+	}
+	last := after
+	for _, i := range out.Items {
+		k := item(i).key()
+		if k.sk == after {
+			continue
+		}
+		if h, ok := s.readable(ctx, i); ok && (q.Status == "" || h.Status == q.Status) {
+			if len(page.Records) == q.Limit {
+				page.Next = name.cursor(last)
+				return page, nil
+			}
+			page.Records = append(page.Records, h.Record)
+		}
+		last = k.sk
+	}
+	if out.LastEvaluatedKey != nil {
+		page.Next = name.cursor(last)
+	}
+	return page, nil
+}
+
 // Scan implements upload.Records. A page may hold fewer records than the limit, or
 // none, and have a next one.
 //
-// With a status the records are found by by-status, which is mostly less than a second
-// behind, and read from the table as they stand now. Without one it reads the whole table:
-// that is for operators.
+// Pending records are found by by-status, which is mostly less than a second behind, and read
+// from the table as they stand now. All else is a scan of the whole table: that is for the
+// reconciler's survey and for operators.
 func (s *Store) Scan(ctx context.Context, q upload.ScanQuery) (_ upload.Page, err error) {
 	ctx, end := s.begin(ctx, &err, "list %s records", cmp.Or(string(q.Status), "all"))
 	defer end()
-	if q.Status == "" {
-		return s.all(ctx, q)
+	if q.Status == upload.Pending {
+		return s.pending(ctx, q)
 	}
-	return s.ofStatus(ctx, q)
+	return s.scan(ctx, q)
 }
 
-// ofStatus gives one page of the records of one status.
-func (s *Store) ofStatus(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
+// pending gives one page of the pending records.
+func (s *Store) pending(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
 	name := listID{q.Name()}
 	after, err := name.position(q.Cursor, q.Limit)
 	if err != nil {
@@ -142,7 +161,7 @@ func (s *Store) ofStatus(ctx context.Context, q upload.ScanQuery) (upload.Page, 
 	}
 	var sources []*mergeSource
 	for shard := range s.o.shards {
-		all := queryRange{index: statusIndex, key: shardKey(q.Status, shard)}
+		all := queryRange{index: statusIndex, key: shardKey(shard)}
 		sources = append(sources, newSource(all, "", after, to))
 	}
 	found, next, err := s.merge(ctx, sources, name, q.Limit)
@@ -162,51 +181,45 @@ func (s *Store) ofStatus(ctx context.Context, q upload.ScanQuery) (upload.Page, 
 		if items[k] == nil {
 			continue // forgotten since
 		}
-		if h, ok := s.readable(ctx, items[k]); ok && h.Status == q.Status {
+		if h, ok := s.readable(ctx, items[k]); ok && h.Status == upload.Pending {
 			page.Records = append(page.Records, h.Record)
 		}
 	}
 	return page, nil
 }
 
-// What one page of all reads at most: scans, and items of a scan beyond those
-// asked for, because not every item is a record.
-const (
-	maxScans  = 20
-	scanExtra = 100
-)
+// maxScans bounds the requests for one page where nothing of what they read belongs on it.
+const maxScans = 20
 
-func (s *Store) all(ctx context.Context, q upload.ScanQuery) (upload.Page, error) {
-	name, limit := listID{q.Name()}, q.Limit
-	after, err := name.item(q.Cursor, limit)
+// scan reads on in the table until it has found something. It gives all that it has read: what is cut off a page would
+// be read, and paid for, again.
+func (s *Store) scan(ctx context.Context, q upload.ScanQuery) (page upload.Page, _ error) {
+	name := listID{q.Name()}
+	after, err := name.item(q.Cursor, q.Limit)
 	if err != nil {
 		return upload.Page{}, err
 	}
-	in := &dynamodb.ScanInput{TableName: &s.table, ConsistentRead: aws.Bool(true), ExclusiveStartKey: after}
-	var page upload.Page
+	in := &dynamodb.ScanInput{TableName: &s.table, ConsistentRead: aws.Bool(true), ExclusiveStartKey: after,
+		Limit: aws.Int32(int32(q.Limit))}
 	for range maxScans {
-		in.Limit = aws.Int32(int32(limit - len(page.Records) + scanExtra))
 		out, err := call(ctx, s, s.client.Scan, in)
 		if err != nil {
 			return upload.Page{}, err
 		}
 		for _, i := range out.Items {
-			k := item(i).key()
-			if !strings.HasPrefix(k.sk, recordPrefix) {
+			if !strings.HasPrefix(item(i).key().sk, recordPrefix) {
 				continue
 			}
-			if len(page.Records) == limit {
-				page.Next = name.itemCursor(keyOf(page.Records[limit-1].Ref()))
-				return page, nil
-			}
-			if h, ok := s.readable(ctx, i); ok {
+			if h, ok := s.readable(ctx, i); ok && q.Matches(h.Record) {
 				page.Records = append(page.Records, h.Record)
 			}
 		}
 		if out.LastEvaluatedKey == nil {
 			return page, nil
 		}
-		in.ExclusiveStartKey = out.LastEvaluatedKey
+		if in.ExclusiveStartKey = out.LastEvaluatedKey; len(page.Records) > 0 {
+			break
+		}
 	}
 	page.Next = name.itemCursor(item(in.ExclusiveStartKey).key())
 	return page, nil

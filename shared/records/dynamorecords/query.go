@@ -1,6 +1,7 @@
 package dynamorecords
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -9,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// queryRange is part of an index, to be queried: what has one hash key, and a sort key
+// queryRange is part of an index or of the table, to be queried: what has one hash key, and a sort key
 // from from to to, both included.
 type queryRange struct {
 	index
@@ -17,7 +18,6 @@ type queryRange struct {
 	newestFirst   bool
 	limit         int
 	only          string // the one attribute that is wanted
-	countOnly     bool
 	start         map[string]types.AttributeValue
 }
 
@@ -33,12 +33,15 @@ func (s *Store) query(ctx context.Context, q queryRange) (*dynamodb.QueryOutput,
 	if q.from > q.to || !(itemKey{q.key, q.from}).possible() || !(itemKey{q.key, q.to}).possible() {
 		return &dynamodb.QueryOutput{}, nil
 	}
-	in := &dynamodb.QueryInput{TableName: &s.table, IndexName: &q.name, ExclusiveStartKey: q.start,
+	in := &dynamodb.QueryInput{TableName: &s.table, ExclusiveStartKey: q.start,
 		KeyConditionExpression:   aws.String("#hash = :hash AND #sort BETWEEN :from AND :to"),
 		ExpressionAttributeNames: map[string]string{"#hash": q.hash, "#sort": q.sort},
 		ExpressionAttributeValues: map[string]types.AttributeValue{":hash": text(q.key), ":from": text(q.from),
 			":to": text(q.to)},
 		ScanIndexForward: aws.Bool(!q.newestFirst)}
+	if q.name != "" {
+		in.IndexName = &q.name
+	}
 	if q.local() {
 		in.ConsistentRead = aws.Bool(true)
 	}
@@ -49,12 +52,9 @@ func (s *Store) query(ctx context.Context, q queryRange) (*dynamodb.QueryOutput,
 		in.ProjectionExpression = aws.String("#only")
 		in.ExpressionAttributeNames["#only"] = q.only
 	}
-	if q.countOnly {
-		in.Select = types.SelectCount
-	}
 	out, err := call(ctx, s, s.client.Query, in)
 	if err != nil {
-		return nil, fmt.Errorf("query %s: %w", q.name, err)
+		return nil, fmt.Errorf("query %s: %w", cmp.Or(q.name, "the entry"), err)
 	}
 	return out, nil
 }

@@ -22,10 +22,11 @@ const (
 	forget = "forget"
 )
 
-// index is one of the table's indexes: its name, and the attributes that are its keys.
+// index is one of the table's indexes, or the table itself: its name, and the attributes that are its keys.
 type index struct{ name, hash, sort string }
 
 var (
+	tableItself = index{"", partitionKey, sortKey}
 	listIndex   = index{"by-list", partitionKey, listKey}
 	bytesIndex  = index{"by-bytes", partitionKey, bytesKey}
 	statusIndex = index{"by-status", statusShard, statusAt}

@@ -63,10 +63,22 @@ func TestCallsAskForWhatIsWritten(t *testing.T) {
 		{"List", func() error { _, err := s.List(t.Context(), list); return err }, "Query"},
 		{"Usage", func() error { _, err := s.Usage(t.Context(), list.Journal, list.Entry, list.Kind); return err },
 			"Query Query"},
-		{"Scan of a status", func() error {
+		{"List of pending", func() error {
+			_, err := s.List(t.Context(),
+				upload.Query{Journal: "journal-1", Entry: "entry_A", Kind: "images", Status: upload.Pending, Limit: 100})
+			return err
+		}, "Query"},
+		{"Scan of pending", func() error {
+			if _, err := s.Create(t.Context(), draft(3), nil); err != nil {
+				return err
+			}
+			_, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Cursor: "", Limit: 100})
+			return err
+		}, "PutItem Query Query Query BatchGetItem"},
+		{"Scan of another status", func() error {
 			_, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Stored, Cursor: "", Limit: 100})
 			return err
-		}, "Query Query Query BatchGetItem"},
+		}, "Scan"},
 		{"Delete", func() error {
 			_, err := s.Update(t.Context(), draft(1).Ref(), upload.Delete(w.clock.Now(), w.clock.Now()))
 			return err
@@ -259,6 +271,25 @@ func TestTwoThousandRecordsArePagedWholeAndSpread(t *testing.T) {
 		if err != nil || out.Count < n/16 || out.Count > n/4 {
 			t.Errorf("shard %d has %d of %d records (%v)", shard, out.Count, n, err)
 		}
+	}
+	// One request looks at so many records of the entry and no more, whatever they are.
+	settle(t, s, draft(1), rejects())
+	w.way.since()
+	oldest := upload.Query{Journal: "journal-1", Entry: "entry_A", Kind: "images", Status: upload.Rejected, Limit: 10}
+	first, err := s.List(t.Context(), oldest)
+	if err != nil || len(first.Records) > 0 || first.Next == "" {
+		t.Errorf("the first page of the rejected has %d records, next %q, %v", len(first.Records), first.Next, err)
+	}
+	oldest.Cursor = first.Next
+	second, err := s.List(t.Context(), oldest)
+	if err != nil || len(second.Records) != 1 || second.Next != "" {
+		t.Errorf("the second page of the rejected has %d records, next %q, %v", len(second.Records), second.Next, err)
+	}
+	if asked := w.way.since(); times(asked, "Query") != 2 || len(asked) != 2 {
+		t.Errorf("two pages asked for %v", asked)
+	}
+	if usage, err := s.Usage(t.Context(), "journal-1", "entry_A", "images"); err != nil || usage.Files != upload.MaxPage {
+		t.Errorf("of %d pending, %d count, %v", n-1, usage.Files, err)
 	}
 }
 
