@@ -127,6 +127,8 @@ func peopleOnCall(t *testing.T, s *stack) {
 	p, took := s.patients(t, looks), gotRights{}
 	t.Run("who looks", func(t *testing.T) { peopleLook(t, looks, p, took) })
 	t.Run("who looks is refused all else", func(t *testing.T) { lookersAreRefused(t, looks, p) })
+	diagnoses := s.onCall(t, "on-call-diagnoses", "OperatorDiagnoses")
+	took.took(t, diagnoses, "doctor", diagnoses.types(t, "doctor"), ending{1, "14 dead letters waiting"})
 	t.Run("who acts", func(t *testing.T) { peopleAct(t, acts, rechecks, p, took) })
 	t.Run("who uses the console", func(t *testing.T) { peopleUseTheConsole(t, looks, acts, p, took) })
 	t.Run("each action is needed", func(t *testing.T) { commandsNeedEveryAction(t, acts, p) })
