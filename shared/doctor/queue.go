@@ -217,7 +217,7 @@ func (s *Stack) deadLetters(ctx context.Context) ([]Finding, error) {
 		return nil, nil
 	}
 	return []Finding{wrong(wording.Count(n, "dead letter")+" waiting",
-		"Their uploads are pending, with their bytes in quarantine, until somebody puts them right.",
+		"Uploads stay pending, with their bytes in quarantine, until somebody puts right what their messages died of.",
 		s.Hatchery("dlq ls"))}, nil
 }
 
