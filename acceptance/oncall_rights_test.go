@@ -315,12 +315,13 @@ func commandsNeedEveryAction(t *testing.T, acts onCall, p *patients) {
 	}
 }
 
-// everyRight gives all rights of the policies for people, each with the statements that are left without it.
+// everyRight gives all rights of the policies for people on call, each with the statements that are left without it.
+// OperatorDiagnoses stands alone, and repeats some of the others.
 func (s *stack) everyRight(t *testing.T) map[string][]right {
 	t.Helper()
 	var all []right
 	var names []string // of the policy of each
-	for _, policy := range s.operators(t) {
+	for _, policy := range others(s.operators(t), "OperatorDiagnoses") {
 		for _, st := range s.operatorRights(t, policy) {
 			all, names = append(all, st), append(names, policy)
 		}

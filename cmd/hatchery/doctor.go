@@ -100,10 +100,10 @@ func examine(ctx context.Context, f doctorFlags, term terminal) error {
 func verdictOf(findings []doctor.Finding) error {
 	code := exitDone
 	for _, found := range findings {
-		switch {
-		case found.Result == doctor.Wrong, found.Result == doctor.Unseen:
+		switch found.Result {
+		case doctor.Wrong, doctor.Unseen:
 			return &exitError{code: exitNo}
-		case found.Result == doctor.Failed:
+		case doctor.Failed:
 			code = exitSystem
 		}
 	}

@@ -149,8 +149,8 @@ Settings are environment variables: hatchery help environment.`,
 	root.SetFlagErrorFunc(flagFault)
 	bugout, dlq := bugoutCommand(term), dlqCommand(term)
 	root.AddCommand(devCommand(term), breakCommand(term), mendCommand(term), checkCommand(term), dlq,
-		doctorCommand(term), consoleCommand(term), showCommand(term), recheckCommand(term), rejectCommand(term), reconcileCommand(term), bugout,
-		migrateCommand(term), environmentTopic())
+		doctorCommand(term), consoleCommand(term), showCommand(term), recheckCommand(term), rejectCommand(term),
+		reconcileCommand(term), bugout, migrateCommand(term), environmentTopic())
 	for _, command := range slices.Concat(root.Commands(), bugout.Commands(), dlq.Commands()) {
 		if command.HasExample() {
 			command.SetHelpFunc(usageFirst)

@@ -57,7 +57,8 @@ func (s *Stack) application(ctx context.Context) ([]Finding, error) {
 	}
 	app, err := access.New(s.ApplicationURL, nil)
 	if err != nil {
-		return []Finding{wrong("ApplicationUrl cannot be used: "+err.Error(), "The API does not start.", deploy)}, nil
+		found := []Finding{wrong("ApplicationUrl cannot be used: "+err.Error(), "The API does not start.", deploy)}
+		return found, nil //nolint:nilerr // the fault is what was found
 	}
 	answer := app.Authorize(ctx, stranger, nowhere, nowhere)
 	if answer == nil {
@@ -111,7 +112,8 @@ func (s *Stack) alarms(ctx context.Context) ([]Finding, error) {
 	}
 	switch {
 	case !told: // SNS forgets after some days who did not confirm
-		found = append(found, wrong("AlarmEmail, "+s.AlarmEmail+", is not subscribed to alarms", why, subscribe(s.AlarmEmail)))
+		found = append(found, wrong("AlarmEmail, "+s.AlarmEmail+", is not subscribed to alarms", why,
+			subscribe(s.AlarmEmail)))
 	case heard == 0 && len(found) == 0:
 		found = append(found, wrong("nobody is subscribed to alarms",
 			"What goes wrong is seen only by whoever looks. Deploy with AlarmEmail, or subscribe.", subscribe("<ADDRESS>")))

@@ -33,10 +33,10 @@ func (s *Stack) notification(ctx context.Context) ([]Finding, error) {
 	}
 	what := s.bucket() + " notifies no queue"
 	for _, c := range out.QueueConfigurations {
-		switch prefix, plain := prefixOf(c.Filter); {
+		switch {
 		case aws.ToString(c.QueueArn) != arn:
 			what = s.bucket() + " notifies another queue than " + arn
-		case !plain || prefix != s.QuarantinePrefix:
+		case prefixOf(c.Filter) != s.QuarantinePrefix:
 			what = fmt.Sprintf("%s notifies the queue of %s, and not exactly of what is below %s", s.bucket(),
 				filterText(c.Filter), s.QuarantinePrefix)
 		case !ofEveryUpload(c.Events):
@@ -45,24 +45,24 @@ func (s *Stack) notification(ctx context.Context) ([]Finding, error) {
 			return nil, nil
 		}
 	}
-	return []Finding{wrong(what, "Uploads are accepted and stay pending: the validator never hears of them. Of those that "+
-		"came meanwhile the reconciler sends messages later. The command replaces all notifications of the bucket.",
+	return []Finding{wrong(what, "Uploads are accepted and stay pending: the validator never hears of them. Of those "+
+		"that came meanwhile the reconciler sends messages later. The command replaces all notifications of the bucket.",
 		s.aws(fmt.Sprintf("s3api put-bucket-notification-configuration --bucket %s --notification-configuration %s",
 			s.Bucket, wording.ShellWord(notificationJSON(arn, s.QuarantinePrefix)))))}, nil
 }
 
-// prefixOf is the prefix of a notification. plain says that nothing else narrows it.
-func prefixOf(f *types.NotificationConfigurationFilter) (prefix string, plain bool) {
+// prefixOf is the prefix of a notification; "" where there is none, or something else narrows it.
+func prefixOf(f *types.NotificationConfigurationFilter) (prefix string) {
 	if f == nil || f.Key == nil {
-		return "", true
+		return ""
 	}
 	for _, r := range f.Key.FilterRules {
-		if !strings.EqualFold(string(r.Name), "prefix") && aws.ToString(r.Value) != "" {
-			return "", false
+		if !strings.EqualFold(string(r.Name), "prefix") {
+			return ""
 		}
-		prefix += aws.ToString(r.Value)
+		prefix = aws.ToString(r.Value)
 	}
-	return prefix, true
+	return prefix
 }
 
 func filterText(f *types.NotificationConfigurationFilter) string {

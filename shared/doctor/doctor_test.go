@@ -117,6 +117,7 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.application(w, r)
 		return
 	case r.Method == http.MethodHead:
+		w.Header().Set("Location", "/elsewhere") // where whoever followed would be sent on for ever
 		w.WriteHeader(a.form)
 		return
 	case r.Header.Get("X-Amz-Target") == "AmazonSQS.GetQueueAttributes":
@@ -227,9 +228,16 @@ func TestEachFaultIsFoundByItsCheckAlone(t *testing.T) {
 		{"a suffix is notified of", func(a *account, _ *doctor.Stack) {
 			a.notification = notification(queueARN, "s3:ObjectCreated:*", "suffix", ".png")
 		}, "notification", "of suffix .png", "put-bucket-notification"},
+		{"a prefix and a suffix are notified of", func(a *account, _ *doctor.Stack) {
+			a.notification = strings.Replace(a.notification, "<FilterRule>",
+				"<FilterRule><Name>suffix</Name><Value>.png</Value></FilterRule><FilterRule>", 1)
+		}, "notification", "of suffix .png, prefix quarantine/", "put-bucket-notification"},
 		{"forms are not notified of", func(a *account, _ *doctor.Stack) {
 			a.notification = notification(queueARN, "s3:ObjectCreated:Put", "prefix", "quarantine/")
 		}, "notification", "[s3:ObjectCreated:Put] alone", "put-bucket-notification"},
+		{"only forms are notified of", func(a *account, _ *doctor.Stack) {
+			a.notification = notification(queueARN, "s3:ObjectCreated:Post", "prefix", "quarantine/")
+		}, "notification", "[s3:ObjectCreated:Post] alone", "put-bucket-notification"},
 		{"a key that AWS manages", func(a *account, _ *doctor.Stack) { a.source["KmsMasterKeyId"] = "alias/aws/sqs" },
 			"encryption", "under alias/aws/sqs", `--attributes '{"KmsMasterKeyId":"","SqsManagedSseEnabled":"true"}'`},
 		{"no redrive policy", func(a *account, _ *doctor.Stack) { delete(a.source, "RedrivePolicy") },
@@ -283,6 +291,9 @@ func TestEachFaultIsFoundByItsCheckAlone(t *testing.T) {
 			"application", "answers with a redirect (302)", "ApplicationUrl=<URL>"},
 		{"an application that fails", func(a *account, _ *doctor.Stack) { a.application = status(http.StatusBadGateway) },
 			"application", "answers 502 to a stranger", "curl"},
+		{"an application that fails for a stranger", func(a *account, _ *doctor.Stack) {
+			a.application = status(http.StatusInternalServerError)
+		}, "application", "answers 500 to a stranger", "curl"},
 		{"no application", func(_ *account, s *doctor.Stack) { s.ApplicationURL = "https://application.invalid" },
 			"application", "names no application", "ApplicationUrl=<URL>"},
 		{"an application in the clear", func(_ *account, s *doctor.Stack) { s.ApplicationURL = "http://example.com" },

@@ -85,8 +85,8 @@ func (s *Stack) redrive(ctx context.Context) ([]Finding, error) {
 	_ = json.Unmarshal([]byte(source["RedrivePolicy"]), &policy) // what cannot be read has no target
 	receives, _ := strconv.Atoi(policy.Receives.String())
 	most := max(s.MaxReceives, leastReceives)
-	fix := s.setQueue(s.QueueURL, fmt.Sprintf(`{"RedrivePolicy":"{\"deadLetterTargetArn\":\"%s\",\"maxReceiveCount\":\"%d\"}"}`,
-		dead["QueueArn"], most))
+	fix := s.setQueue(s.QueueURL, fmt.Sprintf(
+		`{"RedrivePolicy":"{\"deadLetterTargetArn\":\"%s\",\"maxReceiveCount\":\"%d\"}"}`, dead["QueueArn"], most))
 	var found []Finding
 	switch {
 	case policy.Target == "":
@@ -146,8 +146,8 @@ func (s *Stack) visibility(ctx context.Context) ([]Finding, error) {
 	// AWS's own advice: six tries of the poller, and the window in which a batch is gathered.
 	want := 6*int(aws.ToInt32(function.Timeout)) + int(aws.ToInt32(source.MaximumBatchingWindowInSeconds))
 	if have := number(attributes, "VisibilityTimeout"); have < want {
-		return []Finding{wrong(fmt.Sprintf("the queue hides a received message for %d s, and the validator's time-out is %d s",
-			have, aws.ToInt32(function.Timeout)),
+		return []Finding{wrong(fmt.Sprintf("the queue hides a received message for %d s, and the validator's time-out is "+
+			"%d s", have, aws.ToInt32(function.Timeout)),
 			fmt.Sprintf("Another validator is given the message while the first is at work, and good uploads become dead "+
 				"letters. It should be six time-outs and the batching window: %d s.", want),
 			s.setQueue(s.QueueURL, fmt.Sprintf("VisibilityTimeout=%d", want)))}, nil
@@ -189,7 +189,8 @@ func (s *Stack) quota(ctx context.Context) ([]Finding, error) {
 	if limit == nil {
 		limit = &types.AccountLimit{}
 	}
-	validators, left := int(*source.ScalingConfig.MaximumConcurrency), int(aws.ToInt32(limit.UnreservedConcurrentExecutions))
+	validators := int(*source.ScalingConfig.MaximumConcurrency)
+	left := int(aws.ToInt32(limit.UnreservedConcurrentExecutions))
 	need := validators + 1 // the reconciler
 	if s.ApiConcurrency == 0 {
 		need++ // what answers callers runs on what is left, too
@@ -201,8 +202,8 @@ func (s *Stack) quota(ctx context.Context) ([]Finding, error) {
 		"validators take them", limit.ConcurrentExecutions, left, validators),
 		fmt.Sprintf("While many uploads are judged, callers are answered 503 and messages use up their tries. At least %d "+
 			"have to be unreserved. Until more are granted, deploy with a smaller ValidatorConcurrency (2 at least).", need),
-		s.aws("service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000"),
-	)}, nil
+		s.aws("service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 "+
+			"--desired-value 1000"))}, nil
 }
 
 // deadLetters counts without receiving.
@@ -243,6 +244,6 @@ func (s *Stack) clock(ctx context.Context) ([]Finding, error) {
 		way = "behind"
 	}
 	return []Finding{wrong(fmt.Sprintf("the clock of this machine is %v %s AWS's", skew.Abs().Round(time.Second), way),
-		"AWS refuses what is signed more than five minutes too early or too late; ages and times that the commands print are "+
-			"wrong.", "sudo timedatectl set-ntp true")}, nil
+		"AWS refuses what is signed more than five minutes too early or too late, and the commands print wrong ages.",
+		"sudo timedatectl set-ntp true")}, nil
 }
