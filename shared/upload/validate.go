@@ -112,7 +112,7 @@ func (p *Pipeline) judge(ctx context.Context, a arrived, record Record) (Outcome
 	case err != nil:
 		return a.failed(err)
 	case reason != nil:
-		return p.reject(ctx, a, record.Round(), facts, reason, "")
+		return p.reject(ctx, a, record, facts, reason, "")
 	}
 	return p.promote(ctx, a, record, kind, facts)
 }
@@ -295,9 +295,9 @@ func (p *Pipeline) judgeCopy(ctx context.Context, a arrived, copied Copy) (Outco
 		return a.failed(fmt.Errorf("read object %q: its version is %s, and was %s a moment ago", to, object.Version,
 			copied.Version))
 	case reason != nil:
-		return p.reject(ctx, a, record.Round(), facts, reason, "")
+		return p.reject(ctx, a, record, facts, reason, "")
 	}
-	return p.settle(ctx, a, record.Round(), kind, facts, copied, "")
+	return p.settle(ctx, a, record, kind, facts, copied, "")
 }
 
 // newestAlreadySettled is alreadySettled for an event that names no version: it speaks
