@@ -99,8 +99,8 @@ func (c *Components) API(o APIOptions) (http.Handler, error) {
 	return handler, nil
 }
 
-// messagesAtOnce is how many messages of a batch are judged at once.
-const messagesAtOnce = 4
+// messagesAtOnce is how many messages of a batch are judged at once at most: all that SQS gives at a time.
+const messagesAtOnce = 10
 
 // ValidatorOptions are what differs between those who judge messages. Zero values are the
 // defaults of [validator.Validator].
