@@ -69,22 +69,22 @@ func (w work) take() float64 {
 	return s
 }
 
-// judge is how long the validator works on it: the record, the read, the copy, the
-// settlement and the deletion.
+// judge is how long the validator works on it: the read, with that of the record in its
+// shadow, the copy, the settlement and the deletion.
 func (w work) judge() float64 {
-	return 2*assumedRecordsCall + 3*assumedBucketCall + w.size/assumedRate
+	return assumedRecordsCall + 3*assumedBucketCall + w.size/assumedRate
 }
 
 // wait is how long a request for the status is held until there is a verdict.
 func (w work) wait() float64 {
-	return assumedQuestion + assumedRecordsCall + assumedWindow + w.judge()
+	return assumedQuestion + assumedRecordsCall + w.judge()
 }
 
 // looks is how often a held request reads the record: at once, then after 50 ms,
 // then after ever twice as long up to a second.
 func (w work) looks() float64 {
 	n, at, pause := 1.0, 0.0, 0.05
-	for left := assumedWindow + w.judge(); at < left; pause = min(pause*2, 1) {
+	for left := w.judge(); at < left; pause = min(pause*2, 1) {
 		at += pause
 		n++
 	}
@@ -201,8 +201,8 @@ func assumedTable(small, large work) string {
 		fmt.Fprintf(&b, "| %s | %s | %.3f | %.3f |\n", what, formula, of(small), of(large))
 	}
 	row("the API takes it in", "question + record + (POST alone: PUT + size / rate)", work.take)
-	row("the validator judges it", "2 records + GET + COPY + DELETE + size / rate", work.judge)
-	row("the API holds the question for the verdict", "question + record + window + the validator's", work.wait)
+	row("the validator judges it", "record + GET + COPY + DELETE + size / rate", work.judge)
+	row("the API holds the question for the verdict", "question + record + the validator's", work.wait)
 	return b.String()
 }
 
@@ -310,8 +310,7 @@ func scaleTable(t *testing.T, x template, w work, r recordCalls) string {
 	shard := r.Create.ShardWrites + r.Settle.ShardWrites/2
 	row("most uploads a second through the status index", fmt.Sprintf("%.0f shards × 1,000 ÷ %.0f", shards, shard),
 		most(shards*1000, shard))
-	row("messages in flight, all well", fmt.Sprintf("λ × %.3f s", assumedWindow+w.judge()),
-		times(assumedWindow+w.judge()))
+	row("messages in flight, all well", fmt.Sprintf("λ × %.3f s", w.judge()), times(w.judge()))
 	row("share of failures that fills the queue's flight", fmt.Sprintf("120,000 ÷ (λ × %.0f s)", visibility),
 		func(rate float64) string {
 			if share := 120000 / (rate * visibility); share < 1 {

@@ -61,7 +61,6 @@ const (
 	assumedRecordsCall = 0.010      // "single-digit millisecond", in the DynamoDB guide
 	assumedQuestion    = 0.050      // the application's answer: its own affair
 	assumedRate        = 20_000_000 // bytes a second: the default of HATCHERY_READ_RATE
-	assumedWindow      = 1.0        // the whole batch window: the longest that a message waits for others
 	// Lines that are not ours: Lambda's START, END and REPORT, and the access log.
 	assumedPlatformLines = 450.0
 	assumedAccessLine    = 400.0

@@ -208,7 +208,8 @@ func (s *scheduledObjects) Open(ctx context.Context, key upload.Key, version upl
 		return upload.Object{}, err
 	}
 	data, _ := s.Objects.Bytes(key, object.Version)
-	watched := &watchedBody{ReadCloser: object.Body, actor: s.actor, whole: func() { s.execution.oracle.read[sumOf(data)] = true }}
+	watched := &watchedBody{ReadCloser: object.Body, actor: s.actor}
+	watched.whole = func() { s.execution.oracle.read[sumOf(data)] = true }
 	if how != noFault {
 		s.actor.remember(string(how))
 		watched.left = len(data) / 2
