@@ -196,6 +196,9 @@ func (s *scheduledObjects) Put(ctx context.Context, key upload.Key, body io.Read
 }
 
 func (s *scheduledObjects) Open(ctx context.Context, key upload.Key, version upload.Version) (upload.Object, error) {
+	if err := ctx.Err(); err != nil {
+		return upload.Object{}, err // nobody asks any more: whatever would be done is not seen
+	}
 	how := noFault
 	c := call{"open object", short(key) + " version " + string(version), openFaults}
 	object, err := perform(s.execution, s.actor, c, showObject, func() (upload.Object, error) {
