@@ -284,7 +284,7 @@ func TestTheSettingsAreWhatTheTemplateBuilds(t *testing.T) {
 	for _, function := range []string{"ValidatorFunction", "ReconcilerFunction"} {
 		// The one says of a message when it is a dead letter, the other when it was lost.
 		env := d.environment(function)
-		if env["HATCHERY_VISIBILITY_SECONDS"] != "721" || env["HATCHERY_MAX_RECEIVES"] != "7" {
+		if env["HATCHERY_VISIBILITY_SECONDS"] != "720" || env["HATCHERY_MAX_RECEIVES"] != "7" {
 			t.Errorf("%s is told of the queue: %v", function, env)
 		}
 	}

@@ -65,6 +65,8 @@ type Config struct {
 	Accepted func(upload.Record)
 	// Log gets one line per request. Default: nothing is logged.
 	Log *slog.Logger
+	// Verdicts wakes those who wait for a verdict. Default nil: they poll.
+	Verdicts *Verdicts
 	// Stopping ends waits for a verdict when it is closed. Default nil: never.
 	Stopping <-chan struct{}
 

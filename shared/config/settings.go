@@ -41,9 +41,7 @@ const (
 	defaultReadRate      = 20_000_000
 	// validatorMargin is the part of the validator's time that is not for reading: starting, copying, settling.
 	validatorMargin = 30 * time.Second
-	// defaultWindow is how long the event source mapping may gather a batch.
-	defaultWindow = time.Second
-	defaultStack  = "hatchery"
+	defaultStack    = "hatchery"
 	// The longest waits for a verdict. Of a deployment with Bugout there are few functions, and who waits holds one.
 	defaultWait       = 20 * time.Second
 	defaultWaitBugout = 5 * time.Second
@@ -236,7 +234,7 @@ var settings = []Setting{
 		set:      func(c *Config, v string) (found string) { c.QueueURL, found = parseURL(v); return found }},
 	{Name: "HATCHERY_VISIBILITY_SECONDS",
 		Meaning:  "The queue's visibility timeout.",
-		Default:  "1801: six times the validator's 300 seconds and the second in which a batch is gathered",
+		Default:  "1800: six times the validator's 300 seconds",
 		Accepted: "a number from 1 to 43200",
 		set:      number(func(c *Config) *time.Duration { return &c.VisibilityTime }, 1, 43_200, time.Second)},
 	{Name: "HATCHERY_MAX_RECEIVES",
