@@ -258,7 +258,7 @@ func TestTheLoadBalancerMayCallTheFunctionAndNothingElseMay(t *testing.T) {
 	want := map[string]any{"Action": "lambda:InvokeFunction", "FunctionName": someFunction,
 		"Principal": "elasticloadbalancing.amazonaws.com", "SourceAccount": "123456789012",
 		"SourceArn": "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/" + name + "/*"}
-	if !reflect.DeepEqual(permission, want) || name != "hatchery-0a1b2c3d4e5f" {
+	if !reflect.DeepEqual(permission, want) || name != "hatchery-1f2a3b4c" {
 		t.Errorf("permission %v, want %v", permission, want)
 	}
 }
