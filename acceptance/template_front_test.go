@@ -108,8 +108,8 @@ func TestADomainOfTheHttpApiIsRefusedBehindALoadBalancer(t *testing.T) {
 // TestNothingThatHoldsDataIsReplacedByAnUpdate compares with what the release before has: under another logical id, or
 // with another of these properties, CloudFormation would make an empty one. Of the API it would make another URL.
 //
-// testdata/before.json is made of the transformed template of its commit: of each bucket, table, queue, topic, log group
-// and API the properties that an update replaces it for.
+// testdata/before.json is cut from testdata/transformed.json of the commit that it names: of each bucket, table, queue,
+// topic, log group and API the properties that an update replaces it for.
 func TestNothingThatHoldsDataIsReplacedByAnUpdate(t *testing.T) {
 	data, err := os.ReadFile("testdata/before.json")
 	if err != nil {
