@@ -118,7 +118,7 @@ func doctorFindsFaults(t *testing.T, s *stack) {
 // wellSetUp is what the template makes, where these tests have it otherwise, and somebody who hears of alarms.
 func (s *stack) wellSetUp(t *testing.T) {
 	t.Helper()
-	queueHas(uploads, "VisibilityTimeout", "361")(t, s)
+	queueHas(uploads, "VisibilityTimeout", "360")(t, s)
 	s.form(t, "sns", "Subscribe", map[string]string{"TopicArn": s.physical(t, "AlarmTopic"), "Protocol": "email",
 		"Endpoint": "ops@example.com"}, nil)
 }

@@ -92,10 +92,11 @@ func countUpload(t *testing.T, store *dynamorecords.Store, m *meter) (u recordUn
 	_, err = p.Begin(t.Context(), draft, nil)
 	check(t, err)
 	u.Create = m.take()
-	_, err = store.Get(t.Context(), draft.Ref())
+	settle := upload.Settle(judged(1, "3HL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY"))
+	settle.Seen, err = store.Get(t.Context(), draft.Ref())
 	check(t, err)
 	u.Get = m.take()
-	_, err = store.Update(t.Context(), draft.Ref(), upload.Settle(judged(1, "3HL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY")))
+	_, err = store.Update(t.Context(), draft.Ref(), settle)
 	check(t, err)
 	u.Settle = m.take()
 	return u

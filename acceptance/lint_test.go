@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +14,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write anew what is made: testdata/transformed.json, docs/pictures, tables of docs/measurements.md")
+var update = flag.Bool("update", false, "write anew what is made: goldens of testdata, docs/pictures, tables of docs/measurements.md")
 
 func TestSAMAcceptsTheTemplate(t *testing.T) {
 	t.Parallel()
@@ -23,26 +24,28 @@ func TestSAMAcceptsTheTemplate(t *testing.T) {
 
 func TestTheLinterOfCloudFormationFindsNothing(t *testing.T) {
 	t.Parallel()
-	mustRun(t, command{args: []string{tool(t, "cfn-lint"), "template.yaml"}, folder: moduleRoot(t)})
+	mustRun(t, command{args: append([]string{tool(t, "cfn-lint")}, slices.Sorted(maps.Keys(goldenFiles))...),
+		folder: moduleRoot(t)})
 }
 
-func TestTheTransformedTemplateIsTheCommittedOne(t *testing.T) {
+func TestTheTransformedTemplatesAreTheCommittedOnes(t *testing.T) {
 	t.Parallel()
-	made := mustRun(t, command{args: []string{tool(t, "python"), filepath.Join("acceptance", "testdata", "transform.py"),
-		"template.yaml"}, folder: moduleRoot(t)}).stdout
-	if *update {
-		if err := os.WriteFile(goldenFile, []byte(made), 0o644); err != nil {
+	for name, file := range goldenFiles {
+		made := mustRun(t, command{args: []string{tool(t, "python"), filepath.Join("acceptance", "testdata", "transform.py"),
+			name}, folder: moduleRoot(t)}).stdout
+		if *update {
+			if err := os.WriteFile(file, []byte(made), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		committed, err := os.ReadFile(file)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	committed, err := os.ReadFile(goldenFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal([]byte(made), committed) {
-		t.Errorf("template.yaml makes something else than %s holds, from %s on; after a look: go test -tags acceptance "+
-			"./acceptance -run Transformed -update",
-			goldenFile, firstDifference(made, string(committed)))
+		if !bytes.Equal([]byte(made), committed) {
+			t.Errorf("%s makes something else than %s holds, from %s on; after a look: go test -tags acceptance "+
+				"./acceptance -run Transformed -update", name, file, firstDifference(made, string(committed)))
+		}
 	}
 }
 
@@ -69,10 +72,13 @@ type checked struct {
 func (c checked) String() string { return c.Resource + " " + c.ID }
 
 // checkov looks for what is unsafe. It works without a network: its rules are its own.
-func checkov(t *testing.T, template string) (code int, failed, skipped []checked) {
+func checkov(t *testing.T, folder string) (code int, failed, skipped []checked) {
 	t.Helper()
-	r := run(t, command{args: []string{tool(t, "checkov"), "--framework", "cloudformation", "--skip-download",
-		"--compact", "--output", "json", "--file", template}})
+	args := []string{tool(t, "checkov"), "--framework", "cloudformation", "--skip-download", "--compact", "--output", "json"}
+	for name := range goldenFiles {
+		args = append(args, "--file", filepath.Join(folder, name))
+	}
+	r := run(t, command{args: args})
 	var found struct {
 		Results struct {
 			Passed  []checked `json:"passed_checks"`
@@ -88,8 +94,7 @@ func checkov(t *testing.T, template string) (code int, failed, skipped []checked
 
 func TestNothingUnsafeIsFoundButWhatIsSkippedWithAReason(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(moduleRoot(t), "template.yaml")
-	code, failed, skipped := checkov(t, path)
+	code, failed, skipped := checkov(t, moduleRoot(t))
 	if code != 0 || len(failed) > 0 {
 		t.Errorf("checkov ended with %d: %v", code, failed)
 	}
@@ -100,13 +105,16 @@ func TestNothingUnsafeIsFoundButWhatIsSkippedWithAReason(t *testing.T) {
 	}
 
 	// Without the skips exactly these are found: none of them is a relic.
-	template, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bare := filepath.Join(t.TempDir(), "template.yaml")
-	if err := os.WriteFile(bare, bytes.ReplaceAll(template, []byte(" checkov:"), []byte(" unread:")), 0o600); err != nil {
-		t.Fatal(err)
+	bare := t.TempDir()
+	for name := range goldenFiles {
+		template, err := os.ReadFile(filepath.Join(moduleRoot(t), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		template = bytes.ReplaceAll(template, []byte(" checkov:"), []byte(" unread:"))
+		if err := os.WriteFile(filepath.Join(bare, name), template, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	_, failed, _ = checkov(t, bare)
 	if got, want := names(failed), names(skipped); !slices.Equal(got, want) {

@@ -2,9 +2,11 @@ package acceptance
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"regexp"
 	"slices"
@@ -13,10 +15,18 @@ import (
 	"testing"
 )
 
-// goldenFile holds what CloudFormation makes of template.yaml. The tests with the
-// tag acceptance hold it against the template; those without read it, because they
-// need nothing but Go.
-const goldenFile = "testdata/transformed.json"
+// goldenFiles hold what CloudFormation makes of each template. The tests with the
+// tag acceptance hold them against the templates; those without read them, because
+// they need nothing but Go.
+var goldenFiles = map[string]string{mainTemplate: "testdata/transformed.json",
+	networkTemplate: "testdata/network.json", balancerTemplate: "testdata/alb.json"}
+
+// The templates, in the order in which they are deployed.
+const (
+	mainTemplate     = "template.yaml"
+	networkTemplate  = "network.yaml"
+	balancerTemplate = "alb.yaml"
+)
 
 // template is the transformed template.
 type template struct {
@@ -60,15 +70,22 @@ type resource struct {
 	Properties                          map[string]any
 }
 
-// golden reads goldenFile.
-func golden(t testing.TB) (of template, sum string) {
+// golden reads what the main template makes.
+func golden(t testing.TB) template {
 	t.Helper()
-	data, err := os.ReadFile(goldenFile)
+	of, _ := goldenOf(t, mainTemplate)
+	return of
+}
+
+// goldenOf reads what a template makes, and the SHA-256 of the template.
+func goldenOf(t testing.TB, name string) (of template, sum string) {
+	t.Helper()
+	data, err := os.ReadFile(goldenFiles[name])
 	if err != nil {
 		t.Fatal(err)
 	}
 	var file struct {
-		Sum         string `json:"sha256 of template.yaml"`
+		Sum         string `json:"sha256 of the template"`
 		Transformed template
 	}
 	decoder := json.NewDecoder(bytes.NewReader(data))
@@ -81,7 +98,8 @@ func golden(t testing.TB) (of template, sum string) {
 
 // Where the stack of these tests is deployed to.
 var pseudo = map[string]any{"AWS::StackName": "prod", "AWS::Region": "eu-central-1", "AWS::AccountId": "123456789012",
-	"AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com"}
+	"AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com",
+	"AWS::StackId": "arn:aws:cloudformation:eu-central-1:123456789012:stack/prod/1f2a3b4c-0000-11f0-9999-0a1b2c3d4e5f"}
 
 // noValue is what AWS::NoValue is resolved to: the property is not there.
 type noValue struct{}
@@ -96,14 +114,22 @@ type deployment struct {
 	t    testing.TB
 }
 
-// deploy resolves the template with its defaults, but for the values that are
+// deploy resolves the main template with its defaults, but for the values that are
 // given as NAME=VALUE.
 func deploy(t testing.TB, overrides ...string) deployment {
 	t.Helper()
-	of, _ := golden(t)
+	return deployOf(t, mainTemplate, overrides...)
+}
+
+// deployOf resolves a template.
+func deployOf(t testing.TB, name string, overrides ...string) deployment {
+	t.Helper()
+	of, _ := goldenOf(t, name)
 	d := deployment{template: of, values: maps.Clone(pseudo), t: t}
 	for name, p := range of.Parameters {
-		d.values[name] = valueOf(p, fmt.Sprint(p.Default))
+		if p.Default != nil {
+			d.values[name] = valueOf(p, fmt.Sprint(p.Default))
+		}
 	}
 	for _, o := range overrides {
 		name, value, _ := strings.Cut(o, "=")
@@ -128,7 +154,7 @@ func deploy(t testing.TB, overrides ...string) deployment {
 
 // valueOf is a parameter's value as Ref gives it: text, or a list of texts.
 func valueOf(p parameter, value string) any {
-	if p.Type != "CommaDelimitedList" {
+	if p.Type != "CommaDelimitedList" && !strings.HasPrefix(p.Type, "List<") {
 		return value
 	}
 	var list []any
@@ -206,11 +232,33 @@ func (d deployment) call(name string, argument any) (result any, ok bool) {
 		return value, true
 	case "Fn::Sub":
 		return d.sub(argument), true
+	case "Fn::GetAZs":
+		return []any{"eu-central-1a", "eu-central-1b", "eu-central-1c"}, true
+	case "Fn::Cidr":
+		parts := argument.([]any)
+		return blocks(d.t, fmt.Sprint(d.resolve(parts[0])), number(d.t, parts[1]), number(d.t, parts[2])), true
 	}
 	if strings.HasPrefix(name, "Fn::") {
 		d.t.Fatalf("these tests cannot resolve %s", name)
 	}
 	return nil, false
+}
+
+// blocks are the first blocks of addresses of a network, each with so many bits for its hosts.
+func blocks(t testing.TB, network string, count, bits int) []any {
+	t.Helper()
+	whole, err := netip.ParsePrefix(network)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := whole.Masked().Addr().As4()
+	var all []any
+	for i := range count {
+		var next [4]byte
+		binary.BigEndian.PutUint32(next[:], binary.BigEndian.Uint32(first[:])+uint32(i)<<bits)
+		all = append(all, netip.PrefixFrom(netip.AddrFrom4(next), 32-bits).String())
+	}
+	return all
 }
 
 func (d deployment) ref(name string) any {

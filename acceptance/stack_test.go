@@ -85,11 +85,17 @@ var application = sync.OnceValue(func() *httptest.Server {
 // builtTemplate is the template that `sam build` made, as JSON.
 func builtTemplate(t testing.TB, b buildFolder) document {
 	t.Helper()
+	return readTemplate(t, b.Template())
+}
+
+// readTemplate is a template as JSON.
+func readTemplate(t testing.TB, path string) document {
+	t.Helper()
 	const script = `
 import json, sys
 from samcli.yamlhelper import yaml_parse
 print(json.dumps(yaml_parse(open(sys.argv[1]).read()), default=str))`
-	r := mustRun(t, command{args: []string{tool(t, "python"), "-c", script, b.Template()}})
+	r := mustRun(t, command{args: []string{tool(t, "python"), "-c", script, path}})
 	var built document
 	if err := json.Unmarshal([]byte(r.stdout), &built); err != nil {
 		t.Fatalf("%v: %s", err, r)
@@ -147,17 +153,7 @@ func deployStack(t testing.TB, e *emulator, name string, built document, b build
 // describe finds what a deployed stack has.
 func describe(t testing.TB, e *emulator, name string) *stack {
 	t.Helper()
-	s := &stack{emulator: e, name: name, patience: 10 * time.Second, resources: map[string]string{}}
-	var listed struct {
-		Resources []struct {
-			LogicalResourceId,
-			PhysicalResourceId string
-		} `xml:"DescribeStackResourcesResult>StackResources>member"`
-	}
-	e.form(t, "cloudformation", "DescribeStackResources", map[string]string{"StackName": name}, &listed)
-	for _, r := range listed.Resources {
-		s.resources[r.LogicalResourceId] = r.PhysicalResourceId
-	}
+	s := &stack{emulator: e, name: name, patience: 10 * time.Second, resources: e.resourcesOf(t, name)}
 	var body struct {
 		Text string `xml:"GetTemplateResult>TemplateBody"`
 	}
@@ -171,6 +167,37 @@ func describe(t testing.TB, e *emulator, name string) *stack {
 	s.objects, s.queues, s.database = s3Client(config), sqs.NewFromConfig(config), dynamodb.NewFromConfig(config)
 	s.api = "https://" + s.physical(t, "HttpApi") + ".execute-api.localhost"
 	return s
+}
+
+// resourcesOf are the physical names of what a stack has, by their logical names.
+func (e *emulator) resourcesOf(t testing.TB, name string) map[string]string {
+	t.Helper()
+	var listed struct {
+		Resources []struct {
+			LogicalResourceId,
+			PhysicalResourceId string
+		} `xml:"DescribeStackResourcesResult>StackResources>member"`
+	}
+	e.form(t, "cloudformation", "DescribeStackResources", map[string]string{"StackName": name}, &listed)
+	found := map[string]string{}
+	for _, r := range listed.Resources {
+		found[r.LogicalResourceId] = r.PhysicalResourceId
+	}
+	return found
+}
+
+// outputsOf are the outputs of a stack.
+func (e *emulator) outputsOf(t testing.TB, name string) map[string]string {
+	t.Helper()
+	var described struct {
+		Outputs []struct{ OutputKey, OutputValue string } `xml:"DescribeStacksResult>Stacks>member>Outputs>member"`
+	}
+	e.form(t, "cloudformation", "DescribeStacks", map[string]string{"StackName": name}, &described)
+	found := map[string]string{}
+	for _, o := range described.Outputs {
+		found[o.OutputKey] = o.OutputValue
+	}
+	return found
 }
 
 // s3Client is a client that finds the bucket by path.

@@ -263,7 +263,7 @@ func TestNotesAboutDeadLettersOutliveTheirMessages(t *testing.T) {
 // --- The queue and the validator -----------------------------------------------------
 
 func TestAMessageIsHiddenForSixTimesTheTimeOutAndTheWindow(t *testing.T) {
-	of, _ := golden(t)
+	of := golden(t)
 	for _, seconds := range texts(of.Parameters["ValidatorSeconds"].AllowedValues) {
 		d := deploy(t, "ValidatorSeconds="+seconds)
 		timeout := number(t, d.properties("ValidatorFunction")["Timeout"])

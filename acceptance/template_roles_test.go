@@ -151,7 +151,7 @@ func TestEachPolicyForPeopleAllowsItsWorkAndNothingElse(t *testing.T) {
 			"s3:GetObject " + notes + "*", "s3:PutObject " + notes + "snapshots/*",
 			"s3:GetObject " + files,
 			"dynamodb:GetItem " + table, "dynamodb:BatchGetItem " + table, "dynamodb:Scan " + table,
-			"dynamodb:Query " + table, "dynamodb:Query " + table + "/index/by-status", "dynamodb:Query " + table + "/index/by-list",
+			"dynamodb:Query " + table + "/index/by-status", "dynamodb:Query " + table + "/index/by-list", "dynamodb:Query " + table,
 			"lambda:GetEventSourceMapping " + mapping,
 		},
 		"OperatorActs": {

@@ -17,27 +17,26 @@ import (
 	"hatchery/shared/upload"
 )
 
-const (
-	templateFile = "../template.yaml"
-	day          = 24 * 60 * 60 // seconds
-)
+const day = 24 * 60 * 60 // seconds
 
-func TestWhatTheseTestsReadWasMadeOfTheTemplateAsItIs(t *testing.T) {
-	text, err := os.ReadFile(templateFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := sha256.Sum256(text)
-	if _, made := golden(t); made != hex.EncodeToString(sum[:]) {
-		t.Errorf("template.yaml has changed since %s was made of it; after a look: go test -tags acceptance ./acceptance "+
-			"-run Transformed -update", goldenFile)
+func TestWhatTheseTestsReadWasMadeOfTheTemplatesAsTheyAre(t *testing.T) {
+	for name, file := range goldenFiles {
+		text, err := os.ReadFile(filepath.Join("..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256(text)
+		if _, made := goldenOf(t, name); made != hex.EncodeToString(sum[:]) {
+			t.Errorf("%s has changed since %s was made of it; after a look: go test -tags acceptance ./acceptance "+
+				"-run Transformed -update", name, file)
+		}
 	}
 }
 
 // --- Parameters ---------------------------------------------------------------
 
 func TestEveryParameterSaysWhatItIsAndIsBounded(t *testing.T) {
-	of, _ := golden(t)
+	of := golden(t)
 	for name, p := range of.Parameters {
 		if p.Description == "" || p.ConstraintDescription == "" || p.Default == nil {
 			t.Errorf("%s lacks a description, a default or a description of what is accepted", name)
@@ -92,7 +91,7 @@ func matches(pattern, value string) bool {
 }
 
 func TestEveryParameterIsShownOnceAndUsed(t *testing.T) {
-	of, _ := golden(t)
+	of := golden(t)
 	var shown []string
 	for _, group := range of.Metadata.Interface.ParameterGroups {
 		shown = append(shown, group.Parameters...)
@@ -101,7 +100,7 @@ func TestEveryParameterIsShownOnceAndUsed(t *testing.T) {
 	if all := slices.Sorted(maps.Keys(of.Parameters)); !slices.Equal(shown, all) {
 		t.Errorf("the groups show %v\nthere are %v", shown, all)
 	}
-	text, err := os.ReadFile(goldenFile)
+	text, err := os.ReadFile(goldenFiles[mainTemplate])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +112,7 @@ func TestEveryParameterIsShownOnceAndUsed(t *testing.T) {
 }
 
 func TestAValueThatTheFunctionsWouldRefuseIsRefusedBeforeAnythingIsMade(t *testing.T) {
-	of, _ := golden(t)
+	of := golden(t)
 	for name, values := range map[string][]string{
 		"ApplicationUrl": {"", "app.example.com", "ftp://app.example.com", "https://", "https://user@app.example.com",
 			"https://app.example.com?x=1", "https://app.example.com/#x", "https://app.example.com/a b"},
@@ -163,7 +162,7 @@ func TestAValueThatTheFunctionsWouldRefuseIsRefusedBeforeAnythingIsMade(t *testi
 }
 
 func TestValuesThatPeopleGiveAreTaken(t *testing.T) {
-	of, _ := golden(t)
+	of := golden(t)
 	for name, values := range map[string][]string{
 		"ApplicationUrl": {"https://app.example.com", "http://127.0.0.1:8080", "http://[::1]:8080/base/",
 			"https://App.example.com/a/b"},
@@ -251,7 +250,7 @@ func TestEverySettingIsSetByTheTemplate(t *testing.T) {
 }
 
 func TestEveryFunctionStartsWithWhatTheTemplateAllows(t *testing.T) {
-	of, _ := golden(t)
+	of := golden(t)
 	try := []string{"BucketPrefix=" + strings.Repeat("a", 34),
 		"AllowedOrigins=https://a.example.com,http://localhost:3000", "AllowedOrigins=*",
 		"TellBus=arn:aws:events:us-east-1:123456789012:event-bus/team/bus-1", "QuarantinePrefix=tenant_1/quarantine/"}
@@ -284,7 +283,7 @@ func TestTheSettingsAreWhatTheTemplateBuilds(t *testing.T) {
 	for _, function := range []string{"ValidatorFunction", "ReconcilerFunction"} {
 		// The one says of a message when it is a dead letter, the other when it was lost.
 		env := d.environment(function)
-		if env["HATCHERY_VISIBILITY_SECONDS"] != "721" || env["HATCHERY_MAX_RECEIVES"] != "7" {
+		if env["HATCHERY_VISIBILITY_SECONDS"] != "720" || env["HATCHERY_MAX_RECEIVES"] != "7" {
 			t.Errorf("%s is told of the queue: %v", function, env)
 		}
 	}
@@ -314,7 +313,7 @@ func TestTheSettingsAreWhatTheTemplateBuilds(t *testing.T) {
 // --- samconfig.toml -----------------------------------------------------------
 
 func TestTheEnvironmentsOfSAMGiveValuesThatTheTemplateTakes(t *testing.T) {
-	of, _ := golden(t)
+	of := golden(t)
 	text, err := os.ReadFile(filepath.Join("..", "samconfig.toml"))
 	if err != nil {
 		t.Fatal(err)

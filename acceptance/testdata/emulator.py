@@ -15,7 +15,7 @@ from importlib.metadata import version
 from hypercorn.config import Config
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import apigateway, s3, sqs
+from ministack.services import alb, apigateway, s3, sqs
 from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
 
 KNOWN = "1.5.33"
@@ -199,6 +199,41 @@ def a_preflight_is_the_functions_to_answer():
     apigateway._handle_execute_in_scope = execute
 
 
+def a_target_group_has_its_targets():
+    """The targets that a template gives a target group are registered; they were passed over."""
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::ElasticLoadBalancingV2::TargetGroup"]
+    plain = handlers["create"]
+
+    def create(logical_id, props, stack_name):
+        arn, attributes = plain(logical_id, props, stack_name)
+        alb.set_targets_for_group(arn, [(target["Id"], target.get("Port", 0)) for target in props.get("Targets") or []])
+        return arn, attributes
+
+    handlers["create"] = create
+
+
+def a_load_balancer_decodes_no_query_and_has_a_bound():
+    """A function gets the query as the client encoded it, and no body of more than 1 MB."""
+    plain = alb._invoke_lambda_target
+
+    async def invoke(function, group, method, path, headers, body, query_params, raw_query_string=None):
+        if len(body or b"") > 1 << 20:
+            return 413, {"Content-Type": "text/html"}, b"<html><head><title>413 Request Entity Too Large</title></head></html>"
+        encoded = {}
+        for pair in filter(None, (raw_query_string or "").split("&")):
+            name, _, value = pair.partition("=")
+            encoded.setdefault(name, []).append(value)
+        return await plain(function, group, method, path, headers, body, encoded, raw_query_string)
+
+    alb._invoke_lambda_target = invoke
+
+
+def a_flow_log_is_taken():
+    """A flow log can be in a template. Nothing is written to it: nothing of what flows here has a network."""
+    provisioners._RESOURCE_HANDLERS["AWS::EC2::FlowLog"] = {
+        "create": lambda logical_id, props, stack_name: (f"fl-{stack_name}", {}), "delete": lambda *_: None}
+
+
 def a_condition_may_split_a_text():
     """Fn::Split in a condition is resolved as anywhere else."""
     plain = engine._evaluate_conditions
@@ -284,6 +319,9 @@ if __name__ == "__main__":
     one_mapping_is_read_and_changed()
     an_api_has_the_routes_of_its_definition()
     a_preflight_is_the_functions_to_answer()
+    a_target_group_has_its_targets()
+    a_load_balancer_decodes_no_query_and_has_a_bound()
+    a_flow_log_is_taken()
     a_condition_may_split_a_text()
     an_alarm_may_watch_an_expression()
     a_connection_is_kept()

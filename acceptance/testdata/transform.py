@@ -31,7 +31,7 @@ for resource in template["Resources"].values():
     if resource["Type"] == "AWS::Serverless::Function":
         resource["Properties"]["CodeUri"] = {"Bucket": "code", "Key": resource["Properties"]["CodeUri"]}
 golden = {
-    "sha256 of template.yaml": hashlib.sha256(text).hexdigest(),
+    "sha256 of the template": hashlib.sha256(text).hexdigest(),
     "transformed": transform(template, {}, NoManagedPolicies()),
 }
 json.dump(golden, sys.stdout, indent=1, sort_keys=True, ensure_ascii=False)

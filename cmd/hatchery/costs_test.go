@@ -97,9 +97,10 @@ func (w work) take() float64 {
 	return s
 }
 
-// verdict is how long the validator works until it has settled: the record, the read, the copy, the settlement.
+// verdict is how long the validator works until it has settled: the read, with that of the record in its
+// shadow, the copy, the settlement.
 func (w work) verdict() float64 {
-	return w.records*assumedRecordsCall + 2*assumedBucketCall + w.size/assumedRate
+	return (w.records-1)*assumedRecordsCall + 2*assumedBucketCall + w.size/assumedRate
 }
 
 // judge is how long it works in all: the deletion comes last.
@@ -262,8 +263,8 @@ func assumedTable(small, large work) string {
 		fmt.Fprintf(&b, "| %s | %s | %.3f | %.3f |\n", what, formula, of(small), of(large))
 	}
 	row("the API takes it in", "question + record + (POST alone: PUT + size / rate + processor)", work.take)
-	row("the validator judges it", fmt.Sprintf("%.0f records + GET + COPY + DELETE + size / rate", small.records), work.judge)
-	row("a message waits, and is settled", fmt.Sprintf("%.0f s of window + the validator's without DELETE", small.window),
+	row("the validator judges it", fmt.Sprintf("GET + COPY + %.0f record + DELETE + size / rate", small.records-1), work.judge)
+	row("a message is settled", fmt.Sprintf("%.0f s of window + the validator's without DELETE", small.window),
 		func(w work) float64 { return w.window + w.verdict() })
 	row("the API holds the question until it sees the verdict", "question + a record at each look + the pauses", work.wait)
 	return b.String()

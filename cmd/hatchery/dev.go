@@ -281,6 +281,8 @@ func onStack(settings config.Config, at local.Endpoints) config.Config {
 // stackHandlers are what the stack calls. Bodies are spooled in its folder.
 func stackHandlers(c *pipeline.Components, stack *local.Stack, o pipeline.APIOptions) (local.Handlers, error) {
 	o.SpoolDir = stack.Path("spool")
+	o.Verdicts = &api.Verdicts{}
+	c.Uploads.Notifier = o.Verdicts // in the place of an event bus, which a stack here has not
 	if err := spoolFolder(o.SpoolDir); err != nil {
 		return local.Handlers{}, err
 	}

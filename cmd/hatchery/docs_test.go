@@ -173,10 +173,15 @@ func allOf(pattern, text string) []string {
 }
 
 func TestEveryAlarmSaysInOperationsWhatToDo(t *testing.T) {
-	alarms := allOf(`(?m)^  (\w+):\n    Type: AWS::CloudWatch::Alarm$`, string(readTemplate(t)))
+	var alarms []string
+	for _, alarm := range allOf(`(?m)^  (\w+):\n    Type: AWS::CloudWatch::Alarm$`, allTemplates(t)) {
+		if !slices.Contains(alarms, alarm) { // ApiFails is one of each front
+			alarms = append(alarms, alarm)
+		}
+	}
 	told := allOf(`(?m)^### (\w+)$`, section(t, "Alarms"))
 	if len(alarms) == 0 || !slices.Equal(alarms, told) {
-		t.Errorf("template.yaml has the alarms %q, docs/operations.md tells of %q", alarms, told)
+		t.Errorf("the templates have the alarms %q, docs/operations.md tells of %q", alarms, told)
 	}
 }
 
@@ -275,13 +280,13 @@ func TestTheDefaultPolicyInThePages(t *testing.T) {
 // TestPagesNameWhatTheTemplateHas looks at every word in backticks that is written
 // as the template's names are.
 func TestPagesNameWhatTheTemplateHas(t *testing.T) {
-	template := string(readTemplate(t))
+	template := allTemplates(t)
 	// Names of that form which are not the template's.
 	elsewhere := append(allOf("(?m)^\\| `(\\w+)` \\|", section(t, "Metrics")), "Records")
 	for _, page := range []string{"operations.md", "deploy.md", "bugout.md", "scale.md", "costs.md"} {
 		for _, name := range allOf("`([A-Z][a-z]+(?:[A-Z][a-z]+)+)`", string(readFile(t, sourceFile(t, "docs", page)))) {
 			if !regexp.MustCompile(`\b`+name+`\b`).MatchString(template) && !slices.Contains(elsewhere, name) {
-				t.Errorf("docs/%s speaks of %s, which template.yaml does not know", page, name)
+				t.Errorf("docs/%s speaks of %s, which no template knows", page, name)
 			}
 		}
 	}

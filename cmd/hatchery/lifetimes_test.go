@@ -44,7 +44,7 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 		{"idempotency key", words(time.Duration(once) * time.Hour), "shared/api; then removed by the table's `forget`"},
 		{"message in the queue", words(source), "`UploadsQueue`"},
 		{"rest of a message after a failed try", words(visibility),
-			"the mapping of `ValidatorSeconds`: six times that, and the batch window"},
+			"the mapping of `ValidatorSeconds`: six times that"},
 		{"tries of a message", fmt.Sprintf("%d receptions, then the dead letters", receives), "`MaxReceives`"},
 		{"dead letter", words(dead) + " since S3 sent it", "`DeadLetterQueue`"},
 		{"message after a redrive", "as a new message", "SQS: a redrive begins anew"},

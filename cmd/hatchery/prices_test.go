@@ -65,9 +65,9 @@ const (
 	// Lambda's own lines are written of failures alone.
 	assumedLinesMore  = 100.0
 	assumedAccessLine = 400.0
-	// postCPU is the seconds of a processor that the API needs for a POST, for each MB of its body: an aim, until
-	// docs/measurements.md has it. A function has a whole processor at so many MB of memory.
-	postCPU        = 0.010
+	// postCPU is the seconds of a processor that the API needs for a POST, for each MB of its body, by
+	// docs/measurements.md. A function has a whole processor at so many MB of memory.
+	postCPU        = 0.005
 	wholeProcessor = 1769
 )
 

@@ -140,6 +140,5 @@ func readStack(name string, s types.Stack) (stack, error) {
 	return read, nil
 }
 
-// visibilityOf is what the template gives the queue: six times the validator's time-out, and the second in which a
-// batch is gathered.
-func visibilityOf(validatorSeconds int) int { return 6*validatorSeconds + 1 }
+// visibilityOf is what the template gives the queue.
+func visibilityOf(validatorSeconds int) int { return 6 * validatorSeconds }

@@ -127,7 +127,7 @@ func TestADeploymentIsFoundByItsStack(t *testing.T) {
 	if got.Bucket != "ours-bucket" || got.Table != "ours-table" || got.Records != "dynamodb" || got.Stack != "ours" ||
 		got.QueueURL != "https://sqs.eu-central-1.amazonaws.com/111122223333/ours-queue" ||
 		got.Layout != (upload.Layout{Quarantine: "in/", Files: "out/"}) || got.QuarantineDays != 61 ||
-		got.ValidatorTime != 600*time.Second || got.VisibilityTime != 3601*time.Second || got.MaxReceives != 6 ||
+		got.ValidatorTime != 600*time.Second || got.VisibilityTime != 3600*time.Second || got.MaxReceives != 6 ||
 		got.SurveyTime != 8*24*time.Hour || !strings.HasSuffix(got.EventBus, "/ours") || got.FormTime != 900*time.Second {
 		t.Errorf("its settings are %+v", got)
 	}

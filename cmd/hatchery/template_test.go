@@ -16,6 +16,16 @@ func readTemplate(t *testing.T) template {
 	return template(readFile(t, sourceFile(t, "template.yaml")))
 }
 
+// allTemplates is the text of template.yaml and of those that go with it.
+func allTemplates(t *testing.T) string {
+	t.Helper()
+	text := string(readTemplate(t))
+	for _, name := range []string{"network.yaml", "alb.yaml"} {
+		text += string(readFile(t, sourceFile(t, name)))
+	}
+	return text
+}
+
 // at gives what stands under a path of keys: a scalar, or the lines below the key.
 func (x template) at(t *testing.T, path ...string) string {
 	t.Helper()

@@ -129,7 +129,7 @@ func TestABatchIsJudgedToldAndCounted(t *testing.T) {
 		t.Errorf("the reply is %s; the log:\n%s", reply, f.Stderr.String())
 	}
 	if log := f.Stderr.String(); !strings.Contains(log,
-		`"message":"last of 5 receptions; a dead letter within 1801 s","message_id":"unreadable"`) {
+		`"message":"last of 5 receptions; a dead letter within 1800 s","message_id":"unreadable"`) {
 		t.Errorf("the log does not say what becomes of it:\n%s", log)
 	}
 	kept, err := f.Notes.List(t.Context(), attempts.Prefix, "", 10)

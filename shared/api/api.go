@@ -43,9 +43,10 @@ type Config struct {
 	// AllowOrigin allows further origins; it is given what a caller sent. Default nil: none.
 	AllowOrigin func(origin string) bool
 	// PostBytes is the largest file that POST takes itself; above it the caller is sent to the form route (413).
-	// Default 0: the kind's own bound. If it is too large for what stands in front, callers see that system's error.
+	// Default 0: the kind's own bound. Behind a front that passes on less, that is the bound.
 	PostBytes int64
-	// RedirectBytes: a larger stored file is not sent but redirected to a signed link. Default 0: never.
+	// RedirectBytes: a larger stored file is not sent but redirected to a signed link, and so is one that the front
+	// does not pass on. Default 0: never.
 	RedirectBytes int64
 	// MaxWait is the longest that an answer is held for a verdict (wait=), at most 20 seconds. Default 0: not at all.
 	MaxWait time.Duration
@@ -65,6 +66,8 @@ type Config struct {
 	Accepted func(upload.Record)
 	// Log gets one line per request. Default: nothing is logged.
 	Log *slog.Logger
+	// Verdicts wakes those who wait for a verdict. Default nil: they poll.
+	Verdicts *Verdicts
 	// Stopping ends waits for a verdict when it is closed. Default nil: never.
 	Stopping <-chan struct{}
 

@@ -12,6 +12,13 @@ import (
 // Limits are the bounds of a configuration, for tests to change.
 func (c *Config) Limits() *limits { return &c.limits }
 
+// Waiting is how many requests a verdict may wake.
+func (v *Verdicts) Waiting() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.waiting)
+}
+
 // Routes lists every "METHOD pattern" of the table, GET without its HEAD.
 func Routes() []string {
 	var all []string

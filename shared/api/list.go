@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -179,6 +180,14 @@ func (c *call) textRoom() int {
 		return w.TextRoom()
 	}
 	return 0
+}
+
+// fileRoom is the largest file that one request or answer carries, because the front of a function passes on no more.
+func (c *call) fileRoom() int64 {
+	if w, ok := c.w.ResponseWriter.(interface{ FileRoom() int64 }); ok {
+		return w.FileRoom()
+	}
+	return math.MaxInt64
 }
 
 func (h *handler) page(c *call, query upload.Query) (upload.Page, error) {

@@ -163,6 +163,7 @@ func (h *handler) bodyFormatOf(c *call, extension string) (f bodyFormat, err err
 	if h.PostBytes > 0 {
 		f.limit = min(f.limit, h.PostBytes)
 	}
+	f.limit = min(f.limit, c.fileRoom())
 	header := c.r.Header
 	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return f, newProblem(wrongMedia, "A body with a Content-Encoding is not taken: send the file's own bytes.")
@@ -182,7 +183,7 @@ func (h *handler) bodyFormatOf(c *call, extension string) (f bodyFormat, err err
 		return f, err
 	}
 	if size := c.r.ContentLength - framing; size > f.limit {
-		return f, h.tooLong(c, size)
+		return f, tooLong(c, size, f.limit)
 	}
 	return f, nil
 }
@@ -198,7 +199,7 @@ func (h *handler) spoolFile(c *call, from *incoming, f bodyFormat, into *spool) 
 		return sent, from.failure
 	}
 	if errors.Is(err, errTooLong) {
-		return sent, h.tooLong(c, f.limit+1)
+		return sent, tooLong(c, f.limit+1, f.limit)
 	}
 	if err == nil && f.digest != "" && f.digest != into.sha256() {
 		err = newProblem(badDigest, "The body does not have the SHA-256 that Content-Digest announces: send it again.")
@@ -206,14 +207,15 @@ func (h *handler) spoolFile(c *call, from *incoming, f bodyFormat, into *spool) 
 	return sent, err
 }
 
-// tooLong says what to do with a file that has at least so many bytes: no way in takes it, or the form does.
-func (h *handler) tooLong(c *call, atLeast int64) error {
+// tooLong says what to do with a file that has at least so many bytes: no way in takes it, or the form does. POST takes
+// files up to limit.
+func tooLong(c *call, atLeast, limit int64) error {
 	if atLeast > c.kind.MaxBytes {
 		return newProblem(badSize, "The file has more than %d bytes: no more are accepted.", c.kind.MaxBytes)
 	}
 	form := path(pathForms, c.Ref)
 	return &problem{problemType: useForm, form: form, detail: fmt.Sprintf("POST takes files up to %d bytes here: "+
-		"ask POST %s for a form and send the file with it.", h.PostBytes, form)}
+		"ask POST %s for a form and send the file with it.", limit, form)}
 }
 
 // announcedDigest reads a Content-Digest (RFC 9530). Only its sha-256 is compared; without one the answer is "".

@@ -65,7 +65,7 @@ func (h *handler) serve(c *call) error {
 	case status == http.StatusNotModified, c.r.Method == http.MethodHead:
 		c.w.WriteHeader(status)
 		return nil
-	case h.RedirectBytes > 0 && record.Size > h.RedirectBytes:
+	case h.RedirectBytes > 0 && record.Size > min(h.RedirectBytes, c.fileRoom()):
 		return h.redirect(c, record)
 	}
 	return h.send(c, record, status, offset, length)

@@ -23,14 +23,14 @@ func (h *handler) status(c *call) error {
 	if err != nil {
 		return err
 	}
+	verdict, stop := h.Verdicts.next(c.Ref) // before the record is read, so that none is missed
+	defer stop()
 	record, err := h.record(c)
+	if err == nil && record.Status == upload.Pending && wait > 0 {
+		record, err = h.await(c, record, wait, verdict)
+	}
 	if err != nil {
 		return err
-	}
-	if record.Status == upload.Pending && wait > 0 {
-		if record, err = h.await(c, record, wait); err != nil {
-			return err
-		}
 	}
 	return c.json(http.StatusOK, record)
 }
@@ -57,37 +57,49 @@ func (h *handler) record(c *call) (upload.Record, error) {
 	return record, nil
 }
 
-// await polls a pending record, ever more seldom, until it has its verdict or the time is over. It ends early when the
-// caller hangs up or the handler is stopping, and at once when too many wait already.
-func (h *handler) await(c *call, record upload.Record, wait time.Duration) (upload.Record, error) {
+// await polls a pending record, ever more seldom and when there is a verdict, until it has one or the time is over. It
+// ends early when the caller hangs up or the handler is stopping, and at once when too many wait already.
+func (h *handler) await(c *call, record upload.Record, wait time.Duration,
+	verdict <-chan struct{}) (upload.Record, error) {
 	select {
 	case h.waiters <- struct{}{}:
 		defer func() { <-h.waiters }()
 	default:
 		return record, nil
 	}
-	ctx, cancel := context.WithCancel(c.r.Context())
+	ctx, cancel := until(c.r.Context(), h.Stopping)
 	defer cancel()
-	if h.Stopping != nil {
-		go func() {
-			select {
-			case <-h.Stopping:
-				cancel()
-			case <-ctx.Done():
-			}
-		}()
-	}
+	sleeping, cancelSleep := until(ctx, verdict)
+	defer cancelSleep()
 	// What was slept is summed up, so that a clock that jumps ends nothing early.
 	for pause := firstPoll; record.Status == upload.Pending && wait > 0; pause = min(pause*2, maxPoll) {
 		pause = min(pause, wait)
 		wait -= pause
-		if err := h.limits.Sleep(ctx, pause); err != nil {
+		err := h.limits.Sleep(sleeping, pause)
+		if ctx.Err() != nil {
 			return record, nil // cut short: the record as it stands is the answer
 		}
-		var err error
+		if err != nil {
+			sleeping = ctx // woken: if it was told before it is settled, it is polled from now on
+		}
 		if record, err = h.record(c); err != nil {
 			return upload.Record{}, err
 		}
 	}
 	return record, nil
+}
+
+// until is a context that ends with an event, too; nil never happens.
+func until(parent context.Context, event <-chan struct{}) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(parent)
+	if event != nil {
+		go func() {
+			select {
+			case <-event:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+	}
+	return ctx, cancel
 }

@@ -33,7 +33,7 @@ const unsetWait = -1
 // getenv is os.Getenv or stands in for it; an empty value is an unset one.
 func Load(getenv func(string) string, needs ...Need) (Config, error) {
 	c := Config{Layout: upload.DefaultLayout, ValidatorTime: defaultValidatorTime, ReadRate: defaultReadRate,
-		QuarantineDays: 60, FormTime: 15 * time.Minute, VisibilityTime: 6*defaultValidatorTime + defaultWindow,
+		QuarantineDays: 60, FormTime: 15 * time.Minute, VisibilityTime: 6 * defaultValidatorTime,
 		WaitTime: unsetWait, MaxReceives: 5, SurveyTime: 7 * 24 * time.Hour, Stack: defaultStack}
 	var faults policy.Faults
 	for _, s := range settings {

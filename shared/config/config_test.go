@@ -46,7 +46,7 @@ func TestTheSmallestEnvironmentMeansTheDefaults(t *testing.T) {
 	want := config.Config{Bucket: "bucket", Layout: upload.DefaultLayout, Records: "sqlite",
 		ApplicationURL: "https://notes.example.com",
 		Policy:         policy.Default(), ValidatorTime: 300 * time.Second, ReadRate: 20_000_000,
-		QuarantineDays: 60, FormTime: 15 * time.Minute, VisibilityTime: 1801 * time.Second, MaxReceives: 5,
+		QuarantineDays: 60, FormTime: 15 * time.Minute, VisibilityTime: 1800 * time.Second, MaxReceives: 5,
 		WaitTime: 20 * time.Second, SurveyTime: 7 * 24 * time.Hour, Stack: "hatchery"}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)

@@ -41,9 +41,7 @@ const (
 	defaultReadRate      = 20_000_000
 	// validatorMargin is the part of the validator's time that is not for reading: starting, copying, settling.
 	validatorMargin = 30 * time.Second
-	// defaultWindow is how long the event source mapping may gather a batch.
-	defaultWindow = time.Second
-	defaultStack  = "hatchery"
+	defaultStack    = "hatchery"
 	// The longest waits for a verdict. Of a deployment with Bugout there are few functions, and who waits holds one.
 	defaultWait       = 20 * time.Second
 	defaultWaitBugout = 5 * time.Second
@@ -190,12 +188,14 @@ var settings = []Setting{
 		Accepted: "origins like https://notes.example.com, separated by commas or spaces, or * alone",
 		set:      func(c *Config, v string) (found string) { c.CORSOrigins, found = parseOrigins(v); return found }},
 	{Name: "HATCHERY_POST_BYTES",
-		Meaning:  "The largest file that POST takes; larger ones need a form.",
+		Meaning: "The largest file that POST takes; larger ones need a form. A function takes no more than what stands " +
+			"in front of it passes on: 4,706,304 bytes, and 737,712 behind a load balancer.",
 		Default:  "each kind's max_bytes",
 		Accepted: fmt.Sprintf("a number from 1 to %d", policy.LargestObject),
 		set:      number(func(c *Config) *int64 { return &c.PostBytes }, 1, policy.LargestObject, 1)},
 	{Name: "HATCHERY_REDIRECT_BYTES",
-		Meaning:  "Stored files larger than this are not sent but redirected to a signed link.",
+		Meaning: "Stored files larger than this are not sent but redirected to a signed link. Where it is not 0, a " +
+			"function redirects what does not fit through what stands in front of it, too.",
 		Default:  "0: never",
 		Accepted: fmt.Sprintf("a number from 0 to %d", policy.LargestObject),
 		set:      number(func(c *Config) *int64 { return &c.RedirectBytes }, 0, policy.LargestObject, 1)},
@@ -236,7 +236,7 @@ var settings = []Setting{
 		set:      func(c *Config, v string) (found string) { c.QueueURL, found = parseURL(v); return found }},
 	{Name: "HATCHERY_VISIBILITY_SECONDS",
 		Meaning:  "The queue's visibility timeout.",
-		Default:  "1801: six times the validator's 300 seconds and the second in which a batch is gathered",
+		Default:  "1800: six times the validator's 300 seconds",
 		Accepted: "a number from 1 to 43200",
 		set:      number(func(c *Config) *time.Duration { return &c.VisibilityTime }, 1, 43_200, time.Second)},
 	{Name: "HATCHERY_MAX_RECEIVES",

@@ -34,5 +34,6 @@
 // # How much fits
 //
 // Lambda hands over and takes back at most 6 MB, a load balancer 1 MB, both with base64, which makes three bytes four.
-// A larger request is answered 413. Instead of a larger answer, a 500 is sent that says what to set about it.
+// A larger request is answered 413. Instead of a larger answer, a 500 is sent that says what to set about it. A handler
+// that asks its [http.ResponseWriter] for TextRoom() int or FileRoom() int64 knows before what fits.
 package lambdahttp

@@ -41,6 +41,9 @@ const headerRoom = 16 << 10
 // TextRoom is how many bytes of text the answer may have, as they are inside of a JSON string.
 func (w *responseWriter) TextRoom() int { return int(w.limit) - headerRoom }
 
+// FileRoom is the largest file that fits into one request or answer as base64, which makes four bytes of three.
+func (w *responseWriter) FileRoom() int64 { return (w.limit - headerRoom) * 3 / 4 }
+
 func (w *responseWriter) WriteHeader(status int) {
 	switch {
 	case status < 100 || status > 999:

@@ -30,6 +30,7 @@ func differences(source, target upload.Record) []string {
 	if sameVerdict || target.Resends >= min(source.Resends, maxCounted) {
 		target.Resends, target.ResentAt = source.Resends, source.ResentAt
 	}
+	target.Revision = source.Revision // each store has its own
 	var names []string
 	x, y := reflect.ValueOf(source), reflect.ValueOf(target)
 	for i := range x.NumField() {

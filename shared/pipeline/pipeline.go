@@ -74,6 +74,7 @@ type APIOptions struct {
 	RequestID func(*http.Request) string
 	Accepted  func(upload.Record)
 	Stopping  <-chan struct{}
+	Verdicts  *api.Verdicts
 	// AllowOrigin allows further origins besides those of the settings.
 	AllowOrigin func(origin string) bool
 }
@@ -92,15 +93,15 @@ func (c *Components) API(o APIOptions) (http.Handler, error) {
 		Authorizer: application, CORSOrigins: c.settings.CORSOrigins, AllowOrigin: o.AllowOrigin,
 		PostBytes: c.settings.PostBytes, RedirectBytes: c.settings.RedirectBytes, MaxWait: c.settings.WaitTime,
 		FormLifetime: c.settings.FormTime, SpoolDir: o.SpoolDir, RequestID: o.RequestID, Accepted: o.Accepted,
-		Stopping: o.Stopping, Now: time.Now, Log: c.d.Log})
+		Stopping: o.Stopping, Verdicts: o.Verdicts, Now: time.Now, Log: c.d.Log})
 	if err != nil {
 		return nil, fmt.Errorf("build the API: %w", err)
 	}
 	return handler, nil
 }
 
-// messagesAtOnce is how many messages of a batch are judged at once.
-const messagesAtOnce = 4
+// messagesAtOnce is how many messages of a batch are judged at once at most: all that SQS gives at a time.
+const messagesAtOnce = 10
 
 // ValidatorOptions are what differs between those who judge messages. Zero values are the
 // defaults of [validator.Validator].

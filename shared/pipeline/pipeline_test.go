@@ -41,7 +41,7 @@ func TestMessagesAreJudgedTogetherUnlessBugoutBearsLess(t *testing.T) {
 	for _, c := range []struct {
 		records        string
 		requests, want int
-	}{{"sqlite", 1, 4}, {"bugout", 1, 1}, {"bugout", 4, 4}, {"bugout", 9, 4}} {
+	}{{"sqlite", 1, 10}, {"bugout", 1, 1}, {"bugout", 4, 4}, {"bugout", 11, 10}} {
 		if got := compose(t, c.requests, "HATCHERY_RECORDS", c.records).Validator(pipeline.ValidatorOptions{}).Concurrency; got != c.want {
 			t.Errorf("records in %s, %d requests at once: %d messages, want %d", c.records, c.requests, got, c.want)
 		}

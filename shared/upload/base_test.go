@@ -47,7 +47,8 @@ func deskOn(o uploadtest.RecordsOptions) *desk {
 	d.Pipeline = &upload.Pipeline{
 		Policy: policy.Default(), Layout: upload.DefaultLayout,
 		Records: watchedRecords{d.records, d.watch}, Objects: watchedObjects{d.objects, d.watch},
-		Now: func() time.Time { return d.now },
+		AtOnce: inTurn,
+		Now:    func() time.Time { return d.now },
 		NewID: func() (upload.ID, error) {
 			made++
 			return idNumber(made), nil
@@ -55,6 +56,12 @@ func deskOn(o uploadtest.RecordsOptions) *desk {
 		TombstoneLife: upload.DefaultTombstoneLife,
 	}
 	return d
+}
+
+// inTurn makes two calls in the order in which they are given.
+func inTurn(one, other func()) {
+	one()
+	other()
 }
 
 func idNumber(n int) upload.ID {

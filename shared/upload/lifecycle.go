@@ -35,6 +35,8 @@ type Transition struct {
 	To func(r Record) (Record, error)
 	// Admit is asked for a record that becomes stored, after To.
 	Admit Admission
+	// Seen, when it has a Revision, is the record as Get gave it, unchanged: it need not be read again.
+	Seen Record
 }
 
 // The names of the transitions.
@@ -99,6 +101,14 @@ func Settle(v Verdict) Transition {
 		}
 		return v.Apply(r), nil
 	}}
+}
+
+// settleSeen is Settle for a verdict that was begun on the record that Get gave.
+func settleSeen(seen Record, v Verdict) Transition {
+	v.Round = seen.Round()
+	t := Settle(v)
+	t.Seen = seen
+	return t
 }
 
 // settleExpired is Settle for a verdict that follows from whether seen says that bytes

@@ -20,6 +20,9 @@ type Pipeline struct {
 	Notifier Notifier
 	// LegacyImages, when set, are the replaced service's; a deletion removes them, too.
 	LegacyImages LegacyImages
+	// AtOnce, when set, makes two calls of which neither waits for the other, in any order, and returns when
+	// both have ended. Nil makes them at the same time.
+	AtOnce func(one, other func())
 	// Now is the clock.
 	Now func() time.Time
 	// NewID makes an id for a new upload.

@@ -32,7 +32,7 @@ func (p *Pipeline) promote(ctx context.Context, a arrived, record Record, kind p
 	case err != nil:
 		return a.failed(fmt.Errorf("promote object %q version %s: %w", a.key, a.version, err))
 	}
-	return p.settle(ctx, a, record.Round(), kind, facts, copied, copied.Version)
+	return p.settle(ctx, a, record, kind, facts, copied, copied.Version)
 }
 
 // anotherPromoted handles a files key that is taken by a copy of another version: the

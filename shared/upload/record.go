@@ -79,7 +79,14 @@ type Record struct {
 	DroppedAt     time.Time // of a rejected record: when its bytes went from quarantine, to make room
 	DeletedAt     time.Time
 	ForgetAfter   time.Time // a tombstone may be forgotten from then on
+
+	// Revision is the store's, with what Get gave; "" where it gave none. It says nothing of the upload.
+	Revision Revision
 }
+
+// Revision tells what one Get of one record read from all that the record was before and becomes
+// later. It is opaque: only the store that gave it can use it, as [Transition].Seen.
+type Revision string
 
 // Ref is the record's identity.
 func (r Record) Ref() Ref {
@@ -182,9 +189,10 @@ func (r Record) MarshalJSON() ([]byte, error) {
 // timeOf gives t as records keep it: UTC, whole microseconds.
 func timeOf(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
-// Equal says whether two records hold the same, their reasons and failures included.
+// Equal says whether two records hold the same, their reasons and failures included, whatever their revisions.
 func (r Record) Equal(s Record) bool {
 	same := equalBehind(r.Reason, s.Reason) && equalBehind(r.LastFailure, s.LastFailure)
+	r.Revision, s.Revision = "", ""
 	r.Reason, s.Reason, r.LastFailure, s.LastFailure = nil, nil, nil, nil
 	return same && r == s
 }

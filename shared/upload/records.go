@@ -40,7 +40,8 @@ type Records interface {
 	Create(ctx context.Context, r Record, key *IdempotencyKey) (Record, error)
 
 	// Get finds one record, tombstones included. ErrNotFound when there is none;
-	// a record under the same id with another journal, entry or kind is none.
+	// a record under the same id with another journal, entry or kind is none. A store that
+	// can change it without reading it again gives its Revision.
 	Get(ctx context.Context, ref Ref) (Record, error)
 
 	// List gives one entry's records of one kind and status, newest first. Stored records
@@ -57,6 +58,10 @@ type Records interface {
 	// stands. An error of To is returned, and nothing is written then, nor where To
 	// gives an equal record. After a write whose answer was lost it recognises its own,
 	// and returns what it made. ErrNotFound: there is no record.
+	//
+	// A store may ask t.To about t.Seen in the place of its first reading. It writes what To gives
+	// only if the record still has the revision of t.Seen. Else it reads the record, and asks again;
+	// so it does where nothing is to be written. So an old t.Seen costs time, and decides nothing.
 	//
 	// When the record becomes stored, t.Admit is asked after To. With Unique, a
 	// *DuplicateError names a stored record of the same journal, entry and kind with the

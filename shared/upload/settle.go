@@ -8,9 +8,9 @@ import (
 	"hatchery/shared/policy"
 )
 
-// settle stores the upload with a copy of its version. ours is that copy, too, if it is
+// settle stores the pending upload with a copy of its version. ours is that copy, too, if it is
 // to be removed when the verdict is another one.
-func (p *Pipeline) settle(ctx context.Context, a arrived, round Round, kind policy.Kind, facts Facts, copied Copy,
+func (p *Pipeline) settle(ctx context.Context, a arrived, pending Record, kind policy.Kind, facts Facts, copied Copy,
 	ours Version) (Outcome, error) {
 	if copied.SHA256 != facts.SHA256 {
 		// Never removed here: if it was our reading that went wrong, another
@@ -18,16 +18,16 @@ func (p *Pipeline) settle(ctx context.Context, a arrived, round Round, kind poli
 		return a.failed(fmt.Errorf("promote object %q version %s: the copy's SHA-256 %q is not %q, which was read",
 			a.key, a.version, copied.SHA256, facts.SHA256))
 	}
-	settled, err := p.Records.Update(ctx, a.ref, Settle(Verdict{Status: Stored, Version: a.version, At: p.Now(),
-		Round: round, Size: facts.Size, ContentType: facts.ContentType, Extension: facts.Extension,
+	settled, err := p.Records.Update(ctx, a.ref, settleSeen(pending, Verdict{Status: Stored, Version: a.version,
+		At: p.Now(), Size: facts.Size, ContentType: facts.ContentType, Extension: facts.Extension,
 		SHA256: facts.SHA256, Served: copied.Version,
 		Admission: Admission{Unique: kind.Duplicates == policy.DuplicatesRefuse, MaxFiles: kind.MaxFiles,
 			MaxTotalBytes: kind.MaxTotalBytes}}))
 	switch {
 	case errors.Is(err, ErrDuplicate):
-		return p.reject(ctx, a, round, facts, duplicateReason(err), ours)
+		return p.reject(ctx, a, pending, facts, duplicateReason(err), ours)
 	case errors.Is(err, ErrOverQuota):
-		return p.reject(ctx, a, round, facts, newReason(NotAllowed,
+		return p.reject(ctx, a, pending, facts, newReason(NotAllowed,
 			"The entry holds as much as it may: delete a file first and upload this one again."), ours)
 	case err != nil:
 		return p.onConflict(ctx, a, err, ours)
@@ -49,12 +49,12 @@ func duplicateReason(err error) *Reason {
 	return newReason(Duplicate, "The same file is stored in this entry already, as %s: use that one.", earlier)
 }
 
-// reject settles a refusal. ours is the copy that was made on the way, if one was: it
+// reject settles a refusal of the pending upload. ours is the copy that was made on the way, if one was: it
 // is removed once nothing can be settled with it any more.
-func (p *Pipeline) reject(ctx context.Context, a arrived, round Round, facts Facts, reason *Reason,
+func (p *Pipeline) reject(ctx context.Context, a arrived, pending Record, facts Facts, reason *Reason,
 	ours Version) (Outcome, error) {
-	settled, err := p.Records.Update(ctx, a.ref, Settle(Verdict{Status: Rejected, Version: a.version, At: p.Now(),
-		Round: round, Size: facts.Size, ContentType: facts.ContentType, SHA256: facts.SHA256, Reason: reason}))
+	settled, err := p.Records.Update(ctx, a.ref, settleSeen(pending, Verdict{Status: Rejected, Version: a.version,
+		At: p.Now(), Size: facts.Size, ContentType: facts.ContentType, SHA256: facts.SHA256, Reason: reason}))
 	if err != nil {
 		return p.onConflict(ctx, a, err, ours)
 	}

@@ -77,42 +77,88 @@ func (a arrived) at(version Version) arrived {
 // says. It may be called any number of times for the same version, at the same time,
 // before and after anything else. An error is a failure of a store or of the notifier,
 // and the only thing that is worth a retry.
+//
+// The version is opened while the record is read: a message with nothing to judge costs a
+// request to the bucket for nothing, whose body nobody reads.
 func (p *Pipeline) Validate(ctx context.Context, key Key, version Version) (Outcome, error) {
 	ref, ok := p.Layout.ParseQuarantineKey(key)
 	if !ok {
 		return Outcome{Result: ResultForeign, Version: version}, nil
 	}
 	a := arrived{ref, key, version}
-	record, err := p.Records.Get(ctx, ref)
+	opening, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var record Record
+	var object opened
+	var err error
+	p.atOnce(func() {
+		record, err = p.Records.Get(ctx, ref)
+		if err != nil || record.Status != Pending && version != "" {
+			cancel() // nobody asks for the object
+		}
+	}, func() { object.Object, object.err = p.Objects.Open(opening, key, version) })
+	if err == nil && record.Status == Pending {
+		return p.judge(ctx, a, record, object)
+	}
+	object.close()
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return a.outcome(ResultOrphan, Record{})
 	case err != nil:
 		return a.failed(fmt.Errorf("get record %s: %w", ref, err))
-	case record.Status == Pending:
-		return p.judge(ctx, a, record)
 	case version == "":
-		return p.newestAlreadySettled(ctx, a, record)
+		return p.newestAlreadySettled(ctx, a, record, object)
 	}
 	return p.alreadySettled(ctx, a, record, "")
 }
 
+// opened is what opening a version gave: its object, or an error.
+type opened struct {
+	Object
+	err error
+}
+
+// close closes a body that nobody reads.
+func (o opened) close() {
+	if o.err == nil {
+		o.Body.Close() //nolint:errcheck // nothing was read; there is nothing to lose
+	}
+}
+
+// atOnce makes two calls at the same time, or as AtOnce does, and waits for both.
+func (p *Pipeline) atOnce(one, other func()) {
+	if p.AtOnce != nil {
+		p.AtOnce(one, other)
+		return
+	}
+	panicked := make(chan any, 1)
+	go func() {
+		defer func() { panicked <- recover() }()
+		other()
+	}()
+	defer func() {
+		if value := <-panicked; value != nil {
+			panic(value) // where the caller can recover from it
+		}
+	}()
+	one()
+}
+
 // judge reads the version of a pending upload once and promotes or rejects it.
-func (p *Pipeline) judge(ctx context.Context, a arrived, record Record) (Outcome, error) {
-	object, err := p.Objects.Open(ctx, a.key, a.version)
-	if errors.Is(err, ErrGone) {
+func (p *Pipeline) judge(ctx context.Context, a arrived, record Record, object opened) (Outcome, error) {
+	if errors.Is(object.err, ErrGone) {
 		return p.gone(ctx, a, record)
 	}
-	if err != nil {
-		return a.failed(fmt.Errorf("open object %q version %s: %w", a.key, a.version, err))
+	if object.err != nil {
+		return a.failed(fmt.Errorf("open object %q version %s: %w", a.key, a.version, object.err))
 	}
 	a = a.at(object.Version)
-	kind, facts, reason, err := p.read(ctx, record, a.key, object)
+	kind, facts, reason, err := p.read(ctx, record, a.key, object.Object)
 	switch {
 	case err != nil:
 		return a.failed(err)
 	case reason != nil:
-		return p.reject(ctx, a, record.Round(), facts, reason, "")
+		return p.reject(ctx, a, record, facts, reason, "")
 	}
 	return p.promote(ctx, a, record, kind, facts)
 }
@@ -295,17 +341,16 @@ func (p *Pipeline) judgeCopy(ctx context.Context, a arrived, copied Copy) (Outco
 		return a.failed(fmt.Errorf("read object %q: its version is %s, and was %s a moment ago", to, object.Version,
 			copied.Version))
 	case reason != nil:
-		return p.reject(ctx, a, record.Round(), facts, reason, "")
+		return p.reject(ctx, a, record, facts, reason, "")
 	}
-	return p.settle(ctx, a, record.Round(), kind, facts, copied, "")
+	return p.settle(ctx, a, record, kind, facts, copied, "")
 }
 
 // newestAlreadySettled is alreadySettled for an event that names no version: it speaks
-// of whatever is newest.
-func (p *Pipeline) newestAlreadySettled(ctx context.Context, a arrived, record Record) (Outcome, error) {
-	object, err := p.Objects.Open(ctx, a.key, "")
+// of whatever was newest.
+func (p *Pipeline) newestAlreadySettled(ctx context.Context, a arrived, record Record, newest opened) (Outcome, error) {
 	switch {
-	case errors.Is(err, ErrGone):
+	case errors.Is(newest.err, ErrGone):
 		if record.Status == Stored && !record.Legacy() {
 			// Whoever settled it with its copy may have ended before notifying.
 			if err := p.notify(ctx, record); err != nil {
@@ -313,14 +358,10 @@ func (p *Pipeline) newestAlreadySettled(ctx context.Context, a arrived, record R
 			}
 		}
 		return a.outcome(ResultGone, record)
-	case err != nil:
-		return a.failed(fmt.Errorf("open object %q: %w", a.key, err))
+	case newest.err != nil:
+		return a.failed(fmt.Errorf("open object %q: %w", a.key, newest.err))
 	}
-	a = a.at(object.Version)
-	if err := object.Body.Close(); err != nil {
-		return a.failed(fmt.Errorf("close object %q: %w", a.key, err))
-	}
-	return p.alreadySettled(ctx, a, record, "")
+	return p.alreadySettled(ctx, a.at(newest.Version), record, "")
 }
 
 // alreadySettled handles a version of an upload that has its verdict, or was deleted.

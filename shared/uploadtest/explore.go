@@ -301,7 +301,7 @@ func walkOnce(origin *execution, bound Bound, random *rand.Rand, seen map[state]
 
 func splitFaulty(choices []choice) (sound, faulty []choice) {
 	for _, c := range choices {
-		if c.fault == noFault {
+		if !c.fault.counts() {
 			sound = append(sound, c)
 		} else {
 			faulty = append(faulty, c)

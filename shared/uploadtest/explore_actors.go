@@ -233,6 +233,9 @@ func (s *script) deliver(key upload.Key, version upload.Version) {
 	x.events = append(x.events, e)
 	s.actor.judging, s.actor.sawNothing = key, x.nothingLeft(key)
 	outcome, err := s.pipeline.Validate(context.Background(), key, version)
+	if s.actor.open != 0 {
+		x.oracle.wrong = fmt.Sprintf("bodies: %d are open when the validation of version %s has ended", s.actor.open, version)
+	}
 	x.checkLost(outcome, s.actor.sawNothing)
 	s.actor.judging, s.actor.sawNothing = "", false
 	e.done = err == nil
@@ -257,7 +260,8 @@ func (x *execution) quarantineKey(target int) upload.Key { return x.targets[targ
 
 // pipeline makes the pipeline of one process. Its first new id is that of the
 // upload with the index.
-func (x *execution) pipeline(stores Stores, m Memory, next upload.ID) *upload.Pipeline {
+func (x *execution) pipeline(stores Stores, m Memory, atOnce func(one, other func()),
+	next upload.ID) *upload.Pipeline {
 	if x.scenario.Wrap != nil {
 		stores = x.scenario.Wrap(stores, m)
 	}
@@ -275,8 +279,8 @@ func (x *execution) pipeline(stores Stores, m Memory, next upload.ID) *upload.Pi
 	}
 	kinds.Kinds[kind] = images
 	return &upload.Pipeline{Policy: kinds, Layout: upload.DefaultLayout, Records: stores.Records, Objects: stores.Objects,
-		Notifier: stores.Notifier,
-		Now:      func() time.Time { return start }, NewID: func() (upload.ID, error) { return next, nil },
+		Notifier: stores.Notifier, AtOnce: atOnce,
+		Now: func() time.Time { return start }, NewID: func() (upload.ID, error) { return next, nil },
 		TombstoneLife: upload.DefaultTombstoneLife}
 }
 
@@ -289,7 +293,7 @@ func (x *execution) prepare() {
 	ctx := context.Background()
 	for index, u := range x.scenario.Uploads {
 		x.targets = append(x.targets, targetOf(index))
-		p := x.pipeline(x.storesFor(nil), x.memory, idOf(index))
+		p := x.pipeline(x.storesFor(nil), x.memory, inTurn, idOf(index))
 		draft, err := p.Draft(upload.Request{Journal: journal, Entry: entry, Kind: kind, Filename: filename,
 			Declared: u.Declared, FormExpires: start.Add(15 * time.Minute)})
 		if err == nil {

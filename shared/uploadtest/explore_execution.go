@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ type execution struct {
 	actors   []*actor
 	running  *actor // whose step is being taken; nil outside of steps
 	last     *actor // who took the last step
+	ordered  bool   // that step only chose which of two calls is the first
 
 	faults, preemptions int
 
@@ -55,6 +57,8 @@ type actor struct {
 	within  fault // how the call goes, within which it is suspended
 	ended   bool
 	memory  [sha256.Size]byte // hash of all results so far: what its local state follows from
+	aside   [sha256.Size]byte // the same of the first of two calls at once, while the second is pending
+	open    int               // bodies that it has not closed
 
 	judging    upload.Key // the quarantine key of the event that it validates now, "" for none
 	rejecting  upload.Key // that of the upload that an operator rejects now, "" for none
@@ -68,6 +72,9 @@ type call struct {
 	target string  // what it is about, as a person reads it
 	faults []fault // how it may go, besides well
 }
+
+// either says that it is no call yet, but the choice which of two is the first.
+func (c call) either() bool { return slices.Contains(c.faults, otherFirst) }
 
 func (c call) String() string { return strings.TrimSpace(c.name + " " + c.target) }
 
@@ -83,7 +90,13 @@ const (
 	endsEarly     fault = "is answered, but the body ends early"
 	crashesBefore fault = "crash before it"
 	crashesAfter  fault = "crash after it is done"
+
+	// otherFirst is no fault but a choice: of two calls at once the other is the first.
+	otherFirst fault = "the other way round"
 )
+
+// counts says whether it is one of the Bound's.
+func (f fault) counts() bool { return f != noFault && f != otherFirst }
 
 var (
 	readFaults  = []fault{fails, crashesBefore}
@@ -177,7 +190,7 @@ func (x *execution) arrive(a Arrival) {
 // begin starts an actor and lets it run up to its first call.
 func (x *execution) begin(index int, what Actor, next upload.ID) *actor {
 	a := &actor{index: index, name: fmt.Sprintf("%c, %s", 'A'+index, what.name)}
-	p := x.pipeline(x.storesFor(a), x.memory, next)
+	p := x.pipeline(x.storesFor(a), x.memory, a.atOnce, next)
 	a.resume, a.abandon = iter.Pull(func(yield func(call) bool) {
 		defer func() {
 			if panicked := recover(); panicked != nil {
@@ -219,8 +232,9 @@ func (x *execution) choices(b Bound, cost int) []choice {
 			continue
 		}
 		out = append(out, choice{a.index, noFault})
-		if x.faults < b.Faults && x.faults+x.preemptions+switches < cost {
-			for _, f := range a.pending.faults {
+		more := x.faults < b.Faults && x.faults+x.preemptions+switches < cost
+		for _, f := range a.pending.faults {
+			if more || !f.counts() {
 				out = append(out, choice{a.index, f})
 			}
 		}
@@ -228,10 +242,14 @@ func (x *execution) choices(b Bound, cost int) []choice {
 	return out
 }
 
-// inOrder gives the actors, the one that took the last step first.
+// inOrder gives the actors, the one that took the last step first. After a choice between
+// two calls, which changed nothing, it is the only one.
 func (x *execution) inOrder() []*actor {
 	if x.last == nil {
 		return x.actors
+	}
+	if x.ordered {
+		return []*actor{x.last}
 	}
 	out := []*actor{x.last}
 	for _, a := range x.actors {
@@ -254,10 +272,10 @@ func (x *execution) switches(a *actor) int {
 func (x *execution) take(c choice) {
 	a := x.actors[c.actor]
 	x.preemptions += x.switches(a)
-	if c.fault != noFault {
+	if c.fault.counts() {
 		x.faults++
 	}
-	x.last, x.running, a.fault = a, a, c.fault
+	x.last, x.running, x.ordered, a.fault = a, a, a.pending.either(), c.fault
 	x.note("%s: %s", a.name, a.pending)
 	if c.fault != noFault {
 		x.note("%s   ^ %s", a.name, c.fault)
@@ -270,7 +288,7 @@ func (x *execution) take(c choice) {
 	}
 	if a.ended {
 		// Nothing of its memory matters any more.
-		a.within, a.memory = noFault, [sha256.Size]byte{}
+		a.within, a.memory, a.aside = noFault, [sha256.Size]byte{}, [sha256.Size]byte{}
 		a.judging, a.sawNothing, a.rejecting, a.sawEmpty = "", false, "", false
 	}
 }
@@ -310,7 +328,7 @@ func (x *execution) state() state {
 		if a.sawEmpty {
 			text = append(text, "saw empty\n"...)
 		}
-		text = append(text, a.memory[:]...)
+		text = append(append(text, a.memory[:]...), a.aside[:]...)
 	}
 	for _, e := range x.events {
 		text = fmt.Appendf(text, "event %s %s %t\n", e.key, e.version, e.done)

@@ -78,6 +78,28 @@ func (p settlesWithoutSwap) Update(ctx context.Context, ref upload.Ref, t upload
 	return settled, nil
 }
 
+// settlesWhatWasSeen takes every record for what it was when it was read.
+type settlesWhatWasSeen struct{ planted }
+
+func (p settlesWhatWasSeen) Update(ctx context.Context, ref upload.Ref, t upload.Transition) (upload.Record, error) {
+	settled, err := p.Records.Update(ctx, ref, t)
+	if t.Seen.Revision == "" || !errors.Is(err, upload.ErrConflict) {
+		return settled, err
+	}
+	settled = uploadtest.After(t, t.Seen)
+	p.memory.Records.Overwrite(settled)
+	return settled, nil
+}
+
+// leavesBodiesOpen hides from the pipeline that an object was opened.
+type leavesBodiesOpen struct{ planted }
+
+func (p leavesBodiesOpen) Open(ctx context.Context, key upload.Key, version upload.Version) (upload.Object, error) {
+	object, err := p.Objects.Open(ctx, key, version)
+	object.Body = io.NopCloser(object.Body)
+	return object, err
+}
+
 // deletesBeforeSettling removes what it promoted before the verdict stands.
 type deletesBeforeSettling struct{ planted }
 
@@ -122,10 +144,11 @@ func (p takes412AsSuccess) Promote(ctx context.Context, c upload.Promotion) (upl
 type seesNoObject struct{ planted }
 
 func (p seesNoObject) Open(ctx context.Context, key upload.Key, version upload.Version) (upload.Object, error) {
-	if _, err := p.Objects.Open(ctx, key, version); err != nil {
+	object, err := p.Objects.Open(ctx, key, version)
+	if err != nil {
 		return upload.Object{}, err
 	}
-	return upload.Object{}, upload.ErrGone
+	return upload.Object{}, errors.Join(upload.ErrGone, object.Body.Close())
 }
 
 func (p seesNoObject) Versions(context.Context, upload.Key) ([]upload.Version, error) {
@@ -409,6 +432,14 @@ func TestEveryPlantedFaultIsFound(t *testing.T) {
 			return uploadtest.Stores{Records: settlesWithoutSwap{p}, Objects: p.Objects}
 		},
 			posted(first), []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.Delete(0)}, 1},
+		{"settle what was seen", "rule 2", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: settlesWhatWasSeen{p}, Objects: p.Objects}
+		},
+			posted(first), []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.Delete(0)}, 1},
+		{"a body is left open", "bodies", func(p planted) uploadtest.Stores {
+			return uploadtest.Stores{Records: p.Records, Objects: leavesBodiesOpen{p}}
+		},
+			posted(first), []uploadtest.Actor{uploadtest.Deliver(0, 0), uploadtest.Delete(0)}, 0},
 		{"delete before settle", "rule 2", func(p planted) uploadtest.Stores {
 			return uploadtest.Stores{Records: deletesBeforeSettling{p}, Objects: p.Objects}
 		},

@@ -77,7 +77,7 @@ func (x *execution) recover(how recovery) (broken string) {
 	if how.newestFirst {
 		slices.Reverse(x.events)
 	}
-	p := x.pipeline(x.storesFor(nil), x.memory, "")
+	p := x.pipeline(x.storesFor(nil), x.memory, inTurn, "")
 	var failures []string
 	for round := range maxRounds {
 		p.Now = func() time.Time { return start.Add(time.Duration(round+1) * time.Hour) } // dropped bytes may wait for one

@@ -20,7 +20,7 @@ type oracle struct {
 	before   map[upload.Ref]upload.Record // records at the step before
 	// destroyed are the versions that a vandal removed; only with one among the actors.
 	destroyed map[upload.Version]bool
-	lostWrong string // the rule that a validator or an operator broke when it called an upload's bytes lost
+	wrong     string // the rule that an actor broke: it called bytes lost that are not, or left a body open
 }
 
 // verdict is one verdict, as the application tells them apart.
@@ -46,7 +46,7 @@ func newOracle() *oracle {
 func (o *oracle) clone() *oracle {
 	return &oracle{bodies: maps.Clone(o.bodies), arrivals: maps.Clone(o.arrivals), read: maps.Clone(o.read),
 		accepted: maps.Clone(o.accepted), notified: maps.Clone(o.notified), before: maps.Clone(o.before),
-		destroyed: maps.Clone(o.destroyed), lostWrong: o.lostWrong}
+		destroyed: maps.Clone(o.destroyed), wrong: o.wrong}
 }
 
 func (o *oracle) addBody(b Body) { o.bodies[sumOf(b.Data)] = b }
@@ -73,8 +73,8 @@ func (o *oracle) checkStep(x *execution) string {
 	if broken := o.checkChanges(x); broken != "" {
 		return broken
 	}
-	if o.lostWrong != "" {
-		return o.lostWrong
+	if o.wrong != "" {
+		return o.wrong
 	}
 	for _, at := range x.targets {
 		record, found := x.memory.Records.peek(at.ref)
@@ -350,7 +350,7 @@ func (x *execution) empty(quarantine upload.Key) bool {
 // moment while it looked. Else those that are there would be late, and be removed.
 func (x *execution) checkUnseen(outcome upload.Outcome, sawEmpty bool) {
 	if outcome.Result == upload.ResultRejected && outcome.Version == "" && !sawEmpty {
-		x.oracle.lostWrong = fmt.Sprintf("rule 2: an operator rejected upload %s by none of the bytes that are there",
+		x.oracle.wrong = fmt.Sprintf("rule 2: an operator rejected upload %s by none of the bytes that are there",
 			outcome.Ref.ID)
 	}
 }
@@ -359,7 +359,7 @@ func (x *execution) checkUnseen(outcome upload.Outcome, sawEmpty bool) {
 // and if nothing was left of it at some moment while the validator looked.
 func (x *execution) checkLost(outcome upload.Outcome, sawNothing bool) {
 	if outcome.Result == upload.ResultLost && (!sawNothing || !outcome.Record.BytesCame()) {
-		x.oracle.lostWrong = fmt.Sprintf("rule 2: the bytes of upload %s were called lost, nothing left %t, noted %t",
+		x.oracle.wrong = fmt.Sprintf("rule 2: the bytes of upload %s were called lost, nothing left %t, noted %t",
 			outcome.Ref.ID, sawNothing, outcome.Record.BytesCame())
 	}
 }

@@ -44,6 +44,31 @@ func (a *actor) suspend(c call) {
 	}
 }
 
+// inTurn makes two calls in the order in which they are given.
+func inTurn(one, other func()) {
+	one()
+	other()
+}
+
+// atOnce makes two calls in either order: of two steps at the same time, one is the first. When
+// both are done, the actor knows the same in both orders.
+func (a *actor) atOnce(one, other func()) {
+	a.suspend(call{name: "two calls at once", faults: []fault{otherFirst}})
+	calls, order := []func(){one, other}, []int{0, 1}
+	if a.fault == otherFirst {
+		order = []int{1, 0}
+	}
+	before := a.memory
+	var known [2][sha256.Size]byte
+	for _, i := range order {
+		a.memory = before
+		calls[i]()
+		known[i], a.aside = a.memory, a.memory
+	}
+	a.aside = [sha256.Size]byte{}
+	a.memory = sha256.Sum256(append(known[0][:], known[1][:]...))
+}
+
 // remember adds a result to what the actor knows.
 func (a *actor) remember(result string) {
 	a.memory = sha256.Sum256(append(a.memory[:], result...))
@@ -171,6 +196,9 @@ func (s *scheduledObjects) Put(ctx context.Context, key upload.Key, body io.Read
 }
 
 func (s *scheduledObjects) Open(ctx context.Context, key upload.Key, version upload.Version) (upload.Object, error) {
+	if err := ctx.Err(); err != nil {
+		return upload.Object{}, err // nobody asks any more: whatever would be done is not seen
+	}
 	how := noFault
 	c := call{"open object", short(key) + " version " + string(version), openFaults}
 	object, err := perform(s.execution, s.actor, c, showObject, func() (upload.Object, error) {
@@ -183,11 +211,15 @@ func (s *scheduledObjects) Open(ctx context.Context, key upload.Key, version upl
 		return upload.Object{}, err
 	}
 	data, _ := s.Objects.Bytes(key, object.Version)
-	watched := &watchedBody{ReadCloser: object.Body, whole: func() { s.execution.oracle.read[sumOf(data)] = true }}
+	watched := &watchedBody{ReadCloser: object.Body, actor: s.actor}
+	watched.whole = func() { s.execution.oracle.read[sumOf(data)] = true }
 	if how != noFault {
 		s.actor.remember(string(how))
 		watched.left = len(data) / 2
 		watched.end = map[fault]error{breaksOff: io.ErrUnexpectedEOF, endsEarly: io.EOF}[how]
+	}
+	if s.actor != nil {
+		s.actor.open++
 	}
 	object.Body = watched
 	return object, nil
@@ -197,9 +229,10 @@ func showObject(o upload.Object) string {
 	return fmt.Sprintf("version %s, %d bytes", o.Version, o.Size)
 }
 
-// watchedBody tells when it has been read whole, or ends before that.
+// watchedBody tells when it has been read whole, or ends before that, and when it is closed.
 type watchedBody struct {
 	io.ReadCloser
+	actor *actor // who opened it; nil in recovery
 	whole func()
 	end   error // when set, what comes after left bytes
 	left  int
@@ -218,6 +251,13 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 		b.whole()
 	}
 	return n, err
+}
+
+func (b *watchedBody) Close() error {
+	if b.actor != nil {
+		b.actor.open--
+	}
+	return b.ReadCloser.Close()
 }
 
 func (s *scheduledObjects) Promote(ctx context.Context, p upload.Promotion) (upload.Copy, error) {

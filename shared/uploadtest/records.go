@@ -28,6 +28,8 @@ type Records struct {
 	removed map[upload.Ref]bool
 	// tombstones, without Swap, are apart from the records, and count before them.
 	tombstones map[upload.Ref]upload.Record
+	// writes are counted with Swap: each gives the record another revision.
+	writes int
 }
 
 var _ upload.Records = (*Records)(nil)
@@ -74,7 +76,7 @@ func (s *Records) Clone() *Records {
 	defer s.mu.Unlock()
 	// Stored records are never changed in place, so a shallow copy is enough.
 	return &Records{options: s.options, records: maps.Clone(s.records),
-		keys: maps.Clone(s.keys), removed: maps.Clone(s.removed), tombstones: maps.Clone(s.tombstones)}
+		keys: maps.Clone(s.keys), removed: maps.Clone(s.removed), tombstones: maps.Clone(s.tombstones), writes: s.writes}
 }
 
 // Atomic is what RecordsOptions.Swap says.
@@ -124,7 +126,7 @@ func (s *Records) createUnlessRepeated(r upload.Record,
 	if _, exists := s.records[r.Ref()]; exists || s.removed[r.Ref()] {
 		return upload.Record{}, false, upload.ErrExists
 	}
-	s.records[r.Ref()] = detach(r)
+	s.records[r.Ref()] = s.revised(r)
 	if key != nil && s.options.Swap {
 		s.keep(r.Ref(), key)
 	}
@@ -149,6 +151,9 @@ func (s *Records) get(ref upload.Ref) (upload.Record, error) {
 	r, ok := s.counts(ref)
 	if !ok {
 		return upload.Record{}, upload.ErrNotFound
+	}
+	if r.Status != upload.Pending {
+		r.Revision = "" // no transition of another record is asked for twice in a row
 	}
 	return detach(r), nil
 }
@@ -203,8 +208,20 @@ func (s *Records) Update(ctx context.Context, ref upload.Ref, t upload.Transitio
 	if _, ok := into[ref]; !ok { // what was read as a record has become a tombstone
 		return upload.Record{}, upload.ErrNotFound
 	}
-	into[ref] = detach(after)
+	into[ref] = s.revised(after)
+	after.Revision = ""
 	return detach(after), nil
+}
+
+// revised is a record to be stored, with a revision where the store gives them.
+func (s *Records) revised(r upload.Record) upload.Record {
+	r = detach(r)
+	r.Revision = ""
+	if s.options.Swap {
+		s.writes++
+		r.Revision = upload.Revision(strconv.Itoa(s.writes))
+	}
+	return r
 }
 
 // counting are the records, each tombstone in the place of what it deletes.
@@ -251,6 +268,9 @@ func (s *Records) transit(ref upload.Ref, t upload.Transition) (upload.Record, e
 	if err != nil {
 		return upload.Record{}, err
 	}
+	if before.Revision != "" && before.Revision == t.Seen.Revision {
+		before = t.Seen
+	}
 	after, err := t.To(before)
 	if err == nil && before.Status == upload.Pending && after.Status == upload.Stored {
 		err = s.admit(after, t.Admit)
@@ -293,7 +313,7 @@ func sameEntry(r upload.Record, j upload.Journal, e upload.Entry, k policy.KindN
 func (s *Records) Overwrite(r upload.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.records[r.Ref()] = detach(r)
+	s.records[r.Ref()] = s.revised(r)
 }
 
 // peek looks at a record without going through the store's methods. What it

@@ -91,7 +91,9 @@ func (s *Records) page(ctx context.Context, list upload.ListName, newestFirst bo
 	slices.SortFunc(found, order)
 	var page upload.Page
 	for _, at := range found[:min(limit, len(found))] {
-		page.Records = append(page.Records, detach(records[at.Ref]))
+		r := detach(records[at.Ref])
+		r.Revision = ""
+		page.Records = append(page.Records, r)
 	}
 	if len(found) > limit {
 		text, err := json.Marshal(found[limit-1])

@@ -3,7 +3,10 @@ package validator_test
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -55,13 +58,13 @@ func TestWhatCannotFinishBeforeTheDeadlineIsFailedAtOnce(t *testing.T) {
 			b.Concurrency = 1
 			ctx, p := b.invocation(t, time.Minute)
 			pass = p
-			second := arrived(2)
-			second.Size = c.size
+			first, second := arrived(1), arrived(2)
+			first.Size, second.Size = 0, c.size // the smallest is the first
 			var failed []string
 			if !c.tried {
 				failed = []string{"m2"}
 			}
-			b.wantFailed(t, ctx, []events.SQSMessage{message(t, "m1", arrived(1)), message(t, "m2", second)}, failed...)
+			b.wantFailed(t, ctx, []events.SQSMessage{message(t, "m1", first), message(t, "m2", second)}, failed...)
 			if tried != c.tried {
 				t.Errorf("tried: %v, want %v", tried, c.tried)
 			}
@@ -132,4 +135,98 @@ func TestWithoutAReadRateOnlyTheMarginCounts(t *testing.T) {
 	large.Size = 5_000_000_000
 	b.wantFailed(t, ctx, []events.SQSMessage{message(t, "m1", arrived(1)), message(t, "m2", large),
 		message(t, "m3", arrived(3))}, "m3")
+}
+
+// atOnce handles the messages and gives, for each moment at which nobody can go on by itself, which
+// versions are being judged; then the first of them ends, having taken the given time.
+func (b *fixture) atOnce(t *testing.T, left, each time.Duration, sizes ...int64) (moments [][]upload.Version) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		inside := map[upload.Version]chan struct{}{}
+		b.Pipeline = pipelineFunc(func(_ context.Context, _ upload.Key, v upload.Version) (upload.Outcome, error) {
+			end := make(chan struct{})
+			mu.Lock()
+			inside[v] = end
+			mu.Unlock()
+			<-end
+			return upload.Outcome{Result: upload.ResultStored}, nil
+		})
+		ctx, pass := b.invocation(t, left)
+		var messages []events.SQSMessage
+		for n, size := range sizes {
+			created := arrived(n)
+			created.Size = size
+			messages = append(messages, message(t, fmt.Sprint("m", n), created))
+		}
+		go func() {
+			if _, err := b.Handle(ctx, events.SQSEvent{Records: messages}); err != nil {
+				t.Error(err)
+			}
+		}()
+		for {
+			synctest.Wait()
+			var now []upload.Version
+			for v := range inside {
+				now = append(now, v)
+			}
+			if len(now) == 0 {
+				return
+			}
+			slices.Sort(now)
+			moments = append(moments, now)
+			pass(each)
+			close(inside[now[0]])
+			delete(inside, now[0])
+		}
+	})
+	return moments
+}
+
+func TestAsManyAreJudgedAtOnceAsTheirSizesFitTheTime(t *testing.T) {
+	const megabyte = 1_000_000
+	for _, c := range []struct {
+		what  string
+		left  time.Duration // 3 s are kept free, and 20 MB are read in a second
+		each  time.Duration
+		sizes []int64
+		want  string
+	}{
+		{"all of a batch of small ones", time.Minute, 0, []int64{1, 2, 3, 4, 5},
+			"[[v0 v1 v2 v3 v4] [v1 v2 v3 v4] [v2 v3 v4] [v3 v4] [v4]]"},
+		{"two that fit exactly", 13 * time.Second, 0, []int64{100 * megabyte, 100 * megabyte}, "[[v0 v1] [v1]]"},
+		{"two that do not", 13 * time.Second, 0, []int64{100 * megabyte, 101 * megabyte}, "[[v0] [v1]]"},
+		{"a large one waits for the small ones, and none for it", time.Minute, 0,
+			[]int64{1140 * megabyte, megabyte, megabyte}, "[[v1 v2] [v2] [v0]]"},
+		{"a large one beside small ones with which it fits", time.Minute, 0,
+			[]int64{1000 * megabyte, megabyte, megabyte}, "[[v0 v1 v2] [v1 v2] [v2]]"},
+		{"fewer as the time passes", 63 * time.Second, 25 * time.Second,
+			[]int64{400 * megabyte, 400 * megabyte, 400 * megabyte, 400 * megabyte}, "[[v0 v1 v2] [v1 v2] [v2]]"},
+		{"one that fits no time is tried alone", time.Minute, 0, []int64{5000 * megabyte, megabyte}, "[[v1] [v0]]"},
+		{"sizes that no file has", time.Minute, 0, []int64{1 << 62, 1 << 62, 0}, "[[v2] [v0] [v1]]"},
+	} {
+		b := newFixture(nil)
+		b.Concurrency = 10
+		if got := fmt.Sprint(b.atOnce(t, c.left, c.each, c.sizes...)); got != c.want {
+			t.Errorf("%s: %s, want %s", c.what, got, c.want)
+		}
+	}
+}
+
+func TestAllFilesOfAMessageCountForTheTime(t *testing.T) {
+	b := newFixture(nil)
+	first, second := arrived(1), arrived(2)
+	first.Size, second.Size = 100_000_000, 100_000_000 // 5 s each, one after the other
+	var begun []upload.Version
+	b.Pipeline = pipelineFunc(func(_ context.Context, _ upload.Key, v upload.Version) (upload.Outcome, error) {
+		begun = append(begun, v) // the other message is not judged beside it: no lock is needed
+		return upload.Outcome{Result: upload.ResultStored}, nil
+	})
+	ctx, _ := b.invocation(t, 14*time.Second)
+	third := arrived(3)
+	third.Size = 100_000_000
+	b.wantFailed(t, ctx, []events.SQSMessage{message(t, "m", first, second), message(t, "n", third)})
+	if want := []upload.Version{"v3", "v1", "v2"}; !slices.Equal(begun, want) {
+		t.Errorf("judged are %v, want %v", begun, want)
+	}
 }

@@ -10,13 +10,12 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"golang.org/x/sync/errgroup"
-
 	"hatchery/shared/arrival"
 	"hatchery/shared/attempts"
 	"hatchery/shared/policy"
@@ -53,7 +52,8 @@ type Validator struct {
 	Layout upload.Layout
 	// Bucket that notifications must speak of.
 	Bucket string
-	// Concurrency is how many messages of a batch are handled at once; at least 1. Each needs well under a megabyte.
+	// Concurrency is the most messages of a batch that are handled at once; at least 1. Each needs well under a
+	// megabyte. Where ReadRate does not read the files of so many in the time that is left, they are fewer.
 	Concurrency int
 	// Margin is kept free before the deadline for the answer and for notes of failure.
 	Margin time.Duration
@@ -91,16 +91,7 @@ func (v *Validator) Handle(ctx context.Context, batch events.SQSEvent) (events.S
 		deliveries[i] = v.receive(message)
 	}
 	v.keepBegun(ctx, deliveries)
-	invocation := v.remaining(ctx) // after the attempts: no file is refused because they took time
-	var group errgroup.Group
-	group.SetLimit(max(v.Concurrency, 1))
-	for _, d := range deliveries {
-		group.Go(func() error {
-			d.handle(ctx, invocation)
-			return nil
-		})
-	}
-	_ = group.Wait() // every function returns nil
+	v.handleAll(ctx, deliveries)
 	failures := []events.SQSBatchItemFailure{}
 	for _, d := range deliveries {
 		if len(d.failures) > 0 {
@@ -108,6 +99,35 @@ func (v *Validator) Handle(ctx context.Context, batch events.SQSEvent) (events.S
 		}
 	}
 	return events.SQSEventResponse{BatchItemFailures: failures}, nil
+}
+
+// handleAll handles as many messages at once as Concurrency and the time allow, those with the smallest files first:
+// they wait for no large one, and it may have the rest of the time to itself.
+func (v *Validator) handleAll(ctx context.Context, deliveries []*delivery) {
+	invocation := v.remaining(ctx) // after the attempts: no file is refused because they took time
+	ended := make(chan *delivery)
+	var running int
+	var reading time.Duration
+	wait := func() {
+		d := <-ended
+		running, reading = running-1, reading-d.reading
+	}
+	inOrder := slices.SortedStableFunc(slices.Values(deliveries), func(a, b *delivery) int {
+		return cmp.Compare(a.reading, b.reading)
+	})
+	for _, d := range inOrder {
+		for running > 0 && (running >= v.Concurrency || v.Margin+reading+d.reading > v.remaining(ctx)) {
+			wait()
+		}
+		running, reading = running+1, reading+d.reading
+		go func() {
+			defer func() { ended <- d }()
+			d.handle(ctx, invocation)
+		}()
+	}
+	for running > 0 {
+		wait()
+	}
 }
 
 // receive reads what stands beside a message.
@@ -127,6 +147,11 @@ func (v *Validator) receive(message events.SQSMessage) *delivery {
 	if redriven, ok := message.MessageAttributes[arrival.RedriveAttribute]; ok {
 		d.redrives = redrivesIn(redriven)
 		d.log = d.log.With("redriven", d.redrives)
+	}
+	if parsed, err := d.parse(); err == nil {
+		for _, created := range parsed.Created {
+			d.reading += v.readTime(created)
+		}
 	}
 	d.first = receptions == 1
 	d.last = v.MaxReceives > 0 && receptions >= v.MaxReceives
@@ -161,6 +186,8 @@ type delivery struct {
 	spent bool
 	// redrives is how often an operator sent it again; 0 is never.
 	redrives int
+	// reading is how long its files take to be read, as far as ReadRate tells.
+	reading time.Duration
 	// attempt is what is kept of this reception; nil: nothing.
 	attempt *attempts.Attempt
 	// invocation is how much time the whole batch had.
@@ -349,11 +376,7 @@ func causeOf(err error) string {
 func (v *Validator) inTime(ctx context.Context, created arrival.Created,
 	invocation time.Duration) (upload.Outcome, error) {
 	if deadline, bounded := ctx.Deadline(); bounded {
-		need := v.Margin
-		if v.ReadRate > 0 {
-			size := min(max(created.Size, 0), policy.LargestObject)
-			need += time.Duration(float64(size) / float64(v.ReadRate) * float64(time.Second))
-		}
+		need := v.Margin + v.readTime(created)
 		// A whole invocation is all that there ever is: with that it is tried.
 		if v.remaining(ctx) < min(need, invocation-v.Margin) {
 			return upload.Outcome{}, errNoTime
@@ -365,12 +388,24 @@ func (v *Validator) inTime(ctx context.Context, created arrival.Created,
 	return v.Pipeline.Validate(ctx, upload.Key(created.Key), upload.Version(created.VersionID))
 }
 
-// remaining is the time until the deadline, or a day when there is none.
+// unlimited is more than any invocation has.
+const unlimited = 24 * time.Hour
+
+// readTime is how long an object takes to be read at ReadRate, unlimited at most; 0 when that is not known.
+func (v *Validator) readTime(created arrival.Created) time.Duration {
+	if v.ReadRate <= 0 {
+		return 0
+	}
+	size := min(max(created.Size, 0), policy.LargestObject)
+	return min(unlimited, time.Duration(float64(size)/float64(v.ReadRate)*float64(time.Second)))
+}
+
+// remaining is the time until the deadline, or unlimited when there is none.
 func (v *Validator) remaining(ctx context.Context) time.Duration {
 	if deadline, ok := ctx.Deadline(); ok {
 		return deadline.Sub(v.Now())
 	}
-	return 24 * time.Hour
+	return unlimited
 }
 
 // note keeps the failure on the record. It is best effort: the message is retried either way.

@@ -69,7 +69,10 @@ func (s *Store) Update(ctx context.Context, ref upload.Ref, t upload.Transition)
 	ctx, end := s.begin(ctx, &err, "%s the record of %s", t.Name, ref)
 	defer end()
 	token := s.o.token()
-	var made upload.Record
+	made, err := s.changeSeen(ctx, ref, t, token)
+	if !errors.Is(err, errChanged) {
+		return made, err
+	}
 	for round := 0; ; round++ {
 		h, err := s.find(ctx, ref)
 		if err != nil {
@@ -93,6 +96,26 @@ func (s *Store) Update(ctx context.Context, ref upload.Ref, t upload.Transition)
 			return upload.Record{}, err
 		}
 	}
+}
+
+// changeSeen changes the record that was seen, without reading it again. errChanged: it has to be
+// read, because it has no revision, or another one by now, or because the answer is no.
+func (s *Store) changeSeen(ctx context.Context, ref upload.Ref, t upload.Transition,
+	token string) (upload.Record, error) {
+	seen := storedItem{Record: t.Seen, tokens: string(t.Seen.Revision)}
+	if seen.tokens == "" || seen.Ref() != ref {
+		return upload.Record{}, errChanged
+	}
+	seen.Revision = ""
+	after, err := t.To(seen.Record)
+	if err != nil || after.Equal(seen.Record) {
+		return upload.Record{}, errChanged
+	}
+	err = s.replace(ctx, seen, after, t.Admit, token, -1) // the round before the first
+	if errors.Is(err, upload.ErrDuplicate) || errors.Is(err, upload.ErrOverQuota) {
+		return upload.Record{}, errChanged // it may be stored already, and be its own duplicate
+	}
+	return after, err
 }
 
 // replace writes what a transition made of the stored item h, with what must be written
@@ -124,5 +147,10 @@ func (s *Store) Get(ctx context.Context, ref upload.Ref) (_ upload.Record, err e
 	ctx, end := s.begin(ctx, &err, "get the record of %s", ref)
 	defer end()
 	h, err := s.find(ctx, ref)
+	if h.Status == upload.Pending {
+		// The tokens are all that the table has beside a pending record. Beside a stored one there may be a
+		// claim, and a tombstone may expire: those are read again.
+		h.Revision = upload.Revision(h.tokens)
+	}
 	return h.Record, err
 }

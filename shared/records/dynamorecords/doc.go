@@ -37,8 +37,10 @@
 //
 // Every write but a note's is conditional (optimistic locking). A change reads the record and
 // writes it back if its attribute by is still the same: every write puts a token of its own
-// there, before the last three. A request whose answer was lost is sent again as it was; when
-// it had been carried out, its own token is found, and the change is made, not refused.
+// there, before the last three. That attribute is the Revision that Get gives of a pending
+// record: with it the change does without its reading. A request whose answer was lost is sent
+// again as it was; when it had been carried out, its own token is found, and the change is
+// made, not refused.
 //
 // DynamoDB removes tombstones and idempotency keys by the attribute forget (epoch seconds),
 // which nothing else has, some days late. Until then they count as gone: Get does not find
@@ -54,14 +56,15 @@
 // # What a call costs
 //
 // In requests and units (one RRU reads 4 KB consistently, one WRU writes 1 KB; a record has
-// 700 to 900 bytes). Each upload does a plain Create, Settle and Get; none of them scans, or
-// reads more than one record.
+// 700 to 900 bytes). Each upload does a plain Create, Get and Settle of what was seen; none of
+// them scans, or reads more than one record.
 //
 //	Create                              1 PutItem: 2 WRU (table, by-status)
 //	Create under an idempotency key     1 TransactWriteItems: 2 items, 4 WRU, and 1 for the index (double: 2)
 //	Get                                 1 GetItem: 1 RRU
 //	Settle as rejected                  GetItem, PutItem: 1 RRU; 2 WRU (table, by-status)
 //	Settle as stored                    the same and 1 WRU each for by-list and by-bytes: 1 RRU; 4 WRU
+//	  of what was seen                  1 RRU less: PutItem alone
 //	  with Unique                       BatchGetItem, Query and a transaction besides: 3 RRU; 4 WRU,
 //	                                    and 3 for the indexes (double: 6)
 //	  with bounds                       as with Unique, and 1 RRU for every 17 files that the entry has stored

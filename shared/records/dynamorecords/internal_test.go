@@ -31,8 +31,8 @@ func TestEveryFieldIsKept(t *testing.T) {
 	r := everything()
 	v := reflect.ValueOf(r)
 	for i := range v.NumField() {
-		if v.Field(i).IsZero() {
-			t.Errorf("field %s is not in this test", v.Type().Field(i).Name)
+		if name := v.Type().Field(i).Name; v.Field(i).IsZero() && name != "Revision" { // which is no field of an item
+			t.Errorf("field %s is not in this test", name)
 		}
 	}
 	bare := upload.Record{ID: r.ID, Journal: r.Journal, Entry: r.Entry, Kind: r.Kind, CreatedAt: r.CreatedAt,

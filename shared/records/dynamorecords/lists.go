@@ -13,9 +13,9 @@ import (
 	"hatchery/shared/upload"
 )
 
-// Usage implements upload.Records. The stored files are summed from by-bytes, all of them. Pending ones are
-// counted among the newest maxRead records of the entry (fewer where those have more than DynamoDB's 1 MB), so that what
-// waits costs no more than that to count. A file that is stored between the two is not counted.
+// Usage implements upload.Records. The stored files are summed from by-bytes, all of them. Pending ones are counted
+// among the newest maxRead records of the entry (fewer where those have more than DynamoDB's 1 MB), so that what waits
+// costs no more than that to count. A file that is stored between the two is not counted.
 func (s *Store) Usage(ctx context.Context, journal upload.Journal, entry upload.Entry,
 	kind policy.KindName) (_ upload.Usage, err error) {
 	ctx, end := s.begin(ctx, &err, "sum what %s/entries/%s/%s holds", journal, entry, kind)

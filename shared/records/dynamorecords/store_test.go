@@ -56,6 +56,23 @@ func TestCallsAskForWhatIsWritten(t *testing.T) {
 			_, err := s.Update(t.Context(), draft(2).Ref(), upload.CountResend(0, w.clock.Now()))
 			return err
 		}, "GetItem PutItem"},
+		{"Settle what was seen", func() error {
+			create(t, s, draft(3))
+			_, err := settleSeen(t.Context(), s, draft(3), stores(3))
+			return err
+		}, "PutItem GetItem PutItem"}, // it is created, seen and settled
+		{"Settle what was seen with all wishes", func() error {
+			create(t, s, draft(4))
+			_, err := settleSeen(t.Context(), s, draft(4), unique(atMost(5, stores(4))))
+			return err
+		}, "PutItem GetItem BatchGetItem Query Query TransactWriteItems"},
+		{"Settle what has changed since it was seen", func() error {
+			settle := upload.Settle(stores(5))
+			settle.Seen = create(t, s, draft(5))
+			settle.Seen.Revision = "another"
+			_, err := s.Update(t.Context(), draft(5).Ref(), settle)
+			return err
+		}, "PutItem PutItem GetItem PutItem"},
 		{"Settle with all wishes", func() error {
 			_, err := s.Update(t.Context(), draft(2).Ref(), upload.Settle(again(unique(atMost(5, stores(2))), rejects())))
 			return err
