@@ -127,6 +127,8 @@ func peopleOnCall(t *testing.T, s *stack) {
 	p, took := s.patients(t, looks), gotRights{}
 	t.Run("who looks", func(t *testing.T) { peopleLook(t, looks, p, took) })
 	t.Run("who looks is refused all else", func(t *testing.T) { lookersAreRefused(t, looks, p) })
+	diagnoses := s.onCall(t, "on-call-diagnoses", "OperatorDiagnoses")
+	took.took(t, diagnoses, "doctor", diagnoses.types(t, "doctor"), ending{1, "14 dead letters waiting"})
 	t.Run("who acts", func(t *testing.T) { peopleAct(t, acts, rechecks, p, took) })
 	t.Run("who uses the console", func(t *testing.T) { peopleUseTheConsole(t, looks, acts, p, took) })
 	t.Run("each action is needed", func(t *testing.T) { commandsNeedEveryAction(t, acts, p) })
@@ -313,12 +315,13 @@ func commandsNeedEveryAction(t *testing.T, acts onCall, p *patients) {
 	}
 }
 
-// everyRight gives all rights of the policies for people, each with the statements that are left without it.
+// everyRight gives all rights of the policies for people on call, each with the statements that are left without it.
+// OperatorDiagnoses stands alone, and repeats some of the others.
 func (s *stack) everyRight(t *testing.T) map[string][]right {
 	t.Helper()
 	var all []right
 	var names []string // of the policy of each
-	for _, policy := range s.operators(t) {
+	for _, policy := range others(s.operators(t), "OperatorDiagnoses") {
 		for _, st := range s.operatorRights(t, policy) {
 			all, names = append(all, st), append(names, policy)
 		}

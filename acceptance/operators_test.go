@@ -106,6 +106,39 @@ func pause(ctx context.Context, a actor) error {
 	return a.mapping(ctx, http.MethodPut, []byte(`{"Enabled":true}`))
 }
 
+func seeNotification(ctx context.Context, a actor) error {
+	_, err := a.objects.GetBucketNotificationConfiguration(ctx,
+		&s3.GetBucketNotificationConfigurationInput{Bucket: &a.bucket})
+	return err
+}
+
+func seeVersioning(ctx context.Context, a actor) error {
+	_, err := a.objects.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &a.bucket})
+	return err
+}
+
+func seeCORS(ctx context.Context, a actor) error {
+	_, err := a.objects.GetBucketCors(ctx, &s3.GetBucketCorsInput{Bucket: &a.bucket})
+	return err
+}
+
+func seeValidator(ctx context.Context, a actor) error {
+	_, err := a.signedCall(ctx, a.who, "lambda", http.MethodGet,
+		"/2015-03-31/functions/"+a.resources["ValidatorFunction"]+"/configuration", nil, nil)
+	return err
+}
+
+func seeQuota(ctx context.Context, a actor) error {
+	_, err := a.signedCall(ctx, a.who, "lambda", http.MethodGet, "/2016-08-19/account-settings", nil, nil)
+	return err
+}
+
+func seeSubscriptions(ctx context.Context, a actor) error {
+	_, err := a.signedCall(ctx, a.who, "sns", http.MethodGet, "/?Action=ListSubscriptionsByTopic&Version=2010-03-31&TopicArn="+
+		a.resources["AlarmTopic"], nil, nil)
+	return err
+}
+
 // peopleDo is what the policies for people allow: by policy and Sid what needs each action, and by policy, Sid and the
 // end of the resource where there are several.
 var peopleDo = map[string]map[string]act{
@@ -139,6 +172,16 @@ var peopleDo = map[string]map[string]act{
 	"OperatorRechecks/ReadQuarantine": {"s3:GetObjectVersion": get(inQuarantine, noVersion)},
 
 	"OperatorSeesFiles/ReadStoredVersions": {"s3:GetObjectVersion": get(inFiles, noVersion)},
+
+	"OperatorDiagnoses/FindTheStack": {"cloudformation:DescribeStacks": describeStack},
+	"OperatorDiagnoses/SeeTheBucket": {"s3:GetBucketNotification": seeNotification,
+		"s3:GetBucketVersioning": seeVersioning, "s3:GetBucketCORS": seeCORS},
+	"OperatorDiagnoses/SeeTheQueue":      {"sqs:GetQueueAttributes": attributes(uploads)},
+	"OperatorDiagnoses/CountDeadLetters": {"sqs:GetQueueAttributes": attributes(deadLetters)},
+	"OperatorDiagnoses/SeeTheMapping":    {"lambda:GetEventSourceMapping": seeMapping},
+	"OperatorDiagnoses/SeeTheValidator":  {"lambda:GetFunctionConfiguration": seeValidator},
+	"OperatorDiagnoses/SeeTheQuota":      {"lambda:GetAccountSettings": seeQuota},
+	"OperatorDiagnoses/SeeWhoHears":      {"sns:ListSubscriptionsByTopic": seeSubscriptions},
 }
 
 // peopleNeedEveryAction: to whom a policy is attached does all that it is for, and without one action of it, on one

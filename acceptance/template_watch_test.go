@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"hatchery/shared/doctor"
 )
 
 func TestEachAlarmWatchesWhatItSays(t *testing.T) {
@@ -233,6 +235,8 @@ func TestTheOutputsAreWhatAPersonNeedsNext(t *testing.T) {
 		"OperatorActsPolicy":      "<OperatorActs>",
 		"OperatorRechecksPolicy":  "<OperatorRechecks>",
 		"OperatorSeesFilesPolicy": "<OperatorSeesFiles>",
+		"OperatorDiagnosesPolicy": "<OperatorDiagnoses>",
+		"TemplateVersion":         doctor.TemplateVersion,
 		"AlarmTopicArn":           "<AlarmTopic>",
 		"DashboardUrl":            "https://eu-central-1.console.aws.amazon.com/cloudwatch/home?region=eu-central-1#dashboards/dashboard/<Dashboard>",
 	}

@@ -71,6 +71,8 @@ var rules = []rule{
 		why: whyHandler},
 	{path: "shared/console", may: handler("shared/queue", "shared/deadletter", "shared/wording", "shared/local/httpserver"),
 		why: "pages over what shared/deadletter does, served on this machine alone: it decides nothing, and knows no store"},
+	{path: "shared/doctor", may: aws("shared/access", "shared/wording"),
+		why: "asks AWS how what a deployment is made of is set up, which no driver knows: it reads records and files of nobody"},
 	{path: "shared/migrate", may: handler(), inTests: aws("shared/records/..."), why: whyHandler},
 	{path: "shared/lambdahttp", may: []string{"github.com/aws/aws-lambda-go/events"}, inTests: []string{"shared/api"},
 		why: "turns events into requests for any http.Handler, so it knows none"},
@@ -148,7 +150,7 @@ var rules = []rule{
 
 	// Programs.
 	{path: "lambdas/*", may: []string{"..."},
-		mayNot: []string{"shared/local/...", "shared/records/sqliterecords", "net/http/pprof", "expvar"},
+		mayNot: []string{"shared/local/...", "shared/records/sqliterecords", "shared/doctor", "net/http/pprof", "expvar"},
 		why: "a function's zip stays small and starts fast: nothing of the embedded stack or of the operator's tools, " +
 			"and nothing that opens a debugging route"},
 	{path: "lambdas/bootstrap/bootstraptest",

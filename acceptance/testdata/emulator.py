@@ -143,12 +143,15 @@ def a_batch_of_messages_is_a_right_to_each():
 
 
 def one_mapping_is_read_and_changed():
-    """A mapping under its id has actions of its own; here each GET was a list, and PUT was nobody's to forbid."""
+    """A mapping under its id has actions of its own; here each GET was a list, and PUT was nobody's to forbid. Nor was
+    it to ask for the account's settings."""
     plain = iam_actions._lambda_action
 
     def action(method, path):
         if re.search("/event-source-mappings/[^/]+$", path):
             return {"GET": "Get", "PUT": "Update", "DELETE": "Delete"}[method] + "EventSourceMapping"
+        if path.endswith("/account-settings"):
+            return "GetAccountSettings"
         return plain(method, path)
 
     iam_actions._lambda_action = action

@@ -101,7 +101,7 @@ Settings: hatchery help environment. Functions under sam local: docs/sam-local.m
 }
 
 func (f *devFlags) addTo(flags *pflag.FlagSet) {
-	flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "the API's `address`")
+	flags.StringVar(&f.listen, "listen", defaultListen, "the API's `address`")
 	flags.StringVar(&f.s3Listen, "s3-listen", "127.0.0.1:0", "the S3 server's `address`; port 0 is chosen once and kept")
 	flags.StringVar(&f.sqsListen, "sqs-listen", "127.0.0.1:0", "the SQS endpoint's `address`; port 0 as for S3")
 	flags.StringVar(&f.dynamoDBListen, "dynamodb-listen", "",

@@ -14,6 +14,9 @@ import (
 	"hatchery/shared/local"
 )
 
+// defaultListen is where dev's API is.
+const defaultListen = "127.0.0.1:8080"
+
 // defaultData is the folder that dev keeps everything in.
 const defaultData = ".hatchery"
 

@@ -121,6 +121,7 @@ On this machine:
   hatchery check FILE     what the validator would say about a file, and why
 
 On a deployment, in AWS or here:
+  hatchery doctor         whether it is set up as it should be, and what to type
   hatchery dlq ls         what died and why, and what puts it right
   hatchery console        the same in a browser, and all below it
   hatchery show ID        all that is known of one upload, and what can be done
@@ -148,8 +149,8 @@ Settings are environment variables: hatchery help environment.`,
 	root.SetFlagErrorFunc(flagFault)
 	bugout, dlq := bugoutCommand(term), dlqCommand(term)
 	root.AddCommand(devCommand(term), breakCommand(term), mendCommand(term), checkCommand(term), dlq,
-		consoleCommand(term), showCommand(term), recheckCommand(term), rejectCommand(term), reconcileCommand(term), bugout,
-		migrateCommand(term), environmentTopic())
+		doctorCommand(term), consoleCommand(term), showCommand(term), recheckCommand(term), rejectCommand(term),
+		reconcileCommand(term), bugout, migrateCommand(term), environmentTopic())
 	for _, command := range slices.Concat(root.Commands(), bugout.Commands(), dlq.Commands()) {
 		if command.HasExample() {
 			command.SetHelpFunc(usageFirst)

@@ -20,6 +20,8 @@ type stack struct {
 	settings map[string]string
 	// mapping is the UUID of the event source mapping between queue and validator; "" when the stack does not tell it.
 	mapping string
+	// parameters and outputs are all that it tells, by name.
+	parameters, outputs map[string]string
 }
 
 // stackParameters says which parameter of template.yaml each setting of the functions is, and stackOutputs which
@@ -125,7 +127,7 @@ func readStack(name string, s types.Stack) (stack, error) {
 		}
 	}
 	read := stack{settings: map[string]string{"HATCHERY_STACK": aws.ToString(s.StackName)},
-		mapping: outputs[outputMapping]}
+		mapping: outputs[outputMapping], parameters: parameters, outputs: outputs}
 	for setting, parameter := range stackParameters {
 		read.settings[setting] = parameters[parameter]
 	}

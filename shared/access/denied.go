@@ -24,6 +24,8 @@ type Denied struct {
 	// RetryAfter is how long the application asked the caller to wait, with a 429 alone: at most an hour, whole
 	// seconds, 0 when it did not say.
 	RetryAfter time.Duration
+	// Answered is the application's own status; 0 when there was no answer, or nobody was asked.
+	Answered int
 
 	journal, entry string
 	cause          error // the caller's own context error, or nil
@@ -41,7 +43,7 @@ func (d *Denied) Unwrap() error { return d.cause }
 
 // translateStatus makes the application's status a Denied; nil is a grant.
 func translateStatus(status int, header http.Header, now time.Time) *Denied {
-	d := &Denied{Status: status, Detail: fmt.Sprintf("the application answered %d", status)}
+	d := &Denied{Status: status, Answered: status, Detail: fmt.Sprintf("the application answered %d", status)}
 	switch {
 	case status == http.StatusOK:
 		return nil
@@ -56,7 +58,8 @@ func translateStatus(status int, header http.Header, now time.Time) *Denied {
 		d.Status = http.StatusForbidden
 		d.Message = "The application does not allow this journal entry with this Authorization."
 	default:
-		return unavailable(d.Detail, nil)
+		d = unavailable(d.Detail, nil)
+		d.Answered = status
 	}
 	return d
 }

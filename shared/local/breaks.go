@@ -139,6 +139,12 @@ func Mend(dir string) (bool, error) {
 	return false, fmt.Errorf("mend what is broken in %s: %w", dir, err)
 }
 
+// Broken says what the stack that runs on a data folder, or will, breaks.
+func Broken(dir string) ([]Break, error) {
+	breaks, _, err := readBreaks(dir)
+	return breaks, err
+}
+
 // readBreaks reads what is broken, nothing where there is no file. The info tells one writing from the next.
 func readBreaks(dir string) ([]Break, fs.FileInfo, error) {
 	file, err := os.Open(filepath.Join(dir, brokenFile))

@@ -25,8 +25,8 @@ var ErrNotRunning = errors.New("no hatchery dev is running on this folder")
 const answerWithin = 5 * time.Second
 
 // Running finds the stack that another process runs on a data folder: where its servers are, and how its queue is
-// set. It asks the queue, so that what it gives is running; ErrNotRunning says that it is not. API and Containers
-// stay empty, and App where that is the demo application.
+// set. It asks the queue, so that what it gives is running; ErrNotRunning says that it is not, and what is given then
+// is where a next start puts the servers. API and Containers stay empty, and App where that is the demo application.
 func Running(ctx context.Context, dir string) (Endpoints, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -42,7 +42,7 @@ func Running(ctx context.Context, dir string) (Endpoints, error) {
 	}
 	at := st.endpoints()
 	if err := at.askQueue(ctx); err != nil {
-		return Endpoints{}, fmt.Errorf("data folder %s: %w", dir, err)
+		return at, fmt.Errorf("data folder %s: %w", dir, err)
 	}
 	return at, nil
 }
