@@ -86,7 +86,7 @@ func TestCallsAskForWhatIsWritten(t *testing.T) {
 			return err
 		}, "Query"},
 		{"Scan of pending", func() error {
-			if _, err := s.Create(t.Context(), draft(3), nil); err != nil {
+			if _, err := s.Create(t.Context(), draft(6), nil); err != nil {
 				return err
 			}
 			_, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Cursor: "", Limit: 100})
