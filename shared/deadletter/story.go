@@ -68,6 +68,20 @@ func (r *Review) Story(ctx context.Context, record upload.Record) (Story, error)
 	return s, err
 }
 
+// Advice says what a person has to know of a pending upload that gets no verdict by itself; "" is nothing.
+func (s Story) Advice() string {
+	waits := slices.ContainsFunc(s.Letters, func(l Letter) bool { return l.Done == nil })
+	switch {
+	case s.Record.Status != upload.Pending:
+		return ""
+	case len(s.Versions) == 0 && s.Record.LostBytes():
+		return lostSentence
+	case waits:
+		return "It has a dead letter: redrive that, once its cause is mended, instead of sending its message again."
+	}
+	return ""
+}
+
 // CanReject says whether an operator can give the upload up.
 func (s Story) CanReject() bool { return s.Record.Status == upload.Pending }
 

@@ -131,9 +131,13 @@ func letterEvents(l Letter) []Event {
 	case l.Resent:
 		how = "the reconciler sent"
 	}
+	if l.Done != nil {
+		return []Event{{l.SentAt, fmt.Sprintf("%s message %s, which became a dead letter", how, l.MessageID)},
+			{l.Done.At, fmt.Sprintf("dead letter %s was %v", l.MessageID, l.Done)}}
+	}
 	return []Event{
 		{l.SentAt, fmt.Sprintf("%s message %s, which is a dead letter (%s): %s", how, l.MessageID, l.Diagnosis.Cause,
 			l.Diagnosis.Sentence)},
-		{l.ExpiresAt, fmt.Sprintf("the queue removes dead letter %s", l.MessageID)},
+		{l.ExpiresAt, fmt.Sprintf("to come: the queue removes dead letter %s, unless it is put right before", l.MessageID)},
 	}
 }
