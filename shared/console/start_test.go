@@ -20,6 +20,7 @@ type api struct {
 	body   string
 	status string // of every upload
 	refuse bool
+	paused bool
 }
 
 const uploaded = "019a0000-0000-7000-8000-000000000001"
@@ -50,7 +51,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func newStart(t *testing.T, a *api, token string) *Start {
 	t.Helper()
-	s, err := NewStart(Start{API: a, Token: token, URL: "http://" + host, Kind: "images", Log: slog.New(slog.DiscardHandler)}, time.Now)
+	s, err := NewStart(Start{API: a, Token: token, URL: "http://" + host, Kind: "images", Paused: func() bool { return a.paused }, Log: slog.New(slog.DiscardHandler)}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +115,7 @@ func TestAFormUploadsAndItsVerdictIsShown(t *testing.T) {
 	}
 	a.refuse = true
 	w = send(s, http.MethodPost, "/", "http://"+host, strings.NewReader("x"))
-	contains(t, w.Body.String(), "It was not taken: Files of ", "&lt;script&gt;")
+	contains(t, w.Body.String(), "Your picture was NOT taken: Files of ", "&lt;script&gt;")
 	lacks(t, w.Body.String(), "<script", "\u202e")
 	if w.Code != http.StatusNotAcceptable {
 		t.Errorf("a refusal is answered %d", w.Code)

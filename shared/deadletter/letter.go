@@ -1,6 +1,7 @@
 package deadletter
 
 import (
+	"slices"
 	"time"
 
 	"hatchery/shared/arrival"
@@ -68,6 +69,11 @@ type Arrival struct {
 	FailedAt  time.Time `json:"failed_at,omitzero"`
 	// Bytes says where the version that the message is about is.
 	Bytes Bytes `json:"bytes,omitempty"`
+}
+
+// Probes says whether a probe can be made with it: whether it has a pending upload, of which a verdict comes.
+func (l Letter) Probes() bool {
+	return l.Takes(Redrive) && slices.ContainsFunc(l.Arrivals, func(a Arrival) bool { return a.Status == upload.Pending })
 }
 
 // Ref is of an arrival that has an upload.
