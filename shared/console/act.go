@@ -284,7 +284,9 @@ func (c *Console) act(w http.ResponseWriter, r *http.Request) error {
 	if p.Order.Action == doProbe {
 		total = 1
 	}
-	return c.begin(w, r, actionName(p.Order.Action), total, func(ctx context.Context, j *job) error { return c.carryOut(ctx, j, p) })
+	return c.begin(w, r, actionName(p.Order.Action), total, func(ctx context.Context, j *job) error {
+		return c.carryOut(ctx, j, p)
+	})
 }
 
 // problem says why an order cannot be carried out as it is; "" when it can.

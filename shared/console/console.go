@@ -62,8 +62,8 @@ func New(life context.Context, config Config) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	pages, err := parsePages(config.Review.Now, "message", "stranger", "overview", "listings", "letters", "letter", "search", "upload",
-		"discarded", "actions", "action", "progress", "plan")
+	pages, err := parsePages(config.Review.Now, "message", "stranger", "overview", "listings", "letters", "letter",
+		"search", "upload", "discarded", "actions", "action", "progress", "plan")
 	if err != nil {
 		return nil, err
 	}

@@ -109,12 +109,11 @@ func (c *Console) verdicts(ctx context.Context, results []deadletter.Result) str
 		looked++
 		group.Go(func() error {
 			record, err := c.Review.Find(ctx, name)
-			if err != nil {
-				return nil //nolint:nilerr // it is not counted
-			}
 			mu.Lock()
 			defer mu.Unlock()
-			counts[record.Status]++
+			if err == nil { // else how it stands is not known, and it is not counted
+				counts[record.Status]++
+			}
 			return nil
 		})
 	}

@@ -132,15 +132,16 @@ type searchPage struct {
 func (c *Console) search(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	p := searchPage{ID: strings.TrimSpace(q.Get("id")), Journal: strings.TrimSpace(q.Get("journal")),
-		Entry: strings.TrimSpace(q.Get("entry")), Name: strings.TrimSpace(q.Get("name")), Code: q.Get("code"), Status: q.Get("status"),
-		All: q.Has("all"), Here: c.Base + "/search?" + r.URL.RawQuery, From: q.Get("from"), To: q.Get("to"), Codes: upload.Codes()}
+		Entry: strings.TrimSpace(q.Get("entry")), Name: strings.TrimSpace(q.Get("name")), Code: q.Get("code"),
+		Status: q.Get("status"), From: q.Get("from"), To: q.Get("to"), Codes: upload.Codes(), All: q.Has("all"),
+		Here: c.Base + "/search?" + r.URL.RawQuery}
 	if p.ID != "" {
 		found, err := c.searchID(w, r, p.ID)
 		if found || err != nil {
 			return err
 		}
-		p.Problem = "This is the id of no dead letter in the newest listing, and of no upload. Accepted: a message's id, or " +
-			deadletter.UploadForms + " of an upload. Looking for a name? Use \"Name has\" below."
+		p.Problem = "This is the id of no dead letter in the newest listing, and of no upload. Accepted: a message's id, " +
+			"or " + deadletter.UploadForms + " of an upload. Looking for a name? Use \"Name has\" below."
 		c.render(w, "search", http.StatusBadRequest, view{Title: "Search", Is: p})
 		return nil
 	}
@@ -176,11 +177,11 @@ func (c *Console) searchID(w http.ResponseWriter, r *http.Request, id string) (f
 	case err != nil && !errors.Is(err, deadletter.ErrNoSnapshot):
 		return false, err
 	}
-	if _, err := deadletter.ParseUploadName(id); err != nil {
-		return false, nil
+	if _, err = deadletter.ParseUploadName(id); err == nil {
+		http.Redirect(w, r, c.Base+"/upload?"+url.Values{"name": {id}}.Encode(), http.StatusSeeOther)
+		found = true
 	}
-	http.Redirect(w, r, c.Base+"/upload?"+url.Values{"name": {id}}.Encode(), http.StatusSeeOther)
-	return true, nil
+	return found, nil
 }
 
 // Statuses are those that can be asked for.

@@ -97,9 +97,9 @@ func (e evidence) of(s standing) Diagnosis {
 }
 
 // lostSentence is about a pending upload of which no bytes are left.
-const lostSentence = "The upload is pending, and somebody removed its bytes: they are neither in quarantine nor copied. " +
-	"Find out who does that. The reconciler gives the upload up by itself, a day after its form expired; to tell the " +
-	"uploader now, reject it."
+const lostSentence = "The upload is pending, and somebody removed its bytes: they are neither in quarantine nor " +
+	"copied. Find out who does that. The reconciler gives the upload up by itself, a day after its form expired; " +
+	"to tell the uploader now, reject it."
 
 // trouble is why a reception failed.
 type trouble struct {
