@@ -1,10 +1,12 @@
 package deadletter_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"hatchery/shared/attempts"
 	"hatchery/shared/deadletter"
 )
 
@@ -84,6 +86,28 @@ func TestALetterThatIsShownSaysWhatWasDoneWithItSinceItWasListed(t *testing.T) {
 		if l := show(); l.Done == nil || l.Done.String() != did+" by alice at 2026-07-01T12:01:00Z" || l.Takes(action) {
 			t.Errorf("%s: it is %+v", action, l)
 		}
+	}
+}
+
+func TestAStoryTellsWhatWasDoneWithALetterThatIsNotListedAnyMore(t *testing.T) {
+	w := newActing()
+	id := w.unreachable(t, 1)
+	note, err := attempts.Attempt{MessageID: id, Receive: 5, MaxReceives: 5, Began: w.clock.Now()}.Marshal()
+	if err == nil {
+		err = w.notes.Put(t.Context(), attempts.Key(actRef(1).ID, id, 5), note)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.list(t)
+	w.act(t, deadletter.Redrive, deadletter.Selection{})
+	w.clock.Pass(time.Minute)
+	w.list(t)
+	s, err := w.review("alice", nil).Story(t.Context(), w.status(t, 1))
+	if err != nil || len(s.Letters) != 0 || !slices.ContainsFunc(s.Events, func(e deadletter.Event) bool {
+		return e.What == "dead letter "+id+" was redriven by alice at 2026-07-01T12:00:00Z"
+	}) {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
 
