@@ -109,7 +109,7 @@ func playConsole(page *browser, d *reviewed, b buried) {
 		page.says("done")
 	}
 	one("redrive", "Redrive 1 dead letter?", "")
-	one("reject", "Reject 1 dead letter?", "Please send it as PNG.")
+	one("reject", "Reject 1 upload?", "Please send it as PNG.")
 	one("discard", "Discard 1 dead letter?", "a test")
 
 	page.click("nav a", "Discarded", "a test")
@@ -122,8 +122,8 @@ func playConsole(page *browser, d *reviewed, b buried) {
 	page.click("button", "Search uploads", "2 records looked at")
 	page.click("td a", fmt.Sprintf("j/e/images/%s", b.reject.ID), "rejected as operator")
 	page.says("<img src=x onerror=alert(1)>")
-	page.click("button", "See what it would get now", "Try 1 upload?")
-	page.click("button.go", "Try", "would be stored as image/png")
+	page.click("button", "Try to recheck", "Try to recheck 1 upload?")
+	page.click("button.go", "Try to recheck", "would be stored as image/png")
 	page.open(strings.SplitN(pageURL(page), "/progress", 2)[0]+"/upload?name=j/e/images/"+string(b.reject.ID), "What happened")
 	page.click("button", "Recheck", "Recheck 1 upload?")
 	page.click("button.go", "Recheck", "is pending now")

@@ -89,6 +89,7 @@ func TestATransactionWhoseAnswerWasLostIsMadeOnce(t *testing.T) {
 				t.Fatalf("%v; an answer is still to be lost: %t", err, way.next.Load())
 			}
 			stands, err := s.Get(ctx, r.Ref())
+			stands.Revision = "" // which no record has that was not read
 			if err != nil || !reflect.DeepEqual(got, c.want) || !reflect.DeepEqual(stands, c.want) {
 				t.Errorf("gave %+v\nand has %+v, %v\nwant     %+v", got, stands, err, c.want)
 			}

@@ -113,7 +113,7 @@ func peopleUseTheConsole(t *testing.T, looks, acts onCall, p *patients, took got
 	v.sees("/letters?cause=denied&name=CAT&entry="+p.entry.id, p.message(n))
 	v.sees("/letter?id="+p.message(n), p.id(n), "s3:GetObjectVersion")
 	v.says(v.acts("redrive", p.message(n), "", "Redrive 1 dead letter?"), "Ended: ", done)
-	v.says(v.acts("reject", p.lost[1].MessageID, "Please send it again.", "Reject 1 dead letter?"), "Ended: ", done)
+	v.says(v.acts("reject", p.lost[1].MessageID, "Please send it again.", "Reject 1 upload?"), "Ended: ", done)
 	v.sees("/search?journal="+p.journal+"&entry="+p.entry.id+"&code=operator", string(p.lost[1].Arrivals[0].UploadID),
 		"Please send it again.")
 	v.sees("/actions", "/"+acts.role+"/", "Please send it again.")

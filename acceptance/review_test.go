@@ -123,7 +123,7 @@ func (o *desk) restore() {
 	results, others := resultsIn(o.t, one.lines()), resultsIn(o.t, two.lines())
 	for _, id := range o.restored {
 		for _, r := range []deadletter.Result{results[id], others[id]} {
-			if r.Result != deadletter.ResultDone {
+			if !isDone(r) {
 				o.t.Errorf("restore: %+v", r)
 			}
 		}
@@ -154,7 +154,7 @@ func (o *desk) throughKills(kills int, ids []string, args ...string) {
 	done := 0
 	results := resultsIn(o.t, strings.Split(run(o.t, command{args: o.args(args...)}).stdout, "\n"))
 	for _, id := range ids {
-		if results[id].Result != deadletter.ResultDone {
+		if !isDone(results[id]) {
 			o.t.Fatalf("%v: %s: %+v", args[:3], id, results[id])
 		}
 		if itsOwn(results[id]) {
@@ -206,6 +206,11 @@ func (o *desk) bothDo(ids []string, first, second []string) {
 		o.has(ids, action)
 	}
 	o.t.Logf("two at once, %s and %s: %v", actions[0], actions[1], counts)
+}
+
+// isDone says whether it was done, now or before.
+func isDone(r deadletter.Result) bool {
+	return r.Result == deadletter.ResultDone || r.Result == deadletter.ResultEarlier
 }
 
 // itsOwn says whether the command that told a result did it; else Detail tells of another that had done it.

@@ -313,7 +313,7 @@ func refusesWhatIsNotTheirs(t *testing.T, s *stack) {
 		"ReconcilerRole": {"list versions", "read a record", "put a record", "scan the table", "list by status", "send to the queue",
 			"tell the bus", "put a note", "put a listing", "put an audit", "read a note", "read files", "list objects",
 			"receive from the dead letters", "delete a dead letter"},
-		"OperatorLooks": {"read files", "put a listing", "read a note", "list objects", "list versions", "read a record",
+		"OperatorLooks": {"read files", "put a listing", "read a note", "list objects", "list versions", "read a record", "read an entry",
 			"scan the table", "list by status", "list an entry", "receive from the dead letters"},
 		"OperatorActs": {"put an audit", "remove a version of files", "send to the queue", "delete a dead letter",
 			"put a record", "tell the bus", "pause the validator"},

@@ -75,8 +75,8 @@ func serveConsole(ctx context.Context, f deploymentFlags, listen string, term te
 	}
 	defer closing(&err, r.deployment.close)
 	c, err := console.New(ctx, console.Config{Review: r.Review, Source: r.source, Dead: r.dead,
-		Downloads: r.deployment.Objects, LastRun: lastRunIn(r.Records), CountAlways: f.countsForNothing(),
-		Deployment: f.called(), Flags: f.words(), Random: rand.Reader, Log: r.Log})
+		Downloads: r.deployment.Objects, LastRun: lastRunIn(r.Records), Paused: pausedIn(r.deployment.mapping),
+		CountAlways: f.countsForNothing(), Deployment: f.called(), Flags: f.words(), Random: rand.Reader, Log: r.Log})
 	if err != nil {
 		return system(err)
 	}
@@ -130,6 +130,18 @@ func lastRunIn(records any) func(context.Context) (time.Time, error) {
 	return func(ctx context.Context) (time.Time, error) { return reconcile.LastRun(ctx, notes) }
 }
 
+// pausedIn says whether the mapping is off; nil where there is none that it could look at.
+func pausedIn(find func() (mapping, error)) func(context.Context) (bool, error) {
+	m, err := find()
+	if err != nil {
+		return nil
+	}
+	return func(ctx context.Context) (bool, error) {
+		state, err := m.State(ctx)
+		return state == mappingDisabled, err
+	}
+}
+
 // consoleBase is where dev serves the console.
 const consoleBase = "/console"
 
@@ -147,6 +159,7 @@ func devConsole(ctx context.Context, f devFlags, components *pipeline.Components
 	}
 	return console.New(ctx, console.Config{Review: components.Review(dead, userHere(user.Current)), Source: source,
 		Dead: dead, Downloads: components.Objects, LastRun: lastRunIn(records), CountAlways: where.countsForNothing(),
+		Paused:     pausedIn(func() (mapping, error) { return localMapping{dir: stack.Path("")}, nil }),
 		Deployment: where.called(), Flags: where.words(), Base: consoleBase, Random: rand.Reader, Log: log})
 }
 

@@ -223,7 +223,8 @@ func devHandlers(ctx context.Context, f devFlags, settings config.Config, compon
 	if err != nil {
 		return handlers, nil, err
 	}
-	start := console.Start{API: handlers.API, URL: stack.Endpoints().API, Kind: firstKind(settings.Policy), Log: log}
+	start := console.Start{API: handlers.API, URL: stack.Endpoints().API, Kind: firstKind(settings.Policy), Log: log,
+		Paused: func() bool { return local.Paused(stack.Path("")) }}
 	if f.app == "" {
 		start.Token = demoapp.Token
 	}

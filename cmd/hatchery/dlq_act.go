@@ -44,7 +44,7 @@ their uploads', or chosen by the flags. It says how many it will act on and whic
 Then it receives until it has met them, looks at each again, and leaves alone what has
 changed or is in other hands. Each result is a line, and all of them are kept in the
 bucket under dead-letters/audit/, with who did it. After an interruption do it again: what was
-begun is brought to its end.
+begun is brought to its end, and what was done is "earlier".
 
 It exits 0 when all was done, 1 when some were left alone or not met, or the answer was no, and 3
 when another system failed, for one of them too; then do it again.`
@@ -285,7 +285,8 @@ func (f actFlags) ended(audit deadletter.Audit, err error, term terminal) error 
 			}
 		} else {
 			fmt.Fprintf(term.out, "%s: %s done", audit.Action, grouped(int64(audit.Counts[deadletter.ResultDone])))
-			for _, result := range []string{deadletter.ResultSkipped, deadletter.ResultMissing, deadletter.ResultFailed} {
+			for _, result := range []string{deadletter.ResultEarlier, deadletter.ResultSkipped, deadletter.ResultMissing,
+				deadletter.ResultFailed} {
 				if n := audit.Counts[result]; n > 0 {
 					fmt.Fprintf(term.out, ", %s %s", grouped(int64(n)), result)
 				}
@@ -300,7 +301,7 @@ func (f actFlags) ended(audit deadletter.Audit, err error, term terminal) error 
 		return dlqError(err)
 	case audit.Counts[deadletter.ResultFailed] > 0:
 		return &exitError{code: exitSystem}
-	case audit.Counts[deadletter.ResultDone] < audit.Chosen:
+	case audit.Counts[deadletter.ResultDone]+audit.Counts[deadletter.ResultEarlier] < audit.Chosen:
 		return &exitError{code: exitNo}
 	}
 	return nil

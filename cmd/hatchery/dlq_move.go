@@ -46,6 +46,9 @@ func probeLetter(ctx context.Context, f actFlags, messages []string, term termin
 	} else {
 		_, err = fmt.Fprintf(term.out, "%s  %s  %s\n", safe(probed.Result.MessageID), probed.Result.UploadID,
 			safe(probed.Sentence))
+		if probed.FailedAgain {
+			fmt.Fprintln(term.err, r.NotMended())
+		}
 	}
 	switch {
 	case err != nil:

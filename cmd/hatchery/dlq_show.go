@@ -84,7 +84,11 @@ func printLetter(out io.Writer, l deadletter.Letter, now time.Time, where deploy
 		fmt.Fprintf(w, "%s\t%s\n", name, safe(fmt.Sprintf(format, args...)))
 	}
 	line("message", "%s", l.MessageID)
-	line("sent", "%s, %s ago; gone in %s", stamp(l.SentAt), age(now.Sub(l.SentAt)), age(l.ExpiresAt.Sub(now)))
+	sent := fmt.Sprintf("%s, %s ago", stamp(l.SentAt), age(now.Sub(l.SentAt)))
+	if l.Done == nil {
+		sent += "; gone in " + age(l.ExpiresAt.Sub(now))
+	}
+	line("sent", "%s", sent)
 	if l.Redrives > 0 {
 		line("came back", "%d times after a redrive", l.Redrives)
 	}
@@ -121,6 +125,10 @@ func printLetter(out io.Writer, l deadletter.Letter, now time.Time, where deploy
 		}
 	}
 	line("body", "%.2000s", l.Body)
+	if l.Done != nil {
+		line("done", "it was %v: nothing is left to do with it", l.Done)
+		return w.Flush()
+	}
 	line("diagnosis", "%s: %s", l.Diagnosis.Cause, l.Diagnosis.Sentence)
 	line("do", "%s", suggested(l.Diagnosis.Suggest, l.MessageID, where))
 	return w.Flush()

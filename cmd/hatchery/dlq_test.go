@@ -188,6 +188,7 @@ func TestAnActionExitsByTheWorstThatCameOfAMessage(t *testing.T) {
 		want   int
 	}{
 		{map[string]int{deadletter.ResultDone: 2}, nil, exitDone},
+		{map[string]int{deadletter.ResultDone: 1, deadletter.ResultEarlier: 1}, nil, exitDone},
 		{map[string]int{deadletter.ResultDone: 1, deadletter.ResultSkipped: 1}, nil, exitNo},
 		{map[string]int{deadletter.ResultDone: 1, deadletter.ResultMissing: 1}, nil, exitNo},
 		{map[string]int{deadletter.ResultDone: 1, deadletter.ResultFailed: 1}, nil, exitSystem},
@@ -228,7 +229,8 @@ func TestAPersonPutsDeadLettersRight(t *testing.T) {
 		!strings.Contains(aws.ToString(m.Body), g.cat.ID) {
 		t.Errorf("redriven is %+v", m)
 	}
-	if out := does(exitDone, "redrive", g.cat.ID, "--yes"); !strings.Contains(out, "redrive by ") {
+	if out := does(exitDone, "redrive", g.cat.ID, "--yes"); !strings.Contains(out, "already redriven by ") ||
+		!strings.Contains(out, "0 done, 1 earlier, of 1") {
 		t.Errorf("done before it says\n%s", out)
 	}
 	does(exitNo, "discard", g.dogID, "--reason", "it waits", "--yes") // its upload is pending

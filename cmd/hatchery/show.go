@@ -115,8 +115,11 @@ func printStory(out io.Writer, s deadletter.Story, flags string) error {
 func nextCommands(s deadletter.Story, flags string) []string {
 	ref := deadletter.NameOf(s.Record.Ref())
 	var lines []string
+	if advice := s.Advice(); advice != "" {
+		lines = append(lines, advice)
+	}
 	for _, l := range s.Letters {
-		if l.Diagnosis.Suggest != "" {
+		if l.Done == nil && l.Diagnosis.Suggest != "" {
 			line := fmt.Sprintf("Dead letter: hatchery dlq %s%s %s", l.Diagnosis.Suggest, flags, shellWord(l.MessageID))
 			if l.Diagnosis.Suggest != deadletter.Redrive {
 				line += wordsWanted

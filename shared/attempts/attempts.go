@@ -34,6 +34,8 @@ type Attempt struct {
 	// come to its end: it crashed, or ran out of time or memory.
 	Began time.Time `json:"began"`
 	Ended time.Time `json:"ended,omitzero"`
+	// Deadline is when the function is ended at the latest; zero when that is not known.
+	Deadline time.Time `json:"deadline,omitzero"`
 	// Failures are those of this reception, at most MaxFailures of them.
 	Failures []Failure `json:"failures,omitempty"`
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,9 @@ type order struct {
 
 // planned is an order with how many it is about, and why not more.
 type planned struct {
+	// Names are what the first of the uploads are called that it rejects; Kept is of how many the bytes are there.
+	Names    []string
+	Kept     int
 	Order    order
 	N        int
 	By       []tally // by cause
@@ -61,7 +65,7 @@ type planned struct {
 	Reason   string // what the reason is for; "" when none is needed
 	Rated    bool
 	Problem  string
-	Listed   deadletter.Snapshot
+	Listed   *listed
 	MaxWords int
 }
 
@@ -73,9 +77,9 @@ type tally struct {
 
 // verbs say what an action does to how many, for a heading and its button.
 var verbs = map[string][2]string{
-	string(deadletter.Redrive): {"Redrive", "dead letter"}, string(deadletter.Reject): {"Reject", "dead letter"},
-	string(deadletter.Discard): {"Discard", "dead letter"}, doProbe: {"Probe", "dead letter"},
-	doRestore: {"Restore", "discarded letter"}, doRecheck: {"Recheck", "upload"}, doWould: {"Try", "upload"},
+	string(deadletter.Redrive): {"Redrive", "dead letter"}, string(deadletter.Reject): {"Reject", "upload"},
+	string(deadletter.Discard): {"Discard", "dead letter"}, doProbe: {"Probe with one of", "dead letter"},
+	doRestore: {"Restore", "discarded letter"}, doRecheck: {"Recheck", "upload"}, doWould: {"Try to recheck", "upload"},
 	doGiveUp: {"Reject", "upload"},
 }
 
@@ -113,7 +117,12 @@ func (c *Console) planOf(ctx context.Context, o order) (p planned, err error) {
 	}
 	switch o.Action {
 	case doRestore:
-		p.N = len(o.Messages)
+		if p.Plan, err = c.Review.PlanRestore(ctx, o.Messages); err != nil {
+			return p, err
+		}
+		p.count()
+		p.Names = slices.Sorted(maps.Keys(p.Plan.Chosen))
+		p.Order.Messages = p.Names
 		return p, nil
 	case doRecheck, doWould, doGiveUp:
 		return p, p.findUploads(ctx, c.Review)
@@ -125,7 +134,21 @@ func (c *Console) planOf(ctx context.Context, o order) (p planned, err error) {
 	if p.Plan, err = c.Review.Plan(ctx, action, o.Snapshot, o.Selection); err != nil {
 		return p, err
 	}
-	p.N, p.Listed, p.Order.Snapshot = len(p.Plan.Chosen), p.Plan.Snapshot, p.Plan.Snapshot.ID
+	p.Order.Snapshot = p.Plan.Snapshot.ID
+	if p.Listed, err = c.sinceListing(ctx, p.Plan.Snapshot); err != nil {
+		return p, err
+	}
+	p.Plan.Without(p.Listed.Since)
+	p.count()
+	if action == deadletter.Reject {
+		err = p.nameRejected(ctx, c.Review)
+	}
+	return p, err
+}
+
+// count says how many an order is about, and why not more.
+func (p *planned) count() {
+	p.N = len(p.Plan.Chosen)
 	counts := map[deadletter.Cause]int{}
 	for _, cause := range p.Plan.Chosen {
 		counts[cause]++
@@ -138,7 +161,35 @@ func (c *Console) planOf(ctx context.Context, o order) (p planned, err error) {
 	for _, why := range slices.Sorted(maps.Keys(p.Plan.NotEligible)) {
 		p.Left = append(p.Left, tally{why, p.Plan.NotEligible[why]})
 	}
-	return p, nil
+}
+
+// maxNames is how many uploads are named that are to be rejected.
+const maxNames = 5
+
+// nameRejected says what the uploads are called that a plan rejects, and of how many the bytes are there.
+func (p *planned) nameRejected(ctx context.Context, r *deadletter.Review) error {
+	return r.Letters(ctx, p.Plan.Snapshot, func(l deadletter.Letter) error {
+		if _, chosen := p.Plan.Chosen[l.MessageID]; !chosen {
+			return nil
+		}
+		if l.Diagnosis.Suggest == deadletter.Redrive {
+			p.Kept++
+		}
+		for _, a := range l.Arrivals {
+			if a.UploadID != "" && len(p.Names) <= maxNames {
+				p.Names = append(p.Names, cmp.Or(a.Called(), deadletter.NameOf(a.Ref())))
+			}
+		}
+		return nil
+	})
+}
+
+// Named are the names that are shown.
+func (p planned) Named() string {
+	if len(p.Names) > maxNames {
+		return strings.Join(p.Names[:maxNames], ", ") + ", …"
+	}
+	return strings.Join(p.Names, ", ")
 }
 
 // findUploads reads the uploads of an order: where each belongs, so that none is looked for in all records.
@@ -177,17 +228,21 @@ func (p *planned) notTaken(r upload.Record) string {
 }
 
 // planned reads the order of a form, and what it is about.
-func (c *Console) planned(r *http.Request) (planned, error) {
-	o, err := orderOf(r.PostForm)
+func (c *Console) planned(ctx context.Context, form url.Values) (planned, error) {
+	o, err := orderOf(form)
 	if err != nil {
 		return planned{}, err
 	}
-	return c.planOf(r.Context(), o)
+	return c.planOf(ctx, o)
 }
 
 // plan shows what an action would do: the question before it.
 func (c *Console) plan(w http.ResponseWriter, r *http.Request) error {
-	p, err := c.planned(r)
+	form, found := c.asked.form(r.URL.Query().Get("question"))
+	if !found {
+		return missing("This question was asked too long ago, or before the console was started: choose again.")
+	}
+	p, err := c.planned(r.Context(), form)
 	if err != nil {
 		return err
 	}
@@ -196,20 +251,42 @@ func (c *Console) plan(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (c *Console) showPlan(w http.ResponseWriter, status int, p planned) {
-	c.render(w, "plan", status, view{Title: p.Verb + " " + wording.Count(p.N, verbs[p.Order.Action][1]) + "?", Is: p})
+	title := p.Verb + " " + wording.Count(p.N, verbs[p.Order.Action][1]) + "?"
+	if p.N == 0 {
+		title = "Nothing to " + actionName(p.Order.Action)
+	}
+	c.render(w, "plan", status, view{Title: title, Is: p, Listed: p.Listed})
+}
+
+// actionName is what an action is called where it is told of.
+func actionName(action string) string {
+	if action == doProbe {
+		return "probe with"
+	}
+	return strings.ToLower(verbs[action][0])
 }
 
 // act does what its page said, if it is still so many.
 func (c *Console) act(w http.ResponseWriter, r *http.Request) error {
-	p, err := c.planned(r)
+	p, err := c.planned(r.Context(), r.PostForm)
 	if err != nil {
 		return err
 	}
 	if p.Problem = p.problem(); p.Problem != "" {
+		if c.wasBegun(r) {
+			http.Redirect(w, r, c.Base+"/progress", http.StatusSeeOther)
+			return nil
+		}
 		c.showPlan(w, http.StatusBadRequest, p)
 		return nil
 	}
-	return c.begin(w, r, p.Order.Action, p.N, func(ctx context.Context, j *job) error { return c.carryOut(ctx, j, p) })
+	total := p.N
+	if p.Order.Action == doProbe {
+		total = 1
+	}
+	return c.begin(w, r, actionName(p.Order.Action), total, func(ctx context.Context, j *job) error {
+		return c.carryOut(ctx, j, p)
+	})
 }
 
 // problem says why an order cannot be carried out as it is; "" when it can.
@@ -236,12 +313,18 @@ func (p planned) problem() string {
 // begin starts an action and shows its progress.
 func (c *Console) begin(w http.ResponseWriter, r *http.Request, action string, total int,
 	run func(context.Context, *job) error) error {
-	if !c.jobs.start(action, total, run) {
+	if !c.jobs.start(action, r.PostForm.Encode(), total, run) && !c.wasBegun(r) {
 		return &shownError{http.StatusConflict, "Another action is running: one at a time. " +
 			"Nothing was done; see its progress, and do this again when it has ended."}
 	}
 	http.Redirect(w, r, c.Base+"/progress", http.StatusSeeOther)
 	return nil
+}
+
+// wasBegun says whether the newest action was begun by this very form: a button that was pressed twice sends it twice.
+func (c *Console) wasBegun(r *http.Request) bool {
+	j := c.jobs.last()
+	return j != nil && j.form == r.PostForm.Encode()
 }
 
 // carryOut does what was planned.
@@ -269,12 +352,21 @@ func (c *Console) carryOut(ctx context.Context, j *job, p planned) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.audit = audit.ID
+	j.sends = p.Rated || p.Order.Action == doRestore || p.Order.Action == doRecheck
 	return err
 }
 
 func (c *Console) probe(ctx context.Context, j *job, p planned) error {
 	j.tell(fmt.Sprintf("One is sent, and its verdict is waited for, %v at most.", probeWait))
-	probed, err := c.Review.Probe(ctx, p.Plan, deadletter.Options{Done: j.note}, probeWait)
+	var sent deadletter.Result
+	note := func(r deadletter.Result) { sent = r }
+	probed, err := c.Review.Probe(ctx, p.Plan, deadletter.Options{Done: note}, probeWait)
+	if probed.FailedAgain {
+		sent.Result, sent.Detail = failedAgain, probed.Sentence
+	}
+	if sent.Result != "" {
+		j.note(sent)
+	}
 	if errors.Is(err, deadletter.ErrNoProbe) {
 		j.tell("No letter that was chosen has a pending upload, so that no verdict would come: redrive without a probe.")
 		return nil
@@ -283,13 +375,20 @@ func (c *Console) probe(ctx context.Context, j *job, p planned) error {
 		j.tell("It is not known what came of it.")
 		return err
 	}
-	verdict := "No verdict: "
-	if probed.Verdict {
-		verdict = "The validator came to a verdict, so that the others can be redriven: "
+	switch {
+	case probed.FailedAgain:
+		j.tell("No verdict: " + probed.Sentence + ". " + c.Review.NotMended() + " " + c.comesBack(ctx, j.began))
+	case !probed.Verdict:
+		j.tell("No verdict: " + probed.Sentence)
+	default:
+		j.tell("The validator came to a verdict: " + probed.Sentence + ".")
+		j.leave(p)
 	}
-	j.tell(verdict + probed.Sentence)
 	return nil
 }
+
+// failedAgain is the result of a probe whose message failed again.
+const failedAgain = "failed again"
 
 // onUploads acts on uploads, and leaves a trace of it.
 func (c *Console) onUploads(ctx context.Context, j *job, p planned) (deadletter.Audit, error) {
@@ -338,10 +437,15 @@ func (c *Console) progress(w http.ResponseWriter, r *http.Request) error {
 	}
 	p := struct {
 		jobView
-		Still bool
-	}{j.view(), r.URL.Query().Has("still")}
-	if p.Running && !p.Still {
+		Still               bool
+		Verdicts, ComesBack string
+	}{jobView: j.view(), Still: r.URL.Query().Has("still")}
+	switch {
+	case p.Running && !p.Still:
 		w.Header().Set("Refresh", "2")
+	case !p.Running && p.Sends:
+		p.Verdicts = c.verdicts(r.Context(), p.Results)
+		p.ComesBack = c.comesBack(r.Context(), p.Ended)
 	}
 	c.render(w, "progress", http.StatusOK, view{Title: "Progress", Is: p})
 	return nil

@@ -30,6 +30,8 @@ type Config struct {
 	Downloads    upload.Downloads
 	// LastRun says when the reconciler's last scheduled run ended, zero when that is not known; nil: nothing tells.
 	LastRun func(context.Context) (time.Time, error)
+	// Paused says whether the validator takes nothing, because somebody paused it; nil: that is not known.
+	Paused func(context.Context) (bool, error)
 	// CountAlways counts the uploads whenever the overview is shown: reading their records costs nothing.
 	CountAlways bool
 	// Deployment is what the pages call the deployment, and Flags are those with which a command is about it.
@@ -45,6 +47,7 @@ type Console struct {
 	Config
 	secrets secrets
 	jobs    jobs
+	asked   questions
 	pages   map[string]*template.Template
 	mux     *http.ServeMux
 	end     context.CancelFunc
@@ -59,8 +62,8 @@ func New(life context.Context, config Config) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	pages, err := parsePages(config.Review.Now, "message", "overview", "listings", "letters", "letter", "search", "upload",
-		"discarded", "actions", "action", "progress", "plan")
+	pages, err := parsePages(config.Review.Now, "message", "stranger", "overview", "listings", "letters", "letter",
+		"search", "upload", "discarded", "actions", "action", "progress", "plan")
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +82,8 @@ func New(life context.Context, config Config) (*Console, error) {
 		"GET /action":    (*Console).action,
 		"GET /progress":  (*Console).progress,
 		"POST /list":     (*Console).list,
-		"POST /plan":     (*Console).plan,
+		"POST /plan":     (*Console).ask,
+		"GET /plan":      (*Console).plan,
 		"POST /act":      (*Console).act,
 		"POST /stop":     (*Console).stop,
 		"/":              (*Console).nothing,
@@ -122,7 +126,11 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if refused != nil {
 		w.Header().Set("Connection", "close") // nothing of a body is read
-		c.render(w, "message", refused.status, view{Title: "Not served", Words: refused.words})
+		page := "message"
+		if refused.stranger {
+			page = "stranger" // which says nothing of the deployment
+		}
+		c.render(w, page, refused.status, view{Title: "Not served", Words: refused.words})
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), requestTime)
@@ -163,6 +171,10 @@ func missing(format string, args ...any) error {
 	return &shownError{http.StatusNotFound, fmt.Sprintf(format, args...)}
 }
 
+// titles are those of the pages of what we refuse ourselves.
+var titles = map[int]string{http.StatusBadRequest: "Not as it should be", http.StatusNotFound: "Not found",
+	http.StatusConflict: "Not now"}
+
 func (c *Console) answer(w http.ResponseWriter, r *http.Request, serve page) {
 	err := serve(c, w, r)
 	if err == nil {
@@ -173,10 +185,10 @@ func (c *Console) answer(w http.ResponseWriter, r *http.Request, serve page) {
 	told, ours := errors.AsType[*shownError](err)
 	switch {
 	case ours:
-		status, v.Title = told.status, "Not as asked"
+		status, v.Title = told.status, titles[told.status]
 	case errors.Is(err, deadletter.ErrNoSnapshot):
 		status, v.Title = http.StatusNotFound, "No such listing"
-		v.Words = "There is no such listing: list the dead letters first."
+		v.Words, v.Lists = "There is no such listing: list the dead letters first.", true
 	case deadletter.Refusal(err) != "":
 		status, v.Title = http.StatusForbidden, "Not allowed"
 	case errors.Is(err, context.DeadlineExceeded):
@@ -206,7 +218,9 @@ func (c *Console) nothing(http.ResponseWriter, *http.Request) error {
 type view struct {
 	Title, Words string
 	Is           any
-	Images       string // one more origin of pictures
+	Images       string  // one more origin of pictures
+	Listed       *listed // the listing that the page is about, and what was done since
+	Lists        bool    // the page offers to list the dead letters
 
 	Base, CSRF, Deployment, Operator, Flags string
 	Running                                 bool // an action is
@@ -241,7 +255,7 @@ func parsePages(now func() time.Time, names ...string) (map[string]*template.Tem
 		"grouped": func(n any) string { return grouped(n) }, "count": wording.Count, "stamp": wording.Stamp,
 		"ago":   func(t time.Time) string { return wording.Age(now().Sub(t)) },
 		"until": func(t time.Time) string { return wording.Age(t.Sub(now())) },
-		"name":  deadletter.NameOf, "bare": bareGroup, "shell": wording.ShellWord,
+		"name":  deadletter.NameOf, "bare": bareGroup, "shell": wording.ShellWord, "advice": deadletter.Advice,
 	}
 	pages := map[string]*template.Template{}
 	for _, name := range names {

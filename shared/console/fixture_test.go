@@ -122,11 +122,22 @@ func (f *fixture) send(path string, form url.Values, want int) string {
 
 var hidden = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
 
+// asks sends a form, and gives the page of the question to which it leads.
+func (f *fixture) asks(form url.Values) string {
+	f.Helper()
+	form.Set("csrf", f.secrets.csrf)
+	w := f.serve(f.request(http.MethodPost, "/plan", form))
+	if w.Code != http.StatusSeeOther {
+		f.Fatalf("%v is answered %d\n%s", form, w.Code, w.Body)
+	}
+	return f.get(w.Header().Get("Location"))
+}
+
 // does sends a form, confirms its plan with the words, and waits for the end. It gives the page of the plan and of the
 // progress.
 func (f *fixture) does(form url.Values, words string) (plan, progress string) {
 	f.Helper()
-	plan = f.send("/plan", form, http.StatusOK)
+	plan = f.asks(form)
 	again := url.Values{}
 	for _, field := range hidden.FindAllStringSubmatch(plan, -1) {
 		again.Add(field[1], unescape(field[2]))

@@ -38,33 +38,35 @@ const maxForm = 1 << 20
 type refusal struct {
 	status int
 	words  string
+	// stranger: the browser has not shown the token.
+	stranger bool
 }
 
 // refused says why a request is not served; nil when it is.
 func (c *Console) refused(w http.ResponseWriter, r *http.Request) *refusal {
 	if !fromHere(r) {
 		return &refusal{http.StatusMisdirectedRequest, "The console answers on this machine alone, " +
-			"as localhost or 127.0.0.1. From another one, forward a port: ssh -L 8090:127.0.0.1:PORT HOST."}
+			"as localhost or 127.0.0.1. From another one, forward a port: ssh -L 8090:127.0.0.1:PORT HOST.", true}
 	}
 	cookie, err := r.Cookie(cookieName(r))
 	if err != nil || !same(cookie.Value, c.secrets.session) {
-		return &refusal{http.StatusForbidden, "This browser has not shown the console's token yet. " +
-			"Open the address that was printed when it was started: it ends with ?token=…"}
+		return &refusal{http.StatusForbidden, "This browser has not shown the console's token yet, or the console was " +
+			"started again since. Open the address that was printed at its last start: it ends with ?token=…", true}
 	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return nil
 	}
 	if !fromItself(r) {
 		return &refusal{http.StatusForbidden, "This form was sent by another page, or by none: nothing was done. " +
-			"Send it from the console's own page."}
+			"Send it from the console's own page.", false}
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
-		return &refusal{http.StatusBadRequest, "The form cannot be read, or is too long: nothing was done."}
+		return &refusal{http.StatusBadRequest, "The form cannot be read, or is too long: nothing was done.", false}
 	}
 	if !same(r.PostForm.Get("csrf"), c.secrets.csrf) {
 		return &refusal{http.StatusForbidden, "The form is of another run of the console: nothing was done. " +
-			"Load its page again, and send it from there."}
+			"Load its page again, and send it from there.", false}
 	}
 	return nil
 }
@@ -96,7 +98,7 @@ func cookieName(r *http.Request) string {
 func (c *Console) exchange(w http.ResponseWriter, r *http.Request) *refusal {
 	if !fromHere(r) || !same(r.URL.Query().Get("token"), c.secrets.token) {
 		return &refusal{http.StatusForbidden, "This is not the console's token: it changes at each start. " +
-			"Open the address that was printed at the last one."}
+			"Open the address that was printed at the last one.", true}
 	}
 	http.SetCookie(w, &http.Cookie{Name: cookieName(r), Value: c.secrets.session, Path: c.Base + "/", HttpOnly: true,
 		SameSite: http.SameSiteStrictMode})

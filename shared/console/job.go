@@ -15,7 +15,8 @@ const maxResults = 200
 // job is an action that runs, or the last that ran. A browser that goes away does not end it.
 type job struct {
 	action string
-	total  int // of messages or uploads; 0 is not known
+	form   string // what the browser sent
+	total  int    // of messages or uploads; 0 is not known
 	began  time.Time
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -27,6 +28,8 @@ type job struct {
 	sentence string              // what came of it
 	snapshot string              // the listing that it made
 	audit    string              // the id of its trace
+	sends    bool                // a verdict is to come about what is done
+	others   *planned            // what is left to redrive after a probe
 	err      error
 }
 
@@ -47,6 +50,16 @@ func (j *job) tell(sentence string) {
 	j.sentence = sentence
 }
 
+// leave keeps what is left to redrive after a probe.
+func (j *job) leave(probed planned) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if probed.N--; probed.N > 0 {
+		probed.Order.Action = string(deadletter.Redrive)
+		j.others = &probed
+	}
+}
+
 // jobs runs one action at a time.
 type jobs struct {
 	life context.Context // ends them all, as Ctrl-C ends a command
@@ -58,14 +71,14 @@ type jobs struct {
 }
 
 // start begins an action, unless one is running.
-func (s *jobs) start(action string, total int, run func(context.Context, *job) error) bool {
+func (s *jobs) start(action, form string, total int, run func(context.Context, *job) error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.life.Err() != nil || s.newest != nil && s.newest.view().Running {
 		return false
 	}
 	ctx, cancel := context.WithCancel(s.life)
-	j := &job{action: action, total: total, began: s.now(), ctx: ctx, cancel: cancel, counts: map[string]int{}}
+	j := &job{action: action, form: form, total: total, began: s.now(), ctx: ctx, cancel: cancel, counts: map[string]int{}}
 	s.newest = j
 	s.running.Go(func() {
 		defer cancel()
@@ -95,6 +108,8 @@ type jobView struct {
 	More            int
 	Sentence        string
 	Snapshot, Audit string
+	Sends           bool
+	Others          *planned
 	Interrupted     bool
 	Error           string
 }
@@ -103,7 +118,8 @@ func (j *job) view() jobView {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	v := jobView{Action: j.action, Running: j.ended.IsZero(), Total: j.total, Began: j.began, Ended: j.ended,
-		Counts: map[string]int{}, Sentence: j.sentence, Snapshot: j.snapshot, Audit: j.audit}
+		Counts: map[string]int{}, Sentence: j.sentence, Snapshot: j.snapshot, Audit: j.audit,
+		Sends: j.sends, Others: j.others}
 	for result, n := range j.counts {
 		v.Counts[result] = n
 		v.Done += n

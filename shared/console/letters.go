@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,7 +37,10 @@ type lettersPage struct {
 	Start, Previous, Next string
 	// Looked: the page is not full, because so many letters were looked at.
 	Looked int
-	Group  *deadletter.Group // the one that is shown
+	Groups []deadletter.Group // those that are shown, the first of them
+	Offers offers
+	// Left: of some on this page nothing was done since the listing.
+	Left   bool
 	Causes []deadletter.Cause
 	Codes  []upload.Code
 }
@@ -61,9 +65,7 @@ func (c *Console) letters(w http.ResponseWriter, r *http.Request) error {
 	}
 	p := lettersPage{Snapshot: snapshot, Selection: selection, OlderThan: q.Get("older"), Causes: deadletter.Causes(),
 		Codes: upload.Codes()}
-	if !selection.ByUpload() && selection.OlderThan == 0 {
-		p.count()
-	}
+	p.count(!selection.ByUpload() && selection.OlderThan == 0)
 	if q.Has("before") {
 		if from, err = c.pageBefore(r.Context(), &p, before); err != nil {
 			return err
@@ -76,21 +78,54 @@ func (c *Console) letters(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p.Last = p.First + len(p.Letters) - 1
-	c.render(w, "letters", http.StatusOK, view{Title: "Dead letters", Is: p})
+	v := view{Title: "Dead letters", Is: &p}
+	if v.Listed, err = c.sinceListing(r.Context(), snapshot); err != nil {
+		return err
+	}
+	p.Left = slices.ContainsFunc(p.Letters, func(l deadletter.Letter) bool {
+		_, done := v.Listed.Done[l.MessageID]
+		return !done
+	})
+	c.render(w, "letters", http.StatusOK, v)
 	return nil
 }
 
-// count says how many letters there are by the groups of the listing.
-func (p *lettersPage) count() {
-	for _, g := range p.Snapshot.Groups {
-		of := deadletter.Letter{Diagnosis: deadletter.Diagnosis{Cause: g.Cause, Group: g.Group}}
-		if p.Selection.Takes(of, time.Time{}) {
-			p.Total += g.Letters
-		}
-		if g.Group == p.Selection.Group {
-			p.Group = &g
+// offers are the actions for which a page of letters has buttons, and the one that is suggested.
+type offers struct {
+	Redrive, Reject, Discard bool
+	Go                       deadletter.Action
+}
+
+// offer says what can be done with letters of some groups. Of what is not in a group all can be.
+func offer(groups []deadletter.Group) (o offers) {
+	for i, g := range groups {
+		o.Redrive = o.Redrive || g.Suggest != deadletter.Discard || g.Cause == deadletter.Obsolete
+		o.Discard = o.Discard || g.Suggest == deadletter.Discard
+		o.Reject = o.Reject || g.Suggest != deadletter.Discard && g.Cause != deadletter.Unfinished
+		if o.Go = g.Suggest; i > 0 && g.Suggest != groups[0].Suggest {
+			o.Go = ""
 		}
 	}
+	if len(groups) == 0 {
+		return offers{Redrive: true, Reject: true, Discard: true}
+	}
+	return o
+}
+
+// count says how many letters there are by the groups of the listing, and which groups are shown.
+func (p *lettersPage) count(byGroup bool) {
+	for _, g := range p.Snapshot.Groups {
+		of := deadletter.Letter{Diagnosis: deadletter.Diagnosis{Cause: g.Cause, Group: g.Group}}
+		if !(deadletter.Selection{Cause: p.Selection.Cause, Group: p.Selection.Group}).Takes(of, time.Time{}) {
+			continue
+		}
+		p.Groups = append(p.Groups, g)
+		if byGroup {
+			p.Total += g.Letters
+		}
+	}
+	p.Offers = offer(p.Groups)
+	p.Groups = p.Groups[:min(len(p.Groups), firstGroups)]
 }
 
 // fill reads the letters of a page.

@@ -34,7 +34,14 @@ type overviewPage struct {
 	MoreGroups          int
 	Oldest, FirstGone   time.Time
 	LastRun, LastRunWhy string
+	// Lost is how many of the uploads that are counted have lost their bytes.
+	Lost int
+	// Paused is why the validator takes nothing, "" when it does.
+	Paused string
 }
+
+// NoLetters says whether the queue has no dead letters.
+func (p overviewPage) NoLetters() bool { return p.DeadError == "" && p.Dead.Messages() == 0 }
 
 // statusCount is how many uploads have a status; More: there are more than were counted.
 type statusCount struct {
@@ -47,7 +54,7 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
 	var p overviewPage
 	if c.CountAlways || r.URL.Query().Has("count") {
-		p.Counts, p.CountsError = c.countUploads(ctx)
+		p.CountsError = c.countUploads(ctx, &p)
 	}
 	p.Source, p.SourceError = inspect(ctx, c.Source)
 	p.Dead, p.DeadError = inspect(ctx, c.Dead)
@@ -57,6 +64,12 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request) error {
 		p.NoListing = true
 	case err != nil:
 		p.ListingError = told(err)
+	}
+	v := view{Title: "Overview"}
+	if newest.ID != "" {
+		if v.Listed, err = c.sinceListing(ctx, newest); err != nil {
+			p.ListingError = told(err)
+		}
 	}
 	p.Newest, p.Groups = newest, newest.Groups
 	for _, g := range newest.Groups {
@@ -71,22 +84,45 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request) error {
 		p.Groups, p.MoreGroups = p.Groups[:firstGroups], len(p.Groups)-firstGroups
 	}
 	p.LastRun, p.LastRunWhy = c.lastRun(ctx)
-	c.render(w, "overview", http.StatusOK, view{Title: "Overview", Is: p})
+	p.Paused = c.paused(ctx)
+	v.Is = p
+	c.render(w, "overview", http.StatusOK, v)
 	return nil
 }
 
 // countUploads reads the records of each status, a page of them: no store keeps a count.
-func (c *Console) countUploads(ctx context.Context) (counts []statusCount, why string) {
+func (c *Console) countUploads(ctx context.Context, p *overviewPage) (why string) {
 	ctx, cancel := context.WithTimeout(ctx, countTime)
 	defer cancel()
 	for _, status := range upload.Statuses() {
 		page, err := c.Review.Records.Scan(ctx, upload.ScanQuery{Status: status, Limit: upload.MaxPage})
 		if err != nil {
-			return counts, told(err)
+			return told(err)
 		}
-		counts = append(counts, statusCount{status, len(page.Records), page.Next != ""})
+		p.Counts = append(p.Counts, statusCount{status, len(page.Records), page.Next != ""})
+		for _, r := range page.Records {
+			if r.LostBytes() {
+				p.Lost++
+			}
+		}
 	}
-	return counts, ""
+	return ""
+}
+
+// paused says whether the validator takes nothing; "" when it does, or when nothing tells.
+func (c *Console) paused(ctx context.Context) string {
+	if c.Paused == nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, countTime)
+	defer cancel()
+	switch paused, err := c.Paused(ctx); {
+	case err != nil:
+		return "Whether the validator is paused is not known: " + told(err)
+	case paused:
+		return "Paused: the validator takes no messages, until hatchery dlq resume" + c.Flags + "."
+	}
+	return ""
 }
 
 func inspect(ctx context.Context, q queue.Inspector) (queue.State, string) {
@@ -102,7 +138,7 @@ func inspect(ctx context.Context, q queue.Inspector) (queue.State, string) {
 // lastRun says when the reconciler ran, or why that is not known.
 func (c *Console) lastRun(ctx context.Context) (at, why string) {
 	if c.LastRun == nil {
-		return "", "No schedule runs it here: hatchery reconcile does, by hand."
+		return "", "No schedule runs it here. To find what was left undone, type hatchery reconcile" + c.Flags + "."
 	}
 	ctx, cancel := context.WithTimeout(ctx, countTime)
 	defer cancel()
@@ -122,7 +158,7 @@ func (c *Console) list(w http.ResponseWriter, r *http.Request) error {
 		snapshot, err := c.Review.List(ctx, func(deadletter.Letter) error {
 			j.mu.Lock()
 			defer j.mu.Unlock()
-			j.counts["explained"]++
+			j.counts["listed"]++
 			return nil
 		})
 		j.mu.Lock()

@@ -24,7 +24,9 @@ type Start struct {
 	Token string
 	// URL is the API's, and Kind that of the uploads.
 	URL, Kind string
-	Log       *slog.Logger
+	// Paused says whether the validator takes nothing, because somebody paused it.
+	Paused func() bool
+	Log    *slog.Logger
 
 	page *template.Template
 }
@@ -48,9 +50,10 @@ type startPage struct {
 	Running                       bool
 	Journal, Entry                string
 	Record                        *startRecord // the upload that was just made
-	Waiting                       bool
+	Waiting, Paused               bool
 	Says                          string // what the API refused, or what failed
 	Gallery                       []startRecord
+	NotListed                     string // why what the entry has is not known
 	More                          bool
 }
 
@@ -112,7 +115,7 @@ func (s *Start) post(w http.ResponseWriter, r *http.Request) {
 	var record startRecord
 	if answer.status != http.StatusAccepted || json.Unmarshal(answer.body.Bytes(), &record) != nil {
 		w.Header().Set("Connection", "close")
-		s.show(w, r, answer.status, "It was not taken: "+answer.detail())
+		s.show(w, r, answer.status, "Your picture was NOT taken: "+answer.detail())
 		return
 	}
 	http.Redirect(w, r, "/?"+url.Values{"journal": {journal}, "entry": {entry}, "id": {record.ID}}.Encode(),
@@ -150,10 +153,11 @@ func (s *Start) findUpload(r *http.Request, p *startPage) {
 	answer := s.call(r, http.MethodGet, s.path(p.Journal, p.Entry)+"/"+string(id)+"/status")
 	var record startRecord
 	if answer.status != http.StatusOK || json.Unmarshal(answer.body.Bytes(), &record) != nil {
-		p.Says = answer.detail()
+		p.Says = "How your upload stands is not known: " + answer.detail()
 		return
 	}
 	p.Record, p.Waiting = &record, record.Status == string(upload.Pending)
+	p.Paused = p.Waiting && s.Paused()
 }
 
 // fillGallery asks for the newest pictures of an entry, with a link to each, and gives the origin that they come from.
@@ -163,7 +167,7 @@ func (s *Start) fillGallery(r *http.Request, p *startPage) (origin string) {
 	var list map[string]json.RawMessage
 	if answer.status != http.StatusOK || json.Unmarshal(answer.body.Bytes(), &list) != nil ||
 		json.Unmarshal(list[s.Kind], &p.Gallery) != nil {
-		p.Says = "The entry could not be listed: " + answer.detail()
+		p.NotListed = "Not known, because it could not be listed: " + answer.detail()
 		return ""
 	}
 	var next string

@@ -20,6 +20,8 @@ type api struct {
 	body   string
 	status string // of every upload
 	refuse bool
+	paused bool
+	down   bool // of lists
 }
 
 const uploaded = "019a0000-0000-7000-8000-000000000001"
@@ -41,6 +43,8 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.body, status = string(body), http.StatusAccepted
 	case strings.HasSuffix(r.URL.Path, "/link"):
 		answer = map[string]string{"url": "http://127.0.0.1:9000/b/k?X-Amz-Expires=300"}
+	case r.URL.Query().Has("limit") && a.down:
+		status, answer = http.StatusServiceUnavailable, nil
 	case r.URL.Query().Has("limit"):
 		answer = map[string]any{"images": []any{record}}
 	}
@@ -50,7 +54,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func newStart(t *testing.T, a *api, token string) *Start {
 	t.Helper()
-	s, err := NewStart(Start{API: a, Token: token, URL: "http://" + host, Kind: "images", Log: slog.New(slog.DiscardHandler)}, time.Now)
+	s, err := NewStart(Start{API: a, Token: token, URL: "http://" + host, Kind: "images", Paused: func() bool { return a.paused }, Log: slog.New(slog.DiscardHandler)}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,11 +118,25 @@ func TestAFormUploadsAndItsVerdictIsShown(t *testing.T) {
 	}
 	a.refuse = true
 	w = send(s, http.MethodPost, "/", "http://"+host, strings.NewReader("x"))
-	contains(t, w.Body.String(), "It was not taken: Files of ", "&lt;script&gt;")
+	contains(t, w.Body.String(), "Your picture was NOT taken: Files of ", "&lt;script&gt;")
 	lacks(t, w.Body.String(), "<script", "\u202e")
 	if w.Code != http.StatusNotAcceptable {
 		t.Errorf("a refusal is answered %d", w.Code)
 	}
+}
+
+func TestWhatIsNotKnownIsNotCalledNothing(t *testing.T) {
+	a := &api{refuse: true, down: true}
+	w := send(newStart(t, a, "demo"), http.MethodPost, "/", "http://"+host, strings.NewReader("x"))
+	contains(t, w.Body.String(), "Your picture was NOT taken: Files of ", "Not known, because it could not be listed: the API answered 503.")
+	lacks(t, w.Body.String(), "Nothing yet")
+}
+
+func TestAPausedValidatorIsSaidToWhoWaits(t *testing.T) {
+	a := &api{status: "pending", paused: true}
+	contains(t, send(newStart(t, a, "demo"), http.MethodGet, "/?id="+uploaded, "", nil).Body.String(), "The validator is paused")
+	a.paused = false
+	contains(t, send(newStart(t, a, "demo"), http.MethodGet, "/?id="+uploaded, "", nil).Body.String(), "The validator reads it")
 }
 
 func TestAnotherPageUploadsNothing(t *testing.T) {

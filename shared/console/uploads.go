@@ -113,10 +113,14 @@ const (
 
 // searchPage is a search and what it found.
 type searchPage struct {
-	ID, Journal, Entry, Name, Code, From, To string
-	Asked, Later                             bool // Later: of pages, not the first
-	Found                                    []upload.Record
-	Looked                                   int
+	ID, Journal, Entry, Name, Code, Status, From, To string
+	Asked, Later                                     bool // Later: of pages, not the first
+	// Problem is why an id is none. All: every row is checked.
+	Problem string
+	All     bool
+	Here    string // the address of this very page
+	Found   []upload.Record
+	Looked  int
 	// Next is the address where the search goes on; "" when it came to its end.
 	Next string
 	// Cut: of an entry, only the newest of each status were looked at.
@@ -129,11 +133,19 @@ func (c *Console) search(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	p := searchPage{ID: strings.TrimSpace(q.Get("id")), Journal: strings.TrimSpace(q.Get("journal")),
 		Entry: strings.TrimSpace(q.Get("entry")), Name: strings.TrimSpace(q.Get("name")), Code: q.Get("code"),
-		From: q.Get("from"), To: q.Get("to"), Codes: upload.Codes()}
+		Status: q.Get("status"), From: q.Get("from"), To: q.Get("to"), Codes: upload.Codes(), All: q.Has("all"),
+		Here: c.Base + "/search?" + r.URL.RawQuery}
 	if p.ID != "" {
-		return c.searchID(w, r, p.ID)
+		found, err := c.searchID(w, r, p.ID)
+		if found || err != nil {
+			return err
+		}
+		p.Problem = "This is the id of no dead letter in the newest listing, and of no upload. Accepted: a message's id, " +
+			"or " + deadletter.UploadForms + " of an upload. Looking for a name? Use \"Name has\" below."
+		c.render(w, "search", http.StatusBadRequest, view{Title: "Search", Is: p})
+		return nil
 	}
-	p.Asked = p.Journal+p.Entry+p.Name+p.Code+p.From+p.To != ""
+	p.Asked = p.Journal+p.Entry+p.Name+p.Code+p.Status+p.From+p.To != ""
 	if p.Asked {
 		if err := p.check(); err != nil {
 			return err
@@ -147,8 +159,8 @@ func (c *Console) search(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// searchID leads to what has an id: a letter of the newest listing, or an upload.
-func (c *Console) searchID(w http.ResponseWriter, r *http.Request, id string) error {
+// searchID leads to what has an id: a letter of the newest listing, or an upload. What is no id leads nowhere.
+func (c *Console) searchID(w http.ResponseWriter, r *http.Request, id string) (found bool, _ error) {
 	newest, err := c.Review.Snapshot(r.Context(), "")
 	if err == nil && !strings.Contains(id, "/") {
 		err = c.Review.Letters(r.Context(), newest, func(l deadletter.Letter) error {
@@ -161,18 +173,49 @@ func (c *Console) searchID(w http.ResponseWriter, r *http.Request, id string) er
 	switch {
 	case errors.Is(err, errFull):
 		http.Redirect(w, r, c.Base+"/letter?"+url.Values{"snapshot": {newest.ID}, "id": {id}}.Encode(), http.StatusSeeOther)
-		return nil
+		return true, nil
 	case err != nil && !errors.Is(err, deadletter.ErrNoSnapshot):
-		return err
+		return false, err
 	}
-	http.Redirect(w, r, c.Base+"/upload?"+url.Values{"name": {id}}.Encode(), http.StatusSeeOther)
-	return nil
+	if _, err = deadletter.ParseUploadName(id); err == nil {
+		http.Redirect(w, r, c.Base+"/upload?"+url.Values{"name": {id}}.Encode(), http.StatusSeeOther)
+		found = true
+	}
+	return found, nil
+}
+
+// Statuses are those that can be asked for.
+func (p searchPage) Statuses() (names []string) {
+	for _, status := range upload.Statuses() {
+		names = append(names, string(status))
+		if status == upload.Pending {
+			names = append(names, lostBytes)
+		}
+	}
+	return names
+}
+
+// lostBytes asks for the pending uploads whose bytes are gone, among the statuses.
+const lostBytes = "bytes_lost"
+
+// status is the one that a search asks for; "" is any.
+func (p *searchPage) status() upload.Status {
+	switch {
+	case p.Status == lostBytes:
+		return upload.Pending
+	case p.Status == "" && p.Code != "":
+		return upload.Rejected
+	}
+	return upload.Status(p.Status)
 }
 
 func (p *searchPage) check() (err error) {
 	s := deadletter.Selection{Journal: upload.Journal(p.Journal), Entry: upload.Entry(p.Entry), Code: upload.Code(p.Code)}
 	if err := s.Check(); err != nil {
 		return wrongChoice(err)
+	}
+	if status := p.status(); status != "" && !slices.Contains(upload.Statuses(), status) {
+		return wrong("Status: found %.100q; accepted: %v or %s.", p.Status, upload.Statuses(), lostBytes)
 	}
 	for _, day := range []struct {
 		what, text string
@@ -194,6 +237,7 @@ func (p *searchPage) check() (err error) {
 func (p *searchPage) takes(r upload.Record) bool {
 	return (p.Journal == "" || string(r.Journal) == p.Journal) && (p.Entry == "" || string(r.Entry) == p.Entry) &&
 		(p.Name == "" || upload.HasName(r.Names(), p.Name)) &&
+		(p.Status == "" || r.Status == p.status()) && (p.Status != lostBytes || r.LostBytes()) &&
 		(p.Code == "" || r.Reason != nil && string(r.Reason.Code) == p.Code) &&
 		(p.from.IsZero() || !r.CreatedAt.Before(p.from)) && (p.to.IsZero() || r.CreatedAt.Before(p.to))
 }
@@ -204,9 +248,8 @@ func (c *Console) look(ctx context.Context, p *searchPage, cursor upload.Cursor)
 		return c.lookInEntry(ctx, p)
 	}
 	end := c.Review.Now().Add(searchTime)
-	q := upload.ScanQuery{Cursor: cursor, Limit: foundOnPage}
-	if p.Code != "" {
-		q.Status = upload.Rejected
+	q := upload.ScanQuery{Cursor: cursor, Limit: foundOnPage, Status: p.status()}
+	if q.Status != "" {
 		q.Before = p.to // which needs a status
 	}
 	for p.Looked < looksOnSearch && len(p.Found) < foundOnPage/2 {
@@ -225,7 +268,7 @@ func (c *Console) look(ctx context.Context, p *searchPage, cursor upload.Cursor)
 	}
 	if q.Cursor != "" {
 		p.Next = c.Base + "/search?" + url.Values{"journal": {p.Journal}, "entry": {p.Entry}, "name": {p.Name},
-			"code": {p.Code}, "from": {p.From}, "to": {p.To}, "cursor": {string(q.Cursor)}}.Encode()
+			"code": {p.Code}, "status": {p.Status}, "from": {p.From}, "to": {p.To}, "cursor": {string(q.Cursor)}}.Encode()
 	}
 	return nil
 }

@@ -82,8 +82,8 @@ func (r *Review) Act(ctx context.Context, p Plan, o Options) (Audit, error) {
 		if !chosen || !begins(m.ID) {
 			return false
 		}
-		id, err := x.act(ctx, m, was)
-		return x.became(Result{MessageID: m.ID, UploadID: id}, err) == ResultDone
+		letter, err := x.act(ctx, m, was)
+		return x.became(resultOf(letter, m.ID), err) == ResultDone
 	})
 	if err == nil && x.stopped == nil {
 		for _, id := range slices.Sorted(maps.Keys(p.Chosen)) {
@@ -95,20 +95,16 @@ func (r *Review) Act(ctx context.Context, p Plan, o Options) (Audit, error) {
 	return x.end(ctx, err)
 }
 
-// notMet says what is known of a message that was chosen and could not be received. What a probe, or a run that was
-// interrupted, has done already is done.
+// notMet says what is known of a message that was chosen and could not be received: an earlier action, a probe, or a
+// run that was interrupted may have done it.
 func (x *run) notMet(ctx context.Context, id string) Result {
-	done, err := x.intentOf(ctx, id)
-	if err == nil && done.DoneAt.IsZero() {
-		done, err = x.discardOf(ctx, id)
-	}
-	if err != nil || done.DoneAt.IsZero() {
+	done, err := x.doneWith(ctx, id)
+	if err != nil || done == nil {
 		return Result{MessageID: id, Result: ResultMissing, Detail: "in other hands, or gone"}
 	}
-	result := Result{MessageID: id, Result: ResultSkipped, Detail: fmt.Sprintf("%s by %s was done at %s", done.Action,
-		done.Operator, done.DoneAt.Format(time.RFC3339))}
+	result := Result{MessageID: id, Result: ResultSkipped, Detail: fmt.Sprintf("already %v: nothing was done now", done)}
 	if done.Action == x.audit.Action {
-		result.Result = ResultDone
+		result.Result = ResultEarlier
 	}
 	return result
 }
@@ -188,23 +184,23 @@ func (x *run) fails(err error) {
 }
 
 // act does to one message what was planned, for the cause that it had.
-func (x *run) act(ctx context.Context, m queue.Received, was Cause) (upload.ID, error) {
+func (x *run) act(ctx context.Context, m queue.Received, was Cause) (Letter, error) {
 	done, err := x.intentOf(ctx, m.ID)
 	if err != nil {
-		return "", begun(ctx, err)
+		return Letter{}, begun(ctx, err)
 	}
 	if !done.DoneAt.IsZero() {
-		return "", x.deleteOnly(ctx, m, done)
+		return Letter{}, x.deleteOnly(ctx, m, done)
 	}
 	letter, err := x.explain(ctx, m, false)
 	if err != nil {
-		return letter.uploadID(), begun(ctx, fmt.Errorf("diagnose it again: %w", err))
+		return letter, begun(ctx, fmt.Errorf("diagnose it again: %w", err))
 	}
 	if why := x.changed(letter, was); why != "" {
-		return letter.uploadID(), skipped(why)
+		return letter, skipped(why)
 	}
 	if err := x.turn(ctx, m.Receipt); err != nil {
-		return letter.uploadID(), begun(ctx, err)
+		return letter, begun(ctx, err)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), actTimeout)
 	defer cancel()
@@ -219,7 +215,7 @@ func (x *run) act(ctx context.Context, m queue.Received, was Cause) (upload.ID, 
 	if err == nil {
 		err = x.remove(ctx, m)
 	}
-	return letter.uploadID(), err
+	return letter, err
 }
 
 // begun gives errNotBegun in the place of err where ctx ended.
@@ -230,14 +226,14 @@ func begun(ctx context.Context, err error) error {
 	return err
 }
 
-// uploadID is that of its first arrival that has one.
-func (l Letter) uploadID() upload.ID {
+// resultOf begins the result of a letter: it names its first upload.
+func resultOf(l Letter, message string) Result {
 	for _, a := range l.Arrivals {
 		if a.UploadID != "" {
-			return a.UploadID
+			return Result{MessageID: message, UploadID: a.UploadID, Upload: NameOf(a.Ref())}
 		}
 	}
-	return ""
+	return Result{MessageID: message}
 }
 
 // changed says what is different since the listing, so that the action does not take the letter; "" is nothing.

@@ -59,9 +59,9 @@ func TestEachActionTakesTheLettersThatItMay(t *testing.T) {
 	}{
 		{"a redrive of everything takes what is suggested", deadletter.Redrive, deadletter.Selection{}, "1 2 7",
 			map[string]int{"obsolete: nothing is left to do; discard it": 1,
-				"poison: validators would fail on it again; discard it":     1,
-				"foreign: validators would fail on it again; discard it":    1,
-				"bytes_lost: reject it, or choose this cause to redrive it": 1}},
+				"poison: validators would fail on it again; discard it":                                              1,
+				"foreign: validators would fail on it again; discard it":                                             1,
+				"bytes_lost: a redrive would fail; reject it, or choose this cause once you have put the bytes back": 1}},
 		{"a redrive takes what is named", deadletter.Redrive, deadletter.Selection{Messages: []string{"dead-0003", "dead-0004"}},
 			"3", map[string]int{"poison: validators would fail on it again; discard it": 1}},
 		{"a redrive takes a cause that is named", deadletter.Redrive, deadletter.Selection{Cause: deadletter.Lost}, "6", nil},
@@ -237,7 +237,7 @@ func TestARestoredMessageIsSentOnceAndSaidToBe(t *testing.T) {
 	if a, err = w.review("carol", nil).Restore(t.Context(), []string{id}, deadletter.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	wantResult(t, a, id, deadletter.ResultDone, "restored at 2026-07-01T12:00:00Z by bob")
+	wantResult(t, a, id, deadletter.ResultEarlier, "already restored by bob at 2026-07-01T12:00:00Z: nothing was sent now")
 	if len(w.source.Messages()) != 1 {
 		t.Error("it was sent twice")
 	}
@@ -252,12 +252,16 @@ func TestADiscardThatIsRunAgainKeepsThatItsLetterWasRestored(t *testing.T) {
 	g.before = g.kill
 	_, _ = w.review("alice", g).Act(t.Context(), p, actOptions)
 	w.clock.Pass(time.Hour)
-	for _, detail := range []string{"", "restored at 2026-07-01T13:00:00Z by bob"} {
+	for _, detail := range []string{"", "already restored by bob at 2026-07-01T13:00:00Z"} {
 		a, err := w.review("bob", nil).Restore(t.Context(), []string{id}, deadletter.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantResult(t, a, id, deadletter.ResultDone, detail)
+		result := deadletter.ResultEarlier
+		if detail == "" {
+			result = deadletter.ResultDone
+		}
+		wantResult(t, a, id, result, detail)
 		if detail == "" {
 			wantResult(t, w.carry(t, p), id, deadletter.ResultDone, "")
 		}
@@ -336,7 +340,7 @@ func TestAnActionOnWhatAnotherHadRedrivenSaysSo(t *testing.T) {
 	wantIDs(t, "dead letters", w.waiting(t))
 }
 
-func TestAnActionThatIsDoneAgainIsDone(t *testing.T) {
+func TestAnActionThatIsDoneAgainSaysThatItWasDoneEarlier(t *testing.T) {
 	for _, action := range []deadletter.Action{deadletter.Redrive, deadletter.Reject, deadletter.Discard} {
 		w := newActing()
 		id := w.unreachable(t, 1)
@@ -348,7 +352,7 @@ func TestAnActionThatIsDoneAgainIsDone(t *testing.T) {
 		if _, err := w.review("bob", nil).Act(t.Context(), p, actOptions); err != nil {
 			t.Fatal(err)
 		}
-		wantResult(t, w.carry(t, p), id, deadletter.ResultDone, string(action)+" by bob was done at")
+		wantResult(t, w.carry(t, p), id, deadletter.ResultEarlier, "by bob at 2026-07-01T12:00:00Z: nothing was done now")
 	}
 }
 

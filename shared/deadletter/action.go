@@ -81,6 +81,7 @@ type Options struct {
 // What became of a message in an action.
 const (
 	ResultDone    = "done"
+	ResultEarlier = "earlier" // it was done before, and nothing was done now: Detail says when
 	ResultSkipped = "skipped" // it has changed since the listing: Detail says "was X, is Y"
 	ResultMissing = "missing" // it was not met: in other hands, or gone
 	ResultFailed  = "failed"  // Detail says of what; it is still in the queue, or will be again
@@ -90,6 +91,7 @@ const (
 type Result struct {
 	MessageID string    `json:"message_id"`
 	UploadID  upload.ID `json:"upload_id,omitempty"`
+	Upload    string    `json:"upload,omitempty"` // journal/entry/kind/id
 	Result    string    `json:"result"`
 	Detail    string    `json:"detail,omitempty"`
 }

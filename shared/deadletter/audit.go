@@ -35,8 +35,9 @@ func (r *Review) EndAudit(ctx context.Context, a *Audit, err error) error {
 		a.Error = err.Error()
 	}
 	r.Log.InfoContext(ctx, "dead letters: "+string(a.Action), "operator", a.Operator, "run", a.ID, "snapshot", a.Snapshot,
-		"chosen", a.Chosen, ResultDone, a.Counts[ResultDone], ResultSkipped, a.Counts[ResultSkipped],
-		ResultMissing, a.Counts[ResultMissing], ResultFailed, a.Counts[ResultFailed], "error", a.Error)
+		"chosen", a.Chosen, ResultDone, a.Counts[ResultDone], ResultEarlier, a.Counts[ResultEarlier],
+		ResultSkipped, a.Counts[ResultSkipped], ResultMissing, a.Counts[ResultMissing],
+		ResultFailed, a.Counts[ResultFailed], "error", a.Error)
 	return errors.Join(err, putAudit(ctx, r.Notes, *a))
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -19,6 +20,14 @@ func diagnosis(cause Cause, text, sentence string) Diagnosis {
 		suggest = Discard
 	}
 	return Diagnosis{Cause: cause, Group: groupOf(cause, text), Sentence: sentence, Suggest: suggest}
+}
+
+// Advice says what to do about a cause, in a few words: an action, and whether something has to be mended before it.
+func Advice(cause Cause, suggest Action) string {
+	if suggest == Redrive && !slices.Contains([]Cause{Checksum, Unfinished}, cause) {
+		return "mend the cause, then redrive"
+	}
+	return string(suggest)
 }
 
 // foreign: no validator of this deployment can handle it.
@@ -74,23 +83,27 @@ var (
 	}
 )
 
+// itsLog is where the validator's log is.
+const itsLog = "in AWS the log group /aws/lambda/STACK/validator, of hatchery dev what it prints"
+
 // byError is the diagnosis of a pending upload by what its last reception failed of.
 func byError(t trouble) Diagnosis {
 	text := withoutIDs(t.text)
 	switch {
 	case !t.ended:
 		return diagnosis(Crashed, "it never came to its end", "The validator began and never came to its end: it crashed, "+
-			"or ran out of time or memory. Read the function's log of "+t.at.UTC().Format("2006-01-02 15:04 UTC")+
-			", mend that, then redrive.")
+			"or ran out of time or memory. Read its log of "+t.at.UTC().Format("2006-01-02 15:04 UTC")+" ("+itsLog+
+			"), mend that, then redrive. If one file ends it each time, reject that upload.")
 	case text == "":
 		return diagnosis(Unknown, "nothing is known of why it failed", "Nothing was kept of why it failed. Read the "+
-			"function's log for its message id, mend what it says, then redrive.")
+			"validator's log ("+itsLog+") for its message id, mend what it says, then redrive.")
 	case strings.Contains(text, "the validation panicked"):
 		return diagnosis(Crashed, t.text, fmt.Sprintf("The validator panicked: it is a fault in it (%s). Mend it and "+
 			"deploy, then redrive.", cut(text, 300)))
 	case noTimeText().MatchString(text):
-		return diagnosis(NoTime, t.text, "The file is too large to be read in the time that the function had left. Raise "+
-			"its time-out or its memory, then redrive.")
+		return diagnosis(NoTime, t.text, "The bytes did not come in the time that the function had left. Of a small file: "+
+			"the bucket sends slowly; see that it answers as it should, then redrive. Of a large one: raise the function's "+
+			"time-out or its memory, then redrive.")
 	case strings.Contains(text, "the copy's SHA-256"):
 		return diagnosis(Checksum, t.text, "The promoted copy's SHA-256 is not that of the bytes that were read. Redrive "+
 			"it: they are read again. If it comes back, the copy itself is wrong: look at it before anything is removed.")

@@ -367,7 +367,7 @@ var deaths = []struct {
 	{"an object breaks off", withBucket(breakOff(nil)), Unreachable, []string{"The bucket (S3)"}},
 	{"an object stalls", comes(2, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), Unreachable,
 		[]string{"The bucket (S3) did not answer in time"}},
-	{"an object comes too slowly", comes(4, trickle), NoTime, []string{"too large"}},
+	{"an object comes too slowly", comes(4, trickle), NoTime, []string{"bytes did not come", "small file", "large one"}},
 	{"nobody listens for S3", func(_ *testing.T, b *broken) {
 		b.pipeline.Objects = bucketAt(aws.String("http://127.0.0.1:1"))
 	}, Unreachable, []string{"The bucket (S3) could not be reached"}},
@@ -417,7 +417,7 @@ var deaths = []struct {
 		b.before = append(b.before, b.message("first", first))
 		b.validator.ReadRate = 1
 		b.validator.Observe = func(upload.Outcome, error) { b.later.Store(int64(functionTime - 30*time.Second)) }
-	}, NoTime, []string{"too large"}},
+	}, NoTime, []string{"bytes did not come", "small file", "large one"}},
 	{"the copy has another SHA-256", func(_ *testing.T, b *broken) { b.pipeline.Objects = wrongCopy{b.objects} }, Checksum,
 		[]string{"SHA-256"}},
 	{"the validator panics", func(_ *testing.T, b *broken) {

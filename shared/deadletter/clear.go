@@ -26,12 +26,12 @@ func (r *Review) ClearObsolete(ctx context.Context) (Audit, error) {
 	}
 	stopped := func() bool { return !x.goesOn(ctx) }
 	err = r.sweepFrom(ctx, state, stopped, func(ctx context.Context, m queue.Received) bool {
-		id, err := x.act(ctx, m, Obsolete)
+		letter, err := x.act(ctx, m, Obsolete)
 		if _, other := errors.AsType[skipped](err); other {
 			return false
 		}
 		x.choose()
-		return x.became(Result{MessageID: m.ID, UploadID: id}, err) == ResultDone
+		return x.became(resultOf(letter, m.ID), err) == ResultDone
 	})
 	return x.end(ctx, err)
 }

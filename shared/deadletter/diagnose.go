@@ -32,8 +32,7 @@ type standing struct {
 	waits bool
 }
 
-// maxInvocation is the longest that AWS Lambda lets a function run: an attempt that began earlier than that before
-// a verdict did not give it.
+// maxInvocation is the longest that AWS Lambda lets a function run: for an attempt whose deadline was not noted.
 const maxInvocation = 15 * time.Minute
 
 // worst orders causes for a message that holds several arrivals: first those that a redrive puts right, because
@@ -86,9 +85,7 @@ func (e evidence) of(s standing) Diagnosis {
 		return diagnosis(Obsolete, "no record", "There is no record of the upload (any more), and a validator touches "+
 			"nothing without one: nothing is left to do. Discard it.")
 	case s.Status == upload.Pending && s.Bytes == BytesGone:
-		return diagnosis(Lost, "its bytes are neither in quarantine nor copied", "The upload is pending, and somebody "+
-			"removed its bytes: they are neither in quarantine nor copied. Find out who does that. The reconciler "+
-			"gives the upload up by itself, a day after its form expired; to tell the uploader now, reject it.")
+		return diagnosis(Lost, "its bytes are neither in quarantine nor copied", lostSentence)
 	case s.Status == upload.Pending:
 		return byError(e.newest(s))
 	}
@@ -98,6 +95,11 @@ func (e evidence) of(s standing) Diagnosis {
 	return diagnosis(Obsolete, string(s.Status), fmt.Sprintf("The upload is %s: nothing is left to do. Discard it.",
 		s.Status))
 }
+
+// lostSentence is about a pending upload of which no bytes are left.
+const lostSentence = "The upload is pending, and somebody removed its bytes: they are neither in quarantine nor " +
+	"copied. Find out who does that. The reconciler gives the upload up by itself, a day after its form expired; " +
+	"to tell the uploader now, reject it."
 
 // trouble is why a reception failed.
 type trouble struct {
@@ -143,7 +145,9 @@ func (e evidence) unfinished(s standing) (left string, why trouble) {
 	t, attempted := e.attempted(s)
 	latest := t.at // when the attempt may have been at work at last
 	if attempted && !t.ended {
-		latest = t.at.Add(maxInvocation)
+		if latest = e.attempt.Deadline; latest.IsZero() {
+			latest = t.at.Add(maxInvocation)
+		}
 	}
 	switch {
 	case attempted && !latest.Before(settled):

@@ -19,6 +19,11 @@ func TestASettledUploadIsObsoleteOnlyWhenNothingMayBeLeftToDo(t *testing.T) {
 	crashedAt := func(since time.Duration) *attempts.Attempt {
 		return &attempts.Attempt{Receive: 5, MaxReceives: 5, Began: verdict.Add(since)}
 	}
+	overAt := func(deadline time.Duration) *attempts.Attempt {
+		a := crashedAt(-7 * time.Minute)
+		a.Deadline = verdict.Add(deadline)
+		return a
+	}
 	const mine, other upload.Version = "mine", "other"
 	for _, c := range []struct {
 		name    string
@@ -37,6 +42,8 @@ func TestASettledUploadIsObsoleteOnlyWhenNothingMayBeLeftToDo(t *testing.T) {
 		{name: "stored at the moment of the failure", status: upload.Stored, judged: mine, attempt: failedAt(5, 0), want: Unfinished},
 		{name: "stored, and the function may have ended then", status: upload.Stored, judged: mine, attempt: crashedAt(-time.Minute), want: Unfinished},
 		{name: "stored an hour after the function ended", status: upload.Stored, judged: mine, attempt: crashedAt(-time.Hour), want: Obsolete},
+		{name: "stored after the function's deadline", status: upload.Stored, judged: mine, attempt: overAt(-time.Second), want: Obsolete},
+		{name: "stored before the function's deadline", status: upload.Stored, judged: mine, attempt: overAt(time.Second), want: Unfinished},
 		{name: "stored, a failure noted later", status: upload.Stored, judged: mine, noted: time.Second, want: Unfinished},
 		{name: "stored, a failure noted before", status: upload.Stored, judged: mine, noted: -time.Second, want: Obsolete},
 		{name: "stored with another version, removed", status: upload.Stored, judged: other, want: Obsolete},

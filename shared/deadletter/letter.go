@@ -1,6 +1,7 @@
 package deadletter
 
 import (
+	"slices"
 	"time"
 
 	"hatchery/shared/arrival"
@@ -35,7 +36,12 @@ type Letter struct {
 	Attempts []attempts.Attempt `json:"attempts,omitempty"`
 
 	Diagnosis Diagnosis `json:"diagnosis"`
+	// Done is what was done with it since it was listed; nil is nothing. Show alone looks.
+	Done *Done `json:"done,omitempty"`
 }
+
+// Takes says whether an action takes the letter as it is.
+func (l Letter) Takes(action Action) bool { return l.Done == nil && notEligible(action, l) == "" }
 
 // Arrival is one S3 record of a message, and how its upload stands.
 type Arrival struct {
@@ -63,6 +69,16 @@ type Arrival struct {
 	FailedAt  time.Time `json:"failed_at,omitzero"`
 	// Bytes says where the version that the message is about is.
 	Bytes Bytes `json:"bytes,omitempty"`
+}
+
+// Probes says whether a probe can be made with it: whether it has a pending upload, of which a verdict comes.
+func (l Letter) Probes() bool {
+	return l.Takes(Redrive) && slices.ContainsFunc(l.Arrivals, func(a Arrival) bool { return a.Status == upload.Pending })
+}
+
+// Ref is of an arrival that has an upload.
+func (a Arrival) Ref() upload.Ref {
+	return upload.Ref{Journal: a.Journal, Entry: a.Entry, Kind: a.Kind, ID: a.UploadID}
 }
 
 // Called is what the person called the file; "" when that is not known.

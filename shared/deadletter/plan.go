@@ -137,11 +137,11 @@ func notEligible(action Action, l Letter) string {
 
 // notSuggested says why a redrive of everything leaves a letter out.
 func notSuggested(d Diagnosis) string {
-	switch {
-	case d.Cause == Obsolete:
+	switch d.Cause {
+	case Obsolete:
 		return "obsolete: nothing is left to do; discard it"
-	case d.Suggest != Redrive:
-		return fmt.Sprintf("%s: %s it, or choose this cause to redrive it", d.Cause, d.Suggest)
+	case Lost:
+		return "bytes_lost: a redrive would fail; reject it, or choose this cause once you have put the bytes back"
 	}
 	return ""
 }

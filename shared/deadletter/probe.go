@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hatchery/shared/upload"
+	"hatchery/shared/wording"
 )
 
 // ErrNoProbe: none of the chosen letters has a pending upload, so that no verdict would come.
@@ -20,6 +21,8 @@ type Probed struct {
 	Status upload.Status `json:"status,omitempty"`
 	// Verdict: the validator came to one. Redriving the others makes sense.
 	Verdict bool `json:"verdict"`
+	// FailedAgain: the cause is not mended yet.
+	FailedAgain bool `json:"failed_again,omitempty"`
 	// Sentence says for a person what happened.
 	Sentence string `json:"sentence"`
 }
@@ -66,7 +69,7 @@ func (r *Review) oldestPending(ctx context.Context, p Plan) (id string, ref uplo
 		for _, a := range l.Arrivals {
 			if a.Status == upload.Pending {
 				id, sentAt = l.MessageID, l.SentAt
-				ref = upload.Ref{Journal: a.Journal, Entry: a.Entry, Kind: a.Kind, ID: a.UploadID}
+				ref = a.Ref()
 			}
 		}
 		return nil
@@ -92,7 +95,7 @@ func (r *Review) awaitVerdict(ctx context.Context, probed Probed, before upload.
 			probed.Verdict, probed.Sentence = true, verdictOf(record)
 			return probed, nil
 		case err == nil && record.Failures > before.Failures && record.LastFailure != nil:
-			probed.Sentence = "failed again: " + record.LastFailure.Message
+			probed.FailedAgain, probed.Sentence = true, "failed again: "+record.LastFailure.Message
 			return probed, nil
 		case r.Now().Before(end):
 			continue // a store that fails now may be what is mended: the next look tells
@@ -103,6 +106,12 @@ func (r *Review) awaitVerdict(ctx context.Context, probed Probed, before upload.
 		}
 		return probed, nil
 	}
+}
+
+// NotMended says to a person what follows from a probe that failed again.
+func (r *Review) NotMended() string {
+	return fmt.Sprintf("The cause is not mended yet: mend it, then redrive the others. This one is tried %s more, and "+
+		"comes back among the dead letters if it fails each time.", wording.Count(max(r.MaxReceives-1, 0), "time"))
 }
 
 func verdictOf(r upload.Record) string {

@@ -36,7 +36,7 @@ type Rechecked struct {
 
 // Audited is the result as an audit keeps it.
 func (l Rechecked) Audited() Result {
-	result := Result{UploadID: l.Upload, Result: ResultSkipped, Detail: l.Detail}
+	result := Result{UploadID: l.Upload, Upload: l.Name, Result: ResultSkipped, Detail: l.Detail}
 	switch l.Result {
 	case NowPending, PendingBefore, SentAgain, WouldBeStored:
 		result.Result = ResultDone
@@ -169,7 +169,7 @@ func because(r *upload.Reason) string {
 // became of it; the audit is the caller's. An error is what the rejection failed of, and is the result, too.
 func (r *Review) RejectUpload(ctx context.Context, ref upload.Ref, reason string) (Result, error) {
 	outcome, err := r.Pipeline.RejectByOperator(ctx, r.Layout.QuarantineKey(ref), "", reason)
-	result := Result{UploadID: ref.ID, Result: ResultFailed}
+	result := Result{UploadID: ref.ID, Upload: NameOf(ref), Result: ResultFailed}
 	if err != nil {
 		result.Detail = err.Error()
 		return result, err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"hatchery/shared/policy"
 	"hatchery/shared/upload"
@@ -18,7 +17,7 @@ func isMessageID(s string) bool {
 }
 
 // Restore sends messages that were discarded to the validator's queue, by their ids, and notes that. One that was
-// restored before is done, and is not sent again. A crash between the two has it sent twice, which is harmless.
+// restored before is not sent again. A crash between the two has it sent twice, which is harmless.
 //
 // Its errors are as those of Act.
 func (r *Review) Restore(ctx context.Context, ids []string, o Options) (Audit, error) {
@@ -86,8 +85,8 @@ func (x *run) goesOn(ctx context.Context) bool {
 }
 
 func (x *run) restoreOne(ctx context.Context, id string) {
-	result := Result{MessageID: id}
 	saved, err := x.discarded(ctx, id)
+	result := resultOf(saved.Letter, id)
 	switch {
 	case errors.Is(err, upload.ErrGone):
 		result.Result, result.Detail = ResultMissing, NeverDiscarded
@@ -96,11 +95,13 @@ func (x *run) restoreOne(ctx context.Context, id string) {
 	case err != nil:
 		err = begun(ctx, err)
 	case !saved.RestoredAt.IsZero():
-		result.Detail = fmt.Sprintf("restored at %s by %s", saved.RestoredAt.Format(time.RFC3339), saved.RestoredBy)
+		result.Result = ResultEarlier
+		result.Detail = fmt.Sprintf("already %v: nothing was sent now", Done{Restore, saved.RestoredBy, saved.RestoredAt})
+		x.note(result)
+		return
 	default:
 		err = x.sendSaved(ctx, saved)
 	}
-	result.UploadID = saved.uploadID()
 	x.became(result, err)
 }
 

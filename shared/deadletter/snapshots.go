@@ -184,7 +184,8 @@ func readPart(note []byte, key upload.Key, each func(Letter) error) error {
 }
 
 // Show explains letters of a snapshot afresh, with all of their attempts: the one of a message id, or those of an
-// upload id. None is no error. With an error, they are explained as far as they could be read.
+// upload id, and what was done with them since. None is no error. With an error, they are explained as far as they
+// could be read.
 func (r *Review) Show(ctx context.Context, s Snapshot, id string) ([]Letter, error) {
 	var listed []Letter
 	err := r.Letters(ctx, s, func(l Letter) error {
@@ -201,7 +202,11 @@ func (r *Review) Show(ctx context.Context, s Snapshot, id string) ([]Letter, err
 		letter, err := r.explain(ctx, queue.Received{ID: was.MessageID, SentAt: was.SentAt, Source: was.Source,
 			Message: queue.Message{Body: was.Body, Attributes: was.Attributes}}, true)
 		letter.ExpiresAt = was.ExpiresAt
-		listed[i], failed = letter, errors.Join(failed, err)
+		done, doneErr := r.doneWith(ctx, was.MessageID)
+		if done != nil && !done.At.Before(s.At) { // else its message was left, and listed
+			letter.Done = done
+		}
+		listed[i], failed = letter, errors.Join(failed, err, doneErr)
 	}
 	return listed, failed
 }

@@ -18,6 +18,8 @@ type Story struct {
 	Attempts []attempts.Attempt `json:"attempts"` // oldest first
 	Letters  []Letter           `json:"letters"`
 	Events   []Event            `json:"events"` // oldest first; what is to come follows
+	// done is what was done with dead letters that the newest listing does not have, by their message ids.
+	done map[string]Done
 }
 
 // StoredVersion is one version of an upload.
@@ -64,8 +66,47 @@ func (r *Review) Story(ctx context.Context, record upload.Record) (Story, error)
 	s.Attempts = append(s.Attempts, noted...)
 	letters, err := r.lettersOf(ctx, record.ID)
 	s.Letters = append(s.Letters, letters...)
+	if err == nil {
+		s.done, err = r.doneBefore(ctx, s)
+	}
 	s.Events = s.timeline(r.Now())
 	return s, err
+}
+
+// doneBefore says what was done with the messages of which only attempts are known.
+func (r *Review) doneBefore(ctx context.Context, s Story) (map[string]Done, error) {
+	before, looked := map[string]Done{}, map[string]bool{}
+	for _, l := range s.Letters {
+		looked[l.MessageID] = true
+	}
+	for _, a := range s.Attempts {
+		if looked[a.MessageID] {
+			continue
+		}
+		looked[a.MessageID] = true
+		done, err := r.doneWith(ctx, a.MessageID)
+		if err != nil {
+			return before, err
+		}
+		if done != nil {
+			before[a.MessageID] = *done
+		}
+	}
+	return before, nil
+}
+
+// Advice says what a person has to know of a pending upload that gets no verdict by itself; "" is nothing.
+func (s Story) Advice() string {
+	waits := slices.ContainsFunc(s.Letters, func(l Letter) bool { return l.Done == nil })
+	switch {
+	case s.Record.Status != upload.Pending:
+		return ""
+	case len(s.Versions) == 0 && s.Record.LostBytes():
+		return lostSentence
+	case waits:
+		return "It has a dead letter: redrive that, once its cause is mended, instead of sending its message again."
+	}
+	return ""
 }
 
 // CanReject says whether an operator can give the upload up.

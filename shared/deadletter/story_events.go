@@ -28,6 +28,9 @@ func (s Story) timeline(now time.Time) []Event {
 	for _, l := range s.Letters {
 		events = append(events, letterEvents(l)...)
 	}
+	for message, done := range s.done {
+		events = append(events, Event{done.At, done.sentence(message)})
+	}
 	slices.SortStableFunc(events, func(a, b Event) int { return a.At.Compare(b.At) })
 	return events
 }
@@ -123,6 +126,11 @@ func (s Story) attemptSentence(a attempts.Attempt) string {
 	return what + " began, and no failure was noted: it ended well, is going on, or the validator crashed"
 }
 
+// sentence says what was done with a dead letter.
+func (d Done) sentence(message string) string {
+	return fmt.Sprintf("dead letter %s was %v", message, d)
+}
+
 func letterEvents(l Letter) []Event {
 	how := "S3 sent"
 	switch {
@@ -131,9 +139,13 @@ func letterEvents(l Letter) []Event {
 	case l.Resent:
 		how = "the reconciler sent"
 	}
+	if l.Done != nil {
+		return []Event{{l.SentAt, fmt.Sprintf("%s message %s, which became a dead letter", how, l.MessageID)},
+			{l.Done.At, l.Done.sentence(l.MessageID)}}
+	}
 	return []Event{
 		{l.SentAt, fmt.Sprintf("%s message %s, which is a dead letter (%s): %s", how, l.MessageID, l.Diagnosis.Cause,
 			l.Diagnosis.Sentence)},
-		{l.ExpiresAt, fmt.Sprintf("the queue removes dead letter %s", l.MessageID)},
+		{l.ExpiresAt, fmt.Sprintf("to come: the queue removes dead letter %s, unless it is put right before", l.MessageID)},
 	}
 }

@@ -285,6 +285,14 @@ func (v Verdict) Apply(r Record) Record {
 // nothing: their message may never have been handled.
 func (r Record) BytesCame() bool { return r.Failures > 0 || r.Resends > 0 }
 
+// lostBytes begins the failure of an upload whose bytes a validator looked for in vain.
+const lostBytes = "bytes lost: "
+
+// LostBytes says whether it waits for a verdict, and a validator found last that its bytes were removed.
+func (r Record) LostBytes() bool {
+	return r.Status == Pending && r.LastFailure != nil && strings.HasPrefix(r.LastFailure.Message, lostBytes)
+}
+
 // NeedsWork says whether a version in quarantine still has to be validated: the upload
 // is pending, or the version should have been removed. Only what a rejection is about
 // stays there, until it is dropped.

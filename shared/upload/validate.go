@@ -256,7 +256,7 @@ func (p *Pipeline) lost(ctx context.Context, a arrived) (Outcome, error) {
 	// Without the note nobody would know later that bytes had come: a store that cannot
 	// say whether it counted makes the message come again.
 	record, err = p.Records.Update(ctx, a.ref, CountFailure(Failure{At: p.Now(), Message: fmt.Sprintf(
-		"bytes lost: version %s came and was removed: no version is left of object %q, and no copy at %q",
+		lostBytes+"version %s came and was removed: no version is left of object %q, and no copy at %q",
 		a.version, a.key, to)}))
 	if err != nil || record.Status != Pending {
 		return a.notPending(record, err)

@@ -17,6 +17,7 @@ const answerTime = 250 * time.Millisecond
 // keepBegun notes that the last receptions have begun: those of the whole batch beforehand, because a message that
 // ends the function ends it for its neighbours, too. All puts together take attemptTime at most.
 func (v *Validator) keepBegun(ctx context.Context, deliveries []*delivery) {
+	deadline, _ := ctx.Deadline()
 	ctx, cancel := v.attemptContext(ctx)
 	defer cancel()
 	var group errgroup.Group
@@ -25,7 +26,7 @@ func (v *Validator) keepBegun(ctx context.Context, deliveries []*delivery) {
 		if d.attempt == nil {
 			continue
 		}
-		d.attempt.Began = v.Now().UTC()
+		d.attempt.Began, d.attempt.Deadline = v.Now().UTC(), deadline.UTC()
 		group.Go(func() error {
 			d.keepAttempt(ctx)
 			return nil

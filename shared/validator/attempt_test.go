@@ -61,6 +61,18 @@ func keyOf(n int, message string, receive int) upload.Key {
 	return attempts.Key(refNumber(n).ID, message, receive)
 }
 
+func TestTheDeadlineOfAReceptionIsKept(t *testing.T) {
+	b := newFixture(pipelineFunc(all("", errTrouble)))
+	notes := b.keeping()
+	deadline := time.Now().Add(time.Hour)
+	ctx, cancel := context.WithDeadline(t.Context(), deadline)
+	defer cancel()
+	b.wantFailed(t, ctx, []events.SQSMessage{received(message(t, "m", arrived(1)), "5")}, "m")
+	if a := attempt(t, notes, keyOf(1, "m", 5)); !a.Deadline.Equal(deadline) {
+		t.Errorf("kept is %v, want %v", a.Deadline, deadline)
+	}
+}
+
 func TestTheLastTwoReceptionsAreKeptBeforeAndAfter(t *testing.T) {
 	for _, receive := range []int{4, 5, 6} {
 		t.Run(fmt.Sprint(receive), func(t *testing.T) {
