@@ -23,9 +23,12 @@ func BenchmarkFloorOfMemory(b *testing.B) {
 	if text, err := build.CombinedOutput(); err != nil {
 		b.Fatalf("%v: %s", err, text)
 	}
-	for _, size := range []int{2_000, 1_340_000, 5_870_000} {
-		b.Run(fmt.Sprintf("event of %d bytes", size), func(b *testing.B) {
-			event := []byte(`"` + strings.Repeat("x", size-2) + `"`)
+	for _, c := range []struct {
+		name string
+		size int
+	}{{"2 kB", 2_000}, {"1.34 MB, a file of 1 MB", 1_340_000}, {"5.87 MB, a file of 4.4 MB", 5_870_000}} {
+		b.Run(c.name, func(b *testing.B) {
+			event := []byte(`"` + strings.Repeat("x", c.size-2) + `"`)
 			asked := make(chan bool)
 			api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Method == http.MethodPost {
@@ -53,7 +56,7 @@ func BenchmarkFloorOfMemory(b *testing.B) {
 				<-asked
 			}
 			<-asked // the last one has been answered
-			b.ReportMetric(float64(peak(b, function.Process.Pid))/1e6, "MB")
+			b.ReportMetric(float64(peak(b, function.Process.Pid))/1e6, "peak-MB")
 			_ = function.Process.Kill()
 			_ = function.Wait()
 		})
