@@ -86,7 +86,7 @@ func TestCallsAskForWhatIsWritten(t *testing.T) {
 			return err
 		}, "Query"},
 		{"Scan of pending", func() error {
-			if _, err := s.Create(t.Context(), draft(3), nil); err != nil {
+			if _, err := s.Create(t.Context(), draft(6), nil); err != nil {
 				return err
 			}
 			_, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Pending, Cursor: "", Limit: 100})
@@ -475,5 +475,34 @@ func TestAMissingTableIsSaid(t *testing.T) {
 	}
 	if asked := w.way.since(); len(asked) != 1 {
 		t.Errorf("it asked %v", asked)
+	}
+}
+
+// What one page takes is a few seconds at most, however slow the way is and however seldom what is looked for.
+func TestAScanForWhatIsRareGoesOnOverASlowWay(t *testing.T) {
+	w := newHarness(t)
+	table := w.newTable(t)
+	s := w.store(table, dynamorecords.Options{})
+	const others = 30
+	for n := range others {
+		settle(t, s, create(t, s, draft(n)), stores(n))
+	}
+	rare := settle(t, s, create(t, s, draft(others)), rejects())
+	s = w.store(table, dynamorecords.Options{}.WithPatience(400*time.Millisecond))
+	slow := after(func() { <-time.After(40 * time.Millisecond) })
+	w.way.plan("Scan", slices.Repeat([]fault{slow}, others+2)...)
+	var found []upload.Record
+	for cursor := upload.Cursor(""); ; {
+		page, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Rejected, Cursor: cursor, Limit: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, page.Records...)
+		if cursor = page.Next; cursor == "" {
+			break
+		}
+	}
+	if len(found) != 1 || found[0].ID != rare.ID {
+		t.Errorf("found %+v", found)
 	}
 }
