@@ -116,3 +116,36 @@ func TestAListOfAnotherStatusIsOnePage(t *testing.T) {
 		})
 	}
 }
+
+// A page that the answer does not take whole ends earlier, and its cursor is where it ended.
+func TestAPageThatAnAnswerDoesNotTakeEndsEarlier(t *testing.T) {
+	w := newFixture(t)
+	const records = 1000
+	for i := range records {
+		r := ref("many", fmt.Sprintf("00000000-0000-7000-8000-%012d", 100_000+i))
+		w.create(r, strings.Repeat("<", 251), start.Add(time.Duration(i)*time.Second)) // six bytes each in JSON
+		w.settle(r, upload.Verdict{Status: upload.Rejected, Version: "v", At: start,
+			Reason: &upload.Reason{Code: upload.Corrupt, Message: strings.Repeat("<", 300)}})
+	}
+	for name, way := range transports {
+		t.Run(name, func(t *testing.T) {
+			send := way(t, w.handler)
+			for _, query := range []string{"status=rejected", "limit=1000&status=rejected"} {
+				seen := map[upload.ID]bool{}
+				for address := "/files/j/entries/many/images?" + query; address != ""; {
+					p := readPage(t, send(request(t, "GET", address, nil)))
+					for _, r := range p.Images {
+						seen[r.ID] = true
+					}
+					if (p.Next == nil) != (p.rest == "") || p.rest != "" && len(p.Images) == 0 {
+						t.Fatalf("a page of %d records goes on at %q", len(p.Images), p.rest)
+					}
+					address = p.rest
+				}
+				if len(seen) != records {
+					t.Errorf("%s: %d records are listed, want %d", query, len(seen), records)
+				}
+			}
+		})
+	}
+}

@@ -230,3 +230,26 @@ func TestAllFilesOfAMessageCountForTheTime(t *testing.T) {
 		t.Errorf("judged are %v, want %v", begun, want)
 	}
 }
+
+// Behind the files of its neighbours a large one may find too little time at each reception. The last is its own.
+func TestAMessageAtItsLastReceptionWaitsForNone(t *testing.T) {
+	for _, c := range []struct {
+		receptions string
+		want       []string // failed
+	}{{"4", []string{"large"}}, {"5", []string{"m1", "m2"}}} {
+		var pass func(time.Duration)
+		b := newFixture(pipelineFunc(func(_ context.Context, key upload.Key, v upload.Version) (upload.Outcome, error) {
+			if pass(10 * time.Second); v == "v3" {
+				pass(40 * time.Second)
+			}
+			return upload.Outcome{Result: upload.ResultStored}, nil
+		}))
+		b.Concurrency = 1
+		large, one, two := arrived(3), arrived(1), arrived(2)
+		large.Size, one.Size, two.Size = 1_000_000_000, 300_000_000, 300_000_000
+		var ctx context.Context
+		ctx, pass = b.invocation(t, time.Minute)
+		b.wantFailed(t, ctx, []events.SQSMessage{message(t, "m1", one), message(t, "m2", two),
+			received(message(t, "large", large), c.receptions)}, c.want...)
+	}
+}

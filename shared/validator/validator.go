@@ -102,7 +102,8 @@ func (v *Validator) Handle(ctx context.Context, batch events.SQSEvent) (events.S
 }
 
 // handleAll handles as many messages at once as Concurrency and the time allow, those with the smallest files first:
-// they wait for no large one, and it may have the rest of the time to itself.
+// they wait for no large one, and it may have the rest of the time to itself. Where that is too little each time, its
+// last reception comes before all.
 func (v *Validator) handleAll(ctx context.Context, deliveries []*delivery) {
 	invocation := v.remaining(ctx) // after the attempts: no file is refused because they took time
 	ended := make(chan *delivery)
@@ -113,7 +114,13 @@ func (v *Validator) handleAll(ctx context.Context, deliveries []*delivery) {
 		running, reading = running-1, reading-d.reading
 	}
 	inOrder := slices.SortedStableFunc(slices.Values(deliveries), func(a, b *delivery) int {
-		return cmp.Compare(a.reading, b.reading)
+		switch {
+		case a.last == b.last:
+			return cmp.Compare(a.reading, b.reading)
+		case a.last:
+			return -1
+		}
+		return 1
 	})
 	for _, d := range inOrder {
 		for running > 0 && (running >= v.Concurrency || v.Margin+reading+d.reading > v.remaining(ctx)) {

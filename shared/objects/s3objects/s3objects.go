@@ -133,6 +133,7 @@ func (s *Store) get(ctx context.Context, key upload.Key, version upload.Version,
 		watch.stop()
 		return nil, nil, translateError(err, "get")
 	}
+	watch.timer.Stop() // until somebody reads: whoever opened it may have to wait for something else
 	return out, watchedBody{watchedReader{out.Body, watch}, out.Body}, nil
 }
 

@@ -301,6 +301,28 @@ func TestAReadThatMakesNoProgressEnds(t *testing.T) {
 	}
 }
 
+// Who opened an object may have something else to wait for before it reads.
+func TestAnObjectThatIsReadLaterIsWhole(t *testing.T) {
+	bytes := strings.Repeat("whole ", 1<<20) // more than the connection holds
+	whole := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("x-amz-version-id", "v1")
+		_, _ = io.WriteString(w, bytes)
+	}))
+	defer whole.Close()
+	s := s3objects.New(client(whole.URL, secretKey), bucket)
+	const limit = 50 * time.Millisecond
+	s.SetStallTimeout(limit)
+	object, err := s.Open(t.Context(), newKey(), "v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer object.Body.Close()
+	<-time.After(3 * limit)
+	if data, err := io.ReadAll(object.Body); err != nil || string(data) != bytes {
+		t.Errorf("read %d bytes of %d, %v", len(data), len(bytes), err)
+	}
+}
+
 func TestPartOfAVersionIsReadAndNoMore(t *testing.T) {
 	s, key := open(t), newKey()
 	version := put(t, s, key, "0123456789")

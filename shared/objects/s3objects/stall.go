@@ -48,10 +48,15 @@ type watchedSeeker struct {
 	io.Seeker
 }
 
-// watchedBody ends the watch when it is closed.
+// watchedBody begins the watch when it is read, and ends it when it is closed.
 type watchedBody struct {
 	watchedReader
 	body io.Closer
+}
+
+func (b watchedBody) Read(p []byte) (int, error) {
+	b.watch.timer.Reset(b.watch.limit)
+	return b.watchedReader.Read(p)
 }
 
 func (b watchedBody) Close() error {

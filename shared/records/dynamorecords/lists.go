@@ -188,39 +188,29 @@ func (s *Store) pending(ctx context.Context, q upload.ScanQuery) (upload.Page, e
 	return page, nil
 }
 
-// maxScans bounds the requests for one page where nothing of what they read belongs on it.
-const maxScans = 20
-
-// scan reads on in the table until it has found something. It gives all that it has read: what is cut off a page would
-// be read, and paid for, again.
+// scan gives what belongs on the page among the next records of the table, as many as the page may have: what is rare
+// has pages without a record, none of which takes longer than one request.
 func (s *Store) scan(ctx context.Context, q upload.ScanQuery) (page upload.Page, _ error) {
 	name := listID{q.Name()}
 	after, err := name.item(q.Cursor, q.Limit)
 	if err != nil {
 		return upload.Page{}, err
 	}
-	in := &dynamodb.ScanInput{TableName: &s.table, ConsistentRead: aws.Bool(true), ExclusiveStartKey: after,
-		Limit: aws.Int32(int32(q.Limit))}
-	for range maxScans {
-		out, err := call(ctx, s, s.client.Scan, in)
-		if err != nil {
-			return upload.Page{}, err
+	out, err := call(ctx, s, s.client.Scan, &dynamodb.ScanInput{TableName: &s.table, ConsistentRead: aws.Bool(true),
+		ExclusiveStartKey: after, Limit: aws.Int32(int32(q.Limit))})
+	if err != nil {
+		return upload.Page{}, err
+	}
+	for _, i := range out.Items {
+		if !strings.HasPrefix(item(i).key().sk, recordPrefix) {
+			continue
 		}
-		for _, i := range out.Items {
-			if !strings.HasPrefix(item(i).key().sk, recordPrefix) {
-				continue
-			}
-			if h, ok := s.readable(ctx, i); ok && q.Matches(h.Record) {
-				page.Records = append(page.Records, h.Record)
-			}
-		}
-		if out.LastEvaluatedKey == nil {
-			return page, nil
-		}
-		if in.ExclusiveStartKey = out.LastEvaluatedKey; len(page.Records) > 0 {
-			break
+		if h, ok := s.readable(ctx, i); ok && q.Matches(h.Record) {
+			page.Records = append(page.Records, h.Record)
 		}
 	}
-	page.Next = name.itemCursor(item(in.ExclusiveStartKey).key())
+	if out.LastEvaluatedKey != nil {
+		page.Next = name.itemCursor(item(out.LastEvaluatedKey).key())
+	}
 	return page, nil
 }

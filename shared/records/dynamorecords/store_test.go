@@ -477,3 +477,32 @@ func TestAMissingTableIsSaid(t *testing.T) {
 		t.Errorf("it asked %v", asked)
 	}
 }
+
+// What one page takes is a few seconds at most, however slow the way is and however seldom what is looked for.
+func TestAScanForWhatIsRareGoesOnOverASlowWay(t *testing.T) {
+	w := newHarness(t)
+	table := w.newTable(t)
+	s := w.store(table, dynamorecords.Options{})
+	const others = 30
+	for n := range others {
+		settle(t, s, create(t, s, draft(n)), stores(n))
+	}
+	rare := settle(t, s, create(t, s, draft(others)), rejects())
+	s = w.store(table, dynamorecords.Options{}.WithPatience(400*time.Millisecond))
+	slow := after(func() { <-time.After(40 * time.Millisecond) })
+	w.way.plan("Scan", slices.Repeat([]fault{slow}, others+2)...)
+	var found []upload.Record
+	for cursor := upload.Cursor(""); ; {
+		page, err := s.Scan(t.Context(), upload.ScanQuery{Status: upload.Rejected, Cursor: cursor, Limit: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, page.Records...)
+		if cursor = page.Next; cursor == "" {
+			break
+		}
+	}
+	if len(found) != 1 || found[0].ID != rare.ID {
+		t.Errorf("found %+v", found)
+	}
+}
