@@ -22,15 +22,15 @@ const (
 )
 
 // list answers with the records of one entry and kind, newest first, under the kind's name. Without limit it gives all
-// stored ones, a page in memory at a time; where an answer has a bound, all that it takes. Of another status it gives
-// one page: a store may have to read many records to find few.
+// stored ones, a page in memory at a time. Of another status it gives one page: a store may have to read many records
+// to find few. Where an answer has a bound, it gives as many of them as the answer takes.
 func (h *handler) list(c *call) error {
 	query, all, err := listQuery(c)
 	if err != nil {
 		return err
 	}
-	if room := c.textRoom(); all && room > 0 && c.r.Method != http.MethodHead {
-		return h.listWhatFits(c, query, room)
+	if room := c.textRoom(); room > 0 && c.r.Method != http.MethodHead {
+		return h.listWhatFits(c, query, all, room)
 	}
 	page, err := h.page(c, query)
 	if err != nil {
@@ -84,13 +84,13 @@ func (h *handler) list(c *call) error {
 	return nil
 }
 
-// listWhatFits answers with as many records as the answer takes. Where some are left, it says where they begin: in
-// next_cursor, and as the next link (RFC 8288).
-func (h *handler) listWhatFits(c *call, query upload.Query, room int) error {
+// listWhatFits answers with as many records as the answer takes, of all or of one page. Where some are left, it says
+// where they begin: in next_cursor, and as the next link (RFC 8288).
+func (h *handler) listWhatFits(c *call, query upload.Query, all bool, room int) error {
 	var body bytes.Buffer
 	fmt.Fprintf(&body, "{%q:[", c.Kind)
 	room -= body.Len() + maxCursor + 100 // for what follows the records
-	for last := false; ; {
+	for last := !all; ; {
 		page, err := h.page(c, query)
 		if err != nil {
 			return err
@@ -114,9 +114,12 @@ func (h *handler) listWhatFits(c *call, query upload.Query, room int) error {
 			continue
 		}
 		body.WriteByte(']')
-		if page.Next != "" {
+		switch {
+		case page.Next != "":
 			fmt.Fprintf(&body, `,"next_cursor":%q`, page.Next)
 			c.linkNext(query, page.Next)
+		case !all:
+			body.WriteString(`,"next_cursor":null`)
 		}
 		body.WriteString("}\n")
 		c.w.Header().Set("Content-Type", "application/json")
