@@ -98,7 +98,7 @@ func TestADomainOfTheHttpApiIsRefusedBehindALoadBalancer(t *testing.T) {
 		!strings.HasPrefix(faults[0], "Front=load-balancer needs an empty DomainName") {
 		t.Errorf("faults %v", faults)
 	}
-	for _, taken := range [][]string{domain, {behindBalancer}} {
+	for _, taken := range [][]string{domain, {behindBalancer}, {behindBalancer, "DisableExecuteApiEndpoint=true"}} {
 		if faults := deploy(t, taken...).faults(); len(faults) > 0 {
 			t.Errorf("with %v: %v", taken, faults)
 		}
