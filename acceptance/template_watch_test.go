@@ -133,7 +133,7 @@ func TestEachAlarmSaysWhatToTypeFirst(t *testing.T) {
 		"BytesAreLost":       reconcile,
 		"UnfinishedTooLong":  reconcile,
 		"FilesAreMissing":    reconcile,
-		"ReconcilerFails":    lines("reconciler", 10800, `{ $.level = "ERROR" }`),
+		"ReconcilerFails":    lines("reconciler", 10800, `{ ($.level = "ERROR") || ($.type = "platform.report") }`),
 		"ReconcilerIsSilent": "aws events list-rule-names-by-target --region eu-central-1 " +
 			"--target-arn <ReconcilerFunction.Arn>",
 	} {
