@@ -98,7 +98,7 @@ func TestADomainOfTheHttpApiIsRefusedBehindALoadBalancer(t *testing.T) {
 		!strings.HasPrefix(faults[0], "Front=load-balancer needs an empty DomainName") {
 		t.Errorf("faults %v", faults)
 	}
-	for _, taken := range [][]string{domain, {behindBalancer}} {
+	for _, taken := range [][]string{domain, {behindBalancer}, {behindBalancer, "DisableExecuteApiEndpoint=true"}} {
 		if faults := deploy(t, taken...).faults(); len(faults) > 0 {
 			t.Errorf("with %v: %v", taken, faults)
 		}
@@ -316,10 +316,9 @@ func TestTheLoadBalancersAlarmsAreToldWhereTheOthersAre(t *testing.T) {
 	d := balancer(t, "ApiErrors=8")
 	const group = `"$(aws lambda get-function-configuration --region eu-central-1 --function-name ` + someFunction +
 		` --query LoggingConfig.LogGroup --output text)"`
-	crashed := `?"Task timed out" ?"Runtime exited" ?panic ?"signal: killed" ?"cannot start"`
 	for id, want := range map[string]struct{ metric, pattern string }{
 		"ApiFails":          {"HTTPCode_Target_5XX_Count", "{ $.status >= 500 }"},
-		"LoadBalancerFails": {"HTTPCode_ELB_5XX_Count", crashed},
+		"LoadBalancerFails": {"HTTPCode_ELB_5XX_Count", crashes},
 	} {
 		p := d.properties(id)
 		got := fmt.Sprintf("%s, %v times %v %v, else %v", watched(t, p), p["EvaluationPeriods"], p["ComparisonOperator"],

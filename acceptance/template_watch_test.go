@@ -95,6 +95,27 @@ func watched(t *testing.T, alarm map[string]any) string {
 	return strings.Join(parts, ", ")
 }
 
+// crashes finds in a log how a function ended.
+const crashes = `?"platform.report" ?"Task timed out" ?"Runtime exited" ?panic ?"signal: killed" ?"cannot start"`
+
+// Of a function whose LogFormat is JSON Lambda writes a time-out and a crash as its report, and not as a sentence.
+func TestAFunctionThatEndedIsFoundInItsLog(t *testing.T) {
+	for _, line := range []string{
+		`{"time":"2026-07-09T06:05:50.581Z","type":"platform.report","record":{"requestId":"aec7a529",` +
+			`"metrics":{"durationMs":5000.0,"billedDurationMs":5000,"memorySizeMB":128,"maxMemoryUsedMB":94},"status":"timeout"}}`,
+		`{"time":"2026-07-09T06:05:50.581Z","type":"platform.report","record":{"requestId":"aec7a529",` +
+			`"metrics":{"durationMs":900.0,"memorySizeMB":128,"maxMemoryUsedMB":128},"status":"error","errorType":"Runtime.ExitError"}}`,
+		"panic: runtime error: index out of range",
+		`{"level":"ERROR","message":"the function cannot start","error":"HATCHERY_BUCKET is not set"}`,
+	} {
+		if !slices.ContainsFunc(strings.Split(crashes, "?")[1:], func(term string) bool {
+			return strings.Contains(line, strings.Trim(term, `" `))
+		}) {
+			t.Errorf("%s does not find %s", crashes, line)
+		}
+	}
+}
+
 // TestEachAlarmSaysWhatToTypeFirst: a command that is whole as it comes and changes nothing, and where the rest is.
 func TestEachAlarmSaysWhatToTypeFirst(t *testing.T) {
 	const hatchery = "AWS_REGION=eu-central-1 hatchery "
@@ -109,13 +130,12 @@ func TestEachAlarmSaysWhatToTypeFirst(t *testing.T) {
 		"DeadLettersVisible": hatchery + "dlq ls --stack prod",
 		"QueueIsOld":         hatchery + "dlq watch --stack prod",
 		"ApiFails":           lines("api", 3600, "{ $.status >= 500 }"),
-		"ValidatorFails": lines("validator", 3600,
-			`?"Task timed out" ?"Runtime exited" ?panic ?"signal: killed" ?"cannot start"`),
-		"PendingTooLong":    reconcile,
-		"BytesAreLost":      reconcile,
-		"UnfinishedTooLong": reconcile,
-		"FilesAreMissing":   reconcile,
-		"ReconcilerFails":   lines("reconciler", 10800, `{ $.level = "ERROR" }`),
+		"ValidatorFails":     lines("validator", 3600, crashes),
+		"PendingTooLong":     reconcile,
+		"BytesAreLost":       reconcile,
+		"UnfinishedTooLong":  reconcile,
+		"FilesAreMissing":    reconcile,
+		"ReconcilerFails":    lines("reconciler", 10800, `{ ($.level = "ERROR") || ($.type = "platform.report") }`),
 		"ReconcilerIsSilent": "aws events list-rule-names-by-target --region eu-central-1 " +
 			"--target-arn <ReconcilerFunction.Arn>",
 	} {

@@ -22,8 +22,8 @@ const (
 )
 
 // list answers with the records of one entry and kind, newest first, under the kind's name. Without limit it gives all
-// stored ones, a page in memory at a time; where an answer has a bound, all that it takes. Of another status it gives
-// one page: a store may have to read many records to find few.
+// stored ones, a page in memory at a time. Of another status it gives one page: a store may have to read many records
+// to find few. Where an answer has a bound, it gives as many of them as the answer takes.
 func (h *handler) list(c *call) error {
 	query, all, err := listQuery(c)
 	if err != nil {
@@ -84,7 +84,7 @@ func (h *handler) list(c *call) error {
 	return nil
 }
 
-// listWhatFits answers with as many records, of all or of one page, as the answer takes. Where some are left, it says
+// listWhatFits answers with as many records as the answer takes, of all or of one page. Where some are left, it says
 // where they begin: in next_cursor, and as the next link (RFC 8288).
 func (h *handler) listWhatFits(c *call, query upload.Query, all bool, room int) error {
 	var body bytes.Buffer

@@ -80,6 +80,39 @@ func TestAListThatAnAnswerDoesNotTakeGoesOnAtTheNextLink(t *testing.T) {
 	}
 }
 
+// A page is no larger than the answer: a client that follows the link sees each record once, whatever limit it asked for.
+func TestAPageThatAnAnswerDoesNotTakeIsShorter(t *testing.T) {
+	w := newFixture(t)
+	const records = 1200 // 1,000 of them have 1.9 MB behind a load balancer
+	for i := range records {
+		id := fmt.Sprintf("00000000-0000-7000-8000-%012d", 100_000+i)
+		w.create(ref("many", id), strings.Repeat("<", 250), start.Add(time.Duration(i)*time.Second))
+		if i%2 == 0 {
+			w.settleStored(ref("many", id))
+		}
+	}
+	for name, way := range transports {
+		for _, query := range []string{"limit=1000", "limit=1000&status=pending", "status=pending"} {
+			t.Run(name+" "+query, func(t *testing.T) {
+				send, seen := way(t, w.handler), map[upload.ID]bool{}
+				for address := "/files/j/entries/many/images?" + query; address != ""; {
+					p := readPage(t, send(request(t, "GET", address, nil)))
+					for _, r := range p.Images {
+						seen[r.ID] = true
+					}
+					if (p.rest == "") != (p.Next == nil) {
+						t.Fatalf("the next link is %q, and next_cursor %v", p.rest, p.Next)
+					}
+					address = p.rest
+				}
+				if len(seen) != records/2 {
+					t.Errorf("%d records are listed, want %d", len(seen), records/2)
+				}
+			})
+		}
+	}
+}
+
 // For a status that no store has an index of, one request reads one page: short or not, it says where the rest begins.
 func TestAListOfAnotherStatusIsOnePage(t *testing.T) {
 	w := newFixture(t)
@@ -117,35 +150,3 @@ func TestAListOfAnotherStatusIsOnePage(t *testing.T) {
 	}
 }
 
-// A page that the answer does not take whole ends earlier, and its cursor is where it ended.
-func TestAPageThatAnAnswerDoesNotTakeEndsEarlier(t *testing.T) {
-	w := newFixture(t)
-	const records = 1000
-	for i := range records {
-		r := ref("many", fmt.Sprintf("00000000-0000-7000-8000-%012d", 100_000+i))
-		w.create(r, strings.Repeat("<", 251), start.Add(time.Duration(i)*time.Second)) // six bytes each in JSON
-		w.settle(r, upload.Verdict{Status: upload.Rejected, Version: "v", At: start,
-			Reason: &upload.Reason{Code: upload.Corrupt, Message: strings.Repeat("<", 300)}})
-	}
-	for name, way := range transports {
-		t.Run(name, func(t *testing.T) {
-			send := way(t, w.handler)
-			for _, query := range []string{"status=rejected", "limit=1000&status=rejected"} {
-				seen := map[upload.ID]bool{}
-				for address := "/files/j/entries/many/images?" + query; address != ""; {
-					p := readPage(t, send(request(t, "GET", address, nil)))
-					for _, r := range p.Images {
-						seen[r.ID] = true
-					}
-					if (p.Next == nil) != (p.rest == "") || p.rest != "" && len(p.Images) == 0 {
-						t.Fatalf("a page of %d records goes on at %q", len(p.Images), p.rest)
-					}
-					address = p.rest
-				}
-				if len(seen) != records {
-					t.Errorf("%s: %d records are listed, want %d", query, len(seen), records)
-				}
-			}
-		})
-	}
-}
