@@ -149,4 +149,3 @@ func TestAListOfAnotherStatusIsOnePage(t *testing.T) {
 		})
 	}
 }
-
