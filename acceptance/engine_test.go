@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -39,24 +41,50 @@ WORKDIR /var/task
 	imageName = "localhost/hatchery-sam"
 )
 
-// startEngine starts podman on a socket and makes the image. What containers are
-// left are removed with the test.
-func startEngine(t testing.TB) engine {
+// podman is the container engine, with a store of its own.
+type podman struct {
+	folder string // short, as sockets and podman's folders want it
+	args   []string
+	env    []string
+}
+
+// newPodman gives one without images. What containers are left are removed with the test.
+func newPodman(t testing.TB) podman {
 	t.Helper()
-	// Sockets and podman's folders want short paths.
 	folder, err := os.MkdirTemp("", "sam")
 	check(t, err)
 	t.Cleanup(func() { check(t, os.RemoveAll(folder)) })
-	env := bareEnvironment(t, "CONTAINERS_CONF="+write(t, filepath.Join(folder, "containers.conf"), containersConf))
-	podman := []string{tool(t, "podman"), "--root", filepath.Join(folder, "store"), "--runroot",
-		filepath.Join(folder, "run"), "--storage-driver", "vfs"}
 	tool(t, "runc")
+	p := podman{folder: folder,
+		args: []string{tool(t, "podman"), "--root", filepath.Join(folder, "store"), "--runroot",
+			filepath.Join(folder, "run"), "--storage-driver", "vfs"},
+		env: bareEnvironment(t, "CONTAINERS_CONF="+write(t, filepath.Join(folder, "containers.conf"), containersConf))}
 	t.Cleanup(func() {
-		if r := run(t, command{args: append(podman, "rm", "--all", "--force", "--time", "0"), env: env}); r.code != 0 {
+		if r := p.run(t, "rm", "--all", "--force", "--time", "0"); r.code != 0 {
 			t.Error(r)
 		}
 	})
+	return p
+}
 
+func (p podman) command(args ...string) []string { return slices.Concat(p.args, args) }
+
+func (p podman) run(t testing.TB, args ...string) result {
+	t.Helper()
+	return run(t, command{args: p.command(args...), env: p.env})
+}
+
+// must gives what a command that has to end well printed.
+func (p podman) must(t testing.TB, args ...string) string {
+	t.Helper()
+	return strings.TrimSpace(mustRun(t, command{args: p.command(args...), env: p.env}).stdout)
+}
+
+// startEngine starts podman on a socket and makes the image.
+func startEngine(t testing.TB) engine {
+	t.Helper()
+	p := newPodman(t)
+	folder := p.folder
 	rootfs := filepath.Join(folder, "image", "root")
 	for _, dir := range []string{"opt", "tmp", "var/rapid", "var/runtime", "var/task"} {
 		check(t, os.MkdirAll(filepath.Join(rootfs, dir), 0o755))
@@ -67,11 +95,10 @@ func startEngine(t testing.TB) engine {
 	check(t, err)
 	check(t, os.WriteFile(filepath.Join(rootfs, "var/rapid/aws-lambda-rie"), program, 0o755))
 	write(t, filepath.Join(folder, "image", "Containerfile"), containerfile)
-	mustRun(t, command{args: append(podman, "build", "--quiet", "--tag", imageName+":rapid-"+thisMachine,
-		filepath.Join(folder, "image")), env: env})
+	p.must(t, "build", "--quiet", "--tag", imageName+":rapid-"+thisMachine, filepath.Join(folder, "image"))
 
 	e := engine{socket: filepath.Join(folder, "engine.sock"), image: imageName + ":al2023"}
-	service := serve(t, "podman", env, append(podman, "system", "service", "--time", "0", "unix://"+e.socket)...)
+	service := serve(t, "podman", p.env, p.command("system", "service", "--time", "0", "unix://"+e.socket)...)
 	eventually(t, time.Minute, "podman listens", func() (bool, string) {
 		if service.ended() {
 			t.Fatalf("podman ended:\n%s", service.tail(4000))

@@ -9,6 +9,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -230,5 +231,36 @@ func TestTheLifecycleIsInTheArchitecture(t *testing.T) {
 	if len(inCode) == 0 || !slices.Equal(inCode, inPage) {
 		t.Errorf("shared/upload/lifecycle.go has the transitions\n%s\ndocs/architecture.md has\n%s",
 			strings.Join(inCode, "\n"), strings.Join(inPage, "\n"))
+	}
+}
+
+// TestTheChangelogIsByVersion: what is not released yet is first, and then every version, the newest first, with its day.
+func TestTheChangelogIsByVersion(t *testing.T) {
+	text, err := os.ReadFile(path.Join(root, "CHANGELOG.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := regexp.MustCompile(`^## (\d+)\.(\d+)\.(\d+) \(\d{4}-\d{2}-\d{2}\)$`)
+	var before []int
+	for i, heading := range regexp.MustCompile(`(?m)^## .*$`).FindAllString(string(text), -1) {
+		parts := version.FindStringSubmatch(heading)
+		if i == 0 && heading == "## Unreleased" {
+			continue
+		}
+		if i == 0 || parts == nil {
+			t.Fatalf(`heading %d is %q, want "## Unreleased" first, then "## 1.2.3 (2026-01-31)"`, i+1, heading)
+		}
+		var numbers []int
+		for _, part := range parts[1:] {
+			n, err := strconv.Atoi(part)
+			if err != nil {
+				t.Fatal(err)
+			}
+			numbers = append(numbers, n)
+		}
+		if before != nil && slices.Compare(numbers, before) >= 0 {
+			t.Errorf("%q is below an older version, or stands twice", heading)
+		}
+		before = numbers
 	}
 }

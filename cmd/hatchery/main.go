@@ -17,6 +17,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	// The roots of TLS for a machine that has none of its own: the image has no file but the program.
+	_ "golang.org/x/crypto/x509roots/fallback"
 
 	"hatchery/shared/stdlog"
 )

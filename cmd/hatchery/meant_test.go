@@ -36,11 +36,11 @@ func TestTheVersionIsThatOfTheBuild(t *testing.T) {
 		more []string
 		want string
 	}{
-		{nil, "hatchery v1.2.3 (revision unknown, go1.26.8 linux/arm64)"},
+		{nil, "hatchery v1.2.3 (commit unknown, go1.26.8 linux/arm64)"},
 		{[]string{"vcs.revision", "551c3ed", "vcs.modified", "false"},
-			"hatchery v1.2.3 (revision 551c3ed, go1.26.8 linux/arm64)"},
+			"hatchery v1.2.3 (commit 551c3ed, go1.26.8 linux/arm64)"},
 		{[]string{"vcs.revision", "551c3ed", "vcs.modified", "true"},
-			"hatchery v1.2.3 (revision 551c3ed with changes, go1.26.8 linux/arm64)"},
+			"hatchery v1.2.3 (commit 551c3ed with changes, go1.26.8 linux/arm64)"},
 	} {
 		settings(c.more...)
 		if got := versionOf(build, true); got != c.want {
@@ -49,7 +49,7 @@ func TestTheVersionIsThatOfTheBuild(t *testing.T) {
 	}
 	build.Main.Version = ""
 	settings()
-	if got, want := versionOf(build, true), "hatchery (devel) (revision unknown, go1.26.8 linux/arm64)"; got != want {
+	if got, want := versionOf(build, true), "hatchery (devel) (commit unknown, go1.26.8 linux/arm64)"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if got, want := versionOf(nil, false), "hatchery, of an unknown version"; got != want {

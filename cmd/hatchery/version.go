@@ -5,7 +5,7 @@ import (
 	"runtime/debug"
 )
 
-// versionOf says which version a build is. Go writes it into the program: the module's version, and the revision of the
+// versionOf says which version a build is. Go writes it into the program: the module's version, and the commit of the
 // folder in which it was built.
 func versionOf(build *debug.BuildInfo, known bool) string {
 	if !known {
@@ -15,18 +15,18 @@ func versionOf(build *debug.BuildInfo, known bool) string {
 	for _, s := range build.Settings {
 		settings[s.Key] = s.Value
 	}
-	version, revision := build.Main.Version, settings["vcs.revision"]
+	version, commit := build.Main.Version, settings["vcs.revision"]
 	if version == "" {
 		version = "(devel)"
 	}
 	switch {
-	case revision == "":
-		revision = "revision unknown"
+	case commit == "":
+		commit = "commit unknown"
 	case settings["vcs.modified"] == "true":
-		revision = "revision " + revision + " with changes"
+		commit = "commit " + commit + " with changes"
 	default:
-		revision = "revision " + revision
+		commit = "commit " + commit
 	}
-	return fmt.Sprintf("hatchery %s (%s, %s %s/%s)", version, revision, build.GoVersion, settings["GOOS"],
+	return fmt.Sprintf("hatchery %s (%s, %s %s/%s)", version, commit, build.GoVersion, settings["GOOS"],
 		settings["GOARCH"])
 }
