@@ -160,6 +160,18 @@ func TestARecheckThatSentNothingSaysNothingOfWhatWasSent(t *testing.T) {
 	lacks(t, progress, "Done means", "comes back by")
 }
 
+func TestAVerdictOfBeforeIsNotTakenForThatOfTheRedrive(t *testing.T) {
+	f := newFixture(t)
+	f.source.Visibility = time.Minute
+	_, created := f.accept("cat.png", picture(t))
+	f.judge(created)
+	f.bury("m-cat", created)
+	f.lists()
+	f.clock.Pass(time.Minute)
+	_, progress := f.does(url.Values{"action": {"redrive"}, "message": {"m-cat"}}, "")
+	contains(t, progress, "of the last 1: 1 stored.", "What fails again comes back by about")
+}
+
 func TestAProbeWithoutAVerdictSaysWhatIsKnown(t *testing.T) {
 	f := newFixture(t)
 	for paused, want := range map[bool]string{true: "list again. Paused: the validator takes no messages",
