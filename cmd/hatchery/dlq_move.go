@@ -47,7 +47,9 @@ func probeLetter(ctx context.Context, f actFlags, messages []string, term termin
 		_, err = fmt.Fprintf(term.out, "%s  %s  %s\n", safe(probed.Result.MessageID), probed.Result.UploadID,
 			safe(probed.Sentence))
 		if probed.FailedAgain {
-			fmt.Fprintln(term.err, r.NotMended())
+			fmt.Fprintln(term.err, probed.NotMended())
+		} else if !probed.Verdict && probed.Result.Result == deadletter.ResultDone {
+			fmt.Fprintf(term.err, "A paused validator takes no messages: %s ends that.\n", f.command("dlq resume"))
 		}
 	}
 	switch {

@@ -126,7 +126,7 @@ func printLetter(out io.Writer, l deadletter.Letter, now time.Time, where deploy
 	}
 	line("body", "%.2000s", l.Body)
 	if l.Done != nil {
-		line("done", "it was %v: nothing is left to do with it", l.Done)
+		line("done", "it was %v: %s", l.Done, l.Done.Then())
 		return w.Flush()
 	}
 	line("diagnosis", "%s: %s", l.Diagnosis.Cause, l.Diagnosis.Sentence)

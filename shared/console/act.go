@@ -52,9 +52,11 @@ type order struct {
 
 // planned is an order with how many it is about, and why not more.
 type planned struct {
-	// Names are what the first of the uploads are called that it rejects; Kept is of how many the bytes are there.
+	// Names are what the first of the uploads are called that it rejects; for Kept of them redrive is suggested, and of
+	// Lost the bytes are gone.
 	Names    []string
 	Kept     int
+	Lost     int
 	Order    order
 	N        int
 	By       []tally // by cause
@@ -166,7 +168,7 @@ func (p *planned) count() {
 // maxNames is how many uploads are named that are to be rejected.
 const maxNames = 5
 
-// nameRejected says what the uploads are called that a plan rejects, and of how many the bytes are there.
+// nameRejected says what the uploads are called that a plan rejects, and of how many the bytes are lost.
 func (p *planned) nameRejected(ctx context.Context, r *deadletter.Review) error {
 	return r.Letters(ctx, p.Plan.Snapshot, func(l deadletter.Letter) error {
 		if _, chosen := p.Plan.Chosen[l.MessageID]; !chosen {
@@ -174,6 +176,9 @@ func (p *planned) nameRejected(ctx context.Context, r *deadletter.Review) error 
 		}
 		if l.Diagnosis.Suggest == deadletter.Redrive {
 			p.Kept++
+		}
+		if l.Diagnosis.Cause == deadletter.Lost {
+			p.Lost++
 		}
 		for _, a := range l.Arrivals {
 			if a.UploadID != "" && len(p.Names) <= maxNames {
@@ -211,6 +216,9 @@ func (p *planned) findUploads(ctx context.Context, r *deadletter.Review) error {
 			continue
 		}
 		p.Refs = append(p.Refs, record.Ref())
+		if p.Order.Action == doGiveUp && r.BytesGone(ctx, record) {
+			p.Lost++
+		}
 	}
 	p.N = len(p.Refs)
 	return nil
@@ -293,7 +301,7 @@ func (c *Console) act(w http.ResponseWriter, r *http.Request) error {
 func (p planned) problem() string {
 	switch {
 	case p.N == 0:
-		return "There is nothing to do."
+		return p.Nothing()
 	case p.N != p.Order.Count:
 		return fmt.Sprintf("The page before said %d, and it is %d now: look again.", p.Order.Count, p.N)
 	case p.Reason == "":
@@ -308,6 +316,14 @@ func (p planned) problem() string {
 		}
 	}
 	return ""
+}
+
+// Nothing says that an order is about nothing. Of a listing it says no more than what the listing has.
+func (p planned) Nothing() string {
+	if p.Listed != nil {
+		return "There is nothing to do in this listing."
+	}
+	return "There is nothing to do."
 }
 
 // begin starts an action and shows its progress.
@@ -349,10 +365,13 @@ func (c *Console) carryOut(ctx context.Context, j *job, p planned) error {
 	default:
 		audit, err = c.Review.Act(ctx, p.Plan, options)
 	}
+	sends, back := p.Rated || p.Order.Action == doRestore || p.Order.Action == doRecheck, time.Time{}
+	if sends {
+		back = c.backBy(context.WithoutCancel(ctx), c.Review.Now())
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.audit = audit.ID
-	j.sends = p.Rated || p.Order.Action == doRestore || p.Order.Action == doRecheck
+	j.audit, j.sends, j.back = audit.ID, sends, back
 	return err
 }
 
@@ -376,8 +395,12 @@ func (c *Console) probe(ctx context.Context, j *job, p planned) error {
 		return err
 	}
 	switch {
+	case probed.FailedAgain && probed.Left == 0:
+		j.tell("No verdict: " + probed.Sentence + ". " + probed.NotMended())
 	case probed.FailedAgain:
-		j.tell("No verdict: " + probed.Sentence + ". " + c.Review.NotMended() + " " + c.comesBack(ctx, j.began))
+		j.tell("No verdict: " + probed.Sentence + ". " + probed.NotMended() + " " + c.comesBack(c.backBy(ctx, j.began)))
+	case !probed.Verdict && probed.Result.Result == deadletter.ResultDone:
+		j.tell(strings.ToUpper(probed.Sentence[:1]) + probed.Sentence[1:] + ": list again. " + c.paused(ctx))
 	case !probed.Verdict:
 		j.tell("No verdict: " + probed.Sentence)
 	default:
@@ -444,8 +467,10 @@ func (c *Console) progress(w http.ResponseWriter, r *http.Request) error {
 	case p.Running && !p.Still:
 		w.Header().Set("Refresh", "2")
 	case !p.Running && p.Sends:
-		p.Verdicts = c.verdicts(r.Context(), p.Results)
-		p.ComesBack = c.comesBack(r.Context(), p.Ended)
+		var settled int
+		if p.Verdicts, settled = c.verdicts(r.Context(), p.Results, p.Began); settled < p.Counts[deadletter.ResultDone] {
+			p.ComesBack = c.comesBack(p.Back)
+		}
 	}
 	c.render(w, "progress", http.StatusOK, view{Title: "Progress", Is: p})
 	return nil

@@ -29,6 +29,7 @@ type job struct {
 	snapshot string              // the listing that it made
 	audit    string              // the id of its trace
 	sends    bool                // a verdict is to come about what is done
+	back     time.Time           // when what failed again is back; zero is not known
 	others   *planned            // what is left to redrive after a probe
 	err      error
 }
@@ -109,6 +110,7 @@ type jobView struct {
 	Sentence        string
 	Snapshot, Audit string
 	Sends           bool
+	Back            time.Time
 	Others          *planned
 	Interrupted     bool
 	Error           string
@@ -119,7 +121,7 @@ func (j *job) view() jobView {
 	defer j.mu.Unlock()
 	v := jobView{Action: j.action, Running: j.ended.IsZero(), Total: j.total, Began: j.began, Ended: j.ended,
 		Counts: map[string]int{}, Sentence: j.sentence, Snapshot: j.snapshot, Audit: j.audit,
-		Sends: j.sends, Others: j.others}
+		Sends: j.sends, Back: j.back, Others: j.others}
 	for result, n := range j.counts {
 		v.Counts[result] = n
 		v.Done += n

@@ -93,8 +93,10 @@ const (
 	verdictsAtOnce = 8
 )
 
-// verdicts says how the uploads stand now to which something was sent, in words; "" when none was.
-func (c *Console) verdicts(ctx context.Context, results []deadletter.Result) string {
+// verdicts says how the uploads stand now to which something was sent, in words; "" when none was. It counts those that
+// were settled since the action began.
+func (c *Console) verdicts(ctx context.Context, results []deadletter.Result, began time.Time) (text string,
+	settled int) {
 	ctx, cancel := context.WithTimeout(ctx, countTime)
 	defer cancel()
 	var mu sync.Mutex
@@ -114,28 +116,40 @@ func (c *Console) verdicts(ctx context.Context, results []deadletter.Result) str
 			if err == nil { // else how it stands is not known, and it is not counted
 				counts[record.Status]++
 			}
+			if err == nil && record.Status != upload.Pending && !record.SettledAt.Before(began.Truncate(time.Second)) {
+				settled++
+			}
 			return nil
 		})
 	}
 	_ = group.Wait() // every function returns nil
-	text := ""
 	for _, status := range upload.Statuses() {
 		if counts[status] > 0 {
 			text += fmt.Sprintf(", %s %s", wording.Grouped(int64(counts[status])), status)
 		}
 	}
 	if text == "" {
-		return ""
+		return "", settled
 	}
-	return fmt.Sprintf("How the uploads stand now, of the last %s: %s.", wording.Grouped(int64(looked)), text[2:])
+	return fmt.Sprintf("How the uploads stand now, of the last %s: %s.", wording.Grouped(int64(looked)), text[2:]), settled
 }
 
-// comesBack says when what is sent now and fails again is among the dead letters; "" when that is not known.
-func (c *Console) comesBack(ctx context.Context, sent time.Time) string {
+// backBy gives when what was sent and fails again is among the dead letters; zero when that is not known.
+func (c *Console) backBy(ctx context.Context, sent time.Time) time.Time {
 	source, why := inspect(ctx, c.Source)
 	if why != "" || source.Visibility == 0 {
-		return ""
+		return time.Time{}
 	}
-	return fmt.Sprintf("What fails again comes back by about %s: list again then.",
-		wording.Stamp(sent.Add(source.Visibility*time.Duration(c.Review.MaxReceives))))
+	return sent.Add(source.Visibility * time.Duration(c.Review.MaxReceives))
+}
+
+// comesBack says when what fails again is back; "" when that is not known.
+func (c *Console) comesBack(by time.Time) string {
+	switch {
+	case by.IsZero():
+		return ""
+	case c.Review.Now().Before(by):
+		return fmt.Sprintf("What fails again comes back by about %s: list again then.", wording.Stamp(by))
+	}
+	return "What failed again is back by now: list again."
 }

@@ -10,8 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"hatchery/shared/arrival"
 	"hatchery/shared/deadletter"
 	"hatchery/shared/upload"
+	"hatchery/shared/wording"
 )
 
 func TestAListingSaysWhatWasDoneSince(t *testing.T) {
@@ -27,21 +29,22 @@ func TestAListingSaysWhatWasDoneSince(t *testing.T) {
 	contains(t, f.get("/"), "Since this listing:", "redrive</bdi> of 1</a>", "List them now")
 	letters := f.get("/letters")
 	contains(t, letters, `<tr class="past">`, did, `value="m-dog"`)
-	lacks(t, letters, `value="m-cat"`, "more is there now")
+	lacks(t, letters, `value="m-cat"`, "does not have")
 	letter := f.get("/letter?id=m-cat")
-	contains(t, letter, "This letter was <bdi>"+did, "Nothing is left to do with it")
+	contains(t, letter, "This letter was <bdi>"+did, "; if it failed again, it is a new dead letter: list again.", "How its upload stands is below")
 	lacks(t, letter, "<button", "gone in", "Suggested")
 	contains(t, f.get("/upload?name="+strings.TrimPrefix(cat.Key, "quarantine/")[len("j/entries/e/images/"):]), "dead letter m-cat was "+did)
 
 	plan := f.asks(url.Values{"action": {"redrive"}, "message": {"m-cat"}})
-	contains(t, plan, "Nothing to redrive", "already "+did+": nothing is left to do")
+	contains(t, plan, "Nothing to redrive", "already "+did+": if it failed again, it is a new dead letter: list again",
+		"There is nothing to do in this listing.")
 	lacks(t, plan, "<progress", `name="count"`)
 	plan = f.asks(url.Values{"action": {"redrive"}, "cause": {"unknown"}})
 	contains(t, plan, "Redrive 1 dead letter?", "already "+did)
 
 	f.bury("m-back", cat) // it came back
 	for _, path := range []string{"/", "/letters"} {
-		contains(t, f.get(path), "1 dead letter more is there now")
+		contains(t, f.get(path), "By the queue's count, 1 dead letter waits now that this listing does not have")
 	}
 	f.does(url.Values{"action": {"redrive"}, "message": {"m-dog"}}, "")
 	contains(t, f.get("/letters"), "2 dead letters")
@@ -132,10 +135,56 @@ func TestAProbeLeadsOn(t *testing.T) {
 	for _, field := range hidden.FindAllStringSubmatch(progress, -1) {
 		form.Add(field[1], unescape(field[2]))
 	}
+	f.source.Visibility = time.Minute
+	began := f.clock.Now()
 	_, progress = f.does(form, "")
-	contains(t, progress, "<dt><bdi>done</bdi></dt><dd>1</dd>", "How the uploads stand now, of the last 1: 1 pending.")
+	back := "What fails again comes back by about " + wording.Stamp(began.Add(5*time.Minute)) + ": list again then."
+	contains(t, progress, "<dt><bdi>done</bdi></dt><dd>1</dd>", "How the uploads stand now, of the last 1: 1 pending.", back,
+		"Done means that the message was sent.")
+	f.source.Visibility = time.Hour // what it is now is not what the redrive had
+	contains(t, f.get("/progress"), back)
+	f.clock.Pass(5 * time.Minute)
+	contains(t, f.get("/progress"), "What failed again is back by now: list again.")
 	f.judge(catCreated)
 	contains(t, f.get("/progress"), "of the last 1: 1 stored.")
+	lacks(t, f.get("/progress"), "ails again", "ailed again", "Done means")
+}
+
+func TestARecheckThatSentNothingSaysNothingOfWhatWasSent(t *testing.T) {
+	f := newFixture(t)
+	f.source.Visibility = time.Minute
+	cat, created := f.accept("cat.png", picture(t))
+	f.judge(created)
+	_, progress := f.does(url.Values{"action": {"recheck"}, "upload": {deadletter.NameOf(cat)}}, "")
+	contains(t, progress, "<dt><bdi>skipped</bdi></dt><dd>1</dd>")
+	lacks(t, progress, "Done means", "comes back by")
+}
+
+func TestAVerdictOfBeforeIsNotTakenForThatOfTheRedrive(t *testing.T) {
+	f := newFixture(t)
+	f.source.Visibility = time.Minute
+	_, created := f.accept("cat.png", picture(t))
+	f.judge(created)
+	f.bury("m-cat", created)
+	f.lists()
+	f.clock.Pass(time.Minute)
+	_, progress := f.does(url.Values{"action": {"redrive"}, "message": {"m-cat"}}, "")
+	contains(t, progress, "of the last 1: 1 stored.", "What fails again comes back by about")
+}
+
+func TestAProbeWithoutAVerdictSaysWhatIsKnown(t *testing.T) {
+	f := newFixture(t)
+	for paused, want := range map[bool]string{true: "list again. Paused: the validator takes no messages",
+		false: "list again. </bdi>"} {
+		f.Paused = func(context.Context) (bool, error) { return paused, nil }
+		_, created := f.accept("cat.png", picture(t))
+		f.bury(fmt.Sprint("m-", paused), created)
+		f.lists()
+		f.afterThe(1, func() { f.clock.Pass(probeWait) })
+		_, progress := f.does(url.Values{"action": {"probe"}, "message": {fmt.Sprint("m-", paused)}}, "")
+		contains(t, progress, "No verdict within 3m0s: if the cause is not mended, the message comes back among the dead letters: "+want)
+		lacks(t, progress, "mapping", "No verdict: no verdict")
+	}
 }
 
 func TestARejectionOfWhatOnlyWaitsIsWarnedAbout(t *testing.T) {
@@ -153,9 +202,25 @@ func TestARejectionOfWhatOnlyWaitsIsWarnedAbout(t *testing.T) {
 	contains(t, f.get("/"), "Nothing was kept of why it failed", "mend the cause, then redrive")
 }
 
+func TestDiscardIsOfferedFirstWhereItIsSuggested(t *testing.T) {
+	f := newFixture(t)
+	_, cat := f.accept("cat.png", picture(t))
+	f.judge(cat)
+	f.bury("m-cat", cat)
+	f.lists()
+	for _, page := range []string{f.get("/letters"), f.get("/letter?id=m-cat")} {
+		contains(t, page, `<p class="buttons">`, `value="redrive"`)
+		discard, redrive := strings.Index(page, `value="discard" class="go"`), strings.Index(page, `value="redrive"`)
+		if discard < 0 || discard > redrive || strings.Count(page, `value="discard"`) != strings.Count(page, `value="redrive"`) {
+			t.Errorf("discard is not first, or more than once\n%s", page)
+		}
+	}
+}
+
 func TestUploadsThatLostTheirBytesAreFoundAndRejectedTogether(t *testing.T) {
 	f := newFixture(t)
 	var names []string
+	var lost arrival.Created
 	for n := range 3 {
 		ref, created := f.accept(fmt.Sprintf("cat%d.png", n), picture(t))
 		if n < 2 {
@@ -164,10 +229,12 @@ func TestUploadsThatLostTheirBytesAreFoundAndRejectedTogether(t *testing.T) {
 				t.Fatal(err)
 			}
 			f.judge(created)
+			lost = created
 		}
 	}
 	contains(t, f.get("/"), `<a href="/search?status=bytes_lost">2 uploads</a> have lost`, `/search?status=pending">3</a>`)
-	contains(t, f.get("/upload?name="+names[0]), "somebody removed its bytes", "Find out who does that")
+	contains(t, f.get("/upload?name="+names[0]), "somebody removed its bytes", "Find out who does that", "a day after it came")
+	lacks(t, f.get("/upload?name="+names[0]), "its form expired")
 	contains(t, f.get("/search?status=pending"), "cat0.png", "cat1.png", "cat2.png")
 	for _, more := range []string{"", "&journal=j&entry=e"} {
 		page := f.get("/search?status=bytes_lost" + more)
@@ -177,7 +244,15 @@ func TestUploadsThatLostTheirBytesAreFoundAndRejectedTogether(t *testing.T) {
 			t.Errorf("not all are checked\n%s", all)
 		}
 	}
-	f.does(url.Values{"action": {"give_up"}, "only": {"checked"}, "upload": names}, "Lost by us: send it again.")
+	waits, _ := f.accept("waits.png", picture(t))
+	contains(t, f.asks(url.Values{"action": {"give_up"}, "upload": append(names, deadletter.NameOf(waits))}),
+		"It can be undone while the bytes are in quarantine", "Of 2 the bytes are lost: that cannot be undone.")
+	f.bury("m-lost", lost)
+	f.lists()
+	contains(t, f.asks(url.Values{"action": {"reject"}}), "Reject 1 upload?", "It cannot be undone: the bytes are lost")
+	plan, _ := f.does(url.Values{"action": {"give_up"}, "only": {"checked"}, "upload": names}, "Lost by us: send it again.")
+	contains(t, plan, "It cannot be undone: the bytes are lost")
+	lacks(t, plan, "can be undone", "code operator")
 	lacks(t, f.get("/search?status=bytes_lost"), "cat0.png")
 	if w := f.serve(f.request(http.MethodGet, "/search?status=x", nil)); w.Code != http.StatusBadRequest {
 		t.Errorf("a wrong status is answered %d", w.Code)

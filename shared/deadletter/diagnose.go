@@ -85,7 +85,7 @@ func (e evidence) of(s standing) Diagnosis {
 		return diagnosis(Obsolete, "no record", "There is no record of the upload (any more), and a validator touches "+
 			"nothing without one: nothing is left to do. Discard it.")
 	case s.Status == upload.Pending && s.Bytes == BytesGone:
-		return diagnosis(Lost, "its bytes are neither in quarantine nor copied", lostSentence)
+		return lost(s.record)
 	case s.Status == upload.Pending:
 		return byError(e.newest(s))
 	}
@@ -96,10 +96,17 @@ func (e evidence) of(s standing) Diagnosis {
 		s.Status))
 }
 
-// lostSentence is about a pending upload of which no bytes are left.
-const lostSentence = "The upload is pending, and somebody removed its bytes: they are neither in quarantine nor " +
-	"copied. Find out who does that. The reconciler gives the upload up by itself, a day after its form expired; " +
-	"to tell the uploader now, reject it."
+// lost is about a pending upload of which no bytes are left. Uploads by form are a group of their own, so that the
+// sentence of a group is true of all its letters.
+func lost(r upload.Record) Diagnosis {
+	group, since := "its bytes are neither in quarantine nor copied", "it came"
+	if !r.FormExpires.IsZero() {
+		group, since = group+"; it came by a form", "its form expired"
+	}
+	return diagnosis(Lost, group, "The upload is pending, and somebody removed its bytes: they are neither in "+
+		"quarantine nor copied. Find out who does that. The reconciler gives the upload up by itself, a day after "+
+		since+"; to tell the uploader now, reject it.")
+}
 
 // trouble is why a reception failed.
 type trouble struct {

@@ -103,3 +103,17 @@ func TestARecordThatCannotBeReadCountsBesideOneThatCan(t *testing.T) {
 	e.arrivals = nil
 	wantDiagnosis(t, diagnose(e), Poison, Discard, errTrouble.Error())
 }
+
+func TestLostBytesSayWhenTheReconcilerGivesTheUploadUp(t *testing.T) {
+	lostOf := func(r upload.Record) Diagnosis {
+		return diagnose(evidence{arrivals: []standing{{ourBucket: true, record: r, Arrival: Arrival{UploadID: "id",
+			Status: upload.Pending, Bytes: BytesGone}}}})
+	}
+	posted := lostOf(upload.Record{})
+	wantDiagnosis(t, posted, Lost, Reject, "a day after it came;")
+	byForm := lostOf(upload.Record{FormExpires: time.Now()})
+	wantDiagnosis(t, byForm, Lost, Reject, "a day after its form expired;")
+	if posted.Group == byForm.Group {
+		t.Errorf("one sentence would be said of both: %s", posted.Group)
+	}
+}

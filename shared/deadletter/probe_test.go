@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"hatchery/shared/attempts"
 	"hatchery/shared/deadletter"
 	"hatchery/shared/queue"
 	"hatchery/shared/upload"
@@ -27,7 +28,8 @@ func TestAProbeRedrivesTheOldestAndTellsWhatBecameOfIt(t *testing.T) {
 			}
 		}, true, "rejected as corrupt: Send another."},
 		{"failed again", func(t *testing.T, w *acting) { w.fail(t, actRef(1), "still down") }, false, "failed again: still down"},
-		{"nothing", func(*testing.T, *acting) {}, false, "no verdict within 3m0s: is the mapping paused?"},
+		{"nothing", func(*testing.T, *acting) {}, false, "no verdict within 3m0s: if the cause is not mended, the message comes back " +
+			"among the dead letters"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newActing()
@@ -54,6 +56,41 @@ func TestAProbeRedrivesTheOldestAndTellsWhatBecameOfIt(t *testing.T) {
 				t.Errorf("it looked after %v", w.paused[:2])
 			}
 		})
+	}
+}
+
+func TestAProbeEndsWhenAnAttemptIsNotedAsFailedThoughTheRecordIsNot(t *testing.T) {
+	w := newActing()
+	w.unreachable(t, 1)
+	noted := func(message string, receive int, began time.Time, ended time.Time, failures ...attempts.Failure) {
+		note, err := attempts.Attempt{MessageID: message, Receive: receive, MaxReceives: 5, Began: began, Ended: ended,
+			Failures: failures}.Marshal()
+		if err == nil {
+			err = w.notes.Put(t.Context(), attempts.Key(actRef(1).ID, message, receive), note)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	failure := attempts.Failure{Error: "settle: access denied"}
+	noted("earlier", 5, actStart.Add(-time.Hour), actStart.Add(-time.Hour), attempts.Failure{Error: "of before"})
+	w.list(t)
+	p := w.plan(t, deadletter.Redrive, deadletter.Selection{})
+	r := w.review("alice", nil)
+	r.After = func(d time.Duration) <-chan time.Time {
+		switch now := w.clock.Now(); len(w.paused) {
+		case 1:
+			noted("again", 4, now, time.Time{}) // it is being judged
+		case 2:
+			noted("again", 4, now, now, failure)
+			noted("again", 5, now, now, failure)
+		}
+		return w.after(d)
+	}
+	got, err := r.Probe(t.Context(), p, actOptions, 3*time.Minute)
+	if err != nil || got.Sentence != "failed again: settle: access denied" || !got.FailedAgain || got.Left != 0 ||
+		len(w.paused) != 3 {
+		t.Errorf("it tells %+v, %v, after %v", got, err, w.paused)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"hatchery/shared/wording"
 )
 
-// Done is what was done with a dead letter: nothing is left to do with it.
+// Done is what was done with a dead letter. Its message is no dead letter any more.
 type Done struct {
 	Action   Action    `json:"action"`
 	Operator string    `json:"operator"`
@@ -22,6 +22,14 @@ type Done struct {
 func (d Done) String() string {
 	did := map[Action]string{Redrive: "redriven", Reject: "rejected", Discard: "discarded", Restore: "restored"}
 	return fmt.Sprintf("%s by %s at %s", did[d.Action], d.Operator, wording.Stamp(d.At))
+}
+
+// Then says what follows from it for who looks at the old letter.
+func (d Done) Then() string {
+	if d.Action == Redrive || d.Action == Restore {
+		return "if it failed again, it is a new dead letter: list again"
+	}
+	return "nothing is left to do with it"
 }
 
 // doneWith says what was done with a message; nil is nothing.
@@ -88,7 +96,7 @@ func (p *Plan) Without(since Since) {
 	for id := range p.Chosen {
 		if done, found := since.Done[id]; found {
 			delete(p.Chosen, id)
-			p.NotEligible["already "+done.String()+": nothing is left to do"]++
+			p.NotEligible["already "+done.String()+": "+done.Then()]++
 		}
 	}
 }

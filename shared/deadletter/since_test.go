@@ -42,7 +42,7 @@ func TestWhatWasDoneSinceAListingIsTold(t *testing.T) {
 	}
 	p.Without(since)
 	if len(p.Chosen) != 1 || p.Chosen[left] == "" || len(p.NotEligible) != 2 ||
-		p.NotEligible["already redriven by bob at 2026-07-01T12:02:00Z: nothing is left to do"] != 1 {
+		p.NotEligible["already redriven by bob at 2026-07-01T12:02:00Z: if it failed again, it is a new dead letter: list again"] != 1 {
 		t.Errorf("planned is %+v", p)
 	}
 }
@@ -167,7 +167,16 @@ func TestWhatIsSuggestedSaysWhetherSomethingHasToBeMendedBefore(t *testing.T) {
 	if got := deadletter.Advice(deadletter.Lost, deadletter.Reject); got != "reject" {
 		t.Errorf("bytes_lost: %q", got)
 	}
-	if got := newActing().review("alice", nil).NotMended(); !strings.Contains(got, "4 times more") {
-		t.Error(got)
+	for left, want := range map[int]string{4: "is tried 4 times more", 1: "is tried 1 time more",
+		0: "was tried for the last time, and comes back among the dead letters: list again."} {
+		if got := (deadletter.Probed{Left: left}).NotMended(); !strings.Contains(got, want) {
+			t.Error(got)
+		}
+	}
+	for action, want := range map[deadletter.Action]string{deadletter.Redrive: "list again", deadletter.Restore: "list again",
+		deadletter.Reject: "nothing is left", deadletter.Discard: "nothing is left"} {
+		if got := (deadletter.Done{Action: action}).Then(); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", action, got)
+		}
 	}
 }

@@ -102,11 +102,21 @@ func (s Story) Advice() string {
 	case s.Record.Status != upload.Pending:
 		return ""
 	case len(s.Versions) == 0 && s.Record.LostBytes():
-		return lostSentence
+		return lost(s.Record).Sentence
 	case waits:
 		return "It has a dead letter: redrive that, once its cause is mended, instead of sending its message again."
 	}
 	return ""
+}
+
+// BytesGone says whether a validator looked for the bytes of a pending upload in vain, and quarantine has none of it.
+// Where the bucket does not tell, they may be there.
+func (r *Review) BytesGone(ctx context.Context, record upload.Record) bool {
+	if !record.LostBytes() {
+		return false
+	}
+	versions, err := r.versions(ctx, r.Layout.QuarantineKey(record.Ref()))
+	return err == nil && len(versions) == 0
 }
 
 // CanReject says whether an operator can give the upload up.
