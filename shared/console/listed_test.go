@@ -126,6 +126,7 @@ func TestAProbeLeadsOn(t *testing.T) {
 	contains(t, progress, "failed again: still down", "The cause is not mended yet", "4 times more", "<dt><bdi>failed again</bdi></dt><dd>1</dd>")
 	lacks(t, progress, "<bdi>done</bdi>", "Redrive the other", "<progress")
 
+	f.clock.Pass(time.Second) // a probe takes the oldest
 	f.bury("m-cat2", catCreated)
 	f.lists()
 	f.afterThe(1, func() { f.judge(dogCreated) })
