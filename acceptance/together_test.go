@@ -38,7 +38,7 @@ func TestTwoVersionsWorkTogether(t *testing.T) {
 			what string
 			do   func(t *testing.T, journal upload.Journal, maker, next *version)
 		}{{"uploads of every state", v.everyState}, {"idempotency keys", v.idempotencyKeys}, {"duplicates", v.duplicates},
-			{"bounds", v.bounds}, {"both at once", v.bothAtOnce}} {
+			{"bounds", v.bounds}, {"rejected bytes", v.rejectedBytes}, {"both at once", v.bothAtOnce}} {
 			t.Run(string(journal)+": "+try.what, func(t *testing.T) { try.do(t, journal, maker, next) })
 		}
 	}
@@ -214,6 +214,36 @@ func (v *versions) bounds(t *testing.T, journal upload.Journal, maker, next *ver
 	}
 }
 
+// rejectedBytes: an entry has room in quarantine for two refused files. The oldest goes, if who refuses one more sees it.
+func (v *versions) rejectedBytes(t *testing.T, journal upload.Journal, maker, next *version) {
+	in := upload.Ref{Journal: journal, Entry: "small", Kind: "small"}
+	var refused []*uploaded
+	refuses := func(e *version) (dropped int) {
+		u := e.accepts(t, in, append(slices.Clone(noPicture), make([]byte, 900)...))
+		e.judges(t, upload.Rejected, u)
+		refused = append(refused, u)
+		for _, u := range refused {
+			if len(v.everything(t, string(upload.DefaultLayout.QuarantineKey(u.Ref)))) == 0 {
+				dropped++
+				if !u.dropped {
+					u.dropped, u.wrote = true, e
+				}
+				v.bothSay(t, u)
+			}
+		}
+		return dropped
+	}
+	if dropped := refuses(maker) + refuses(maker); dropped != 0 {
+		t.Fatalf("%d of two were dropped", dropped)
+	}
+	third := refuses(next)
+	t.Logf("%s drops %d of the oldest bytes, whose record %s wrote", next.name, third, maker.name)
+	if fourth := refuses(v.this); third != 1 && (third != 0 || next == v.this || *base == "") || fourth != 2 ||
+		!refused[0].dropped || !refused[1].dropped {
+		t.Errorf("%d of three were dropped, and %d of four", third, fourth)
+	}
+}
+
 // stuck are uploads that need the reconciler.
 type stuck struct {
 	*versions
@@ -335,7 +365,7 @@ func (v *versions) bothAtOnce(t *testing.T, journal upload.Journal, one, two *ve
 	defer v.held.Store(&latencies{})
 	large := noise(t, 100, 100)
 	failed := 0
-	for n := range 6 {
+	for n := range 4 {
 		in := func(kind policy.KindName) upload.Ref {
 			return upload.Ref{Journal: journal, Entry: upload.Entry(fmt.Sprintf("race-%d", n)), Kind: kind}
 		}
@@ -434,7 +464,8 @@ func (v *versions) listsOfBoth(t *testing.T) {
 		for _, of := range []struct {
 			entry upload.Entry
 			kind  policy.KindName
-		}{{"states", "images"}, {"stuck", "images"}, {"keys", "images"}, {"once", "once"}, {"few", "few"}, {"light", "light"}} {
+		}{{"states", "images"}, {"stuck", "images"}, {"keys", "images"}, {"once", "once"}, {"few", "few"}, {"light", "light"},
+			{"small", "small"}} {
 			v.bothList(t, upload.Ref{Journal: journal, Entry: of.entry, Kind: of.kind})
 		}
 	}
@@ -496,7 +527,7 @@ func (v *versions) inPlace(t *testing.T) {
 		if stored := u.status == upload.Stored && !u.lost; held[files] != map[bool]int{true: 1}[stored] {
 			t.Errorf("%s is %s, and has %d files", u.Ref, u.status, held[files])
 		}
-		waits := u.status == upload.Rejected && len(v.arrived[upload.DefaultLayout.QuarantineKey(u.Ref)]) > 0
+		waits := u.status == upload.Rejected && !u.dropped && len(v.arrived[upload.DefaultLayout.QuarantineKey(u.Ref)]) > 0
 		if held[quarantine] != map[bool]int{true: 1}[waits] {
 			t.Errorf("%s is %s, and has %d versions in quarantine", u.Ref, u.status, held[quarantine])
 		}

@@ -60,13 +60,16 @@ type uploaded struct {
 	status upload.Status
 	wrote  *version // its record, last; nil is either
 	lost   bool     // its file was removed past both
+	// dropped: it was rejected, and its bytes made room for others.
+	dropped bool
 }
 
 // versionsPolicy has a kind for each thing that is bounded.
 const versionsPolicy = `{"kinds":{"images":{"extensions":["png"]},
 	"once":{"extensions":["png"],"duplicates":"refuse"},
 	"few":{"extensions":["png"],"max_files":2},
-	"light":{"extensions":["png"],"max_total_bytes":25000}}}`
+	"light":{"extensions":["png"],"max_total_bytes":25000},
+	"small":{"extensions":["png"],"max_bytes":2000,"max_total_bytes":2000}}}`
 
 // newVersions starts this version, and that of -base. Without -base this version is both.
 func newVersions(t *testing.T) *versions {
