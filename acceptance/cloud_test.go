@@ -49,6 +49,7 @@ type latencies struct{ s3, dynamodb time.Duration }
 // are in the DynamoDB of `hatchery dev`.
 type cloud struct {
 	bucket *memoryBucket
+	table  *dynamodb.Client
 	env    []string // of functions that use it
 	held   atomic.Pointer[latencies]
 }
@@ -61,9 +62,9 @@ func newCloud(t testing.TB, secure bool) *cloud {
 		AccessKey: cloudAccessKey, SecretKey: cloudSecretKey})
 	check(t, err)
 	t.Cleanup(func() { _ = tables.Close(context.WithoutCancel(t.Context())) })
-	_, err = dynamodb.New(dynamodb.Options{BaseEndpoint: aws.String(tables.URL()), Region: region,
-		Credentials: credentials.NewStaticCredentialsProvider(cloudAccessKey, cloudSecretKey, "")}).
-		CreateTable(t.Context(), dynamorecords.TableInput(cloudTable))
+	c.table = dynamodb.New(dynamodb.Options{BaseEndpoint: aws.String(tables.URL()), Region: region,
+		Credentials: credentials.NewStaticCredentialsProvider(cloudAccessKey, cloudSecretKey, "")})
+	_, err = c.table.CreateTable(t.Context(), dynamorecords.TableInput(cloudTable))
 	check(t, err)
 
 	env := []string{"AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=" + cloudAccessKey,

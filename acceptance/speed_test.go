@@ -18,7 +18,8 @@ import (
 	"hatchery/shared/upload"
 )
 
-var base = flag.String("base", "", "a commit, whose functions BenchmarkFunctions measures in turns with these")
+var base = flag.String("base", "", "a commit, whose functions BenchmarkFunctions measures in turns "+
+	"with these, and TestTwoVersionsWorkTogether runs beside these")
 
 // warmInvocations are measured of each started program, after some that are not.
 const warmInvocations, unmeasured = 20, 3
@@ -149,6 +150,7 @@ func always(event []byte) func() []byte { return func() []byte { return event } 
 // apiReply is an answer of the api function, as a front gets it.
 type apiReply struct {
 	StatusCode      int
+	Headers         map[string]string
 	Body            string
 	IsBase64Encoded bool
 }
@@ -335,13 +337,13 @@ func TestEachMeasuredInvocationIsAnsweredRightly(t *testing.T) {
 	}
 }
 
-// builtPrograms builds the measured functions of a module as they are deployed.
-func builtPrograms(t testing.TB, module string) (folder string) {
+// builtPrograms builds the measured functions of a module as they are deployed, and further programs.
+func builtPrograms(t testing.TB, module string, more ...string) (folder string) {
 	t.Helper()
 	folder = t.TempDir()
 	mustRun(t, command{folder: module, limit: 10 * time.Minute, env: bareEnvironment(t, "CGO_ENABLED=0"),
-		args: []string{tool(t, "go"), "build", "-buildvcs=false", "-trimpath", "-tags=lambda.norpc", "-ldflags=-s -w",
-			"-o", folder + string(os.PathSeparator), "./lambdas/api", "./lambdas/validator"}})
+		args: append([]string{tool(t, "go"), "build", "-buildvcs=false", "-trimpath", "-tags=lambda.norpc",
+			"-ldflags=-s -w", "-o", folder + string(os.PathSeparator), "./lambdas/api", "./lambdas/validator"}, more...)})
 	return folder
 }
 

@@ -161,7 +161,7 @@ func (w *harness) earlierQuery(t *testing.T, table, index, hash, value, sort, fr
 }
 
 // An earlier version beside this one, or after a rollback, finds what is served and what waits. Of the lists by
-// another status it misses what this one wrote: docs/deploy.md says so.
+// another status it misses what this one wrote: docs/operations.md says so.
 func TestAnEarlierVersionFindsWhatIsStoredAndWhatWaits(t *testing.T) {
 	w := newHarness(t)
 	table := w.newTable(t)
@@ -193,6 +193,6 @@ func TestAnEarlierVersionFindsWhatIsStoredAndWhatWaits(t *testing.T) {
 		t.Errorf("it finds %v pending, want %v", pending, want)
 	}
 	if found := slices.Concat(ofEntry(upload.Pending), ofEntry(upload.Rejected)); len(found) > 0 {
-		t.Errorf("it finds %v: docs/deploy.md says otherwise", found)
+		t.Errorf("it finds %v: docs/operations.md says otherwise", found)
 	}
 }
