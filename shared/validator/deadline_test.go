@@ -3,6 +3,7 @@ package validator_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -166,18 +167,18 @@ func (b *fixture) atOnce(t *testing.T, left, each time.Duration, sizes ...int64)
 		}()
 		for {
 			synctest.Wait()
-			var now []upload.Version
-			for v := range inside {
-				now = append(now, v)
-			}
+			mu.Lock()
+			now := slices.Sorted(maps.Keys(inside))
+			mu.Unlock()
 			if len(now) == 0 {
 				return
 			}
-			slices.Sort(now)
 			moments = append(moments, now)
 			pass(each)
+			mu.Lock()
 			close(inside[now[0]])
 			delete(inside, now[0])
+			mu.Unlock()
 		}
 	})
 	return moments
