@@ -355,14 +355,7 @@ func TestTheLoadBalancersOutputsAreWhatAPersonNeedsNext(t *testing.T) {
 		"DnsName":          "<LoadBalancer.DNSName>",
 		"AccessLogsBucket": "<AccessLogs>",
 	}
-	for name, output := range d.Outputs {
-		if got := d.resolve(output.Value); got != want[name] || output.Description == "" {
-			t.Errorf("%s is %v, want %s", name, got, want[name])
-		}
-	}
-	if len(d.Outputs) != len(want) {
-		t.Errorf("%d outputs, want %d", len(d.Outputs), len(want))
-	}
+	d.wantOutputs(want)
 }
 
 func TestTheParametersOfTheOtherTemplatesSayWhatTheyAreAndAreBounded(t *testing.T) {

@@ -260,12 +260,18 @@ func TestTheOutputsAreWhatAPersonNeedsNext(t *testing.T) {
 		"AlarmTopicArn":           "<AlarmTopic>",
 		"DashboardUrl":            "https://eu-central-1.console.aws.amazon.com/cloudwatch/home?region=eu-central-1#dashboards/dashboard/<Dashboard>",
 	}
+	d.wantOutputs(want)
+}
+
+// wantOutputs holds all outputs of a stack against what they resolve to; each says what it is.
+func (d deployment) wantOutputs(want map[string]string) {
+	d.t.Helper()
 	for name, output := range d.Outputs {
 		if got := d.resolve(output.Value); got != want[name] || output.Description == "" {
-			t.Errorf("%s is %v, want %s", name, got, want[name])
+			d.t.Errorf("%s is %v, want %s", name, got, want[name])
 		}
 	}
 	if len(d.Outputs) != len(want) {
-		t.Errorf("%d outputs, want %d", len(d.Outputs), len(want))
+		d.t.Errorf("%d outputs, want %d", len(d.Outputs), len(want))
 	}
 }

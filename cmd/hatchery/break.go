@@ -15,6 +15,7 @@ import (
 	"hatchery/shared/local"
 	"hatchery/shared/pipeline"
 	"hatchery/shared/upload"
+	"hatchery/shared/wording"
 )
 
 func breakCommand(term terminal) *cobra.Command {
@@ -51,7 +52,8 @@ It exits 0 when dev has seen it, 2 when it was used wrongly, and 3 when no dev i
   hatchery break s3:1 lost:1`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usage("break takes what to break, but got nothing; accepted: %s, each alone or as s3:3", causesToBreak())
+				return usage("break takes what to break, but got nothing; accepted: %s, each alone or as s3:3",
+					wording.List(local.Causes()))
 			}
 			return nil
 		},
@@ -126,14 +128,6 @@ func mendOf(data string) string {
 		data = absolute
 	}
 	return "hatchery mend --data " + shellWord(data)
-}
-
-func causesToBreak() string {
-	var names []string
-	for _, c := range local.Causes() {
-		names = append(names, string(c))
-	}
-	return strings.Join(names, ", ")
 }
 
 func breaksApplication(breaks []local.Break) bool {

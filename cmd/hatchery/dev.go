@@ -20,6 +20,7 @@ import (
 	"hatchery/shared/local/samples"
 	"hatchery/shared/pipeline"
 	"hatchery/shared/upload"
+	"hatchery/shared/wording"
 )
 
 // devFlags are what a person may say of `hatchery dev`.
@@ -130,8 +131,8 @@ func (f *devFlags) addTo(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.likeAWS, "like-aws", false,
 		"take the template's limits: POST takes files of up to "+grouped(awsPostBytes)+" bytes, and GET redirects above "+
 			grouped(awsRedirectBytes)+" (default: HATCHERY_POST_BYTES and HATCHERY_REDIRECT_BYTES)")
-	flags.StringSliceVar(&f.breakGiven, "break", nil, "begin with something broken, `CAUSE[:N]`: "+causesToBreak()+
-		" (hatchery break says more)")
+	flags.StringSliceVar(&f.breakGiven, "break", nil, "begin with something broken, `CAUSE[:N]`: "+
+		wording.List(local.Causes())+" (hatchery break says more)")
 	flags.BoolVar(&f.json, "json", false, "print the endpoints and the log as JSON, one object a line")
 }
 

@@ -16,6 +16,7 @@ import (
 	"hatchery/shared/queue"
 	"hatchery/shared/queue/sqsqueue"
 	"hatchery/shared/upload"
+	"hatchery/shared/wording"
 )
 
 // dlqCommand is `hatchery dlq`: everything that is done about dead letters.
@@ -107,7 +108,7 @@ type selectionFlags struct {
 
 func (s *selectionFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&s.snapshot, "snapshot", "", "of the listing with this `id` (default: the newest, whoever made it)")
-	flags.StringVar(&s.cause, "cause", "", "only those of this `cause`: "+causes())
+	flags.StringVar(&s.cause, "cause", "", "only those of this `cause`: "+wording.List(deadletter.Causes()))
 	flags.StringVar(&s.group, "group", "", "only those of the groups that begin with this `text`")
 	flags.StringVar(&s.journal, "journal", "", "only those about uploads of this `journal`")
 	flags.StringVar(&s.entry, "entry", "", "only those about uploads of this `entry`")
@@ -131,14 +132,6 @@ func (s selectionFlags) words() string {
 		fmt.Fprintf(&b, " --older-than %v", s.olderThan)
 	}
 	return b.String()
-}
-
-func causes() string {
-	var names []string
-	for _, c := range deadletter.Causes() {
-		names = append(names, string(c))
-	}
-	return strings.Join(names, ", ")
 }
 
 // letterID is the id that an argument names a letter by: of a message or an upload, or as ls names an upload.

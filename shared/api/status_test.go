@@ -74,9 +74,9 @@ func TestWaitingIsBounded(t *testing.T) {
 	}
 }
 
-func TestWaitingEndsWhenTheClientHangsUp(t *testing.T) {
-	begun := make(chan struct{}, 1)
-	w := newFixture(t, func(w *fixture) { w.config.Limits().Sleep = untilCancelled(begun) })
+// waitAndHangUp asks for a verdict, and gives up once the wait has begun.
+func (w *fixture) waitAndHangUp(t *testing.T, begun <-chan struct{}) {
+	t.Helper()
 	ctx, hangUp := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
@@ -86,6 +86,12 @@ func TestWaitingEndsWhenTheClientHangsUp(t *testing.T) {
 	<-begun
 	hangUp()
 	<-ended
+}
+
+func TestWaitingEndsWhenTheClientHangsUp(t *testing.T) {
+	begun := make(chan struct{}, 1)
+	w := newFixture(t, func(w *fixture) { w.config.Limits().Sleep = untilCancelled(begun) })
+	w.waitAndHangUp(t, begun)
 	if !strings.Contains(w.log.String(), `"client_gone":true`) {
 		t.Errorf("the log does not say so: %s", w.log.String())
 	}

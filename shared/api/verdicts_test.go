@@ -2,7 +2,6 @@ package api_test
 
 import (
 	"context"
-	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -105,15 +104,7 @@ func TestAVerdictThatComesWhileTheRecordIsReadIsNotMissed(t *testing.T) {
 
 func TestNobodyIsRememberedWhoWaitsNoMore(t *testing.T) {
 	w, verdicts, begun := told(t)
-	ctx, hangUp := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		w.handler.ServeHTTP(httptest.NewRecorder(), request(t, "GET", pendingStatus+"?wait=20", nil).WithContext(ctx))
-	}()
-	<-begun
-	hangUp()
-	<-ended
+	w.waitAndHangUp(t, begun)
 	for _, path := range []string{pendingStatus, pendingStatus + "?wait=0", files + "/" + idStored + "/status?wait=20",
 		files + "/019affff-0000-7000-8000-000000000000/status?wait=20"} {
 		w.do("GET", path, nil)

@@ -3,10 +3,10 @@ package deadletter
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"hatchery/shared/upload"
+	"hatchery/shared/wording"
 )
 
 // Selection chooses letters of a snapshot. All that is set has to hold; the zero value
@@ -28,26 +28,15 @@ func (s Selection) Check() error {
 	const ids = "1 to 64 of A-Z a-z 0-9 _ -"
 	switch {
 	case s.Cause != "" && !slices.Contains(Causes(), s.Cause):
-		return fmt.Errorf("cause: found %.100q; accepted: %s", s.Cause, listed(Causes()))
+		return fmt.Errorf("cause: found %.100q; accepted: %s", s.Cause, wording.List(Causes()))
 	case s.Journal != "" && !upload.ValidPathID(string(s.Journal)):
 		return fmt.Errorf("journal: found %.100q; accepted: %s", s.Journal, ids)
 	case s.Entry != "" && !upload.ValidPathID(string(s.Entry)):
 		return fmt.Errorf("entry: found %.100q; accepted: %s", s.Entry, ids)
 	case s.Code != "" && !slices.Contains(upload.Codes(), s.Code):
-		return fmt.Errorf("code: found %.100q; accepted: %s", s.Code, listed(upload.Codes()))
+		return fmt.Errorf("code: found %.100q; accepted: %s", s.Code, wording.List(upload.Codes()))
 	}
 	return nil
-}
-
-func listed[S ~string](all []S) string {
-	var b strings.Builder
-	for i, one := range all {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(string(one))
-	}
-	return b.String()
 }
 
 // ByUpload says whether it asks for something that a group does not say.

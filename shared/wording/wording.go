@@ -31,6 +31,15 @@ func Count(n int, thing string) string {
 	return Grouped(int64(n)) + " " + thing
 }
 
+// List writes what may be chosen from: a, b, c.
+func List[S ~string](all []S) string {
+	words := make([]string, len(all))
+	for i, one := range all {
+		words[i] = string(one)
+	}
+	return strings.Join(words, ", ")
+}
+
 // Age writes a duration in its two largest units.
 func Age(d time.Duration) string {
 	switch d = d.Truncate(time.Second); {

@@ -11,6 +11,7 @@ func TestNumbersAndTimesAreWrittenForAPerson(t *testing.T) {
 	for got, want := range map[string]string{
 		wording.Grouped(0): "0", wording.Grouped(999): "999", wording.Grouped(1234567): "1,234,567",
 		wording.Count(1, "record"): "1 record", wording.Count(2000, "record"): "2,000 records",
+		wording.List([]string{"png"}): "png", wording.List([]string{"png", "gif", "bmp"}): "png, gif, bmp",
 		wording.Age(-time.Second): "0s", wording.Age(59 * time.Second): "59s", wording.Age(90 * time.Second): "1m 30s",
 		wording.Age(25 * time.Hour): "1d 1h", wording.Age(3*time.Hour + 5*time.Minute): "3h 5m",
 		wording.Ordinal(1): "1st", wording.Ordinal(12): "12th", wording.Ordinal(22): "22nd", wording.Ordinal(103): "103rd",
