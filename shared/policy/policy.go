@@ -194,14 +194,11 @@ var afterEnd = []string{"mpf", "zeros", "padding", "samsung", "video"}
 
 // Limits are the kind's bounds in the words of the checkers.
 func (k Kind) Limits() sniff.Limits {
-	l := sniff.Limits{MaxPixels: k.MaxPixels, MaxSide: k.MaxSide, MaxAncillaryBytes: k.MaxAncillaryBytes,
+	return sniff.Limits{Extensions: k.Extensions, Correct: k.Mismatch == MismatchCorrect,
+		MaxPixels: k.MaxPixels, MaxSide: k.MaxSide, MaxAncillaryBytes: k.MaxAncillaryBytes,
 		MPF: slices.Contains(k.AfterEnd, "mpf"), Zeros: slices.Contains(k.AfterEnd, "zeros"),
 		Padding: slices.Contains(k.AfterEnd, "padding"),
 		Samsung: slices.Contains(k.AfterEnd, "samsung"), Video: slices.Contains(k.AfterEnd, "video")}
-	if k.Mismatch == MismatchCorrect {
-		l.Instead = k.Extensions
-	}
-	return l
 }
 
 // mostRejected is how many of the largest files the rejected uploads of an entry may leave in quarantine at most.

@@ -1,9 +1,9 @@
-// Package sniff says what the bytes of a picture are, and whether they are one whole picture and nothing else.
+// Package sniff says what the bytes of a file are, and whether they are one whole file of its type and nothing else.
 //
-// Check reads a picture once, forward, and promises of what it allows:
+// Check reads a file once, forward, and promises of what it allows:
 //
-//   - It begins with the signature of the type that its extension claims, or else of one that Limits.Instead allows in
-//     its place, tried in the order given. Each type's one matcher of
+//   - It begins with the signature of the type that its extension claims, or else, where Limits.Correct, of one of
+//     Limits.Extensions, tried in the order given. Each type's one matcher of
 //     github.com/h2non/filetype is asked, never its registry, whose order is random.
 //   - Its container was walked to the end marker by the rules of its format: each PNG chunk with its checksum, each
 //     JPEG segment and scan, each GIF block and frame, each BMP header, row and run.

@@ -13,7 +13,7 @@ import (
 // instead is everything, and any other type in the place of the claimed one.
 func instead(extensions ...string) sniff.Limits {
 	l := everything()
-	l.Instead = extensions
+	l.Extensions, l.Correct = extensions, true
 	return l
 }
 

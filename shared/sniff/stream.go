@@ -68,7 +68,7 @@ func (s *stream) fill(n int) error {
 func (s *stream) read() {
 	from, empty := s.end, 0
 	if err := s.ctx.Err(); err != nil {
-		s.err = fmt.Errorf("read the picture at byte %d: %w", s.base+int64(s.end), err)
+		s.err = fmt.Errorf("read the file at byte %d: %w", s.base+int64(s.end), err)
 		return
 	}
 	for s.end < len(s.buf) && s.err == nil {
@@ -86,7 +86,7 @@ func (s *stream) read() {
 		case err == io.EOF: //nolint:errorlint // a wrapped EOF is not the end that io.Reader promises, but another's trouble
 			s.err = errShort
 		case err != nil:
-			s.err = fmt.Errorf("read the picture at byte %d: %w", s.base+int64(s.end), err)
+			s.err = fmt.Errorf("read the file at byte %d: %w", s.base+int64(s.end), err)
 		}
 	}
 	s.sum.Write(s.buf[from:s.end])

@@ -11,6 +11,7 @@ import (
 // Type is what the package knows about one type of file.
 type Type struct {
 	Name        string   // as people call it, for messages: "PNG"
+	Noun        string   // what a person calls such a thing: "picture", "video", "sound", "document", "archive" or "text"
 	Extensions  []string // without a dot, in lower case; all mean the same type
 	ContentType string   // what is stored and served
 	Declared    []string // other media types that callers name for it
@@ -28,20 +29,21 @@ type Type struct {
 // Types lists the types that there are, in the order in which they are told. Names are compared in lower case.
 func Types() []Type {
 	return []Type{
-		{Name: "PNG", Extensions: []string{"png"}, ContentType: "image/png", Declared: []string{"image/x-png"},
-			Inline: true, Checked: "Every chunk with its checksum, their order, the frames of an animation.",
+		{Name: "PNG", Noun: "picture", Extensions: []string{"png"}, ContentType: "image/png",
+			Declared: []string{"image/x-png"}, Inline: true,
+			Checked:    "Every chunk with its checksum, their order, the frames of an animation.",
 			Unchecked:  "The compressed pixels, texts and profiles are not inflated.",
 			signatures: []string{pngSignature}, matches: matchers.Png, walk: (*walker).png},
-		{Name: "JPEG", Extensions: []string{"jpg", "jpeg"}, ContentType: "image/jpeg",
+		{Name: "JPEG", Noun: "picture", Extensions: []string{"jpg", "jpeg"}, ContentType: "image/jpeg",
 			Declared: []string{"image/jpg", "image/pjpeg"}, Inline: true,
 			Checked:    "Every segment, table and scan, and every further picture behind the first.",
 			Unchecked:  "The compressed pixels are not decoded; Exif, XMP and the MPF index are not read.",
 			signatures: []string{"\xff\xd8\xff"}, matches: matchers.Jpeg, walk: (*walker).jpeg},
-		{Name: "GIF", Extensions: []string{"gif"}, ContentType: "image/gif", Inline: true,
+		{Name: "GIF", Noun: "picture", Extensions: []string{"gif"}, ContentType: "image/gif", Inline: true,
 			Checked:    "Every block, and every frame within the canvas that a viewer makes.",
 			Unchecked:  "The compressed pixels are not decoded; comments and application blocks are not read.",
 			signatures: []string{"GIF87a", "GIF89a"}, matches: matchers.Gif, walk: (*walker).gif},
-		{Name: "BMP", Extensions: []string{"bmp"}, ContentType: "image/bmp",
+		{Name: "BMP", Noun: "picture", Extensions: []string{"bmp"}, ContentType: "image/bmp",
 			Declared: []string{"image/x-ms-bmp", "image/x-bmp"}, Inline: true,
 			Checked:    "The headers, the palette, every row, and every run of a compressed picture.",
 			Unchecked:  "A colour profile in it is not read.",
