@@ -93,6 +93,18 @@ func TestAFlippedBitInAJPEGsMarkersOrLengthsIsRefused(t *testing.T) {
 	}
 }
 
+// In the pixels of a JPEG, 0xFF 0x00 is a byte like others.
+func TestPixelsMayBeStuffedBytesAlone(t *testing.T) {
+	data := named(t, "genuine/cjpeg-gray.jpg")
+	start := bytes.Index(data, []byte("\xff\xda"))
+	head := data[:start+2+int(binary.BigEndian.Uint16(data[start+2:]))]
+	for pixels, want := range map[string]string{"\xff\x00": "ok", "\xff\x00\xff\x00": "ok", "": "corrupt"} {
+		if got := verdict(t, slices.Concat(head, []byte(pixels), []byte("\xff\xd9")), "jpg", everything()); got != want {
+			t.Errorf("pixels %q: %s, want %s", pixels, got, want)
+		}
+	}
+}
+
 // A GIF's sizes of blocks lead from one to the next; a flip in them loses the way, in most pictures at once.
 func TestAFlippedBitInAGIFsFirstBlocksIsRefused(t *testing.T) {
 	for _, s := range genuine(t) {

@@ -170,6 +170,16 @@ func TestPaddingMayBeAsLongAsTheFile(t *testing.T) {
 	}
 }
 
+// Behind zeros that are allowed, 0xFF is not, however many of both there are.
+func TestFillBytesBehindZerosAreNotZeros(t *testing.T) {
+	data := slices.Concat(named(t, "genuine/go-nrgba.png"), make([]byte, 99), bytes.Repeat([]byte{0xff}, 99), make([]byte, 99))
+	for limits, want := range map[*sniff.Limits]string{{Zeros: true}: "trailing_data", {Padding: true}: "ok"} {
+		if got := verdict(t, data, "png", *limits); got != want {
+			t.Errorf("under %+v: %s, want %s", *limits, got, want)
+		}
+	}
+}
+
 // trailer makes Samsung's: blocks of a name and a content, then their directory.
 func trailer(blocks ...[2]string) []byte {
 	var b, directory []byte

@@ -57,6 +57,15 @@ func TestAPictureUnderAnotherOnesExtensionIsRefusedOrCorrected(t *testing.T) {
 	}
 }
 
+// The extensions that a kind takes are for advice alone where a mismatch is not corrected.
+func TestAMismatchIsCorrectedOnlyWhereTheLimitsSaySo(t *testing.T) {
+	limits := instead(sniff.Extensions()...)
+	limits.Correct = false
+	if got := verdict(t, named(t, "genuine/go.gif"), "png", limits); got != "type_mismatch" {
+		t.Errorf("a GIF as .png, where GIF is taken and nothing corrected: %s", got)
+	}
+}
+
 func TestAnExtensionThatIsRightStays(t *testing.T) {
 	for _, claimed := range []string{"jpg", "jpeg"} {
 		found, err := sniff.Check(t.Context(), bytes.NewReader(named(t, "genuine/cjpeg-gray.jpg")), claimed, instead("jpg", "jpeg"))
