@@ -28,13 +28,14 @@ type Limits struct {
 	Video bool
 
 	// MaxAncillaryBytes bounds what a picture carries beside its pixels: the data of PNG's ancillary chunks, JPEG's
-	// APPn and COM segments, GIF's comments, texts and application blocks, BMP's colour profile and unused room.
+	// APPn and COM segments, GIF's comments, texts and application blocks, BMP's colour profile and unused room,
+	// WebP's chunks of profiles, metadata and what is not known.
 	MaxAncillaryBytes int64
 }
 
 // Found is what the bytes of an allowed picture are. All of it was measured; nothing was taken from the caller.
 type Found struct {
-	ContentType   string // image/png, image/jpeg, image/gif or image/bmp
+	ContentType   string // of the type that was found: image/png
 	Extension     string // one of that type: the claimed one, else the first of Limits.Extensions
 	Width, Height int64  // pixels, as the picture declares them; of a JPEG with further pictures: the first one's
 	Size          int64  // bytes read, up to the end of the reader
