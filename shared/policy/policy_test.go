@@ -59,6 +59,7 @@ func TestAPolicyIsRefusedForEachFault(t *testing.T) {
 	kind := func(members string) string { return `{"kinds":{"images":{` + members + `}}}` }
 	for _, c := range []struct{ policy, setting, found, accepted string }{
 		{``, "HATCHERY_POLICY", "EOF", "a JSON object like"},
+		{`picture`, "HATCHERY_POLICY", `"picture"`, "or all, documents, media, pictures"},
 		{`null`, "HATCHERY_POLICY", "no kinds", "at least one kind"},
 		{`{}`, "HATCHERY_POLICY", "no kinds", "at least one kind"},
 		{`{"kinds":{}}`, "HATCHERY_POLICY", "no kinds", "at least one kind"},
@@ -192,11 +193,11 @@ func TestOnlyAPolicyThatCorrectsAllowsOtherTypes(t *testing.T) {
 	refuses := policy.Kind{Extensions: []string{"gif", "jpg", "jpeg"}, Mismatch: policy.MismatchRefuse}
 	corrects := refuses
 	corrects.Mismatch = policy.MismatchCorrect
-	if l := refuses.Limits(); len(l.Instead) != 0 {
-		t.Errorf("a policy that refuses allows %v instead", l.Instead)
-	}
-	if l := corrects.Limits(); !reflect.DeepEqual(l.Instead, corrects.Extensions) {
-		t.Errorf("a policy that corrects allows %v instead, want its own extensions in their order", l.Instead)
+	for _, k := range []policy.Kind{refuses, corrects} {
+		l := k.Limits()
+		if l.Correct != (k.Mismatch == policy.MismatchCorrect) || !reflect.DeepEqual(l.Extensions, k.Extensions) {
+			t.Errorf("with mismatch %s: %+v; want the kind's own extensions in their order", k.Mismatch, l)
+		}
 	}
 	for mediaType, want := range map[string][2]bool{"image/jpeg": {true, true}, "image/pjpeg": {true, true},
 		"image/gif": {false, true}, "image/png": {false, false}, "text/html": {false, false}, "": {false, false}} {

@@ -16,11 +16,12 @@ type likeness struct {
 	at        int    // where in a file the bytes are
 	bytes     string // how it is told from other things; text is in lower case
 	is        string // with its article
-	todo      string // what the uploader can do about it; "": export the picture as what the name says
-	extension string // of a picture that there is a checker for
+	todo      string // what the uploader can do about it; "": export it as what the name says
+	extension string // of a type that there is a checker for; where the kind does not take it, todo is the advice
 }
 
-// What an uploader can do about what is no picture of the kinds that there are.
+// What an uploader can do about a file that is not what its name says. It is written for pictures: advice puts the noun
+// of what the name says in their place.
 const (
 	exportPhoto = "export it as JPEG or PNG and upload that"
 	changePhone = exportPhoto + ", or let the phone take JPEGs (iPhone: Settings, Camera, Formats, Most Compatible)"
@@ -34,16 +35,35 @@ const (
 	readMessage = "it may be a server's error message saved in place of the picture, so get the picture and upload that"
 )
 
-// advice is what to do, for a file that is named as a picture of another kind.
-func (l likeness) advice(kind string) string {
-	switch {
-	case l.extension != "":
-		return "rename the file so that it ends in ." + l.extension + ", or export the picture as " + kind +
-			", and upload that"
-	case l.todo != "":
-		return l.todo
+// advice is what to do about a file that is named as one of this type and looks like l.
+func (w *walker) advice(l likeness) string {
+	export := "export the " + w.Noun + " as " + w.Name
+	if taken := w.taken(l.extension); taken != "" {
+		return "rename the file so that it ends in ." + taken + ", or " + export + ", and upload that"
 	}
-	return "export the picture as " + kind + " and upload that"
+	switch l.todo {
+	case exportPhoto, changePhone, exportPage, exportPNG, takeStill:
+		if w.Noun == "picture" {
+			return l.todo
+		}
+	case "":
+	default:
+		return strings.ReplaceAll(l.todo, "picture", w.Noun)
+	}
+	return export + " and upload that"
+}
+
+// taken gives the extension under which the kind takes files of the type that an extension names, "" if it takes none.
+func (w *walker) taken(extension string) string {
+	t, known := TypeOf(extension)
+	all := w.limits.Extensions
+	if !known || len(all) == 0 {
+		return extension
+	}
+	if i := slices.IndexFunc(all, func(e string) bool { return slices.Contains(t.Extensions, e) }); i >= 0 {
+		return all[i]
+	}
+	return ""
 }
 
 // in reports whether text has the bytes anywhere. Two or three stand in any data, by chance.
@@ -63,10 +83,10 @@ func recognise(head []byte) likeness {
 	}
 	switch {
 	case strings.HasPrefix(text, "--") && strings.Contains(text, "content-disposition: form-data"):
-		return likeness{is: "a whole form (multipart/form-data) with the picture inside",
+		return likeness{is: "a whole form (multipart/form-data) with the file inside",
 			todo: "send the bytes of the picture alone, or the form with its own Content-Type"}
 	case isText(head) && strings.Contains(text, ";base64,"), isBase64(trimmed):
-		return likeness{is: "text in base64, not a picture", todo: sendBytes}
+		return likeness{is: "text in base64", todo: sendBytes}
 	}
 	for _, l := range markup() {
 		if l.in(text) {
@@ -114,7 +134,7 @@ func beginnings() []likeness {
 		{0, "\xc2\x89PNG", "a picture that was changed into text", sendBytes, ""},
 		{0, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", "a picture that was changed into text", sendBytes, ""},
 		{0, "\xc3\xbf\xc3\x98\xc3\xbf", "a picture that was changed into text", sendBytes, ""},
-		{8, "WEBPVP8", "a WebP picture", exportPhoto, ""},
+		{8, "WEBPVP8", "a WebP picture", exportPhoto, "webp"},
 		{8, "AVI LIST", "an AVI video", takeStill, ""},
 		{4, "ftypavif", "an AVIF picture", exportPhoto, ""},
 		{4, "ftypavis", "an AVIF picture", exportPhoto, ""},
@@ -147,7 +167,7 @@ func beginnings() []likeness {
 		{0, "Rar!\x1a\x07", "a RAR archive", unpack, ""},
 		{0, "7z\xbc\xaf\x27\x1c", "a 7-Zip archive", unpack, ""},
 		{0, "\x1f\x8b\x08", "a gzip file", unpack, ""},
-		{0, "\x00\x05\x16\x07", "a file that a Mac writes beside a picture", "upload the picture whose name lacks the " +
+		{0, "\x00\x05\x16\x07", "a file that a Mac writes beside another", "upload the picture whose name lacks the " +
 			"dot and underscore (._) at its beginning", ""},
 		{0, "L\x00\x00\x00\x01\x14\x02\x00", "a Windows shortcut", "upload the picture that it points to", ""},
 		{0, "version https://git-lfs", "a Git LFS pointer", "get the picture with git lfs pull and upload that", ""},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
@@ -79,8 +80,95 @@ func larges(t testing.TB, size int64) []large {
 			bytes.ReplaceAll(random, []byte{0xff}, []byte{0xff, 0}), []byte("\xff\xd9")},
 		{"GIF", "gif", gif[:len(gif)-5], append([]byte{255}, random[:255]...), []byte("\x00;")},
 		{"BMP", "bmp", bitmap(32, 0, 16<<10, rows, 0), random[:64<<10], nil},
-		{"BMPRuns", "bmp", bitmap(8, 1, 1000, lines, 256), runs, []byte{0, 1}},
+		{"BMP, runs", "bmp", bitmap(8, 1, 1000, lines, 256), runs, []byte{0, 1}},
+		webpFrames("WebP, frames", size, riffChunk("VP8L", append([]byte("/\xff\x3f\x00\x00"), random[:8<<10-5]...))),
 	}
+}
+
+// webpFrames is an animation of about size bytes, whose frames have these chunks each.
+func webpFrames(name string, size int64, chunks []byte) large {
+	const canvas = "\xff\x3f\x00\x00\x00\x00" // 16,384 x 1 pixels
+	frame := riffChunk("ANMF", slices.Concat(make([]byte, 6), []byte(canvas), make([]byte, 4), chunks))
+	head := slices.Concat([]byte("WEBP"), riffChunk("VP8X", []byte("\x02\x00\x00\x00"+canvas)), riffChunk("ANIM", make([]byte, 6)))
+	frames := max(1, size/int64(len(frame)))
+	whole := binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(int64(len(head))+frames*int64(len(frame))))
+	return large{name, "webp", append(whole, head...), frame, nil}
+}
+
+// riffChunk is one chunk of a RIFF file, of an even size.
+func riffChunk(name string, content []byte) []byte {
+	return append(binary.LittleEndian.AppendUint32([]byte(name), uint32(len(content))), content...)
+}
+
+// tiny is a file of the smallest parts that its type can have.
+type tiny struct {
+	name, extension   string
+	head, part, after []byte
+	counts            int // how many parts a part has
+	// filler is one part of about n bytes, or a few: parts are counted by the bytes before them.
+	filler func(n int) []byte
+}
+
+// data makes a file of about size bytes, with so many of its parts at the end.
+func (p tiny) data(size, parts int) []byte {
+	tail := slices.Concat(bytes.Repeat(p.part, parts), p.after)
+	data := slices.Concat(p.head, p.filler(max(size-len(p.head)-len(tail), 100)), tail)
+	if p.extension == "webp" {
+		binary.LittleEndian.PutUint32(data[4:], uint32(len(data)-8))
+	}
+	return data
+}
+
+// taken is how many of the parts a file of about size bytes may have, less those in head, filler and after.
+func (p tiny) taken(size int) int { return (mostParts + size/partBytes - 200) / p.counts }
+
+// tinies makes one for each kind of part that is counted.
+func tinies(t testing.TB) []tiny {
+	jpeg, gif := named(t, "genuine/cjpeg.jpg"), named(t, "genuine/no-tables.gif")
+	start := bytes.Index(jpeg, []byte("\xff\xda"))
+	motion := named(t, "genuine/motion.jpg")
+	header := append([]byte("\x89PNG\r\n\x1a\n"), chunk("IHDR", []byte("\x00\x00\x40\x00\x00\x00\x40\x00\x08\x02\x00\x00\x00"))...)
+	pixels := func(n int) []byte { return chunk("IDAT", make([]byte, n)) }
+	text := func(n int) []byte { return chunk("tEXt", make([]byte, n)) }
+	box := func(n int) []byte {
+		return append(binary.BigEndian.AppendUint32(nil, uint32(8+n)), append([]byte("free"), make([]byte, n)...)...)
+	}
+	animation := webpFrames("", 0, riffChunk("VP8L", []byte("/\xff\x3f\x00\x00\x00")))
+	return []tiny{
+		{"PNG, tiny chunks of pixels", "png", header, chunk("IDAT", []byte{1}), chunk("IEND", nil), 1, pixels},
+		{"PNG, tiny texts", "png", append(header, chunk("IDAT", []byte{1})...), chunk("tEXt", nil), chunk("IEND", nil), 1, text},
+		{"JPEG, tiny segments", "jpg", jpeg[:start], []byte("\xff\xe0\x00\x02"), jpeg[start:], 1, comment},
+		{"JPEG with a video of tiny boxes", "jpg", motion, box(0), nil, 1, box},
+		{"GIF, tiny extensions", "gif", gif[:len(gif)-1], []byte("!\xfe\x00"), []byte(";"), 1, gifComment},
+		{"GIF, tiny frames", "gif", gif[:13], []byte(",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x01\x00\x00"), []byte(";"), 1, gifComment},
+		{"WebP, tiny chunks", "webp", named(t, "genuine/cwebp.webp"), riffChunk("note", nil), nil, 1, webpNote},
+		{"WebP, tiny frames", "webp", animation.head, animation.piece, nil, 2, webpNote},
+	}
+}
+
+// dense makes files of about size bytes that are one part each, and as hard to walk as there can be.
+func dense(t testing.TB, size int) []tiny {
+	jpeg, restart := named(t, "genuine/cjpeg.jpg"), named(t, "genuine/cjpeg-restart.jpg")
+	start := bytes.Index(restart, []byte("\xff\xda"))
+	start += 2 + int(binary.BigEndian.Uint16(restart[start+2:]))
+	gif, png := named(t, "genuine/no-tables.gif"), named(t, "genuine/go-nrgba.png")
+	var restarts []byte
+	for n := range byte(8) {
+		restarts = append(restarts, 1, 0xff, 0xd0+n)
+	}
+	none := func(int) []byte { return nil }
+	all := []tiny{
+		{"JPEG, restart markers", "jpg", restart[:start], restarts, []byte("\x01\xff\xd9"), 1, none},
+		{"JPEG, stuffed bytes", "jpg", restart[:start], []byte("\xff\x00"), []byte("\x01\xff\xd9"), 1, none},
+		{"JPEG, fill bytes", "jpg", jpeg[:2], []byte("\xff"), jpeg[2:], 1, none},
+		{"GIF, tiny blocks", "gif", gif[:len(gif)-5], []byte{1, 1}, []byte("\x00;"), 1, none},
+		{"PNG, zeros behind it", "png", png, []byte("\x00"), nil, 1, none},
+		{"PNG, padding behind it", "png", png, []byte("\x00\xff"), nil, 1, none},
+	}
+	for i, p := range all {
+		all[i].part = bytes.Repeat(p.part, size/len(p.part))
+	}
+	return all
 }
 
 // chunk is one PNG chunk.
@@ -91,34 +179,66 @@ func chunk(name string, content []byte) []byte {
 }
 
 // BenchmarkCheck reports, as x-sha256, how many times as long a check takes as the bare checksum of the same bytes from
-// the same reader: the median of turns, in each of which both are timed.
+// the same reader: the median of turns, in each of which both are timed. First come files as hard to walk as real ones
+// get; then files of the default policy's largest size that are made to be slow, of as many of the smallest parts as are
+// taken or of one part that is hard.
 func BenchmarkCheck(b *testing.B) {
-	const size = 1 << 20 // a turn is short: what else runs on the machine then disturbs few turns
-	for _, l := range larges(b, size) {
-		b.Run(l.name, func(b *testing.B) {
-			data, err := io.ReadAll(l.reader(size))
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.SetBytes(int64(len(data)))
-			var ratios []float64
-			block := make([]byte, 128<<10)
-			for b.Loop() {
-				begin := time.Now()
-				if _, err := sniff.Check(b.Context(), bytes.NewReader(data), l.extension, sniff.Limits{}); err != nil {
-					b.Fatal(err)
-				}
-				middle := time.Now()
-				sum := sha256.New()
-				if _, err := io.CopyBuffer(struct{ io.Writer }{sum}, struct{ io.Reader }{bytes.NewReader(data)},
-					block); err != nil {
-					b.Fatal(err)
-				}
-				ratios = append(ratios, float64(middle.Sub(begin))/float64(time.Since(middle)))
-			}
-			slices.Sort(ratios)
-			b.ReportMetric(ratios[len(ratios)/2], "x-sha256")
-		})
+	const short, most = 1 << 20, 5_500_000 // a turn is short: what else runs on the machine then disturbs few turns
+	for _, l := range larges(b, short) {
+		data, err := io.ReadAll(l.reader(short))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(l.name, func(b *testing.B) { compare(b, data, l.extension) })
+	}
+	for _, p := range tinies(b) {
+		b.Run(p.name, func(b *testing.B) { compare(b, p.data(most, p.taken(most)), p.extension) })
+	}
+	for _, p := range dense(b, most) {
+		b.Run(p.name, func(b *testing.B) { compare(b, p.data(0, 1), p.extension) })
+	}
+}
+
+// compare measures a check of data beside its checksum.
+func compare(b *testing.B, data []byte, extension string) {
+	b.SetBytes(int64(len(data)))
+	var ratios []float64
+	block := make([]byte, 128<<10)
+	for b.Loop() {
+		begin := time.Now()
+		if _, err := sniff.Check(b.Context(), bytes.NewReader(data), extension, sniff.Limits{Padding: true, Video: true}); err != nil {
+			b.Fatal(err)
+		}
+		middle := time.Now()
+		sum := sha256.New()
+		if _, err := io.CopyBuffer(struct{ io.Writer }{sum}, struct{ io.Reader }{bytes.NewReader(data)},
+			block); err != nil {
+			b.Fatal(err)
+		}
+		ratios = append(ratios, float64(middle.Sub(begin))/float64(time.Since(middle)))
+	}
+	slices.Sort(ratios)
+	b.ReportMetric(ratios[len(ratios)/2], "x-sha256")
+}
+
+// The bound of parts in a file: so many, and one more for each partBytes.
+const mostParts, partBytes = 1 << 16, 64
+
+// Tiny parts cost many times the checksum of their bytes, so that their number is bounded.
+func TestAFileOfTooManyTinyPartsIsRefused(t *testing.T) {
+	const size = 2_000_000
+	for _, p := range tinies(t) {
+		limits := sniff.Limits{Video: true}
+		data := p.data(size, p.taken(size))
+		if _, err := sniff.Check(t.Context(), bytes.NewReader(data), p.extension, limits); err != nil {
+			t.Errorf("%s, as many as are taken: %v", p.name, err)
+		}
+		data = p.data(size, p.taken(size)+400/p.counts)
+		_, err := sniff.Check(t.Context(), bytes.NewReader(data), p.extension, limits)
+		var refusal *sniff.Refusal
+		if !errors.As(err, &refusal) || refusal.Code != sniff.NotAllowed || !clean(refusal.Message) {
+			t.Errorf("%s, more than are taken: %v", p.name, err)
+		}
 	}
 }
 

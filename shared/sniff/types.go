@@ -1,7 +1,6 @@
 package sniff
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 
@@ -11,6 +10,7 @@ import (
 // Type is what the package knows about one type of file.
 type Type struct {
 	Name        string   // as people call it, for messages: "PNG"
+	Noun        string   // what a person calls such a thing: "picture", "video", "sound", "document", "archive" or "text"
 	Extensions  []string // without a dot, in lower case; all mean the same type
 	ContentType string   // what is stored and served
 	Declared    []string // other media types that callers name for it
@@ -19,8 +19,10 @@ type Type struct {
 	Inline bool
 	// Checked and Unchecked say, in a sentence each for people, what a verdict proves of a file and what it does not.
 	Checked, Unchecked string
+	// Reads says how a file is read that is not read once, from its first byte to its last.
+	Reads string
 
-	signatures []string          // the beginnings that there are
+	signatures []string          // the beginnings that there are; "?" stands for any byte
 	matches    func([]byte) bool // h2non's one matcher
 	walk       func(*walker) error
 }
@@ -28,24 +30,30 @@ type Type struct {
 // Types lists the types that there are, in the order in which they are told. Names are compared in lower case.
 func Types() []Type {
 	return []Type{
-		{Name: "PNG", Extensions: []string{"png"}, ContentType: "image/png", Declared: []string{"image/x-png"},
-			Inline: true, Checked: "Every chunk with its checksum, their order, the frames of an animation.",
+		{Name: "PNG", Noun: "picture", Extensions: []string{"png"}, ContentType: "image/png",
+			Declared: []string{"image/x-png"}, Inline: true,
+			Checked:    "Every chunk with its checksum, their order, the frames of an animation.",
 			Unchecked:  "The compressed pixels, texts and profiles are not inflated.",
 			signatures: []string{pngSignature}, matches: matchers.Png, walk: (*walker).png},
-		{Name: "JPEG", Extensions: []string{"jpg", "jpeg"}, ContentType: "image/jpeg",
+		{Name: "JPEG", Noun: "picture", Extensions: []string{"jpg", "jpeg"}, ContentType: "image/jpeg",
 			Declared: []string{"image/jpg", "image/pjpeg"}, Inline: true,
 			Checked:    "Every segment, table and scan, and every further picture behind the first.",
 			Unchecked:  "The compressed pixels are not decoded; Exif, XMP and the MPF index are not read.",
 			signatures: []string{"\xff\xd8\xff"}, matches: matchers.Jpeg, walk: (*walker).jpeg},
-		{Name: "GIF", Extensions: []string{"gif"}, ContentType: "image/gif", Inline: true,
+		{Name: "GIF", Noun: "picture", Extensions: []string{"gif"}, ContentType: "image/gif", Inline: true,
 			Checked:    "Every block, and every frame within the canvas that a viewer makes.",
 			Unchecked:  "The compressed pixels are not decoded; comments and application blocks are not read.",
 			signatures: []string{"GIF87a", "GIF89a"}, matches: matchers.Gif, walk: (*walker).gif},
-		{Name: "BMP", Extensions: []string{"bmp"}, ContentType: "image/bmp",
+		{Name: "BMP", Noun: "picture", Extensions: []string{"bmp"}, ContentType: "image/bmp",
 			Declared: []string{"image/x-ms-bmp", "image/x-bmp"}, Inline: true,
 			Checked:    "The headers, the palette, every row, and every run of a compressed picture.",
 			Unchecked:  "A colour profile in it is not read.",
 			signatures: []string{"BM"}, matches: matchers.Bmp, walk: (*walker).bmp},
+		{Name: "WebP", Noun: "picture", Extensions: []string{"webp"}, ContentType: "image/webp", Inline: true,
+			Checked: "Every chunk within its container, the heads of the pixels (VP8, VP8L) and of transparency, and every " +
+				"frame within the canvas.",
+			Unchecked:  "The compressed pixels are not decoded; Exif, XMP, profiles and unknown chunks are not read.",
+			signatures: []string{"RIFF????WEBP"}, matches: matchers.Webp, walk: (*walker).webp},
 	}
 }
 
@@ -77,6 +85,16 @@ func Inline(contentType string) bool {
 // begins asks the type's one matcher, then compares the whole signature, of which matchers read two to four bytes only.
 func (t Type) begins(head []byte) bool {
 	return t.matches(head) && slices.ContainsFunc(t.signatures, func(s string) bool {
-		return bytes.HasPrefix(head, []byte(s))
+		return len(head) >= len(s) && agree(s, head)
 	})
+}
+
+// agree reports whether head and a signature are the same as far as both go.
+func agree(signature string, head []byte) bool {
+	for i := range min(len(signature), len(head)) {
+		if signature[i] != '?' && signature[i] != head[i] {
+			return false
+		}
+	}
+	return true
 }
