@@ -44,7 +44,7 @@ func (l riffList) next() (c riffChunk, more bool, _ error) {
 	copy(c.name[:], b)
 	c.size = le32(b[4:])
 	if c.end() > l.end {
-		return c, false, l.corrupt(c.at, "a block of data (chunk %+q) claims to be %d bytes long, more than there is room for",
+		return c, false, l.corrupt(c.at, "a block of data (chunk %+q) claims to be %d bytes long, and there is less room",
 			c.name[:], c.size)
 	}
 	return c, true, nil

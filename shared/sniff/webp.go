@@ -31,6 +31,9 @@ func (w *walker) webp() error {
 	if err != nil {
 		return err
 	}
+	if list.end%2 == 1 { // viewers do not show it
+		return w.corrupt(4, "the size in its header (%d) is odd", list.end-chunkHead)
+	}
 	p := &webpWalk{riffList: list}
 	for first := true; ; first = false {
 		c, more, err := p.next()
@@ -205,7 +208,7 @@ func (p *webpWalk) lossy(c riffChunk) (width, height int64, _ error) {
 	version, first := b[0]>>1&7, le24(b)>>5 // the length of the first partition
 	width, height = le16(b[6:])&0x3fff, le16(b[8:])&0x3fff
 	if b[0]&inter != 0 || version > 3 || b[0]&shown == 0 || !bytes.Equal(b[3:6], []byte{0x9d, 0x01, 0x2a}) ||
-		first > c.size-head || width == 0 || height == 0 {
+		first >= c.size-head {
 		return 0, 0, p.corrupt(c.at, "its pixels (VP8) do not begin as those of a picture do")
 	}
 	return width, height, nil
