@@ -110,15 +110,15 @@ func recognise(head []byte) likeness {
 
 // signed finds the signature with which head begins.
 func signed(head []byte) (likeness, bool) {
-	switch b := brands(head); {
-	case len(b) == 0:
+	switch {
+	case len(brands(head)) == 0:
 	case isAVIF(head):
 		return likeness{is: "an AVIF picture", todo: exportPhoto, extension: "avif"}, true
 	case isHEIC(head):
 		return likeness{is: "a HEIC picture", todo: changePhone, extension: "heic"}, true
 	case isMOV(head):
 		return likeness{is: "a QuickTime video", todo: takeStill, extension: "mov"}, true
-	case slices.Contains([]string{"M4A ", "M4B "}, b[0]):
+	case isM4AItself(head):
 		return likeness{is: "an M4A sound", extension: "m4a"}, true
 	case isMP4(head):
 		return likeness{is: "an MP4 video", todo: takeStill, extension: "mp4"}, true

@@ -65,7 +65,7 @@ func (f *isoWalk) picture(b box) error {
 	if _, err := f.fields(b, 4); err != nil {
 		return err
 	}
-	if err := f.boxes(b, h.part); err != nil {
+	if err := f.boxes(b, h.section); err != nil {
 		return err
 	}
 	// Their order in the file is free.
@@ -89,8 +89,8 @@ func (f *isoWalk) picture(b box) error {
 	return nil
 }
 
-// part looks at a part of meta.
-func (h *heifWalk) part(b box) error {
+// section looks at a part of meta.
+func (h *heifWalk) section(b box) error {
 	switch kind := string(b.kind[:]); kind {
 	case "hdlr":
 		t := &track{}
@@ -346,8 +346,9 @@ func (h *heifWalk) primary(c *cursor) error {
 		other = "heic"
 	}
 	if t, known := TypeOf(other); known && t.Name != h.Name {
-		return refusef(TypeMismatch, "The name says that this is %s %s, but the picture in the file is coded as %s; %s.",
-			h.article(), h.called(), t.Name, h.advice(likeness{extension: other}))
+		if err := h.turn(other, "is coded as "+t.Name); err != nil {
+			return err
+		}
 	}
 	h.found.Width, h.found.Height = i.size[0], i.size[1]
 	return nil

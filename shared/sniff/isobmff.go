@@ -14,6 +14,9 @@ import (
 // toEnd is the end of a box that goes on to the end of the file.
 const toEnd = math.MaxInt64
 
+// textual is the first printable letter. A length that begins with it or a later one is of 512 MiB and more.
+const textual = 0x20
+
 // box is the head of a box of an ISO base media file (ISO/IEC 14496-12, 4.2); QuickTime calls it an atom.
 type box struct {
 	at, end int64
@@ -86,12 +89,12 @@ func isMP4(head []byte) bool {
 		return len(b) > 0
 	}
 	switch b[0] {
-	case "qt  ", "crx ", "jp2 ", "jpx ", "jxl ": // QuickTime, raw pictures, JPEG 2000, JPEG XL
+	case "qt  ", "M4A ", "M4B ", "crx ", "jp2 ", "jpx ", "jxl ": // the last ones: raw pictures, JPEG 2000, JPEG XL
 		return false
 	}
 	return !isHEIC(head) && !isAVIF(head) && slices.ContainsFunc(b, func(b string) bool {
 		switch b[:3] {
-		case "3gp", "3g2", "iso", "mp4", "avc", "M4A", "M4B", "M4V":
+		case "3gp", "3g2", "iso", "mp4", "avc", "M4V":
 			return true
 		}
 		return false
@@ -104,14 +107,17 @@ func isMOV(head []byte) bool {
 	if b := brands(head); len(b) > 0 {
 		return b[0] == "qt  "
 	}
-	return matchers.Mov(head) || len(head) >= 8 &&
-		slices.Contains([]string{"wide", "free", "skip", "pnot"}, string(head[4:8]))
+	return len(head) >= 8 && head[0] < textual && (matchers.Mov(head) ||
+		slices.Contains([]string{"wide", "free", "skip", "pnot"}, string(head[4:8])))
 }
 
 // isM4A reports whether a file begins as an M4A sound does, or as an MP4, in which some programs store sound: m4a then
-// looks at the tracks. The matcher takes any file that begins with the letters.
-func isM4A(head []byte) bool {
-	return len(brands(head)) > 0 && (matchers.M4a(head) || isMP4(head))
+// looks at the tracks. The matcher takes any file that begins with the letters M4A, and no audio book (M4B).
+func isM4A(head []byte) bool { return isM4AItself(head) || isMP4(head) }
+
+func isM4AItself(head []byte) bool {
+	b := brands(head)
+	return len(b) > 0 && (matchers.M4a(head) || b[0] == "M4B ")
 }
 
 // isoWalk is what has been seen of an ISO base media file so far: HEIC, AVIF, MP4, QuickTime, M4A, or the video of a
@@ -121,6 +127,8 @@ type isoWalk struct {
 	start int64 // where that file begins: places that it names count from there
 	still bool  // a picture: there is a box meta that lists what it is made of
 	bare  bool  // the video behind a JPEG: only known boxes belong to it
+	// either: the file's first bytes are of two types, HEIC and AVIF or M4A and MP4.
+	either bool
 
 	index, items  bool  // moov, meta were seen
 	unshown       error // why meta alone does not show a picture
@@ -170,8 +178,7 @@ func (f *isoWalk) isBox() (bool, error) {
 	if isKnownBox(b[4:]) {
 		return string(b[4:8]) != "ftyp" || f.offset() == f.start, nil // another file begins with a second one
 	}
-	const most = 0x20 // the first byte of a length of 512 MiB, and of a printable letter
-	return !f.bare && b[0] < most && (be32(b) >= 8 || be32(b) == 1) && !bytes.ContainsFunc(b[4:8], func(r rune) bool {
+	return !f.bare && b[0] < textual && (be32(b) >= 8 || be32(b) == 1) && !bytes.ContainsFunc(b[4:8], func(r rune) bool {
 		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 	}), nil
 }
@@ -206,13 +213,16 @@ func (f *isoWalk) box(within int64) (box, error) {
 		b.end = toEnd
 		return b, nil
 	case 1: // the length is in the next eight bytes
+		if within-at < 16 {
+			return box{}, f.corrupt(at, "%s has no room for its length", b)
+		}
 		if head, err = f.take(8); err != nil {
 			return box{}, err
 		}
 		length = int64(min(binary.BigEndian.Uint64(head), math.MaxInt64))
 	}
 	if length < f.offset()-at || length > within-at {
-		return box{}, f.corrupt(at, "%s claims to be %d bytes long, and %d are possible", b, length, within-at)
+		return box{}, f.corrupt(at, "%s claims to be %d bytes long, which cannot be", b, length)
 	}
 	b.end = at + length
 	return b, nil
@@ -352,8 +362,16 @@ func (f *isoWalk) place(at int64, lo, hi uint64) error {
 	return nil
 }
 
-func (w *walker) heif() error { return (&isoWalk{walker: w, still: true}).top(toEnd) }
+// heif walks a HEIC or AVIF picture.
+func (w *walker) heif() error {
+	head, err := w.peek(described)
+	if err != nil {
+		return err
+	}
+	return (&isoWalk{walker: w, still: true, either: isHEIC(head) && isAVIF(head)}).top(toEnd)
+}
 
+// film walks a video.
 func (w *walker) film() error { return (&isoWalk{walker: w}).top(toEnd) }
 
 // m4a walks a sound. One whose brand is MP4's must have no pictures that move.
@@ -362,19 +380,27 @@ func (w *walker) m4a() error {
 	if err != nil {
 		return err
 	}
-	own := brands(head)[0]
-	f := &isoWalk{walker: w}
+	f := &isoWalk{walker: w, either: !isM4AItself(head)}
 	if err := f.top(toEnd); err != nil {
 		return err
 	}
-	if own[:2] == "M4" && own != "M4V " || f.sound && !f.moving {
+	if !f.either || f.sound && !f.moving {
 		return nil
 	}
-	other := w.taken("mp4")
-	if mp4, known := TypeOf(other); known && w.limits.Correct {
-		w.Type, w.found.ContentType, w.found.Extension = mp4, mp4.ContentType, other
+	return f.turn("mp4", "is a video, or has no sound")
+}
+
+// turn makes a file whose first bytes are of two types one of the other type, by what is in it, or refuses it.
+func (f *isoWalk) turn(extension, what string) error {
+	taken := f.taken(extension)
+	if t, known := TypeOf(taken); known && f.either && f.limits.Correct {
+		f.Type, f.found.ContentType, f.found.Extension = t, t.ContentType, taken
 		return nil
 	}
-	return refusef(TypeMismatch, "The name says that this is an M4A sound, but the file is a video, or has no sound; %s.",
-		w.advice(likeness{extension: "mp4"}))
+	looks := likeness{}
+	if f.either {
+		looks.extension = extension
+	}
+	return refusef(TypeMismatch, "The name says that this is %s %s, but what is in the file %s; %s.", f.article(),
+		f.called(), what, f.advice(looks))
 }
