@@ -1,7 +1,7 @@
 package sniff
 
-// maxLists bounds all lists of the items of a picture together. A tile takes about 50 bytes in them, so that a picture
-// of twenty thousand fits.
+// maxLists bounds all lists of the items of a picture together. A tile takes about 50 bytes in them, and a picture of
+// 48 million pixels has two hundred.
 const maxLists = 1 << 20
 
 // heifWalk is what the box meta of a HEIC or AVIF picture says of the items that the picture is made of (ISO/IEC
@@ -178,6 +178,9 @@ func (h *heifWalk) kinds(c *cursor) error {
 		count = count<<16 | c.number(2)
 	}
 	for ; count > 0 && !c.short; count-- {
+		if err := h.part(); err != nil {
+			return err
+		}
 		length, kind := c.number(4), string(c.take(4))
 		entry := &cursor{b: c.take(max(length-8, 0))}
 		if kind != "infe" || length < 8 {
@@ -208,6 +211,9 @@ func (h *heifWalk) associations(c *cursor) error {
 	version := c.number(1)
 	flags := c.number(3)
 	for count := c.number(4); count > 0 && !c.short; count-- {
+		if err := h.part(); err != nil {
+			return err
+		}
 		id := c.number(2)
 		if version > 0 {
 			id = id<<16 | c.number(2)
@@ -260,6 +266,9 @@ func (h *heifWalk) locations(c *cursor) error {
 			extents = min(extents, 1)
 		}
 		for ; extents > 0 && !c.short; extents-- {
+			if err := h.part(); err != nil {
+				return err
+			}
 			c.take(index)
 			if err := h.extent(h.items[id], method, from, c.number(offset), c.number(length)); err != nil {
 				return err
@@ -309,6 +318,9 @@ func (h *heifWalk) tiles(c *cursor) error {
 		refs := &cursor{b: c.take(max(length-8, 0))}
 		refs.take(id)
 		for count := refs.number(2); count > 0 && !refs.short; count-- {
+			if err := h.part(); err != nil {
+				return err
+			}
 			i := h.items[refs.number(id)]
 			if kind != "dimg" {
 				continue

@@ -199,6 +199,9 @@ func (f *isoWalk) box(within int64) (box, error) {
 	if within-at < 8 {
 		return box{}, f.corrupt(at, "a box begins in the last %d bytes of another, which is too few for one", within-at)
 	}
+	if err := f.part(); err != nil {
+		return box{}, err
+	}
 	head, err := f.take(8)
 	if err != nil {
 		return box{}, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
@@ -80,7 +81,144 @@ func larges(t testing.TB, size int64) []large {
 		{"GIF", "gif", gif[:len(gif)-5], append([]byte{255}, random[:255]...), []byte("\x00;")},
 		{"BMP", "bmp", bitmap(32, 0, 16<<10, rows, 0), random[:64<<10], nil},
 		{"BMPRuns", "bmp", bitmap(8, 1, 1000, lines, 256), runs, []byte{0, 1}},
+		isoData(t, "HEIC", "heic", size, nil, random), isoData(t, "AVIF", "avif", size, nil, random),
+		isoData(t, "MP4", "mp4", size, nil, random), isoData(t, "QuickTime", "mov", size, nil, random),
+		isoData(t, "M4A", "m4a", size, nil, random), isoData(t, "MP4Fragments", "mp4", size, []byte("mdat"), random[:8<<10]),
+		webpFrames("WebP", size, riffChunk("VP8L", append([]byte("/\xff\x3f\x00\x00"), random[:8<<10-5]...))),
 	}
+}
+
+// isoData is a small file with about size bytes of data more behind it: all in one box, or in boxes of a type, each as
+// long as a piece.
+func isoData(t testing.TB, name, extension string, size int64, each, piece []byte) large {
+	small := map[string]string{"heic": "phone.heic", "avif": "avifenc.avif", "mp4": "ffmpeg-h264.mp4",
+		"mov": "ffmpeg-animation.mov", "m4a": "ffmpeg.m4a"}[extension]
+	head := named(t, "genuine/"+small)
+	if each != nil {
+		return large{name, extension, head, isoBox(string(each), piece), nil}
+	}
+	data := max(1, size/int64(len(piece))) * int64(len(piece))
+	head = append(head, "\x00\x00\x00\x01mdat"...)
+	return large{name, extension, binary.BigEndian.AppendUint64(head, uint64(16+data)), piece, nil}
+}
+
+// isoBox is one box.
+func isoBox(kind string, content ...[]byte) []byte {
+	body := slices.Concat(content...)
+	return append(append(binary.BigEndian.AppendUint32(nil, uint32(8+len(body))), kind...), body...)
+}
+
+// webpFrames is an animation of about size bytes, whose frames have these chunks each.
+func webpFrames(name string, size int64, chunks []byte) large {
+	const canvas = "\xff\x3f\x00\x00\x00\x00" // 16,384 x 1 pixels
+	frame := riffChunk("ANMF", slices.Concat(make([]byte, 6), []byte(canvas), make([]byte, 4), chunks))
+	head := slices.Concat([]byte("WEBP"), riffChunk("VP8X", []byte("\x02\x00\x00\x00"+canvas)), riffChunk("ANIM", make([]byte, 6)))
+	frames := max(1, size/int64(len(frame)))
+	whole := binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(int64(len(head))+frames*int64(len(frame))))
+	return large{name, "webp", append(whole, head...), frame, nil}
+}
+
+// riffChunk is one chunk of a RIFF file, of an even size.
+func riffChunk(name string, content []byte) []byte {
+	return append(binary.LittleEndian.AppendUint32([]byte(name), uint32(len(content))), content...)
+}
+
+// tiny is a file of the smallest parts that its type can have.
+type tiny struct {
+	name, extension   string
+	head, part, after []byte
+	// filler is one part of about n bytes, or a few: parts are counted by the bytes before them.
+	filler func(n int) []byte
+}
+
+// data makes a file of about size bytes, with so many of its parts at the end.
+func (p tiny) data(size, parts int) []byte {
+	tail := slices.Concat(bytes.Repeat(p.part, parts), p.after)
+	data := slices.Concat(p.head, p.filler(max(size-len(p.head)-len(tail), 100)), tail)
+	if p.extension == "webp" {
+		binary.LittleEndian.PutUint32(data[4:], uint32(len(data)-8))
+	}
+	return data
+}
+
+// tinies makes one for each kind of part that is counted.
+func tinies(t testing.TB) []tiny {
+	jpeg, gif := named(t, "genuine/cjpeg.jpg"), named(t, "genuine/no-tables.gif")
+	start := bytes.Index(jpeg, []byte("\xff\xda"))
+	motion := named(t, "genuine/motion.jpg")
+	header := append([]byte("\x89PNG\r\n\x1a\n"), chunk("IHDR", []byte("\x00\x00\x40\x00\x00\x00\x40\x00\x08\x02\x00\x00\x00"))...)
+	pixels := func(n int) []byte { return chunk("IDAT", make([]byte, n)) }
+	text := func(n int) []byte { return chunk("tEXt", make([]byte, n)) }
+	box := func(n int) []byte { return isoBox("free", make([]byte, n)) }
+	animation := webpFrames("", 0, riffChunk("VP8L", []byte("/\xff\x3f\x00\x00\x00")))
+	return []tiny{
+		{"PNGPixels", "png", header, chunk("IDAT", []byte{1}), chunk("IEND", nil), pixels},
+		{"PNGTexts", "png", append(header, chunk("IDAT", []byte{1})...), chunk("tEXt", nil), chunk("IEND", nil), text},
+		{"JPEGSegments", "jpg", jpeg[:start], []byte("\xff\xe0\x00\x02"), jpeg[start:], comment},
+		{"JPEGBoxes", "jpg", motion, box(0), nil, box},
+		{"GIFExtensions", "gif", gif[:len(gif)-1], []byte("!\xfe\x00"), []byte(";"), gifComment},
+		{"GIFFrames", "gif", gif[:13], []byte(",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x01\x00\x00"), []byte(";"), gifComment},
+		{"HEICBoxes", "heic", named(t, "genuine/phone.heic"), box(0), nil, box},
+		{"MP4Boxes", "mp4", named(t, "genuine/ffmpeg-h264.mp4"), box(0), nil, box},
+		{"MP4Fragments", "mp4", named(t, "genuine/ffmpeg-h264.mp4"), isoBox("moof"), nil, box},
+		{"WebPNotes", "webp", named(t, "genuine/cwebp.webp"), riffChunk("note", nil), nil, webpNote},
+		{"WebPFrames", "webp", animation.head, animation.piece, nil, webpNote},
+	}
+}
+
+// dense makes files of about size bytes that are one part each, and as hard to walk as there can be.
+func dense(t testing.TB, size int) []tiny {
+	jpeg, restart := named(t, "genuine/cjpeg.jpg"), named(t, "genuine/cjpeg-restart.jpg")
+	start := bytes.Index(restart, []byte("\xff\xda"))
+	start += 2 + int(binary.BigEndian.Uint16(restart[start+2:]))
+	gif, png := named(t, "genuine/no-tables.gif"), named(t, "genuine/go-nrgba.png")
+	var restarts []byte
+	for n := range byte(8) {
+		restarts = append(restarts, 1, 0xff, 0xd0+n)
+	}
+	none := func(int) []byte { return nil }
+	index := func(kind string, entry int) tiny { // a table that fills the file
+		n := size / entry
+		head := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 0}, uint32(n))
+		table := isoBox(kind, head, bytes.Repeat(append(make([]byte, entry-1), 32), n))
+		moov := isoBox("moov", isoBox("trak", isoBox("mdia", isoBox("minf", isoBox("stbl", table)))))
+		return tiny{"MP4" + kind, "mp4", append([]byte("\x00\x00\x00\x10ftypisom\x00\x00\x00\x00"), isoBox("mdat", make([]byte, 99))...),
+			moov, nil, none}
+	}
+	all := []tiny{
+		{"JPEGRestarts", "jpg", restart[:start], restarts, []byte("\x01\xff\xd9"), none},
+		{"JPEGStuffing", "jpg", restart[:start], []byte("\xff\x00"), []byte("\x01\xff\xd9"), none},
+		{"JPEGFill", "jpg", jpeg[:2], []byte("\xff"), jpeg[2:], none},
+		{"GIFBlocks", "gif", gif[:len(gif)-5], []byte{1, 1}, []byte("\x00;"), none},
+		{"Zeros", "png", png, []byte("\x00"), nil, none},
+		{"Fill", "png", png, []byte("\xff"), nil, none},
+		{"ZerosAndFill", "png", png, []byte("\x00\xff"), nil, none},
+	}
+	for i, p := range all {
+		all[i].part = bytes.Repeat(p.part, size/len(p.part))
+	}
+	return append(all, index("stco", 4), index("co64", 8), tiny{"HEICItems", "heic", manyItems(20_000, 30_000), nil, nil, none})
+}
+
+// manyItems is a HEIC of so many items, of which the last is made of so many others.
+func manyItems(items, tiles int) []byte {
+	u16, u32 := binary.BigEndian.AppendUint16, binary.BigEndian.AppendUint32
+	infos, uses, references := u16(make([]byte, 4), uint16(items)), u32(make([]byte, 4), uint32(items)), make([]byte, 4)
+	for n := range items {
+		infos = append(infos, isoBox("infe", u16([]byte{2, 0, 0, 0}, uint16(n)), []byte("\x00\x00hvc1\x00"))...)
+		uses = append(u16(uses, uint16(n)), 1, 1)
+	}
+	for ; tiles > 0; tiles -= 65_535 {
+		list := u16(u16(nil, uint16(items-1)), uint16(min(tiles, 65_535)))
+		for n := range min(tiles, 65_535) {
+			list = u16(list, uint16(n%items))
+		}
+		references = append(references, isoBox("dimg", list)...)
+	}
+	properties := isoBox("ipco", isoBox("ispe", []byte("\x00\x00\x00\x00\x00\x00\x00\x09\x00\x00\x00\x07")))
+	return append([]byte("\x00\x00\x00\x10ftypheic\x00\x00\x00\x00"), isoBox("meta", make([]byte, 4),
+		isoBox("hdlr", make([]byte, 8), []byte("pict"), make([]byte, 13)), isoBox("pitm", u16(make([]byte, 4), uint16(items-1))),
+		isoBox("iinf", infos), isoBox("iref", references), isoBox("iprp", properties, isoBox("ipma", uses)))...)
 }
 
 // chunk is one PNG chunk.
@@ -95,30 +233,74 @@ func chunk(name string, content []byte) []byte {
 func BenchmarkCheck(b *testing.B) {
 	const size = 1 << 20 // a turn is short: what else runs on the machine then disturbs few turns
 	for _, l := range larges(b, size) {
-		b.Run(l.name, func(b *testing.B) {
-			data, err := io.ReadAll(l.reader(size))
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.SetBytes(int64(len(data)))
-			var ratios []float64
-			block := make([]byte, 128<<10)
-			for b.Loop() {
-				begin := time.Now()
-				if _, err := sniff.Check(b.Context(), bytes.NewReader(data), l.extension, sniff.Limits{}); err != nil {
-					b.Fatal(err)
-				}
-				middle := time.Now()
-				sum := sha256.New()
-				if _, err := io.CopyBuffer(struct{ io.Writer }{sum}, struct{ io.Reader }{bytes.NewReader(data)},
-					block); err != nil {
-					b.Fatal(err)
-				}
-				ratios = append(ratios, float64(middle.Sub(begin))/float64(time.Since(middle)))
-			}
-			slices.Sort(ratios)
-			b.ReportMetric(ratios[len(ratios)/2], "x-sha256")
-		})
+		data, err := io.ReadAll(l.reader(size))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(l.name, func(b *testing.B) { compare(b, data, l.extension) })
+	}
+}
+
+// BenchmarkTiny is BenchmarkCheck for files of the default policy's largest size that are made to be slow to walk: of as
+// many of the smallest parts as are taken, or of one that is hard.
+func BenchmarkTiny(b *testing.B) {
+	const size = 5_500_000
+	for _, p := range tinies(b) {
+		parts := mostParts + size/partBytes - 200 // some are in head, filler and after
+		if p.name == "WebPFrames" {
+			parts /= 2 // each has a chunk within
+		}
+		b.Run(p.name, func(b *testing.B) { compare(b, p.data(size, parts), p.extension) })
+	}
+	for _, p := range dense(b, size) {
+		b.Run(p.name, func(b *testing.B) { compare(b, p.data(0, 1), p.extension) })
+	}
+}
+
+// compare measures a check of data beside its checksum.
+func compare(b *testing.B, data []byte, extension string) {
+	b.SetBytes(int64(len(data)))
+	var ratios []float64
+	block := make([]byte, 128<<10)
+	for b.Loop() {
+		begin := time.Now()
+		if _, err := sniff.Check(b.Context(), bytes.NewReader(data), extension, sniff.Limits{Padding: true, Video: true}); err != nil {
+			b.Fatal(err)
+		}
+		middle := time.Now()
+		sum := sha256.New()
+		if _, err := io.CopyBuffer(struct{ io.Writer }{sum}, struct{ io.Reader }{bytes.NewReader(data)},
+			block); err != nil {
+			b.Fatal(err)
+		}
+		ratios = append(ratios, float64(middle.Sub(begin))/float64(time.Since(middle)))
+	}
+	slices.Sort(ratios)
+	b.ReportMetric(ratios[len(ratios)/2], "x-sha256")
+}
+
+// The bound of parts in a file: so many, and one more for each partBytes.
+const mostParts, partBytes = 1 << 16, 64
+
+// Tiny parts cost many times the checksum of their bytes, so that their number is bounded.
+func TestAFileOfTooManyTinyPartsIsRefused(t *testing.T) {
+	const size = 2_000_000
+	for _, p := range tinies(t) {
+		each := 1
+		if p.name == "WebPFrames" {
+			each = 2
+		}
+		limits := sniff.Limits{Video: true}
+		data := p.data(size, (mostParts+size/partBytes-200)/each)
+		if _, err := sniff.Check(t.Context(), bytes.NewReader(data), p.extension, limits); err != nil {
+			t.Errorf("%s, as many as are taken: %v", p.name, err)
+		}
+		data = p.data(size, (mostParts+size/partBytes+200)/each)
+		_, err := sniff.Check(t.Context(), bytes.NewReader(data), p.extension, limits)
+		var refusal *sniff.Refusal
+		if !errors.As(err, &refusal) || refusal.Code != sniff.NotAllowed || !clean(refusal.Message) {
+			t.Errorf("%s, more than are taken: %v", p.name, err)
+		}
 	}
 }
 

@@ -268,15 +268,28 @@ func (f *isoWalk) places(b box, size int64) error {
 			return err
 		}
 		left -= int64(len(content))
-		for ; len(content) > 0; content = content[size:] {
-			place := uint64(be32(content))
-			if size == 8 {
-				place = binary.BigEndian.Uint64(content)
-			}
-			lo, hi = min(lo, place), max(hi, place)
-		}
+		from, to := extremes(content, size)
+		lo, hi = min(lo, from), max(hi, to)
 	}
 	return f.place(b.at, lo, hi)
+}
+
+// extremes gives the smallest and the largest of numbers of four or eight bytes.
+func extremes(b []byte, size int64) (lo, hi uint64) {
+	if size == 8 {
+		lo = math.MaxUint64
+		for ; len(b) >= 8; b = b[8:] {
+			n := binary.BigEndian.Uint64(b)
+			lo, hi = min(lo, n), max(hi, n)
+		}
+		return lo, hi
+	}
+	low, high := uint32(math.MaxUint32), uint32(0)
+	for ; len(b) >= 4; b = b[4:] {
+		n := binary.BigEndian.Uint32(b)
+		low, high = min(low, n), max(high, n)
+	}
+	return uint64(low), uint64(high)
 }
 
 // fragment looks at a part of moof, the index of a piece of a film.
