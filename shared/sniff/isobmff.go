@@ -6,7 +6,6 @@ import (
 	"errors"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/h2non/filetype/matchers"
 )
@@ -23,12 +22,20 @@ type box struct {
 	kind    [4]byte
 }
 
-// String is the box's type for a message, without bytes that may be anything.
+// String names a box in a message, if its type is a word: it may be anything.
 func (b box) String() string {
-	if strings.ContainsFunc(string(b.kind[:]), func(r rune) bool { return r <= ' ' || r > '~' }) {
+	kind := bytes.TrimRight(b.kind[:], " ")
+	if !isWord(kind) {
 		return "box"
 	}
-	return "box " + string(b.kind[:])
+	return "box " + string(kind)
+}
+
+// isWord reports whether b is letters and digits alone.
+func isWord(b []byte) bool {
+	return !bytes.ContainsFunc(b, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
 }
 
 // span is a range of bytes; an empty one has hi 0.
@@ -178,9 +185,7 @@ func (f *isoWalk) isBox() (bool, error) {
 	if isKnownBox(b[4:]) {
 		return string(b[4:8]) != "ftyp" || f.offset() == f.start, nil // another file begins with a second one
 	}
-	return !f.bare && b[0] < textual && (be32(b) >= 8 || be32(b) == 1) && !bytes.ContainsFunc(b[4:8], func(r rune) bool {
-		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
-	}), nil
+	return !f.bare && b[0] < textual && (be32(b) >= 8 || be32(b) == 1) && isWord(b[4:8]), nil
 }
 
 // isKnownBox reports whether b begins with the type of a box that stands at the top of such files.
@@ -328,11 +333,11 @@ func (f *isoWalk) complete(end int64) error {
 		return f.unshown
 	}
 	if missing || needsMedia && f.media.hi == 0 || f.used.hi > at {
-		head, err := f.peek(1)
+		rest, err := f.peek(8)
 		if err != nil {
 			return err
 		}
-		if len(head) == 0 && end == toEnd {
+		if len(rest) < 8 && end == toEnd {
 			return errShort
 		}
 	}
