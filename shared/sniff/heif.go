@@ -291,9 +291,6 @@ func (h *heifWalk) extent(i item, method, from, offset, length int64) error {
 	from += offset
 	switch method {
 	case 0: // in the file
-		if length == 0 {
-			return nil
-		}
 		return h.place(h.at, uint64(from), uint64(from+length))
 	case 1: // in meta itself
 		if from+length > h.idat {

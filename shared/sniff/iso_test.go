@@ -3,6 +3,7 @@ package sniff_test
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -141,6 +142,8 @@ func TestWhatAFileHoldsDecidesBetweenTwoTypes(t *testing.T) {
 		{both, "heic", instead("heic", "avif"), "avif"},
 		{both, "heic", instead("heic"), "export the picture as HEIC"},
 		{both, "png", instead("heic", "avif"), "avif"},
+		{named(t, "refused/coded.heic"), "heic", refuse, "; export the picture as HEIC"}, // as .avif it is refused, too
+		{named(t, "refused/coded.heic"), "heic", instead("heic", "avif"), "; export the picture as HEIC"},
 		{film, "m4a", refuse, "ends in .mp4"},
 		{film, "m4a", instead("m4a", "mp4"), "mp4"},
 		{film, "m4a", instead("m4a"), "export the sound as M4A"},
@@ -239,6 +242,10 @@ func TestSizesOfFilmsAreBounded(t *testing.T) {
 // The video of a motion photo is walked like any other, its places counted from where it begins.
 func TestTheVideoOfAMotionPhotoIsWalkedWhole(t *testing.T) {
 	jpeg, heic := named(t, "genuine/cjpeg-gray.jpg"), named(t, "genuine/phone.heic")
+	limits := sniff.Limits{Video: true, MaxAncillaryBytes: 63} // the picture's; what is in the video is not counted
+	if got := verdict(t, named(t, "genuine/motion.heic"), "heic", limits); got != "ok" {
+		t.Errorf("under %+v: %s", limits, got)
+	}
 	for _, s := range samples(t) {
 		if s.extension() != "mp4" || bytes.HasPrefix(s.data, []byte("\x00\x00\x00\x14ftypqt")) || sniff.Looks("mp4", s.data) == "" {
 			continue
@@ -255,10 +262,53 @@ func TestTheVideoOfAMotionPhotoIsWalkedWhole(t *testing.T) {
 	}
 }
 
+// Lists are kept until all are there, whatever they say, so that their length is bounded, and that of what they name.
 func TestAPicturesListsAreBounded(t *testing.T) {
-	for items, want := range map[int]string{8_000: "ok", 60_000: "not_allowed"} { // 60,000 have lists of 1.5 MB
-		if got := verdict(t, manyItems(items, 9), "heic", sniff.Limits{}); got != want {
-			t.Errorf("%d items: %s, want %s", items, got, want)
+	meta := func(part []byte) []byte {
+		return append([]byte("\x00\x00\x00\x10ftypheic\x00\x00\x00\x00"),
+			isoBox("meta", make([]byte, 4), isoBox("hdlr", make([]byte, 8), []byte("pict")), part)...)
+	}
+	for _, test := range []struct {
+		data []byte
+		want string
+	}{
+		{manyItems(8_000, 9), "<nil>"},
+		{manyItems(40_000, 3_000), "not_allowed: The HEIC picture is cut into"},
+		{meta(isoBox("iinf", make([]byte, 1<<20))), "which of its pictures is to be shown"},
+		{meta(isoBox("iinf", make([]byte, 1<<20+1))), "not_allowed: The lists"},
+		{meta(slices.Concat(isoBox("iinf", make([]byte, 1<<19)), isoBox("iref", make([]byte, 1<<19+1)))), "not_allowed: The lists"},
+		{meta(isoBox("iprp", isoBox("ipco", bytes.Repeat(isoBox("free"), 1<<15-1)))), "which of its pictures is to be shown"},
+		{meta(isoBox("iprp", isoBox("ipco", bytes.Repeat(isoBox("free"), 1<<15)))), "more than 32767 properties"},
+	} {
+		_, err := sniff.Check(t.Context(), bytes.NewReader(test.data), "heic", sniff.Limits{})
+		if !strings.Contains(fmt.Sprint(err), test.want) {
+			t.Errorf("%d bytes: %v, want %s", len(test.data), err, test.want)
+		}
+	}
+}
+
+// Which type a file is of is said by its major brand, and where that is one of many types, by the others.
+func TestBrandsSayTheType(t *testing.T) {
+	for brands, want := range map[string]string{
+		"heic mif1 heic": "heic", "hevx msf1": "heic", "mif1": "heic", "msf1 hevc": "heic", "miaf mif1": "heic",
+		"avif mif1": "avif", "avis msf1 heic": "avif", "mif1 avif": "avif", "msf1 mif1 avis": "avif",
+		"heic avif": "heic", "avif heic": "avif", "mif1 heic avif": "heic avif", "mif1 avif heic": "heic avif",
+		"isom iso2": "mp4 m4a", "mp42": "mp4 m4a", "XAVC XAVC mp42": "mp4 m4a", "abcd isom": "mp4 m4a", "M4V  M4V ": "mp4 m4a",
+		"3gp6": "mp4 m4a", "abcd efgh": "", "abcd heic": "", "isom heic": "mp4 m4a",
+		"M4A  isom": "m4a", "M4B  isom": "m4a", "qt   isom": "mov", "crx  isom": "", "jp2  isom": "", "jxl  isom": "", "jpx  mp42": "",
+	} {
+		head := []byte(brands[:4] + "\x00\x00\x00\x00")
+		for rest := brands[min(5, len(brands)):]; len(rest) >= 4; rest = rest[min(5, len(rest)):] {
+			head = append(head, rest[:4]...)
+		}
+		var got []string
+		for _, e := range []string{"heic", "avif", "mp4", "mov", "m4a"} {
+			if sniff.Looks(e, isoBox("ftyp", head)) != "" {
+				got = append(got, e)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v, want %s", brands, got, want)
 		}
 	}
 }

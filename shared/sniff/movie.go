@@ -71,7 +71,7 @@ func (f *isoWalk) track(b box) error {
 			return err
 		}
 	}
-	if f.start == 0 && f.found.Width == 0 {
+	if f.found.Width == 0 {
 		f.found.Width, f.found.Height = size[0], size[1]
 	}
 	if f.still {

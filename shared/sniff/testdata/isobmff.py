@@ -392,6 +392,7 @@ def mismatched(bad, read, film, still, sound, mac, av1):
     wrong("raw.mp4", film.replace(b"ftypisom", b"ftypcrx "), "a camera's raw picture (CR3), which names brands of MP4, too")
     wrong("raw.heic", still.replace(b"ftypheic", b"ftypcrx "), "a camera's raw picture (CR3) named heic")
     wrong("brand-both.heic", read("brand-both.avif"), "said to be HEIC and AVIF; coded as AVIF")
+    wrong("coded.heic", av1.replace(b"avif", b"heic", 1), "a picture that is said to be HEIC, coded as AVIF")
     wrong("script.heic", b"<!DOCTYPE html><script>alert(1)</script>", "HTML named heic")
 
 
@@ -430,6 +431,7 @@ def top_refused(bad, read, film, still, mac, php, archive):
     bad("to-end-more.heic", read("to-end.heic") + php, "a script behind data that goes on to the end of the file", "trailing_data")
     bad("to-end-zip.heic", read("to-end.heic") + archive, "a ZIP archive behind data that goes on to the end of the file", "trailing_data")
     bad("mpvd.heic", still + box(b"mpvd", film[:-9]), "a motion photo whose video is cut within its box")
+    bad("mpvd-init.heic", still + box(b"mpvd", read("ffmpeg-fragments.mp4")[:place(read("ffmpeg-fragments.mp4"), "moov")[2]]), "a motion photo whose video has no data")
     bad("mpvd-script.heic", still + box(b"mpvd", php), "a script in the place of a motion photo's video")
     bad("mpvd-more.heic", still + box(b"mpvd", film + php), "a script behind a motion photo's video")
     bad("mpvd-nested.heic", still + box(b"mpvd", film + box(b"mpvd", film)) + php, "videos in videos, and a script", "trailing_data")
@@ -461,8 +463,11 @@ def film_refused(bad, film, mac):
     bad("stsd-count.mp4", patched(film, table + "stsd", 4, u32(9)), "a list of codings (stsd) that claims more than it has")
     bad("stsd-short.mp4", changed(film, table + "stsd", full(b"stsd", u32(1), box(b"avc1", bytes(20)))), "a coding that is too short")
     bad("stsd-giant.mp4", patched(film, table + "stsd", 8 + 8 + 24, b"\xff\xff\xff\xff"), "pictures of 65,535 x 65,535 pixels", "too_many_pixels")
+    entry = content(film, table + "stsd")[8:]
+    bad("stsd-second.mp4", changed(film, table + "stsd", full(b"stsd", u32(2), entry, entry[:32] + b"\xff\xff\xff\xff" + entry[36:])), "a second coding, of pictures of 65,535 x 65,535 pixels", "too_many_pixels")
     bad("stsd-zero.mp4", patched(film, table + "stsd", 8 + 8 + 24, b"\0\0\0\x18"), "pictures of width 0")
     bad("tkhd-giant.mp4", patched(film, "moov/trak/tkhd", 76, b"\xff\xff\0\0\xff\xff\0\0"), "to be shown as 65,535 x 65,535 pixels", "too_many_pixels")
+    bad("tkhd-wide.mp4", changed(film, "moov/trak/tkhd", full(b"tkhd", bytes(84), b"\xff\xff\0\0\xff\xff\0\0", version=1)), "the same with times of 64 bits", "too_many_pixels")
     bad("tkhd-short.mp4", changed(film, "moov/trak/tkhd", full(b"tkhd", bytes(40))), "the header of a track that is too short")
     bad("hdlr-short.mp4", changed(film, "moov/trak/mdia/hdlr", box(b"hdlr", bytes(8))), "the kind of a track is missing")
     reference = "moov/trak/mdia/minf/dinf/dref"
@@ -518,8 +523,15 @@ def still_refused(bad, config, pixels):
     listed("iloc-nothing", "a thousand pictures in 65,535 pieces without a place, and none to be shown", primary=7, edit=lambda d: changed(d, "meta/iloc", loop))
     wide = full(b"iloc", b"\x88\x80", u16(1), u16(1, 0), b"\x7f" + b"\xff" * 7, u16(1), b"\x7f" + b"\xff" * 7, b"\x7f" + b"\xff" * 7)
     listed("iloc-overflow", "a place whose sum is beyond 64 bits", edit=lambda d: changed(d, "meta/iloc", wide))
+    def inner(offset, length):
+        return full(b"iloc", b"\x88\0", u16(1), u16(1, 1, 0, 1), offset, length, version=1)
+
     minus = full(b"iloc", b"\x88\0", u16(1), u16(1, 0, 1), b"\xff" * 8, b"\0" * 8)
     listed("iloc-negative", "a place with the first of 64 bits set", edit=lambda d: changed(d, "meta/iloc", minus))
+    listed("idat-overflow", "a place in the list's own data whose sum is beyond 64 bits", idat=bytes(9), edit=lambda d: changed(d, "meta/iloc", inner(b"\x7f" + b"\xff" * 7, b"\x7f" + b"\xff" * 7)))
+    listed("idat-negative", "a place in the list's own data with the first of 64 bits set", idat=bytes(9), edit=lambda d: changed(d, "meta/iloc", inner(b"\xff" * 7 + b"\xf8", u32(0, 8))))
+    based = full(b"iloc", b"\x44\x80", u16(1), u16(1, 1, 0), b"\xff" * 7 + b"\xf8", u16(1), u32(0, 8), version=1)
+    listed("idat-base", "a base of such a place with the first of 64 bits set", idat=bytes(9), edit=lambda d: changed(d, "meta/iloc", based))
     listed("iinf-count", "a list of items that claims more than it has", edit=within("meta/iinf", 4, u16(9)))
     listed("iinf-other", "something else in the list of items", edit=within("meta/iinf", 6 + 4, b"infx"))
     listed("iinf-twice", "two items of one number", of=(one[0] * 2,) + one[1:])
