@@ -180,10 +180,10 @@ func (w *walker) draw(width, height int64, parts string) error {
 	return nil
 }
 
-// A file may have maxParts chunks, segments, blocks, frames or boxes, and one more for each partBytes of it, so that its
-// size bounds the time of a check, whatever the bytes are. The parts of large files are hundreds of bytes long.
+// A file may have maxParts chunks, segments, blocks, frames or boxes, and one more for each partBytes of it, so that
+// its size bounds the time of a check, whatever the bytes are. The parts of large files are hundreds of bytes long.
 const (
-	maxParts  = 1 << 16
+	maxParts  = 65_536
 	partBytes = 64
 )
 

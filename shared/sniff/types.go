@@ -19,6 +19,8 @@ type Type struct {
 	Inline bool
 	// Checked and Unchecked say, in a sentence each for people, what a verdict proves of a file and what it does not.
 	Checked, Unchecked string
+	// Reads says how a file is read that is not read once, from its first byte to its last.
+	Reads string
 
 	signatures []string          // the beginnings that there are; "?" stands for any byte
 	matches    func([]byte) bool // h2non's one matcher
