@@ -35,9 +35,9 @@ type Limits struct {
 
 // Found is what the bytes of an allowed picture are. All of it was measured; nothing was taken from the caller.
 type Found struct {
-	ContentType   string // image/png, image/jpeg, image/gif or image/bmp
+	ContentType   string // that of the type, see Types
 	Extension     string // one of that type: the claimed one, else the first of Limits.Extensions
-	Width, Height int64  // pixels, as the picture declares them; of a JPEG with further pictures: the first one's
+	Width, Height int64  // pixels, as the picture declares them; of several pictures or tracks: the first one's; of a sound: 0
 	Size          int64  // bytes read, up to the end of the reader
 	SHA256        [sha256.Size]byte
 }

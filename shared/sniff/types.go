@@ -23,7 +23,7 @@ type Type struct {
 	Reads string
 
 	signatures []string          // the beginnings that there are; "?" stands for any byte
-	matches    func([]byte) bool // h2non's one matcher
+	matches    func([]byte) bool // h2non's one matcher, mended where it is wrong
 	walk       func(*walker) error
 }
 
