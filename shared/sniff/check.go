@@ -37,7 +37,7 @@ type Limits struct {
 type Found struct {
 	ContentType   string // that of the type, see Types
 	Extension     string // one of that type: the claimed one, else the first of Limits.Extensions
-	Width, Height int64  // pixels, as the picture declares them; of several pictures or tracks: the first one's; of a sound: 0
+	Width, Height int64  // pixels, as declared; of several pictures or tracks: the first one's; of a sound: 0
 	Size          int64  // bytes read, up to the end of the reader
 	SHA256        [sha256.Size]byte
 }
