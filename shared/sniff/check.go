@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Limits is what the policy of a kind of upload allows a file to be. In the three numbers 0 means no bound.
@@ -35,9 +36,9 @@ type Limits struct {
 
 // Found is what the bytes of an allowed picture are. All of it was measured; nothing was taken from the caller.
 type Found struct {
-	ContentType   string // of the type that was found: image/png
+	ContentType   string // that of the type, see Types
 	Extension     string // one of that type: the claimed one, else the first of Limits.Extensions
-	Width, Height int64  // pixels, as the picture declares them; of a JPEG with further pictures: the first one's
+	Width, Height int64  // pixels, as declared; of several pictures or tracks: the first one's; of a sound: 0
 	Size          int64  // bytes read, up to the end of the reader
 	SHA256        [sha256.Size]byte
 }
@@ -138,7 +139,7 @@ func (w *walker) begins() (bool, error) {
 		return false, err
 	}
 	for _, s := range w.signatures {
-		if len(head) < len(s) && agree(s, head) {
+		if len(head) < len(s) && agree(s, head) && (len(head) == 0 || strings.Trim(s[:len(head)], "?") != "") {
 			return false, errShort // empty, or the first bytes of what it should be
 		}
 	}

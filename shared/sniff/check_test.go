@@ -148,7 +148,7 @@ func TestManifestListsEveryFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if total > 600_000 {
+	if total > 1_100_000 {
 		t.Errorf("testdata has grown to %d bytes", total)
 	}
 }

@@ -110,6 +110,19 @@ func recognise(head []byte) likeness {
 
 // signed finds the signature with which head begins.
 func signed(head []byte) (likeness, bool) {
+	switch {
+	case len(brands(head)) == 0:
+	case isAVIF(head):
+		return likeness{is: "an AVIF picture", todo: exportPhoto, extension: "avif"}, true
+	case isHEIC(head):
+		return likeness{is: "a HEIC picture", todo: changePhone, extension: "heic"}, true
+	case isMOV(head):
+		return likeness{is: "a QuickTime video", todo: takeStill, extension: "mov"}, true
+	case isM4AItself(head):
+		return likeness{is: "an M4A sound", extension: "m4a"}, true
+	case isMP4(head):
+		return likeness{is: "an MP4 video", todo: takeStill, extension: "mp4"}, true
+	}
 	for _, l := range beginnings() {
 		if len(head) >= l.at && bytes.HasPrefix(head[l.at:], []byte(l.bytes)) {
 			return l, true
@@ -136,16 +149,10 @@ func beginnings() []likeness {
 		{0, "\xc3\xbf\xc3\x98\xc3\xbf", "a picture that was changed into text", sendBytes, ""},
 		{8, "WEBPVP8", "a WebP picture", exportPhoto, "webp"},
 		{8, "AVI LIST", "an AVI video", takeStill, ""},
-		{4, "ftypavif", "an AVIF picture", exportPhoto, ""},
-		{4, "ftypavis", "an AVIF picture", exportPhoto, ""},
-		{4, "ftyphei", "a HEIC picture", changePhone, ""},
-		{4, "ftyphev", "a HEIC picture", changePhone, ""},
-		{4, "ftypmif1", "a HEIC picture", changePhone, ""},
-		{4, "ftypmsf1", "a HEIC picture", changePhone, ""},
 		{4, "ftypcrx ", "a camera's raw picture", exportPhoto, ""},
-		{4, "ftyp", "an MP4 or QuickTime video", takeStill, ""},
-		{4, "moov", "a QuickTime video", takeStill, ""},
-		{4, "mdat", "a QuickTime video", takeStill, ""},
+		{4, "ftyp", "a kind of MP4 video", takeStill, ""},
+		{4, "moov", "a QuickTime video", takeStill, "mov"},
+		{4, "mdat", "a QuickTime video", takeStill, "mov"},
 		{0, "\x1aE\xdf\xa3", "a WebM or Matroska video", takeStill, ""},
 		{0, "\x00\x00\x00\x0cjP  \r\n\x87\n", "a JPEG 2000 picture", exportPhoto, ""},
 		{0, "\x00\x00\x00\x0cJXL \r\n\x87\n", "a JPEG XL picture", exportPhoto, ""},

@@ -81,8 +81,31 @@ func larges(t testing.TB, size int64) []large {
 		{"GIF", "gif", gif[:len(gif)-5], append([]byte{255}, random[:255]...), []byte("\x00;")},
 		{"BMP", "bmp", bitmap(32, 0, 16<<10, rows, 0), random[:64<<10], nil},
 		{"BMP, runs", "bmp", bitmap(8, 1, 1000, lines, 256), runs, []byte{0, 1}},
+		isoData(t, "HEIC", "heic", size, nil, random), isoData(t, "AVIF", "avif", size, nil, random),
+		isoData(t, "MP4", "mp4", size, nil, random), isoData(t, "MP4, fragments", "mp4", size, []byte("mdat"), random[:8<<10]),
+		isoData(t, "QuickTime", "mov", size, nil, random), isoData(t, "M4A", "m4a", size, nil, random),
 		webpFrames("WebP, frames", size, riffChunk("VP8L", append([]byte("/\xff\x3f\x00\x00"), random[:8<<10-5]...))),
 	}
+}
+
+// isoData is a small file with about size bytes of data more behind it: all in one box, or in boxes of a type, each as
+// long as a piece.
+func isoData(t testing.TB, name, extension string, size int64, each, piece []byte) large {
+	small := map[string]string{"heic": "phone.heic", "avif": "avifenc.avif", "mp4": "ffmpeg-h264.mp4",
+		"mov": "ffmpeg-animation.mov", "m4a": "ffmpeg.m4a"}[extension]
+	head := named(t, "genuine/"+small)
+	if each != nil {
+		return large{name, extension, head, isoBox(string(each), piece), nil}
+	}
+	data := max(1, size/int64(len(piece))) * int64(len(piece))
+	head = append(head, "\x00\x00\x00\x01mdat"...)
+	return large{name, extension, binary.BigEndian.AppendUint64(head, uint64(16+data)), piece, nil}
+}
+
+// isoBox is one box.
+func isoBox(kind string, content ...[]byte) []byte {
+	body := slices.Concat(content...)
+	return append(append(binary.BigEndian.AppendUint32(nil, uint32(8+len(body))), kind...), body...)
 }
 
 // webpFrames is an animation of about size bytes, whose frames have these chunks each.
@@ -130,9 +153,7 @@ func tinies(t testing.TB) []tiny {
 	header := append([]byte("\x89PNG\r\n\x1a\n"), chunk("IHDR", []byte("\x00\x00\x40\x00\x00\x00\x40\x00\x08\x02\x00\x00\x00"))...)
 	pixels := func(n int) []byte { return chunk("IDAT", make([]byte, n)) }
 	text := func(n int) []byte { return chunk("tEXt", make([]byte, n)) }
-	box := func(n int) []byte {
-		return append(binary.BigEndian.AppendUint32(nil, uint32(8+n)), append([]byte("free"), make([]byte, n)...)...)
-	}
+	box := func(n int) []byte { return isoBox("free", make([]byte, n)) }
 	animation := webpFrames("", 0, riffChunk("VP8L", []byte("/\xff\x3f\x00\x00\x00")))
 	return []tiny{
 		{"PNG, tiny chunks of pixels", "png", header, chunk("IDAT", []byte{1}), chunk("IEND", nil), 1, pixels},
@@ -141,6 +162,9 @@ func tinies(t testing.TB) []tiny {
 		{"JPEG with a video of tiny boxes", "jpg", motion, box(0), nil, 1, box},
 		{"GIF, tiny extensions", "gif", gif[:len(gif)-1], []byte("!\xfe\x00"), []byte(";"), 1, gifComment},
 		{"GIF, tiny frames", "gif", gif[:13], []byte(",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x01\x00\x00"), []byte(";"), 1, gifComment},
+		{"HEIC, tiny boxes", "heic", named(t, "genuine/phone.heic"), box(0), nil, 1, box},
+		{"MP4, tiny boxes", "mp4", named(t, "genuine/ffmpeg-h264.mp4"), box(0), nil, 1, box},
+		{"MP4, tiny fragments", "mp4", named(t, "genuine/ffmpeg-h264.mp4"), isoBox("moof"), nil, 1, box},
 		{"WebP, tiny chunks", "webp", named(t, "genuine/cwebp.webp"), riffChunk("note", nil), nil, 1, webpNote},
 		{"WebP, tiny frames", "webp", animation.head, animation.piece, nil, 2, webpNote},
 	}
@@ -157,6 +181,14 @@ func dense(t testing.TB, size int) []tiny {
 		restarts = append(restarts, 1, 0xff, 0xd0+n)
 	}
 	none := func(int) []byte { return nil }
+	index := func(kind string, entry int) tiny { // a table that fills the file
+		n := size / entry
+		head := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 0}, uint32(n))
+		table := isoBox(kind, head, bytes.Repeat(append(make([]byte, entry-1), 32), n))
+		moov := isoBox("moov", isoBox("trak", isoBox("mdia", isoBox("minf", isoBox("stbl", table)))))
+		return tiny{"MP4, a table of places (" + kind + ")", "mp4",
+			append([]byte("\x00\x00\x00\x10ftypisom\x00\x00\x00\x00"), isoBox("mdat", make([]byte, 99))...), moov, nil, 1, none}
+	}
 	all := []tiny{
 		{"JPEG, restart markers", "jpg", restart[:start], restarts, []byte("\x01\xff\xd9"), 1, none},
 		{"JPEG, stuffed bytes", "jpg", restart[:start], []byte("\xff\x00"), []byte("\x01\xff\xd9"), 1, none},
@@ -168,7 +200,29 @@ func dense(t testing.TB, size int) []tiny {
 	for i, p := range all {
 		all[i].part = bytes.Repeat(p.part, size/len(p.part))
 	}
-	return all
+	return append(all, index("stco", 4), index("co64", 8),
+		tiny{"HEIC, 20,000 items", "heic", manyItems(20_000, 30_000), nil, nil, 1, none})
+}
+
+// manyItems is a HEIC of so many items, of which the last is made of so many others.
+func manyItems(items, tiles int) []byte {
+	u16, u32 := binary.BigEndian.AppendUint16, binary.BigEndian.AppendUint32
+	infos, uses, references := u16(make([]byte, 4), uint16(items)), u32(make([]byte, 4), uint32(items)), make([]byte, 4)
+	for n := range items {
+		infos = append(infos, isoBox("infe", u16([]byte{2, 0, 0, 0}, uint16(n)), []byte("\x00\x00hvc1\x00"))...)
+		uses = append(u16(uses, uint16(n)), 1, 1)
+	}
+	for ; tiles > 0; tiles -= 65_535 {
+		list := u16(u16(nil, uint16(items-1)), uint16(min(tiles, 65_535)))
+		for n := range min(tiles, 65_535) {
+			list = u16(list, uint16(n%items))
+		}
+		references = append(references, isoBox("dimg", list)...)
+	}
+	properties := isoBox("ipco", isoBox("ispe", []byte("\x00\x00\x00\x00\x00\x00\x00\x09\x00\x00\x00\x07")))
+	return append([]byte("\x00\x00\x00\x10ftypheic\x00\x00\x00\x00"), isoBox("meta", make([]byte, 4),
+		isoBox("hdlr", make([]byte, 8), []byte("pict"), make([]byte, 13)), isoBox("pitm", u16(make([]byte, 4), uint16(items-1))),
+		isoBox("iinf", infos), isoBox("iref", references), isoBox("iprp", properties, isoBox("ipma", uses)))...)
 }
 
 // chunk is one PNG chunk.

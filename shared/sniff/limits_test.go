@@ -57,6 +57,15 @@ func TestWhatMayFollowIsThePolicys(t *testing.T) {
 		{"preview-padded.jpg", l{MPF: true, Zeros: true}, "trailing_data"},
 		{"samsung-padded.jpg", l{MPF: true, Padding: true, Samsung: true}, "ok"},
 		{"samsung-padded.jpg", l{MPF: true, Padding: true}, "trailing_data"},
+		{"motion.heic", l{Video: true}, "ok"},
+		{"motion.heic", l{MPF: true, Padding: true, Samsung: true}, "trailing_data"},
+		{"samsung.heic", l{}, "ok"}, // a box of the picture
+		{"samsung-behind.heic", l{Samsung: true}, "ok"},
+		{"samsung-behind.heic", l{MPF: true, Padding: true}, "trailing_data"},
+		{"zeros.heic", l{Zeros: true}, "ok"},
+		{"zeros.heic", l{Samsung: true}, "trailing_data"},
+		{"zeros.mp4", l{Padding: true}, "ok"},
+		{"zeros.mp4", l{Samsung: true}, "trailing_data"},
 	} {
 		name := "genuine/" + test.file
 		if got := verdict(t, named(t, name), name[strings.LastIndex(name, ".")+1:], test.limits); got != test.want {
@@ -74,8 +83,8 @@ func TestAVideoFollowsOnlyAJPEG(t *testing.T) {
 		}
 	}
 	jpeg := motion[:len(motion)-len(film)]
-	if got := verdict(t, slices.Concat(jpeg, film, film), "jpg", everything()); got != "ok" {
-		t.Errorf("a second video's boxes behind the first's: %s", got)
+	if got := verdict(t, slices.Concat(jpeg, film, film), "jpg", everything()); got != "trailing_data" {
+		t.Errorf("a second video behind the first: %s", got)
 	}
 	if got := verdict(t, slices.Concat(jpeg, film, make([]byte, 99)), "jpg", everything()); got != "ok" {
 		t.Errorf("zeros behind a video: %s", got)
@@ -274,7 +283,7 @@ func TestRefusalsSayWhatFollowsInWords(t *testing.T) {
 
 func TestSizesAreBoundedAtTheLimitAndNotBefore(t *testing.T) {
 	for _, file := range []string{"go-nrgba.png", "go.jpg", "go.gif", "sdl.bmp", "mpf-missing.jpg", "cwebp.webp",
-		"cwebp-lossless.webp", "pillow.webp"} { // 31 x 23 each
+		"cwebp-lossless.webp", "pillow.webp", "avifenc.avif"} { // 31 x 23 each
 		data, extension := named(t, "genuine/"+file), strings.TrimPrefix(filepath.Ext(file), ".")
 		for _, test := range []struct {
 			limits sniff.Limits
@@ -376,7 +385,8 @@ func TestMetadataIsBoundedWhereThePolicySaysSo(t *testing.T) {
 		file  string
 		bytes int64 // of metadata in it
 	}{
-		{"notes.webp", 7}, {"note-in-frame.webp", 3}, {"exiftool.webp", -1},
+		{"phone.heic", 63}, {"free.heic", 63 + 24 + 32}, {"camera.mp4", -1}, {"exiftool.mov", -1}, {"mutagen.m4a", -1},
+		{"exiftool.heic", -1}, {"exiftool.avif", -1}, {"notes.webp", 7}, {"note-in-frame.webp", 3}, {"exiftool.webp", -1},
 		{"exiftool.gif", -1}, {"exiftool.jpg", -1}, {"exiftool.png", -1}, {"im-profile.bmp", -1}, {"plain-text.gif", -1},
 		{"v5-profile.bmp", 32}, {"v5-profile-first.bmp", 32}, {"info-gap.bmp", 10}, {"private-chunks.png", 49},
 		{"unknown-extension.gif", 10}, {"info-24-large-palette.bmp", 1200}, {"info-24-palette.bmp", 24}, {"v5-profile-far.bmp", 32},

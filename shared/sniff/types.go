@@ -23,7 +23,7 @@ type Type struct {
 	Reads string
 
 	signatures []string          // the beginnings that there are; "?" stands for any byte
-	matches    func([]byte) bool // h2non's one matcher
+	matches    func([]byte) bool // h2non's one matcher, mended where it is wrong
 	walk       func(*walker) error
 }
 
@@ -54,6 +54,40 @@ func Types() []Type {
 				"frame within the canvas.",
 			Unchecked:  "The compressed pixels are not decoded; Exif, XMP, profiles and unknown chunks are not read.",
 			signatures: []string{"RIFF????WEBP"}, matches: matchers.Webp, walk: (*walker).webp},
+		{Name: "HEIC", Noun: "picture", Extensions: []string{"heic", "heif"}, ContentType: "image/heic",
+			Declared: []string{"image/heif", "image/heic-sequence", "image/heif-sequence"}, Inline: true,
+			Checked: "Every box within the one around it, that all that the picture is made of lies within the file's data, " +
+				"the sizes of the picture and its tiles, and the frames of a sequence.",
+			Unchecked:  "The compressed pixels are not decoded; Exif, XMP, profiles and unknown boxes are not read.",
+			signatures: []string{"????ftyp????"}, matches: isHEIC, walk: (*walker).heif},
+		{Name: "AVIF", Noun: "picture", Extensions: []string{"avif"}, ContentType: "image/avif",
+			Declared: []string{"image/avif-sequence"}, Inline: true,
+			Checked: "Every box within the one around it, that all that the picture is made of lies within the file's data, " +
+				"the sizes of the picture and its tiles, and the frames of a sequence.",
+			Unchecked:  "The compressed pixels are not decoded; Exif, XMP, profiles and unknown boxes are not read.",
+			signatures: []string{"????ftyp????"}, matches: isAVIF, walk: (*walker).heif},
+		{Name: "MP4", Noun: "video", Extensions: []string{"mp4"}, ContentType: "video/mp4",
+			Declared: []string{"application/mp4", "video/x-m4v"},
+			Checked: "Every box within the one around it, the lengths of the tables, that chunks begin within the file's " +
+				"data, that nothing is in another file, and the size of the picture.",
+			Unchecked: "The compressed pictures and sound are not decoded, nor is it seen how long a chunk is; texts, links " +
+				"and unknown boxes are not read.",
+			signatures: []string{"????ftyp????"}, matches: isMP4, walk: (*walker).film},
+		{Name: "QuickTime", Noun: "video", Extensions: []string{"mov"}, ContentType: "video/quicktime",
+			Declared: []string{"video/mov"},
+			Checked: "Every box within the one around it, the lengths of the tables, that chunks begin within the file's " +
+				"data, that nothing is in another file, and the size of the picture.",
+			Unchecked: "The compressed pictures and sound are not decoded, nor is it seen how long a chunk is; texts, links, " +
+				"the small programs of old films, and unknown boxes are not read.",
+			signatures: []string{"????ftyp????", "????moov", "????mdat", "????wide", "????free", "????skip", "????pnot"},
+			matches:    isMOV, walk: (*walker).film},
+		{Name: "M4A", Noun: "sound", Extensions: []string{"m4a"}, ContentType: "audio/mp4",
+			Declared: []string{"audio/x-m4a", "audio/m4a", "audio/aac", "audio/mp4a-latm"},
+			Checked: "Every box within the one around it, the lengths of the tables, that chunks begin within the file's " +
+				"data, and that nothing is in another file; of an MP4 by another name, that it has sound and no video.",
+			Unchecked: "The compressed sound is not decoded, nor is it seen how long a chunk is; covers, texts, links and " +
+				"unknown boxes are not read.",
+			signatures: []string{"????ftyp????"}, matches: isM4A, walk: (*walker).m4a},
 	}
 }
 

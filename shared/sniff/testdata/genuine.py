@@ -14,6 +14,7 @@ import pygame
 from PIL import Image, ImageCms, PngImagePlugin
 
 import bitmaps
+import isobmff
 import webp
 
 W, H = 31, 23
@@ -68,6 +69,7 @@ def make(add, work, here):
     gif_files(add, tool, rgb, frames, work)
     bmp_files(add, tool, rgb, work)
     webp.genuine(add, tool, saved, rgb, frames)
+    isobmff.genuine(add, tool, run, rgb, frames, samsung)
 
 
 def png_files(add, tool, rgb, frames, work):
