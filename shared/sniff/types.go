@@ -18,6 +18,8 @@ type Type struct {
 	// Inline: a browser may show it in place. It runs nothing that is in it, and its walk is complete: what is not walked
 	// as strictly is offered for saving.
 	Inline bool
+	// Ranged: the walk reads some parts by their place, because what leads to them stands at the file's end.
+	Ranged bool
 	// Checked and Unchecked say, in a sentence each for people, what a verdict proves of a file and what it does not.
 	Checked, Unchecked string
 
@@ -48,7 +50,27 @@ func Types() []Type {
 			Checked:    "The headers, the palette, every row, and every run of a compressed picture.",
 			Unchecked:  "A colour profile in it is not read.",
 			signatures: []string{"BM"}, matches: matchers.Bmp, walk: (*walker).bmp},
+		{Name: "ZIP", Noun: "archive", Extensions: []string{"zip"}, ContentType: "application/zip",
+			Declared: []string{"application/x-zip-compressed", "application/x-zip"}, Ranged: true,
+			Checked: "The directory with its names and sizes, and every entry against it: all follow each other without gap or " +
+				"overlap.",
+			Unchecked:  "The entries are not unpacked: whatever may be in them, encrypted or not; sizes are as declared.",
+			signatures: []string{zipLocal, zipEnd}, matches: matchers.Zip, walk: (*walker).zip},
+		office("DOCX", "docx", "wordprocessingml.document"),
+		office("XLSX", "xlsx", "spreadsheetml.sheet"),
+		office("PPTX", "pptx", "presentationml.presentation"),
 	}
+}
+
+// office is the type of the files of one office program.
+func office(name, extension, subtype string) Type {
+	return Type{Name: name, Noun: "document", Extensions: []string{extension}, Ranged: true,
+		ContentType: "application/vnd.openxmlformats-officedocument." + subtype,
+		Declared:    []string{"application/zip", "application/x-zip-compressed"},
+		Checked: "The archive as that of a ZIP. The content types and the relationships, which are unpacked: what kind of " +
+			"document it is, and that it has no macros, no embedded objects and no parts that are loaded from elsewhere.",
+		Unchecked:  "The document itself, its pictures and other parts are not unpacked; links to be clicked are not followed.",
+		signatures: []string{zipLocal}, matches: matchers.Zip, walk: (*walker).office}
 }
 
 // TypeOf returns the type that an extension (without a dot, in any case) claims.
