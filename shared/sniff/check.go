@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 )
 
 // Limits is what the policy of a kind of upload allows a file to be. In the three numbers 0 means no bound.
@@ -146,7 +145,7 @@ func (w *walker) begins() (bool, error) {
 		return false, err
 	}
 	for _, s := range w.signatures {
-		if len(head) < len(s) && strings.HasPrefix(s, string(head)) {
+		if len(head) < len(s) && agree(s, head) {
 			return false, errShort // empty, or the first bytes of what it should be
 		}
 	}

@@ -114,6 +114,30 @@ func TestAFlippedBitInAGIFsFirstBlocksIsRefused(t *testing.T) {
 	}
 }
 
+// The sizes of a WebP's chunks lead from one to the next, and to the end that the file's own size says.
+func TestAFlippedBitInAWebPsSizesIsRefused(t *testing.T) {
+	for _, s := range genuine(t) {
+		if s.extension() != "webp" {
+			continue
+		}
+		data := slices.Clone(s.data)
+		sizes := []int{4}
+		for at := 12; at < 8+int(binary.LittleEndian.Uint32(data[4:])); {
+			sizes = append(sizes, at+4)
+			at += 8 + (int(binary.LittleEndian.Uint32(data[at+4:]))+1)&^1
+		}
+		for _, at := range sizes {
+			for bit := range 32 {
+				data[at+bit/8] ^= 1 << (bit % 8)
+				if got := verdict(t, data, "webp", everything()); got == "ok" {
+					t.Errorf("%s, bit %d of the size at byte %d flipped: ok", s.file, bit, at)
+				}
+				data[at+bit/8] = s.data[at+bit/8]
+			}
+		}
+	}
+}
+
 // uneven reads r in pieces of random lengths, now and then none at all.
 type uneven struct {
 	r   io.Reader
@@ -166,6 +190,7 @@ func TestNothingHappensAtTheEdgesOfABlock(t *testing.T) {
 		{"mpf-script.jpg", "jpg", 2, comment}, {"cjpeg-progressive-restart.jpg", "jpg", 2, comment},
 		{"motion.jpg", "jpg", 2, comment},
 		{"pillow-frames.gif", "gif", -1, gifComment}, {"netpbm.gif", "gif", -1, gifComment},
+		{"pillow.webp", "webp", 30, webpNote}, {"img2webp.webp", "webp", 30, webpNote},
 	} {
 		data := named(t, "genuine/"+test.file)
 		at := test.at
@@ -175,6 +200,9 @@ func TestNothingHappensAtTheEdgesOfABlock(t *testing.T) {
 		for shift := 1; shift < len(data)+2; shift += 3 {
 			padding := test.padding(block - shift)
 			moved := slices.Concat(data[:at], padding, data[at:])
+			if test.extension == "webp" {
+				binary.LittleEndian.PutUint32(moved[4:], uint32(len(moved)-8))
+			}
 			found, err := sniff.Check(t.Context(), bytes.NewReader(moved), test.extension, everything())
 			if err != nil || found.Size != int64(len(moved)) || found.SHA256 != sha256.Sum256(moved) {
 				t.Fatalf("%s, moved by %d bytes: %+v, %v", test.file, len(padding), found, err)
@@ -199,6 +227,12 @@ func comment(n int) []byte {
 		n -= size
 	}
 	return b
+}
+
+// webpNote is a chunk of n bytes in all, or of one less.
+func webpNote(n int) []byte {
+	b := binary.LittleEndian.AppendUint32([]byte("note"), uint32(n&^1-8))
+	return append(b, make([]byte, n&^1-8)...)
 }
 
 // gifComment is a GIF comment of n bytes in all.

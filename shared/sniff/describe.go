@@ -134,7 +134,7 @@ func beginnings() []likeness {
 		{0, "\xc2\x89PNG", "a picture that was changed into text", sendBytes, ""},
 		{0, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", "a picture that was changed into text", sendBytes, ""},
 		{0, "\xc3\xbf\xc3\x98\xc3\xbf", "a picture that was changed into text", sendBytes, ""},
-		{8, "WEBPVP8", "a WebP picture", exportPhoto, ""},
+		{8, "WEBPVP8", "a WebP picture", exportPhoto, "webp"},
 		{8, "AVI LIST", "an AVI video", takeStill, ""},
 		{4, "ftypavif", "an AVIF picture", exportPhoto, ""},
 		{4, "ftypavis", "an AVIF picture", exportPhoto, ""},

@@ -30,7 +30,7 @@ func TestAFileThatIsNoPictureOfItsKindIsCalledByItsName(t *testing.T) {
 		{"\x00\x00\x00\x1cftypavif\x00\x00\x00\x00", "an AVIF picture", asPhoto},
 		{"\x00\x00\x00\x18ftypcrx \x00\x00\x00\x01", "a camera's raw picture", asPhoto},
 		{"FUJIFILMCCD-RAW 0201", "a camera's raw picture", asPhoto},
-		{"RIFF\x24\x00\x00\x00WEBPVP8 ", "a WebP picture", asPhoto},
+		{"RIFF\x24\x00\x00\x00WEBPVP8 ", "a WebP picture", "rename the file so that it ends in .webp"},
 		{"RIFF\x24\x00\x00\x00AVI LIST", "an AVI video", "a still picture"},
 		{"\x00\x00\x00\x20ftypisom\x00\x00\x02\x00", "an MP4 or QuickTime video", "a still picture"},
 		{"\x00\x00\x00\x14ftypqt  \x00\x00\x00\x00", "an MP4 or QuickTime video", "a still picture"},

@@ -47,6 +47,24 @@ func FuzzBMP(f *testing.F) {
 	})
 }
 
+// Go's standard library has no decoder for WebP: here the size is read from its first chunk.
+func FuzzWebP(f *testing.F) {
+	fuzz(f, "webp", func(b []byte) (int, int, error) {
+		u24 := func(b []byte) int { return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 }
+		if len(b) < 30 {
+			return 0, 0, errors.New("no room for a picture")
+		}
+		switch string(b[12:16]) {
+		case "VP8X":
+			return 1 + u24(b[24:]), 1 + u24(b[27:]), nil
+		case "VP8L":
+			bits := u24(b[21:]) | int(b[24])<<24
+			return 1 + bits&0x3fff, 1 + bits>>14&0x3fff, nil
+		}
+		return u24(b[26:]) & 0x3fff, u24(b[27:]) >> 8 & 0x3fff, nil
+	})
+}
+
 // greedy counts what is asked of a reader after its end, and how often.
 type greedy struct {
 	r          io.Reader

@@ -3,6 +3,7 @@ package sniff_test
 import (
 	"bytes"
 	"encoding/binary"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -262,8 +263,9 @@ func TestRefusalsSayWhatFollowsInWords(t *testing.T) {
 }
 
 func TestSizesAreBoundedAtTheLimitAndNotBefore(t *testing.T) {
-	for _, file := range []string{"go-nrgba.png", "go.jpg", "go.gif", "sdl.bmp", "mpf-missing.jpg"} { // 31 x 23 each
-		data, extension := named(t, "genuine/"+file), file[len(file)-3:]
+	for _, file := range []string{"go-nrgba.png", "go.jpg", "go.gif", "sdl.bmp", "mpf-missing.jpg", "cwebp.webp",
+		"cwebp-lossless.webp", "pillow.webp"} { // 31 x 23 each
+		data, extension := named(t, "genuine/"+file), strings.TrimPrefix(filepath.Ext(file), ".")
 		for _, test := range []struct {
 			limits sniff.Limits
 			want   string
@@ -364,11 +366,12 @@ func TestMetadataIsBoundedWhereThePolicySaysSo(t *testing.T) {
 		file  string
 		bytes int64 // of metadata in it
 	}{
+		{"notes.webp", 7}, {"note-in-frame.webp", 3}, {"exiftool.webp", -1},
 		{"exiftool.gif", -1}, {"exiftool.jpg", -1}, {"exiftool.png", -1}, {"im-profile.bmp", -1}, {"plain-text.gif", -1},
 		{"v5-profile.bmp", 32}, {"v5-profile-first.bmp", 32}, {"info-gap.bmp", 10}, {"private-chunks.png", 49},
 		{"unknown-extension.gif", 10}, {"info-24-large-palette.bmp", 1200}, {"info-24-palette.bmp", 24}, {"v5-profile-far.bmp", 32},
 	} {
-		data, extension := named(t, "genuine/"+test.file), test.file[len(test.file)-3:]
+		data, extension := named(t, "genuine/"+test.file), strings.TrimPrefix(filepath.Ext(test.file), ".")
 		if got := verdict(t, data, extension, sniff.Limits{Zeros: true, MaxAncillaryBytes: 1}); got != "not_allowed" {
 			t.Errorf("%s, where one byte is allowed: %s", test.file, got)
 		}

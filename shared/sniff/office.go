@@ -54,8 +54,9 @@ type officeWalk struct {
 	types    map[string]string // content types by part
 	main     string            // the part that is the document itself
 	charts   []string          // the parts that have a workbook in them, as charts do
-	unpacked int64
-	content  bytes.Buffer // one part
+	unpacked int64             // bytes of the parts that are read
+	fault    error             // the first reason for which no office file can be like this
+	content  bytes.Buffer      // one part
 }
 
 // mainTypes are the content types of the document itself, by extension.
@@ -75,32 +76,44 @@ const slideShow = "application/vnd.openxmlformats-officedocument.presentationml.
 func (w *walker) office() error {
 	o := &officeWalk{names: map[string]bool{}, defaults: map[string]string{}, types: map[string]string{}}
 	o.zipWalk = &zipWalk{walker: w, office: o}
-	if err := o.archive(); err != nil {
+	if err := o.archive(); err != nil || o.office == nil {
 		return err
 	}
 	return o.identifyDocument()
 }
 
-// allows checks what the directory says of an entry against what an office file may have.
-func (o *officeWalk) allows(e zipEntry, name []byte) error {
-	if e.method != 0 && e.method != 8 || e.flags&flagEncrypted != 0 {
-		return refusef(Corrupt, "The %s has the part %s, stored in a way (method %d, flags %d) that office programs do not read; "+
-			"%s.", o.called(), quoted(name), e.method, e.flags, o.again())
+// listed takes note of one entry of the directory. Whether this is an office file is not known before the last.
+func (o *officeWalk) listed(e zipEntry, name []byte) officePart {
+	part, s := partOf(name), partName(string(name))
+	if part != noPart {
+		o.unpacked += min(e.size, maxParts)
 	}
-	if e.part == noPart {
-		return nil
+	switch {
+	case o.fault != nil:
+	case e.method != 0 && e.method != 8 || e.flags&flagEncrypted != 0:
+		o.fault = refusef(Corrupt, "The %s has the part %s, stored in a way (method %d, flags %d) that office programs do not "+
+			"read; %s.", o.called(), quoted(name), e.method, e.flags, o.again())
+	case part == noPart:
+	case o.names[s]:
+		o.fault = refusef(Corrupt, "The %s has the part %s twice; %s.", o.called(), quoted(name), o.again())
+	case e.size > maxPart || o.unpacked > maxParts:
+		o.fault = refusef(NotAllowed, "The %s has the part %s of %d bytes, and %d of its kind together, more than the %d and %d "+
+			"that are taken; remove links from it and upload that.", o.called(), quoted(name), e.size, o.unpacked, maxPart,
+			maxParts)
 	}
-	s := partName(string(name))
-	if o.names[s] {
-		return refusef(Corrupt, "The %s has the part %s twice; %s.", o.called(), quoted(name), o.again())
+	if part != noPart {
+		o.names[s] = true
 	}
-	o.names[s] = true
-	o.unpacked += e.size
-	if e.size > maxPart || o.unpacked > maxParts {
-		return refusef(NotAllowed, "The %s has the part %s of %d bytes, and %d of its kind together, more than the %d and %d that "+
-			"are taken; remove links from it and upload that.", o.called(), quoted(name), e.size, o.unpacked, maxPart, maxParts)
+	return part
+}
+
+// begin decides, when the directory was read, whether this is an office file or an archive that is nothing else.
+func (o *officeWalk) begin() error {
+	if o.names["/[content_types].xml"] {
+		return o.fault
 	}
-	return nil
+	o.office = nil
+	return o.is("zip", "")
 }
 
 // read unpacks one part and reads it.

@@ -175,9 +175,10 @@ func (s *stream) zeros(limit int64) (int64, error) {
 	return n, nil
 }
 
-// Numbers of two and four bytes, little and big endian.
+// Numbers of two to four bytes, little and big endian.
 
 func le16(b []byte) int64 { return int64(binary.LittleEndian.Uint16(b)) }
+func le24(b []byte) int64 { return le16(b) | int64(b[2])<<16 }
 func le32(b []byte) int64 { return int64(binary.LittleEndian.Uint32(b)) }
 func be16(b []byte) int64 { return int64(binary.BigEndian.Uint16(b)) }
 func be32(b []byte) int64 { return int64(binary.BigEndian.Uint32(b)) }

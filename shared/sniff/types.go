@@ -1,7 +1,6 @@
 package sniff
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 
@@ -23,7 +22,7 @@ type Type struct {
 	// Checked and Unchecked say, in a sentence each for people, what a verdict proves of a file and what it does not.
 	Checked, Unchecked string
 
-	signatures []string          // the beginnings that there are
+	signatures []string          // the beginnings that there are; "?" stands for any byte
 	matches    func([]byte) bool // h2non's one matcher
 	walk       func(*walker) error
 }
@@ -50,15 +49,20 @@ func Types() []Type {
 			Checked:    "The headers, the palette, every row, and every run of a compressed picture.",
 			Unchecked:  "A colour profile in it is not read.",
 			signatures: []string{"BM"}, matches: matchers.Bmp, walk: (*walker).bmp},
+		{Name: "WebP", Noun: "picture", Extensions: []string{"webp"}, ContentType: "image/webp", Inline: true,
+			Checked: "Every chunk within its container, the heads of the pixels (VP8, VP8L) and of transparency, and every " +
+				"frame within the canvas.",
+			Unchecked:  "The compressed pixels are not decoded; Exif, XMP, profiles and unknown chunks are not read.",
+			signatures: []string{"RIFF????WEBP"}, matches: matchers.Webp, walk: (*walker).webp},
+		office("DOCX", "docx", "wordprocessingml.document"),
+		office("XLSX", "xlsx", "spreadsheetml.sheet"),
+		office("PPTX", "pptx", "presentationml.presentation"),
 		{Name: "ZIP", Noun: "archive", Extensions: []string{"zip"}, ContentType: "application/zip",
 			Declared: []string{"application/x-zip-compressed", "application/x-zip"}, Ranged: true,
 			Checked: "The directory with its names and sizes, and every entry against it: all follow each other without gap or " +
 				"overlap.",
 			Unchecked:  "The entries are not unpacked: whatever may be in them, encrypted or not; sizes are as declared.",
 			signatures: []string{zipLocal, zipEnd}, matches: matchers.Zip, walk: (*walker).zip},
-		office("DOCX", "docx", "wordprocessingml.document"),
-		office("XLSX", "xlsx", "spreadsheetml.sheet"),
-		office("PPTX", "pptx", "presentationml.presentation"),
 	}
 }
 
@@ -101,6 +105,16 @@ func Inline(contentType string) bool {
 // begins asks the type's one matcher, then compares the whole signature, of which matchers read two to four bytes only.
 func (t Type) begins(head []byte) bool {
 	return t.matches(head) && slices.ContainsFunc(t.signatures, func(s string) bool {
-		return bytes.HasPrefix(head, []byte(s))
+		return len(head) >= len(s) && agree(s, head)
 	})
+}
+
+// agree reports whether head and a signature are the same as far as both go.
+func agree(signature string, head []byte) bool {
+	for i := range min(len(signature), len(head)) {
+		if signature[i] != '?' && signature[i] != head[i] {
+			return false
+		}
+	}
+	return true
 }

@@ -188,6 +188,11 @@ func (z *zipWalk) readDirectory() error {
 			"that.", z.called(), unpacked, unpackedTimes)
 	}
 	z.kept = nil
+	if z.office != nil {
+		if err := z.office.begin(); err != nil {
+			return err
+		}
+	}
 	slices.SortFunc(z.entries, func(a, b zipEntry) int { return int(min(max(a.at-b.at, -1), 1)) })
 	return nil
 }
@@ -225,8 +230,7 @@ func (z *zipWalk) central(at int64, b []byte) (zipEntry, error) {
 	}
 	e.name = nameSum(name)
 	if z.office != nil {
-		e.part = partOf(name)
-		return e, z.office.allows(e, name)
+		e.part = z.office.listed(e, name)
 	}
 	return e, nil
 }

@@ -43,7 +43,7 @@ func (z *zipWalk) entry(e zipEntry, next int64) error {
 	if left < 0 {
 		return z.corrupt(at, "two of its entries overlap")
 	}
-	if e.part != noPart {
+	if z.office != nil && e.part != noPart {
 		err = z.office.read(e, name)
 	} else {
 		err = z.skip(e.packed)

@@ -14,6 +14,7 @@ import pygame
 from PIL import Image, ImageCms, PngImagePlugin
 
 import bitmaps
+import webp
 
 W, H = 31, 23
 SIZE = f"{W}x{H}"
@@ -66,6 +67,7 @@ def make(add, work, here):
     jpeg_files(add, tool, rgb, work)
     gif_files(add, tool, rgb, frames, work)
     bmp_files(add, tool, rgb, work)
+    webp.genuine(add, tool, saved, rgb, frames)
 
 
 def png_files(add, tool, rgb, frames, work):

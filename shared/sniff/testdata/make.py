@@ -1,6 +1,6 @@
 """Makes the pictures of this folder and manifest.tsv. make.sh installs what it needs and runs it.
 
-genuine.py calls the encoders, edited.py and refused.py edit and spoil what they made. All add files through add() below.
+genuine.py calls the encoders, edited.py and refused.py edit and spoil what they made; webp.py does both for WebP. All add files through add() below.
 """
 import os
 import pathlib

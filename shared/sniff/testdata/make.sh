@@ -5,8 +5,8 @@ set -eu
 cd "$(dirname "$0")"
 apt-get update
 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-  apngasm ffmpeg gifsicle graphicsmagick guetzli imagemagick jhead jpegoptim libimage-exiftool-perl libjpeg-tools \
-  libjpeg-turbo-progs libvips-tools netpbm optipng php-cli php-gd pngcrush pngquant python3-venv zopfli
+  apngasm exiv2 ffmpeg gifsicle graphicsmagick guetzli imagemagick jhead jpegoptim libimage-exiftool-perl libjpeg-tools \
+  libjpeg-turbo-progs libvips-tools netpbm optipng php-cli php-gd pngcrush pngquant python3-venv webp zopfli
 tools=$(mktemp -d)
 trap 'rm -rf "$tools"' EXIT
 python3 -m venv "$tools/venv"
