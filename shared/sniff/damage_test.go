@@ -162,7 +162,7 @@ func TestTheVerdictDoesNotDependOnHowTheBytesCome(t *testing.T) {
 			"unevenly":               uneven{bytes.NewReader(s.data), rnd},
 			"unevenly, with the end": uneven{iotest.DataErrReader(bytes.NewReader(s.data)), rnd},
 		} {
-			got, err := sniff.Check(t.Context(), r, s.extension(), everything())
+			got, err := sniff.Check(t.Context(), ranged{r, bytes.NewReader(s.data)}, s.extension(), everything())
 			if got != want || !same(err, wantErr) {
 				t.Errorf("%s, read %s: %+v %v; read at once: %+v %v", s.file, name, got, err, want, wantErr)
 			}

@@ -1,8 +1,11 @@
 package sniff_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/binary"
+	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -395,4 +398,101 @@ func TestMetadataIsBoundedWhereThePolicySaysSo(t *testing.T) {
 			t.Errorf("%s: %s", file, got)
 		}
 	}
+}
+
+func TestWhatAnOfficeFileCarriesIsAMatterOfThePolicy(t *testing.T) {
+	for _, test := range []struct{ word, files string }{
+		{"macros", "macros.docx macros-relation.docx macro-sheet.xlsx macro-sheet-relation.xlsx"},
+		{"external", "external-case.docx external-namespace.docx external-frame-878.docx external-subDocument-454.docx"},
+		{"embedded", "embedded-oleObject.docx embedded-package.docx embedded-control.docx embedded-as-chart.docx"},
+	} {
+		for file := range strings.FieldsSeq(test.files) {
+			data, extension := named(t, "refused/"+file), strings.TrimPrefix(filepath.Ext(file), ".")
+			for _, word := range []string{"macros", "external", "embedded"} {
+				want := "not_allowed"
+				if word == test.word {
+					want = "ok"
+				}
+				if got := verdict(t, data, extension, sniff.Limits{Active: []string{word}}); got != want {
+					t.Errorf("%s, where %s are taken: %s, want %s", file, word, got, want)
+				}
+			}
+		}
+	}
+}
+
+// A ZIP archive is what an office file is, too: where a mismatch is corrected, the parts decide.
+func TestAnOfficeFileIsCorrectedByItsParts(t *testing.T) {
+	for _, test := range []struct{ file, claimed, want string }{
+		{"genuine/own.docx", "xlsx", "docx"}, {"genuine/own.xlsx", "docx", "xlsx"}, {"genuine/own.pptx", "png", "pptx"},
+		{"genuine/go.zip", "docx", "zip"}, {"genuine/7zip-aes.zip", "docx", "zip"}, {"genuine/own.docx", "zip", "zip"},
+		{"refused/template.docx", "docx", "zip"},
+	} {
+		data := named(t, test.file)
+		limits := instead("docx", "xlsx", "pptx", "zip")
+		found, err := sniff.Check(t.Context(), bytes.NewReader(data), test.claimed, limits)
+		if of, _ := sniff.TypeOf(test.want); err != nil || found.Extension != test.want || found.ContentType != of.ContentType {
+			t.Errorf("%s as .%s: %+v, %v; want .%s", test.file, test.claimed, found, err, test.want)
+		}
+		limits.Extensions = []string{test.claimed}
+		if got := verdict(t, data, test.claimed, limits); test.want != test.claimed && got != "type_mismatch" {
+			t.Errorf("%s as .%s, where nothing else is taken: %s", test.file, test.claimed, got)
+		}
+	}
+}
+
+// What is read by its place is bounded in number and in size, whatever the directory says.
+func TestReadsByPlaceAreFew(t *testing.T) {
+	for _, s := range genuine(t) { // what is in the first block of the stream needs none
+		r := &counted{Reader: bytes.NewReader(s.data)}
+		if _, err := sniff.Check(t.Context(), r, s.extension(), everything()); err != nil || r.reads != 0 {
+			t.Errorf("%s: %v, %d reads by place", s.file, err, r.reads)
+		}
+	}
+	for size, want := range map[int64]int{1 << 20: 1, 8 << 20: 1} {
+		for _, l := range larges(t, size) {
+			of, _ := sniff.TypeOf(l.extension)
+			data, err := io.ReadAll(l.reader(size))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := &counted{Reader: bytes.NewReader(data)}
+			_, err = sniff.Check(t.Context(), r, l.extension, sniff.Limits{})
+			if of.Ranged && r.reads != want || !of.Ranged && r.reads != 0 || err != nil {
+				t.Errorf("%s of %d bytes: %v, %d reads by place", l.name, len(data), err, r.reads)
+			}
+		}
+	}
+	// 60,000 entries with long names: a directory of 9 MB, in pieces of 1 MiB.
+	r := &counted{Reader: bytes.NewReader(manyEntries(60_000, 100))}
+	if _, err := sniff.Check(t.Context(), r, "zip", sniff.Limits{}); err != nil || r.reads != 10 || r.most > 1<<20 {
+		t.Errorf("%v, %d reads by place, the largest of %d bytes", err, r.reads, r.most)
+	}
+}
+
+// counted counts the reads by place.
+type counted struct {
+	*bytes.Reader
+	reads, most int
+}
+
+func (c *counted) ReadAt(p []byte, at int64) (int, error) {
+	c.reads++
+	c.most = max(c.most, len(p))
+	return c.Reader.ReadAt(p, at)
+}
+
+// manyEntries is an archive of so many empty entries with names of so many bytes.
+func manyEntries(count, name int) []byte {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for n := range count {
+		if _, err := z.CreateRaw(&zip.FileHeader{Name: fmt.Sprintf("%0*d", name, n)}); err != nil {
+			panic(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
 }

@@ -28,7 +28,8 @@ func firsts() []string {
 
 func TestAPictureUnderAnotherOnesExtensionIsRefusedOrCorrected(t *testing.T) {
 	order := sniff.Extensions()
-	slices.Reverse(order) // jpeg is before jpg
+	slices.Reverse(order)                                                                      // jpeg is before jpg
+	order = append(slices.DeleteFunc(order, func(e string) bool { return e == "zip" }), "zip") // which an office file is, too
 	for _, s := range genuine(t) {
 		own, err := sniff.Check(t.Context(), bytes.NewReader(s.data), s.extension(), everything())
 		if err != nil {
@@ -115,7 +116,7 @@ func FuzzInstead(f *testing.F) {
 			f.Add(s.data)
 		}
 	}
-	extensions := firsts()
+	extensions := slices.DeleteFunc(firsts(), func(e string) bool { return e == "zip" }) // which an office file is, too
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var own sniff.Found
 		for _, e := range extensions {

@@ -7,18 +7,18 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
-	"net/url"
 	"path"
 	"slices"
 	"strings"
 )
 
 const (
-	// maxPart bounds what is unpacked of one part, and maxParts of all together: unpacking and reading XML take some
-	// hundred times as long as a checksum.
-	maxPart  = 1 << 20
-	maxParts = 8 << 20
-	maxDepth = 16 // two are usual
+	// maxPart bounds what is unpacked of one part, maxParts of all together, and maxElements what is read of them:
+	// unpacking and reading XML take some hundred times as long as a checksum. A large presentation has 140 KB and 1,200.
+	maxPart     = 1 << 20
+	maxParts    = 4 << 20
+	maxElements = 40_000
+	maxDepth    = 16 // two are usual
 )
 
 // officePart is what a part of an office file says about the others, if anything.
@@ -54,6 +54,7 @@ type officeWalk struct {
 	types    map[string]string // content types by part
 	main     string            // the part that is the document itself
 	charts   []string          // the parts that have a workbook in them, as charts do
+	elements int               // of XML
 	unpacked int64             // bytes of the parts that are read
 	fault    error             // the first reason for which no office file can be like this
 	content  bytes.Buffer      // one part
@@ -134,12 +135,15 @@ func (o *officeWalk) read(e zipEntry, name string) error {
 		}
 		switch t := token.(type) {
 		case xml.Directive: // a DTD, which is forbidden there
-			return o.corrupt(at, "the part %s has a declaration (<!...>)", quoted([]byte(name)))
+			return o.corrupt(at, "the part %s has a document type declaration (DTD)", quoted([]byte(name)))
 		case xml.EndElement:
 			depth--
 		case xml.StartElement:
-			if depth++; depth > maxDepth {
-				return o.corrupt(at, "the part %s has more than %d elements in each other", quoted([]byte(name)), maxDepth)
+			depth++
+			o.elements++
+			if depth > maxDepth || o.elements > maxElements {
+				return o.corrupt(at, "the part %s has more than %d elements in each other, or all have more than %d",
+					quoted([]byte(name)), maxDepth, maxElements)
 			}
 			if e.part == contentTypes {
 				err = o.contentType(t)
@@ -277,9 +281,11 @@ func harmlessLinks() []string {
 // onThisMachine reports whether a target names a file on a drive of whoever opens the document, or in a folder of the
 // program: Word writes that for the template that a document was made from. Nothing is loaded from elsewhere by it.
 func onThisMachine(target string) bool {
-	target, err := url.PathUnescape(target)
-	if err != nil {
-		return false
+	target = strings.ToLower(target)
+	for _, escaped := range []string{"%2f", "%5c", "%3a", "%25"} {
+		if strings.Contains(target, escaped) {
+			return false
+		}
 	}
 	if rest, ok := strings.CutPrefix(target, "file:///"); ok {
 		return len(rest) > 2 && isLetter(rest[0]) && rest[1] == ':'
@@ -294,8 +300,8 @@ func (o *officeWalk) active(word, kind string) error {
 	}
 	what := map[string]string{"macros": "macros", "external": "a part that is loaded from elsewhere",
 		"embedded": "an embedded object"}[word]
-	return refusef(NotAllowed, "The %s has %s (%s), which is not taken here; remove that, save the document again and upload "+
-		"that.", o.called(), what, quoted([]byte(kind)))
+	return refusef(NotAllowed, "The %s has %s (%s), and such documents are not taken here; remove that, save the document "+
+		"again and upload that.", o.called(), what, quoted([]byte(kind)))
 }
 
 // identifyDocument checks, when all parts were read, what the document is.

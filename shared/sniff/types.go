@@ -73,7 +73,7 @@ func office(name, extension, subtype string) Type {
 		Declared:    []string{"application/zip", "application/x-zip-compressed"},
 		Checked: "The archive as that of a ZIP. The content types and the relationships, which are unpacked: what kind of " +
 			"document it is, and that it has no macros, no embedded objects and no parts that are loaded from elsewhere.",
-		Unchecked:  "The document itself, its pictures and other parts are not unpacked; links to be clicked are not followed.",
+		Unchecked:  "The document itself is not unpacked: its text, formulas, data connections and pictures; links are not followed.",
 		signatures: []string{zipLocal}, matches: matchers.Zip, walk: (*walker).office}
 }
 
