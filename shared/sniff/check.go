@@ -95,6 +95,7 @@ type walker struct {
 	ranges Ranges // nil where the reader has none
 	pieces int    // how often they were read
 
+	parts     int64 // chunks, segments, blocks, frames and boxes
 	ancillary int64 // bytes counted against limits.MaxAncillaryBytes
 	blanks    int   // line ends and spaces seen behind pictures
 	// drawn is how many pixels showing all frames or scans takes. The product of three hostile numbers may not fit an
@@ -183,6 +184,22 @@ func (w *walker) draw(width, height int64, parts string) error {
 		return refusef(TooManyPixels, "The %s has too many %s: up to byte %d they take more than %d times the %d "+
 			"pixels allowed for one picture; export it with fewer, or in a smaller size, and upload that.",
 			w.called(), parts, w.offset(), maxDrawn, w.limits.MaxPixels)
+	}
+	return nil
+}
+
+// A file may have maxParts chunks, segments, blocks, frames or boxes, and one more for each partBytes of it, so that its
+// size bounds the time of a check, whatever the bytes are. The parts of large files are hundreds of bytes long.
+const (
+	maxParts  = 1 << 16
+	partBytes = 64
+)
+
+// part counts one part, which begins at the walk's position.
+func (w *walker) part() error {
+	if w.parts++; w.parts > maxParts+w.offset()/partBytes {
+		return refusef(NotAllowed, "The %s is cut into %d parts up to byte %d, more than any program makes of it; %s.",
+			w.called(), w.parts, w.offset(), w.again())
 	}
 	return nil
 }

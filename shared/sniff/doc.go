@@ -6,10 +6,12 @@
 //     Limits.Extensions, tried in the order given. Each type's one matcher of
 //     github.com/h2non/filetype is asked, never its registry, whose order is random.
 //   - Its container was walked to the end marker by the rules of its format: each PNG chunk with its checksum, each
-//     JPEG segment and scan, each GIF block and frame, each BMP header, row and run.
+//     JPEG segment and scan, each GIF block and frame, each BMP header, row and run, each WebP chunk and frame.
 //   - Nothing follows the end but what Limits allows: padding, whole JPEGs behind a JPEG (gain maps and previews, as
 //     phones append them; each is walked too), Samsung's trailer (its directory is walked, what stands in its blocks is
 //     not looked at), or the video of a motion photo (its boxes are walked too), bare or in Samsung's trailer.
+//   - It has no more parts than files of its size have, so that a check takes at most four times as long as the bare
+//     checksum, and some milliseconds more.
 //   - Every declared size is within Limits, and so is what all frames or scans together ask of a viewer.
 //   - SHA256 is of exactly these bytes.
 //
@@ -19,7 +21,8 @@
 // Memory does not grow with the picture: one block of 128 KiB, and lists that are no longer than a segment. Every loop
 // is bounded by the input. Checks share nothing and may run at the same time.
 //
-// One file per type holds its walk (png.go, jpeg.go with jpegscan.go, gif.go, bmp.go with bmprle.go).
+// One file per type holds its walk (png.go, jpeg.go with jpegscan.go, gif.go, bmp.go with bmprle.go, webp.go
+// with riff.go).
 // tail.go and samsung.go decide about what follows, stream.go reads and hashes, refusal.go and describe.go word the
 // refusals. testdata/manifest.tsv lists pictures of many encoders, and false and damaged ones, with their verdicts.
 package sniff

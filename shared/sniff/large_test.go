@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
@@ -107,6 +108,7 @@ func larges(t testing.TB, size int64) []large {
 		{"GIF", "gif", gif[:len(gif)-5], append([]byte{255}, random[:255]...), []byte("\x00;")},
 		{"BMP", "bmp", bitmap(32, 0, 16<<10, rows, 0), random[:64<<10], nil},
 		{"BMPRuns", "bmp", bitmap(8, 1, 1000, lines, 256), runs, []byte{0, 1}},
+		webpFrames("WebP", size, riffChunk("VP8L", append([]byte("/\xff\x3f\x00\x00"), random[:8<<10-5]...))),
 		largeArchive("ZIP", "zip", nil, random, size),
 		largeArchive("DOCX", "docx", named(t, "genuine/stored.docx"), random, size),
 	}
@@ -142,6 +144,89 @@ func largeArchive(name, extension string, small, random []byte, size int64) larg
 	return l
 }
 
+// webpFrames is an animation of about size bytes, whose frames have these chunks each.
+func webpFrames(name string, size int64, chunks []byte) large {
+	const canvas = "\xff\x3f\x00\x00\x00\x00" // 16,384 x 1 pixels
+	frame := riffChunk("ANMF", slices.Concat(make([]byte, 6), []byte(canvas), make([]byte, 4), chunks))
+	head := slices.Concat([]byte("WEBP"), riffChunk("VP8X", []byte("\x02\x00\x00\x00"+canvas)), riffChunk("ANIM", make([]byte, 6)))
+	frames := max(1, size/int64(len(frame)))
+	whole := binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(int64(len(head))+frames*int64(len(frame))))
+	return large{name, "webp", append(whole, head...), frame, nil}
+}
+
+// riffChunk is one chunk of a RIFF file, of an even size.
+func riffChunk(name string, content []byte) []byte {
+	return append(binary.LittleEndian.AppendUint32([]byte(name), uint32(len(content))), content...)
+}
+
+// tiny is a file of the smallest parts that its type can have.
+type tiny struct {
+	name, extension   string
+	head, part, after []byte
+	// filler is one part of about n bytes, or a few: parts are counted by the bytes before them.
+	filler func(n int) []byte
+}
+
+// data makes a file of about size bytes, with so many of its parts at the end.
+func (p tiny) data(size, parts int) []byte {
+	tail := slices.Concat(bytes.Repeat(p.part, parts), p.after)
+	data := slices.Concat(p.head, p.filler(max(size-len(p.head)-len(tail), 100)), tail)
+	if p.extension == "webp" {
+		binary.LittleEndian.PutUint32(data[4:], uint32(len(data)-8))
+	}
+	return data
+}
+
+// tinies makes one for each kind of part that is counted.
+func tinies(t testing.TB) []tiny {
+	jpeg, gif := named(t, "genuine/cjpeg.jpg"), named(t, "genuine/no-tables.gif")
+	start := bytes.Index(jpeg, []byte("\xff\xda"))
+	motion := named(t, "genuine/motion.jpg")
+	header := append([]byte("\x89PNG\r\n\x1a\n"), chunk("IHDR", []byte("\x00\x00\x40\x00\x00\x00\x40\x00\x08\x02\x00\x00\x00"))...)
+	pixels := func(n int) []byte { return chunk("IDAT", make([]byte, n)) }
+	text := func(n int) []byte { return chunk("tEXt", make([]byte, n)) }
+	box := func(n int) []byte {
+		return append(binary.BigEndian.AppendUint32(nil, uint32(8+n)), append([]byte("free"), make([]byte, n)...)...)
+	}
+	animation := webpFrames("", 0, riffChunk("VP8L", []byte("/\xff\x3f\x00\x00\x00")))
+	return []tiny{
+		{"PNGPixels", "png", header, chunk("IDAT", []byte{1}), chunk("IEND", nil), pixels},
+		{"PNGTexts", "png", append(header, chunk("IDAT", []byte{1})...), chunk("tEXt", nil), chunk("IEND", nil), text},
+		{"JPEGSegments", "jpg", jpeg[:start], []byte("\xff\xe0\x00\x02"), jpeg[start:], comment},
+		{"JPEGBoxes", "jpg", motion, box(0), nil, box},
+		{"GIFExtensions", "gif", gif[:len(gif)-1], []byte("!\xfe\x00"), []byte(";"), gifComment},
+		{"GIFFrames", "gif", gif[:13], []byte(",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x01\x00\x00"), []byte(";"), gifComment},
+		{"WebPNotes", "webp", named(t, "genuine/cwebp.webp"), riffChunk("note", nil), nil, webpNote},
+		{"WebPFrames", "webp", animation.head, animation.piece, nil, webpNote},
+	}
+}
+
+// dense makes files of about size bytes that are one part each, and as hard to walk as there can be.
+func dense(t testing.TB, size int) []tiny {
+	jpeg, restart := named(t, "genuine/cjpeg.jpg"), named(t, "genuine/cjpeg-restart.jpg")
+	start := bytes.Index(restart, []byte("\xff\xda"))
+	start += 2 + int(binary.BigEndian.Uint16(restart[start+2:]))
+	gif, png := named(t, "genuine/no-tables.gif"), named(t, "genuine/go-nrgba.png")
+	var restarts []byte
+	for n := range byte(8) {
+		restarts = append(restarts, 1, 0xff, 0xd0+n)
+	}
+	none := func(int) []byte { return nil }
+	all := []tiny{
+		{"JPEGRestarts", "jpg", restart[:start], restarts, []byte("\x01\xff\xd9"), none},
+		{"JPEGStuffing", "jpg", restart[:start], []byte("\xff\x00"), []byte("\x01\xff\xd9"), none},
+		{"JPEGFill", "jpg", jpeg[:2], []byte("\xff"), jpeg[2:], none},
+		{"GIFBlocks", "gif", gif[:len(gif)-5], []byte{1, 1}, []byte("\x00;"), none},
+		{"Zeros", "png", png, []byte("\x00"), nil, none},
+		{"Fill", "png", png, []byte("\xff"), nil, none},
+		{"ZerosAndFill", "png", png, []byte("\x00\xff"), nil, none},
+	}
+	for i, p := range all {
+		all[i].part = bytes.Repeat(p.part, size/len(p.part))
+	}
+	return all
+}
+
 // chunk is one PNG chunk.
 func chunk(name string, content []byte) []byte {
 	b := append(binary.BigEndian.AppendUint32(nil, uint32(len(content))), name...)
@@ -154,30 +239,74 @@ func chunk(name string, content []byte) []byte {
 func BenchmarkCheck(b *testing.B) {
 	const size = 1 << 20 // a turn is short: what else runs on the machine then disturbs few turns
 	for _, l := range larges(b, size) {
-		b.Run(l.name, func(b *testing.B) {
-			data, err := io.ReadAll(l.reader(size))
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.SetBytes(int64(len(data)))
-			var ratios []float64
-			block := make([]byte, 128<<10)
-			for b.Loop() {
-				begin := time.Now()
-				if _, err := sniff.Check(b.Context(), bytes.NewReader(data), l.extension, sniff.Limits{}); err != nil {
-					b.Fatal(err)
-				}
-				middle := time.Now()
-				sum := sha256.New()
-				if _, err := io.CopyBuffer(struct{ io.Writer }{sum}, struct{ io.Reader }{bytes.NewReader(data)},
-					block); err != nil {
-					b.Fatal(err)
-				}
-				ratios = append(ratios, float64(middle.Sub(begin))/float64(time.Since(middle)))
-			}
-			slices.Sort(ratios)
-			b.ReportMetric(ratios[len(ratios)/2], "x-sha256")
-		})
+		data, err := io.ReadAll(l.reader(size))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(l.name, func(b *testing.B) { compare(b, data, l.extension) })
+	}
+}
+
+// BenchmarkTiny is BenchmarkCheck for files of the default policy's largest size that are made to be slow to walk: of as
+// many of the smallest parts as are taken, or of one that is hard.
+func BenchmarkTiny(b *testing.B) {
+	const size = 5_500_000
+	for _, p := range tinies(b) {
+		parts := mostParts + size/partBytes - 200 // some are in head, filler and after
+		if p.name == "WebPFrames" {
+			parts /= 2 // each has a chunk within
+		}
+		b.Run(p.name, func(b *testing.B) { compare(b, p.data(size, parts), p.extension) })
+	}
+	for _, p := range dense(b, size) {
+		b.Run(p.name, func(b *testing.B) { compare(b, p.data(0, 1), p.extension) })
+	}
+}
+
+// compare measures a check of data beside its checksum.
+func compare(b *testing.B, data []byte, extension string) {
+	b.SetBytes(int64(len(data)))
+	var ratios []float64
+	block := make([]byte, 128<<10)
+	for b.Loop() {
+		begin := time.Now()
+		if _, err := sniff.Check(b.Context(), bytes.NewReader(data), extension, sniff.Limits{Padding: true, Video: true}); err != nil {
+			b.Fatal(err)
+		}
+		middle := time.Now()
+		sum := sha256.New()
+		if _, err := io.CopyBuffer(struct{ io.Writer }{sum}, struct{ io.Reader }{bytes.NewReader(data)},
+			block); err != nil {
+			b.Fatal(err)
+		}
+		ratios = append(ratios, float64(middle.Sub(begin))/float64(time.Since(middle)))
+	}
+	slices.Sort(ratios)
+	b.ReportMetric(ratios[len(ratios)/2], "x-sha256")
+}
+
+// The bound of parts in a file: so many, and one more for each partBytes.
+const mostParts, partBytes = 1 << 16, 64
+
+// Tiny parts cost many times the checksum of their bytes, so that their number is bounded.
+func TestAFileOfTooManyTinyPartsIsRefused(t *testing.T) {
+	const size = 2_000_000
+	for _, p := range tinies(t) {
+		each := 1
+		if p.name == "WebPFrames" {
+			each = 2
+		}
+		limits := sniff.Limits{Video: true}
+		data := p.data(size, (mostParts+size/partBytes-200)/each)
+		if _, err := sniff.Check(t.Context(), bytes.NewReader(data), p.extension, limits); err != nil {
+			t.Errorf("%s, as many as are taken: %v", p.name, err)
+		}
+		data = p.data(size, (mostParts+size/partBytes+200)/each)
+		_, err := sniff.Check(t.Context(), bytes.NewReader(data), p.extension, limits)
+		var refusal *sniff.Refusal
+		if !errors.As(err, &refusal) || refusal.Code != sniff.NotAllowed || !clean(refusal.Message) {
+			t.Errorf("%s, more than are taken: %v", p.name, err)
+		}
 	}
 }
 

@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	// maxPart bounds what is unpacked of one part, maxParts of all together, and maxElements what is read of them:
+	// maxUnpacked bounds what is unpacked of one part, maxUnpackedAll of all together, and maxElements what is read of them:
 	// unpacking and reading XML take some hundred times as long as a checksum. A large presentation has 140 KB and 1,200.
-	maxPart     = 1 << 20
-	maxParts    = 4 << 20
-	maxElements = 40_000
-	maxDepth    = 16 // two are usual
+	maxUnpacked    = 1 << 20
+	maxUnpackedAll = 4 << 20
+	maxElements    = 40_000
+	maxDepth       = 16 // two are usual
 )
 
 // officePart is what a part of an office file says about the others, if anything.
@@ -87,7 +87,7 @@ func (w *walker) office() error {
 func (o *officeWalk) listed(e zipEntry, name []byte) officePart {
 	part, s := partOf(name), partName(string(name))
 	if part != noPart {
-		o.unpacked += min(e.size, maxParts)
+		o.unpacked += min(e.size, maxUnpackedAll)
 	}
 	switch {
 	case o.fault != nil:
@@ -97,10 +97,10 @@ func (o *officeWalk) listed(e zipEntry, name []byte) officePart {
 	case part == noPart:
 	case o.names[s]:
 		o.fault = refusef(Corrupt, "The %s has the part %s twice; %s.", o.called(), quoted(name), o.again())
-	case e.size > maxPart || o.unpacked > maxParts:
+	case e.size > maxUnpacked || o.unpacked > maxUnpackedAll:
 		o.fault = refusef(NotAllowed, "The %s has the part %s of %d bytes, and %d of its kind together, more than the %d and %d "+
-			"that are taken; remove links from it and upload that.", o.called(), quoted(name), e.size, o.unpacked, maxPart,
-			maxParts)
+			"that are taken; remove links from it and upload that.", o.called(), quoted(name), e.size, o.unpacked, maxUnpacked,
+			maxUnpackedAll)
 	}
 	if part != noPart {
 		o.names[s] = true

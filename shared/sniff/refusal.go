@@ -15,7 +15,7 @@ const (
 	Corrupt       Code = "corrupt"         // the structure breaks the rules of its format
 	TrailingData  Code = "trailing_data"   // something follows the end that the limits do not allow there
 	TooManyPixels Code = "too_many_pixels" // the declared size, or all frames or scans together, are beyond the limits
-	NotAllowed    Code = "not_allowed"     // more metadata than the limits allow, or a BMP that points to a file elsewhere
+	NotAllowed    Code = "not_allowed"     // too much metadata or too many parts, or a BMP that points to a file elsewhere
 )
 
 // Refusal is a verdict: these bytes are not a file that the limits allow.

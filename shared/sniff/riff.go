@@ -37,6 +37,9 @@ func (l riffList) next() (c riffChunk, more bool, _ error) {
 	if c.at >= l.end {
 		return c, false, nil
 	}
+	if err := l.part(); err != nil {
+		return c, false, err
+	}
 	b, err := l.take(chunkHead)
 	if err != nil {
 		return c, false, err
@@ -45,7 +48,7 @@ func (l riffList) next() (c riffChunk, more bool, _ error) {
 	c.size = le32(b[4:])
 	if c.end() > l.end {
 		return c, false, l.corrupt(c.at, "a block of data (chunk %+q) claims to be %d bytes long, and there is less room",
-			c.name[:], c.size)
+			string(c.name[:]), c.size)
 	}
 	return c, true, nil
 }

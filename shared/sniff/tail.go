@@ -61,9 +61,14 @@ func (w *walker) padding() error {
 			most -= followHead
 		}
 		n := 0
-		for n < most && w.pads(b[n:]) {
-			n++
+		for n < most {
+			pads := w.pads(b[n:])
+			if pads == 0 {
+				break
+			}
+			n += pads
 		}
+		n = min(n, most)
 		w.advance(n)
 		if n < most || most == len(b) {
 			return nil
@@ -71,20 +76,32 @@ func (w *walker) padding() error {
 	}
 }
 
-// pads reports whether the first byte of b is padding.
-func (w *walker) pads(b []byte) bool {
+// pads returns how many bytes at the beginning of b are surely padding.
+func (w *walker) pads(b []byte) int {
+	fill := w.limits.Padding
 	switch c := b[0]; {
-	case c == 0:
-		return (w.limits.Zeros || w.limits.Padding) && !isVideo(b) && !isSamsung(b)
-	case !w.limits.Padding:
-		return false
-	case c == 0xff:
-		return len(b) == 1 || b[1] != mSOI
-	case c == '\r' || c == '\n' || c == ' ':
-		w.blanks++
-		return w.blanks <= maxBlanks
+	case c == 0 && (fill || w.limits.Zeros):
+		if isVideo(b) || isSamsung(b) {
+			return 0
+		}
+	case c == 0xff && fill:
+		if len(b) > 1 && b[1] == mSOI {
+			return 0
+		}
+	case (c == '\r' || c == '\n' || c == ' ') && fill:
+		if w.blanks++; w.blanks <= maxBlanks {
+			return 1
+		}
+		return 0
+	default:
+		return 0
 	}
-	return false
+	// What follows padding begins with other bytes soon: it can only stand at the end of a row of these.
+	n := 0
+	for n < len(b) && (b[n] == 0 || b[n] == 0xff && fill) {
+		n++
+	}
+	return max(1, n-followHead)
 }
 
 // followHead is how many bytes tell what follows a picture.
@@ -107,6 +124,9 @@ func (w *walker) video() error {
 	var moov, mdat bool
 	for {
 		at := w.offset()
+		if err := w.part(); err != nil {
+			return err
+		}
 		head, err := w.peek(16)
 		if err != nil {
 			return err
