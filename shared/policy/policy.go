@@ -42,8 +42,8 @@ type Kind struct {
 	// "zeros" (zero bytes), "padding" (zero bytes, 0xFF and a line end), "samsung" (the
 	// small trailer of notes of Samsung's phones), "video" (a motion photo's clip).
 	AfterEnd []string `json:"after_end"`
-	// Active: what an office file may carry: "macros", "external" (parts that are loaded from elsewhere, as templates are),
-	// "embedded" (objects of other programs).
+	// Active: what an office file may carry: "macros", "external" (parts that are loaded from elsewhere, as templates
+	// are), "embedded" (objects of other programs).
 	Active []string `json:"active,omitempty"`
 	// Mismatch: "refuse" a picture whose bytes are of another type than its extension says, or
 	// "correct" it: where the kind allows that type, the picture is stored as what it is.
@@ -124,8 +124,8 @@ func Parse(data []byte, readable int64) (Policy, error) {
 	return p, faults.Err()
 }
 
-const kindMembers = "extensions, min_bytes, max_bytes, max_pixels, max_side, duplicates, after_end, active, mismatch, " +
-	"max_files, max_total_bytes, max_ancillary_bytes"
+const kindMembers = "extensions, min_bytes, max_bytes, max_pixels, max_side, duplicates, after_end, active, " +
+	"mismatch, max_files, max_total_bytes, max_ancillary_bytes"
 
 // decodeStrictly decodes one JSON value with no unknown members and nothing
 // after it.

@@ -21,9 +21,14 @@ func TestAPictureThatIsCutNeverPasses(t *testing.T) {
 		if testing.Short() {
 			step = 7
 		}
+		if len(s.data) > 8192 { // a document of another program, mostly compressed text
+			step = 13
+		}
 		for n := 0; n < len(s.data); n += step {
 			got := verdict(t, s.data[:n], s.extension(), everything())
-			if got == "ok" && !optional(s.data[n:]) {
+			// A document that was changed is saved to its end: what stood before is whole, too.
+			saved := s.extension() == "pdf" && bytes.HasSuffix(bytes.TrimRight(s.data[:n], "\r\n \t\x00"), []byte("%%EOF"))
+			if got == "ok" && !optional(s.data[n:]) && !saved {
 				t.Errorf("%s, the first %d of %d bytes: ok", s.file, n, len(s.data))
 			}
 		}

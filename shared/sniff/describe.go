@@ -9,7 +9,7 @@ import (
 )
 
 // described is how many bytes recognise is given: enough to see past a byte order mark, blanks and a comment.
-const described = 512
+const described = 1032
 
 // likeness is what bytes seem to be, in words for the uploader. No decision rests on it.
 type likeness struct {
@@ -157,7 +157,7 @@ func beginnings() []likeness {
 		{0, "gimp xcf", "a GIMP picture", exportPhoto, ""},
 		{0, "\x00\x00\x01\x00", "a Windows icon", exportPNG, ""},
 		{0, "\x28\x00\x00\x00", "a bitmap without its file header", exportPNG, ""},
-		{0, "%PDF-", "a PDF document", exportPage, ""},
+		{0, "%PDF-", "a PDF document", exportPage, "pdf"},
 		{0, "%!PS", "a PostScript document", exportPage, ""},
 		{30, "[Content_Types].xml", "an Office document", exportPage, ""},
 		{30, "mimetypeapplication/vnd.oasis", "an OpenDocument document", exportPage, ""},

@@ -44,7 +44,7 @@ func TestAFileThatIsNoPictureOfItsKindIsCalledByItsName(t *testing.T) {
 		{"gimp xcf v011\x00", "a GIMP picture", asPhoto},
 		{"\x00\x00\x01\x00\x01\x00\x20\x20", "a Windows icon", "export it as PNG"},
 		{"\x28\x00\x00\x00\x09\x00\x00\x00", "a bitmap without its file header", "export it as PNG"},
-		{"%PDF-1.7\n", "a PDF document", "export its page as JPEG or PNG"},
+		{"%PDF-1.7\n", "a PDF document", "ends in .pdf"},
 		{"PK\x03\x04" + strings.Repeat("\x00", 26) + "[Content_Types].xml", "an Office document", "export its page"},
 		{"PK\x03\x04" + strings.Repeat("\x00", 26) + "mimetypeapplication/vnd.oasis.opendocument.text",
 			"an OpenDocument document", "export its page"},

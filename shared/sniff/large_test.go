@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
@@ -109,9 +110,18 @@ func larges(t testing.TB, size int64) []large {
 		{"BMP", "bmp", bitmap(32, 0, 16<<10, rows, 0), random[:64<<10], nil},
 		{"BMPRuns", "bmp", bitmap(8, 1, 1000, lines, 256), runs, []byte{0, 1}},
 		webpFrames("WebP", size, riffChunk("VP8L", append([]byte("/\xff\x3f\x00\x00"), random[:8<<10-5]...))),
+		largePDF(random, size),
 		largeArchive("ZIP", "zip", nil, random, size),
 		largeArchive("DOCX", "docx", named(t, "genuine/stored.docx"), random, size),
 	}
+}
+
+// largePDF is a document with a stream of about size bytes.
+func largePDF(random []byte, size int64) large {
+	l := large{name: "PDF", extension: "pdf", head: []byte("%PDF-1.4\n1 0 obj\n<<>>stream\n"), piece: random}
+	table := int64(len(l.head)) + l.times(size)*int64(len(random)) + 1
+	l.after = fmt.Appendf(nil, "\nxref\n0 1\n0000000000 65535 f \ntrailer\n<</Size 1/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n", table)
+	return l
 }
 
 // largeArchive is an archive with a stored entry, behind those of another one.

@@ -496,3 +496,75 @@ func manyEntries(count, name int) []byte {
 	}
 	return b.Bytes()
 }
+
+// document is a PDF of sections, each with what stands in front of it, from the oldest to the newest.
+func document(sections int, before []byte, entries int) []byte {
+	b, last := []byte("%PDF-1.4\n"), ""
+	for range sections {
+		b = append(b, before...)
+		at := len(b)
+		b = fmt.Appendf(b, "xref\n0 %d\n%strailer\n<</Root 1 0 R/Size 1%s>>\nstartxref\n%d\n%%%%EOF\n", entries,
+			strings.Repeat("0000000000 65535 f \n", entries), last, at)
+		last = fmt.Sprintf("/Prev %d", at)
+	}
+	return b
+}
+
+func TestADocumentsSectionsAreFewAndNearOrRefused(t *testing.T) {
+	far := bytes.Repeat([]byte("%\n"), 100<<10)
+	for _, test := range []struct {
+		what  string
+		data  []byte
+		want  string
+		reads int
+	}{
+		{"a thousand changes at the end", document(1000, nil, 0), "ok", 0},
+		{"one more", document(1001, nil, 0), "corrupt", 0},
+		{"changes of 300 KB each", document(64, far, 0), "ok", 64}, // the end is read first, and has the newest
+		{"two more of 300 KB", document(66, far, 0), "corrupt", 64},
+		{"a table of 200,000 entries", document(1, far, 200_000), "ok", 7},
+		{"two of them", document(2, nil, 200_000), "ok", 12},
+	} {
+		r := &counted{Reader: bytes.NewReader(test.data)}
+		_, err := sniff.Check(t.Context(), r, "pdf", sniff.Limits{})
+		if got := verdict(t, test.data, "pdf", sniff.Limits{}); got != test.want || r.reads > test.reads || r.most > 1<<20 {
+			t.Errorf("%s: %v, want %s; %d reads by place (at most %d bytes), want %d", test.what, err, test.want, r.reads, r.most,
+				test.reads)
+		}
+	}
+}
+
+// A trailer may be within another: the bytes are read once for each.
+func TestTrailersWithinTrailersAreBounded(t *testing.T) {
+	nested := func(sections int) string {
+		b := "%PDF-1.4\n"
+		for n := range sections {
+			next := ""
+			if n < sections-1 {
+				next = fmt.Sprintf("/Prev %d", 9+60*(n+1))
+			}
+			b += fmt.Sprintf("%-60s", "xref 0 0 trailer<</Root 1/Size 1"+next+"/B ")
+		}
+		return b + "0" + strings.Repeat(">>", sections) + "\nstartxref\n9\n%%EOF\n"
+	}
+	for sections, want := range map[int]string{1: "<nil>", 100: "<nil>", 700: "longer than 4194304 bytes together"} {
+		_, err := sniff.Check(t.Context(), strings.NewReader(nested(sections)), "pdf", sniff.Limits{})
+		if !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("%d trailers within each other: %v, want %s", sections, err, want)
+		}
+	}
+}
+
+func TestATrailersKeysAreReadAtItsTopAlone(t *testing.T) {
+	for keys, want := range map[string]string{
+		"": "ok", "/Prev 10": "corrupt", "/A<</Prev 10>>": "ok", "/A[/Prev 10]": "ok", "/A(/Prev 10)": "ok", "/A/Prev/B 10": "ok",
+		"/A<2f50>/B 10": "ok", "/Prev 10.5": "ok", "/A(a\\(b)/Prev 10": "corrupt", "/A(a(b)c)/Prev 10": "corrupt",
+		"%/Prev 10\n": "ok", "/A%>>\n 5": "ok", "/A 5 0 R/Prev 10": "corrupt", "/XRefStm 10": "corrupt", ")": "corrupt", "<": "corrupt",
+		"/A[": "corrupt", "/A]": "corrupt", "/A<<": "corrupt",
+	} {
+		data := bytes.Replace(document(1, nil, 0), []byte("/Size 1"), []byte("/Size 1"+keys), 1)
+		if got := verdict(t, data, "pdf", sniff.Limits{}); got != want {
+			t.Errorf("a trailer with %q: %s, want %s", keys, got, want)
+		}
+	}
+}

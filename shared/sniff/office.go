@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// maxUnpacked bounds what is unpacked of one part, maxUnpackedAll of all together, and maxElements what is read of them:
-	// unpacking and reading XML take some hundred times as long as a checksum. A large presentation has 140 KB and 1,200.
+	// maxUnpacked bounds what is unpacked of one part, maxUnpackedAll of all together, and maxElements what is read of
+	// them: unpacking and reading XML take some hundred times as long as a checksum. A large presentation has 140 KB and
+	// 1,200.
 	maxUnpacked    = 1 << 20
 	maxUnpackedAll = 4 << 20
 	maxElements    = 40_000
@@ -92,14 +93,14 @@ func (o *officeWalk) listed(e zipEntry, name []byte) officePart {
 	switch {
 	case o.fault != nil:
 	case e.method != 0 && e.method != 8 || e.flags&flagEncrypted != 0:
-		o.fault = refusef(Corrupt, "The %s has the part %s, stored in a way (method %d, flags %d) that office programs do not "+
-			"read; %s.", o.called(), quoted(name), e.method, e.flags, o.again())
+		o.fault = refusef(Corrupt, "The %s has the part %s, stored in a way (method %d, flags %d) that office programs do "+
+			"not read; %s.", o.called(), quoted(name), e.method, e.flags, o.again())
 	case part == noPart:
 	case o.names[s]:
 		o.fault = refusef(Corrupt, "The %s has the part %s twice; %s.", o.called(), quoted(name), o.again())
 	case e.size > maxUnpacked || o.unpacked > maxUnpackedAll:
-		o.fault = refusef(NotAllowed, "The %s has the part %s of %d bytes, and %d of its kind together, more than the %d and %d "+
-			"that are taken; remove links from it and upload that.", o.called(), quoted(name), e.size, o.unpacked, maxUnpacked,
+		o.fault = refusef(NotAllowed, "The %s has the part %s of %d bytes, and %d of its kind together, more than the %d "+
+			"and %d that are taken; remove links from it and upload that.", o.called(), quoted(name), e.size, o.unpacked, maxUnpacked,
 			maxUnpackedAll)
 	}
 	if part != noPart {
@@ -271,8 +272,8 @@ func (o *officeWalk) relationship(source string, t xml.StartElement) error {
 	return nil
 }
 
-// harmlessLinks are the relationships to something elsewhere that do not run or replace anything: a program shows or asks
-// before it follows them.
+// harmlessLinks are the relationships to something elsewhere that do not run or replace anything: a program shows or
+// asks before it follows them.
 func harmlessLinks() []string {
 	return []string{"hyperlink", "image", "video", "audio", "media", "externallinkpath", "xlpathmissing", "xlstartup",
 		"xlalternatestartup", "xllibrary", "externallinklongpath", "mailmergesource", "mailmergeheadersource"}
@@ -300,8 +301,8 @@ func (o *officeWalk) active(word, kind string) error {
 	}
 	what := map[string]string{"macros": "macros", "external": "a part that is loaded from elsewhere",
 		"embedded": "an embedded object"}[word]
-	return refusef(NotAllowed, "The %s has %s (%s), and such documents are not taken here; remove that, save the document "+
-		"again and upload that.", o.called(), what, quoted([]byte(kind)))
+	return refusef(NotAllowed, "The %s has %s (%s), and such documents are not taken here; remove that, save the "+
+		"document again and upload that.", o.called(), what, quoted([]byte(kind)))
 }
 
 // identifyDocument checks, when all parts were read, what the document is.
@@ -335,7 +336,8 @@ func (o *officeWalk) identifyDocument() error {
 	return o.is("zip", "an Office document of another kind ("+quoted([]byte(kind))+")")
 }
 
-// is ends the walk of what turned out to be a file of this extension, or of a type without one, which is given in words.
+// is ends the walk of what turned out to be a file of this extension, or of a type without one, which is given in
+// words.
 func (o *officeWalk) is(extension, words string) error {
 	t, _ := TypeOf(extension)
 	switch {
@@ -351,6 +353,6 @@ func (o *officeWalk) is(extension, words string) error {
 	if words == "" {
 		seen = likeness{is: t.article() + " " + t.called(), extension: extension}
 	}
-	return refusef(TypeMismatch, "The name says that this is %s %s, but the file is %s; %s.", o.article(), o.called(), seen.is,
-		o.advice(seen))
+	return refusef(TypeMismatch, "The name says that this is %s %s, but the file is %s; %s.", o.article(), o.called(),
+		seen.is, o.advice(seen))
 }

@@ -54,13 +54,20 @@ func Types() []Type {
 				"frame within the canvas.",
 			Unchecked:  "The compressed pixels are not decoded; Exif, XMP, profiles and unknown chunks are not read.",
 			signatures: []string{"RIFF????WEBP"}, matches: matchers.Webp, walk: (*walker).webp},
+		{Name: "PDF", Noun: "document", Extensions: []string{"pdf"}, ContentType: "application/pdf",
+			Declared: []string{"application/x-pdf"}, Ranged: true,
+			Checked: "The header, the end, and every cross-reference table or stream with its trailer, back to the oldest; " +
+				"that nothing stands before or behind, and that it is no ZIP archive, too.",
+			Unchecked: "The objects are not read: scripts, forms, links and files that are embedded are not looked for. It " +
+				"may be encrypted.",
+			signatures: []string{pdfHeader, ""}, matches: beginsPDF, walk: (*walker).pdf},
 		office("DOCX", "docx", "wordprocessingml.document"),
 		office("XLSX", "xlsx", "spreadsheetml.sheet"),
 		office("PPTX", "pptx", "presentationml.presentation"),
 		{Name: "ZIP", Noun: "archive", Extensions: []string{"zip"}, ContentType: "application/zip",
 			Declared: []string{"application/x-zip-compressed", "application/x-zip"}, Ranged: true,
-			Checked: "The directory with its names and sizes, and every entry against it: all follow each other without gap or " +
-				"overlap.",
+			Checked: "The directory with its names and sizes, and every entry against it: all follow each other without gap " +
+				"or overlap.",
 			Unchecked:  "The entries are not unpacked: whatever may be in them, encrypted or not; sizes are as declared.",
 			signatures: []string{zipLocal, zipEnd}, matches: matchers.Zip, walk: (*walker).zip},
 	}
@@ -73,7 +80,8 @@ func office(name, extension, subtype string) Type {
 		Declared:    []string{"application/zip", "application/x-zip-compressed"},
 		Checked: "The archive as that of a ZIP. The content types and the relationships, which are unpacked: what kind of " +
 			"document it is, and that it has no macros, no embedded objects and no parts that are loaded from elsewhere.",
-		Unchecked:  "The document itself is not unpacked: its text, formulas, data connections and pictures; links are not followed.",
+		Unchecked: "The document itself is not unpacked: its text, formulas, data connections and pictures. Links are not " +
+			"followed.",
 		signatures: []string{zipLocal}, matches: matchers.Zip, walk: (*walker).office}
 }
 

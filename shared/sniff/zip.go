@@ -86,8 +86,8 @@ func (z *zipWalk) findEnd() error {
 	}
 	i := bytes.LastIndex(z.kept, []byte(zipEnd))
 	if i < 0 || len(z.kept)-i < zipEndSize {
-		return refusef(Truncated, "The %s has no directory at its end (%d bytes): the file was cut short, or more follows it; "+
-			"upload the whole file again.", z.called(), size)
+		return refusef(Truncated, "The %s has no directory at its end (%d bytes): the file was cut short, or more follows "+
+			"it; upload the whole file again.", z.called(), size)
 	}
 	b := z.kept[i:]
 	z.end, z.to = z.pieceAt+int64(i), z.pieceAt+int64(i)
@@ -102,11 +102,11 @@ func (z *zipWalk) findEnd() error {
 		}
 	}
 	if count > maxEntries || length > maxDirectory {
-		return refusef(NotAllowed, "The %s has %d entries, and at most %d are taken (%d bytes of names and places, and at most "+
-			"%d); pack fewer files and upload that.", z.called(), count, maxEntries, length, maxDirectory)
+		return refusef(NotAllowed, "The %s has %d entries, and at most %d are taken (%d bytes of names and places, and at "+
+			"most %d); pack fewer files and upload that.", z.called(), count, maxEntries, length, maxDirectory)
 	}
 	if z.from != z.to-length {
-		return z.corrupt(z.end, "its directory of %d bytes should begin at byte %d and end where its end record is, at byte %d",
+		return z.corrupt(z.end, "its directory of %d bytes should begin at byte %d and end at its end record, at byte %d",
 			length, z.from, z.to)
 	}
 	z.entries = make([]zipEntry, 0, count)
@@ -184,8 +184,8 @@ func (z *zipWalk) readDirectory() error {
 		return z.corrupt(at, "its directory has more than its %d entries", len(z.entries))
 	}
 	if unpacked > unpackedFree && unpacked/unpackedTimes > z.end {
-		return refusef(NotAllowed, "The %s would unpack to %d bytes, more than %d times its size; pack fewer files and upload "+
-			"that.", z.called(), unpacked, unpackedTimes)
+		return refusef(NotAllowed, "The %s would unpack to %d bytes, more than %d times its size; pack fewer files and "+
+			"upload that.", z.called(), unpacked, unpackedTimes)
 	}
 	z.kept = nil
 	if z.office != nil {
@@ -221,8 +221,8 @@ func (z *zipWalk) central(at int64, b []byte) (zipEntry, error) {
 	case le16(b[34:]) != 0 && le16(b[34:]) != 0xffff:
 		return e, z.corrupt(at, "the entry %s is in another part of the archive", quoted(name))
 	case e.flags&(flagPatch|flagStrong|flagMasked) != 0 || !knownMethod(e.method):
-		return e, refusef(Corrupt, "The %s has the entry %s, stored in a way (method %d, flags %d, at byte %d) that programs do not "+
-			"unpack; %s.", z.called(), quoted(name), e.method, e.flags, at, z.again())
+		return e, refusef(Corrupt, "The %s has the entry %s, stored in a way (method %d, flags %d, at byte %d) that "+
+			"programs do not unpack; %s.", z.called(), quoted(name), e.method, e.flags, at, z.again())
 	case e.packed > z.from || e.at > z.from:
 		return e, z.corrupt(at, "the entry %s reaches beyond the entries", quoted(name))
 	case !e.sizesFit():
@@ -273,8 +273,8 @@ func (e zipEntry) sizesFit() bool {
 	return true
 }
 
-// knownMethod reports whether APPNOTE.TXT (4.4.5) has this method: stored, deflated, those of archives from before 1993, and
-// what 7-Zip and WinZip offer besides.
+// knownMethod reports whether APPNOTE.TXT (4.4.5) has this method: stored, deflated, those of archives from before
+// 1993, and what 7-Zip and WinZip offer besides.
 func knownMethod(method uint16) bool {
 	return method <= 20 || method >= 93 && method <= 99
 }
