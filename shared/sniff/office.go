@@ -100,8 +100,8 @@ func (o *officeWalk) listed(e zipEntry, name []byte) officePart {
 		o.fault = refusef(Corrupt, "The %s has the part %s twice; %s.", o.called(), quoted(name), o.again())
 	case e.size > maxUnpacked || o.unpacked > maxUnpackedAll:
 		o.fault = refusef(NotAllowed, "The %s has the part %s of %d bytes, and %d of its kind together, more than the %d "+
-			"and %d that are taken; remove links from it and upload that.", o.called(), quoted(name), e.size, o.unpacked, maxUnpacked,
-			maxUnpackedAll)
+			"and %d that are taken; remove links from it and upload that.", o.called(), quoted(name), e.size, o.unpacked,
+			maxUnpacked, maxUnpackedAll)
 	}
 	if part != noPart {
 		o.names[s] = true
