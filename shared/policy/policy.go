@@ -86,8 +86,8 @@ func Default() Policy {
 // maxPolicyBytes bounds the policy's JSON.
 const maxPolicyBytes = 64 << 10
 
-// Parse reads a policy's JSON. A member that a kind leaves out has the
-// default's value. readable is the most bytes that the validator can read before
+// Parse reads a policy's JSON, or the name of one of Names. A member that a kind leaves
+// out has the default's value. readable is the most bytes that the validator can read before
 // its deadline. Everything wrong is reported at once, as Faults.
 func Parse(data []byte, readable int64) (Policy, error) {
 	const setting = "HATCHERY_POLICY"
@@ -95,12 +95,21 @@ func Parse(data []byte, readable int64) (Policy, error) {
 		return Policy{}, Faults{{setting, fmt.Sprintf("%d bytes", len(data)),
 			fmt.Sprintf("at most %d bytes of JSON", maxPolicyBytes)}}
 	}
+	text := strings.TrimSpace(string(data))
+	if p, ok := Named(text, readable); ok {
+		return p, nil
+	}
 	var raw struct {
 		Kinds map[KindName]json.RawMessage `json:"kinds"`
 	}
 	if err := decodeStrictly(data, &raw); err != nil {
-		return Policy{}, Faults{{setting, err.Error(),
-			`a JSON object like {"kinds":{"images":{"extensions":["png"],"max_bytes":5500000}}}`}}
+		found := err.Error()
+		if Consists(text, Letters, 1, 32) {
+			found = fmt.Sprintf("%q", text)
+		}
+		return Policy{}, Faults{{setting, found,
+			`a JSON object like {"kinds":{"images":{"extensions":["png"],"max_bytes":5500000}}}, or ` +
+				strings.Join(Names(), ", ")}}
 	}
 	var faults Faults
 	if len(raw.Kinds) == 0 {

@@ -59,6 +59,7 @@ func TestAPolicyIsRefusedForEachFault(t *testing.T) {
 	kind := func(members string) string { return `{"kinds":{"images":{` + members + `}}}` }
 	for _, c := range []struct{ policy, setting, found, accepted string }{
 		{``, "HATCHERY_POLICY", "EOF", "a JSON object like"},
+		{`picture`, "HATCHERY_POLICY", `"picture"`, "or all, documents, media, pictures"},
 		{`null`, "HATCHERY_POLICY", "no kinds", "at least one kind"},
 		{`{}`, "HATCHERY_POLICY", "no kinds", "at least one kind"},
 		{`{"kinds":{}}`, "HATCHERY_POLICY", "no kinds", "at least one kind"},

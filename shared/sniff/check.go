@@ -57,7 +57,7 @@ var ErrUnsupported = errors.New("no checker for this extension")
 // there. Every other error is trouble and says nothing about the file: an error of r other than io.EOF (an
 // io.ErrUnexpectedEOF of r too) or of ctx, both wrapped, or ErrUnsupported. ctx is looked at once a block.
 //
-// A type that is Ranged needs an r that is a Ranges, too: its walk reads parts by their place before the rest.
+// A type whose Reads says so needs an r that is a Ranges, too: its walk reads parts by their place before the rest.
 func Check(ctx context.Context, r io.Reader, extension string, l Limits) (Found, error) {
 	t, ok := TypeOf(extension)
 	if !ok {
@@ -188,10 +188,10 @@ func (w *walker) draw(width, height int64, parts string) error {
 	return nil
 }
 
-// A file may have maxParts chunks, segments, blocks, frames or boxes, and one more for each partBytes of it, so that its
-// size bounds the time of a check, whatever the bytes are. The parts of large files are hundreds of bytes long.
+// A file may have maxParts chunks, segments, blocks, frames or boxes, and one more for each partBytes of it, so that
+// its size bounds the time of a check, whatever the bytes are. The parts of large files are hundreds of bytes long.
 const (
-	maxParts  = 1 << 16
+	maxParts  = 65_536
 	partBytes = 64
 )
 

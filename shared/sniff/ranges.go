@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// Ranges is what the reader of a check has beside Read for the types that are Ranged: parts of the same bytes.
+// Ranges is what the reader of a check has beside Read for the types whose Reads says so: parts of the same bytes.
 type Ranges interface {
 	io.ReaderAt
 	// Size is how many bytes there are.

@@ -17,10 +17,10 @@ type Type struct {
 	// Inline: a browser may show it in place. It runs nothing that is in it, and its walk is complete: what is not walked
 	// as strictly is offered for saving.
 	Inline bool
-	// Ranged: the walk reads some parts by their place, because what leads to them stands at the file's end.
-	Ranged bool
 	// Checked and Unchecked say, in a sentence each for people, what a verdict proves of a file and what it does not.
 	Checked, Unchecked string
+	// Reads says how a file is read that is not read once, from its first byte to its last: such a type needs Ranges.
+	Reads string
 
 	signatures []string          // the beginnings that there are; "?" stands for any byte
 	matches    func([]byte) bool // h2non's one matcher
@@ -55,7 +55,7 @@ func Types() []Type {
 			Unchecked:  "The compressed pixels are not decoded; Exif, XMP, profiles and unknown chunks are not read.",
 			signatures: []string{"RIFF????WEBP"}, matches: matchers.Webp, walk: (*walker).webp},
 		{Name: "PDF", Noun: "document", Extensions: []string{"pdf"}, ContentType: "application/pdf",
-			Declared: []string{"application/x-pdf"}, Ranged: true,
+			Declared: []string{"application/x-pdf"}, Reads: endFirst,
 			Checked: "The header, the end, and every cross-reference table or stream with its trailer, back to the oldest; " +
 				"that nothing stands before or behind, and that it is no ZIP archive, too.",
 			Unchecked: "The objects are not read: scripts, forms, links and files that are embedded are not looked for. It " +
@@ -65,7 +65,7 @@ func Types() []Type {
 		office("XLSX", "xlsx", "spreadsheetml.sheet"),
 		office("PPTX", "pptx", "presentationml.presentation"),
 		{Name: "ZIP", Noun: "archive", Extensions: []string{"zip"}, ContentType: "application/zip",
-			Declared: []string{"application/x-zip-compressed", "application/x-zip"}, Ranged: true,
+			Declared: []string{"application/x-zip-compressed", "application/x-zip"}, Reads: endFirst,
 			Checked: "The directory with its names and sizes, and every entry against it: all follow each other without gap " +
 				"or overlap.",
 			Unchecked:  "The entries are not unpacked: whatever may be in them, encrypted or not; sizes are as declared.",
@@ -73,9 +73,12 @@ func Types() []Type {
 	}
 }
 
+// endFirst says how files are read whose end leads to the rest.
+const endFirst = "the end, what it leads to, then all once, forward"
+
 // office is the type of the files of one office program.
 func office(name, extension, subtype string) Type {
-	return Type{Name: name, Noun: "document", Extensions: []string{extension}, Ranged: true,
+	return Type{Name: name, Noun: "document", Extensions: []string{extension}, Reads: endFirst,
 		ContentType: "application/vnd.openxmlformats-officedocument." + subtype,
 		Declared:    []string{"application/zip", "application/x-zip-compressed"},
 		Checked: "The archive as that of a ZIP. The content types and the relationships, which are unpacked: what kind of " +
