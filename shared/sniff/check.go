@@ -31,6 +31,9 @@ type Limits struct {
 	// (objects of other programs).
 	Active []string
 
+	// Charsets are those that a text may have beside UTF-8: "utf-16" with a byte order mark, "windows-1252".
+	Charsets []string
+
 	// MaxAncillaryBytes bounds what a picture carries beside its pixels: the data of PNG's ancillary chunks, JPEG's
 	// APPn and COM segments, GIF's comments, texts and application blocks, BMP's colour profile and unused room.
 	MaxAncillaryBytes int64
@@ -131,7 +134,7 @@ func (w *walker) identify(claimed string) (extension string, _ error) {
 		if !w.limits.Correct {
 			break
 		}
-		if t, known := TypeOf(other); known && t.begins(head) {
+		if t, known := TypeOf(other); known && len(t.signatures) > 0 && t.begins(head) {
 			w.Type = t
 			return other, nil
 		}

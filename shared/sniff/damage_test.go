@@ -17,6 +17,9 @@ import (
 
 func TestAPictureThatIsCutNeverPasses(t *testing.T) {
 	for _, s := range genuine(t) {
+		if s.endless() {
+			continue
+		}
 		step := 1
 		if testing.Short() {
 			step = 7
@@ -48,8 +51,20 @@ func optional(rest []byte) bool {
 		bytes.HasPrefix(rest, []byte("ftyp")) || bytes.HasPrefix(rest[1:], []byte("ftyp"))
 }
 
+// isText reports whether a file is named as a text. Nothing tells those: they are never found in the place of another.
+func (s sample) isText() bool { return s.extension() == "txt" || s.extension() == "csv" }
+
+// endless reports whether nothing in a file says where it ends: a text, and a sound whose sizes were left open.
+func (s sample) endless() bool {
+	sizes := []string{"genuine/ffmpeg-pipe.wav", "genuine/sox-pipe.wav", "genuine/open.wav"}
+	return s.isText() || slices.Contains(sizes, s.file)
+}
+
 func TestOneByteMoreIsTrailingData(t *testing.T) {
 	for _, s := range genuine(t) {
+		if s.endless() {
+			continue
+		}
 		for _, b := range []byte{1, ';', '<', 0xd8, 0xfe} {
 			if got := verdict(t, append(slices.Clone(s.data), b), s.extension(), everything()); got != "trailing_data" {
 				t.Errorf("%s and a byte 0x%02x: %s", s.file, b, got)

@@ -111,6 +111,9 @@ func larges(t testing.TB, size int64) []large {
 		{"BMP, runs", "bmp", bitmap(8, 1, 1000, lines, 256), runs, []byte{0, 1}},
 		webpFrames("WebP, frames", size, riffChunk("VP8L", append([]byte("/\xff\x3f\x00\x00"), random[:8<<10-5]...))),
 		largePDF(random, size),
+		{"TXT", "txt", nil, bytes.Repeat([]byte("Some words in a line, some in the next, und Grüße.\r\n"), 1000), nil},
+		{"TXT, Greek", "txt", nil, bytes.Repeat([]byte("Λέξεις σε μια γραμμή\n"), 1000), nil},
+		{"WAV", "wav", append(bytes.Clone(named(t, "genuine/open.wav")[:36]), "data\xff\xff\xff\xff"...), random, nil},
 		largeArchive("ZIP", "zip", nil, random, size),
 		largeArchive("DOCX", "docx", named(t, "genuine/stored.docx"), random, size),
 	}

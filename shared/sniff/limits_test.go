@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"hatchery/shared/sniff"
 )
@@ -565,6 +567,61 @@ func TestATrailersKeysAreReadAtItsTopAlone(t *testing.T) {
 		data := bytes.Replace(document(1, nil, 0), []byte("/Size 1"), []byte("/Size 1"+keys), 1)
 		if got := verdict(t, data, "pdf", sniff.Limits{}); got != want {
 			t.Errorf("a trailer with %q: %s, want %s", keys, got, want)
+		}
+	}
+}
+
+func TestOtherCharsetsAreAMatterOfThePolicy(t *testing.T) {
+	wide := func(order binary.AppendByteOrder, text string) string {
+		var b []byte
+		for _, unit := range utf16.Encode([]rune("\ufeff" + text)) {
+			b = order.AppendUint16(b, unit)
+		}
+		return string(b)
+	}
+	little, big := wide(binary.LittleEndian, "grüße 🙂\r\n"), wide(binary.BigEndian, "grüße 🙂\r\n")
+	for _, test := range []struct{ text, charset, want, found string }{
+		{"gr\xfc\xdfe\n", "", "corrupt", ""}, {"gr\xfc\xdfe\n", "utf-16", "corrupt", ""},
+		{"gr\xfc\xdfe\n", "windows-1252", "ok", "windows-1252"},
+		{"grüße, gr\xfc\xdfe", "windows-1252", "ok", "windows-1252"},
+		{"grüße", "windows-1252", "ok", "utf-8"},
+		{"gr\xfc\xdfe\x00", "windows-1252", "type_mismatch", ""},
+		{strings.Repeat("gr\xfc\xdfe\n", 500) + "\x1b", "windows-1252", "corrupt", ""},
+		{"<html>gr\xfc\xdfe\n", "windows-1252", "type_mismatch", ""},
+		{little, "", "corrupt", ""}, {little, "windows-1252", "corrupt", ""},
+		{little, "utf-16", "ok", "utf-16"}, {big, "utf-16", "ok", "utf-16"},
+		{little + "\n", "utf-16", "truncated", ""},
+		{wide(binary.LittleEndian, "")[:1], "utf-16", "corrupt", ""},
+		{little + "\x3d\xd8", "utf-16", "truncated", ""},     // the first half of a pair
+		{little + "\x3d\xd8\n\x00", "utf-16", "corrupt", ""}, // and no second half
+		{little + "\x00\xdc", "utf-16", "corrupt", ""},       // a second half alone
+		{little + "\x00\x00", "utf-16", "type_mismatch", ""},
+		{wide(binary.LittleEndian, strings.Repeat("grüße\n", 500)+"\x00"), "utf-16", "corrupt", ""},
+		{wide(binary.BigEndian, "<script>"), "utf-16", "type_mismatch", ""},
+	} {
+		for _, extension := range []string{"txt", "csv"} {
+			found, err := sniff.Check(t.Context(), strings.NewReader(test.text), extension, sniff.Limits{Charsets: []string{test.charset}})
+			got := verdict(t, []byte(test.text), extension, sniff.Limits{Charsets: []string{test.charset}})
+			_, charset, _ := strings.Cut(found.ContentType, "; charset=")
+			if got != test.want || got == "ok" && charset != test.found {
+				t.Errorf("%.30q as .%s, where %q is taken: %v (%s), want %s (%s)", test.text, extension, test.charset, err,
+					found.ContentType, test.want, test.found)
+			}
+		}
+	}
+}
+
+func TestALetterOfSeveralBytesMayLieAcrossTwoBlocks(t *testing.T) {
+	for shift := range 9 {
+		text := strings.Repeat("x", 128<<10-shift) + "é日🙂"
+		for cut := 0; cut < 9; cut++ { // the bytes of the three letters end after 2, 5 and 9
+			want := "corrupt"
+			if whole := len(text) - cut; utf8.ValidString(text[:whole]) {
+				want = "ok"
+			}
+			if got := verdict(t, []byte(text[:len(text)-cut]), "txt", sniff.Limits{}); got != want {
+				t.Errorf("%d bytes before the edge, %d bytes missing: %s, want %s", shift, cut, got, want)
+			}
 		}
 	}
 }

@@ -22,7 +22,7 @@ type Type struct {
 	// Reads says how a file is read that is not read once, from its first byte to its last: such a type needs Ranges.
 	Reads string
 
-	signatures []string          // the beginnings that there are; "?" stands for any byte
+	signatures []string          // the beginnings that there are; a type without any is never found in the place of another; "?" stands for any byte
 	matches    func([]byte) bool // h2non's one matcher
 	walk       func(*walker) error
 }
@@ -64,6 +64,14 @@ func Types() []Type {
 		office("DOCX", "docx", "wordprocessingml.document"),
 		office("XLSX", "xlsx", "spreadsheetml.sheet"),
 		office("PPTX", "pptx", "presentationml.presentation"),
+		text("TXT", "txt", "plain"),
+		text("CSV", "csv", "csv", "application/csv", "text/comma-separated-values", "text/x-csv", "application/vnd.ms-excel",
+			"text/plain"),
+		{Name: "WAV", Noun: "sound", Extensions: []string{"wav"}, ContentType: "audio/wav",
+			Declared:   []string{"audio/x-wav", "audio/wave", "audio/vnd.wave"},
+			Checked:    "Every chunk within its container, the format, and one chunk of samples.",
+			Unchecked:  "The samples and further chunks (texts, pictures in an ID3 tag) are not read.",
+			signatures: []string{"RIFF????WAVE"}, matches: matchers.Wav, walk: (*walker).wav},
 		{Name: "ZIP", Noun: "archive", Extensions: []string{"zip"}, ContentType: "application/zip",
 			Declared: []string{"application/x-zip-compressed", "application/x-zip"}, Reads: endFirst,
 			Checked: "The directory with its names and sizes, and every entry against it: all follow each other without gap " +
@@ -86,6 +94,16 @@ func office(name, extension, subtype string) Type {
 		Unchecked: "The document itself is not unpacked: its text, formulas, data connections and pictures. Links are not " +
 			"followed.",
 		signatures: []string{zipLocal}, matches: matchers.Zip, walk: (*walker).office}
+}
+
+// text is a type of text without markup.
+func text(name, extension, subtype string, declared ...string) Type {
+	return Type{Name: name, Noun: "text", Extensions: []string{extension},
+		ContentType: "text/" + subtype + "; charset=utf-8", Declared: append([]string{"text/" + subtype}, declared...),
+		Checked: "All of it is UTF-8, or a charset that the policy takes, without control characters. Its beginning is none of " +
+			"HTML, SVG, XML or a script.",
+		Unchecked: "What the text says: code within it, formulas in the cells of a table.",
+		matches:   beginsText, walk: (*walker).text}
 }
 
 // TypeOf returns the type that an extension (without a dot, in any case) claims.
@@ -115,9 +133,9 @@ func Inline(contentType string) bool {
 
 // begins asks the type's one matcher, then compares the whole signature, of which matchers read two to four bytes only.
 func (t Type) begins(head []byte) bool {
-	return t.matches(head) && slices.ContainsFunc(t.signatures, func(s string) bool {
+	return t.matches(head) && (len(t.signatures) == 0 || slices.ContainsFunc(t.signatures, func(s string) bool {
 		return len(head) >= len(s) && agree(s, head)
-	})
+	}))
 }
 
 // agree reports whether head and a signature are the same as far as both go.
