@@ -106,16 +106,17 @@ func (b *runbook) moved(block string) (n int) {
 	return n
 }
 
-// codeBlocks are the indented blocks under a heading of the third level.
-func codeBlocks(t *testing.T, heading string) []string {
+// codeBlocks are the indented blocks of a page of the project under a heading, which is written with its "##".
+func codeBlocks(t *testing.T, page, heading string) []string {
 	t.Helper()
-	page, err := os.ReadFile("../docs/operations.md")
+	all, err := os.ReadFile(filepath.Join(moduleRoot(t), page))
 	check(t, err)
-	_, text, found := strings.Cut(string(page), "\n### "+heading+"\n")
+	_, text, found := strings.Cut(string(all), "\n"+heading+"\n")
 	if !found {
-		t.Fatalf("no chapter on %s", heading)
+		t.Fatalf("%s has no chapter %q", page, heading)
 	}
-	text, _, _ = strings.Cut(text, "\n### ")
+	level, _, _ := strings.Cut(heading, " ")
+	text, _, _ = strings.Cut(text, "\n"+level+" ")
 	var blocks []string
 	inside := false
 	for line := range strings.Lines(text) {
@@ -134,7 +135,7 @@ func codeBlocks(t *testing.T, heading string) []string {
 // TestTheRunbookOfDeadLettersWorksInItsOrder: four letters, of which one is poison, one is moved back alone, and the
 // rest by a redrive.
 func TestTheRunbookOfDeadLettersWorksInItsOrder(t *testing.T) {
-	blocks := codeBlocks(t, "Dead letters")
+	blocks := codeBlocks(t, "docs/operations.md", "### Dead letters")
 	if len(blocks) != 7 {
 		t.Fatalf("the chapter has %d blocks of commands, and this test knows 7: %q", len(blocks), blocks)
 	}
