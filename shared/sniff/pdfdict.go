@@ -141,8 +141,8 @@ func (l *pdfLexer) table() (bool, error) {
 		if string(first) == pdfTrailer {
 			return true, nil
 		}
-		count, err := strconv.ParseInt(string(l.word()), 10, 64)
-		if !isNumber(first) || err != nil {
+		count, ok := number(l.word())
+		if !isNumber(first) || !ok {
 			return false, nil
 		}
 		if err := l.part(); err != nil {
@@ -183,6 +183,12 @@ func isDigits(b []byte) bool {
 		}
 	}
 	return true
+}
+
+// number reads a whole number that fits.
+func number(word []byte) (int64, bool) {
+	n, err := strconv.ParseInt(string(word), 10, 64)
+	return n, err == nil
 }
 
 // isNumber reports whether a word is a whole number without a sign.
@@ -236,10 +242,8 @@ func (l *pdfLexer) dict() (pdfDict, bool) {
 			if len(word) == 0 {
 				return d, false // a closing bracket of none
 			}
-			if depth == 1 && key != nil {
-				if n, err := strconv.ParseInt(string(word), 10, 64); err == nil {
-					d.number(key, n)
-				}
+			if n, ok := number(word); ok && depth == 1 && key != nil {
+				d.number(key, n)
 			}
 		}
 		if depth == 0 {

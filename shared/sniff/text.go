@@ -20,8 +20,8 @@ const (
 	bigMark    = "\xfe\xff"
 )
 
-// beginsText reports whether head could be text that no browser, server or shell takes for something else: no other type
-// begins so, and no HTML, SVG, XML or script.
+// beginsText reports whether head could be text that no browser, server or shell takes for something else: no other
+// type begins so, and no HTML, SVG, XML or script.
 func beginsText(head []byte) bool {
 	if order := markOf(head); order != nil {
 		head = readable(head[2:], order)
@@ -43,7 +43,8 @@ func isMarkup(text string) bool {
 	}
 	for _, tag := range []string{"!doctype html", "html", "head", "script", "iframe", "h1", "div", "font", "table", "a",
 		"style", "title", "b", "body", "br", "p", "img", "object", "embed", "form", "link", "meta"} {
-		if rest, ok := strings.CutPrefix(text, "<"+tag); ok && (rest == "" || strings.IndexByte(" \t\r\n\f/>", rest[0]) >= 0) {
+		rest, ok := strings.CutPrefix(text, "<"+tag)
+		if ok && (rest == "" || strings.IndexByte(" \t\r\n\f/>", rest[0]) >= 0) {
 			return true
 		}
 	}
@@ -86,8 +87,8 @@ func (w *walker) text() error {
 	case order == nil:
 		return w.plain()
 	case !slices.Contains(w.limits.Charsets, charsetUTF16):
-		return refusef(Corrupt, "The %s is in UTF-16, and UTF-8 is needed; save it again as UTF-8 (Excel: CSV UTF-8; Notepad: "+
-			"Encoding, UTF-8) and upload that.", w.called())
+		return refusef(Corrupt, "The %s is in UTF-16, and UTF-8 is needed; save it again as UTF-8 (Excel: CSV UTF-8; "+
+			"Notepad: Encoding, UTF-8) and upload that.", w.called())
 	}
 	w.charset("utf-16")
 	return w.wide(order)

@@ -22,7 +22,9 @@ type Type struct {
 	// Reads says how a file is read that is not read once, from its first byte to its last: such a type needs Ranges.
 	Reads string
 
-	signatures []string          // the beginnings that there are; a type without any is never found in the place of another; "?" stands for any byte
+	// signatures are the beginnings that there are, in which "?" stands for any byte. A type without any is never found in
+	// the place of another.
+	signatures []string
 	matches    func([]byte) bool // h2non's one matcher
 	walk       func(*walker) error
 }
@@ -100,8 +102,8 @@ func office(name, extension, subtype string) Type {
 func text(name, extension, subtype string, declared ...string) Type {
 	return Type{Name: name, Noun: "text", Extensions: []string{extension},
 		ContentType: "text/" + subtype + "; charset=utf-8", Declared: append([]string{"text/" + subtype}, declared...),
-		Checked: "All of it is UTF-8, or a charset that the policy takes, without control characters. Its beginning is none of " +
-			"HTML, SVG, XML or a script.",
+		Checked: "All of it is UTF-8, or a charset that the policy takes, without control characters. Its beginning is " +
+			"none of HTML, SVG, XML or a script.",
 		Unchecked: "What the text says: code within it, formulas in the cells of a table.",
 		matches:   beginsText, walk: (*walker).text}
 }
