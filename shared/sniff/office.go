@@ -174,7 +174,7 @@ func (o *officeWalk) unpack(e zipEntry) error {
 		return o.corrupt(at, "what is packed there cannot be unpacked")
 	case err != nil:
 		return err
-	case int64(o.content.Len()) != e.size || in.left != 0 || crc32.ChecksumIEEE(o.content.Bytes()) != e.crc:
+	case int64(o.content.Len()) != e.size || crc32.ChecksumIEEE(o.content.Bytes()) != e.crc:
 		return o.corrupt(at, "what is packed there does not have the size and the checksum that its directory says")
 	}
 	return nil

@@ -65,13 +65,10 @@ func (z *zipWalk) entry(e zipEntry, next int64) error {
 	if err != nil {
 		return err
 	}
-	if e.flags&flagDescriptor == 0 {
-		if left != 0 {
-			return z.corrupt(z.offset(), "%d bytes there belong to no entry", left)
-		}
-		return nil
+	if e.flags&flagDescriptor != 0 {
+		return z.descriptor(e, left)
 	}
-	return z.descriptor(e, left)
+	return nil // what is left belongs to no entry, and the next one or the directory would not begin there
 }
 
 // local reads a local header, which has to say what the directory says. An entry with a data descriptor may leave its

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"testing"
+	"testing/iotest"
 
 	"hatchery/shared/policy"
 	"hatchery/shared/upload"
@@ -70,6 +71,21 @@ func TestAnArchivesDirectoryIsReadByOneRangeOfTheSameVersion(t *testing.T) {
 			t.Errorf("%d bytes: %d ranges were read, want %d; %d bodies stay open", size, read, want, d.open)
 		}
 		d.validate(t, r, later, upload.ResultLate)
+	}
+}
+
+func TestARangeMayComeInPieces(t *testing.T) {
+	d, r, v := archives(t, 300_000)
+	read := 0
+	d.Objects = rangesAs{d.Objects, func(part io.ReadCloser, err error) (io.ReadCloser, error) {
+		return struct {
+			io.Reader
+			io.Closer
+		}{iotest.HalfReader(part), part}, err
+	}, &read}
+	d.validate(t, r, v, upload.ResultStored)
+	if read != 1 {
+		t.Errorf("%d ranges were read", read)
 	}
 }
 

@@ -133,6 +133,7 @@ def texts_refused(add):
     refused("php.txt", PHP, "a PHP script")
     refused("shell.txt", b"#!/bin/sh\n", "a shell script")
     refused("document.txt", b"%PDF-1.4\n1 0 obj\n", "a PDF document in ASCII")
+    refused("document-blanks.txt", b"\n \t%PDF-1.4\n1 0 obj\n", "a PDF document behind blanks")
     refused("postscript.txt", b"%!PS-Adobe-3.0\n", "a PostScript document")
     refused("picture.txt", b"GIF89a", "the beginning of a picture")
     refused("pointer.csv", b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer")
