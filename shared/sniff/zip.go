@@ -121,7 +121,7 @@ func (z *zipWalk) findEnd64(locator []byte, count, length int64) (count64, lengt
 	wrong := func() (int64, int64, error) {
 		return 0, 0, z.corrupt(z.to, "its ZIP64 record does not fit its end record")
 	}
-	if at < 0 || at > z.to-zip64RecordSize {
+	if at < 0 || at > z.to-zip64RecordSize || le32(locator[4:]) != 0 || le32(locator[16:]) != 1 {
 		return wrong()
 	}
 	b, err := z.look(at, zip64RecordSize, z.to)
@@ -240,7 +240,10 @@ func (z *zipWalk) central(at int64, b []byte) (zipEntry, error) {
 func wide(extra []byte, numbers ...*int64) bool {
 	var wide []byte
 	for len(extra) >= 4 {
-		n := min(4+int(le16(extra[2:])), len(extra))
+		n := 4 + int(le16(extra[2:]))
+		if n > len(extra) {
+			break // a field that is longer than its room: programs differ in what they make of it
+		}
 		if le16(extra) == 1 {
 			wide = extra[4:n]
 			break

@@ -67,9 +67,9 @@ def archive(*entries, comment=b"", order=None, at=None, before=b"", between=b"",
     n = len(listed) if count is None else count
     tail = b""
     if wide is not None:
-        w = dict(dict(count=n, size=len(directory), start=start, record=start + len(directory), length=44), **wide)
+        w = dict(dict(count=n, size=len(directory), start=start, record=start + len(directory), length=44, disks=1), **wide)
         tail = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", w["length"], 45, 45, 0, 0, w["count"], w["count"], w["size"], w["start"])
-        tail += struct.pack("<4sIQI", b"PK\6\7", 0, w["record"], 1)
+        tail += struct.pack("<4sIQI", b"PK\6\7", 0, w["record"], w["disks"])
     e = dict(dict(disk=0, count=n, size=len(directory), start=start, comment=len(comment)), **(end or {}))
     return body + directory + tail + struct.pack("<4sHHHHIIH", b"PK\5\6", e["disk"], e["disk"], e["count"], e["count"], e["size"],
                                                 e["start"], e["comment"]) + comment
@@ -283,7 +283,9 @@ def zip_refused(add):
     refused("size.zip", archive(one, two, end=dict(size=46)), "a directory of another size")
     refused("part.zip", archive(one, end=dict(disk=1)), "one of several parts")
     refused("zip64-lack.zip", archive(Entry(b"one.txt", central=dict(size=0xFFFFFFFF))), "a ZIP64 size that is not there")
-    for field, value in dict(count=7, size=7, start=7, record=7, length=45).items():
+    long = struct.pack("<HHQQ", 1, 17, 13, 13)
+    refused("zip64-long.zip", archive(Entry(b"one.txt", central_extra=long, central=dict(packed=0xFFFFFFFF, size=0xFFFFFFFF))), "ZIP64 sizes in a field that is longer than its room")
+    for field, value in dict(count=7, size=7, start=7, record=7, length=45, disks=2).items():
         refused(f"zip64-{field}.zip", archive(one, wide={field: value}), f"a ZIP64 record with another {field}")
     refused("zip64-huge.zip", archive(one, wide=dict(record=2**63 + 5)), "a ZIP64 record beyond everything")
     refused("strong.zip", archive(Entry(b"one.txt", flags=1 | 64)), "strong encryption, which hides names")
