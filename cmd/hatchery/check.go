@@ -231,8 +231,12 @@ func (c *checker) print(r checked) error {
 		if r.corrected != "" {
 			stored = "; would be stored as ." + r.corrected
 		}
-		_, err = fmt.Fprintf(c.out, "allowed  %s  %s, %d x %d, %s bytes%s\n", shown(r.File), r.ContentType, r.Width,
-			r.Height, grouped(r.Size), stored)
+		pixels := ""
+		if r.Width > 0 {
+			pixels = fmt.Sprintf(" %d x %d,", r.Width, r.Height)
+		}
+		_, err = fmt.Fprintf(c.out, "allowed  %s  %s,%s %s bytes%s\n", shown(r.File), r.ContentType, pixels,
+			grouped(r.Size), stored)
 	} else {
 		_, err = fmt.Fprintf(c.out, "refused  %s  %s: %s\n", shown(r.File), r.Code, r.Message)
 	}

@@ -30,7 +30,7 @@ func TestTheDefaultPolicyIsTheDocumentedOne(t *testing.T) {
 
 func TestWhatAKindLeavesOutHasTheDefaultsValue(t *testing.T) {
 	p, err := policy.Parse([]byte(
-		`{"kinds":{"photos":{},"icons":{"extensions":["png"],"max_bytes":1000,"duplicates":"refuse","after_end":[],"mismatch":"correct","max_files":3,"max_total_bytes":2000,"max_ancillary_bytes":10}}}`), readable)
+		`{"kinds":{"photos":{},"icons":{"extensions":["png"],"max_bytes":1000,"duplicates":"refuse","after_end":[],"mismatch":"correct","max_files":3,"max_total_bytes":2000,"max_ancillary_bytes":10,"active":["macros"]}}}`), readable)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func TestWhatAKindLeavesOutHasTheDefaultsValue(t *testing.T) {
 		t.Errorf("photos: %+v, want %+v", p.Kinds["photos"], photos)
 	}
 	want := policy.Kind{Extensions: []string{"png"}, MinBytes: 1, MaxBytes: 1000, MaxPixels: 50_000_000, MaxSide: 16_384,
-		Duplicates: policy.DuplicatesRefuse, AfterEnd: []string{}, Mismatch: policy.MismatchCorrect, MaxFiles: 3, MaxTotalBytes: 2000, MaxAncillaryBytes: 10}
+		Duplicates: policy.DuplicatesRefuse, AfterEnd: []string{}, Mismatch: policy.MismatchCorrect, MaxFiles: 3, MaxTotalBytes: 2000, MaxAncillaryBytes: 10, Active: []string{"macros"}}
 	if !reflect.DeepEqual(p.Kinds["icons"], want) {
 		t.Errorf("icons: %+v, want %+v", p.Kinds["icons"], want)
 	}
@@ -102,6 +102,8 @@ func TestAPolicyIsRefusedForEachFault(t *testing.T) {
 		{kind(`"mismatch":true`), "HATCHERY_POLICY kinds.images", "bool", "mismatch"},
 		{kind(`"after_end":["mpf","anything"]`), "HATCHERY_POLICY kinds.images.after_end", `"anything"`,
 			`"mpf", "zeros", "padding", "samsung", "video"`},
+		{kind(`"active":["macros","scripts"]`), "HATCHERY_POLICY kinds.images.active", `"scripts"`,
+			`"macros", "external", "embedded"`},
 	} {
 		t.Run(fmt.Sprintf("%.60s", c.policy), func(t *testing.T) {
 			_, err := policy.Parse([]byte(c.policy), readable)
@@ -180,12 +182,22 @@ func TestAnUnknownKindIsRefusedNamingTheKnownOnes(t *testing.T) {
 
 func TestEveryCheckedExtensionHasAType(t *testing.T) {
 	for _, e := range sniff.Extensions() {
-		if got := policy.ExpectedType(e); got == "application/octet-stream" {
+		if got := policy.ExpectedType(e); !strings.Contains(got, "/") || got == policy.ExpectedType("exe") {
 			t.Errorf("%s has the type %q", e, got)
 		}
 	}
 	if got := policy.ExpectedType("exe"); got != "application/octet-stream" {
 		t.Errorf("an unknown extension has the type %q", got)
+	}
+}
+
+func TestATypesProperNameIsNotThatOfAnother(t *testing.T) {
+	k := policy.Kind{Extensions: []string{"docx", "xlsx", "zip", "jpg", "jpeg"}}
+	for mediaType, want := range map[string]string{"application/zip": "zip", "application/x-zip-compressed": "", "image/pjpeg": "jpg",
+		policy.ExpectedType("xlsx"): "xlsx", "text/plain": ""} {
+		if got := k.ExtensionOf(mediaType); got != want {
+			t.Errorf("%s names %q, want %q", mediaType, got, want)
+		}
 	}
 }
 

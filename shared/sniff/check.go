@@ -28,6 +28,13 @@ type Limits struct {
 	// JPEG: one MP4 or QuickTime video (a motion photo), bare or in Samsung's trailer.
 	Video bool
 
+	// Active is what an office file may carry: "macros", "external" (parts that are loaded from elsewhere) and "embedded"
+	// (objects of other programs).
+	Active []string
+
+	// Charsets are those that a text may have beside UTF-8: "utf-16" with a byte order mark, "windows-1252".
+	Charsets []string
+
 	// MaxAncillaryBytes bounds what a picture carries beside its pixels: the data of PNG's ancillary chunks, JPEG's
 	// APPn and COM segments, GIF's comments, texts and application blocks, BMP's colour profile and unused room,
 	// WebP's chunks of profiles, metadata and what is not known.
@@ -54,12 +61,15 @@ var ErrUnsupported = errors.New("no checker for this extension")
 // the type if the signature was right, the dimensions if they were read; never Size or SHA256. Check may stop reading
 // there. Every other error is trouble and says nothing about the file: an error of r other than io.EOF (an
 // io.ErrUnexpectedEOF of r too) or of ctx, both wrapped, or ErrUnsupported. ctx is looked at once a block.
+//
+// A type whose Reads says so needs an r that is a Ranges, too: its walk reads parts by their place before the rest.
 func Check(ctx context.Context, r io.Reader, extension string, l Limits) (Found, error) {
 	t, ok := TypeOf(extension)
 	if !ok {
 		return Found{}, fmt.Errorf("check a file named .%q: %w", extension, ErrUnsupported)
 	}
 	w := &walker{stream: newStream(ctx, r), Type: t, limits: l}
+	w.ranges, _ = r.(Ranges)
 	defer w.close()
 	if err := w.check(extension); err != nil {
 		if errors.Is(err, errShort) {
@@ -87,6 +97,8 @@ type walker struct {
 	Type
 	limits Limits
 	found  Found
+	ranges Ranges // nil where the reader has none
+	pieces int    // how often they were read
 
 	parts     int64 // chunks, segments, blocks, frames and boxes
 	ancillary int64 // bytes counted against limits.MaxAncillaryBytes
@@ -124,7 +136,7 @@ func (w *walker) identify(claimed string) (extension string, _ error) {
 		if !w.limits.Correct {
 			break
 		}
-		if t, known := TypeOf(other); known && t.begins(head) {
+		if t, known := TypeOf(other); known && len(t.signatures) > 0 && t.begins(head) {
 			w.Type = t
 			return other, nil
 		}

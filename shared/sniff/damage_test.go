@@ -17,13 +17,21 @@ import (
 
 func TestAPictureThatIsCutNeverPasses(t *testing.T) {
 	for _, s := range genuine(t) {
+		if s.endless() && !isISO(s) {
+			continue
+		}
 		step := 1
 		if testing.Short() {
 			step = 7
 		}
+		if len(s.data) > 8192 { // a document of another program, mostly compressed text
+			step = 13
+		}
 		for n := 0; n < len(s.data); n += step {
 			got := verdict(t, s.data[:n], s.extension(), everything())
-			if got == "ok" && !optional(s.data[n:]) && !wholeBoxes(s, n) {
+			// A document that was changed is saved to its end: what stood before is whole, too.
+			saved := s.extension() == "pdf" && bytes.HasSuffix(bytes.TrimRight(s.data[:n], "\r\n \t\x00"), []byte("%%EOF"))
+			if got == "ok" && !optional(s.data[n:]) && !saved && !wholeBoxes(s, n) {
 				t.Errorf("%s, the first %d of %d bytes: ok", s.file, n, len(s.data))
 			}
 		}
@@ -73,8 +81,8 @@ func boxSize(data []byte, at int) int {
 	return int(binary.BigEndian.Uint64(data[at+8:]))
 }
 
-// endless reports whether the last box of a file goes on to its end.
-func endless(data []byte) bool {
+// openBox reports whether the last box of a file goes on to its end.
+func openBox(data []byte) bool {
 	for at := 0; at+8 <= len(data); {
 		size := boxSize(data, at)
 		if size == 0 {
@@ -88,9 +96,26 @@ func endless(data []byte) bool {
 	return false
 }
 
+// isText reports whether a file is named as a text. Nothing tells those: they are never found in the place of another.
+func (s sample) isText() bool { return s.extension() == "txt" || s.extension() == "csv" }
+
+// endless reports whether nothing in a file says where it ends: a text, a sound whose sizes were left open, a film whose
+// last box goes on to its end.
+func (s sample) endless() bool {
+	switch s.extension() {
+	case "txt", "csv":
+		return true
+	case "wav":
+		return openSize(s.data)
+	case "mp4", "mov", "m4a":
+		return openBox(s.data)
+	}
+	return false
+}
+
 func TestOneByteMoreIsTrailingData(t *testing.T) {
 	for _, s := range genuine(t) {
-		if s.extension() == "mp4" && endless(s.data) {
+		if s.endless() {
 			continue
 		}
 		for _, b := range []byte{1, ';', '<', 0xd8, 0xfe} {
@@ -222,7 +247,7 @@ func TestTheVerdictDoesNotDependOnHowTheBytesCome(t *testing.T) {
 			"unevenly":               uneven{bytes.NewReader(s.data), rnd},
 			"unevenly, with the end": uneven{iotest.DataErrReader(bytes.NewReader(s.data)), rnd},
 		} {
-			got, err := sniff.Check(t.Context(), r, s.extension(), everything())
+			got, err := sniff.Check(t.Context(), ranged{r, bytes.NewReader(s.data)}, s.extension(), everything())
 			if got != want || !same(err, wantErr) {
 				t.Errorf("%s, read %s: %+v %v; read at once: %+v %v", s.file, name, got, err, want, wantErr)
 			}

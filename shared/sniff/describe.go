@@ -9,7 +9,7 @@ import (
 )
 
 // described is how many bytes recognise is given: enough to see past a byte order mark, blanks and a comment.
-const described = 512
+const described = 1032
 
 // likeness is what bytes seem to be, in words for the uploader. No decision rests on it.
 type likeness struct {
@@ -148,6 +148,9 @@ func beginnings() []likeness {
 		{0, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", "a picture that was changed into text", sendBytes, ""},
 		{0, "\xc3\xbf\xc3\x98\xc3\xbf", "a picture that was changed into text", sendBytes, ""},
 		{8, "WEBPVP8", "a WebP picture", exportPhoto, "webp"},
+		{0, "RF64", "a WAV sound in its form for more than 4 GB (RF64)", "", ""},
+		{0, "RIFX", "a WAV sound in a form of old Macs (RIFX)", "", ""},
+		{8, "WAVE", "a WAV sound", "", "wav"},
 		{8, "AVI LIST", "an AVI video", takeStill, ""},
 		{4, "ftypcrx ", "a camera's raw picture", exportPhoto, ""},
 		{4, "ftyp", "a kind of MP4 video", takeStill, ""},
@@ -164,13 +167,13 @@ func beginnings() []likeness {
 		{0, "gimp xcf", "a GIMP picture", exportPhoto, ""},
 		{0, "\x00\x00\x01\x00", "a Windows icon", exportPNG, ""},
 		{0, "\x28\x00\x00\x00", "a bitmap without its file header", exportPNG, ""},
-		{0, "%PDF-", "a PDF document", exportPage, ""},
+		{0, "%PDF-", "a PDF document", exportPage, "pdf"},
 		{0, "%!PS", "a PostScript document", exportPage, ""},
 		{30, "[Content_Types].xml", "an Office document", exportPage, ""},
 		{30, "mimetypeapplication/vnd.oasis", "an OpenDocument document", exportPage, ""},
-		{0, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document", exportPage, ""},
-		{0, "PK\x03\x04", "a ZIP archive", unpack, ""},
-		{0, "PK\x05\x06", "a ZIP archive", unpack, ""},
+		{0, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document, or one with a password", exportPage, ""},
+		{0, "PK\x03\x04", "a ZIP archive", unpack, "zip"},
+		{0, "PK\x05\x06", "a ZIP archive", unpack, "zip"},
 		{0, "Rar!\x1a\x07", "a RAR archive", unpack, ""},
 		{0, "7z\xbc\xaf\x27\x1c", "a 7-Zip archive", unpack, ""},
 		{0, "\x1f\x8b\x08", "a gzip file", unpack, ""},

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
@@ -22,10 +23,37 @@ type large struct {
 	head, piece, after []byte
 }
 
-// reader returns a picture of about size bytes.
+// times is how often the piece is in a file of about size bytes.
+func (l large) times(size int64) int64 { return max(1, size/int64(len(l.piece))) }
+
+// reader returns a file of about size bytes.
 func (l large) reader(size int64) io.Reader {
-	return io.MultiReader(bytes.NewReader(l.head), &repeat{piece: l.piece, times: max(1, size/int64(len(l.piece)))},
-		bytes.NewReader(l.after))
+	return io.MultiReader(bytes.NewReader(l.head), &repeat{piece: l.piece, times: l.times(size)}, bytes.NewReader(l.after))
+}
+
+// largeRanges is the end of a large file by its place.
+type largeRanges struct {
+	l    large
+	size int64
+}
+
+func (r largeRanges) Size() int64 {
+	return int64(len(r.l.head)+len(r.l.after)) + r.l.times(r.size)*int64(len(r.l.piece))
+}
+
+func (r largeRanges) ReadAt(p []byte, at int64) (int, error) {
+	behind := r.Size() - int64(len(r.l.after))
+	for i := range p {
+		switch from := at + int64(i); {
+		case from >= behind:
+			p[i] = r.l.after[from-behind]
+		case from >= int64(len(r.l.head)):
+			p[i] = r.l.piece[(from-int64(len(r.l.head)))%int64(len(r.l.piece))]
+		default:
+			p[i] = r.l.head[from]
+		}
+	}
+	return len(p), nil
 }
 
 // repeat reads a piece so many times.
@@ -85,6 +113,12 @@ func larges(t testing.TB, size int64) []large {
 		isoData(t, "MP4", "mp4", size, nil, random), isoData(t, "MP4, fragments", "mp4", size, []byte("mdat"), random[:8<<10]),
 		isoData(t, "QuickTime", "mov", size, nil, random), isoData(t, "M4A", "m4a", size, nil, random),
 		webpFrames("WebP, frames", size, riffChunk("VP8L", append([]byte("/\xff\x3f\x00\x00"), random[:8<<10-5]...))),
+		largePDF(random, size),
+		{"TXT", "txt", nil, bytes.Repeat([]byte("Some words in a line, some in the next, und Grüße.\r\n"), 1000), nil},
+		{"TXT, Greek", "txt", nil, bytes.Repeat([]byte("Λέξεις σε μια γραμμή\n"), 1000), nil},
+		{"WAV", "wav", append(bytes.Clone(named(t, "genuine/open.wav")[:36]), "data\xff\xff\xff\xff"...), random, nil},
+		largeArchive("ZIP", "zip", nil, random, size),
+		largeArchive("DOCX", "docx", named(t, "genuine/stored.docx"), random, size),
 	}
 }
 
@@ -106,6 +140,44 @@ func isoData(t testing.TB, name, extension string, size int64, each, piece []byt
 func isoBox(kind string, content ...[]byte) []byte {
 	body := slices.Concat(content...)
 	return append(append(binary.BigEndian.AppendUint32(nil, uint32(8+len(body))), kind...), body...)
+}
+
+// largePDF is a document with a stream of about size bytes.
+func largePDF(random []byte, size int64) large {
+	l := large{name: "PDF", extension: "pdf", head: []byte("%PDF-1.4\n1 0 obj\n<<>>stream\n"), piece: random}
+	table := int64(len(l.head)) + l.times(size)*int64(len(random)) + 1
+	l.after = fmt.Appendf(nil, "\nxref\n0 1\n0000000000 65535 f \ntrailer\n<</Size 1/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n", table)
+	return l
+}
+
+// largeArchive is an archive with a stored entry, behind those of another one.
+func largeArchive(name, extension string, small, random []byte, size int64) large {
+	l := large{name: name, extension: extension, piece: random}
+	length := uint32(l.times(size) * int64(len(random)))
+	header := func(of string, more string) []byte {
+		b := append([]byte(of), make([]byte, 8)...)
+		b = binary.LittleEndian.AppendUint32(b, 0) // the checksum, which is not compared
+		b = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(b, length), length)
+		return append(append(b, 4, 0, 0, 0), more...)
+	}
+	var directory []byte
+	count := uint16(1)
+	if small != nil {
+		end := small[len(small)-22:]
+		from := binary.LittleEndian.Uint32(end[16:])
+		l.head, directory = slices.Clone(small[:from]), slices.Clone(small[from:len(small)-22])
+		count += binary.LittleEndian.Uint16(end[10:])
+	}
+	at := uint32(len(l.head))
+	l.head = append(l.head, header("PK\x03\x04\x14\x00", "data")...)
+	place := binary.LittleEndian.AppendUint32(make([]byte, 10), at)
+	directory = append(append(directory, header("PK\x01\x02\x14\x00\x14\x00", string(place))...), "data"...)
+	l.after = append(directory, "PK\x05\x06\x00\x00\x00\x00"...)
+	l.after = binary.LittleEndian.AppendUint16(binary.LittleEndian.AppendUint16(l.after, count), count)
+	l.after = binary.LittleEndian.AppendUint32(l.after, uint32(len(directory)))
+	l.after = binary.LittleEndian.AppendUint32(l.after, uint32(len(l.head))+length)
+	l.after = append(l.after, 0, 0)
+	return l
 }
 
 // webpFrames is an animation of about size bytes, whose frames have these chunks each.
@@ -318,7 +390,10 @@ func memory(t testing.TB, l large, size int64) (peak, allocated uint64) {
 	runtime.GC()
 	r := &watch{r: l.reader(size)}
 	runtime.ReadMemStats(&before)
-	found, err := sniff.Check(t.Context(), r, l.extension, sniff.Limits{})
+	found, err := sniff.Check(t.Context(), struct {
+		io.Reader
+		sniff.Ranges
+	}{r, largeRanges{l, size}}, l.extension, sniff.Limits{})
 	runtime.ReadMemStats(&after)
 	if err != nil {
 		t.Fatal(err)

@@ -28,9 +28,10 @@ func firsts() []string {
 
 func TestAPictureUnderAnotherOnesExtensionIsRefusedOrCorrected(t *testing.T) {
 	order := sniff.Extensions()
-	slices.Reverse(order) // jpeg is before jpg
+	slices.Reverse(order)                                                                      // jpeg is before jpg
+	order = append(slices.DeleteFunc(order, func(e string) bool { return e == "zip" }), "zip") // which an office file is, too
 	for _, s := range genuine(t) {
-		if s.file == "genuine/ffmpeg-sound.mp4" { // an M4A as much as an MP4
+		if s.isText() || s.file == "genuine/ffmpeg-sound.mp4" { // an M4A as much as an MP4
 			continue
 		}
 		own, err := sniff.Check(t.Context(), bytes.NewReader(s.data), s.extension(), everything())
@@ -81,7 +82,7 @@ func TestAnExtensionThatIsRightStays(t *testing.T) {
 func TestWhatIsCorrectedIsWalkedWhole(t *testing.T) {
 	order := firsts()
 	for _, s := range samples(t) {
-		if s.verdict == "ok" || s.verdict == "type_mismatch" || sniff.Looks(s.extension(), s.data) == "" {
+		if s.verdict == "ok" || s.verdict == "type_mismatch" || s.isText() || sniff.Looks(s.extension(), s.data) == "" {
 			continue
 		}
 		for _, claimed := range order {
@@ -127,7 +128,9 @@ func FuzzInstead(f *testing.F) {
 			f.Add(s.data)
 		}
 	}
-	extensions := firsts()
+	extensions := slices.DeleteFunc(firsts(), func(e string) bool {
+		return e == "zip" || e == "txt" || e == "csv" // which an office file is, too, and which nothing tells
+	})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var first sniff.Found
 		passes := map[string]sniff.Found{}

@@ -19,10 +19,12 @@ type Type struct {
 	Inline bool
 	// Checked and Unchecked say, in a sentence each for people, what a verdict proves of a file and what it does not.
 	Checked, Unchecked string
-	// Reads says how a file is read that is not read once, from its first byte to its last.
+	// Reads says how a file is read that is not read once, from its first byte to its last: such a type needs Ranges.
 	Reads string
 
-	signatures []string          // the beginnings that there are; "?" stands for any byte
+	// signatures are the beginnings that there are, in which "?" stands for any byte. A type without any is never found in
+	// the place of another.
+	signatures []string
 	matches    func([]byte) bool // h2non's one matcher, mended where it is wrong
 	walk       func(*walker) error
 }
@@ -88,7 +90,56 @@ func Types() []Type {
 			Unchecked: "The compressed sound is not decoded, nor is it seen how long a chunk is; covers, texts, links and " +
 				"unknown boxes are not read.",
 			signatures: []string{"????ftyp????"}, matches: isM4A, walk: (*walker).m4a},
+		{Name: "PDF", Noun: "document", Extensions: []string{"pdf"}, ContentType: "application/pdf",
+			Declared: []string{"application/x-pdf"}, Reads: endFirst,
+			Checked: "The header, the end, and every cross-reference table or stream with its trailer, back to the oldest; " +
+				"that nothing stands before or behind, and that it is no ZIP archive, too.",
+			Unchecked: "The objects are not read: scripts, forms, links and files that are embedded are not looked for. It " +
+				"may be encrypted.",
+			signatures: []string{pdfHeader, ""}, matches: beginsPDF, walk: (*walker).pdf},
+		office("DOCX", "docx", "wordprocessingml.document"),
+		office("XLSX", "xlsx", "spreadsheetml.sheet"),
+		office("PPTX", "pptx", "presentationml.presentation"),
+		text("TXT", "txt", "plain"),
+		text("CSV", "csv", "csv", "application/csv", "text/comma-separated-values", "text/x-csv", "application/vnd.ms-excel",
+			"text/plain"),
+		{Name: "WAV", Noun: "sound", Extensions: []string{"wav"}, ContentType: "audio/wav",
+			Declared:   []string{"audio/x-wav", "audio/wave", "audio/vnd.wave"},
+			Checked:    "Every chunk within its container, the format, and one chunk of samples.",
+			Unchecked:  "The samples and further chunks (texts, pictures in an ID3 tag) are not read.",
+			signatures: []string{"RIFF????WAVE"}, matches: matchers.Wav, walk: (*walker).wav},
+		{Name: "ZIP", Noun: "archive", Extensions: []string{"zip"}, ContentType: "application/zip",
+			Declared: []string{"application/x-zip-compressed", "application/x-zip"}, Reads: endFirst,
+			Checked: "The directory with its names and sizes, and every entry against it: all follow each other without gap " +
+				"or overlap.",
+			Unchecked:  "The entries are not unpacked: whatever may be in them, encrypted or not; sizes are as declared.",
+			signatures: []string{zipLocal, zipEnd}, matches: matchers.Zip, walk: (*walker).zip},
 	}
+}
+
+// endFirst says how files are read whose end leads to the rest.
+const endFirst = "the end, what it leads to, then all once, forward"
+
+// office is the type of the files of one office program.
+func office(name, extension, subtype string) Type {
+	return Type{Name: name, Noun: "document", Extensions: []string{extension}, Reads: endFirst,
+		ContentType: "application/vnd.openxmlformats-officedocument." + subtype,
+		Declared:    []string{"application/zip", "application/x-zip-compressed"},
+		Checked: "The archive as that of a ZIP. The content types and the relationships, which are unpacked: what kind of " +
+			"document it is, and that it has no macros, no embedded objects and no parts that are loaded from elsewhere.",
+		Unchecked: "The document itself is not unpacked: its text, formulas, data connections and pictures. Links are not " +
+			"followed.",
+		signatures: []string{zipLocal}, matches: matchers.Zip, walk: (*walker).office}
+}
+
+// text is a type of text without markup.
+func text(name, extension, subtype string, declared ...string) Type {
+	return Type{Name: name, Noun: "text", Extensions: []string{extension},
+		ContentType: "text/" + subtype + "; charset=utf-8", Declared: append([]string{"text/" + subtype}, declared...),
+		Checked: "All of it is UTF-8, or a charset that the policy takes, without control characters. Its beginning is " +
+			"none of HTML, SVG, XML or a script.",
+		Unchecked: "What the text says: code within it, formulas in the cells of a table.",
+		matches:   beginsText, walk: (*walker).text}
 }
 
 // TypeOf returns the type that an extension (without a dot, in any case) claims.
@@ -118,9 +169,9 @@ func Inline(contentType string) bool {
 
 // begins asks the type's one matcher, then compares the whole signature, of which matchers read two to four bytes only.
 func (t Type) begins(head []byte) bool {
-	return t.matches(head) && slices.ContainsFunc(t.signatures, func(s string) bool {
+	return t.matches(head) && (len(t.signatures) == 0 || slices.ContainsFunc(t.signatures, func(s string) bool {
 		return len(head) >= len(s) && agree(s, head)
-	})
+	}))
 }
 
 // agree reports whether head and a signature are the same as far as both go.
