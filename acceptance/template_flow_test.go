@@ -6,12 +6,14 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"hatchery/shared/api"
 	"hatchery/shared/attempts"
+	"hatchery/shared/config"
 	"hatchery/shared/records/dynamorecords"
 	"hatchery/shared/upload"
 )
@@ -276,7 +278,7 @@ func TestAMessageIsHiddenForSixTimesTheTimeOutAndTheWindow(t *testing.T) {
 }
 
 func TestTheQueuesKeepMessagesAndGiveUpLate(t *testing.T) {
-	d := deploy(t, "MaxReceives=6")
+	d := deploy(t)
 	uploads, dead := d.properties("UploadsQueue"), d.properties("DeadLetterQueue")
 	if number(t, uploads["MessageRetentionPeriod"]) != 4*day || number(t, dead["MessageRetentionPeriod"]) != 14*day {
 		t.Errorf("retention %v and %v", uploads["MessageRetentionPeriod"], dead["MessageRetentionPeriod"])
@@ -285,7 +287,7 @@ func TestTheQueuesKeepMessagesAndGiveUpLate(t *testing.T) {
 		t.Error("not encrypted with SSE-SQS")
 	}
 	if at(uploads, "RedrivePolicy", "deadLetterTargetArn") != "<DeadLetterQueue.Arn>" ||
-		at(uploads, "RedrivePolicy", "maxReceiveCount") != "6" {
+		at(uploads, "RedrivePolicy", "maxReceiveCount") != json.Number(strconv.Itoa(config.DefaultMaxReceives)) {
 		t.Errorf("redrive %v", uploads["RedrivePolicy"])
 	}
 	want := "arn:aws:sqs:eu-central-1:123456789012:" + uploads["QueueName"].(string)
@@ -293,8 +295,8 @@ func TestTheQueuesKeepMessagesAndGiveUpLate(t *testing.T) {
 		!slices.Equal(texts(at(dead, "RedriveAllowPolicy", "sourceQueueArns")), []string{want}) {
 		t.Errorf("dead letters are taken from %v, want %s", dead["RedriveAllowPolicy"], want)
 	}
-	if least := *d.Parameters["MaxReceives"].MinValue; least < 5 {
-		t.Errorf("%v receptions would be lost to throttling alone", least)
+	if config.DefaultMaxReceives < 5 {
+		t.Errorf("%d receptions would be lost to throttling alone", config.DefaultMaxReceives)
 	}
 }
 
@@ -371,9 +373,9 @@ func withoutNulls(v any) any {
 }
 
 func TestTheReconcilerRunsBySchedule(t *testing.T) {
-	d := deploy(t, "ReconcileMinutes=15")
+	d := deploy(t)
 	rule := d.properties("ReconcilerFunctionRegularly")
-	if rule["ScheduleExpression"] != "rate(15 minutes)" || at(rule, "Targets", 0, "Arn") != "<ReconcilerFunction.Arn>" ||
+	if rule["ScheduleExpression"] != "rate(60 minutes)" || at(rule, "Targets", 0, "Arn") != "<ReconcilerFunction.Arn>" ||
 		at(rule, "State") == "DISABLED" {
 		t.Errorf("%v", rule)
 	}
