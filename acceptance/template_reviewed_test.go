@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -56,12 +57,7 @@ func TestOneKeyEncryptsAllThatHoldsData(t *testing.T) {
 // keyPolicy is the one that docs/operations.md shows, of the account and region of these tests.
 func keyPolicy(t *testing.T) map[string]policyStatement {
 	t.Helper()
-	page, err := os.ReadFile("../docs/operations.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, _ := strings.Cut(string(page), "\n## Keys and secrets\n")
-	_, text, found := strings.Cut(section, "\n    {\"Version\"")
+	_, text, found := strings.Cut(keysAndSecrets(t), "\n    {\"Version\"")
 	text, _, ended := strings.Cut(text, "\n\n")
 	if !found || !ended {
 		t.Fatal("docs/operations.md shows no policy of a key")
@@ -75,6 +71,33 @@ func keyPolicy(t *testing.T) map[string]policyStatement {
 		all[s.sid] = s
 	}
 	return all
+}
+
+// TestTheStatementsOfKeysInTheDocsAreJSON: they are to be copied.
+func TestTheStatementsOfKeysInTheDocsAreJSON(t *testing.T) {
+	seen := 0
+	for _, block := range regexp.MustCompile(`(?m)(^    .*\n)+`).FindAllString(keysAndSecrets(t), -1) {
+		if block = strings.TrimSpace(block); strings.HasPrefix(block, "{") {
+			if seen++; !json.Valid([]byte(block)) {
+				t.Errorf("no JSON: %s", block)
+			}
+		}
+	}
+	if seen != 3 {
+		t.Errorf("%d statements were looked at", seen)
+	}
+}
+
+// keysAndSecrets is the section of docs/operations.md.
+func keysAndSecrets(t *testing.T) string {
+	t.Helper()
+	page, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n## Keys and secrets\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	return section
 }
 
 // TestTheKeyPolicyInTheDocsLetsInWhatHasToUseTheKey: the log groups by their names, the alarms by theirs.
