@@ -100,6 +100,9 @@ func TestADomainIsMadeOnlyWhereOneIsNamed(t *testing.T) {
 		for _, kind := range kinds {
 			made += len(d.ofType(kind))
 		}
+		if target := d.holds(d.Outputs["DomainTarget"].Condition); target != (c.made > 0) {
+			t.Errorf("with %v it says what the name has to lead to: %v", c.values, target)
+		}
 		if got := d.resolve(d.Outputs["ApiUrl"].Value); made != c.made || got != c.url {
 			t.Errorf("with %v: %d of its resources, want %d; the API is at %v, want %s", c.values, made, c.made, got, c.url)
 		}

@@ -35,7 +35,7 @@ func TestTheHttpApiAndWhatIsOfItAreLeftOutBehindALoadBalancer(t *testing.T) {
 	}
 	for name, output := range behind.Outputs {
 		there := output.Condition == "" || behind.holds(output.Condition)
-		if of := slices.Contains([]string{"ApiUrl", "FirstCall", "FirstUpload"}, name); there == of {
+		if of := slices.Contains([]string{"ApiUrl", "DomainTarget", "FirstCall", "FirstUpload"}, name); there == of {
 			t.Errorf("the output %s is there: %v", name, there)
 		}
 	}

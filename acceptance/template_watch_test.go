@@ -244,6 +244,7 @@ func TestTheOutputsAreWhatAPersonNeedsNext(t *testing.T) {
 		"ApiUrl":                  "<HttpApi.ApiEndpoint>",
 		"FirstCall":               "curl <HttpApi.ApiEndpoint>/ping",
 		"FirstUpload":             `curl -H "Authorization: Bearer $TOKEN" -F file=@cat.png "<HttpApi.ApiEndpoint>/files/demo/entries/1/images?image_name=cat.png"`,
+		"DomainTarget":            "<Domain.RegionalDomainName>",
 		"ApiFunctionArn":          "<ApiFunction.Arn>",
 		"Bucket":                  strings.TrimPrefix(bucketArn, "arn:aws:s3:::"),
 		"Table":                   "<RecordsTable>",
