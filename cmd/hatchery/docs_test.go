@@ -282,7 +282,9 @@ func TestTheDefaultPolicyInThePages(t *testing.T) {
 func TestPagesNameWhatTheTemplateHas(t *testing.T) {
 	template := allTemplates(t)
 	// Names of that form which are not the template's.
-	elsewhere := append(allOf("(?m)^\\| `(\\w+)` \\|", section(t, "Metrics")), "Records")
+	const firstColumn = "(?m)^\\| `(\\w+)` \\|"
+	elsewhere := append(slices.Concat(allOf(firstColumn, section(t, "Metrics")),
+		allOf(firstColumn, section(t, "Upgrade and rollback")), allOf(firstColumn, section(t, "Keys and secrets"))), "Records")
 	for _, page := range []string{"operations.md", "deploy.md", "bugout.md", "scale.md", "costs.md"} {
 		for _, name := range allOf("`([A-Z][a-z]+(?:[A-Z][a-z]+)+)`", string(readFile(t, sourceFile(t, "docs", page)))) {
 			if !regexp.MustCompile(`\b`+name+`\b`).MatchString(template) && !slices.Contains(elsewhere, name) {

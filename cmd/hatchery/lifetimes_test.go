@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"hatchery/shared/api"
-	"hatchery/shared/config"
 	"hatchery/shared/reconcile"
 	"hatchery/shared/upload"
 )
@@ -26,12 +25,18 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 	parameter := func(name string) int { return x.number(t, "Parameters", name, "Default") }
 	rule := func(id, field string) int { return x.ruleNumber(t, id, field) }
 
-	form := seconds("Parameters", "FormSeconds", "Default")
+	settings := defaultSettings(t)
+	form := settings.FormTime
 	source := seconds("Resources", "UploadsQueue", "Properties", "MessageRetentionPeriod")
 	dead := seconds("Resources", "DeadLetterQueue", "Properties", "MessageRetentionPeriod")
 	validator := parameter("ValidatorSeconds")
 	visibility := time.Duration(x.visibility(t, validator)) * time.Second
-	receives := parameter("MaxReceives")
+	receives := x.number(t, "Resources", "UploadsQueue", "Properties", "RedrivePolicy", "maxReceiveCount")
+	var everyMinutes int
+	schedule := x.at(t, "Resources", "ReconcilerFunction", "Properties", "Events", "Regularly", "Properties", "Schedule")
+	if _, err := fmt.Sscanf(schedule, "rate(%d minutes)", &everyMinutes); err != nil {
+		t.Fatalf("the schedule is %q: %v", schedule, err)
+	}
 	quarantine, noncurrent := days(rule("quarantine", "ExpirationInDays")), days(rule("quarantine", "NoncurrentDays"))
 	tombstone := upload.TombstoneLife(int(quarantine / day))
 	limits := reconcile.DefaultLimits(receives, visibility)
@@ -39,23 +44,23 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 	again := codeNumber(t, `resentReceptions = (\d+)`, "shared", "validator", "validator.go")
 
 	rows := [][3]string{
-		{"signed form", words(form), "`FormSeconds`, at most 60 minutes"},
+		{"signed form", words(form), "`HATCHERY_FORM_SECONDS`, at most 60 minutes"},
 		{"signed link", words(api.LinkLifetime), "shared/api"},
 		{"idempotency key", words(time.Duration(once) * time.Hour), "shared/api; then removed by the table's `forget`"},
 		{"message in the queue", words(source), "`UploadsQueue`"},
 		{"rest of a message after a failed try", words(visibility),
 			"the mapping of `ValidatorSeconds`: six times that"},
-		{"tries of a message", fmt.Sprintf("%d receptions, then the dead letters", receives), "`MaxReceives`"},
+		{"tries of a message", fmt.Sprintf("%d receptions, then the dead letters", receives), "`UploadsQueue`"},
 		{"dead letter", words(dead) + " since S3 sent it", "`DeadLetterQueue`"},
 		{"message after a redrive", "as a new message", "SQS: a redrive begins anew"},
 		{"pending upload with its bytes, until its message is sent again", words(limits.Overdue),
-			"`MaxReceives` times the rest"},
+			"the tries times the rest"},
 		{"re-enqueues", fmt.Sprintf("%d an upload, %d receptions each", limits.Resends, again),
 			"shared/reconcile, shared/validator"},
 		{"pending upload without bytes", words(limits.Missing) + " after its form expired, then `never_arrived` or `bytes_lost`",
 			"shared/reconcile"},
-		{"run of the reconciler", fmt.Sprintf("every %d minutes", parameter("ReconcileMinutes")), "`ReconcileMinutes`"},
-		{"survey of all objects and records", fmt.Sprintf("every %d days", parameter("SurveyDays")), "`SurveyDays`"},
+		{"run of the reconciler", fmt.Sprintf("every %d minutes", everyMinutes), "`ReconcilerFunction`"},
+		{"survey of all objects and records", "every " + words(settings.SurveyTime), "`HATCHERY_SURVEY_DAYS`"},
 		{"bytes in quarantine", fmt.Sprintf("%s, then hidden; removed %d to %s later", words(quarantine), noncurrent/day,
 			words(noncurrent+2*day)), "`QuarantineDays`, at least 35; the bucket's rule `quarantine`"},
 		{"noncurrent version in quarantine", words(noncurrent), "the bucket's rule `quarantine`"},
@@ -95,11 +100,10 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 	holds("a tombstone outlives quarantine with its noncurrent versions and S3's two roundings to midnight",
 		tombstone > quarantine+noncurrent+2*day)
 	holds("a form ends before its upload is given up", form < limits.Missing)
-	holds("no form outlives the session of its function", x.number(t, "Parameters", "FormSeconds", "MaxValue") <= int(
-		api.MaxFormLifetime/time.Second))
+	holds("no form outlives the session of its function", form <= api.MaxFormLifetime)
 	holds("dead letters live longer than messages", dead > source)
 	holds("a message is tried to its end before the queue drops it", limits.Overdue < source)
-	holds("what is sent again never becomes a dead letter", again < x.number(t, "Parameters", "MaxReceives", "MinValue"))
+	holds("what is sent again never becomes a dead letter", again < receives)
 	holds("the table removes by the attribute that the store writes",
 		strings.Contains(x.at(t, "Resources", "RecordsTable", "Properties"),
 			"TimeToLiveSpecification: {AttributeName: forget, Enabled: true}"))
@@ -118,18 +122,9 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 		holds(fmt.Sprintf("with %d seconds the visibility is six times that and the window", choice),
 			x.visibility(t, choice) == 6*choice+window)
 	}
-
-	// What the settings mean when nobody sets them is what the template sets.
-	settings, err := config.Load(func(name string) string {
-		return map[string]string{"HATCHERY_BUCKET": "bucket", "HATCHERY_RECORDS": "sqlite"}[name]
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	holds("the settings' defaults are the template's", settings.FormTime == form &&
+	holds("the settings' defaults are the template's",
 		settings.VisibilityTime == visibility && settings.MaxReceives == receives &&
-		settings.SurveyTime == days(parameter("SurveyDays")) &&
-		days(settings.QuarantineDays) == quarantine && settings.ValidatorTime == time.Duration(validator)*time.Second)
+			days(settings.QuarantineDays) == quarantine && settings.ValidatorTime == time.Duration(validator)*time.Second)
 }
 
 // visibility is what the template maps a validator's time-out to.
