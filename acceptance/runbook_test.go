@@ -106,16 +106,22 @@ func (b *runbook) moved(block string) (n int) {
 	return n
 }
 
-// codeBlocks are the indented blocks under a heading of the third level.
+// codeBlocks are the indented blocks of docs/operations.md under a heading of the third level.
 func codeBlocks(t *testing.T, heading string) []string {
 	t.Helper()
-	page, err := os.ReadFile("../docs/operations.md")
+	return blocksOf(t, "operations.md", "### "+heading)
+}
+
+// blocksOf are the indented blocks of a page between a heading and the next.
+func blocksOf(t *testing.T, page, heading string) []string {
+	t.Helper()
+	all, err := os.ReadFile(filepath.Join("../docs", page))
 	check(t, err)
-	_, text, found := strings.Cut(string(page), "\n### "+heading+"\n")
+	_, text, found := strings.Cut(string(all), "\n"+heading+"\n")
 	if !found {
-		t.Fatalf("no chapter on %s", heading)
+		t.Fatalf("%s has no chapter %q", page, heading)
 	}
-	text, _, _ = strings.Cut(text, "\n### ")
+	text, _, _ = strings.Cut(text, "\n#")
 	var blocks []string
 	inside := false
 	for line := range strings.Lines(text) {
