@@ -113,7 +113,7 @@ func codeBlocks(t *testing.T, heading string) []string {
 }
 
 // blocksOf are the indented blocks of a page between a heading and the next.
-func blocksOf(t *testing.T, page, heading string) []string {
+func blocksOf(t testing.TB, page, heading string) []string {
 	t.Helper()
 	all, err := os.ReadFile(filepath.Join("../docs", page))
 	check(t, err)
