@@ -38,7 +38,7 @@ func newPodman(t testing.TB) podman {
 	t.Cleanup(func() { check(t, os.RemoveAll(folder)) })
 	tool(t, "runc")
 	// It lets podman run where it may neither raise limits nor manage control groups by systemd: in a container, as CI is.
-	_, conf, _ := strings.Cut(blocksOf(t, "sam-local.md", "## podman")[1], "<<'END'\n")
+	_, conf, _ := strings.Cut(codeBlocks(t, "docs/sam-local.md", "## podman")[1], "<<'END'\n")
 	conf, _, found := strings.Cut(conf, "\nEND\n")
 	if !found {
 		t.Fatal("docs/sam-local.md has no containers.conf")
@@ -77,7 +77,7 @@ func startEngine(t testing.TB) engine {
 	check(t, os.MkdirAll(bin, 0o700))
 	script := "#!/bin/sh\nexec '" + strings.Join(p.args, "' '") + "' \"$@\"\n"
 	check(t, os.WriteFile(filepath.Join(bin, "podman"), []byte(script), 0o700)) //nolint:gosec // it is a program
-	image := strings.ReplaceAll(blocksOf(t, "sam-local.md", "## Without a registry")[0], "x86_64", thisMachine)
+	image := strings.ReplaceAll(codeBlocks(t, "docs/sam-local.md", "## Without a registry")[0], "x86_64", thisMachine)
 	mustRun(t, command{folder: folder, args: []string{tool(t, "bash"), "-euo", "pipefail", "-c", image},
 		env: append(p.env, "PATH="+bin+":"+filepath.Dir(tool(t, "sam"))+":"+os.Getenv("PATH"))})
 

@@ -31,8 +31,8 @@ type erasure struct {
 
 func readErasure(t *testing.T) erasure {
 	t.Helper()
-	vars, show, erase := blocksOf(t, "data-protection.md", "## The commands below"),
-		blocksOf(t, "data-protection.md", "## Showing what is kept"), blocksOf(t, "data-protection.md", "## Erasing")
+	vars, show, erase := codeBlocks(t, "docs/data-protection.md", "## The commands below"),
+		codeBlocks(t, "docs/data-protection.md", "## Showing what is kept"), codeBlocks(t, "docs/data-protection.md", "## Erasing")
 	if len(vars) != 1 || len(show) != 2 || len(erase) != 7 {
 		t.Fatalf("the page has %d, %d and %d blocks of commands, and this test knows 1, 2 and 7", len(vars), len(show), len(erase))
 	}

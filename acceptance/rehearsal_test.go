@@ -155,7 +155,7 @@ func (r *rehearsal) usesAWS() {
 func (r *rehearsal) sendsForeign() {
 	r.t.Helper()
 	r.usesAWS()
-	_, send, _ := strings.Cut(codeBlocks(r.t, "A message by hand")[0], "\n") // not the first: what is in quarantine
+	_, send, _ := strings.Cut(codeBlocks(r.t, "docs/operations.md", "### A message by hand")[0], "\n") // not the first: what is in quarantine
 	r.types("bucket=another key=a/b version=v size=1\n" + send)
 }
 
@@ -177,7 +177,7 @@ func (r *rehearsal) putsOther(id string) {
 // usualOrder are the lines of the section on dead letters that end by themselves: ls is the first.
 func usualOrder(t *testing.T) (lines []string) {
 	t.Helper()
-	blocks := codeBlocks(t, "DeadLettersVisible")
+	blocks := codeBlocks(t, "docs/operations.md", "### DeadLettersVisible")
 	for line := range strings.Lines(blocks[0] + blocks[1]) {
 		if !strings.Contains(line, "dlq watch") {
 			lines = append(lines, strings.TrimSpace(line))

@@ -106,22 +106,17 @@ func (b *runbook) moved(block string) (n int) {
 	return n
 }
 
-// codeBlocks are the indented blocks of docs/operations.md under a heading of the third level.
-func codeBlocks(t *testing.T, heading string) []string {
+// codeBlocks are the indented blocks of a page of the project under a heading, which is written with its "##".
+func codeBlocks(t testing.TB, page, heading string) []string {
 	t.Helper()
-	return blocksOf(t, "operations.md", "### "+heading)
-}
-
-// blocksOf are the indented blocks of a page between a heading and the next.
-func blocksOf(t testing.TB, page, heading string) []string {
-	t.Helper()
-	all, err := os.ReadFile(filepath.Join("../docs", page))
+	all, err := os.ReadFile(filepath.Join(moduleRoot(t), page))
 	check(t, err)
 	_, text, found := strings.Cut(string(all), "\n"+heading+"\n")
 	if !found {
 		t.Fatalf("%s has no chapter %q", page, heading)
 	}
-	text, _, _ = strings.Cut(text, "\n#")
+	level, _, _ := strings.Cut(heading, " ")
+	text, _, _ = strings.Cut(text, "\n"+level+" ")
 	var blocks []string
 	inside := false
 	for line := range strings.Lines(text) {
@@ -140,7 +135,7 @@ func blocksOf(t testing.TB, page, heading string) []string {
 // TestTheRunbookOfDeadLettersWorksInItsOrder: four letters, of which one is poison, one is moved back alone, and the
 // rest by a redrive.
 func TestTheRunbookOfDeadLettersWorksInItsOrder(t *testing.T) {
-	blocks := codeBlocks(t, "Dead letters")
+	blocks := codeBlocks(t, "docs/operations.md", "### Dead letters")
 	if len(blocks) != 7 {
 		t.Fatalf("the chapter has %d blocks of commands, and this test knows 7: %q", len(blocks), blocks)
 	}

@@ -111,7 +111,7 @@ func invokeEveryEvent(t *testing.T, s samLocal) {
 }
 
 func serveAPI(t *testing.T, s samLocal) {
-	copied, _, _ := strings.Cut(blocksOf(t, "sam-local.md", "## 4. Serve the API")[0], "\n")
+	copied, _, _ := strings.Cut(codeBlocks(t, "docs/sam-local.md", "## 4. Serve the API")[0], "\n")
 	local := filepath.Join(s.built.folder, "local.yaml")
 	mustRun(t, command{args: []string{tool(t, "bash"), "-euc", strings.NewReplacer(".aws-sam/build/template.yaml", s.built.Template(),
 		".aws-sam/build/local.yaml", local).Replace(copied)}})

@@ -1,22 +1,11 @@
 package shared_test
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 )
-
-func TestTheModuleIsStillCalledThat(t *testing.T) {
-	mod, err := os.ReadFile("../go.mod")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.HasPrefix(string(mod), "module "+module+"\n") {
-		t.Errorf("go.mod does not begin with module %s: the rules would see none of our packages", module)
-	}
-}
 
 func TestEveryRuleHasAReason(t *testing.T) {
 	for _, r := range rules {

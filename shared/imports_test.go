@@ -15,8 +15,16 @@ import (
 	"testing"
 )
 
-// module is the name that go.mod gives.
-const module = "hatchery"
+// module is the name that go.mod gives, which a fork changes.
+var module = func() string {
+	mod, err := os.ReadFile("../go.mod")
+	first, _, _ := strings.Cut(string(mod), "\n")
+	name, named := strings.CutPrefix(first, "module ")
+	if err != nil || !named {
+		panic("go.mod does not begin with the module's name")
+	}
+	return name
+}()
 
 // A rule is about one folder of Go files (or several, by pattern) and what its files
 // may import. Patterns are import paths; "x/..." is x and everything below it,

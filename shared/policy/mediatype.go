@@ -3,17 +3,19 @@ package policy
 import (
 	"slices"
 	"strings"
+
+	"hatchery/shared/sniff"
 )
 
-var declaredTypes = map[string][]string{
-	"png": {"image/png", "image/x-png"}, "jpg": {"image/jpeg", "image/jpg", "image/pjpeg"},
-	"jpeg": {"image/jpeg", "image/jpg", "image/pjpeg"},
-	"gif":  {"image/gif"}, "bmp": {"image/bmp", "image/x-ms-bmp", "image/x-bmp"},
-}
-
 // DeclaredTypes are the media types that a caller may name for an extension, the proper
-// one first.
-func DeclaredTypes(extension string) []string { return declaredTypes[extension] }
+// one first. There are none for an extension without a checker.
+func DeclaredTypes(extension string) []string {
+	t, ok := sniff.TypeOf(extension)
+	if !ok {
+		return nil
+	}
+	return append([]string{t.ContentType}, t.Declared...)
+}
 
 // AllowsType says whether a caller may name this media type for a file with this extension.
 // Where a mismatch is corrected, that of any extension of the kind will do: the bytes decide.
@@ -30,8 +32,8 @@ func (k Kind) AllowsType(extension, mediaType string) bool {
 // ExpectedType is the media type that bytes of this extension should have. A form
 // is signed for it; what is stored is what the validator finds.
 func ExpectedType(extension string) string {
-	if types := declaredTypes[extension]; len(types) > 0 {
-		return types[0]
+	if t, ok := sniff.TypeOf(extension); ok {
+		return t.ContentType
 	}
 	return "application/octet-stream"
 }

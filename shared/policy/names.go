@@ -63,7 +63,7 @@ func LacksExtension(filename string) bool {
 // SameExtension says whether two extensions, in any case, are of one kind of file: jpg and JPEG for instance.
 func SameExtension(a, b string) bool {
 	a, b = spelling(lower(a)), spelling(lower(b))
-	return a == b || len(declaredTypes[a]) > 0 && ExpectedType(a) == ExpectedType(b)
+	return a == b || len(DeclaredTypes(a)) > 0 && ExpectedType(a) == ExpectedType(b)
 }
 
 // spelling gives the extension under which a policy knows an extension.

@@ -147,7 +147,7 @@ func (k Kind) faults(where string, readable int64) Faults {
 		fault("extensions", "none", "at least one of "+strings.Join(sniff.Extensions(), ", "))
 	}
 	for _, e := range k.Extensions {
-		if !slices.Contains(sniff.Extensions(), e) { // not sniff.Supported: names are compared in lower case
+		if !slices.Contains(sniff.Extensions(), e) { // in lower case, as names are compared
 			fault("extensions", fmt.Sprintf("%q, for which there is no checker", e), strings.Join(sniff.Extensions(), ", "))
 		}
 	}

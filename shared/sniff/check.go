@@ -1,16 +1,12 @@
 package sniff
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
-
-	"github.com/h2non/filetype/matchers"
 )
 
 // Limits is what the policy of a kind of upload allows a picture to be. In the three numbers 0 means no bound.
@@ -48,46 +44,6 @@ type Found struct {
 // ErrUnsupported says that no checker exists for the extension: a fault of the caller's set-up, not of the picture.
 var ErrUnsupported = errors.New("no checker for this extension")
 
-// kind is what the package knows about one type of picture.
-type kind struct {
-	name        string // as people call it, for messages
-	contentType string
-	signature   []string // the beginnings that there are
-	matches     func([]byte) bool
-	walk        func(*walker) error
-}
-
-// begins asks the type's one matcher, then compares the whole signature, of which matchers read two to four bytes only.
-func (k kind) begins(head []byte) bool {
-	return k.matches(head) && slices.ContainsFunc(k.signature, func(s string) bool {
-		return bytes.HasPrefix(head, []byte(s))
-	})
-}
-
-// kindOf returns the type that an extension claims.
-func kindOf(extension string) (kind, bool) {
-	switch strings.ToLower(extension) {
-	case "png":
-		return kind{"PNG", "image/png", []string{pngSignature}, matchers.Png, (*walker).png}, true
-	case "jpg", "jpeg":
-		return kind{"JPEG", "image/jpeg", []string{"\xff\xd8\xff"}, matchers.Jpeg, (*walker).jpeg}, true
-	case "gif":
-		return kind{"GIF", "image/gif", []string{"GIF87a", "GIF89a"}, matchers.Gif, (*walker).gif}, true
-	case "bmp":
-		return kind{"BMP", "image/bmp", []string{"BM"}, matchers.Bmp, (*walker).bmp}, true
-	}
-	return kind{}, false
-}
-
-// Extensions lists the extensions that Check knows, without a dot, in lower case. jpg and jpeg are the same type.
-func Extensions() []string { return []string{"png", "jpg", "jpeg", "gif", "bmp"} }
-
-// Supported reports whether Check knows the extension (without a dot, in any case).
-func Supported(extension string) bool {
-	_, ok := kindOf(extension)
-	return ok
-}
-
 // Check reads r to its end, once and forward, and reports what the bytes are when they are one whole picture of the
 // type that extension claims, or of one in l.Instead, within l. It keeps one block of fixed size in memory, whatever
 // the length of r.
@@ -97,11 +53,11 @@ func Supported(extension string) bool {
 // there. Every other error is trouble and says nothing about the picture: an error of r other than io.EOF (an
 // io.ErrUnexpectedEOF of r too) or of ctx, both wrapped, or ErrUnsupported. ctx is looked at once a block.
 func Check(ctx context.Context, r io.Reader, extension string, l Limits) (Found, error) {
-	k, ok := kindOf(extension)
+	t, ok := TypeOf(extension)
 	if !ok {
-		return Found{}, fmt.Errorf("check a picture named .%q: %w", extension, ErrUnsupported)
+		return Found{}, fmt.Errorf("check a file named .%q: %w", extension, ErrUnsupported)
 	}
-	w := &walker{stream: newStream(ctx, r), kind: k, limits: l}
+	w := &walker{stream: newStream(ctx, r), Type: t, limits: l}
 	defer w.close()
 	if err := w.check(extension); err != nil {
 		if errors.Is(err, errShort) {
@@ -117,8 +73,8 @@ func Check(ctx context.Context, r io.Reader, extension string, l Limits) (Found,
 // Looks gives the type of extension when head, the first bytes of a file (512 are enough), begin as a file of that type
 // does, else "". That is all it says: nothing is walked.
 func Looks(extension string, head []byte) (contentType string) {
-	if k, ok := kindOf(extension); ok && k.begins(head) {
-		return k.contentType
+	if t, ok := TypeOf(extension); ok && t.begins(head) {
+		return t.ContentType
 	}
 	return ""
 }
@@ -126,7 +82,7 @@ func Looks(extension string, head []byte) (contentType string) {
 // walker is one Check under way. The methods that know a type are in that type's file.
 type walker struct {
 	*stream
-	kind   kind
+	Type
 	limits Limits
 	found  Found
 
@@ -143,8 +99,8 @@ func (w *walker) check(extension string) error {
 	if err != nil {
 		return err
 	}
-	w.found.ContentType, w.found.Extension = w.kind.contentType, extension
-	if err := w.kind.walk(w); err != nil {
+	w.found.ContentType, w.found.Extension = w.ContentType, extension
+	if err := w.walk(w); err != nil {
 		return err
 	}
 	return w.tail()
@@ -162,8 +118,8 @@ func (w *walker) identify(claimed string) (extension string, _ error) {
 		return "", err
 	}
 	for _, other := range w.limits.Instead {
-		if k, known := kindOf(other); known && k.begins(head) {
-			w.kind = k
+		if t, known := TypeOf(other); known && t.begins(head) {
+			w.Type = t
 			return other, nil
 		}
 	}
@@ -176,12 +132,12 @@ func (w *walker) begins() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for _, s := range w.kind.signature {
+	for _, s := range w.signatures {
 		if len(head) < len(s) && strings.HasPrefix(s, string(head)) {
 			return false, errShort // empty, or the first bytes of what it should be
 		}
 	}
-	return w.kind.begins(head), nil
+	return w.Type.begins(head), nil
 }
 
 // maxDrawn is how many times Limits.MaxPixels the frames of one animation, or the scans of one JPEG file, may take
@@ -214,7 +170,7 @@ func (w *walker) draw(width, height int64, parts string) error {
 	if w.limits.MaxPixels > 0 && w.drawn > maxDrawn*float64(w.limits.MaxPixels) {
 		return refusef(TooManyPixels, "The %s picture has too many %s: up to byte %d they take more than %d times the %d "+
 			"pixels allowed for one picture; export it with fewer, or in a smaller size, and upload that.",
-			w.kind.name, parts, w.offset(), maxDrawn, w.limits.MaxPixels)
+			w.Name, parts, w.offset(), maxDrawn, w.limits.MaxPixels)
 	}
 	return nil
 }
@@ -224,7 +180,7 @@ func (w *walker) extra(n int64) error {
 	w.ancillary += n
 	if limit := w.limits.MaxAncillaryBytes; limit > 0 && w.ancillary > limit {
 		return refusef(NotAllowed, "The %s picture carries more than %d bytes of metadata, seen at byte %d; "+
-			"export it without metadata and upload that.", w.kind.name, limit, w.offset())
+			"export it without metadata and upload that.", w.Name, limit, w.offset())
 	}
 	return nil
 }

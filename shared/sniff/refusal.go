@@ -31,7 +31,7 @@ func refusef(code Code, format string, args ...any) error {
 // corrupt refuses for what is wrong at a byte of the input.
 func (w *walker) corrupt(at int64, format string, args ...any) error {
 	return refusef(Corrupt, "The %s picture is damaged at byte %d: %s; export the picture again as %[1]s and upload that.",
-		w.kind.name, at, fmt.Sprintf(format, args...))
+		w.Name, at, fmt.Sprintf(format, args...))
 }
 
 // truncated refuses input that has been read to its end.
@@ -41,7 +41,7 @@ func (w *walker) truncated() error {
 		return refusef(Truncated, "The file is empty (0 bytes); choose the picture again and upload the whole file.")
 	}
 	return refusef(Truncated, "The %s picture breaks off after %d bytes, before its end; "+
-		"the file was cut short, so upload the whole file again.", w.kind.name, size)
+		"the file was cut short, so upload the whole file again.", w.Name, size)
 }
 
 // trailing refuses what stands at the walk's position, behind a picture, or padding behind it, that ended at a byte.
@@ -51,7 +51,7 @@ func (w *walker) trailing(end int64) error {
 		return err
 	}
 	return refusef(TrailingData, "The %s picture ends at byte %d, but more follows it, which looks like %s; "+
-		"export the picture again as %[1]s and upload that.", w.kind.name, end, recognise(head).is)
+		"export the picture again as %[1]s and upload that.", w.Name, end, recognise(head).is)
 }
 
 // mismatch refuses a file for its first bytes.
@@ -60,11 +60,11 @@ func (w *walker) mismatch() error {
 	if err != nil {
 		return err
 	}
-	if w.kind.name == "PNG" && mangledPNG(head) {
+	if w.Name == "PNG" && mangledPNG(head) {
 		return refusef(Corrupt, "The PNG picture was changed on its way: its line ends are those of a text; "+
 			"send it as binary data, not as text.")
 	}
 	seen := recognise(head)
 	return refusef(TypeMismatch, "The name says that this is a %s picture, but the file looks like %s; %s.",
-		w.kind.name, seen.is, seen.advice(w.kind.name))
+		w.Name, seen.is, seen.advice(w.Name))
 }

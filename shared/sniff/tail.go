@@ -16,7 +16,7 @@ const (
 // Samsung's trailer, with padding before and behind each, and then nothing. An MPF index, which announces the JPEGs, is
 // not read: tools leave it as it was when they move or remove them.
 func (w *walker) tail() error {
-	jpeg, last := w.kind.name == "JPEG", false
+	jpeg, last := w.Name == "JPEG", false
 	for further := 0; ; {
 		end := w.offset()
 		if err := w.padding(); err != nil {

@@ -3,14 +3,12 @@ package upload
 import (
 	"fmt"
 	"strings"
+
+	"hatchery/shared/sniff"
 )
 
-// inline are the types that a browser may show in place. Everything else is
-// offered for saving.
-var inline = map[string]bool{"image/png": true, "image/jpeg": true, "image/gif": true, "image/bmp": true}
-
-// Inline says whether bytes of this found type may be shown in place.
-func Inline(contentType string) bool { return inline[contentType] }
+// Inline says whether bytes of this found type may be shown in place. Everything else is offered for saving.
+func Inline(contentType string) bool { return sniff.Inline(contentType) }
 
 // Disposition writes a Content-Disposition by RFC 6266: a plain filename for old
 // clients and, where that loses something, the exact one by RFC 8187. The name

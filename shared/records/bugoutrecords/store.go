@@ -3,7 +3,7 @@
 // members of resource_data keep their names and formats, the others stand beside
 // them. An image that it recorded is a stored record here.
 //
-// The wire is described by the tests of hatchery/shared/local/localbugout, which
+// The wire is described by the tests of shared/local/localbugout, which
 // behaves as Bugout's server (Brood) was seen to behave.
 package bugoutrecords
 
