@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -363,4 +364,17 @@ func codeOf(text string) []string {
 		all = append(all, inBackticks.FindAllString(line, -1)...)
 	}
 	return all
+}
+
+// TestEveryServiceThatTheTemplatesUseIsInDataProtection: who is asked who processes the data reads it there.
+func TestEveryServiceThatTheTemplatesUseIsInDataProtection(t *testing.T) {
+	page := string(readFile(t, sourceFile(t, "docs", "data-protection.md")))
+	called := map[string]string{"ApiGatewayV2": "API Gateway", "ElasticLoadBalancingV2": "Elastic Load Balancing", "Logs": "CloudWatch",
+		"Serverless": "Lambda", "Route53": "Route 53", "Events": "EventBridge", "CertificateManager": "Certificate Manager",
+		"SecretsManager": "Secrets Manager", "WAFv2": "WAF"}
+	for _, service := range allOf(`(?m)^    Type: AWS::(\w+)::`, allTemplates(t)) {
+		if name := cmp.Or(called[service], service); !regexp.MustCompile(`(?m)^\|[^|]*\b` + name + `\b`).MatchString(page) {
+			t.Errorf("docs/data-protection.md does not say what %s gets", name)
+		}
+	}
 }

@@ -82,12 +82,39 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 		{"history of the table", "35 days", "DynamoDB's point-in-time recovery"},
 		{"logs", words(days(parameter("LogDays"))), "`LogDays`"},
 	}
-	var table strings.Builder
-	table.WriteString("| what | lives | set in |\n|---|---|---|\n")
-	for _, row := range rows {
-		fmt.Fprintf(&table, "| %s | %s | %s |\n", row[0], row[1], row[2])
+	compareBlocks(t, sourceFile(t, "docs", "operations.md"),
+		map[string]string{"lifetimes": tableOf([3]string{"what", "lives", "set in"}, rows)})
+
+	// The same numbers where personal data is: what of it, and how long at most.
+	notes := func(rule string) string { return words(days(x.ruleNumber(t, rule, "ExpirationInDays"))) }
+	logs := words(days(parameter("LogDays")))
+	fate := "until its upload is deleted; then none is left"
+	kept := [][3]string{
+		{"bucket, `quarantine/`", "the bytes of uploads that are pending, were rejected or came too late", fate + "; else " +
+			words(quarantine+noncurrent+2*day) + " at most"},
+		{"bucket, `files/`", "the bytes of stored uploads, with their type and what the file was called", fate +
+			". Overwritten or deleted past Hatchery: " + words(days(rule("files", "NoncurrentDays"))) + " more"},
+		{"table: record", "journal, entry, what the file was called, size, type, SHA-256, times, reason", "until the upload is " +
+			"deleted; then its tombstone, with the same in it, " + words(tombstone)},
+		{"table: idempotency key", "a hash of the key, and whose upload it is", words(time.Duration(once) * time.Hour)},
+		{"table: its history", "all that the table had", "35 days"},
+		{"queue", "journal, entry, id and size in the bucket's notification, and the IP address that the bytes came from (of " +
+			"a form: the client's)", words(source)},
+		{"dead letters", "the same", words(dead) + ", and from the beginning after a redrive"},
+		{"bucket, `dead-letters/attempts/`", "journal, entry and id of an upload, and what failed", notes("attempts")},
+		{"bucket, `dead-letters/snapshots/`", "listings: messages whole, and what files are called", notes("snapshots")},
+		{"bucket, `dead-letters/intents/`", "which operator began what", notes("intents")},
+		{"bucket, `dead-letters/discarded/`", "messages that an operator discarded, whole, and which operator",
+			notes("dead-letters")},
+		{"bucket, `dead-letters/audit/`", "what operators did, which ones (their ARN), to which uploads", notes("dead-letters")},
+		{"logs of the functions", "journal, entry and id; what the file was called, in the line of its verdict", logs},
+		{"access log of the HTTP API", "IP address, and the path with journal, entry and id", logs},
+		{"bucket of the load balancer's logs ([alb.yaml](../alb.yaml))", "IP address, and the URL with what the file was called",
+			words(days(template(readFile(t, sourceFile(t, "alb.yaml"))).number(t, "Parameters", "LogDays", "Default")))},
+		{"topic of the alarms", "the address in `AlarmEmail`; no alarm names an upload", "until it is unsubscribed"},
 	}
-	compareBlocks(t, sourceFile(t, "docs", "operations.md"), map[string]string{"lifetimes": table.String()})
+	compareBlocks(t, sourceFile(t, "docs", "data-protection.md"),
+		map[string]string{"kept": tableOf([3]string{"where", "what", "how long"}, kept)})
 
 	holds := func(what string, ok bool) {
 		if !ok {
@@ -125,6 +152,18 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 	holds("the settings' defaults are the template's",
 		settings.VisibilityTime == visibility && settings.MaxReceives == receives &&
 			days(settings.QuarantineDays) == quarantine && settings.ValidatorTime == time.Duration(validator)*time.Second)
+}
+
+// tableOf is a table of Markdown.
+func tableOf(head [3]string, rows [][3]string) string {
+	var table strings.Builder
+	for i, row := range append([][3]string{head}, rows...) {
+		fmt.Fprintf(&table, "| %s | %s | %s |\n", row[0], row[1], row[2])
+		if i == 0 {
+			table.WriteString("|---|---|---|\n")
+		}
+	}
+	return table.String()
 }
 
 // visibility is what the template maps a validator's time-out to.
