@@ -64,16 +64,21 @@ func builtFunctions(t testing.TB, architecture string) buildFolder {
 		}
 		builds.root, builds.ready = root, map[string]buildFolder{}
 	}
-	folder := filepath.Join(builds.root, architecture, "build")
-	r := mustRun(t, command{folder: moduleRoot(t), limit: 10 * time.Minute,
+	b := samBuild(t, moduleRoot(t), architecture, filepath.Join(builds.root, architecture, "build"))
+	builds.ready[architecture] = b
+	return b
+}
+
+// samBuild builds what is in a folder, this project or another commit of it.
+func samBuild(t testing.TB, module, architecture, folder string) buildFolder {
+	t.Helper()
+	r := mustRun(t, command{folder: module, limit: 10 * time.Minute,
 		args: []string{tool(t, "sam"), "build", "--config-env", "acceptance", "--template-file", "template.yaml",
 			"--build-dir", folder,
 			"--parameter-overrides", "Architecture=" + architecture},
 		env: bareEnvironment(t, "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false -tags=lambda.norpc '-ldflags=-s -w'")})
-	b := buildFolder{folder: folder, took: r.took}
-	builds.ready[architecture] = b
 	t.Logf("sam build for %s took %s", architecture, r.took.Round(100*time.Millisecond))
-	return b
+	return buildFolder{folder: folder, took: r.took}
 }
 
 func TestFunctionsAreStaticDifferentAndSmall(t *testing.T) {

@@ -30,6 +30,7 @@ func TestTheDeployedStack(t *testing.T) {
 	t.Run("lost messages are sent again", func(t *testing.T) { reconcilesLostMessages(t, s) })
 	t.Run("other clients", func(t *testing.T) { otherClients(t, s) })
 	t.Run("nothing else became a dead letter", func(t *testing.T) { check(t, s.noDeadLetters(t.Context())) })
+	t.Run("what is erased by hand is found nowhere", func(t *testing.T) { erasesByHand(t, s) })
 	t.Run("the doctor finds what is planted, and nothing else", func(t *testing.T) { doctorFindsFaults(t, s) })
 	t.Run("people on call use hatchery", func(t *testing.T) { peopleOnCall(t, s) })
 	t.Run("a thousand dead letters", func(t *testing.T) { thousandDeadLetters(t, s) })

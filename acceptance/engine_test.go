@@ -20,26 +20,8 @@ type engine struct {
 	image string
 }
 
-const (
-	// containersConf lets podman run where it may neither raise limits nor manage
-	// control groups by systemd: in a container, as CI is.
-	containersConf = `[containers]
-default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
-[engine]
-cgroup_manager = "cgroupfs"
-runtime = "runc"
-[network]
-network_backend = "netavark"
-`
-	// containerfile is for programs that need nothing of a system: what `sam build`
-	// makes, and the emulator that hands it events. Amazon Linux is not proved by it.
-	containerfile = `FROM scratch
-COPY root /
-ENV PATH=/usr/local/bin:/usr/bin:/bin LAMBDA_TASK_ROOT=/var/task LAMBDA_RUNTIME_DIR=/var/runtime
-WORKDIR /var/task
-`
-	imageName = "localhost/hatchery-sam"
-)
+// imageName is that of docs/sam-local.md.
+const imageName = "localhost/hatchery-sam"
 
 // podman is the container engine, with a store of its own.
 type podman struct {
@@ -55,10 +37,16 @@ func newPodman(t testing.TB) podman {
 	check(t, err)
 	t.Cleanup(func() { check(t, os.RemoveAll(folder)) })
 	tool(t, "runc")
+	// It lets podman run where it may neither raise limits nor manage control groups by systemd: in a container, as CI is.
+	_, conf, _ := strings.Cut(codeBlocks(t, "docs/sam-local.md", "## podman")[1], "<<'END'\n")
+	conf, _, found := strings.Cut(conf, "\nEND\n")
+	if !found {
+		t.Fatal("docs/sam-local.md has no containers.conf")
+	}
 	p := podman{folder: folder,
 		args: []string{tool(t, "podman"), "--root", filepath.Join(folder, "store"), "--runroot",
 			filepath.Join(folder, "run"), "--storage-driver", "vfs"},
-		env: bareEnvironment(t, "CONTAINERS_CONF="+write(t, filepath.Join(folder, "containers.conf"), containersConf))}
+		env: bareEnvironment(t, "CONTAINERS_CONF="+write(t, filepath.Join(folder, "containers.conf"), conf))}
 	t.Cleanup(func() {
 		if r := p.run(t, "rm", "--all", "--force", "--time", "0"); r.code != 0 {
 			t.Error(r)
@@ -85,17 +73,13 @@ func startEngine(t testing.TB) engine {
 	t.Helper()
 	p := newPodman(t)
 	folder := p.folder
-	rootfs := filepath.Join(folder, "image", "root")
-	for _, dir := range []string{"opt", "tmp", "var/rapid", "var/runtime", "var/task"} {
-		check(t, os.MkdirAll(filepath.Join(rootfs, dir), 0o755))
-	}
-	check(t, os.Chmod(filepath.Join(rootfs, "tmp"), 0o1777|os.ModeSticky))
-	check(t, os.Symlink("/var/task/bootstrap", filepath.Join(rootfs, "var/runtime/bootstrap")))
-	program, err := os.ReadFile(runtimeEmulator(t))
-	check(t, err)
-	check(t, os.WriteFile(filepath.Join(rootfs, "var/rapid/aws-lambda-rie"), program, 0o755))
-	write(t, filepath.Join(folder, "image", "Containerfile"), containerfile)
-	p.must(t, "build", "--quiet", "--tag", imageName+":rapid-"+thisMachine, filepath.Join(folder, "image"))
+	bin := filepath.Join(folder, "bin")
+	check(t, os.MkdirAll(bin, 0o700))
+	script := "#!/bin/sh\nexec '" + strings.Join(p.args, "' '") + "' \"$@\"\n"
+	check(t, os.WriteFile(filepath.Join(bin, "podman"), []byte(script), 0o700)) //nolint:gosec // it is a program
+	image := strings.ReplaceAll(codeBlocks(t, "docs/sam-local.md", "## Without a registry")[0], "x86_64", thisMachine)
+	mustRun(t, command{folder: folder, args: []string{tool(t, "bash"), "-euo", "pipefail", "-c", image},
+		env: append(p.env, "PATH="+bin+":"+filepath.Dir(tool(t, "sam"))+":"+os.Getenv("PATH"))})
 
 	e := engine{socket: filepath.Join(folder, "engine.sock"), image: imageName + ":al2023"}
 	service := serve(t, "podman", p.env, p.command("system", "service", "--time", "0", "unix://"+e.socket)...)

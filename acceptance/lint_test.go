@@ -5,7 +5,6 @@ package acceptance
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"maps"
 	"os"
 	"path/filepath"
@@ -13,8 +12,6 @@ import (
 	"strings"
 	"testing"
 )
-
-var update = flag.Bool("update", false, "write anew what is made: goldens of testdata, docs/pictures, tables of docs/measurements.md")
 
 func TestSAMAcceptsTheTemplate(t *testing.T) {
 	t.Parallel()

@@ -33,7 +33,10 @@ type template struct {
 	Parameters map[string]parameter
 	Metadata   struct {
 		Interface struct {
-			ParameterGroups []struct{ Parameters []string }
+			ParameterGroups []struct {
+				Label      struct{ Default string }
+				Parameters []string
+			}
 		} `json:"AWS::CloudFormation::Interface"`
 	}
 	Mappings   map[string]map[string]map[string]any
@@ -330,6 +333,8 @@ func (d deployment) truth(condition any) bool {
 			return !d.truth(argument.([]any)[0])
 		case "Fn::And":
 			return !slices.ContainsFunc(argument.([]any), func(c any) bool { return !d.truth(c) })
+		case "Fn::Or":
+			return slices.ContainsFunc(argument.([]any), d.truth)
 		case "Fn::Equals":
 			sides := texts(d.resolve(argument))
 			return sides[0] == sides[1]

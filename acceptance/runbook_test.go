@@ -107,7 +107,7 @@ func (b *runbook) moved(block string) (n int) {
 }
 
 // codeBlocks are the indented blocks of a page of the project under a heading, which is written with its "##".
-func codeBlocks(t *testing.T, page, heading string) []string {
+func codeBlocks(t testing.TB, page, heading string) []string {
 	t.Helper()
 	all, err := os.ReadFile(filepath.Join(moduleRoot(t), page))
 	check(t, err)

@@ -5,9 +5,12 @@ package acceptance
 import (
 	"bytes"
 	"fmt"
+	"mime/multipart"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -108,8 +111,13 @@ func invokeEveryEvent(t *testing.T, s samLocal) {
 }
 
 func serveAPI(t *testing.T, s samLocal) {
+	copied, _, _ := strings.Cut(codeBlocks(t, "docs/sam-local.md", "## 4. Serve the API")[0], "\n")
+	local := filepath.Join(s.built.folder, "local.yaml")
+	mustRun(t, command{args: []string{tool(t, "bash"), "-euc", strings.NewReplacer(".aws-sam/build/template.yaml", s.built.Template(),
+		".aws-sam/build/local.yaml", local).Replace(copied)}})
 	port := freePort(t)
 	args, env := s.command(t, "start-api", "--warm-containers", "LAZY", "--port", fmt.Sprint(port))
+	args[slices.Index(args, "--template")+1] = local
 	served := serve(t, "start-api", env, args...)
 	api := s.dev.caller(fmt.Sprintf("http://127.0.0.1:%d", port), "j", "e")
 	eventually(t, 2*time.Minute, "sam local start-api answers", func() (bool, string) {
@@ -120,24 +128,48 @@ func serveAPI(t *testing.T, s samLocal) {
 		return err == nil && a.status == http.StatusOK, fmt.Sprint(a, err)
 	})
 
-	// A form, because start-api hands no binary body to a function.
 	picture, err := os.ReadFile(filepath.Join(moduleRoot(t), "events", "uploads", "cat.png"))
+	check(t, err)
+	body, contentType := multipartOf(t, "cat.png", picture)
+	var posted record
+	_, err = api.want(t.Context(), http.StatusAccepted, &posted, http.MethodPost, api.path("images")+"?image_name=cat.png", body,
+		"Content-Type", contentType)
 	check(t, err)
 	form, err := api.form(t.Context(), "images", map[string]any{"name": "cat.png"})
 	check(t, err)
-	if posted, err := api.fill(t.Context(), form.Form, picture); err != nil || posted.status != http.StatusCreated {
-		t.Fatalf("the form: %v, %s", err, posted)
+	if filled, err := api.fill(t.Context(), form.Form, picture); err != nil || filled.status != http.StatusCreated {
+		t.Fatalf("the form: %v, %s", err, filled)
 	}
+	for _, uploaded := range []record{posted, form.Record} {
+		validateArrived(t, s, api, uploaded, picture)
+	}
+}
 
+// multipartOf is a form with one file, as a browser sends it.
+func multipartOf(t *testing.T, name string, file []byte) (body []byte, contentType string) {
+	t.Helper()
+	var text bytes.Buffer
+	w := multipart.NewWriter(&text)
+	part, err := w.CreateFormFile("file", name)
+	check(t, err)
+	_, err = part.Write(file)
+	check(t, err)
+	check(t, w.Close())
+	return text.Bytes(), w.FormDataContentType()
+}
+
+// validateArrived has the validator judge an upload, which is served then.
+func validateArrived(t *testing.T, s samLocal, api entry, uploaded record, picture []byte) {
+	t.Helper()
 	// What the bucket said of it, as Lambda would hand it over.
 	event := filepath.Join(t.TempDir(), "arrived.json")
-	check(t, os.WriteFile(event, s.dev.batch(t, form.Record.ID), 0o600))
+	check(t, os.WriteFile(event, s.dev.batch(t, uploaded.ID), 0o600))
 	reply, err := s.invoke(t, "ValidatorFunction", event)
 	check(t, err)
 	if err := samples.Compare([]byte(`{"batchItemFailures":[]}`), reply); err != nil {
 		t.Error(err)
 	}
-	got, err := api.want(t.Context(), http.StatusOK, nil, http.MethodGet, api.path("images", form.Record.ID), nil)
+	got, err := api.want(t.Context(), http.StatusOK, nil, http.MethodGet, api.path("images", uploaded.ID), nil)
 	check(t, err)
 	if !bytes.Equal(got.body, picture) {
 		t.Errorf("%d bytes came back, want the %d that were sent", len(got.body), len(picture))

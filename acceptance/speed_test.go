@@ -19,7 +19,7 @@ import (
 )
 
 var base = flag.String("base", "", "a commit, whose functions BenchmarkFunctions measures in turns "+
-	"with these, and TestTwoVersionsWorkTogether runs beside these")
+	"with these, TestTwoVersionsWorkTogether runs beside these, and TestAnUpgradeAndARollbackLoseNothing begins with")
 
 // warmInvocations are measured of each started program, after some that are not.
 const warmInvocations, unmeasured = 20, 3

@@ -38,6 +38,9 @@ func TestWhatBelongsTogetherIsGivenTogether(t *testing.T) {
 		"LegacyPrefix=dev LegacyBucket=old":                       nil,
 		"DomainName=files.example.com":                            {"DomainName needs CertificateArn"},
 		"DisableExecuteApiEndpoint=true":                          {"DisableExecuteApiEndpoint=true needs DomainName"},
+		"SubnetIds=subnet-01234567":                               {"SubnetIds and SecurityGroupIds are given together, or neither"},
+		"SecurityGroupIds=sg-01234567":                            {"SubnetIds and SecurityGroupIds are given together, or neither"},
+		"SubnetIds=subnet-01234567 SecurityGroupIds=sg-01234567":  nil,
 		"ValidatorConcurrency=1":                                  {"ValidatorConcurrency is 0, or from 2 to 1000"},
 		"ValidatorConcurrency=2":                                  nil,
 	} {
@@ -53,7 +56,7 @@ func TestWithBugoutThereIsNoTable(t *testing.T) {
 		t.Errorf("tables %v", tables)
 	}
 	for name, output := range d.Outputs {
-		if made := output.Condition == "" || d.holds(output.Condition); made == (name == "Table") {
+		if made := output.Condition == "" || d.holds(output.Condition); made == (name == "Table" || name == "DomainTarget") {
 			t.Errorf("the output %s is made: %v", name, made)
 		}
 	}

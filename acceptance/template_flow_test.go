@@ -6,12 +6,14 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"hatchery/shared/api"
 	"hatchery/shared/attempts"
+	"hatchery/shared/config"
 	"hatchery/shared/records/dynamorecords"
 	"hatchery/shared/upload"
 )
@@ -97,6 +99,9 @@ func TestADomainIsMadeOnlyWhereOneIsNamed(t *testing.T) {
 		made := 0
 		for _, kind := range kinds {
 			made += len(d.ofType(kind))
+		}
+		if target := d.holds(d.Outputs["DomainTarget"].Condition); target != (c.made > 0) {
+			t.Errorf("with %v it says what the name has to lead to: %v", c.values, target)
 		}
 		if got := d.resolve(d.Outputs["ApiUrl"].Value); made != c.made || got != c.url {
 			t.Errorf("with %v: %d of its resources, want %d; the API is at %v, want %s", c.values, made, c.made, got, c.url)
@@ -276,7 +281,7 @@ func TestAMessageIsHiddenForSixTimesTheTimeOutAndTheWindow(t *testing.T) {
 }
 
 func TestTheQueuesKeepMessagesAndGiveUpLate(t *testing.T) {
-	d := deploy(t, "MaxReceives=6")
+	d := deploy(t)
 	uploads, dead := d.properties("UploadsQueue"), d.properties("DeadLetterQueue")
 	if number(t, uploads["MessageRetentionPeriod"]) != 4*day || number(t, dead["MessageRetentionPeriod"]) != 14*day {
 		t.Errorf("retention %v and %v", uploads["MessageRetentionPeriod"], dead["MessageRetentionPeriod"])
@@ -285,7 +290,7 @@ func TestTheQueuesKeepMessagesAndGiveUpLate(t *testing.T) {
 		t.Error("not encrypted with SSE-SQS")
 	}
 	if at(uploads, "RedrivePolicy", "deadLetterTargetArn") != "<DeadLetterQueue.Arn>" ||
-		at(uploads, "RedrivePolicy", "maxReceiveCount") != "6" {
+		at(uploads, "RedrivePolicy", "maxReceiveCount") != json.Number(strconv.Itoa(config.DefaultMaxReceives)) {
 		t.Errorf("redrive %v", uploads["RedrivePolicy"])
 	}
 	want := "arn:aws:sqs:eu-central-1:123456789012:" + uploads["QueueName"].(string)
@@ -293,8 +298,8 @@ func TestTheQueuesKeepMessagesAndGiveUpLate(t *testing.T) {
 		!slices.Equal(texts(at(dead, "RedriveAllowPolicy", "sourceQueueArns")), []string{want}) {
 		t.Errorf("dead letters are taken from %v, want %s", dead["RedriveAllowPolicy"], want)
 	}
-	if least := *d.Parameters["MaxReceives"].MinValue; least < 5 {
-		t.Errorf("%v receptions would be lost to throttling alone", least)
+	if config.DefaultMaxReceives < 5 {
+		t.Errorf("%d receptions would be lost to throttling alone", config.DefaultMaxReceives)
 	}
 }
 
@@ -371,9 +376,9 @@ func withoutNulls(v any) any {
 }
 
 func TestTheReconcilerRunsBySchedule(t *testing.T) {
-	d := deploy(t, "ReconcileMinutes=15")
+	d := deploy(t)
 	rule := d.properties("ReconcilerFunctionRegularly")
-	if rule["ScheduleExpression"] != "rate(15 minutes)" || at(rule, "Targets", 0, "Arn") != "<ReconcilerFunction.Arn>" ||
+	if rule["ScheduleExpression"] != "rate(60 minutes)" || at(rule, "Targets", 0, "Arn") != "<ReconcilerFunction.Arn>" ||
 		at(rule, "State") == "DISABLED" {
 		t.Errorf("%v", rule)
 	}

@@ -35,7 +35,7 @@ func TestTheHttpApiAndWhatIsOfItAreLeftOutBehindALoadBalancer(t *testing.T) {
 	}
 	for name, output := range behind.Outputs {
 		there := output.Condition == "" || behind.holds(output.Condition)
-		if of := slices.Contains([]string{"ApiUrl", "FirstCall", "FirstUpload"}, name); there == of {
+		if of := slices.Contains([]string{"ApiUrl", "DomainTarget", "FirstCall", "FirstUpload"}, name); there == of {
 			t.Errorf("the output %s is there: %v", name, there)
 		}
 	}
@@ -163,9 +163,16 @@ func balancerAttributes(d deployment, id, property string) map[string]string {
 	return all
 }
 
-// TestNobodyComesInButByHTTPAndHTTPS holds of all templates.
+// TestNobodyComesInButByHTTPAndHTTPS holds of all templates. To the functions' group nobody comes from outside of its
+// network, and what is there are interface endpoints.
 func TestNobodyComesInButByHTTPAndHTTPS(t *testing.T) {
-	groups := 0
+	want := map[string][]string{
+		"SecurityGroup in":          {"tcp 443-443 0.0.0.0/0", "tcp 80-80 0.0.0.0/0"},
+		"SecurityGroup out":         {"-1 <nil>-<nil> 127.0.0.1/32"},
+		"FunctionSecurityGroup in":  {"tcp 443-443 10.0.0.0/16"},
+		"FunctionSecurityGroup out": {"tcp 443-443 0.0.0.0/0", "tcp 1-65535 10.0.0.0/16"},
+	}
+	got := map[string][]string{}
 	for _, d := range []deployment{deploy(t, everything...), deployOf(t, networkTemplate, "Nat=true"), balancer(t)} {
 		for id, r := range d.made {
 			if strings.HasPrefix(r.Type, "AWS::EC2::SecurityGroupIngress") ||
@@ -175,23 +182,16 @@ func TestNobodyComesInButByHTTPAndHTTPS(t *testing.T) {
 			if r.Type != "AWS::EC2::SecurityGroup" {
 				continue
 			}
-			groups++
-			var in []string
-			for _, rule := range r.Properties["SecurityGroupIngress"].([]any) {
-				in = append(in, fmt.Sprintf("%v %v-%v from %v", at(rule, "IpProtocol"), at(rule, "FromPort"), at(rule, "ToPort"),
-					at(rule, "CidrIp")))
-			}
-			if want := []string{"tcp 443-443 from 0.0.0.0/0", "tcp 80-80 from 0.0.0.0/0"}; !slices.Equal(in, want) {
-				t.Errorf("%s lets in %v, want %v", id, in, want)
-			}
-			out := r.Properties["SecurityGroupEgress"].([]any)
-			if len(out) != 1 || at(out, 0, "CidrIp") != "127.0.0.1/32" {
-				t.Errorf("%s lets out %v", id, out)
+			for way, property := range map[string]string{"in": "SecurityGroupIngress", "out": "SecurityGroupEgress"} {
+				for _, rule := range r.Properties[property].([]any) {
+					got[id+" "+way] = append(got[id+" "+way], fmt.Sprintf("%v %v-%v %v", at(rule, "IpProtocol"),
+						at(rule, "FromPort"), at(rule, "ToPort"), at(rule, "CidrIp")))
+				}
 			}
 		}
 	}
-	if groups != 1 {
-		t.Errorf("%d security groups were looked at", groups)
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("the security groups let %v, want %v", got, want)
 	}
 }
 

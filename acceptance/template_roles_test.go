@@ -78,12 +78,16 @@ func (d deployment) operator(policy string) []policyStatement {
 var everything = []string{"AllowedOrigins=https://a.example.com", "TellBus=" + someBus, "KmsKeyArn=" + someKey,
 	"OperatorRoleArn=" + someOperator, "ClearObsolete=true",
 	"Tracing=Active", "AlarmEmail=ops@example.com", "DomainName=files.example.com", "HostedZoneId=Z123",
-	"CertificateArn=arn:aws:acm:eu-central-1:123456789012:certificate/c", "ApiConcurrency=50"}
+	"CertificateArn=arn:aws:acm:eu-central-1:123456789012:certificate/c", "ApiConcurrency=50",
+	"PermissionsBoundaryArn=" + someBoundary, someSubnets, someGroup}
 
 const (
 	someBus      = "arn:aws:events:eu-central-1:123456789012:event-bus/verdicts"
 	someKey      = "arn:aws:kms:eu-central-1:123456789012:key/k"
 	someOperator = "arn:aws:iam::123456789012:role/ops"
+	someBoundary = "arn:aws:iam::123456789012:policy/boundary"
+	someSubnets  = "SubnetIds=subnet-0123456789abcdef0,subnet-0fedcba9876543210"
+	someGroup    = "SecurityGroupIds=sg-0123456789abcdef0"
 	bucketArn    = "arn:aws:s3:::hatchery-uploads-123456789012-eu-central-1"
 	quarantine   = bucketArn + "/quarantine/*"
 	files        = bucketArn + "/files/*"
@@ -187,10 +191,14 @@ func TestAParameterAddsItsOwnGrantAlone(t *testing.T) {
 			"ValidatorFunction":  {"events:PutEvents " + someBus},
 			"ReconcilerFunction": {"events:PutEvents " + someBus},
 			"OperatorActs":       {"events:PutEvents " + someBus}},
-		"KmsKeyArn=" + someKey: {
-			"ApiFunction":       {"kms:Decrypt " + someKey, "kms:GenerateDataKey " + someKey},
-			"ValidatorFunction": {"kms:Decrypt " + someKey, "kms:GenerateDataKey " + someKey},
-			"OperatorLooks":     {"kms:Decrypt " + someKey, "kms:GenerateDataKey " + someKey}},
+		"KmsKeyArn=" + someKey: { // once by way of S3, once by way of DynamoDB
+			"ApiFunction":        {"kms:Decrypt " + someKey, "kms:Decrypt " + someKey, "kms:GenerateDataKey " + someKey},
+			"ValidatorFunction":  {"kms:Decrypt " + someKey, "kms:Decrypt " + someKey, "kms:GenerateDataKey " + someKey},
+			"ReconcilerFunction": {"kms:Decrypt " + someKey},
+			"OperatorLooks":      {"kms:Decrypt " + someKey, "kms:Decrypt " + someKey, "kms:GenerateDataKey " + someKey}},
+		someSubnets + " " + someGroup: {
+			"ApiFunction": networkActions(), "ValidatorFunction": networkActions(), "ReconcilerFunction": networkActions()},
+		"PermissionsBoundaryArn=" + someBoundary: {},
 		"ClearObsolete=true": {
 			"ReconcilerFunction": {"s3:GetObject " + notes + "*", "s3:GetObject " + files, "s3:ListBucket " + bucketArn,
 				"s3:PutObject " + notes + "*", "sqs:ChangeMessageVisibility " + dead, "sqs:DeleteMessage " + dead,
@@ -202,7 +210,7 @@ func TestAParameterAddsItsOwnGrantAlone(t *testing.T) {
 			"ReconcilerFunction": {"xray:PutTelemetryRecords *", "xray:PutTraceSegments *"}},
 		"OperatorRoleArn=" + someOperator: {},
 	} {
-		withIt := deploy(t, parameter).granted()
+		withIt := deploy(t, strings.Fields(parameter)...).granted()
 		for who, before := range plain.granted() {
 			var added []string
 			for _, may := range allowed(withIt[who]) {
@@ -221,12 +229,30 @@ func TestAParameterAddsItsOwnGrantAlone(t *testing.T) {
 	}
 	for who, statements := range withKey.granted() {
 		for _, s := range statements {
-			if strings.HasPrefix(s.actions[0], "kms:") &&
-				at(s.condition, "StringEquals", "kms:ViaService") != "s3.eu-central-1.amazonaws.com" {
-				t.Errorf("%s may use the key without S3", who)
+			if !strings.HasPrefix(s.actions[0], "kms:") {
+				continue
+			}
+			service, most := "s3", []string{"kms:GenerateDataKey", "kms:Decrypt"}
+			if s.sid == "UseKeyOfTable" {
+				service, most = "dynamodb", []string{"kms:Decrypt"}
+			}
+			if at(s.condition, "StringEquals", "kms:ViaService") != service+".eu-central-1.amazonaws.com" ||
+				!slices.Equal(s.actions, most) {
+				t.Errorf("%s %s: %v under %v", who, s.sid, s.actions, s.condition)
 			}
 		}
 	}
+}
+
+// networkActions are what Lambda does with a function's role to put it into a network, and no more
+// (the AWS managed policy AWSLambdaVPCAccessExecutionRole has the rights on logs besides).
+func networkActions() []string {
+	var all []string
+	for _, action := range []string{"AssignPrivateIpAddresses", "CreateNetworkInterface", "DeleteNetworkInterface",
+		"DescribeNetworkInterfaces", "DescribeSubnets", "UnassignPrivateIpAddresses"} {
+		all = append(all, "ec2:"+action+" *")
+	}
+	return all
 }
 
 // granted gives the statements of every function's role and of every policy for people.
@@ -259,7 +285,7 @@ func TestNoStatementIsWiderThanItReads(t *testing.T) {
 			for _, resource := range s.resources {
 				wide := strings.Contains(resource, "*") && resource != quarantine && resource != files &&
 					!strings.HasPrefix(resource, notes) && resource != itsStack
-				if wide && !((s.sid == "Trace" || s.sid == "SeeTheQuota") && resource == "*") {
+				if wide && !(slices.Contains([]string{"Trace", "SeeTheQuota", "UseNetwork"}, s.sid) && resource == "*") {
 					t.Errorf("%s %s: resource %s", who, s.sid, resource)
 				}
 			}

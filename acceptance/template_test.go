@@ -3,6 +3,7 @@ package acceptance
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -18,6 +19,9 @@ import (
 )
 
 const day = 24 * 60 * 60 // seconds
+
+var update = flag.Bool("update", false, "write anew what is made: goldens of testdata, docs/parameters.md, docs/pictures, "+
+	"tables of docs/measurements.md")
 
 func TestWhatTheseTestsReadWasMadeOfTheTemplatesAsTheyAre(t *testing.T) {
 	for name, file := range goldenFiles {
@@ -47,6 +51,57 @@ func TestEveryParameterSaysWhatItIsAndIsBounded(t *testing.T) {
 		if fault := p.fault(fmt.Sprint(p.Default)); fault != "" {
 			t.Errorf("%s: the default is %s", name, fault)
 		}
+	}
+}
+
+// aPage is how a template names a page of docs.
+var aPage = regexp.MustCompile(`docs/(\w+)\.md`)
+
+// TestTheParametersAreDocumented makes docs/parameters.md of the templates, the main one first.
+func TestTheParametersAreDocumented(t *testing.T) {
+	const file = "../docs/parameters.md"
+	var b strings.Builder
+	b.WriteString("# Parameters\n\nWhat can be set when a template is deployed. A new stack needs the answers in " +
+		"`samconfig.toml` alone ([deploy](deploy.md)); all else has a\ndefault that is right for most. Write what you set into " +
+		"`parameter_overrides` there, as `\"NAME=VALUE\"`. A list has commas between its\nmembers.\n" +
+		"This page is made of the templates: `go test ./acceptance -run Documented -update`.\n")
+	names := slices.Sorted(maps.Keys(goldenFiles))
+	names = append([]string{mainTemplate}, slices.DeleteFunc(names, func(n string) bool { return n == mainTemplate })...)
+	for _, name := range names {
+		of, _ := goldenOf(t, name)
+		for _, group := range of.Metadata.Interface.ParameterGroups {
+			label := group.Label.Default
+			if name != mainTemplate {
+				label = name + ": " + label
+			}
+			fmt.Fprintf(&b, "\n## %s\n", label)
+			for _, id := range group.Parameters {
+				p := of.Parameters[id]
+				byDefault, accepted := "none: it must be given", p.ConstraintDescription
+				if p.Default != nil {
+					if byDefault = fmt.Sprint(p.Default); byDefault == "" {
+						byDefault = "empty"
+					}
+				}
+				if accepted == "" {
+					accepted = "what is there of the type " + p.Type
+				}
+				fmt.Fprintf(&b, "\n### %s\n\n%s\n\n- Default: %s\n- Accepted: %s\n", id,
+					aPage.ReplaceAllString(p.Description, "[$1]($1.md)"), byDefault, accepted)
+			}
+		}
+	}
+	if *update {
+		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(text) != b.String() {
+		t.Errorf("%s is not what the templates say: go test ./acceptance -run Documented -update", file)
 	}
 }
 
@@ -129,21 +184,19 @@ func TestAValueThatTheFunctionsWouldRefuseIsRefusedBeforeAnythingIsMade(t *testi
 			"arn:aws:kms:eu-central-1:123456789012:key/*"},
 		"OperatorRoleArn": {"*", "arn:aws:iam::123456789012:user/u", "arn:aws:iam::123456789012:role/*",
 			"arn:aws:iam::123456789012:root"},
-		"DomainName":       {"files", "*.example.com", "https://files.example.com", "files.example.com/"},
-		"CertificateArn":   {"arn:aws:iam::123456789012:server-certificate/c"},
-		"HostedZoneId":     {"/hostedzone/Z1"},
-		"AlarmEmail":       {"ops", "ops@example", "a b@example.com"},
-		"ValidatorSeconds": {"30", "301", "901"},
-		"MaxReceives":      {"4", "1001"},
-		"QuarantineDays":   {"34"},
-		"SurveyDays":       {"0", "91"},
-		"FormSeconds":      {"59", "3601"},
-		"PostBytes":        {"0", "4400001"},
-		"RedirectBytes":    {"0", "4400001"}, // never to redirect would be answers that a function cannot give
-		"Records":          {"sqlite", ""},
-		"ApplicationKind":  {"brood", ""},
-		"GrantSeconds":     {"-1", "301"},
-		"BugoutUrl":        {"auth.bugout.dev", "https://auth.bugout.dev?x=1", "https://u@auth.bugout.dev"},
+		"PermissionsBoundaryArn": {"*", "arn:aws:iam::123456789012:role/r", "boundary", "arn:aws:iam::123456789012:policy/*"},
+		"SubnetIds":              {"subnet-1,sg-0123456789abcdef0", "subnet-0123456789abcdef0, subnet-0123456789abcdef1", ",", "vpc-0123456789abcdef0"},
+		"SecurityGroupIds":       {"default", "sg-0123456789abcdef0,", strings.Repeat("sg-0123456789abcdef0,", 5) + "sg-0123456789abcdef0"},
+		"DomainName":             {"files", "*.example.com", "https://files.example.com", "files.example.com/"},
+		"CertificateArn":         {"arn:aws:iam::123456789012:server-certificate/c"},
+		"HostedZoneId":           {"/hostedzone/Z1"},
+		"AlarmEmail":             {"ops", "ops@example", "a b@example.com"},
+		"ValidatorSeconds":       {"30", "301", "901"},
+		"QuarantineDays":         {"34"},
+		"Records":                {"sqlite", ""},
+		"ApplicationKind":        {"brood", ""},
+		"GrantSeconds":           {"-1", "301"},
+		"BugoutUrl":              {"auth.bugout.dev", "https://auth.bugout.dev?x=1", "https://u@auth.bugout.dev"},
 		// No token gets into a parameter.
 		"BugoutTokenSecret": {"11111111-aaaa-4111-8111-BBBBBBBBBBBB", "11111111aaaa41118111bbbbbbbbbbbb", "a b",
 			"hatchery/*", "arn:aws:secretsmanager:us-east-1:123456789012:secret:hatchery",
@@ -171,14 +224,17 @@ func TestValuesThatPeopleGiveAreTaken(t *testing.T) {
 		"Policy": {`{"kinds":{"images":{"max_bytes":100}}}`, "{\n  \"kinds\": {}\n}\n"},
 		"TellBus": {"arn:aws:events:us-east-1:123456789012:event-bus/default",
 			"arn:aws-us-gov:events:us-gov-west-1:123456789012:event-bus/team/bus-1"},
-		"BucketPrefix":     {"a", "team-7", strings.Repeat("a", 34)},
-		"QuarantinePrefix": {"q/", "tenant_1/quarantine/", "dead-letter/", "my-dead-letters/"},
-		"FilesPrefix":      {"f/", "a/dead-letters/"},
-		"KmsKeyArn":        {"arn:aws:kms:eu-central-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"},
-		"OperatorRoleArn":  {"arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/eu-central-1/AWSReservedSSO_Ops_0123456789abcdef"},
-		"DomainName":       {"files.example.com", "a-b.example.co.uk"},
-		"AlarmEmail":       {"ops+alarms@example.com"},
-		"BugoutUrl":        {"https://auth.bugout.dev", "http://127.0.0.1:7474/brood"},
+		"BucketPrefix":           {"a", "team-7", strings.Repeat("a", 34)},
+		"QuarantinePrefix":       {"q/", "tenant_1/quarantine/", "dead-letter/", "my-dead-letters/"},
+		"FilesPrefix":            {"f/", "a/dead-letters/"},
+		"KmsKeyArn":              {"arn:aws:kms:eu-central-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"},
+		"OperatorRoleArn":        {"arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/eu-central-1/AWSReservedSSO_Ops_0123456789abcdef"},
+		"PermissionsBoundaryArn": {"arn:aws:iam::123456789012:policy/platform/boundary", "arn:aws:iam::aws:policy/PowerUserAccess"},
+		"SubnetIds":              {"subnet-0123456789abcdef0,subnet-0123456789abcdef1", "subnet-01234567"},
+		"SecurityGroupIds":       {"sg-0123456789abcdef0"},
+		"DomainName":             {"files.example.com", "a-b.example.co.uk"},
+		"AlarmEmail":             {"ops+alarms@example.com"},
+		"BugoutUrl":              {"https://auth.bugout.dev", "http://127.0.0.1:7474/brood"},
 		"BugoutTokenSecret": {"hatchery/bugout-token", "token",
 			"arn:aws:secretsmanager:us-east-1:123456789012:secret:hatchery/bugout-token-AbCd12"},
 		"BugoutApplicationId": {"4bf67555-b4f3-4a2e-95ff-7142d49d167b"},
@@ -225,6 +281,9 @@ var functions = map[string][]config.Need{
 	"ReconcilerFunction": {config.Messages},
 }
 
+// leftToTheirDefaults are settings that nobody has a reason to set in AWS.
+var leftToTheirDefaults = []string{"HATCHERY_READ_RATE", "HATCHERY_FORM_SECONDS", "HATCHERY_SURVEY_DAYS"}
+
 func TestEverySettingIsSetByTheTemplate(t *testing.T) {
 	d := deploy(t)
 	known := map[string]bool{}
@@ -235,8 +294,8 @@ func TestEverySettingIsSetByTheTemplate(t *testing.T) {
 			_, ok := d.environment(function)[s.Name]
 			set = set || ok
 		}
-		if !set {
-			t.Errorf("%s is not set by the template", s.Name)
+		if left := slices.Contains(leftToTheirDefaults, s.Name); set == left {
+			t.Errorf("%s is set by the template: %v", s.Name, set)
 		}
 	}
 	for function := range functions {
@@ -278,12 +337,12 @@ func TestEveryFunctionStartsWithWhatTheTemplateAllows(t *testing.T) {
 
 func TestTheSettingsAreWhatTheTemplateBuilds(t *testing.T) {
 	d := deploy(t, "AllowedOrigins=https://a.example.com,https://b.example.com",
-		"TellBus=arn:aws:events:us-east-1:123456789012:event-bus/default", "ValidatorSeconds=120", "MaxReceives=7",
+		"TellBus=arn:aws:events:us-east-1:123456789012:event-bus/default", "ValidatorSeconds=120",
 		"QuarantineDays=40", "WaitSeconds=7")
 	for _, function := range []string{"ValidatorFunction", "ReconcilerFunction"} {
 		// The one says of a message when it is a dead letter, the other when it was lost.
 		env := d.environment(function)
-		if env["HATCHERY_VISIBILITY_SECONDS"] != "720" || env["HATCHERY_MAX_RECEIVES"] != "7" {
+		if env["HATCHERY_VISIBILITY_SECONDS"] != "720" || env["HATCHERY_MAX_RECEIVES"] != "5" {
 			t.Errorf("%s is told of the queue: %v", function, env)
 		}
 	}
@@ -318,21 +377,28 @@ func TestTheEnvironmentsOfSAMGiveValuesThatTheTemplateTakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, environment := range []string{"default", "dev", "prod", "acceptance"} {
+	for _, environment := range []string{"default", "dev", "acceptance"} {
 		if !strings.Contains(string(text), "\n["+environment+".deploy.parameters]\n") {
 			t.Errorf("there is no environment %s", environment)
 		}
 	}
-	overrides := regexp.MustCompile(`"([A-Za-z]+)=([^"]*)"`).FindAllStringSubmatch(string(text), -1)
-	if len(overrides) < 5 {
-		t.Errorf("only %d values were found", len(overrides))
-	}
-	for _, o := range overrides {
-		p, ok := of.Parameters[o[1]]
-		if !ok {
-			t.Errorf("%s is no parameter", o[1])
-		} else if fault := p.fault(o[2]); fault != "" {
-			t.Errorf("%s is %s", o[1], fault)
+	// Those, too, that are only to be filled in.
+	var names [][]string
+	for _, list := range regexp.MustCompile(`(?s)parameter_overrides = \[(.*?)\n\]`).FindAllStringSubmatch(string(text), -1) {
+		var given []string
+		for _, o := range regexp.MustCompile(`"([A-Za-z]+)=([^"]*)"`).FindAllStringSubmatch(list[1], -1) {
+			given = append(given, o[1])
+			p, ok := of.Parameters[o[1]]
+			if !ok {
+				t.Errorf("%s is no parameter", o[1])
+			} else if fault := p.fault(o[2]); fault != "" {
+				t.Errorf("%s is %s", o[1], fault)
+			}
 		}
+		names = append(names, given)
+	}
+	// What a new stack is asked stands first, and is what the template shows first.
+	if asked := of.Metadata.Interface.ParameterGroups[0].Parameters; len(names) != 3 || !slices.Equal(names[0], asked) {
+		t.Errorf("samconfig.toml gives %v; asked are %v", names, asked)
 	}
 }

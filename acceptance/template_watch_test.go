@@ -13,14 +13,14 @@ import (
 )
 
 func TestEachAlarmWatchesWhatItSays(t *testing.T) {
-	d := deploy(t, "ApiErrors=8", "OldestMessageSeconds=1200")
+	d := deploy(t, "ApiErrors=8")
 	want := map[string]string{
 		"DeadLettersVisible": "visible + in_flight, visible = " +
 			"AWS/SQS ApproximateNumberOfMessagesVisible QueueName=<DeadLetterQueue.QueueName>: Maximum of 300 s, " +
 			"in_flight = AWS/SQS ApproximateNumberOfMessagesNotVisible QueueName=<DeadLetterQueue.QueueName>: " +
 			"Maximum of 300 s, 1 times GreaterThanThreshold 0, else notBreaching",
 		"QueueIsOld": "AWS/SQS ApproximateAgeOfOldestMessage QueueName=<UploadsQueue.QueueName>: Maximum of 60 " +
-			"s, 3 times GreaterThanThreshold 1200, else notBreaching",
+			"s, 3 times GreaterThanThreshold 900, else notBreaching",
 		"ApiFails": "AWS/ApiGateway 5xx ApiId=<HttpApi>: Sum of 300 s, 1 times GreaterThanOrEqualToThreshold " +
 			"8, else notBreaching",
 		"ValidatorFails": "AWS/Lambda Errors FunctionName=<ValidatorFunction>: Sum of 300 s, 1 times " +
@@ -244,6 +244,7 @@ func TestTheOutputsAreWhatAPersonNeedsNext(t *testing.T) {
 		"ApiUrl":                  "<HttpApi.ApiEndpoint>",
 		"FirstCall":               "curl <HttpApi.ApiEndpoint>/ping",
 		"FirstUpload":             `curl -H "Authorization: Bearer $TOKEN" -F file=@cat.png "<HttpApi.ApiEndpoint>/files/demo/entries/1/images?image_name=cat.png"`,
+		"DomainTarget":            "<Domain.RegionalDomainName>",
 		"ApiFunctionArn":          "<ApiFunction.Arn>",
 		"Bucket":                  strings.TrimPrefix(bucketArn, "arn:aws:s3:::"),
 		"Table":                   "<RecordsTable>",

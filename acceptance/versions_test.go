@@ -30,13 +30,15 @@ import (
 )
 
 // versions are two versions of the programs at one bucket, table, queue and application. The bucket and the queue are
-// those of `hatchery dev`.
+// those of `hatchery dev`, or all is of a deployed stack, where one version answers at a time.
 type versions struct {
 	*cloud
 	objects     *s3.Client
+	uploadsIn   string // the bucket
 	queues      *sqs.Client
 	queue       string
 	this, other *version
+	answering   []*version
 
 	mu       sync.Mutex
 	arrived  map[upload.Key][]arrival.Created
@@ -48,9 +50,11 @@ type versions struct {
 type version struct {
 	*versions
 	name                       string
+	earlier                    bool   // of a commit before this one
 	programs                   string // the folder of its functions
 	operator                   string // hatchery itself
 	api, validator, reconciler *process
+	deployed                   *stack // its functions, when they are no processes of ours
 }
 
 // uploaded is an upload, and how it has to stand.
@@ -60,7 +64,8 @@ type uploaded struct {
 	status upload.Status
 	wrote  *version // its record, last; nil is either
 	lost   bool     // its file was removed past both
-	// dropped: it was rejected, and its bytes made room for others.
+	legacy bool     // the replaced service stored it, in a bucket of its own
+	// dropped: it was rejected, and its bytes made room for others, or never came.
 	dropped bool
 }
 
@@ -74,16 +79,18 @@ const versionsPolicy = `{"kinds":{"images":{"extensions":["png"]},
 // newVersions starts this version, and that of -base. Without -base this version is both.
 func newVersions(t *testing.T) *versions {
 	t.Helper()
-	v := &versions{cloud: newCloud(t, false), arrived: map[upload.Key][]arrival.Created{}}
+	v := &versions{cloud: newCloud(t, false), uploadsIn: cloudBucket, arrived: map[upload.Key][]arrival.Created{}}
 	v.this = &version{versions: v, name: "this version", operator: hatcheryProgram(t),
 		programs: builtPrograms(t, moduleRoot(t), "./lambdas/reconciler")}
 	v.other = &version{versions: v, name: "the same again", operator: v.this.operator, programs: v.this.programs}
 	if *base != "" {
 		folder := builtPrograms(t, exported(t, *base), "./lambdas/reconciler", "./cmd/hatchery")
-		v.other = &version{versions: v, name: *base, operator: filepath.Join(folder, "hatchery"), programs: folder}
+		v.other = &version{versions: v, name: *base, earlier: true, operator: filepath.Join(folder, "hatchery"),
+			programs: folder}
 	}
+	v.answering = []*version{v.this, v.other}
 	v.openStores(t)
-	for _, each := range []*version{v.this, v.other} {
+	for _, each := range v.answering {
 		for function, started := range map[string]**process{"api": &each.api, "validator": &each.validator,
 			"reconciler": &each.reconciler} {
 			*started = startProcess(t, filepath.Join(each.programs, function), v.env)
@@ -131,6 +138,11 @@ func (v *versions) picture(t *testing.T) []byte {
 // asks sends the version's API a request. Headers are pairs.
 func (e *version) asks(t *testing.T, method, target string, body []byte, headers ...string) apiReply {
 	t.Helper()
+	if e.deployed != nil {
+		a, err := entry{stack: e.deployed, token: "Bearer demo"}.call(t.Context(), method, target, body, headers...)
+		check(t, err)
+		return apiReply{StatusCode: a.status, Body: string(a.body)}
+	}
 	path, query, _ := strings.Cut(target, "?")
 	event := events.APIGatewayV2HTTPRequest{Version: "2.0", RouteKey: "$default", RawPath: path, RawQueryString: query,
 		Headers: map[string]string{"authorization": "Bearer demo", "content-length": fmt.Sprint(len(body))},
@@ -266,27 +278,30 @@ func (e *version) standing(t *testing.T, u *uploaded) (r record) {
 	return r
 }
 
-// bothSay compares what the versions say of an upload with each other, and with how it has to stand.
+// bothSay compares what the versions that answer say of an upload with each other, and with how it has to stand.
 func (v *versions) bothSay(t *testing.T, u *uploaded) {
 	t.Helper()
 	for _, route := range []string{"", "status", "link"} {
 		path := strings.TrimSuffix(pathOf(u.Ref, route), "/")
-		a, b := v.this.asks(t, http.MethodGet, path, nil), v.other.asks(t, http.MethodGet, path, nil)
-		if route == "link" && a.StatusCode == http.StatusOK {
-			a.Body, b.Body = "", "" // signed at another time
-		}
-		for _, r := range []apiReply{a, b} {
-			delete(r.Headers, "X-Request-Id")
-		}
-		if a.StatusCode != b.StatusCode || !bytes.Equal(a.body(), b.body()) || fmt.Sprint(a.Headers) != fmt.Sprint(b.Headers) {
-			t.Errorf("GET %s, %s: this version answers %d %v %.300q, and the other %d %v %.300q", path, u.status,
-				a.StatusCode, a.Headers, a.body(), b.StatusCode, b.Headers, b.body())
+		a := v.answering[0].asks(t, http.MethodGet, path, nil)
+		for _, other := range v.answering[1:] {
+			b := other.asks(t, http.MethodGet, path, nil)
+			if route == "link" && a.StatusCode == http.StatusOK {
+				a.Body, b.Body = "", "" // signed at another time
+			}
+			for _, r := range []apiReply{a, b} {
+				delete(r.Headers, "X-Request-Id")
+			}
+			if a.StatusCode != b.StatusCode || !bytes.Equal(a.body(), b.body()) || fmt.Sprint(a.Headers) != fmt.Sprint(b.Headers) {
+				t.Errorf("GET %s, %s: this version answers %d %v %.300q, and the other %d %v %.300q", path, u.status,
+					a.StatusCode, a.Headers, a.body(), b.StatusCode, b.Headers, b.body())
+			}
 		}
 		if route == "" && !u.lost {
 			v.serves(t, u, a)
 		}
 	}
-	if got := v.this.standing(t, u); got.Status != string(u.status) {
+	if got := v.answering[0].standing(t, u); got.Status != string(u.status) {
 		t.Errorf("%s is %s (%+v), want %s", u.Ref, got.Status, got.Reason, u.status)
 	}
 }
@@ -329,10 +344,14 @@ func pagesOf(t *testing.T, in upload.Ref, status upload.Status, limit int, reade
 // reconciles runs a version's reconciler, with a survey.
 func (e *version) reconciles(t *testing.T) (report reconcile.Report) {
 	t.Helper()
-	reply, _ := e.reconciler.invoke(t, []byte(`{"survey":true}`))
-	check(t, json.Unmarshal(reply, &report))
+	if survey := json.RawMessage(`{"survey":true}`); e.deployed != nil {
+		e.deployed.invoke(t, "ReconcilerFunction", survey, &report)
+	} else {
+		reply, _ := e.reconciler.invoke(t, survey)
+		check(t, json.Unmarshal(reply, &report))
+	}
 	if report.Failed > 0 || !report.Complete {
-		t.Errorf("the reconciler of %s: %s", e.name, reply)
+		t.Errorf("the reconciler of %s: %+v", e.name, report)
 	}
 	return report
 }

@@ -81,15 +81,16 @@ def a_part_of_a_version_is_read():
 def a_mapping_is_bounded_by_a_number():
     """CloudFormation's parameters are text; the bound of an event source mapping is a number all the same."""
     handlers = provisioners._RESOURCE_HANDLERS["AWS::Lambda::EventSourceMapping"]
-    plain = handlers["create"]
+    create, update = handlers["create"], handlers["update"]
 
-    def create(logical_id, props, stack_name):
+    def numbered(props):
         scaling = dict(props.get("ScalingConfig") or {})
         if "MaximumConcurrency" in scaling:
             scaling["MaximumConcurrency"] = int(scaling["MaximumConcurrency"])
-        return plain(logical_id, {**props, "ScalingConfig": scaling}, stack_name)
+        return {**props, "ScalingConfig": scaling}
 
-    handlers["create"] = create
+    handlers["create"] = lambda logical_id, props, stack_name: create(logical_id, numbered(props), stack_name)
+    handlers["update"] = lambda physical_id, old, new, stack_name: update(physical_id, old, numbered(new), stack_name)
 
 
 def a_table_is_protected_by_a_boolean():

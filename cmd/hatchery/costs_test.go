@@ -46,7 +46,7 @@ func TestTheCostsInTheDocsAreThoseOfTheCountedCalls(t *testing.T) {
 			float64(template.ruleNumber(t, "quarantine", "ExpirationInDays")+template.ruleNumber(t, "quarantine",
 				"NoncurrentDays"))),
 		"assumed": assumedTable(small, large), "month": month, "scanners": scannersTable(shares),
-		"survey": surveyTable(t, template, countSurvey(t, records.SurveyReads))})
+		"survey": surveyTable(t, countSurvey(t, records.SurveyReads))})
 	if dollars, _ := sum(shares); !strings.Contains(string(readFile(t, sourceFile(t, "README.md"))),
 		fmt.Sprintf("a million pictures cost about $%.0f ", dollars)) {
 		t.Errorf("README.md does not say that a million pictures cost about $%.0f", dollars)

@@ -11,8 +11,9 @@ import (
 
 func TestTheLimitsOfLikeAWSAreTheTemplates(t *testing.T) {
 	x := readTemplate(t)
-	for name, limit := range map[string]int{"PostBytes": awsPostBytes, "RedirectBytes": awsRedirectBytes} {
-		if want := x.number(t, "Parameters", name, "Default"); limit != want {
+	for name, limit := range map[string]int{"HATCHERY_POST_BYTES": awsPostBytes, "HATCHERY_REDIRECT_BYTES": awsRedirectBytes} {
+		want := x.number(t, "Resources", "ApiFunction", "Properties", "Environment", "Variables", name)
+		if limit != want {
 			t.Errorf("--like-aws takes %d; the template's %s is %d", limit, name, want)
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -298,7 +299,9 @@ func TestTheBoundOfPartsInThePages(t *testing.T) {
 func TestPagesNameWhatTheTemplateHas(t *testing.T) {
 	template := allTemplates(t)
 	// Names of that form which are not the template's.
-	elsewhere := append(allOf("(?m)^\\| `(\\w+)` \\|", section(t, "Metrics")), "Records")
+	const firstColumn = "(?m)^\\| `(\\w+)` \\|"
+	elsewhere := append(slices.Concat(allOf(firstColumn, section(t, "Metrics")),
+		allOf(firstColumn, section(t, "Upgrade and rollback")), allOf(firstColumn, section(t, "Keys and secrets"))), "Records")
 	for _, page := range []string{"operations.md", "deploy.md", "bugout.md", "scale.md", "costs.md"} {
 		for _, name := range allOf("`([A-Z][a-z]+(?:[A-Z][a-z]+)+)`", string(readFile(t, sourceFile(t, "docs", page)))) {
 			if !regexp.MustCompile(`\b`+name+`\b`).MatchString(template) && !slices.Contains(elsewhere, name) {
@@ -377,4 +380,17 @@ func codeOf(text string) []string {
 		all = append(all, inBackticks.FindAllString(line, -1)...)
 	}
 	return all
+}
+
+// TestEveryServiceThatTheTemplatesUseIsInDataProtection: who is asked who processes the data reads it there.
+func TestEveryServiceThatTheTemplatesUseIsInDataProtection(t *testing.T) {
+	page := string(readFile(t, sourceFile(t, "docs", "data-protection.md")))
+	called := map[string]string{"ApiGatewayV2": "API Gateway", "ElasticLoadBalancingV2": "Elastic Load Balancing", "Logs": "CloudWatch",
+		"Serverless": "Lambda", "Route53": "Route 53", "Events": "EventBridge", "CertificateManager": "Certificate Manager",
+		"SecretsManager": "Secrets Manager", "WAFv2": "WAF"}
+	for _, service := range allOf(`(?m)^    Type: AWS::(\w+)::`, allTemplates(t)) {
+		if name := cmp.Or(called[service], service); !regexp.MustCompile(`(?m)^\|[^|]*\b` + name + `\b`).MatchString(page) {
+			t.Errorf("docs/data-protection.md does not say what %s gets", name)
+		}
+	}
 }

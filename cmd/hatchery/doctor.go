@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/spf13/cobra"
 
+	"hatchery/shared/config"
 	"hatchery/shared/doctor"
 	"hatchery/shared/local"
 	"hatchery/shared/pipeline"
@@ -130,7 +131,7 @@ func stackToExamine(ctx context.Context, f doctorFlags) (*doctor.Stack, string, 
 	return &doctor.Stack{Version: found.outputs["TemplateVersion"],
 		Bucket: found.outputs["Bucket"], QuarantinePrefix: found.parameters["QuarantinePrefix"],
 		QueueURL: found.outputs["QueueUrl"], DeadLetterURL: found.outputs["DeadLetterQueueUrl"],
-		MaxReceives: number("MaxReceives"), Mapping: found.mapping, ApplicationURL: found.parameters["ApplicationUrl"],
+		MaxReceives: config.DefaultMaxReceives, Mapping: found.mapping, ApplicationURL: found.parameters["ApplicationUrl"],
 		Spire:          found.parameters["ApplicationKind"] == "spire",
 		Origins:        strings.FieldsFunc(found.parameters["AllowedOrigins"], isComma),
 		ApiConcurrency: number("ApiConcurrency"),

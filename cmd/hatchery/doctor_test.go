@@ -79,7 +79,7 @@ func TestTheDoctorKnowsAStackByWhatItTells(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Version != "1" || s.Bucket != "ours-bucket" || s.QuarantinePrefix != "in/" || s.MaxReceives != 6 ||
+	if s.Version != "1" || s.Bucket != "ours-bucket" || s.QuarantinePrefix != "in/" || s.MaxReceives != 5 ||
 		s.QueueURL != ours.outputs["QueueUrl"] || s.DeadLetterURL != ours.outputs["DeadLetterQueueUrl"] ||
 		s.Mapping != ours.outputs["ValidatorMapping"] || s.ApplicationURL != "https://app.example.com" || !s.Spire ||
 		!slices.Equal(s.Origins, []string{"https://a.example.com", "https://b.example.com"}) || s.ApiConcurrency != 7 ||

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"hatchery/shared/api"
-	"hatchery/shared/config"
 	"hatchery/shared/reconcile"
 	"hatchery/shared/upload"
 )
@@ -26,12 +25,18 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 	parameter := func(name string) int { return x.number(t, "Parameters", name, "Default") }
 	rule := func(id, field string) int { return x.ruleNumber(t, id, field) }
 
-	form := seconds("Parameters", "FormSeconds", "Default")
+	settings := defaultSettings(t)
+	form := settings.FormTime
 	source := seconds("Resources", "UploadsQueue", "Properties", "MessageRetentionPeriod")
 	dead := seconds("Resources", "DeadLetterQueue", "Properties", "MessageRetentionPeriod")
 	validator := parameter("ValidatorSeconds")
 	visibility := time.Duration(x.visibility(t, validator)) * time.Second
-	receives := parameter("MaxReceives")
+	receives := x.number(t, "Resources", "UploadsQueue", "Properties", "RedrivePolicy", "maxReceiveCount")
+	var everyMinutes int
+	schedule := x.at(t, "Resources", "ReconcilerFunction", "Properties", "Events", "Regularly", "Properties", "Schedule")
+	if _, err := fmt.Sscanf(schedule, "rate(%d minutes)", &everyMinutes); err != nil {
+		t.Fatalf("the schedule is %q: %v", schedule, err)
+	}
 	quarantine, noncurrent := days(rule("quarantine", "ExpirationInDays")), days(rule("quarantine", "NoncurrentDays"))
 	tombstone := upload.TombstoneLife(int(quarantine / day))
 	limits := reconcile.DefaultLimits(receives, visibility)
@@ -39,23 +44,23 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 	again := codeNumber(t, `resentReceptions = (\d+)`, "shared", "validator", "validator.go")
 
 	rows := [][3]string{
-		{"signed form", words(form), "`FormSeconds`, at most 60 minutes"},
+		{"signed form", words(form), "`HATCHERY_FORM_SECONDS`, at most 60 minutes"},
 		{"signed link", words(api.LinkLifetime), "shared/api"},
 		{"idempotency key", words(time.Duration(once) * time.Hour), "shared/api; then removed by the table's `forget`"},
 		{"message in the queue", words(source), "`UploadsQueue`"},
 		{"rest of a message after a failed try", words(visibility),
 			"the mapping of `ValidatorSeconds`: six times that"},
-		{"tries of a message", fmt.Sprintf("%d receptions, then the dead letters", receives), "`MaxReceives`"},
+		{"tries of a message", fmt.Sprintf("%d receptions, then the dead letters", receives), "`UploadsQueue`"},
 		{"dead letter", words(dead) + " since S3 sent it", "`DeadLetterQueue`"},
 		{"message after a redrive", "as a new message", "SQS: a redrive begins anew"},
 		{"pending upload with its bytes, until its message is sent again", words(limits.Overdue),
-			"`MaxReceives` times the rest"},
+			"the tries times the rest"},
 		{"re-enqueues", fmt.Sprintf("%d an upload, %d receptions each", limits.Resends, again),
 			"shared/reconcile, shared/validator"},
 		{"pending upload without bytes", words(limits.Missing) + " after its form expired, then `never_arrived` or `bytes_lost`",
 			"shared/reconcile"},
-		{"run of the reconciler", fmt.Sprintf("every %d minutes", parameter("ReconcileMinutes")), "`ReconcileMinutes`"},
-		{"survey of all objects and records", fmt.Sprintf("every %d days", parameter("SurveyDays")), "`SurveyDays`"},
+		{"run of the reconciler", fmt.Sprintf("every %d minutes", everyMinutes), "`ReconcilerFunction`"},
+		{"survey of all objects and records", "every " + words(settings.SurveyTime), "`HATCHERY_SURVEY_DAYS`"},
 		{"bytes in quarantine", fmt.Sprintf("%s, then hidden; removed %d to %s later", words(quarantine), noncurrent/day,
 			words(noncurrent+2*day)), "`QuarantineDays`, at least 35; the bucket's rule `quarantine`"},
 		{"noncurrent version in quarantine", words(noncurrent), "the bucket's rule `quarantine`"},
@@ -77,12 +82,39 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 		{"history of the table", "35 days", "DynamoDB's point-in-time recovery"},
 		{"logs", words(days(parameter("LogDays"))), "`LogDays`"},
 	}
-	var table strings.Builder
-	table.WriteString("| what | lives | set in |\n|---|---|---|\n")
-	for _, row := range rows {
-		fmt.Fprintf(&table, "| %s | %s | %s |\n", row[0], row[1], row[2])
+	compareBlocks(t, sourceFile(t, "docs", "operations.md"),
+		map[string]string{"lifetimes": tableOf([3]string{"what", "lives", "set in"}, rows)})
+
+	// The same numbers where personal data is: what of it, and how long at most.
+	notes := func(rule string) string { return words(days(x.ruleNumber(t, rule, "ExpirationInDays"))) }
+	logs := words(days(parameter("LogDays")))
+	fate := "until its upload is deleted; then none is left"
+	kept := [][3]string{
+		{"bucket, `quarantine/`", "the bytes of uploads that are pending, were rejected or came too late", fate + "; else " +
+			words(quarantine+noncurrent+2*day) + " at most"},
+		{"bucket, `files/`", "the bytes of stored uploads, with their type and what the file was called", fate +
+			". Overwritten or deleted past Hatchery: " + words(days(rule("files", "NoncurrentDays"))) + " more"},
+		{"table: record", "journal, entry, what the file was called, size, type, SHA-256, times, reason", "until the upload is " +
+			"deleted; then its tombstone, with the same in it, " + words(tombstone)},
+		{"table: idempotency key", "a hash of the key, and whose upload it is", words(time.Duration(once) * time.Hour)},
+		{"table: its history", "all that the table had", "35 days"},
+		{"queue", "journal, entry, id and size in the bucket's notification, and the IP address that the bytes came from (of " +
+			"a form: the client's)", words(source)},
+		{"dead letters", "the same", words(dead) + ", and from the beginning after a redrive"},
+		{"bucket, `dead-letters/attempts/`", "journal, entry and id of an upload, and what failed", notes("attempts")},
+		{"bucket, `dead-letters/snapshots/`", "listings: messages whole, and what files are called", notes("snapshots")},
+		{"bucket, `dead-letters/intents/`", "which operator began what", notes("intents")},
+		{"bucket, `dead-letters/discarded/`", "messages that an operator discarded, whole, and which operator",
+			notes("dead-letters")},
+		{"bucket, `dead-letters/audit/`", "what operators did, which ones (their ARN), to which uploads", notes("dead-letters")},
+		{"logs of the functions", "journal, entry and id; what the file was called, in the line of its verdict", logs},
+		{"access log of the HTTP API", "IP address, and the path with journal, entry and id", logs},
+		{"bucket of the load balancer's logs ([alb.yaml](../alb.yaml))", "IP address, and the URL with what the file was called",
+			words(days(template(readFile(t, sourceFile(t, "alb.yaml"))).number(t, "Parameters", "LogDays", "Default")))},
+		{"topic of the alarms", "the address in `AlarmEmail`; no alarm names an upload", "until it is unsubscribed"},
 	}
-	compareBlocks(t, sourceFile(t, "docs", "operations.md"), map[string]string{"lifetimes": table.String()})
+	compareBlocks(t, sourceFile(t, "docs", "data-protection.md"),
+		map[string]string{"kept": tableOf([3]string{"where", "what", "how long"}, kept)})
 
 	holds := func(what string, ok bool) {
 		if !ok {
@@ -95,11 +127,10 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 	holds("a tombstone outlives quarantine with its noncurrent versions and S3's two roundings to midnight",
 		tombstone > quarantine+noncurrent+2*day)
 	holds("a form ends before its upload is given up", form < limits.Missing)
-	holds("no form outlives the session of its function", x.number(t, "Parameters", "FormSeconds", "MaxValue") <= int(
-		api.MaxFormLifetime/time.Second))
+	holds("no form outlives the session of its function", form <= api.MaxFormLifetime)
 	holds("dead letters live longer than messages", dead > source)
 	holds("a message is tried to its end before the queue drops it", limits.Overdue < source)
-	holds("what is sent again never becomes a dead letter", again < x.number(t, "Parameters", "MaxReceives", "MinValue"))
+	holds("what is sent again never becomes a dead letter", again < receives)
 	holds("the table removes by the attribute that the store writes",
 		strings.Contains(x.at(t, "Resources", "RecordsTable", "Properties"),
 			"TimeToLiveSpecification: {AttributeName: forget, Enabled: true}"))
@@ -118,18 +149,21 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 		holds(fmt.Sprintf("with %d seconds the visibility is six times that and the window", choice),
 			x.visibility(t, choice) == 6*choice+window)
 	}
-
-	// What the settings mean when nobody sets them is what the template sets.
-	settings, err := config.Load(func(name string) string {
-		return map[string]string{"HATCHERY_BUCKET": "bucket", "HATCHERY_RECORDS": "sqlite"}[name]
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	holds("the settings' defaults are the template's", settings.FormTime == form &&
+	holds("the settings' defaults are the template's",
 		settings.VisibilityTime == visibility && settings.MaxReceives == receives &&
-		settings.SurveyTime == days(parameter("SurveyDays")) &&
-		days(settings.QuarantineDays) == quarantine && settings.ValidatorTime == time.Duration(validator)*time.Second)
+			days(settings.QuarantineDays) == quarantine && settings.ValidatorTime == time.Duration(validator)*time.Second)
+}
+
+// tableOf is a table of Markdown.
+func tableOf(head [3]string, rows [][3]string) string {
+	var table strings.Builder
+	for i, row := range append([][3]string{head}, rows...) {
+		fmt.Fprintf(&table, "| %s | %s | %s |\n", row[0], row[1], row[2])
+		if i == 0 {
+			table.WriteString("|---|---|---|\n")
+		}
+	}
+	return table.String()
 }
 
 // visibility is what the template maps a validator's time-out to.

@@ -25,7 +25,8 @@ type stack struct {
 }
 
 // stackParameters says which parameter of template.yaml each setting of the functions is, and stackOutputs which
-// output. HATCHERY_VISIBILITY_SECONDS follows from a parameter, and HATCHERY_STACK is the name.
+// output. HATCHERY_VISIBILITY_SECONDS follows from a parameter, HATCHERY_STACK is the name, and the template gives
+// HATCHERY_MAX_RECEIVES its default.
 var stackParameters = map[string]string{
 	"HATCHERY_QUARANTINE_PREFIX":     "QuarantinePrefix",
 	"HATCHERY_FILES_PREFIX":          "FilesPrefix",
@@ -35,12 +36,8 @@ var stackParameters = map[string]string{
 	"HATCHERY_BUGOUT_APPLICATION_ID": "BugoutApplicationId",
 	"HATCHERY_BUGOUT_TOKEN":          "BugoutTokenSecret", // the name of a secret: --token-file has the token
 	"HATCHERY_POLICY":                "Policy",
-	"HATCHERY_FORM_SECONDS":          "FormSeconds",
 	"HATCHERY_VALIDATOR_SECONDS":     "ValidatorSeconds",
-	"HATCHERY_READ_RATE":             "ReadRate",
-	"HATCHERY_MAX_RECEIVES":          "MaxReceives",
 	"HATCHERY_EVENT_BUS":             "TellBus",
-	"HATCHERY_SURVEY_DAYS":           "SurveyDays",
 	"HATCHERY_CLEAR_OBSOLETE":        "ClearObsolete",
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -42,9 +43,9 @@ type fakeStack struct {
 func oursStack() fakeStack {
 	return fakeStack{status: "UPDATE_COMPLETE",
 		parameters: map[string]string{"QuarantinePrefix": "in/", "FilesPrefix": "out/", "QuarantineDays": "61",
-			"Records": "dynamodb", "Policy": "", "ValidatorSeconds": "600", "MaxReceives": "6", "SurveyDays": "8",
+			"Records": "dynamodb", "Policy": "", "ValidatorSeconds": "600",
 			"TellBus": "arn:aws:events:eu-central-1:111122223333:event-bus/ours", "BugoutUrl": "", "BugoutApplicationId": "",
-			"BugoutTokenSecret": "", "FormSeconds": "900", "ReadRate": "20000000"},
+			"BugoutTokenSecret": ""},
 		outputs: map[string]string{"Bucket": "ours-bucket", "Table": "ours-table",
 			"QueueUrl":           "https://sqs.eu-central-1.amazonaws.com/111122223333/ours-queue",
 			"DeadLetterQueueUrl": "https://sqs.eu-central-1.amazonaws.com/111122223333/ours-dead",
@@ -127,8 +128,8 @@ func TestADeploymentIsFoundByItsStack(t *testing.T) {
 	if got.Bucket != "ours-bucket" || got.Table != "ours-table" || got.Records != "dynamodb" || got.Stack != "ours" ||
 		got.QueueURL != "https://sqs.eu-central-1.amazonaws.com/111122223333/ours-queue" ||
 		got.Layout != (upload.Layout{Quarantine: "in/", Files: "out/"}) || got.QuarantineDays != 61 ||
-		got.ValidatorTime != 600*time.Second || got.VisibilityTime != 3600*time.Second || got.MaxReceives != 6 ||
-		got.SurveyTime != 8*24*time.Hour || !strings.HasSuffix(got.EventBus, "/ours") || got.FormTime != 900*time.Second {
+		got.ValidatorTime != 600*time.Second || got.VisibilityTime != 3600*time.Second || got.MaxReceives != 5 ||
+		got.SurveyTime != 7*24*time.Hour || !strings.HasSuffix(got.EventBus, "/ours") || got.FormTime != 900*time.Second {
 		t.Errorf("its settings are %+v", got)
 	}
 	term := stackTerminal()
@@ -222,6 +223,11 @@ func TestAStacksSettingsAreThoseOfItsFunctions(t *testing.T) {
 		parameter, output := stackParameters[name], stackOutputs[name]
 		switch {
 		case name == "HATCHERY_STACK", name == "HATCHERY_VISIBILITY_SECONDS":
+		case name == "HATCHERY_MAX_RECEIVES":
+			if queue := x.at(t, "Resources", "UploadsQueue", "Properties", "RedrivePolicy", "maxReceiveCount"); value != queue ||
+				value != strconv.Itoa(config.DefaultMaxReceives) {
+				t.Errorf("%s is %s, the queue has %s, and the default is %d", name, value, queue, config.DefaultMaxReceives)
+			}
 		case name == "HATCHERY_TABLE":
 			if resource := x.at(t, "Outputs", output, "Value"); !strings.Contains(value, resource) {
 				t.Errorf("%s is %s, and the output %s", name, value, resource)

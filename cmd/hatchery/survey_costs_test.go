@@ -82,9 +82,9 @@ func (c *countedInventory) ListVersions(ctx context.Context, prefix string, curs
 }
 
 // surveyTable is what a survey of 1,000 stored files costs, once and every so often.
-func surveyTable(t *testing.T, x template, c surveyCalls) string {
+func surveyTable(t *testing.T, c surveyCalls) string {
 	t.Helper()
-	days := x.number(t, "Parameters", "SurveyDays", "Default")
+	days := int(defaultSettings(t).SurveyTime / day)
 	var b strings.Builder
 	fmt.Fprintf(&b, "| a survey per %s stored files | LIST | DynamoDB reads | once | a month, every %d days |\n"+
 		"|---|---|---|---|---|\n", count(surveyed), days)

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"hatchery/shared/config"
 )
 
 // template is the text of template.yaml. Its scalars are found by their place in
@@ -87,6 +89,18 @@ func (x template) number(t *testing.T, path ...string) int {
 		t.Fatalf("template.yaml: %s: %v", strings.Join(path, "."), err)
 	}
 	return n
+}
+
+// defaultSettings are what the settings mean that nobody sets, the template neither.
+func defaultSettings(t *testing.T) config.Config {
+	t.Helper()
+	settings, err := config.Load(func(name string) string {
+		return map[string]string{"HATCHERY_BUCKET": "bucket", "HATCHERY_RECORDS": "sqlite"}[name]
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return settings
 }
 
 // megabytes is the memory of a function.

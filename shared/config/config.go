@@ -34,7 +34,7 @@ const unsetWait = -1
 func Load(getenv func(string) string, needs ...Need) (Config, error) {
 	c := Config{Layout: upload.DefaultLayout, ValidatorTime: defaultValidatorTime, ReadRate: defaultReadRate,
 		QuarantineDays: 60, FormTime: 15 * time.Minute, VisibilityTime: 6 * defaultValidatorTime,
-		WaitTime: unsetWait, MaxReceives: 5, SurveyTime: 7 * 24 * time.Hour, Stack: defaultStack}
+		WaitTime: unsetWait, MaxReceives: DefaultMaxReceives, SurveyTime: 7 * 24 * time.Hour, Stack: defaultStack}
 	var faults policy.Faults
 	for _, s := range settings {
 		_, wrong := s.load(&c, getenv)

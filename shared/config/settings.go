@@ -42,6 +42,8 @@ const (
 	// validatorMargin is the part of the validator's time that is not for reading: starting, copying, settling.
 	validatorMargin = 30 * time.Second
 	defaultStack    = "hatchery"
+	// DefaultMaxReceives is what template.yaml gives the validator's queue.
+	DefaultMaxReceives = 5
 	// The longest waits for a verdict. Of a deployment with Bugout there are few functions, and who waits holds one.
 	defaultWait       = 20 * time.Second
 	defaultWaitBugout = 5 * time.Second

@@ -240,6 +240,8 @@ func TestEachFaultIsFoundByItsCheckAlone(t *testing.T) {
 		}, "notification", "[s3:ObjectCreated:Post] alone", "put-bucket-notification"},
 		{"a key that AWS manages", func(a *account, _ *doctor.Stack) { a.source["KmsMasterKeyId"] = "alias/aws/sqs" },
 			"encryption", "under alias/aws/sqs", `--attributes '{"KmsMasterKeyId":"","SqsManagedSseEnabled":"true"}'`},
+		{"a key of one's own", func(a *account, _ *doctor.Stack) { a.source["KmsMasterKeyId"] = "alias/ours" },
+			"encryption", "under alias/ours", `--attributes '{"KmsMasterKeyId":"","SqsManagedSseEnabled":"true"}'`},
 		{"no redrive policy", func(a *account, _ *doctor.Stack) { delete(a.source, "RedrivePolicy") },
 			"redrive", "no redrive policy", `"{\"deadLetterTargetArn\":\"` + deadARN + `\",\"maxReceiveCount\":\"6\"}"`},
 		{"a redrive policy that cannot be read", func(a *account, _ *doctor.Stack) { a.source["RedrivePolicy"] = "{" },
@@ -253,7 +255,7 @@ func TestEachFaultIsFoundByItsCheckAlone(t *testing.T) {
 		}, "redrive", "after 1 reception", `\"maxReceiveCount\":\"5\"`},
 		{"other receptions than the functions count with", func(a *account, _ *doctor.Stack) {
 			a.source["RedrivePolicy"] = `{"deadLetterTargetArn":"` + deadARN + `","maxReceiveCount":"7"}`
-		}, "redrive", "after 7 receptions, and MaxReceives is 6", `\"maxReceiveCount\":\"6\"`},
+		}, "redrive", "after 7 receptions, and the functions count on 6", `\"maxReceiveCount\":\"6\"`},
 		{"dead letters are kept too short", func(a *account, _ *doctor.Stack) {
 			a.dead["MessageRetentionPeriod"] = "432000"
 		}, "redrive", "dead letters are kept for", "MessageRetentionPeriod=1209600"},
@@ -346,7 +348,6 @@ func TestWhatIsMeantToBeSoIsNoFault(t *testing.T) {
 			a.notification = strings.Replace(a.notification, "<Event>s3:ObjectCreated:*</Event>",
 				"<Event>s3:ObjectCreated:Put</Event><Event>s3:ObjectCreated:Post</Event>", 1)
 		},
-		"a key of one's own": func(a *account, _ *doctor.Stack) { a.source["KmsMasterKeyId"] = "alias/ours" },
 		"Bugout's application answers 500 for a bad token": func(a *account, s *doctor.Stack) {
 			s.Spire, a.application = true, status(http.StatusInternalServerError)
 		},

@@ -45,19 +45,23 @@ func (s *Stack) setQueue(url, attributes string) string {
 		wording.ShellWord(attributes))
 }
 
-// encryption: the policy of a key that AWS manages cannot be changed, and lets no bucket in.
+// encryption: the template's queue has SQS's own. The policy of a key that AWS manages cannot be changed, and lets no
+// bucket in; with any other the roles of the template may not receive and send.
 func (s *Stack) encryption(ctx context.Context) ([]Finding, error) {
 	attributes, err := s.queue(ctx, s.QueueURL)
 	if err != nil {
 		return nil, err
 	}
 	key := attributes["KmsMasterKeyId"]
-	if !strings.Contains(key, "alias/aws/") {
+	if key == "" {
 		return nil, nil
 	}
-	return []Finding{wrong("the queue is encrypted under "+key+", a key that AWS manages",
-		"S3 may not use that key, and its notifications are lost without a word: uploads stay pending. Use SQS's own "+
-			"encryption, or a key of yours whose policy lets s3.amazonaws.com in.",
+	why := "The functions may not use that key, and messages are neither received nor sent again"
+	if strings.Contains(key, "alias/aws/") {
+		why = "S3 may not use that key, and its notifications are lost without a word"
+	}
+	return []Finding{wrong("the queue is encrypted under "+key+", and not by SQS itself",
+		why+": uploads stay pending. KmsKeyArn encrypts what holds names and bytes; the queue keeps SQS's own encryption.",
 		s.setQueue(s.QueueURL, `{"KmsMasterKeyId":"","SqsManagedSseEnabled":"true"}`))}, nil
 }
 
@@ -100,9 +104,9 @@ func (s *Stack) redrive(ctx context.Context) ([]Finding, error) {
 			wording.Count(receives, "reception")),
 			"A throttled validator uses receptions up, too: below 5 good uploads become dead letters.", fix))
 	case receives != s.MaxReceives:
-		found = append(found, wrong(fmt.Sprintf("the queue gives a message up after %d receptions, and MaxReceives is %d",
-			receives, s.MaxReceives),
-			"The functions count with MaxReceives: why a message died is not kept, or a lost one is sent again too early.",
+		found = append(found, wrong(fmt.Sprintf("the queue gives a message up after %d receptions, and the functions "+
+			"count on %d", receives, s.MaxReceives),
+			"Why a message died is not kept, or a lost one is sent again too early.",
 			fix))
 	}
 	kept, life := seconds(dead, retention), seconds(source, retention)
