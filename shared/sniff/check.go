@@ -201,10 +201,13 @@ const (
 )
 
 // part counts one part, which begins at the walk's position.
-func (w *walker) part() error {
-	if w.parts++; w.parts > maxParts+w.offset()/partBytes {
+func (w *walker) part() error { return w.partAt(w.offset()) }
+
+// partAt counts one part, which begins at a byte of the input.
+func (w *walker) partAt(at int64) error {
+	if w.parts++; w.parts > maxParts+at/partBytes {
 		return refusef(NotAllowed, "The %s is cut into %d parts up to byte %d, more than any program makes of it; %s.",
-			w.called(), w.parts, w.offset(), w.again())
+			w.called(), w.parts, at, w.again())
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package sniff_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
@@ -11,6 +12,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -208,8 +210,11 @@ type tiny struct {
 func (p tiny) data(size, parts int) []byte {
 	tail := slices.Concat(bytes.Repeat(p.part, parts), p.after)
 	data := slices.Concat(p.head, p.filler(max(size-len(p.head)-len(tail), 100)), tail)
-	if p.extension == "webp" {
+	switch p.extension {
+	case "webp", "wav":
 		binary.LittleEndian.PutUint32(data[4:], uint32(len(data)-8))
+	case "pdf": // where the table is, in front of its parts
+		return fmt.Appendf(data, "startxref\n%d\n%%%%EOF\n", len(data)-len(tail)-len("xref\n"))
 	}
 	return data
 }
@@ -239,7 +244,64 @@ func tinies(t testing.TB) []tiny {
 		{"MP4, tiny fragments", "mp4", named(t, "genuine/ffmpeg-h264.mp4"), isoBox("moof"), nil, 1, box},
 		{"WebP, tiny chunks", "webp", named(t, "genuine/cwebp.webp"), riffChunk("note", nil), nil, 1, webpNote},
 		{"WebP, tiny frames", "webp", animation.head, animation.piece, nil, 2, webpNote},
+		{"PDF, tiny tables", "pdf", []byte("%PDF-1.4\n"), []byte("0 0\n"), []byte(pdfTrailer), 1, pdfTable},
+		{"WAV, tiny chunks", "wav", named(t, "genuine/own.wav"), riffChunk("note", nil), nil, 1, webpNote},
 	}
+}
+
+const pdfTrailer = "trailer<</Size 1/Root 1 0 R>>\n"
+
+// pdfTable is an object of about n bytes, and the first word of a table.
+func pdfTable(n int) []byte {
+	return slices.Concat([]byte("1 0 obj<<>>stream\n"), make([]byte, n), []byte("\nendstream endobj\nxref\n"))
+}
+
+// entries makes an archive of so many empty entries.
+func entries(t testing.TB, count int) []byte {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for n := range count {
+		if _, err := z.CreateRaw(&zip.FileHeader{Name: fmt.Sprintf("%04x", n)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// relations makes an office file of about size bytes with as much to unpack and to read as is taken.
+func relations(t testing.TB, size int) []byte {
+	const one, most = 1 << 20, 4 << 20
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	add := func(name, content string, method uint16) {
+		w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: method})
+		if err == nil {
+			_, err = io.WriteString(w, content)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	const main = `<Relationships><Relationship Type="/officeDocument" Target="word/document.xml"/></Relationships>`
+	const types = `<Types><Override PartName="/word/document.xml" ContentType="application/` +
+		`vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"/></Types>`
+	add("[Content_Types].xml", types, zip.Deflate)
+	add("_rels/.rels", main, zip.Deflate)
+	left := most - len(main) - len(types)
+	for n := 0; left > 0; n++ {
+		part := `<Relationships>` + strings.Repeat(`<Relationship Type="/hyperlink"/>`, 9_900)
+		part += strings.Repeat(" ", min(one, left)-len(part)-len("</Relationships>")) + "</Relationships>"
+		add(fmt.Sprintf("word/_rels/%d.rels", n), part, zip.Deflate)
+		left -= len(part)
+	}
+	add("word/document.xml", strings.Repeat("x", max(0, size-b.Len())), zip.Store)
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 // dense makes files of about size bytes that are one part each, and as hard to walk as there can be.
@@ -272,8 +334,13 @@ func dense(t testing.TB, size int) []tiny {
 	for i, p := range all {
 		all[i].part = bytes.Repeat(p.part, size/len(p.part))
 	}
-	return append(all, index("stco", 4), index("co64", 8),
-		tiny{"HEIC, 20,000 items", "heic", manyItems(20_000, 30_000), nil, nil, 1, none})
+	whole := func(name, extension string, data []byte) tiny { return tiny{name, extension, data, nil, nil, 1, none} }
+	table := strings.Repeat("0000000000 65535 f \n", size/20)
+	return append(all, index("stco", 4), index("co64", 8), whole("HEIC, 20,000 items", "heic", manyItems(20_000, 30_000)),
+		tiny{"PDF, a table of objects", "pdf", []byte("%PDF-1.4\nxref\n"), nil,
+			fmt.Appendf(nil, "0 %d\n%s%s", size/20, table, pdfTrailer), 1, none},
+		whole("ZIP, 65,535 entries", "zip", entries(t, 65_535)), whole("DOCX, 4 MiB of relationships", "docx", relations(t, size)),
+		whole("TXT, letters of three bytes", "txt", bytes.Repeat([]byte("語"), size/3)))
 }
 
 // manyItems is a HEIC of so many items, of which the last is made of so many others.

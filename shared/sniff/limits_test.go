@@ -645,3 +645,21 @@ func TestALetterOfSeveralBytesMayLieAcrossTwoBlocks(t *testing.T) {
 		}
 	}
 }
+
+// TestATextIsUTF8AsGoHasIt tries the edges of characters of every length, in front of enough text that they are looked
+// at together.
+func TestATextIsUTF8AsGoHasIt(t *testing.T) {
+	edges := []byte{0x20, 0x7e, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xff}
+	for lead := 0x80; lead <= 0xff; lead++ {
+		for _, second := range edges {
+			for _, third := range edges {
+				for _, fourth := range edges {
+					data := []byte{'a', byte(lead), second, third, fourth, 'w', 'o', 'r', 'd'}
+					if got, want := verdict(t, data, "txt", everything()) == "ok", utf8.Valid(data); got != want {
+						t.Fatalf("%q: allowed %v, and Go says UTF-8 %v", data, got, want)
+					}
+				}
+			}
+		}
+	}
+}

@@ -72,6 +72,9 @@ func (l *pdfLexer) fill(n int) error {
 	return nil
 }
 
+// partHere counts one part, at the lexer's place: the walk has not begun yet.
+func (l *pdfLexer) partHere() error { return l.partAt(l.next - int64(len(l.b))) }
+
 // section reads a cross-reference table with its trailer, or the head of a cross-reference stream.
 func (l *pdfLexer) section() (d pdfDict, ok bool, err error) {
 	if err := l.fill(dictRoom); err != nil {
@@ -145,7 +148,7 @@ func (l *pdfLexer) table() (bool, error) {
 		if !isNumber(first) || !ok {
 			return false, nil
 		}
-		if err := l.part(); err != nil {
+		if err := l.partHere(); err != nil {
 			return false, err
 		}
 		if l.blanks(); len(l.b) == 0 {
@@ -169,7 +172,7 @@ func (l *pdfLexer) entry() (bool, error) {
 		l.b = l.b[20:]
 		return true, nil
 	}
-	if err := l.part(); err != nil {
+	if err := l.partHere(); err != nil {
 		return false, err
 	}
 	place, generation, use := l.word(), l.word(), l.word()

@@ -91,7 +91,7 @@ func (w *walker) text() error {
 			"Notepad: Encoding, UTF-8) and upload that.", w.called())
 	}
 	w.charset("utf-16")
-	return w.wide(order)
+	return w.utf16(order)
 }
 
 // charset puts the charset that was found into the content type.
@@ -111,15 +111,16 @@ func (w *walker) plain() error {
 			c := b[n]
 			switch {
 			case c >= ' ' && c < 0x7f:
-				n = skipText(b, n)
+				n = skipASCII(b, n)
 				continue
 			case isControl(c):
 				return w.corrupt(w.offset()+int64(n), "a control character (0x%02x) stands there, which texts do not have", c)
 			case c < utf8.RuneSelf || legacy:
 				n++
 				continue
-			case c >= 0xc2 && c < 0xe0 && n+1 < len(b) && b[n+1]&0xc0 == 0x80: // most letters that are not Latin
-				n += 2
+			}
+			if next := skipLetters(b, n); next > n {
+				n = next
 				continue
 			}
 			r, length := utf8.DecodeRune(b[n:])
@@ -140,8 +141,8 @@ func (w *walker) plain() error {
 	}
 }
 
-// skipText gives the place of the first byte from n on that is no printing ASCII. It looks at eight bytes at a time.
-func skipText(b []byte, n int) int {
+// skipASCII gives the place of the first byte from n on that is no printing ASCII. It looks at eight bytes at a time.
+func skipASCII(b []byte, n int) int {
 	const each, high = 0x0101010101010101, 0x8080808080808080
 	for ; n+8 <= len(b); n += 8 {
 		x := binary.LittleEndian.Uint64(b[n:])
@@ -155,8 +156,29 @@ func skipText(b []byte, n int) int {
 	return n
 }
 
-// wide walks over UTF-16.
-func (w *walker) wide(order binary.ByteOrder) error {
+// skipLetters gives the place behind the characters of two, three and four bytes that begin at n, and behind single
+// spaces between them: DecodeRune takes several times as long. It stops at what may be none, and at the end of b.
+func skipLetters(b []byte, n int) int {
+	for n+4 <= len(b) {
+		x := binary.LittleEndian.Uint32(b[n:]) // the first byte is the lowest
+		switch lead, second := x&0xff, x>>8&0xff; {
+		case x&0xc0e0 == 0x80c0 && lead >= 0xc2:
+			n += 2
+		case x&0xc0c0f0 == 0x8080e0 && (lead > 0xe0 || second >= 0xa0) && (lead != 0xed || second < 0xa0):
+			n += 3
+		case x&0xc0c0c0f8 == 0x808080f0 && (lead > 0xf0 || second >= 0x90) && lead < 0xf4:
+			n += 4
+		case lead == ' ':
+			n++
+		default:
+			return n
+		}
+	}
+	return n
+}
+
+// utf16 walks over UTF-16.
+func (w *walker) utf16(order binary.ByteOrder) error {
 	high := false // the first half of a pair was seen
 	for {
 		b, err := w.peek(blockSize)
