@@ -144,6 +144,17 @@ func (w *walker) identify(claimed string) (extension string, _ error) {
 	return "", w.mismatch()
 }
 
+// become makes the file one of the type that an extension names, where a mismatch is corrected and the kind takes that.
+func (w *walker) become(extension string) bool {
+	taken := w.taken(extension)
+	t, known := TypeOf(taken)
+	if !known || !w.limits.Correct {
+		return false
+	}
+	w.Type, w.found.ContentType, w.found.Extension = t, t.ContentType, taken
+	return true
+}
+
 // begins reports whether what comes next begins as a file of the claimed type. It walks over nothing.
 func (w *walker) begins() (bool, error) {
 	head, err := w.peek(described)

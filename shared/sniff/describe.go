@@ -69,13 +69,17 @@ func (w *walker) taken(extension string) string {
 // in reports whether text has the bytes anywhere. Two or three stand in any data, by chance.
 func (l likeness) in(text string) bool { return len(l.bytes) > 3 && strings.Contains(text, l.bytes) }
 
+// trimmed is head without a byte order mark and the blanks at its beginning.
+func trimmed(head []byte) []byte {
+	return bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n\f")
+}
+
 // recognise tries its patterns in a fixed order, so one input always gets one answer.
 func recognise(head []byte) likeness {
 	if l, ok := signed(head); ok {
 		return l
 	}
-	trimmed := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n\f")
-	text := strings.ToLower(string(trimmed))
+	text := strings.ToLower(string(trimmed(head)))
 	for _, l := range markup() {
 		if strings.HasPrefix(text, l.bytes) || strings.HasPrefix(text, "<") && l.in(text) {
 			return l
@@ -85,7 +89,7 @@ func recognise(head []byte) likeness {
 	case strings.HasPrefix(text, "--") && strings.Contains(text, "content-disposition: form-data"):
 		return likeness{is: "a whole form (multipart/form-data) with the file inside",
 			todo: "send the bytes of the picture alone, or the form with its own Content-Type"}
-	case isText(head) && strings.Contains(text, ";base64,"), isBase64(trimmed):
+	case isText(head) && strings.Contains(text, ";base64,"), isBase64(trimmed(head)):
 		return likeness{is: "text in base64", todo: sendBytes}
 	}
 	for _, l := range markup() {
@@ -227,7 +231,7 @@ func isText(head []byte) bool {
 		if r == utf8.RuneError && n == 1 {
 			return !utf8.FullRune(head)
 		}
-		if r < ' ' && r != '\t' && r != '\n' && r != '\r' && r != '\f' || r == 0x7f {
+		if r < utf8.RuneSelf && isControl(byte(r)) {
 			return false
 		}
 		head = head[n:]

@@ -3,7 +3,6 @@ package sniff
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"math"
 	"slices"
 
@@ -164,9 +163,11 @@ func (f *isoWalk) top(end int64) error {
 		if err := f.topBox(b); err != nil {
 			return err
 		}
-		err = f.leave(b)
-		if b.end == toEnd && errors.Is(err, errShort) { // the end of the file is its end
-			f.media.hi, err = f.offset(), nil
+		if b.end == toEnd {
+			err = f.rest()
+			f.media.hi = f.offset()
+		} else {
+			err = f.leave(b)
 		}
 		if err != nil {
 			return err
@@ -400,9 +401,7 @@ func (w *walker) m4a() error {
 
 // turn makes a file whose first bytes are of two types one of the other type, by what is in it, or refuses it.
 func (f *isoWalk) turn(extension, what string) error {
-	taken := f.taken(extension)
-	if t, known := TypeOf(taken); known && f.either && f.limits.Correct {
-		f.Type, f.found.ContentType, f.found.Extension = t, t.ContentType, taken
+	if f.either && f.become(extension) {
 		return nil
 	}
 	looks := likeness{}

@@ -340,12 +340,7 @@ func (o *officeWalk) identifyDocument() error {
 // words.
 func (o *officeWalk) is(extension, words string) error {
 	t, _ := TypeOf(extension)
-	switch {
-	case t.Name == o.Name:
-		return nil
-	case o.limits.Correct && slices.Contains(o.limits.Extensions, extension):
-		o.Type = t
-		o.found.ContentType, o.found.Extension = t.ContentType, extension
+	if t.Name == o.Name || o.become(extension) {
 		return nil
 	}
 	o.found.ContentType, o.found.Extension = "", ""

@@ -32,20 +32,15 @@ type pdfWalk struct {
 // pdf walks a PDF by ISO 32000-2, 7.5, its structure alone: the header, the %%EOF at its end, and every cross-reference
 // section with its trailer, to which the one before leads. Objects are not read, and nothing is unpacked.
 func (w *walker) pdf() error {
-	size, err := w.size()
-	if err != nil {
-		return err
-	}
 	head, err := w.peek(described)
 	if err != nil {
 		return err
 	}
 	p := &pdfWalk{walker: w, header: int64(bytes.Index(head, []byte(pdfHeader))), seen: map[int64]bool{}}
-	p.at = max(0, size-blockSize)
-	if p.kept, err = w.piece(p.at, int(size-p.at)); err != nil {
+	if p.kept, p.at, err = w.ending(); err != nil {
 		return err
 	}
-	next, err := p.findEnd(size)
+	next, err := p.findEnd()
 	if err != nil {
 		return err
 	}
@@ -73,8 +68,7 @@ func (w *walker) pdf() error {
 // beginsPDF reports whether the header stands at the beginning, behind blanks at most: in what else stood before it,
 // another program could see a file of another type.
 func beginsPDF(head []byte) bool {
-	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
-	return bytes.HasPrefix(bytes.TrimLeft(head, " \t\r\n\f"), []byte(pdfHeader))
+	return bytes.HasPrefix(trimmed(head), []byte(pdfHeader))
 }
 
 // isBlank reports whether c is white space by the format.
@@ -83,7 +77,8 @@ func isBlank(c byte) bool {
 }
 
 // findEnd finds the %%EOF at the end, and the place in front of it of the newest section.
-func (p *pdfWalk) findEnd(size int64) (int64, error) {
+func (p *pdfWalk) findEnd() (int64, error) {
+	size := p.at + int64(len(p.kept))
 	i := bytes.LastIndex(p.kept, []byte(pdfEnd))
 	if i < 0 {
 		return 0, refusef(Truncated, "The %s has no end (%%%%EOF) in its last %d of %d bytes: the file was cut short, or "+

@@ -28,6 +28,17 @@ func (w *walker) size() (int64, error) {
 	return w.ranges.Size(), nil
 }
 
+// ending gives the last block of the input, by its place, and where it begins.
+func (w *walker) ending() (b []byte, at int64, _ error) {
+	size, err := w.size()
+	if err != nil {
+		return nil, 0, err
+	}
+	at = max(0, size-blockSize)
+	b, err = w.piece(at, int(size-at))
+	return b, at, err
+}
+
 // piece reads n bytes (at most pieceSize) from a place within the input. What is in the block costs no further read.
 func (w *walker) piece(at int64, n int) ([]byte, error) {
 	b := make([]byte, n)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"math"
 	"sync"
 )
 
@@ -137,6 +138,14 @@ func (s *stream) peek(n int) ([]byte, error) {
 
 // skip walks over n bytes.
 func (s *stream) skip(n int64) error { return s.each(n, func([]byte) {}) }
+
+// rest walks to the end of the input.
+func (s *stream) rest() error {
+	if err := s.skip(math.MaxInt64); !errors.Is(err, errShort) {
+		return err
+	}
+	return nil
+}
 
 // each walks over n bytes and shows them, piece by piece.
 func (s *stream) each(n int64, show func([]byte)) error {

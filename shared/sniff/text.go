@@ -29,8 +29,7 @@ func beginsText(head []byte) bool {
 	if l, ok := signed(head); ok && len(l.bytes) > 3 || beginsPDF(head) {
 		return false
 	}
-	text := strings.TrimLeft(strings.TrimPrefix(string(head), "\xef\xbb\xbf"), " \t\r\n\f")
-	return !slices.ContainsFunc(head, isControl) && !isMarkup(strings.ToLower(text))
+	return !slices.ContainsFunc(head, isControl) && !isMarkup(strings.ToLower(string(trimmed(head))))
 }
 
 // isMarkup reports whether a text, in lower case, begins as what is run: the beginnings by which browsers tell HTML

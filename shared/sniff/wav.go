@@ -42,7 +42,7 @@ func (w *walker) wav() error {
 			}
 			data = true
 			if open && (c.size == 0 || c.size >= wavUnknown) {
-				return w.toEnd()
+				return w.rest()
 			}
 		default:
 			err = w.extra(c.size)
@@ -82,15 +82,4 @@ func (w *walker) wavFormat(c riffChunk) error {
 			le16(b[2:]), le32(b[4:]), le16(b[12:]))
 	}
 	return nil
-}
-
-// toEnd walks to the end of the input.
-func (w *walker) toEnd() error {
-	for {
-		b, err := w.peek(blockSize)
-		if err != nil || len(b) == 0 {
-			return err
-		}
-		w.advance(len(b))
-	}
 }

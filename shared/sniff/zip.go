@@ -76,18 +76,14 @@ func (z *zipWalk) archive() error {
 
 // findEnd finds the record at the archive's end, and by it the directory.
 func (z *zipWalk) findEnd() error {
-	size, err := z.size()
-	if err != nil {
-		return err
-	}
-	z.pieceAt = max(0, size-blockSize)
-	if z.kept, err = z.piece(z.pieceAt, int(size-z.pieceAt)); err != nil {
+	var err error
+	if z.kept, z.pieceAt, err = z.ending(); err != nil {
 		return err
 	}
 	i := bytes.LastIndex(z.kept, []byte(zipEnd))
 	if i < 0 || len(z.kept)-i < zipEndSize {
 		return refusef(Truncated, "The %s has no directory at its end (%d bytes): the file was cut short, or more follows "+
-			"it; upload the whole file again.", z.called(), size)
+			"it; upload the whole file again.", z.called(), z.pieceAt+int64(len(z.kept)))
 	}
 	b := z.kept[i:]
 	z.end, z.to = z.pieceAt+int64(i), z.pieceAt+int64(i)
