@@ -46,11 +46,19 @@ func typesPage() string {
 		"walked from there to the\nend, what is behind the end is what the policy allows there, the dimensions that it " +
 		"declares are within the policy's, it\nhas no more parts than files of its size have, and the SHA-256 is of " +
 		"exactly these bytes. `.jfif` and `.jpe` are `.jpg`.\n")
-	for _, t := range sniff.Types() {
-		fmt.Fprintf(&b, "\n## %s\n\n- Checked: %s\n- Not checked: %s\n", t.Name, t.Checked, t.Unchecked)
-		if len(t.Declared) > 0 {
-			fmt.Fprintf(&b, "- A caller may also call it: `%s`\n", strings.Join(t.Declared, "`, `"))
+	for all := sniff.Types(); len(all) > 0; {
+		alike, names := 0, []string(nil)
+		for alike < len(all) && all[alike].Checked == all[0].Checked && all[alike].Unchecked == all[0].Unchecked {
+			names = append(names, all[alike].Name)
+			alike++
 		}
+		fmt.Fprintf(&b, "\n## %s\n\n- Checked: %s\n- Not checked: %s\n", strings.Join(names, ", "), all[0].Checked, all[0].Unchecked)
+		for _, t := range all[:alike] {
+			if len(t.Declared) > 0 {
+				fmt.Fprintf(&b, "- A caller may also declare, for %s: `%s`\n", t.Name, strings.Join(t.Declared, "`, `"))
+			}
+		}
+		all = all[alike:]
 	}
 	return b.String()
 }
@@ -59,8 +67,8 @@ func policiesPage() string {
 	var b strings.Builder
 	b.WriteString("\n## Named policies\n\nWhat each takes is in [policy](policy.md). `max_bytes` is less where the " +
 		"validator cannot read so much in its time\n(`HATCHERY_VALIDATOR_SECONDS` times `HATCHERY_READ_RATE`).\n\n" +
-		"| kind | in | extensions | `max_bytes` | `max_pixels` | `max_side` | `after_end` | `mismatch` |\n" +
-		"|---|---|---|---|---|---|---|---|\n")
+		"| kind | in | extensions | `max_bytes` | `max_pixels` | `max_side` | `after_end` | `mismatch` | `charsets` |\n" +
+		"|---|---|---|---|---|---|---|---|---|\n")
 	all, _ := policy.Named("all", policy.LargestObject)
 	for _, name := range []policy.KindName{"images", "media", "documents"} {
 		k, ok := all.Kinds[name]
@@ -73,9 +81,9 @@ func policiesPage() string {
 				in = append(in, "`"+n+"`")
 			}
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s | %s |\n", name, strings.Join(in, ", "),
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s | %s | %s |\n", name, strings.Join(in, ", "),
 			strings.Join(k.Extensions, ", "), wording.Grouped(k.MaxBytes), wording.Grouped(k.MaxPixels),
-			wording.Grouped(k.MaxSide), strings.Join(k.AfterEnd, ", "), k.Mismatch)
+			wording.Grouped(k.MaxSide), strings.Join(k.AfterEnd, ", "), k.Mismatch, strings.Join(k.Charsets, ", "))
 	}
 	return b.String()
 }
