@@ -139,11 +139,14 @@ func TestAValueThatTheFunctionsWouldRefuseIsRefusedBeforeAnythingIsMade(t *testi
 		"SurveyDays":       {"0", "91"},
 		"FormSeconds":      {"59", "3601"},
 		"PostBytes":        {"0", "4400001"},
-		"RedirectBytes":    {"0", "4400001"}, // never to redirect would be answers that a function cannot give
-		"Records":          {"sqlite", ""},
-		"ApplicationKind":  {"brood", ""},
-		"GrantSeconds":     {"-1", "301"},
-		"BugoutUrl":        {"auth.bugout.dev", "https://auth.bugout.dev?x=1", "https://u@auth.bugout.dev"},
+		// No secret gets into a parameter that can be read: of one in place of its hash no function would start.
+		"FrontSecretSha256": {"the-secret-itself-of-32-characters", strings.Repeat("0A", 32), strings.Repeat("0a", 31),
+			strings.Repeat("0a", 32) + ",", strings.Repeat(","+strings.Repeat("0a", 32), 3)[1:]},
+		"RedirectBytes":   {"0", "4400001"}, // never to redirect would be answers that a function cannot give
+		"Records":         {"sqlite", ""},
+		"ApplicationKind": {"brood", ""},
+		"GrantSeconds":    {"-1", "301"},
+		"BugoutUrl":       {"auth.bugout.dev", "https://auth.bugout.dev?x=1", "https://u@auth.bugout.dev"},
 		// No token gets into a parameter.
 		"BugoutTokenSecret": {"11111111-aaaa-4111-8111-BBBBBBBBBBBB", "11111111aaaa41118111bbbbbbbbbbbb", "a b",
 			"hatchery/*", "arn:aws:secretsmanager:us-east-1:123456789012:secret:hatchery",
@@ -171,14 +174,15 @@ func TestValuesThatPeopleGiveAreTaken(t *testing.T) {
 		"Policy": {`{"kinds":{"images":{"max_bytes":100}}}`, "{\n  \"kinds\": {}\n}\n"},
 		"TellBus": {"arn:aws:events:us-east-1:123456789012:event-bus/default",
 			"arn:aws-us-gov:events:us-gov-west-1:123456789012:event-bus/team/bus-1"},
-		"BucketPrefix":     {"a", "team-7", strings.Repeat("a", 34)},
-		"QuarantinePrefix": {"q/", "tenant_1/quarantine/", "dead-letter/", "my-dead-letters/"},
-		"FilesPrefix":      {"f/", "a/dead-letters/"},
-		"KmsKeyArn":        {"arn:aws:kms:eu-central-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"},
-		"OperatorRoleArn":  {"arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/eu-central-1/AWSReservedSSO_Ops_0123456789abcdef"},
-		"DomainName":       {"files.example.com", "a-b.example.co.uk"},
-		"AlarmEmail":       {"ops+alarms@example.com"},
-		"BugoutUrl":        {"https://auth.bugout.dev", "http://127.0.0.1:7474/brood"},
+		"FrontSecretSha256": {strings.Repeat("0a", 32), strings.Repeat("0a", 32) + "," + strings.Repeat("f9", 32)},
+		"BucketPrefix":      {"a", "team-7", strings.Repeat("a", 34)},
+		"QuarantinePrefix":  {"q/", "tenant_1/quarantine/", "dead-letter/", "my-dead-letters/"},
+		"FilesPrefix":       {"f/", "a/dead-letters/"},
+		"KmsKeyArn":         {"arn:aws:kms:eu-central-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"},
+		"OperatorRoleArn":   {"arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/eu-central-1/AWSReservedSSO_Ops_0123456789abcdef"},
+		"DomainName":        {"files.example.com", "a-b.example.co.uk"},
+		"AlarmEmail":        {"ops+alarms@example.com"},
+		"BugoutUrl":         {"https://auth.bugout.dev", "http://127.0.0.1:7474/brood"},
 		"BugoutTokenSecret": {"hatchery/bugout-token", "token",
 			"arn:aws:secretsmanager:us-east-1:123456789012:secret:hatchery/bugout-token-AbCd12"},
 		"BugoutApplicationId": {"4bf67555-b4f3-4a2e-95ff-7142d49d167b"},
@@ -251,7 +255,7 @@ func TestEverySettingIsSetByTheTemplate(t *testing.T) {
 
 func TestEveryFunctionStartsWithWhatTheTemplateAllows(t *testing.T) {
 	of := golden(t)
-	try := []string{"BucketPrefix=" + strings.Repeat("a", 34),
+	try := []string{"FrontSecretSha256=" + strings.Repeat("0a", 32) + "," + strings.Repeat("f9", 32), "BucketPrefix=" + strings.Repeat("a", 34),
 		"AllowedOrigins=https://a.example.com,http://localhost:3000", "AllowedOrigins=*",
 		"TellBus=arn:aws:events:us-east-1:123456789012:event-bus/team/bus-1", "QuarantinePrefix=tenant_1/quarantine/"}
 	for name, p := range of.Parameters {

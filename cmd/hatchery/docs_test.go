@@ -283,7 +283,7 @@ func TestPagesNameWhatTheTemplateHas(t *testing.T) {
 	template := allTemplates(t)
 	// Names of that form which are not the template's.
 	elsewhere := append(allOf("(?m)^\\| `(\\w+)` \\|", section(t, "Metrics")), "Records")
-	for _, page := range []string{"operations.md", "deploy.md", "bugout.md", "scale.md", "costs.md"} {
+	for _, page := range []string{"operations.md", "deploy.md", "cloudfront.md", "bugout.md", "scale.md", "costs.md"} {
 		for _, name := range allOf("`([A-Z][a-z]+(?:[A-Z][a-z]+)+)`", string(readFile(t, sourceFile(t, "docs", page)))) {
 			if !regexp.MustCompile(`\b`+name+`\b`).MatchString(template) && !slices.Contains(elsewhere, name) {
 				t.Errorf("docs/%s speaks of %s, which no template knows", page, name)
