@@ -20,7 +20,7 @@ import (
 // they need nothing but Go.
 var goldenFiles = map[string]string{mainTemplate: "testdata/transformed.json",
 	networkTemplate: "testdata/network.json", balancerTemplate: "testdata/alb.json",
-	cloudfrontTemplate: "testdata/cloudfront.json"}
+	cloudfrontTemplate: "testdata/cloudfront.json", deployerTemplate: "testdata/deployer.json"}
 
 // The templates, in the order in which they are deployed.
 const (
@@ -28,6 +28,7 @@ const (
 	networkTemplate    = "network.yaml"
 	balancerTemplate   = "alb.yaml"
 	cloudfrontTemplate = "cloudfront.yaml"
+	deployerTemplate   = "deployer.yaml" // before all others, by somebody else
 )
 
 // template is the transformed template.
