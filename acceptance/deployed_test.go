@@ -22,6 +22,7 @@ func TestTheDeployedStack(t *testing.T) {
 	t.Run("the API refuses requests", func(t *testing.T) { refusesRequests(t, s) })
 	t.Run("CORS", func(t *testing.T) { pagesOfAllowedOriginsOnly(t, s) })
 	t.Run("behind a load balancer", func(t *testing.T) { worksBehindALoadBalancer(t, s, b) })
+	t.Run("behind CloudFront", func(t *testing.T) { worksBehindCloudFront(t, s, b) })
 	t.Run("the application is told", func(t *testing.T) { tellsTheApplication(t, s) })
 	t.Run("from accepted to stored", func(t *testing.T) { measures(t, s) })
 	t.Run("poison comes to the dead letters",
