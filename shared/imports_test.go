@@ -61,7 +61,8 @@ var rules = []rule{
 		why: "the only table of settings knows the domain's words and nothing that it configures"},
 
 	// Handlers: what happens on a request, a message, a schedule.
-	{path: "shared/api", may: handler(), inTests: []string{"shared/lambdahttp", "github.com/aws/aws-lambda-go/events"},
+	{path: "shared/api", may: handler(), inTests: []string{"shared/lambdahttp", "github.com/aws/aws-lambda-go/events",
+		"github.com/getkin/kin-openapi/..."},
 		why: whyHandler},
 	{path: "shared/validator", may: handler("shared/attempts", "github.com/aws/aws-lambda-go/events"), why: whyHandler},
 	{path: "shared/reconcile", may: handler("shared/queue"), why: whyHandler},
@@ -205,7 +206,8 @@ var reservations = []reservation{
 	{packages: []string{"shared/uploadtest", "shared/queue/queuetest"},
 		users: []string{"shared/uploadtest", "shared/queue/queuetest", "acceptance"}, tests: true,
 		why: "fakes and suites are for tests"},
-	{packages: []string{"testing/...", "net/http/httptest", "github.com/rogpeppe/go-internal/..."},
+	{packages: []string{"testing/...", "net/http/httptest", "github.com/rogpeppe/go-internal/...",
+		"github.com/getkin/kin-openapi/..."},
 		users: []string{"shared/uploadtest", "shared/queue/queuetest", "lambdas/bootstrap/bootstraptest", "acceptance"},
 		tests: true,
 		why:   "what tests need stays out of the product"},
