@@ -300,8 +300,11 @@ func TestATokenComesFromAFileOrTheEnvironment(t *testing.T) {
 			args = append(args, "--token-file", c.file)
 		}
 		out, complaints, code := calls(t, map[string]string{"HATCHERY_TOKEN": c.env}, args...)
-		if sent != c.want || code != c.code {
-			t.Errorf("with %q and %q: sent %q, exit %d", c.env, c.file, sent, code)
+		mu.Lock()
+		got := sent
+		mu.Unlock()
+		if got != c.want || code != c.code {
+			t.Errorf("with %q and %q: sent %q, exit %d", c.env, c.file, got, code)
 		}
 		if strings.Contains(out+complaints, "Bearer") {
 			t.Errorf("the token is shown: %s%s", out, complaints)
@@ -330,6 +333,8 @@ func TestPutGivesUpWhenTheSystemIsAway(t *testing.T) {
 		files[fmt.Sprintf("%d.png", i)] = "x"
 	}
 	_, complaints := wantCall(t, exitSystem, "put", folderOf(t, files), "--url", server.URL, "--journal", "j", "--entry", "e")
+	mu.Lock()
+	defer mu.Unlock()
 	if posts > 2*putsAtOnce || !strings.Contains(complaints, "too many failed in a row") {
 		t.Errorf("%d were tried, and it says %s", posts, complaints)
 	}
