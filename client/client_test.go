@@ -521,23 +521,24 @@ func TestADeletionWhoseAnswerWasLostSucceeds(t *testing.T) {
 }
 
 func TestAServerThatFallsSilentIsGivenUp(t *testing.T) {
-	f := begin(t)
-	f.client.SetSilence(20 * time.Millisecond)
-	release := make(chan struct{})
-	t.Cleanup(func() { close(release) })
-	silent := func(_ int, _ http.ResponseWriter, _ *http.Request, _ http.Handler) { <-release }
-	f.onAPI = silent
-	if _, err := f.entry.Get(t.Context(), "x"); !errors.Is(err, client.ErrSilence) {
-		t.Errorf("no answer: %v", err)
-	}
-	f.onAPI = func(n int, w http.ResponseWriter, r *http.Request, next http.Handler) {
-		w.Header().Set("Content-Length", "100")
-		_, _ = io.WriteString(w, "{")
-		_ = http.NewResponseController(w).Flush()
-		silent(n, w, r, next)
-	}
-	if _, err := f.entry.Get(t.Context(), "x"); !errors.Is(err, client.ErrSilence) {
-		t.Errorf("half an answer: %v", err)
+	for name, first := range map[string]string{"no answer": "", "half an answer": `{"id":`} {
+		t.Run(name, func(t *testing.T) {
+			f := begin(t)
+			f.client.SetSilence(20 * time.Millisecond)
+			release := make(chan struct{})
+			t.Cleanup(func() { close(release) })
+			f.onAPI = func(_ int, w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+				if first != "" {
+					w.Header().Set("Content-Length", "100")
+					_, _ = io.WriteString(w, first)
+					_ = http.NewResponseController(w).Flush()
+				}
+				<-release
+			}
+			if _, err := f.entry.Get(t.Context(), "x"); !errors.Is(err, client.ErrSilence) {
+				t.Errorf("ended with %v", err)
+			}
+		})
 	}
 }
 
