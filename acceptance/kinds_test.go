@@ -115,7 +115,7 @@ func TestEveryKindGoesInAndOutByTheCommandsOnDev(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, ready := startDev(t, program, args...)
 			commands{program: program, url: ready.API, journal: "demo", entry: "kinds", token: token,
-				env: bareEnvironment(t)}.goInAndOut(t)
+				env: bareEnvironment(t, "XDG_CACHE_HOME="+t.TempDir())}.goInAndOut(t)
 		})
 	}
 }
@@ -133,5 +133,5 @@ func everyKindByTheCommands(t *testing.T, s *stack) {
 	t.Cleanup(proxy.Close)
 	commands{program: hatcheryProgram(t), url: proxy.URL, journal: e.journal, entry: e.id,
 		token: write(t, filepath.Join(t.TempDir(), "token"), fmt.Sprintln(e.token)),
-		env:   bareEnvironment(t, "SSL_CERT_FILE="+s.identity.authority)}.goInAndOut(t)
+		env:   bareEnvironment(t, "SSL_CERT_FILE="+s.identity.authority, "XDG_CACHE_HOME="+t.TempDir())}.goInAndOut(t)
 }
