@@ -29,6 +29,7 @@ func TestTheDeployedStack(t *testing.T) {
 		func(t *testing.T) { check(t, poisonComesToTheDeadLetters(t.Context(), s, picture(t))) })
 	t.Run("trouble ends among the dead letters, and can be sent back", func(t *testing.T) { troubleIsSurvived(t, s) })
 	t.Run("lost messages are sent again", func(t *testing.T) { reconcilesLostMessages(t, s) })
+	t.Run("every kind goes in and out by the commands", func(t *testing.T) { everyKindByTheCommands(t, s) })
 	t.Run("other clients", func(t *testing.T) { otherClients(t, s) })
 	t.Run("nothing else became a dead letter", func(t *testing.T) { check(t, s.noDeadLetters(t.Context())) })
 	t.Run("what is erased by hand is found nowhere", func(t *testing.T) { erasesByHand(t, s) })

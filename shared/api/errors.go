@@ -155,9 +155,10 @@ func (h *handler) refuse(c *call, err error) {
 	header := c.w.Header()
 	// What a handler that began a good answer may have set.
 	for _, name := range []string{"ETag", "Last-Modified", "Content-Disposition", "Content-Length", "Location",
-		"Accept-Ranges"} {
+		"Accept-Ranges", "Content-Security-Policy"} {
 		header.Del(name)
 	}
+	delete(header, fullNameHeader)
 	if p.code != badRange.code {
 		header.Del("Content-Range")
 	}
