@@ -36,7 +36,7 @@ func newIdentity(t testing.TB) identity {
 	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"},
 		NotBefore: from, NotAfter: until, KeyUsage: x509.KeyUsageDigitalSignature,
 		BasicConstraintsValid: true, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:    []string{"localhost", "*.localhost", "*.execute-api.localhost", "*.alb.localhost"},
+		DNSNames:    []string{"localhost", "*.localhost", "*.execute-api.localhost", "*.alb.localhost", "*.cloudfront.localhost"},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
 	leafKey := newKey(t)
 	caDER := signed(t, ca, ca, caKey, caKey)

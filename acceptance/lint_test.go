@@ -46,6 +46,27 @@ func TestTheTransformedTemplatesAreTheCommittedOnes(t *testing.T) {
 	}
 }
 
+// TestTheRightsOfTheTransformedResourcesAreTheCommittedOnes: what AWS says of them is in the packages that are pinned.
+func TestTheRightsOfTheTransformedResourcesAreTheCommittedOnes(t *testing.T) {
+	t.Parallel()
+	const file = "testdata/rights.json"
+	made := mustRun(t, command{args: append([]string{tool(t, "python"), filepath.Join("acceptance", "testdata", "rights.py")},
+		slices.Sorted(maps.Keys(goldenFiles))...), folder: moduleRoot(t)}).stdout
+	if *update {
+		if err := os.WriteFile(file, []byte(made), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	committed, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if made != string(committed) {
+		t.Errorf("%s is not what rights.py makes, from %s on; after a look: go test -tags acceptance ./acceptance "+
+			"-run Transformed -update", file, firstDifference(made, string(committed)))
+	}
+}
+
 // firstDifference shows the first line of a that b has not at the same place.
 func firstDifference(a, b string) string {
 	other := strings.Split(b, "\n")

@@ -19,13 +19,16 @@ import (
 // tag acceptance hold them against the templates; those without read them, because
 // they need nothing but Go.
 var goldenFiles = map[string]string{mainTemplate: "testdata/transformed.json",
-	networkTemplate: "testdata/network.json", balancerTemplate: "testdata/alb.json"}
+	networkTemplate: "testdata/network.json", balancerTemplate: "testdata/alb.json",
+	cloudfrontTemplate: "testdata/cloudfront.json", deployerTemplate: "testdata/deployer.json"}
 
 // The templates, in the order in which they are deployed.
 const (
-	mainTemplate     = "template.yaml"
-	networkTemplate  = "network.yaml"
-	balancerTemplate = "alb.yaml"
+	mainTemplate       = "template.yaml"
+	networkTemplate    = "network.yaml"
+	balancerTemplate   = "alb.yaml"
+	cloudfrontTemplate = "cloudfront.yaml"
+	deployerTemplate   = "deployer.yaml" // before all others, by somebody else
 )
 
 // template is the transformed template.
@@ -64,6 +67,7 @@ type parameter struct {
 	AllowedValues                                            []any
 	MinValue, MaxValue                                       *float64
 	MaxLength                                                int
+	NoEcho                                                   bool
 }
 
 type resource struct {
@@ -136,6 +140,10 @@ func deployOf(t testing.TB, name string, overrides ...string) deployment {
 	}
 	for _, o := range overrides {
 		name, value, _ := strings.Cut(o, "=")
+		if _, ok := pseudo[name]; ok {
+			d.values[name] = value
+			continue
+		}
 		p, ok := of.Parameters[name]
 		if !ok {
 			t.Fatalf("the template has no parameter %s", name)

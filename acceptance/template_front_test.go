@@ -359,7 +359,7 @@ func TestTheLoadBalancersOutputsAreWhatAPersonNeedsNext(t *testing.T) {
 }
 
 func TestTheParametersOfTheOtherTemplatesSayWhatTheyAreAndAreBounded(t *testing.T) {
-	for _, name := range []string{networkTemplate, balancerTemplate} {
+	for _, name := range []string{networkTemplate, balancerTemplate, cloudfrontTemplate, deployerTemplate} {
 		of, _ := goldenOf(t, name)
 		var shown []string
 		for _, group := range of.Metadata.Interface.ParameterGroups {

@@ -197,6 +197,9 @@ func TestAValueThatTheFunctionsWouldRefuseIsRefusedBeforeAnythingIsMade(t *testi
 		"ApplicationKind":        {"brood", ""},
 		"GrantSeconds":           {"-1", "301"},
 		"BugoutUrl":              {"auth.bugout.dev", "https://auth.bugout.dev?x=1", "https://u@auth.bugout.dev"},
+		// No secret gets into a parameter that can be read: of one in place of its hash no function would start.
+		"FrontSecretSha256": {"the-secret-itself-of-32-characters", strings.Repeat("0A", 32), strings.Repeat("0a", 31),
+			strings.Repeat("0a", 32) + ",", strings.Repeat(","+strings.Repeat("0a", 32), 3)[1:]},
 		// No token gets into a parameter.
 		"BugoutTokenSecret": {"11111111-aaaa-4111-8111-BBBBBBBBBBBB", "11111111aaaa41118111bbbbbbbbbbbb", "a b",
 			"hatchery/*", "arn:aws:secretsmanager:us-east-1:123456789012:secret:hatchery",
@@ -224,6 +227,7 @@ func TestValuesThatPeopleGiveAreTaken(t *testing.T) {
 		"Policy": {`{"kinds":{"images":{"max_bytes":100}}}`, "{\n  \"kinds\": {}\n}\n"},
 		"TellBus": {"arn:aws:events:us-east-1:123456789012:event-bus/default",
 			"arn:aws-us-gov:events:us-gov-west-1:123456789012:event-bus/team/bus-1"},
+		"FrontSecretSha256":      {strings.Repeat("0a", 32), strings.Repeat("0a", 32) + "," + strings.Repeat("f9", 32)},
 		"BucketPrefix":           {"a", "team-7", strings.Repeat("a", 34)},
 		"QuarantinePrefix":       {"q/", "tenant_1/quarantine/", "dead-letter/", "my-dead-letters/"},
 		"FilesPrefix":            {"f/", "a/dead-letters/"},
@@ -310,7 +314,7 @@ func TestEverySettingIsSetByTheTemplate(t *testing.T) {
 
 func TestEveryFunctionStartsWithWhatTheTemplateAllows(t *testing.T) {
 	of := golden(t)
-	try := []string{"BucketPrefix=" + strings.Repeat("a", 34),
+	try := []string{"FrontSecretSha256=" + strings.Repeat("0a", 32) + "," + strings.Repeat("f9", 32), "BucketPrefix=" + strings.Repeat("a", 34),
 		"AllowedOrigins=https://a.example.com,http://localhost:3000", "AllowedOrigins=*",
 		"TellBus=arn:aws:events:us-east-1:123456789012:event-bus/team/bus-1", "QuarantinePrefix=tenant_1/quarantine/"}
 	for name, p := range of.Parameters {

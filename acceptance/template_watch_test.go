@@ -66,12 +66,12 @@ func TestEachAlarmWatchesWhatItSays(t *testing.T) {
 func watched(t *testing.T, alarm map[string]any) string {
 	t.Helper()
 	one := func(metric map[string]any, statistic, period any) string {
-		dimensions := metric["Dimensions"].([]any)
-		if len(dimensions) != 1 {
-			t.Errorf("not one queue, function or stack: %v", dimensions)
+		var dimensions []string
+		for _, d := range metric["Dimensions"].([]any) {
+			dimensions = append(dimensions, fmt.Sprintf("%v=%v", at(d, "Name"), at(d, "Value")))
 		}
-		return fmt.Sprintf("%v %v %v=%v: %v of %v s", metric["Namespace"], metric["MetricName"],
-			at(dimensions, 0, "Name"), at(dimensions, 0, "Value"), statistic, period)
+		return fmt.Sprintf("%v %v %s: %v of %v s", metric["Namespace"], metric["MetricName"],
+			strings.Join(dimensions, " "), statistic, period)
 	}
 	metrics, math := alarm["Metrics"].([]any)
 	if !math {

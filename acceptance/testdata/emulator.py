@@ -15,7 +15,7 @@ from importlib.metadata import version
 from hypercorn.config import Config
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import alb, apigateway, s3, sqs
+from ministack.services import alb, apigateway, cloudfront, s3, sqs
 from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
 
 KNOWN = "1.5.33"
@@ -235,6 +235,26 @@ def a_flow_log_is_taken():
         "create": lambda logical_id, props, stack_name: (f"fl-{stack_name}", {}), "delete": lambda *_: None}
 
 
+def logs_are_delivered_nowhere():
+    """What delivers the access log of a distribution can be in a template. CloudFront writes none here."""
+    for part in ("Source", "Destination", ""):
+        provisioners._RESOURCE_HANDLERS[f"AWS::Logs::Delivery{part}"] = {
+            "create": lambda logical_id, props, stack_name: (
+                props.get("Name", logical_id), {"Arn": f"arn:aws:logs:us-east-1:000000000000:{logical_id}"}),
+            "delete": lambda *_: None}
+
+
+def an_origin_is_reached_where_everything_is():
+    """A distribution's origin is an API of this emulator, under the name of its own; the port is another than 443."""
+    plain = cloudfront._origin_connect_target
+
+    def target(origin, viewer_is_https):
+        _, _, tls = plain(origin, viewer_is_https)
+        return "127.0.0.1", int(os.environ["GATEWAY_PORT"]), tls
+
+    cloudfront._origin_connect_target = target
+
+
 def a_condition_may_split_a_text():
     """Fn::Split in a condition is resolved as anywhere else."""
     plain = engine._evaluate_conditions
@@ -323,6 +343,8 @@ if __name__ == "__main__":
     a_target_group_has_its_targets()
     a_load_balancer_decodes_no_query_and_has_a_bound()
     a_flow_log_is_taken()
+    logs_are_delivered_nowhere()
+    an_origin_is_reached_where_everything_is()
     a_condition_may_split_a_text()
     an_alarm_may_watch_an_expression()
     a_connection_is_kept()

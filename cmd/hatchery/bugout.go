@@ -233,8 +233,21 @@ const acceptedToken = "a UUID, dashes optional"
 // maxTokenFile is far more than a token has.
 const maxTokenFile = 4096
 
-// tokenIn reads the token in the file that a flag names; "" without one.
+// tokenIn reads the token of Bugout in the file that a flag names; "" without one.
 func tokenIn(flag, name string) (string, error) {
+	line, err := firstLineOf(flag, name)
+	if err != nil || name == "" || config.IsToken(line) {
+		return line, err
+	}
+	what := "is another text (not shown)"
+	if line == "" {
+		what = "is empty"
+	}
+	return "", usage("%s: the first line of %s %s, and should be the token: %s", flag, shown(name), what, acceptedToken)
+}
+
+// firstLineOf reads the first line of the file that a flag names, - being the standard input; "" without one.
+func firstLineOf(flag, name string) (string, error) {
 	if name == "" {
 		return "", nil
 	}
@@ -252,12 +265,5 @@ func tokenIn(flag, name string) (string, error) {
 		return "", usage("%s: %w", flag, err)
 	}
 	line, _, _ := strings.Cut(string(text), "\n")
-	if line = strings.TrimSpace(line); !config.IsToken(line) {
-		what := "is another text (not shown)"
-		if line == "" {
-			what = "is empty"
-		}
-		return "", usage("%s: the first line of %s %s, and should be the token: %s", flag, shown(name), what, acceptedToken)
-	}
-	return line, nil
+	return strings.TrimSpace(line), nil
 }

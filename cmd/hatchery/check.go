@@ -113,26 +113,8 @@ type checked struct {
 
 func (c *checker) run(ctx context.Context, args []string) error {
 	for _, arg := range args {
-		root := arg
-		if info, err := os.Stat(arg); err == nil && info.IsDir() {
-			// With the separator a link to a folder is followed.
-			root = filepath.Clean(arg) + string(filepath.Separator)
-		}
 		before := c.looked
-		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-			switch {
-			case ctx.Err() != nil:
-				return ctx.Err()
-			case err != nil:
-				return c.cannotRead(path, err)
-			case entry.IsDir():
-				return nil
-			case path != root && !entry.Type().IsRegular():
-				// A link or a device below a folder was not asked for by name.
-				return nil
-			}
-			return c.file(ctx, path)
-		})
+		err := filesOf(ctx, arg, func(path string) error { return c.file(ctx, path) }, c.cannotRead)
 		if err != nil {
 			return &exitError{exitUsage, fmt.Errorf("check %s: %w", shown(arg), err)}
 		}
@@ -150,19 +132,49 @@ func (c *checker) run(ctx context.Context, args []string) error {
 	return nil
 }
 
+// filesOf calls take for each file that an argument names: for itself, or for those below it. What cannot be looked
+// at is for unread. The walk ends with the first error of either.
+func filesOf(ctx context.Context, arg string, take func(path string) error, unread func(path string, err error) error,
+) error {
+	root := arg
+	if info, err := os.Stat(arg); err == nil && info.IsDir() {
+		// With the separator a link to a folder is followed.
+		root = filepath.Clean(arg) + string(filepath.Separator)
+	}
+	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			return unread(path, err)
+		case entry.IsDir():
+			return nil
+		case path != root && !entry.Type().IsRegular():
+			// A link or a device below a folder was not asked for by name.
+			return nil
+		}
+		return take(path)
+	})
+}
+
 // cannotRead says so, and goes on with the next file.
 func (c *checker) cannotRead(path string, err error) error {
 	c.unread++
 	c.looked++
-	cause := err
-	if wrapped, ok := errors.AsType[*fs.PathError](err); ok {
-		cause = wrapped.Err
-	}
+	cause := withoutPath(err)
 	fmt.Fprintf(c.err, "hatchery: cannot read %s: %v\n", shown(path), cause)
 	if !c.json {
 		return nil
 	}
 	return c.print(checked{File: path, Message: fmt.Sprintf("cannot be read: %v", cause)})
+}
+
+// withoutPath is what went wrong, where the path is said already.
+func withoutPath(err error) error {
+	if wrapped, ok := errors.AsType[*fs.PathError](err); ok {
+		return wrapped.Err
+	}
+	return err
 }
 
 func (c *checker) file(ctx context.Context, path string) error {

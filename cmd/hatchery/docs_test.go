@@ -302,7 +302,7 @@ func TestPagesNameWhatTheTemplateHas(t *testing.T) {
 	const firstColumn = "(?m)^\\| `(\\w+)` \\|"
 	elsewhere := append(slices.Concat(allOf(firstColumn, section(t, "Metrics")),
 		allOf(firstColumn, section(t, "Upgrade and rollback")), allOf(firstColumn, section(t, "Keys and secrets"))), "Records")
-	for _, page := range []string{"operations.md", "deploy.md", "bugout.md", "scale.md", "costs.md"} {
+	for _, page := range []string{"operations.md", "deploy.md", "cloudfront.md", "bugout.md", "scale.md", "costs.md"} {
 		for _, name := range allOf("`([A-Z][a-z]+(?:[A-Z][a-z]+)+)`", string(readFile(t, sourceFile(t, "docs", page)))) {
 			if !regexp.MustCompile(`\b`+name+`\b`).MatchString(template) && !slices.Contains(elsewhere, name) {
 				t.Errorf("docs/%s speaks of %s, which no template knows", page, name)

@@ -43,6 +43,8 @@ The commands read
   migrate      HATCHERY_TABLE and HATCHERY_BUGOUT_…, as far as its flags leave them out;
                with --check-objects or --validate those of the deployment's functions
   bugout       HATCHERY_BUGOUT_…, as far as its flags leave them out
+  put, get,    HATCHERY_TOKEN alone, the value of the Authorization header, where there is
+  ls, rm       no --token-file
 and, where they work on AWS, what the AWS CLI reads: AWS_PROFILE, AWS_REGION, ….
 
 `)

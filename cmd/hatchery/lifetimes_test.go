@@ -111,6 +111,8 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 		{"access log of the HTTP API", "IP address, and the path with journal, entry and id", logs},
 		{"bucket of the load balancer's logs ([alb.yaml](../alb.yaml))", "IP address, and the URL with what the file was called",
 			words(days(template(readFile(t, sourceFile(t, "alb.yaml"))).number(t, "Parameters", "LogDays", "Default")))},
+		{"access log of CloudFront ([cloudfront.yaml](../cloudfront.yaml))", "IP address, and the path with journal, entry and id",
+			words(days(template(readFile(t, sourceFile(t, "cloudfront.yaml"))).number(t, "Parameters", "LogDays", "Default")))},
 		{"topic of the alarms", "the address in `AlarmEmail`; no alarm names an upload", "until it is unsubscribed"},
 	}
 	compareBlocks(t, sourceFile(t, "docs", "data-protection.md"),

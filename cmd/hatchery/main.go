@@ -122,7 +122,13 @@ On this machine:
   hatchery mend           mend it
   hatchery check FILE     what the validator would say about a file, and why
 
-On a deployment, in AWS or here:
+As a caller of a deployment, in AWS or here:
+  hatchery put FILE       upload files, and wait for their verdicts
+  hatchery ls             list what an entry has
+  hatchery get ID         read a stored file back
+  hatchery rm ID          delete an upload
+
+As its operator:
   hatchery doctor         whether it is set up as it should be, and what to type
   hatchery dlq ls         what died and why, and what puts it right
   hatchery console        the same in a browser, and all below it
@@ -152,7 +158,8 @@ Settings are environment variables: hatchery help environment.`,
 	bugout, dlq := bugoutCommand(term), dlqCommand(term)
 	root.AddCommand(devCommand(term), breakCommand(term), mendCommand(term), checkCommand(term), dlq,
 		doctorCommand(term), consoleCommand(term), showCommand(term), recheckCommand(term), rejectCommand(term),
-		reconcileCommand(term), bugout, migrateCommand(term), environmentTopic())
+		reconcileCommand(term), bugout, migrateCommand(term), putCommand(term), lsCommand(term), getCommand(term),
+		rmCommand(term), environmentTopic())
 	for _, command := range slices.Concat(root.Commands(), bugout.Commands(), dlq.Commands()) {
 		if command.HasExample() {
 			command.SetHelpFunc(usageFirst)

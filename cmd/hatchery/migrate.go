@@ -120,7 +120,7 @@ func (f migrateFlags) check() error {
 }
 
 func migrateNow(ctx context.Context, f migrateFlags, term terminal) error {
-	meter := newMigrationMeter(term, time.Now)
+	meter := newMeter(term, time.Now)
 	term.err = meter // other lines do not mix with its bar
 	from, to, err := findStores(f, term)
 	if err != nil {

@@ -22,7 +22,7 @@ func readTemplate(t *testing.T) template {
 func allTemplates(t *testing.T) string {
 	t.Helper()
 	text := string(readTemplate(t))
-	for _, name := range []string{"network.yaml", "alb.yaml"} {
+	for _, name := range []string{"network.yaml", "alb.yaml", "cloudfront.yaml", "deployer.yaml"} {
 		text += string(readFile(t, sourceFile(t, name)))
 	}
 	return text

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -199,6 +201,27 @@ func TestTheSettingsReachTheHandler(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestWhoComesPastTheFrontIsRefusedWhereItsSecretIsSet(t *testing.T) {
+	const secret = "a-secret-of-the-front"
+	for set, want := range map[string]map[string]int{
+		"": {"": 200, secret: 200},
+		fmt.Sprintf("%x", sha256.Sum256([]byte(secret))): {"": 403, "guessed": 403, secret: 200},
+	} {
+		f := start(t, "HATCHERY_FRONT_SECRET_SHA256", set)
+		for said, status := range want {
+			got := f.invoke(t, "api-http-ping.json", func(e map[string]any) {
+				e["headers"].(map[string]any)["x-hatchery-front"] = said
+			})
+			if got.StatusCode != status {
+				t.Errorf("set to %q, and %q is said: %+v, want %d", set, said, got, status)
+			}
+		}
+		if told := f.Stdout.String() + f.Stderr.String(); strings.Contains(told, secret) || strings.Contains(told, "guessed") {
+			t.Errorf("the log has what was said: %s", told)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,6 +41,9 @@ type Config struct {
 	// CORSOrigins are the origins whose pages may read answers, exactly as a browser sends them
 	// (https://notes.example.com). The single value "*" allows every origin. Default none.
 	CORSOrigins []string
+	// FrontHashes are the SHA-256 of what the front says in the header X-Hatchery-Front. Whoever says nothing of which
+	// one is the hash came past the front, and is refused on every route. Default none: nobody is refused.
+	FrontHashes [][sha256.Size]byte
 	// AllowOrigin allows further origins; it is given what a caller sent. Default nil: none.
 	AllowOrigin func(origin string) bool
 	// PostBytes is the largest file that POST takes itself; above it the caller is sent to the form route (413).

@@ -33,6 +33,7 @@ var (
 	badDigest        = problemType{"digest_mismatch", 400, "The body does not have the announced digest", ""}
 	unauthorized     = problemType{"unauthorized", 401, "Authorization is required", ""}
 	forbidden        = problemType{"forbidden", 403, "Access is denied", ""}
+	notByFront       = problemType{"not_by_front", 403, "The API is not called at this address", ""}
 	notFound         = problemType{"not_found", 404, "Not found", ""}
 	wrongMethod      = problemType{"method_not_allowed", 405, "The method is not allowed here", ""}
 	badName          = problemType{"name", 406, "The name is not accepted", "Unacceptable image name"}
@@ -154,9 +155,10 @@ func (h *handler) refuse(c *call, err error) {
 	header := c.w.Header()
 	// What a handler that began a good answer may have set.
 	for _, name := range []string{"ETag", "Last-Modified", "Content-Disposition", "Content-Length", "Location",
-		"Accept-Ranges"} {
+		"Accept-Ranges", "Content-Security-Policy"} {
 		header.Del(name)
 	}
+	delete(header, fullNameHeader)
 	if p.code != badRange.code {
 		header.Del("Content-Range")
 	}

@@ -3,6 +3,8 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -123,6 +125,10 @@ func (h *handler) dispatch(c *call) error {
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-store")
 	h.allowOrigin(c)
+	if !h.cameByTheFront(c.r.Header) {
+		return newProblem(notByFront, "This API is not called at this address, but at that of what stands in front of it: "+
+			"ask whoever runs it for that one.")
+	}
 
 	rt, t, err := h.match(c.r.URL)
 	if err != nil {
@@ -144,6 +150,20 @@ func (h *handler) dispatch(c *call) error {
 		}
 	}
 	return act(h, c)
+}
+
+// FrontHeader is where the front says its secret. No page may send it.
+const FrontHeader = "X-Hatchery-Front"
+
+// cameByTheFront says whether a request has the secret that the front adds. Hashes are compared, in constant time: how
+// long it takes tells nothing of the secret.
+func (h *handler) cameByTheFront(header http.Header) bool {
+	said := sha256.Sum256([]byte(header.Get(FrontHeader)))
+	is := 0
+	for _, hash := range h.FrontHashes {
+		is |= subtle.ConstantTimeCompare(said[:], hash[:])
+	}
+	return is == 1 || len(h.FrontHashes) == 0
 }
 
 // authorize asks the application. Nothing of the body has been read by then.

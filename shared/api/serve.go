@@ -20,6 +20,9 @@ import (
 // status route (wait=) is the better way.
 const pendingRetry = 2 * time.Second
 
+// fullNameHeader is the replaced service's, spelled in lower case as it was.
+const fullNameHeader = "x-bugout-image-fullname"
+
 // stored finds the record of a file that may be read, or says why it may not.
 func (h *handler) stored(c *call) (upload.Record, error) {
 	record, err := h.record(c)
@@ -79,8 +82,7 @@ func describe(header http.Header, record upload.Record) {
 	header.Set("Content-Disposition", disposition)
 	header.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	header.Set("Cache-Control", "private, no-cache")
-	// The replaced service's header, spelled in lower case as it was.
-	header["x-bugout-image-fullname"] = []string{headerText(record.FullName())}
+	header[fullNameHeader] = []string{headerText(record.FullName())}
 	if record.SHA256 != "" {
 		header.Set("ETag", `"`+record.SHA256+`"`)
 	}

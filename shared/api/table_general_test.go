@@ -2,12 +2,15 @@ package api_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"syscall"
 
+	"hatchery/shared/api"
 	"hatchery/shared/upload"
 )
 
@@ -135,6 +138,7 @@ func generalTable() []exchange {
 		table = append(table, allowed)
 	}
 
+	table = append(table, frontTable()...)
 	for _, path := range []string{"/", "", "/files", "/files/j", "/files/j/entries/e", "/files/j/entries/e/documents",
 		"/files/j/entries/e/IMAGES", "/files/j/entry/e/images", "/ping/pong", "//ping", "/ping//",
 		"/files//entries/e/images", "/files/j/entries//images", "/files/a.b/entries/e/images", "/files/../entries/e/images",
@@ -242,4 +246,46 @@ func generalTable() []exchange {
 			change: func(w *fixture) { w.config.Downloads = brokenStores{} }, want: []string{"Content-Range", "-", "ETag", "-"}},
 	)
 	return table
+}
+
+// behind has a front that says one of these secrets.
+func behind(secrets ...string) func(*fixture) {
+	return func(w *fixture) {
+		for _, secret := range secrets {
+			w.config.FrontHashes = append(w.config.FrontHashes, sha256.Sum256([]byte(secret)))
+		}
+	}
+}
+
+// frontTable is what comes by the front and past it: every route, the open one included, is refused to whoever does not
+// say the secret, before anything else is looked at.
+func frontTable() []exchange {
+	const header, secret, older = api.FrontHeader, canary + " of the front", canary + " of before"
+	routes := append(everyRoute(), exchange{name: "ping", method: "GET", path: "/ping"},
+		exchange{name: "preflight", method: "OPTIONS", path: files},
+		exchange{name: "nothing", method: "GET", path: "/nothing"})
+	var table []exchange
+	for _, e := range routes {
+		name := e.name
+		e.status, e.code, e.change = 403, "not_by_front", behind(older, secret)
+		for said, values := range map[string][]string{"nothing": nil, "another": {header, secret + "x"}, "nothing in it": {header, ""},
+			"its hash": {header, fmt.Sprintf("%x", sha256.Sum256([]byte(secret)))}} {
+			past := e
+			past.name, past.header = "past the front, who says "+said+": "+name, append(slices.Clone(e.header), values...)
+			table = append(table, past)
+		}
+	}
+	for _, said := range []string{older, secret} {
+		table = append(table, exchange{name: "by the front: ping", method: "GET", path: "/ping", change: behind(older, secret),
+			header: []string{header, said}, status: 200})
+	}
+	return append(table,
+		exchange{name: "by the front: list", method: "GET", path: files, change: behind(secret), header: []string{header, secret},
+			status: 200},
+		exchange{name: "by the front, not authorized", method: "GET", path: files, change: behind(secret),
+			header: []string{header, secret, "Authorization", "-"}, status: 401, code: "unauthorized"},
+		exchange{name: "what the front said before", method: "GET", path: "/ping", change: behind(secret),
+			header: []string{header, older}, status: 403, code: "not_by_front"},
+		exchange{name: "no front, and somebody says something", method: "GET", path: "/ping",
+			header: []string{header, secret}, status: 200})
 }

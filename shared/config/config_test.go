@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -63,8 +64,9 @@ func TestEverySettingIsRead(t *testing.T) {
 		"HATCHERY_APPLICATION_URL": "https://notes.example.com/api/",
 		"HATCHERY_POLICY":          `{"kinds":{"pictures":{"extensions":["png"],"max_bytes":77}}}`,
 		"HATCHERY_CORS_ORIGINS":    "https://a.example.com, http://localhost:3000", "HATCHERY_POST_BYTES": "4400000",
-		"HATCHERY_REDIRECT_BYTES":    "4000000",
-		"HATCHERY_VALIDATOR_SECONDS": "60", "HATCHERY_READ_RATE": "100000",
+		"HATCHERY_REDIRECT_BYTES":      "4000000",
+		"HATCHERY_FRONT_SECRET_SHA256": strings.Repeat("0a", 32) + "," + strings.Repeat("f0", 32),
+		"HATCHERY_VALIDATOR_SECONDS":   "60", "HATCHERY_READ_RATE": "100000",
 		"HATCHERY_BUGOUT_URL": "https://auth.example.com", "HATCHERY_BUGOUT_APPLICATION_ID": strings.ToUpper(uuid),
 		"HATCHERY_BUGOUT_TOKEN": strings.ReplaceAll(uuid, "-", ""), "HATCHERY_LEGACY_BUCKET": "hatchery-files",
 		"HATCHERY_LEGACY_PREFIX": "dev/", "HATCHERY_APPLICATION": "spire", "HATCHERY_GRANT_SECONDS": "10",
@@ -85,6 +87,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		ApplicationURL: "https://notes.example.com/api", Policy: policy,
 		CORSOrigins: []string{"https://a.example.com", "http://localhost:3000"},
 		Spire:       true, GrantLife: 10 * time.Second, PostBytes: 4_400_000, RedirectBytes: 4_000_000,
+		FrontHashes:   [][32]byte{[32]byte(bytes.Repeat([]byte{0x0a}, 32)), [32]byte(bytes.Repeat([]byte{0xf0}, 32))},
 		ValidatorTime: time.Minute,
 		ReadRate:      100_000,
 		FormTime:      time.Hour, QuarantineDays: 35, QueueURL: "https://sqs.eu-central-1.amazonaws.com/123456789012/uploads",
@@ -161,7 +164,10 @@ func TestWhatIsNotAcceptedIsAFault(t *testing.T) {
 			`{"kind":{}}`},
 		"HATCHERY_CORS_ORIGINS": {"*, https://a.example.com", "null", "https://a.example.com/", "a.example.com",
 			"https://A.example.com", "https://a.example.com:443", "http://a:80", "https://*.example.com", ","},
-		"HATCHERY_POST_BYTES":            {"0", "-1", "5000000001", "4.4MB", "+5", "0x10", " 5"},
+		"HATCHERY_POST_BYTES": {"0", "-1", "5000000001", "4.4MB", "+5", "0x10", " 5"},
+		"HATCHERY_FRONT_SECRET_SHA256": {secret, strings.Repeat("0a", 31), strings.Repeat("0a", 33), strings.Repeat("0A", 32),
+			strings.Repeat("0a", 32) + ",", strings.Repeat("0a", 32) + ", " + strings.Repeat("0b", 32),
+			strings.Repeat(","+strings.Repeat("0a", 32), 3)[1:], strings.Repeat("0a", 32) + "," + secret},
 		"HATCHERY_REDIRECT_BYTES":        {"-1", "5000000001", "many"},
 		"HATCHERY_VALIDATOR_SECONDS":     {"59", "901", "5m"},
 		"HATCHERY_READ_RATE":             {"99999", "10000000001"},

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/url"
 	"slices"
@@ -123,6 +125,22 @@ func parseTokenURL(v string) (string, string) {
 		return "", quoted(base)
 	}
 	return base, ""
+}
+
+// parseHashes reads one or two SHA-256.
+func parseHashes(v string) ([][sha256.Size]byte, string) {
+	texts := strings.Split(v, ",")
+	if len(texts) > 2 {
+		return nil, quoted(v)
+	}
+	hashes := make([][sha256.Size]byte, len(texts))
+	for i, text := range texts {
+		if !policy.Consists(text, policy.Hex, 2*sha256.Size, 2*sha256.Size) {
+			return nil, quoted(text)
+		}
+		_, _ = hex.Decode(hashes[i][:], []byte(text)) // of such digits: it cannot fail
+	}
+	return hashes, ""
 }
 
 // parseOrigins reads a list of origins as browsers send them.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,6 +65,8 @@ type Config struct {
 	GrantLife   time.Duration
 	Policy      policy.Policy
 	CORSOrigins []string
+	// FrontHashes are the SHA-256 of secrets of which the front has to say one; none is that it need not.
+	FrontHashes [][sha256.Size]byte
 	// PostBytes is the largest file that POST takes; 0 is each kind's own bound.
 	PostBytes int64
 	// RedirectBytes: larger files are redirected; 0 is never.
@@ -190,6 +193,15 @@ var settings = []Setting{
 		Default:  "none",
 		Accepted: "origins like https://notes.example.com, separated by commas or spaces, or * alone",
 		set:      func(c *Config, v string) (found string) { c.CORSOrigins, found = parseOrigins(v); return found }},
+	// Secret, because somebody may give the secret in place of its hash.
+	{Name: "HATCHERY_FRONT_SECRET_SHA256", Secret: true,
+		Meaning: "The SHA-256 of the secret that the front (CloudFront) adds to each request in the header " +
+			"X-Hatchery-Front. Whoever calls past the front does not know it and is answered 403. The secret itself is in " +
+			"no setting.",
+		Default: "none: nobody is refused for it",
+		Accepted: "64 hexadecimal digits in lower case; or two such values separated by a comma, while one takes the " +
+			"other's place",
+		set: func(c *Config, v string) (found string) { c.FrontHashes, found = parseHashes(v); return found }},
 	{Name: "HATCHERY_POST_BYTES",
 		Meaning: "The largest file that POST takes; larger ones need a form. A function takes no more than what stands " +
 			"in front of it passes on: 4,706,304 bytes, and 737,712 behind a load balancer.",

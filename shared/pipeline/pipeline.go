@@ -91,7 +91,8 @@ func (c *Components) API(o APIOptions) (http.Handler, error) {
 	}
 	handler, err := api.New(api.Config{Pipeline: c.Uploads, Downloads: c.Objects, Forms: c.Objects,
 		Authorizer: application, CORSOrigins: c.settings.CORSOrigins, AllowOrigin: o.AllowOrigin,
-		PostBytes: c.settings.PostBytes, RedirectBytes: c.settings.RedirectBytes, MaxWait: c.settings.WaitTime,
+		FrontHashes: c.settings.FrontHashes,
+		PostBytes:   c.settings.PostBytes, RedirectBytes: c.settings.RedirectBytes, MaxWait: c.settings.WaitTime,
 		FormLifetime: c.settings.FormTime, SpoolDir: o.SpoolDir, RequestID: o.RequestID, Accepted: o.Accepted,
 		Stopping: o.Stopping, Verdicts: o.Verdicts, Now: time.Now, Log: c.d.Log})
 	if err != nil {

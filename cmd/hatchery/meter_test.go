@@ -13,9 +13,9 @@ import (
 )
 
 // metered is a meter on a screen and a clock that moves by hand.
-func metered(terminal bool) (*migrationMeter, *bytes.Buffer, func(time.Duration)) {
+func metered(terminal bool) (*meter, *bytes.Buffer, func(time.Duration)) {
 	screen, at := &bytes.Buffer{}, time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
-	return &migrationMeter{out: screen, terminal: terminal, now: func() time.Time { return at }}, screen,
+	return &meter{out: screen, terminal: terminal, now: func() time.Time { return at }}, screen,
 		func(d time.Duration) { at = at.Add(d) }
 }
 

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"hatchery/client"
+	"hatchery/shared/baseurl"
+	"hatchery/shared/local/demoapp"
+)
+
+// callerFlags say which files put, get, ls and rm are about, and who asks.
+type callerFlags struct {
+	url, journal, entry, kind, tokenFile string
+}
+
+// devURL is where dev listens unless it is told otherwise.
+const devURL = "http://127.0.0.1:8080"
+
+// callersHelp is what the help of put, get, ls and rm says of them all.
+const callersHelp = `The token is the value of the Authorization header, which the application decides by:
+the first line of --token-file, or else HATCHERY_TOKEN. A dev on this machine needs
+none: it is asked as demo.`
+
+func (f *callerFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.url, "url", devURL, "the `address` of the API")
+	flags.StringVar(&f.journal, "journal", "", "the `id` of the journal")
+	flags.StringVar(&f.entry, "entry", "", "the `id` of the journal's entry")
+	flags.StringVar(&f.kind, "kind", "images", "the `kind` of the files")
+	flags.StringVar(&f.tokenFile, "token-file", "", "read the token from the first line of this `file`, - being "+
+		"the standard input")
+}
+
+// open gives access to the files.
+func (f *callerFlags) open(term terminal) (*client.Entry, error) {
+	if f.journal == "" || f.entry == "" {
+		return nil, usage("--journal and --entry are needed, as in: --journal demo --entry 1")
+	}
+	address, err := baseurl.Parse("--url:", f.url)
+	if err != nil {
+		return nil, usage("%w", err)
+	}
+	f.url = address
+	token, err := firstLineOf("--token-file", f.tokenFile)
+	if err != nil {
+		return nil, err
+	}
+	token = cmp.Or(token, strings.TrimSpace(term.getenv("HATCHERY_TOKEN")))
+	switch {
+	case f.tokenFile != "" && token == "":
+		return nil, usage("--token-file: the first line of %s is empty, and should be the token", shown(f.tokenFile))
+	case token == "" && !onThisMachine(address):
+		return nil, usage("there is no token for %s: write it into a file for --token-file, or set HATCHERY_TOKEN", address)
+	}
+	c := &client.Client{URL: address, Authorization: client.Token(cmp.Or(token, demoapp.Token))}
+	return c.Entry(f.journal, f.entry, f.kind), nil
+}
+
+// onThisMachine says whether an address is a loopback one.
+func onThisMachine(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return err == nil && ip.IsLoopback() || u.Hostname() == "localhost"
+}
+
+// failed gives the exit code of an error of the client's: what the API refuses is a no, all else another system's.
+func (f *callerFlags) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	if refused, ok := errors.AsType[*client.Error](err); ok && isNo(refused) {
+		return &exitError{exitNo, err}
+	}
+	if errors.Is(err, context.Canceled) {
+		return &exitError{exitNo, errors.New("interrupted")}
+	}
+	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" && f.url == devURL {
+		err = fmt.Errorf("%w\nIs hatchery dev running? For another API give its --url", err)
+	}
+	return system(err)
+}
+
+// isNo says whether an answer is a no, rather than a failure that may pass.
+func isNo(refused *client.Error) bool {
+	return refused.Status/100 == 4 && refused.Status != 408 && refused.Status != 429
+}
+
+// printJSON prints a value in one line.
+func printJSON(out io.Writer, value any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false) // a name is as it stands
+	if err := encoder.Encode(value); err != nil {
+		return fmt.Errorf("print a line of JSON: %w", err)
+	}
+	return nil
+}
+
+// whyNot writes an error for a line about one file: a refusal by its code and its sentence.
+func whyNot(err error) (code, message string) {
+	if refused, ok := errors.AsType[*client.Error](err); ok && isNo(refused) {
+		return cmp.Or(refused.Code, fmt.Sprint(refused.Status)), refused.Detail
+	}
+	return "", err.Error()
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"hatchery/client"
+	"hatchery/shared/policy"
+)
+
+// getFlags are what a person may say of `hatchery get`.
+type getFlags struct {
+	callerFlags
+	to        string
+	yes, json bool
+}
+
+func getCommand(term terminal) *cobra.Command {
+	var f getFlags
+	command := &cobra.Command{
+		Use:   "get ID... --journal J --entry E",
+		Short: "Read stored files back",
+		Long: `Get writes each file under the name of its upload into a folder, or one file under
+another name. It asks before it overwrites a file. A file is there only when all of its
+bytes have come and their SHA-256 is that of the record.
+
+` + callersHelp + `
+
+It exits 0 when all are there, 1 when one is not stored, or was not to be overwritten, 2
+when it was used wrongly or a file cannot be written, and 3 when another system failed.
+--json is one line a file: {"id","file","size","content_type","sha256"}.`,
+		Example: `  hatchery get --journal demo --entry 1 01990000-0000-7000-8000-000000000000
+  hatchery get --journal demo --entry 1 --to holiday/ 01990000-0000-7000-8000-000000000000
+  hatchery ls --journal demo --entry 1 --json | jq -r .id | xargs hatchery get --journal demo --entry 1 --yes`,
+		Args: atLeastOne("get", "id of an upload", "hatchery get --journal demo --entry 1 ID"),
+		RunE: func(cmd *cobra.Command, ids []string) error {
+			from, err := f.open(term)
+			if err != nil {
+				return err
+			}
+			if !isFolder(f.to) && len(ids) > 1 {
+				return usage("--to: %s is no folder, and there is more than one file to write", shown(f.to))
+			}
+			var exit error
+			for _, id := range ids {
+				err := f.get(cmd.Context(), from, id, term)
+				if err == nil {
+					continue
+				}
+				fmt.Fprintf(term.err, "hatchery: %s: %s\n", safe(id), safe(err.Error()))
+				exit = worse(exit, f.failed(err))
+				if cmd.Context().Err() != nil {
+					break
+				}
+			}
+			return exit
+		},
+	}
+	f.add(command.Flags())
+	command.Flags().StringVar(&f.to, "to", ".", "a `folder`, or a name for the one file")
+	command.Flags().BoolVar(&f.yes, "yes", false, "overwrite without asking")
+	command.Flags().BoolVar(&f.json, "json", false, "print one JSON object a line for each file")
+	return command
+}
+
+// worse gives the one with the higher exit code; what went wrong is said already.
+func worse(one, other error) error {
+	code := func(err error) int {
+		if exit, ok := errors.AsType[*exitError](err); ok {
+			return exit.code
+		}
+		return exitDone
+	}
+	return &exitError{code: max(code(one), code(other))}
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir() || strings.HasSuffix(path, string(filepath.Separator))
+}
+
+// get writes one file.
+func (f *getFlags) get(ctx context.Context, from *client.Entry, id string, term terminal) error {
+	record, err := from.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	target := f.to
+	if isFolder(f.to) {
+		target = filepath.Join(f.to, localName(record))
+	}
+	if _, err := os.Lstat(target); err == nil && record.Status == client.Stored {
+		if err := confirm(term, fmt.Sprintf("Overwrite %s?", shown(target)), f.yes); err != nil {
+			return err
+		}
+	}
+	record, body, err := from.Open(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer body.Close() //nolint:errcheck // it was only read
+	size, err := writeWhole(target, body)
+	if err != nil {
+		return err
+	}
+	if f.json {
+		return printJSON(term.out, map[string]any{"id": record.ID, "file": target, "size": size,
+			"content_type": record.ContentType, "sha256": record.SHA256})
+	}
+	_, err = fmt.Fprintf(term.out, "%s  %s, %s bytes\n", shown(target), safe(record.ContentType), grouped(size))
+	return err
+}
+
+// localName gives the name under which a file is written into a folder: that of its upload, repaired once more, because
+// the server may be anybody's.
+func localName(r client.Record) string {
+	name, err := policy.ParseName(r.FullName(), "")
+	if err == nil && filepath.IsLocal(name.Filename) && filepath.Base(name.Filename) == name.Filename {
+		return name.Filename
+	}
+	return cmp.Or(strings.Map(plainRune, r.ID), "file") + "." + cmp.Or(strings.Map(plainRune, r.Extension), "bin")
+}
+
+// plainRune keeps what may stand in a name anywhere.
+func plainRune(r rune) rune {
+	if r < 128 && strings.ContainsRune(policy.Letters+policy.Digits+"-", r) {
+		return r
+	}
+	return -1
+}
+
+// writeWhole writes a file that is there only when all of it was read.
+func writeWhole(target string, from io.Reader) (size int64, err error) {
+	cannot := func(err error) error {
+		return usage("cannot write %s: %w", shown(target), withoutPath(err))
+	}
+	part := filepath.Join(filepath.Dir(target), ".hatchery-"+rand.Text())
+	file, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) //nolint:gosec // as any file of the person's
+	if err != nil {
+		return 0, cannot(err)
+	}
+	size, err = io.Copy(file, from)
+	if _, ours := errors.AsType[*fs.PathError](err); ours {
+		err = cannot(err)
+	}
+	if closeErr := file.Close(); err == nil && closeErr != nil {
+		err = cannot(closeErr)
+	}
+	if err == nil {
+		if err = os.Rename(part, target); err == nil {
+			return size, nil
+		}
+		err = usage("cannot write %s: %w", shown(target), err)
+	}
+	_ = os.Remove(part)
+	return size, err
+}
