@@ -155,19 +155,21 @@ func skipASCII(b []byte, n int) int {
 	return n
 }
 
-// skipLetters gives the place behind the characters of two, three and four bytes that begin at n, and behind single
-// spaces between them: DecodeRune takes several times as long. It stops at what may be none, and at the end of b.
+// skipLetters gives the place behind the characters of two, three and four bytes that begin at n, and behind the spaces
+// and line ends between them: DecodeRune takes several times as long. It stops at what may be none, and at the end of b.
 func skipLetters(b []byte, n int) int {
 	for n+4 <= len(b) {
 		x := binary.LittleEndian.Uint32(b[n:]) // the first byte is the lowest
-		switch lead, second := x&0xff, x>>8&0xff; {
+		switch lead, second, third := x&0xff, x>>8&0xff, x>>16&0xff; {
+		case x&0xc0e0c0e0 == 0x80c080c0 && min(lead, third) >= 0xc2: // two of two bytes
+			n += 4
 		case x&0xc0e0 == 0x80c0 && lead >= 0xc2:
 			n += 2
 		case x&0xc0c0f0 == 0x8080e0 && (lead > 0xe0 || second >= 0xa0) && (lead != 0xed || second < 0xa0):
 			n += 3
 		case x&0xc0c0c0f8 == 0x808080f0 && (lead > 0xf0 || second >= 0x90) && lead < 0xf4:
 			n += 4
-		case lead == ' ':
+		case lead == ' ', lead == '\n':
 			n++
 		default:
 			return n
