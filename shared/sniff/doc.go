@@ -18,20 +18,21 @@
 //   - Every declared size is within Limits, and so is what all frames or scans together ask of a viewer.
 //   - SHA256 is of exactly these bytes.
 //
-// Nothing is decoded, and nothing inflated but the content types and relationships of an office file: pixels may still
-// be rubbish, and text in a comment may still be a script. So serve what is stored with the type that was found, and with
-// nosniff.
+// Nothing is decoded, and nothing inflated but the content types and relationships of an office file: pixels may
+// still be rubbish, and text in a comment may still be a script. So serve what is stored with the type that was
+// found, and with nosniff.
 //
-// Where the end of a file leads to the rest (archives, office files, PDF), parts are read by their place before the walk,
-// and the reader has to be Ranges, too. The checksum is over all bytes all the same.
+// Where the end of a file leads to the rest (archives, office files, PDF), parts are read by their place before the
+// walk, and the reader has to be Ranges, too. The checksum is over all bytes all the same.
 //
-// Memory does not grow with the file: one block of 128 KiB, and lists that are no longer than a segment, 1 MiB in a HEIC
-// or AVIF, or some MiB of an archive's directory. Every loop is bounded by the input. Checks share nothing and may run at
-// the same time.
+// Memory does not grow with the file: one block of 128 KiB, and lists that are no longer than a segment, 1 MiB in a
+// HEIC or AVIF, or some MiB of an archive's directory. Every loop is bounded by the input. Checks share nothing and
+// may run at the same time.
 //
-// One file per type holds its walk: png.go, jpeg.go with jpegscan.go, gif.go, bmp.go with bmprle.go, webp.go and wav.go
-// with riff.go, pdf.go with pdfdict.go, zip.go with zipwalk.go and office.go, text.go. isobmff.go has the boxes of HEIC,
-// AVIF, MP4, QuickTime and M4A, heif.go what pictures say with them, and movie.go what films do. ranges.go reads by place,
-// tail.go and samsung.go decide about what follows, stream.go reads and hashes, refusal.go and describe.go word the
-// refusals. testdata/manifest.tsv lists files of many programs, and false and damaged ones, with their verdicts.
+// One file per type holds its walk: png.go, jpeg.go with jpegscan.go, gif.go, bmp.go with bmprle.go, webp.go and
+// wav.go with riff.go, pdf.go with pdfdict.go, zip.go with zipwalk.go and office.go, text.go. isobmff.go has the
+// boxes of HEIC, AVIF, MP4, QuickTime and M4A, heif.go what pictures say with them, and movie.go what films do.
+// ranges.go reads by place, tail.go and samsung.go decide about what follows, stream.go reads and hashes, refusal.go
+// and describe.go word the refusals. testdata/manifest.tsv lists files of many programs, and false and damaged ones,
+// with their verdicts.
 package sniff

@@ -155,8 +155,8 @@ func skipASCII(b []byte, n int) int {
 	return n
 }
 
-// skipLetters gives the place behind the characters of two, three and four bytes that begin at n, and behind the spaces
-// and line ends between them: DecodeRune takes several times as long. It stops at what may be none, and at the end of b.
+// skipLetters gives the place behind the characters of two to four bytes that begin at n, and the spaces and line ends
+// between them: DecodeRune takes several times as long. It stops at what may be none, and at the end of b.
 func skipLetters(b []byte, n int) int {
 	for n+4 <= len(b) {
 		x := binary.LittleEndian.Uint32(b[n:]) // the first byte is the lowest
