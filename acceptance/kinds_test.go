@@ -27,7 +27,22 @@ var everyKind = []kindRow{
 	{"images", "Größe.jpeg", "image/jpeg", "genuine/ffmpeg.jpg"},
 	{"images", "a.bmp", "image/bmp", "genuine/gd.bmp"},
 	{"images", "a.gif", "image/gif", "genuine/go.gif"},
+	{"images", "a.webp", "image/webp", "genuine/cwebp.webp"},
+	{"images", "IMG_1.HEIC", "image/heic", "genuine/phone.heic"},
+	{"images", "a.heif", "image/heic", "genuine/heif-enc-10.heif"},
+	{"images", "a.avif", "image/avif", "genuine/avifenc.avif"},
 	{"images", "large.png", "image/png", ""}, // largePicture: by form, and read by a link in AWS
+	{"media", "VID 1.mp4", "video/mp4", "genuine/ffmpeg-h264.mp4"},
+	{"media", "a.mov", "video/quicktime", "genuine/ffmpeg-fragments.mov"},
+	{"media", "a.m4a", "audio/mp4", "genuine/ffmpeg.m4a"},
+	{"media", "a.wav", "audio/wav", "genuine/sox.wav"},
+	{"documents", "a.pdf", "application/pdf", "genuine/qpdf.pdf"},
+	{"documents", "a.zip", "application/zip", "genuine/infozip.zip"},
+	{"documents", "a.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document", "genuine/own.docx"},
+	{"documents", "a.xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "genuine/own.xlsx"},
+	{"documents", "a.pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation", "genuine/own.pptx"},
+	{"documents", "Notizen.txt", "text/plain", "genuine/notepad.txt"},
+	{"documents", "a.csv", "text/csv", "genuine/excel.csv"},
 }
 
 // commands are put, get, ls and rm, as a caller of one API types them.
@@ -47,10 +62,20 @@ func (c commands) run(t *testing.T, code int, kind, name string, args ...string)
 	return r.stdout
 }
 
-// goInAndOut uploads a file of every kind, a file with a false extension for each, and one that no kind takes; lists,
+// all is the named policy under which they run.
+func all(t *testing.T) policy.Policy {
+	t.Helper()
+	p, named := policy.Named("all", 1<<40)
+	if !named {
+		t.Fatal("there is no policy all")
+	}
+	return p
+}
+
+// goInAndOut uploads of each kind a file of every extension, for each a file that is none, and one that no kind takes; lists,
 // reads and deletes them.
 func (c commands) goInAndOut(t *testing.T) {
-	for name, kind := range policy.Default().Kinds {
+	for name, kind := range all(t).Kinds {
 		for _, extension := range kind.Extensions {
 			if !slices.ContainsFunc(everyKind, func(r kindRow) bool {
 				return r.kind == string(name) && strings.HasSuffix(strings.ToLower(r.name), "."+extension)
@@ -58,62 +83,74 @@ func (c commands) goInAndOut(t *testing.T) {
 				t.Errorf("everyKind has no row for .%s of %s", extension, name)
 			}
 		}
-	}
-	for _, row := range everyKind {
-		t.Run(row.kind+" "+row.name, func(t *testing.T) {
-			folder, liar := t.TempDir(), "false"+filepath.Ext(row.name)
-			var content []byte
-			if row.sample == "" {
-				content = largePicture(t)
-			} else {
-				content = sample(t, row.sample)
-			}
-			write(t, filepath.Join(folder, row.name), string(content))
-			write(t, filepath.Join(folder, liar), "#!/bin/sh\necho I am a script\n")
-			write(t, filepath.Join(folder, "refused.exe"), "MZ")
-
-			ids := map[string]string{}
-			for line := range strings.Lines(c.run(t, 1, row.kind, "put", "--json", folder)) {
-				var put struct{ File, Status, Code, ID string }
-				check(t, json.Unmarshal([]byte(line), &put))
-				base := filepath.Base(put.File)
-				want := map[string]string{row.name: "stored ", liar: "rejected type_mismatch", "refused.exe": "refused extension"}
-				if got := put.Status + " " + put.Code; got != want[base] {
-					t.Errorf("put says of %s: %s, want %s", base, got, want[base])
-				}
-				ids[base] = put.ID
-			}
-			if len(ids) != 3 || ids[row.name] == "" || ids[liar] == "" {
-				t.Fatalf("put uploaded %v", ids)
-			}
-			for status, id := range map[string]string{"stored": ids[row.name], "rejected": ids[liar]} {
-				if out := c.run(t, 0, row.kind, "ls", "--status", status); !strings.Contains(out, id) {
-					t.Errorf("ls has no %s %s:\n%s", status, id, out)
-				}
-			}
-			copies := t.TempDir()
-			out := c.run(t, 0, row.kind, "get", "--to", copies, ids[row.name])
-			got, err := os.ReadFile(filepath.Join(copies, row.name))
-			if err != nil || !bytes.Equal(got, content) || !strings.Contains(out, row.contentType) {
-				t.Errorf("get wrote %d bytes of %d (%v), and says %s", len(got), len(content), err, out)
-			}
-			c.run(t, 1, row.kind, "get", "--to", copies, ids[liar])
-			c.run(t, 0, row.kind, "rm", "--yes", ids[row.name], ids[liar])
-			for _, status := range []string{"stored", "rejected"} {
-				if out := c.run(t, 0, row.kind, "ls", "--status", status); out != "" {
-					t.Errorf("after rm ls has %s", out)
-				}
-			}
+		t.Run(string(name), func(t *testing.T) {
+			rows := slices.DeleteFunc(slices.Clone(everyKind), func(r kindRow) bool { return r.kind != string(name) })
+			c.kindGoesInAndOut(t, string(name), rows)
 		})
+	}
+}
+
+func (c commands) kindGoesInAndOut(t *testing.T, kind string, rows []kindRow) {
+	const stored, refused = "stored ", "rejected type_mismatch"
+	folder, contents := t.TempDir(), map[string][]byte{}
+	want := map[string]string{"refused.exe": "refused extension"}
+	write(t, filepath.Join(folder, "refused.exe"), "MZ")
+	for _, row := range rows {
+		content := largePicture
+		if row.sample != "" {
+			content = func(t *testing.T) []byte { return sample(t, row.sample) }
+		}
+		liar := "false " + row.name
+		contents[row.name], want[row.name], want[liar] = content(t), stored, refused
+		write(t, filepath.Join(folder, row.name), string(contents[row.name]))
+		write(t, filepath.Join(folder, liar), "MZ\x90\x00\x03\x00\x00\x00 I am a program")
+	}
+
+	ids, of := map[string][]string{}, map[string]string{}
+	for line := range strings.Lines(c.run(t, 1, kind, "put", "--json", folder)) {
+		var put struct{ File, Status, Code, ID string }
+		check(t, json.Unmarshal([]byte(line), &put))
+		base := filepath.Base(put.File)
+		verdict := put.Status + " " + put.Code
+		if verdict != want[base] {
+			t.Errorf("put says of %s: %s, want %s", base, verdict, want[base])
+		}
+		ids[verdict], of[base] = append(ids[verdict], put.ID), put.ID
+	}
+	if len(of) != len(want) || len(ids[stored]) != len(rows) || len(ids[refused]) != len(rows) {
+		t.Fatalf("put uploaded %v", ids)
+	}
+	for status, verdict := range map[string]string{"stored": stored, "rejected": refused} {
+		out := c.run(t, 0, kind, "ls", "--status", status)
+		for _, id := range ids[verdict] {
+			if !strings.Contains(out, id) {
+				t.Errorf("ls has no %s %s:\n%s", status, id, out)
+			}
+		}
+	}
+	for _, row := range rows {
+		copies := t.TempDir()
+		out := c.run(t, 0, kind, "get", "--to", copies, of[row.name])
+		got, err := os.ReadFile(filepath.Join(copies, row.name))
+		if err != nil || !bytes.Equal(got, contents[row.name]) || !strings.Contains(out, row.contentType) {
+			t.Errorf("get wrote %d bytes of %d (%v), and says %s", len(got), len(contents[row.name]), err, out)
+		}
+		c.run(t, 1, kind, "get", "--to", copies, of["false "+row.name])
+	}
+	c.run(t, 0, kind, "rm", slices.Concat([]string{"--yes"}, ids[stored], ids[refused])...)
+	for _, status := range []string{"stored", "rejected"} {
+		if out := c.run(t, 0, kind, "ls", "--status", status); out != "" {
+			t.Errorf("after rm ls has %s", out)
+		}
 	}
 }
 
 func TestEveryKindGoesInAndOutByTheCommandsOnDev(t *testing.T) {
 	program := hatcheryProgram(t)
 	token := write(t, filepath.Join(t.TempDir(), "token"), "demo\n")
-	for name, args := range map[string][]string{"dev": nil, "dev --like-aws": {"--like-aws"}} {
+	for name, args := range map[string][]string{"dev": {}, "dev --like-aws": {"--like-aws"}} {
 		t.Run(name, func(t *testing.T) {
-			_, ready := startDev(t, program, args...)
+			_, ready := startDev(t, program, append(args, "--policy", "all")...)
 			commands{program: program, url: ready.API, journal: "demo", entry: "kinds", token: token,
 				env: bareEnvironment(t, "XDG_CACHE_HOME="+t.TempDir())}.goInAndOut(t)
 		})
@@ -123,6 +160,9 @@ func TestEveryKindGoesInAndOutByTheCommandsOnDev(t *testing.T) {
 // everyKindByTheCommands is the same on a deployed stack. The commands reach its API by a proxy, because the emulator
 // tells its APIs apart by names that only its own client resolves, and the bucket by the address in forms and links.
 func everyKindByTheCommands(t *testing.T, s *stack) {
+	for _, function := range []string{"ApiFunction", "ValidatorFunction"} {
+		s.misled(t, function, map[string]string{"HATCHERY_POLICY": "all"})
+	}
 	e := s.newEntry()
 	to, err := url.Parse(s.api)
 	check(t, err)

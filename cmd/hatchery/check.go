@@ -9,11 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"hatchery/shared/policy"
 	"hatchery/shared/upload"
+	"hatchery/shared/wording"
 )
 
 func checkCommand(term terminal) *cobra.Command {
@@ -28,6 +30,7 @@ whether it would be stored. Of a folder it reads every file below it.
 It exits 0 when all are allowed, 1 when one is refused, and 2 when it was used
 wrongly, a file cannot be read, or a folder holds none.`,
 		Example: `  hatchery check cat.png
+  hatchery check --policy pictures cat.webp
   hatchery check --json holiday/ | grep '"allowed":false'
   hatchery check --policy policy.json --kind scans scan.bmp`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -49,23 +52,32 @@ wrongly, a file cannot be read, or a folder holds none.`,
 		},
 	}
 	command.Flags().StringVar(&policyFile, "policy", "",
-		"read the policy from this JSON `file` (default: HATCHERY_POLICY, or the default in docs/policy.md)")
+		"read the policy from this JSON `file`, or take "+policyNames()+" (default: HATCHERY_POLICY, or the default in "+
+			"docs/policy.md)")
 	command.Flags().StringVar(&kind, "kind", "images", "the `kind` of the policy that the files would be uploaded as")
 	command.Flags().BoolVar(&c.json, "json", false, "print one JSON object a line for each file")
 	return command
 }
 
-// readPolicy reads the policy from a file, from the environment, or takes the
+// policyNames lists the names that --policy takes in place of a file.
+func policyNames() string {
+	return "one of " + wording.List(policy.Names())
+}
+
+// readPolicy reads the policy from a file, takes a named one, or reads the environment, or takes the
 // default. It gives the text too, which is empty for the default.
 func readPolicy(file string, getenv func(string) string, readable int64) (policy.Policy, string, error) {
 	data, from := []byte(getenv("HATCHERY_POLICY")), "HATCHERY_POLICY"
-	if file != "" {
+	switch {
+	case slices.Contains(policy.Names(), file):
+		data, from = []byte(file), "--policy"
+	case file != "":
 		var err error
 		if data, err = os.ReadFile(file); err != nil {
-			return policy.Policy{}, "", usage("--policy: %w", err)
+			return policy.Policy{}, "", usage("--policy: no file, and not %s: %w", policyNames(), err)
 		}
 		from = file
-	} else if len(data) == 0 {
+	case len(data) == 0:
 		return policy.Default(), "", nil
 	}
 	kinds, err := policy.Parse(data, readable)
@@ -231,8 +243,12 @@ func (c *checker) print(r checked) error {
 		if r.corrected != "" {
 			stored = "; would be stored as ." + r.corrected
 		}
-		_, err = fmt.Fprintf(c.out, "allowed  %s  %s, %d x %d, %s bytes%s\n", shown(r.File), r.ContentType, r.Width,
-			r.Height, grouped(r.Size), stored)
+		pixels := ""
+		if r.Width > 0 {
+			pixels = fmt.Sprintf(" %d x %d,", r.Width, r.Height)
+		}
+		_, err = fmt.Fprintf(c.out, "allowed  %s  %s,%s %s bytes%s\n", shown(r.File), r.ContentType, pixels,
+			grouped(r.Size), stored)
 	} else {
 		_, err = fmt.Fprintf(c.out, "refused  %s  %s: %s\n", shown(r.File), r.Code, r.Message)
 	}

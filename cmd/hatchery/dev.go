@@ -127,7 +127,7 @@ func (f *devFlags) addTo(flags *pflag.FlagSet) {
 		"the `URL` of the application to ask for permission (default: the demo application)")
 	flags.StringVar(&f.records, "records", "sqlite", "the `store` that keeps the records: "+
 		"sqlite, in the data folder; dynamodb, in memory or where --dynamodb says; or bugout")
-	flags.StringVar(&f.policy, "policy", "", "read the policy from this JSON `file`")
+	flags.StringVar(&f.policy, "policy", "", "read the policy from this JSON `file`, or take "+policyNames())
 	flags.BoolVar(&f.likeAWS, "like-aws", false,
 		"take the template's limits: POST takes files of up to "+grouped(awsPostBytes)+" bytes, and GET redirects above "+
 			grouped(awsRedirectBytes)+" (default: HATCHERY_POST_BYTES and HATCHERY_REDIRECT_BYTES)")

@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"hatchery/shared/policy"
-	"hatchery/shared/sniff"
 )
 
 var update = flag.Bool("update", false, "write the computed tables in docs anew")
@@ -232,8 +231,7 @@ func TestListsInThePagesAreThoseOfTheCode(t *testing.T) {
 			one(`(?s)type Kind struct \{(.*?)\n\}`, read("shared/policy/policy.go"))), firstColumn(t, policies, "member")},
 		{"what may follow a picture, in policy.md", wordsOf(one(afterEnd, read("shared/policy/policy.go"))),
 			firstColumn(t, policies, "word")},
-		{"extensions with a checker, in policy.md", sniff.Extensions(),
-			wordsOf(one(`each needs a checker \(([^)]+)\)`, policies))},
+		{"named policies, in policy.md", policy.Names(), firstColumn(t, policies, "policy")},
 	} {
 		slices.Sort(list.code)
 		slices.Sort(list.page)
@@ -274,6 +272,24 @@ func TestTheDefaultPolicyInThePages(t *testing.T) {
 	for _, page := range []string{"deploy.md", "settings.md"} {
 		if !strings.Contains(strings.ReplaceAll(string(readFile(t, sourceFile(t, "docs", page))), ",", ""), size) {
 			t.Errorf("docs/%s does not say that pictures are taken %s", page, size)
+		}
+	}
+}
+
+// TestTheBoundOfPartsInThePages compares how many chunks, segments and frames a file may have.
+func TestTheBoundOfPartsInThePages(t *testing.T) {
+	read := func(file ...string) string {
+		return strings.NewReplacer("_", "", ",", "", "\n", " ").Replace(string(readFile(t, sourceFile(t, file...))))
+	}
+	code := read("shared", "sniff", "check.go")
+	most, each := allOf(`maxParts += (\d+)`, code), allOf(`partBytes += (\d+)`, code)
+	if len(most) != 1 || len(each) != 1 {
+		t.Fatalf("check.go has the bounds %q and %q", most, each)
+	}
+	for page, words := range map[string]string{"docs/security.md": "at most %s parts and one more for each %s bytes",
+		"docs/measurements.md": "%s parts and one more for each %s bytes", "CHANGELOG.md": "%s and one more for each %s   bytes"} {
+		if want := fmt.Sprintf(words, most[0], each[0]); !strings.Contains(read(strings.Split(page, "/")...), want) {
+			t.Errorf("%s does not say %q", page, want)
 		}
 	}
 }

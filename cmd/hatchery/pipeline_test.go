@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"image"
 	"image/jpeg"
 	"net"
@@ -17,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"hatchery/shared/sniff"
 )
 
 // byVerdict gives the files of sniff's manifest by their expected verdict.
@@ -48,13 +51,14 @@ func readFile(t testing.TB, path string) []byte {
 	return data
 }
 
-// openPolicy allows everything that may follow a picture, as the manifest's
+// openPolicy takes every type there is, and everything that may follow a picture, as the manifest's
 // verdicts assume.
 func openPolicy(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "policy.json")
-	if err := os.WriteFile(path, []byte(`{"kinds":{"images":{"after_end":["mpf","padding","samsung","video"]}}}`),
-		0o600); err != nil {
+	policy := fmt.Sprintf(`{"kinds":{"images":{"extensions":["%s"],"after_end":["mpf","padding","samsung","video"]}}}`,
+		strings.Join(sniff.Extensions(), `","`))
+	if err := os.WriteFile(path, []byte(policy), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -108,7 +112,7 @@ func TestRealPicturesComeBackByteForByteAndGoWhenDeleted(t *testing.T) {
 				}
 			}
 		}
-		for _, extension := range []string{"png", "jpg", "gif", "bmp"} {
+		for _, extension := range []string{"png", "jpg", "gif", "bmp", "webp"} {
 			if !seen[extension] {
 				t.Errorf("there is no real .%s among the samples", extension)
 			}

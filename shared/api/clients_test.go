@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"hatchery/shared/api"
+	"hatchery/shared/policy"
 )
 
 // picture is what every client sends: bytes that are no text, with what looks like framing in them.
@@ -300,6 +301,35 @@ func TestARefusalOfABodySaysWhatWouldBeRight(t *testing.T) {
 		got := newFixture(t).do("POST", named("cat.png"), strings.NewReader(c.body), "Content-Type", c.contentType)
 		if got.status < 400 || !strings.Contains(got.body, c.says) {
 			t.Errorf("%s %q: %d %s, want %q", c.contentType, c.body, got.status, got.body, c.says)
+		}
+	}
+}
+
+// In AWS a body of a type of text comes as UTF-8, so that any other charset would be stored damaged.
+func TestARawTextIsTakenInUTF8AloneOnEveryWay(t *testing.T) {
+	const latin = "Gr\xfc\xdfe\n"
+	form := "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n" + latin + "\r\n--x--\r\n"
+	for way, transport := range transports {
+		for _, c := range []struct {
+			contentType, body string
+			status            int
+		}{
+			{"text/csv", "Grüße\n", 202}, {"text/csv; charset=windows-1252", latin, 415}, {"text/plain", latin, 415},
+			{"application/octet-stream", latin, 202}, {"application/vnd.ms-excel", latin, 202}, {formData + "x", form, 202},
+		} {
+			w := newFixture(t)
+			kind := w.pipeline.Policy.Kinds["images"]
+			kind.Extensions = []string{"csv"}
+			w.pipeline.Policy = policy.Policy{Kinds: map[policy.KindName]policy.Kind{"images": kind}}
+			got := readReply(t, transport(t, w.handler)(request(t, "POST", named("a.csv"), strings.NewReader(c.body),
+				"Content-Type", c.contentType)))
+			if got.status != c.status {
+				t.Errorf("%s, %s %q: %d %s, want %d", way, c.contentType, c.body, got.status, got.body, c.status)
+			}
+			if c.status != 202 {
+				w.wantNothingNew()
+			}
+			w.wantClean()
 		}
 	}
 }

@@ -1,17 +1,20 @@
 package api
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"hatchery/shared/policy"
 	"hatchery/shared/upload"
@@ -153,6 +156,8 @@ type bodyFormat struct {
 	digest string
 	// limit is the largest file that is taken.
 	limit int64
+	// text: the body is the file and has a type of text, so that it comes as UTF-8 whatever was sent.
+	text bool
 }
 
 // bodyFormatOf reads from the headers how the file comes, and refuses what is known to be refused before the body is
@@ -177,6 +182,7 @@ func (h *handler) bodyFormatOf(c *call, extension string) (f bodyFormat, err err
 		err = newProblem(wrongMedia, "A body of the type %.100q is passed on as text, which damages a file that is none: "+
 			"send it as %s, application/octet-stream or multipart/form-data.", mediaType, policy.ExpectedType(extension))
 	default:
+		f.text = policy.IsText(mediaType)
 		f.digest, err = announcedDigest(header)
 	}
 	if err != nil {
@@ -204,7 +210,26 @@ func (h *handler) spoolFile(c *call, from *incoming, f bodyFormat, into *spool) 
 	if err == nil && f.digest != "" && f.digest != into.sha256() {
 		err = newProblem(badDigest, "The body does not have the SHA-256 that Content-Digest announces: send it again.")
 	}
+	if err == nil && f.text {
+		err = wantUTF8(into.reader())
+	}
 	return sent, err
+}
+
+// wantUTF8 refuses a body of a type of text that was sent in another charset: it has the character that the front puts
+// in the place of what is no UTF-8, or here that itself.
+func wantUTF8(body io.Reader) error {
+	for b := bufio.NewReader(body); ; {
+		switch c, _, err := b.ReadRune(); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("%w: %w", errSpool, err)
+		case c == utf8.RuneError:
+			return newProblem(wrongMedia, "A body of a type of text is passed on as UTF-8, and this one was not in UTF-8: "+
+				"send it as application/octet-stream or multipart/form-data.")
+		}
+	}
 }
 
 // tooLong says what to do with a file that has at least so many bytes: no way in takes it, or the form does. POST takes

@@ -181,9 +181,10 @@ var settings = []Setting{
 		Accepted: "a number from 0 to 300",
 		set:      number(func(c *Config) *time.Duration { return &c.GrantLife }, 0, 300, time.Second)},
 	{Name: "HATCHERY_POLICY",
-		Meaning: "Which kinds of file are taken, as JSON.",
+		Meaning: "Which kinds of file are taken, as JSON or by name.",
 		Default: "images: png, jpg, jpeg, bmp and gif up to 5,500,000 bytes",
-		Accepted: `a JSON object like {"kinds":{"images":{"extensions":["png"],"max_bytes":5500000}}}; ` +
+		Accepted: strings.Join(policy.Names(), ", ") +
+			` or a JSON object like {"kinds":{"images":{"extensions":["png"],"max_bytes":5500000}}}; ` +
 			"what a kind leaves out has the default's value, and max_bytes is at most what the validator can read " +
 			"in its time",
 		set: func(*Config, string) string { return "" }}, // read last: it depends on two others

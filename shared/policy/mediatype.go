@@ -39,18 +39,23 @@ func ExpectedType(extension string) string {
 }
 
 // ExtensionOf gives the extension of the one kind of file that a media type names among those that k takes: the
-// first in its list. It is "" when the type names none, or several.
+// first in its list. The proper type of one is not that of another. It is "" when the type names none, or several.
 func (k Kind) ExtensionOf(mediaType string) string {
 	mediaType = MediaType(mediaType)
-	found := ""
+	found, several := "", false
 	for _, e := range k.Extensions {
-		switch {
-		case !slices.Contains(DeclaredTypes(e), mediaType):
+		switch types := DeclaredTypes(e); {
+		case !slices.Contains(types, mediaType):
+		case MediaType(types[0]) == mediaType:
+			return e
 		case found == "":
 			found = e
 		case !SameExtension(e, found):
-			return ""
+			several = true
 		}
+	}
+	if several {
+		return ""
 	}
 	return found
 }

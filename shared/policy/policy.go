@@ -42,6 +42,11 @@ type Kind struct {
 	// "zeros" (zero bytes), "padding" (zero bytes, 0xFF and a line end), "samsung" (the
 	// small trailer of notes of Samsung's phones), "video" (a motion photo's clip).
 	AfterEnd []string `json:"after_end"`
+	// Active: what an office file may carry: "macros", "external" (parts that are loaded from elsewhere, as templates
+	// are), "embedded" (objects of other programs).
+	Active []string `json:"active,omitempty"`
+	// Charsets: what a text may be in beside UTF-8: "utf-16", "windows-1252".
+	Charsets []string `json:"charsets,omitempty"`
 	// Mismatch: "refuse" a picture whose bytes are of another type than its extension says, or
 	// "correct" it: where the kind allows that type, the picture is stored as what it is.
 	Mismatch string `json:"mismatch"`
@@ -83,8 +88,8 @@ func Default() Policy {
 // maxPolicyBytes bounds the policy's JSON.
 const maxPolicyBytes = 64 << 10
 
-// Parse reads a policy's JSON. A member that a kind leaves out has the
-// default's value. readable is the most bytes that the validator can read before
+// Parse reads a policy's JSON, or the name of one of Names. A member that a kind leaves
+// out has the default's value. readable is the most bytes that the validator can read before
 // its deadline. Everything wrong is reported at once, as Faults.
 func Parse(data []byte, readable int64) (Policy, error) {
 	const setting = "HATCHERY_POLICY"
@@ -92,12 +97,21 @@ func Parse(data []byte, readable int64) (Policy, error) {
 		return Policy{}, Faults{{setting, fmt.Sprintf("%d bytes", len(data)),
 			fmt.Sprintf("at most %d bytes of JSON", maxPolicyBytes)}}
 	}
+	text := strings.TrimSpace(string(data))
+	if p, ok := Named(text, readable); ok {
+		return p, nil
+	}
 	var raw struct {
 		Kinds map[KindName]json.RawMessage `json:"kinds"`
 	}
 	if err := decodeStrictly(data, &raw); err != nil {
-		return Policy{}, Faults{{setting, err.Error(),
-			`a JSON object like {"kinds":{"images":{"extensions":["png"],"max_bytes":5500000}}}`}}
+		found := err.Error()
+		if Consists(text, Letters, 1, 32) {
+			found = fmt.Sprintf("%q", text)
+		}
+		return Policy{}, Faults{{setting, found,
+			`a JSON object like {"kinds":{"images":{"extensions":["png"],"max_bytes":5500000}}}, or ` +
+				strings.Join(Names(), ", ")}}
 	}
 	var faults Faults
 	if len(raw.Kinds) == 0 {
@@ -121,8 +135,8 @@ func Parse(data []byte, readable int64) (Policy, error) {
 	return p, faults.Err()
 }
 
-const kindMembers = "extensions, min_bytes, max_bytes, max_pixels, max_side, duplicates, after_end, mismatch, " +
-	"max_files, max_total_bytes, max_ancillary_bytes"
+const kindMembers = "extensions, min_bytes, max_bytes, max_pixels, max_side, duplicates, after_end, active, " +
+	"charsets, mismatch, max_files, max_total_bytes, max_ancillary_bytes"
 
 // decodeStrictly decodes one JSON value with no unknown members and nothing
 // after it.
@@ -178,11 +192,16 @@ func (k Kind) faults(where string, readable int64) Faults {
 	if k.Duplicates != DuplicatesAllow && k.Duplicates != DuplicatesRefuse {
 		fault("duplicates", fmt.Sprintf("%q", k.Duplicates), `"allow" or "refuse"`)
 	}
-	for _, a := range k.AfterEnd {
-		if !slices.Contains(afterEnd, a) {
-			fault("after_end", fmt.Sprintf("%q", a), `"`+strings.Join(afterEnd, `", "`)+`"`)
+	words := func(member string, found, accepted []string) {
+		for _, word := range found {
+			if !slices.Contains(accepted, word) {
+				fault(member, fmt.Sprintf("%q", word), `"`+strings.Join(accepted, `", "`)+`"`)
+			}
 		}
 	}
+	words("after_end", k.AfterEnd, afterEnd)
+	words("active", k.Active, active)
+	words("charsets", k.Charsets, charsets)
 	if k.Mismatch != MismatchRefuse && k.Mismatch != MismatchCorrect {
 		fault("mismatch", fmt.Sprintf("%q", k.Mismatch), `"refuse" or "correct"`)
 	}
@@ -192,16 +211,20 @@ func (k Kind) faults(where string, readable int64) Faults {
 // afterEnd are the words of AfterEnd.
 var afterEnd = []string{"mpf", "zeros", "padding", "samsung", "video"}
 
+// active are the words of Active.
+var active = []string{"macros", "external", "embedded"}
+
+// charsets are the words of Charsets.
+var charsets = []string{"utf-16", "windows-1252"}
+
 // Limits are the kind's bounds in the words of the checkers.
 func (k Kind) Limits() sniff.Limits {
-	l := sniff.Limits{MaxPixels: k.MaxPixels, MaxSide: k.MaxSide, MaxAncillaryBytes: k.MaxAncillaryBytes,
+	return sniff.Limits{Extensions: k.Extensions, Correct: k.Mismatch == MismatchCorrect,
+		MaxPixels: k.MaxPixels, MaxSide: k.MaxSide, MaxAncillaryBytes: k.MaxAncillaryBytes,
+		Active: k.Active, Charsets: k.Charsets,
 		MPF: slices.Contains(k.AfterEnd, "mpf"), Zeros: slices.Contains(k.AfterEnd, "zeros"),
 		Padding: slices.Contains(k.AfterEnd, "padding"),
 		Samsung: slices.Contains(k.AfterEnd, "samsung"), Video: slices.Contains(k.AfterEnd, "video")}
-	if k.Mismatch == MismatchCorrect {
-		l.Instead = k.Extensions
-	}
-	return l
 }
 
 // mostRejected is how many of the largest files the rejected uploads of an entry may leave in quarantine at most.

@@ -30,7 +30,7 @@ func TestTheDefaultPolicyIsTheDocumentedOne(t *testing.T) {
 
 func TestWhatAKindLeavesOutHasTheDefaultsValue(t *testing.T) {
 	p, err := policy.Parse([]byte(
-		`{"kinds":{"photos":{},"icons":{"extensions":["png"],"max_bytes":1000,"duplicates":"refuse","after_end":[],"mismatch":"correct","max_files":3,"max_total_bytes":2000,"max_ancillary_bytes":10}}}`), readable)
+		`{"kinds":{"photos":{},"icons":{"extensions":["png"],"max_bytes":1000,"duplicates":"refuse","after_end":[],"mismatch":"correct","max_files":3,"max_total_bytes":2000,"max_ancillary_bytes":10,"active":["macros"]}}}`), readable)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func TestWhatAKindLeavesOutHasTheDefaultsValue(t *testing.T) {
 		t.Errorf("photos: %+v, want %+v", p.Kinds["photos"], photos)
 	}
 	want := policy.Kind{Extensions: []string{"png"}, MinBytes: 1, MaxBytes: 1000, MaxPixels: 50_000_000, MaxSide: 16_384,
-		Duplicates: policy.DuplicatesRefuse, AfterEnd: []string{}, Mismatch: policy.MismatchCorrect, MaxFiles: 3, MaxTotalBytes: 2000, MaxAncillaryBytes: 10}
+		Duplicates: policy.DuplicatesRefuse, AfterEnd: []string{}, Mismatch: policy.MismatchCorrect, MaxFiles: 3, MaxTotalBytes: 2000, MaxAncillaryBytes: 10, Active: []string{"macros"}}
 	if !reflect.DeepEqual(p.Kinds["icons"], want) {
 		t.Errorf("icons: %+v, want %+v", p.Kinds["icons"], want)
 	}
@@ -59,6 +59,7 @@ func TestAPolicyIsRefusedForEachFault(t *testing.T) {
 	kind := func(members string) string { return `{"kinds":{"images":{` + members + `}}}` }
 	for _, c := range []struct{ policy, setting, found, accepted string }{
 		{``, "HATCHERY_POLICY", "EOF", "a JSON object like"},
+		{`picture`, "HATCHERY_POLICY", `"picture"`, "or all, documents, media, pictures"},
 		{`null`, "HATCHERY_POLICY", "no kinds", "at least one kind"},
 		{`{}`, "HATCHERY_POLICY", "no kinds", "at least one kind"},
 		{`{"kinds":{}}`, "HATCHERY_POLICY", "no kinds", "at least one kind"},
@@ -101,6 +102,8 @@ func TestAPolicyIsRefusedForEachFault(t *testing.T) {
 		{kind(`"mismatch":true`), "HATCHERY_POLICY kinds.images", "bool", "mismatch"},
 		{kind(`"after_end":["mpf","anything"]`), "HATCHERY_POLICY kinds.images.after_end", `"anything"`,
 			`"mpf", "zeros", "padding", "samsung", "video"`},
+		{kind(`"active":["macros","scripts"]`), "HATCHERY_POLICY kinds.images.active", `"scripts"`,
+			`"macros", "external", "embedded"`},
 	} {
 		t.Run(fmt.Sprintf("%.60s", c.policy), func(t *testing.T) {
 			_, err := policy.Parse([]byte(c.policy), readable)
@@ -179,7 +182,7 @@ func TestAnUnknownKindIsRefusedNamingTheKnownOnes(t *testing.T) {
 
 func TestEveryCheckedExtensionHasAType(t *testing.T) {
 	for _, e := range sniff.Extensions() {
-		if got := policy.ExpectedType(e); !strings.HasPrefix(got, "image/") {
+		if got := policy.ExpectedType(e); !strings.Contains(got, "/") || got == policy.ExpectedType("exe") {
 			t.Errorf("%s has the type %q", e, got)
 		}
 	}
@@ -188,15 +191,25 @@ func TestEveryCheckedExtensionHasAType(t *testing.T) {
 	}
 }
 
+func TestATypesProperNameIsNotThatOfAnother(t *testing.T) {
+	k := policy.Kind{Extensions: []string{"docx", "xlsx", "zip", "jpg", "jpeg"}}
+	for mediaType, want := range map[string]string{"application/zip": "zip", "application/x-zip-compressed": "", "image/pjpeg": "jpg",
+		policy.ExpectedType("xlsx"): "xlsx", "text/plain": ""} {
+		if got := k.ExtensionOf(mediaType); got != want {
+			t.Errorf("%s names %q, want %q", mediaType, got, want)
+		}
+	}
+}
+
 func TestOnlyAPolicyThatCorrectsAllowsOtherTypes(t *testing.T) {
 	refuses := policy.Kind{Extensions: []string{"gif", "jpg", "jpeg"}, Mismatch: policy.MismatchRefuse}
 	corrects := refuses
 	corrects.Mismatch = policy.MismatchCorrect
-	if l := refuses.Limits(); len(l.Instead) != 0 {
-		t.Errorf("a policy that refuses allows %v instead", l.Instead)
-	}
-	if l := corrects.Limits(); !reflect.DeepEqual(l.Instead, corrects.Extensions) {
-		t.Errorf("a policy that corrects allows %v instead, want its own extensions in their order", l.Instead)
+	for _, k := range []policy.Kind{refuses, corrects} {
+		l := k.Limits()
+		if l.Correct != (k.Mismatch == policy.MismatchCorrect) || !reflect.DeepEqual(l.Extensions, k.Extensions) {
+			t.Errorf("with mismatch %s: %+v; want the kind's own extensions in their order", k.Mismatch, l)
+		}
 	}
 	for mediaType, want := range map[string][2]bool{"image/jpeg": {true, true}, "image/pjpeg": {true, true},
 		"image/gif": {false, true}, "image/png": {false, false}, "text/html": {false, false}, "": {false, false}} {

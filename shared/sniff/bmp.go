@@ -95,7 +95,7 @@ func (w *walker) bmpHeaders() (bmpHeader, error) {
 		}
 		seen := recognise(append([]byte("  "), head[2:]...))
 		return h, refusef(TypeMismatch, "The file begins with the letters BM, as a BMP picture does, but no BMP header "+
-			"follows them, and the rest looks like %s; %s.", seen.is, seen.advice(w.Name))
+			"follows them, and the rest looks like %s; %s.", seen.is, w.advice(seen))
 	}
 	if err := w.skip(bmpFileHeader); err != nil {
 		return h, err

@@ -9,11 +9,12 @@ import (
 	"strings"
 )
 
-// Limits is what the policy of a kind of upload allows a picture to be. In the three numbers 0 means no bound.
+// Limits is what the policy of a kind of upload allows a file to be. In the three numbers 0 means no bound.
 type Limits struct {
-	// Instead are extensions whose types are allowed, too, where the bytes do not begin as the claimed type does. They
-	// are tried in this order.
-	Instead []string
+	// Extensions are those that the kind takes: only to one of them is a file told to be renamed. None: all.
+	Extensions []string
+	// Correct: where the bytes do not begin as the claimed type does, the types of Extensions are tried in their order.
+	Correct bool
 
 	MaxPixels int64 // width times height of one picture; all frames or scans together may be maxDrawn times as many
 	MaxSide   int64 // pixels of width, and of height
@@ -27,37 +28,48 @@ type Limits struct {
 	// JPEG: one MP4 or QuickTime video (a motion photo), bare or in Samsung's trailer.
 	Video bool
 
+	// Active is what an office file may carry: "macros", "external" (parts that are loaded from elsewhere) and "embedded"
+	// (objects of other programs).
+	Active []string
+
+	// Charsets are those that a text may have beside UTF-8: "utf-16" with a byte order mark, "windows-1252".
+	Charsets []string
+
 	// MaxAncillaryBytes bounds what a picture carries beside its pixels: the data of PNG's ancillary chunks, JPEG's
-	// APPn and COM segments, GIF's comments, texts and application blocks, BMP's colour profile and unused room.
+	// APPn and COM segments, GIF's comments, texts and application blocks, BMP's colour profile and unused room,
+	// WebP's chunks of profiles, metadata and what is not known.
 	MaxAncillaryBytes int64
 }
 
 // Found is what the bytes of an allowed picture are. All of it was measured; nothing was taken from the caller.
 type Found struct {
-	ContentType   string // image/png, image/jpeg, image/gif or image/bmp
-	Extension     string // one of that type: the claimed one, else the first of Limits.Instead
-	Width, Height int64  // pixels, as the picture declares them; of a JPEG with further pictures: the first one's
+	ContentType   string // that of the type, see Types
+	Extension     string // one of that type: the claimed one, else the first of Limits.Extensions
+	Width, Height int64  // pixels, as declared; of several pictures or tracks: the first one's; of a sound: 0
 	Size          int64  // bytes read, up to the end of the reader
 	SHA256        [sha256.Size]byte
 }
 
-// ErrUnsupported says that no checker exists for the extension: a fault of the caller's set-up, not of the picture.
+// ErrUnsupported says that no checker exists for the extension: a fault of the caller's set-up, not of the file.
 var ErrUnsupported = errors.New("no checker for this extension")
 
-// Check reads r to its end, once and forward, and reports what the bytes are when they are one whole picture of the
-// type that extension claims, or of one in l.Instead, within l. It keeps one block of fixed size in memory, whatever
-// the length of r.
+// Check reads r to its end, once and forward, and reports what the bytes are when they are one whole file of the
+// type that extension claims, or of another in l.Extensions where l.Correct, within l. It keeps one block of
+// fixed size in memory, whatever the length of r.
 //
-// A picture that is not allowed gives a *Refusal (errors.As), with a Found that holds what was learned before it:
+// A file that is not allowed gives a *Refusal (errors.As), with a Found that holds what was learned before it:
 // the type if the signature was right, the dimensions if they were read; never Size or SHA256. Check may stop reading
-// there. Every other error is trouble and says nothing about the picture: an error of r other than io.EOF (an
+// there. Every other error is trouble and says nothing about the file: an error of r other than io.EOF (an
 // io.ErrUnexpectedEOF of r too) or of ctx, both wrapped, or ErrUnsupported. ctx is looked at once a block.
+//
+// A type whose Reads says so needs an r that is a Ranges, too: its walk reads parts by their place before the rest.
 func Check(ctx context.Context, r io.Reader, extension string, l Limits) (Found, error) {
 	t, ok := TypeOf(extension)
 	if !ok {
 		return Found{}, fmt.Errorf("check a file named .%q: %w", extension, ErrUnsupported)
 	}
 	w := &walker{stream: newStream(ctx, r), Type: t, limits: l}
+	w.ranges, _ = r.(Ranges)
 	defer w.close()
 	if err := w.check(extension); err != nil {
 		if errors.Is(err, errShort) {
@@ -85,7 +97,10 @@ type walker struct {
 	Type
 	limits Limits
 	found  Found
+	ranges Ranges // nil where the reader has none
+	pieces int    // how often they were read
 
+	parts     int64 // chunks, segments, blocks, frames and boxes
 	ancillary int64 // bytes counted against limits.MaxAncillaryBytes
 	blanks    int   // line ends and spaces seen behind pictures
 	// drawn is how many pixels showing all frames or scans takes. The product of three hostile numbers may not fit an
@@ -107,7 +122,7 @@ func (w *walker) check(extension string) error {
 }
 
 // identify finds the type by the first bytes and gives an extension of it: the claimed one, else the first of
-// limits.Instead. Every type is asked by its own matcher.
+// limits.Extensions where a mismatch is corrected. Every type is asked by its own matcher.
 func (w *walker) identify(claimed string) (extension string, _ error) {
 	ok, err := w.begins()
 	if ok || err != nil {
@@ -117,8 +132,11 @@ func (w *walker) identify(claimed string) (extension string, _ error) {
 	if err != nil {
 		return "", err
 	}
-	for _, other := range w.limits.Instead {
-		if t, known := TypeOf(other); known && t.begins(head) {
+	for _, other := range w.limits.Extensions {
+		if !w.limits.Correct {
+			break
+		}
+		if t, known := TypeOf(other); known && len(t.signatures) > 0 && t.begins(head) {
 			w.Type = t
 			return other, nil
 		}
@@ -126,14 +144,25 @@ func (w *walker) identify(claimed string) (extension string, _ error) {
 	return "", w.mismatch()
 }
 
-// begins reports whether what comes next begins as a picture of the claimed type. It walks over nothing.
+// become makes the file one of the type that an extension names, where a mismatch is corrected and the kind takes that.
+func (w *walker) become(extension string) bool {
+	taken := w.taken(extension)
+	t, known := TypeOf(taken)
+	if !known || !w.limits.Correct {
+		return false
+	}
+	w.Type, w.found.ContentType, w.found.Extension = t, t.ContentType, taken
+	return true
+}
+
+// begins reports whether what comes next begins as a file of the claimed type. It walks over nothing.
 func (w *walker) begins() (bool, error) {
 	head, err := w.peek(described)
 	if err != nil {
 		return false, err
 	}
 	for _, s := range w.signatures {
-		if len(head) < len(s) && strings.HasPrefix(s, string(head)) {
+		if len(head) < len(s) && agree(s, head) && (len(head) == 0 || strings.Trim(s[:len(head)], "?") != "") {
 			return false, errShort // empty, or the first bytes of what it should be
 		}
 	}
@@ -149,16 +178,16 @@ const maxDrawn = 32
 // dimensions checks a declared size, found at byte at, against the limits.
 func (w *walker) dimensions(at, width, height int64) error {
 	if width <= 0 || height <= 0 {
-		return w.corrupt(at, "the picture claims to be %d x %d pixels", width, height)
+		return w.corrupt(at, "the %s claims to be %d x %d pixels", w.Noun, width, height)
 	}
 	l := w.limits
 	if l.MaxSide > 0 && (width > l.MaxSide || height > l.MaxSide) {
-		return refusef(TooManyPixels, "The picture is %d x %d pixels, and no side may be longer than %d; "+
-			"scale it down and upload that.", width, height, l.MaxSide)
+		return refusef(TooManyPixels, "The %s is %d x %d pixels, and no side may be longer than %d; "+
+			"scale it down and upload that.", w.Noun, width, height, l.MaxSide)
 	}
 	if l.MaxPixels > 0 && width > l.MaxPixels/height {
-		return refusef(TooManyPixels, "The picture is %d x %d pixels, more than the %d pixels allowed; "+
-			"scale it down and upload that.", width, height, l.MaxPixels)
+		return refusef(TooManyPixels, "The %s is %d x %d pixels, more than the %d pixels allowed; "+
+			"scale it down and upload that.", w.Noun, width, height, l.MaxPixels)
 	}
 	return nil
 }
@@ -168,9 +197,28 @@ func (w *walker) dimensions(at, width, height int64) error {
 func (w *walker) draw(width, height int64, parts string) error {
 	w.drawn += float64(width) * float64(height)
 	if w.limits.MaxPixels > 0 && w.drawn > maxDrawn*float64(w.limits.MaxPixels) {
-		return refusef(TooManyPixels, "The %s picture has too many %s: up to byte %d they take more than %d times the %d "+
+		return refusef(TooManyPixels, "The %s has too many %s: up to byte %d they take more than %d times the %d "+
 			"pixels allowed for one picture; export it with fewer, or in a smaller size, and upload that.",
-			w.Name, parts, w.offset(), maxDrawn, w.limits.MaxPixels)
+			w.called(), parts, w.offset(), maxDrawn, w.limits.MaxPixels)
+	}
+	return nil
+}
+
+// A file may have maxParts chunks, segments, blocks, frames or boxes, and one more for each partBytes of it, so that
+// its size bounds the time of a check, whatever the bytes are. The parts of large files are hundreds of bytes long.
+const (
+	maxParts  = 65_536
+	partBytes = 64
+)
+
+// part counts one part, which begins at the walk's position.
+func (w *walker) part() error { return w.partAt(w.offset()) }
+
+// partAt counts one part, which begins at a byte of the input.
+func (w *walker) partAt(at int64) error {
+	if w.parts++; w.parts > maxParts+at/partBytes {
+		return refusef(NotAllowed, "The %s is cut into %d parts up to byte %d, more than any program makes of it; %s.",
+			w.called(), w.parts, at, w.again())
 	}
 	return nil
 }
@@ -179,8 +227,8 @@ func (w *walker) draw(width, height int64, parts string) error {
 func (w *walker) extra(n int64) error {
 	w.ancillary += n
 	if limit := w.limits.MaxAncillaryBytes; limit > 0 && w.ancillary > limit {
-		return refusef(NotAllowed, "The %s picture carries more than %d bytes of metadata, seen at byte %d; "+
-			"export it without metadata and upload that.", w.Name, limit, w.offset())
+		return refusef(NotAllowed, "The %s carries more than %d bytes of metadata, seen at byte %d; "+
+			"export it without metadata and upload that.", w.called(), limit, w.offset())
 	}
 	return nil
 }

@@ -9,18 +9,19 @@ import (
 )
 
 // described is how many bytes recognise is given: enough to see past a byte order mark, blanks and a comment.
-const described = 512
+const described = 1032
 
 // likeness is what bytes seem to be, in words for the uploader. No decision rests on it.
 type likeness struct {
 	at        int    // where in a file the bytes are
 	bytes     string // how it is told from other things; text is in lower case
 	is        string // with its article
-	todo      string // what the uploader can do about it; "": export the picture as what the name says
-	extension string // of a picture that there is a checker for
+	todo      string // what the uploader can do about it; "": export it as what the name says
+	extension string // of a type that there is a checker for; where the kind does not take it, todo is the advice
 }
 
-// What an uploader can do about what is no picture of the kinds that there are.
+// What an uploader can do about a file that is not what its name says. It is written for pictures: advice puts the noun
+// of what the name says in their place.
 const (
 	exportPhoto = "export it as JPEG or PNG and upload that"
 	changePhone = exportPhoto + ", or let the phone take JPEGs (iPhone: Settings, Camera, Formats, Most Compatible)"
@@ -34,28 +35,51 @@ const (
 	readMessage = "it may be a server's error message saved in place of the picture, so get the picture and upload that"
 )
 
-// advice is what to do, for a file that is named as a picture of another kind.
-func (l likeness) advice(kind string) string {
-	switch {
-	case l.extension != "":
-		return "rename the file so that it ends in ." + l.extension + ", or export the picture as " + kind +
-			", and upload that"
-	case l.todo != "":
-		return l.todo
+// advice is what to do about a file that is named as one of this type and looks like l.
+func (w *walker) advice(l likeness) string {
+	export := "export the " + w.Noun + " as " + w.Name
+	if taken := w.taken(l.extension); taken != "" {
+		return "rename the file so that it ends in ." + taken + ", or " + export + ", and upload that"
 	}
-	return "export the picture as " + kind + " and upload that"
+	switch l.todo {
+	case exportPhoto, changePhone, exportPage, exportPNG, takeStill:
+		if w.Noun == "picture" {
+			return l.todo
+		}
+	case "":
+	default:
+		return strings.ReplaceAll(l.todo, "picture", w.Noun)
+	}
+	return export + " and upload that"
+}
+
+// taken gives the extension under which the kind takes files of the type that an extension names, "" if it takes none.
+func (w *walker) taken(extension string) string {
+	t, known := TypeOf(extension)
+	all := w.limits.Extensions
+	if !known || len(all) == 0 {
+		return extension
+	}
+	if i := slices.IndexFunc(all, func(e string) bool { return slices.Contains(t.Extensions, e) }); i >= 0 {
+		return all[i]
+	}
+	return ""
 }
 
 // in reports whether text has the bytes anywhere. Two or three stand in any data, by chance.
 func (l likeness) in(text string) bool { return len(l.bytes) > 3 && strings.Contains(text, l.bytes) }
+
+// trimmed is head without a byte order mark and the blanks at its beginning.
+func trimmed(head []byte) []byte {
+	return bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n\f")
+}
 
 // recognise tries its patterns in a fixed order, so one input always gets one answer.
 func recognise(head []byte) likeness {
 	if l, ok := signed(head); ok {
 		return l
 	}
-	trimmed := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n\f")
-	text := strings.ToLower(string(trimmed))
+	text := strings.ToLower(string(trimmed(head)))
 	for _, l := range markup() {
 		if strings.HasPrefix(text, l.bytes) || strings.HasPrefix(text, "<") && l.in(text) {
 			return l
@@ -63,10 +87,10 @@ func recognise(head []byte) likeness {
 	}
 	switch {
 	case strings.HasPrefix(text, "--") && strings.Contains(text, "content-disposition: form-data"):
-		return likeness{is: "a whole form (multipart/form-data) with the picture inside",
+		return likeness{is: "a whole form (multipart/form-data) with the file inside",
 			todo: "send the bytes of the picture alone, or the form with its own Content-Type"}
-	case isText(head) && strings.Contains(text, ";base64,"), isBase64(trimmed):
-		return likeness{is: "text in base64, not a picture", todo: sendBytes}
+	case isText(head) && strings.Contains(text, ";base64,"), isBase64(trimmed(head)):
+		return likeness{is: "text in base64", todo: sendBytes}
 	}
 	for _, l := range markup() {
 		if l.in(text) {
@@ -90,6 +114,19 @@ func recognise(head []byte) likeness {
 
 // signed finds the signature with which head begins.
 func signed(head []byte) (likeness, bool) {
+	switch {
+	case len(brands(head)) == 0:
+	case isAVIF(head):
+		return likeness{is: "an AVIF picture", todo: exportPhoto, extension: "avif"}, true
+	case isHEIC(head):
+		return likeness{is: "a HEIC picture", todo: changePhone, extension: "heic"}, true
+	case isMOV(head):
+		return likeness{is: "a QuickTime video", todo: takeStill, extension: "mov"}, true
+	case isM4AItself(head):
+		return likeness{is: "an M4A sound", extension: "m4a"}, true
+	case isMP4(head):
+		return likeness{is: "an MP4 video", todo: takeStill, extension: "mp4"}, true
+	}
 	for _, l := range beginnings() {
 		if len(head) >= l.at && bytes.HasPrefix(head[l.at:], []byte(l.bytes)) {
 			return l, true
@@ -114,18 +151,15 @@ func beginnings() []likeness {
 		{0, "\xc2\x89PNG", "a picture that was changed into text", sendBytes, ""},
 		{0, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", "a picture that was changed into text", sendBytes, ""},
 		{0, "\xc3\xbf\xc3\x98\xc3\xbf", "a picture that was changed into text", sendBytes, ""},
-		{8, "WEBPVP8", "a WebP picture", exportPhoto, ""},
+		{8, "WEBPVP8", "a WebP picture", exportPhoto, "webp"},
+		{0, "RF64", "a WAV sound in its form for more than 4 GB (RF64)", "", ""},
+		{0, "RIFX", "a WAV sound in a form of old Macs (RIFX)", "", ""},
+		{8, "WAVE", "a WAV sound", "", "wav"},
 		{8, "AVI LIST", "an AVI video", takeStill, ""},
-		{4, "ftypavif", "an AVIF picture", exportPhoto, ""},
-		{4, "ftypavis", "an AVIF picture", exportPhoto, ""},
-		{4, "ftyphei", "a HEIC picture", changePhone, ""},
-		{4, "ftyphev", "a HEIC picture", changePhone, ""},
-		{4, "ftypmif1", "a HEIC picture", changePhone, ""},
-		{4, "ftypmsf1", "a HEIC picture", changePhone, ""},
 		{4, "ftypcrx ", "a camera's raw picture", exportPhoto, ""},
-		{4, "ftyp", "an MP4 or QuickTime video", takeStill, ""},
-		{4, "moov", "a QuickTime video", takeStill, ""},
-		{4, "mdat", "a QuickTime video", takeStill, ""},
+		{4, "ftyp", "a kind of MP4 video", takeStill, ""},
+		{4, "moov", "a QuickTime video", takeStill, "mov"},
+		{4, "mdat", "a QuickTime video", takeStill, "mov"},
 		{0, "\x1aE\xdf\xa3", "a WebM or Matroska video", takeStill, ""},
 		{0, "\x00\x00\x00\x0cjP  \r\n\x87\n", "a JPEG 2000 picture", exportPhoto, ""},
 		{0, "\x00\x00\x00\x0cJXL \r\n\x87\n", "a JPEG XL picture", exportPhoto, ""},
@@ -137,17 +171,17 @@ func beginnings() []likeness {
 		{0, "gimp xcf", "a GIMP picture", exportPhoto, ""},
 		{0, "\x00\x00\x01\x00", "a Windows icon", exportPNG, ""},
 		{0, "\x28\x00\x00\x00", "a bitmap without its file header", exportPNG, ""},
-		{0, "%PDF-", "a PDF document", exportPage, ""},
+		{0, "%PDF-", "a PDF document", exportPage, "pdf"},
 		{0, "%!PS", "a PostScript document", exportPage, ""},
 		{30, "[Content_Types].xml", "an Office document", exportPage, ""},
 		{30, "mimetypeapplication/vnd.oasis", "an OpenDocument document", exportPage, ""},
-		{0, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document", exportPage, ""},
-		{0, "PK\x03\x04", "a ZIP archive", unpack, ""},
-		{0, "PK\x05\x06", "a ZIP archive", unpack, ""},
+		{0, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document, or one with a password", exportPage, ""},
+		{0, "PK\x03\x04", "a ZIP archive", unpack, "zip"},
+		{0, "PK\x05\x06", "a ZIP archive", unpack, "zip"},
 		{0, "Rar!\x1a\x07", "a RAR archive", unpack, ""},
 		{0, "7z\xbc\xaf\x27\x1c", "a 7-Zip archive", unpack, ""},
 		{0, "\x1f\x8b\x08", "a gzip file", unpack, ""},
-		{0, "\x00\x05\x16\x07", "a file that a Mac writes beside a picture", "upload the picture whose name lacks the " +
+		{0, "\x00\x05\x16\x07", "a file that a Mac writes beside another", "upload the picture whose name lacks the " +
 			"dot and underscore (._) at its beginning", ""},
 		{0, "L\x00\x00\x00\x01\x14\x02\x00", "a Windows shortcut", "upload the picture that it points to", ""},
 		{0, "version https://git-lfs", "a Git LFS pointer", "get the picture with git lfs pull and upload that", ""},
@@ -197,7 +231,7 @@ func isText(head []byte) bool {
 		if r == utf8.RuneError && n == 1 {
 			return !utf8.FullRune(head)
 		}
-		if r < ' ' && r != '\t' && r != '\n' && r != '\r' && r != '\f' || r == 0x7f {
+		if r < utf8.RuneSelf && isControl(byte(r)) {
 			return false
 		}
 		head = head[n:]

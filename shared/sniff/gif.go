@@ -31,6 +31,9 @@ func (w *walker) gif() error {
 	g := &gifWalk{walker: w, width: width, height: height}
 	for {
 		at := g.offset()
+		if err := g.part(); err != nil {
+			return err
+		}
 		kind, err := g.one()
 		if err != nil {
 			return err

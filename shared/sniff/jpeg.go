@@ -87,12 +87,25 @@ func (j *jpegWalk) marker() (byte, error) {
 	if c != 0xff {
 		return 0, j.corrupt(j.offset()-1, "there are bytes that belong to no part of it")
 	}
-	for c == 0xff {
-		if c, err = j.one(); err != nil {
+	return j.pastFill()
+}
+
+// pastFill walks over any number of 0xFF and the byte behind them, which it returns.
+func (j *jpegWalk) pastFill() (byte, error) {
+	for {
+		b, err := j.window()
+		if err != nil {
 			return 0, err
 		}
+		n := 0
+		for n < len(b) && b[n] == 0xff {
+			n++
+		}
+		j.advance(n)
+		if n < len(b) {
+			return j.one()
+		}
 	}
-	return c, nil
 }
 
 // segment walks over what follows a marker.
@@ -101,6 +114,9 @@ func (j *jpegWalk) segment(at int64, marker byte) error {
 		marker >= mSOS && marker <= mAPP15 || marker == mCOM
 	if !known {
 		return j.corrupt(at, "a part begins there that no JPEG picture has in that place (marker 0x%02x)", marker)
+	}
+	if err := j.part(); err != nil {
+		return err
 	}
 	b, err := j.take(2)
 	if err != nil {

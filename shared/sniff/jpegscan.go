@@ -83,26 +83,23 @@ func (j *jpegWalk) entropy(at int64) error {
 		if err != nil {
 			return err
 		}
-		n, found := nextMarker(b)
-		some = some || n > 1 || n == 1 && !found
+		n, due, seen := j.pixels(b, restart)
 		j.advance(n)
-		if !found {
+		restart, some = due, some || seen
+		if n == len(b) {
 			continue
 		}
-		c := byte(0xff)
-		for c == 0xff { // fill
-			if c, err = j.one(); err != nil {
-				return err
-			}
+		c, err := j.pastFill()
+		if err != nil {
+			return err
 		}
 		switch {
 		case c == 0: // stuffing, cut by the end of the block or after fill
 			some = true
+		case j.restarts && c == restart: // likewise
+			restart = following(restart)
 		case c >= mRST0 && c <= mRST7:
-			if !j.restarts || c != restart {
-				return j.corrupt(j.offset()-2, "some of its pixels are missing or out of turn (restart marker)")
-			}
-			restart = mRST0 + (restart-mRST0+1)%8
+			return j.corrupt(j.offset()-2, "some of its pixels are missing or out of turn (restart marker)")
 		default:
 			j.ahead = c
 			// Arithmetic coding leaves out zero bytes at the end of a scan, and so may have no bytes at all.
@@ -114,18 +111,37 @@ func (j *jpegWalk) entropy(at int64) error {
 	}
 }
 
-// nextMarker returns how much of b lies before the first 0xFF that is not followed by 0x00 in b, that 0xFF included,
-// and true; or all of b, and false.
-func nextMarker(b []byte) (int, bool) {
-	for n := 0; ; {
-		i := bytes.IndexByte(b[n:], 0xff)
-		if i < 0 {
-			return len(b), false
+// pixels returns how much of b is pixels and restart markers in turn: all of it, or what lies before another 0xFF; then
+// which restart marker is due, and whether there are pixels. There may be a marker for every few bytes, so they are
+// stepped over without a call each.
+func (j *jpegWalk) pixels(b []byte, restart byte) (n int, due byte, some bool) {
+	restarts, data := j.restarts, 0
+	for n < len(b) {
+		switch {
+		case b[n] != 0xff:
+			some = true
+			n++
+			if data++; data == 8 { // the next 0xFF is far, as it mostly is
+				i := bytes.IndexByte(b[n:], 0xff)
+				if i < 0 {
+					i = len(b) - n
+				}
+				n, data = n+i, 0
+			}
+			continue
+		case n+1 == len(b):
+			return n, restart, some
+		case b[n+1] == 0:
+			some = true
+		case restarts && b[n+1] == restart:
+			restart = following(restart)
+		default:
+			return n, restart, some
 		}
-		n += i + 1
-		if n == len(b) || b[n] != 0 {
-			return n, true
-		}
-		n++
+		n, data = n+2, 0
 	}
+	return n, restart, some
 }
+
+// following is the restart marker that comes after another.
+func following(restart byte) byte { return mRST0 + (restart-mRST0+1)%8 }

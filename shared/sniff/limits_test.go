@@ -1,11 +1,17 @@
 package sniff_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/binary"
+	"fmt"
+	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"hatchery/shared/sniff"
 )
@@ -56,6 +62,15 @@ func TestWhatMayFollowIsThePolicys(t *testing.T) {
 		{"preview-padded.jpg", l{MPF: true, Zeros: true}, "trailing_data"},
 		{"samsung-padded.jpg", l{MPF: true, Padding: true, Samsung: true}, "ok"},
 		{"samsung-padded.jpg", l{MPF: true, Padding: true}, "trailing_data"},
+		{"motion.heic", l{Video: true}, "ok"},
+		{"motion.heic", l{MPF: true, Padding: true, Samsung: true}, "trailing_data"},
+		{"samsung.heic", l{}, "ok"}, // a box of the picture
+		{"samsung-behind.heic", l{Samsung: true}, "ok"},
+		{"samsung-behind.heic", l{MPF: true, Padding: true}, "trailing_data"},
+		{"zeros.heic", l{Zeros: true}, "ok"},
+		{"zeros.heic", l{Samsung: true}, "trailing_data"},
+		{"zeros.mp4", l{Padding: true}, "ok"},
+		{"zeros.mp4", l{Samsung: true}, "trailing_data"},
 	} {
 		name := "genuine/" + test.file
 		if got := verdict(t, named(t, name), name[strings.LastIndex(name, ".")+1:], test.limits); got != test.want {
@@ -73,8 +88,8 @@ func TestAVideoFollowsOnlyAJPEG(t *testing.T) {
 		}
 	}
 	jpeg := motion[:len(motion)-len(film)]
-	if got := verdict(t, slices.Concat(jpeg, film, film), "jpg", everything()); got != "ok" {
-		t.Errorf("a second video's boxes behind the first's: %s", got)
+	if got := verdict(t, slices.Concat(jpeg, film, film), "jpg", everything()); got != "trailing_data" {
+		t.Errorf("a second video behind the first: %s", got)
 	}
 	if got := verdict(t, slices.Concat(jpeg, film, make([]byte, 99)), "jpg", everything()); got != "ok" {
 		t.Errorf("zeros behind a video: %s", got)
@@ -165,6 +180,16 @@ func TestPaddingMayBeAsLongAsTheFile(t *testing.T) {
 					t.Errorf("%d bytes of %x, then %d bytes and one more: %s", n, fill, len(behind), got)
 				}
 			}
+		}
+	}
+}
+
+// Behind zeros that are allowed, 0xFF is not, however many of both there are.
+func TestFillBytesBehindZerosAreNotZeros(t *testing.T) {
+	data := slices.Concat(named(t, "genuine/go-nrgba.png"), make([]byte, 99), bytes.Repeat([]byte{0xff}, 99), make([]byte, 99))
+	for limits, want := range map[*sniff.Limits]string{{Zeros: true}: "trailing_data", {Padding: true}: "ok"} {
+		if got := verdict(t, data, "png", *limits); got != want {
+			t.Errorf("under %+v: %s, want %s", *limits, got, want)
 		}
 	}
 }
@@ -262,8 +287,9 @@ func TestRefusalsSayWhatFollowsInWords(t *testing.T) {
 }
 
 func TestSizesAreBoundedAtTheLimitAndNotBefore(t *testing.T) {
-	for _, file := range []string{"go-nrgba.png", "go.jpg", "go.gif", "sdl.bmp", "mpf-missing.jpg"} { // 31 x 23 each
-		data, extension := named(t, "genuine/"+file), file[len(file)-3:]
+	for _, file := range []string{"go-nrgba.png", "go.jpg", "go.gif", "sdl.bmp", "mpf-missing.jpg", "cwebp.webp",
+		"cwebp-lossless.webp", "pillow.webp", "avifenc.avif"} { // 31 x 23 each
+		data, extension := named(t, "genuine/"+file), strings.TrimPrefix(filepath.Ext(file), ".")
 		for _, test := range []struct {
 			limits sniff.Limits
 			want   string
@@ -364,11 +390,13 @@ func TestMetadataIsBoundedWhereThePolicySaysSo(t *testing.T) {
 		file  string
 		bytes int64 // of metadata in it
 	}{
+		{"phone.heic", 63}, {"free.heic", 63 + 24 + 32}, {"camera.mp4", -1}, {"exiftool.mov", -1}, {"mutagen.m4a", -1},
+		{"exiftool.heic", -1}, {"exiftool.avif", -1}, {"notes.webp", 7}, {"note-in-frame.webp", 3}, {"exiftool.webp", -1},
 		{"exiftool.gif", -1}, {"exiftool.jpg", -1}, {"exiftool.png", -1}, {"im-profile.bmp", -1}, {"plain-text.gif", -1},
 		{"v5-profile.bmp", 32}, {"v5-profile-first.bmp", 32}, {"info-gap.bmp", 10}, {"private-chunks.png", 49},
 		{"unknown-extension.gif", 10}, {"info-24-large-palette.bmp", 1200}, {"info-24-palette.bmp", 24}, {"v5-profile-far.bmp", 32},
 	} {
-		data, extension := named(t, "genuine/"+test.file), test.file[len(test.file)-3:]
+		data, extension := named(t, "genuine/"+test.file), strings.TrimPrefix(filepath.Ext(test.file), ".")
 		if got := verdict(t, data, extension, sniff.Limits{Zeros: true, MaxAncillaryBytes: 1}); got != "not_allowed" {
 			t.Errorf("%s, where one byte is allowed: %s", test.file, got)
 		}
@@ -390,6 +418,248 @@ func TestMetadataIsBoundedWhereThePolicySaysSo(t *testing.T) {
 		if got := verdict(t, named(t, "genuine/"+file), file[len(file)-3:],
 			sniff.Limits{MaxAncillaryBytes: 90}); got != "ok" {
 			t.Errorf("%s: %s", file, got)
+		}
+	}
+}
+
+func TestWhatAnOfficeFileCarriesIsAMatterOfThePolicy(t *testing.T) {
+	for _, test := range []struct{ word, files string }{
+		{"macros", "macros.docx macros-relation.docx macro-sheet.xlsx macro-sheet-relation.xlsx"},
+		{"external", "external-case.docx external-namespace.docx external-frame-878.docx external-subDocument-454.docx"},
+		{"embedded", "embedded-oleObject.docx embedded-package.docx embedded-control.docx embedded-as-chart.docx"},
+	} {
+		for file := range strings.FieldsSeq(test.files) {
+			data, extension := named(t, "refused/"+file), strings.TrimPrefix(filepath.Ext(file), ".")
+			for _, word := range []string{"macros", "external", "embedded"} {
+				want := "not_allowed"
+				if word == test.word {
+					want = "ok"
+				}
+				if got := verdict(t, data, extension, sniff.Limits{Active: []string{word}}); got != want {
+					t.Errorf("%s, where %s are taken: %s, want %s", file, word, got, want)
+				}
+			}
+		}
+	}
+}
+
+// A ZIP archive is what an office file is, too: where a mismatch is corrected, the parts decide.
+func TestAnOfficeFileIsCorrectedByItsParts(t *testing.T) {
+	for _, test := range []struct{ file, claimed, want string }{
+		{"genuine/own.docx", "xlsx", "docx"}, {"genuine/own.xlsx", "docx", "xlsx"}, {"genuine/own.pptx", "png", "pptx"},
+		{"genuine/go.zip", "docx", "zip"}, {"genuine/7zip-aes.zip", "docx", "zip"}, {"genuine/own.docx", "zip", "zip"},
+		{"refused/template.docx", "docx", "zip"},
+	} {
+		data := named(t, test.file)
+		limits := instead("docx", "xlsx", "pptx", "zip")
+		found, err := sniff.Check(t.Context(), bytes.NewReader(data), test.claimed, limits)
+		if of, _ := sniff.TypeOf(test.want); err != nil || found.Extension != test.want || found.ContentType != of.ContentType {
+			t.Errorf("%s as .%s: %+v, %v; want .%s", test.file, test.claimed, found, err, test.want)
+		}
+		limits.Extensions = []string{test.claimed}
+		if got := verdict(t, data, test.claimed, limits); test.want != test.claimed && got != "type_mismatch" {
+			t.Errorf("%s as .%s, where nothing else is taken: %s", test.file, test.claimed, got)
+		}
+	}
+}
+
+// What is read by its place is bounded in number and in size, whatever the directory says.
+func TestReadsByPlaceAreFew(t *testing.T) {
+	for _, s := range genuine(t) { // what is in the first block of the stream needs none
+		r := &counted{Reader: bytes.NewReader(s.data)}
+		if _, err := sniff.Check(t.Context(), r, s.extension(), everything()); err != nil || r.reads != 0 {
+			t.Errorf("%s: %v, %d reads by place", s.file, err, r.reads)
+		}
+	}
+	for size, want := range map[int64]int{1 << 20: 1, 8 << 20: 1} {
+		for _, l := range larges(t, size) {
+			of, _ := sniff.TypeOf(l.extension)
+			data, err := io.ReadAll(l.reader(size))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := &counted{Reader: bytes.NewReader(data)}
+			_, err = sniff.Check(t.Context(), r, l.extension, sniff.Limits{})
+			if of.Reads != "" && r.reads != want || of.Reads == "" && r.reads != 0 || err != nil {
+				t.Errorf("%s of %d bytes: %v, %d reads by place", l.name, len(data), err, r.reads)
+			}
+		}
+	}
+	// 60,000 entries with long names: a directory of 9 MB, in pieces of 1 MiB.
+	r := &counted{Reader: bytes.NewReader(manyEntries(60_000, 100))}
+	if _, err := sniff.Check(t.Context(), r, "zip", sniff.Limits{}); err != nil || r.reads != 10 || r.most > 1<<20 {
+		t.Errorf("%v, %d reads by place, the largest of %d bytes", err, r.reads, r.most)
+	}
+}
+
+// counted counts the reads by place.
+type counted struct {
+	*bytes.Reader
+	reads, most int
+}
+
+func (c *counted) ReadAt(p []byte, at int64) (int, error) {
+	c.reads++
+	c.most = max(c.most, len(p))
+	return c.Reader.ReadAt(p, at)
+}
+
+// manyEntries is an archive of so many empty entries with names of so many bytes.
+func manyEntries(count, name int) []byte {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for n := range count {
+		if _, err := z.CreateRaw(&zip.FileHeader{Name: fmt.Sprintf("%0*d", name, n)}); err != nil {
+			panic(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+// document is a PDF of sections, each with what stands in front of it, from the oldest to the newest.
+func document(sections int, before []byte, entries int) []byte {
+	b, last := []byte("%PDF-1.4\n"), ""
+	for range sections {
+		b = append(b, before...)
+		at := len(b)
+		b = fmt.Appendf(b, "xref\n0 %d\n%strailer\n<</Root 1 0 R/Size 1%s>>\nstartxref\n%d\n%%%%EOF\n", entries,
+			strings.Repeat("0000000000 65535 f \n", entries), last, at)
+		last = fmt.Sprintf("/Prev %d", at)
+	}
+	return b
+}
+
+func TestADocumentsSectionsAreFewAndNearOrRefused(t *testing.T) {
+	far := bytes.Repeat([]byte("%\n"), 100<<10)
+	for _, test := range []struct {
+		what  string
+		data  []byte
+		want  string
+		reads int
+	}{
+		{"a thousand changes at the end", document(1000, nil, 0), "ok", 0},
+		{"one more", document(1001, nil, 0), "corrupt", 0},
+		{"changes of 300 KB each", document(64, far, 0), "ok", 64}, // the end is read first, and has the newest
+		{"two more of 300 KB", document(66, far, 0), "corrupt", 64},
+		{"a table of 200,000 entries", document(1, far, 200_000), "ok", 7},
+		{"two of them", document(2, nil, 200_000), "ok", 12},
+	} {
+		r := &counted{Reader: bytes.NewReader(test.data)}
+		_, err := sniff.Check(t.Context(), r, "pdf", sniff.Limits{})
+		if got := verdict(t, test.data, "pdf", sniff.Limits{}); got != test.want || r.reads > test.reads || r.most > 1<<20 {
+			t.Errorf("%s: %v, want %s; %d reads by place (at most %d bytes), want %d", test.what, err, test.want, r.reads, r.most,
+				test.reads)
+		}
+	}
+}
+
+// A trailer may be within another: the bytes are read once for each.
+func TestTrailersWithinTrailersAreBounded(t *testing.T) {
+	nested := func(sections int) string {
+		b := "%PDF-1.4\n"
+		for n := range sections {
+			next := ""
+			if n < sections-1 {
+				next = fmt.Sprintf("/Prev %d", 9+60*(n+1))
+			}
+			b += fmt.Sprintf("%-60s", "xref 0 0 trailer<</Root 1/Size 1"+next+"/B ")
+		}
+		return b + "0" + strings.Repeat(">>", sections) + "\nstartxref\n9\n%%EOF\n"
+	}
+	for sections, want := range map[int]string{1: "<nil>", 100: "<nil>", 700: "longer than 4194304 bytes together"} {
+		_, err := sniff.Check(t.Context(), strings.NewReader(nested(sections)), "pdf", sniff.Limits{})
+		if !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("%d trailers within each other: %v, want %s", sections, err, want)
+		}
+	}
+}
+
+func TestATrailersKeysAreReadAtItsTopAlone(t *testing.T) {
+	for keys, want := range map[string]string{
+		"": "ok", "/Prev 10": "corrupt", "/A<</Prev 10>>": "ok", "/A[/Prev 10]": "ok", "/A(/Prev 10)": "ok", "/A/Prev/B 10": "ok",
+		"/A<2f50>/B 10": "ok", "/Prev 10.5": "ok", "/A(a\\(b)/Prev 10": "corrupt", "/A(a(b)c)/Prev 10": "corrupt",
+		"%/Prev 10\n": "ok", "/A%>>\n 5": "ok", "/A 5 0 R/Prev 10": "corrupt", "/XRefStm 10": "corrupt", ")": "corrupt", "<": "corrupt",
+		"/A[": "corrupt", "/A]": "corrupt", "/A<<": "corrupt",
+	} {
+		data := bytes.Replace(document(1, nil, 0), []byte("/Size 1"), []byte("/Size 1"+keys), 1)
+		if got := verdict(t, data, "pdf", sniff.Limits{}); got != want {
+			t.Errorf("a trailer with %q: %s, want %s", keys, got, want)
+		}
+	}
+}
+
+func TestOtherCharsetsAreAMatterOfThePolicy(t *testing.T) {
+	wide := func(order binary.AppendByteOrder, text string) string {
+		var b []byte
+		for _, unit := range utf16.Encode([]rune("\ufeff" + text)) {
+			b = order.AppendUint16(b, unit)
+		}
+		return string(b)
+	}
+	little, big := wide(binary.LittleEndian, "grüße 🙂\r\n"), wide(binary.BigEndian, "grüße 🙂\r\n")
+	for _, test := range []struct{ text, charset, want, found string }{
+		{"gr\xfc\xdfe\n", "", "corrupt", ""}, {"gr\xfc\xdfe\n", "utf-16", "corrupt", ""},
+		{"gr\xfc\xdfe\n", "windows-1252", "ok", "windows-1252"},
+		{"grüße, gr\xfc\xdfe", "windows-1252", "ok", "windows-1252"},
+		{"grüße", "windows-1252", "ok", "utf-8"},
+		{"gr\xfc\xdfe\x00", "windows-1252", "type_mismatch", ""},
+		{strings.Repeat("gr\xfc\xdfe\n", 500) + "\x1b", "windows-1252", "corrupt", ""},
+		{"<html>gr\xfc\xdfe\n", "windows-1252", "type_mismatch", ""},
+		{little, "", "corrupt", ""}, {little, "windows-1252", "corrupt", ""},
+		{little, "utf-16", "ok", "utf-16"}, {big, "utf-16", "ok", "utf-16"},
+		{little + "\n", "utf-16", "truncated", ""},
+		{wide(binary.LittleEndian, "")[:1], "utf-16", "corrupt", ""},
+		{little + "\x3d\xd8", "utf-16", "truncated", ""},     // the first half of a pair
+		{little + "\x3d\xd8\n\x00", "utf-16", "corrupt", ""}, // and no second half
+		{little + "\x00\xdc", "utf-16", "corrupt", ""},       // a second half alone
+		{little + "\x00\x00", "utf-16", "type_mismatch", ""},
+		{wide(binary.LittleEndian, strings.Repeat("grüße\n", 500)+"\x00"), "utf-16", "corrupt", ""},
+		{wide(binary.BigEndian, "<script>"), "utf-16", "type_mismatch", ""},
+	} {
+		for _, extension := range []string{"txt", "csv"} {
+			found, err := sniff.Check(t.Context(), strings.NewReader(test.text), extension, sniff.Limits{Charsets: []string{test.charset}})
+			got := verdict(t, []byte(test.text), extension, sniff.Limits{Charsets: []string{test.charset}})
+			_, charset, _ := strings.Cut(found.ContentType, "; charset=")
+			if got != test.want || got == "ok" && charset != test.found {
+				t.Errorf("%.30q as .%s, where %q is taken: %v (%s), want %s (%s)", test.text, extension, test.charset, err,
+					found.ContentType, test.want, test.found)
+			}
+		}
+	}
+}
+
+func TestALetterOfSeveralBytesMayLieAcrossTwoBlocks(t *testing.T) {
+	for shift := range 9 {
+		text := strings.Repeat("x", 128<<10-shift) + "é日🙂"
+		for cut := 0; cut < 9; cut++ { // the bytes of the three letters end after 2, 5 and 9
+			want := "corrupt"
+			if whole := len(text) - cut; utf8.ValidString(text[:whole]) {
+				want = "ok"
+			}
+			if got := verdict(t, []byte(text[:len(text)-cut]), "txt", sniff.Limits{}); got != want {
+				t.Errorf("%d bytes before the edge, %d bytes missing: %s, want %s", shift, cut, got, want)
+			}
+		}
+	}
+}
+
+// TestATextIsUTF8AsGoHasIt tries the edges of characters of every length, in front of enough text that they are looked
+// at together.
+func TestATextIsUTF8AsGoHasIt(t *testing.T) {
+	edges := []byte{0x20, 0x7e, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xff}
+	for lead := 0x80; lead <= 0xff; lead++ {
+		for _, second := range edges {
+			for _, third := range edges {
+				for _, fourth := range edges {
+					data := []byte{'a', byte(lead), second, third, fourth, 'w', 'o', 'r', 'd'}
+					if got, want := verdict(t, data, "txt", everything()) == "ok", utf8.Valid(data); got != want {
+						t.Fatalf("%q: allowed %v, and Go says UTF-8 %v", data, got, want)
+					}
+				}
+			}
 		}
 	}
 }

@@ -9,8 +9,8 @@ import (
 
 const pngSignature = "\x89PNG\r\n\x1a\n"
 
-// pngKept is the longest chunk whose content is looked at: a palette of 256 colours. Longer ones are only summed.
-const pngKept = 3 * 256
+// pngPalette is the longest palette: 256 colours.
+const pngPalette = 3 * 256
 
 // pngWalk is what has been seen of a PNG so far.
 type pngWalk struct {
@@ -69,6 +69,9 @@ func (w *walker) png() error {
 // chunkHead reads a chunk's length and name.
 func (p *pngWalk) chunkHead() (chunk, error) {
 	at := p.offset()
+	if err := p.part(); err != nil {
+		return chunk{}, err
+	}
 	b, err := p.take(4)
 	if err != nil {
 		return chunk{}, err
@@ -105,7 +108,7 @@ func (p *pngWalk) order(c chunk) error {
 	case "IHDR":
 		legal = c.length == 13
 	case "PLTE":
-		legal = c.length > 0 && c.length%3 == 0 && c.length <= pngKept
+		legal = c.length > 0 && c.length%3 == 0 && c.length <= pngPalette
 		place = !p.palette && p.image == 0
 	case "IDAT":
 		place = p.image < 2 && (p.colour != 3 || p.palette)
@@ -141,15 +144,14 @@ func (p *pngWalk) order(c chunk) error {
 	return nil
 }
 
-// chunk walks over a chunk's name, content and checksum, and looks at what short ones say.
+// chunk walks over a chunk's name, content and checksum, and looks at what those say whose length order has bounded.
 func (p *pngWalk) chunk(c chunk) error {
-	kept := c.length
-	switch {
-	case kept <= pngKept:
-	case c.name == "fdAT":
+	kept := int64(0)
+	switch c.name {
+	case "IHDR", "PLTE", "acTL", "fcTL":
+		kept = c.length
+	case "fdAT":
 		kept = 4 // its number
-	default:
-		kept = 0
 	}
 	b, err := p.take(4 + int(kept))
 	if err != nil {

@@ -1,21 +1,24 @@
 package sniff
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
-// Code is why a picture is refused, for programs. Codes are stable.
+// Code is why a file is refused, for programs. Codes are stable.
 type Code string
 
 // The codes that Check gives.
 const (
 	TypeMismatch  Code = "type_mismatch"   // the bytes do not begin as the claimed type does
-	Truncated     Code = "truncated"       // the bytes end before the picture does
+	Truncated     Code = "truncated"       // the bytes end before what they should be does
 	Corrupt       Code = "corrupt"         // the structure breaks the rules of its format
-	TrailingData  Code = "trailing_data"   // something follows the picture that the limits do not allow there
+	TrailingData  Code = "trailing_data"   // something follows the end that the limits do not allow there
 	TooManyPixels Code = "too_many_pixels" // the declared size, or all frames or scans together, are beyond the limits
-	NotAllowed    Code = "not_allowed"     // more metadata than the limits allow, or a BMP that points to a file elsewhere
+	NotAllowed    Code = "not_allowed"     // too much metadata or too many parts, or a file that points to another one
 )
 
-// Refusal is a verdict: these bytes are not a picture that the limits allow.
+// Refusal is a verdict: these bytes are not a file that the limits allow.
 type Refusal struct {
 	Code    Code
 	Message string // one sentence for the uploader: what was found and what to do; never bytes of the file unescaped
@@ -28,30 +31,53 @@ func refusef(code Code, format string, args ...any) error {
 	return &Refusal{code, fmt.Sprintf(format, args...)}
 }
 
+// called is what a person calls a file of this type: PNG picture.
+func (t Type) called() string { return t.Name + " " + t.Noun }
+
+// again is what to do with a file that is not as it should be.
+func (t Type) again() string {
+	verb := "export"
+	switch t.Noun {
+	case "archive":
+		verb = "pack"
+	case "text":
+		verb = "save"
+	}
+	return fmt.Sprintf("%s the %s again as %s and upload that", verb, t.Noun, t.Name)
+}
+
+// article is "a" or "an", by how a type's name is said: an AVIF picture, an MP4 video.
+func (t Type) article() string {
+	if strings.ContainsRune("AEIOMX", rune(t.Name[0])) {
+		return "an"
+	}
+	return "a"
+}
+
 // corrupt refuses for what is wrong at a byte of the input.
 func (w *walker) corrupt(at int64, format string, args ...any) error {
-	return refusef(Corrupt, "The %s picture is damaged at byte %d: %s; export the picture again as %[1]s and upload that.",
-		w.Name, at, fmt.Sprintf(format, args...))
+	what := fmt.Sprintf(format, args...)
+	return refusef(Corrupt, "The %s is damaged at byte %d: %s; %s.", w.called(), at, what, w.again())
 }
 
 // truncated refuses input that has been read to its end.
 func (w *walker) truncated() error {
 	size := w.base + int64(w.end)
 	if size == 0 {
-		return refusef(Truncated, "The file is empty (0 bytes); choose the picture again and upload the whole file.")
+		return refusef(Truncated, "The file is empty (0 bytes); choose the %s again and upload the whole file.", w.Noun)
 	}
-	return refusef(Truncated, "The %s picture breaks off after %d bytes, before its end; "+
-		"the file was cut short, so upload the whole file again.", w.Name, size)
+	return refusef(Truncated, "The %s breaks off after %d bytes, before its end; "+
+		"the file was cut short, so upload the whole file again.", w.called(), size)
 }
 
-// trailing refuses what stands at the walk's position, behind a picture, or padding behind it, that ended at a byte.
+// trailing refuses what stands at the walk's position, behind a file's end, or padding behind it, that ended at a byte.
 func (w *walker) trailing(end int64) error {
 	head, err := w.peek(described)
 	if err != nil {
 		return err
 	}
-	return refusef(TrailingData, "The %s picture ends at byte %d, but more follows it, which looks like %s; "+
-		"export the picture again as %[1]s and upload that.", w.Name, end, recognise(head).is)
+	return refusef(TrailingData, "The %s ends at byte %d, but more follows it, which looks like %s; %s.",
+		w.called(), end, recognise(head).is, w.again())
 }
 
 // mismatch refuses a file for its first bytes.
@@ -65,6 +91,6 @@ func (w *walker) mismatch() error {
 			"send it as binary data, not as text.")
 	}
 	seen := recognise(head)
-	return refusef(TypeMismatch, "The name says that this is a %s picture, but the file looks like %s; %s.",
-		w.Name, seen.is, seen.advice(w.Name))
+	return refusef(TypeMismatch, "The name says that this is %s %s, but the file looks like %s; %s.",
+		w.article(), w.called(), seen.is, w.advice(seen))
 }

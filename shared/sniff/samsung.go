@@ -37,8 +37,8 @@ func isSamsung(b []byte) bool {
 func (w *walker) samsung() error {
 	start, small := w.offset(), int64(0)
 	if !w.limits.Samsung && !w.limits.Video {
-		return refusef(TrailingData, "The JPEG picture is followed, at byte %d, by notes of a Samsung phone, which are not "+
-			"taken here; export the picture again as JPEG and upload that.", start)
+		return refusef(TrailingData, "The %s is followed, at byte %d, by notes of a Samsung phone, which are not "+
+			"taken here; %s.", w.called(), start, w.again())
 	}
 	var video, videoEnd int64
 	for {
@@ -54,8 +54,8 @@ func (w *walker) samsung() error {
 		small += int64(max(i, 0))
 		switch {
 		case small > samsungSmall || i < 0 && len(b) == samsungSmall:
-			return refusef(TrailingData, "The JPEG picture is followed, at byte %d, by more than %d bytes of a Samsung "+
-				"phone's notes; export the picture again as JPEG and upload that.", start, samsungSmall)
+			return refusef(TrailingData, "The %s is followed, at byte %d, by more than %d bytes of a Samsung "+
+				"phone's notes; %s.", w.called(), start, samsungSmall, w.again())
 		case isVideo && video > 0:
 			return w.trailing(start)
 		case i < 0:

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"math"
 	"sync"
 )
 
@@ -68,7 +69,7 @@ func (s *stream) fill(n int) error {
 func (s *stream) read() {
 	from, empty := s.end, 0
 	if err := s.ctx.Err(); err != nil {
-		s.err = fmt.Errorf("read the picture at byte %d: %w", s.base+int64(s.end), err)
+		s.err = fmt.Errorf("read the file at byte %d: %w", s.base+int64(s.end), err)
 		return
 	}
 	for s.end < len(s.buf) && s.err == nil {
@@ -86,7 +87,7 @@ func (s *stream) read() {
 		case err == io.EOF: //nolint:errorlint // a wrapped EOF is not the end that io.Reader promises, but another's trouble
 			s.err = errShort
 		case err != nil:
-			s.err = fmt.Errorf("read the picture at byte %d: %w", s.base+int64(s.end), err)
+			s.err = fmt.Errorf("read the file at byte %d: %w", s.base+int64(s.end), err)
 		}
 	}
 	s.sum.Write(s.buf[from:s.end])
@@ -138,6 +139,14 @@ func (s *stream) peek(n int) ([]byte, error) {
 // skip walks over n bytes.
 func (s *stream) skip(n int64) error { return s.each(n, func([]byte) {}) }
 
+// rest walks to the end of the input.
+func (s *stream) rest() error {
+	if err := s.skip(math.MaxInt64); !errors.Is(err, errShort) {
+		return err
+	}
+	return nil
+}
+
 // each walks over n bytes and shows them, piece by piece.
 func (s *stream) each(n int64, show func([]byte)) error {
 	for n > 0 {
@@ -175,9 +184,10 @@ func (s *stream) zeros(limit int64) (int64, error) {
 	return n, nil
 }
 
-// Numbers of two and four bytes, little and big endian.
+// Numbers of two to four bytes, little and big endian.
 
 func le16(b []byte) int64 { return int64(binary.LittleEndian.Uint16(b)) }
+func le24(b []byte) int64 { return le16(b) | int64(b[2])<<16 }
 func le32(b []byte) int64 { return int64(binary.LittleEndian.Uint32(b)) }
 func be16(b []byte) int64 { return int64(binary.BigEndian.Uint16(b)) }
 func be32(b []byte) int64 { return int64(binary.BigEndian.Uint32(b)) }

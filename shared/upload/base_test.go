@@ -273,6 +273,18 @@ func (o watchedObjects) Open(ctx context.Context, key upload.Key, v upload.Versi
 	})
 }
 
+func (o watchedObjects) ReadRange(ctx context.Context, key upload.Key, v upload.Version,
+	offset, length int64) (io.ReadCloser, error) {
+	return watched(o.w, "ReadRange", func() (io.ReadCloser, error) {
+		part, err := o.Objects.ReadRange(ctx, key, v, offset, length)
+		if err == nil {
+			o.w.open++
+			part = &watchedBody{part, o.w}
+		}
+		return part, err
+	})
+}
+
 func (o watchedObjects) Promote(ctx context.Context, p upload.Promotion) (upload.Copy, error) {
 	return watched(o.w, "Promote", func() (upload.Copy, error) { return o.Objects.Promote(ctx, p) })
 }

@@ -21,13 +21,20 @@ type Facts struct {
 	SHA256        string // lower-case hex
 }
 
+// Body is the bytes of one file: all of them once as a stream, and parts by their place, which some types need (see
+// sniff.Ranges). A read by place is bounded by the checker, and by whoever opened the file in time.
+type Body interface {
+	io.Reader
+	io.ReaderAt
+}
+
 // Inspect judges bytes as the validator does: a file of the given extension and
 // size, under one kind's policy, against what was declared of it. It reads body
-// once, to its end unless it refuses.
+// once, to its end unless it refuses, and parts of it before that where its type needs them.
 //
 // The reason is nil when the bytes are allowed. The error is trouble with
 // reading: it says nothing about the bytes.
-func Inspect(ctx context.Context, k policy.Kind, body io.Reader, extension string, size int64,
+func Inspect(ctx context.Context, k policy.Kind, body Body, extension string, size int64,
 	d Declared) (Facts, *Reason, error) {
 	known := Facts{Size: size}
 	switch {
@@ -65,12 +72,15 @@ func Inspect(ctx context.Context, k policy.Kind, body io.Reader, extension strin
 // was cut short on its way from the store would be refused as if the uploader
 // had cut it.
 type measured struct {
-	body       io.Reader
+	Body
 	size, left int64
 }
 
+// Size says how many bytes there are, as sniff.Ranges has it.
+func (m *measured) Size() int64 { return m.size }
+
 func (m *measured) Read(p []byte) (int, error) {
-	n, err := m.body.Read(p)
+	n, err := m.Body.Read(p)
 	if int64(n) > m.left {
 		return int(m.left), fmt.Errorf("read more than the %d bytes that were announced", m.size)
 	}
@@ -79,4 +89,23 @@ func (m *measured) Read(p []byte) (int, error) {
 		err = fmt.Errorf("read %d bytes of %d: %w", m.size-m.left, m.size, io.ErrUnexpectedEOF)
 	}
 	return n, err
+}
+
+// stored is a Body of what a store keeps.
+type stored struct {
+	io.Reader
+	ranged
+}
+
+// ranged reads parts of a file by a function that opens so many bytes from a place.
+type ranged func(offset, length int64) (io.ReadCloser, error)
+
+// ReadAt implements io.ReaderAt.
+func (open ranged) ReadAt(p []byte, offset int64) (int, error) {
+	part, err := open(offset, int64(len(p)))
+	if err != nil {
+		return 0, err
+	}
+	n, err := io.ReadFull(part, p)
+	return n, errors.Join(err, part.Close())
 }

@@ -160,7 +160,7 @@ func TestTroubleWithReadingSaysNothingAboutTheBytes(t *testing.T) {
 		{"cancelled", stopped, bytes.NewReader(body), size, context.Canceled},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			facts, reason, err := upload.Inspect(c.ctx, defaultKind(), c.body, "png", c.size, upload.Declared{})
+			facts, reason, err := upload.Inspect(c.ctx, defaultKind(), streamed{c.body, unread{t}}, "png", c.size, upload.Declared{})
 			if err == nil || reason != nil {
 				t.Fatalf("%+v, %v, %v; want trouble", facts, reason, err)
 			}
@@ -171,14 +171,20 @@ func TestTroubleWithReadingSaysNothingAboutTheBytes(t *testing.T) {
 	}
 }
 
+// streamed is a body whose type is checked by its stream alone.
+type streamed struct {
+	io.Reader
+	io.ReaderAt
+}
+
 // TestWhateverTheReadsTheVerdictIsTheSame: a store may hand out bytes as it
 // likes.
 func TestWhateverTheReadsTheVerdictIsTheSame(t *testing.T) {
 	body := picture(t, "jpg", 1)
 	for name, reader := range map[string]func(io.Reader) io.Reader{"one byte": iotest.OneByteReader,
 		"halves": iotest.HalfReader, "data with the end": iotest.DataErrReader} {
-		facts, reason, err := upload.Inspect(t.Context(), defaultKind(), reader(bytes.NewReader(body)), "jpg",
-			int64(len(body)), upload.Declared{})
+		facts, reason, err := upload.Inspect(t.Context(), defaultKind(),
+			streamed{reader(bytes.NewReader(body)), unread{t}}, "jpg", int64(len(body)), upload.Declared{})
 		if err != nil || reason != nil || facts.SHA256 != sumOf(body) {
 			t.Errorf("%s: %+v, %v, %v", name, facts, reason, err)
 		}

@@ -257,6 +257,11 @@ func (u unread) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
+func (u unread) ReadAt([]byte, int64) (int, error) {
+	u.t.Error("the body was read by its place")
+	return 0, io.EOF
+}
+
 func (u unread) Seek(int64, int) (int64, error) {
 	u.t.Error("the body was sought in")
 	return 0, nil

@@ -69,7 +69,10 @@ func (p *Pipeline) JudgeLegacy(ctx context.Context, record Record) (Facts, *Reas
 		return Facts{}, nil, fmt.Errorf("read the legacy image of %s: %w", ref, err)
 	}
 	defer body.Close() //nolint:errcheck // reading is over; there is nothing to lose
-	facts, reason, err := Inspect(ctx, kind, body, record.Extension, image.Size, Declared{})
+	parts := func(offset, length int64) (io.ReadCloser, error) {
+		return p.LegacyImages.Read(ctx, ref, offset, length)
+	}
+	facts, reason, err := Inspect(ctx, kind, stored{body, parts}, record.Extension, image.Size, Declared{})
 	if err != nil {
 		return Facts{}, nil, fmt.Errorf("inspect the legacy image of %s: %w", ref, err)
 	}

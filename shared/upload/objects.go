@@ -26,6 +26,8 @@ type Objects interface {
 	// Version included.
 	Open(ctx context.Context, key Key, version Version) (Object, error)
 
+	RangeReader
+
 	// Promote copies one version to a key, create-only, replacing all metadata
 	// and tags. ErrExists when an object is there already (412); ErrGone when the
 	// source version is not there. The copy's SHA-256 is computed by the store.
@@ -129,11 +131,16 @@ type Copy struct {
 	SHA256 string // lower-case hex, computed by the store over the whole object
 }
 
-// Downloads reads promoted objects for callers.
-type Downloads interface {
+// RangeReader reads parts of objects.
+type RangeReader interface {
 	// ReadRange reads length bytes from offset of one version; length -1 reads to
 	// its end. ErrGone when the version is not there.
 	ReadRange(ctx context.Context, key Key, version Version, offset, length int64) (io.ReadCloser, error)
+}
+
+// Downloads reads promoted objects for callers.
+type Downloads interface {
+	RangeReader
 	// Link signs a URL that reads one version, until expires, with the type and
 	// disposition signed into it.
 	Link(ctx context.Context, l Link) (url string, err error)

@@ -172,7 +172,10 @@ func (p *Pipeline) read(ctx context.Context, record Record, key Key,
 		return policy.Kind{}, Facts{Size: object.Size}, noLongerAccepted(record.Kind), nil
 	}
 	body := &moving{body: object.Body, now: p.Now, began: p.Now()}
-	facts, reason, err := Inspect(ctx, kind, body, record.Extension, object.Size, record.Declared)
+	parts := func(offset, length int64) (io.ReadCloser, error) {
+		return p.Objects.ReadRange(ctx, key, object.Version, offset, length)
+	}
+	facts, reason, err := Inspect(ctx, kind, stored{body, parts}, record.Extension, object.Size, record.Declared)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && body.stillCame() {
 		err = fmt.Errorf("bytes still came when the time was over: %w", err)
 	}

@@ -225,6 +225,16 @@ func (s *scheduledObjects) Open(ctx context.Context, key upload.Key, version upl
 	return object, nil
 }
 
+func (s *scheduledObjects) ReadRange(ctx context.Context, key upload.Key, version upload.Version,
+	offset, length int64) (io.ReadCloser, error) {
+	what := fmt.Sprintf("%s version %s, %d bytes from %d", short(key), version, length, offset)
+	return perform(s.execution, s.actor, readCall("read range of", what), showRange, func() (io.ReadCloser, error) {
+		return s.Objects.ReadRange(ctx, key, version, offset, length)
+	})
+}
+
+func showRange(io.ReadCloser) string { return "opened" }
+
 func showObject(o upload.Object) string {
 	return fmt.Sprintf("version %s, %d bytes", o.Version, o.Size)
 }

@@ -271,6 +271,10 @@ var everyObjectCases = []objectsCase{
 			"Stat":     func() error { _, err := s.Objects.Stat(ended, from); return err },
 			"Remove":   func() error { return s.Objects.Remove(ended, from, version) },
 			"Versions": func() error { _, err := s.Objects.Versions(ended, from); return err },
+			"ReadRange": func() error {
+				_, err := s.Objects.ReadRange(ended, from, version, 1, 2)
+				return err
+			},
 		} {
 			s.is(call(), context.Canceled, "%s", name)
 		}
@@ -280,20 +284,8 @@ var everyObjectCases = []objectsCase{
 	}},
 }
 
-// downloads gives the bucket as upload.Downloads, or nil where it is not.
-func (s *objectsSuite) downloads() upload.Downloads {
-	d, _ := s.Objects.(upload.Downloads)
-	return d
-}
-
-// downloadCases hold of a bucket that is upload.Downloads; of another there is
-// nothing to hold.
-var downloadCases = []objectsCase{
+var rangeCases = []objectsCase{
 	{"a range is read of the named version", func(s *objectsSuite) {
-		d := s.downloads()
-		if d == nil {
-			return
-		}
 		const body = "0123456789"
 		key, _, version := s.put([]byte(body))
 		s.Overwrite(s.T, key, []byte("abcdefghijkl"))
@@ -301,40 +293,54 @@ var downloadCases = []objectsCase{
 			offset, length int64
 			want           string
 		}{{0, -1, body}, {0, 10, body}, {3, -1, "3456789"}, {3, 4, "3456"}, {9, 1, "9"}, {0, 1, "0"}, {9, -1, "9"}} {
-			got, err := s.readRange(d, key, version, c.offset, c.length)
+			got, err := s.readRange(key, version, c.offset, c.length)
 			s.must(err, "read %d from %d", c.length, c.offset)
 			if got != c.want {
 				s.Errorf("%d bytes from %d are %q, want %q", c.length, c.offset, got, c.want)
 			}
 		}
 	}},
+	{"a range is read while the version is open", func(s *objectsSuite) {
+		key, _, version := s.put([]byte("0123456789"))
+		o, err := s.Objects.Open(s.ctx, key, version)
+		s.must(err, "open")
+		first := make([]byte, 2)
+		_, err = io.ReadFull(o.Body, first)
+		s.must(err, "read its beginning")
+		last, err := s.readRange(key, o.Version, 8, 2)
+		s.must(err, "read its end")
+		rest, err := io.ReadAll(o.Body)
+		s.must(errors.Join(err, o.Body.Close()), "read the rest")
+		if string(first) != "01" || last != "89" || string(rest) != "23456789" {
+			s.Errorf("read %q, its end %q and then %q", first, last, rest)
+		}
+	}},
 	{"an empty object is read to its end", func(s *objectsSuite) {
-		if d := s.downloads(); d != nil {
-			key, _, version := s.put(nil)
-			got, err := s.readRange(d, key, version, 0, -1)
-			s.must(err, "read all of nothing")
-			if got != "" {
-				s.Errorf("nothing was read as %q", got)
-			}
+		key, _, version := s.put(nil)
+		got, err := s.readRange(key, version, 0, -1)
+		s.must(err, "read all of nothing")
+		if got != "" {
+			s.Errorf("nothing was read as %q", got)
 		}
 	}},
 	{"a version that is not there is gone", func(s *objectsSuite) {
-		d := s.downloads()
-		if d == nil {
-			return
-		}
 		key, absent, version := s.put([]byte("bytes"))
 		_, _, foreign := s.put([]byte("other bytes"))
 		for _, id := range append(malformed(), foreign) {
-			_, err := s.readRange(d, key, id, 0, -1)
+			_, err := s.readRange(key, id, 0, -1)
 			s.is(err, upload.ErrGone, "read version %q", id)
 		}
-		_, err := s.readRange(d, absent, version, 1, 2)
+		_, err := s.readRange(absent, version, 1, 2)
 		s.is(err, upload.ErrGone, "read a key that never was")
 	}},
+}
+
+// downloadCases hold of a bucket that is upload.Downloads; of another there is
+// nothing to hold.
+var downloadCases = []objectsCase{
 	{"a link names the key and the version", func(s *objectsSuite) {
-		d := s.downloads()
-		if d == nil {
+		d, ok := s.Objects.(upload.Downloads)
+		if !ok {
 			return
 		}
 		key, _, version := s.put([]byte("bytes"))
@@ -347,9 +353,8 @@ var downloadCases = []objectsCase{
 	}},
 }
 
-func (s *objectsSuite) readRange(d upload.Downloads, key upload.Key, version upload.Version,
-	offset, length int64) (string, error) {
-	body, err := d.ReadRange(s.ctx, key, version, offset, length)
+func (s *objectsSuite) readRange(key upload.Key, version upload.Version, offset, length int64) (string, error) {
+	body, err := s.Objects.ReadRange(s.ctx, key, version, offset, length)
 	if err != nil {
 		return "", err
 	}

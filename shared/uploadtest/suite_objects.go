@@ -38,7 +38,7 @@ func RunObjects(t *testing.T, open func(t *testing.T) ObjectsHarness) {
 	}{
 		{"Put", putCases}, {"Open", openCases}, {"Promote", promoteCases}, {"Stat", statCases},
 		{"Remove", removeCases}, {"Versions", versionsCases}, {"Every method", everyObjectCases},
-		{"Downloads", downloadCases},
+		{"ReadRange", rangeCases}, {"Downloads", downloadCases},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, c := range group.cases {

@@ -14,6 +14,8 @@ import pygame
 from PIL import Image, ImageCms, PngImagePlugin
 
 import bitmaps
+import isobmff
+import webp
 
 W, H = 31, 23
 SIZE = f"{W}x{H}"
@@ -66,6 +68,8 @@ def make(add, work, here):
     jpeg_files(add, tool, rgb, work)
     gif_files(add, tool, rgb, frames, work)
     bmp_files(add, tool, rgb, work)
+    webp.genuine(add, tool, saved, rgb, frames)
+    isobmff.genuine(add, tool, run, rgb, frames, samsung)
 
 
 def png_files(add, tool, rgb, frames, work):

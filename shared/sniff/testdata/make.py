@@ -1,15 +1,21 @@
 """Makes the pictures of this folder and manifest.tsv. make.sh installs what it needs and runs it.
 
-genuine.py calls the encoders, edited.py and refused.py edit and spoil what they made. All add files through add() below.
+genuine.py calls the encoders, edited.py and refused.py edit and spoil what they made; webp.py does both for WebP, isobmff.py for
+HEIC, AVIF, MP4, QuickTime and M4A; archives.py, pdfs.py and sounds.py (texts, too) for the types that they are named after;
+polyglots.py makes files of two types. All add files through add() below.
 """
 import os
 import pathlib
 import shutil
 import tempfile
 
+import archives
 import edited
 import genuine
+import pdfs
+import polyglots
 import refused
+import sounds
 
 HERE = pathlib.Path(__file__).resolve().parent
 LICENCE = "Apache-2.0 (made by make.sh from a picture that genuine.py computes)"
@@ -35,6 +41,9 @@ def main():
         genuine.make(add, work, HERE)
         edited.make(add, HERE / "genuine")
         refused.make(add, HERE / "genuine")
+        for other in (archives, pdfs, sounds):
+            other.make(add, work, HERE)
+        polyglots.make(add, HERE / "genuine")
     finally:
         shutil.rmtree(work)
     lines = sorted("\t".join(row) for row in rows.values())

@@ -4,6 +4,8 @@ import struct
 import zipfile
 
 import bitmaps
+import isobmff
+import webp
 from bitmaps import MASKS565, RLE4, RLE8, bmp, chunk, gif, gif_frame as frame
 from genuine import mpf, samsung, with_segment
 
@@ -38,6 +40,8 @@ def make(add, genuine):
     further_refused(add, read("cjpeg.jpg"), read("cjpeg-gray.jpg"), read("motion.jpg"))
     gif_refused(add, read("pillow.gif"))
     bmp_refused(add)
+    webp.refused(add, read, PHP, archive())
+    isobmff.refused(add, read, PHP, archive())
 
 
 def mismatches(add, read):
