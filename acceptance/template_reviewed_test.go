@@ -159,6 +159,55 @@ func TestEveryRoleHasTheBoundaryThatIsGiven(t *testing.T) {
 	}
 }
 
+// TestTheBoundaryInThePageAllowsWhatTheRolesDo: every action of every role, and beyond the first line nothing more.
+func TestTheBoundaryInThePageAllowsWhatTheRolesDo(t *testing.T) {
+	page, err := os.ReadFile(path.Join("..", "docs", "deploy.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(page), "\n      {\"Version\"")
+	text, _, _ = strings.Cut(text, "\n\n")
+	var document any
+	if err := json.Unmarshal([]byte(`{"Version"`+text), &document); err != nil {
+		t.Fatalf("the boundary is no JSON: %v", err)
+	}
+	statements := policyStatements(document)
+	if len(statements) != 1 || statements[0].effect != "Allow" || !slices.Equal(statements[0].resources, []string{"*"}) {
+		t.Fatalf("the boundary is %v", statements)
+	}
+	needed := map[string]bool{}
+	bugout := append(slices.Clone(everything), "Records=bugout", "BugoutTokenSecret=hatchery/bugout-token")
+	for function := range functions {
+		for _, s := range slices.Concat(deploy(t, everything...).role(function), deploy(t, bugout...).role(function)) {
+			addAll(needed, s.actions)
+		}
+	}
+	flow := at(deployOf(t, "network.yaml").properties("FlowLogRole"), "Policies", 0, "PolicyDocument")
+	for _, s := range policyStatements(flow) {
+		addAll(needed, s.actions)
+	}
+	used := map[string]bool{}
+	for action := range needed {
+		i := slices.IndexFunc(statements[0].actions, func(pattern string) bool { return like(pattern, action) })
+		if i < 0 {
+			t.Errorf("the boundary does not allow %s", action)
+			continue
+		}
+		used[statements[0].actions[i]] = true
+	}
+	for _, pattern := range statements[0].actions {
+		if !used[pattern] {
+			t.Errorf("no role does %s", pattern)
+		}
+	}
+}
+
+func addAll(set map[string]bool, names []string) {
+	for _, name := range names {
+		set[name] = true
+	}
+}
+
 // --- The network --------------------------------------------------------------------
 
 func TestTheFunctionsRunInTheNetworkThatIsGiven(t *testing.T) {

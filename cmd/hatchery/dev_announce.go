@@ -254,7 +254,7 @@ func apiWarning(f devFlags, at local.Endpoints) string {
 const containersText = `
 WARNING: %s can be reached from beyond this machine, unless it is an address
 of a container network alone. Every call to S3, SQS and DynamoDB must be signed with
-the keys above; the application's answer is behind its own token.
+the keys that it prints; the application's answer is behind its own token.
 
 Run functions in containers on this (docs/sam-local.md):
   sam local start-api --config-env dev --env-vars %s

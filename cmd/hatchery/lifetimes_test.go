@@ -113,6 +113,9 @@ func TestTheLifetimesInTheDocsAreThoseOfTheTemplateAndTheCode(t *testing.T) {
 			words(days(template(readFile(t, sourceFile(t, "alb.yaml"))).number(t, "Parameters", "LogDays", "Default")))},
 		{"access log of CloudFront ([cloudfront.yaml](../cloudfront.yaml))", "IP address, and the path with journal, entry and id",
 			words(days(template(readFile(t, sourceFile(t, "cloudfront.yaml"))).number(t, "Parameters", "LogDays", "Default")))},
+		{"flow logs of a network ([network.yaml](../network.yaml))",
+			"IP addresses and ports, behind a load balancer those of callers",
+			words(days(template(readFile(t, sourceFile(t, "network.yaml"))).number(t, "Parameters", "LogDays", "Default")))},
 		{"topic of the alarms", "the address in `AlarmEmail`; no alarm names an upload", "until it is unsubscribed"},
 	}
 	compareBlocks(t, sourceFile(t, "docs", "data-protection.md"),
