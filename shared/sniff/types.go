@@ -3,6 +3,7 @@ package sniff
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/h2non/filetype/matchers"
 )
@@ -29,8 +30,20 @@ type Type struct {
 	walk       func(*walker) error
 }
 
-// Types lists the types that there are, in the order in which they are told. Names are compared in lower case.
+// table is made at its first use. It cannot be a variable's value, because walkers of the table look into it.
+var table struct {
+	made  sync.Once
+	types []Type
+}
+
+// Types lists the types that there are, in the order in which they are told. Names are compared in lower case. Nobody
+// changes what is returned.
 func Types() []Type {
+	table.made.Do(func() { table.types = makeTypes() })
+	return table.types
+}
+
+func makeTypes() []Type {
 	return []Type{
 		{Name: "PNG", Noun: "picture", Extensions: []string{"png"}, ContentType: "image/png",
 			Declared: []string{"image/x-png"}, Inline: true,
@@ -145,12 +158,12 @@ func text(name, extension, subtype string, declared ...string) Type {
 // TypeOf returns the type that an extension (without a dot, in any case) claims.
 func TypeOf(extension string) (Type, bool) {
 	extension = strings.ToLower(extension)
-	for _, t := range Types() {
-		if slices.Contains(t.Extensions, extension) {
-			return t, true
-		}
+	types := Types()
+	i := slices.IndexFunc(types, func(t Type) bool { return slices.Contains(t.Extensions, extension) })
+	if i < 0 {
+		return Type{}, false
 	}
-	return Type{}, false
+	return types[i], true
 }
 
 // Extensions lists the extensions that Check knows, without a dot, in lower case.
