@@ -605,3 +605,17 @@ func FuzzRefusal(f *testing.F) {
 		}
 	})
 }
+
+func TestAFileIsCalledByWhatItWasFoundToBe(t *testing.T) {
+	for want, r := range map[string]client.Record{
+		"cat.png":    {Name: "cat", Extension: "png"},
+		"Cat 1.PNG":  {Name: "Cat 1", Extension: "png", Filename: "Cat 1.PNG"},
+		"cat.jfif":   {Name: "cat", Extension: "jpg", Filename: "cat.jfif"},
+		"Film 1.mp4": {Name: "Film 1", Extension: "mp4", Filename: "Film 1.wav"},
+		"scan.pdf":   {Name: "scan", Extension: "pdf", Filename: "scan"},
+	} {
+		if got := r.FullName(); got != want {
+			t.Errorf("%+v is called %s, want %s", r, got, want)
+		}
+	}
+}

@@ -79,6 +79,11 @@ func refusal(answer *http.Response) *Error {
 	if to := answer.Header.Get("Location"); to != "" && answer.StatusCode/100 == 3 {
 		e.Detail = "The answer redirects to " + to + ": the API has another address"
 	}
-	e.Detail = cmp.Or(e.Detail, "The answer is "+cmp.Or(http.StatusText(answer.StatusCode), "of an unknown status"))
+	if e.Detail == "" {
+		e.Detail = "The answer is " + cmp.Or(http.StatusText(answer.StatusCode), "of an unknown status")
+		if answer.StatusCode == http.StatusNotFound || answer.StatusCode == http.StatusForbidden {
+			e.Detail += ", and none of Hatchery's: is this the address of its API?"
+		}
+	}
 	return e
 }

@@ -1,7 +1,8 @@
 package client
 
 import (
-	"cmp"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -36,8 +37,27 @@ type Record struct {
 	SettledAt   time.Time `json:"settled_at,omitzero"`
 }
 
-// FullName is the file's name with its extension, as the person wrote it.
-func (r Record) FullName() string { return cmp.Or(r.Filename, r.Name+"."+r.Extension) }
+// FullName is the file's name as the person wrote it, with the extension of what the file was found to be.
+func (r Record) FullName() string {
+	dot := strings.LastIndexByte(r.Filename, '.')
+	switch {
+	case dot < 0:
+		return r.Name + "." + r.Extension
+	case sameExtension(strings.ToLower(r.Filename[dot+1:]), r.Extension):
+		return r.Filename
+	}
+	return r.Filename[:dot+1] + r.Extension
+}
+
+// sameExtension says whether two extensions name the same type of file.
+func sameExtension(a, b string) bool {
+	for _, alike := range [][]string{{"jpg", "jpeg", "jpe", "jfif"}, {"heic", "heif"}} {
+		if slices.Contains(alike, a) && slices.Contains(alike, b) {
+			return true
+		}
+	}
+	return a == b
+}
 
 // Reason is why an upload was rejected.
 type Reason struct {

@@ -240,7 +240,7 @@ func TestGetWritesIntoItsFolderAloneWhateverTheServerCallsTheFile(t *testing.T) 
 	for called, want := range map[string]string{
 		"../../evil.png": "_._evil.png", "/etc/passwd.png": "_etc_passwd.png", `..\evil.png`: "_evil.png",
 		".bashrc.png": "bashrc.png", "a\x00b\n.png": "a_b_.png", "\u202egnp.exe.png": "gnp.exe.png", "..": "id-1.png", "": "cat.png",
-		"...": "id-1.png", "/": "id-1.png", ".png": "id-1.png",
+		"...": "id-1.png", "/": "cat.png", ".png": "id-1.png",
 	} {
 		t.Run(called, func(t *testing.T) {
 			above := t.TempDir()
@@ -262,6 +262,13 @@ func TestGetWritesIntoItsFolderAloneWhateverTheServerCallsTheFile(t *testing.T) 
 			wantFiles(t, filepath.Dir(folder), "b")
 		})
 	}
+}
+
+func TestGetWritesEachFileOfOneName(t *testing.T) {
+	folder := folderOf(t, map[string]string{"cat.png": "before"})
+	url := fakeAPI(t, map[string]any{"id": "id-1", "status": "stored", "name": "cat", "extension": "png"}, "bytes")
+	wantCall(t, exitDone, "get", "x", "y", "z", "--url", url, "--journal", "j", "--entry", "e", "--to", folder, "--yes")
+	wantFiles(t, folder, "cat (2).png", "cat (3).png", "cat.png")
 }
 
 func TestGetLeavesNoFileOfDamagedBytes(t *testing.T) {

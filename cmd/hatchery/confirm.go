@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +13,7 @@ import (
 const maxAnswer = 100
 
 // confirm asks a person whether to go on. Without a terminal nobody can be asked, and --yes has to have been given.
-func confirm(term terminal, question string, yes bool) error {
+func confirm(ctx context.Context, term terminal, question string, yes bool) error {
 	if yes {
 		return nil
 	}
@@ -20,13 +21,25 @@ func confirm(term terminal, question string, yes bool) error {
 		return usage("%s There is no terminal to ask: give --yes", question)
 	}
 	fmt.Fprintf(term.err, "%s [y/N] ", question)
-	answer, err := bufio.NewReader(io.LimitReader(term.in, maxAnswer)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return usage("read the answer: %w", err)
+	type line struct {
+		text string
+		err  error
 	}
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return nil
+	answered := make(chan line, 1) // nobody may answer any more after Ctrl-C
+	go func() {
+		text, err := bufio.NewReader(io.LimitReader(term.in, maxAnswer)).ReadString('\n')
+		answered <- line{text, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return &exitError{exitNo, errors.New("interrupted: nothing was done")}
+	case answer := <-answered:
+		if answer.err != nil && !errors.Is(answer.err, io.EOF) {
+			return usage("read the answer: %w", answer.err)
+		}
+		if text := strings.ToLower(strings.TrimSpace(answer.text)); text == "y" || text == "yes" {
+			return nil
+		}
 	}
 	return &exitError{exitNo, errors.New("nothing was done")}
 }

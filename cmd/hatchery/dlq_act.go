@@ -205,12 +205,12 @@ func (r *review) planned(ctx context.Context, action deadletter.Action, f actFla
 	if err := f.say(plan, r.Now(), term); err != nil {
 		return plan, false, system(err)
 	}
-	goesOn, err = f.goOn(plan, term)
+	goesOn, err = f.goOn(ctx, plan, term)
 	return plan, goesOn, err
 }
 
 // goOn says whether to act on a plan, and else with what the command ends.
-func (f actFlags) goOn(plan deadletter.Plan, term terminal) (bool, error) {
+func (f actFlags) goOn(ctx context.Context, plan deadletter.Plan, term terminal) (bool, error) {
 	question := fmt.Sprintf("%s %s?", plan.Action, countOf(len(plan.Chosen), "message"))
 	if f.probe {
 		question = "redrive one of them, and wait for its verdict?"
@@ -221,7 +221,7 @@ func (f actFlags) goOn(plan deadletter.Plan, term terminal) (bool, error) {
 	case len(plan.Chosen) == 0 || f.dryRun:
 		return false, nil
 	}
-	err := confirm(term, question, f.yes)
+	err := confirm(ctx, term, question, f.yes)
 	return err == nil, err
 }
 
@@ -351,7 +351,7 @@ func restoreLetters(ctx context.Context, f actFlags, messages []string, term ter
 		}
 		return nil
 	}
-	if err := confirm(term, fmt.Sprintf("restore %s?", countOf(len(messages), "message")), f.yes); err != nil {
+	if err := confirm(ctx, term, fmt.Sprintf("restore %s?", countOf(len(messages), "message")), f.yes); err != nil {
 		return err
 	}
 	printer := &resultPrinter{term: term, json: f.json, action: deadletter.Restore}

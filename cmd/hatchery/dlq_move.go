@@ -94,7 +94,7 @@ func moveLetters(ctx context.Context, f actFlags, term terminal) (err error) {
 	case dead.Visible == 0:
 		return nil
 	}
-	if err := confirm(term, fmt.Sprintf("move %s?", countOf(dead.Visible, "message")), f.yes); err != nil {
+	if err := confirm(ctx, term, fmt.Sprintf("move %s?", countOf(dead.Visible, "message")), f.yes); err != nil {
 		return err
 	}
 	audit, err := r.MoveAll(ctx, r.dead, source.ARN, f.rate, func(m queue.Move) {

@@ -23,6 +23,8 @@ type getFlags struct {
 	callerFlags
 	to        string
 	yes, json bool
+
+	written map[string]bool // by this run
 }
 
 func getCommand(term terminal) *cobra.Command {
@@ -31,7 +33,8 @@ func getCommand(term terminal) *cobra.Command {
 		Use:   "get ID... --journal J --entry E",
 		Short: "Read stored files back",
 		Long: `Get writes each file under the name of its upload into a folder, or one file under
-another name. It asks before it overwrites a file. A file is there only when all of its
+another name. Of files of one name the second is called like "a (2).png". It asks before it
+overwrites a file that was there before. A file is there only when all of its
 bytes have come and their SHA-256 is that of the record.
 
 ` + callersHelp + `
@@ -52,6 +55,7 @@ when it was used wrongly or a file cannot be written, and 3 when another system 
 				return usage("--to: %s is no folder, and there is more than one file to write", shown(f.to))
 			}
 			var exit error
+			f.written = map[string]bool{}
 			for _, id := range ids {
 				err := f.get(cmd.Context(), from, id, term)
 				if err == nil {
@@ -97,10 +101,10 @@ func (f *getFlags) get(ctx context.Context, from *client.Entry, id string, term 
 	}
 	target := f.to
 	if isFolder(f.to) {
-		target = filepath.Join(f.to, localName(record))
+		target = f.free(filepath.Join(f.to, localName(record)))
 	}
 	if _, err := os.Lstat(target); err == nil && record.Status == client.Stored {
-		if err := confirm(term, fmt.Sprintf("Overwrite %s?", shown(target)), f.yes); err != nil {
+		if err := confirm(ctx, term, fmt.Sprintf("Overwrite %s?", shown(target)), f.yes); err != nil {
 			return err
 		}
 	}
@@ -113,12 +117,23 @@ func (f *getFlags) get(ctx context.Context, from *client.Entry, id string, term 
 	if err != nil {
 		return err
 	}
+	f.written[strings.ToLower(target)] = true
 	if f.json {
 		return printJSON(term.out, map[string]any{"id": record.ID, "file": target, "size": size,
 			"content_type": record.ContentType, "sha256": record.SHA256})
 	}
 	_, err = fmt.Fprintf(term.out, "%s  %s, %s bytes\n", shown(target), safe(record.ContentType), grouped(size))
 	return err
+}
+
+// free gives a path to which this run has written nothing yet: names of uploads may be alike.
+func (f *getFlags) free(path string) string {
+	extension := filepath.Ext(path)
+	next := path
+	for n := 2; f.written[strings.ToLower(next)]; n++ {
+		next = fmt.Sprintf("%s (%d)%s", strings.TrimSuffix(path, extension), n, extension)
+	}
+	return next
 }
 
 // localName gives the name under which a file is written into a folder: that of its upload, repaired once more, because

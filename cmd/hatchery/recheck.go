@@ -168,7 +168,7 @@ func recheckNow(ctx context.Context, f recheckFlags, names []deadletter.UploadNa
 		return r.all(ctx, refs, dep.Review(nil, "").WouldRecheck)
 	}
 	if len(refs) > 1 {
-		if err := confirm(term, fmt.Sprintf("Have %s judged again?", countOf(len(refs), "upload")), f.yes); err != nil {
+		if err := confirm(ctx, term, fmt.Sprintf("Have %s judged again?", countOf(len(refs), "upload")), f.yes); err != nil {
 			return err
 		}
 	}

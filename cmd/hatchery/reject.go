@@ -81,7 +81,7 @@ func rejectNow(ctx context.Context, f rejectFlags, name deadletter.UploadName, t
 	if record.Status == upload.Pending {
 		question := fmt.Sprintf("Reject upload %s (%s, pending since %s)?", deadletter.NameOf(record.Ref()),
 			shown(record.FullName()), stamp(record.CreatedAt))
-		if err := confirm(term, question, f.yes); err != nil {
+		if err := confirm(ctx, term, question, f.yes); err != nil {
 			return err
 		}
 	}

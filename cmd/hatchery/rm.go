@@ -36,7 +36,7 @@ when it was used wrongly, and 3 when another system failed.`,
 				}
 				question = fmt.Sprintf("Delete %s (%s, %s bytes)?", shown(record.FullName()), record.Status, grouped(record.Size))
 			}
-			if err := confirm(term, question, yes); err != nil {
+			if err := confirm(cmd.Context(), term, question, yes); err != nil {
 				return err
 			}
 			var exit error

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -238,18 +240,25 @@ func TestNobodyIsAskedWithoutATerminal(t *testing.T) {
 	var asked bytes.Buffer
 	for answer, want := range map[string]int{"y\n": exitDone, "Yes\n": exitDone, "\n": exitNo, "": exitNo, "no\n": exitNo,
 		strings.Repeat("y", 1000): exitNo} {
-		err := confirm(terminal{in: strings.NewReader(answer), err: &asked, interactive: true}, "Do it?", false)
+		err := confirm(t.Context(), terminal{in: strings.NewReader(answer), err: &asked, interactive: true}, "Do it?", false)
 		if got := exitOf(err); got != want {
 			t.Errorf("%.10q: %d, %v; want %d", answer, got, err, want)
 		}
 	}
 	asked.Reset()
-	if err := confirm(terminal{in: strings.NewReader("y\n"), err: &asked}, "Do it?", false); exitOf(err) != exitUsage ||
+	if err := confirm(t.Context(), terminal{in: strings.NewReader("y\n"), err: &asked}, "Do it?", false); exitOf(err) != exitUsage ||
 		asked.Len() > 0 {
 		t.Errorf("without a terminal: %v, asked %q", err, &asked)
 	}
-	if err := confirm(terminal{}, "Do it?", true); err != nil {
+	if err := confirm(t.Context(), terminal{}, "Do it?", true); err != nil {
 		t.Errorf("with --yes: %v", err)
+	}
+	away, stop := context.WithCancel(t.Context())
+	stop()
+	nobody, other := io.Pipe() // who was asked answers nothing, and types Ctrl-C
+	defer other.Close()
+	if err := confirm(away, terminal{in: nobody, err: &asked, interactive: true}, "Do it?", false); exitOf(err) != exitNo {
+		t.Errorf("after Ctrl-C: %v", err)
 	}
 }
 

@@ -41,6 +41,9 @@ func (w *walker) advice(l likeness) string {
 	if taken := w.taken(l.extension); taken != "" {
 		return "rename the file so that it ends in ." + taken + ", or " + export + ", and upload that"
 	}
+	if l.todo == unpack && w.Noun == "archive" {
+		return "unpack it, pack its files as ZIP and upload that"
+	}
 	switch l.todo {
 	case exportPhoto, changePhone, exportPage, exportPNG, takeStill:
 		if w.Noun == "picture" {
@@ -104,6 +107,8 @@ func recognise(head []byte) likeness {
 	case bytes.Count(head, []byte{0}) == len(head):
 		return likeness{is: "zero bytes", todo: "the file was damaged when it was stored or sent, so get the picture " +
 			"again and upload that"}
+	case isText(head) && isMarkup(text):
+		return likeness{is: "text that begins as an HTML page", todo: saveAgain}
 	case isText(head) && strings.IndexAny(text, "{[") == 0:
 		return likeness{is: "JSON text", todo: readMessage}
 	case isText(head):
@@ -173,6 +178,7 @@ func beginnings() []likeness {
 		{0, "\x28\x00\x00\x00", "a bitmap without its file header", exportPNG, ""},
 		{0, "%PDF-", "a PDF document", exportPage, "pdf"},
 		{0, "%!PS", "a PostScript document", exportPage, ""},
+		{0, "{\\rtf", "an RTF document", exportPage, ""},
 		{30, "[Content_Types].xml", "an Office document", exportPage, ""},
 		{30, "mimetypeapplication/vnd.oasis", "an OpenDocument document", exportPage, ""},
 		{0, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document, or one with a password", exportPage, ""},

@@ -50,6 +50,8 @@ func TestAFileThatIsNoPictureOfItsKindIsCalledByItsName(t *testing.T) {
 			"an OpenDocument document", "export its page"},
 		{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\x00", "an old Office document", "export its page"},
 		{"PK\x03\x04" + strings.Repeat("\x00", 26) + "cat.png", "a ZIP archive", "ends in .zip"},
+		{"{\\rtf1\\ansi A letter}", "an RTF document", "export its page"},
+		{"<p>Nothing is here", "text that begins as an HTML page", "login or error page"},
 		{"Rar!\x1a\x07\x01\x00", "a RAR archive", "unpack it"},
 		{"\x1f\x8b\x08\x00", "a gzip file", "unpack it"},
 		{"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X", "a file that a Mac writes beside another", "(._)"},

@@ -55,6 +55,10 @@ func TestTheAdviceIsAboutWhatTheNameSays(t *testing.T) {
 			t.Errorf("%q: %s\nwant %q", head, got, want)
 		}
 	}
+	zip := Type{Name: "ZIP", Noun: "archive"}
+	if got := advised(t, zip, "Rar!\x1a\x07", Limits{}); !strings.Contains(got, "unpack it, pack its files as ZIP") {
+		t.Errorf("a RAR archive as .zip: %s", got)
+	}
 }
 
 // To rename a file to what the kind refuses, too, is no help.
