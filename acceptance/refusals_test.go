@@ -90,7 +90,7 @@ func padded(t testing.TB, size int) []byte {
 	t.Helper()
 	gif := picture(t)
 	for len(gif) < size {
-		gif = append(append(gif[:len(gif)-1], 0x21, 0xFE, 4), "wide\x00;"...)
+		gif = append(append(gif[:len(gif)-1], 0x21, 0xFE, 100), string(bytes.Repeat([]byte("wide"), 25))+"\x00;"...)
 	}
 	return gif
 }
