@@ -217,8 +217,7 @@ func (w *walker) part() error { return w.partAt(w.offset()) }
 // partAt counts one part, which begins at a byte of the input.
 func (w *walker) partAt(at int64) error {
 	if w.parts++; w.parts > maxParts+at/partBytes {
-		return refusef(NotAllowed, "The %s is cut into %d parts up to byte %d, more than any program makes of it; %s.",
-			w.called(), w.parts, at, w.again())
+		return w.refuse(NotAllowed, "is cut into %d parts up to byte %d, more than any program makes of it", w.parts, at)
 	}
 	return nil
 }

@@ -176,14 +176,14 @@ func beginnings() []likeness {
 		{0, "gimp xcf", "a GIMP picture", exportPhoto, ""},
 		{0, "\x00\x00\x01\x00", "a Windows icon", exportPNG, ""},
 		{0, "\x28\x00\x00\x00", "a bitmap without its file header", exportPNG, ""},
-		{0, "%PDF-", "a PDF document", exportPage, "pdf"},
+		{0, pdfHeader, "a PDF document", exportPage, "pdf"},
 		{0, "%!PS", "a PostScript document", exportPage, ""},
 		{0, "{\\rtf", "an RTF document", exportPage, ""},
 		{30, "[Content_Types].xml", "an Office document", exportPage, ""},
 		{30, "mimetypeapplication/vnd.oasis", "an OpenDocument document", exportPage, ""},
 		{0, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document, or one with a password", exportPage, ""},
-		{0, "PK\x03\x04", "a ZIP archive", unpack, "zip"},
-		{0, "PK\x05\x06", "a ZIP archive", unpack, "zip"},
+		{0, zipLocal, "a ZIP archive", unpack, "zip"},
+		{0, zipEnd, "a ZIP archive", unpack, "zip"},
 		{0, "Rar!\x1a\x07", "a RAR archive", unpack, ""},
 		{0, "7z\xbc\xaf\x27\x1c", "a 7-Zip archive", unpack, ""},
 		{0, "\x1f\x8b\x08", "a gzip file", unpack, ""},
@@ -215,7 +215,7 @@ func markup() []likeness {
 func isBase64(b []byte) bool {
 	first := make([]byte, 0, 64)
 	for _, c := range bytes.Trim(b, "\"'\r\n") {
-		letter := c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || strings.IndexByte("+/-_=", c) >= 0
+		letter := isLetter(c) || isDigit(c) || strings.IndexByte("+/-_=", c) >= 0
 		if !letter && c != '\r' && c != '\n' {
 			return false
 		}

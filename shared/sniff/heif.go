@@ -55,6 +55,17 @@ func (c *cursor) number(size int64) (n int64) {
 	return n
 }
 
+// wide reads a number of 4 bytes, or one of 2.
+func (c *cursor) wide(is bool) int64 {
+	if is {
+		return c.number(4)
+	}
+	return c.number(2)
+}
+
+// version reads the head of a box that has a version and flags.
+func (c *cursor) version() (version, flags int64) { return c.number(1), c.number(3) }
+
 // picture walks the box meta of a picture.
 func (f *isoWalk) picture(b box) error {
 	if f.items {
@@ -171,13 +182,8 @@ func (h *heifWalk) property(b box) error {
 
 // kinds reads iinf: which items there are.
 func (h *heifWalk) kinds(c *cursor) error {
-	version := c.number(1)
-	c.take(3)
-	count := c.number(2)
-	if version > 0 {
-		count = count<<16 | c.number(2)
-	}
-	for ; count > 0 && !c.short; count-- {
+	version, _ := c.version()
+	for count := c.wide(version > 0); count > 0 && !c.short; count-- {
 		if err := h.part(); err != nil {
 			return err
 		}
@@ -186,12 +192,8 @@ func (h *heifWalk) kinds(c *cursor) error {
 		if kind != "infe" || length < 8 {
 			return h.corrupt(h.at, "its list of items (iinf) has something else in it")
 		}
-		version := entry.number(1)
-		entry.take(3)
-		id := entry.number(2)
-		if version == 3 {
-			id = id<<16 | entry.number(2)
-		}
+		version, _ := entry.version()
+		id := entry.wide(version == 3)
 		entry.take(2)
 		i := item{kind: [4]byte([]byte("mime"))} // before version 2 there were no others
 		if version >= 2 {
@@ -208,16 +210,12 @@ func (h *heifWalk) kinds(c *cursor) error {
 
 // associations reads ipma: which item has which properties.
 func (h *heifWalk) associations(c *cursor) error {
-	version := c.number(1)
-	flags := c.number(3)
+	version, flags := c.version()
 	for count := c.number(4); count > 0 && !c.short; count-- {
 		if err := h.part(); err != nil {
 			return err
 		}
-		id := c.number(2)
-		if version > 0 {
-			id = id<<16 | c.number(2)
-		}
+		id := c.wide(version > 0)
 		for of := c.number(1); of > 0; of-- {
 			n := c.number(1) & 0x7f // the first bit says if a viewer has to know it
 			if flags&1 != 0 {
@@ -237,8 +235,7 @@ func (h *heifWalk) associations(c *cursor) error {
 
 // locations reads iloc: where the items are.
 func (h *heifWalk) locations(c *cursor) error {
-	version := c.number(1)
-	c.take(3)
+	version, _ := c.version()
 	sizes, baseSizes := c.number(1), c.number(1)
 	offset, length, base, index := sizes>>4, sizes&15, baseSizes>>4, baseSizes&15
 	if version == 0 {
@@ -248,15 +245,8 @@ func (h *heifWalk) locations(c *cursor) error {
 		return h.corrupt(h.at, "its list of places (iloc) has version %d and numbers of %d bytes, which do not exist",
 			version, max(offset, length, base, index))
 	}
-	count := c.number(2)
-	if version == 2 {
-		count = count<<16 | c.number(2)
-	}
-	for ; count > 0 && !c.short; count-- {
-		id, method := c.number(2), int64(0)
-		if version == 2 {
-			id = id<<16 | c.number(2)
-		}
+	for count := c.wide(version == 2); count > 0 && !c.short; count-- {
+		id, method := c.wide(version == 2), int64(0)
 		if version > 0 {
 			method = c.number(2) & 15
 		}
@@ -305,20 +295,16 @@ func (h *heifWalk) extent(i item, method, from, offset, length int64) error {
 
 // tiles reads iref: which items are made of which. A viewer draws each as often as it is named.
 func (h *heifWalk) tiles(c *cursor) error {
-	id := int64(2)
-	if c.number(1) > 0 {
-		id = 4
-	}
-	c.take(3)
+	version, _ := c.version()
 	for len(c.b) > 0 {
 		length, kind := c.number(4), string(c.take(4))
 		refs := &cursor{b: c.take(max(length-8, 0))}
-		refs.take(id)
+		refs.wide(version > 0)
 		for count := refs.number(2); count > 0 && !refs.short; count-- {
 			if err := h.part(); err != nil {
 				return err
 			}
-			i := h.items[refs.number(id)]
+			i := h.items[refs.wide(version > 0)]
 			if kind != "dimg" {
 				continue
 			}
@@ -333,12 +319,8 @@ func (h *heifWalk) tiles(c *cursor) error {
 
 // primary reads pitm: which item is the picture.
 func (h *heifWalk) primary(c *cursor) error {
-	size := int64(2)
-	if c.number(1) > 0 {
-		size = 4
-	}
-	c.take(3)
-	id := c.number(size)
+	version, _ := c.version()
+	id := c.wide(version > 0)
 	i := h.items[id]
 	if i.size == [2]int64{} { // a sequence may do without
 		h.unshown = h.corrupt(h.at, "the picture that is to be shown (item %d) is not there, or has no size", id)

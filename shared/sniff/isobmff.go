@@ -32,9 +32,7 @@ func (b box) String() string {
 
 // isWord reports whether b is letters and digits alone.
 func isWord(b []byte) bool {
-	return !bytes.ContainsFunc(b, func(r rune) bool {
-		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
-	})
+	return !slices.ContainsFunc(b, func(c byte) bool { return !isLetter(c) && !isDigit(c) })
 }
 
 // span is a range of bytes; an empty one has hi 0.
@@ -254,18 +252,23 @@ func (f *isoWalk) boxes(b box, show func(box) error) error {
 			}
 			return nil
 		}
-		part, err := f.box(b.end)
-		if err != nil {
-			return err
-		}
-		if err := show(part); err != nil {
-			return err
-		}
-		if err := f.leave(part); err != nil {
+		if err := f.within(b, show); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// within walks one box in b and shows it.
+func (f *isoWalk) within(b box, show func(box) error) error {
+	part, err := f.box(b.end)
+	if err != nil {
+		return err
+	}
+	if err := show(part); err != nil {
+		return err
+	}
+	return f.leave(part)
 }
 
 // fields walks over n bytes of a box and returns them.
@@ -408,6 +411,5 @@ func (f *isoWalk) turn(extension, what string) error {
 	if f.either {
 		looks.extension = extension
 	}
-	return refusef(TypeMismatch, "The name says that this is %s %s, but what is in the file %s; %s.", f.article(),
-		f.called(), what, f.advice(looks))
+	return f.notAsNamed("what is in the file "+what, looks)
 }

@@ -83,58 +83,40 @@ func (f *isoWalk) track(b box) error {
 // inside walks the parts of a track, or of a part of it.
 func (f *isoWalk) inside(in box, t *track) error {
 	return f.boxes(in, func(b box) error {
-		if in.kind != [4]byte([]byte(placeOf(b))) {
-			return f.other(b)
-		}
-		return f.trackPart(b, t)
+		return f.trackPart(in, b, t)
 	})
 }
 
-// placeOf is the type of the box in which a part of a track that is looked at has to stand. So no depth is without end.
-func placeOf(b box) string {
-	switch string(b.kind[:]) {
-	case "tkhd", "mdia":
-		return "trak"
-	case "hdlr", "minf":
-		return "mdia"
-	case "dinf", "stbl":
-		return "minf"
-	case "dref":
-		return "dinf"
-	case "stsd", "stts", "ctts", "stss", "stsc", "stsz", "stz2", "stco", "co64":
-		return "stbl"
-	}
-	return "none"
-}
-
-// trackPart looks at a part of a track that stands where it should.
-func (f *isoWalk) trackPart(b box, t *track) error {
-	switch string(b.kind[:]) {
-	case "tkhd":
+// trackPart looks at a part of a track, in the box in which it has to stand. So no depth is without end.
+func (f *isoWalk) trackPart(in, b box, t *track) error {
+	switch string(in.kind[:]) + "/" + string(b.kind[:]) {
+	case "trak/mdia", "mdia/minf", "minf/dinf", "minf/stbl":
+		return f.inside(b, t)
+	case "trak/tkhd":
 		return f.trackHeader(b, t)
-	case "hdlr":
+	case "mdia/hdlr":
 		return f.handler(b, t)
-	case "dref":
+	case "dinf/dref":
 		return f.references(b)
-	case "stsd":
+	case "stbl/stsd":
 		return f.descriptions(b, t)
-	case "stts", "ctts":
+	case "stbl/stts", "stbl/ctts":
 		_, err := f.table(b, 8)
 		return err
-	case "stss":
+	case "stbl/stss":
 		_, err := f.table(b, 4)
 		return err
-	case "stsc":
+	case "stbl/stsc":
 		_, err := f.table(b, 12)
 		return err
-	case "stsz", "stz2":
+	case "stbl/stsz", "stbl/stz2":
 		return f.sizes(b, t)
-	case "stco":
+	case "stbl/stco":
 		return f.places(b, 4)
-	case "co64":
+	case "stbl/co64":
 		return f.places(b, 8)
 	}
-	return f.inside(b, t)
+	return f.other(b)
 }
 
 // trackHeader reads tkhd: how large the track's pictures are to be shown.
@@ -166,23 +148,27 @@ func (f *isoWalk) handler(b box, t *track) error {
 
 // references walks dref: where the media is. A player follows a reference to another file or address.
 func (f *isoWalk) references(b box) error {
-	content, err := f.fields(b, 8)
-	if err != nil {
-		return err
-	}
-	for range be32(content[4:]) {
-		entry, err := f.box(b.end)
+	return f.entries(b, func(entry box) error {
+		content, err := f.fields(entry, 4)
 		if err != nil {
-			return err
-		}
-		if content, err = f.fields(entry, 4); err != nil {
 			return err
 		}
 		const itself = 1 // the flag: the media is in this file
 		if be32(content)&itself == 0 && entry.end > f.offset() {
 			return f.elsewhere(entry)
 		}
-		if err := f.leave(entry); err != nil {
+		return nil
+	})
+}
+
+// entries walks the boxes that b says the number of, and shows each; what show leaves of it is skipped.
+func (f *isoWalk) entries(b box, show func(box) error) error {
+	content, err := f.fields(b, 8)
+	if err != nil {
+		return err
+	}
+	for range be32(content[4:]) {
+		if err := f.within(b, show); err != nil {
 			return err
 		}
 	}
@@ -191,34 +177,23 @@ func (f *isoWalk) references(b box) error {
 
 // descriptions walks stsd: how the samples of the track are coded.
 func (f *isoWalk) descriptions(b box, t *track) error {
-	content, err := f.fields(b, 8)
-	if err != nil {
-		return err
-	}
-	for range be32(content[4:]) {
-		entry, err := f.box(b.end)
+	return f.entries(b, func(entry box) error {
+		if !t.visual() {
+			return nil
+		}
+		content, err := f.fields(entry, 28)
 		if err != nil {
 			return err
 		}
-		if t.visual() {
-			if content, err = f.fields(entry, 28); err != nil {
-				return err
-			}
-			coded := [2]int64{be16(content[24:]), be16(content[26:])}
-			if coded != [2]int64{} {
-				if err := f.dimensions(entry.at, coded[0], coded[1]); err != nil {
-					return err
-				}
-			}
-			if t.coded == [2]int64{} {
-				t.coded = coded
-			}
+		coded := [2]int64{be16(content[24:]), be16(content[26:])}
+		if t.coded == [2]int64{} {
+			t.coded = coded
 		}
-		if err := f.leave(entry); err != nil {
-			return err
+		if coded == [2]int64{} {
+			return nil
 		}
-	}
-	return nil
+		return f.dimensions(entry.at, coded[0], coded[1])
+	})
 }
 
 // fits sees that so many entries of so many bits are in the rest of a box: who reads it makes room for them.

@@ -32,8 +32,8 @@ const (
 )
 
 // partOf finds the parts that are read, by their names. Those of one package differ in more than case.
-func partOf(name []byte) officePart {
-	switch s := partName(string(name)); {
+func partOf(s string) officePart {
+	switch {
 	case s == "/[content_types].xml":
 		return contentTypes
 	case path.Ext(s) == ".rels":
@@ -61,14 +61,8 @@ type officeWalk struct {
 	content  bytes.Buffer      // one part
 }
 
-// mainTypes are the content types of the document itself, by extension.
-func mainTypes() map[string]string {
-	return map[string]string{
-		"docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml",
-		"xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml",
-		"pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation.main+xml",
-	}
-}
+// mainPart is what the content type of the document itself has behind that of the file.
+const mainPart = ".main+xml"
 
 // slideShow is what PowerPoint saves as .ppsx, and opens under .pptx, too.
 const slideShow = "application/vnd.openxmlformats-officedocument.presentationml.slideshow.main+xml"
@@ -86,18 +80,19 @@ func (w *walker) office() error {
 
 // listed takes note of one entry of the directory. Whether this is an office file is not known before the last.
 func (o *officeWalk) listed(e zipEntry, name []byte) officePart {
-	part, s := partOf(name), partName(string(name))
+	s := partName(string(name))
+	part := partOf(s)
 	if part != noPart {
 		o.unpacked += min(e.size, maxUnpackedAll)
 	}
 	switch {
 	case o.fault != nil:
 	case e.method != 0 && e.method != 8 || e.flags&flagEncrypted != 0:
-		o.fault = refusef(Corrupt, "The %s has the part %s, stored in a way (method %d, flags %d) that office programs do "+
-			"not read; %s.", o.called(), quoted(name), e.method, e.flags, o.again())
+		o.fault = o.refuse(Corrupt, "has the part %s, stored in a way (method %d, flags %d) that office programs do not read",
+			quoted(name), e.method, e.flags)
 	case part == noPart:
 	case o.names[s]:
-		o.fault = refusef(Corrupt, "The %s has the part %s twice; %s.", o.called(), quoted(name), o.again())
+		o.fault = o.refuse(Corrupt, "has the part %s twice", quoted(name))
 	case e.size > maxUnpacked || o.unpacked > maxUnpackedAll:
 		o.fault = refusef(NotAllowed, "The %s has the part %s of %d bytes, and %d of its kind together, more than the %d "+
 			"and %d that are taken; remove links from it and upload that.", o.called(), quoted(name), e.size, o.unpacked,
@@ -209,8 +204,6 @@ func (s *section) ReadByte() (byte, error) {
 	return s.one()
 }
 
-func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
-
 // attribute returns an attribute of an element. One of another namespace is another attribute.
 func attribute(t xml.StartElement, name string) string {
 	for _, a := range t.Attr {
@@ -258,7 +251,7 @@ func (o *officeWalk) relationship(source string, t xml.StartElement) error {
 	case "officedocument":
 		if source == "/_rels/.rels" {
 			if o.main != "" {
-				return refusef(Corrupt, "The %s has two main parts; %s.", o.called(), o.again())
+				return o.refuse(Corrupt, "has two main parts")
 			}
 			o.main = partName(attribute(t, "Target"))
 		}
@@ -322,15 +315,15 @@ func (o *officeWalk) identifyDocument() error {
 		}
 	}
 	kind := typeOf(o.main)
-	if kind == slideShow {
-		kind = mainTypes()["pptx"]
-	}
-	for extension, main := range mainTypes() {
-		if kind == main {
+	for _, extension := range []string{"docx", "xlsx", "pptx"} {
+		if t, _ := TypeOf(extension); kind == t.ContentType+mainPart {
 			return o.is(extension, "")
 		}
 	}
-	if kind == "" {
+	switch kind {
+	case slideShow:
+		return o.is("pptx", "")
+	case "":
 		return o.is("zip", "")
 	}
 	return o.is("zip", "an Office document of another kind ("+quoted([]byte(kind))+")")
@@ -348,6 +341,5 @@ func (o *officeWalk) is(extension, words string) error {
 	if words == "" {
 		seen = likeness{is: t.article() + " " + t.called(), extension: extension}
 	}
-	return refusef(TypeMismatch, "The name says that this is %s %s, but the file is %s; %s.", o.article(), o.called(),
-		seen.is, o.advice(seen))
+	return o.notAsNamed("the file is "+seen.is, seen)
 }

@@ -2,6 +2,7 @@ package sniff
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 )
 
@@ -95,13 +96,13 @@ func (p *pdfWalk) findEnd() (int64, error) {
 		return 0, p.corrupt(p.at+int64(i), "in front of its end (%%%%EOF) must stand where its cross-reference table "+
 			"is (startxref)")
 	}
-	return at, p.noArchive(size)
+	return at, p.noArchive()
 }
 
 // noArchive refuses a document that is a ZIP archive, too: its end would be the archive's comment.
-func (p *pdfWalk) noArchive(size int64) error {
+func (p *pdfWalk) noArchive() error {
 	for i := bytes.LastIndex(p.kept, []byte(zipEnd)); i >= 0; i = bytes.LastIndex(p.kept[:i], []byte(zipEnd)) {
-		if b := p.kept[i:]; len(b) >= zipEndSize && p.at+int64(i)+zipEndSize+le16(b[20:]) >= min(p.end, size) {
+		if b := p.kept[i:]; len(b) >= zipEndSize && p.at+int64(i)+zipEndSize+le16(b[20:]) >= p.end {
 			return p.corrupt(p.at+int64(i), "the end of a ZIP archive stands there, with the rest as its comment")
 		}
 	}
@@ -133,7 +134,7 @@ func (p *pdfWalk) section(at int64) (pdfDict, error) {
 		return pdfDict{}, p.corrupt(at, "its cross-reference sections lead in a circle, or are more than %d", maxSections)
 	}
 	p.seen[at] = true
-	for _, from := range []int64{at, p.header + at} {
+	for _, from := range slices.Compact([]int64{at, p.header + at}) {
 		if from < 0 || from >= p.end || from == at && at == p.header {
 			continue
 		}

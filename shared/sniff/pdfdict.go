@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // pdfDict is what is read of a trailer, or of the dictionary of a cross-reference stream.
@@ -126,7 +127,7 @@ func (l *pdfLexer) blanks() {
 func (l *pdfLexer) word() []byte {
 	l.blanks()
 	n := 0
-	for n < len(l.b) && !isBlank(l.b[n]) && bytes.IndexByte([]byte("()<>[]{}/%"), l.b[n]) < 0 {
+	for n < len(l.b) && !isBlank(l.b[n]) && strings.IndexByte("()<>[]{}/%", l.b[n]) < 0 {
 		n++
 	}
 	word := l.b[:n]
@@ -180,12 +181,7 @@ func (l *pdfLexer) entry() (bool, error) {
 }
 
 func isDigits(b []byte) bool {
-	for _, c := range b {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(b, func(c byte) bool { return !isDigit(c) })
 }
 
 // number reads a whole number that fits.

@@ -47,8 +47,7 @@ func (w *walker) piece(at int64, n int) ([]byte, error) {
 		return b, nil
 	}
 	if w.pieces++; w.pieces > maxPieces {
-		return nil, refusef(Corrupt, "The %s is in more than %d pieces that lead from one to the next; %s.",
-			w.called(), maxPieces, w.again())
+		return nil, w.refuse(Corrupt, "is in more than %d pieces that lead from one to the next", maxPieces)
 	}
 	got, err := w.ranges.ReadAt(b, at)
 	if got == n {

@@ -56,8 +56,12 @@ func (t Type) article() string {
 
 // corrupt refuses for what is wrong at a byte of the input.
 func (w *walker) corrupt(at int64, format string, args ...any) error {
-	what := fmt.Sprintf(format, args...)
-	return refusef(Corrupt, "The %s is damaged at byte %d: %s; %s.", w.called(), at, what, w.again())
+	return w.refuse(Corrupt, "is damaged at byte %d: %s", at, fmt.Sprintf(format, args...))
+}
+
+// refuse refuses the file for what a sentence says of it; how to make it again ends the sentence.
+func (w *walker) refuse(code Code, format string, args ...any) error {
+	return refusef(code, "The %s %s; %s.", w.called(), fmt.Sprintf(format, args...), w.again())
 }
 
 // truncated refuses input that has been read to its end.
@@ -76,8 +80,7 @@ func (w *walker) trailing(end int64) error {
 	if err != nil {
 		return err
 	}
-	return refusef(TrailingData, "The %s ends at byte %d, but more follows it, which looks like %s; %s.",
-		w.called(), end, recognise(head).is, w.again())
+	return w.refuse(TrailingData, "ends at byte %d, but more follows it, which looks like %s", end, recognise(head).is)
 }
 
 // mismatch refuses a file for its first bytes.
@@ -91,6 +94,11 @@ func (w *walker) mismatch() error {
 			"send it as binary data, not as text.")
 	}
 	seen := recognise(head)
-	return refusef(TypeMismatch, "The name says that this is %s %s, but the file looks like %s; %s.",
-		w.article(), w.called(), seen.is, w.advice(seen))
+	return w.notAsNamed("the file looks like "+seen.is, seen)
+}
+
+// notAsNamed refuses a file that is something else than its name says.
+func (w *walker) notAsNamed(what string, seen likeness) error {
+	return refusef(TypeMismatch, "The name says that this is %s %s, but %s; %s.", w.article(), w.called(), what,
+		w.advice(seen))
 }

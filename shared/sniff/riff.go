@@ -53,6 +53,22 @@ func (l riffList) next() (c riffChunk, more bool, _ error) {
 	return c, true, nil
 }
 
+// chunks walks the list to its end and shows each chunk; what show leaves of it is skipped.
+func (l riffList) chunks(show func(riffChunk) error) error {
+	for {
+		c, more, err := l.next()
+		if err != nil || !more {
+			return err
+		}
+		if err := show(c); err != nil {
+			return err
+		}
+		if err := l.finish(c); err != nil {
+			return err
+		}
+	}
+}
+
 // finish walks to the end of a chunk, whatever was read of it. What stands in the byte behind an odd one is not looked
 // at, and the last chunk may lack it.
 func (l riffList) finish(c riffChunk) error {

@@ -24,7 +24,7 @@ func isSamsung(b []byte) bool {
 	}
 	name := le32(b[4:])
 	for _, c := range b[8:12] {
-		if c != '_' && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+		if c != '_' && !isLetter(c) {
 			return false
 		}
 	}
@@ -37,8 +37,7 @@ func isSamsung(b []byte) bool {
 func (w *walker) samsung() error {
 	start, small := w.offset(), int64(0)
 	if !w.limits.Samsung && !w.limits.Video {
-		return refusef(TrailingData, "The %s is followed, at byte %d, by notes of a Samsung phone, which are not "+
-			"taken here; %s.", w.called(), start, w.again())
+		return w.refuse(TrailingData, "is followed, at byte %d, by notes of a Samsung phone, which are not taken here", start)
 	}
 	var video, videoEnd int64
 	for {
@@ -54,8 +53,8 @@ func (w *walker) samsung() error {
 		small += int64(max(i, 0))
 		switch {
 		case small > samsungSmall || i < 0 && len(b) == samsungSmall:
-			return refusef(TrailingData, "The %s is followed, at byte %d, by more than %d bytes of a Samsung "+
-				"phone's notes; %s.", w.called(), start, samsungSmall, w.again())
+			return w.refuse(TrailingData, "is followed, at byte %d, by more than %d bytes of a Samsung phone's notes", start,
+				samsungSmall)
 		case isVideo && video > 0:
 			return w.trailing(start)
 		case i < 0:

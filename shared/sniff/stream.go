@@ -184,10 +184,14 @@ func (s *stream) zeros(limit int64) (int64, error) {
 	return n, nil
 }
 
-// Numbers of two to four bytes, little and big endian.
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
+
+// Numbers of two to eight bytes, little and big endian.
 
 func le16(b []byte) int64 { return int64(binary.LittleEndian.Uint16(b)) }
 func le24(b []byte) int64 { return le16(b) | int64(b[2])<<16 }
 func le32(b []byte) int64 { return int64(binary.LittleEndian.Uint32(b)) }
+func le64(b []byte) int64 { return int64(binary.LittleEndian.Uint64(b)) } // beyond 63 bits: negative
 func be16(b []byte) int64 { return int64(binary.BigEndian.Uint16(b)) }
 func be32(b []byte) int64 { return int64(binary.BigEndian.Uint32(b)) }

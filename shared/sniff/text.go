@@ -89,7 +89,7 @@ func (w *walker) text() error {
 		return refusef(Corrupt, "The %s is in UTF-16, and UTF-8 is needed; save it again as UTF-8 (Excel: CSV UTF-8; "+
 			"Notepad: Encoding, UTF-8) and upload that.", w.called())
 	}
-	w.charset("utf-16")
+	w.charset(charsetUTF16)
 	return w.utf16(order)
 }
 

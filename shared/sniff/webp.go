@@ -11,10 +11,10 @@ const (
 // webpWalk is what has been seen of a WebP picture so far.
 type webpWalk struct {
 	riffList
-	extended, animated bool      // by the header (VP8X), which a simple picture lacks
-	still              webpFrame // the picture of a file that is no animation
-	control            bool      // the header of an animation (ANIM) was seen
-	frames             int
+	animated bool      // by the header (VP8X), which a simple picture lacks
+	still    webpFrame // the picture of a file that is no animation
+	control  bool      // the header of an animation (ANIM) was seen
+	frames   int
 }
 
 // webpFrame is one picture, the only one or one of an animation.
@@ -35,21 +35,16 @@ func (w *walker) webp() error {
 		return w.corrupt(4, "the size in its header (%d) is odd", list.end-chunkHead)
 	}
 	p := &webpWalk{riffList: list}
-	for first := true; ; first = false {
-		c, more, err := p.next()
-		if err != nil {
-			return err
-		}
-		if !more {
-			return p.complete()
-		}
-		if err := p.chunk(c, first); err != nil {
-			return err
-		}
-		if err := p.finish(c); err != nil {
-			return err
-		}
+	first := true
+	err = p.chunks(func(c riffChunk) error {
+		err := p.chunk(c, first)
+		first = false
+		return err
+	})
+	if err != nil {
+		return err
 	}
+	return p.complete()
 }
 
 // chunk checks a chunk of the file.
@@ -98,7 +93,7 @@ func (p *webpWalk) header(c riffChunk) error {
 	if b[0]&^webpFlags != 0 {
 		return p.corrupt(c.at, "its header (VP8X) has flags (0x%02x) that do not exist", b[0])
 	}
-	p.extended, p.animated = true, b[0]&webpAnimated != 0
+	p.animated = b[0]&webpAnimated != 0
 	p.still.width, p.still.height = 1+le24(b[4:]), 1+le24(b[7:])
 	return p.canvas(c.at, p.still.width, p.still.height)
 }
@@ -131,20 +126,9 @@ func (p *webpWalk) frame(c riffChunk) error {
 	if err := p.draw(p.found.Width, p.found.Height, "frames"); err != nil {
 		return err
 	}
-	for list := (riffList{p.walker, c.end()}); ; {
-		inner, more, err := list.next()
-		if err != nil {
-			return err
-		}
-		if !more {
-			break
-		}
-		if err := p.inFrame(inner, &f); err != nil {
-			return err
-		}
-		if err := list.finish(inner); err != nil {
-			return err
-		}
+	err = riffList{p.walker, c.end()}.chunks(func(inner riffChunk) error { return p.inFrame(inner, &f) })
+	if err != nil {
+		return err
 	}
 	if !f.pixels {
 		return p.corrupt(c.at, "a frame has no pixel data")
@@ -184,7 +168,7 @@ func (p *webpWalk) image(c riffChunk, f *webpFrame) error {
 	if err != nil {
 		return err
 	}
-	if !p.extended {
+	if f.width == 0 {
 		return p.canvas(c.at, width, height)
 	}
 	if width != f.width || height != f.height {

@@ -3,7 +3,6 @@ package sniff
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"slices"
 	"strings"
 )
@@ -112,7 +111,7 @@ func (z *zipWalk) findEnd() error {
 // findEnd64 reads the ZIP64 record, to which the locator in front of the end record leads. What fits the end record has
 // to stand there, too.
 func (z *zipWalk) findEnd64(locator []byte, count, length int64) (count64, length64 int64, _ error) {
-	at := int64(binary.LittleEndian.Uint64(locator[8:]))
+	at := le64(locator[8:])
 	z.to -= zip64LocatorSize
 	wrong := func() (int64, int64, error) {
 		return 0, 0, z.corrupt(z.to, "its ZIP64 record does not fit its end record")
@@ -124,7 +123,7 @@ func (z *zipWalk) findEnd64(locator []byte, count, length int64) (count64, lengt
 	if err != nil {
 		return 0, 0, err
 	}
-	n := func(at int) int64 { return int64(binary.LittleEndian.Uint64(b[at:])) }
+	n := func(at int) int64 { return le64(b[at:]) }
 	count64, length64 = n(32), n(40)
 	if string(b[:4]) != zip64Record || n(4) != z.to-at-12 || le32(b[16:]) != 0 || le32(b[20:]) != 0 || n(24) != count64 ||
 		count64 < 0 || length64 < 0 || n(48) < 0 ||
@@ -212,13 +211,12 @@ func (z *zipWalk) central(at int64, b []byte) (zipEntry, error) {
 	}
 	switch reason := badName(name); {
 	case reason != "":
-		return e, refusef(Corrupt, "The %s has an entry named %s (byte %d), %s; %s.", z.called(), quoted(name), at, reason,
-			z.again())
+		return e, z.refuse(Corrupt, "has an entry named %s (byte %d), %s", quoted(name), at, reason)
 	case le16(b[34:]) != 0 && le16(b[34:]) != 0xffff:
 		return e, z.corrupt(at, "the entry %s is in another part of the archive", quoted(name))
 	case e.flags&(flagPatch|flagStrong|flagMasked) != 0 || !knownMethod(e.method):
-		return e, refusef(Corrupt, "The %s has the entry %s, stored in a way (method %d, flags %d, at byte %d) that "+
-			"programs do not unpack; %s.", z.called(), quoted(name), e.method, e.flags, at, z.again())
+		return e, z.refuse(Corrupt, "has the entry %s, stored in a way (method %d, flags %d, at byte %d) that programs do "+
+			"not unpack", quoted(name), e.method, e.flags, at)
 	case e.packed > z.from || e.at > z.from:
 		return e, z.corrupt(at, "the entry %s reaches beyond the entries", quoted(name))
 	case !e.sizesFit():
@@ -253,7 +251,7 @@ func wide(extra []byte, numbers ...*int64) bool {
 		if len(wide) < 8 {
 			return false
 		}
-		if *number = int64(binary.LittleEndian.Uint64(wide)); *number < 0 {
+		if *number = le64(wide); *number < 0 {
 			return false
 		}
 		wide = wide[8:]

@@ -1,7 +1,6 @@
 package sniff
 
 import (
-	"encoding/binary"
 	"fmt"
 	"strings"
 )
@@ -10,7 +9,7 @@ import (
 func quoted(name []byte) string {
 	var b strings.Builder
 	for i, c := range name {
-		switch plain := isLetter(c) || c >= '0' && c <= '9'; {
+		switch plain := isLetter(c) || isDigit(c); {
 		case b.Len() >= 40:
 			return `"` + b.String() + `"`
 		case plain, strings.IndexByte("-_/[] ", c) >= 0, c == '.' && i+1 < len(name) && isLetter(name[i+1]):
@@ -122,8 +121,8 @@ func (z *zipWalk) descriptor(e zipEntry, length int64) error {
 		b = b[4:]
 	}
 	fits := len(b) == 12 && le32(b[4:]) == e.packed && le32(b[8:]) == e.size ||
-		len(b) == 20 && int64(binary.LittleEndian.Uint64(b[4:])) == e.packed &&
-			int64(binary.LittleEndian.Uint64(b[12:])) == e.size
+		len(b) == 20 && le64(b[4:]) == e.packed &&
+			le64(b[12:]) == e.size
 	if !fits || uint32(le32(b)) != e.crc {
 		return z.corrupt(at, "a data descriptor does not say what the directory says")
 	}
