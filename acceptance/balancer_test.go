@@ -36,24 +36,28 @@ func worksBehindALoadBalancer(t *testing.T, s *stack, b buildFolder) {
 	})
 }
 
+// deployFront deploys a stack of another template, which goes with the test, and gives its outputs.
+func (s *stack) deployFront(t *testing.T, b buildFolder, name, template string, parameters map[string]string) map[string]string {
+	t.Helper()
+	r := samDeploy(t, s.emulator, name, readTemplate(t, filepath.Join(moduleRoot(t), template)), b, parameters)
+	if r.code != 0 {
+		t.Fatal(r)
+	}
+	t.Cleanup(func() { s.form(t, "cloudformation", "DeleteStack", map[string]string{"StackName": name}, nil) })
+	return s.outputsOf(t, name)
+}
+
 // behindALoadBalancer is the stack with a load balancer's URL as that of its API. The load balancer goes with the test.
 func (s *stack) behindALoadBalancer(t *testing.T, b buildFolder) *stack {
 	t.Helper()
-	deploy := func(name, template string, parameters map[string]string) map[string]string {
-		r := samDeploy(t, s.emulator, name, readTemplate(t, filepath.Join(moduleRoot(t), template)), b, parameters)
-		if r.code != 0 {
-			t.Fatal(r)
-		}
-		t.Cleanup(func() { s.form(t, "cloudformation", "DeleteStack", map[string]string{"StackName": name}, nil) })
-		return s.outputsOf(t, name)
-	}
-	network, outputs := deploy("front-network", networkTemplate, map[string]string{"LogDays": "1"}), s.outputsOf(t, s.name)
+	network := s.deployFront(t, b, "front-network", networkTemplate, map[string]string{"LogDays": "1"})
+	outputs := s.outputsOf(t, s.name)
 	var bucket string
 	t.Cleanup(func() { // it outlives its stack, which goes before
 		_, err := s.objects.DeleteBucket(context.WithoutCancel(t.Context()), &s3.DeleteBucketInput{Bucket: &bucket})
 		check(t, err)
 	})
-	made := deploy("front-alb", balancerTemplate, map[string]string{"FunctionArn": outputs["ApiFunctionArn"],
+	made := s.deployFront(t, b, "front-alb", balancerTemplate, map[string]string{"FunctionArn": outputs["ApiFunctionArn"],
 		"VpcId": network["VpcId"], "Subnets": network["PublicSubnets"], "DomainName": "files.example.com",
 		"CertificateArn":     "arn:aws:acm:" + region + ":000000000000:certificate/11111111-2222-3333-4444-555555555555",
 		"AlarmTopicArn":      outputs["AlarmTopicArn"],

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -48,18 +47,13 @@ func worksBehindCloudFront(t *testing.T, s *stack, b buildFolder) {
 // behindCloudFront is the stack with a distribution's URL as that of its API. The distribution goes with the test.
 func (s *stack) behindCloudFront(t *testing.T, b buildFolder) *stack {
 	t.Helper()
-	const name = "front-cloudfront"
-	r := samDeploy(t, s.emulator, name, readTemplate(t, filepath.Join(moduleRoot(t), cloudfrontTemplate)), b,
+	made := s.deployFront(t, b, "front-cloudfront", cloudfrontTemplate,
 		map[string]string{"OriginDomain": strings.TrimPrefix(s.api, "https://"), "FrontSecret": frontSecret,
 			"DomainName":     "files.example.com",
 			"CertificateArn": "arn:aws:acm:" + region + ":000000000000:certificate/11111111-2222-3333-4444-555555555555",
 			"AlarmTopicArn":  s.outputsOf(t, s.name)["AlarmTopicArn"]})
-	if r.code != 0 {
-		t.Fatal(r)
-	}
-	t.Cleanup(func() { s.form(t, "cloudformation", "DeleteStack", map[string]string{"StackName": name}, nil) })
 	behind := *s
-	label, _, _ := strings.Cut(s.outputsOf(t, name)["DnsName"], ".") // LABEL.cloudfront.net
+	label, _, _ := strings.Cut(made["DnsName"], ".") // LABEL.cloudfront.net
 	behind.api = "https://" + label + ".cloudfront.localhost"
 	return &behind
 }

@@ -71,13 +71,8 @@ func (e *emulator) givesPolicies(t testing.TB) *stack {
 
 // deployment is the command that deploys template.yaml.
 func (p onCall) deployment(t testing.TB, b buildFolder, name string, more ...string) []string {
-	t.Helper()
-	args := []string{"deploy", "--template-file", b.Template(), "--stack-name", name, "--parameter-overrides"}
-	given := parameters("hatchery")
-	for _, parameter := range slices.Sorted(maps.Keys(given)) {
-		args = append(args, parameter+`="`+strings.ReplaceAll(given[parameter], `"`, `\"`)+`"`)
-	}
-	return append(args, more...)
+	return slices.Concat([]string{"deploy", "--template-file", b.Template(), "--stack-name", name},
+		overriding(parameters("hatchery")), more)
 }
 
 // deletion is the command that deletes a stack.

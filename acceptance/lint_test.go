@@ -30,19 +30,7 @@ func TestTheTransformedTemplatesAreTheCommittedOnes(t *testing.T) {
 	for name, file := range goldenFiles {
 		made := mustRun(t, command{args: []string{tool(t, "python"), filepath.Join("acceptance", "testdata", "transform.py"),
 			name}, folder: moduleRoot(t)}).stdout
-		if *update {
-			if err := os.WriteFile(file, []byte(made), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		committed, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal([]byte(made), committed) {
-			t.Errorf("%s makes something else than %s holds, from %s on; after a look: go test -tags acceptance "+
-				"./acceptance -run Transformed -update", name, file, firstDifference(made, string(committed)))
-		}
+		wantFile(t, file, made, "go test -tags acceptance ./acceptance -run Transformed -update")
 	}
 }
 
@@ -52,30 +40,7 @@ func TestTheRightsOfTheTransformedResourcesAreTheCommittedOnes(t *testing.T) {
 	const file = "testdata/rights.json"
 	made := mustRun(t, command{args: append([]string{tool(t, "python"), filepath.Join("acceptance", "testdata", "rights.py")},
 		slices.Sorted(maps.Keys(goldenFiles))...), folder: moduleRoot(t)}).stdout
-	if *update {
-		if err := os.WriteFile(file, []byte(made), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	committed, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if made != string(committed) {
-		t.Errorf("%s is not what rights.py makes, from %s on; after a look: go test -tags acceptance ./acceptance "+
-			"-run Transformed -update", file, firstDifference(made, string(committed)))
-	}
-}
-
-// firstDifference shows the first line of a that b has not at the same place.
-func firstDifference(a, b string) string {
-	other := strings.Split(b, "\n")
-	for i, line := range strings.Split(a, "\n") {
-		if i >= len(other) || line != other[i] {
-			return strings.TrimSpace(line)
-		}
-	}
-	return "its end"
+	wantFile(t, file, made, "go test -tags acceptance ./acceptance -run Transformed -update")
 }
 
 // checked is what checkov says of one resource.

@@ -129,13 +129,18 @@ func samDeploy(t testing.TB, e *emulator, name string, built document, b buildFo
 		t.Fatal(err)
 	}
 	args := []string{tool(t, "sam"), "deploy", "--config-file", filepath.Join(moduleRoot(t), "samconfig.toml"),
-		"--config-env", "acceptance",
-		"--template-file", file, "--stack-name", name, "--parameter-overrides"}
+		"--config-env", "acceptance", "--template-file", file, "--stack-name", name}
+	return run(t, command{args: append(args, overriding(parameters)...), folder: t.TempDir(), env: e.environment(t), limit: 3 * time.Minute})
+}
+
+// overriding are the arguments by which sam is given parameters.
+func overriding(parameters map[string]string) []string {
+	args := []string{"--parameter-overrides"}
 	for _, parameter := range slices.Sorted(maps.Keys(parameters)) {
 		// The SAM CLI reads a value in quotes as a shell would.
 		args = append(args, parameter+`="`+strings.ReplaceAll(parameters[parameter], `"`, `\"`)+`"`)
 	}
-	return run(t, command{args: args, folder: t.TempDir(), env: e.environment(t), limit: 3 * time.Minute})
+	return args
 }
 
 // deployStack deploys a template and finds what is in it.

@@ -3,7 +3,6 @@ package acceptance
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -204,10 +203,6 @@ func TestTheAccessLogOfCloudFrontHoldsNothingSecret(t *testing.T) {
 
 func TestTheAlarmsOfCloudFrontAreToldWhereItsMetricsAre(t *testing.T) {
 	d := distribution(t, "ApiErrors=8")
-	page, err := os.ReadFile("../docs/operations.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	const of = "DistributionId=<Distribution> Region=Global: "
 	for id, want := range map[string]struct{ watches, filter string }{
 		"CloudFrontFails": {"requests * share / 100, requests = AWS/CloudFront Requests " + of + "Sum of 300 s, " +
@@ -231,9 +226,6 @@ func TestTheAlarmsOfCloudFrontAreToldWhereItsMetricsAre(t *testing.T) {
 				"/aws/vendedlogs/prod/cloudfront --start-time $(($(date +%s) - 3600))000 --filter-pattern '"+want.filter+
 				"' --query 'events[].message' --output text") || len(text) > 850 {
 			t.Errorf("%s says: %s", id, text)
-		}
-		if !strings.Contains(string(page), "\n### "+id+"\n") {
-			t.Errorf("docs/operations.md has no chapter on %s", id)
 		}
 	}
 	if got := d.ofType("AWS::CloudWatch::Alarm"); len(got) != 2 {

@@ -57,20 +57,23 @@ func TestOneKeyEncryptsAllThatHoldsData(t *testing.T) {
 // keyPolicy is the one that docs/operations.md shows, of the account and region of these tests.
 func keyPolicy(t *testing.T) map[string]policyStatement {
 	t.Helper()
-	_, text, found := strings.Cut(keysAndSecrets(t), "\n    {\"Version\"")
-	text, _, ended := strings.Cut(text, "\n\n")
-	if !found || !ended {
-		t.Fatal("docs/operations.md shows no policy of a key")
-	}
-	var document any
-	if err := json.Unmarshal([]byte(`{"Version"`+text), &document); err != nil {
-		t.Fatalf("the policy of the key is no JSON: %v", err)
-	}
 	all := map[string]policyStatement{}
-	for _, s := range policyStatements(document) {
+	for _, s := range policyIn(t, keysAndSecrets(t)) {
 		all[s.sid] = s
 	}
 	return all
+}
+
+// policyIn are the statements of the first policy that a text of the pages shows.
+func policyIn(t *testing.T, text string) []policyStatement {
+	t.Helper()
+	_, text, found := strings.Cut(text, `{"Version"`)
+	text, _, ended := strings.Cut(text, "\n\n")
+	var document any
+	if err := json.Unmarshal([]byte(`{"Version"`+text), &document); !found || !ended || err != nil {
+		t.Fatalf("the text shows no policy in JSON: %v", err)
+	}
+	return policyStatements(document)
 }
 
 // TestTheStatementsOfKeysInTheDocsAreJSON: they are to be copied.
@@ -126,10 +129,7 @@ func TestTheKeyPolicyInTheDocsLetsInWhatHasToUseTheKey(t *testing.T) {
 		// The page's stack is called hatchery, that of these tests prod.
 		name := strings.Replace(d.properties(id)["LogGroupName"].(string), "/prod/", "/hatchery/", 1)
 		if arn := "arn:aws:logs:eu-central-1:123456789012:log-group:" + name; !slices.ContainsFunc(
-			texts(at(logs.condition, "ArnLike", "kms:EncryptionContext:aws:logs:arn")), func(pattern string) bool {
-				is, err := path.Match(pattern, arn)
-				return is && err == nil
-			}) {
+			texts(at(logs.condition, "ArnLike", "kms:EncryptionContext:aws:logs:arn")), func(pattern string) bool { return like(pattern, arn) }) {
 			t.Errorf("%s may not be encrypted", arn)
 		}
 	}
@@ -165,46 +165,31 @@ func TestTheBoundaryInThePageAllowsWhatTheRolesDo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, text, _ := strings.Cut(string(page), "\n      {\"Version\"")
-	text, _, _ = strings.Cut(text, "\n\n")
-	var document any
-	if err := json.Unmarshal([]byte(`{"Version"`+text), &document); err != nil {
-		t.Fatalf("the boundary is no JSON: %v", err)
-	}
-	statements := policyStatements(document)
+	statements := policyIn(t, string(page))
 	if len(statements) != 1 || statements[0].effect != "Allow" || !slices.Equal(statements[0].resources, []string{"*"}) {
 		t.Fatalf("the boundary is %v", statements)
 	}
-	needed := map[string]bool{}
+	flow := at(deployOf(t, "network.yaml").properties("FlowLogRole"), "Policies", 0, "PolicyDocument")
+	needed := policyStatements(flow)
 	bugout := append(slices.Clone(everything), "Records=bugout", "BugoutTokenSecret=hatchery/bugout-token")
 	for function := range functions {
-		for _, s := range slices.Concat(deploy(t, everything...).role(function), deploy(t, bugout...).role(function)) {
-			addAll(needed, s.actions)
-		}
-	}
-	flow := at(deployOf(t, "network.yaml").properties("FlowLogRole"), "Policies", 0, "PolicyDocument")
-	for _, s := range policyStatements(flow) {
-		addAll(needed, s.actions)
+		needed = slices.Concat(needed, deploy(t, everything...).role(function), deploy(t, bugout...).role(function))
 	}
 	used := map[string]bool{}
-	for action := range needed {
-		i := slices.IndexFunc(statements[0].actions, func(pattern string) bool { return like(pattern, action) })
-		if i < 0 {
-			t.Errorf("the boundary does not allow %s", action)
-			continue
+	for _, s := range needed {
+		for _, action := range s.actions {
+			i := slices.IndexFunc(statements[0].actions, func(pattern string) bool { return like(pattern, action) })
+			if i < 0 {
+				t.Errorf("the boundary does not allow %s", action)
+				continue
+			}
+			used[statements[0].actions[i]] = true
 		}
-		used[statements[0].actions[i]] = true
 	}
 	for _, pattern := range statements[0].actions {
 		if !used[pattern] {
 			t.Errorf("no role does %s", pattern)
 		}
-	}
-}
-
-func addAll(set map[string]bool, names []string) {
-	for _, name := range names {
-		set[name] = true
 	}
 }
 

@@ -91,18 +91,35 @@ func TestTheParametersAreDocumented(t *testing.T) {
 			}
 		}
 	}
+	wantFile(t, file, b.String(), "go test ./acceptance -run Documented -update")
+}
+
+// wantFile compares a file with what is made for it, or with -update writes it. again is the command that does.
+func wantFile(t *testing.T, file, made, again string) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(made), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	text, err := os.ReadFile(file)
+	committed, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(text) != b.String() {
-		t.Errorf("%s is not what the templates say: go test ./acceptance -run Documented -update", file)
+	if made != string(committed) {
+		t.Errorf("%s is not what is made for it, from %q on; after a look: %s", file, firstDifference(made, string(committed)), again)
 	}
+}
+
+// firstDifference shows the first line of a that b has not at the same place.
+func firstDifference(a, b string) string {
+	other := strings.Split(b, "\n")
+	for i, line := range strings.Split(a, "\n") {
+		if i >= len(other) || line != other[i] {
+			return strings.TrimSpace(line)
+		}
+	}
+	return "its end"
 }
 
 // fault says what is wrong with a value, as CloudFormation would.

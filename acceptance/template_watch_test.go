@@ -156,7 +156,8 @@ func TestEveryAlarmIsExplainedToWhoeverIsWoken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range deploy(t).ofType("AWS::CloudWatch::Alarm") {
+	for _, id := range slices.Concat(deploy(t).ofType("AWS::CloudWatch::Alarm"), balancer(t).ofType("AWS::CloudWatch::Alarm"),
+		distribution(t).ofType("AWS::CloudWatch::Alarm")) {
 		if !strings.Contains(string(text), "\n### "+id+"\n") {
 			t.Errorf("docs/operations.md has no chapter on %s", id)
 		}

@@ -21,8 +21,5 @@ const PostBytes = postBytes
 // ErrSilence is what a request ends with in which nothing moves.
 var ErrSilence = errSilence
 
-// ErrForeign is what an answer is that is none of Hatchery's.
-var ErrForeign = errForeign
-
 // Refusal reads an answer that is no success.
 func Refusal(answer *http.Response) *Error { return refusal(answer) }

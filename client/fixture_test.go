@@ -48,7 +48,6 @@ type fixture struct {
 	objects *uploadtest.Objects
 	client  *client.Client
 	entry   *client.Entry
-	config  api.Config
 
 	// onAPI and onBucket may answer the nth request to each in its place, from 1 on.
 	onAPI, onBucket func(n int, w http.ResponseWriter, r *http.Request, next http.Handler)
@@ -74,12 +73,12 @@ func newFixture(change ...func(*api.Config)) (f *fixture, end func()) {
 	if err != nil {
 		panic(err)
 	}
-	f.config = api.Config{Pipeline: pipeline, Downloads: f.objects, Forms: f.objects, Authorizer: f,
+	config := api.Config{Pipeline: pipeline, Downloads: f.objects, Forms: f.objects, Authorizer: f,
 		MaxWait: api.MaxWait, SpoolDir: spool}
 	for _, c := range change {
-		c(&f.config)
+		c(&config)
 	}
-	handler, err := api.New(f.config)
+	handler, err := api.New(config)
 	if err != nil {
 		panic(err)
 	}

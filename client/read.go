@@ -109,11 +109,17 @@ func (e *Entry) Open(ctx context.Context, id string) (Record, io.ReadCloser, err
 	if err != nil {
 		return record, nil, err
 	}
+	body, err := e.Read(ctx, record)
+	return record, body, err
+}
+
+// Read is [Entry.Open] of a file whose record is known.
+func (e *Entry) Read(ctx context.Context, record Record) (io.ReadCloser, error) {
 	d := &download{entry: e, ctx: ctx, record: record, sum: sha256.New()}
 	if err := d.open(); err != nil {
-		return record, nil, err
+		return nil, err
 	}
-	return record, d, nil
+	return d, nil
 }
 
 // download reads a file, over several connections if it must.

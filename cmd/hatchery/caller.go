@@ -25,7 +25,7 @@ type callerFlags struct {
 }
 
 // devURL is where dev listens unless it is told otherwise.
-const devURL = "http://127.0.0.1:8080"
+const devURL = "http://" + defaultListen
 
 // callersHelp is what the help of put, get, ls and rm says of them all.
 const callersHelp = `The token is the value of the Authorization header, which the application decides by:
@@ -78,9 +78,6 @@ func onThisMachine(address string) bool {
 
 // failed gives the exit code of an error of the client's: what the API refuses is a no, all else another system's.
 func (f *callerFlags) failed(err error) error {
-	if err == nil {
-		return nil
-	}
 	if refused, ok := errors.AsType[*client.Error](err); ok && isNo(refused) {
 		return &exitError{exitNo, err}
 	}
@@ -91,6 +88,28 @@ func (f *callerFlags) failed(err error) error {
 		err = fmt.Errorf("%w\nIs hatchery dev running? For another API give its --url", err)
 	}
 	return system(err)
+}
+
+// each does something about one upload after the other, and says which it failed for. The exit code is the highest.
+func (f *callerFlags) each(ctx context.Context, term terminal, ids []string, do func(id string) error) error {
+	code := exitDone
+	for _, id := range ids {
+		err := do(id)
+		if err == nil {
+			continue
+		}
+		fmt.Fprintf(term.err, "hatchery: %s: %s\n", safe(id), safe(err.Error()))
+		if failed, ok := errors.AsType[*exitError](f.failed(err)); ok { // it always is one
+			code = max(code, failed.code)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if code == exitDone {
+		return nil
+	}
+	return &exitError{code: code}
 }
 
 // isNo says whether an answer is a no, rather than a failure that may pass.

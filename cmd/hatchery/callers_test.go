@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -344,6 +345,20 @@ func TestPutGivesUpWhenTheSystemIsAway(t *testing.T) {
 	defer mu.Unlock()
 	if posts > 2*putsAtOnce || !strings.Contains(complaints, "too many failed in a row") {
 		t.Errorf("%d were tried, and it says %s", posts, complaints)
+	}
+}
+
+// A server may answer before it has read all; the connection reads on for a while.
+func TestAFileIsCountedOnceWhileAConnectionStillReads(t *testing.T) {
+	const size = 1 << 20
+	var total atomic.Int64
+	counted := &countedFile{ReaderAt: strings.NewReader(strings.Repeat("x", size)), add: func(n int64) { total.Add(n) }}
+	var reading sync.WaitGroup
+	reading.Go(func() { _, _ = io.Copy(io.Discard, io.NewSectionReader(counted, 0, size)) })
+	counted.upTo(size)
+	reading.Wait()
+	if total.Load() != size {
+		t.Errorf("%d bytes were counted of %d", total.Load(), size)
 	}
 }
 

@@ -33,12 +33,7 @@ wrongly, a file cannot be read, or a folder holds none.`,
   hatchery check --policy pictures cat.webp
   hatchery check --json holiday/ | grep '"allowed":false'
   hatchery check --policy policy.json --kind scans scan.bmp`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usage("check needs at least one file or folder, as in: hatchery check cat.png")
-			}
-			return nil
-		},
+		Args: atLeastOne("check", "file or folder", "hatchery check cat.png"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kinds, _, err := readPolicy(policyFile, term.getenv, policy.LargestObject)
 			if err != nil {
@@ -114,7 +109,7 @@ type checked struct {
 func (c *checker) run(ctx context.Context, args []string) error {
 	for _, arg := range args {
 		before := c.looked
-		err := filesOf(ctx, arg, func(path string) error { return c.file(ctx, path) }, c.cannotRead)
+		err := filesOf(ctx, arg, func(path string, size int64) error { return c.file(ctx, path, size) }, c.cannotRead)
 		if err != nil {
 			return &exitError{exitUsage, fmt.Errorf("check %s: %w", shown(arg), err)}
 		}
@@ -134,7 +129,8 @@ func (c *checker) run(ctx context.Context, args []string) error {
 
 // filesOf calls take for each file that an argument names: for itself, or for those below it. What cannot be looked
 // at is for unread. The walk ends with the first error of either.
-func filesOf(ctx context.Context, arg string, take func(path string) error, unread func(path string, err error) error,
+func filesOf(ctx context.Context, arg string, take func(path string, size int64) error,
+	unread func(path string, err error) error,
 ) error {
 	root := arg
 	if info, err := os.Stat(arg); err == nil && info.IsDir() {
@@ -153,7 +149,15 @@ func filesOf(ctx context.Context, arg string, take func(path string) error, unre
 			// A link or a device below a folder was not asked for by name.
 			return nil
 		}
-		return take(path)
+		// Asked before it is opened: a pipe would keep the opening waiting. A link that was named is followed.
+		info, err := os.Stat(path)
+		switch {
+		case err != nil:
+			return unread(path, err)
+		case !info.Mode().IsRegular():
+			return unread(path, errors.New("it is not a regular file"))
+		}
+		return take(path, info.Size())
 	})
 }
 
@@ -177,8 +181,8 @@ func withoutPath(err error) error {
 	return err
 }
 
-func (c *checker) file(ctx context.Context, path string) error {
-	result, err := c.judge(ctx, path)
+func (c *checker) file(ctx context.Context, path string, size int64) error {
+	result, err := c.judge(ctx, path, size)
 	if err != nil {
 		return c.cannotRead(path, err)
 	}
@@ -190,28 +194,19 @@ func (c *checker) file(ctx context.Context, path string) error {
 }
 
 // judge says of one file what the API and then the validator would say.
-func (c *checker) judge(ctx context.Context, path string) (checked, error) {
-	result := checked{File: path}
-	// Asked before it is opened: a pipe would keep the opening waiting.
-	info, err := os.Stat(path)
-	if err != nil {
-		return result, err
-	}
-	if !info.Mode().IsRegular() {
-		return result, errors.New("it is not a regular file")
-	}
+func (c *checker) judge(ctx context.Context, path string, size int64) (checked, error) {
+	result := checked{File: path, Size: size}
 	f, err := os.Open(path)
 	if err != nil {
 		return result, err
 	}
 	defer f.Close() //nolint:errcheck // it was only read
-	result.Size = info.Size()
 	name, err := policy.ParseName(filepath.Base(path), "")
 	if refusal, ok := errors.AsType[*policy.Refusal](err); ok {
 		result.Code, result.Message = string(upload.NotAllowed), refusal.Message
 		return result, nil
 	}
-	facts, reason, err := upload.Inspect(ctx, c.kind, f, name.Extension, info.Size(), upload.Declared{})
+	facts, reason, err := upload.Inspect(ctx, c.kind, f, name.Extension, size, upload.Declared{})
 	if err != nil {
 		return result, err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -199,10 +198,8 @@ func existing(dir string) string {
 // printFindings prints a line a finding for a program, and a paragraph of what is wrong for a person.
 func printFindings(out io.Writer, findings []doctor.Finding, asJSON bool) error {
 	if asJSON {
-		lines := json.NewEncoder(out)
-		lines.SetEscapeHTML(false) // & and < are in commands
 		for _, found := range findings {
-			if err := lines.Encode(found); err != nil {
+			if err := printJSON(out, found); err != nil {
 				return err
 			}
 		}

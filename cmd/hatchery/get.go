@@ -40,7 +40,8 @@ bytes have come and their SHA-256 is that of the record.
 ` + callersHelp + `
 
 It exits 0 when all are there, 1 when one is not stored, or was not to be overwritten, 2
-when it was used wrongly or a file cannot be written, and 3 when another system failed.
+when it was used wrongly (without a terminal give --yes) or a file cannot be written,
+and 3 when another system failed.
 --json is one line a file: {"id","file","size","content_type","sha256"}.`,
 		Example: `  hatchery get --journal demo --entry 1 01990000-0000-7000-8000-000000000000
   hatchery get --journal demo --entry 1 --to holiday/ 01990000-0000-7000-8000-000000000000
@@ -54,20 +55,8 @@ when it was used wrongly or a file cannot be written, and 3 when another system 
 			if !isFolder(f.to) && len(ids) > 1 {
 				return usage("--to: %s is no folder, and there is more than one file to write", shown(f.to))
 			}
-			var exit error
 			f.written = map[string]bool{}
-			for _, id := range ids {
-				err := f.get(cmd.Context(), from, id, term)
-				if err == nil {
-					continue
-				}
-				fmt.Fprintf(term.err, "hatchery: %s: %s\n", safe(id), safe(err.Error()))
-				exit = worse(exit, f.failed(err))
-				if cmd.Context().Err() != nil {
-					break
-				}
-			}
-			return exit
+			return f.each(cmd.Context(), term, ids, func(id string) error { return f.get(cmd.Context(), from, id, term) })
 		},
 	}
 	f.add(command.Flags())
@@ -75,17 +64,6 @@ when it was used wrongly or a file cannot be written, and 3 when another system 
 	command.Flags().BoolVar(&f.yes, "yes", false, "overwrite without asking")
 	command.Flags().BoolVar(&f.json, "json", false, "print one JSON object a line for each file")
 	return command
-}
-
-// worse gives the one with the higher exit code; what went wrong is said already.
-func worse(one, other error) error {
-	code := func(err error) int {
-		if exit, ok := errors.AsType[*exitError](err); ok {
-			return exit.code
-		}
-		return exitDone
-	}
-	return &exitError{code: max(code(one), code(other))}
 }
 
 func isFolder(path string) bool {
@@ -108,7 +86,7 @@ func (f *getFlags) get(ctx context.Context, from *client.Entry, id string, term 
 			return err
 		}
 	}
-	record, body, err := from.Open(ctx, id)
+	body, err := from.Read(ctx, record)
 	if err != nil {
 		return err
 	}

@@ -29,8 +29,8 @@ func putCommand(term terminal) *cobra.Command {
 		Use:   "put FILE... | DIR --journal J --entry E",
 		Short: "Upload files, and wait for their verdicts",
 		Long: `Put uploads files, four at once, waits until each is read and judged, and says what
-became of it. Of a folder it takes every file below it, but those whose name begins
-with a dot. A large file goes straight to the bucket.
+became of it. Of a folder it takes every file below it, but links and those whose name
+begins with a dot. A large file goes straight to the bucket.
 
 What the entry has stored already, under the same name and with the same bytes, is not
 sent again. After Ctrl-C, or when a system failed, the same command goes on where it
@@ -40,7 +40,8 @@ ended: within 24 hours it makes no upload twice.
 
 It exits 0 when all are stored, 1 when one was rejected or refused, or it was
 interrupted, 2 when it was used wrongly or a file cannot be read, and 3 when another
-system failed. --json is one line a file: {"file","status","code","message","id","name",
+system failed or a verdict took more than ten minutes. --json is one line for each file
+that was tried: {"file","status","code","message","id","name",
 "size","content_type","sha256"}, where the status is stored, rejected, refused (by the
 API, so that nothing was uploaded), failed, pending (there was no verdict within ten
 minutes) or deleted (by somebody else).`,
@@ -164,19 +165,11 @@ func (p *putter) run(ctx context.Context, args []string) error {
 func (p *putter) find(ctx context.Context, args []string) error {
 	for _, arg := range args {
 		before := len(p.files) + p.unread
-		err := filesOf(ctx, arg, func(path string) error {
-			if strings.HasPrefix(filepath.Base(path), ".") && path != arg {
-				return nil
+		err := filesOf(ctx, arg, func(path string, size int64) error {
+			if path == arg || !strings.HasPrefix(filepath.Base(path), ".") {
+				p.files = append(p.files, localFile{path, size})
+				p.total += size
 			}
-			info, err := os.Stat(path) // a link that was named is followed
-			switch {
-			case err != nil:
-				return p.cannotRead(path, err)
-			case !info.Mode().IsRegular():
-				return p.cannotRead(path, errors.New("it is not a regular file"))
-			}
-			p.files = append(p.files, localFile{path, info.Size()})
-			p.total += info.Size()
 			return nil
 		}, p.cannotRead)
 		if err != nil {
@@ -244,7 +237,7 @@ func (p *putter) begin() (forget func(), err error) {
 func (p *putter) one(ctx context.Context, stop func(), file localFile) error {
 	counted := &countedFile{add: p.addSent}
 	result, err := p.upload(ctx, file, counted)
-	p.addSent(file.size - counted.seen)
+	counted.upTo(file.size)
 	switch {
 	case ctx.Err() != nil && result.Status == "":
 		return nil // the next run asks again
@@ -352,12 +345,19 @@ type countedFile struct {
 
 func (c *countedFile) ReadAt(p []byte, offset int64) (int, error) {
 	n, err := c.ReaderAt.ReadAt(p, offset)
+	c.upTo(offset + int64(n))
+	return n, err
+}
+
+// upTo counts what was not counted before. A connection may still read when its answer is there.
+func (c *countedFile) upTo(end int64) {
 	c.mu.Lock()
-	more := max(offset+int64(n)-c.seen, 0)
+	more := max(end-c.seen, 0)
 	c.seen += more
 	c.mu.Unlock()
-	c.add(more)
-	return n, err
+	if more > 0 {
+		c.add(more)
+	}
 }
 
 // addSent shows the progress, on a terminal.

@@ -17,8 +17,9 @@ bytes go. It cannot be undone. It asks first.
 
 ` + callersHelp + `
 
-It exits 0 when all are deleted, 1 when one is not there, or nothing was to be done, 2
-when it was used wrongly, and 3 when another system failed.`,
+It exits 0 when all are deleted, 1 when one is not there, or was not to be deleted, 2
+when it was used wrongly (without a terminal give --yes), and 3 when another system
+failed.`,
 		Example: `  hatchery rm --journal demo --entry 1 01990000-0000-7000-8000-000000000000
   hatchery ls --journal demo --entry 1 --status rejected --json | jq -r .id |
     xargs hatchery rm --journal demo --entry 1 --yes`,
@@ -39,21 +40,13 @@ when it was used wrongly, and 3 when another system failed.`,
 			if err := confirm(cmd.Context(), term, question, yes); err != nil {
 				return err
 			}
-			var exit error
-			for _, id := range ids {
+			return f.each(cmd.Context(), term, ids, func(id string) error {
 				record, err := from.Delete(cmd.Context(), id)
 				if err == nil {
 					_, err = fmt.Fprintf(term.out, "deleted  %s  %s\n", safe(record.ID), shown(record.FullName()))
 				}
-				if err != nil {
-					fmt.Fprintf(term.err, "hatchery: %s: %s\n", safe(id), safe(err.Error()))
-					exit = worse(exit, f.failed(err))
-				}
-				if cmd.Context().Err() != nil {
-					break
-				}
-			}
-			return exit
+				return err
+			})
 		},
 	}
 	f.add(command.Flags())
