@@ -102,3 +102,19 @@ func (w *walker) notAsNamed(what string, seen likeness) error {
 	return refusef(TypeMismatch, "The name says that this is %s %s, but %s; %s.", w.article(), w.called(), what,
 		w.advice(seen))
 }
+
+// quoted shows the beginning of a name from a file in a message. What could be read as part of the sentence is escaped.
+func quoted(name []byte) string {
+	var b strings.Builder
+	for i, c := range name {
+		switch plain := isLetter(c) || isDigit(c); {
+		case b.Len() >= 40:
+			return `"` + b.String() + `"`
+		case plain, strings.IndexByte("-_/[] ", c) >= 0, c == '.' && i+1 < len(name) && isLetter(name[i+1]):
+			b.WriteByte(c)
+		default:
+			_, _ = fmt.Fprintf(&b, `\x%02x`, c)
+		}
+	}
+	return `"` + b.String() + `"`
+}

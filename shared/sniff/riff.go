@@ -47,8 +47,8 @@ func (l riffList) next() (c riffChunk, more bool, _ error) {
 	copy(c.name[:], b)
 	c.size = le32(b[4:])
 	if c.end() > l.end {
-		return c, false, l.corrupt(c.at, "a block of data (chunk %+q) claims to be %d bytes long, and there is less room",
-			string(c.name[:]), c.size)
+		return c, false, l.corrupt(c.at, "a block of data (chunk %s) claims to be %d bytes long, and there is less room",
+			quoted(c.name[:]), c.size)
 	}
 	return c, true, nil
 }

@@ -253,9 +253,9 @@ func (p *webpWalk) complete() error {
 }
 
 func (p *webpWalk) misplaced(c riffChunk) error {
-	return p.corrupt(c.at, "a block of data (chunk %+q) stands where it may not be", string(c.name[:]))
+	return p.corrupt(c.at, "a block of data (chunk %s) stands where it may not be", quoted(c.name[:]))
 }
 
 func (p *webpWalk) wrongSize(c riffChunk) error {
-	return p.corrupt(c.at, "a block of data (chunk %+q) cannot be %d bytes long", string(c.name[:]), c.size)
+	return p.corrupt(c.at, "a block of data (chunk %s) cannot be %d bytes long", quoted(c.name[:]), c.size)
 }
