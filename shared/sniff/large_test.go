@@ -340,7 +340,10 @@ func dense(t testing.TB, size int) []tiny {
 		tiny{"PDF, a table of objects", "pdf", []byte("%PDF-1.4\nxref\n"), nil,
 			fmt.Appendf(nil, "0 %d\n%s%s", size/20, table, pdfTrailer), 1, none},
 		whole("ZIP, 65,535 entries", "zip", entries(t, 65_535)), whole("DOCX, 4 MiB of relationships", "docx", relations(t, size)),
-		whole("TXT, letters of three bytes", "txt", bytes.Repeat([]byte("語"), size/3)))
+		whole("TXT, letters of three bytes", "txt", bytes.Repeat([]byte("語"), size/3)),
+		whole("TXT, letters of two bytes and one", "txt", bytes.Repeat([]byte("éa"), size/3)),
+		whole("TXT in UTF-16", "txt", append([]byte("\xff\xfe"), bytes.Repeat([]byte("a\x00"), size/2)...)),
+		whole("TXT in Windows-1252", "txt", bytes.Repeat([]byte("\xe9t\xe9 "), size/4)))
 }
 
 // manyItems is a HEIC of so many items, of which the last is made of so many others.
@@ -397,9 +400,10 @@ func compare(b *testing.B, data []byte, extension string) {
 	b.SetBytes(int64(len(data)))
 	var ratios []float64
 	block := make([]byte, 128<<10)
+	limits := sniff.Limits{Padding: true, Video: true, Charsets: []string{"utf-16", "windows-1252"}}
 	for b.Loop() {
 		begin := time.Now()
-		if _, err := sniff.Check(b.Context(), bytes.NewReader(data), extension, sniff.Limits{Padding: true, Video: true}); err != nil {
+		if _, err := sniff.Check(b.Context(), bytes.NewReader(data), extension, limits); err != nil {
 			b.Fatal(err)
 		}
 		middle := time.Now()

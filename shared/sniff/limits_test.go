@@ -646,18 +646,52 @@ func TestALetterOfSeveralBytesMayLieAcrossTwoBlocks(t *testing.T) {
 	}
 }
 
-// TestATextIsUTF8AsGoHasIt tries the edges of characters of every length, in front of enough text that they are looked
-// at together.
+func TestTheRefusalOfATextNamesTheByte(t *testing.T) {
+	limits := sniff.Limits{Charsets: []string{"utf-16"}}
+	for start, end := range map[string]string{"": "\x01.", " ": "\xff.", "\xff\xfe": "\x01\x00."} {
+		text := start + strings.Repeat("x\x0a", 100_000)
+		want := fmt.Sprintf(" byte %d", len(text)+len(start)/2)
+		if _, err := sniff.Check(t.Context(), strings.NewReader(text+end), "txt", limits); !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("%q at the end: %v, want%s", end, err, want)
+		}
+	}
+}
+
+// TestATextIsUTF8AsGoHasIt tries the edges of characters of every length.
 func TestATextIsUTF8AsGoHasIt(t *testing.T) {
 	edges := []byte{0x20, 0x7e, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xff}
 	for lead := 0x80; lead <= 0xff; lead++ {
 		for _, second := range edges {
 			for _, third := range edges {
 				for _, fourth := range edges {
-					data := []byte{'a', byte(lead), second, third, fourth, 'w', 'o', 'r', 'd'}
+					data := []byte{'a', byte(lead), second, third, fourth, 'w'}
 					if got, want := verdict(t, data, "txt", everything()) == "ok", utf8.Valid(data); got != want {
 						t.Fatalf("%q: allowed %v, and Go says UTF-8 %v", data, got, want)
 					}
+				}
+			}
+		}
+	}
+}
+
+// TestATextIsUTF16AsGoHasIt tries the edges of what units mean, behind more text than is told from other types.
+func TestATextIsUTF16AsGoHasIt(t *testing.T) {
+	limits := sniff.Limits{Charsets: []string{"utf-16"}}
+	text := append([]uint16{0xfeff}, utf16.Encode([]rune(strings.Repeat("grün", 150)))...)
+	lower := []byte{0, 8, '\t', '\n', '\v', '\f', '\r', 0x0e, 0x1f, ' ', '~', 0x7f, 0x80, 0xff}
+	for n := range 256 * len(lower) {
+		unit := uint16(n/len(lower))<<8 | uint16(lower[n%len(lower)])
+		for _, other := range []uint16{'a', 0xd800, 0xdbff, 0xdc00, 0xdfff} {
+			units := append(slices.Clip(text), other, unit, 'a')
+			want := slices.Equal(utf16.Encode(utf16.Decode(units)), units) && // a half alone becomes another character
+				(unit >= ' ' && unit != 0x7f || strings.ContainsRune("\t\n\r\f", rune(unit)))
+			for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+				var data []byte
+				for _, u := range units {
+					data = order.AppendUint16(data, u)
+				}
+				if _, err := sniff.Check(t.Context(), bytes.NewReader(data), "txt", limits); (err == nil) != want {
+					t.Fatalf("%v %x: %v, want allowed %v", order, units[len(text):], err, want)
 				}
 			}
 		}

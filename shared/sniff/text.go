@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf16"
-	"unicode/utf8"
 )
 
 // The charsets that a policy may take beside UTF-8. Their form alone can be checked.
@@ -81,126 +80,156 @@ func (w *walker) text() error {
 	if err != nil {
 		return err
 	}
-	order := markOf(head)
-	switch {
-	case order == nil:
-		return w.plain()
-	case !slices.Contains(w.limits.Charsets, charsetUTF16):
-		return refusef(Corrupt, "The %s is in UTF-16, and UTF-8 is needed; save it again as UTF-8 (Excel: CSV UTF-8; "+
-			"Notepad: Encoding, UTF-8) and upload that.", w.called())
+	if order := markOf(head); order != nil {
+		return w.utf16(order)
 	}
-	w.charset(charsetUTF16)
-	return w.utf16(order)
+	return w.utf8()
 }
 
-// charset puts the charset that was found into the content type.
-func (w *walker) charset(name string) {
+// takes reports whether the limits take a charset beside UTF-8, and puts that into the content type.
+func (w *walker) takes(charset string) bool {
+	if !slices.Contains(w.limits.Charsets, charset) {
+		return false
+	}
 	kind, _, _ := strings.Cut(w.ContentType, ";")
-	w.found.ContentType = kind + "; charset=" + name
+	w.found.ContentType = kind + "; charset=" + charset
+	return true
 }
 
-// plain walks over UTF-8, and where the limits take that, over what is Windows-1252 from the first byte on that is not.
-func (w *walker) plain() error {
-	for legacy := false; ; {
-		b, err := w.peek(blockSize)
-		if err != nil || len(b) == 0 {
+// utf8 walks over UTF-8, and where the limits take that, over what is Windows-1252 from the first byte on that is not.
+func (w *walker) utf8() error {
+	if whole, err := w.follow(utf8Moves()); whole || err != nil {
+		return err
+	}
+	b, err := w.peek(1)
+	if err != nil {
+		return err
+	}
+	if len(b) == 0 || !isControl(b[0]) {
+		if !w.takes(charsetWindows1252) {
+			return refusef(Corrupt, "The %s is not in UTF-8, seen at byte %d; save it again as UTF-8 (Excel: CSV UTF-8; "+
+				"Notepad: Encoding, UTF-8) and upload that.", w.called(), w.offset())
+		}
+		if whole, err := w.follow(windows1252Moves()); whole || err != nil {
 			return err
 		}
-		for n := 0; n < len(b); {
-			c := b[n]
-			switch {
-			case c >= ' ' && c < 0x7f:
-				n = skipASCII(b, n)
-				continue
-			case isControl(c):
-				return w.corrupt(w.offset()+int64(n), "a control character (0x%02x) stands there, which texts do not have", c)
-			case c < utf8.RuneSelf || legacy:
-				n++
-				continue
-			}
-			if next := skipLetters(b, n); next > n {
-				n = next
-				continue
-			}
-			r, length := utf8.DecodeRune(b[n:])
-			if r == utf8.RuneError && length == 1 {
-				if !utf8.FullRune(b[n:]) && n > 0 {
-					b = b[:n] // the rest comes with the next block, or is missing there
-					break
-				}
-				if legacy = slices.Contains(w.limits.Charsets, charsetWindows1252); !legacy {
-					return refusef(Corrupt, "The %s is not in UTF-8, seen at byte %d; save it again as UTF-8 (Excel: CSV UTF-8; "+
-						"Notepad: Encoding, UTF-8) and upload that.", w.called(), w.offset()+int64(n))
-				}
-				w.charset(charsetWindows1252)
-			}
-			n += length
-		}
-		w.advance(len(b))
-	}
-}
-
-// skipASCII gives the place of the first byte from n on that is no printing ASCII. It looks at eight bytes at a time.
-func skipASCII(b []byte, n int) int {
-	const each, high = 0x0101010101010101, 0x8080808080808080
-	for ; n+8 <= len(b); n += 8 {
-		x := binary.LittleEndian.Uint64(b[n:])
-		if (x|(x-' '*each)|(x+each))&high != 0 { // above 0x7f, below a space, or 0x7f
-			break
+		if b, err = w.peek(1); err != nil {
+			return err
 		}
 	}
-	for n < len(b) && b[n] >= ' ' && b[n] < 0x7f {
-		n++
-	}
-	return n
-}
-
-// skipLetters gives the place behind the characters of two to four bytes that begin at n, and the spaces and line ends
-// between them: DecodeRune takes several times as long. It stops at what may be none, and at the end of b.
-func skipLetters(b []byte, n int) int {
-	for n+4 <= len(b) {
-		x := binary.LittleEndian.Uint32(b[n:]) // the first byte is the lowest
-		switch lead, second, third := x&0xff, x>>8&0xff, x>>16&0xff; {
-		case x&0xc0e0c0e0 == 0x80c080c0 && min(lead, third) >= 0xc2: // two of two bytes
-			n += 4
-		case x&0xc0e0 == 0x80c0 && lead >= 0xc2:
-			n += 2
-		case x&0xc0c0f0 == 0x8080e0 && (lead > 0xe0 || second >= 0xa0) && (lead != 0xed || second < 0xa0):
-			n += 3
-		case x&0xc0c0c0f8 == 0x808080f0 && (lead > 0xf0 || second >= 0x90) && lead < 0xf4:
-			n += 4
-		case lead == ' ', lead == '\n':
-			n++
-		default:
-			return n
-		}
-	}
-	return n
+	return w.corrupt(w.offset(), "a control character (0x%02x) stands there, which texts do not have", b[0])
 }
 
 // utf16 walks over UTF-16.
 func (w *walker) utf16(order binary.ByteOrder) error {
-	high := false // the first half of a pair was seen
-	for {
+	if !w.takes(charsetUTF16) {
+		return refusef(Corrupt, "The %s is in UTF-16, and UTF-8 is needed; save it again as UTF-8 (Excel: CSV UTF-8; "+
+			"Notepad: Encoding, UTF-8) and upload that.", w.called())
+	}
+	whole, err := w.follow(utf16Moves(order))
+	if whole || err != nil {
+		return err
+	}
+	switch b, err := w.peek(1); {
+	case err != nil:
+		return err
+	case len(b) == 0:
+		return w.truncated()
+	}
+	return w.corrupt(w.offset(), "what stands there is no text in UTF-16")
+}
+
+// follow walks over the characters that moves describe. It reports whether they are all until the end. Else it stands
+// at the byte that none leads to, or at an end within a character. A byte costs one shift, whichever it is.
+func (w *walker) follow(moves []textMove) (whole bool, err error) {
+	var steps [256]textState // the states that a byte leads to, each at the place of the one that it comes from
+	for _, m := range moves {
+		for c := int(m.first); c <= int(m.last); c++ {
+			steps[c] |= m.to << m.from
+		}
+	}
+	for state := between; ; {
 		b, err := w.peek(blockSize)
-		if err != nil {
-			return err
+		if err != nil || len(b) == 0 {
+			return state&63 == between, err
 		}
-		if len(b) < 2 {
-			if len(b) == 1 || high {
-				return w.truncated()
-			}
-			return nil
+		before := state
+		for _, c := range b {
+			state = steps[c] >> (state & 63)
 		}
-		b = b[:len(b)&^1]
-		for n := 0; n < len(b); n += 2 {
-			unit := order.Uint16(b[n:])
-			low := unit >= 0xdc00 && unit <= 0xdfff
-			if low != high || unit < 0x80 && isControl(byte(unit)) {
-				return w.corrupt(w.offset()+int64(n), "what stands there is no text in UTF-16")
+		if state&63 == nowhere {
+			n := 0
+			for state = steps[b[n]] >> (before & 63); state&63 != nowhere; state = steps[b[n]] >> (state & 63) {
+				n++
 			}
-			high = unit >= 0xd800 && unit <= 0xdbff
+			w.advance(n)
+			return false, nil
 		}
 		w.advance(len(b))
 	}
+}
+
+// textMove says that the bytes first to last lead from a state to another.
+type textMove struct {
+	from        textState
+	first, last byte
+	to          textState
+}
+
+// textState is where in a character a walk over text is: the place of six bits in a word.
+type textState uint64
+
+// All but these two are within a character, and mean what a charset's moves make of them.
+const (
+	nowhere textState = 6 * iota // no text leads there, and nothing leads from there
+	between
+	within1
+	within2
+	within3
+	within4
+	within5
+	within6
+	within7
+)
+
+// asciiMoves leads every byte that is a character of ASCII and not isControl from a state to another.
+func asciiMoves(from, to textState) []textMove {
+	return []textMove{{from, '\t', '\n', to}, {from, '\f', '\r', to}, {from, ' ', 0x7e, to}}
+}
+
+// utf8Moves are those of the Unicode Standard, table 3-7.
+func utf8Moves() []textMove {
+	const oneLeft, twoLeft, threeLeft, e0, ed, f0, f4 = within1, within2, within3, within4, within5, within6, within7
+	return append(asciiMoves(between, between), []textMove{
+		{between, 0xc2, 0xdf, oneLeft}, {oneLeft, 0x80, 0xbf, between},
+		{between, 0xe0, 0xe0, e0}, {e0, 0xa0, 0xbf, oneLeft},
+		{between, 0xe1, 0xec, twoLeft}, {between, 0xee, 0xef, twoLeft}, {twoLeft, 0x80, 0xbf, oneLeft},
+		{between, 0xed, 0xed, ed}, {ed, 0x80, 0x9f, oneLeft},
+		{between, 0xf0, 0xf0, f0}, {f0, 0x90, 0xbf, twoLeft},
+		{between, 0xf1, 0xf3, threeLeft}, {threeLeft, 0x80, 0xbf, twoLeft},
+		{between, 0xf4, 0xf4, f4}, {f4, 0x80, 0x8f, twoLeft},
+	}...)
+}
+
+func windows1252Moves() []textMove {
+	return append(asciiMoves(between, between), textMove{between, 0x80, 0xff, between})
+}
+
+// utf16Moves are those of UTF-16: a higher byte of 0xd8 to 0xdb begins a pair, one of 0xdc to 0xdf ends it.
+func utf16Moves(order binary.ByteOrder) []textMove {
+	if order == binary.BigEndian {
+		const ascii, other, pair, second = within1, within2, within3, within4
+		return append(asciiMoves(ascii, between), []textMove{
+			{between, 0, 0, ascii}, {between, 1, 0xd7, other}, {between, 0xd8, 0xdb, pair}, {between, 0xe0, 0xff, other},
+			{ascii, 0x80, 0xff, between}, {other, 0, 0xff, between}, {pair, 0, 0xff, second}, {second, 0xdc, 0xdf, other},
+		}...)
+	}
+	const control, other, pair, second = within1, within2, within3, within4
+	return append(asciiMoves(between, other), []textMove{
+		{between, 0, 8, control}, {between, '\v', '\v', control}, {between, 0x0e, 0x1f, control},
+		{between, 0x7f, 0x7f, control}, {between, 0x80, 0xff, other},
+		{other, 0, 0xd7, between}, {other, 0xd8, 0xdb, pair}, {other, 0xe0, 0xff, between},
+		{control, 1, 0xd7, between}, {control, 0xd8, 0xdb, pair}, {control, 0xe0, 0xff, between},
+		{pair, 0, 0xff, second}, {second, 0xdc, 0xdf, between},
+	}...)
 }
