@@ -58,7 +58,7 @@ func namedKind(name KindName) Kind {
 	case "images": // what phones make: up to 200 million pixels, motion photos, names of another type
 		k.AfterEnd, k.Mismatch = []string{"mpf", "padding", "samsung", "video"}, MismatchCorrect
 	case "documents": // Excel for Windows writes CSV in Windows-1252, and Unicode text in UTF-16
-		k.Charsets = []string{"utf-16", "windows-1252"}
+		k.Charsets = []string{sniff.UTF16, sniff.Windows1252}
 	case "media":
 		k.MaxBytes, k.Mismatch = 1_000_000_000, MismatchCorrect
 	}

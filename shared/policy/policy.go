@@ -200,8 +200,8 @@ func (k Kind) faults(where string, readable int64) Faults {
 		}
 	}
 	words("after_end", k.AfterEnd, afterEnd)
-	words("active", k.Active, active)
-	words("charsets", k.Charsets, charsets)
+	words("active", k.Active, []string{sniff.Macros, sniff.External, sniff.Embedded})
+	words("charsets", k.Charsets, []string{sniff.UTF16, sniff.Windows1252})
 	if k.Mismatch != MismatchRefuse && k.Mismatch != MismatchCorrect {
 		fault("mismatch", fmt.Sprintf("%q", k.Mismatch), `"refuse" or "correct"`)
 	}
@@ -210,12 +210,6 @@ func (k Kind) faults(where string, readable int64) Faults {
 
 // afterEnd are the words of AfterEnd.
 var afterEnd = []string{"mpf", "zeros", "padding", "samsung", "video"}
-
-// active are the words of Active.
-var active = []string{"macros", "external", "embedded"}
-
-// charsets are the words of Charsets.
-var charsets = []string{"utf-16", "windows-1252"}
 
 // Limits are the kind's bounds in the words of the checkers.
 func (k Kind) Limits() sniff.Limits {

@@ -28,18 +28,27 @@ type Limits struct {
 	// JPEG: one MP4 or QuickTime video (a motion photo), bare or in Samsung's trailer.
 	Video bool
 
-	// Active is what an office file may carry: "macros", "external" (parts that are loaded from elsewhere) and "embedded"
-	// (objects of other programs).
-	Active []string
-
-	// Charsets are those that a text may have beside UTF-8: "utf-16" with a byte order mark, "windows-1252".
-	Charsets []string
+	Active   []string // what an office file may carry: Macros, External, Embedded
+	Charsets []string // those that a text may have beside UTF-8: UTF16, Windows1252
 
 	// MaxAncillaryBytes bounds what a picture carries beside its pixels: the data of PNG's ancillary chunks, JPEG's
 	// APPn and COM segments, GIF's comments, texts and application blocks, BMP's colour profile and unused room,
 	// WebP's chunks of profiles, metadata and what is not known.
 	MaxAncillaryBytes int64
 }
+
+// The words of Limits.Active, which are those of a policy.
+const (
+	Macros   = "macros"
+	External = "external" // parts that are loaded from elsewhere, as templates are
+	Embedded = "embedded" // objects of other programs
+)
+
+// The words of Limits.Charsets, which are those of a policy and of a Content-Type.
+const (
+	UTF16       = "utf-16" // with a byte order mark
+	Windows1252 = "windows-1252"
+)
 
 // Found is what the bytes of an allowed picture are. All of it was measured; nothing was taken from the caller.
 type Found struct {

@@ -228,7 +228,7 @@ func (o *officeWalk) contentType(t xml.StartElement) error {
 	}
 	for _, macro := range []string{"macroenabled", "vbaproject", "vbadata", "macrosheet"} {
 		if strings.Contains(kind, macro) {
-			return o.active("macros", kind)
+			return o.active(Macros, kind)
 		}
 	}
 	return nil
@@ -244,7 +244,7 @@ func (o *officeWalk) relationship(source string, t xml.StartElement) error {
 		if slices.Contains(harmlessLinks(), kind) || onThisMachine(attribute(t, "Target")) {
 			return nil
 		}
-		return o.active("external", kind)
+		return o.active(External, kind)
 	}
 	owner := strings.TrimSuffix(strings.Replace(source, "/_rels/", "/", 1), ".rels")
 	switch kind {
@@ -256,11 +256,11 @@ func (o *officeWalk) relationship(source string, t xml.StartElement) error {
 			o.main = partName(attribute(t, "Target"))
 		}
 	case "vbaproject", "wordvbadata", "xlmacrosheet", "xlintlmacrosheet":
-		return o.active("macros", kind)
+		return o.active(Macros, kind)
 	case "package":
 		o.charts = append(o.charts, owner)
 	case "oleobject", "control", "activexcontrolbinary", "afchunk", "webextension", "webextensiontaskpanes":
-		return o.active("embedded", kind)
+		return o.active(Embedded, kind)
 	}
 	return nil
 }
@@ -292,8 +292,8 @@ func (o *officeWalk) active(word, kind string) error {
 	if slices.Contains(o.limits.Active, word) {
 		return nil
 	}
-	what := map[string]string{"macros": "macros", "external": "a part that is loaded from elsewhere",
-		"embedded": "an embedded object"}[word]
+	what := map[string]string{Macros: "macros", External: "a part that is loaded from elsewhere",
+		Embedded: "an embedded object"}[word]
 	return refusef(NotAllowed, "The %s has %s (%s), and such documents are not taken here; remove that, save the "+
 		"document again and upload that.", o.called(), what, quoted([]byte(kind)))
 }
@@ -309,7 +309,7 @@ func (o *officeWalk) identifyDocument() error {
 	for _, owner := range o.charts {
 		// A chart's data are a workbook in the document. Elsewhere that is an embedded object.
 		if !strings.Contains(typeOf(owner), "chart") {
-			if err := o.active("embedded", "package"); err != nil {
+			if err := o.active(Embedded, "package"); err != nil {
 				return err
 			}
 		}

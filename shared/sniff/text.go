@@ -8,12 +8,6 @@ import (
 	"unicode/utf16"
 )
 
-// The charsets that a policy may take beside UTF-8. Their form alone can be checked.
-const (
-	charsetUTF16       = "utf-16"
-	charsetWindows1252 = "windows-1252"
-)
-
 const (
 	littleMark = "\xff\xfe"
 	bigMark    = "\xfe\xff"
@@ -106,7 +100,7 @@ func (w *walker) utf8() error {
 		return err
 	}
 	if len(b) == 0 || !isControl(b[0]) {
-		if !w.takes(charsetWindows1252) {
+		if !w.takes(Windows1252) {
 			return refusef(Corrupt, "The %s is not in UTF-8, seen at byte %d; save it again as UTF-8 (Excel: CSV UTF-8; "+
 				"Notepad: Encoding, UTF-8) and upload that.", w.called(), w.offset())
 		}
@@ -122,7 +116,7 @@ func (w *walker) utf8() error {
 
 // utf16 walks over UTF-16.
 func (w *walker) utf16(order binary.ByteOrder) error {
-	if !w.takes(charsetUTF16) {
+	if !w.takes(UTF16) {
 		return refusef(Corrupt, "The %s is in UTF-16, and UTF-8 is needed; save it again as UTF-8 (Excel: CSV UTF-8; "+
 			"Notepad: Encoding, UTF-8) and upload that.", w.called())
 	}
