@@ -176,6 +176,9 @@ func oddClients() []clientShape {
 		}
 		return header + "\n\n" + content + "\n"
 	}
+	json := func(name, filename, content string) string {
+		return strings.Replace(part(name, filename, content), "\n\n", "\nContent-Type: application/json\n\n", 1)
+	}
 	large := strings.Repeat("l", 100_000)
 	beside := func(what, filename string, status int, code string, parts ...string) clientShape {
 		return clientShape{client: what, contentType: formData + "x", body: strings.Join(parts, "") + "--x--\n", filename: filename,
@@ -226,6 +229,9 @@ func oddClients() []clientShape {
 		beside("a file of one byte behind the part file", "", 422, "several_files", part("file", "cat.png", "FILE"), part("thumb", "t.png", "1")),
 		beside("a file and a part file without a filename", "", 422, "several_files", part("thumb", "t.png", "small"), part("file", "", "FILE")),
 		beside("a part file without a filename and a file", "", 422, "several_files", part("file", "", "FILE"), part("thumb", "t.png", "small")),
+		beside("a page's JSON beside the part file", "cat.png", 0, "", json("meta", "blob", "{}"), part("file", "cat.png", "FILE"), json("more", "blob", "{}")),
+		beside("a JSON file beside the part file", "", 422, "several_files", part("file", "cat.png", "FILE"), json("data", "data.json", "{}")),
+		beside("a page's picture beside the part file", "", 422, "several_files", part("file", "cat.png", "FILE"), part("thumb", "blob", "small")),
 		beside("two parts file", "", 422, "several_files", part("file", "a.png", "FILE"), part("file", "b.png", "FILE")),
 		beside("two parts file, fields between them", "", 422, "several_files", part("file", "a.png", "FILE"), part("a", "", "1"), part("file", "", "FILE")),
 		beside("two parts with filenames", "", 422, "several_files", part("a", "a.png", "FILE"), part("b", "b.png", "FILE")),

@@ -92,7 +92,7 @@ func FuzzPost(f *testing.F) {
 }
 
 // filesWithin gives the files of a multipart body that needs no second reading: the parts with a byte that are named
-// "file" or have a filename.
+// "file" or have a filename, but "blob", which may be JSON.
 func filesWithin(contentType string, body []byte) (files [][]byte) {
 	mediaType, said, err := mime.ParseMediaType(contentType)
 	if err != nil || mediaType != "multipart/form-data" || !bytes.HasPrefix(body, []byte("--"+said["boundary"]+"\r\n")) {
@@ -105,7 +105,7 @@ func filesWithin(contentType string, body []byte) (files [][]byte) {
 		}
 		content, _ := io.ReadAll(part)
 		_, said, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
-		if err == nil && len(content) > 0 && (said["name"] == "file" || said["filename"] != "") {
+		if err == nil && len(content) > 0 && (said["name"] == "file" || said["filename"] != "" && said["filename"] != "blob") {
 			files = append(files, content)
 		}
 	}

@@ -51,7 +51,8 @@ func (r *limitedReader) Read(p []byte) (int, error) {
 // multipartBody reads a multipart body and spools its one file: the part that is named "file" or has a filename.
 //
 // A part without a byte is no file: browsers send one for a field in which no file was chosen. But one that is named
-// "file" and has a filename was chosen, so that no other is stored in its place.
+// "file" and has a filename was chosen, so that no other is stored in its place. JSON that a page sends as a Blob is a
+// field: FormData gives it the filename "blob".
 type multipartBody struct {
 	limited *limitedReader
 	into    *spool
@@ -120,9 +121,10 @@ func (b *multipartBody) take(part *multipart.Part) error {
 	said := parameters(part.Header.Get("Content-Disposition"))
 	name, filename := unquoted(said["name"]), filenameOfPart(said)
 	b.unreadable = b.unreadable || name == "" && filename == ""
+	declared := policy.MediaType(part.Header.Get("Content-Type"))
 	chosen := name == "file" && filename != ""
 	switch {
-	case name != "file" && filename == "":
+	case name != "file" && (filename == "" || filename == "blob" && declared == "application/json"):
 		_, err := io.Copy(io.Discard, part)
 		return err
 	case b.found && chosen:
@@ -137,7 +139,7 @@ func (b *multipartBody) take(part *multipart.Part) error {
 		}
 		return err
 	}
-	b.file = sentFile{filename: filename, contentType: policy.MediaType(part.Header.Get("Content-Type"))}
+	b.file = sentFile{filename: filename, contentType: declared}
 	framing := b.limited.left
 	b.limited.left = b.limit + readAhead
 	err := b.into.fill(part, b.limit)
