@@ -77,6 +77,37 @@ func TestFunctionsInContainersAreToldAllThatTheyNeedAndNoSecret(t *testing.T) {
 	}
 }
 
+func TestAnotherHostIsRefusedInTheFormOfTheAPIsOwnRefusals(t *testing.T) {
+	h := startHatchery(t, t.TempDir())
+	problem := func(host string) (problem map[string]any) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.base+images, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		a, err := h.send(r)
+		if err != nil || a.header.Get("Content-Type") != "application/problem+json" {
+			t.Fatalf("%s: %d %v, %v", host, a.status, a.header, err)
+		}
+		if err := json.Unmarshal(a.body, &problem); err != nil || problem["status"] != float64(a.status) {
+			t.Fatalf("%s: %d %s, %v", host, a.status, a.body, err)
+		}
+		return problem
+	}
+	other, own := problem("rebind.example"), problem("localhost")
+	if other["code"] != "wrong_host" || other["status"] != float64(http.StatusMisdirectedRequest) || own["code"] != "unauthorized" {
+		t.Errorf("refused with %v, and by the API with %v", other, own)
+	}
+	for member, value := range own {
+		if other[member] == nil || other[member] == value {
+			t.Errorf("the member %s is %v", member, other[member])
+		}
+	}
+	if detail, _ := other["detail"].(string); !strings.Contains(detail, `"rebind.example"`) || !strings.Contains(detail, "Call it by one of") {
+		t.Errorf("it is told %q", detail)
+	}
+}
+
 func TestWhatCanBeReachedFromBeyondThisMachineIsSaid(t *testing.T) {
 	h := startHatchery(t, t.TempDir(), "--records", "dynamodb", "--containers", "0.0.0.0:0", "--containers-host",
 		"host.containers.internal")

@@ -150,10 +150,18 @@ func properClients() []clientShape {
 		row("Perl, LWP", "xYzZY", "cat.png", "image/png", plain, png),
 		quoted(row("Qt, QHttpMultiPart", "boundary_.oOo._MTIzNDU2Nzg5MC8=", "cat.png", "image/png", png, plain)),
 		row("Delphi, Indy", "--------070120140947342", "cat.png", "image/png", plain, png, "Content-Transfer-Encoding: binary"),
-		{client: "a browser's form with an empty field for another file", contentType: formData + "x",
-			body: "--x\nContent-Disposition: form-data; name=\"other\"; filename=\"\"\nContent-Type: application/octet-stream\n\n\n" +
-				one("x", plain, png), filename: "cat.png", declared: "image/png"},
+		emptyField("other", one("x", plain, png)),
+		emptyField("file", one("x", plain, png)),
+		emptyField("file", one("x", `Content-Disposition: form-data; name="camera"; filename="cat.png"`, png)),
+		emptyField("other", emptyField("file", one("x", plain, png)).body),
 	}
+}
+
+// emptyField is a browser's form with a field in which no file was chosen before the rest.
+func emptyField(name, rest string) clientShape {
+	return clientShape{client: "a browser's form with an empty field " + name, contentType: formData + "x",
+		body: "--x\nContent-Disposition: form-data; name=\"" + name + "\"; filename=\"\"\nContent-Type: application/octet-stream\n\n\n" +
+			rest, filename: "cat.png", declared: "image/png"}
 }
 
 // oddClients write what mime/multipart and mime.ParseMediaType alone do not read, or what has to be decided.
@@ -167,6 +175,9 @@ func oddClients() []clientShape {
 			header += `; filename="` + filename + `"`
 		}
 		return header + "\n\n" + content + "\n"
+	}
+	json := func(name, filename, content string) string {
+		return strings.Replace(part(name, filename, content), "\n\n", "\nContent-Type: application/json\n\n", 1)
 	}
 	large := strings.Repeat("l", 100_000)
 	beside := func(what, filename string, status int, code string, parts ...string) clientShape {
@@ -210,14 +221,32 @@ func oddClients() []clientShape {
 			filename: "cat.png", declared: "image/png"},
 
 		beside("the only part with a filename", "cat.png", 0, "", part("a", "", "1"), part("upload", "cat.png", "FILE")),
-		beside("a small file before the part file", "cat.png", 0, "", part("thumb", "t.png", "small"), part("file", "cat.png", "FILE")),
-		beside("a small file behind the part file", "cat.png", 0, "", part("file", "cat.png", "FILE"), part("thumb", "t.png", "small")),
-		beside("a part file without a filename", "", 0, "", part("thumb", "t.png", "small"), part("file", "", "FILE")),
+		beside("a small file before the part file", "", 422, "several_files", part("thumb", "t.png", "small"), part("file", "cat.png", "FILE")),
+		beside("a small file behind the part file", "", 422, "several_files", part("file", "cat.png", "FILE"), part("thumb", "t.png", "small")),
+		beside("a large file before the part file", "", 422, "several_files", part("thumb", "t.png", large), part("file", "cat.png", "FILE")),
+		beside("a large file behind the part file", "", 422, "several_files", part("file", "cat.png", "FILE"), part("thumb", "t.png", large)),
+		beside("a file of one byte before the part file", "", 422, "several_files", part("thumb", "t.png", "1"), part("file", "cat.png", "FILE")),
+		beside("a file of one byte behind the part file", "", 422, "several_files", part("file", "cat.png", "FILE"), part("thumb", "t.png", "1")),
+		beside("a file and a part file without a filename", "", 422, "several_files", part("thumb", "t.png", "small"), part("file", "", "FILE")),
+		beside("a part file without a filename and a file", "", 422, "several_files", part("file", "", "FILE"), part("thumb", "t.png", "small")),
+		beside("a page's JSON beside the part file", "cat.png", 0, "", json("meta", "blob", "{}"), part("file", "cat.png", "FILE"), json("more", "blob", "{}")),
+		beside("a JSON file beside the part file", "", 422, "several_files", part("file", "cat.png", "FILE"), json("data", "data.json", "{}")),
+		beside("a page's picture beside the part file", "", 422, "several_files", part("file", "cat.png", "FILE"), part("thumb", "blob", "small")),
 		beside("two parts file", "", 422, "several_files", part("file", "a.png", "FILE"), part("file", "b.png", "FILE")),
+		beside("two parts file, fields between them", "", 422, "several_files", part("file", "a.png", "FILE"), part("a", "", "1"), part("file", "", "FILE")),
 		beside("two parts with filenames", "", 422, "several_files", part("a", "a.png", "FILE"), part("b", "b.png", "FILE")),
 		beside("two large parts with filenames", "", 422, "several_files", part("a", "a.png", large), part("b", "b.png", large)),
-		beside("a large file before the part file", "", 422, "several_files", part("a", "a.png", large), part("file", "b.png", "FILE")),
-		beside("a large file behind the part file", "", 422, "several_files", part("file", "b.png", "FILE"), part("a", "a.png", large)),
+		beside("a part file with a filename and no byte, before a file", "", 422, "several_files", part("file", "a.png", ""), part("b", "b.png", "FILE")),
+		beside("a part file with a filename and no byte, behind a file", "", 422, "several_files", part("b", "b.png", "FILE"), part("file", "a.png", "")),
+		beside("a part file without a filename", "", 0, "", part("a", "", "1"), part("file", "", "FILE")),
+		beside("parts without a byte around the part file", "cat.png", 0, "", part("a", "a.png", ""), part("file", "cat.png", "FILE"),
+			part("b", "b.png", ""), part("file", "", "")),
+		beside("parts without a byte around the only part with a filename", "cat.png", 0, "", part("a", "a.png", ""),
+			part("file", "", ""), part("upload", "cat.png", "FILE"), part("file", "", ""), part("b", "b.png", "")),
+		beside("no part with a byte", "", 406, "size", part("file", "", ""), part("a", "a.png", "")),
+		beside("a part file without a byte", "", 406, "size", part("file", "cat.png", "")),
+		{client: "a body that ends where a second file begins", contentType: formData + "x", status: 400, code: "bad_multipart",
+			body: part("file", "a.png", "FILE") + strings.TrimSuffix(part("b", "b.png", ""), "\n")},
 		beside("a large field", "", 400, "bad_multipart", part("a", "", large), part("file", "b.png", "FILE")),
 		beside("no file", "", 400, "bad_multipart", part("a", "", "FILE")),
 		beside("a part without a header", "", 400, "bad_multipart", "--x\n\nFILE\n"),

@@ -55,6 +55,9 @@ func ReadMultipart(contentType string, body io.Reader, dir string) (filename, de
 	return sent.filename, sent.contentType, err
 }
 
+// WantUTF8 is how a body of a type of text is read.
+func WantUTF8(body io.Reader) error { return wantUTF8(body) }
+
 // SingleRange is how a Range is read.
 func SingleRange(value string) (first, last string, ok bool) { return singleRange(value) }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"mime"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -67,7 +68,10 @@ func FuzzPost(f *testing.F) {
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, query, contentType, key string, body []byte) {
 		r := of(t, "POST", files, query, bytes.NewReader(body))
-		r.Header["Content-Type"], r.Header["Idempotency-Key"] = []string{contentType}, []string{key}
+		r.Header["Content-Type"] = []string{contentType}
+		if key != "" {
+			r.Header["Idempotency-Key"] = []string{key}
+		}
 		w, got := send(t, dir, r)
 		if got.status != http.StatusAccepted {
 			w.wantNothingNew()
@@ -81,7 +85,30 @@ func FuzzPost(f *testing.F) {
 		if !strings.HasPrefix(strings.ToLower(contentType), "multipart/") && !bytes.Equal(kept, body) {
 			t.Fatalf("quarantine holds %q of %q", kept, body)
 		}
+		if files := filesWithin(contentType, body); len(files) > 1 || len(files) == 1 && !bytes.Equal(kept, files[0]) {
+			t.Fatalf("quarantine holds %q of the files %q", kept, files)
+		}
 	})
+}
+
+// filesWithin gives the files of a multipart body that needs no second reading: the parts with a byte that are named
+// "file" or have a filename, but "blob", which may be JSON.
+func filesWithin(contentType string, body []byte) (files [][]byte) {
+	mediaType, said, err := mime.ParseMediaType(contentType)
+	if err != nil || mediaType != "multipart/form-data" || !bytes.HasPrefix(body, []byte("--"+said["boundary"]+"\r\n")) {
+		return nil
+	}
+	for parts := multipart.NewReader(bytes.NewReader(body), said["boundary"]); ; {
+		part, err := parts.NextRawPart()
+		if err != nil {
+			return files
+		}
+		content, _ := io.ReadAll(part)
+		_, said, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
+		if err == nil && len(content) > 0 && (said["name"] == "file" || said["filename"] != "" && said["filename"] != "blob") {
+			files = append(files, content)
+		}
+	}
 }
 
 // FuzzParameters: whatever a header holds, each value is a piece of it, and a proper header means what mime reads.

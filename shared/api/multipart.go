@@ -48,17 +48,19 @@ func (r *limitedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// multipartBody reads a multipart body and spools its one file: the part named "file", else the only part with a
-// filename.
+// multipartBody reads a multipart body and spools its one file: the part that is named "file" or has a filename.
+//
+// A part without a byte is no file: browsers send one for a field in which no file was chosen. But one that is named
+// "file" and has a filename was chosen, so that no other is stored in its place. JSON that a page sends as a Blob is a
+// field: FormData gives it the filename "blob".
 type multipartBody struct {
 	limited *limitedReader
 	into    *spool
 	limit   int64 // of the file
 
 	file       sentFile
-	spooled    bool // into holds a part
-	named      bool // that part is named "file"
-	others     bool // another part has a filename
+	seen       bool // a part that is named "file" or has a filename
+	found      bool // the file among these
 	unreadable bool // a part says neither its name nor its filename
 }
 
@@ -68,18 +70,16 @@ func spoolPart(body io.Reader, boundaries []string, into *spool, limit int64) (s
 	b := &multipartBody{limited: &limitedReader{from: body, left: maxFraming}, into: into, limit: limit}
 	buffered := bufio.NewReader(b.limited)
 	if err := b.read(multipart.NewReader(buffered, boundaryOf(buffered, boundaries))); err != nil {
-		return sentFile{}, b.problem(err)
+		return sentFile{}, multipartProblem(err)
 	}
 	switch {
-	case b.others && !b.named:
-		return sentFile{}, severalFilesProblem()
-	case b.spooled:
+	case b.seen: // one without a byte is refused by its size
 		return b.file, nil
 	case b.unreadable:
 		return sentFile{}, unreadableHeader()
 	}
 	return sentFile{}, newProblem(badMultipart,
-		`The body has no file part: send the file as a part named "file", or as the only part with a filename.`)
+		`The body has no file part: send the file as a part named "file", or as one with a filename.`)
 }
 
 // boundaryOf chooses the boundary that the body begins with, else the first.
@@ -121,37 +121,36 @@ func (b *multipartBody) take(part *multipart.Part) error {
 	said := parameters(part.Header.Get("Content-Disposition"))
 	name, filename := unquoted(said["name"]), filenameOfPart(said)
 	b.unreadable = b.unreadable || name == "" && filename == ""
+	declared := policy.MediaType(part.Header.Get("Content-Type"))
+	chosen := name == "file" && filename != ""
 	switch {
-	case name == "file" && b.named:
-		return severalFilesProblem()
-	case name == "file":
-		if b.spooled {
-			// The part that was spooled is one beside the file now, and counts as such.
-			b.others = true
-			if b.limited.left -= b.into.size; b.limited.left <= 0 {
-				return errFraming
-			}
-			b.into.reset()
-		}
-		b.named = true
-	case filename != "" && !b.spooled:
-	default:
-		b.others = b.others || filename != ""
+	case name != "file" && (filename == "" || filename == "blob" && declared == "application/json"):
 		_, err := io.Copy(io.Discard, part)
 		return err
+	case b.found && chosen:
+		return severalFilesProblem()
+	case b.found:
+		_, err := io.ReadFull(part, make([]byte, 1))
+		switch {
+		case err == nil:
+			return severalFilesProblem()
+		case errors.Is(err, io.EOF):
+			return nil
+		}
+		return err
 	}
-	b.spooled = true
-	b.file = sentFile{filename: filename, contentType: policy.MediaType(part.Header.Get("Content-Type"))}
+	b.file = sentFile{filename: filename, contentType: declared}
 	framing := b.limited.left
 	b.limited.left = b.limit + readAhead
 	err := b.into.fill(part, b.limit)
 	b.limited.left = framing
+	b.seen, b.found = true, chosen || b.into.size > 0
 	return err
 }
 
-// problem says in a caller's words why a body could not be read. What is known already stays: the problem of the
-// body's own reader, a file that is too long, a spool that failed.
-func (b *multipartBody) problem(err error) error {
+// multipartProblem says in a caller's words why a body could not be read. What is known already stays: the problem of
+// the body's own reader, a file that is too long, a spool that failed.
+func multipartProblem(err error) error {
 	known, isProblem := errors.AsType[*problem](err)
 	_, isHeader := errors.AsType[textproto.ProtocolError](err)
 	switch {
@@ -159,8 +158,6 @@ func (b *multipartBody) problem(err error) error {
 		return known
 	case errors.Is(err, errTooLong), errors.Is(err, errSpool):
 		return err
-	case errors.Is(err, errFraming) && b.others:
-		return severalFilesProblem()
 	case errors.Is(err, errFraming):
 		return newProblem(badMultipart,
 			"The multipart body holds too much beside the file: at most 64 KiB of headers and other fields.")

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/base64"
@@ -216,19 +217,33 @@ func (h *handler) spoolFile(c *call, from *incoming, f bodyFormat, into *spool) 
 	return sent, err
 }
 
+// textBlock is how much of a text is looked at at once.
+const textBlock = 32 << 10
+
 // wantUTF8 refuses a body of a type of text that was sent in another charset: it has the character that the front puts
 // in the place of what is no UTF-8, or here that itself.
 func wantUTF8(body io.Reader) error {
-	for b := bufio.NewReader(body); ; {
-		switch c, _, err := b.ReadRune(); {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
+	for b := bufio.NewReaderSize(body, textBlock); ; {
+		block, err := b.Peek(textBlock)
+		last := errors.Is(err, io.EOF)
+		if err != nil && !last {
 			return fmt.Errorf("%w: %w", errSpool, err)
-		case c == utf8.RuneError:
+		}
+		if !last { // the last character may be cut: it comes again with the next block
+			end := textBlock - 1
+			for end > textBlock-utf8.UTFMax && !utf8.RuneStart(block[end]) {
+				end--
+			}
+			block = block[:end]
+		}
+		if !utf8.Valid(block) || bytes.Contains(block, []byte("\uFFFD")) {
 			return newProblem(wrongMedia, "A body of a type of text is passed on as UTF-8, and this one was not in UTF-8: "+
 				"send it as application/octet-stream or multipart/form-data.")
 		}
+		if last {
+			return nil
+		}
+		_, _ = b.Discard(len(block)) // it is buffered
 	}
 }
 

@@ -111,14 +111,6 @@ func (s *spool) reader() io.ReadSeeker {
 // sha256 is the lower-case hex of what was written.
 func (s *spool) sha256() string { return hex.EncodeToString(s.sum.Sum(nil)) }
 
-// reset forgets the body, so that another can be written.
-func (s *spool) reset() {
-	s.Close()
-	s.file, s.size = nil, 0
-	s.memory.Reset()
-	s.sum.Reset()
-}
-
 // Close forgets the body. It may be called at any time, once.
 func (s *spool) Close() {
 	if s.file != nil {

@@ -219,6 +219,8 @@ func multipartTable() []exchange {
 		post("several files", exchange{status: 422, code: "several_files"}, "file@", "bytes", "file@", "more"),
 		post("several files, one of them a field", exchange{status: 422, code: "several_files"}, "file@", "bytes", "x", "y",
 			"file", strings.Repeat("x", 1<<20)),
+		post("several files, with names of their own", exchange{status: 422, code: "several_files"}, "file@", "bytes",
+			"thumb@", "t"),
 		post("no file", bad, "image", "bytes"),
 		post("too many fields", bad, append(fields, "file@", "bytes")...),
 		post("a field that is too large", bad, "a", strings.Repeat("1", 70_000), "file@", "bytes"),

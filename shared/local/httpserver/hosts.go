@@ -54,18 +54,22 @@ func (h Hosts) Refusal(host string) string {
 		"(--listen HOST:PORT).", host)
 }
 
-// guard answers 421 to requests with a Host of somebody else, in the form in which AWS's gateways answer.
+// guard answers 421 to requests with a Host of somebody else: with a problem (RFC 9457) as the API's are, and in it the
+// message that the SDKs of AWS show.
 func (h Hosts) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h.Allows(r.Host) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		body, err := json.Marshal(map[string]string{"message": h.Refusal(r.Host)})
+		const code, title = "wrong_host", "The request is for another host"
+		detail := h.Refusal(r.Host)
+		body, err := json.Marshal(map[string]any{"type": "urn:hatchery:problem:" + code, "title": title,
+			"status": http.StatusMisdirectedRequest, "detail": detail, "error": title, "code": code, "message": detail})
 		if err != nil {
 			body = []byte("{}") // text always encodes
 		}
-		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Type", "application/problem+json")
 		w.Header().Set("Connection", "close") // nothing of the body is read
 		w.WriteHeader(http.StatusMisdirectedRequest)
 		_, _ = w.Write(append(body, '\n')) // it fails when the caller is gone

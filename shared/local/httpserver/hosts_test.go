@@ -75,10 +75,13 @@ func TestARequestForAnotherHostIsRefusedWithWhatWouldBeRight(t *testing.T) {
 		if want != http.StatusMisdirectedRequest {
 			continue
 		}
-		var told struct{ Message string }
-		if err := json.NewDecoder(response.Body).Decode(&told); err != nil || !strings.Contains(told.Message, host) ||
-			!strings.Contains(told.Message, "localhost, 127.0.0.1") || !strings.Contains(told.Message, "--listen HOST:PORT") {
-			t.Errorf("it is told %q, %v", told.Message, err)
+		var told struct{ Detail, Message, Code string } // an SDK of AWS reads the last two
+		if err := json.NewDecoder(response.Body).Decode(&told); err != nil || !strings.Contains(told.Detail, host) ||
+			!strings.Contains(told.Detail, "localhost, 127.0.0.1") || !strings.Contains(told.Detail, "--listen HOST:PORT") {
+			t.Errorf("it is told %q, %v", told.Detail, err)
+		}
+		if told.Message != told.Detail || told.Code != "wrong_host" {
+			t.Errorf("an SDK of AWS shows %q, %q", told.Code, told.Message)
 		}
 	}
 }
