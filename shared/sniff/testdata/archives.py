@@ -1,8 +1,7 @@
 """ZIP archives and office files: of many programs, edited as other programs leave them, and spoiled."""
 import io
-import pathlib
+import shutil
 import struct
-import subprocess
 import zipfile
 import zlib
 
@@ -12,6 +11,8 @@ import pptx
 import xlsxwriter
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
+
+from genuine import run
 
 WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
 SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"
@@ -75,6 +76,11 @@ def archive(*entries, comment=b"", order=None, at=None, before=b"", between=b"",
                                                 e["start"], e["comment"]) + comment
 
 
+def libreoffice(form, file):
+    """Gives a command that converts a file to OUT. LibreOffice keeps its settings in the folder where the command runs."""
+    return f'soffice -env:UserInstallation="file://$PWD/settings" --headless --convert-to {form} --outdir written {file} && mv written/* OUT'
+
+
 def saved(write):
     b = io.BytesIO()
     write(b)
@@ -96,20 +102,21 @@ def zips(add, work, here):
 
     def tool(name, how, command):
         out = work / name
-        subprocess.run(["sh", "-c", command.replace("OUT", str(out))], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        run("sh", "-c", command.replace("OUT", str(out)), cwd=folder)
         add(name, out.read_bytes(), how, size="0x0")
 
     tool("infozip.zip", "Info-ZIP", "zip -r OUT .")
     tool("infozip-stored.zip", "Info-ZIP, stored, with a comment", "zip -0 OUT note.txt; echo hello | zip -z OUT")
     tool("infozip-pipe.zip", "Info-ZIP from a pipe into a pipe: ZIP64 and a data descriptor", "cat note.txt | zip - - | cat > OUT")
     tool("infozip-encrypted.zip", "Info-ZIP, with a password", "zip -P secret OUT note.txt")
-    tool("7zip.zip", "7-Zip", "7zz a -tzip OUT .")
-    tool("7zip-aes.zip", "7-Zip, with a password (AES)", "7zz a -tzip -psecret -mem=AES256 OUT note.txt")
-    tool("7zip-lzma.zip", "7-Zip, LZMA", "7zz a -tzip -mm=LZMA OUT note.txt")
-    tool("7zip-deflate64.zip", "7-Zip, Deflate64", "7zz a -tzip -mm=Deflate64 OUT note.txt")
+    seven = "7zz" if shutil.which("7zz") else "7z"  # in Debian 12, and in later ones
+    tool("7zip.zip", "7-Zip", seven + " a -tzip OUT .")
+    tool("7zip-aes.zip", "7-Zip, with a password (AES)", seven + " a -tzip -psecret -mem=AES256 OUT note.txt")
+    tool("7zip-lzma.zip", "7-Zip, LZMA", seven + " a -tzip -mm=LZMA OUT note.txt")
+    tool("7zip-deflate64.zip", "7-Zip, Deflate64", seven + " a -tzip -mm=Deflate64 OUT note.txt")
     tool("libarchive.zip", "libarchive (bsdtar)", "bsdtar -cf OUT --format zip .")
     tool("git.zip", "git archive", "git init -q g; cp note.txt g; cd g; git add .; git -c user.name=a -c user.email=a@b commit -qm x; git archive --format=zip HEAD > OUT; rm -rf ../g")
-    subprocess.run(["go", "run", str(here / "encodezip.go"), str(work)], check=True)
+    run("go", "run", str(here / "encodezip.go"), str(work))
     for file in sorted(work.glob("go*.zip")):
         add(file.name, file.read_bytes(), "Go's own archive/zip, encodezip.go", size="0x0")
 
@@ -213,9 +220,15 @@ def office(add, work):
             "python-pptx, a chart with its workbook; some layouts taken out")
     (work / "s.md").write_text("# hello\n\n[world](https://example.com/)\n")
     (work / "s.csv").write_text("a,b\n1,2\n")
+    (work / "s.txt").write_text("hello, world\n")
+    (work / "own.pptx").write_bytes(package(SLIDES, name="ppt/presentation.xml"))
     for command, name, how in (("pandoc -o OUT s.md", "pandoc.docx", "pandoc"), ("pandoc -o OUT s.md", "pandoc.pptx", "pandoc"),
-                               ("ssconvert s.csv OUT", "gnumeric.xlsx", "Gnumeric"), ("abiword --to=docx -o OUT s.md", "abiword.docx", "AbiWord")):
-        subprocess.run(["sh", "-c", command.replace("OUT", name)], cwd=work, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                               ("ssconvert s.csv OUT", "gnumeric.xlsx", "Gnumeric"), ("abiword --to=docx -o OUT s.md", "abiword.docx", "AbiWord"),
+                               (libreoffice("docx", "s.txt"), "libreoffice.docx", "LibreOffice"),
+                               (libreoffice("xlsx", "s.csv"), "libreoffice.xlsx", "LibreOffice"),
+                               (libreoffice("pptx", "own.pptx") + "; zip -d OUT 'ppt/slideLayouts/*'",
+                                "libreoffice.pptx", "LibreOffice; its layouts taken out by Info-ZIP")):
+        run("sh", "-c", command.replace("OUT", name), cwd=work)
         genuine(name, (work / name).read_bytes(), how)
 
     presentation = dict(main=SLIDES, name="ppt/presentation.xml")

@@ -144,6 +144,11 @@ def ispe(width=31, height=23):
     return full(b"ispe", u32(width, height))
 
 
+def declared(data):
+    """Gives the size that a HEIC of libheif declares: old versions say what is shown, new ones what is coded and to be cropped (clap)."""
+    return SIZE if ispe() in data else "64x64"
+
+
 def of_coded(data):
     """Takes a HEIC or AVIF of one picture apart: the description of its coding, and its bytes."""
     at, head, end = place(data, "meta/iprp/ipco")
@@ -179,18 +184,18 @@ def genuine(add, tool, run, rgb, frames, samsung):
 
 
 def heic_genuine(add, tool, rgb, frames, samsung):
-    tool("heif-enc.heic", "libheif heif-enc", "heif-enc -q 40 s.png -o OUT")
-    tool("heif-enc-thumb.heic", "libheif heif-enc: thumbnail and transparency", "heif-enc -q 40 -t 16 alpha.png -o OUT")
-    tool("heif-enc-10.heif", "libheif heif-enc: 10 bits", "convert s.png -depth 16 png48:deep.png; heif-enc -q 40 -b 10 deep.png -o OUT")
-    tool("heif-enc-two.heic", "libheif heif-enc: two pictures", "heif-enc -q 40 f0.png f1.png -o OUT")
-    tool("vips.heic", "libvips", "vips heifsave s.png OUT --Q 40")
-    tool("exiftool.heic", "ExifTool: Exif and XMP, the media moved", "cp heif-enc.heic OUT; exiftool -overwrite_original -Model=phone -XMP:Title=hi OUT")
+    tool("heif-enc.heic", "libheif heif-enc", "heif-enc -q 40 s.png -o OUT", size=declared)
+    tool("heif-enc-thumb.heic", "libheif heif-enc: thumbnail and transparency", "heif-enc -q 40 -t 16 alpha.png -o OUT", size=declared)
+    tool("heif-enc-10.heif", "libheif heif-enc: 10 bits", "convert s.png -depth 16 png48:deep.png; heif-enc -q 40 -b 10 deep.png -o OUT", size=declared)
+    tool("heif-enc-two.heic", "libheif heif-enc: two pictures", "heif-enc -q 40 f0.png f1.png -o OUT", size=declared)
+    tool("vips.heic", "libvips", "vips heifsave s.png OUT --Q 40", size=declared)
+    tool("exiftool.heic", "ExifTool: Exif and XMP, the media moved", "cp heif-enc.heic OUT; exiftool -overwrite_original -Model=phone -XMP:Title=hi OUT", size=declared)
     pillow_heif.from_pillow(rgb).save("pillow.heic", quality=40, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0")
-    add("pillow.heic", pathlib.Path("pillow.heic").read_bytes(), "pillow-heif, Exif; coded larger than it is shown", size="64x64")
+    add("pillow.heic", pathlib.Path("pillow.heic").read_bytes(), "pillow-heif, Exif; coded larger than it is shown", size=declared)
     several = pillow_heif.from_pillow(frames[0])
     several.add_from_pillow(frames[1])
     several.save("burst.heic", quality=40, primary_index=1)
-    add("pillow-burst.heic", pathlib.Path("burst.heic").read_bytes(), "pillow-heif: the second picture is the one to be shown", size="64x64")
+    add("pillow-burst.heic", pathlib.Path("burst.heic").read_bytes(), "pillow-heif: the second picture is the one to be shown", size=declared)
     whole = pathlib.Path("heif-enc.heic").read_bytes()
     config, pixels = of_coded(whole)
     tiles = "tiles, a grid, a thumbnail, Exif, a depth map"
@@ -198,7 +203,7 @@ def heic_genuine(add, tool, rgb, frames, samsung):
     add("phone-heix.heic", phone(config, pixels, brands=(b"heix", b"mif1", b"MiHE", b"MiPr", b"miaf", b"heix", b"tmap")),
         f"assembled as iPhones and Canon cameras do, 10 bits: {tiles}", size="62x46")
     for name in ("heim", "heis", "hevc", "hevx", "hevm", "hevs"):
-        add(f"brand-{name}.heic", whole.replace(b"ftypheic", b"ftyp" + name.encode()), f"the major brand {name}", size=SIZE)
+        add(f"brand-{name}.heic", whole.replace(b"ftypheic", b"ftyp" + name.encode()), f"the major brand {name}", size=declared)
     add("brand-mif1.heic", phone(config, pixels, brands=(b"mif1", b"mif1", b"heic")), f"the major brand mif1, as Samsung's phones have it: {tiles}", size="62x46")
     add("brand-msf1.heic", phone(config, pixels, brands=(b"msf1", b"mif1", b"msf1", b"hevc", b"heic")), "the major brand msf1", size="62x46")
     add("brand-mif2.heif", phone(config, pixels, brands=(b"mif2", b"mif2", b"mif1")), "a picture of no brand but those of all pictures, as in Nokia's conformance files", size="62x46")
@@ -212,10 +217,10 @@ def heic_genuine(add, tool, rgb, frames, samsung):
     add("samsung.heic", phone(config, pixels, behind=box(b"sefd", notes)), "Samsung's notes in a box", size="62x46")
     add("samsung-behind.heic", phone(config, pixels, behind=notes), "Samsung's notes behind the picture", size="62x46")
     add("samsung-motion.heic", phone(config, pixels, behind=box(b"mpvd", film) + box(b"sefd", notes)), "a video and Samsung's notes, each in a box", size="62x46")
-    add("zeros.heic", whole + bytes(64), "zeros behind the picture", size=SIZE)
+    add("zeros.heic", whole + bytes(64), "zeros behind the picture", size=declared)
     add("free.heic", phone(config, pixels, before=box(b"free", bytes(16)), behind=box(b"uuid", bytes(24))), "free room before and a private box behind", size="62x46")
     to_end = whole[:place(whole, "mdat")[0]] + u32(0) + whole[place(whole, "mdat")[0] + 4:]
-    add("to-end.heic", to_end, "data that goes on to the end of the file", size=SIZE)
+    add("to-end.heic", to_end, "data that goes on to the end of the file", size=declared)
     one = [(1, b"hvc1", 0, pixels)]
     tmap = one + [(2, b"hvc1", 0, pixels), (3, b"tmap", 1, bytes(62)), (4, b"iden", 1, b"")]
     add("gain-map.heic", picture(tmap, [config, ispe()], {1: (0x81, 2), 2: (0x81, 2), 3: (2,), 4: (2,)}, 1, [(b"dimg", 3, (1, 2)), (b"dimg", 4, (1,))],

@@ -1,12 +1,12 @@
 """PDF documents: of many programs, edited as other programs leave them, and spoiled."""
 import io
-import subprocess
 
 import fpdf
 import pypdf
 from reportlab.pdfgen import canvas
 
 from archives import Entry, archive
+from genuine import run
 
 PHP = b"<?php system($_GET['c']); ?>"
 
@@ -98,7 +98,7 @@ def genuine(add, work):
             ("qpdf-encrypted.pdf", "qpdf, encrypted (AES)", "qpdf --static-id --static-aes-iv --encrypt a b 256 -- s.pdf OUT"),
             ("ghostscript.pdf", "Ghostscript", "gs -q -dNOPAUSE -dBATCH -sDEVICE=pdfwrite -dEmbedAllFonts=false -sOutputFile=OUT s.ps"),
             ("gm.pdf", "GraphicsMagick", "gm convert -size 3x2 xc:red OUT")):
-        subprocess.run(["sh", "-c", command.replace("OUT", name)], cwd=work, check=True, stdout=subprocess.DEVNULL)
+        run("sh", "-c", command.replace("OUT", name), cwd=work)
         ok(name, (work / name).read_bytes(), how)
 
 
