@@ -17,6 +17,8 @@ from genuine import run
 WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
 SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"
 SLIDES = "application/vnd.openxmlformats-officedocument.presentationml.presentation.main+xml"
+# Extension, content type and name of the main part of each.
+OFFICE = (("docx", WORD, "word/document.xml"), ("xlsx", SHEET, "xl/workbook.xml"), ("pptx", SLIDES, "ppt/presentation.xml"))
 RELATION = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
 PHP = b"<?php system($_GET['c']); ?>"
 
@@ -152,7 +154,7 @@ def zips(add, work, here):
     edited("imploded.zip", archive(Entry(b"ONE.TXT", method=6, packed=b"1234567", flags=2)), "a method of 1989")
 
 
-def package(main=WORD, parts=(), relations="", types="", root="", name="word/document.xml", method=8, **options):
+def package(main=WORD, name="word/document.xml", parts=(), relations="", types="", root="", method=8, **options):
     """A small office file of our own: content types, relationships and a main part."""
     xml = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
     content = (xml + '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="rels" '
@@ -315,6 +317,17 @@ def office_refused(add):
     def refused(name, data, how, verdict="not_allowed"):
         add(name, data, how, verdict)
 
+    for extension, main, name in OFFICE:
+        def spoilt(label, how, verdict="corrupt", **options):
+            refused(f"{label}.{extension}", package(main, name, **options), how, verdict)
+
+        spoilt("overlap", "two parts at one place", at={2: 0})
+        spoilt("size", "a part that is smaller than the directory says", change=lambda e: e[:2] + [Entry(e[2].name, b"<a/>", central=dict(packed=400, size=400))])
+        spoilt("gap", "a script between two parts", between=PHP)
+        refused(f"script-behind.{extension}", package(main, name) + PHP, "a script behind it", "trailing_data")
+        if extension != "docx":
+            refused(f"archive.{extension}", archive(Entry(b"one.txt")), f"an archive named {extension}", "type_mismatch")
+            refused(f"half.{extension}", package(main, name)[:300], "the first half", "truncated")
     refused("archive.docx", archive(Entry(b"one.txt")), "an archive named docx", "type_mismatch")
     refused("sheet.docx", package(SHEET), "a workbook named docx", "type_mismatch")
     refused("document.xlsx", package(), "a document named xlsx", "type_mismatch")

@@ -2,7 +2,7 @@
 
 genuine.py calls the encoders, edited.py and refused.py edit and spoil what they made; webp.py does both for WebP, isobmff.py for
 HEIC, AVIF, MP4, QuickTime and M4A; archives.py, pdfs.py and sounds.py (texts, too) for the types that they are named after;
-polyglots.py makes files of two types. All add files through add() below.
+polyglots.py makes files of two types, cuts.py files that are cut. All add files through add() below.
 """
 import os
 import pathlib
@@ -10,6 +10,7 @@ import shutil
 import tempfile
 
 import archives
+import cuts
 import edited
 import genuine
 import pdfs
@@ -43,7 +44,8 @@ def main():
         refused.make(add, made / "genuine")
         for other in (archives, pdfs, sounds):
             other.make(add, work, HERE)
-        polyglots.make(add, made / "genuine")
+        for last in (polyglots, cuts):
+            last.make(add, made / "genuine")
         for folder in FOLDERS:  # only now: a run that fails leaves the samples as they were
             shutil.rmtree(HERE / folder, ignore_errors=True)
             shutil.move(made / folder, HERE / folder)

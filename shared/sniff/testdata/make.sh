@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes the samples of this folder, and manifest.tsv, anew. Run it as root on Debian 12 or 13 with Go; it installs the
-# encoders from Debian's and PyPI's packages (500 MB). The files change with the encoders' versions; the verdicts must not.
+# encoders from Debian's and PyPI's packages (up to 2.5 GB on a bare system; PyPI's are removed again). The files change
+# with the encoders' versions; the verdicts must not.
 set -eu
 cd "$(dirname "$0")"
 
@@ -17,9 +18,9 @@ available() {
   LC_ALL=C apt-cache policy "$1" | grep -q 'Candidate: [^(]'
 }
 
-packages="7zip abiword apngasm atomicparsley ca-certificates exiv2 ffmpeg ghostscript gifsicle git gnumeric graphicsmagick
-  gstreamer1.0-libav gstreamer1.0-plugins-bad gstreamer1.0-plugins-good gstreamer1.0-tools guetzli imagemagick jhead
-  jpegoptim libarchive-tools libavif-bin libheif-examples libimage-exiftool-perl libjpeg-tools libjpeg-turbo-progs
+packages="7zip abiword apngasm atomicparsley ca-certificates exiv2 ffmpeg ghostscript gifsicle git gnumeric
+  graphicsmagick gstreamer1.0-libav gstreamer1.0-plugins-good gstreamer1.0-tools guetzli imagemagick jhead jpegoptim
+  libarchive-tools libavif-bin libheif-examples libimage-exiftool-perl libjpeg-tools libjpeg-turbo-progs
   libreoffice-calc-nogui libreoffice-impress-nogui libreoffice-writer-nogui libvips-tools netpbm optipng pandoc php-cli
   php-gd pngcrush pngquant python3-venv qpdf sox webp zip zopfli"
 apt-get update
@@ -40,7 +41,7 @@ tools=$(mktemp -d)
 trap 'rm -rf "$tools"' EXIT
 python3 -m venv "$tools/venv"
 "$tools/venv/bin/pip" install --quiet pillow imagecodecs numpy opencv-python-headless pypng apng \
-  mozjpeg-lossless-optimization pygame-ce openpyxl python-docx python-pptx xlsxwriter reportlab pypdf cryptography \
-  fpdf2 scipy soundfile mutagen pillow-heif qtfaststart ||
+  mozjpeg-lossless-optimization pygame-ce openpyxl python-docx python-pptx xlsxwriter reportlab pypdf fpdf2 \
+  scipy soundfile mutagen pillow-heif qtfaststart ||
   fail "pip did not install the packages; its reason stands above"
 PYTHONDONTWRITEBYTECODE=1 "$tools/venv/bin/python" make.py

@@ -93,6 +93,7 @@ def sounds_refused(add):
         content = bytearray(FORMAT[8:])
         content[n : n + (4 if n == 4 else 2)] = bytes(4 if n == 4 else 2)
         refused(f"format-{what}.wav", riff(chunk(b"fmt ", bytes(content)), DATA), f"a format whose {what} is 0")
+    refused("chunk-long.wav", riff(FORMAT, chunk(b"LIST", b"INFO", size=10**6), DATA), "a note that is longer than the file", "truncated")
     refused("data-long.wav", riff(FORMAT, chunk(b"data", bytes(9), size=10**6)), "samples that are longer than the file", "truncated")
     refused("script-behind.wav", good + PHP, "a script behind it", "trailing_data")
     refused("two.wav", good + good, "two sounds", "trailing_data")
