@@ -1,8 +1,7 @@
 """ZIP archives and office files: of many programs, edited as other programs leave them, and spoiled."""
 import io
-import pathlib
+import shutil
 import struct
-import subprocess
 import zipfile
 import zlib
 
@@ -13,9 +12,13 @@ import xlsxwriter
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
 
+from genuine import run
+
 WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
 SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"
 SLIDES = "application/vnd.openxmlformats-officedocument.presentationml.presentation.main+xml"
+# Extension, content type and name of the main part of each.
+OFFICE = (("docx", WORD, "word/document.xml"), ("xlsx", SHEET, "xl/workbook.xml"), ("pptx", SLIDES, "ppt/presentation.xml"))
 RELATION = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
 PHP = b"<?php system($_GET['c']); ?>"
 
@@ -75,6 +78,11 @@ def archive(*entries, comment=b"", order=None, at=None, before=b"", between=b"",
                                                 e["start"], e["comment"]) + comment
 
 
+def libreoffice(form, file):
+    """Gives a command that converts a file to OUT. LibreOffice keeps its settings in the folder where the command runs."""
+    return f'soffice -env:UserInstallation="file://$PWD/settings" --headless --convert-to {form} --outdir written {file} && mv written/* OUT'
+
+
 def saved(write):
     b = io.BytesIO()
     write(b)
@@ -96,20 +104,21 @@ def zips(add, work, here):
 
     def tool(name, how, command):
         out = work / name
-        subprocess.run(["sh", "-c", command.replace("OUT", str(out))], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        run("sh", "-c", command.replace("OUT", str(out)), cwd=folder)
         add(name, out.read_bytes(), how, size="0x0")
 
     tool("infozip.zip", "Info-ZIP", "zip -r OUT .")
     tool("infozip-stored.zip", "Info-ZIP, stored, with a comment", "zip -0 OUT note.txt; echo hello | zip -z OUT")
     tool("infozip-pipe.zip", "Info-ZIP from a pipe into a pipe: ZIP64 and a data descriptor", "cat note.txt | zip - - | cat > OUT")
     tool("infozip-encrypted.zip", "Info-ZIP, with a password", "zip -P secret OUT note.txt")
-    tool("7zip.zip", "7-Zip", "7zz a -tzip OUT .")
-    tool("7zip-aes.zip", "7-Zip, with a password (AES)", "7zz a -tzip -psecret -mem=AES256 OUT note.txt")
-    tool("7zip-lzma.zip", "7-Zip, LZMA", "7zz a -tzip -mm=LZMA OUT note.txt")
-    tool("7zip-deflate64.zip", "7-Zip, Deflate64", "7zz a -tzip -mm=Deflate64 OUT note.txt")
+    seven = "7zz" if shutil.which("7zz") else "7z"  # in Debian 12, and in later ones
+    tool("7zip.zip", "7-Zip", seven + " a -tzip OUT .")
+    tool("7zip-aes.zip", "7-Zip, with a password (AES)", seven + " a -tzip -psecret -mem=AES256 OUT note.txt")
+    tool("7zip-lzma.zip", "7-Zip, LZMA", seven + " a -tzip -mm=LZMA OUT note.txt")
+    tool("7zip-deflate64.zip", "7-Zip, Deflate64", seven + " a -tzip -mm=Deflate64 OUT note.txt")
     tool("libarchive.zip", "libarchive (bsdtar)", "bsdtar -cf OUT --format zip .")
     tool("git.zip", "git archive", "git init -q g; cp note.txt g; cd g; git add .; git -c user.name=a -c user.email=a@b commit -qm x; git archive --format=zip HEAD > OUT; rm -rf ../g")
-    subprocess.run(["go", "run", str(here / "encodezip.go"), str(work)], check=True)
+    run("go", "run", str(here / "encodezip.go"), str(work))
     for file in sorted(work.glob("go*.zip")):
         add(file.name, file.read_bytes(), "Go's own archive/zip, encodezip.go", size="0x0")
 
@@ -145,7 +154,7 @@ def zips(add, work, here):
     edited("imploded.zip", archive(Entry(b"ONE.TXT", method=6, packed=b"1234567", flags=2)), "a method of 1989")
 
 
-def package(main=WORD, parts=(), relations="", types="", root="", name="word/document.xml", method=8, **options):
+def package(main=WORD, name="word/document.xml", parts=(), relations="", types="", root="", method=8, **options):
     """A small office file of our own: content types, relationships and a main part."""
     xml = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
     content = (xml + '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="rels" '
@@ -213,9 +222,15 @@ def office(add, work):
             "python-pptx, a chart with its workbook; some layouts taken out")
     (work / "s.md").write_text("# hello\n\n[world](https://example.com/)\n")
     (work / "s.csv").write_text("a,b\n1,2\n")
+    (work / "s.txt").write_text("hello, world\n")
+    (work / "own.pptx").write_bytes(package(SLIDES, name="ppt/presentation.xml"))
     for command, name, how in (("pandoc -o OUT s.md", "pandoc.docx", "pandoc"), ("pandoc -o OUT s.md", "pandoc.pptx", "pandoc"),
-                               ("ssconvert s.csv OUT", "gnumeric.xlsx", "Gnumeric"), ("abiword --to=docx -o OUT s.md", "abiword.docx", "AbiWord")):
-        subprocess.run(["sh", "-c", command.replace("OUT", name)], cwd=work, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                               ("ssconvert s.csv OUT", "gnumeric.xlsx", "Gnumeric"), ("abiword --to=docx -o OUT s.md", "abiword.docx", "AbiWord"),
+                               (libreoffice("docx", "s.txt"), "libreoffice.docx", "LibreOffice"),
+                               (libreoffice("xlsx", "s.csv"), "libreoffice.xlsx", "LibreOffice"),
+                               (libreoffice("pptx", "own.pptx") + "; zip -d OUT 'ppt/slideLayouts/*'",
+                                "libreoffice.pptx", "LibreOffice; its layouts taken out by Info-ZIP")):
+        run("sh", "-c", command.replace("OUT", name), cwd=work)
         genuine(name, (work / name).read_bytes(), how)
 
     presentation = dict(main=SLIDES, name="ppt/presentation.xml")
@@ -302,6 +317,17 @@ def office_refused(add):
     def refused(name, data, how, verdict="not_allowed"):
         add(name, data, how, verdict)
 
+    for extension, main, name in OFFICE:
+        def spoilt(label, how, verdict="corrupt", **options):
+            refused(f"{label}.{extension}", package(main, name, **options), how, verdict)
+
+        spoilt("overlap", "two parts at one place", at={2: 0})
+        spoilt("size", "a part that is smaller than the directory says", change=lambda e: e[:2] + [Entry(e[2].name, b"<a/>", central=dict(packed=400, size=400))])
+        spoilt("gap", "a script between two parts", between=PHP)
+        refused(f"script-behind.{extension}", package(main, name) + PHP, "a script behind it", "trailing_data")
+        if extension != "docx":
+            refused(f"archive.{extension}", archive(Entry(b"one.txt")), f"an archive named {extension}", "type_mismatch")
+            refused(f"half.{extension}", package(main, name)[:300], "the first half", "truncated")
     refused("archive.docx", archive(Entry(b"one.txt")), "an archive named docx", "type_mismatch")
     refused("sheet.docx", package(SHEET), "a workbook named docx", "type_mismatch")
     refused("document.xlsx", package(), "a document named xlsx", "type_mismatch")

@@ -27,9 +27,13 @@ def picture(width=W, height=H):
     return numpy.stack([x * 8 % 256, y * 11 % 256, (x * y // 3) % 256], axis=2).astype(numpy.uint8)
 
 
-def run(*command, stdin=None):
-    """Runs an encoder and returns what it wrote to its standard output."""
-    return subprocess.run(command, input=stdin, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+def run(*command, stdin=None, cwd=None):
+    """Runs an encoder and returns what it wrote to its standard output. If it fails, its last lines of errors are shown."""
+    done = subprocess.run(command, input=stdin, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if done.returncode != 0:
+        errors = done.stderr.decode(errors="replace").splitlines()[-9:]
+        raise SystemExit("\n".join([f"exit code {done.returncode} of: {' '.join(command)}"] + errors))
+    return done.stdout
 
 
 def saved(image, form, **options):

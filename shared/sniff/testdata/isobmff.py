@@ -1,4 +1,5 @@
 """HEIC, AVIF, MP4, QuickTime and M4A: of many programs, edited as other tools and cameras leave them, and spoiled."""
+import contextlib
 import pathlib
 import struct
 
@@ -12,6 +13,8 @@ from PIL import Image
 SIZE = "31x23"
 FILM = "32x24"
 X265 = "-vf scale=32:24 -c:v libx265 -pix_fmt yuv420p -tag:v hvc1 -x265-params log-level=error:info=0"
+
+COUNT = {b"meta": 4, b"dref": 8, b"stsd": 8}  # bytes before the boxes in a box: version, flags, and how many there are
 
 
 def box(kind, *content, size=None, wide=False):
@@ -54,7 +57,7 @@ def place(data, path, at=0, end=None):
     first, _, rest = path.partition("/")
     for begin, head, stop, kind in parts(data, at, end):
         if kind == first.encode("latin1"):
-            inner = begin + head + {b"meta": 4, b"dref": 8, b"stsd": 8}.get(kind, 0)
+            inner = begin + head + COUNT.get(kind, 0)
             return place(data, rest, inner, stop) if rest else (begin, head, stop)
     raise KeyError(path)
 
@@ -103,6 +106,29 @@ def moved(data, delta):
     return data
 
 
+def still(data, kind, *brands):
+    """Puts a picture of one item together anew."""
+    config, pixels = of_coded(data)
+    return picture([(1, kind, 0, pixels)], [config, ispe()], {1: (0x81, 2)}, brands=brands)
+
+
+def least(film):
+    """Leaves the boxes of a film, its index first, that lead to its samples."""
+    before = len(film)
+    for path in ("moov/mvhd", "moov/udta", "moov/trak/tkhd", "moov/trak/edts", "moov/trak/mdia/mdhd", "moov/trak/mdia/minf/vmhd", "moov/trak/mdia/minf/smhd",
+                 "moov/trak/mdia/minf/stbl/stss", "moov/trak/mdia/minf/stbl/sgpd", "moov/trak/mdia/minf/stbl/sbgp", "free"):
+        with contextlib.suppress(KeyError):
+            film = changed(film, path, b"")
+    return moved(film, len(film) - before)
+
+
+def small(read):
+    """Gives for each type a file with few boxes."""
+    film = least(read("ffmpeg-faststart.mp4"))
+    return {"heic": still(read("heif-enc.heic"), b"hvc1", b"heic", b"mif1"), "avif": still(read("avifenc.avif"), b"av01", b"avif", b"mif1"), "mp4": film,
+            "mov": changed(moved(film, -12), "ftyp", brand(b"qt  ", b"qt  ")), "m4a": least(read("ffmpeg-alac.m4a"))}
+
+
 def brand(*brands):
     return box(b"ftyp", brands[0], u32(0), *brands[1:])
 
@@ -144,6 +170,11 @@ def ispe(width=31, height=23):
     return full(b"ispe", u32(width, height))
 
 
+def declared(data):
+    """Gives the size that a HEIC of libheif declares: old versions say what is shown, new ones what is coded and to be cropped (clap)."""
+    return SIZE if ispe() in data else "64x64"
+
+
 def of_coded(data):
     """Takes a HEIC or AVIF of one picture apart: the description of its coding, and its bytes."""
     at, head, end = place(data, "meta/iprp/ipco")
@@ -179,18 +210,18 @@ def genuine(add, tool, run, rgb, frames, samsung):
 
 
 def heic_genuine(add, tool, rgb, frames, samsung):
-    tool("heif-enc.heic", "libheif heif-enc", "heif-enc -q 40 s.png -o OUT")
-    tool("heif-enc-thumb.heic", "libheif heif-enc: thumbnail and transparency", "heif-enc -q 40 -t 16 alpha.png -o OUT")
-    tool("heif-enc-10.heif", "libheif heif-enc: 10 bits", "convert s.png -depth 16 png48:deep.png; heif-enc -q 40 -b 10 deep.png -o OUT")
-    tool("heif-enc-two.heic", "libheif heif-enc: two pictures", "heif-enc -q 40 f0.png f1.png -o OUT")
-    tool("vips.heic", "libvips", "vips heifsave s.png OUT --Q 40")
-    tool("exiftool.heic", "ExifTool: Exif and XMP, the media moved", "cp heif-enc.heic OUT; exiftool -overwrite_original -Model=phone -XMP:Title=hi OUT")
+    tool("heif-enc.heic", "libheif heif-enc", "heif-enc -q 40 s.png -o OUT", size=declared)
+    tool("heif-enc-thumb.heic", "libheif heif-enc: thumbnail and transparency", "heif-enc -q 40 -t 16 alpha.png -o OUT", size=declared)
+    tool("heif-enc-10.heif", "libheif heif-enc: 10 bits", "convert s.png -depth 16 png48:deep.png; heif-enc -q 40 -b 10 deep.png -o OUT", size=declared)
+    tool("heif-enc-two.heic", "libheif heif-enc: two pictures", "heif-enc -q 40 f0.png f1.png -o OUT", size=declared)
+    tool("vips.heic", "libvips", "vips heifsave s.png OUT --Q 40", size=declared)
+    tool("exiftool.heic", "ExifTool: Exif and XMP, the media moved", "cp heif-enc.heic OUT; exiftool -overwrite_original -Model=phone -XMP:Title=hi OUT", size=declared)
     pillow_heif.from_pillow(rgb).save("pillow.heic", quality=40, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0")
-    add("pillow.heic", pathlib.Path("pillow.heic").read_bytes(), "pillow-heif, Exif; coded larger than it is shown", size="64x64")
+    add("pillow.heic", pathlib.Path("pillow.heic").read_bytes(), "pillow-heif, Exif; coded larger than it is shown", size=declared)
     several = pillow_heif.from_pillow(frames[0])
     several.add_from_pillow(frames[1])
     several.save("burst.heic", quality=40, primary_index=1)
-    add("pillow-burst.heic", pathlib.Path("burst.heic").read_bytes(), "pillow-heif: the second picture is the one to be shown", size="64x64")
+    add("pillow-burst.heic", pathlib.Path("burst.heic").read_bytes(), "pillow-heif: the second picture is the one to be shown", size=declared)
     whole = pathlib.Path("heif-enc.heic").read_bytes()
     config, pixels = of_coded(whole)
     tiles = "tiles, a grid, a thumbnail, Exif, a depth map"
@@ -198,7 +229,7 @@ def heic_genuine(add, tool, rgb, frames, samsung):
     add("phone-heix.heic", phone(config, pixels, brands=(b"heix", b"mif1", b"MiHE", b"MiPr", b"miaf", b"heix", b"tmap")),
         f"assembled as iPhones and Canon cameras do, 10 bits: {tiles}", size="62x46")
     for name in ("heim", "heis", "hevc", "hevx", "hevm", "hevs"):
-        add(f"brand-{name}.heic", whole.replace(b"ftypheic", b"ftyp" + name.encode()), f"the major brand {name}", size=SIZE)
+        add(f"brand-{name}.heic", whole.replace(b"ftypheic", b"ftyp" + name.encode()), f"the major brand {name}", size=declared)
     add("brand-mif1.heic", phone(config, pixels, brands=(b"mif1", b"mif1", b"heic")), f"the major brand mif1, as Samsung's phones have it: {tiles}", size="62x46")
     add("brand-msf1.heic", phone(config, pixels, brands=(b"msf1", b"mif1", b"msf1", b"hevc", b"heic")), "the major brand msf1", size="62x46")
     add("brand-mif2.heif", phone(config, pixels, brands=(b"mif2", b"mif2", b"mif1")), "a picture of no brand but those of all pictures, as in Nokia's conformance files", size="62x46")
@@ -212,10 +243,10 @@ def heic_genuine(add, tool, rgb, frames, samsung):
     add("samsung.heic", phone(config, pixels, behind=box(b"sefd", notes)), "Samsung's notes in a box", size="62x46")
     add("samsung-behind.heic", phone(config, pixels, behind=notes), "Samsung's notes behind the picture", size="62x46")
     add("samsung-motion.heic", phone(config, pixels, behind=box(b"mpvd", film) + box(b"sefd", notes)), "a video and Samsung's notes, each in a box", size="62x46")
-    add("zeros.heic", whole + bytes(64), "zeros behind the picture", size=SIZE)
+    add("zeros.heic", whole + bytes(64), "zeros behind the picture", size=declared)
     add("free.heic", phone(config, pixels, before=box(b"free", bytes(16)), behind=box(b"uuid", bytes(24))), "free room before and a private box behind", size="62x46")
     to_end = whole[:place(whole, "mdat")[0]] + u32(0) + whole[place(whole, "mdat")[0] + 4:]
-    add("to-end.heic", to_end, "data that goes on to the end of the file", size=SIZE)
+    add("to-end.heic", to_end, "data that goes on to the end of the file", size=declared)
     one = [(1, b"hvc1", 0, pixels)]
     tmap = one + [(2, b"hvc1", 0, pixels), (3, b"tmap", 1, bytes(62)), (4, b"iden", 1, b"")]
     add("gain-map.heic", picture(tmap, [config, ispe()], {1: (0x81, 2), 2: (0x81, 2), 3: (2,), 4: (2,)}, 1, [(b"dimg", 3, (1, 2)), (b"dimg", 4, (1,))],
@@ -365,6 +396,7 @@ def refused(add, read, php, archive):
     top_refused(bad, read, film, still, mac, php, archive)
     film_refused(bad, film, mac)
     still_refused(bad, *of_coded(still))
+    small_refused(bad, small(read), php)
 
 
 def mismatched(bad, read, film, still, sound, mac, av1):
@@ -435,6 +467,46 @@ def top_refused(bad, read, film, still, mac, php, archive):
     bad("mpvd-script.heic", still + box(b"mpvd", php), "a script in the place of a motion photo's video")
     bad("mpvd-more.heic", still + box(b"mpvd", film + php), "a script behind a motion photo's video")
     bad("mpvd-nested.heic", still + box(b"mpvd", film + box(b"mpvd", film)) + php, "videos in videos, and a script", "trailing_data")
+
+
+def small_refused(bad, files, php):
+    """Adds for each type what is not among the files above: wrong sizes, boxes and data that overlap, cuts, more behind the end."""
+    for name, data in files.items():
+        at = place(data, "mdat")[0]
+        index, part = ("meta", "meta/iprp") if name in ("heic", "avif") else ("moov", "moov/trak")
+        first, _, last = place(data, index)
+        inner = place(data, part)[0]
+        sized = lambda at, n: data[:at] + u32(n) + data[at + 4:]
+        if name in ("avif", "m4a"):
+            bad(f"cut-0.{name}", b"", "no bytes", "truncated")
+            bad(f"cut-14.{name}", data[:14], "cut in the box that says the type", "truncated")
+            bad(f"cut-half.{name}", data[:len(data) // 2], "cut in the middle", "truncated")
+            bad(f"cut-last.{name}", data[:-1], "the last byte is missing", "truncated")
+            bad(f"script-behind.{name}", data + php, "a PHP script behind the last box", "trailing_data")
+            bad(f"two.{name}", data + data, "two in a row", "trailing_data")
+        if name != "mp4":
+            bad(f"size-7.{name}", sized(at, 7), "data that is shorter than its own head")
+            bad(f"size-beyond.{name}", sized(at, 0x7FFFFFFF), "data that reaches beyond the end", "truncated")
+            bad(f"size-0-{index}.{name}", sized(first, 0), f"a list of what is in it ({index}) without a length")
+            bad(f"child-beyond.{name}", sized(inner, 0x00FFFFFF), "a part that is longer than the one around it")
+        bad(f"overlap-{index}.{name}", sized(first, last - first + 16), f"a list of what is in it ({index}) that reaches into the data")
+        if name in ("mov", "m4a"):
+            places = "moov/trak/mdia/minf/stbl/stco"
+            bad(f"stco-before.{name}", patched(data, places, 8, u32(first)), "a chunk that begins in the list of what is in it")
+            bad(f"stco-most.{name}", patched(data, places, 8, u32(0xFFFFFFFF)), "a chunk at the last byte of 4 GB", "truncated")
+    config, pixels = of_coded(files["avif"])
+
+    def listed(name, how, verdict="corrupt", begin=0, length=0, uses=()):
+        """Adds an AVIF whose list names bytes elsewhere, or more of them."""
+        whole = picture([(1, b"av01", 0, pixels), (2, b"grid", 1, bytes(8))], [config, ispe()], {1: (0x81, 2), 2: (2,)}, 1, idat=bytes(8),
+                        brands=(b"avif", b"mif1"), references=uses)
+        extent = 4 + 2 + 2 + 2 + 2 + 2 + 4 + 2
+        start = struct.unpack_from(">I", content(whole, "meta/iloc"), extent)[0]
+        bad(name + ".avif", patched(whole, "meta/iloc", extent, u32(start + begin, len(pixels) + length)), how, verdict)
+
+    listed("before", "a picture that lies before the data", begin=-50)
+    listed("beyond", "a picture that reaches beyond the end", "truncated", length=1)
+    listed("loop", "pictures that are made of each other", "ok", uses=[(b"dimg", 2, (1, 2)), (b"dimg", 1, (2,))])
 
 
 def phone_pair(still):

@@ -2,7 +2,7 @@
 
 genuine.py calls the encoders, edited.py and refused.py edit and spoil what they made; webp.py does both for WebP, isobmff.py for
 HEIC, AVIF, MP4, QuickTime and M4A; archives.py, pdfs.py and sounds.py (texts, too) for the types that they are named after;
-polyglots.py makes files of two types. All add files through add() below.
+polyglots.py makes files of two types, cuts.py files that are cut. All add files through add() below.
 """
 import os
 import pathlib
@@ -10,6 +10,7 @@ import shutil
 import tempfile
 
 import archives
+import cuts
 import edited
 import genuine
 import pdfs
@@ -18,6 +19,7 @@ import refused
 import sounds
 
 HERE = pathlib.Path(__file__).resolve().parent
+FOLDERS = ("genuine", "refused")
 LICENCE = "Apache-2.0 (made by make.sh from a picture that genuine.py computes)"
 
 
@@ -25,27 +27,31 @@ def main():
     rows = {}
 
     def add(name, data, how, verdict="ok", size="-"):
-        """Writes a file and its row. size is WxH as the picture declares it, of those that pass."""
+        """Writes a file and its row. size is WxH as the picture declares it, or what reads that off it, of those that pass."""
         if name in rows:
             raise SystemExit(f"{name} is made twice")
         file = ("genuine/" if verdict == "ok" else "refused/") + name
-        (HERE / file).write_bytes(data)
-        rows[name] = (file, how, LICENCE, verdict, size)
+        (made / file).write_bytes(data)
+        rows[name] = (file, how, LICENCE, verdict, size(data) if callable(size) else size)
 
-    for folder in ("genuine", "refused"):
-        shutil.rmtree(HERE / folder, ignore_errors=True)
-        (HERE / folder).mkdir()
-    work = pathlib.Path(tempfile.mkdtemp())
+    work, made = pathlib.Path(tempfile.mkdtemp()), pathlib.Path(tempfile.mkdtemp())
     try:
         os.chdir(work)
+        for folder in FOLDERS:
+            (made / folder).mkdir()
         genuine.make(add, work, HERE)
-        edited.make(add, HERE / "genuine")
-        refused.make(add, HERE / "genuine")
+        edited.make(add, made / "genuine")
+        refused.make(add, made / "genuine")
         for other in (archives, pdfs, sounds):
             other.make(add, work, HERE)
-        polyglots.make(add, HERE / "genuine")
+        for last in (polyglots, cuts):
+            last.make(add, made / "genuine")
+        for folder in FOLDERS:  # only now: a run that fails leaves the samples as they were
+            shutil.rmtree(HERE / folder, ignore_errors=True)
+            shutil.move(made / folder, HERE / folder)
     finally:
         shutil.rmtree(work)
+        shutil.rmtree(made)
     lines = sorted("\t".join(row) for row in rows.values())
     (HERE / "manifest.tsv").write_text("\n".join(["file\thow made\tlicence\tverdict\tsize"] + lines) + "\n")
     total = sum((HERE / row[0]).stat().st_size for row in rows.values())

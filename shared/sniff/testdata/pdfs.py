@@ -1,12 +1,12 @@
 """PDF documents: of many programs, edited as other programs leave them, and spoiled."""
 import io
-import subprocess
 
 import fpdf
 import pypdf
 from reportlab.pdfgen import canvas
 
 from archives import Entry, archive
+from genuine import run
 
 PHP = b"<?php system($_GET['c']); ?>"
 
@@ -98,7 +98,7 @@ def genuine(add, work):
             ("qpdf-encrypted.pdf", "qpdf, encrypted (AES)", "qpdf --static-id --static-aes-iv --encrypt a b 256 -- s.pdf OUT"),
             ("ghostscript.pdf", "Ghostscript", "gs -q -dNOPAUSE -dBATCH -sDEVICE=pdfwrite -dEmbedAllFonts=false -sOutputFile=OUT s.ps"),
             ("gm.pdf", "GraphicsMagick", "gm convert -size 3x2 xc:red OUT")):
-        subprocess.run(["sh", "-c", command.replace("OUT", name)], cwd=work, check=True, stdout=subprocess.DEVNULL)
+        run("sh", "-c", command.replace("OUT", name), cwd=work)
         ok(name, (work / name).read_bytes(), how)
 
 
@@ -175,6 +175,7 @@ def refused_by_us(add):
     there = Document().table(b"/Prev 999").end().table().end()
     refused("loop.pdf", there.data.replace(b"/Prev 999", b"/Prev %d" % there.last), "two sections that lead to each other")
     refused("prev-beyond.pdf", Document().table(b"/Prev 99999").end().data, "an older section behind the end")
+    refused("prev-inside.pdf", Document().table().end().table(b"/Prev 0").end().data.replace(b"/Prev 0", b"/Prev %d" % (good.index(b"xref") + 9)), "an older section that begins within another")
     refused("prev-negative.pdf", Document().table(b"/Prev -5").end().data, "an older section before the beginning")
     refused("prev-damaged.pdf", Document().end(0, b"xref\n0 1\noops\n").table(b"/Prev %d" % len(Document().data)).end().data, "an older section that is damaged")
     refused("hybrid-damaged.pdf", Document().table(b"/XRefStm 20").end().data, "no stream beside the table, where it should be")

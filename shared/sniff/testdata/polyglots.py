@@ -1,10 +1,11 @@
-"""Files of two types at once: a ZIP archive or a PDF document, which programs find wherever it stands, behind or within each other type."""
+"""Files of two types at once: a ZIP archive or a PDF document, which programs find wherever it stands, behind or within each other
+type; and types whose first box may name several brands."""
 import struct
 
 import isobmff
 import sounds
 import webp
-from archives import Entry, archive
+from archives import OFFICE, Entry, archive, link, package
 from bitmaps import bmp, chunk, gif, gif_frame
 from pdfs import Document
 from refused import segment
@@ -26,6 +27,15 @@ def make(add, genuine):
         add("with-pdf." + e, within(DOCUMENT), "a PDF document in what is not looked at", size=size)
         if e not in ("zip", "txt", "csv"):
             add("with-zip." + e, with_archive(within), "a ZIP archive in what is not looked at; the rest is its comment", size=size)
+    for host, guest in zip(OFFICE, OFFICE[1:] + OFFICE[:1]):
+        both = dict(types=f'<Override PartName="/{guest[2]}" ContentType="{guest[1]}"/>', parts={guest[2].encode(): "<main/>"})
+        add(f"with-{guest[0]}.{host[0]}", package(*host[1:], **both), f"the main part of a {guest[0]}, too, which nothing leads to", size="0x0")
+        add(f"and-{guest[0]}.{host[0]}", package(*host[1:], root=link("officeDocument", guest[2], False), **both), f"a {guest[0]}, too", "corrupt")
+    film = isobmff.small(read)["mp4"]
+    for e, kind, source in (("heic", b"hvc1", "heif-enc.heic"), ("avif", b"av01", "avifenc.avif")):
+        add("with-mp4." + e, with_film(film, isobmff.still(read(source), kind, e.encode(), b"mif1", b"isom", b"mp42")),
+            "the index and the data of an MP4 behind it, and the brands of both", size="31x23")
+    add("with-brands.mp4", isobmff.changed(film, "ftyp", isobmff.brand(b"isom", b"qt  ", b"M4A ", b"heic", b"mp41")), "an MP4 with the brands of QuickTime, M4A and HEIC, too", size="32x24")
 
 
 def holes(read):
@@ -47,6 +57,12 @@ def holes(read):
         "txt": ("0x0", lambda b: TEXT + b),
         "csv": ("0x0", lambda b: TEXT + b),
     }
+
+
+def with_film(film, still):
+    """Puts the index and the data of a film behind a picture."""
+    begin = isobmff.place(film, "ftyp")[2]
+    return still + isobmff.moved(film, len(still) - begin)[begin:]
 
 
 def before(data, kind, content):

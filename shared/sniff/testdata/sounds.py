@@ -2,12 +2,14 @@
 import csv
 import io
 import struct
-import subprocess
 import wave
 
 import numpy
 import scipy.io.wavfile
 import soundfile
+
+from archives import libreoffice
+from genuine import run
 
 PHP = b"<?php system($_GET['c']); ?>"
 SAMPLES = numpy.sin(numpy.arange(60) / 3).astype("float32")
@@ -53,7 +55,7 @@ def sounds(add, work):
             ("ffmpeg-adpcm.wav", "FFmpeg, ADPCM", "ffmpeg -y -i s.wav -c:a adpcm_ms OUT"),
             ("sox.wav", "SoX, 8 bits, an odd number of samples", "sox s.wav -b 8 OUT trim 0 59s"),
             ("sox-pipe.wav", "SoX into a pipe: sizes are of 2 GiB", "sox s.wav -t wav - | cat > OUT")):
-        subprocess.run(["sh", "-c", command.replace("OUT", name)], cwd=work, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        run("sh", "-c", command.replace("OUT", name), cwd=work)
         ok(name, (work / name).read_bytes(), how)
     info = chunk(b"LIST", b"INFO" + chunk(b"ISFT", b"me"))
     ok("own.wav", riff(FORMAT, DATA), "written by hand, as small as one can be")
@@ -91,6 +93,7 @@ def sounds_refused(add):
         content = bytearray(FORMAT[8:])
         content[n : n + (4 if n == 4 else 2)] = bytes(4 if n == 4 else 2)
         refused(f"format-{what}.wav", riff(chunk(b"fmt ", bytes(content)), DATA), f"a format whose {what} is 0")
+    refused("chunk-long.wav", riff(FORMAT, chunk(b"LIST", b"INFO", size=10**6), DATA), "a note that is longer than the file", "truncated")
     refused("data-long.wav", riff(FORMAT, chunk(b"data", bytes(9), size=10**6)), "samples that are longer than the file", "truncated")
     refused("script-behind.wav", good + PHP, "a script behind it", "trailing_data")
     refused("two.wav", good + good, "two sounds", "trailing_data")
@@ -106,8 +109,15 @@ def texts(add, work):
     ok("python.csv", b.getvalue().encode(), "Python's csv")
     ok("excel.csv", b"\xef\xbb\xbf" + "name;city\r\nJürgen;Köln\r\n".encode(), "as Excel saves CSV UTF-8: with a byte order mark")
     (work / "s.csv").write_text("a,b\n1,2\n")
-    subprocess.run(["ssconvert", "s.csv", "again.csv"], cwd=work, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    ok("gnumeric.csv", (work / "again.csv").read_bytes(), "Gnumeric")
+    (work / "s.txt").write_text("# Größe\n\n- one\n- two\n")
+    for name, how, command in (
+            ("gnumeric.csv", "Gnumeric", "ssconvert s.csv OUT"),
+            ("libreoffice.csv", "LibreOffice", libreoffice("csv:'Text - txt - csv (StarCalc)':59,34,76", "s.csv")),
+            ("libreoffice.txt", "LibreOffice, with a byte order mark", libreoffice("'txt:Text (encoded):UTF8'", "s.txt")),
+            ("pandoc.txt", "pandoc", "pandoc -f markdown -t plain -o OUT s.txt"),
+            ("abiword.txt", "AbiWord", "abiword --to=txt -o OUT s.txt")):
+        run("sh", "-c", command.replace("OUT", name), cwd=work)
+        ok(name, (work / name).read_bytes(), how)
     ok("ascii.txt", b"hello, world\n", "ASCII")
     ok("notepad.txt", b"\xef\xbb\xbfhello\r\nworld", "as Notepad saves UTF-8: with a byte order mark, and no line end")
     ok("many.txt", "Ελληνικά עברית 日本語 🙂\u202eabc\u202c\tend\f\n".encode(), "many scripts")
