@@ -121,7 +121,7 @@ func TestAFlippedBitInABoxsLengthIsRefused(t *testing.T) {
 			}
 		}
 	}
-	if lucky*500 > flips {
+	if lucky*400 > flips {
 		t.Errorf("%d of %d wrong lengths pass", lucky, flips)
 	}
 	t.Logf("%d of %d wrong lengths pass", lucky, flips)

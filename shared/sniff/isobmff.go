@@ -341,7 +341,7 @@ func (f *isoWalk) complete(end int64) error {
 		if err != nil {
 			return err
 		}
-		if len(rest) < 8 && end == toEnd {
+		if len(rest) < 8 && (end == toEnd || at+int64(len(rest)) < end) {
 			return errShort
 		}
 	}

@@ -577,6 +577,16 @@ func TestTrailersWithinTrailersAreBounded(t *testing.T) {
 	}
 }
 
+// A linearized document has an end of its own behind its first page.
+func TestADocumentThatIsCutBehindItsFirstPageIsTruncated(t *testing.T) {
+	data := named(t, "genuine/qpdf-linearized.pdf")
+	for n := range len(data) - 8 { // its last end, and a line end
+		if got := verdict(t, data[:n], "pdf", sniff.Limits{}); got != "truncated" {
+			t.Fatalf("the first %d of %d bytes: %s", n, len(data), got)
+		}
+	}
+}
+
 func TestATrailersKeysAreReadAtItsTopAlone(t *testing.T) {
 	for keys, want := range map[string]string{
 		"": "ok", "/Prev 10": "corrupt", "/A<</Prev 10>>": "ok", "/A[/Prev 10]": "ok", "/A(/Prev 10)": "ok", "/A/Prev/B 10": "ok",

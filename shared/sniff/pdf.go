@@ -23,6 +23,7 @@ const (
 type pdfWalk struct {
 	*walker
 	header int64 // where %PDF- stands: places may count from there
+	web    bool  // made for reading while it comes (Linearized): it has an end behind its first page, too
 	end    int64 // where the last %%EOF ends
 	seen   map[int64]bool
 	read   int    // bytes of trailers
@@ -37,7 +38,8 @@ func (w *walker) pdf() error {
 	if err != nil {
 		return err
 	}
-	p := &pdfWalk{walker: w, header: int64(bytes.Index(head, []byte(pdfHeader))), seen: map[int64]bool{}}
+	p := &pdfWalk{walker: w, header: int64(bytes.Index(head, []byte(pdfHeader))), seen: map[int64]bool{},
+		web: bytes.Contains(head, []byte("/Linearized"))}
 	if p.kept, p.at, err = w.ending(); err != nil {
 		return err
 	}
@@ -147,6 +149,10 @@ func (p *pdfWalk) section(at int64) (pdfDict, error) {
 		if ok || err != nil {
 			return d, err
 		}
+	}
+	if at == 0 && p.web {
+		return pdfDict{}, refusef(Truncated, "The %s breaks off after %d bytes, behind its first page; the file was cut "+
+			"short, so upload the whole file again.", p.called(), p.end)
 	}
 	return pdfDict{}, p.corrupt(at, "no cross-reference table or stream with its trailer stands there")
 }
