@@ -395,11 +395,11 @@ func TestARefusalHasItsCodeAndItsSentence(t *testing.T) {
 		"no bytes": {func(f *fixture) error {
 			_, err := f.entry.Upload(context.Background(), file("cat.png", ""))
 			return err
-		}, "size", 406, "at least 1"},
+		}, "size", 406, "is empty"},
 		"too many bytes, by form": {func(f *fixture) error {
 			_, err := f.entry.Upload(context.Background(), file("cat.bmp", bmp(6_000_000)))
 			return err
-		}, "size", 406, "5500000"},
+		}, "size", 406, "5,500,000"},
 		"another token": {func(f *fixture) error {
 			f.client.Authorization = client.Token("Bearer other")
 			_, err := f.entry.Get(context.Background(), "00000000-0000-7000-8000-000000000001")

@@ -19,6 +19,8 @@ type Error struct {
 	Code string
 	// Detail is a sentence that says what is wrong.
 	Detail string
+	// Kind is the one kind that takes a file with this extension, where the one that was asked does not.
+	Kind string
 	// Reason is why the file was rejected, and Record its record, where the problem has them.
 	Reason *Reason
 	Record *Record
@@ -64,6 +66,7 @@ func refusal(answer *http.Response) *Error {
 	}
 	var problem struct {
 		Code, Detail, Message string
+		Kind                  string
 		Reason                *Reason
 		Record                *Record
 		RequestID             string `json:"request_id"`
@@ -72,7 +75,7 @@ func refusal(answer *http.Response) *Error {
 	switch {
 	case json.Unmarshal(text, &problem) == nil:
 		e.Code, e.Detail = problem.Code, cmp.Or(problem.Detail, problem.Message)
-		e.Reason, e.Record, e.RequestID = problem.Reason, problem.Record, problem.RequestID
+		e.Kind, e.Reason, e.Record, e.RequestID = problem.Kind, problem.Reason, problem.Record, problem.RequestID
 	case xml.Unmarshal(text, &ofBucket) == nil:
 		e.Code, e.Detail = ofBucket.Code, ofBucket.Message
 	}

@@ -200,7 +200,7 @@ func (b *content) Read(p []byte) (int, error) {
 	b.left -= int64(n)
 	switch {
 	case errors.Is(err, io.EOF) && b.left > 0:
-		return n, localError{fmt.Errorf("the file became %d bytes shorter: %w", b.left, io.ErrUnexpectedEOF)}
+		return n, localError{fmt.Errorf("the file became shorter while it was sent: %w", io.ErrUnexpectedEOF)}
 	case err != nil && !errors.Is(err, io.EOF):
 		return n, localError{err}
 	}

@@ -3,10 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"net/url"
@@ -115,16 +113,6 @@ func (f *callerFlags) each(ctx context.Context, term terminal, ids []string, do 
 // isNo says whether an answer is a no, rather than a failure that may pass.
 func isNo(refused *client.Error) bool {
 	return refused.Status/100 == 4 && refused.Status != 408 && refused.Status != 429
-}
-
-// printJSON prints a value in one line.
-func printJSON(out io.Writer, value any) error {
-	encoder := json.NewEncoder(out)
-	encoder.SetEscapeHTML(false) // a name is as it stands
-	if err := encoder.Encode(value); err != nil {
-		return fmt.Errorf("print a line of JSON: %w", err)
-	}
-	return nil
 }
 
 // whyNot writes an error for a line about one file: a refusal by its code and its sentence.

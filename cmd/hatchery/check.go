@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -225,12 +224,7 @@ func (c *checker) judge(ctx context.Context, path string, size int64) (checked, 
 
 func (c *checker) print(r checked) error {
 	if c.json {
-		line, err := json.Marshal(r)
-		if err != nil {
-			return fmt.Errorf("write the result for %s: %w", shown(r.File), err)
-		}
-		_, err = fmt.Fprintf(c.out, "%s\n", line)
-		return err
+		return printJSON(c.out, r)
 	}
 	var err error
 	if r.Allowed {

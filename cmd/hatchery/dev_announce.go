@@ -61,7 +61,7 @@ func announce(term terminal, f devFlags, settings config.Config, stack *local.St
 			env[e[0]] = e[1]
 		}
 		line["env"] = env
-		return json.NewEncoder(term.out).Encode(line)
+		return printJSON(term.out, line)
 	}
 	return announceText(term, f, announcement{at: at, data: data, console: console, exports: exports,
 		differs: differences(settings)})

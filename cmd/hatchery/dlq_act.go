@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -228,7 +227,7 @@ func (f actFlags) goOn(ctx context.Context, plan deadletter.Plan, term terminal)
 // say prints what an action would do.
 func (f actFlags) say(plan deadletter.Plan, now time.Time, term terminal) error {
 	if f.json {
-		return json.NewEncoder(term.out).Encode(map[string]any{"plan": plan, "chosen": len(plan.Chosen)})
+		return printJSON(term.out, map[string]any{"plan": plan, "chosen": len(plan.Chosen)})
 	}
 	if s := plan.Snapshot; s.ID != "" { // a restore goes by none
 		fmt.Fprintf(term.out, "Listing %s of %s ago, by %s: %s.\n", s.ID, age(now.Sub(s.At)), safe(s.Operator),
@@ -264,7 +263,7 @@ type resultPrinter struct {
 
 func (p *resultPrinter) print(r deadletter.Result) {
 	if p.json {
-		_ = json.NewEncoder(p.term.out).Encode(r) // a closed pipe ends no action that has begun
+		_ = printJSON(p.term.out, r) // a closed pipe ends no action that has begun
 		return
 	}
 	what := r.Result
@@ -280,7 +279,7 @@ func (f actFlags) ended(audit deadletter.Audit, err error, term terminal) error 
 	if audit.ID != "" {
 		if f.json {
 			audit.Results = nil // they were printed
-			if printErr := json.NewEncoder(term.out).Encode(map[string]deadletter.Audit{"audit": audit}); printErr != nil {
+			if printErr := printJSON(term.out, map[string]deadletter.Audit{"audit": audit}); printErr != nil {
 				return system(printErr)
 			}
 		} else {

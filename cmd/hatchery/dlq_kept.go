@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -17,7 +16,7 @@ func (r *review) printSnapshots(ctx context.Context, f listFlags, term terminal)
 	}
 	if f.json {
 		for _, s := range all {
-			if err := json.NewEncoder(term.out).Encode(map[string]deadletter.Snapshot{"snapshot": s}); err != nil {
+			if err := printJSON(term.out, map[string]deadletter.Snapshot{"snapshot": s}); err != nil {
 				return err
 			}
 		}
@@ -41,7 +40,7 @@ func (r *review) printDiscarded(ctx context.Context, f listFlags, term terminal)
 	}
 	return r.Discarded(ctx, func(d deadletter.DiscardedLetter) error {
 		if f.json {
-			return json.NewEncoder(term.out).Encode(d)
+			return printJSON(term.out, d)
 		}
 		why := d.DiscardedBy + ": " + d.Reason
 		if !d.RestoredAt.IsZero() {
@@ -68,7 +67,7 @@ func (r *review) printActions(ctx context.Context, f listFlags, term terminal) e
 	}
 	for _, a := range all {
 		if f.json {
-			if err := json.NewEncoder(term.out).Encode(map[string]deadletter.Audit{"audit": a}); err != nil {
+			if err := printJSON(term.out, map[string]deadletter.Audit{"audit": a}); err != nil {
 				return err
 			}
 			continue

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -156,7 +155,7 @@ const letterRow = "%-36s  %-8s  %-12s  %-10s  %4s  %s\n"
 
 func (p *letterRows) print(l deadletter.Letter) error {
 	if p.flags.json {
-		return json.NewEncoder(p.out).Encode(l)
+		return printJSON(p.out, l)
 	}
 	p.groups.Add(l)
 	if p.printed >= firstRows && !p.flags.all {
@@ -205,7 +204,7 @@ func aboutUpload(l deadletter.Letter) string {
 // end prints the groups of what was printed, and what to do about each.
 func (p *letterRows) end(s deadletter.Snapshot) error {
 	if p.flags.json {
-		return json.NewEncoder(p.out).Encode(map[string]deadletter.Snapshot{"snapshot": s})
+		return printJSON(p.out, map[string]deadletter.Snapshot{"snapshot": s})
 	}
 	where, groups := p.flags.deploymentFlags, p.groups.Sorted()
 	if p.more > 0 {

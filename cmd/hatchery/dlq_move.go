@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -42,7 +41,7 @@ func probeLetter(ctx context.Context, f actFlags, messages []string, term termin
 		return dlqError(err)
 	}
 	if f.json {
-		err = json.NewEncoder(term.out).Encode(map[string]deadletter.Probed{"probe": probed})
+		err = printJSON(term.out, map[string]deadletter.Probed{"probe": probed})
 	} else {
 		_, err = fmt.Fprintf(term.out, "%s  %s  %s\n", safe(probed.Result.MessageID), probed.Result.UploadID,
 			safe(probed.Sentence))
@@ -86,7 +85,7 @@ func moveLetters(ctx context.Context, f actFlags, term terminal) (err error) {
 	case err != nil:
 		return dlqError(err)
 	case f.dryRun && f.json:
-		return json.NewEncoder(term.out).Encode(map[string]any{"chosen": dead.Visible, "plan": map[string]any{
+		return printJSON(term.out, map[string]any{"chosen": dead.Visible, "plan": map[string]any{
 			"action": deadletter.Redrive, "destination": source.ARN, "in_other_hands": dead.InFlight, "coming_back": back}})
 	case f.dryRun:
 		fmt.Fprintln(term.err, "This was a dry run: nothing was done.")
@@ -99,7 +98,7 @@ func moveLetters(ctx context.Context, f actFlags, term terminal) (err error) {
 	}
 	audit, err := r.MoveAll(ctx, r.dead, source.ARN, f.rate, func(m queue.Move) {
 		if f.json {
-			_ = json.NewEncoder(term.out).Encode(map[string]queue.Move{"move": m}) // a closed pipe ends no move
+			_ = printJSON(term.out, map[string]queue.Move{"move": m}) // a closed pipe ends no move
 			return
 		}
 		fmt.Fprintf(term.out, "%s: %s of about %s moved\n", m.Status, grouped(int64(m.Moved)), grouped(int64(m.ToMove)))
@@ -141,7 +140,7 @@ func (r *review) cancelMove(ctx context.Context, f actFlags, term terminal) erro
 	case err != nil:
 		return dlqError(err)
 	case f.json:
-		return json.NewEncoder(term.out).Encode(map[string]queue.Move{"move": move})
+		return printJSON(term.out, map[string]queue.Move{"move": move})
 	}
 	fmt.Fprintf(term.out, "The move to %s is cancelled. What was moved stays moved: %s messages.\n", move.Destination,
 		grouped(int64(move.Moved)))

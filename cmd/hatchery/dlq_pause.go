@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -84,7 +83,7 @@ func changeMapping(ctx context.Context, f dlqFlags, term terminal, use string,
 		return err
 	}
 	if f.json {
-		return json.NewEncoder(term.out).Encode(map[string]string{"mapping": state})
+		return printJSON(term.out, map[string]string{"mapping": state})
 	}
 	_, err = fmt.Fprintf(term.out, "The event source mapping is %s.\n", state)
 	return err

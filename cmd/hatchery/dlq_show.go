@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -63,7 +62,7 @@ func showLetter(ctx context.Context, f dlqFlags, snapshot, id string, term termi
 	}
 	for i, l := range letters {
 		if f.json {
-			err = json.NewEncoder(term.out).Encode(l)
+			err = printJSON(term.out, l)
 		} else {
 			if i > 0 {
 				fmt.Fprintln(term.out)

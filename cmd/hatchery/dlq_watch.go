@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -83,7 +82,7 @@ func (r *review) counts(ctx context.Context) (queueCounts, error) {
 
 func (c queueCounts) print(out io.Writer, asJSON bool, now time.Time) error {
 	if asJSON {
-		return json.NewEncoder(out).Encode(struct {
+		return printJSON(out, struct {
 			At time.Time `json:"at"`
 			queueCounts
 		}{now.UTC(), c})

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -209,7 +208,7 @@ type migrationReport struct {
 
 func (r migrationReport) print(term terminal, asJSON bool) error {
 	if asJSON {
-		return json.NewEncoder(term.out).Encode(r)
+		return printJSON(term.out, r)
 	}
 	var b strings.Builder
 	for _, finding := range r.Findings {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -231,7 +230,7 @@ func (r *rechecker) all(ctx context.Context, refs []upload.Ref,
 
 func (r *rechecker) print(line deadletter.Rechecked) error {
 	if r.json {
-		return json.NewEncoder(r.out).Encode(line)
+		return printJSON(r.out, line)
 	}
 	_, err := fmt.Fprintf(r.out, "%s  %s\n", line.Name, safe(line.Detail))
 	return err

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -126,7 +125,7 @@ func reconcileNow(ctx context.Context, f reconcileFlags, term terminal, olderTha
 // printReport prints a report for a program or for a person.
 func printReport(out io.Writer, report reconcile.Report, asJSON bool) error {
 	if asJSON {
-		return json.NewEncoder(out).Encode(report)
+		return printJSON(out, report)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	if len(report.Findings) > 0 {

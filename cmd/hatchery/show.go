@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -75,7 +74,7 @@ func showNow(ctx context.Context, f showFlags, name deadletter.UploadName, term 
 		return system(fmt.Errorf("look at upload %s: %w", record.ID, err))
 	}
 	if f.json {
-		err = json.NewEncoder(term.out).Encode(story)
+		err = printJSON(term.out, story)
 	} else {
 		err = printStory(term.out, story, f.words())
 	}

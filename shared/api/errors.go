@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"syscall"
@@ -13,6 +12,7 @@ import (
 	"hatchery/shared/access"
 	"hatchery/shared/policy"
 	"hatchery/shared/upload"
+	"hatchery/shared/wording"
 )
 
 // problemType is what a problem is on the wire.
@@ -67,6 +67,8 @@ type problem struct {
 	// reason and record say more of a rejected or pending upload.
 	reason *upload.Reason
 	record *upload.Record
+	// kind is the one that takes the file.
+	kind policy.KindName
 	// form is the path to use instead of POST.
 	form string
 	// cause is for the log alone.
@@ -74,7 +76,7 @@ type problem struct {
 }
 
 func newProblem(t problemType, format string, args ...any) *problem {
-	return &problem{problemType: t, detail: fmt.Sprintf(format, args...)}
+	return &problem{problemType: t, detail: wording.Sprintf(format, args...)}
 }
 
 func (p *problem) Error() string {
@@ -107,7 +109,7 @@ func problemOf(err error) *problem {
 	}
 	if r, ok := errors.AsType[*policy.Refusal](err); ok {
 		if t, known := refusals[r.Problem]; known {
-			return &problem{problemType: t, detail: r.Message}
+			return &problem{problemType: t, detail: r.Message, kind: r.Kind}
 		}
 	}
 	if d, ok := errors.AsType[*access.Denied](err); ok {
@@ -184,16 +186,17 @@ func (p *problem) public(requestID string) any {
 		requestID = ""
 	}
 	return struct {
-		Type      string         `json:"type"`
-		Title     string         `json:"title"`
-		Status    int            `json:"status"`
-		Detail    string         `json:"detail"`
-		Error     string         `json:"error"`
-		Code      string         `json:"code"`
-		Reason    *upload.Reason `json:"reason,omitempty"`
-		Record    *upload.Record `json:"record,omitempty"`
-		Form      string         `json:"upload_form,omitempty"`
-		RequestID string         `json:"request_id,omitempty"`
+		Type      string          `json:"type"`
+		Title     string          `json:"title"`
+		Status    int             `json:"status"`
+		Detail    string          `json:"detail"`
+		Error     string          `json:"error"`
+		Code      string          `json:"code"`
+		Kind      policy.KindName `json:"kind,omitempty"`
+		Reason    *upload.Reason  `json:"reason,omitempty"`
+		Record    *upload.Record  `json:"record,omitempty"`
+		Form      string          `json:"upload_form,omitempty"`
+		RequestID string          `json:"request_id,omitempty"`
 	}{"urn:hatchery:problem:" + p.code, p.title, p.status, p.detail, cmp.Or(p.error, p.title), p.code,
-		p.reason, p.record, p.form, requestID}
+		p.kind, p.reason, p.record, p.form, requestID}
 }

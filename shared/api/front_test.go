@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"hatchery/shared/wording"
 )
 
 // What POST takes and what GET sends are set once, and one function may be behind two fronts: the smaller front bounds
@@ -24,7 +26,7 @@ func TestAFileThatTheFrontDoesNotPassOnGoesByFormAndLink(t *testing.T) {
 					t.Errorf("POST is answered %d, want %d: %s", got.status, want, got.body)
 				}
 				if small && (got.member(t, "upload_form") != files+"/uploads" ||
-					!strings.Contains(got.body, fmt.Sprintf("up to %d bytes", fits))) {
+					!strings.Contains(got.body, wording.Sprintf("up to %d bytes", fits))) {
 					t.Errorf("the refusal names no form, or not what fits: %s", got.body)
 				}
 

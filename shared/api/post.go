@@ -251,11 +251,14 @@ func wantUTF8(body io.Reader) error {
 // files up to limit.
 func tooLong(c *call, atLeast, limit int64) error {
 	if atLeast > c.kind.MaxBytes {
-		return newProblem(badSize, "The file has more than %d bytes: no more are accepted.", c.kind.MaxBytes)
+		return newProblem(badSize, "The file has more than %d bytes, and no more are accepted: make it smaller and "+
+			"upload it again.", c.kind.MaxBytes)
 	}
 	form := path(pathForms, c.Ref)
-	return &problem{problemType: useForm, form: form, detail: fmt.Sprintf("POST takes files up to %d bytes here: "+
-		"ask POST %s for a form and send the file with it.", limit, form)}
+	p := newProblem(useForm, "POST takes files up to %d bytes here: ask POST %s for a form and send the file with it.",
+		limit, form)
+	p.form = form
+	return p
 }
 
 // announcedDigest reads a Content-Digest (RFC 9530). Only its sha-256 is compared; without one the answer is "".

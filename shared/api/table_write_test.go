@@ -46,7 +46,7 @@ func writeTable() []exchange {
 	add(posts("5,500,001 bytes", named("cat.png"), strings.Repeat("x", maxImage+1),
 		exchange{status: 406, code: "size", holds: []string{`"error":"Unacceptable image size"`}})...)
 	add(posts("twice too much", named("cat.png"), strings.Repeat("x", 2*maxImage), exchange{status: 406, code: "size"})...)
-	add(posts("no bytes", named("cat.png"), "", exchange{status: 406, code: "size", holds: []string{"at least 1"}})...)
+	add(posts("no bytes", named("cat.png"), "", exchange{status: 406, code: "size", holds: []string{"The file is empty (0 bytes): "}})...)
 	add(posts("as much as POST takes", named("cat.png"), strings.Repeat("x", 300_000),
 		exchange{status: 202, change: postBytes(300_000)})...)
 	add(posts("more than POST takes", named("cat.png"), strings.Repeat("x", 300_001),
@@ -69,6 +69,16 @@ func writeTable() []exchange {
 		add(posts("extension: "+what, files+query, "bytes",
 			exchange{status: 406, code: "extension", holds: []string{`"error":"Unacceptable image extension"`}})...)
 	}
+	moreKinds := func(w *fixture) {
+		all, _ := policy.Named("all", policy.LargestObject)
+		all.Kinds["scans"] = policy.Kind{Extensions: []string{"pdf"}}
+		w.pipeline.Policy = all
+	}
+	add(posts("an extension of another kind", named("clip.mp4"), "bytes", exchange{status: 406, code: "extension",
+		change: moreKinds, holds: []string{`"error":"Unacceptable image extension"`, `"kind":"media"`,
+			`Files ending in \".mp4\" are not accepted as images: upload them as media."`}})...)
+	add(posts("an extension of two other kinds", named("page.pdf"), "bytes", exchange{status: 406, code: "extension",
+		change: moreKinds, holds: []string{`as images: upload them as documents or scans."`, `"code":"extension"}`}})...)
 	for what, c := range map[string]struct{ query, name string }{
 		"two dots": {"a..png", "a"}, "a leading dot": {".cat.png", "cat"}, "a separator": {"a%2Fb.png", "a_b"},
 		"a backslash": {"a%5Cb.png", "a_b"}, "a NUL": {"a%00b.png", "a_b"}, "a newline": {"a%0D%0Ax:1.png", "a__x:1"},

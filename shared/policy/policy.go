@@ -249,6 +249,24 @@ func (p Policy) Kind(name KindName) (Kind, error) {
 	return k, nil
 }
 
+// CheckExtension refuses an extension that the kind does not take, and names the kinds that take it.
+func (p Policy) CheckExtension(kind KindName, extension string) error {
+	if p.Kinds[kind].AllowsExtension(extension) {
+		return nil
+	}
+	others := slices.DeleteFunc(p.names(), func(n string) bool { return !p.Kinds[KindName(n)].AllowsExtension(extension) })
+	if len(others) == 0 {
+		return Refuse(ProblemExtension, "Files ending in %q are not accepted as %s: use %s.", "."+extension, kind,
+			strings.Join(p.Kinds[kind].Extensions, ", "))
+	}
+	refusal := Refuse(ProblemExtension, "Files ending in %q are not accepted as %s: upload them as %s.", "."+extension, kind,
+		strings.Join(others, " or "))
+	if len(others) == 1 {
+		refusal.Kind = KindName(others[0])
+	}
+	return refusal
+}
+
 func (p Policy) names() []string {
 	names := make([]string, 0, len(p.Kinds))
 	for n := range p.Kinds {
@@ -262,9 +280,13 @@ func (p Policy) names() []string {
 func (k Kind) CheckSize(size int64) error {
 	switch {
 	case size > k.MaxBytes:
-		return Refuse(ProblemSize, "The file has %d bytes: at most %d are accepted.", size, k.MaxBytes)
+		return Refuse(ProblemSize, "The file has %d bytes, and at most %d are accepted: make it smaller and upload it again.",
+			size, k.MaxBytes)
+	case size == 0 && k.MinBytes > 0:
+		return Refuse(ProblemSize, "The file is empty (0 bytes): check that it was saved completely and upload it again.")
 	case size < k.MinBytes:
-		return Refuse(ProblemSize, "The file has %d bytes: at least %d are needed.", size, k.MinBytes)
+		return Refuse(ProblemSize, "The file has %d bytes, and at least %d are needed: check that it was saved completely "+
+			"and upload it again.", size, k.MinBytes)
 	}
 	return nil
 }

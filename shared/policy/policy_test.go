@@ -180,6 +180,28 @@ func TestAnUnknownKindIsRefusedNamingTheKnownOnes(t *testing.T) {
 	}
 }
 
+func TestARefusedExtensionNamesTheKindsThatTakeIt(t *testing.T) {
+	p, err := policy.Parse([]byte(`{"kinds":{"images":{},"scans":{"extensions":["pdf","bmp"]},"papers":{"extensions":["pdf"]}}}`),
+		readable)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ kind, extension, says, taker string }{
+		{"scans", "png", `Files ending in ".png" are not accepted as scans: upload them as images.`, "images"},
+		{"images", "pdf", `Files ending in ".pdf" are not accepted as images: upload them as papers or scans.`, ""},
+		{"papers", "svg", `Files ending in ".svg" are not accepted as papers: use pdf.`, ""},
+	} {
+		var refusal *policy.Refusal
+		if err := p.CheckExtension(policy.KindName(c.kind), c.extension); !errors.As(err, &refusal) ||
+			refusal.Problem != policy.ProblemExtension || refusal.Message != c.says || string(refusal.Kind) != c.taker {
+			t.Errorf("%s as %s: %+v, want %q and the kind %q", c.extension, c.kind, refusal, c.says, c.taker)
+		}
+	}
+	if err := p.CheckExtension("scans", "bmp"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestEveryCheckedExtensionHasAType(t *testing.T) {
 	for _, e := range sniff.Extensions() {
 		if got := policy.ExpectedType(e); !strings.Contains(got, "/") || got == policy.ExpectedType("exe") {

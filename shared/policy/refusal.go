@@ -1,6 +1,6 @@
 package policy
 
-import "fmt"
+import "hatchery/shared/wording"
 
 // Problem names what was wrong with a request to upload.
 type Problem string
@@ -22,11 +22,13 @@ const (
 type Refusal struct {
 	Problem Problem
 	Message string
+	// Kind is the one kind that takes such a file where that of the request does not; "" where there is none, or several.
+	Kind KindName
 }
 
 func (r *Refusal) Error() string { return r.Message }
 
 // Refuse makes a Refusal.
 func Refuse(p Problem, format string, args ...any) *Refusal {
-	return &Refusal{Problem: p, Message: fmt.Sprintf(format, args...)}
+	return &Refusal{Problem: p, Message: wording.Sprintf(format, args...)}
 }

@@ -247,7 +247,7 @@ func TestMessagesAreOneCleanSentence(t *testing.T) {
 	}
 }
 
-var sentence = regexp.MustCompile(`^[A-Z][^.]*(\.[^ .][^.]*)*; [a-z].*\.$`)
+var sentence = regexp.MustCompile(`^[A-Z][^.]*(\.{1,2}[^ .][^.]*)*; [a-z].*\.$`)
 
 // clean reports whether a message is one sentence of two halves, short enough to be shown, and without bytes of the file.
 func clean(m string) bool {

@@ -28,6 +28,7 @@ const (
 	exportPage  = "export its page as JPEG or PNG and upload that"
 	exportPNG   = "export it as PNG and upload that"
 	takeStill   = "upload a still picture, such as a screenshot of the video"
+	takePicture = "upload a picture in its place"
 	unpack      = "unpack it and upload the picture that is in it"
 	chooseOther = "choose the picture itself and upload that"
 	sendBytes   = "send the bytes themselves"
@@ -45,7 +46,7 @@ func (w *walker) advice(l likeness) string {
 		return "unpack it, pack its files as ZIP and upload that"
 	}
 	switch l.todo {
-	case exportPhoto, changePhone, exportPage, exportPNG, takeStill:
+	case exportPhoto, changePhone, exportPage, exportPNG, takeStill, takePicture:
 		if w.Noun == "picture" {
 			return l.todo
 		}
@@ -128,7 +129,7 @@ func signed(head []byte) (likeness, bool) {
 	case isMOV(head):
 		return likeness{is: "a QuickTime video", todo: takeStill, extension: "mov"}, true
 	case isM4AItself(head):
-		return likeness{is: "an M4A sound", extension: "m4a"}, true
+		return likeness{is: "an M4A sound", todo: takePicture, extension: "m4a"}, true
 	case isMP4(head):
 		return likeness{is: "an MP4 video", todo: takeStill, extension: "mp4"}, true
 	}
@@ -157,9 +158,15 @@ func beginnings() []likeness {
 		{0, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", "a picture that was changed into text", sendBytes, ""},
 		{0, "\xc3\xbf\xc3\x98\xc3\xbf", "a picture that was changed into text", sendBytes, ""},
 		{8, "WEBPVP8", "a WebP picture", exportPhoto, "webp"},
-		{0, "RF64", "a WAV sound in its form for more than 4 GB (RF64)", "", ""},
-		{0, "RIFX", "a WAV sound in a form of old Macs (RIFX)", "", ""},
-		{8, "WAVE", "a WAV sound", "", "wav"},
+		{0, "RF64", "a WAV sound in its form for more than 4 GB (RF64)", takePicture, ""},
+		{0, "RIFX", "a WAV sound in a form of old Macs (RIFX)", takePicture, ""},
+		{8, "WAVE", "a WAV sound", takePicture, "wav"},
+		{0, "ID3\x02\x00", "an MP3 sound", takePicture, ""},
+		{0, "ID3\x03\x00", "an MP3 sound", takePicture, ""},
+		{0, "ID3\x04\x00", "an MP3 sound", takePicture, ""},
+		{0, "fLaC\x00", "a FLAC sound", takePicture, ""},
+		{0, "OggS\x00", "an Ogg sound or video", takePicture, ""},
+		{0, "#!AMR", "an AMR sound", takePicture, ""},
 		{8, "AVI LIST", "an AVI video", takeStill, ""},
 		{4, "ftypcrx ", "a camera's raw picture", exportPhoto, ""},
 		{4, "ftyp", "a kind of MP4 video", takeStill, ""},
@@ -180,6 +187,7 @@ func beginnings() []likeness {
 		{0, "%!PS", "a PostScript document", exportPage, ""},
 		{0, "{\\rtf", "an RTF document", exportPage, ""},
 		{30, "[Content_Types].xml", "an Office document", exportPage, ""},
+		{30, "Index/Document.iwa", "a Pages, Numbers or Keynote document", exportPage, ""},
 		{30, "mimetypeapplication/vnd.oasis", "an OpenDocument document", exportPage, ""},
 		{0, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document, or one with a password", exportPage, ""},
 		{0, zipLocal, "a ZIP archive", unpack, "zip"},
@@ -187,6 +195,10 @@ func beginnings() []likeness {
 		{0, "Rar!\x1a\x07", "a RAR archive", unpack, ""},
 		{0, "7z\xbc\xaf\x27\x1c", "a 7-Zip archive", unpack, ""},
 		{0, "\x1f\x8b\x08", "a gzip file", unpack, ""},
+		{0, "BZh91AY&SY", "a bzip2 file", unpack, ""},
+		{0, "\xfd7zXZ\x00", "an xz file", unpack, ""},
+		{257, "ustar\x00", "a tar archive", unpack, ""},
+		{257, "ustar  \x00", "a tar archive", unpack, ""},
 		{0, "\x00\x05\x16\x07", "a file that a Mac writes beside another", "upload the picture whose name lacks the " +
 			"dot and underscore (._) at its beginning", ""},
 		{0, "L\x00\x00\x00\x01\x14\x02\x00", "a Windows shortcut", "upload the picture that it points to", ""},

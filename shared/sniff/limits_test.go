@@ -569,7 +569,7 @@ func TestTrailersWithinTrailersAreBounded(t *testing.T) {
 		}
 		return b + "0" + strings.Repeat(">>", sections) + "\nstartxref\n9\n%%EOF\n"
 	}
-	for sections, want := range map[int]string{1: "<nil>", 100: "<nil>", 700: "longer than 4194304 bytes together"} {
+	for sections, want := range map[int]string{1: "<nil>", 100: "<nil>", 700: "longer than 4,194,304 bytes together"} {
 		_, err := sniff.Check(t.Context(), strings.NewReader(nested(sections)), "pdf", sniff.Limits{})
 		if !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("%d trailers within each other: %v, want %s", sections, err, want)

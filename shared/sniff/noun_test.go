@@ -40,6 +40,19 @@ func TestMessagesSayWhatKindOfThingAFileIs(t *testing.T) {
 	}
 }
 
+// A name from a file may try to end the sentence, or to look like more of it.
+func TestANameIsShownButEndsNoSentence(t *testing.T) {
+	for name, want := range map[string]string{
+		"word/a.xml": `"word/a.xml"`, "../a.sh": `"../a.sh"`, "a/../../b": `"a/../../b"`, `..\a`: `"..\x5ca"`, "a..b": `"a..b"`,
+		"a. Pay": `"a\x2e Pay"`, "a.. Pay": `"a\x2e\x2e Pay"`, "a...b": `"a\x2e..b"`, "a.": `"a\x2e"`, "..": `"\x2e\x2e"`,
+		`a"; b`: `"a\x22\x3b b"`, "é": `"\xc3\xa9"`,
+	} {
+		if got := quoted([]byte(name)); got != want {
+			t.Errorf("%q is shown as %s, want %s", name, got, want)
+		}
+	}
+}
+
 // A script in the place of a video is not a matter of exporting a picture.
 func TestTheAdviceIsAboutWhatTheNameSays(t *testing.T) {
 	mp4 := Type{Name: "MP4", Noun: "video"}
@@ -50,6 +63,7 @@ func TestTheAdviceIsAboutWhatTheNameSays(t *testing.T) {
 		"\x1aE\xdf\xa3":    "export the video as MP4 and upload that",
 		"PK\x03\x04":       "unpack it and upload the video that is in it",
 		"\x00\x00\x01\x00": "export the video as MP4 and upload that",
+		"ID3\x03\x00":      "export the video as MP4 and upload that",
 	} {
 		if got := advised(t, mp4, head, Limits{Extensions: []string{"mp4"}}); !strings.Contains(got, want) || strings.Contains(got, "picture itself") {
 			t.Errorf("%q: %s\nwant %q", head, got, want)

@@ -1,8 +1,11 @@
 package sniff
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
+
+	"hatchery/shared/wording"
 )
 
 // Code is why a file is refused, for programs. Codes are stable.
@@ -28,7 +31,7 @@ type Refusal struct {
 func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Message }
 
 func refusef(code Code, format string, args ...any) error {
-	return &Refusal{code, fmt.Sprintf(format, args...)}
+	return &Refusal{code, wording.Sprintf(format, args...)}
 }
 
 // called is what a person calls a file of this type: PNG picture.
@@ -56,12 +59,12 @@ func (t Type) article() string {
 
 // corrupt refuses for what is wrong at a byte of the input.
 func (w *walker) corrupt(at int64, format string, args ...any) error {
-	return w.refuse(Corrupt, "is damaged at byte %d: %s", at, fmt.Sprintf(format, args...))
+	return w.refuse(Corrupt, "is damaged at byte %d: %s", at, wording.Sprintf(format, args...))
 }
 
 // refuse refuses the file for what a sentence says of it; how to make it again ends the sentence.
 func (w *walker) refuse(code Code, format string, args ...any) error {
-	return refusef(code, "The %s %s; %s.", w.called(), fmt.Sprintf(format, args...), w.again())
+	return refusef(code, "The %s %s; %s.", w.called(), wording.Sprintf(format, args...), w.again())
 }
 
 // truncated refuses input that has been read to its end.
@@ -110,11 +113,18 @@ func quoted(name []byte) string {
 		switch plain := isLetter(c) || isDigit(c); {
 		case b.Len() >= 40:
 			return `"` + b.String() + `"`
-		case plain, strings.IndexByte("-_/[] ", c) >= 0, c == '.' && i+1 < len(name) && isLetter(name[i+1]):
+		case plain, strings.IndexByte("-_/[] ", c) >= 0, c == '.' && dotted(name[i:]):
 			b.WriteByte(c)
 		default:
 			_, _ = fmt.Fprintf(&b, `\x%02x`, c)
 		}
 	}
 	return `"` + b.String() + `"`
+}
+
+// dotted reports whether the dot that a name goes on with is part of a word or a path, and ends no sentence: "a.png",
+// "../a", "a/..b".
+func dotted(rest []byte) bool {
+	after := bytes.TrimPrefix(rest[1:], []byte("."))
+	return len(after) > 0 && (isLetter(after[0]) || after[0] == '/' || after[0] == '\\')
 }

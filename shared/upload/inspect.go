@@ -42,13 +42,11 @@ func Inspect(ctx context.Context, k policy.Kind, body Body, extension string, si
 		return known, newReason(NotAllowed, "Files ending in .%s are not accepted here: use one of %s.",
 			extension, strings.Join(k.Extensions, ", ")), nil
 	case size > k.MaxBytes:
-		return known, newReason(TooLarge, "The file has %d bytes and at most %d are accepted: "+
-			"make it smaller and upload it again.", size, k.MaxBytes), nil
+		return known, &Reason{TooLarge, k.CheckSize(size).Error()}, nil
 	case size < k.MinBytes:
-		return known, newReason(TooSmall, "The file has %d bytes and at least %d are needed: "+
-			"check that it was saved completely and upload it again.", size, k.MinBytes), nil
+		return known, &Reason{TooSmall, k.CheckSize(size).Error()}, nil
 	case d.Size != 0 && d.Size != size:
-		return known, newReason(ChecksumMismatch, "The file has %d bytes but %d were announced: "+
+		return known, newReason(ChecksumMismatch, "The file has %d bytes, and %d were announced: "+
 			"upload it again as a whole.", size, d.Size), nil
 	}
 	found, err := sniff.Check(ctx, &measured{body, size, size}, extension, k.Limits())

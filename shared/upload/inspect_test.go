@@ -44,12 +44,12 @@ func TestInspectRefusesWithoutReading(t *testing.T) {
 		says            string
 	}{
 		{"an extension that the policy has no more", "svg", 100, upload.Declared{}, upload.NotAllowed, ".svg"},
-		{"one byte too many", "png", 1001, upload.Declared{}, upload.TooLarge, "1001 bytes and at most 1000"},
-		{"far too many", "png", 1 << 62, upload.Declared{}, upload.TooLarge, "at most 1000"},
-		{"one byte too few", "png", 9, upload.Declared{}, upload.TooSmall, "9 bytes and at least 10"},
-		{"nothing", "png", 0, upload.Declared{}, upload.TooSmall, "0 bytes and at least 10"},
+		{"one byte too many", "png", 1001, upload.Declared{}, upload.TooLarge, "1,001 bytes, and at most 1,000"},
+		{"far too many", "png", 1 << 62, upload.Declared{}, upload.TooLarge, "at most 1,000"},
+		{"one byte too few", "png", 9, upload.Declared{}, upload.TooSmall, "9 bytes, and at least 10"},
+		{"nothing", "png", 0, upload.Declared{}, upload.TooSmall, "empty (0 bytes)"},
 		{"another size than announced", "png", 100, upload.Declared{Size: 101}, upload.ChecksumMismatch,
-			"100 bytes but 101 were announced"},
+			"100 bytes, and 101 were announced"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			facts, reason, err := upload.Inspect(t.Context(), kind, unread{t}, c.extension, c.size, c.declared)

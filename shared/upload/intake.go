@@ -43,9 +43,8 @@ func (p *Pipeline) Draft(q Request) (Record, error) {
 		return Record{}, err
 	}
 	extension := name.Extension
-	if !kind.AllowsExtension(extension) {
-		return Record{}, policy.Refuse(policy.ProblemExtension, "Files ending in %q are not accepted as %s: use %s.",
-			"."+extension, q.Kind, strings.Join(kind.Extensions, ", "))
+	if err := p.Policy.CheckExtension(q.Kind, extension); err != nil {
+		return Record{}, err
 	}
 	d := q.Declared
 	d.SHA256 = strings.ToLower(d.SHA256)

@@ -82,7 +82,7 @@ func TestADraftIsRefusedForEachProblem(t *testing.T) {
 		{"a type that says next to nothing", func(q *upload.Request) { q.Declared.Type = "binary/octet-stream" },
 			policy.ProblemType, "send image/png or no type"},
 		{"size above the bound", func(q *upload.Request) { q.Declared.Size = 5_500_001 }, policy.ProblemSize,
-			"at most 5500000"},
+			"at most 5,500,000"},
 		{"size below zero", func(q *upload.Request) { q.Declared.Size = -1 }, policy.ProblemSize, "at least 1"},
 		{"short sha256", func(q *upload.Request) { q.Declared.SHA256 = someSum[1:] }, policy.ProblemChecksum,
 			"64 hexadecimal"},

@@ -1,6 +1,6 @@
 package upload
 
-import "fmt"
+import "hatchery/shared/wording"
 
 // Code is a stable reason for a rejection.
 type Code string
@@ -36,5 +36,5 @@ type Reason struct {
 }
 
 func newReason(code Code, format string, args ...any) *Reason {
-	return &Reason{code, fmt.Sprintf(format, args...)}
+	return &Reason{code, wording.Sprintf(format, args...)}
 }

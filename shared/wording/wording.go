@@ -4,7 +4,6 @@ package wording
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -15,12 +14,42 @@ func Grouped(n int64) string {
 	digits := strconv.FormatInt(n, 10)
 	var b strings.Builder
 	for i, d := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 {
+		if i > 0 && digits[i-1] != '-' && (len(digits)-i)%3 == 0 {
 			b.WriteByte(',')
 		}
 		b.WriteRune(d)
 	}
 	return b.String()
+}
+
+// Sprintf is [fmt.Sprintf], but that %d writes numbers as Grouped does.
+func Sprintf(format string, args ...any) string {
+	if false {
+		_ = fmt.Sprintf(format, args...) // go vet checks the calls of what ends here
+	}
+	shown := make([]any, len(args))
+	for i, arg := range args {
+		switch n := arg.(type) {
+		case int:
+			shown[i] = number(n)
+		case int64:
+			shown[i] = number(n)
+		default:
+			shown[i] = arg
+		}
+	}
+	return fmt.Sprintf(format, shown...)
+}
+
+type number int64
+
+// Format implements [fmt.Formatter].
+func (n number) Format(s fmt.State, verb rune) {
+	if verb != 'd' {
+		_, _ = fmt.Fprintf(s, fmt.FormatString(s, verb), int64(n))
+		return
+	}
+	_, _ = s.Write([]byte(Grouped(int64(n))))
 }
 
 // Count writes a number of things: 1 record, 2 records.
@@ -71,11 +100,10 @@ func Ordinal(n int) string {
 	return fmt.Sprintf("%dth", n)
 }
 
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:-]+$`)
-
 // ShellWord writes a word as a shell reads it.
 func ShellWord(word string) string {
-	if plainWord.MatchString(word) {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:-"
+	if word != "" && strings.Trim(word, plain) == "" {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"

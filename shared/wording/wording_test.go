@@ -10,6 +10,9 @@ import (
 func TestNumbersAndTimesAreWrittenForAPerson(t *testing.T) {
 	for got, want := range map[string]string{
 		wording.Grouped(0): "0", wording.Grouped(999): "999", wording.Grouped(1234567): "1,234,567",
+		wording.Grouped(-123456): "-123,456", wording.Grouped(-1234): "-1,234",
+		wording.Sprintf("%d of %d, %02x, %s %5.1f", 1234567, int64(98765), 10, "a", 1234.5): "1,234,567 of 98,765, 0a, a 1234.5",
+		wording.ShellWord("a/b.c"): "a/b.c", wording.ShellWord("a b'c"): `'a b'\''c'`, wording.ShellWord(""): "''",
 		wording.Count(1, "record"): "1 record", wording.Count(2000, "record"): "2,000 records",
 		wording.List([]string{"png"}): "png", wording.List([]string{"png", "gif", "bmp"}): "png, gif, bmp",
 		wording.Age(-time.Second): "0s", wording.Age(59 * time.Second): "59s", wording.Age(90 * time.Second): "1m 30s",
