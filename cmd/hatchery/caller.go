@@ -41,6 +41,15 @@ func (f *callerFlags) add(flags *pflag.FlagSet) {
 
 // open gives access to the files.
 func (f *callerFlags) open(term terminal) (*client.Entry, error) {
+	api, err := f.connect(term)
+	if err != nil {
+		return nil, err
+	}
+	return api.Entry(f.journal, f.entry, f.kind), nil
+}
+
+// connect gives access to the API.
+func (f *callerFlags) connect(term terminal) (*client.Client, error) {
 	if f.journal == "" || f.entry == "" {
 		return nil, usage("--journal and --entry are needed, as in: --journal demo --entry 1")
 	}
@@ -60,8 +69,7 @@ func (f *callerFlags) open(term terminal) (*client.Entry, error) {
 	case token == "" && !onThisMachine(address):
 		return nil, usage("there is no token for %s: write it into a file for --token-file, or set HATCHERY_TOKEN", address)
 	}
-	c := &client.Client{URL: address, Authorization: client.Token(cmp.Or(token, demoapp.Token))}
-	return c.Entry(f.journal, f.entry, f.kind), nil
+	return &client.Client{URL: address, Authorization: client.Token(cmp.Or(token, demoapp.Token))}, nil
 }
 
 // onThisMachine says whether an address is a loopback one.
@@ -89,19 +97,22 @@ func (f *callerFlags) failed(err error) error {
 }
 
 // each does something about one upload after the other, and says which it failed for. The exit code is the highest.
-func (f *callerFlags) each(ctx context.Context, term terminal, ids []string, do func(id string) error) error {
-	code := exitDone
+// done says what became of those before an interruption.
+func (f *callerFlags) each(ctx context.Context, term terminal, ids []string, done string, do func(id string) error) error {
+	code, n := exitDone, 0
 	for _, id := range ids {
 		err := do(id)
 		if err == nil {
+			n++
 			continue
+		}
+		if ctx.Err() != nil {
+			return &exitError{max(code, exitNo), fmt.Errorf("interrupted at %s: %s of %s %s. The same command goes on with "+
+				"the rest", safe(id), grouped(int64(n)), countOf(len(ids), "upload"), done)}
 		}
 		fmt.Fprintf(term.err, "hatchery: %s: %s\n", safe(id), safe(err.Error()))
 		if failed, ok := errors.AsType[*exitError](f.failed(err)); ok { // it always is one
 			code = max(code, failed.code)
-		}
-		if ctx.Err() != nil {
-			break
 		}
 	}
 	if code == exitDone {

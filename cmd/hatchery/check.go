@@ -24,7 +24,9 @@ func checkCommand(term terminal) *cobra.Command {
 		Use:   "check FILE... | DIR",
 		Short: "Say what the validator would say about files, and why",
 		Long: `Check reads each file exactly as the validator does, with the same code, and says
-whether it would be stored. Of a folder it reads every file below it.
+whether it would be stored. Of a folder it reads every file below it. Without --kind a file
+is taken as one of images or, where these do not take its extension, of the one other kind
+of the policy that takes it.
 
 It exits 0 when all are allowed, 1 when one is refused, and 2 when it was used
 wrongly, a file cannot be read, or a folder holds none.`,
@@ -38,7 +40,8 @@ wrongly, a file cannot be read, or a folder holds none.`,
 			if err != nil {
 				return err
 			}
-			if c.kind, err = kinds.Kind(policy.KindName(kind)); err != nil {
+			c.policy, c.kind, c.mixed = kinds, policy.KindName(kind), !cmd.Flags().Changed("kind")
+			if _, err = kinds.Kind(c.kind); err != nil {
 				return usage("--kind: %w", err)
 			}
 			c.out, c.err = term.out, term.err
@@ -82,7 +85,10 @@ func readPolicy(file string, getenv func(string) string, readable int64) (policy
 }
 
 type checker struct {
-	kind     policy.Kind
+	policy policy.Policy
+	kind   policy.KindName
+	// mixed: what the kind does not take goes to the one that does.
+	mixed    bool
 	json     bool
 	out, err io.Writer
 
@@ -92,15 +98,16 @@ type checker struct {
 
 // checked is one line of --json.
 type checked struct {
-	File        string `json:"file"`
-	Allowed     bool   `json:"allowed"`
-	Code        string `json:"code"`
-	Message     string `json:"message"`
-	ContentType string `json:"content_type"`
-	Width       int64  `json:"width"`
-	Height      int64  `json:"height"`
-	Size        int64  `json:"size"`
-	SHA256      string `json:"sha256"`
+	File        string          `json:"file"`
+	Allowed     bool            `json:"allowed"`
+	Code        string          `json:"code"`
+	Message     string          `json:"message"`
+	Kind        policy.KindName `json:"kind"` // that it was judged as one of
+	ContentType string          `json:"content_type"`
+	Width       int64           `json:"width"`
+	Height      int64           `json:"height"`
+	Size        int64           `json:"size"`
+	SHA256      string          `json:"sha256"`
 
 	corrected string // the extension that it would be stored under, where its name has that of another type
 }
@@ -201,11 +208,14 @@ func (c *checker) judge(ctx context.Context, path string, size int64) (checked, 
 	}
 	defer f.Close() //nolint:errcheck // it was only read
 	name, err := policy.ParseName(filepath.Base(path), "")
+	if err == nil {
+		result.Kind, err = c.kindOf(name.Extension)
+	}
 	if refusal, ok := errors.AsType[*policy.Refusal](err); ok {
 		result.Code, result.Message = string(upload.NotAllowed), refusal.Message
 		return result, nil
 	}
-	facts, reason, err := upload.Inspect(ctx, c.kind, f, name.Extension, size, upload.Declared{})
+	facts, reason, err := upload.Inspect(ctx, c.policy.Kinds[result.Kind], f, name.Extension, size, upload.Declared{})
 	if err != nil {
 		return result, err
 	}
@@ -222,6 +232,15 @@ func (c *checker) judge(ctx context.Context, path string, size int64) (checked, 
 	return result, nil
 }
 
+// kindOf gives the kind that a file with this extension is judged as one of. The error is a *policy.Refusal.
+func (c *checker) kindOf(extension string) (policy.KindName, error) {
+	err := c.policy.CheckExtension(c.kind, extension)
+	if refusal, ok := errors.AsType[*policy.Refusal](err); ok && c.mixed && refusal.Kind != "" {
+		return refusal.Kind, nil
+	}
+	return c.kind, err
+}
+
 func (c *checker) print(r checked) error {
 	if c.json {
 		return printJSON(c.out, r)
@@ -232,9 +251,12 @@ func (c *checker) print(r checked) error {
 		if r.corrected != "" {
 			stored = "; would be stored as ." + r.corrected
 		}
+		if r.Kind != c.kind {
+			stored += "; as " + string(r.Kind)
+		}
 		pixels := ""
 		if r.Width > 0 {
-			pixels = fmt.Sprintf(" %d x %d,", r.Width, r.Height)
+			pixels = wording.Sprintf(" %d x %d,", r.Width, r.Height)
 		}
 		_, err = fmt.Fprintf(c.out, "allowed  %s  %s,%s %s bytes%s\n", shown(r.File), r.ContentType, pixels,
 			grouped(r.Size), stored)

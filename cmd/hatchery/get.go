@@ -34,15 +34,17 @@ func getCommand(term terminal) *cobra.Command {
 		Short: "Read stored files back",
 		Long: `Get writes each file under the name of its upload into a folder, or one file under
 another name. Of files of one name the second is called like "a (2).png". It asks before it
-overwrites a file that was there before. A file is there only when all of its
-bytes have come and their SHA-256 is that of the record.
+overwrites a file that was there before, and leaves one that has the very bytes already: after
+Ctrl-C the same command goes on. A file is there only when all of its bytes have come and their
+SHA-256 is that of the record.
 
 ` + callersHelp + `
 
 It exits 0 when all are there, 1 when one is not stored, or was not to be overwritten, 2
 when it was used wrongly (without a terminal give --yes) or a file cannot be written,
 and 3 when another system failed.
---json is one line a file: {"id","file","size","content_type","sha256"}.`,
+--json is one line a file: {"id","file","size","content_type","sha256","already"}, where already says
+that it was there before.`,
 		Example: `  hatchery get --journal demo --entry 1 01990000-0000-7000-8000-000000000000
   hatchery get --journal demo --entry 1 --to holiday/ 01990000-0000-7000-8000-000000000000
   hatchery ls --journal demo --entry 1 --json | jq -r .id | xargs hatchery get --journal demo --entry 1 --yes`,
@@ -56,7 +58,8 @@ and 3 when another system failed.
 				return usage("--to: %s is no folder, and there is more than one file to write", shown(f.to))
 			}
 			f.written = map[string]bool{}
-			return f.each(cmd.Context(), term, ids, func(id string) error { return f.get(cmd.Context(), from, id, term) })
+			return f.each(cmd.Context(), term, ids, "are there, and no other of them",
+				func(id string) error { return f.get(cmd.Context(), from, id, term) })
 		},
 	}
 	f.add(command.Flags())
@@ -81,7 +84,12 @@ func (f *getFlags) get(ctx context.Context, from *client.Entry, id string, term 
 	if isFolder(f.to) {
 		target = f.free(filepath.Join(f.to, localName(record)))
 	}
-	if _, err := os.Lstat(target); err == nil && record.Status == client.Stored {
+	info, err := os.Lstat(target)
+	switch {
+	case err != nil || record.Status != client.Stored:
+	case isSame(ctx, target, info, record):
+		return f.print(record, target, record.Size, true, term)
+	default:
 		if err := confirm(ctx, term, fmt.Sprintf("Overwrite %s?", shown(target)), f.yes); err != nil {
 			return err
 		}
@@ -95,12 +103,35 @@ func (f *getFlags) get(ctx context.Context, from *client.Entry, id string, term 
 	if err != nil {
 		return err
 	}
+	return f.print(record, target, size, false, term)
+}
+
+// isSame says whether a file has the bytes of a record.
+func isSame(ctx context.Context, path string, info fs.FileInfo, r client.Record) bool {
+	if !info.Mode().IsRegular() || info.Size() != r.Size {
+		return false
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer file.Close() //nolint:errcheck // it was only read
+	sum, err := sumOf(ctx, file, r.Size)
+	return err == nil && sum == r.SHA256
+}
+
+// print says that a file is there.
+func (f *getFlags) print(r client.Record, target string, size int64, already bool, term terminal) error {
 	f.written[strings.ToLower(target)] = true
 	if f.json {
-		return printJSON(term.out, map[string]any{"id": record.ID, "file": target, "size": size,
-			"content_type": record.ContentType, "sha256": record.SHA256})
+		return printJSON(term.out, map[string]any{"id": r.ID, "file": target, "size": size, "content_type": r.ContentType,
+			"sha256": r.SHA256, "already": already})
 	}
-	_, err = fmt.Fprintf(term.out, "%s  %s, %s bytes\n", shown(target), safe(record.ContentType), grouped(size))
+	there := ""
+	if already {
+		there = ", there already"
+	}
+	_, err := fmt.Fprintf(term.out, "%s  %s, %s bytes%s\n", shown(target), safe(r.ContentType), grouped(size), there)
 	return err
 }
 

@@ -15,7 +15,7 @@ func TestANamedPolicyIsTakenInPlaceOfAFile(t *testing.T) {
 		exit    int
 		says    string
 	}{
-		{nil, "", exitNo, "not accepted here"},
+		{nil, "", exitNo, "not accepted as images"},
 		{[]string{"--policy", "pictures"}, "", exitDone, "image/webp"},
 		{nil, "pictures", exitDone, "image/webp"},
 		{nil, "picture", exitUsage, `found "picture"; accepted: a JSON object like`},

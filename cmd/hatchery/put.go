@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -32,6 +32,9 @@ func putCommand(term terminal) *cobra.Command {
 became of it. Of a folder it takes every file below it, but links and those whose name
 begins with a dot. A large file goes straight to the bucket.
 
+Without --kind a file is uploaded as one of images or, where these do not take its
+extension, of the one other kind that the API says takes it.
+
 What the entry has stored already, under the same name and with the same bytes, is not
 sent again. After Ctrl-C, or when a system failed, the same command goes on where it
 ended: within 24 hours it makes no upload twice.
@@ -41,20 +44,23 @@ ended: within 24 hours it makes no upload twice.
 It exits 0 when all are stored, 1 when one was rejected or refused, or it was
 interrupted, 2 when it was used wrongly or a file cannot be read, and 3 when another
 system failed or a verdict took more than ten minutes. --json is one line for each file
-that was tried: {"file","status","code","message","id","name",
-"size","content_type","sha256"}, where the status is stored, rejected, refused (by the
-API, so that nothing was uploaded), failed, pending (there was no verdict within ten
-minutes) or deleted (by somebody else).`,
+that was found: {"file","status","code","message","id","kind","name","size",
+"content_type","sha256","already"}, where the status is stored (already: before this
+run), rejected, refused (by the API, so that nothing was uploaded), failed, pending
+(there is no verdict yet), deleted (by somebody else), unread (it cannot be read), or
+not_tried (after Ctrl-C, or when another system failed: nothing of it was sent).`,
 		Example: `  hatchery put --journal demo --entry 1 cat.png
   hatchery put --journal demo --entry 1 --json holiday/ | jq 'select(.status != "stored")'
   hatchery put --url https://files.example.com --token-file token --journal j1 --entry e1 scan.bmp`,
 		Args: atLeastOne("put", "file or folder", "hatchery put --journal demo --entry 1 cat.png"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			to, err := f.open(term)
+			api, err := f.connect(term)
 			if err != nil {
 				return err
 			}
-			p := &putter{callerFlags: &f, to: to, json: asJSON, term: term, meter: newMeter(term, time.Now)}
+			p := &putter{callerFlags: &f, api: api, mixed: !cmd.Flags().Changed("kind"), json: asJSON, term: term,
+				meter: newMeter(term, time.Now), places: map[string]place{}, takers: map[string]string{},
+				verdicts: map[string]int{}, elsewhere: map[string]int{}}
 			return p.run(cmd.Context(), args)
 		},
 	}
@@ -83,129 +89,143 @@ const (
 // putter uploads files.
 type putter struct {
 	*callerFlags
-	to    *client.Entry
+	api *client.Client
+	// mixed: what the kind does not take goes to the one that does.
+	mixed bool
 	json  bool
 	term  terminal
 	meter *meter
-	// session makes the idempotency keys of this run, and of one that goes on with it.
+	// session makes the idempotency keys of this run, and of one that goes on with it. forget is for a run that ends.
 	session string
-	stored  map[content]client.Record
+	forget  func()
 
 	files []localFile
 	total int64
 
-	mu       sync.Mutex
-	sent     int64 // bytes
-	verdicts map[string]int
-	unread   int
-	inARow   int // failures since the last file that did not fail
+	placesMu sync.Mutex
+	places   map[string]place // by kind
+
+	mu        sync.Mutex
+	takers    map[string]string // by extension, which kind the API says takes it
+	sent      int64             // bytes
+	verdicts  map[string]int    // by status
+	elsewhere map[string]int    // by kind, what is stored as another than that of the flag
+	inARow    int               // failures since the last file that did not fail
 }
 
 // localFile is a file of this machine.
 type localFile struct {
 	path string
 	size int64
+	told bool // there is a line about it
+}
+
+// place is the entry's files of one kind, with what is stored there.
+type place struct {
+	*client.Entry
+	stored map[content]client.Record
 }
 
 // content is what makes two uploads of an entry the same to put.
 type content struct{ sha256, name string }
 
-// put is one line of --json.
-type put struct {
-	File    string `json:"file"`
-	Status  string `json:"status"`
-	Code    string `json:"code"`
-	Message string `json:"message"`
-	ID      string `json:"id"`
-	Name    string `json:"name"`
-	Size    int64  `json:"size"`
-	Type    string `json:"content_type"`
-	SHA256  string `json:"sha256"`
-
-	already bool
+func (p *putter) run(ctx context.Context, args []string) error {
+	defer p.meter.end()
+	if err := p.find(ctx, args); err != nil && ctx.Err() == nil {
+		return system(err)
+	}
+	var why error
+	if len(p.files) > 0 || ctx.Err() != nil {
+		var err error
+		if why, err = p.uploadAll(ctx); err != nil {
+			return system(err)
+		}
+	}
+	for i := range p.files {
+		if err := p.leaveOut(&p.files[i], why); err != nil {
+			return system(err)
+		}
+	}
+	p.meter.end()
+	return p.end(why)
 }
 
-// What put calls a file that has no verdict, or none of this run.
-const (
-	putRefused = "refused"
-	putFailed  = "failed"
+// Why files were not tried.
+var (
+	errInterrupted = &exitError{exitNo, errors.New("interrupted: the same command goes on where it ended")}
+	errTooMany     = &exitError{exitSystem, errors.New("too many failed in a row: the same command goes on with the rest")}
 )
 
-func (p *putter) run(ctx context.Context, args []string) error {
-	if err := p.find(ctx, args); err != nil {
-		return err
+// uploadAll uploads the files. why is for those that were not tried; err is one of printing.
+func (p *putter) uploadAll(ctx context.Context) (why, err error) {
+	if _, err := p.place(ctx, p.kind); err != nil {
+		if ctx.Err() != nil {
+			return errInterrupted, nil
+		}
+		return p.failed(err), nil
 	}
-	if err := p.readStored(ctx); err != nil {
-		return p.failed(err)
-	}
-	forget, err := p.begin()
-	if err != nil {
+	if p.forget, err = p.begin(); err != nil {
 		fmt.Fprintf(p.term.err, "hatchery: after Ctrl-C this will begin anew: %v\n", err)
 	}
-	p.verdicts = map[string]int{}
-	ctx, stop := context.WithCancel(ctx)
+	working, stop := context.WithCancel(ctx)
 	defer stop()
 	var workers errgroup.Group
 	workers.SetLimit(putsAtOnce)
-	for _, file := range p.files {
-		if ctx.Err() != nil {
+	for i := range p.files {
+		if working.Err() != nil {
 			break
 		}
-		workers.Go(func() error { return p.one(ctx, stop, file) })
+		workers.Go(func() error { return p.one(working, stop, &p.files[i]) })
 	}
 	err = workers.Wait()
-	p.meter.end()
-	if err != nil {
-		return system(err)
+	switch {
+	case ctx.Err() != nil:
+		why = errInterrupted
+	case working.Err() != nil:
+		why = errTooMany
 	}
-	return p.end(ctx, forget)
+	return why, err
 }
 
-// find looks for the files that the arguments name.
+// find looks for the files that the arguments name. Its error is one of printing, or of ctx.
 func (p *putter) find(ctx context.Context, args []string) error {
 	for _, arg := range args {
-		before := len(p.files) + p.unread
+		before := len(p.files) + p.verdicts[putUnread]
 		err := filesOf(ctx, arg, func(path string, size int64) error {
 			if path == arg || !strings.HasPrefix(filepath.Base(path), ".") {
-				p.files = append(p.files, localFile{path, size})
+				p.files = append(p.files, localFile{path: path, size: size})
 				p.total += size
 			}
 			return nil
 		}, p.cannotRead)
-		if err != nil {
-			return &exitError{exitUsage, fmt.Errorf("look for files in %s: %w", shown(arg), err)}
+		if err == nil && len(p.files)+p.verdicts[putUnread] == before {
+			err = p.cannotRead(arg, errors.New("there is no file in it"))
 		}
-		if len(p.files)+p.unread == before {
-			_ = p.cannotRead(arg, errors.New("there is no file in it"))
-		}
-	}
-	if len(p.files) == 0 {
-		return &exitError{code: exitUsage}
-	}
-	return nil
-}
-
-// cannotRead says so, and goes on with the next file.
-func (p *putter) cannotRead(path string, err error) error {
-	p.mu.Lock()
-	p.unread++
-	p.mu.Unlock()
-	_, err = fmt.Fprintf(p.meter, "hatchery: cannot read %s: %v\n", shown(path), withoutPath(err))
-	return err
-}
-
-// readStored reads what the entry has.
-func (p *putter) readStored(ctx context.Context) error {
-	p.stored = map[content]client.Record{}
-	for record, err := range p.to.List(ctx, client.Stored) {
 		if err != nil {
 			return err
 		}
-		if record.SHA256 != "" {
-			p.stored[content{record.SHA256, record.Name}] = record
-		}
 	}
 	return nil
+}
+
+// place gives the entry's files of a kind. What is stored there is read once.
+func (p *putter) place(ctx context.Context, kind string) (place, error) {
+	p.placesMu.Lock()
+	defer p.placesMu.Unlock()
+	if known, ok := p.places[kind]; ok {
+		return known, nil
+	}
+	at := place{p.api.Entry(p.journal, p.entry, kind), map[content]client.Record{}}
+	for record, err := range at.List(ctx, client.Stored) {
+		if err != nil {
+			return at, err
+		}
+		if record.SHA256 != "" {
+			at.stored[content{record.SHA256, record.Name}] = record
+		}
+	}
+	p.places[kind] = at
+	return at, nil
 }
 
 // begin takes the session of a run that did not end, or begins one. forget is for a run that ends.
@@ -234,18 +254,18 @@ func (p *putter) begin() (forget func(), err error) {
 }
 
 // one uploads one file and prints what became of it. Its error is one of printing.
-func (p *putter) one(ctx context.Context, stop func(), file localFile) error {
+func (p *putter) one(ctx context.Context, stop func(), file *localFile) error {
 	counted := &countedFile{add: p.addSent}
-	result, err := p.upload(ctx, file, counted)
+	result, err := p.upload(ctx, *file, counted)
 	counted.upTo(file.size)
-	switch {
-	case ctx.Err() != nil && result.Status == "":
-		return nil // the next run asks again
-	case err != nil && result.Status == "":
+	if err != nil && ctx.Err() != nil {
+		return nil // nothing of it was sent
+	}
+	file.told = true
+	if err != nil {
 		return p.cannotRead(file.path, err)
 	}
 	p.mu.Lock()
-	p.verdicts[result.Status]++
 	p.inARow++
 	if result.Status != putFailed {
 		p.inARow = 0
@@ -257,58 +277,70 @@ func (p *putter) one(ctx context.Context, stop func(), file localFile) error {
 	return p.print(result)
 }
 
-// upload uploads one file. A result without a status is of a file that cannot be read.
-func (p *putter) upload(ctx context.Context, file localFile, counted *countedFile) (result put, err error) {
+// upload uploads one file. Its error is that the file cannot be read, or that ctx ended before anything of it was sent.
+func (p *putter) upload(ctx context.Context, file localFile, counted *countedFile) (put, error) {
 	opened, err := os.Open(file.path)
 	if err != nil {
-		return result, err
+		return put{}, err
 	}
 	defer opened.Close() //nolint:errcheck // it was only read
 	sum, err := sumOf(ctx, opened, file.size)
 	if err != nil {
-		return result, err
+		return put{}, err
 	}
 	base := filepath.Base(file.path)
-	name, _ := policy.ParseName(base, "") // the API says what is wrong with it
-	if record, ok := p.stored[content{sum, name.Name}]; ok {
-		result = resultOf(file, record)
-		result.already = true
-		return result, nil
-	}
 	key := sha256.Sum256([]byte(p.session + "\x00" + sum + "\x00" + base))
 	counted.ReaderAt = opened
-	record, err := p.to.Upload(ctx, client.File{Name: base, Content: counted, Size: file.size, SHA256: sum,
-		Key: hex.EncodeToString(key[:])})
-	if err == nil {
-		patient, cancel := context.WithTimeout(ctx, putPatience)
-		defer cancel()
-		if record, err = p.to.Wait(patient, record.ID); errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			result = resultOf(file, record)
-			result.Message = "There is no verdict yet: the same command asks again."
-			return result, nil
-		}
+	sending := client.File{Name: base, Content: counted, Size: file.size, SHA256: sum, Key: hex.EncodeToString(key[:])}
+	extension := strings.ToLower(filepath.Ext(base))
+	p.mu.Lock()
+	kind := cmp.Or(p.takers[extension], p.kind)
+	p.mu.Unlock()
+	result, err := p.uploadAs(ctx, kind, file, sending)
+	refused, ok := errors.AsType[*client.Error](err)
+	if ok && p.mixed && kind == p.kind && refused.Kind != kind && policy.KindName(refused.Kind).Valid() {
+		p.mu.Lock()
+		p.takers[extension] = refused.Kind
+		p.mu.Unlock()
+		result, _ = p.uploadAs(ctx, refused.Kind, file, sending)
 	}
-	switch {
-	case ctx.Err() != nil:
-		return result, ctx.Err()
-	case err != nil:
-		result = put{File: file.path, Status: putFailed, Name: base, Size: file.size, SHA256: sum}
-		if result.Code, result.Message = whyNot(err); result.Code != "" {
-			result.Status = putRefused
-		}
-		return result, nil
-	}
-	result = resultOf(file, record)
 	return result, nil
 }
 
-func resultOf(file localFile, r client.Record) put {
-	result := put{File: file.path, Status: string(r.Status), ID: r.ID, Name: r.FullName(), Size: r.Size,
-		Type: r.ContentType, SHA256: r.SHA256}
-	if r.Reason != nil {
-		result.Code, result.Message = r.Reason.Code, r.Reason.Message
+// uploadAs uploads a file as one of a kind, and waits for its verdict. The result says what its error is about.
+func (p *putter) uploadAs(ctx context.Context, kind string, file localFile, sending client.File) (put, error) {
+	name, _ := policy.ParseName(sending.Name, "") // the API says what is wrong with it
+	var record client.Record
+	to, err := p.place(ctx, kind)
+	if err == nil {
+		if record, ok := to.stored[content{sending.SHA256, name.Name}]; ok {
+			result := resultOf(file, kind, record)
+			result.Already = true
+			return result, nil
+		}
+		record, err = to.Upload(ctx, sending)
 	}
-	return result
+	result := put{File: file.path, Status: putFailed, Kind: kind, Name: sending.Name, Size: file.size, SHA256: sending.SHA256}
+	if err == nil {
+		result = resultOf(file, kind, record)
+		patient, cancel := context.WithTimeout(ctx, putPatience)
+		defer cancel()
+		record, err = to.Wait(patient, record.ID)
+	}
+	switch {
+	case err == nil:
+		result = resultOf(file, kind, record)
+	case ctx.Err() != nil:
+		result.Message = "It was interrupted: the same command goes on with it."
+	case errors.Is(err, context.DeadlineExceeded) && result.ID != "":
+		result.Message = "There is no verdict yet: the same command asks again."
+	default:
+		result.Status = putFailed
+		if result.Code, result.Message = whyNot(err); result.Code != "" {
+			result.Status = putRefused
+		}
+	}
+	return result, err
 }
 
 // sumOf reads a file once, for its SHA-256. It has to have as many bytes as it was found with.
@@ -316,7 +348,7 @@ func sumOf(ctx context.Context, file io.Reader, size int64) (string, error) {
 	sum := sha256.New()
 	n, err := io.Copy(sum, &endingReader{ctx, file})
 	if err == nil && n != size {
-		err = fmt.Errorf("it had %d bytes, and now has %d", size, n)
+		err = fmt.Errorf("it had %s bytes, and now has %s", grouped(size), grouped(n))
 	}
 	return hex.EncodeToString(sum.Sum(nil)), err
 }
@@ -369,57 +401,4 @@ func (p *putter) addSent(n int64) {
 	if p.meter.terminal {
 		p.meter.step(at)
 	}
-}
-
-// print writes what became of one file.
-func (p *putter) print(r put) error {
-	var line bytes.Buffer
-	switch {
-	case p.json:
-		if err := printJSON(&line, r); err != nil {
-			return err
-		}
-	case r.already:
-		fmt.Fprintf(&line, "%-8s  %s  %s bytes, there already, %s\n", r.Status, shown(r.File), grouped(r.Size), r.ID)
-	case r.Status == string(client.Stored):
-		fmt.Fprintf(&line, "%-8s  %s  %s, %s bytes, %s\n", r.Status, shown(r.File), safe(r.Type), grouped(r.Size), r.ID)
-	case r.Code != "":
-		fmt.Fprintf(&line, "%-8s  %s  %s: %s\n", r.Status, shown(r.File), safe(r.Code), safe(r.Message))
-	default:
-		fmt.Fprintf(&line, "%-8s  %s  %s\n", r.Status, shown(r.File), safe(r.Message))
-	}
-	_, err := p.meter.writeTo(p.term.out, line.Bytes())
-	return err
-}
-
-// end says how many of what there were, and gives the exit code.
-func (p *putter) end(ctx context.Context, forget func()) error {
-	done, words := 0, []string{}
-	for _, status := range []string{"stored", "rejected", putRefused, putFailed, "pending", "deleted"} {
-		if n := p.verdicts[status]; n > 0 {
-			done += n
-			words = append(words, fmt.Sprintf("%s %s", grouped(int64(n)), status))
-		}
-	}
-	if len(p.files) > 1 && len(words) > 0 {
-		fmt.Fprintf(p.term.err, "%s of %s\n", strings.Join(words, ", "), countOf(len(p.files), "file"))
-	}
-	unsettled := p.verdicts[putFailed] + p.verdicts["pending"]
-	switch {
-	case p.inARow >= putsAtOnce:
-		return &exitError{exitSystem, errors.New("too many failed in a row: the same command goes on with the rest")}
-	case ctx.Err() != nil:
-		return &exitError{exitNo, errors.New("interrupted: the same command goes on where it ended")}
-	case unsettled == 0:
-		forget()
-	}
-	switch {
-	case unsettled > 0:
-		return &exitError{code: exitSystem}
-	case p.unread > 0:
-		return &exitError{code: exitUsage}
-	case p.verdicts[string(client.Stored)] < done:
-		return &exitError{code: exitNo}
-	}
-	return nil
 }

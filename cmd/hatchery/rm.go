@@ -40,7 +40,7 @@ failed.`,
 			if err := confirm(cmd.Context(), term, question, yes); err != nil {
 				return err
 			}
-			return f.each(cmd.Context(), term, ids, func(id string) error {
+			return f.each(cmd.Context(), term, ids, "are deleted, and perhaps this one", func(id string) error {
 				record, err := from.Delete(cmd.Context(), id)
 				if err == nil {
 					_, err = fmt.Fprintf(term.out, "deleted  %s  %s\n", safe(record.ID), shown(record.FullName()))
