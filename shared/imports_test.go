@@ -73,7 +73,7 @@ var rules = []rule{
 		"github.com/getkin/kin-openapi/..."},
 		why: whyHandler},
 	{path: "shared/validator", may: handler("shared/attempts", "github.com/aws/aws-lambda-go/events"), why: whyHandler},
-	{path: "shared/reconcile", may: handler("shared/queue"), why: whyHandler},
+	{path: "shared/reconcile", may: handler("shared/queue", "shared/wording"), why: whyHandler},
 	{path: "shared/deadletter", may: handler("shared/queue", "shared/attempts", "shared/wording"),
 		inTests: aws("shared/validator", "shared/records/...", "shared/objects/s3objects", "shared/queue/sqsqueue",
 			"shared/notifier/eventbridgenotifier", "github.com/aws/aws-lambda-go/events"),

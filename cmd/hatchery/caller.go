@@ -98,7 +98,9 @@ func (f *callerFlags) failed(err error) error {
 
 // each does something about one upload after the other, and says which it failed for. The exit code is the highest.
 // done says what became of those before an interruption.
-func (f *callerFlags) each(ctx context.Context, term terminal, ids []string, done string, do func(id string) error) error {
+func (f *callerFlags) each(ctx context.Context, term terminal, ids []string, done string,
+	do func(id string) error,
+) error {
 	code, n := exitDone, 0
 	for _, id := range ids {
 		err := do(id)

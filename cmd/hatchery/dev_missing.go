@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
 	"hatchery/shared/config"
 	"hatchery/shared/local"
 	"hatchery/shared/upload"
+	"hatchery/shared/wording"
 )
 
 // A start looks at this many versions of objects at most, and for this long.
@@ -77,7 +77,7 @@ func (m missingRecords) tell(ctx context.Context, log *slog.Logger, place string
 	if m.missing == 0 {
 		return
 	}
-	of := fmt.Sprintf("%d of the %d", m.missing, m.looked)
+	of := wording.Sprintf("%d of the %d", m.missing, m.looked)
 	if m.left == 0 {
 		of += " (the first ones)"
 	}

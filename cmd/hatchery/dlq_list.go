@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hatchery/shared/deadletter"
+	"hatchery/shared/wording"
 )
 
 // firstRows is how many letters a listing shows a person: the groups below them are what is read.
@@ -196,7 +197,7 @@ func aboutUpload(l deadletter.Letter) string {
 		}
 	}
 	if len(names) > 1 {
-		return fmt.Sprintf("%s and %d more", names[0], len(names)-1)
+		return wording.Sprintf("%s and %d more", names[0], len(names)-1)
 	}
 	return cmp.Or(strings.Join(names, ""), "-")
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+
 )
 
 // damagedRecord is one that a list passed over: what its store calls it, and what is
@@ -63,5 +64,5 @@ func (p *passedOver) err() error {
 	if len(p.found) == 0 {
 		return nil
 	}
-	return fmt.Errorf("damaged records %s that were %s: %d", p.store, p.fate(), len(p.found))
+	return fmt.Errorf("damaged records %s that were %s: %s", p.store, p.fate(), grouped(int64(len(p.found))))
 }

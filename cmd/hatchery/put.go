@@ -258,11 +258,12 @@ func (p *putter) one(ctx context.Context, stop func(), file *localFile) error {
 	counted := &countedFile{add: p.addSent}
 	result, err := p.upload(ctx, *file, counted)
 	counted.upTo(file.size)
-	if err != nil && ctx.Err() != nil {
-		return nil // nothing of it was sent
-	}
-	file.told = true
-	if err != nil {
+	interrupted := err != nil && ctx.Err() != nil
+	file.told = !interrupted // else nothing of it was sent
+	switch {
+	case interrupted:
+		return nil
+	case err != nil:
 		return p.cannotRead(file.path, err)
 	}
 	p.mu.Lock()
@@ -320,7 +321,8 @@ func (p *putter) uploadAs(ctx context.Context, kind string, file localFile, send
 		}
 		record, err = to.Upload(ctx, sending)
 	}
-	result := put{File: file.path, Status: putFailed, Kind: kind, Name: sending.Name, Size: file.size, SHA256: sending.SHA256}
+	result := put{File: file.path, Status: putFailed, Kind: kind, Name: sending.Name, Size: file.size,
+		SHA256: sending.SHA256}
 	if err == nil {
 		result = resultOf(file, kind, record)
 		patient, cancel := context.WithTimeout(ctx, putPatience)

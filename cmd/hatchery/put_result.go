@@ -77,7 +77,8 @@ func (p *putter) print(r put) error {
 	case r.Status == putUnread || r.Status == putNotTried:
 		return nil // the one has been told, and the others are counted
 	case r.Already:
-		fmt.Fprintf(&line, "%-8s  %s  %s bytes, there already%s, %s\n", r.Status, shown(r.File), grouped(r.Size), as, safe(r.ID))
+		fmt.Fprintf(&line, "%-8s  %s  %s bytes, there already%s, %s\n", r.Status, shown(r.File), grouped(r.Size), as,
+			safe(r.ID))
 	case r.Status == string(client.Stored):
 		fmt.Fprintf(&line, "%-8s  %s  %s, %s bytes%s, %s\n", r.Status, shown(r.File), safe(r.Type), grouped(r.Size), as,
 			safe(r.ID))
@@ -93,7 +94,8 @@ func (p *putter) print(r put) error {
 // end says how many of what there were, and gives the exit code. why is for those that were not tried.
 func (p *putter) end(why error) error {
 	all, words := 0, []string{}
-	for _, status := range []string{"stored", "rejected", putRefused, putFailed, "pending", "deleted", putUnread, putNotTried} {
+	for _, status := range []string{"stored", "rejected", putRefused, putFailed, "pending", "deleted", putUnread,
+		putNotTried} {
 		if n := p.verdicts[status]; n > 0 {
 			all += n
 			words = append(words, grouped(int64(n))+" "+strings.ReplaceAll(status, "_", " "))

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -243,7 +244,14 @@ func TestGetGoesOnAfterCtrlC(t *testing.T) {
 		t.Errorf("the second time it says %s", again)
 	}
 	wantFiles(t, folder, "cat.png", "cat (2).png", "cat (3).png", "cat (4).png")
-	if !slices.Equal(sent, []string{"1", "2", "3", "4"}) {
+	if err := os.WriteFile(filepath.Join(folder, "cat.png"), []byte("xx"), 0o600); err != nil { // as many bytes, but others
+		t.Fatal(err)
+	}
+	if wantCall(t, exitUsage, get...); string(readFile(t, filepath.Join(folder, "cat.png"))) != "xx" {
+		t.Error("unasked it overwrote")
+	}
+	wantCall(t, exitDone, append(get, "--yes")...)
+	if !slices.Equal(sent, []string{"1", "2", "3", "4", "1"}) {
 		t.Errorf("sent were %v", sent)
 	}
 	if again, _ = wantCall(t, exitDone, get...); !strings.Contains(again, "cat (4).png  , 2 bytes, there already\n") {

@@ -303,7 +303,7 @@ func (p planned) problem() string {
 	case p.N == 0:
 		return p.Nothing()
 	case p.N != p.Order.Count:
-		return fmt.Sprintf("The page before said %d, and it is %d now: look again.", p.Order.Count, p.N)
+		return wording.Sprintf("The page before said %d, and it is %d now: look again.", p.Order.Count, p.N)
 	case p.Reason == "":
 		return ""
 	case p.Order.Reason == "":

@@ -30,7 +30,8 @@ func ParseName(filename, extension string) (Name, error) {
 	stem, found := repair(filename)
 	switch {
 	case filename == "":
-		return Name{}, Refuse(ProblemName, "The file has no name: give it one with the extension of its type, such as .png or .pdf.")
+		return Name{}, Refuse(ProblemName, "The file has no name: give it one with the extension of its type, such as .png "+
+			"or .pdf.")
 	case stem == "":
 		return Name{}, Refuse(ProblemName, "Nothing of the file's name is left before its extension once invisible "+
 			"characters, spaces and dots are removed: give it a name in front of that.")
@@ -38,7 +39,8 @@ func ParseName(filename, extension string) (Name, error) {
 		return Name{}, Refuse(ProblemExtension, "The file's extension is %d bytes long: at most %d are accepted.",
 			len(found), maxExtensionBytes)
 	case found == "" && extension == "" && strings.Contains(filename, "."):
-		return Name{}, Refuse(ProblemExtension, "The file's name ends in a dot: add the extension of its type, such as .png or .pdf.")
+		return Name{}, Refuse(ProblemExtension, "The file's name ends in a dot: add the extension of its type, such as .png "+
+			"or .pdf.")
 	case found == "" && extension == "":
 		return Name{}, Refuse(ProblemName, "The file's name has no extension: add that of its type, such as .png or .pdf.")
 	case found == "":

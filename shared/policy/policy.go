@@ -259,8 +259,8 @@ func (p Policy) CheckExtension(kind KindName, extension string) error {
 		return Refuse(ProblemExtension, "Files ending in %q are not accepted as %s: use %s.", "."+extension, kind,
 			strings.Join(p.Kinds[kind].Extensions, ", "))
 	}
-	refusal := Refuse(ProblemExtension, "Files ending in %q are not accepted as %s: upload them as %s.", "."+extension, kind,
-		strings.Join(others, " or "))
+	refusal := Refuse(ProblemExtension, "Files ending in %q are not accepted as %s: upload them as %s.", "."+extension,
+		kind, strings.Join(others, " or "))
 	if len(others) == 1 {
 		refusal.Kind = KindName(others[0])
 	}

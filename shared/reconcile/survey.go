@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"hatchery/shared/upload"
+	"hatchery/shared/wording"
 )
 
 // survey does the parts of the survey, one after the other, and gives the position where it stopped.
@@ -123,7 +124,7 @@ func (x *run) file(ctx context.Context, versions []upload.ObjectVersion) {
 		if x.now.Sub(newest(v.At, record.SettledAt, record.DeletedAt)) <= x.Limits.Young {
 			continue
 		}
-		detail := fmt.Sprintf("a copy of %d bytes, written at %s, that the %s record does not serve",
+		detail := wording.Sprintf("a copy of %d bytes, written at %s, that the %s record does not serve",
 			v.Size, stamp(v.At), record.Status)
 		x.found(ctx, Finding{What: StrayFile, Key: v.Key, Version: v.Version, Upload: record.ID, Status: record.Status,
 			Detail: detail})
