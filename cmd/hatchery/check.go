@@ -24,9 +24,9 @@ func checkCommand(term terminal) *cobra.Command {
 		Use:   "check FILE... | DIR",
 		Short: "Say what the validator would say about files, and why",
 		Long: `Check reads each file exactly as the validator does, with the same code, and says
-whether it would be stored. Of a folder it reads every file below it. Without --kind a file
-is taken as one of images or, where these do not take its extension, of the one other kind
-of the policy that takes it.
+whether it would be stored. Of a folder it reads every file below it. Without --kind a
+file is taken as one of images or, where these do not take its extension, of the one
+other kind of the policy that takes it.
 
 It exits 0 when all are allowed, 1 when one is refused, and 2 when it was used
 wrongly, a file cannot be read, or a folder holds none.`,

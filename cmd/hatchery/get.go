@@ -33,10 +33,10 @@ func getCommand(term terminal) *cobra.Command {
 		Use:   "get ID... --journal J --entry E",
 		Short: "Read stored files back",
 		Long: `Get writes each file under the name of its upload into a folder, or one file under
-another name. Of files of one name the second is called like "a (2).png". It asks before it
-overwrites a file that was there before, and leaves one that has the very bytes already: after
-Ctrl-C the same command goes on. A file is there only when all of its bytes have come and their
-SHA-256 is that of the record.
+another name. Of files of one name the second is called like "a (2).png". It asks before
+it overwrites a file that was there before, and leaves one that has the very bytes
+already: after Ctrl-C the same command goes on. A file is there only when all of its
+bytes have come and their SHA-256 is that of the record.
 
 ` + callersHelp + `
 

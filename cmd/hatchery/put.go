@@ -130,14 +130,15 @@ type place struct {
 type content struct{ sha256, name string }
 
 func (p *putter) run(ctx context.Context, args []string) error {
-	defer p.meter.end()
 	if err := p.find(ctx, args); err != nil && ctx.Err() == nil {
 		return system(err)
 	}
 	var why error
 	if len(p.files) > 0 || ctx.Err() != nil {
 		var err error
-		if why, err = p.uploadAll(ctx); err != nil {
+		why, err = p.uploadAll(ctx)
+		p.meter.end()
+		if err != nil {
 			return system(err)
 		}
 	}
@@ -146,7 +147,6 @@ func (p *putter) run(ctx context.Context, args []string) error {
 			return system(err)
 		}
 	}
-	p.meter.end()
 	return p.end(why)
 }
 
