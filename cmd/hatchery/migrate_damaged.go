@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-
 )
 
 // damagedRecord is one that a list passed over: what its store calls it, and what is

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"hatchery/shared/sniff"
+	"hatchery/shared/wording"
 )
 
 func TestWhatMayFollowIsThePolicys(t *testing.T) {
@@ -660,7 +661,7 @@ func TestTheRefusalOfATextNamesTheByte(t *testing.T) {
 	limits := sniff.Limits{Charsets: []string{"utf-16"}}
 	for start, end := range map[string]string{"": "\x01.", " ": "\xff.", "\xff\xfe": "\x01\x00."} {
 		text := start + strings.Repeat("x\x0a", 100_000)
-		want := fmt.Sprintf(" byte %d", len(text)+len(start)/2)
+		want := wording.Sprintf(" byte %d", len(text)+len(start)/2)
 		if _, err := sniff.Check(t.Context(), strings.NewReader(text+end), "txt", limits); !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("%q at the end: %v, want%s", end, err, want)
 		}
