@@ -31,7 +31,7 @@ func TestAPictureThatIsCutNeverPasses(t *testing.T) {
 			got := verdict(t, s.data[:n], s.extension(), everything())
 			// A document that was changed is saved to its end: what stood before is whole, too.
 			saved := s.extension() == "pdf" && bytes.HasSuffix(bytes.TrimRight(s.data[:n], "\r\n \t\x00"), []byte("%%EOF"))
-			if got == "ok" && !optional(s.data[n:]) && !saved && !wholeBoxes(s, n) {
+			if got == "ok" && !optional(s.data[n:]) && !saved && !wholeBoxes(s, n) && !isUncounted(s, n) {
 				t.Errorf("%s, the first %d of %d bytes: ok", s.file, n, len(s.data))
 			}
 		}
@@ -49,6 +49,12 @@ func optional(rest []byte) bool {
 	}
 	return len(rest) == 0 || bytes.HasPrefix(rest, []byte("\x01\x0a\x0e\x00\x00\x00Image_UTC_Data")) ||
 		bytes.HasPrefix(rest, []byte("ftyp")) || bytes.HasPrefix(rest[1:], []byte("ftyp"))
+}
+
+// isUncounted reports whether what follows the first n bytes is a tag behind the size of the whole of a WAV.
+func isUncounted(s sample, n int) bool {
+	return s.extension() == "wav" && n >= 8+int(binary.LittleEndian.Uint32(s.data[4:])) &&
+		(bytes.HasPrefix(s.data[n:], []byte("LIST")) || bytes.HasPrefix(s.data[n:], []byte("id3 ")))
 }
 
 // wholeBoxes reports whether the first n bytes of a file are whole boxes, with its list and its data among them, and

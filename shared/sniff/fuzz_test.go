@@ -113,16 +113,28 @@ func (g *greedy) Read(p []byte) (int, error) {
 // isPlain: what is allowed is UTF-8 without control characters.
 func isPlain(t *testing.T, _ sniff.Found, data []byte) {
 	if !utf8.Valid(data) || bytes.ContainsFunc(data, func(r rune) bool {
-		return r < ' ' && !strings.ContainsRune("\t\n\r\f", r) || r == 0x7f
+		return r < ' ' && !strings.ContainsRune("\t\n\v\f\r\x1a\x1d", r) || r == 0x7f
 	}) {
 		t.Fatalf("allowed: %q", data)
 	}
 }
 
-// openSize reports whether the size of the whole was left open in a WAV.
+// openSize reports whether the size of the whole, or that of the samples, was left open in a WAV.
 func openSize(data []byte) bool {
-	size := binary.LittleEndian.Uint32(data[4:])
-	return size == 0 || size >= 0x7fff0000
+	const unknown = 0x7fff0000
+	whole := binary.LittleEndian.Uint32(data[4:])
+	open := whole == 0 || whole >= unknown
+	for at := 12; at+8 <= len(data) && !open; {
+		size := int(binary.LittleEndian.Uint32(data[at+4:]))
+		if string(data[at:at+4]) == "data" {
+			return size >= unknown || size == 0 && int(whole) < at
+		}
+		at += 8 + size
+		if size%2 == 1 && at < len(data) && data[at] == 0 {
+			at++
+		}
+	}
+	return open
 }
 
 // opens holds an allowed archive against Go's own reader, which has to find entries one after the other.

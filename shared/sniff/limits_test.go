@@ -689,13 +689,13 @@ func TestATextIsUTF8AsGoHasIt(t *testing.T) {
 func TestATextIsUTF16AsGoHasIt(t *testing.T) {
 	limits := sniff.Limits{Charsets: []string{"utf-16"}}
 	text := append([]uint16{0xfeff}, utf16.Encode([]rune(strings.Repeat("grün", 150)))...)
-	lower := []byte{0, 8, '\t', '\n', '\v', '\f', '\r', 0x0e, 0x1f, ' ', '~', 0x7f, 0x80, 0xff}
+	lower := []byte{0, 8, '\t', '\n', '\v', '\f', '\r', 0x0e, 0x1a, 0x1b, 0x1d, 0x1f, ' ', '~', 0x7f, 0x80, 0xff}
 	for n := range 256 * len(lower) {
 		unit := uint16(n/len(lower))<<8 | uint16(lower[n%len(lower)])
 		for _, other := range []uint16{'a', 0xd800, 0xdbff, 0xdc00, 0xdfff} {
 			units := append(slices.Clip(text), other, unit, 'a')
 			want := slices.Equal(utf16.Encode(utf16.Decode(units)), units) && // a half alone becomes another character
-				(unit >= ' ' && unit != 0x7f || strings.ContainsRune("\t\n\r\f", rune(unit)))
+				(unit >= ' ' && unit != 0x7f || strings.ContainsRune("\t\n\v\f\r\x1a\x1d", rune(unit)))
 			for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
 				var data []byte
 				for _, u := range units {

@@ -19,7 +19,8 @@ func beginsText(head []byte) bool {
 	if order := markOf(head); order != nil {
 		head = readable(head[2:], order)
 	}
-	if l, ok := signed(head); ok && len(l.bytes) > 3 || beginsPDF(head) {
+	// What is told by a word behind a length has control characters in that length: "fid,ftype" is a table's heading.
+	if l, ok := signed(head); ok && l.at == 0 && len(l.bytes) > 3 || beginsPDF(head) {
 		return false
 	}
 	return !slices.ContainsFunc(head, isControl) && !isMarkup(strings.ToLower(string(trimmed(head))))
@@ -43,9 +44,11 @@ func isMarkup(text string) bool {
 	return strings.HasPrefix(text, "<!--")
 }
 
-// isControl reports whether a byte is a control character that texts do not have: all but tab, line ends and form feed.
+// isControl reports whether a byte is a control character that texts do not have: all but tab, line ends, form feed,
+// and three that old programs write into tables. FileMaker ends the lines in a cell by 0x0b and parts its values by
+// 0x1d. DOS ends a text by 0x1a, and other programs write that for a character that a charset lacks.
 func isControl(c byte) bool {
-	return c < ' ' && c != '\t' && c != '\n' && c != '\r' && c != '\f' || c == 0x7f
+	return c < ' ' && strings.IndexByte("\t\n\v\f\r\x1a\x1d", c) < 0 || c == 0x7f
 }
 
 // markOf gives the byte order of UTF-16 by its mark, nil where there is none.
@@ -186,15 +189,22 @@ const (
 	within7
 )
 
-// asciiMoves leads every byte that is a character of ASCII and not isControl from a state to another.
-func asciiMoves(from, to textState) []textMove {
-	return []textMove{{from, '\t', '\n', to}, {from, '\f', '\r', to}, {from, ' ', 0x7e, to}}
+// asciiMoves leads every byte of ASCII from a state to one of two: that of control characters, or that of all others.
+func asciiMoves(from, control, other textState) (moves []textMove) {
+	for c := range byte(0x80) {
+		to := other
+		if isControl(c) {
+			to = control
+		}
+		moves = append(moves, textMove{from, c, c, to})
+	}
+	return moves
 }
 
 // utf8Moves are those of the Unicode Standard, table 3-7.
 func utf8Moves() []textMove {
 	const oneLeft, twoLeft, threeLeft, e0, ed, f0, f4 = within1, within2, within3, within4, within5, within6, within7
-	return append(asciiMoves(between, between), []textMove{
+	return append(asciiMoves(between, nowhere, between), []textMove{
 		{between, 0xc2, 0xdf, oneLeft}, {oneLeft, 0x80, 0xbf, between},
 		{between, 0xe0, 0xe0, e0}, {e0, 0xa0, 0xbf, oneLeft},
 		{between, 0xe1, 0xec, twoLeft}, {between, 0xee, 0xef, twoLeft}, {twoLeft, 0x80, 0xbf, oneLeft},
@@ -206,22 +216,21 @@ func utf8Moves() []textMove {
 }
 
 func windows1252Moves() []textMove {
-	return append(asciiMoves(between, between), textMove{between, 0x80, 0xff, between})
+	return append(asciiMoves(between, nowhere, between), textMove{between, 0x80, 0xff, between})
 }
 
 // utf16Moves are those of UTF-16: a higher byte of 0xd8 to 0xdb begins a pair, one of 0xdc to 0xdf ends it.
 func utf16Moves(order binary.ByteOrder) []textMove {
 	if order == binary.BigEndian {
 		const ascii, other, pair, second = within1, within2, within3, within4
-		return append(asciiMoves(ascii, between), []textMove{
+		return append(asciiMoves(ascii, nowhere, between), []textMove{
 			{between, 0, 0, ascii}, {between, 1, 0xd7, other}, {between, 0xd8, 0xdb, pair}, {between, 0xe0, 0xff, other},
 			{ascii, 0x80, 0xff, between}, {other, 0, 0xff, between}, {pair, 0, 0xff, second}, {second, 0xdc, 0xdf, other},
 		}...)
 	}
 	const control, other, pair, second = within1, within2, within3, within4
-	return append(asciiMoves(between, other), []textMove{
-		{between, 0, 8, control}, {between, '\v', '\v', control}, {between, 0x0e, 0x1f, control},
-		{between, 0x7f, 0x7f, control}, {between, 0x80, 0xff, other},
+	return append(asciiMoves(between, control, other), []textMove{
+		{between, 0x80, 0xff, other},
 		{other, 0, 0xd7, between}, {other, 0xd8, 0xdb, pair}, {other, 0xe0, 0xff, between},
 		{control, 1, 0xd7, between}, {control, 0xd8, 0xdb, pair}, {control, 0xe0, 0xff, between},
 		{pair, 0, 0xff, second}, {second, 0xdc, 0xdf, between},

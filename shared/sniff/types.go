@@ -149,8 +149,8 @@ func office(name, extension, subtype string) Type {
 func text(name, extension, subtype string, declared ...string) Type {
 	return Type{Name: name, Noun: "text", Extensions: []string{extension},
 		ContentType: "text/" + subtype + "; charset=utf-8", Declared: append([]string{"text/" + subtype}, declared...),
-		Checked: "All of it is UTF-8, or a charset that the policy takes, without control characters. Its beginning is " +
-			"none of HTML, SVG, XML or a script.",
+		Checked: "All of it is UTF-8, or a charset that the policy takes, without control characters but a few of old " +
+			"tables. Its beginning is none of HTML, SVG, XML or a script.",
 		Unchecked: "What the text says: code within it, formulas in the cells of a table.",
 		matches:   beginsText, walk: (*walker).text}
 }

@@ -1,6 +1,9 @@
 package sniff
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // wavUnknown is the least size that programs write which do not know how long their sound will be: into a pipe FFmpeg
 // writes 0xFFFFFFFF, SoX some thousand bytes less than 2 GiB.
@@ -9,6 +12,7 @@ const wavUnknown = 0x7fff0000
 // wav walks a sound in RIFF chunk by chunk: its format (fmt), then its samples (data), and others before, between and
 // behind. Where a program left the sizes open, the samples reach to the end. The size of the whole is often somewhat
 // wrong, and no player minds: chunks are followed beyond it until there are samples, and it may be 8 bytes too large.
+// Programs that write tags behind all do not always count them, so that tags are followed beyond it, too.
 func (w *walker) wav() error {
 	l, err := w.riff()
 	if err != nil {
@@ -21,7 +25,7 @@ func (w *walker) wav() error {
 		if data {
 			b, err := w.peek(chunkHead)
 			last := len(b) < chunkHead && (open || w.offset()+chunkHead >= end)
-			if err != nil || last || !open && w.offset() >= end {
+			if err != nil || last || !open && w.offset() >= end && !beginsTag(b) {
 				return err
 			}
 		}
@@ -41,7 +45,7 @@ func (w *walker) wav() error {
 				return w.corrupt(c.at, "its samples (data) stand there a second time, or before its format")
 			}
 			data = true
-			if open && (c.size == 0 || c.size >= wavUnknown) {
+			if c.size >= wavUnknown || c.size == 0 && (open || end < c.end()) {
 				return w.rest()
 			}
 		default:
@@ -54,6 +58,11 @@ func (w *walker) wav() error {
 			return err
 		}
 	}
+}
+
+// beginsTag reports whether a chunk that begins with b holds texts about the sound.
+func beginsTag(b []byte) bool {
+	return len(b) >= 4 && slices.Contains([]string{"LIST", "id3 ", "ID3 "}, string(b[:4]))
 }
 
 // wavEnd walks to the end of a chunk, and over the zero behind one of an odd size, which some programs leave out.

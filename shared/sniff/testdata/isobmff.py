@@ -331,6 +331,7 @@ def mp4_genuine(add, tool):
     edited("udta.mp4", inside(whole, "moov", box(b"udta", box(b"\xa9day", b"\0\4\x15\xc72023"), bytes(4))), "notes that end with four zeros, as QuickTime's")
     edited("moov-zeros.mp4", inside(whole, "moov", bytes(4)), "an index that ends with four zeros, as QuickTime's")
     edited("empty-url.mp4", patched(whole, "moov/trak/mdia/minf/dinf/dref", 8 + 8, u32(0)), "a reference to another file that names none")
+    edited("tkhd-flat.mp4", patched(whole, "moov/trak/tkhd", 80, u32(24)), "to be shown less than a pixel high, as Xcode's recordings of the simulator say")
     edited("hint.mp4", inside(whole, "moov", box(b"trak", full(b"tkhd", bytes(80)), box(b"mdia", full(b"hdlr", u32(0), b"hint", bytes(13)), box(b"minf", box(b"stbl"))))), "a track of another kind, without tables")
 
 

@@ -66,6 +66,9 @@ def sounds(add, work):
     ok("size-less.wav", riff(FORMAT, DATA, size=60), "the size of the whole is somewhat too small")
     ok("size-file.wav", riff(FORMAT, DATA, size=len(riff(FORMAT, DATA))), "the size of the whole is that of the file")
     ok("open.wav", riff(FORMAT, chunk(b"data", bytes(30), size=0), size=0), "sizes of 0, as a recorder leaves them that was switched off")
+    ok("open-small.wav", riff(FORMAT, chunk(b"data", bytes(range(1, 31)), size=0), size=8), "sizes of 8 and 0, as libsndfile begins a file that it may never close")
+    ok("open-wrapped.wav", riff(FORMAT, chunk(b"data", bytes(range(1, 31)), size=2**32 - 44), size=8), "sizes that together are 4 GiB, as a program that writes into a pipe leaves them")
+    ok("tags-behind.wav", riff(FORMAT, DATA) + info + chunk(b"id3 ", b"ID3odd."), "tags behind the size of the whole, as programs append them without counting")
     ok("none.wav", riff(FORMAT, chunk(b"data", b"")), "no samples")
 
 
@@ -96,6 +99,8 @@ def sounds_refused(add):
     refused("chunk-long.wav", riff(FORMAT, chunk(b"LIST", b"INFO", size=10**6), DATA), "a note that is longer than the file", "truncated")
     refused("data-long.wav", riff(FORMAT, chunk(b"data", bytes(9), size=10**6)), "samples that are longer than the file", "truncated")
     refused("script-behind.wav", good + PHP, "a script behind it", "trailing_data")
+    refused("tags-long.wav", good + chunk(b"id3 ", b"ID3", size=30), "a tag behind it that is longer than the file", "truncated")
+    refused("script-tags.wav", good + chunk(b"LIST", b"INFO") + PHP, "a script behind a tag behind it", "trailing_data")
     refused("two.wav", good + good, "two sounds", "trailing_data")
     refused("html.wav", good + b"<html><script>alert(1)</script>", "a page behind it", "trailing_data")
 
@@ -118,6 +123,10 @@ def texts(add, work):
             ("abiword.txt", "AbiWord", "abiword --to=txt -o OUT s.txt")):
         run("sh", "-c", command.replace("OUT", name), cwd=work)
         ok(name, (work / name).read_bytes(), how)
+    ok("filemaker.csv", b'"one\x0btwo","a\x1db"\r"1","2"\r', "as FileMaker exports: 0x0b ends the lines in a cell, 0x1d parts the values of one")
+    ok("dos.csv", b"a,b\r\n1,2\r\n\x1a", "as DOS ends a text: with 0x1a")
+    for name, head in (("ftype", b"fid,ftype,name"), ("mdate", b"day,mdate,name"), ("wave", b"station,WAVE,name")):
+        ok(f"{name}.csv", head + b"\n1,2,3\n", f"a table whose heading has the letters of another type at their place: {name}")
     ok("ascii.txt", b"hello, world\n", "ASCII")
     ok("notepad.txt", b"\xef\xbb\xbfhello\r\nworld", "as Notepad saves UTF-8: with a byte order mark, and no line end")
     ok("many.txt", "Ελληνικά עברית 日本語 🙂\u202eabc\u202c\tend\f\n".encode(), "many scripts")
