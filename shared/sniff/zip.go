@@ -2,6 +2,7 @@ package sniff
 
 import (
 	"bytes"
+	"cmp"
 	"iter"
 	"path"
 	"slices"
@@ -158,9 +159,10 @@ func (z *zipWalk) readDirectory() error {
 		if err != nil {
 			return err
 		}
-		for i, name := range entryNames(centralName(b)) {
-			sum := e.name
-			if clean := path.Clean(slashed(name)); clean != string(name) || i > 0 {
+		own, extra := centralName(b)
+		for _, name := range append(otherNames(own, extra), own) {
+			sum, clean := e.name, path.Clean(slashed(name))
+			if clean != string(own) {
 				sum = nameSum([]byte(clean))
 			}
 			if names[sum] {
@@ -238,7 +240,7 @@ func (z *zipWalk) central(at int64, b []byte) (zipEntry, error) {
 	if !wide(extra, &e.size, &e.packed, &e.at) {
 		return e, z.corrupt(at, "the entry %s lacks its ZIP64 sizes", quoted(name))
 	}
-	switch reason := badNames(name, extra); {
+	switch reason := cmp.Or(badName(name), badOthers(name, extra)); {
 	case reason != "":
 		return e, z.refuse(Corrupt, "has an entry named %s (byte %d), %s", quoted(name), at, reason)
 	case le16(b[34:]) != 0 && le16(b[34:]) != 0xffff:

@@ -17,7 +17,8 @@ const unixType, unixLink = 0o170000, 0o120000
 
 // notThroughLinks refuses an entry that would be unpacked to where another entry, a symbolic link, leads.
 func (z *zipWalk) notThroughLinks(at int64, b []byte) error {
-	for _, name := range entryNames(centralName(b)) {
+	own, extra := centralName(b)
+	for _, name := range append(otherNames(own, extra), own) {
 		sums := pathSums(name)
 		if slices.ContainsFunc(sums[:len(sums)-1], func(sum uint64) bool { return z.links[sum] }) {
 			return z.refuse(Corrupt, "has an entry named %s (byte %d), which leads through a symbolic link in the archive",
@@ -54,28 +55,33 @@ func centralName(b []byte) (name, extra []byte) {
 	return name, b[zipCentralSize+len(name):][:le16(b[30:])]
 }
 
-// entryNames gives the name of an entry, and what Info-ZIP's Unicode Path fields have (APPNOTE.TXT 4.6.9), which many
-// programs take in its place if it is for this name by its checksum. Of several that differ it gives two.
-func entryNames(name, extra []byte) [][]byte {
-	names, sum := [][]byte{name}, crc32.ChecksumIEEE(name)
+// otherNames gives the names in Info-ZIP's Unicode Path fields (APPNOTE.TXT 4.6.9). Many programs take such a name in
+// place of the entry's own, if its checksum is of that. Of several that differ it gives two.
+func otherNames(name, extra []byte) [][]byte {
+	if len(extra) == 0 {
+		return nil
+	}
+	var others [][]byte
+	last, sum := name, crc32.ChecksumIEEE(name)
 	for id, field := range extraFields(extra) {
-		if id == 0x7075 && len(field) >= 5 && field[0] == 1 && uint32(le32(field[1:])) == sum && len(names) < 3 &&
-			!bytes.Equal(field[5:], names[len(names)-1]) {
-			names = append(names, field[5:])
+		if id == 0x7075 && len(field) >= 5 && field[0] == 1 && uint32(le32(field[1:])) == sum &&
+			len(others) < 2 && !bytes.Equal(field[5:], last) {
+			last = field[5:]
+			others = append(others, last)
 		}
 	}
-	return names
+	return others
 }
 
-// badNames says why an entry may not have its names.
-func badNames(name, extra []byte) string {
-	names := entryNames(name, extra)
-	for _, other := range names {
+// badOthers says why an entry may not have its other names.
+func badOthers(name, extra []byte) string {
+	others := otherNames(name, extra)
+	for _, other := range others {
 		if reason := badName(other); reason != "" {
 			return reason
 		}
-		if len(names) > 2 || !sameName(slashed(name), slashed(other)) {
-			return "which an extra field names " + quoted(names[len(names)-1])
+		if len(others) > 1 || !sameName(slashed(name), slashed(other)) {
+			return "which an extra field names " + quoted(other)
 		}
 	}
 	return ""
