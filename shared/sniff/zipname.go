@@ -100,6 +100,9 @@ func sameName(name, other string) bool {
 	return strings.HasPrefix(name, other[:max(0, first-1)]) && strings.HasSuffix(name, end)
 }
 
+// isAbove reports whether a part of a name is the folder above. Windows drops spaces at the end of a part.
+func isAbove(part string) bool { return strings.TrimRight(part, " ") == ".." }
+
 // badName says why an entry may not have this name: unpacking it could write somewhere else than into its folder.
 func badName(name []byte) string {
 	s := slashed(name)
@@ -112,7 +115,7 @@ func badName(name []byte) string {
 		return "with a zero byte"
 	case s[0] == '/' || len(s) > 1 && s[1] == ':' && isLetter(s[0]):
 		return "which does not stay in the folder that it is unpacked to"
-	case slices.Contains(strings.Split(s, "/"), ".."):
+	case slices.ContainsFunc(strings.Split(s, "/"), isAbove):
 		return "which leads out of the folder that it is unpacked to"
 	}
 	return ""
