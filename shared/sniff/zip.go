@@ -59,7 +59,7 @@ type zipWalk struct {
 }
 
 // zip walks an archive by APPNOTE.TXT 6.3.10. Its entries have to follow each other from byte 0 to the directory, each
-// as the directory says, so that every program finds the same entries. Nothing is unpacked.
+// as the directory says, so that programs that go by it find the same. Nothing is unpacked.
 func (w *walker) zip() error { return (&zipWalk{walker: w}).archive() }
 
 func (z *zipWalk) archive() error {

@@ -278,7 +278,7 @@ def zip_refused(add):
     refused("quoted.zip", archive(Entry(b"a", archive(two), central=dict(packed=5, size=5), local=dict(packed=5, size=5))), "an entry within another one's bytes")
     nested = archive(Entry(b"inner.txt", PHP))
     refused("inner.zip", archive(Entry(b"outer.zip", nested), Entry(b"inner.txt", PHP), at={1: 39}), "an entry that the directory places within another")
-    for name in (b"/etc/passwd", b"../evil", b"a/../../evil", b"..\\evil", b"a/.. /../evil ", b"C:evil", b"\\\\server\\evil", b"a\0b", b""):
+    for name in (b"/etc/passwd", b"../evil", b"a/../../evil", b"..\\evil", b"a/.. /.. /evil", b"C:evil", b"\\\\server\\evil", b"a\0b", b""):
         label = name.decode().replace("/", "_").replace("\\", "-").replace(":", "").replace("\0", "0").replace("..", "up").replace(" ", "-") or "none"
         refused(f"name{label}.zip", archive(Entry(name)), f"an entry named {name!r}")
     refused("long-name.zip", archive(Entry(b"n" * 4097)), "a name of 4,097 bytes")

@@ -544,6 +544,6 @@ def still_refused(bad, config, pixels):
     listed("elsewhere", "data in another file", "not_allowed", edit=lambda d: changed(d, "meta/dinf/dref", full(b"dref", u32(1), full(b"url ", b"http://example.com/\0"))))
     tiles = [(1, b"hvc1", 0, pixels), (2, b"grid", 1, bytes(8))], [config, ispe(7000, 7000)], {1: (0x81, 2), 2: (2,)}
     layers = [tiles[0][0], (2, b"iovl", 1, bytes(8))], *tiles[1:]
-    listed("grid", "a grid of 31 x 23 pixels made of four tiles as large", of=tiles[:1] + ([config, ispe()], tiles[2]), primary=2, references=[(b"dimg", 2, (1,) * 4)], idat=bytes(8))
+    listed("grid", "a grid of 31 x 23 pixels made of nine tiles as large", of=tiles[:1] + ([config, ispe()], tiles[2]), primary=2, references=[(b"dimg", 2, (1,) * 9)], idat=bytes(8))
     listed("bomb", "a picture of 49 million pixels, laid over itself 40 times", "too_many_pixels", of=layers, primary=2, references=[(b"dimg", 2, (1,) * 40)], idat=bytes(8))
-    listed("loop", "a picture that is made of itself", "ok", of=tiles[:1] + ([config, ispe()], tiles[2]), primary=2, references=[(b"dimg", 2, (2, 2))], idat=bytes(8))
+    listed("loop", "a grid that is made of itself", of=tiles[:1] + ([config, ispe()], tiles[2]), primary=2, references=[(b"dimg", 2, (2, 2))], idat=bytes(8))
