@@ -285,7 +285,7 @@ def zip_refused(add):
     refused("twice.zip", archive(one, Entry(b"one.txt", b"other")), "one name twice")
     refused("twice-slashes.zip", archive(Entry(b"a/b"), Entry(b"a\\b")), "one name twice, with other separators")
     refused("twice-dot.zip", archive(Entry(b"a/b"), Entry(b"./a//b")), "one name twice, with a folder that is none")
-    for label, other in (("up", "../../one.txt"), ("root", "/tmp/one.txt"), ("other", "one.exe"), ("none", ""), ("end", "\u00fcne.exe"), ("folder", "two/\u00fcne.txt"), ("NUL", "one\0.txt")):
+    for label, other in (("up", "\u00fc/../../\u00fcne.txt"), ("root", "/tmp/one.txt"), ("other", "one.exe"), ("none", ""), ("end", "\u00fcne.exe"), ("folder", "two/\u00fcne.txt"), ("NUL", "one\0.txt")):
         refused(f"unicode-{label}.zip", archive(renamed(b"one.txt", other)), f"another name in Unicode: {other!r}")
     refused("unicode-twice.zip", archive(renamed(b"_1.txt", "\u00fc.txt"), renamed(b"_2.txt", "\u00fc.txt")), "one name in Unicode twice")
     several = renamed(b"one.txt", "one.txt")
@@ -326,7 +326,7 @@ def zip_refused(add):
     sector = bytearray(archive(one, wide=dict(length=44 + len(last + second)), end=dict(count=0xFFFF, size=0xFFFFFFFF, start=0xFFFFFFFF)))
     sector[-42:-42] = last + second
     refused("zip64-sector.zip", bytes(sector), "a ZIP64 record with a second one behind it, which Python reads, and its own directory")
-    for label, extra in dict(twice=struct.pack("<HHQHHQ", 1, 8, 0, 1, 8, 77), all=struct.pack("<HHQQQI", 1, 28, 0, 13, 77, 0)).items():
+    for label, extra in dict(twice=struct.pack("<HHQHHQ", 1, 8, 0, 1, 8, 77), back=struct.pack("<HHQHHQ", 1, 8, 77, 1, 8, 0), all=struct.pack("<HHQQQI", 1, 28, 0, 13, 77, 0)).items():
         wide = bytearray(archive(Entry(b"one.txt", central_extra=extra)))
         struct.pack_into("<I", wide, wide.index(b"PK\1\2") + 42, 0xFFFFFFFF)
         refused(f"zip64-place-{label}.zip", bytes(wide), "two places in ZIP64 fields, of which programs take one or the other")
