@@ -30,8 +30,8 @@
 // may run at the same time.
 //
 // One file per type holds its walk: png.go, jpeg.go with jpegscan.go, gif.go, bmp.go with bmprle.go, webp.go and
-// wav.go with riff.go, pdf.go with pdfdict.go, zip.go with zipwalk.go and office.go, text.go. isobmff.go has the
-// boxes of HEIC, AVIF, MP4, QuickTime and M4A, heif.go what pictures say with them, and movie.go what films do.
+// wav.go with riff.go, pdf.go with pdfdict.go, zip.go with zipname.go, zipwalk.go and office.go, text.go. isobmff.go
+// has the boxes of HEIC, AVIF, MP4, QuickTime and M4A, heif.go what pictures say with them, and movie.go what films do.
 // ranges.go reads by place, tail.go and samsung.go decide about what follows, stream.go reads and hashes, refusal.go
 // and describe.go word the refusals. testdata/manifest.tsv lists files of many programs, and false and damaged ones,
 // with their verdicts.

@@ -293,13 +293,14 @@ func (h *heifWalk) extent(i item, method, from, offset, length int64) error {
 	return nil
 }
 
-// tiles reads iref: which items are made of which. A viewer draws each as often as it is named.
+// tiles reads iref: which items are made of which. A viewer draws each as often as it is named, and makes a grid as
+// large as its tiles are together. They cover the size that it claims, and reach beyond it by one of them at most.
 func (h *heifWalk) tiles(c *cursor) error {
 	version, _ := c.version()
 	for len(c.b) > 0 {
 		length, kind := c.number(4), string(c.take(4))
 		refs := &cursor{b: c.take(max(length-8, 0))}
-		refs.wide(version > 0)
+		whole, covered := h.items[refs.wide(version > 0)], float64(0)
 		for count := refs.number(2); count > 0 && !refs.short; count-- {
 			if err := h.part(); err != nil {
 				return err
@@ -310,6 +311,12 @@ func (h *heifWalk) tiles(c *cursor) error {
 			}
 			if err := h.draw(i.size[0], i.size[1], "tiles"); err != nil {
 				return err
+			}
+			covered += float64(i.size[0]) * float64(i.size[1])
+			most := float64(whole.size[0]+i.size[0]) * float64(whole.size[1]+i.size[1])
+			if grid := [4]byte([]byte("grid")); whole.kind == grid && (i.kind == grid || covered > most) {
+				return h.corrupt(h.at, "its tiles are made of tiles, or make more than the %d x %d pixels that it claims (iref)",
+					whole.size[0], whole.size[1])
 			}
 		}
 		c.short = c.short || refs.short

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -259,6 +260,51 @@ func TestTheVideoOfAMotionPhotoIsWalkedWhole(t *testing.T) {
 		if got := verdict(t, slices.Concat(jpeg, s.data), "jpg", everything()); s.verdict != "ok" && got == "ok" {
 			t.Errorf("%s behind a JPEG: ok, by itself %s", s.file, s.verdict)
 		}
+	}
+}
+
+// A picture has a film or a sound in its index, too, in place of a box of its own.
+func TestAPictureWithAFilmInItsIndexIsAMotionPhoto(t *testing.T) {
+	for _, film := range []string{"genuine/ffmpeg-h264.mp4", "genuine/ffmpeg.m4a"} {
+		data := named(t, film)
+		both := append(named(t, "genuine/phone.heic"), indexOf(t, data)...)
+		for video, want := range map[bool]string{false: "trailing_data", true: "ok"} {
+			if got := verdict(t, both, "heic", sniff.Limits{Video: video}); got != want {
+				t.Errorf("a HEIC with the index of %s, video %t: %s, want %s", film, video, got, want)
+			}
+		}
+	}
+}
+
+// indexOf gives the box moov of a film, whose chunks begin at the first byte of a picture's data.
+func indexOf(t *testing.T, film []byte) []byte {
+	t.Helper()
+	at := bytes.Index(film, []byte("moov")) - 4
+	index := bytes.Clone(film[at:][:boxSize(film, at)])
+	places := index[bytes.Index(index, []byte("stco"))+8:]
+	count := int(binary.BigEndian.Uint32(places))
+	for i := range count {
+		binary.BigEndian.PutUint32(places[4+4*i:], uint32(bytes.Index(named(t, "genuine/phone.heic"), []byte("mdat"))+4))
+	}
+	return index
+}
+
+// A program's stack ends the program where it grows too much, and no error can be caught then.
+func TestVideosWithinVideosTakeNoStack(t *testing.T) {
+	const deep = 80_000
+	data := slices.Concat(named(t, "genuine/phone.heic")[:24], isoBox("free", make([]byte, 64*deep)),
+		make([]byte, 8*deep))
+	for at := len(data) - 8*deep; at < len(data); at += 8 {
+		binary.BigEndian.PutUint32(data[at:], uint32(len(data)-at))
+		copy(data[at+4:], "mpvd")
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if got := verdict(t, data, "heic", everything()); got != "corrupt" {
+		t.Errorf("videos within videos: %s, want corrupt", got)
+	}
+	if runtime.ReadMemStats(&after); after.StackSys > before.StackSys+4<<20 {
+		t.Errorf("videos within videos take %d bytes of stack", after.StackSys-before.StackSys)
 	}
 }
 

@@ -136,7 +136,8 @@ type isoWalk struct {
 
 	index, items  bool  // moov, meta were seen
 	unshown       error // why meta alone does not show a picture
-	sound, moving bool  // tracks of sound and of pictures were seen
+	sound, moving bool  // tracks of sound and of video were seen
+	sequence      bool  // a track of a sequence of pictures was seen
 
 	media  span  // from the first mdat's content to the end of the last one's
 	open   bool  // the last mdat goes on to the end of the file
@@ -299,7 +300,10 @@ func (f *isoWalk) topBox(b box) error {
 		}
 		return f.other(b)
 	case "mpvd":
-		return f.motion(b)
+		if f.still {
+			return f.motion(b)
+		}
+		return f.other(b)
 	case "ftyp", "sidx", "styp", "ssix", "mfra", "prft", "pdin":
 	default:
 		return f.other(b)
@@ -318,11 +322,19 @@ func (f *isoWalk) other(b box) error {
 
 // motion walks the video in a motion photo in HEIC or AVIF.
 func (f *isoWalk) motion(b box) error {
-	if !f.limits.Video {
-		return refusef(TrailingData, "The %s is a motion photo: it has a video at byte %d, which is not taken here; "+
-			"save it as a still photo, without its video, and upload that.", f.called(), b.at)
+	if err := f.mayMove(b); err != nil {
+		return err
 	}
 	return (&isoWalk{walker: f.walker, start: f.offset()}).top(b.end)
+}
+
+// mayMove refuses a video in a picture, which begins with a box, unless the limits allow it.
+func (f *isoWalk) mayMove(b box) error {
+	if f.limits.Video {
+		return nil
+	}
+	return refusef(TrailingData, "The %s is a motion photo: it has a video at byte %d, which is not taken here; "+
+		"save it as a still photo, without its video, and upload that.", f.called(), b.at)
 }
 
 // complete sees at the end of all boxes, of which the last should end at end, that nothing is missing.
@@ -350,6 +362,8 @@ func (f *isoWalk) complete(end int64) error {
 		return f.corrupt(at, "no box of its video begins there")
 	case missing:
 		return f.corrupt(at, "the list of what is in it (%s) is missing", list)
+	case f.still && (!f.items || f.unshown != nil) && !f.sequence:
+		return f.notAsNamed("what is in the file is a video or a sound", likeness{})
 	case needsMedia && f.media.hi == 0:
 		return f.corrupt(at, "its data (mdat) is missing")
 	case f.used.hi > 0 && (f.used.lo < f.media.lo || f.used.hi > f.media.hi):

@@ -55,6 +55,13 @@ func (f *isoWalk) track(b box) error {
 		f.sound = true
 	case "vide":
 		f.moving = true
+	case "pict":
+		f.sequence = true
+	}
+	if f.still && (f.sound || f.moving) {
+		if err := f.mayMove(b); err != nil {
+			return err
+		}
 	}
 	if !t.visual() {
 		return nil

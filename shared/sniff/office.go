@@ -20,6 +20,8 @@ const (
 	maxUnpackedAll = 4 << 20
 	maxElements    = 40_000
 	maxDepth       = 16 // two are usual
+	// usualAttributes is how many attributes of an element do not count: a relationship has them.
+	usualAttributes = 4
 )
 
 // officePart is what a part of an office file says about the others, if anything.
@@ -136,9 +138,10 @@ func (o *officeWalk) read(e zipEntry, name string) error {
 			depth--
 		case xml.StartElement:
 			depth++
-			o.elements++
+			o.elements += max(1, len(t.Attr)-usualAttributes)
 			if depth > maxDepth || o.elements > maxElements {
-				return o.corrupt(at, "the part %s has more than %d elements in each other, or all have more than %d",
+				return o.corrupt(at, "the part %s has more than %d elements in each other, or all have more than %d "+
+					"with their attributes",
 					quoted([]byte(name)), maxDepth, maxElements)
 			}
 			if e.part == contentTypes {
@@ -240,8 +243,9 @@ func (o *officeWalk) relationship(source string, t xml.StartElement) error {
 		return nil
 	}
 	kind := strings.ToLower(path.Base(attribute(t, "Type")))
-	if mode := attribute(t, "TargetMode"); strings.EqualFold(strings.TrimSpace(mode), "external") {
-		if slices.Contains(harmlessLinks(), kind) || onThisMachine(attribute(t, "Target")) {
+	mode, target := attribute(t, "TargetMode"), attribute(t, "Target")
+	if strings.EqualFold(strings.TrimSpace(mode), "external") || isAddress(target) {
+		if slices.Contains(harmlessLinks(), kind) || onThisMachine(target) {
 			return nil
 		}
 		return o.active(External, kind)
@@ -253,7 +257,7 @@ func (o *officeWalk) relationship(source string, t xml.StartElement) error {
 			if o.main != "" {
 				return o.refuse(Corrupt, "has two main parts")
 			}
-			o.main = partName(attribute(t, "Target"))
+			o.main = partName(target)
 		}
 	case "vbaproject", "wordvbadata", "xlmacrosheet", "xlintlmacrosheet":
 		return o.active(Macros, kind)
@@ -270,6 +274,12 @@ func (o *officeWalk) relationship(source string, t xml.StartElement) error {
 func harmlessLinks() []string {
 	return []string{"hyperlink", "image", "video", "audio", "media", "externallinkpath", "xlpathmissing", "xlstartup",
 		"xlalternatestartup", "xllibrary", "externallinklongpath", "mailmergesource", "mailmergeheadersource"}
+}
+
+// isAddress reports whether a target can be no part of the document, whatever its mode says: an address, or a file on
+// another machine.
+func isAddress(target string) bool {
+	return strings.Contains(target, "://") || strings.HasPrefix(target, `\\`)
 }
 
 // onThisMachine reports whether a target names a file on a drive of whoever opens the document, or in a folder of the

@@ -72,14 +72,16 @@ func makeTypes() []Type {
 		{Name: "HEIC", Noun: "picture", Extensions: []string{"heic", "heif"}, ContentType: "image/heic",
 			Declared: []string{"image/heif", "image/heic-sequence", "image/heif-sequence"}, Inline: true,
 			Checked: "Every box within the one around it, that all that the picture is made of lies within the file's data, " +
-				"the sizes of the picture and its tiles, and the frames of a sequence.",
-			Unchecked:  "The compressed pixels are not decoded; Exif, XMP, profiles and unknown boxes are not read.",
+				"the sizes of the picture and its tiles, the frames of a sequence, and that it is no film or sound.",
+			Unchecked: "The compressed pixels are not decoded, nor is it read what they say of their own size; Exif, XMP, " +
+				"profiles and unknown boxes are not read.",
 			signatures: []string{"????ftyp????"}, matches: isHEIC, walk: (*walker).heif},
 		{Name: "AVIF", Noun: "picture", Extensions: []string{"avif"}, ContentType: "image/avif",
 			Declared: []string{"image/avif-sequence"}, Inline: true,
 			Checked: "Every box within the one around it, that all that the picture is made of lies within the file's data, " +
-				"the sizes of the picture and its tiles, and the frames of a sequence.",
-			Unchecked:  "The compressed pixels are not decoded; Exif, XMP, profiles and unknown boxes are not read.",
+				"the sizes of the picture and its tiles, the frames of a sequence, and that it is no film or sound.",
+			Unchecked: "The compressed pixels are not decoded, nor is it read what they say of their own size; Exif, XMP, " +
+				"profiles and unknown boxes are not read.",
 			signatures: []string{"????ftyp????"}, matches: isAVIF, walk: (*walker).heif},
 		{Name: "MP4", Noun: "video", Extensions: []string{"mp4"}, ContentType: "video/mp4",
 			Declared: []string{"application/mp4", "video/x-m4v"},
@@ -106,9 +108,9 @@ func makeTypes() []Type {
 		{Name: "PDF", Noun: "document", Extensions: []string{"pdf"}, ContentType: "application/pdf",
 			Declared: []string{"application/x-pdf"}, Reads: endFirst,
 			Checked: "The header, the end, and every cross-reference table or stream with its trailer, back to the oldest; " +
-				"that nothing stands before or behind, and that it is no ZIP archive, too.",
-			Unchecked: "The objects are not read: scripts, forms, links and files that are embedded are not looked for. It " +
-				"may be encrypted.",
+				"that nothing stands before or behind, and that its end is not the comment of a ZIP archive.",
+			Unchecked: "The objects are not read: scripts, forms, links and files that are embedded are not looked for, not " +
+				"even an archive, which programs for archives find there. It may be encrypted.",
 			signatures: []string{pdfHeader, ""}, matches: beginsPDF, walk: (*walker).pdf},
 		office("DOCX", "docx", "wordprocessingml.document"),
 		office("XLSX", "xlsx", "spreadsheetml.sheet"),
@@ -124,8 +126,10 @@ func makeTypes() []Type {
 		{Name: "ZIP", Noun: "archive", Extensions: []string{"zip"}, ContentType: "application/zip",
 			Declared: []string{"application/x-zip-compressed", "application/x-zip"}, Reads: endFirst,
 			Checked: "The directory with its names and sizes, and every entry against it: all follow each other without gap " +
-				"or overlap.",
-			Unchecked:  "The entries are not unpacked: whatever may be in them, encrypted or not; sizes are as declared.",
+				"or overlap; that no name, in any charset, leads out of the folder or through a symbolic link.",
+			Unchecked: "The entries are not unpacked: whatever may be in them, encrypted or not, and where symbolic links " +
+				"lead; sizes are as declared. A program that goes by the packed bytes, not by the directory, may find further " +
+				"entries in them.",
 			signatures: []string{zipLocal, zipEnd}, matches: matchers.Zip, walk: (*walker).zip},
 	}
 }
@@ -140,8 +144,8 @@ func office(name, extension, subtype string) Type {
 		Declared:    []string{"application/zip", "application/x-zip-compressed"},
 		Checked: "The archive as that of a ZIP. The content types and the relationships, which are unpacked: what kind of " +
 			"document it is, and that it has no macros, no embedded objects and no parts that are loaded from elsewhere.",
-		Unchecked: "The document itself is not unpacked: its text, formulas, data connections and pictures. Links are not " +
-			"followed.",
+		Unchecked: "The document itself is not unpacked: its text, fields and formulas (by which DDE starts programs), " +
+			"data connections and pictures. Links are not followed.",
 		signatures: []string{zipLocal}, matches: matchers.Zip, walk: (*walker).office}
 }
 
@@ -151,8 +155,9 @@ func text(name, extension, subtype string, declared ...string) Type {
 		ContentType: "text/" + subtype + "; charset=utf-8", Declared: append([]string{"text/" + subtype}, declared...),
 		Checked: "All of it is UTF-8, or a charset that the policy takes, without control characters but a few of old " +
 			"tables. Its beginning is none of HTML, SVG, XML or a script.",
-		Unchecked: "What the text says: code within it, formulas in the cells of a table.",
-		matches:   beginsText, walk: (*walker).text}
+		Unchecked: "What the text says: code within it, formulas in the cells of a table. Excel takes a text that begins " +
+			"with ID for a workbook in another format (SYLK).",
+		matches: beginsText, walk: (*walker).text}
 }
 
 // TypeOf returns the type that an extension (without a dot, in any case) claims.

@@ -2,9 +2,10 @@ package sniff
 
 import (
 	"bytes"
-	"crypto/sha256"
+	"cmp"
+	"iter"
+	"path"
 	"slices"
-	"strings"
 )
 
 const (
@@ -53,11 +54,12 @@ type zipWalk struct {
 	to      int64       // where it ends
 	end     int64       // where the end record begins
 	pieceAt int64
-	kept    []byte // a piece of the directory
+	kept    []byte          // a piece of the directory
+	links   map[uint64]bool // the names of symbolic links, by pathSums
 }
 
 // zip walks an archive by APPNOTE.TXT 6.3.10. Its entries have to follow each other from byte 0 to the directory, each
-// as the directory says, so that every program finds the same entries. Nothing is unpacked.
+// as the directory says, so that programs that go by it find the same. Nothing is unpacked.
 func (w *walker) zip() error { return (&zipWalk{walker: w}).archive() }
 
 func (z *zipWalk) archive() error {
@@ -116,7 +118,8 @@ func (z *zipWalk) findEnd64(locator []byte, count, length int64) (count64, lengt
 	wrong := func() (int64, int64, error) {
 		return 0, 0, z.corrupt(z.to, "its ZIP64 record does not fit its end record")
 	}
-	if at < 0 || at > z.to-zip64RecordSize || le32(locator[4:]) != 0 || le32(locator[16:]) != 1 {
+	// Some programs look for the record where the locator says, others right in front of the locator.
+	if at < 0 || at != z.to-zip64RecordSize || le32(locator[4:]) != 0 || le32(locator[16:]) != 1 {
 		return wrong()
 	}
 	b, err := z.look(at, zip64RecordSize, z.to)
@@ -125,8 +128,8 @@ func (z *zipWalk) findEnd64(locator []byte, count, length int64) (count64, lengt
 	}
 	n := func(at int) int64 { return le64(b[at:]) }
 	count64, length64 = n(32), n(40)
-	if string(b[:4]) != zip64Record || n(4) != z.to-at-12 || le32(b[16:]) != 0 || le32(b[20:]) != 0 || n(24) != count64 ||
-		count64 < 0 || length64 < 0 || n(48) < 0 ||
+	if string(b[:4]) != zip64Record || n(4) != zip64RecordSize-12 || le32(b[16:]) != 0 || le32(b[20:]) != 0 ||
+		n(24) != count64 || count64 < 0 || length64 < 0 || n(48) < 0 ||
 		count != 0xffff && count != count64 || length != 0xffffffff && length != length64 ||
 		z.from != 0xffffffff && z.from != n(48) {
 		return wrong()
@@ -149,34 +152,37 @@ func (z *zipWalk) look(at int64, n int, end int64) ([]byte, error) {
 
 // readDirectory reads what the directory says of each entry, and sorts them by their places.
 func (z *zipWalk) readDirectory() error {
-	names := make(map[[16]byte]bool, cap(z.entries))
-	unpacked, at := int64(0), z.from
-	for range cap(z.entries) {
-		b, err := z.record(at, zipCentralSize)
-		if err != nil {
-			return err
-		}
-		length := zipCentralSize + int(le16(b[28:])+le16(b[30:])+le16(b[32:]))
-		if string(b[:4]) != zipCentral {
-			return z.corrupt(at, "no entry of its directory begins there")
-		}
-		if b, err = z.record(at, length); err != nil {
-			return err
-		}
+	names, unpacked := make(map[[16]byte]bool, cap(z.entries)), int64(0)
+	z.links = map[uint64]bool{}
+	err := z.eachRecord(func(at int64, b []byte) error {
 		e, err := z.central(at, b)
 		if err != nil {
 			return err
 		}
-		if names[e.name] {
-			return z.corrupt(at, "its directory has the name %s twice", quoted(b[zipCentralSize:][:le16(b[28:])]))
+		own, extra := centralName(b)
+		for _, name := range append(otherNames(own, extra), own) {
+			sum, clean := e.name, path.Clean(slashed(name))
+			if clean != string(own) {
+				sum = nameSum([]byte(clean))
+			}
+			if names[sum] {
+				return z.corrupt(at, "its directory has the name %s twice", quoted(name))
+			}
+			names[sum] = true
+			if le16(b[40:])&unixType == unixLink {
+				sums := pathSums(name)
+				z.links[sums[len(sums)-1]] = true
+			}
 		}
-		names[e.name] = true
 		unpacked += min(e.size, 1<<46) // 65,535 of them fit an int64
 		z.entries = append(z.entries, e)
-		at += int64(length)
+		return nil
+	})
+	if err == nil && len(z.links) > 0 {
+		err = z.eachRecord(z.notThroughLinks)
 	}
-	if at != z.to {
-		return z.corrupt(at, "its directory has more than its %d entries", len(z.entries))
+	if err != nil {
+		return err
 	}
 	if unpacked > unpackedFree && unpacked/unpackedTimes > z.end {
 		return refusef(NotAllowed, "The %s would unpack to %d bytes, more than %d times its size; pack fewer files and "+
@@ -192,6 +198,32 @@ func (z *zipWalk) readDirectory() error {
 	return nil
 }
 
+// eachRecord shows every record of the directory, and where it is.
+func (z *zipWalk) eachRecord(show func(at int64, b []byte) error) error {
+	at := z.from
+	for range cap(z.entries) {
+		b, err := z.record(at, zipCentralSize)
+		if err != nil {
+			return err
+		}
+		length := zipCentralSize + int(le16(b[28:])+le16(b[30:])+le16(b[32:]))
+		if string(b[:4]) != zipCentral {
+			return z.corrupt(at, "no entry of its directory begins there")
+		}
+		if b, err = z.record(at, length); err != nil {
+			return err
+		}
+		if err := show(at, b); err != nil {
+			return err
+		}
+		at += int64(length)
+	}
+	if at != z.to {
+		return z.corrupt(at, "its directory has more than its %d entries", cap(z.entries))
+	}
+	return nil
+}
+
 // record returns n bytes of the directory.
 func (z *zipWalk) record(at int64, n int) ([]byte, error) {
 	if at+int64(n) > z.to {
@@ -202,14 +234,13 @@ func (z *zipWalk) record(at int64, n int) ([]byte, error) {
 
 // central reads one entry of the directory.
 func (z *zipWalk) central(at int64, b []byte) (zipEntry, error) {
-	name := b[zipCentralSize:][:le16(b[28:])]
-	extra := b[zipCentralSize+len(name):][:le16(b[30:])]
+	name, extra := centralName(b)
 	e := zipEntry{flags: uint16(le16(b[8:])), method: uint16(le16(b[10:])), crc: uint32(le32(b[16:])),
 		packed: le32(b[20:]), size: le32(b[24:]), at: le32(b[42:])}
 	if !wide(extra, &e.size, &e.packed, &e.at) {
 		return e, z.corrupt(at, "the entry %s lacks its ZIP64 sizes", quoted(name))
 	}
-	switch reason := badName(name); {
+	switch reason := cmp.Or(badName(name), badOthers(name, extra)); {
 	case reason != "":
 		return e, z.refuse(Corrupt, "has an entry named %s (byte %d), %s", quoted(name), at, reason)
 	case le16(b[34:]) != 0 && le16(b[34:]) != 0xffff:
@@ -229,26 +260,37 @@ func (z *zipWalk) central(at int64, b []byte) (zipEntry, error) {
 	return e, nil
 }
 
+// extraFields gives the extra fields of an entry: each with its number and its content (APPNOTE.TXT 4.5).
+func extraFields(extra []byte) iter.Seq2[int64, []byte] {
+	return func(yield func(int64, []byte) bool) {
+		for len(extra) >= 4 {
+			n := 4 + int(le16(extra[2:]))
+			if n > len(extra) || !yield(le16(extra), extra[4:n]) {
+				return // where a field is longer than its room, programs differ in what they make of it
+			}
+			extra = extra[n:]
+		}
+	}
+}
+
 // wide replaces the numbers that are 0xFFFFFFFF by those of the ZIP64 extra field (APPNOTE.TXT 4.5.3). It is false when
-// one is missing there, or no file is as large.
+// one is missing there, no file is as large, or programs differ in where it stands there.
 func wide(extra []byte, numbers ...*int64) bool {
 	var wide []byte
-	for len(extra) >= 4 {
-		n := 4 + int(le16(extra[2:]))
-		if n > len(extra) {
-			break // a field that is longer than its room: programs differ in what they make of it
+	fields := 0
+	for id, field := range extraFields(extra) {
+		if id == 1 {
+			wide, fields = field, fields+1
 		}
-		if le16(extra) == 1 {
-			wide = extra[4:n]
-			break
-		}
-		extra = extra[n:]
 	}
+	// Some programs write all numbers there, and some read them so, whichever are needed.
+	all, skipped := len(wide) >= 8*len(numbers), false
 	for _, number := range numbers {
 		if *number != 0xffffffff {
+			skipped = true
 			continue
 		}
-		if len(wide) < 8 {
+		if len(wide) < 8 || fields > 1 || all && skipped {
 			return false
 		}
 		if *number = le64(wide); *number < 0 {
@@ -274,28 +316,4 @@ func (e zipEntry) sizesFit() bool {
 // 1993, and what 7-Zip and WinZip offer besides.
 func knownMethod(method uint16) bool {
 	return method <= 20 || method >= 93 && method <= 99
-}
-
-// nameSum tells names apart. Old .NET programs write "\" for "/", which other programs read as the same.
-func nameSum(name []byte) [16]byte {
-	sum := sha256.Sum256(bytes.ReplaceAll(name, []byte(`\`), []byte("/")))
-	return [16]byte(sum[:16])
-}
-
-// badName says why an entry may not have this name: unpacking it could write somewhere else than into its folder.
-func badName(name []byte) string {
-	s := strings.ReplaceAll(string(name), `\`, "/")
-	switch {
-	case s == "":
-		return "which is empty"
-	case len(s) > maxEntryName:
-		return "which is too long"
-	case strings.IndexByte(s, 0) >= 0: // others would be odd, but macOS calls a folder's icon "Icon\r"
-		return "with a zero byte"
-	case s[0] == '/' || len(s) > 1 && s[1] == ':' && isLetter(s[0]):
-		return "which does not stay in the folder that it is unpacked to"
-	case slices.Contains(strings.Split(s, "/"), ".."):
-		return "which leads out of the folder that it is unpacked to"
-	}
-	return ""
 }

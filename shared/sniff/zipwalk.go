@@ -74,8 +74,8 @@ func (z *zipWalk) local(e zipEntry) (string, error) {
 	fits := sum == e.name && method == e.method && (flags^e.flags)&compared == 0 && wide(b, &size, &packed)
 	// macOS leaves some of the three to the descriptor, most others all.
 	later := func(n int64) bool { return e.flags&flagDescriptor != 0 && n == 0 }
-	fits = fits && (packed == e.packed || later(packed)) && (size == e.size || later(size)) &&
-		(crc == e.crc || later(int64(crc)))
+	fits = fits && badOthers([]byte(name), b) == "" && (packed == e.packed || later(packed)) &&
+		(size == e.size || later(size)) && (crc == e.crc || later(int64(crc)))
 	if !fits {
 		return "", z.corrupt(at, "the entry %s is not what the directory says of it", quoted([]byte(name)))
 	}

@@ -34,7 +34,7 @@ class Entry:
             if method == 8:
                 c = zlib.compressobj(wbits=-15)
                 packed = c.compress(content) + c.flush()
-        self.packed = packed
+        self.packed, self.attributes = packed, 0
         self.true = dict(name=name, method=method, flags=flags, crc=zlib.crc32(content), packed=len(packed), size=len(content))
         self.local, self.central, self.descriptor = dict(self.true, **(local or {})), dict(self.true, **(central or {})), descriptor
 
@@ -51,7 +51,7 @@ class Entry:
         return b"PK\3\4\x14\0" + self.header(True) + struct.pack("<H", len(self.extra)) + self.local["name"] + self.extra + self.packed + tail
 
     def listed(self, at):
-        return (b"PK\1\2\x14\x03\x14\0" + self.header(False) + struct.pack("<HHHHII", len(self.central_extra), 0, 0, 0, 0, at)
+        return (b"PK\1\2\x14\x03\x14\0" + self.header(False) + struct.pack("<HHHHII", len(self.central_extra), 0, 0, 0, self.attributes, at)
                 + self.central["name"] + self.central_extra)
 
 
@@ -81,6 +81,20 @@ def archive(*entries, comment=b"", order=None, at=None, before=b"", between=b"",
 def libreoffice(form, file):
     """Gives a command that converts a file to OUT. LibreOffice keeps its settings in the folder where the command runs."""
     return f'soffice -env:UserInstallation="file://$PWD/settings" --headless --convert-to {form} --outdir written {file} && mv written/* OUT'
+
+
+def renamed(header, name, of=None, content=b"hello, world\n"):
+    """An entry with Info-ZIP's Unicode Path field."""
+    name = name.encode()
+    field = struct.pack("<HHBI", 0x7075, 5 + len(name), 1, zlib.crc32(header if of is None else of)) + name
+    return Entry(header, content, extra=field, central_extra=field)
+
+
+def linked(name, target):
+    """A symbolic link, as programs on Unix pack it."""
+    e = Entry(name, target)
+    e.attributes = 0o120777 << 16
+    return e
 
 
 def saved(write):
@@ -151,6 +165,11 @@ def zips(add, work, here):
     edited("zip64-unneeded.zip", archive(one, wide={}), "a ZIP64 record that was not needed")
     edited("backslash.zip", archive(Entry(b"folder\\one.txt")), "a path as old .NET programs write it")
     edited("aligned.zip", archive(Entry(b"one.txt", extra=bytes(3)), two), "zeros in the extra field, as zipalign writes them")
+    for label, header, name in (("cp437", "gr\u00fc\u00dfe.csv".encode("cp437"), "gr\u00fc\u00dfe.csv"), ("escaped", b"gr#U00fc#U00dfe.csv", "gr\u00fc\u00dfe.csv"),
+                                ("decomposed", "gr\u00fc\u00dfe.csv".encode("cp437"), "gru\u0308\u00dfe.csv"), ("same", b"one.txt", "one.txt")):
+        edited(f"unicode-{label}.zip", archive(renamed(header, name)), f"a name, and the same one in Unicode in an extra field: {label}")
+    edited("unicode-stale.zip", archive(renamed(b"one.txt", "two.txt", of=b"old.txt")), "a name in Unicode for a name that the entry had before: programs do not take it")
+    edited("links.zip", archive(linked(b"lib/current", b"v1"), Entry(b"lib/v1/a.txt"), linked(b"Readme.md", b"README.md"), Entry(b"README.md")), "symbolic links, one with the name of a file in another case")
     edited("imploded.zip", archive(Entry(b"ONE.TXT", method=6, packed=b"1234567", flags=2)), "a method of 1989")
 
 
@@ -274,12 +293,25 @@ def zip_refused(add):
     refused("quoted.zip", archive(Entry(b"a", archive(two), central=dict(packed=5, size=5), local=dict(packed=5, size=5))), "an entry within another one's bytes")
     nested = archive(Entry(b"inner.txt", PHP))
     refused("inner.zip", archive(Entry(b"outer.zip", nested), Entry(b"inner.txt", PHP), at={1: 39}), "an entry that the directory places within another")
-    for name in (b"/etc/passwd", b"../evil", b"a/../../evil", b"..\\evil", b"C:evil", b"\\\\server\\evil", b"a\0b", b""):
-        label = name.decode().replace("/", "_").replace("\\", "-").replace(":", "").replace("\0", "0").replace("..", "up") or "none"
+    for name in (b"/etc/passwd", b"../evil", b"a/../../evil", b"..\\evil", b"a/.. /.. /evil", b"C:evil", b"\\\\server\\evil", b"a\0b", b""):
+        label = name.decode().replace("/", "_").replace("\\", "-").replace(":", "").replace("\0", "0").replace("..", "up").replace(" ", "-") or "none"
         refused(f"name{label}.zip", archive(Entry(name)), f"an entry named {name!r}")
     refused("long-name.zip", archive(Entry(b"n" * 4097)), "a name of 4,097 bytes")
     refused("twice.zip", archive(one, Entry(b"one.txt", b"other")), "one name twice")
     refused("twice-slashes.zip", archive(Entry(b"a/b"), Entry(b"a\\b")), "one name twice, with other separators")
+    refused("twice-dot.zip", archive(Entry(b"a/b"), Entry(b"./a//b")), "one name twice, with a folder that is none")
+    for label, other in (("up", "\u00fc/../../\u00fcne.txt"), ("root", "/tmp/one.txt"), ("other", "one.exe"), ("none", ""), ("end", "\u00fcne.exe"), ("folder", "two/\u00fcne.txt"), ("NUL", "one\0.txt")):
+        refused(f"unicode-{label}.zip", archive(renamed(b"one.txt", other)), f"another name in Unicode: {other!r}")
+    refused("unicode-twice.zip", archive(renamed(b"_1.txt", "\u00fc.txt"), renamed(b"_2.txt", "\u00fc.txt")), "one name in Unicode twice")
+    several = renamed(b"one.txt", "one.txt")
+    several.central_extra += renamed(b"one.txt", "\u00fcne.txt").extra + renamed(b"one.txt", "o\u00f1e.txt").extra
+    refused("unicode-several.zip", archive(several), "two more names in Unicode")
+    local = renamed(b"one.txt", "one.exe")
+    local.central_extra = b""
+    refused("unicode-local.zip", archive(local), "another name in Unicode in the local header alone")
+    refused("link-through.zip", archive(Entry(b"a/b/c.txt"), linked(b"a/b", b"/tmp")), "an entry that leads through a symbolic link")
+    refused("link-through-case.zip", archive(linked(b"a", b"/tmp"), Entry(b"A/c.txt")), "the same, where case is not told apart")
+    refused("link-through-unicode.zip", archive(linked(b"\xc3\xbc", b"/tmp"), renamed(b"_/c.txt", "\u00fc/c.txt")), "the same, by a name in Unicode")
     for field, value in dict(name=b"two.txt", method=8, flags=1, crc=7, packed=12, size=12).items():
         refused(f"local-{field}.zip", archive(Entry(b"one.txt", local={field: value})), f"another {field} in the local header")
         refused(f"central-{field}.zip", archive(Entry(b"one.txt", central={field: value})), f"another {field} in the directory")
@@ -303,6 +335,16 @@ def zip_refused(add):
     for field, value in dict(count=7, size=7, start=7, record=7, length=45, disks=2).items():
         refused(f"zip64-{field}.zip", archive(one, wide={field: value}), f"a ZIP64 record with another {field}")
     refused("zip64-huge.zip", archive(one, wide=dict(record=2**63 + 5)), "a ZIP64 record beyond everything")
+    hidden = Entry(b"hidden.txt")
+    last = hidden.written() + hidden.listed(len(one.written() + one.listed(0)) + 56)
+    second = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, len(hidden.listed(0)), len(one.written() + one.listed(0)) + 56 + len(hidden.written()))
+    sector = bytearray(archive(one, wide=dict(length=44 + len(last + second)), end=dict(count=0xFFFF, size=0xFFFFFFFF, start=0xFFFFFFFF)))
+    sector[-42:-42] = last + second
+    refused("zip64-sector.zip", bytes(sector), "a ZIP64 record with a second one behind it, which Python reads, and its own directory")
+    for label, extra in dict(twice=struct.pack("<HHQHHQ", 1, 8, 0, 1, 8, 77), back=struct.pack("<HHQHHQ", 1, 8, 77, 1, 8, 0), all=struct.pack("<HHQQQI", 1, 28, 0, 13, 77, 0)).items():
+        wide = bytearray(archive(Entry(b"one.txt", central_extra=extra)))
+        struct.pack_into("<I", wide, wide.index(b"PK\1\2") + 42, 0xFFFFFFFF)
+        refused(f"zip64-place-{label}.zip", bytes(wide), "two places in ZIP64 fields, of which programs take one or the other")
     refused("strong.zip", archive(Entry(b"one.txt", flags=1 | 64)), "strong encryption, which hides names")
     refused("method.zip", archive(Entry(b"one.txt", method=77)), "a method that does not exist")
     refused("stored-size.zip", archive(Entry(b"one.txt", local=dict(size=99), central=dict(size=99))), "stored bytes that would be more when unpacked")
@@ -356,6 +398,7 @@ def office_refused(add):
     refused("large-part.docx", package(parts={b"word/_rels/fonts.xml.rels": "<!--" + "x" * (1 << 20) + "-->"}), "relationships of more than 1 MiB")
     refused("large-parts.docx", package(parts={b"word/_rels/%d.xml.rels" % n: "<!--" + "x" * 1_000_000 + "-->" for n in range(5)}), "relationships of more than 4 MiB together")
     refused("elements.docx", package(parts={b"word/_rels/a.xml.rels": "<a/>" * 40_000}), "relationships of more than 40,000 elements", "corrupt")
+    refused("attributes.docx", package(parts={b"word/_rels/a.xml.rels": "<a " + 'b="" ' * 40_100 + "/>"}), "an element of 40,100 attributes", "corrupt")
     override = lambda kind: f'<Override PartName="/word/a.bin" ContentType="application/{kind}"/>'
     refused("macros.docx", package(types=override("vnd.ms-office.vbaProject")), "macros by their content type")
     refused("macros-main.docx", package("application/vnd.ms-word.document.macroEnabled.main+xml"), "a document with macros named docx")
@@ -367,6 +410,8 @@ def office_refused(add):
                          ("frame", "https://example.com/"), ("subDocument", "https://example.com/a.docx"), ("aFChunk", "https://example.com/a")):
         number = sum(map(ord, target)) % 997
         refused(f"external-{kind}-{number}.docx", package(relations=link(kind, target)), f"{kind} from {target}")
+    for label, target in (("address", "https://example.com/a.dotm"), ("share", "\\\\server\\a.dotm")):
+        refused(f"internal-{label}.docx", package(relations=link("attachedTemplate", target, False)), f"a template from {target}, said to be in the document")
     refused("external-case.docx", package(relations=link("attachedTemplate", "https://example.com/a").replace('"External"', '" external "')), "an external template, its mode in another case")
     refused("external-namespace.docx", package(relations=link("attachedTemplate", "https://example.com/a").replace(" Type=", f' x:Type="{RELATION}hyperlink" Type=')), "an external template, with a type of another namespace")
     for kind in ("oleObject", "package", "control", "aFChunk", "activeXControlBinary"):

@@ -426,6 +426,9 @@ def mismatched(bad, read, film, still, sound, mac, av1):
     wrong("raw.heic", still.replace(b"ftypheic", b"ftypcrx "), "a camera's raw picture (CR3) named heic")
     wrong("brand-both.heic", read("brand-both.avif"), "said to be HEIC and AVIF; coded as AVIF")
     wrong("coded.heic", av1.replace(b"avif", b"heic", 1), "a picture that is said to be HEIC, coded as AVIF")
+    wrong("film.heic", read("ffmpeg-faststart.mp4").replace(b"ftypisom", b"ftypheic"), "an MP4 that is said to be HEIC")
+    wrong("film.avif", read("ffmpeg-faststart.mp4").replace(b"ftypisom", b"ftypavis"), "an MP4 that is said to be AVIF")
+    wrong("sound.heic", sound.replace(b"ftypM4A ", b"ftypheic"), "a sound that is said to be HEIC")
     wrong("script.heic", b"<!DOCTYPE html><script>alert(1)</script>", "HTML named heic")
 
 
@@ -507,7 +510,7 @@ def small_refused(bad, files, php):
 
     listed("before", "a picture that lies before the data", begin=-50)
     listed("beyond", "a picture that reaches beyond the end", "truncated", length=1)
-    listed("loop", "pictures that are made of each other", "ok", uses=[(b"dimg", 2, (1, 2)), (b"dimg", 1, (2,))])
+    listed("loop", "pictures that are made of each other", uses=[(b"dimg", 2, (1, 2)), (b"dimg", 1, (2,))])
 
 
 def phone_pair(still):
@@ -613,5 +616,7 @@ def still_refused(bad, config, pixels):
     listed("iref-short", "a reference that is cut", more=full(b"iref", box(b"dimg", u16(1, 5))))
     listed("elsewhere", "data in another file", "not_allowed", edit=lambda d: changed(d, "meta/dinf/dref", full(b"dref", u32(1), full(b"url ", b"http://example.com/\0"))))
     tiles = [(1, b"hvc1", 0, pixels), (2, b"grid", 1, bytes(8))], [config, ispe(7000, 7000)], {1: (0x81, 2), 2: (2,)}
-    listed("bomb", "a tile of 49 million pixels, 40 times", "too_many_pixels", of=tiles, primary=2, references=[(b"dimg", 2, (1,) * 40)], idat=bytes(8))
-    listed("loop", "a picture that is made of itself", "ok", of=tiles[:1] + ([config, ispe()], tiles[2]), primary=2, references=[(b"dimg", 2, (2, 2))], idat=bytes(8))
+    layers = [tiles[0][0], (2, b"iovl", 1, bytes(8))], *tiles[1:]
+    listed("grid", "a grid of 31 x 23 pixels made of nine tiles as large", of=tiles[:1] + ([config, ispe()], tiles[2]), primary=2, references=[(b"dimg", 2, (1,) * 9)], idat=bytes(8))
+    listed("bomb", "a picture of 49 million pixels, laid over itself 40 times", "too_many_pixels", of=layers, primary=2, references=[(b"dimg", 2, (1,) * 40)], idat=bytes(8))
+    listed("loop", "a grid that is made of itself", of=tiles[:1] + ([config, ispe()], tiles[2]), primary=2, references=[(b"dimg", 2, (2, 2))], idat=bytes(8))
