@@ -1,5 +1,10 @@
 package sniff
 
+import (
+	"encoding/binary"
+	"math"
+)
+
 // The markers of ITU-T T.81 (table B.1) that the walk tells apart.
 const (
 	mSOF0  = 0xc0 // SOF0 to SOF15, but for the three that follow
@@ -98,6 +103,9 @@ func (j *jpegWalk) pastFill() (byte, error) {
 			return 0, err
 		}
 		n := 0
+		for n+8 <= len(b) && binary.LittleEndian.Uint64(b[n:]) == math.MaxUint64 {
+			n += 8
+		}
 		for n < len(b) && b[n] == 0xff {
 			n++
 		}

@@ -115,33 +115,40 @@ func (j *jpegWalk) entropy(at int64) error {
 // which restart marker is due, and whether there are pixels. There may be a marker for every few bytes, so they are
 // stepped over without a call each.
 func (j *jpegWalk) pixels(b []byte, restart byte) (n int, due byte, some bool) {
-	restarts, data := j.restarts, 0
-	for n < len(b) {
-		switch {
-		case b[n] != 0xff:
+	restarts := j.restarts
+	for n+1 < len(b) {
+		if b[n] != 0xff {
 			some = true
-			n++
-			if data++; data == 8 { // the next 0xFF is far, as it mostly is
-				i := bytes.IndexByte(b[n:], 0xff)
-				if i < 0 {
-					i = len(b) - n
-				}
-				n, data = n+i, 0
+			// The next 0xFF is far, as it mostly is, or within eight bytes.
+			near := b[n:min(n+8, len(b))]
+			i := 1
+			for i < len(near) && near[i] != 0xff {
+				i++
 			}
+			if n += i; i < 8 {
+				continue
+			}
+			if i = bytes.IndexByte(b[n:], 0xff); i < 0 {
+				return len(b), restart, some
+			}
+			n += i
 			continue
-		case n+1 == len(b):
-			return n, restart, some
-		case b[n+1] == 0:
+		}
+		switch c := b[n+1]; {
+		case c == 0:
 			some = true
-		case restarts && b[n+1] == restart:
+		case c == restart && restarts:
 			restart = following(restart)
 		default:
 			return n, restart, some
 		}
-		n, data = n+2, 0
+		n += 2
+	}
+	if n < len(b) && b[n] != 0xff {
+		return n + 1, restart, true
 	}
 	return n, restart, some
 }
 
 // following is the restart marker that comes after another.
-func following(restart byte) byte { return mRST0 + (restart-mRST0+1)%8 }
+func following(restart byte) byte { return mRST0 | (restart+1)&7 }
