@@ -20,7 +20,10 @@ func beginsText(head []byte) bool {
 		head = readable(head[2:], order)
 	}
 	// What is told by a word behind a length has control characters in that length: "fid,ftype" is a table's heading.
-	if l, ok := signed(head); ok && l.at == 0 && len(l.bytes) > 3 || beginsPDF(head) {
+	other := func(l likeness) bool {
+		return l.at == 0 && len(l.bytes) > 3 && bytes.HasPrefix(head, []byte(l.bytes))
+	}
+	if slices.ContainsFunc(beginnings(), other) || beginsPDF(head) {
 		return false
 	}
 	return !slices.ContainsFunc(head, isControl) && !isMarkup(strings.ToLower(string(trimmed(head))))
