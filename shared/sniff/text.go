@@ -140,7 +140,7 @@ func (w *walker) utf16(order binary.ByteOrder) error {
 }
 
 // follow walks over the characters that moves describe. It reports whether they are all until the end. Else it stands
-// at the byte that none leads to, or at an end within a character. A byte costs one shift, whichever it is.
+// at the byte that none leads to, or at an end within a character. A shift-based DFA: a byte costs one shift.
 func (w *walker) follow(moves []textMove) (whole bool, err error) {
 	var steps [256]textState // the states that a byte leads to, each at the place of the one that it comes from
 	for _, m := range moves {
