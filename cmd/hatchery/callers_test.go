@@ -85,7 +85,7 @@ func TestACallerPutsListsGetsAndRemoves(t *testing.T) {
 	at := []string{"--url", h.base, "--journal", "j1", "--entry", "e1"}
 	picture := string(pngOf(t, 20, 1))
 	folder := folderOf(t, map[string]string{"Große Straße 1.PNG": picture, "deep/b.png": string(pngOf(t, 10, 2)),
-		"empty.png": "", "cat.png": "#!/bin/sh\n", "note.txt": "text", ".DS_Store": "x"})
+		"empty.png": "", "cat.png": "#!/bin/sh\n", "note.txt": "text", ".DS_Store": "x", ".thumbnails/a.png": string(pngOf(t, 9, 1)), "b/.c/d/a.png": "x"})
 
 	out, complaints := wantCall(t, exitNo, append([]string{"put", "--json", folder}, at...)...)
 	got := puts(t, out)

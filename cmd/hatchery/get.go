@@ -43,8 +43,8 @@ bytes have come and their SHA-256 is that of the record.
 It exits 0 when all are there, 1 when one is not stored, or was not to be overwritten, 2
 when it was used wrongly (without a terminal give --yes) or a file cannot be written,
 and 3 when another system failed.
---json is one line a file: {"id","file","size","content_type","sha256","already"}, where already says
-that it was there before.`,
+--json is one line a file: {"id","file","size","content_type","sha256","already"}, where
+already says that it was there before.`,
 		Example: `  hatchery get --journal demo --entry 1 01990000-0000-7000-8000-000000000000
   hatchery get --journal demo --entry 1 --to holiday/ 01990000-0000-7000-8000-000000000000
   hatchery ls --journal demo --entry 1 --json | jq -r .id | xargs hatchery get --journal demo --entry 1 --yes`,
@@ -58,7 +58,7 @@ that it was there before.`,
 				return usage("--to: %s is no folder, and there is more than one file to write", shown(f.to))
 			}
 			f.written = map[string]bool{}
-			return f.each(cmd.Context(), term, ids, "are there, and no other of them",
+			return f.each(cmd.Context(), term, ids, "were read back",
 				func(id string) error { return f.get(cmd.Context(), from, id, term) })
 		},
 	}

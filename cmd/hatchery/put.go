@@ -29,8 +29,8 @@ func putCommand(term terminal) *cobra.Command {
 		Use:   "put FILE... | DIR --journal J --entry E",
 		Short: "Upload files, and wait for their verdicts",
 		Long: `Put uploads files, four at once, waits until each is read and judged, and says what
-became of it. Of a folder it takes every file below it, but links and those whose name
-begins with a dot. A large file goes straight to the bucket.
+became of it. Of a folder it takes every file below it, but links, and files and folders
+whose name begins with a dot. A large file goes straight to the bucket.
 
 Without --kind a file is uploaded as one of images or, where these do not take its
 extension, of the one other kind that the API says takes it.
@@ -191,13 +191,22 @@ func (p *putter) uploadAll(ctx context.Context) (why, err error) {
 func (p *putter) find(ctx context.Context, args []string) error {
 	for _, arg := range args {
 		before := len(p.files) + p.verdicts[putUnread]
+		hidden := func(path string) bool {
+			below, err := filepath.Rel(arg, path)
+			return err == nil && below != "." && strings.Contains("/"+filepath.ToSlash(below), "/.")
+		}
 		err := filesOf(ctx, arg, func(path string, size int64) error {
-			if path == arg || !strings.HasPrefix(filepath.Base(path), ".") {
+			if !hidden(path) {
 				p.files = append(p.files, localFile{path: path, size: size})
 				p.total += size
 			}
 			return nil
-		}, p.cannotRead)
+		}, func(path string, err error) error {
+			if hidden(path) {
+				return nil
+			}
+			return p.cannotRead(path, err)
+		})
 		if err == nil && len(p.files)+p.verdicts[putUnread] == before {
 			err = p.cannotRead(arg, errors.New("there is no file in it"))
 		}

@@ -233,7 +233,7 @@ func TestGetGoesOnAfterCtrlC(t *testing.T) {
 	get := []string{"get", "1", "2", "3", "4", "--url", server.URL, "--journal", "j", "--entry", "e", "--to", folder}
 	var out, complaints bytes.Buffer
 	code := run(ctx, get, terminal{out: &out, err: &complaints, getenv: func(string) string { return "" }})
-	if code != exitNo || complaints.String() != "hatchery: interrupted at 3: 2 of 4 uploads are there, and no other of them. "+
+	if code != exitNo || complaints.String() != "hatchery: interrupted at 3: 2 of 4 uploads were read back. "+
 		"The same command goes on with the rest\n" {
 		t.Errorf("exit %d, and it says %s", code, &complaints)
 	}
@@ -244,6 +244,10 @@ func TestGetGoesOnAfterCtrlC(t *testing.T) {
 		t.Errorf("the second time it says %s", again)
 	}
 	wantFiles(t, folder, "cat.png", "cat (2).png", "cat (3).png", "cat (4).png")
+	complaints.Reset() // ctx is over, and all files are there
+	if run(ctx, get, terminal{out: &out, err: &complaints, getenv: os.Getenv}); strings.Contains(complaints.String(), "there") {
+		t.Errorf("it says what is there, which it does not know: %s", &complaints)
+	}
 	if err := os.WriteFile(filepath.Join(folder, "cat.png"), []byte("xx"), 0o600); err != nil { // as many bytes, but others
 		t.Fatal(err)
 	}

@@ -140,8 +140,7 @@ func (o *officeWalk) read(e zipEntry, name string) error {
 			depth++
 			o.elements += max(1, len(t.Attr)-usualAttributes)
 			if depth > maxDepth || o.elements > maxElements {
-				return o.corrupt(at, "the part %s has more than %d elements in each other, or all have more than %d "+
-					"with their attributes",
+				return o.corrupt(at, "the part %s has elements more than %d deep, or all parts have more than %d elements",
 					quoted([]byte(name)), maxDepth, maxElements)
 			}
 			if e.part == contentTypes {

@@ -20,7 +20,10 @@ func beginsText(head []byte) bool {
 		head = readable(head[2:], order)
 	}
 	// What is told by a word behind a length has control characters in that length: "fid,ftype" is a table's heading.
-	if l, ok := signed(head); ok && l.at == 0 && len(l.bytes) > 3 || beginsPDF(head) {
+	other := func(l likeness) bool {
+		return l.at == 0 && len(l.bytes) > 3 && bytes.HasPrefix(head, []byte(l.bytes))
+	}
+	if slices.ContainsFunc(beginnings(), other) || beginsPDF(head) {
 		return false
 	}
 	return !slices.ContainsFunc(head, isControl) && !isMarkup(strings.ToLower(string(trimmed(head))))
@@ -137,7 +140,7 @@ func (w *walker) utf16(order binary.ByteOrder) error {
 }
 
 // follow walks over the characters that moves describe. It reports whether they are all until the end. Else it stands
-// at the byte that none leads to, or at an end within a character. A byte costs one shift, whichever it is.
+// at the byte that none leads to, or at an end within a character. A shift-based DFA: a byte costs one shift.
 func (w *walker) follow(moves []textMove) (whole bool, err error) {
 	var steps [256]textState // the states that a byte leads to, each at the place of the one that it comes from
 	for _, m := range moves {

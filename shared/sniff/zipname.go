@@ -1,7 +1,6 @@
 package sniff
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"hash/crc32"
 	"hash/fnv"
@@ -9,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // unixType masks the type of a file in its Unix mode, the upper half of an entry's external attributes, and unixLink is
@@ -38,11 +39,11 @@ func nameSum(name []byte) [16]byte {
 }
 
 // pathSums gives a number for each folder that a name leads through, and then for the name itself. Names that differ in
-// case alone have the same, as they are the same file on Windows and macOS.
+// case alone, or in how accents are written (NFC, NFD), have the same: they are one file on Windows or macOS.
 func pathSums(name []byte) []uint64 {
 	var sums []uint64
 	h := fnv.New64a()
-	for part := range strings.SplitSeq(strings.ToLower(path.Clean(slashed(name))), "/") {
+	for part := range strings.SplitSeq(norm.NFD.String(strings.ToLower(path.Clean(slashed(name)))), "/") {
 		_, _ = h.Write([]byte(part + "/"))
 		sums = append(sums, h.Sum64())
 	}
@@ -65,7 +66,7 @@ func otherNames(name, extra []byte) [][]byte {
 	last, sum := name, crc32.ChecksumIEEE(name)
 	for id, field := range extraFields(extra) {
 		if id == 0x7075 && len(field) >= 5 && field[0] == 1 && uint32(le32(field[1:])) == sum &&
-			len(others) < 2 && !bytes.Equal(field[5:], last) {
+			len(others) < 2 && slashed(field[5:]) != slashed(last) {
 			last = field[5:]
 			others = append(others, last)
 		}

@@ -25,7 +25,7 @@ func Grouped(n int64) string {
 // Sprintf is [fmt.Sprintf], but that %d writes numbers as Grouped does.
 func Sprintf(format string, args ...any) string {
 	if false {
-		_ = fmt.Sprintf(format, args...) // go vet checks the calls of what ends here
+		_ = fmt.Sprintf(format, args...) // so that go vet checks the formats of all callers
 	}
 	shown := make([]any, len(args))
 	for i, arg := range args {

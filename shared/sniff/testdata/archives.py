@@ -166,7 +166,8 @@ def zips(add, work, here):
     edited("backslash.zip", archive(Entry(b"folder\\one.txt")), "a path as old .NET programs write it")
     edited("aligned.zip", archive(Entry(b"one.txt", extra=bytes(3)), two), "zeros in the extra field, as zipalign writes them")
     for label, header, name in (("cp437", "gr\u00fc\u00dfe.csv".encode("cp437"), "gr\u00fc\u00dfe.csv"), ("escaped", b"gr#U00fc#U00dfe.csv", "gr\u00fc\u00dfe.csv"),
-                                ("decomposed", "gr\u00fc\u00dfe.csv".encode("cp437"), "gru\u0308\u00dfe.csv"), ("same", b"one.txt", "one.txt")):
+                                ("decomposed", "gr\u00fc\u00dfe.csv".encode("cp437"), "gru\u0308\u00dfe.csv"), ("same", b"one.txt", "one.txt"),
+                                ("slashes", b"folder\\one.txt", "folder/one.txt")):
         edited(f"unicode-{label}.zip", archive(renamed(header, name)), f"a name, and the same one in Unicode in an extra field: {label}")
     edited("unicode-stale.zip", archive(renamed(b"one.txt", "two.txt", of=b"old.txt")), "a name in Unicode for a name that the entry had before: programs do not take it")
     edited("links.zip", archive(linked(b"lib/current", b"v1"), Entry(b"lib/v1/a.txt"), linked(b"Readme.md", b"README.md"), Entry(b"README.md")), "symbolic links, one with the name of a file in another case")
@@ -312,6 +313,7 @@ def zip_refused(add):
     refused("link-through.zip", archive(Entry(b"a/b/c.txt"), linked(b"a/b", b"/tmp")), "an entry that leads through a symbolic link")
     refused("link-through-case.zip", archive(linked(b"a", b"/tmp"), Entry(b"A/c.txt")), "the same, where case is not told apart")
     refused("link-through-unicode.zip", archive(linked(b"\xc3\xbc", b"/tmp"), renamed(b"_/c.txt", "\u00fc/c.txt")), "the same, by a name in Unicode")
+    refused("link-through-accent.zip", archive(linked("\u00fc".encode(), b"/tmp"), Entry("u\u0308/c.txt".encode())), "the same, where an accent is a character of its own (NFD)")
     for field, value in dict(name=b"two.txt", method=8, flags=1, crc=7, packed=12, size=12).items():
         refused(f"local-{field}.zip", archive(Entry(b"one.txt", local={field: value})), f"another {field} in the local header")
         refused(f"central-{field}.zip", archive(Entry(b"one.txt", central={field: value})), f"another {field} in the directory")

@@ -154,6 +154,8 @@ def texts_refused(add):
     refused("document.txt", b"%PDF-1.4\n1 0 obj\n", "a PDF document in ASCII")
     refused("document-blanks.txt", b"\n \t%PDF-1.4\n1 0 obj\n", "a PDF document behind blanks")
     refused("postscript.txt", b"%!PS-Adobe-3.0\n", "a PostScript document")
+    refused("postscript-wave.txt", b"%!PS    WAVE\n", "a PostScript document with the letters of a sound at their place")
+    refused("rtf-ftyp.txt", b"{\\rtftypisom\n", "an RTF document with the letters of a video at their place")
     refused("picture.txt", b"GIF89a", "the beginning of a picture")
     refused("pointer.csv", b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer")
     refused("zero.txt", b"hello\0world", "a zero byte")
