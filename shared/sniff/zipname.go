@@ -3,13 +3,11 @@ package sniff
 import (
 	"crypto/sha256"
 	"hash/crc32"
-	"hash/fnv"
+	"iter"
 	"path"
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 // unixType masks the type of a file in its Unix mode, the upper half of an entry's external attributes, and unixLink is
@@ -20,10 +18,13 @@ const unixType, unixLink = 0o170000, 0o120000
 func (z *zipWalk) notThroughLinks(at int64, b []byte) error {
 	own, extra := centralName(b)
 	for _, name := range append(otherNames(own, extra), own) {
-		sums := pathSums(name)
-		if slices.ContainsFunc(sums[:len(sums)-1], func(sum uint64) bool { return z.links[sum] }) {
-			return z.refuse(Corrupt, "has an entry named %s (byte %d), which leads through a symbolic link in the archive",
-				quoted(name), at)
+		through := false
+		for sum := range pathSums(name) {
+			if through {
+				return z.refuse(Corrupt, "has an entry named %s (byte %d), which leads through a symbolic link in the archive",
+					quoted(name), at)
+			}
+			through = z.links[sum]
 		}
 	}
 	return nil
@@ -39,15 +40,25 @@ func nameSum(name []byte) [16]byte {
 }
 
 // pathSums gives a number for each folder that a name leads through, and then for the name itself. Names that differ in
-// case alone, or in how accents are written (NFC, NFD), have the same: they are one file on Windows or macOS.
-func pathSums(name []byte) []uint64 {
-	var sums []uint64
-	h := fnv.New64a()
-	for part := range strings.SplitSeq(norm.NFD.String(strings.ToLower(path.Clean(slashed(name)))), "/") {
-		_, _ = h.Write([]byte(part + "/"))
-		sums = append(sums, h.Sum64())
+// case alone have the same, as they are the same file on Windows and macOS.
+func pathSums(name []byte) iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		sum := uint64(14695981039346656037) // FNV-1a
+		folded := path.Clean(slashed(name))
+		if utf8.ValidString(folded) { // else ToLower would make one character of all others
+			folded = strings.ToLower(folded)
+		}
+		for _, c := range []byte(folded) {
+			switch {
+			case isLetter(c):
+				c |= 0x20
+			case c == '/' && !yield(sum):
+				return
+			}
+			sum = (sum ^ uint64(c)) * 1099511628211
+		}
+		yield(sum)
 	}
-	return sums
 }
 
 // centralName gives the name and the extra fields of a record of the directory.
