@@ -127,7 +127,7 @@ func badName(name []byte) string {
 		return "with a zero byte"
 	case s[0] == '/' || len(s) > 1 && s[1] == ':' && isLetter(s[0]):
 		return "which does not stay in the folder that it is unpacked to"
-	case slices.ContainsFunc(strings.Split(s, "/"), isAbove):
+	case strings.Contains(s, "..") && slices.ContainsFunc(strings.Split(s, "/"), isAbove):
 		return "which leads out of the folder that it is unpacked to"
 	}
 	return ""
