@@ -79,8 +79,11 @@ func (e *Entry) page(ctx context.Context, query url.Values) (records []Record, n
 			err = json.Unmarshal(member, &records)
 		}
 		if err != nil {
-			return nil, "", fmt.Errorf("list %s: %w", e.path, errForeign)
+			break
 		}
+	}
+	if err != nil || records == nil {
+		return nil, "", fmt.Errorf("list %s: %w", e.path, errForeign)
 	}
 	return records, next, nil
 }

@@ -108,7 +108,8 @@ func (c *Client) jsonOnce(ctx context.Context, q question, into any) error {
 	if err != nil {
 		return fmt.Errorf("read the answer to %s: %w", q, err)
 	}
-	if len(text) > maxJSON || json.Unmarshal(text, into) != nil {
+	foreign := len(text) > maxJSON || json.Unmarshal(text, into) != nil
+	if record, ok := into.(*Record); foreign || ok && record.ID == "" {
 		return fmt.Errorf("%s: %w", q, errForeign)
 	}
 	return nil

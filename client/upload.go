@@ -91,8 +91,14 @@ func (e *Entry) byForm(ctx context.Context, f File) (Record, error) {
 	}
 	err = e.client.repeat(ctx, func(int) error {
 		begun.Form = nil
-		if err := e.client.jsonOnce(ctx, ask, &begun); err != nil || begun.Form == nil {
+		err := e.client.jsonOnce(ctx, ask, &begun)
+		switch {
+		case err != nil:
 			return err
+		case begun.Record.ID == "":
+			return fmt.Errorf("%s: %w", ask, errForeign)
+		case begun.Form == nil:
+			return nil
 		}
 		send, err := begun.Form.question(f)
 		if err != nil {

@@ -262,3 +262,25 @@ func TestGetGoesOnAfterCtrlC(t *testing.T) {
 		t.Errorf("the third time it says %s", again)
 	}
 }
+
+// Another program may answer at the address that was given.
+func TestAnAnswerThatIsNoRecordIsNoSuccess(t *testing.T) {
+	callersHome(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, "{}")
+	}))
+	t.Cleanup(server.Close)
+	folder, at := folderOf(t, map[string]string{"a.png": "x"}), []string{"--url", server.URL, "--journal", "j", "--entry", "e"}
+	large := filepath.Join(folder, "large.png")
+	if err := os.WriteFile(large, make([]byte, 5_000_000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range [][]string{{"put", filepath.Join(folder, "a.png")}, {"put", large}, {"get", "1", "--to", t.TempDir()}, {"rm", "1", "--yes"},
+		{"ls"}} {
+		out, complaints := wantCall(t, exitSystem, append(command, at...)...)
+		if !strings.Contains(out+complaints, "the answer is none of Hatchery's") {
+			t.Errorf("%v says %s%s", command, out, complaints)
+		}
+	}
+}
