@@ -109,7 +109,7 @@ func fitsALoadBalancer(t *testing.T, s, behind *stack) {
 	a, err := narrow.want(ctx, http.StatusRequestEntityTooLarge, nil, http.MethodPost, narrow.path("images")+"?name=a.gif",
 		large, "Content-Type", "image/gif")
 	check(t, err)
-	if a.code() != "use_form" || !bytes.Contains(a.body, []byte("up to 737712 bytes")) {
+	if a.code() != "use_form" || !bytes.Contains(a.body, []byte("up to 737,712 bytes")) {
 		t.Errorf("%d bytes by POST are answered %s", len(large), a)
 	}
 	a, err = narrow.want(ctx, http.StatusRequestEntityTooLarge, nil, http.MethodPost, narrow.path("images")+"?name=a.gif",
