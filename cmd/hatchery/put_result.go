@@ -110,7 +110,7 @@ func (p *putter) end(why error) error {
 	}
 	unsettled := p.verdicts[putFailed] + p.verdicts["pending"]
 	switch {
-	case why != nil:
+	case why != nil && (len(p.files) == 0 || p.verdicts[putNotTried]+unsettled > 0): // else it came when all was done
 		return why
 	case unsettled > 0:
 		return &exitError{code: exitSystem}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -205,6 +206,15 @@ func TestEveryFileThatIsFoundHasALine(t *testing.T) {
 			t.Errorf("the statuses are %v, and it says %s", got, complaints)
 		}
 	})
+}
+
+func TestCtrlCAfterTheLastVerdictEndsAsThatDoes(t *testing.T) {
+	for status, want := range map[string]error{"stored": nil, putNotTried: errInterrupted, putFailed: errInterrupted} {
+		p := &putter{files: make([]localFile, 1), verdicts: map[string]int{status: 1}, term: terminal{err: io.Discard}}
+		if got := p.end(errInterrupted); !errors.Is(got, want) {
+			t.Errorf("one file %s: %v, want %v", status, got, want)
+		}
+	}
 }
 
 func TestGetGoesOnAfterCtrlC(t *testing.T) {
