@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -506,10 +507,10 @@ func TestWaitEndsWithItsCaller(t *testing.T) {
 func TestADeletionWhoseAnswerWasLostSucceeds(t *testing.T) {
 	f := begin(t)
 	record := f.uploaded(t, file("cat.gif", gif))
-	deletions := 0
+	var deletions atomic.Int64
 	f.onAPI = func(n int, w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if r.Method == http.MethodDelete {
-			if deletions++; deletions == 1 {
+			if deletions.Add(1) == 1 {
 				fails["the server dies after"].answer(n, w, r, next)
 			}
 		}
