@@ -19,7 +19,7 @@ import (
 func (e *Entry) Get(ctx context.Context, id string) (Record, error) { return e.status(ctx, id, nil) }
 
 func (e *Entry) status(ctx context.Context, id string, query url.Values) (record Record, err error) {
-	err = e.client.json(ctx, e.client.api(http.MethodGet, e.file(id)+"/status", query), &record)
+	err = e.client.json(ctx, e.client.api(http.MethodGet, e.file(id)+"/status", query), &record, &record)
 	return record, err
 }
 
@@ -69,7 +69,7 @@ func (e *Entry) List(ctx context.Context, status Status) iter.Seq2[Record, error
 // page reads one page. Its records stand under the name of the kind, beside next_cursor.
 func (e *Entry) page(ctx context.Context, query url.Values) (records []Record, next string, err error) {
 	var members map[string]json.RawMessage
-	if err := e.client.json(ctx, e.client.api(http.MethodGet, e.path, query), &members); err != nil {
+	if err := e.client.json(ctx, e.client.api(http.MethodGet, e.path, query), &members, nil); err != nil {
 		return nil, "", err
 	}
 	for name, member := range members {
@@ -92,7 +92,7 @@ func (e *Entry) page(ctx context.Context, query url.Values) (records []Record, n
 func (e *Entry) Delete(ctx context.Context, id string) (record Record, err error) {
 	q := e.client.api(http.MethodDelete, e.file(id), nil)
 	err = e.client.repeat(ctx, func(try int) error {
-		err := e.client.jsonOnce(ctx, q, &record)
+		err := e.client.jsonOnce(ctx, q, &record, &record)
 		if refused, ok := errors.AsType[*Error](err); try > 1 && ok && refused.Status == http.StatusNotFound {
 			// An earlier try may have deleted it although its answer was lost.
 			if now, getErr := e.Get(ctx, id); getErr == nil && now.Status == Deleted {

@@ -93,12 +93,12 @@ func (c *Client) wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// json sends a question until it is answered, and reads the JSON.
-func (c *Client) json(ctx context.Context, q question, into any) error {
-	return c.repeat(ctx, func(int) error { return c.jsonOnce(ctx, q, into) })
+// json sends a question until it is answered, and reads the JSON. record is the one in it, which needs an id, or nil.
+func (c *Client) json(ctx context.Context, q question, into any, record *Record) error {
+	return c.repeat(ctx, func(int) error { return c.jsonOnce(ctx, q, into, record) })
 }
 
-func (c *Client) jsonOnce(ctx context.Context, q question, into any) error {
+func (c *Client) jsonOnce(ctx context.Context, q question, into any, record *Record) error {
 	answer, err := c.once(ctx, q)
 	if err != nil {
 		return err
@@ -108,8 +108,7 @@ func (c *Client) jsonOnce(ctx context.Context, q question, into any) error {
 	if err != nil {
 		return fmt.Errorf("read the answer to %s: %w", q, err)
 	}
-	foreign := len(text) > maxJSON || json.Unmarshal(text, into) != nil
-	if record, ok := into.(*Record); foreign || ok && record.ID == "" {
+	if len(text) > maxJSON || json.Unmarshal(text, into) != nil || record != nil && record.ID == "" {
 		return fmt.Errorf("%s: %w", q, errForeign)
 	}
 	return nil

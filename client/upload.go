@@ -61,7 +61,7 @@ func (e *Entry) post(ctx context.Context, f File) (record Record, err error) {
 		q.header.Set("Content-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum)+":")
 	}
 	q.body, q.size = f.body, f.Size
-	err = e.client.json(ctx, q, &record)
+	err = e.client.json(ctx, q, &record, &record)
 	return record, err
 }
 
@@ -91,14 +91,8 @@ func (e *Entry) byForm(ctx context.Context, f File) (Record, error) {
 	}
 	err = e.client.repeat(ctx, func(int) error {
 		begun.Form = nil
-		err := e.client.jsonOnce(ctx, ask, &begun)
-		switch {
-		case err != nil:
+		if err := e.client.jsonOnce(ctx, ask, &begun, &begun.Record); err != nil || begun.Form == nil {
 			return err
-		case begun.Record.ID == "":
-			return fmt.Errorf("%s: %w", ask, errForeign)
-		case begun.Form == nil:
-			return nil
 		}
 		send, err := begun.Form.question(f)
 		if err != nil {

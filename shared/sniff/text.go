@@ -13,6 +13,8 @@ const (
 	bigMark    = "\xfe\xff"
 )
 
+const saveAsUTF8 = "save it again as UTF-8 (Excel: CSV UTF-8; Notepad: Encoding, UTF-8) and upload that."
+
 // beginsText reports whether head could be text that no browser, server or shell takes for something else: no other
 // type begins so, and no HTML, SVG, XML or script.
 func beginsText(head []byte) bool {
@@ -107,8 +109,7 @@ func (w *walker) utf8() error {
 	}
 	if len(b) == 0 || !isControl(b[0]) {
 		if !w.takes(Windows1252) {
-			return refusef(Corrupt, "The %s is not in UTF-8, seen at byte %d; save it again as UTF-8 (Excel: CSV UTF-8; "+
-				"Notepad: Encoding, UTF-8) and upload that.", w.called(), w.offset())
+			return refusef(Corrupt, "The %s is not in UTF-8, seen at byte %d; "+saveAsUTF8, w.called(), w.offset())
 		}
 		if whole, err := w.follow(windows1252Moves()); whole || err != nil {
 			return err
@@ -123,8 +124,7 @@ func (w *walker) utf8() error {
 // utf16 walks over UTF-16.
 func (w *walker) utf16(order binary.ByteOrder) error {
 	if !w.takes(UTF16) {
-		return refusef(Corrupt, "The %s is in UTF-16, and UTF-8 is needed; save it again as UTF-8 (Excel: CSV UTF-8; "+
-			"Notepad: Encoding, UTF-8) and upload that.", w.called())
+		return refusef(Corrupt, "The %s is in UTF-16, and UTF-8 is needed; "+saveAsUTF8, w.called())
 	}
 	whole, err := w.follow(utf16Moves(order))
 	if whole || err != nil {

@@ -103,13 +103,12 @@ func badOthers(name, extra []byte) string {
 // beginning and the end of that has to be the same. A letter and the accent behind it may be one character in the name.
 func sameName(name, other string) bool {
 	beyond := func(r rune) bool { return r >= utf8.RuneSelf }
-	first := strings.IndexFunc(other, beyond)
+	first, last := strings.IndexFunc(other, beyond), strings.LastIndexFunc(other, beyond)
 	if first < 0 {
 		return name == other
 	}
-	_, size := utf8.DecodeRuneInString(other[strings.LastIndexFunc(other, beyond):])
-	end := other[strings.LastIndexFunc(other, beyond)+size:]
-	return strings.HasPrefix(name, other[:max(0, first-1)]) && strings.HasSuffix(name, end)
+	_, size := utf8.DecodeRuneInString(other[last:])
+	return strings.HasPrefix(name, other[:max(0, first-1)]) && strings.HasSuffix(name, other[last+size:])
 }
 
 // isAbove reports whether a part of a name is the folder above. Windows drops spaces at the end of a part.

@@ -100,8 +100,7 @@ func (z *zipWalk) descriptor(e zipEntry, length int64) error {
 		b = b[4:]
 	}
 	fits := len(b) == 12 && le32(b[4:]) == e.packed && le32(b[8:]) == e.size ||
-		len(b) == 20 && le64(b[4:]) == e.packed &&
-			le64(b[12:]) == e.size
+		len(b) == 20 && le64(b[4:]) == e.packed && le64(b[12:]) == e.size
 	if !fits || uint32(le32(b)) != e.crc {
 		return z.corrupt(at, "a data descriptor does not say what the directory says")
 	}
